@@ -1,1 +1,26 @@
-//! placeholder
+//! What is said: every event, command, answer and error of Postern, the four codecs that put them on a socket, and what nodes
+//! tell each other.
+//!
+//! Owns: event and command types, error and close codes, ids, the wire codecs (native JSON, native MessagePack, Socket.IO with
+//! its default and its msgpack parser).
+//!
+//! Must not know: tokio, Redis, SQL. Everything here is a pure function of its arguments.
+
+pub mod id;
+pub mod json;
+pub mod secret;
+pub mod time;
+
+pub mod code;
+pub mod fault;
+
+pub mod account;
+pub mod notification;
+pub mod security;
+
+pub mod answer;
+pub mod command;
+pub mod event;
+
+pub mod cluster;
+pub mod wire;

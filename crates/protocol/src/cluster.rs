@@ -1,0 +1,5 @@
+//! What nodes tell each other. Each message carries a version: a node one release older understands it, or says that it does not.
+
+pub mod envelope;
+pub mod job;
+pub mod position;

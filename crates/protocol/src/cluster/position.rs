@@ -1,0 +1,96 @@
+//! A place in a user's order of events.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// One life of a user's order. A new epoch means that what came before cannot be told from what was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(String);
+
+impl Epoch {
+    /// Takes 1 to 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        let hex = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        ((1..=32).contains(&text.len()) && hex).then_some(Self(text))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A place in a user's order: the first event of an epoch has seq 1; seq 0 is the place before it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// Which life of the order.
+    pub epoch: Epoch,
+    /// Which event of it.
+    pub seq: u64,
+}
+
+/// The client's offset: `<epoch>-<seq>`.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch.0, self.seq)
+    }
+}
+
+/// An offset that none of ours looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no offset of ours")]
+pub struct InvalidOffset;
+
+impl FromStr for Position {
+    type Err = InvalidOffset;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOffset> {
+        let (epoch, seq) = text.split_once('-').ok_or(InvalidOffset)?;
+        let plain = !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit());
+        let seq = seq.parse().ok().filter(|_| plain).ok_or(InvalidOffset)?;
+        Ok(Self {
+            epoch: Epoch::new(epoch).ok_or(InvalidOffset)?,
+            seq,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_reads_back_as_its_position() {
+        let position = Position {
+            epoch: Epoch::new("0badcafe").unwrap(),
+            seq: 42,
+        };
+        assert_eq!(position.to_string(), "0badcafe-42");
+        assert_eq!("0badcafe-42".parse(), Ok(position));
+    }
+
+    #[test]
+    fn a_foreign_offset_is_refused() {
+        for text in [
+            "",
+            "-",
+            "x-1",
+            "0badcafe",
+            "0badcafe-",
+            "0badcafe-+1",
+            "0badcafe-1-2",
+            "1795424798912-0x",
+            "hello",
+        ] {
+            assert_eq!(text.parse::<Position>(), Err(InvalidOffset), "{text:?}");
+        }
+    }
+}

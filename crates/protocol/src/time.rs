@@ -1,0 +1,114 @@
+//! Points in time as the protocol writes them: ISO 8601, UTC, milliseconds.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// Milliseconds since 1970-01-01T00:00:00Z. On every wire it is the text that `JSON.stringify(new Date())` gives,
+/// `2026-11-23T16:31:00.000Z`, in msgpack too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since 1970.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(MIN_MILLIS, MAX_MILLIS))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, as JWT claims count them (RFC 7519 section 2, NumericDate).
+    #[must_use]
+    pub fn as_secs(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// How long it is from `earlier` to this; zero when `earlier` is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// The years 0001 to 9999: what four-digit ISO 8601 can say.
+const MIN_MILLIS: i64 = -62_135_596_800_000;
+const MAX_MILLIS: i64 = 253_402_300_799_999;
+
+const ISO_MILLIS: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self(0).plus(after),
+            Err(before) => {
+                Self::from_millis(i64::try_from(before.duration().as_millis()).map_or(MIN_MILLIS, |millis| -millis))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .map_err(|_out_of_range| fmt::Error)?
+            .format(ISO_MILLIS)
+            .map_err(|_unwritable| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time =
+            OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| D::Error::custom("an ISO 8601 time was expected"))?;
+        let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        Ok(Self::from_millis(i64::try_from(millis).map_err(D::Error::custom)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_javascript_writes_it() {
+        let time = Timestamp::from_millis(1_795_451_460_007);
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-23T16:31:00.007Z\"");
+        assert_eq!(
+            serde_json::from_str::<Timestamp>("\"2026-11-23T17:31:00.007+01:00\"").unwrap(),
+            time
+        );
+    }
+
+    #[test]
+    fn the_extremes_can_still_be_written() {
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
+    }
+}
