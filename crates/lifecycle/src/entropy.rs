@@ -1,0 +1,120 @@
+//! Randomness as an argument, so that a failing seed can be replayed.
+
+use std::fmt::{self, Debug};
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// A source of random bytes. Handed over as `Arc<dyn Entropy>`.
+pub trait Entropy: Debug + Send + Sync {
+    /// Overwrites all of `out` with random bytes.
+    fn fill(&self, out: &mut [u8]);
+}
+
+impl dyn Entropy + '_ {
+    /// `N` random bytes.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// A number drawn evenly from all of `u64`.
+    #[must_use]
+    pub fn u64(&self) -> u64 {
+        u64::from_le_bytes(self.bytes())
+    }
+
+    /// A name nobody can guess: 128 bits as 22 characters of URL-safe base64 (RFC 4648, section 5), unpadded.
+    #[must_use]
+    pub fn token(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.bytes::<16>())
+    }
+}
+
+/// The operating system's generator, fit for keys and tokens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    /// # Panics
+    /// When the operating system has no randomness to give. Linux always has, once it has booted; a node that went on
+    /// without it would hand out guessable tokens.
+    #[expect(
+        clippy::expect_used,
+        reason = "an invariant of every supported system; there is no safe way to go on"
+    )]
+    fn fill(&self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the operating system gives random bytes");
+    }
+}
+
+/// A replayable source for tests: the same seed gives the same bytes.
+pub struct SeededEntropy {
+    generator: Mutex<ChaCha20Rng>,
+}
+
+impl SeededEntropy {
+    /// A source whose whole output follows from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            generator: Mutex::new(ChaCha20Rng::seed_from_u64(seed)),
+        }
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        self.generator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill_bytes(out);
+    }
+}
+
+impl Debug for SeededEntropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeededEntropy").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_replays_the_same_values() {
+        let draw = |seed| {
+            let source = SeededEntropy::new(seed);
+            let entropy: &dyn Entropy = &source;
+            (entropy.bytes::<7>(), entropy.u64(), entropy.token())
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+    }
+
+    #[test]
+    fn a_token_is_128_bits_of_url_safe_text() {
+        let entropy: &dyn Entropy = &OsEntropy;
+        let token = entropy.token();
+        assert_eq!(token.len(), 22);
+        assert!(
+            token
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+            "{token}"
+        );
+        assert_eq!(URL_SAFE_NO_PAD.decode(&token).unwrap().len(), 16);
+    }
+
+    #[test]
+    fn the_operating_system_does_not_repeat_itself() {
+        let entropy: &dyn Entropy = &OsEntropy;
+        assert_ne!(entropy.bytes::<32>(), entropy.bytes::<32>());
+    }
+}

@@ -1,0 +1,119 @@
+//! What a node may rely on when it spawns and when it stops. Time is paused: a minute passes at once.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Tasks;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_counted_and_costs_only_its_own_task() {
+    let tasks = Tasks::new();
+    let (answer, answered) = oneshot::channel();
+    tasks.each("connection", async { panic!("a broken frame") });
+    tasks.each("connection", async move {
+        sleep(MINUTE).await;
+        answer.send("still here").unwrap();
+    });
+
+    assert_eq!(answered.await.unwrap(), "still here");
+    assert_eq!(tasks.panics(), 1);
+    assert!(
+        timeout(MINUTE, tasks.failure()).await.is_err(),
+        "a connection is not essential"
+    );
+    assert!(tasks.drain(MINUTE).await.is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_essential_task_that_ends_early_fails_the_node() {
+    let tasks = Tasks::new();
+    tasks.essential("accept loop", pending());
+    tasks.essential("outbox relay", sleep(MINUTE));
+    assert_eq!(tasks.failure().await, "outbox relay");
+    assert_eq!(tasks.panics(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_essential_task_that_panics_fails_the_node() {
+    let tasks = Tasks::new();
+    tasks.essential("outbox relay", async { panic!("no such row") });
+    assert_eq!(tasks.failure().await, "outbox relay");
+    assert_eq!(tasks.panics(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_failure_is_the_one_that_is_told() {
+    let tasks = Tasks::new();
+    tasks.essential("cause", async {});
+    tasks.essential("consequence", sleep(MINUTE));
+    sleep(MINUTE * 2).await;
+    assert_eq!(tasks.failure().await, "cause");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_essential_task_that_ends_because_the_node_drains_is_no_failure() {
+    let tasks = Tasks::new();
+    let soft = tasks.soft();
+    tasks.essential("accept loop", async move { soft.cancelled().await });
+
+    assert!(tasks.drain(MINUTE).await.is_clean());
+    assert!(timeout(MINUTE, tasks.failure()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_as_soon_as_all_tasks_have_finished() {
+    let tasks = Tasks::new();
+    let soft = tasks.soft();
+    tasks.each("connection", async move {
+        soft.cancelled().await;
+        sleep(Duration::from_secs(2)).await;
+    });
+
+    let started = Instant::now();
+    let report = tasks.drain(MINUTE).await;
+    assert!(report.is_clean());
+    assert_eq!(report.to_string(), "nothing cut");
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_finish_in_time_is_dropped_and_named() {
+    let tasks = Tasks::new();
+    let (held, dropped) = oneshot::channel::<()>();
+    tasks.each("connection", async move {
+        let _held = held;
+        pending::<()>().await;
+    });
+    tasks.each("connection", pending());
+    tasks.essential("outbox relay", pending());
+    tasks.each("probe", async {});
+
+    let report = tasks.drain(MINUTE).await;
+    assert_eq!(report.to_string(), "connection x2, outbox relay x1");
+    assert!(
+        dropped.await.is_err(),
+        "the task was dropped, and what it held with it"
+    );
+    assert!(
+        timeout(MINUTE, tasks.failure()).await.is_err(),
+        "to be cut is not to fail"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_spawned_after_the_end_never_runs() {
+    let tasks = Tasks::new();
+    tasks.drain(MINUTE).await;
+    let (ran, result) = oneshot::channel();
+    tasks.each("late", async move { ran.send(()).unwrap() });
+    assert!(result.await.is_err());
+}
