@@ -1,1 +1,25 @@
-//! placeholder
+//! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, short-lived values, rate
+//! counters.
+//!
+//! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: `RedisBus` (fred, behind the one
+//! module `redis::client`) and `MemoryBus`, the embedded default. One contract suite runs against both.
+//!
+//! Must not know: sockets, SQL, platforms. Whatever is here is rebuildable: losing all of it costs a reconnect, never an
+//! account, a setting or a promise.
+
+mod challenges;
+mod error;
+mod events;
+mod jobs;
+mod limits;
+
+pub use challenges::{Challenges, Key};
+pub use error::BusError;
+pub use events::{Events, Feed, Heard, Past, Published};
+pub use jobs::{Claimed, EntryId, Jobs};
+pub use limits::{Bucket, Limits, Quota, Verdict};
+
+/// All roles of the bus.
+pub trait Bus: Events + Jobs + Limits + Challenges {}
+
+impl<T: Events + Jobs + Limits + Challenges> Bus for T {}

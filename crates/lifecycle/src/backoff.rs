@@ -65,10 +65,8 @@ mod tests {
 
     #[test]
     fn two_nodes_do_not_come_back_together() {
-        let first_wait = |seed| {
-            Backoff::new(Duration::from_millis(100), Duration::from_secs(5))
-                .next(&SeededEntropy::new(seed))
-        };
+        let first_wait =
+            |seed| Backoff::new(Duration::from_millis(100), Duration::from_secs(5)).next(&SeededEntropy::new(seed));
         assert_ne!(first_wait(1), first_wait(2));
     }
 

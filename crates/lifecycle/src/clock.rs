@@ -18,10 +18,7 @@ pub trait Clock: Debug + Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the real clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the real clock")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -37,9 +34,7 @@ impl ManualClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn new(start: SystemTime) -> Self {
-        Self {
-            now: Mutex::new(start),
-        }
+        Self { now: Mutex::new(start) }
     }
 
     /// Moves the clock forward.
@@ -73,10 +68,7 @@ mod tests {
         assert_eq!(clock.now(), SystemTime::UNIX_EPOCH);
 
         manual.advance(Duration::from_secs(90));
-        assert_eq!(
-            clock.now(),
-            SystemTime::UNIX_EPOCH + Duration::from_secs(90)
-        );
+        assert_eq!(clock.now(), SystemTime::UNIX_EPOCH + Duration::from_secs(90));
 
         manual.set(SystemTime::UNIX_EPOCH);
         assert_eq!(clock.now(), SystemTime::UNIX_EPOCH);

@@ -22,17 +22,13 @@ impl Readiness {
     /// Keeps the node unready until it is released, once and for good: for the steps of a start.
     #[must_use = "a dropped latch keeps the node unready for ever"]
     pub fn latch(&self, name: &'static str) -> Latch {
-        Latch {
-            gate: self.gate(name),
-        }
+        Latch { gate: self.gate(name) }
     }
 
     /// Keeps the node unready while it does not hold: for something that comes and goes, such as a connection.
     #[must_use = "a dropped condition keeps the node unready for ever"]
     pub fn condition(&self, name: &'static str) -> Condition {
-        Condition {
-            gate: self.gate(name),
-        }
+        Condition { gate: self.gate(name) }
     }
 
     /// Makes the node unready for good: it is about to stop.
@@ -59,11 +55,7 @@ impl Readiness {
     #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
         let state = self.state.borrow();
-        let closed = state
-            .gates
-            .iter()
-            .filter(|gate| !gate.open)
-            .map(|gate| gate.name);
+        let closed = state.gates.iter().filter(|gate| !gate.open).map(|gate| gate.name);
         closed.chain(state.draining.then_some("draining")).collect()
     }
 
@@ -211,11 +203,7 @@ mod tests {
     async fn whoever_waits_for_readiness_is_told_when_it_comes() {
         let readiness = Readiness::new();
         let latch = readiness.latch("listener");
-        assert!(
-            timeout(Duration::from_secs(60), readiness.ready())
-                .await
-                .is_err()
-        );
+        assert!(timeout(Duration::from_secs(60), readiness.ready()).await.is_err());
 
         latch.release();
         readiness.ready().await;

@@ -69,10 +69,7 @@ impl Tasks {
         self.spawn(name, task, move |shared, end| {
             let early = !shared.soft.is_cancelled();
             if end == End::Panicked || (end == End::Finished && early) {
-                tracing::error!(
-                    task = name,
-                    "an essential task ended, the node cannot go on"
-                );
+                tracing::error!(task = name, "an essential task ended, the node cannot go on");
                 shared.failed.send_modify(|failed| {
                     failed.get_or_insert(name);
                 });
@@ -132,22 +129,14 @@ impl Tasks {
             running.report()
         };
         hard.cancel();
-        if !finished
-            && tokio::time::timeout(CUT_GRACE, tracker.wait())
-                .await
-                .is_err()
-        {
+        if !finished && tokio::time::timeout(CUT_GRACE, tracker.wait()).await.is_err() {
             tracing::warn!(tasks = %running.report(), "tasks block their threads and are left behind");
         }
         report
     }
 
-    fn spawn<F>(
-        &self,
-        name: &'static str,
-        task: F,
-        at_end: impl FnOnce(&Shared, End) + Send + 'static,
-    ) where
+    fn spawn<F>(&self, name: &'static str, task: F, at_end: impl FnOnce(&Shared, End) + Send + 'static)
+    where
         F: Future<Output = ()> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);

@@ -1,1 +1,29 @@
-//! placeholder
+//! What must survive: linked accounts and their sealed tokens, answers already given, events still to be published, work still
+//! to be done.
+//!
+//! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
+//! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
+//! before they come near a row. One contract suite runs against both stores.
+//!
+//! Must not know: Redis, sockets, platforms.
+
+mod accounts;
+mod answers;
+mod error;
+mod outbox;
+mod queue;
+pub mod vault;
+
+pub use accounts::{
+    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SealedTokens,
+    SyncWritten, Unlink, UnlinkOutcome, Written,
+};
+pub use answers::{Answers, Earlier, Idempotency, Receipt};
+pub use error::StoreError;
+pub use outbox::{Outbox, PublishError, Publisher, Relayed};
+pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId};
+
+/// All roles of the store.
+pub trait Store: Accounts + Answers + Outbox + Queue {}
+
+impl<T: Accounts + Answers + Outbox + Queue> Store for T {}

@@ -78,11 +78,7 @@ async fn a_drain_ends_as_soon_as_all_tasks_have_finished() {
     let report = tasks.drain(MINUTE).await;
     assert!(report.is_clean());
     assert_eq!(report.to_string(), "nothing cut");
-    assert!(
-        started.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,10 +95,7 @@ async fn what_does_not_finish_in_time_is_dropped_and_named() {
 
     let report = tasks.drain(MINUTE).await;
     assert_eq!(report.to_string(), "connection x2, outbox relay x1");
-    assert!(
-        dropped.await.is_err(),
-        "the task was dropped, and what it held with it"
-    );
+    assert!(dropped.await.is_err(), "the task was dropped, and what it held with it");
     assert!(
         timeout(MINUTE, tasks.failure()).await.is_err(),
         "to be cut is not to fail"

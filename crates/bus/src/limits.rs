@@ -1,0 +1,45 @@
+//! Limits that count across the cluster.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::id::UserId;
+
+use crate::BusError;
+
+/// Rate cells by the generic cell rate algorithm (GCRA), one step on the server.
+#[async_trait]
+pub trait Limits: Send + Sync {
+    /// Takes one from the bucket of the user, if there is one to take.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]: it is for the caller to refuse; an unasked limit is no permission.
+    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
+}
+
+/// What is counted: a name of ours, and where a session or account has its own count, that too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Bucket {
+    /// `connect`, `sync`.
+    pub name: &'static str,
+    /// The session or account that has its own count.
+    pub of: Option<String>,
+}
+
+/// How much is allowed: `count` at once, refilled evenly over `period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many, at least 1.
+    pub count: u32,
+    /// In how long.
+    pub period: Duration,
+}
+
+/// Whether there was one to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Taken.
+    Admitted,
+    /// None left; the next is free after this long.
+    Refused(Duration),
+}

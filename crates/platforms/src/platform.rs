@@ -1,0 +1,218 @@
+//! What every platform can do, and how it can fail.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::AccountType;
+use protocol::code::ErrorCode;
+use protocol::fault::Fault;
+use protocol::notification::NotificationType;
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use serde_json::Value;
+use url::Url;
+
+/// One platform, configured with the application's credentials there.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// Which one.
+    fn account_type(&self) -> AccountType;
+
+    /// Where to send the user, and the issuer that the callback must come from.
+    fn authorize(&self, request: &AuthorizeRequest) -> Url;
+
+    /// Exchanges a code for tokens. Sent at most once: after an error that is not `NotSent` the code is spent.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError>;
+
+    /// Who the tokens belong to.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError>;
+
+    /// What is new since `cursor`; one page, in the platform's own order turned oldest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError>;
+
+    /// Gives a grant back. A token that is dead already counts as given back.
+    ///
+    /// # Errors
+    /// [`RevokeError`].
+    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError>;
+}
+
+/// What an authorization URL is built from.
+#[derive(Debug, Clone)]
+pub struct AuthorizeRequest {
+    /// Byte for byte.
+    pub redirect_uri: String,
+    /// At most 43 URL-safe characters: telegram limits it.
+    pub state: Secret,
+    /// The PKCE verifier (RFC 7636); the URL carries its S256 challenge.
+    pub verifier: Secret,
+}
+
+/// What a code is exchanged with.
+#[derive(Debug, Clone)]
+pub struct ExchangeRequest {
+    /// The code.
+    pub code: Secret,
+    /// The one that the code was issued for, byte for byte.
+    pub redirect_uri: String,
+    /// The PKCE verifier, where the authorization had a challenge.
+    pub verifier: Option<Secret>,
+}
+
+/// What a platform issued.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The tokens.
+    pub tokens: Tokens,
+    /// What was granted, as the platform says it, split and sorted.
+    pub scopes: Vec<String>,
+}
+
+/// Tokens of one link.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The access token.
+    pub access: Secret,
+    /// The refresh token, where the platform has them.
+    pub refresh: Option<Secret>,
+    /// How long the access token lasts from now, where the platform says so.
+    pub expires_in: Option<Duration>,
+}
+
+/// Who an account is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The stable id.
+    pub platform_user_id: String,
+    /// The name it is addressed by.
+    pub username: String,
+    /// The name shown to people.
+    pub display_name: Option<String>,
+    /// A picture.
+    pub avatar_url: Option<String>,
+}
+
+/// One page of what is new.
+#[derive(Debug, Clone)]
+pub struct SyncPage {
+    /// The profile as it is now.
+    pub profile: Profile,
+    /// What the platform says it granted, where an answer tells; none: unknown.
+    pub scopes: Option<Vec<String>>,
+    /// News, oldest first.
+    pub news: Vec<News>,
+    /// Hand this in next time; none: keep the old one.
+    pub cursor: Option<Value>,
+    /// Whether the platform has more than one page took.
+    pub more: bool,
+}
+
+/// One thing that happened on the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The platform's own name for it; the same thing has the same one.
+    pub id: String,
+    /// What kind.
+    pub kind: NotificationType,
+    /// What was said.
+    pub content: String,
+    /// Who said it.
+    pub sender: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How much a revocation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All that the user granted to the application.
+    Grant,
+    /// This token alone.
+    Token,
+}
+
+/// Why a code was not exchanged. No variant holds a code, a token or an answer's body.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// Nothing left this machine: the code is still good.
+    #[error("{0} could not be reached")]
+    NotSent(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The platform refused it.
+    #[error("{0} refused the authorization code: {1}")]
+    Refused(AccountType, String),
+    /// It was sent and no usable answer came: the platform may have issued tokens. Start again; never send it twice.
+    #[error("{0} did not answer the exchange properly")]
+    Unknown(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The platform asks to wait; it did not look at the code.
+    #[error("{account} asks to wait {wait:?}")]
+    Throttled {
+        /// Which platform.
+        account: AccountType,
+        /// How long.
+        wait: Duration,
+    },
+}
+
+impl Fault for ExchangeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotSent(..) => ErrorCode::PlatformUnavailable,
+            Self::Refused(..) | Self::Unknown(..) => ErrorCode::OauthFailed,
+            Self::Throttled { .. } => ErrorCode::PlatformRateLimited,
+        }
+    }
+}
+
+/// Why a call for a linked account failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The platform no longer accepts the token: the link needs its user.
+    #[error("{0} no longer accepts the token")]
+    Refused(AccountType),
+    /// The platform asks to wait.
+    #[error("{account} asks to wait {wait:?}")]
+    Throttled {
+        /// Which platform.
+        account: AccountType,
+        /// How long.
+        wait: Duration,
+    },
+    /// No usable answer.
+    #[error("{0} did not answer properly")]
+    Unavailable(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Fault for ApiError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(_) => ErrorCode::OauthFailed,
+            Self::Throttled { .. } => ErrorCode::PlatformRateLimited,
+            Self::Unavailable(..) => ErrorCode::PlatformUnavailable,
+        }
+    }
+}
+
+/// Why a grant was not given back. Trying again is harmless.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// The platform asks to wait.
+    #[error("{account} asks to wait {wait:?}")]
+    Throttled {
+        /// Which platform.
+        account: AccountType,
+        /// How long.
+        wait: Duration,
+    },
+    /// No usable answer.
+    #[error("{0} did not answer the revocation properly")]
+    Unavailable(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,217 @@
+//! Linked accounts: one row per user and platform, tokens sealed.
+
+use async_trait::async_trait;
+use protocol::account::{AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::id::{SessionId, UserId};
+use protocol::time::Timestamp;
+
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::queue::Revocation;
+use crate::vault::Sealed;
+
+/// The life of a link. Each method is one transaction that locks the user's head row first; the events it is given are
+/// committed with it, to be published after.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// All linked accounts of a user, by platform name.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError>;
+
+    /// An account with what is needed to act for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError>;
+
+    /// The user's access epoch: it moves when all access is revoked, and what was begun before cannot be finished after.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError>;
+
+    /// Records, before anything is sent, that this code (and state) is about to be exchanged. Only the first caller may send.
+    ///
+    /// # Errors
+    /// [`StoreError`]; unless it is `Unknown`, nothing was recorded.
+    async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError>;
+
+    /// Links an account, or replaces the tokens of the same one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError>;
+
+    /// Records that a link failed at the platform: the answer, and its event unless the account is linked and working.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError>;
+
+    /// Unlinks an account: the tokens leave the row and move into a queued revocation.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError>;
+
+    /// Publishes that a sync has begun. No receipt: it changes nothing that is promised.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError>;
+
+    /// Records how a sync ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError>;
+}
+
+/// An account with its sealed tokens.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// What the user sees.
+    pub account: UserAccount,
+    /// The tokens.
+    pub tokens: SealedTokens,
+    /// Counts the times the tokens were replaced; a writer that read an older one loses.
+    pub generation: i64,
+    /// Where the last sync stopped; the platform module's own words.
+    pub cursor: Option<serde_json::Value>,
+}
+
+/// What a platform issued, sealed under (user, platform, column).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedTokens {
+    /// Column `access_token`.
+    pub access: Sealed,
+    /// Column `refresh_token`.
+    pub refresh: Option<Sealed>,
+    /// When the access token ends, where the platform says so.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An exchange about to be sent.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// For whom.
+    pub user: UserId,
+    /// In which session.
+    pub session: SessionId,
+    /// Which platform.
+    pub account: AccountType,
+    /// SHA-256 over platform and code; unique for ever.
+    pub code_hash: [u8; 32],
+    /// SHA-256 of the state, where there is one; unique for ever.
+    pub state_hash: Option<[u8; 32]>,
+}
+
+/// Whether an exchange may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExchangeStart {
+    /// Nobody sent it before: send it, once.
+    First,
+    /// It was sent before, or may have been.
+    Spent,
+}
+
+/// A link to store.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// For whom.
+    pub user: UserId,
+    /// The account; `connected_at` counts for a new link only.
+    pub account: UserAccount,
+    /// Its tokens.
+    pub tokens: SealedTokens,
+    /// The access epoch that the command was begun under.
+    pub access_epoch: i64,
+    /// Published with the link.
+    pub events: Vec<Envelope>,
+    /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved).
+    pub give_back: Revocation,
+}
+
+/// What became of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkOutcome {
+    /// Stored.
+    Linked,
+    /// Another account of the platform is linked; the new grant is queued for revocation.
+    AlreadyConnected,
+    /// All access was revoked meanwhile; the new grant is queued for revocation.
+    EpochMoved,
+    /// This job, or its idempotency key, was answered before; nothing was done.
+    Repeated(Sealed),
+}
+
+/// A link that failed at the platform.
+#[derive(Debug, Clone)]
+pub struct RefusedLink {
+    /// For whom.
+    pub user: UserId,
+    /// Which platform.
+    pub account: AccountType,
+    /// Status `error`.
+    pub event: Envelope,
+}
+
+/// What became of a transaction that has no outcome of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Committed.
+    Now,
+    /// This job, or its idempotency key, was answered before; nothing was done.
+    Before(Sealed),
+}
+
+/// An account to unlink.
+#[derive(Debug, Clone)]
+pub struct Unlink {
+    /// Whose.
+    pub user: UserId,
+    /// Which platform.
+    pub account: AccountType,
+    /// Published with it.
+    pub event: Envelope,
+}
+
+/// What became of an unlink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnlinkOutcome {
+    /// Gone; its revocation is queued.
+    Unlinked,
+    /// There was none.
+    NotConnected,
+    /// This job, or its idempotency key, was answered before; nothing was done.
+    Repeated(Sealed),
+}
+
+/// How a sync ended.
+#[derive(Debug, Clone)]
+pub struct FinishedSync {
+    /// Whose.
+    pub user: UserId,
+    /// The account as it is now: status, name, picture, scopes, `last_synced`, error.
+    pub account: UserAccount,
+    /// The generation that was synced.
+    pub generation: i64,
+    /// Where to go on next time; none keeps the old one.
+    pub cursor: Option<serde_json::Value>,
+    /// Published with it; an event whose id is known already is left out.
+    pub events: Vec<Envelope>,
+}
+
+/// What became of a finished sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncWritten {
+    /// Stored.
+    Stored,
+    /// The account was unlinked or linked anew meanwhile; nothing was written.
+    Overtaken,
+    /// This job, or its idempotency key, was answered before; nothing was done.
+    Repeated(Sealed),
+}

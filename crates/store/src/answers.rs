@@ -1,0 +1,61 @@
+//! Answers already given, so that a job delivered twice is done once.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::id::JobId;
+use tokio::time::Instant;
+
+use crate::StoreError;
+use crate::vault::Sealed;
+
+/// Committed answers. Each is written in the same transaction as the change it tells of ([`Receipt`]).
+#[async_trait]
+pub trait Answers: Send + Sync {
+    /// What was answered before to this job, or under this idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError>;
+
+    /// Deletes answers, exchanges and sent events that are past their time; says how many rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn prune(&self) -> Result<u64, StoreError>;
+}
+
+/// What a changing transaction writes about the command that asked for it.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The job; unique. A second transaction of the same job rolls back and reports the first one's answer.
+    pub job: JobId,
+    /// The client's own key, where it gave one; unique too.
+    pub idempotency: Option<Idempotency>,
+    /// The answer, sealed.
+    pub answer: Sealed,
+    /// How long it is kept: 1 h, with secrets in it 5 minutes.
+    pub keep: Duration,
+    /// Looked at once more right before the commit: past it, nothing is committed.
+    pub deadline: Instant,
+}
+
+/// A client's idempotency key within its scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// SHA-256 over user, session, event and key.
+    pub scope: [u8; 32],
+    /// SHA-256 over the payload: the same key with another body is a conflict.
+    pub body: [u8; 32],
+}
+
+/// What was answered before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Earlier {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Answer(Sealed),
+    /// The idempotency key was used with another body.
+    OtherBody,
+}

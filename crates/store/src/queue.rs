@@ -1,0 +1,76 @@
+//! Work that must be done some time: it survives everything, is leased, retried with growing delay, and given up after 8 tries.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::AccountType;
+use protocol::id::{UserId, WorkerId};
+
+use crate::StoreError;
+use crate::vault::Sealed;
+
+/// The durable queue. A task is leased to one worker; a worker that lost its lease can change nothing (fencing).
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Leases up to `max` due tasks for `lease`.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError>;
+
+    /// Removes a task that is done. False: the lease was lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError>;
+
+    /// Puts a task back for later, or gives it up after its eighth try. False: the lease was lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError>;
+}
+
+/// A leased task.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its name and fence.
+    pub id: TaskId,
+    /// How many times it was tried before.
+    pub tries: u32,
+    /// Whose.
+    pub user: UserId,
+    /// What to do.
+    pub revocation: Revocation,
+}
+
+/// A task as leased: a later lease of the same task has a higher fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskId {
+    /// The row.
+    pub row: i64,
+    /// The lease.
+    pub fence: i64,
+}
+
+/// A grant to give back at its platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Which platform.
+    pub account: AccountType,
+    /// Whose grant it is there.
+    pub platform_user_id: String,
+    /// The token to give back: the refresh token where there is one. Sealed under (user, platform, `revocation`).
+    pub token: Sealed,
+    /// How much of it. The store narrows `Grant` to `Token` while another link of the same platform account lives.
+    pub scope: RevokeScope,
+}
+
+/// How much a revocation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RevokeScope {
+    /// All that the user granted to the application.
+    Grant,
+    /// This token alone.
+    Token,
+}
