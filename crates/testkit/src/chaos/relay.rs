@@ -1,0 +1,171 @@
+//! One connection through the proxy: two pumps, and the moment at which it breaks.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::{Fault, Link, Weather, reset};
+
+/// Passes bytes between a client and the server until both have ended, one has reset, or the link is cut.
+pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, born_after: u64) {
+    let mut weather = link.weather.subscribe();
+    let served = async {
+        thawed(&mut link.weather.subscribe()).await;
+        let mut server = TcpStream::connect(link.upstream).await?;
+        let outcome = tokio::select! {
+            outcome = both_ways(&mut client, &mut server, &link) => outcome,
+            () = cut(&mut weather, born_after) => Err(io::ErrorKind::ConnectionReset.into()),
+        };
+        if outcome.is_err() {
+            reset(&server);
+        }
+        outcome
+    };
+    if served.await.is_err() {
+        reset(&client);
+    }
+    drop(client);
+    link.closed.fetch_add(1, Ordering::SeqCst);
+}
+
+async fn cut(weather: &mut watch::Receiver<Weather>, born_after: u64) {
+    // The proxy cannot go before its connections: it owns them.
+    drop(weather.wait_for(|weather| weather.cuts != born_after).await);
+}
+
+async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link) -> io::Result<()> {
+    // Small messages must not wait for each other (Nagle): the proxy adds only the delay it is told to add.
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let answer_is_lost = AtomicBool::new(false);
+    let requests = Requests {
+        link,
+        tail: Vec::new(),
+        answer_is_lost: &answer_is_lost,
+    };
+    let answers = Answers {
+        link,
+        answer_is_lost: &answer_is_lost,
+    };
+    tokio::try_join!(
+        pump(from_client, to_server, link, &link.to_server, requests),
+        pump(from_server, to_client, link, &link.to_client, answers),
+    )?;
+    Ok(())
+}
+
+/// Reads ahead, stamps each piece with the time it is due, and writes it then. Between the two lies a bounded queue, so
+/// that a delay is latency and not bandwidth.
+async fn pump(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    link: &Link,
+    count: &AtomicU64,
+    mut inspect: impl Inspect,
+) -> io::Result<()> {
+    let (queue, mut held) = mpsc::channel::<(Instant, Vec<u8>)>(QUEUE);
+    let read = async move {
+        let mut weather = link.weather.subscribe();
+        loop {
+            thawed(&mut weather).await;
+            let mut piece = vec![0; PIECE];
+            let length = from.read(&mut piece).await?;
+            piece.truncate(length);
+            let due = Instant::now() + weather.borrow().delay;
+            if length == 0 || queue.send((due, piece)).await.is_err() {
+                return io::Result::Ok(());
+            }
+        }
+    };
+    let write = async {
+        let mut weather = link.weather.subscribe();
+        while let Some((due, piece)) = held.recv().await {
+            tokio::time::sleep_until(due).await;
+            thawed(&mut weather).await;
+            let passed = inspect.pass(&piece);
+            let length = passed.unwrap_or(piece.len());
+            to.write_all(piece.get(..length).unwrap_or(&piece)).await?;
+            count.fetch_add(u64::try_from(length).unwrap_or_default(), Ordering::SeqCst);
+            if passed.is_some() {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+        }
+        thawed(&mut weather).await;
+        to.shutdown().await
+    };
+    tokio::try_join!(read, write)?;
+    Ok(())
+}
+
+async fn thawed(weather: &mut watch::Receiver<Weather>) {
+    drop(weather.wait_for(|weather| !weather.frozen).await);
+}
+
+/// Looks at bytes on their way, where a single fault may strike.
+trait Inspect {
+    /// None lets the piece pass; a number lets that many bytes pass and breaks the connection.
+    fn pass(&mut self, piece: &[u8]) -> Option<usize>;
+}
+
+/// The way to the server: watches for the request whose answer is to be lost.
+struct Requests<'a> {
+    link: &'a Link,
+    /// The end of what was seen, as the request may be spread over two pieces.
+    tail: Vec<u8>,
+    answer_is_lost: &'a AtomicBool,
+}
+
+impl Inspect for Requests<'_> {
+    fn pass(&mut self, piece: &[u8]) -> Option<usize> {
+        let mut fault = self.link.lock_fault();
+        let Some(Fault::LoseAnswerTo(request)) = fault.as_ref() else {
+            self.tail.clear();
+            return None;
+        };
+        self.tail.extend_from_slice(piece);
+        if self
+            .tail
+            .windows(request.len())
+            .any(|window| window == request.as_slice())
+        {
+            *fault = None;
+            self.answer_is_lost.store(true, Ordering::SeqCst);
+        } else {
+            let surplus = self.tail.len().saturating_sub(request.len());
+            self.tail.drain(..surplus);
+        }
+        None
+    }
+}
+
+/// The way to the client: breaks where an answer is to be lost or cut.
+struct Answers<'a> {
+    link: &'a Link,
+    answer_is_lost: &'a AtomicBool,
+}
+
+impl Inspect for Answers<'_> {
+    fn pass(&mut self, piece: &[u8]) -> Option<usize> {
+        if self.answer_is_lost.load(Ordering::SeqCst) {
+            return Some(0);
+        }
+        let mut fault = self.link.lock_fault();
+        let Some(Fault::CutAnswerAfter(bytes)) = *fault else {
+            return None;
+        };
+        *fault = None;
+        Some(bytes.min(piece.len()))
+    }
+}
+
+const PIECE: usize = 16 * 1024;
+/// How many pieces are on their way at most, per direction and connection.
+const QUEUE: usize = 1024;

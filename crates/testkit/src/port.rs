@@ -1,0 +1,57 @@
+//! Free TCP ports for servers that cannot bind port 0 or must come back on the same port.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+use crate::fail::fail;
+
+/// A TCP port of 127.0.0.1 that no other test takes while this value lives, even when nobody listens on it.
+///
+/// The claim is the UDP socket of the same number: the kernel gives it to one process only and takes it back when that
+/// process dies. The number lies below the range that outgoing connections use, so a client that dials a stopped
+/// server cannot be given the server's own port and end up connected to itself.
+#[derive(Debug)]
+pub struct Port {
+    number: u16,
+    /// Held, never used.
+    _claim: UdpSocket,
+}
+
+impl Port {
+    /// Claims a port on which nobody listens at this moment.
+    ///
+    /// A foreign program can still take it before the caller's server does, so the caller watches for that and claims
+    /// another one.
+    pub fn claim() -> Self {
+        let start = RandomState::new().build_hasher().finish() % u64::from(SPAN);
+        let start = u16::try_from(start).unwrap_or_default();
+        let candidates = (0..SPAN).map(|step| FIRST + (start + step) % SPAN);
+        for number in candidates {
+            let Ok(claim) = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)) else {
+                continue;
+            };
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+                return Self {
+                    number,
+                    _claim: claim,
+                };
+            }
+        }
+        fail("claim a port", "all are taken")
+    }
+
+    /// The port's number.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// The address a server listens on: 127.0.0.1 with this port.
+    pub fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.number).into()
+    }
+}
+
+/// Linux takes the ports of outgoing connections from 32768 upwards (`ip_local_port_range`).
+const FIRST: u16 = 12_000;
+const SPAN: u16 = 20_000;

@@ -1,0 +1,313 @@
+//! A real Postgres server: one of its own, or the one that all tests of a process share.
+
+mod schema;
+mod session;
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::signal::Signal;
+use tokio::sync::OnceCell;
+
+pub use schema::Schema;
+
+use self::schema::LeftOver;
+use self::session::Session;
+use crate::account::Account;
+use crate::fail::{OrFail as _, fail};
+use crate::port::Port;
+use crate::process::{Launch, Process};
+use crate::scratch::Scratch;
+use crate::tls::Authority;
+use crate::wait;
+
+/// A running server on 127.0.0.1, user and database `postgres`, no password. It ends with this value.
+///
+/// Nothing is synced to the disk, so it survives [`Postgres::stop`] but would not survive the machine.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    port: Port,
+    scratch: Arc<Scratch>,
+    authority: Option<Authority>,
+    starts: u64,
+    schemas: AtomicU64,
+    left_over: LeftOver,
+}
+
+impl Postgres {
+    /// Starts a server for one test.
+    pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts a server for one test that takes TLS connections only, with a certificate of an authority of its own.
+    pub async fn start_tls() -> Self {
+        Self::start_with(Some(Authority::new())).await
+    }
+
+    /// The server that all tests of this process share; each keeps to its own [`Postgres::schema`].
+    pub async fn shared() -> &'static Self {
+        // One server per test process, isolated by schema. It is never dropped: its supervisor ends it.
+        static SHARED: OnceCell<Postgres> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// Makes an empty schema for one test.
+    pub async fn schema(&self) -> Schema {
+        for old in self.left_over.take() {
+            // Someone may still hold a lock on it; then it goes with the server.
+            let drop = format!(
+                "DO $$ BEGIN SET LOCAL lock_timeout = '100ms'; DROP SCHEMA \"{old}\" CASCADE; \
+                 EXCEPTION WHEN OTHERS THEN NULL; END $$"
+            );
+            self.sql(&drop).await;
+        }
+        let name = format!("t{}", self.schemas.fetch_add(1, Ordering::Relaxed));
+        self.sql(&format!("CREATE SCHEMA \"{name}\"")).await;
+        Schema {
+            name,
+            addr: self.addr(),
+            tls: self.authority.is_some(),
+            session: self.session(),
+            left_over: self.left_over.clone(),
+        }
+    }
+
+    /// A URL without a schema of its own, for what is about the server as a whole.
+    pub fn url(&self) -> String {
+        schema::url(self.addr(), self.authority.is_some(), "public")
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.port.addr()
+    }
+
+    /// The port it listens on, the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The PEM file of the authority behind the server's certificate; only after [`Postgres::start_tls`].
+    pub fn ca_pem_path(&self) -> &Path {
+        self.authority
+            .as_ref()
+            .or_fail("find the authority of a server without TLS")
+            .pem_path()
+    }
+
+    /// The authority behind the server's certificate; only after [`Postgres::start_tls`].
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_ref()
+    }
+
+    /// The server's process id, that of the parent of all its processes.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Stops the server, cutting its connections; its data stay.
+    pub async fn stop(&mut self) {
+        // The 'fast' shutdown of postgres(1).
+        self.process.signal(Signal::SIGINT);
+        self.process.wait(wait::deadline()).await;
+    }
+
+    /// Starts the stopped server again, with the same data on the same port.
+    pub async fn start_again(&mut self) {
+        self.starts += 1;
+        let process = launch(
+            &self.scratch,
+            &self.port,
+            self.authority.is_some(),
+            self.starts,
+        )
+        .await;
+        self.process = process.or_fail("start postgres on its old port");
+    }
+
+    /// SIGSTOP to the server and all its processes: connections stay open and nothing answers.
+    pub fn pause(&mut self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT after a [`Postgres::pause`].
+    pub fn resume(&mut self) {
+        self.process.resume();
+    }
+
+    /// Runs statements in the schema `public`, as [`Schema::sql`].
+    pub async fn sql(&self, statements: &str) -> Vec<String> {
+        self.session().run("public", statements).await
+    }
+
+    /// The folder of its data and logs.
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    async fn start_with(authority: Option<Authority>) -> Self {
+        let scratch = Arc::new(Scratch::owned("postgres", Account::unprivileged()));
+        init(&scratch).await;
+        configure(&scratch, authority.as_ref());
+        for starts in 1..=ATTEMPTS {
+            let port = Port::claim();
+            if let Some(process) = launch(&scratch, &port, authority.is_some(), starts).await {
+                let (schemas, left_over) = (AtomicU64::new(0), LeftOver::default());
+                return Self {
+                    process,
+                    port,
+                    scratch,
+                    authority,
+                    starts,
+                    schemas,
+                    left_over,
+                };
+            }
+        }
+        fail(
+            "start postgres",
+            format_args!("each of {ATTEMPTS} ports was taken:\n{}", scratch.logs()),
+        )
+    }
+
+    fn session(&self) -> Session {
+        Session {
+            socket_folder: self.scratch.path().to_owned(),
+            port: self.port(),
+        }
+    }
+}
+
+/// Makes the data folder. Locale C and no sync: it takes about a second.
+async fn init(scratch: &Arc<Scratch>) {
+    let mut command = Command::new(program("initdb"));
+    command.args([
+        "--pgdata",
+        "data",
+        "--username",
+        "postgres",
+        "--auth",
+        "trust",
+    ]);
+    command.args([
+        "--encoding",
+        "UTF8",
+        "--no-locale",
+        "--no-sync",
+        "--no-instructions",
+    ]);
+    let initdb = Launch::new("initdb", scratch, command)
+        .run_as(Account::unprivileged())
+        .start();
+    let status = initdb.wait(wait::deadline()).await;
+    if status != 0 {
+        fail(
+            "run initdb",
+            format_args!("it ended with {status}:\n{}", initdb.logs()),
+        );
+    }
+}
+
+/// Writes who may connect and, for TLS, the certificate.
+fn configure(scratch: &Scratch, authority: Option<&Authority>) {
+    let kind = if authority.is_some() {
+        "hostssl"
+    } else {
+        "host"
+    };
+    scratch.write(
+        "hba.conf",
+        format!("local all all trust\n{kind} all all 127.0.0.1/32 trust\n"),
+    );
+    let Some(authority) = authority else { return };
+    let identity = authority.issue();
+    scratch.write("server.pem", identity.certificate);
+    let key = scratch.write("server.key", identity.key);
+    // Postgres refuses a key that others can read.
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600))
+        .or_fail("protect the server's key");
+    if let Some(account) = Account::unprivileged() {
+        account.own(&key);
+    }
+}
+
+/// Starts the server and waits until it takes connections; none when the port was taken.
+async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> Option<Process> {
+    let mut command = Command::new(program("postgres"));
+    command
+        .args([
+            "-D",
+            "data",
+            "-p",
+            &port.number().to_string(),
+            "-h",
+            "127.0.0.1",
+            "-k",
+        ])
+        .arg(scratch.path());
+    let mut set = |setting: String| {
+        command.args(["-c", &setting]);
+    };
+    let file = |name: &str| scratch.path().join(name).display().to_string();
+    set(format!("hba_file={}", file("hba.conf")));
+    for setting in FAST {
+        set((*setting).to_owned());
+    }
+    if tls {
+        set("ssl=on".to_owned());
+        set(format!("ssl_cert_file={}", file("server.pem")));
+        set(format!("ssl_key_file={}", file("server.key")));
+    }
+    let launch =
+        Launch::new(format!("postgres-{start}"), scratch, command).run_as(Account::unprivileged());
+    // The 'immediate' shutdown: unlike SIGKILL it takes the server's children and shared memory along.
+    let process = launch.end_with(Signal::SIGQUIT).start();
+    let listens = wait::until("postgres to listen", wait::deadline(), async || {
+        let ended = process.exit_status();
+        let log = process.logs();
+        match ended {
+            _ if log.contains("database system is ready to accept connections") => Some(true),
+            Some(_) if log.contains("could not bind IPv4 address") => Some(false),
+            Some(status) => fail(
+                "start postgres",
+                format_args!("it ended with {status}:\n{log}"),
+            ),
+            None => None,
+        }
+    });
+    listens.await.then_some(process)
+}
+
+/// A program of Postgres: Debian keeps them out of the search path, in a folder per version, of which the newest counts.
+fn program(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions
+        .map(|entry| entry.path())
+        .filter(|path| path.join("bin").join(name).exists())
+        .max_by_key(version);
+    newest.map_or_else(|| name.into(), |folder| folder.join("bin").join(name))
+}
+
+/// Nothing reaches the disk for safety's sake, and many tests connect at once.
+const FAST: &[&str] = &[
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=300",
+    "shared_buffers=32MB",
+    "dynamic_shared_memory_type=mmap",
+    "timezone=UTC",
+    "lc_messages=C",
+];
+
+/// How many ports are tried before a start counts as failed.
+const ATTEMPTS: u64 = 5;

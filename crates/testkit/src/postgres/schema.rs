@@ -1,0 +1,95 @@
+//! A schema for one test.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use super::session::Session;
+
+/// A fresh, empty schema, and the URL that makes it the search path. After the test it is dropped, at the latest with
+/// the server.
+///
+/// Advisory locks and `LISTEN` channels belong to the database, not to the schema: tests of one process share them.
+#[derive(Debug)]
+pub struct Schema {
+    pub(super) name: String,
+    pub(super) addr: SocketAddr,
+    pub(super) tls: bool,
+    pub(super) session: Session,
+    pub(super) left_over: LeftOver,
+}
+
+impl Schema {
+    /// The schema's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What goes into `POSTERN_DATABASE_URL`.
+    pub fn url(&self) -> String {
+        self.url_through(self.addr)
+    }
+
+    /// As [`Schema::url`], by way of a proxy at `addr`.
+    pub fn url_through(&self, addr: SocketAddr) -> String {
+        url(addr, self.tls, &self.name)
+    }
+
+    /// Runs statements in this schema; gives the rows as text, columns parted by tabs, a null as nothing. Fails the
+    /// test when the server refuses.
+    pub async fn sql(&self, statements: &str) -> Vec<String> {
+        self.session.run(&self.name, statements).await
+    }
+
+    /// Every row of every table of the schema, as text, headed by the table's name: what a search for secrets reads.
+    pub async fn dump(&self) -> String {
+        let tables = format!(
+            "SELECT tablename FROM pg_tables WHERE schemaname = '{}' ORDER BY 1",
+            self.name
+        );
+        let mut dump = String::new();
+        for table in self.sql(&tables).await {
+            let rows = self
+                .sql(&format!(r#"SELECT row::text FROM "{table}" AS row"#))
+                .await;
+            dump += &format!("== {table}\n{}\n", rows.join("\n"));
+        }
+        dump
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        self.left_over.push(std::mem::take(&mut self.name));
+    }
+}
+
+/// Schemas whose tests are over. A drop cannot wait for the server, so the next test's schema takes them along.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LeftOver(Arc<Mutex<Vec<String>>>);
+
+impl LeftOver {
+    fn push(&self, name: String) {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(name);
+    }
+
+    /// Those there are now, each once.
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(
+            &mut *self
+                .0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+}
+
+/// A URL that tokio-postgres and libpq read alike.
+pub(super) fn url(addr: SocketAddr, tls: bool, schema: &str) -> String {
+    let ssl_mode = if tls { "require" } else { "disable" };
+    format!(
+        "postgres://postgres@{addr}/postgres?sslmode={ssl_mode}&options=-c%20search_path%3D{schema}"
+    )
+}

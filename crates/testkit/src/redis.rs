@@ -1,0 +1,193 @@
+//! A real `redis-server`: one of its own, or the one that all tests of a process share.
+
+mod resp;
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::OnceCell;
+
+use crate::account::Account;
+use crate::fail::fail;
+use crate::port::Port;
+use crate::process::{Launch, Process};
+use crate::scratch::Scratch;
+use crate::wait;
+
+/// A running Redis without persistence, with expiry notifications, on 127.0.0.1. It ends with this value.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: Port,
+    scratch: Arc<Scratch>,
+    starts: u64,
+    prefixes: AtomicU64,
+}
+
+impl Redis {
+    /// Starts a server for one test.
+    pub async fn start() -> Self {
+        let scratch = Arc::new(Scratch::owned("redis", Account::unprivileged()));
+        for starts in 1..=ATTEMPTS {
+            let port = Port::claim();
+            if let Some(process) = launch(&scratch, &port, starts).await {
+                return Self {
+                    process,
+                    port,
+                    scratch,
+                    starts,
+                    prefixes: AtomicU64::new(0),
+                };
+            }
+        }
+        fail(
+            "start redis-server",
+            format_args!("each of {ATTEMPTS} ports was taken:\n{}", scratch.logs()),
+        )
+    }
+
+    /// The server that all tests of this process share; each keeps to keys under its own [`Redis::prefix`].
+    pub async fn shared() -> &'static Self {
+        // One server per test process, isolated by prefix. It is never dropped: its supervisor ends it.
+        static SHARED: OnceCell<Redis> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// A key prefix that no other call gives.
+    pub fn prefix(&self) -> String {
+        format!("t{}", self.prefixes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// `redis://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.addr())
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.port.addr()
+    }
+
+    /// The port it listens on, the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// SIGSTOP: connections stay open, new ones are accepted by the kernel, and nothing answers.
+    pub fn pause(&mut self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT after a [`Redis::pause`].
+    pub fn resume(&mut self) {
+        self.process.resume();
+    }
+
+    /// SIGKILL: connections are reset, new ones refused, all keys are lost.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Starts again on the same port, empty, after a SIGKILL if it still runs.
+    pub async fn restart(&mut self) {
+        self.kill().await;
+        self.starts += 1;
+        match launch(&self.scratch, &self.port, self.starts).await {
+            Some(process) => self.process = process,
+            None => fail("restart redis-server", self.scratch.logs()),
+        }
+    }
+
+    /// Runs one command over a connection of its own; gives the parts of an array as lines, a nil as an empty line.
+    /// Fails the test when Redis answers with an error.
+    pub async fn command(&self, arguments: &[&str]) -> String {
+        text(&resp::command(self.addr(), arguments).await)
+    }
+
+    /// Every key that begins with `prefix`, with its whole value, as text: what a search for secrets reads.
+    pub async fn dump(&self, prefix: &str) -> String {
+        let mut dump = String::new();
+        for key in resp::command(self.addr(), &["KEYS", &format!("{prefix}*")]).await {
+            let value = self.value(&key).await;
+            dump += &format!("{}: {value}\n", String::from_utf8_lossy(&key));
+        }
+        dump
+    }
+
+    /// The folder of its logs.
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// A key's value by its type, empty when the key has expired meanwhile.
+    async fn value(&self, key: &[u8]) -> String {
+        let kind = text(&resp::command(self.addr(), &[b"TYPE", key]).await);
+        let read: &[&[u8]] = match kind.as_str() {
+            "string" => &[b"GET", key],
+            "hash" => &[b"HGETALL", key],
+            "list" => &[b"LRANGE", key, b"0", b"-1"],
+            "set" => &[b"SMEMBERS", key],
+            "zset" => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
+            "stream" => &[b"XRANGE", key, b"-", b"+"],
+            "none" => return String::new(),
+            other => fail("dump Redis", format_args!("a value of type {other}")),
+        };
+        text(&resp::command(self.addr(), read).await)
+    }
+}
+
+/// Starts the server and waits until it listens; none when the port was taken.
+async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64) -> Option<Process> {
+    let mut command = Command::new("redis-server");
+    command.args([
+        "--port",
+        &port.number().to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        ".",
+    ]);
+    command.args(["--save", "", "--appendonly", "no"]);
+    command.args([
+        "--maxmemory-policy",
+        "noeviction",
+        "--notify-keyspace-events",
+        "Ex",
+    ]);
+    command.args(["--enable-debug-command", "local"]);
+    let launch =
+        Launch::new(format!("redis-{start}"), scratch, command).run_as(Account::unprivileged());
+    let process = launch.start();
+    let listens = wait::until("redis-server to listen", wait::deadline(), async || {
+        let ended = process.exit_status();
+        let log = process.logs();
+        match ended {
+            _ if log.contains("Ready to accept connections") => Some(true),
+            Some(_) if log.contains("Address already in use") => Some(false),
+            Some(status) => fail(
+                "start redis-server",
+                format_args!("it ended with {status}:\n{log}"),
+            ),
+            None => None,
+        }
+    });
+    listens.await.then_some(process)
+}
+
+fn text(leaves: &[Vec<u8>]) -> String {
+    let lines: Vec<_> = leaves
+        .iter()
+        .map(|leaf| String::from_utf8_lossy(leaf))
+        .collect();
+    lines.join("\n")
+}
+
+/// How many ports are tried before a start counts as failed.
+const ATTEMPTS: u64 = 5;

@@ -1,0 +1,201 @@
+//! The fault proxy: each fault is what it says, seen from both ends.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use testkit::{Proxy, wait};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Long enough for loopback to deliver what is coming, were it coming.
+const A_MOMENT: Duration = Duration::from_millis(200);
+
+/// A client and a server with a proxy between them.
+struct Pair {
+    proxy: Proxy,
+    listener: TcpListener,
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Pair {
+    async fn connect() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap()).await;
+        let client = TcpStream::connect(proxy.addr()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        Self {
+            proxy,
+            listener,
+            client,
+            server,
+        }
+    }
+}
+
+async fn send(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+async fn receive(stream: &mut TcpStream, length: usize) -> String {
+    let mut bytes = vec![0; length];
+    tokio::time::timeout(wait::deadline(), stream.read_exact(&mut bytes))
+        .await
+        .unwrap()
+        .unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn is_reset(stream: &mut TcpStream) -> bool {
+    let read = tokio::time::timeout(wait::deadline(), stream.read_u8())
+        .await
+        .unwrap();
+    read.unwrap_err().kind() == ErrorKind::ConnectionReset
+}
+
+async fn is_silent(stream: &mut TcpStream) -> bool {
+    tokio::time::timeout(A_MOMENT, stream.read_u8())
+        .await
+        .is_err()
+}
+
+#[tokio::test]
+async fn bytes_pass_both_ways_and_are_counted() {
+    let mut pair = Pair::connect().await;
+    send(&mut pair.client, "question").await;
+    assert_eq!(receive(&mut pair.server, 8).await, "question");
+    send(&mut pair.server, "answer").await;
+    assert_eq!(receive(&mut pair.client, 6).await, "answer");
+    assert_eq!(
+        (pair.proxy.bytes_to_server(), pair.proxy.bytes_to_client()),
+        (8, 6)
+    );
+    assert_eq!(
+        (pair.proxy.connections(), pair.proxy.open_connections()),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn an_ordinary_end_is_passed_on_as_one() {
+    let mut pair = Pair::connect().await;
+    send(&mut pair.client, "last").await;
+    pair.client.shutdown().await.unwrap();
+    assert_eq!(receive(&mut pair.server, 4).await, "last");
+    assert_eq!(pair.server.read(&mut [0]).await.unwrap(), 0);
+    drop(pair.server);
+    assert_eq!(pair.client.read(&mut [0]).await.unwrap(), 0);
+    wait::until_true("the connection to be over", wait::deadline(), async || {
+        pair.proxy.open_connections() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cut_resets_both_ends_and_spares_the_next_connection() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.cut();
+    assert!(is_reset(&mut pair.client).await);
+    assert!(is_reset(&mut pair.server).await);
+    let mut client = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    let (mut server, _) = pair.listener.accept().await.unwrap();
+    send(&mut client, "again").await;
+    assert_eq!(receive(&mut server, 5).await, "again");
+}
+
+#[tokio::test]
+async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.freeze();
+    send(&mut pair.client, "held").await;
+    assert!(is_silent(&mut pair.server).await);
+    // The server goes away: its end must not reach the client either.
+    drop(pair.server);
+    assert!(is_silent(&mut pair.client).await);
+    send(&mut pair.client, "still writable").await;
+    // A new connection is accepted and stays as silent; the server never hears of it.
+    let mut late = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    send(&mut late, "late").await;
+    assert!(is_silent(&mut late).await);
+    assert!(
+        tokio::time::timeout(A_MOMENT, pair.listener.accept())
+            .await
+            .is_err()
+    );
+
+    pair.proxy.thaw();
+    let (mut server, _) = pair.listener.accept().await.unwrap();
+    assert_eq!(receive(&mut server, 4).await, "late");
+    assert!(
+        !is_silent(&mut pair.client).await,
+        "the end of the server is delivered after the thaw"
+    );
+}
+
+#[tokio::test]
+async fn refusing_meets_new_connections_only() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.refuse(true);
+    let mut refused = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    assert!(is_reset(&mut refused).await);
+    send(&mut pair.client, "old").await;
+    assert_eq!(receive(&mut pair.server, 3).await, "old");
+    pair.proxy.refuse(false);
+    let _client = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    pair.listener.accept().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_away_shows_as_a_reset() {
+    let pair = Pair::connect().await;
+    drop(pair.listener);
+    let mut client = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    assert!(is_reset(&mut client).await);
+}
+
+#[tokio::test]
+async fn a_delay_is_latency_and_does_not_add_up() {
+    let mut pair = Pair::connect().await;
+    let delay = Duration::from_millis(300);
+    pair.proxy.delay(delay);
+    let start = tokio::time::Instant::now();
+    for number in 0..10 {
+        send(&mut pair.client, &number.to_string()).await;
+        // Each goes out as a piece of its own.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(receive(&mut pair.server, 10).await, "0123456789");
+    assert!(start.elapsed() >= delay, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < 5 * delay, "it took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_can_be_cut_in_the_middle() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.cut_next_answer_after(3);
+    send(&mut pair.client, "question").await;
+    assert_eq!(receive(&mut pair.server, 8).await, "question");
+    assert!(pair.proxy.fault_is_pending());
+    send(&mut pair.server, "answer").await;
+    assert_eq!(receive(&mut pair.client, 3).await, "ans");
+    assert!(is_reset(&mut pair.client).await);
+    assert!(!pair.proxy.fault_is_pending());
+}
+
+#[tokio::test]
+async fn a_request_can_be_done_and_its_answer_lost() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.lose_answer_to("COMMIT");
+    send(&mut pair.client, "BEGIN").await;
+    assert_eq!(receive(&mut pair.server, 5).await, "BEGIN");
+    send(&mut pair.server, "ok").await;
+    assert_eq!(receive(&mut pair.client, 2).await, "ok");
+    // Spread over two pieces: the first has arrived before the second is sent.
+    send(&mut pair.client, "COM").await;
+    assert_eq!(receive(&mut pair.server, 3).await, "COM");
+    send(&mut pair.client, "MIT").await;
+    assert_eq!(receive(&mut pair.server, 3).await, "MIT");
+    send(&mut pair.server, "done").await;
+    assert!(is_reset(&mut pair.client).await);
+    assert!(!pair.proxy.fault_is_pending());
+}

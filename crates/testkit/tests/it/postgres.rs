@@ -1,0 +1,133 @@
+//! Real Postgres servers: schemas of their own, stops and pauses, TLS.
+
+use std::time::Duration;
+
+use testkit::Postgres;
+use testkit::tls::Authority;
+use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+#[tokio::test]
+async fn schemas_of_the_shared_server_do_not_see_each_other() {
+    let postgres = Postgres::shared().await;
+    let (one, other) = (postgres.schema().await, postgres.schema().await);
+    one.sql("CREATE TABLE account (id int, name text); INSERT INTO account VALUES (1, 'one'), (2, null)").await;
+    other.sql("CREATE TABLE account (id int)").await;
+    assert_eq!(
+        one.sql("SELECT * FROM account ORDER BY id").await,
+        ["1\tone", "2\t"]
+    );
+    assert!(other.sql("SELECT * FROM account").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_url_of_a_schema_makes_it_the_search_path() {
+    let schema = Postgres::shared().await.schema().await;
+    let config: Config = schema.url().parse().unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    let query = async {
+        let row = client
+            .query_one("SELECT current_schema()::text", &[])
+            .await
+            .unwrap();
+        row.get::<_, String>(0)
+    };
+    tokio::select! {
+        found = query => assert_eq!(found, schema.name()),
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_dump_shows_text_json_and_bytes_as_they_are() {
+    let schema = Postgres::shared().await.schema().await;
+    schema
+        .sql("CREATE TABLE kept (a text, b jsonb, c bytea)")
+        .await;
+    schema
+        .sql(r#"INSERT INTO kept VALUES ('in-a-text', '{"k": "in-json"}', 'in-bytes'::bytea)"#)
+        .await;
+    let dump = schema.dump().await;
+    for canary in ["in-a-text", "in-json", "in-bytes"] {
+        assert!(dump.contains(canary), "{canary} is missing in:\n{dump}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_goes_with_its_handle() {
+    let postgres = Postgres::start().await;
+    let schema = postgres.schema().await;
+    let name = schema.name().to_owned();
+    drop(schema);
+    let next = postgres.schema().await;
+    let left = postgres
+        .sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE 't_'")
+        .await;
+    assert_eq!(left, [next.name()]);
+    assert_ne!(next.name(), name);
+}
+
+#[tokio::test]
+async fn a_stopped_server_comes_back_with_its_data_on_the_same_port() {
+    let mut postgres = Postgres::start().await;
+    let port = postgres.port();
+    postgres
+        .sql("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7)")
+        .await;
+    postgres.stop().await;
+    assert!(
+        tokio::net::TcpStream::connect(postgres.addr())
+            .await
+            .is_err()
+    );
+    postgres.start_again().await;
+    assert_eq!(postgres.port(), port);
+    assert_eq!(postgres.sql("SELECT id FROM kept").await, ["7"]);
+}
+
+#[tokio::test]
+async fn a_pause_also_stops_the_connections_there_are() {
+    let mut postgres = Postgres::start().await;
+    let config: Config = postgres.url().parse().unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    let work = async {
+        client.simple_query("SELECT 1").await.unwrap();
+        postgres.pause();
+        let silence =
+            tokio::time::timeout(Duration::from_millis(200), client.simple_query("SELECT 1")).await;
+        assert!(silence.is_err());
+        postgres.resume();
+        client.simple_query("SELECT 1").await.unwrap();
+    };
+    tokio::select! {
+        () = work => {}
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_tls_server_shows_a_certificate_of_its_authority_and_takes_nothing_else() {
+    let postgres = Postgres::start_tls().await;
+    let schema = postgres.schema().await;
+    let tls = |authority: &Authority| MakeRustlsConnect::new((*authority.client()).clone());
+    let config: Config = schema.url().parse().unwrap();
+    let _accepted = config
+        .connect(tls(postgres.authority().unwrap()))
+        .await
+        .unwrap();
+    assert!(config.connect(tls(&Authority::new())).await.is_err());
+    let plain = schema.url().replace("sslmode=require", "sslmode=disable");
+    assert!(
+        plain
+            .parse::<Config>()
+            .unwrap()
+            .connect(NoTls)
+            .await
+            .is_err()
+    );
+    assert!(
+        std::fs::read_to_string(postgres.ca_pem_path())
+            .unwrap()
+            .contains("BEGIN CERTIFICATE")
+    );
+}
