@@ -1,0 +1,91 @@
+//! What lands in the log, byte for byte, without touching the process' own.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+use super::{Format, LogsError, init, subscriber};
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged(format: Format, filter: &str, events: impl FnOnce()) -> String {
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let filter = EnvFilter::try_new(filter).unwrap();
+    let subscriber = subscriber(format, filter, move || writer.clone());
+    tracing::subscriber::with_default(subscriber, events);
+    let bytes = sink.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+const HOSTILE: &str = "a\nERROR forged\r\u{1b}[2J\u{9b}2J\u{7f}\t";
+
+#[test]
+fn a_json_line_holds_the_fields_of_the_event_and_of_its_spans() {
+    let log = logged(Format::Json, "info", || {
+        let _span = tracing::info_span!("connection", conn = 7, user = "GEN-001").entered();
+        tracing::warn!(code = "timeout", "command refused");
+    });
+    let line: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["message"], "command refused");
+    assert_eq!(line["code"], "timeout");
+    assert_eq!(line["spans"][0]["name"], "connection");
+    assert_eq!(line["spans"][0]["conn"], 7);
+    assert_eq!(line["spans"][0]["user"], "GEN-001");
+}
+
+#[test]
+fn hostile_text_stays_one_line_without_control_characters() {
+    for format in [Format::Json, Format::Human] {
+        let log = logged(format, "info", || {
+            let _span = tracing::info_span!("connection", agent = %HOSTILE).entered();
+            tracing::info!(shown = %HOSTILE, debugged = ?HOSTILE, "{HOSTILE}");
+        });
+        let line = log.strip_suffix('\n').unwrap();
+        assert!(!line.contains(char::is_control), "{format:?}: {line:?}");
+    }
+}
+
+#[test]
+fn a_reader_of_json_gets_hostile_text_back_as_it_was() {
+    let log = logged(
+        Format::Json,
+        "info",
+        || tracing::info!(agent = %HOSTILE, "hello"),
+    );
+    let line: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(line["agent"], HOSTILE);
+}
+
+#[test]
+fn the_filter_decides_by_level_and_target() {
+    let log = logged(Format::Human, "warn,gateway=debug", || {
+        tracing::info!(target: "worker", "left out");
+        tracing::debug!(target: "gateway", "kept");
+    });
+    assert!(log.contains("kept") && !log.contains("left out"), "{log}");
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_refused() {
+    assert!(matches!(
+        init(Format::Json, "gateway=loud"),
+        Err(LogsError::Filter(_))
+    ));
+}

@@ -1,0 +1,78 @@
+//! The figures of a node, and only of that node, under the names the code gives them.
+
+use opentelemetry::KeyValue;
+use telemetry::metrics::Metrics;
+
+#[test]
+fn two_nodes_of_one_process_keep_their_figures_apart() {
+    let (first, second) = (Metrics::new("gateway-1"), Metrics::new("gateway-2"));
+    first
+        .meter()
+        .u64_counter("postern_test_total")
+        .build()
+        .add(1, &[]);
+
+    assert!(first.render().unwrap().contains("postern_test_total 1"));
+    assert!(!second.render().unwrap().contains("postern_test_total"));
+    assert!(
+        second
+            .render()
+            .unwrap()
+            .contains("service_instance_id=\"gateway-2\"")
+    );
+}
+
+#[test]
+fn a_metric_is_scraped_under_the_name_it_has_in_the_code() {
+    let metrics = Metrics::new("gateway-1");
+    let meter = metrics.meter();
+    meter
+        .u64_counter("postern_refused_total")
+        .build()
+        .add(2, &[KeyValue::new("code", "forbidden")]);
+    meter
+        .i64_up_down_counter("postern_sockets")
+        .build()
+        .add(5, &[]);
+    meter
+        .f64_histogram("postern_answer_seconds")
+        .with_unit("s")
+        .build()
+        .record(0.003, &[]);
+
+    let text = metrics.render().unwrap();
+    for line in [
+        "# TYPE postern_refused_total counter",
+        "postern_refused_total{code=\"forbidden\"} 2",
+        "# TYPE postern_sockets gauge",
+        "postern_sockets 5",
+        "# TYPE postern_answer_seconds histogram",
+        "postern_answer_seconds_count 1",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+}
+
+#[test]
+fn a_duration_of_milliseconds_falls_between_its_own_buckets() {
+    let metrics = Metrics::new("gateway-1");
+    let histogram = metrics
+        .meter()
+        .f64_histogram("postern_answer_seconds")
+        .with_unit("s")
+        .build();
+    histogram.record(0.003, &[]);
+
+    let text = metrics.render().unwrap();
+    assert!(
+        text.contains("postern_answer_seconds_bucket{le=\"0.0025\"} 0"),
+        "{text}"
+    );
+    assert!(
+        text.contains("postern_answer_seconds_bucket{le=\"0.005\"} 1"),
+        "{text}"
+    );
+}
