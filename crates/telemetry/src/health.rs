@@ -27,10 +27,7 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
         return (StatusCode::OK, "ready\n".to_owned());
     }
     let waiting_for = readiness.waiting_for().join(", ");
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!("waiting for: {waiting_for}\n"),
-    )
+    (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {waiting_for}\n"))
 }
 
 async fn render(State(metrics): State<Metrics>) -> Response {

@@ -65,9 +65,7 @@ where
     match format {
         Format::Human => Box::new(registry.with(lines)),
         // `spans` holds the current span too; named alone it would be there twice.
-        Format::Json => {
-            Box::new(registry.with(lines.json().flatten_event(true).with_current_span(false)))
-        }
+        Format::Json => Box::new(registry.with(lines.json().flatten_event(true).with_current_span(false))),
     }
 }
 

@@ -1,2 +1,32 @@
-//! placeholder
-fn main() {}
+//! The workspace's own tools: `cargo xtask tidy`.
+//!
+//! It depends on nothing of ours, so that it answers in seconds and before anything else is built.
+
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use cargo_metadata::MetadataCommand;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments != ["tidy"] {
+        bail!("usage: cargo xtask tidy");
+    }
+    let metadata = MetadataCommand::new().no_deps().exec().context("read the workspace")?;
+    let findings = tidy::findings(&metadata).context("read the source tree")?;
+    print_lines(findings.iter().map(ToString::to_string));
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "a tool's findings are its output")]
+fn print_lines(lines: impl Iterator<Item = String>) {
+    for line in lines {
+        println!("{line}");
+    }
+}

@@ -26,8 +26,7 @@ pub(super) struct Escaping<W>(W);
 
 impl<W: io::Write> io::Write for Escaping<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0
-            .write_all(escaped(&String::from_utf8_lossy(line)).as_bytes())?;
+        self.0.write_all(escaped(&String::from_utf8_lossy(line)).as_bytes())?;
         Ok(line.len())
     }
 

@@ -64,11 +64,7 @@ fn hostile_text_stays_one_line_without_control_characters() {
 
 #[test]
 fn a_reader_of_json_gets_hostile_text_back_as_it_was() {
-    let log = logged(
-        Format::Json,
-        "info",
-        || tracing::info!(agent = %HOSTILE, "hello"),
-    );
+    let log = logged(Format::Json, "info", || tracing::info!(agent = %HOSTILE, "hello"));
     let line: Value = serde_json::from_str(&log).unwrap();
     assert_eq!(line["agent"], HOSTILE);
 }
@@ -84,8 +80,5 @@ fn the_filter_decides_by_level_and_target() {
 
 #[test]
 fn a_filter_that_cannot_be_read_is_refused() {
-    assert!(matches!(
-        init(Format::Json, "gateway=loud"),
-        Err(LogsError::Filter(_))
-    ));
+    assert!(matches!(init(Format::Json, "gateway=loud"), Err(LogsError::Filter(_))));
 }

@@ -59,11 +59,7 @@ async fn a_node_that_is_not_ready_is_still_alive() {
 #[tokio::test]
 async fn metrics_are_served_in_the_media_type_of_prometheus() {
     let metrics = Metrics::new("gateway-1");
-    metrics
-        .meter()
-        .u64_counter("postern_test_total")
-        .build()
-        .add(3, &[]);
+    metrics.meter().u64_counter("postern_test_total").build().add(3, &[]);
     let router = health::router(Readiness::new(), metrics);
 
     let scrape = get(&router, "/metrics").await;

@@ -6,20 +6,11 @@ use telemetry::metrics::Metrics;
 #[test]
 fn two_nodes_of_one_process_keep_their_figures_apart() {
     let (first, second) = (Metrics::new("gateway-1"), Metrics::new("gateway-2"));
-    first
-        .meter()
-        .u64_counter("postern_test_total")
-        .build()
-        .add(1, &[]);
+    first.meter().u64_counter("postern_test_total").build().add(1, &[]);
 
     assert!(first.render().unwrap().contains("postern_test_total 1"));
     assert!(!second.render().unwrap().contains("postern_test_total"));
-    assert!(
-        second
-            .render()
-            .unwrap()
-            .contains("service_instance_id=\"gateway-2\"")
-    );
+    assert!(second.render().unwrap().contains("service_instance_id=\"gateway-2\""));
 }
 
 #[test]
@@ -30,10 +21,7 @@ fn a_metric_is_scraped_under_the_name_it_has_in_the_code() {
         .u64_counter("postern_refused_total")
         .build()
         .add(2, &[KeyValue::new("code", "forbidden")]);
-    meter
-        .i64_up_down_counter("postern_sockets")
-        .build()
-        .add(5, &[]);
+    meter.i64_up_down_counter("postern_sockets").build().add(5, &[]);
     meter
         .f64_histogram("postern_answer_seconds")
         .with_unit("s")
@@ -49,10 +37,7 @@ fn a_metric_is_scraped_under_the_name_it_has_in_the_code() {
         "# TYPE postern_answer_seconds histogram",
         "postern_answer_seconds_count 1",
     ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{line} is not in\n{text}"
-        );
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
 }
 
@@ -71,8 +56,5 @@ fn a_duration_of_milliseconds_falls_between_its_own_buckets() {
         text.contains("postern_answer_seconds_bucket{le=\"0.0025\"} 0"),
         "{text}"
     );
-    assert!(
-        text.contains("postern_answer_seconds_bucket{le=\"0.005\"} 1"),
-        "{text}"
-    );
+    assert!(text.contains("postern_answer_seconds_bucket{le=\"0.005\"} 1"), "{text}");
 }
