@@ -1,1 +1,37 @@
-//! placeholder
+//! The platforms, pretended: one HTTP server that behaves as the platforms' own documents say, errors included, and
+//! fails in the ways a network does when it is asked to.
+//!
+//! It owns pretend accounts, their authorization codes and tokens, a file per platform that speaks that platform's
+//! dialect, and the controls: faults, held requests, counters. It must not know anything else of Postern: what it
+//! checks is what the platforms document, so a client that satisfies it has not been measured against itself.
+//!
+//! Each platform lives under its own path (`/github/...`), so its URLs are the real ones with another base. Everything
+//! here is in memory and pretended: its client secret and its tokens open nothing.
+//!
+//! In reading order: [`server`] binds and serves; [`front`] is what every request passes before its platform; a
+//! platform ([`github`]) does its work on the [`world`], which holds [`account`], [`grant`], [`fault`], [`held`] and
+//! [`ledger`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
+
+mod account;
+mod clock;
+mod control;
+mod fault;
+mod front;
+mod github;
+mod grant;
+mod handle;
+mod held;
+mod ledger;
+mod platform;
+mod server;
+mod world;
+
+pub use account::DEFAULT_LOGIN;
+pub use fault::{Fault, Kind, Limit, Times};
+pub use github::inbox::{Issued, NewNotification};
+pub use grant::{CLIENT_ID, CLIENT_SECRET, Token};
+pub use handle::{Handle, Snapshot};
+pub use held::Held;
+pub use ledger::{Extent, Ledger, Revocation};
+pub use platform::{Platform, Route};
+pub use server::{BindError, Simulator};

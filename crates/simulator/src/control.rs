@@ -1,0 +1,81 @@
+//! The controls over HTTP, for tests that have the simulator in another process: JSON in, JSON out, under `/_control`.
+//!
+//! | request | body | answer |
+//! | --- | --- | --- |
+//! | `GET /state` | | [`Snapshot`](crate::Snapshot) |
+//! | `POST /faults` | [`Fault`] | |
+//! | `DELETE /faults` | | |
+//! | `POST /release` | | `{"released": 1}` |
+//! | `POST /test_codes` | `{"single_use": true}` | |
+//! | `POST /withdraw` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
+//! | `POST /github/notifications` | [`NewNotification`] | [`Issued`](crate::Issued) |
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World,
+};
+
+pub(crate) fn routes() -> Router<World> {
+    Router::new()
+        .route("/state", get(state))
+        .route("/faults", post(set_fault).delete(clear_faults))
+        .route("/release", post(release))
+        .route("/test_codes", post(test_codes))
+        .route("/withdraw", post(withdraw))
+        .route("/github/notifications", post(notify))
+}
+
+async fn state(State(world): State<World>) -> Response {
+    Json(Handle::new(world).snapshot()).into_response()
+}
+
+async fn set_fault(State(world): State<World>, Json(fault): Json<Fault>) -> StatusCode {
+    Handle::new(world).fault(fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(world): State<World>) -> StatusCode {
+    Handle::new(world).clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn release(State(world): State<World>) -> Response {
+    Json(json!({ "released": Handle::new(world).release() })).into_response()
+}
+
+#[derive(Deserialize)]
+struct TestCodes {
+    single_use: bool,
+}
+
+async fn test_codes(State(world): State<World>, Json(wanted): Json<TestCodes>) -> StatusCode {
+    Handle::new(world).single_use_test_codes(wanted.single_use);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Withdraw {
+    platform: Platform,
+    login: String,
+}
+
+async fn withdraw(State(world): State<World>, Json(of): Json<Withdraw>) -> Response {
+    Json(json!({ "tokens": Handle::new(world).withdraw(of.platform, &of.login) })).into_response()
+}
+
+async fn notify(State(world): State<World>, Json(notification): Json<NewNotification>) -> Response {
+    (
+        StatusCode::CREATED,
+        Json(Handle::new(world).notify(notification)),
+    )
+        .into_response()
+}

@@ -1,0 +1,113 @@
+//! GitHub, as an OAuth App meets it: github.com's OAuth pages under `/login/oauth`, api.github.com under `/api`.
+//!
+//! The facts are those of GitHub's REST and OAuth App documentation; what the documents leave open is said where it is
+//! decided.
+
+mod admission;
+mod authorize;
+pub(crate) mod inbox;
+mod notifications;
+mod profile;
+mod rate;
+mod revoke;
+mod token;
+
+use axum::{
+    Json, Router,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::{
+    clock,
+    fault::Limit,
+    front::guard,
+    platform::{Platform, Route},
+    world::World,
+};
+
+/// What GitHub alone remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Github {
+    pub(crate) inboxes: inbox::Inboxes,
+    pub(crate) meter: rate::Meter,
+}
+
+/// GitHub's pages and API.
+pub(crate) fn routes(world: &World) -> Router<World> {
+    let person = from_fn_with_state(world.clone(), admission::person);
+    let application = from_fn_with_state(world.clone(), admission::application);
+    let at = |route, work| guard(world, Platform::Github, route, work);
+    Router::new()
+        .route(
+            "/login/oauth/authorize",
+            at(Route::Authorize, get(authorize::authorize)),
+        )
+        .route(
+            "/login/oauth/access_token",
+            at(Route::Token, post(token::exchange)),
+        )
+        .route(
+            "/api/user",
+            at(
+                Route::Profile,
+                get(profile::profile).route_layer(person.clone()),
+            ),
+        )
+        .route(
+            "/api/notifications",
+            at(
+                Route::Notifications,
+                get(notifications::list).route_layer(person),
+            ),
+        )
+        .route(
+            "/api/applications/{client_id}/grant",
+            at(
+                Route::Revoke,
+                delete(revoke::grant).route_layer(application.clone()),
+            ),
+        )
+        .route(
+            "/api/applications/{client_id}/token",
+            at(
+                Route::Revoke,
+                delete(revoke::token).route_layer(application),
+            ),
+        )
+        .fallback(async || problem(StatusCode::NOT_FOUND, "Not Found"))
+}
+
+/// How GitHub says that a limit was hit: 403 both times, told apart by the headers.
+pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
+    let standing = rate::Standing::pretended(limit, seconds, clock::now());
+    let mut answer = match limit {
+        Limit::Primary => problem(
+            StatusCode::FORBIDDEN,
+            "API rate limit exceeded for user ID 1.",
+        ),
+        Limit::Secondary => {
+            let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+            let mut answer = problem(StatusCode::FORBIDDEN, message);
+            answer
+                .headers_mut()
+                .insert(http::header::RETRY_AFTER, seconds.into());
+            answer
+        }
+    };
+    standing.write(answer.headers_mut());
+    answer
+}
+
+/// An error of the API.
+fn problem(status: StatusCode, message: &str) -> Response {
+    let body = json!({
+        "message": message,
+        "documentation_url": "https://docs.github.com/rest",
+        "status": status.as_str(),
+    });
+    (status, Json(body)).into_response()
+}

@@ -1,0 +1,92 @@
+//! The controls, for the process the simulator runs in. [`control`](crate::control) offers the same over HTTP.
+
+use serde::Serialize;
+
+use crate::{
+    clock,
+    fault::Fault,
+    github::inbox::{Issued, NewNotification},
+    grant::Token,
+    held::Held,
+    ledger::Ledger,
+    platform::Platform,
+    world::World,
+};
+
+/// Controls a simulator while it serves.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    world: World,
+}
+
+/// What the simulator remembers at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Snapshot {
+    /// What it was asked.
+    #[serde(flatten)]
+    pub ledger: Ledger,
+    /// The live tokens, oldest first.
+    pub tokens: Vec<Token>,
+    /// The faults still waiting for a request.
+    pub faults: Vec<Fault>,
+    /// The requests whose answer is being held, oldest first.
+    pub held: Vec<Held>,
+}
+
+impl Handle {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+
+    /// Where the simulator is reached, without a slash at the end.
+    pub fn url(&self) -> &str {
+        self.world.base()
+    }
+
+    /// Sets a fault, behind those already set.
+    pub fn fault(&self, fault: Fault) {
+        self.world.lock().plan.add(fault);
+    }
+
+    /// Forgets the faults that still wait. What is being held stays held.
+    pub fn clear_faults(&self) {
+        self.world.lock().plan.clear();
+    }
+
+    /// Lets every held request have its answer; says how many there were.
+    pub fn release(&self) -> usize {
+        self.world.lock().holds.release()
+    }
+
+    /// Whether a `test_code_*` works once, like a real code, or always, as it does from the start. Whichever it is,
+    /// every presentation is counted.
+    pub fn single_use_test_codes(&self, single_use: bool) {
+        self.world.lock().grants.single_use_test_codes(single_use);
+    }
+
+    /// The person takes the application off the list in the platform's own settings: every token of the account dies
+    /// and nobody is told. Says how many there were.
+    pub fn withdraw(&self, platform: Platform, login: &str) -> usize {
+        self.world.lock().grants.revoke_account(platform, login)
+    }
+
+    /// Something happens at GitHub that concerns this account.
+    pub fn notify(&self, notification: NewNotification) -> Issued {
+        self.world
+            .lock()
+            .github
+            .inboxes
+            .put(notification, clock::now())
+    }
+
+    /// What is remembered now.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.world.lock();
+        Snapshot {
+            ledger: state.ledger.clone(),
+            tokens: state.grants.tokens().to_vec(),
+            faults: state.plan.faults().to_vec(),
+            held: state.holds.list(),
+        }
+    }
+}

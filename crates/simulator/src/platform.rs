@@ -1,0 +1,27 @@
+//! Which platform is spoken to, and for what: the two words by which faults and counters name a request.
+
+use serde::{Deserialize, Serialize};
+
+/// A platform the simulator pretends to be. Its name is also the first segment of its paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Platform {
+    /// github.com and api.github.com, under `/github`.
+    Github,
+}
+
+/// What a request is for. Every platform answers the same few questions, each in its own dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// The page where a person lets the application in.
+    Authorize,
+    /// A code becomes a token.
+    Token,
+    /// Who the token's account is.
+    Profile,
+    /// What came in for the account.
+    Notifications,
+    /// A token or a whole grant is given back.
+    Revoke,
+}

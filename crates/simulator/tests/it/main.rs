@@ -1,0 +1,15 @@
+//! What the simulator promises, over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test helper that cannot go on fails its test"
+)]
+
+mod client;
+mod control;
+mod faults;
+mod github_api;
+mod github_oauth;
+mod github_revoke;
+mod server;
