@@ -1,0 +1,74 @@
+{{/* What gateways, workers and the migration have in common. Each part is called with a dict of `root` (the chart's
+context) and `part` (its name). */}}
+
+{{- define "postern.name" -}}
+{{ printf "%s-%s" .root.Release.Name .part | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "postern.selector" -}}
+app.kubernetes.io/name: postern
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{- define "postern.labels" -}}
+{{ include "postern.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{/* Of a pod: its user, and no key to the cluster's API. */}}
+{{- define "postern.pod" -}}
+automountServiceAccountToken: false
+# Kubernetes would tell of its Services in variables of its own making, some of which begin with POSTERN_.
+enableServiceLinks: false
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  # The mounted certificate belongs to this group.
+  fsGroup: 65532
+  seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{/* Of a container: the image and what it may not do. */}}
+{{- define "postern.container" -}}
+{{- $image := .root.Values.image -}}
+image: {{ printf "%s:%s" (required "image.repository is required" $image.repository) ($image.tag | default .root.Chart.AppVersion) }}
+imagePullPolicy: {{ $image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* Of a node: the internal listener, asked by the kubelet. Readiness also ends when a node drains. */}}
+{{- define "postern.probes" -}}
+startupProbe:
+  httpGet: { path: /livez, port: internal }
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet: { path: /livez, port: internal }
+  periodSeconds: 10
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet: { path: /readyz, port: internal }
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+{{- end }}
+
+{{/* Nodes of one part stay apart, so that one machine takes few of them with it. */}}
+{{- define "postern.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{ include "postern.selector" . | nindent 8 }}
+{{- end }}
