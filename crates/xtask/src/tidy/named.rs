@@ -50,7 +50,11 @@ const GUARDED: &[Guarded] = &[
     },
     Guarded {
         name: "tokio_postgres",
-        homes: &["crates/store/src/postgres", "crates/testkit/src"],
+        homes: &[
+            "crates/store/src/postgres",
+            "crates/testkit/src",
+            "crates/testkit/tests",
+        ],
         to_do: "ask one of store's traits, which speak in facts",
     },
     Guarded {

@@ -7,23 +7,14 @@ use crate::tidy::tree::Tree;
 const CODE: &str = "crates/protocol/src/code.rs";
 const PAGE: &str = "docs/protocol.md";
 
-/// In the code an arm `Variant => ("word", ...)`; on the page a word in backticks, in the first paragraph of `## Errors`.
+/// In the code an arm `Variant => ("word", ...)`; on the page the words in backticks, in the table of codes.
 pub(super) fn errors(tree: &Tree) -> Promises {
     let in_code = arms(tree, |rest| match rest {
         [open, word, ..] if open.is_mark('(') => word.text().map(str::to_owned),
         _ => None,
     });
-    let in_docs = tree.file(PAGE).map(|file| {
-        let heading = file
-            .text
-            .lines()
-            .position(|line| line == "## Errors")
-            .map_or(usize::MAX, |index| index + 1);
-        let paragraph = file.text.lines().skip(heading).take_while(|line| !line.is_empty());
-        promises_of_lines(file, heading, paragraph, |line| {
-            let quoted = line.split('`').skip(1).step_by(2);
-            quoted.filter(|word| is_error_code(word)).map(str::to_owned).collect()
-        })
+    let in_docs = first_column(tree, "| code |", |cell| {
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     });
     Promises {
         kind: "error code",
@@ -34,7 +25,7 @@ pub(super) fn errors(tree: &Tree) -> Promises {
     }
 }
 
-/// In the code an arm `Variant => 4400`; on the page the numbers in the first column of the table of close codes.
+/// In the code an arm `Variant => 4400`; on the page the numbers in the table of close codes.
 pub(super) fn closes(tree: &Tree) -> Promises {
     let in_code = arms(tree, |rest| match rest {
         [
@@ -46,20 +37,9 @@ pub(super) fn closes(tree: &Tree) -> Promises {
         ] => Some(number.replace('_', "")),
         _ => None,
     });
-    let in_docs = tree.file(PAGE).map(|file| {
-        let heading = file
-            .text
-            .lines()
-            .position(|line| line.starts_with("| close code"))
-            .unwrap_or(usize::MAX);
-        let table = file.text.lines().skip(heading).take_while(|line| line.starts_with('|'));
-        promises_of_lines(file, heading, table, |row| {
-            let cell = row.split('|').nth(1).unwrap_or_default();
-            cell.split(|c: char| !c.is_ascii_digit())
-                .filter(|number| number.len() == 4)
-                .map(str::to_owned)
-                .collect()
-        })
+    let in_docs = first_column(tree, "| close code |", |cell| {
+        let numbers = cell.split(|c: char| !c.is_ascii_digit());
+        numbers.filter(|number| !number.is_empty()).map(str::to_owned).collect()
     });
     Promises {
         kind: "close code",
@@ -68,6 +48,16 @@ pub(super) fn closes(tree: &Tree) -> Promises {
         page: PAGE,
         in_docs,
     }
+}
+
+/// What `select` picks from the first cell of each row of the page's table that begins with `header`.
+fn first_column(tree: &Tree, header: &str, select: impl Fn(&str) -> Vec<String>) -> Option<Vec<Promise>> {
+    let file = tree.file(PAGE)?;
+    let above = file.text.lines().take_while(|line| !line.starts_with(header)).count();
+    let table = file.text.lines().skip(above).take_while(|line| line.starts_with('|'));
+    Some(promises_of_lines(file, above, table, |row| {
+        select(row.split('|').nth(1).unwrap_or_default())
+    }))
 }
 
 /// What `select` makes of the tokens behind each `=>`.
@@ -89,13 +79,6 @@ fn arms(tree: &Tree, select: impl Fn(&[Token]) -> Option<String>) -> Vec<Promise
         }
     }
     promises
-}
-
-fn is_error_code(word: &str) -> bool {
-    !word.is_empty()
-        && word
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 #[cfg(test)]
@@ -129,8 +112,9 @@ impl CloseCode {
 }
 "#;
 
-    const DOCS: &str = "# Contract\n\n## Errors\n`bad_request` (says which), `2fa_required`\n(with `retryAfter` s).\n\n\
-        | close code | why |\n| --- | --- |\n| 1001/4400 | at 10 000 |\n\n`not_a_code`\n";
+    const DOCS: &str = "# Contract\n\n| code | meaning |\n| --- | --- |\n| `bad_request` | see `field` |\n\
+        | `2fa_required`, `2fa_locked` | factor |\n\n| close code | why |\n| --- | --- |\n| 1001, 4400 | within 10 s |\n\n\
+        `not_a_code`\n";
 
     fn words(promises: &[Promise]) -> Vec<(&str, usize)> {
         promises
@@ -145,7 +129,7 @@ impl CloseCode {
         assert_eq!(words(&found.in_code), [("bad_request", 5), ("2fa_required", 6)]);
         assert_eq!(
             words(&found.in_docs.unwrap()),
-            [("bad_request", 4), ("2fa_required", 4)]
+            [("bad_request", 5), ("2fa_required", 6), ("2fa_locked", 6)]
         );
     }
 
@@ -153,7 +137,7 @@ impl CloseCode {
     fn close_codes_are_read_from_both_sides() {
         let found = closes(&Tree::of([(CODE, SOURCE), (PAGE, DOCS)]));
         assert_eq!(words(&found.in_code), [("1001", 16), ("4400", 17)]);
-        assert_eq!(words(&found.in_docs.unwrap()), [("1001", 9), ("4400", 9)]);
+        assert_eq!(words(&found.in_docs.unwrap()), [("1001", 10), ("4400", 10)]);
     }
 
     #[test]
