@@ -31,13 +31,6 @@ impl Account {
     /// `None` if this is no test code.
     pub(crate) fn of_test_code(code: &str) -> Option<String> {
         let login = code.strip_prefix("test_code_")?;
-        Some(
-            if login.is_empty() {
-                DEFAULT_LOGIN
-            } else {
-                login
-            }
-            .to_owned(),
-        )
+        Some(if login.is_empty() { DEFAULT_LOGIN } else { login }.to_owned())
     }
 }

@@ -20,9 +20,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World,
-};
+use crate::{fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World};
 
 pub(crate) fn routes() -> Router<World> {
     Router::new()
@@ -73,9 +71,5 @@ async fn withdraw(State(world): State<World>, Json(of): Json<Withdraw>) -> Respo
 }
 
 async fn notify(State(world): State<World>, Json(notification): Json<NewNotification>) -> Response {
-    (
-        StatusCode::CREATED,
-        Json(Handle::new(world).notify(notification)),
-    )
-        .into_response()
+    (StatusCode::CREATED, Json(Handle::new(world).notify(notification))).into_response()
 }

@@ -175,31 +175,20 @@ mod tests {
         let taken: Vec<_> = (0..4)
             .map(|_| plan.take(Platform::Github, Route::Token).unwrap())
             .collect();
-        assert_eq!(
-            taken,
-            [Kind::Garbage, Kind::Garbage, Kind::Hang, Kind::Hang]
-        );
+        assert_eq!(taken, [Kind::Garbage, Kind::Garbage, Kind::Hang, Kind::Hang]);
     }
 
     #[test]
     fn a_fault_reads_as_its_documented_json() {
-        let fault: Fault =
-            serde_json::from_str(r#"{"platform":"github","route":"token","kind":"latency","milliseconds":5,"times":"forever"}"#)
-                .unwrap();
+        let fault: Fault = serde_json::from_str(
+            r#"{"platform":"github","route":"token","kind":"latency","milliseconds":5,"times":"forever"}"#,
+        )
+        .unwrap();
         assert_eq!(
             fault,
-            Fault::forever(
-                Platform::Github,
-                Route::Token,
-                Kind::Latency { milliseconds: 5 }
-            )
+            Fault::forever(Platform::Github, Route::Token, Kind::Latency { milliseconds: 5 })
         );
-        let once: Fault =
-            serde_json::from_str(r#"{"platform":"github","route":"profile","kind":"garbage"}"#)
-                .unwrap();
-        assert_eq!(
-            once,
-            Fault::once(Platform::Github, Route::Profile, Kind::Garbage)
-        );
+        let once: Fault = serde_json::from_str(r#"{"platform":"github","route":"profile","kind":"garbage"}"#).unwrap();
+        assert_eq!(once, Fault::once(Platform::Github, Route::Profile, Kind::Garbage));
     }
 }

@@ -31,12 +31,7 @@ pub(crate) struct Unanswered;
 pub(crate) struct Denied;
 
 /// Puts `work` behind the front, as this route of this platform.
-pub(crate) fn guard(
-    world: &World,
-    platform: Platform,
-    route: Route,
-    work: MethodRouter<World>,
-) -> MethodRouter<World> {
+pub(crate) fn guard(world: &World, platform: Platform, route: Route, work: MethodRouter<World>) -> MethodRouter<World> {
     work.route_layer(from_fn_with_state(
         Front {
             world: world.clone(),
@@ -56,11 +51,7 @@ struct Front {
 }
 
 async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    let Front {
-        world,
-        platform,
-        route,
-    } = front;
+    let Front { world, platform, route } = front;
     let fault = {
         let mut state = world.lock();
         state.ledger.count_request(platform, route);
@@ -88,16 +79,8 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
             answer.extensions_mut().insert(Unanswered);
             answer
         }
-        Kind::Status {
-            status,
-            headers,
-            body,
-        } => status_answer(status, headers, body),
-        Kind::Redirect { location } => (
-            StatusCode::TEMPORARY_REDIRECT,
-            [(header::LOCATION, location)],
-        )
-            .into_response(),
+        Kind::Status { status, headers, body } => status_answer(status, headers, body),
+        Kind::Redirect { location } => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response(),
         Kind::Garbage => json_bytes(Body::from(vec![0xff, 0x00, b'{', 0xfe, b'"'])),
         Kind::HugeBody { bytes } => json_bytes(huge(bytes)),
         Kind::Throttle { limit, seconds } => match platform {
@@ -111,11 +94,7 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
 }
 
 /// The answer a test wrote itself. What HTTP cannot carry is the test's mistake, and is answered with 500 and the reason.
-fn status_answer(
-    status: u16,
-    headers: impl IntoIterator<Item = (String, String)>,
-    body: String,
-) -> Response {
+fn status_answer(status: u16, headers: impl IntoIterator<Item = (String, String)>, body: String) -> Response {
     let answer = || {
         let mut answer = Response::new(Body::from(body));
         *answer.status_mut() = StatusCode::from_u16(status)?;
@@ -126,28 +105,20 @@ fn status_answer(
         }
         Ok::<_, http::Error>(answer)
     };
-    answer().unwrap_or_else(|error| {
-        (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
-    })
+    answer().unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
 }
 
 fn json_bytes(body: Body) -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/json; charset=utf-8")],
-        body,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
 /// A JSON string of `bytes` bytes, made while it is sent.
 fn huge(bytes: usize) -> Body {
     const CHUNK: &[u8] = &[b'x'; 16 * 1024];
-    let filling = (0..bytes.saturating_sub(2))
-        .step_by(CHUNK.len())
-        .map(move |sent| {
-            let rest = bytes - 2 - sent;
-            Bytes::from_static(CHUNK.get(..rest).unwrap_or(CHUNK))
-        });
+    let filling = (0..bytes.saturating_sub(2)).step_by(CHUNK.len()).map(move |sent| {
+        let rest = bytes - 2 - sent;
+        Bytes::from_static(CHUNK.get(..rest).unwrap_or(CHUNK))
+    });
     let quote = || stream::iter([Bytes::from_static(b"\"")]);
     Body::from_stream(
         quote()

@@ -46,37 +46,22 @@ pub(crate) fn routes(world: &World) -> Router<World> {
             "/login/oauth/authorize",
             at(Route::Authorize, get(authorize::authorize)),
         )
-        .route(
-            "/login/oauth/access_token",
-            at(Route::Token, post(token::exchange)),
-        )
+        .route("/login/oauth/access_token", at(Route::Token, post(token::exchange)))
         .route(
             "/api/user",
-            at(
-                Route::Profile,
-                get(profile::profile).route_layer(person.clone()),
-            ),
+            at(Route::Profile, get(profile::profile).route_layer(person.clone())),
         )
         .route(
             "/api/notifications",
-            at(
-                Route::Notifications,
-                get(notifications::list).route_layer(person),
-            ),
+            at(Route::Notifications, get(notifications::list).route_layer(person)),
         )
         .route(
             "/api/applications/{client_id}/grant",
-            at(
-                Route::Revoke,
-                delete(revoke::grant).route_layer(application.clone()),
-            ),
+            at(Route::Revoke, delete(revoke::grant).route_layer(application.clone())),
         )
         .route(
             "/api/applications/{client_id}/token",
-            at(
-                Route::Revoke,
-                delete(revoke::token).route_layer(application),
-            ),
+            at(Route::Revoke, delete(revoke::token).route_layer(application)),
         )
         .fallback(async || problem(StatusCode::NOT_FOUND, "Not Found"))
 }
@@ -85,16 +70,11 @@ pub(crate) fn routes(world: &World) -> Router<World> {
 pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
     let standing = rate::Standing::pretended(limit, seconds, clock::now());
     let mut answer = match limit {
-        Limit::Primary => problem(
-            StatusCode::FORBIDDEN,
-            "API rate limit exceeded for user ID 1.",
-        ),
+        Limit::Primary => problem(StatusCode::FORBIDDEN, "API rate limit exceeded for user ID 1."),
         Limit::Secondary => {
             let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
             let mut answer = problem(StatusCode::FORBIDDEN, message);
-            answer
-                .headers_mut()
-                .insert(http::header::RETRY_AFTER, seconds.into());
+            answer.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
             answer
         }
     };

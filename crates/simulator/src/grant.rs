@@ -132,11 +132,7 @@ impl Grants {
 
     /// The token for a code. Any presentation uses the code up; a second one also revokes what the first was given
     /// (RFC 6749 section 4.1.2).
-    pub(crate) fn redeem(
-        &mut self,
-        presented: &Presented<'_>,
-        now: UtcDateTime,
-    ) -> Result<Token, Refusal> {
+    pub(crate) fn redeem(&mut self, presented: &Presented<'_>, now: UtcDateTime) -> Result<Token, Refusal> {
         let consent = match self.test_consent(presented) {
             Some(consent) => consent?,
             None => self.issued_consent(presented, now)?,
@@ -180,10 +176,8 @@ impl Grants {
 
     /// Ends the oldest tokens that are like this one (account and scopes) until `keep` are left.
     pub(crate) fn keep_newest(&mut self, like: &Token, keep: usize) {
-        let alike = |token: &Token| {
-            (token.platform, &token.login, &token.scopes)
-                == (like.platform, &like.login, &like.scopes)
-        };
+        let alike =
+            |token: &Token| (token.platform, &token.login, &token.scopes) == (like.platform, &like.login, &like.scopes);
         let mut surplus = self
             .tokens
             .iter()
@@ -202,9 +196,7 @@ impl Grants {
         let login = Account::of_test_code(presented.code)?;
         let fresh = match &mut self.test_codes {
             TestCodes::Reusable => true,
-            TestCodes::SingleUse(used) => {
-                used.insert((presented.platform, presented.code.to_owned()))
-            }
+            TestCodes::SingleUse(used) => used.insert((presented.platform, presented.code.to_owned())),
         };
         if !fresh {
             self.revoke_code(presented);
@@ -213,27 +205,16 @@ impl Grants {
         Some(Ok(Consent {
             platform: presented.platform,
             login,
-            scopes: presented
-                .test_scopes
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            scopes: presented.test_scopes.iter().map(ToString::to_string).collect(),
             redirect_uri: presented.redirect_uri.unwrap_or_default().to_owned(),
             challenge: None,
         }))
     }
 
     /// What was allowed when this code was issued, if it is presented as it must be.
-    fn issued_consent(
-        &mut self,
-        presented: &Presented<'_>,
-        now: UtcDateTime,
-    ) -> Result<Consent, Refusal> {
+    fn issued_consent(&mut self, presented: &Presented<'_>, now: UtcDateTime) -> Result<Consent, Refusal> {
         let code = self.codes.get_mut(presented.code).ok_or(Refusal::Code)?;
-        let (consent, used) = (
-            code.consent.clone(),
-            std::mem::replace(&mut code.used, true),
-        );
+        let (consent, used) = (code.consent.clone(), std::mem::replace(&mut code.used, true));
         let expired = code.expires_at <= now;
         if used {
             self.revoke_code(presented);
@@ -241,23 +222,14 @@ impl Grants {
         if used || expired || consent.platform != presented.platform {
             return Err(Refusal::Code);
         }
-        if presented
-            .redirect_uri
-            .is_some_and(|uri| uri != consent.redirect_uri)
-        {
+        if presented.redirect_uri.is_some_and(|uri| uri != consent.redirect_uri) {
             return Err(Refusal::RedirectUri);
         }
         let proved = match &consent.challenge {
             None => true,
-            Some(challenge) => presented
-                .verifier
-                .is_some_and(|verifier| s256(verifier) == *challenge),
+            Some(challenge) => presented.verifier.is_some_and(|verifier| s256(verifier) == *challenge),
         };
-        if proved {
-            Ok(consent)
-        } else {
-            Err(Refusal::Code)
-        }
+        if proved { Ok(consent) } else { Err(Refusal::Code) }
     }
 
     fn revoke_code(&mut self, presented: &Presented<'_>) {
@@ -285,11 +257,7 @@ impl Minter {
         let digest = Sha256::new()
             .chain_update(self.seed.to_be_bytes())
             .chain_update(self.minted.to_be_bytes());
-        let mut text: String = digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut text: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         text.truncate(digits);
         text
     }

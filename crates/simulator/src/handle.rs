@@ -72,11 +72,7 @@ impl Handle {
 
     /// Something happens at GitHub that concerns this account.
     pub fn notify(&self, notification: NewNotification) -> Issued {
-        self.world
-            .lock()
-            .github
-            .inboxes
-            .put(notification, clock::now())
+        self.world.lock().github.inboxes.put(notification, clock::now())
     }
 
     /// What is remembered now.

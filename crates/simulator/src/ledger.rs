@@ -58,12 +58,7 @@ impl Ledger {
     }
 
     pub(crate) fn count_request(&mut self, platform: Platform, route: Route) {
-        *self
-            .requests
-            .entry(platform)
-            .or_default()
-            .entry(route)
-            .or_default() += 1;
+        *self.requests.entry(platform).or_default().entry(route).or_default() += 1;
     }
 
     pub(crate) fn count_exchange(&mut self, platform: Platform, code: &str) {

@@ -22,13 +22,8 @@ use super::{problem, rate::Payer};
 pub(super) struct Caller(pub(super) Token);
 
 /// Lets in who brings a live token, and says on every answer what the token may do.
-pub(super) async fn person(
-    State(world): State<World>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let token = bearer(request.headers())
-        .and_then(|text| world.lock().grants.token(Platform::Github, text).cloned());
+pub(super) async fn person(State(world): State<World>, mut request: Request, next: Next) -> Response {
+    let token = bearer(request.headers()).and_then(|text| world.lock().grants.token(Platform::Github, text).cloned());
     let Some(token) = token else {
         let message = match request.headers().get(header::AUTHORIZATION) {
             Some(_) => "Bad credentials",
@@ -36,12 +31,7 @@ pub(super) async fn person(
         };
         return refuse_stranger(&world, request, message);
     };
-    let scopes = token
-        .scopes
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let scopes = token.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let payer = Payer::Account(token.login.clone());
     request.extensions_mut().insert(Caller(token));
     let mut answer = charged(&world, payer, request, next).await;
@@ -52,11 +42,7 @@ pub(super) async fn person(
 }
 
 /// Lets in who brings the application's id and secret.
-pub(super) async fn application(
-    State(world): State<World>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn application(State(world): State<World>, request: Request, next: Next) -> Response {
     if basic(request.headers()).as_deref() != Some(&format!("{CLIENT_ID}:{CLIENT_SECRET}")) {
         return refuse_stranger(&world, request, "Bad credentials");
     }
@@ -110,8 +96,7 @@ fn missing_user_agent() -> Response {
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    text.strip_prefix("Bearer ")
-        .or_else(|| text.strip_prefix("token "))
+    text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("token "))
 }
 
 fn basic(headers: &HeaderMap) -> Option<String> {

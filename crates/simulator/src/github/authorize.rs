@@ -50,11 +50,7 @@ pub(super) async fn authorize(
         )
             .into_response();
     };
-    let outcome = match (
-        denied,
-        &asked.code_challenge,
-        asked.code_challenge_method.as_deref(),
-    ) {
+    let outcome = match (denied, &asked.code_challenge, asked.code_challenge_method.as_deref()) {
         (Some(_), _, _) => Err(ACCESS_DENIED),
         (None, Some(_), Some("S256")) | (None, None, _) => Ok(()),
         // RFC 7636 section 4.4.1; GitHub documents no error of its own, only that S256 is all it takes.
@@ -97,9 +93,7 @@ fn is_registered(redirect_uri: &str) -> bool {
 
 fn send_back(redirect_uri: &str, parameters: &[(&str, &str)]) -> Response {
     match Url::parse_with_params(redirect_uri, parameters) {
-        Ok(location) => {
-            (StatusCode::FOUND, [(header::LOCATION, location.as_str())]).into_response()
-        }
+        Ok(location) => (StatusCode::FOUND, [(header::LOCATION, location.as_str())]).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
@@ -108,10 +102,7 @@ type Parameters = [(&'static str, &'static str); 2];
 
 const ACCESS_DENIED: Parameters = [
     ("error", "access_denied"),
-    (
-        "error_description",
-        "The user has denied your application access.",
-    ),
+    ("error_description", "The user has denied your application access."),
 ];
 
 const INVALID_REQUEST: Parameters = [

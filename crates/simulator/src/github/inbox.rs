@@ -85,18 +85,9 @@ impl Inboxes {
             self.last_thread
         });
         let inbox = self.inboxes.entry(event.login.clone()).or_default();
-        let updated_at = now
-            .truncate_to_second()
-            .max(inbox.changed_at + Duration::SECOND);
+        let updated_at = now.truncate_to_second().max(inbox.changed_at + Duration::SECOND);
         inbox.threads.retain(|thread| thread.id != id);
-        inbox.threads.insert(
-            0,
-            Thread {
-                id,
-                updated_at,
-                event,
-            },
-        );
+        inbox.threads.insert(0, Thread { id, updated_at, event });
         inbox.changed_at = updated_at;
         Issued {
             thread: id,

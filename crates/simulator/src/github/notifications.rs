@@ -69,19 +69,12 @@ pub(super) async fn list(
     let inbox = world.lock().github.inboxes.of(&token.login);
     let standing = [
         (header::LAST_MODIFIED, http_date(inbox.changed_at)),
-        (
-            header::HeaderName::from_static("x-poll-interval"),
-            "60".to_owned(),
-        ),
+        (header::HeaderName::from_static("x-poll-interval"), "60".to_owned()),
     ];
     if seen_at(&headers).is_some_and(|seen| seen >= inbox.changed_at) {
         return (StatusCode::NOT_MODIFIED, standing).into_response();
     }
-    let wanted: Vec<&Thread> = inbox
-        .threads
-        .iter()
-        .filter(|thread| filter.wants(thread))
-        .collect();
+    let wanted: Vec<&Thread> = inbox.threads.iter().filter(|thread| filter.wants(thread)).collect();
     let pages = wanted.len().div_ceil(asked.per_page).max(1);
     let page: Vec<Value> = wanted
         .iter()
@@ -90,9 +83,7 @@ pub(super) async fn list(
         .map(|thread| written(&world, thread))
         .collect();
     let mut answer = (standing, Json(page)).into_response();
-    if let Some(link) =
-        links(&world, &asked, pages).and_then(|link| HeaderValue::try_from(link).ok())
-    {
+    if let Some(link) = links(&world, &asked, pages).and_then(|link| HeaderValue::try_from(link).ok()) {
         answer.headers_mut().insert(header::LINK, link);
     }
     answer
@@ -131,19 +122,9 @@ impl Filter {
 }
 
 /// A notification as the API writes it.
-fn written(
-    world: &World,
-    Thread {
-        id,
-        updated_at,
-        event,
-    }: &Thread,
-) -> Value {
+fn written(world: &World, Thread { id, updated_at, event }: &Thread) -> Value {
     let api = format!("{}/github/api", world.base());
-    let (owner, name) = event
-        .repository
-        .split_once('/')
-        .unwrap_or((&event.repository, ""));
+    let (owner, name) = event.repository.split_once('/').unwrap_or((&event.repository, ""));
     let subject = format!("{api}/repos/{}/issues/{id}", event.repository);
     json!({
         "id": id.to_string(),
@@ -183,11 +164,7 @@ fn links(world: &World, asked: &Asked, pages: usize) -> Option<String> {
 
 /// The time up to which the caller says it has seen everything.
 fn seen_at(headers: &HeaderMap) -> Option<UtcDateTime> {
-    UtcDateTime::parse(
-        headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?,
-        HTTP_DATE,
-    )
-    .ok()
+    UtcDateTime::parse(headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?, HTTP_DATE).ok()
 }
 
 fn http_date(time: UtcDateTime) -> String {
@@ -196,9 +173,8 @@ fn http_date(time: UtcDateTime) -> String {
 }
 
 /// The one date format of HTTP that is still made (RFC 9110 section 5.6.7).
-const HTTP_DATE: StaticFormatDescription = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
+const HTTP_DATE: StaticFormatDescription =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 fn first_page() -> usize {
     1

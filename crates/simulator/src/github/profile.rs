@@ -7,10 +7,7 @@ use crate::{account::Account, world::World};
 
 use super::admission::Caller;
 
-pub(super) async fn profile(
-    State(world): State<World>,
-    Extension(Caller(token)): Extension<Caller>,
-) -> Json<Value> {
+pub(super) async fn profile(State(world): State<World>, Extension(Caller(token)): Extension<Caller>) -> Json<Value> {
     let Account { login, id, name } = Account::named(&token.login);
     Json(json!({
         "login": login,

@@ -90,10 +90,7 @@ impl Standing {
         headers.insert("x-ratelimit-remaining", (self.limit - used).into());
         headers.insert("x-ratelimit-used", used.into());
         headers.insert("x-ratelimit-reset", self.resets_at.unix_timestamp().into());
-        headers.insert(
-            "x-ratelimit-resource",
-            http::HeaderValue::from_static("core"),
-        );
+        headers.insert("x-ratelimit-resource", http::HeaderValue::from_static("core"));
     }
 }
 
@@ -116,10 +113,6 @@ mod tests {
             !meter.charge(&Payer::Application, start).exhausted(),
             "another payer has a limit of its own"
         );
-        assert!(
-            !meter
-                .charge(&Payer::Stranger, start + Duration::HOUR)
-                .exhausted()
-        );
+        assert!(!meter.charge(&Payer::Stranger, start + Duration::HOUR).exhausted());
     }
 }

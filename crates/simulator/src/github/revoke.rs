@@ -24,19 +24,11 @@ pub(super) struct Asked {
 
 type Body = Result<Json<Asked>, JsonRejection>;
 
-pub(super) async fn grant(
-    State(world): State<World>,
-    Path(client_id): Path<String>,
-    asked: Body,
-) -> Response {
+pub(super) async fn grant(State(world): State<World>, Path(client_id): Path<String>, asked: Body) -> Response {
     revoke(&world, &client_id, Extent::Grant, asked)
 }
 
-pub(super) async fn token(
-    State(world): State<World>,
-    Path(client_id): Path<String>,
-    asked: Body,
-) -> Response {
+pub(super) async fn token(State(world): State<World>, Path(client_id): Path<String>, asked: Body) -> Response {
     revoke(&world, &client_id, Extent::Token, asked)
 }
 

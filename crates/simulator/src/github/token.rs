@@ -45,13 +45,7 @@ pub(super) async fn exchange(State(world): State<World>, request: Request) -> Re
         Err(error) => *error,
     };
     if json {
-        Json(
-            parameters
-                .iter()
-                .copied()
-                .collect::<std::collections::BTreeMap<_, _>>(),
-        )
-        .into_response()
+        Json(parameters.iter().copied().collect::<std::collections::BTreeMap<_, _>>()).into_response()
     } else {
         Form(parameters).into_response()
     }
@@ -79,12 +73,7 @@ fn redeem(world: &World, asked: &Asked) -> Result<(Token, String), Parameters> {
             Refusal::RedirectUri => REDIRECT_URI_MISMATCH,
         })?;
     state.grants.keep_newest(&token, LIVE_TOKENS);
-    let scope = token
-        .scopes
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(",");
+    let scope = token.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     Ok((token, scope))
 }
 
@@ -99,8 +88,7 @@ pub(super) fn normalised<'a>(scopes: impl IntoIterator<Item = &'a str>) -> BTree
         .map(str::to_owned)
         .collect();
     if scopes.contains("user") {
-        scopes
-            .retain(|scope| !matches!(scope.as_str(), "read:user" | "user:email" | "user:follow"));
+        scopes.retain(|scope| !matches!(scope.as_str(), "read:user" | "user:email" | "user:follow"));
     }
     scopes
 }
@@ -159,10 +147,7 @@ const REDIRECT_URI_MISMATCH: Parameters = [
 
 const BAD_VERIFICATION_CODE: Parameters = [
     ("error", "bad_verification_code"),
-    (
-        "error_description",
-        "The code passed is incorrect or expired.",
-    ),
+    ("error_description", "The code passed is incorrect or expired."),
     (
         "error_uri",
         "/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors/#bad-verification-code",

@@ -18,9 +18,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs `test` against a simulator of its own.
 pub(crate) async fn simulate(test: impl AsyncFnOnce(Client)) {
-    let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7)
-        .await
-        .unwrap();
+    let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
     let client = Client {
         handle: simulator.handle(),
     };
@@ -57,9 +55,7 @@ impl Answer {
     }
 
     pub(crate) fn form(&self) -> HashMap<String, String> {
-        url::form_urlencoded::parse(&self.body)
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -113,12 +109,7 @@ impl Client {
     }
 
     /// Sends a form.
-    pub(crate) async fn post(
-        &self,
-        path: &str,
-        form: &[(&str, &str)],
-        headers: &[(HeaderName, &str)],
-    ) -> Answer {
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)], headers: &[(HeaderName, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
@@ -137,9 +128,7 @@ impl Client {
     ) -> Answer {
         let mut all = vec![(header::CONTENT_TYPE, "application/json")];
         all.extend_from_slice(headers);
-        self.send(method, path, &all, &body.to_string())
-            .await
-            .unwrap()
+        self.send(method, path, &all, &body.to_string()).await.unwrap()
     }
 
     /// Presents a code to GitHub's token endpoint and asks for JSON.
@@ -150,14 +139,8 @@ impl Client {
             ("code", code),
         ];
         form.extend_from_slice(more);
-        let answer = self
-            .post(TOKEN, &form, &[(header::ACCEPT, "application/json")])
-            .await;
-        assert_eq!(
-            answer.status,
-            StatusCode::OK,
-            "GitHub answers 200, errors included"
-        );
+        let answer = self.post(TOKEN, &form, &[(header::ACCEPT, "application/json")]).await;
+        assert_eq!(answer.status, StatusCode::OK, "GitHub answers 200, errors included");
         answer.json()
     }
 

@@ -45,13 +45,20 @@ async fn the_state_tells_requests_exchanges_and_tokens() {
 #[tokio::test]
 async fn faults_are_set_listed_and_cleared() {
     simulate(async |client| {
-        let fault = json!({"platform": "github", "route": "profile", "times": "forever", "kind": "status", "status": 500});
+        let fault =
+            json!({"platform": "github", "route": "profile", "times": "forever", "kind": "status", "status": 500});
         post(&client, "/_control/faults", fault).await;
-        assert_eq!(client.get("/github/api/user", &[]).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            client.get("/github/api/user", &[]).await.status,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
         assert_eq!(state(&client).await["faults"][0]["times"], "forever");
         let cleared = client.json(Method::DELETE, "/_control/faults", &[], &Value::Null).await;
         assert_eq!(cleared.status, StatusCode::NO_CONTENT);
-        assert_eq!(client.get("/github/api/user", &[]).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            client.get("/github/api/user", &[]).await.status,
+            StatusCode::UNAUTHORIZED
+        );
     })
     .await;
 }
@@ -60,9 +67,7 @@ async fn faults_are_set_listed_and_cleared() {
 async fn a_fault_that_does_not_exist_is_refused() {
     simulate(async |client| {
         let fault = json!({"platform": "github", "route": "profile", "kind": "earthquake"});
-        let answer = client
-            .json(Method::POST, "/_control/faults", &[], &fault)
-            .await;
+        let answer = client.json(Method::POST, "/_control/faults", &[], &fault).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     })
     .await;
@@ -83,10 +88,7 @@ async fn held_requests_are_listed_and_released() {
                 state(&client).await["held"],
                 json!([{"platform": "github", "route": "token"}])
             );
-            assert_eq!(
-                post(&client, "/_control/release", Value::Null).await["released"],
-                1
-            );
+            assert_eq!(post(&client, "/_control/release", Value::Null).await["released"], 1);
         };
         let (token, ()) = join(client.exchange("test_code_123", &[]), release).await;
         assert!(token["access_token"].is_string());
@@ -106,10 +108,7 @@ async fn notifications_test_codes_and_withdrawals_are_asked_for_by_json() {
         )
         .await;
         let list = client
-            .get(
-                "/github/api/notifications",
-                &[(header::AUTHORIZATION, &bearer)],
-            )
+            .get("/github/api/notifications", &[(header::AUTHORIZATION, &bearer)])
             .await
             .json();
         assert_eq!(

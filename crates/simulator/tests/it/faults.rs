@@ -29,13 +29,7 @@ async fn latency_answers_late_and_rightly() {
     simulate(async |client| {
         set(&client, Kind::Latency { milliseconds: 200 });
         let asked = Instant::now();
-        assert!(
-            exchange(&client)
-                .await
-                .unwrap()
-                .form()
-                .contains_key("access_token")
-        );
+        assert!(exchange(&client).await.unwrap().form().contains_key("access_token"));
         assert!(asked.elapsed() >= Duration::from_millis(200));
     })
     .await;
@@ -55,20 +49,12 @@ async fn a_status_replaces_the_work() {
         );
         let answer = exchange(&client).await.unwrap();
         assert_eq!(
-            (
-                answer.status.as_u16(),
-                answer.header("retry-after"),
-                &answer.body[..]
-            ),
+            (answer.status.as_u16(), answer.header("retry-after"), &answer.body[..]),
             (503, "7", &b"away"[..])
         );
         assert!(!work_done(&client));
         assert_eq!(
-            client
-                .handle
-                .snapshot()
-                .ledger
-                .requests(Github, Route::Token),
+            client.handle.snapshot().ledger.requests(Github, Route::Token),
             1,
             "it is counted all the same"
         );
@@ -94,9 +80,7 @@ async fn a_hanging_request_has_done_its_work_and_never_answers() {
     simulate(async |client| {
         set(&client, Kind::Hang);
         let worked = until(|| work_done(&client));
-        let Either::Right(((), hanging)) =
-            select(Box::pin(exchange(&client)), Box::pin(worked)).await
-        else {
+        let Either::Right(((), hanging)) = select(Box::pin(exchange(&client)), Box::pin(worked)).await else {
             panic!("a hanging request answered");
         };
         assert!(timeout(Duration::from_millis(200), hanging).await.is_err());
@@ -132,22 +116,13 @@ async fn a_held_request_leaves_the_list_when_its_caller_dies() {
     simulate(async |client| {
         set(&client, Kind::Hold);
         let held = until(|| !client.handle.snapshot().held.is_empty());
-        let Either::Right(((), request)) =
-            select(Box::pin(exchange(&client)), Box::pin(held)).await
-        else {
+        let Either::Right(((), request)) = select(Box::pin(exchange(&client)), Box::pin(held)).await else {
             panic!("a held request answered");
         };
         drop(request);
         until(|| client.handle.snapshot().held.is_empty()).await;
         assert_eq!(client.handle.release(), 0);
-        assert_eq!(
-            client
-                .handle
-                .snapshot()
-                .ledger
-                .exchanges(Github, "test_code_123"),
-            1
-        );
+        assert_eq!(client.handle.snapshot().ledger.exchanges(Github, "test_code_123"), 1);
     })
     .await;
 }
@@ -177,11 +152,7 @@ async fn garbage_claims_to_be_json() {
         set(&client, Kind::Garbage);
         let answer = exchange(&client).await.unwrap();
         assert_eq!(answer.status, StatusCode::OK);
-        assert!(
-            answer
-                .header("content-type")
-                .starts_with("application/json")
-        );
+        assert!(answer.header("content-type").starts_with("application/json"));
         assert!(std::str::from_utf8(&answer.body).is_err());
     })
     .await;
@@ -212,18 +183,11 @@ async fn a_fault_meets_as_many_requests_as_it_was_set_for_and_clearing_ends_it()
             .fault(Fault::forever(Github, Route::Profile, Kind::Garbage));
         assert!(std::str::from_utf8(&exchange(&client).await.unwrap().body).is_err());
         assert!(
-            exchange(&client)
-                .await
-                .unwrap()
-                .form()
-                .contains_key("access_token"),
+            exchange(&client).await.unwrap().form().contains_key("access_token"),
             "once is once"
         );
         for _ in 0..3 {
-            assert_eq!(
-                client.get("/github/api/user", &[]).await.status,
-                StatusCode::OK
-            );
+            assert_eq!(client.get("/github/api/user", &[]).await.status, StatusCode::OK);
         }
         client.handle.clear_faults();
         assert_eq!(

@@ -35,10 +35,7 @@ fn titles(answer: &Answer) -> Vec<String> {
 #[tokio::test]
 async fn a_profile_has_a_stable_number_and_says_what_the_token_may_do() {
     simulate(async |client| {
-        let (one, two) = (
-            as_ada(&client, USER, &[]).await,
-            as_ada(&client, USER, &[]).await,
-        );
+        let (one, two) = (as_ada(&client, USER, &[]).await, as_ada(&client, USER, &[]).await);
         assert_eq!(one.header("x-oauth-scopes"), "notifications, read:user");
         assert!(one.json()["id"].is_u64());
         assert_eq!(one.json(), two.json());
@@ -58,10 +55,7 @@ async fn a_request_without_a_live_token_is_unauthorized() {
             (StatusCode::UNAUTHORIZED, &"Requires authentication".into())
         );
         let wrong = client
-            .get(
-                NOTIFICATIONS,
-                &[(header::AUTHORIZATION, "Bearer gho_nonsense")],
-            )
+            .get(NOTIFICATIONS, &[(header::AUTHORIZATION, "Bearer gho_nonsense")])
             .await;
         assert_eq!(
             (wrong.status, &wrong.json()["message"]),
@@ -88,12 +82,7 @@ async fn a_program_without_a_name_is_forbidden() {
     simulate(async |client| {
         let answer = as_ada(&client, USER, &[(header::USER_AGENT, "")]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(
-            answer.json()["message"]
-                .as_str()
-                .unwrap()
-                .contains("User-Agent")
-        );
+        assert!(answer.json()["message"].as_str().unwrap().contains("User-Agent"));
     })
     .await;
 }
@@ -104,10 +93,7 @@ async fn every_answer_counts_against_the_limit_of_its_account() {
         let first = as_ada(&client, USER, &[]).await;
         let second = as_ada(&client, NOTIFICATIONS, &[]).await;
         assert_eq!(
-            (
-                first.header("x-ratelimit-used"),
-                second.header("x-ratelimit-used")
-            ),
+            (first.header("x-ratelimit-used"), second.header("x-ratelimit-used")),
             ("1", "2")
         );
         assert_eq!(
@@ -130,21 +116,10 @@ async fn an_unchanged_inbox_is_304_and_costs_nothing() {
         let first = as_ada(&client, NOTIFICATIONS, &[]).await;
         assert_eq!(first.header("x-poll-interval"), "60");
         let validator = first.header("last-modified");
-        let second = as_ada(
-            &client,
-            NOTIFICATIONS,
-            &[(header::IF_MODIFIED_SINCE, validator)],
-        )
-        .await;
-        assert_eq!(
-            (second.status, second.body.len()),
-            (StatusCode::NOT_MODIFIED, 0)
-        );
+        let second = as_ada(&client, NOTIFICATIONS, &[(header::IF_MODIFIED_SINCE, validator)]).await;
+        assert_eq!((second.status, second.body.len()), (StatusCode::NOT_MODIFIED, 0));
         assert_eq!(second.header("x-poll-interval"), "60");
-        assert_eq!(
-            second.header("x-ratelimit-used"),
-            first.header("x-ratelimit-used")
-        );
+        assert_eq!(second.header("x-ratelimit-used"), first.header("x-ratelimit-used"));
         assert_eq!(second.header("last-modified"), validator);
     })
     .await;
@@ -178,10 +153,7 @@ async fn a_notification_is_written_as_documented() {
         let item = &list[0];
         assert_eq!(item["id"], issued.thread.to_string(), "the id is a string");
         assert_eq!(item["updated_at"], issued.updated_at);
-        assert_eq!(
-            (&item["unread"], &item["reason"]),
-            (&true.into(), &"mention".into())
-        );
+        assert_eq!((&item["unread"], &item["reason"]), (&true.into(), &"mention".into()));
         assert_eq!(
             (&item["subject"]["title"], &item["subject"]["type"]),
             (&"Look at this".into(), &"Issue".into())
@@ -200,10 +172,7 @@ async fn a_thread_stands_in_the_inbox_once_with_its_newest_event() {
             thread: Some(first.thread),
             ..mention("one, again")
         });
-        assert_eq!(
-            titles(&as_ada(&client, NOTIFICATIONS, &[]).await),
-            ["one, again"]
-        );
+        assert_eq!(titles(&as_ada(&client, NOTIFICATIONS, &[]).await), ["one, again"]);
         assert!(again.updated_at > first.updated_at);
     })
     .await;
@@ -221,20 +190,12 @@ async fn the_query_filters_the_list() {
             unread: false,
             ..mention("read")
         });
-        let list = async |query: &str| {
-            titles(&as_ada(&client, &format!("{NOTIFICATIONS}?{query}"), &[]).await)
-        };
+        let list = async |query: &str| titles(&as_ada(&client, &format!("{NOTIFICATIONS}?{query}"), &[]).await);
         assert_eq!(list("").await, ["watched", "first"], "only what is unread");
         assert_eq!(list("all=true").await, ["read", "watched", "first"]);
         assert_eq!(list("participating=true").await, ["first"]);
-        assert_eq!(
-            list(&format!("since={}", first.updated_at)).await,
-            ["watched"]
-        );
-        assert_eq!(
-            list(&format!("all=true&before={}", first.updated_at)).await,
-            [""; 0]
-        );
+        assert_eq!(list(&format!("since={}", first.updated_at)).await, ["watched"]);
+        assert_eq!(list(&format!("all=true&before={}", first.updated_at)).await, [""; 0]);
     })
     .await;
 }
@@ -249,8 +210,7 @@ async fn pages_are_linked() {
         assert_eq!(titles(&first), ["5", "4"]);
         let link = first.header("link");
         assert!(
-            link.contains("per_page=2&page=2>; rel=\"next\"")
-                && link.contains("page=3>; rel=\"last\""),
+            link.contains("per_page=2&page=2>; rel=\"next\"") && link.contains("page=3>; rel=\"last\""),
             "{link}"
         );
         let last = as_ada(&client, &format!("{NOTIFICATIONS}?per_page=2&page=3"), &[]).await;
@@ -305,13 +265,7 @@ async fn notifications_want_their_scope() {
 #[tokio::test]
 async fn a_primary_limit_tells_when_it_resets_and_a_secondary_one_how_long_to_wait() {
     simulate(async |client| {
-        let throttle = |limit| {
-            Fault::once(
-                Github,
-                Route::Profile,
-                Kind::Throttle { limit, seconds: 30 },
-            )
-        };
+        let throttle = |limit| Fault::once(Github, Route::Profile, Kind::Throttle { limit, seconds: 30 });
         client.handle.fault(throttle(Limit::Primary));
         client.handle.fault(throttle(Limit::Secondary));
         let primary = as_ada(&client, USER, &[]).await;

@@ -14,11 +14,7 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 fn authorize(more: &[(&str, &str)]) -> String {
     let mut query = Serializer::new("/github/login/oauth/authorize?".to_owned());
-    let query = query.extend_pairs([
-        ("client_id", CLIENT_ID),
-        ("redirect_uri", BACK),
-        ("state", "s-1"),
-    ]);
+    let query = query.extend_pairs([("client_id", CLIENT_ID), ("redirect_uri", BACK), ("state", "s-1")]);
     query.extend_pairs(more).finish().replace("?&", "?")
 }
 
@@ -41,10 +37,7 @@ async fn the_authorize_page_sends_the_person_back_with_code_state_and_issuer() {
         );
         let back = answer.location();
         assert_eq!(back["state"], "s-1");
-        assert_eq!(
-            back["iss"],
-            format!("{}/github/login/oauth", client.handle.url())
-        );
+        assert_eq!(back["iss"], format!("{}/github/login/oauth", client.handle.url()));
         assert_eq!(back["code"].len(), 20);
     })
     .await;
@@ -53,11 +46,7 @@ async fn the_authorize_page_sends_the_person_back_with_code_state_and_issuer() {
 #[tokio::test]
 async fn a_code_becomes_the_token_of_the_account_that_was_named() {
     simulate(async |client| {
-        let code = code(
-            &client,
-            &[("scope", "read:user notifications"), ("login", "ada")],
-        )
-        .await;
+        let code = code(&client, &[("scope", "read:user notifications"), ("login", "ada")]).await;
         let token = client.exchange(&code, &[("redirect_uri", BACK)]).await;
         assert_eq!(token["scope"], "notifications,read:user", "comma separated");
         assert_eq!(token["token_type"], "bearer");
@@ -75,10 +64,7 @@ async fn a_code_becomes_the_token_of_the_account_that_was_named() {
 async fn granted_scopes_are_normalised() {
     simulate(async |client| {
         let code = code(&client, &[("scope", "user read:user notifications user")]).await;
-        assert_eq!(
-            client.exchange(&code, &[]).await["scope"],
-            "notifications,user"
-        );
+        assert_eq!(client.exchange(&code, &[]).await["scope"], "notifications,user");
     })
     .await;
 }
@@ -92,19 +78,12 @@ async fn the_token_answer_is_a_form_unless_json_is_asked_for() {
             ("code", "test_code_123"),
         ];
         let answer = client.post(TOKEN, &form, &[]).await;
-        assert_eq!(
-            answer.header("content-type"),
-            "application/x-www-form-urlencoded"
-        );
+        assert_eq!(answer.header("content-type"), "application/x-www-form-urlencoded");
         assert_eq!(answer.form()["scope"], "notifications,read:user");
         assert!(answer.form()["access_token"].starts_with("gho_"));
 
         let refused = client
-            .post(
-                TOKEN,
-                &[("client_id", CLIENT_ID), ("client_secret", "x")],
-                &[],
-            )
+            .post(TOKEN, &[("client_id", CLIENT_ID), ("client_secret", "x")], &[])
             .await;
         assert_eq!(
             (refused.status, refused.form()["error"].as_str()),
@@ -118,7 +97,9 @@ async fn the_token_answer_is_a_form_unless_json_is_asked_for() {
 async fn the_token_endpoint_reads_json_bodies_too() {
     simulate(async |client| {
         let body = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "code": "test_code_123"});
-        let answer = client.json(Method::POST, TOKEN, &[(header::ACCEPT, "application/json")], &body).await;
+        let answer = client
+            .json(Method::POST, TOKEN, &[(header::ACCEPT, "application/json")], &body)
+            .await;
         assert!(answer.json()["access_token"].is_string());
     })
     .await;
@@ -143,10 +124,7 @@ async fn a_code_presented_twice_is_refused_and_what_it_bought_is_revoked() {
 #[tokio::test]
 async fn an_unknown_code_is_refused() {
     simulate(async |client| {
-        assert_eq!(
-            client.exchange("nonsense", &[]).await["error"],
-            "bad_verification_code"
-        );
+        assert_eq!(client.exchange("nonsense", &[]).await["error"], "bad_verification_code");
     })
     .await;
 }
@@ -156,11 +134,7 @@ async fn wrong_credentials_are_refused_and_do_not_use_the_code_up() {
     simulate(async |client| {
         let code = code(&client, &[]).await;
         for (id, secret) in [(CLIENT_ID, "wrong"), ("wrong", CLIENT_SECRET)] {
-            let form = [
-                ("client_id", id),
-                ("client_secret", secret),
-                ("code", code.as_str()),
-            ];
+            let form = [("client_id", id), ("client_secret", secret), ("code", code.as_str())];
             assert_eq!(
                 client.post(TOKEN, &form, &[]).await.form()["error"],
                 "incorrect_client_credentials"
@@ -186,22 +160,13 @@ async fn a_code_is_bound_to_its_redirect_uri() {
 #[tokio::test]
 async fn a_challenge_wants_its_verifier() {
     simulate(async |client| {
-        let pkce = [
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-        ];
+        let pkce = [("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
         for wrong in [vec![], vec![("code_verifier", "another")]] {
             let code = code(&client, &pkce).await;
-            assert_eq!(
-                client.exchange(&code, &wrong).await["error"],
-                "bad_verification_code"
-            );
+            assert_eq!(client.exchange(&code, &wrong).await["error"], "bad_verification_code");
         }
         let code = code(&client, &pkce).await;
-        assert!(
-            client.exchange(&code, &[("code_verifier", VERIFIER)]).await["access_token"]
-                .is_string()
-        );
+        assert!(client.exchange(&code, &[("code_verifier", VERIFIER)]).await["access_token"].is_string());
     })
     .await;
 }
@@ -224,9 +189,7 @@ async fn only_s256_challenges_are_taken() {
 #[tokio::test]
 async fn a_person_who_says_no_comes_back_with_access_denied() {
     simulate(async |client| {
-        client
-            .handle
-            .fault(Fault::once(Github, Route::Authorize, Kind::Deny));
+        client.handle.fault(Fault::once(Github, Route::Authorize, Kind::Deny));
         let back = client.get(&authorize(&[]), &[]).await.location();
         assert_eq!(
             (back["error"].as_str(), back["state"].as_str()),
@@ -244,9 +207,7 @@ async fn nobody_is_sent_to_an_address_that_the_application_would_not_register() 
             let query = Serializer::new(String::new())
                 .extend_pairs([("client_id", CLIENT_ID), ("redirect_uri", wrong)])
                 .finish();
-            let answer = client
-                .get(&format!("/github/login/oauth/authorize?{query}"), &[])
-                .await;
+            let answer = client.get(&format!("/github/login/oauth/authorize?{query}"), &[]).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
         }
         let unknown = client
@@ -262,10 +223,7 @@ async fn test_codes_need_no_authorization_work_each_time_and_are_counted() {
     simulate(async |client| {
         for _ in 0..2 {
             let token = client
-                .exchange(
-                    "test_code_123",
-                    &[("redirect_uri", "http://localhost:3000/callback")],
-                )
+                .exchange("test_code_123", &[("redirect_uri", "http://localhost:3000/callback")])
                 .await;
             assert!(token["access_token"].is_string());
         }
@@ -303,14 +261,8 @@ async fn the_eleventh_token_of_an_account_ends_its_first() {
             client.exchange("test_code_ada", &[]).await;
         }
         let tokens = client.handle.snapshot().tokens;
-        assert_eq!(
-            tokens.iter().filter(|token| token.login == "ada").count(),
-            10
-        );
-        assert_eq!(
-            tokens.iter().filter(|token| token.login == "bob").count(),
-            1
-        );
+        assert_eq!(tokens.iter().filter(|token| token.login == "ada").count(), 10);
+        assert_eq!(tokens.iter().filter(|token| token.login == "bob").count(), 1);
         assert!(
             tokens
                 .iter()

@@ -11,12 +11,7 @@ async fn revoke(client: &Client, what: &str, secret: &str, body: &Value) -> Answ
     let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{secret}")));
     let path = format!("/github/api/applications/{CLIENT_ID}/{what}");
     client
-        .json(
-            Method::DELETE,
-            &path,
-            &[(header::AUTHORIZATION, &basic)],
-            body,
-        )
+        .json(Method::DELETE, &path, &[(header::AUTHORIZATION, &basic)], body)
         .await
 }
 
@@ -28,23 +23,11 @@ async fn token(client: &Client, login: &str) -> String {
 async fn one_token_ends_alone() {
     simulate(async |client| {
         let (one, two) = (token(&client, "ada").await, token(&client, "ada").await);
-        let answer = revoke(
-            &client,
-            "token",
-            CLIENT_SECRET,
-            &json!({ "access_token": one }),
-        )
-        .await;
+        let answer = revoke(&client, "token", CLIENT_SECRET, &json!({ "access_token": one })).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
         assert_eq!(answer.header("x-ratelimit-limit"), "5000");
         let snapshot = client.handle.snapshot();
-        assert!(
-            snapshot
-                .tokens
-                .iter()
-                .map(|token| &token.access_token)
-                .eq([&two])
-        );
+        assert!(snapshot.tokens.iter().map(|token| &token.access_token).eq([&two]));
         let revocation = Revocation {
             platform: Github,
             extent: Extent::Token,
@@ -62,13 +45,7 @@ async fn a_grant_ends_with_every_token_of_its_account() {
         let one = token(&client, "ada").await;
         token(&client, "ada").await;
         token(&client, "bob").await;
-        let answer = revoke(
-            &client,
-            "grant",
-            CLIENT_SECRET,
-            &json!({ "access_token": one }),
-        )
-        .await;
+        let answer = revoke(&client, "grant", CLIENT_SECRET, &json!({ "access_token": one })).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
         let tokens = client.handle.snapshot().tokens;
         assert!(tokens.iter().map(|token| token.login.as_str()).eq(["bob"]));
@@ -79,22 +56,12 @@ async fn a_grant_ends_with_every_token_of_its_account() {
 #[tokio::test]
 async fn a_dead_token_is_404_and_a_missing_one_422() {
     simulate(async |client| {
-        let dead = revoke(
-            &client,
-            "grant",
-            CLIENT_SECRET,
-            &json!({ "access_token": "gho_dead" }),
-        )
-        .await;
+        let dead = revoke(&client, "grant", CLIENT_SECRET, &json!({ "access_token": "gho_dead" })).await;
         assert_eq!(dead.status, StatusCode::NOT_FOUND);
         let missing = revoke(&client, "token", CLIENT_SECRET, &json!({})).await;
         assert_eq!(missing.status, StatusCode::UNPROCESSABLE_ENTITY);
         let revocations = client.handle.snapshot().ledger.revocations;
-        assert_eq!(
-            revocations.len(),
-            1,
-            "what named no token was no revocation"
-        );
+        assert_eq!(revocations.len(), 1, "what named no token was no revocation");
         assert_eq!(revocations[0].login, None);
     })
     .await;
@@ -107,19 +74,11 @@ async fn only_the_application_itself_may_revoke() {
         let answer = revoke(&client, "grant", "wrong", &json!({ "access_token": one })).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         assert_eq!(client.handle.snapshot().tokens.len(), 1);
-        let basic = format!(
-            "Basic {}",
-            STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"))
-        );
+        let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
         let other = "/github/api/applications/someone-else/grant";
         let body = json!({ "access_token": one });
         let answer = client
-            .json(
-                Method::DELETE,
-                other,
-                &[(header::AUTHORIZATION, &basic)],
-                &body,
-            )
+            .json(Method::DELETE, other, &[(header::AUTHORIZATION, &basic)], &body)
             .await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
     })
