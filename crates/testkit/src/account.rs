@@ -33,8 +33,7 @@ impl Account {
 
     /// Makes `path` this account's.
     pub(crate) fn own(self, path: &Path) {
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
-            .or_fail("give a folder to the server's user");
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).or_fail("give a folder to the server's user");
     }
 
     /// Makes `command` run under this account.

@@ -16,11 +16,18 @@ pub mod chaos;
 pub mod postgres;
 pub mod redis;
 pub mod tls;
+pub mod token;
+
+pub mod client;
+pub mod cluster;
+pub mod node;
 
 mod account;
 mod fail;
 
 pub use chaos::Proxy;
+pub use client::{Door, Native, SocketIo};
+pub use cluster::Cluster;
 pub use postgres::Postgres;
 pub use process::{Launch, Process};
 pub use redis::Redis;

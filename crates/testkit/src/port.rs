@@ -32,10 +32,7 @@ impl Port {
                 continue;
             };
             if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Self {
-                    number,
-                    _claim: claim,
-                };
+                return Self { number, _claim: claim };
             }
         }
         fail("claim a port", "all are taken")

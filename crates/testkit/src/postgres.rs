@@ -121,13 +121,7 @@ impl Postgres {
     /// Starts the stopped server again, with the same data on the same port.
     pub async fn start_again(&mut self) {
         self.starts += 1;
-        let process = launch(
-            &self.scratch,
-            &self.port,
-            self.authority.is_some(),
-            self.starts,
-        )
-        .await;
+        let process = launch(&self.scratch, &self.port, self.authority.is_some(), self.starts).await;
         self.process = process.or_fail("start postgres on its old port");
     }
 
@@ -187,40 +181,20 @@ impl Postgres {
 /// Makes the data folder. Locale C and no sync: it takes about a second.
 async fn init(scratch: &Arc<Scratch>) {
     let mut command = Command::new(program("initdb"));
-    command.args([
-        "--pgdata",
-        "data",
-        "--username",
-        "postgres",
-        "--auth",
-        "trust",
-    ]);
-    command.args([
-        "--encoding",
-        "UTF8",
-        "--no-locale",
-        "--no-sync",
-        "--no-instructions",
-    ]);
+    command.args(["--pgdata", "data", "--username", "postgres", "--auth", "trust"]);
+    command.args(["--encoding", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]);
     let initdb = Launch::new("initdb", scratch, command)
         .run_as(Account::unprivileged())
         .start();
     let status = initdb.wait(wait::deadline()).await;
     if status != 0 {
-        fail(
-            "run initdb",
-            format_args!("it ended with {status}:\n{}", initdb.logs()),
-        );
+        fail("run initdb", format_args!("it ended with {status}:\n{}", initdb.logs()));
     }
 }
 
 /// Writes who may connect and, for TLS, the certificate.
 fn configure(scratch: &Scratch, authority: Option<&Authority>) {
-    let kind = if authority.is_some() {
-        "hostssl"
-    } else {
-        "host"
-    };
+    let kind = if authority.is_some() { "hostssl" } else { "host" };
     scratch.write(
         "hba.conf",
         format!("local all all trust\n{kind} all all 127.0.0.1/32 trust\n"),
@@ -230,8 +204,7 @@ fn configure(scratch: &Scratch, authority: Option<&Authority>) {
     scratch.write("server.pem", identity.certificate);
     let key = scratch.write("server.key", identity.key);
     // Postgres refuses a key that others can read.
-    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600))
-        .or_fail("protect the server's key");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).or_fail("protect the server's key");
     if let Some(account) = Account::unprivileged() {
         account.own(&key);
     }
@@ -241,15 +214,7 @@ fn configure(scratch: &Scratch, authority: Option<&Authority>) {
 async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> Option<Process> {
     let mut command = Command::new(program("postgres"));
     command
-        .args([
-            "-D",
-            "data",
-            "-p",
-            &port.number().to_string(),
-            "-h",
-            "127.0.0.1",
-            "-k",
-        ])
+        .args(["-D", "data", "-p", &port.number().to_string(), "-h", "127.0.0.1", "-k"])
         .arg(scratch.path());
     let mut set = |setting: String| {
         command.args(["-c", &setting]);
@@ -264,8 +229,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> O
         set(format!("ssl_cert_file={}", file("server.pem")));
         set(format!("ssl_key_file={}", file("server.key")));
     }
-    let launch =
-        Launch::new(format!("postgres-{start}"), scratch, command).run_as(Account::unprivileged());
+    let launch = Launch::new(format!("postgres-{start}"), scratch, command).run_as(Account::unprivileged());
     // The 'immediate' shutdown: unlike SIGKILL it takes the server's children and shared memory along.
     let process = launch.end_with(Signal::SIGQUIT).start();
     let listens = wait::until("postgres to listen", wait::deadline(), async || {
@@ -274,10 +238,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> O
         match ended {
             _ if log.contains("database system is ready to accept connections") => Some(true),
             Some(_) if log.contains("could not bind IPv4 address") => Some(false),
-            Some(status) => fail(
-                "start postgres",
-                format_args!("it ended with {status}:\n{log}"),
-            ),
+            Some(status) => fail("start postgres", format_args!("it ended with {status}:\n{log}")),
             None => None,
         }
     });
@@ -286,10 +247,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> O
 
 /// A program of Postgres: Debian keeps them out of the search path, in a folder per version, of which the newest counts.
 fn program(name: &str) -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
     let newest = versions
         .map(|entry| entry.path())

@@ -63,9 +63,7 @@ impl Launch {
             .args(["-c", SUPERVISOR, "testkit"])
             .arg(&log)
             .arg(self.last_signal.as_str().trim_start_matches("SIG"));
-        supervisor
-            .arg(self.command.get_program())
-            .args(self.command.get_args());
+        supervisor.arg(self.command.get_program()).args(self.command.get_args());
         for (key, value) in self.command.get_envs() {
             match value {
                 Some(value) => supervisor.env(key, value),
@@ -162,18 +160,11 @@ impl Process {
         let what = format!("the line {text:?} of {}", self.log.display());
         wait::until(&what, within, async || {
             let ended = self.exit_status();
-            let found = self
-                .logs()
-                .lines()
-                .find(|line| line.contains(text))
-                .map(str::to_owned);
+            let found = self.logs().lines().find(|line| line.contains(text)).map(str::to_owned);
             match (found, ended) {
                 (None, Some(status)) => fail(
                     "wait",
-                    format_args!(
-                        "the process ended ({status}) without {text:?}:\n{}",
-                        self.logs()
-                    ),
+                    format_args!("the process ended ({status}) without {text:?}:\n{}", self.logs()),
                 ),
                 (found, _) => found,
             }
@@ -225,9 +216,7 @@ fn send(pid: Pid, signal: Signal) {
 /// The supervisor's first line.
 fn read_pid(supervisor: &mut Child) -> Option<Pid> {
     let mut line = String::new();
-    BufReader::new(supervisor.stdout.take()?)
-        .read_line(&mut line)
-        .ok()?;
+    BufReader::new(supervisor.stdout.take()?).read_line(&mut line).ok()?;
     line.trim().parse().ok().map(Pid::from_raw)
 }
 
@@ -241,12 +230,7 @@ fn descendants(pid: Pid) -> Vec<Pid> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| {
-            Some((
-                Pid::from_raw(number(&entry.file_name())?),
-                parent(&entry.path())?,
-            ))
-        })
+        .filter_map(|entry| Some((Pid::from_raw(number(&entry.file_name())?), parent(&entry.path())?)))
         .collect();
     let mut family = vec![pid];
     let mut seen = 0;
@@ -266,12 +250,7 @@ fn descendants(pid: Pid) -> Vec<Pid> {
 fn parent(process: &Path) -> Option<Pid> {
     let stat = std::fs::read_to_string(process.join("stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
-        .map(Pid::from_raw)
+    after_name.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
 }
 
 fn number(name: &OsStr) -> Option<i32> {

@@ -113,34 +113,39 @@ impl Redis {
 
     /// Every key that begins with `prefix`, with its whole value, as text: what a search for secrets reads.
     pub async fn dump(&self, prefix: &str) -> String {
-        let mut dump = String::new();
-        for key in resp::command(self.addr(), &["KEYS", &format!("{prefix}*")]).await {
-            let value = self.value(&key).await;
-            dump += &format!("{}: {value}\n", String::from_utf8_lossy(&key));
-        }
-        dump
+        dump(self.addr(), prefix).await
     }
 
     /// The folder of its logs.
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
     }
+}
 
-    /// A key's value by its type, empty when the key has expired meanwhile.
-    async fn value(&self, key: &[u8]) -> String {
-        let kind = text(&resp::command(self.addr(), &[b"TYPE", key]).await);
-        let read: &[&[u8]] = match kind.as_str() {
-            "string" => &[b"GET", key],
-            "hash" => &[b"HGETALL", key],
-            "list" => &[b"LRANGE", key, b"0", b"-1"],
-            "set" => &[b"SMEMBERS", key],
-            "zset" => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
-            "stream" => &[b"XRANGE", key, b"-", b"+"],
-            "none" => return String::new(),
-            other => fail("dump Redis", format_args!("a value of type {other}")),
-        };
-        text(&resp::command(self.addr(), read).await)
+/// As [`Redis::dump`], of any server.
+pub(crate) async fn dump(server: SocketAddr, prefix: &str) -> String {
+    let mut dump = String::new();
+    for key in resp::command(server, &["KEYS", &format!("{prefix}*")]).await {
+        let value = value(server, &key).await;
+        dump += &format!("{}: {value}\n", String::from_utf8_lossy(&key));
     }
+    dump
+}
+
+/// A key's value by its type, empty when the key has expired meanwhile.
+async fn value(server: SocketAddr, key: &[u8]) -> String {
+    let kind = text(&resp::command(server, &[b"TYPE", key]).await);
+    let read: &[&[u8]] = match kind.as_str() {
+        "string" => &[b"GET", key],
+        "hash" => &[b"HGETALL", key],
+        "list" => &[b"LRANGE", key, b"0", b"-1"],
+        "set" => &[b"SMEMBERS", key],
+        "zset" => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
+        "stream" => &[b"XRANGE", key, b"-", b"+"],
+        "none" => return String::new(),
+        other => fail("dump Redis", format_args!("a value of type {other}")),
+    };
+    text(&resp::command(server, read).await)
 }
 
 /// Starts the server and waits until it listens; none when the port was taken.
@@ -155,15 +160,9 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64) -> Option<Proce
         ".",
     ]);
     command.args(["--save", "", "--appendonly", "no"]);
-    command.args([
-        "--maxmemory-policy",
-        "noeviction",
-        "--notify-keyspace-events",
-        "Ex",
-    ]);
+    command.args(["--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex"]);
     command.args(["--enable-debug-command", "local"]);
-    let launch =
-        Launch::new(format!("redis-{start}"), scratch, command).run_as(Account::unprivileged());
+    let launch = Launch::new(format!("redis-{start}"), scratch, command).run_as(Account::unprivileged());
     let process = launch.start();
     let listens = wait::until("redis-server to listen", wait::deadline(), async || {
         let ended = process.exit_status();
@@ -171,10 +170,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64) -> Option<Proce
         match ended {
             _ if log.contains("Ready to accept connections") => Some(true),
             Some(_) if log.contains("Address already in use") => Some(false),
-            Some(status) => fail(
-                "start redis-server",
-                format_args!("it ended with {status}:\n{log}"),
-            ),
+            Some(status) => fail("start redis-server", format_args!("it ended with {status}:\n{log}")),
             None => None,
         }
     });
@@ -182,10 +178,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64) -> Option<Proce
 }
 
 fn text(leaves: &[Vec<u8>]) -> String {
-    let lines: Vec<_> = leaves
-        .iter()
-        .map(|leaf| String::from_utf8_lossy(leaf))
-        .collect();
+    let lines: Vec<_> = leaves.iter().map(|leaf| String::from_utf8_lossy(leaf)).collect();
     lines.join("\n")
 }
 

@@ -25,9 +25,7 @@ impl Scratch {
 
     /// As [`Scratch::new`], for a server that runs under `account`.
     pub(crate) fn owned(name: &str, account: Option<Account>) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("testkit-{name}-"))
-            .tempdir();
+        let folder = tempfile::Builder::new().prefix(&format!("testkit-{name}-")).tempdir();
         let path = folder.or_fail("make a temporary folder").keep();
         if let Some(account) = account {
             account.own(&path);
@@ -64,10 +62,7 @@ impl Scratch {
             .flatten()
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|end| end == "out" || end == "err")
-            })
+            .filter(|path| path.extension().is_some_and(|end| end == "out" || end == "err"))
             .collect();
         files.sort();
         let part = |path: &PathBuf| {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::fail::OrFail as _;
@@ -37,8 +37,7 @@ impl Authority {
             .push(DnType::CommonName, "Postern test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let issuer =
-            CertifiedIssuer::self_signed(params, new_key()).or_fail("make a test authority");
+        let issuer = CertifiedIssuer::self_signed(params, new_key()).or_fail("make a test authority");
         let scratch = Scratch::new("tls");
         let pem_path = scratch.write("ca.pem", issuer.pem());
         Self {
@@ -58,9 +57,7 @@ impl Authority {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let params = CertificateParams::new(names).or_fail("name a test certificate");
         let key = new_key();
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .or_fail("issue a test certificate");
+        let certificate = params.signed_by(&key, &self.issuer).or_fail("issue a test certificate");
         Identity {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
@@ -79,17 +76,7 @@ impl Authority {
 
     /// A TLS 1.3 client that trusts this authority and nobody else.
     pub fn client(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(self.issuer.der().clone())
-            .or_fail("trust the test authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .or_fail("set up a TLS client")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
+        client_trusting(&self.issuer.pem())
     }
 
     /// Writes a file so that a reader sees the old content or the new, never a part.
@@ -105,6 +92,22 @@ impl Default for Authority {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A TLS 1.3 client that trusts the authorities of a PEM text and nobody else.
+pub fn client_trusting(pem: &str) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.or_fail("read a PEM certificate");
+        roots.add(certificate).or_fail("trust a certificate");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .or_fail("set up a TLS client")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
 /// A key on the curve P-256.

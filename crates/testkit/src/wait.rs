@@ -12,11 +12,7 @@ pub const fn deadline() -> Duration {
 /// Asks `check` until it gives a value, and gives that back.
 ///
 /// Fails the test when `within` has passed, also when a single check hangs; `what` completes "waited 30s for ...".
-pub async fn until<T>(
-    what: &str,
-    within: Duration,
-    mut check: impl AsyncFnMut() -> Option<T>,
-) -> T {
+pub async fn until<T>(what: &str, within: Duration, mut check: impl AsyncFnMut() -> Option<T>) -> T {
     let answer = tokio::time::timeout(within, async {
         loop {
             if let Some(value) = check().await {

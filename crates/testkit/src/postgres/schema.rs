@@ -24,6 +24,11 @@ impl Schema {
         &self.name
     }
 
+    /// Where its server listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// What goes into `POSTERN_DATABASE_URL`.
     pub fn url(&self) -> String {
         self.url_through(self.addr)
@@ -48,9 +53,7 @@ impl Schema {
         );
         let mut dump = String::new();
         for table in self.sql(&tables).await {
-            let rows = self
-                .sql(&format!(r#"SELECT row::text FROM "{table}" AS row"#))
-                .await;
+            let rows = self.sql(&format!(r#"SELECT row::text FROM "{table}" AS row"#)).await;
             dump += &format!("== {table}\n{}\n", rows.join("\n"));
         }
         dump
@@ -77,19 +80,12 @@ impl LeftOver {
 
     /// Those there are now, each once.
     pub(super) fn take(&self) -> Vec<String> {
-        std::mem::take(
-            &mut *self
-                .0
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 /// A URL that tokio-postgres and libpq read alike.
 pub(super) fn url(addr: SocketAddr, tls: bool, schema: &str) -> String {
     let ssl_mode = if tls { "require" } else { "disable" };
-    format!(
-        "postgres://postgres@{addr}/postgres?sslmode={ssl_mode}&options=-c%20search_path%3D{schema}"
-    )
+    format!("postgres://postgres@{addr}/postgres?sslmode={ssl_mode}&options=-c%20search_path%3D{schema}")
 }

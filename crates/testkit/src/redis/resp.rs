@@ -21,10 +21,7 @@ pub(super) async fn command<A: AsRef<[u8]>>(server: SocketAddr, arguments: &[A])
         request.extend_from_slice(argument);
         request.extend_from_slice(b"\r\n");
     }
-    connection
-        .write_all(&request)
-        .await
-        .or_fail("send a command to Redis");
+    connection.write_all(&request).await.or_fail("send a command to Redis");
     read_answer(&mut connection).await
 }
 
@@ -35,10 +32,7 @@ async fn read_answer(connection: &mut Connection) -> Vec<Vec<u8>> {
     while to_come > 0 {
         to_come -= 1;
         let mut line = String::new();
-        connection
-            .read_line(&mut line)
-            .await
-            .or_fail("read an answer of Redis");
+        connection.read_line(&mut line).await.or_fail("read an answer of Redis");
         let mut rest = line.trim_end().chars();
         let kind = rest.next().or_fail("read an answer of Redis");
         let rest = rest.as_str();

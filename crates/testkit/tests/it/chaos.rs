@@ -47,16 +47,12 @@ async fn receive(stream: &mut TcpStream, length: usize) -> String {
 }
 
 async fn is_reset(stream: &mut TcpStream) -> bool {
-    let read = tokio::time::timeout(wait::deadline(), stream.read_u8())
-        .await
-        .unwrap();
+    let read = tokio::time::timeout(wait::deadline(), stream.read_u8()).await.unwrap();
     read.unwrap_err().kind() == ErrorKind::ConnectionReset
 }
 
 async fn is_silent(stream: &mut TcpStream) -> bool {
-    tokio::time::timeout(A_MOMENT, stream.read_u8())
-        .await
-        .is_err()
+    tokio::time::timeout(A_MOMENT, stream.read_u8()).await.is_err()
 }
 
 #[tokio::test]
@@ -66,14 +62,8 @@ async fn bytes_pass_both_ways_and_are_counted() {
     assert_eq!(receive(&mut pair.server, 8).await, "question");
     send(&mut pair.server, "answer").await;
     assert_eq!(receive(&mut pair.client, 6).await, "answer");
-    assert_eq!(
-        (pair.proxy.bytes_to_server(), pair.proxy.bytes_to_client()),
-        (8, 6)
-    );
-    assert_eq!(
-        (pair.proxy.connections(), pair.proxy.open_connections()),
-        (1, 1)
-    );
+    assert_eq!((pair.proxy.bytes_to_server(), pair.proxy.bytes_to_client()), (8, 6));
+    assert_eq!((pair.proxy.connections(), pair.proxy.open_connections()), (1, 1));
 }
 
 #[tokio::test]
@@ -117,11 +107,7 @@ async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
     let mut late = TcpStream::connect(pair.proxy.addr()).await.unwrap();
     send(&mut late, "late").await;
     assert!(is_silent(&mut late).await);
-    assert!(
-        tokio::time::timeout(A_MOMENT, pair.listener.accept())
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(A_MOMENT, pair.listener.accept()).await.is_err());
 
     pair.proxy.thaw();
     let (mut server, _) = pair.listener.accept().await.unwrap();

@@ -1,10 +1,18 @@
 //! What the test kit promises to those who use it: what it starts is real, breaks on request, and is gone afterwards.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking, its helpers too"
 )]
 
 mod chaos;
+mod client;
+mod cluster;
+mod node;
 mod postgres;
 mod process;
 mod redis;
+mod server;
+mod tls;
+mod token;
+mod wait;

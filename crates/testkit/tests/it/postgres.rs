@@ -11,12 +11,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 async fn schemas_of_the_shared_server_do_not_see_each_other() {
     let postgres = Postgres::shared().await;
     let (one, other) = (postgres.schema().await, postgres.schema().await);
-    one.sql("CREATE TABLE account (id int, name text); INSERT INTO account VALUES (1, 'one'), (2, null)").await;
+    one.sql("CREATE TABLE account (id int, name text); INSERT INTO account VALUES (1, 'one'), (2, null)")
+        .await;
     other.sql("CREATE TABLE account (id int)").await;
-    assert_eq!(
-        one.sql("SELECT * FROM account ORDER BY id").await,
-        ["1\tone", "2\t"]
-    );
+    assert_eq!(one.sql("SELECT * FROM account ORDER BY id").await, ["1\tone", "2\t"]);
     assert!(other.sql("SELECT * FROM account").await.is_empty());
 }
 
@@ -26,10 +24,7 @@ async fn the_url_of_a_schema_makes_it_the_search_path() {
     let config: Config = schema.url().parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
     let query = async {
-        let row = client
-            .query_one("SELECT current_schema()::text", &[])
-            .await
-            .unwrap();
+        let row = client.query_one("SELECT current_schema()::text", &[]).await.unwrap();
         row.get::<_, String>(0)
     };
     tokio::select! {
@@ -41,9 +36,7 @@ async fn the_url_of_a_schema_makes_it_the_search_path() {
 #[tokio::test]
 async fn a_dump_shows_text_json_and_bytes_as_they_are() {
     let schema = Postgres::shared().await.schema().await;
-    schema
-        .sql("CREATE TABLE kept (a text, b jsonb, c bytea)")
-        .await;
+    schema.sql("CREATE TABLE kept (a text, b jsonb, c bytea)").await;
     schema
         .sql(r#"INSERT INTO kept VALUES ('in-a-text', '{"k": "in-json"}', 'in-bytes'::bytea)"#)
         .await;
@@ -75,11 +68,7 @@ async fn a_stopped_server_comes_back_with_its_data_on_the_same_port() {
         .sql("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7)")
         .await;
     postgres.stop().await;
-    assert!(
-        tokio::net::TcpStream::connect(postgres.addr())
-            .await
-            .is_err()
-    );
+    assert!(tokio::net::TcpStream::connect(postgres.addr()).await.is_err());
     postgres.start_again().await;
     assert_eq!(postgres.port(), port);
     assert_eq!(postgres.sql("SELECT id FROM kept").await, ["7"]);
@@ -93,8 +82,7 @@ async fn a_pause_also_stops_the_connections_there_are() {
     let work = async {
         client.simple_query("SELECT 1").await.unwrap();
         postgres.pause();
-        let silence =
-            tokio::time::timeout(Duration::from_millis(200), client.simple_query("SELECT 1")).await;
+        let silence = tokio::time::timeout(Duration::from_millis(200), client.simple_query("SELECT 1")).await;
         assert!(silence.is_err());
         postgres.resume();
         client.simple_query("SELECT 1").await.unwrap();
@@ -111,20 +99,10 @@ async fn the_tls_server_shows_a_certificate_of_its_authority_and_takes_nothing_e
     let schema = postgres.schema().await;
     let tls = |authority: &Authority| MakeRustlsConnect::new((*authority.client()).clone());
     let config: Config = schema.url().parse().unwrap();
-    let _accepted = config
-        .connect(tls(postgres.authority().unwrap()))
-        .await
-        .unwrap();
+    let _accepted = config.connect(tls(postgres.authority().unwrap())).await.unwrap();
     assert!(config.connect(tls(&Authority::new())).await.is_err());
     let plain = schema.url().replace("sslmode=require", "sslmode=disable");
-    assert!(
-        plain
-            .parse::<Config>()
-            .unwrap()
-            .connect(NoTls)
-            .await
-            .is_err()
-    );
+    assert!(plain.parse::<Config>().unwrap().connect(NoTls).await.is_err());
     assert!(
         std::fs::read_to_string(postgres.ca_pem_path())
             .unwrap()

@@ -68,28 +68,18 @@ async fn a_killed_test_process_leaves_nothing_behind() {
     let scratch = Arc::new(Scratch::new("victim"));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args([
-            "--exact",
-            "process::the_victim_of_another_test",
-            "--nocapture",
-        ])
+        .args(["--exact", "process::the_victim_of_another_test", "--nocapture"])
         .env(VICTIM, "yes");
     let victim = Launch::new("victim", &scratch, command).start();
     let line = victim.line("STARTED ", wait::deadline()).await;
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let (pids, folders) = words[1..].split_at(2);
     assert!(pids.iter().all(lives), "{line}");
-    assert!(
-        folders.iter().all(|folder| Path::new(folder).exists()),
-        "{line}"
-    );
+    assert!(folders.iter().all(|folder| Path::new(folder).exists()), "{line}");
 
     victim.kill().await;
 
-    wait::until_true("the servers to end", wait::deadline(), async || {
-        !pids.iter().any(lives)
-    })
-    .await;
+    wait::until_true("the servers to end", wait::deadline(), async || !pids.iter().any(lives)).await;
     let gone = async || !folders.iter().any(|folder| Path::new(folder).exists());
     wait::until_true("their folders to go", wait::deadline(), gone).await;
 }

@@ -14,18 +14,11 @@ async fn a_server_answers_and_keeps_the_settings_that_sessions_rely_on() {
         "maxmemory-policy\nnoeviction"
     );
     assert_eq!(
-        redis
-            .command(&["CONFIG", "GET", "notify-keyspace-events"])
-            .await,
+        redis.command(&["CONFIG", "GET", "notify-keyspace-events"]).await,
         "notify-keyspace-events\nxE"
     );
     assert_eq!(redis.command(&["GET", "missing"]).await, "");
-    assert!(
-        redis
-            .command(&["INFO", "server"])
-            .await
-            .contains("redis_version:")
-    );
+    assert!(redis.command(&["INFO", "server"]).await.contains("redis_version:"));
 }
 
 #[tokio::test]
@@ -34,30 +27,16 @@ async fn a_dump_holds_the_values_of_every_type_under_the_prefix() {
     let prefix = redis.prefix();
     let key = |name: &str| format!("{prefix}:{name}");
     redis.command(&["SET", &key("string"), "in a string"]).await;
-    redis
-        .command(&["HSET", &key("hash"), "field", "in a hash"])
-        .await;
+    redis.command(&["HSET", &key("hash"), "field", "in a hash"]).await;
     redis.command(&["RPUSH", &key("list"), "in a list"]).await;
     redis.command(&["SADD", &key("set"), "in a set"]).await;
-    redis
-        .command(&["ZADD", &key("zset"), "1", "in a sorted set"])
-        .await;
+    redis.command(&["ZADD", &key("zset"), "1", "in a sorted set"]).await;
     redis
         .command(&["XADD", &key("stream"), "*", "field", "in a stream"])
         .await;
     let dump = redis.dump(&prefix).await;
-    for kind in [
-        "a string",
-        "a hash",
-        "a list",
-        "a set",
-        "a sorted set",
-        "a stream",
-    ] {
-        assert!(
-            dump.contains(&format!("in {kind}")),
-            "{kind} is missing in:\n{dump}"
-        );
+    for kind in ["a string", "a hash", "a list", "a set", "a sorted set", "a stream"] {
+        assert!(dump.contains(&format!("in {kind}")), "{kind} is missing in:\n{dump}");
     }
     assert_eq!(redis.dump(&redis.prefix()).await, "");
 }
@@ -102,16 +81,9 @@ async fn a_server_ends_with_its_handle_even_when_it_is_paused() {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the time that a start really takes"
-)]
+#[expect(clippy::disallowed_methods, reason = "the time that a start really takes")]
 async fn a_start_takes_no_longer_than_a_test_can_spare() {
     let start = Instant::now();
     let _redis = Redis::start().await;
-    assert!(
-        start.elapsed() < wait::deadline() / 10,
-        "it took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < wait::deadline() / 10, "it took {:?}", start.elapsed());
 }

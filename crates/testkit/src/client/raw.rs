@@ -1,0 +1,113 @@
+//! A TLS connection as bytes: for what no client library would send, and for clients that do not read.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::frame::Frame;
+use super::http::{Request, Response, WEBSOCKET_KEY, exchange, read_some};
+use super::{Closed, Refused};
+use crate::fail::fail;
+use crate::wait;
+
+/// A connection to a [`Door`](super::Door). Nothing is read unless asked for, and nothing is answered by itself.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TlsStream<TcpStream>,
+    unread: Vec<u8>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Sends bytes as they are.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Sends a frame as it is.
+    pub async fn send_frame(&mut self, frame: &Frame) -> io::Result<()> {
+        self.send(&frame.bytes()).await
+    }
+
+    /// Sends an HTTP request and reads the answer.
+    pub async fn http(&mut self, request: &Request) -> io::Result<Response> {
+        exchange(&mut self.stream, &mut self.unread, request).await
+    }
+
+    /// Does a WebSocket's opening handshake; afterwards both sides speak frames.
+    pub async fn upgrade(&mut self, request: &Request) -> Result<Response, Refused> {
+        let response = self.http(request).await?;
+        if response.status != 101 {
+            return Err(Refused::Http(response));
+        }
+        let accept = response.header("sec-websocket-accept");
+        if accept != derive_accept_key(WEBSOCKET_KEY.as_bytes()) {
+            fail(
+                "upgrade",
+                format_args!("the server accepted with the wrong key {accept:?}"),
+            );
+        }
+        Ok(response)
+    }
+
+    /// The next frame; none when the connection has ended, in whichever way.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
+        let read = async {
+            loop {
+                if let Some(frame) = Frame::take(&mut self.unread) {
+                    return Some(frame);
+                }
+                read_some(&mut self.stream, &mut self.unread).await.ok()?;
+            }
+        };
+        let frame = tokio::time::timeout(wait::deadline(), read).await;
+        frame.unwrap_or_else(|_| fail("read a frame", "none came, and the connection stayed open"))
+    }
+
+    /// Reads frames until the connection has ended, and gives how; data on the way is dropped.
+    pub async fn closed(&mut self) -> Closed {
+        let mut closed = Closed {
+            code: 1006,
+            reason: String::new(),
+        };
+        while let Some(frame) = self.next_frame().await {
+            if let Some((code, reason)) = frame.close_code() {
+                closed = Closed { code, reason };
+            }
+        }
+        closed
+    }
+
+    /// All bytes until the connection has ended, in whichever way.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        // An end without TLS's close_notify is an error to the library and an end to us.
+        let end = tokio::time::timeout(wait::deadline(), self.stream.read_to_end(&mut self.unread)).await;
+        if end.is_err() {
+            fail("read to the end", "the connection stayed open");
+        }
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Ends the connection with an RST instead of an orderly end.
+    pub fn reset(self) {
+        // It can fail only where the connection is already gone.
+        drop(self.stream.get_ref().0.set_zero_linger());
+    }
+
+    /// Hands an upgraded connection over to a WebSocket library.
+    pub(super) async fn into_websocket(self) -> WebSocketStream<TlsStream<TcpStream>> {
+        WebSocketStream::from_partially_read(self.stream, self.unread, Role::Client, None).await
+    }
+}

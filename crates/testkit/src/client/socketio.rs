@@ -1,0 +1,267 @@
+//! A Socket.IO client over WebSocket only (Engine.IO 4, Socket.IO 5), with the default or the msgpack parser.
+
+mod packet;
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use self::packet::{Kind, Packet, Parser};
+use super::http::Request;
+use super::inbox::Inbox;
+use super::socket::Socket;
+use super::{Door, Event, Refused};
+use crate::fail::OrFail as _;
+use crate::wait;
+
+/// A client of the namespace `/` that was let in. What it has in common with other clients is [`Socket`]'s.
+#[derive(Debug)]
+pub struct SocketIo {
+    socket: Socket,
+    parser: Parser,
+    /// The official client starts at 0.
+    next_ack: AtomicU64,
+}
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    door: Door,
+    request: Request,
+    auth: Value,
+    parser: Parser,
+    answers_pings: bool,
+}
+
+impl SocketIo {
+    /// Connects with `auth: { token }`, the default parser and nothing else.
+    pub async fn connect(door: &Door, token: &str) -> Result<Self, Refused> {
+        Self::to(door).auth(json!({ "token": token })).connect().await
+    }
+
+    /// Connects otherwise.
+    pub fn to(door: &Door) -> Connect {
+        Connect {
+            door: door.clone(),
+            request: Request::upgrade("/socket.io/?EIO=4&transport=websocket"),
+            auth: Value::Null,
+            parser: Parser::default(),
+            answers_pings: true,
+        }
+    }
+
+    /// Emits an event without asking for an ack.
+    pub async fn emit(&self, name: &str, data: Value) {
+        self.send_packet(Kind::Event, None, json!([name, data])).await;
+    }
+
+    /// Emits an event and waits for its ack; gives the ack's first argument, null when it has none.
+    pub async fn emit_with_ack(&self, name: &str, data: Value) -> Value {
+        let id = self.next_ack.fetch_add(1, Ordering::Relaxed);
+        self.send_packet(Kind::Event, Some(id), json!([name, data])).await;
+        let what = format!("the ack of {name}");
+        self.inbox
+            .expect(&what, wait::deadline(), |content| content.answers.remove(&id))
+            .await
+            .data
+    }
+
+    /// The answer to CONNECT: `sid`, and `pid` where the session can be recovered.
+    pub fn connect_answer(&self) -> Value {
+        match &self.inbox.lock().admission {
+            Some(Ok(answer)) => answer.clone(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Engine.IO's open packet: `sid`, `pingInterval`, `pingTimeout`, `maxPayload`, `upgrades`.
+    pub async fn open_packet(&self) -> Value {
+        self.inbox
+            .expect("the open packet", wait::deadline(), |content| {
+                content.open_packet.clone()
+            })
+            .await
+    }
+
+    /// Whether the server sent `41`, after which the official client does not come back by itself.
+    pub fn was_dismissed(&self) -> bool {
+        self.inbox.lock().dismissed
+    }
+
+    /// Says goodbye as the official client's `disconnect()`: `41`, then the Close frame.
+    pub async fn disconnect(&self) {
+        self.send_packet(Kind::Disconnect, None, Value::Null).await;
+        self.close().await;
+    }
+
+    async fn send_packet(&self, kind: Kind, id: Option<u64>, data: Value) {
+        let packet = Packet { kind, id, data };
+        match self.parser {
+            Parser::Text => self.send_text(packet.text()).await,
+            Parser::Msgpack => self.send_binary(packet.msgpack()).await,
+        }
+    }
+}
+
+impl Deref for SocketIo {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+impl Connect {
+    /// The auth object of CONNECT.
+    #[must_use]
+    pub fn auth(mut self, auth: Value) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Uses the msgpack parser.
+    #[must_use]
+    pub fn msgpack(mut self) -> Self {
+        self.parser = Parser::Msgpack;
+        self
+    }
+
+    /// Adds a header to the upgrade, as `Origin`.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// Leaves the server's heartbeats without an answer.
+    #[must_use]
+    pub fn ignoring_pings(mut self) -> Self {
+        self.answers_pings = false;
+        self
+    }
+
+    /// Upgrades, sends CONNECT and waits for the answer.
+    pub async fn connect(self) -> Result<SocketIo, Refused> {
+        let auth = self.auth.clone();
+        let client = self.open().await?;
+        client.open_packet_or_end().await?;
+        client.send_packet(Kind::Connect, None, auth).await;
+        let answer = client.inbox.wait(|content| content.admission.clone());
+        match tokio::time::timeout(wait::deadline(), answer)
+            .await
+            .or_fail("wait for the answer to CONNECT")
+        {
+            Ok(Ok(_)) => Ok(client),
+            Ok(Err(data)) => Err(Refused::Answered { data, closed: None }),
+            Err(closed) => Err(Refused::Closed(closed)),
+        }
+    }
+
+    /// Only upgrades: no CONNECT is sent.
+    pub async fn open(self) -> Result<SocketIo, Refused> {
+        let mut wire = self.door.open().await?;
+        wire.upgrade(&self.request).await?;
+        let answers_pings = self.answers_pings;
+        let receive = move |message: Message, inbox: &Inbox| {
+            let answer = receive(message, inbox);
+            answer.filter(|_| answers_pings)
+        };
+        let socket = Socket::start(wire.into_websocket().await, receive);
+        Ok(SocketIo {
+            socket,
+            parser: self.parser,
+            next_ack: AtomicU64::new(0),
+        })
+    }
+}
+
+impl SocketIo {
+    /// The official client sends nothing before the open packet.
+    async fn open_packet_or_end(&self) -> Result<(), Refused> {
+        let opened = self.inbox.wait(|content| content.open_packet.is_some().then_some(()));
+        let opened = tokio::time::timeout(wait::deadline(), opened)
+            .await
+            .or_fail("wait for the open packet");
+        opened.map_err(Refused::Closed)
+    }
+}
+
+/// Files one message; gives the pong where it was a ping.
+fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
+    let packet = match &message {
+        Message::Text(text) => match text.split_at_checked(1) {
+            Some(("0", open)) => {
+                inbox.change(|content| content.open_packet = serde_json::from_str(open).ok());
+                return None;
+            }
+            Some(("2", _)) => {
+                inbox.change(|content| content.pings += 1);
+                return Some(Message::text("3"));
+            }
+            Some(("4", packet)) => Packet::from_text(packet),
+            _ => None,
+        },
+        Message::Binary(bytes) => Packet::from_msgpack(bytes),
+        _ => return None,
+    };
+    match packet {
+        Some(packet) => file(packet, inbox),
+        None => {
+            let data = format!("{message:?}").into();
+            inbox.change(|content| content.events.push_back(event("(not understood)", vec![data], None)));
+        }
+    }
+    None
+}
+
+fn file(packet: Packet, inbox: &Inbox) {
+    let Packet { kind, id, data } = packet;
+    inbox.change(|content| match kind {
+        Kind::Connect => content.admission = Some(Ok(data)),
+        Kind::ConnectError => content.admission = Some(Err(data)),
+        Kind::Disconnect => content.dismissed = true,
+        Kind::Ack => {
+            let arguments = arguments(data);
+            content
+                .answers
+                .insert(id.unwrap_or_default(), event("ack", arguments, id));
+        }
+        Kind::Event => {
+            let mut arguments = arguments(data);
+            let name = if arguments.is_empty() {
+                Value::Null
+            } else {
+                arguments.remove(0)
+            };
+            content
+                .events
+                .push_back(event(name.as_str().unwrap_or_default(), arguments, id));
+        }
+    });
+}
+
+fn arguments(data: Value) -> Vec<Value> {
+    match data {
+        Value::Array(arguments) => arguments,
+        other => vec![other],
+    }
+}
+
+/// The offset is the last argument where that is a text and not the data itself.
+fn event(name: &str, arguments: Vec<Value>, id: Option<u64>) -> Event {
+    let data = arguments.first().cloned().unwrap_or_default();
+    let offset = arguments
+        .get(1..)
+        .and_then(<[Value]>::last)
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    Event {
+        name: name.to_owned(),
+        data,
+        offset,
+        arguments,
+        id,
+    }
+}

@@ -1,0 +1,200 @@
+//! A cluster of the `postern` binary: gateways and workers as real processes.
+
+mod builder;
+mod member;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+pub use self::builder::Builder;
+pub use self::member::Member;
+
+use self::builder::Secrets;
+use self::member::{Kind, Launcher};
+use crate::client::Door;
+use crate::fail::{OrFail as _, fail};
+use crate::postgres::Schema;
+use crate::redis;
+use crate::tls::Authority;
+use crate::token::Signer;
+use crate::wait;
+
+/// A running cluster. Its processes end with this value.
+#[derive(Debug)]
+pub struct Cluster {
+    gateways: Vec<Member>,
+    workers: Vec<Member>,
+    launcher: Launcher,
+    authority: Authority,
+    secrets: Secrets,
+    stores: Stores,
+    canaries: Mutex<Vec<String>>,
+}
+
+/// Where the cluster keeps what it knows, reached without any proxy.
+#[derive(Debug)]
+struct Stores {
+    redis_addr: SocketAddr,
+    redis_prefix: String,
+    schema: Schema,
+}
+
+impl Cluster {
+    /// A cluster of this `postern` binary: `env!("CARGO_BIN_EXE_postern")` in the tests of its crate.
+    pub fn builder(binary: impl AsRef<Path>) -> Builder {
+        Builder::new(binary.as_ref())
+    }
+
+    /// A gateway, by the order of starting.
+    pub fn gateway(&self, index: usize) -> &Member {
+        self.gateways.get(index).or_fail(&format!("find gateway {index}"))
+    }
+
+    /// A worker, by the order of starting.
+    pub fn worker(&self, index: usize) -> &Member {
+        self.workers.get(index).or_fail(&format!("find worker {index}"))
+    }
+
+    /// Where clients reach a gateway.
+    pub fn door(&self, index: usize) -> Door {
+        Door::new(self.gateway(index).addr(), self.authority.client())
+    }
+
+    /// Starts one more gateway and waits until it is ready.
+    pub async fn start_gateway(&mut self) -> &Member {
+        self.start_gateway_with(&[]).await
+    }
+
+    /// As [`Cluster::start_gateway`], with variables that only this one gets.
+    pub async fn start_gateway_with(&mut self, env: &[(&str, &str)]) -> &Member {
+        let name = format!("gateway-{}", self.gateways.len());
+        let member = self.launcher.start(Kind::Gateway, &name, env).await;
+        self.gateways.push(member);
+        self.gateway(self.gateways.len() - 1)
+    }
+
+    /// Starts one more worker and waits until it is ready.
+    pub async fn start_worker(&mut self) -> &Member {
+        self.start_worker_with(&[]).await
+    }
+
+    /// As [`Cluster::start_worker`], with variables that only this one gets.
+    pub async fn start_worker_with(&mut self, env: &[(&str, &str)]) -> &Member {
+        let name = format!("worker-{}", self.workers.len());
+        let member = self.launcher.start(Kind::Worker, &name, env).await;
+        self.workers.push(member);
+        self.worker(self.workers.len() - 1)
+    }
+
+    /// A good token of `user`, of the default session, for an hour. It counts as a canary.
+    pub fn token(&self, user: &str) -> String {
+        let token = self.signer().token(user);
+        self.canary(&token);
+        token
+    }
+
+    /// A token with any claims, signed as the gateways expect. It counts as a canary.
+    pub fn token_with(&self, claims: &Value) -> String {
+        let token = self.signer().sign(claims);
+        self.canary(&token);
+        token
+    }
+
+    /// Signs as the gateways expect.
+    pub fn signer(&self) -> &Signer {
+        &self.secrets.signer
+    }
+
+    /// The bearer token of the internal API.
+    pub fn internal_token(&self) -> &str {
+        &self.secrets.internal_token
+    }
+
+    /// The authority behind the gateways' certificate; `issue_files("gateway")` renews that in place.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The cluster's schema.
+    pub fn schema(&self) -> &Schema {
+        &self.stores.schema
+    }
+
+    /// The prefix of the cluster's keys in Redis.
+    pub fn redis_prefix(&self) -> &str {
+        &self.stores.redis_prefix
+    }
+
+    /// Names a secret of the test, 20 characters or more, that must not be found anywhere at the end.
+    pub fn canary(&self, secret: &str) {
+        if secret.len() < MIN_CANARY {
+            fail(
+                "watch for a canary",
+                format_args!("{secret:?} is short enough to occur by chance"),
+            );
+        }
+        self.canaries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(secret.to_owned());
+    }
+
+    /// What all processes wrote so far, also those that have ended.
+    pub fn logs(&self) -> String {
+        self.launcher.logs()
+    }
+
+    /// Stops all nodes in order and gives every line of logs, metrics, Redis and Postgres in which a canary, a secret of
+    /// the cluster or a token of its users is found. It should be empty.
+    ///
+    /// Redis and Postgres must be running and not paused.
+    pub async fn finish(self) -> Vec<String> {
+        let mut found = String::new();
+        for member in self.members() {
+            found += &member.metrics().await;
+        }
+        found += &redis::dump(self.stores.redis_addr, &format!("{}:", self.stores.redis_prefix)).await;
+        found += &self.stores.schema.dump().await;
+        self.stop().await;
+        found += &self.logs();
+
+        let mut canaries = std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
+        canaries.extend(self.secrets.texts().map(str::to_owned));
+        let leaks = |line: &&str| canaries.iter().any(|canary| line.contains(canary.as_str()));
+        found.lines().filter(leaks).map(str::to_owned).collect()
+    }
+
+    fn new(launcher: Launcher, authority: Authority, secrets: Secrets, stores: Stores) -> Self {
+        let canaries = Mutex::default();
+        Self {
+            gateways: Vec::new(),
+            workers: Vec::new(),
+            launcher,
+            authority,
+            secrets,
+            stores,
+            canaries,
+        }
+    }
+
+    fn members(&self) -> impl Iterator<Item = &Member> {
+        self.gateways.iter().chain(&self.workers)
+    }
+
+    /// Drains all nodes at once.
+    async fn stop(&self) {
+        for member in self.members() {
+            member.resume();
+            member.terminate();
+        }
+        for member in self.members() {
+            member.wait(wait::deadline()).await;
+        }
+    }
+}
+
+/// Long enough not to occur by chance.
+const MIN_CANARY: usize = 20;

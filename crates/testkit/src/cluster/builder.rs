@@ -1,0 +1,208 @@
+//! What a cluster is made of, before it starts.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::member::{Kind, Launcher};
+use super::{Cluster, Stores};
+use crate::chaos::Proxy;
+use crate::fail::fail;
+use crate::postgres::{Postgres, Schema};
+use crate::redis::Redis;
+use crate::scratch::Scratch;
+use crate::tls::Authority;
+use crate::token::{Signer, random_bytes, random_text};
+use crate::wait;
+
+/// How many nodes, which stores, which settings. Without a word: two gateways, one worker, and a prefix and a schema of
+/// the servers that the test process shares.
+#[derive(Debug)]
+pub struct Builder {
+    binary: PathBuf,
+    gateways: usize,
+    workers: usize,
+    redis: Option<SocketAddr>,
+    redis_route: Option<SocketAddr>,
+    schema: Option<Schema>,
+    database_route: Option<SocketAddr>,
+    settings: Vec<(Option<Kind>, String, String)>,
+}
+
+impl Builder {
+    pub(super) fn new(binary: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            gateways: 2,
+            workers: 1,
+            redis: None,
+            redis_route: None,
+            schema: None,
+            database_route: None,
+            settings: Vec::new(),
+        }
+    }
+
+    /// How many gateways start.
+    #[must_use]
+    pub fn gateways(mut self, count: usize) -> Self {
+        self.gateways = count;
+        self
+    }
+
+    /// How many workers start.
+    #[must_use]
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+
+    /// Uses this server instead of the shared one.
+    #[must_use]
+    pub fn redis(mut self, redis: &Redis) -> Self {
+        self.redis = Some(redis.addr());
+        self
+    }
+
+    /// Lets all nodes reach Redis through this proxy.
+    #[must_use]
+    pub fn redis_through(mut self, proxy: &Proxy) -> Self {
+        self.redis_route = Some(proxy.addr());
+        self
+    }
+
+    /// Uses this schema instead of one of the shared server.
+    #[must_use]
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// Lets all workers reach Postgres through this proxy.
+    #[must_use]
+    pub fn database_through(mut self, proxy: &Proxy) -> Self {
+        self.database_route = Some(proxy.addr());
+        self
+    }
+
+    /// Sets an environment variable of every node; the last word counts, also over what the cluster sets itself,
+    /// the addresses to listen on excepted.
+    #[must_use]
+    pub fn env(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings.push((None, key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// As [`Builder::env`], for gateways only.
+    #[must_use]
+    pub fn gateway_env(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings
+            .push((Some(Kind::Gateway), key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// As [`Builder::env`], for workers only: where the secrets of platforms belong.
+    #[must_use]
+    pub fn worker_env(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings
+            .push((Some(Kind::Worker), key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Migrates the schema, starts all nodes and waits until each says that it is ready.
+    pub async fn start(self) -> Cluster {
+        let (redis_addr, redis_prefix) = match self.redis {
+            // One cluster per own server is the rule, so the product's default prefix does.
+            Some(addr) => (addr, "pn".to_owned()),
+            None => {
+                let shared = Redis::shared().await;
+                (shared.addr(), shared.prefix())
+            }
+        };
+        let schema = match self.schema {
+            Some(schema) => schema,
+            None => Postgres::shared().await.schema().await,
+        };
+        let secrets = Secrets::new();
+        let authority = Authority::new();
+        let (certificate, key) = authority.issue_files("gateway");
+        let redis_url = format!("redis://{}", self.redis_route.unwrap_or(redis_addr));
+        let database_url = schema.url_through(self.database_route.unwrap_or_else(|| schema.addr()));
+
+        let gateway = Some(Kind::Gateway);
+        let worker = Some(Kind::Worker);
+        let own = [
+            (None, "POSTERN_REDIS_URL", redis_url),
+            (None, "POSTERN_REDIS_PREFIX", redis_prefix.clone()),
+            (None, "POSTERN_INTERNAL_TOKEN", secrets.internal_token.clone()),
+            (gateway, "POSTERN_TLS_CERT", certificate.display().to_string()),
+            (gateway, "POSTERN_TLS_KEY", key.display().to_string()),
+            (
+                gateway,
+                "POSTERN_JWT_HS256_SECRET",
+                secrets.signer.verifier().to_owned(),
+            ),
+            (worker, "POSTERN_DATABASE_URL", database_url),
+            (worker, "POSTERN_VAULT_KEYS", secrets.vault_keys()),
+        ];
+        let mut settings = own.map(|(kind, key, value)| (kind, key.to_owned(), value)).to_vec();
+        settings.extend(self.settings);
+        let launcher = Launcher::new(self.binary, Scratch::new("cluster"), settings);
+        migrate(&launcher).await;
+        let stores = Stores {
+            redis_addr,
+            redis_prefix,
+            schema,
+        };
+        let mut cluster = Cluster::new(launcher, authority, secrets, stores);
+        for _ in 0..self.workers {
+            cluster.start_worker().await;
+        }
+        for _ in 0..self.gateways {
+            cluster.start_gateway().await;
+        }
+        cluster
+    }
+}
+
+/// Runs `postern migrate` on the schema, with the environment of a worker.
+async fn migrate(launcher: &Launcher) {
+    let process = launcher.command("migrate", Kind::Worker, "migrate", &[]);
+    let status = process.wait(wait::deadline()).await;
+    if status != 0 {
+        fail(
+            "migrate the schema",
+            format_args!("postern migrate ended with {status}:\n{}", process.logs()),
+        );
+    }
+}
+
+/// What only the cluster and its operator may know.
+#[derive(Debug)]
+pub(super) struct Secrets {
+    pub(super) signer: Signer,
+    pub(super) internal_token: String,
+    vault_key: String,
+}
+
+impl Secrets {
+    fn new() -> Self {
+        let vault_key = STANDARD.encode(random_bytes());
+        Self {
+            signer: Signer::hs256(),
+            internal_token: random_text(),
+            vault_key,
+        }
+    }
+
+    fn vault_keys(&self) -> String {
+        format!("k1:{}", self.vault_key)
+    }
+
+    /// The texts that nobody may find anywhere.
+    pub(super) fn texts(&self) -> [&str; 3] {
+        [self.signer.verifier(), &self.internal_token, &self.vault_key]
+    }
+}

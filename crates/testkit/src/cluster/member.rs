@@ -1,0 +1,195 @@
+//! One gateway or worker of a cluster: a process, and the ports it was given.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::client::http::{self, Request};
+use crate::fail::fail;
+use crate::port::Port;
+use crate::process::{Launch, Process};
+use crate::scratch::Scratch;
+use crate::wait;
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Gateway,
+    Worker,
+}
+
+impl Kind {
+    /// The subcommand of `postern`.
+    fn subcommand(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// A node. It ends with this value.
+#[derive(Debug)]
+pub struct Member {
+    process: Process,
+    public: Option<Port>,
+    internal: Port,
+}
+
+impl Member {
+    /// Where a gateway takes WSS and HTTPS; fails the test for a worker, which has no such port.
+    pub fn addr(&self) -> SocketAddr {
+        match &self.public {
+            Some(port) => port.addr(),
+            None => fail("find the public port of a worker", "it has none"),
+        }
+    }
+
+    /// Where the node takes plain HTTP for health, metrics and the internal API.
+    pub fn internal_addr(&self) -> SocketAddr {
+        self.internal.addr()
+    }
+
+    /// [`Member::internal_addr`] as `http://127.0.0.1:<port>`.
+    pub fn internal_url(&self) -> String {
+        format!("http://{}", self.internal_addr())
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// SIGKILL, and waits until the process is gone.
+    pub async fn kill(&self) {
+        self.process.kill().await;
+    }
+
+    /// SIGTERM: the request to drain and end.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT after a [`Member::pause`].
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// How it ended, as [`Process::exit_status`]; none while it runs.
+    pub fn exit_status(&self) -> Option<i32> {
+        self.process.exit_status()
+    }
+
+    /// Waits for the end; gives the exit status.
+    pub async fn wait(&self, within: Duration) -> i32 {
+        self.process.wait(within).await
+    }
+
+    /// Whether `/readyz` says 200 at this moment.
+    pub async fn is_ready(&self) -> bool {
+        let answer = http::plain(self.internal_addr(), &Request::get("/readyz")).await;
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// What `/metrics` shows; empty when the node does not answer.
+    pub async fn metrics(&self) -> String {
+        let answer = http::plain(self.internal_addr(), &Request::get("/metrics")).await;
+        answer.map(|answer| answer.text()).unwrap_or_default()
+    }
+
+    /// What it wrote to stdout and stderr.
+    pub fn logs(&self) -> String {
+        self.process.logs()
+    }
+}
+
+/// Starts the processes of one cluster, all with the same binary and settings.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    binary: PathBuf,
+    scratch: Arc<Scratch>,
+    /// For one kind of node or for all; of two values the later counts.
+    settings: Vec<(Option<Kind>, String, String)>,
+}
+
+impl Launcher {
+    pub(super) fn new(binary: PathBuf, scratch: Scratch, settings: Vec<(Option<Kind>, String, String)>) -> Self {
+        Self {
+            binary,
+            scratch: Arc::new(scratch),
+            settings,
+        }
+    }
+
+    /// Starts a node on free ports and waits until it is ready. `name` heads its logs and is used once.
+    pub(super) async fn start(&self, kind: Kind, name: &str, more: &[(&str, &str)]) -> Member {
+        for attempt in 1..=ATTEMPTS {
+            let internal = Port::claim();
+            let public = (kind == Kind::Gateway).then(Port::claim);
+            let internal_addr = internal.addr().to_string();
+            let public_addr = public.as_ref().map(|port| port.addr().to_string());
+            let mut settings = vec![("POSTERN_INTERNAL_LISTEN", internal_addr.as_str())];
+            settings.extend(public_addr.as_deref().map(|addr| ("POSTERN_LISTEN", addr)));
+            settings.extend(more);
+            let process = self.command(&format!("{name}-{attempt}"), kind, kind.subcommand(), &settings);
+            let member = Member {
+                process,
+                public,
+                internal,
+            };
+            if is_up(&member).await {
+                return member;
+            }
+        }
+        fail(
+            "start a node",
+            format_args!("each of {ATTEMPTS} ports was taken:\n{}", self.logs()),
+        )
+    }
+
+    /// Starts a subcommand of `postern` with the settings of a kind of node.
+    pub(super) fn command(&self, name: &str, kind: Kind, subcommand: &str, more: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(&self.binary);
+        command.arg(subcommand);
+        let settings = self.settings.iter().filter(|(of, ..)| of.is_none_or(|of| of == kind));
+        command.envs(settings.map(|(_, key, value)| (key, value)));
+        command.envs(more.iter().copied());
+        Launch::new(name, &self.scratch, command).start()
+    }
+
+    /// What all processes of the cluster wrote, also those that have ended.
+    pub(super) fn logs(&self) -> String {
+        self.scratch.logs()
+    }
+}
+
+/// Waits until the node is ready; false when it ended because a port was taken.
+async fn is_up(member: &Member) -> bool {
+    wait::until("a node to become ready", wait::deadline(), async || {
+        let ended = member.exit_status();
+        let logs = member.logs();
+        match ended {
+            Some(_) if logs.contains("Address already in use") => Some(false),
+            Some(status) => fail("start a node", format_args!("it ended with {status}:\n{logs}")),
+            None => member.is_ready().await.then_some(true),
+        }
+    })
+    .await
+}
+
+/// How many ports are tried before a start counts as failed.
+const ATTEMPTS: u64 = 5;

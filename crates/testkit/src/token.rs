@@ -1,0 +1,173 @@
+//! JSON Web Tokens, good and bad ones (RFC 7519, RFC 7515).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
+use serde_json::{Value, json};
+
+use crate::fail::OrFail as _;
+
+/// The part of an issuer: a key of its own, and its signature under any claims.
+pub struct Signer {
+    algorithm: Algorithm,
+    key: EncodingKey,
+    /// What the verifier is given: the shared secret, or the public key as PEM.
+    verifier: String,
+}
+
+impl Signer {
+    /// HS256 with a fresh secret of 43 characters.
+    pub fn hs256() -> Self {
+        Self::hs256_with(&random_text())
+    }
+
+    /// HS256 with this secret.
+    pub fn hs256_with(secret: &str) -> Self {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        Self {
+            algorithm: Algorithm::HS256,
+            key,
+            verifier: secret.to_owned(),
+        }
+    }
+
+    /// ES256 with a fresh key.
+    pub fn es256() -> Self {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).or_fail("make a key for ES256");
+        let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).or_fail("make a key for ES256");
+        Self {
+            algorithm: Algorithm::ES256,
+            key,
+            verifier: pair.public_key_pem(),
+        }
+    }
+
+    /// `EdDSA` on Ed25519 with a fresh key.
+    pub fn eddsa() -> Self {
+        let pair = KeyPair::generate_for(&PKCS_ED25519).or_fail("make a key for EdDSA");
+        let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).or_fail("make a key for EdDSA");
+        Self {
+            algorithm: Algorithm::EdDSA,
+            key,
+            verifier: pair.public_key_pem(),
+        }
+    }
+
+    /// RS256 with a fresh key of 2048 bits, which takes a second: share it between checks.
+    pub fn rs256() -> Self {
+        let pair = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).or_fail("make a key for RS256");
+        let private = pair.to_pkcs8_pem(LineEnding::LF).or_fail("make a key for RS256");
+        let public = pair
+            .to_public_key()
+            .to_public_key_pem(LineEnding::LF)
+            .or_fail("make a key for RS256");
+        let key = EncodingKey::from_rsa_pem(private.as_bytes()).or_fail("make a key for RS256");
+        Self {
+            algorithm: Algorithm::RS256,
+            key,
+            verifier: public,
+        }
+    }
+
+    /// What the verifier is given: the shared secret of HS256, else the public key as PEM.
+    pub fn verifier(&self) -> &str {
+        &self.verifier
+    }
+
+    /// A token with these claims and the usual header.
+    pub fn sign(&self, claims: &Value) -> String {
+        self.sign_with(&json!({ "alg": self.algorithm, "typ": "JWT" }), claims)
+    }
+
+    /// A token with any header, whatever its `alg` says; the signature is by this signer's own algorithm.
+    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", encode(header), encode(claims));
+        let signature = crypto::sign(message.as_bytes(), &self.key, self.algorithm).or_fail("sign a token");
+        format!("{message}.{signature}")
+    }
+
+    /// A good token of `user` for an hour.
+    pub fn token(&self, user: &str) -> String {
+        self.sign(&claims(user, Duration::from_secs(3600)))
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The claims of an ordinary token: `sub`, `iat` now and `exp` in `life`. The session is the default one.
+pub fn claims(user: &str, life: Duration) -> Value {
+    let now = now();
+    json!({ "sub": user, "iat": now, "exp": now + life.as_secs() })
+}
+
+/// The claims of a token that expired ten seconds ago, which only a verifier without leeway refuses.
+pub fn expired_claims(user: &str) -> Value {
+    let now = now();
+    json!({ "sub": user, "iat": now - 3600, "exp": now - 10 })
+}
+
+/// A token with `alg` `none` and no signature (RFC 7519 section 6).
+pub fn unsigned(claims: &Value) -> String {
+    format!(
+        "{}.{}.",
+        encode(&json!({ "alg": "none", "typ": "JWT" })),
+        encode(claims)
+    )
+}
+
+/// A good token with one bit of its signature changed.
+pub fn with_altered_signature(token: &str) -> String {
+    let (message, signature) = token.rsplit_once('.').or_fail("find a token's signature");
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).or_fail("read a token's signature");
+    if let Some(first) = signature.first_mut() {
+        *first ^= 1;
+    }
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// A token signed as HS256 with a public key as the secret: accepted by a verifier that lets the token choose the
+/// algorithm (RFC 8725 section 2.1).
+pub fn confused(public_key_pem: &str, claims: &Value) -> String {
+    Signer::hs256_with(public_key_pem).sign(claims)
+}
+
+/// Seconds since 1970, by the clock that the processes under test read as well.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokens are made for other processes, which read the machine's clock"
+)]
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map(|since| since.as_secs())
+        .unwrap_or_default()
+}
+
+/// 256 random bits as URL-safe text.
+pub(crate) fn random_text() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes())
+}
+
+/// 256 random bits.
+pub(crate) fn random_bytes() -> [u8; 32] {
+    use rsa::rand_core::RngCore as _;
+    let mut bytes = [0; 32];
+    rsa::rand_core::OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
+fn encode(part: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(part.to_string())
+}

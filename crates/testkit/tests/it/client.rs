@@ -1,0 +1,232 @@
+//! The clients against a small server that the official client accepts too (see `node`).
+
+use serde_json::{Value, json};
+use testkit::client::frame::Frame;
+use testkit::client::http::{self, Request};
+use testkit::client::{Closed, Native, Refused, SocketIo, native, socketio};
+use testkit::tls::Authority;
+use testkit::{Door, wait};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::server::Server;
+
+fn socketio_of_both_parsers(door: &Door) -> [socketio::Connect; 2] {
+    let connect = SocketIo::to(door).auth(json!({ "token": "good" }));
+    [connect.clone(), connect.msgpack()]
+}
+
+fn native_of_both_formats(door: &Door) -> [native::Connect; 2] {
+    let connect = Native::to(door).auth(json!({ "token": "good" }));
+    [connect.clone(), connect.msgpack()]
+}
+
+fn closed(code: u16, reason: &str) -> Closed {
+    Closed {
+        code,
+        reason: reason.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn socket_io_exchanges_events_and_acks_with_both_parsers() {
+    let server = Server::start().await;
+    for connect in socketio_of_both_parsers(&server.door) {
+        let client = connect.connect().await.unwrap();
+        assert_eq!(client.connect_answer(), json!({ "sid": "s", "pid": "p" }));
+        assert_eq!(client.open_packet().await["pingInterval"], 25000);
+        for number in 0..3 {
+            assert_eq!(
+                client.emit_with_ack("ask", json!({ "n": number })).await,
+                json!({ "n": number })
+            );
+        }
+        client.emit("tell", json!("text")).await;
+        let answer = client.next_event("tell_response").await;
+        assert_eq!(
+            (answer.data, answer.offset.as_deref(), answer.id),
+            (json!("text"), Some("e-1"), None)
+        );
+        client.disconnect().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_taken_by_name_and_the_others_keep_their_order() {
+    let server = Server::start().await;
+    let client = SocketIo::connect(&server.door, "good").await.unwrap();
+    client.emit("one", Value::Null).await;
+    client.emit_with_ack("two", Value::Null).await;
+    client.next_event("two_other").await;
+    let names: Vec<String> = client.unread().into_iter().map(|event| event.name).collect();
+    assert_eq!(names, ["one_other", "one_response", "two_response"]);
+    let first = client.next().await;
+    assert_eq!((first.name.as_str(), first.offset), ("one_other", None));
+}
+
+#[tokio::test]
+async fn a_refusal_on_socket_io_tells_the_data_of_the_error() {
+    let server = Server::start().await;
+    let connect = SocketIo::to(&server.door).auth(json!({ "token": "bad" }));
+    for connect in [connect.clone(), connect.msgpack()] {
+        let Err(Refused::Answered { data, closed: None }) = connect.connect().await else {
+            panic!("let in")
+        };
+        assert_eq!(data["data"]["code"], "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_tells_its_status_and_body() {
+    let server = Server::start().await;
+    let refused = SocketIo::to(&server.door)
+        .header("Origin", "https://evil.example")
+        .connect()
+        .await
+        .unwrap_err();
+    assert_eq!(refused.status(), Some(403));
+    let refused = Native::to(&server.door)
+        .header("Origin", "https://evil.example")
+        .connect()
+        .await
+        .unwrap_err();
+    assert_eq!(refused.to_string(), "HTTP 403: foreign origin");
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_not_trusted() {
+    let server = Server::start().await;
+    let door = Door::new(server.door.addr(), Authority::new().client());
+    let refused = SocketIo::connect(&door, "good").await.unwrap_err();
+    assert!(matches!(refused, Refused::Unreachable(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn the_end_tells_code_and_reason_and_whether_the_client_was_dismissed() {
+    let server = Server::start().await;
+    for connect in socketio_of_both_parsers(&server.door) {
+        let client = connect.connect().await.unwrap();
+        assert!(client.is_open() && !client.was_dismissed());
+        client.emit("dismiss", Value::Null).await;
+        assert_eq!(client.closed().await, closed(4403, "ended"));
+        assert!(client.was_dismissed() && !client.is_open());
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_a_close_frame_is_1006() {
+    let server = Server::start().await;
+    let client = SocketIo::connect(&server.door, "good").await.unwrap();
+    client.emit("vanish", Value::Null).await;
+    assert_eq!(client.closed().await, closed(1006, ""));
+    assert!(!client.was_dismissed());
+}
+
+#[tokio::test]
+async fn heartbeats_are_answered_unless_told_otherwise() {
+    let server = Server::start().await;
+    let client = SocketIo::connect(&server.door, "good").await.unwrap();
+    client.emit("heartbeat", Value::Null).await;
+    client.next_event("pong").await;
+    assert_eq!(client.pings(), 1);
+
+    let connect = SocketIo::to(&server.door)
+        .auth(json!({ "token": "good" }))
+        .ignoring_pings();
+    let client = connect.connect().await.unwrap();
+    client.emit("heartbeat", Value::Null).await;
+    // The answer to this one comes after a pong would have come.
+    client.emit_with_ack("ask", Value::Null).await;
+    assert_eq!(client.pings(), 1);
+    assert!(client.unread().iter().all(|event| event.name != "pong"));
+}
+
+#[tokio::test]
+async fn native_frames_are_exchanged_in_both_formats() {
+    let server = Server::start().await;
+    for connect in native_of_both_formats(&server.door) {
+        let client = connect.connect().await.unwrap();
+        assert_eq!(client.ready(), json!({ "session": "s" }));
+        let answer = client.request("ask", json!({ "n": 1 })).await;
+        assert_eq!((answer.name.as_str(), answer.data), ("ask_response", json!({ "n": 1 })));
+        client.emit("batch", Value::Null).await;
+        let (first, second) = (client.next().await, client.next().await);
+        assert_eq!((first.name.as_str(), first.offset.as_deref()), ("first", Some("e-1")));
+        assert_eq!((second.name.as_str(), second.offset), ("second", None));
+        client.close().await;
+        assert_eq!(client.closed().await.code, 1000);
+    }
+}
+
+#[tokio::test]
+async fn a_native_refusal_tells_the_error_and_how_the_connection_ended() {
+    let server = Server::start().await;
+    let refused = Native::to(&server.door)
+        .auth(json!({ "token": "bad" }))
+        .connect()
+        .await
+        .unwrap_err();
+    let Refused::Answered { data, closed: ended } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(data, json!({ "error": "unauthenticated" }));
+    assert_eq!(ended, Some(closed(4401, "token refused")));
+}
+
+#[tokio::test]
+async fn hand_made_frames_reach_the_server_as_they_are() {
+    let server = Server::start().await;
+    let mut wire = server.door.open().await.unwrap();
+    wire.upgrade(&Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json"))
+        .await
+        .unwrap();
+    let (one, other) = (r#"{"event":"auth","da"#, r#"ta":{"token":"good"}}"#);
+    wire.send_frame(&Frame::text(one).unfinished()).await.unwrap();
+    wire.send_frame(&Frame::new(0, other)).await.unwrap();
+    let ready = wire.next_frame().await.unwrap();
+    assert!(String::from_utf8(ready.payload).unwrap().contains("ready"));
+    // The server's library refuses an unmasked frame and drops the connection.
+    wire.send_frame(&Frame::text("{}").unmasked()).await.unwrap();
+    assert_eq!(wire.closed().await, closed(1006, ""));
+}
+
+#[tokio::test]
+async fn http_answers_are_read_by_length_by_chunks_and_to_the_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let answers = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}surplus",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Kind: rest\r\n\r\n{\"a\":1}",
+    ];
+    for answer in answers {
+        let request = Request::post("/path?query", &json!({ "b": 2 })).bearer("token");
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = vec![0; 1024];
+            let length = stream.read(&mut seen).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&seen[..length]).into_owned()
+        };
+        let (response, seen) = tokio::join!(http::plain(addr, &request), serve);
+        assert_eq!(response.unwrap().json(), json!({ "a": 1 }));
+        assert!(seen.starts_with("POST /path?query HTTP/1.1\r\n"), "{seen}");
+        assert!(
+            seen.contains("Authorization: Bearer token\r\n") && seen.ends_with("\r\n\r\n{\"b\":2}"),
+            "{seen}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_client_is_gone_for_the_server() {
+    let server = Server::start().await;
+    let proxy = testkit::Proxy::start(server.door.addr()).await;
+    let client = SocketIo::connect(&server.door.at(proxy.addr()), "good").await.unwrap();
+    assert_eq!(proxy.open_connections(), 1);
+    drop(client);
+    wait::until_true("the connection to end", wait::deadline(), async || {
+        proxy.open_connections() == 0
+    })
+    .await;
+}
