@@ -2,7 +2,7 @@
 //! counters.
 //!
 //! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: `RedisBus` (fred, behind the one
-//! module `redis::client`) and `MemoryBus`, the embedded default. One contract suite runs against both.
+//! module `redis::client`) and [`MemoryBus`], the embedded default. One contract suite runs against both.
 //!
 //! Must not know: sockets, SQL, platforms. Whatever is here is rebuildable: losing all of it costs a reconnect, never an
 //! account, a setting or a promise.
@@ -12,14 +12,24 @@ mod error;
 mod events;
 mod jobs;
 mod limits;
+mod liveness;
+
+mod bounds;
+mod epoch;
+mod letter;
+mod outlet;
+
+mod memory;
 
 pub use challenges::{Challenges, Key};
 pub use error::BusError;
 pub use events::{Events, Feed, Heard, Past, Published};
 pub use jobs::{Claimed, EntryId, Jobs};
 pub use limits::{Bucket, Limits, Quota, Verdict};
+pub use liveness::Liveness;
+pub use memory::MemoryBus;
 
 /// All roles of the bus.
-pub trait Bus: Events + Jobs + Limits + Challenges {}
+pub trait Bus: Events + Jobs + Limits + Challenges + Liveness {}
 
-impl<T: Events + Jobs + Limits + Challenges> Bus for T {}
+impl<T: Events + Jobs + Limits + Challenges + Liveness> Bus for T {}

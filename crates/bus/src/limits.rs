@@ -35,6 +35,14 @@ pub struct Quota {
     pub period: Duration,
 }
 
+impl Quota {
+    /// How long one takes to come back, at least 1 us. Rounded down, so that `count` of them fit into the period.
+    pub(crate) fn interval(&self) -> Duration {
+        let interval = self.period / self.count.max(1);
+        Duration::from_micros(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)).max(Duration::from_micros(1))
+    }
+}
+
 /// Whether there was one to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

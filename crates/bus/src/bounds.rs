@@ -1,0 +1,25 @@
+//! The numbers that both implementations keep: how much, how many, how long.
+
+use std::time::Duration;
+
+/// How many events a user's log holds.
+pub(crate) const LOG_LENGTH: usize = 256;
+/// How long a log outlives its last event.
+pub(crate) const LOG_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How many event ids of a user are known as published.
+pub(crate) const SEEN_LENGTH: usize = 512;
+/// How long an order is known after its last use.
+pub(crate) const ORDER_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How many jobs a lane holds, those being worked on included.
+pub(crate) const LANE_ENTRIES: usize = 10_000;
+/// How many bytes of jobs a lane holds.
+pub(crate) const LANE_BYTES: usize = 64 * 1024 * 1024;
+/// How long a worker may be silent about a job before another one takes it.
+pub(crate) const SILENCE: Duration = Duration::from_secs(3);
+/// How many workers a job is given to before it is buried.
+pub(crate) const DELIVERIES: u32 = 2;
+/// How long an answer waits to be read.
+pub(crate) const REPLY_LIFE: Duration = Duration::from_secs(60);
+/// How many answers may be on their way to one node; one that finds no room is read by [`crate::Jobs::kept_replies`].
+pub(crate) const REPLIES_BOUND: usize = 4096;

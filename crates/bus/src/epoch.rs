@@ -1,0 +1,11 @@
+//! New epochs.
+
+use lifecycle::Entropy;
+use protocol::cluster::position::Epoch;
+
+/// 128 random bits: nobody, not even Redis after a failover, has given out the same epoch before.
+#[expect(clippy::expect_used, reason = "32 lower-case hexadecimal digits are an epoch")]
+pub(crate) fn new_epoch(entropy: &dyn Entropy) -> Epoch {
+    let digits = format!("{:032x}", u128::from_le_bytes(entropy.bytes()));
+    Epoch::new(digits).expect("an epoch has up to 32 hexadecimal digits")
+}

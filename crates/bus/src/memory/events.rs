@@ -1,0 +1,170 @@
+//! Events in memory: an order per user, and the ears of the nodes in this process.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use lifecycle::Entropy;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::position::{Epoch, Position};
+use protocol::id::{EventId, UserId};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::expiring::Expiring;
+use super::{MemoryBus, lock};
+use crate::bounds::{LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
+use crate::epoch::new_epoch;
+use crate::outlet::Outlet;
+use crate::{BusError, Events, Feed, Heard, Past, Published};
+
+/// All orders, and all who listen.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    orders: Expiring<UserId, Order>,
+    ears: Vec<Ear>,
+}
+
+#[async_trait]
+impl Events for MemoryBus {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+        let mut state = lock(&self.shared.events);
+        let order = state.order(user, &*self.shared.entropy);
+        let envelope = Arc::new(envelope.clone());
+        let Some(position) = order.append(&envelope) else {
+            return Ok(Published::Before);
+        };
+        state.tell(user, &position, &envelope);
+        Ok(Published::At(position))
+    }
+
+    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
+        let mut state = lock(&self.shared.events);
+        let position = |user| state.order(user, &*self.shared.entropy).position();
+        Ok(users.iter().map(position).collect())
+    }
+
+    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+        let mut state = lock(&self.shared.events);
+        let order = state.order(user, &*self.shared.entropy);
+        Ok(order.since(after, limit))
+    }
+
+    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+        let (outlet, heard) = Outlet::new(Outlet::BOUND);
+        let feed = MemoryFeed::default();
+        let users = Arc::clone(&feed.users);
+        lock(&self.shared.events).ears.push(Ear { users, outlet });
+        Ok((Arc::new(feed), heard))
+    }
+}
+
+impl State {
+    /// The user's order, begun now if there is none.
+    fn order(&mut self, user: &UserId, entropy: &dyn Entropy) -> &mut Order {
+        self.orders.renew_or(user.clone(), ORDER_LIFE, || Order::new(entropy))
+    }
+
+    fn tell(&mut self, user: &UserId, position: &Position, envelope: &Arc<Envelope>) {
+        self.ears.retain(|ear| !ear.outlet.is_closed());
+        for ear in &mut self.ears {
+            if lock(&ear.users).contains(user) {
+                ear.outlet.event(Heard::Event {
+                    user: user.clone(),
+                    position: position.clone(),
+                    envelope: Arc::clone(envelope),
+                });
+            }
+        }
+    }
+}
+
+/// The order of one user: where it stands, the end of it, and the ids it has seen.
+#[derive(Debug)]
+struct Order {
+    epoch: Epoch,
+    seq: u64,
+    log: VecDeque<(Position, Arc<Envelope>)>,
+    log_ends: Instant,
+    seen: VecDeque<EventId>,
+}
+
+impl Order {
+    fn new(entropy: &dyn Entropy) -> Self {
+        Self {
+            epoch: new_epoch(entropy),
+            seq: 0,
+            log: VecDeque::new(),
+            log_ends: Instant::now(),
+            seen: VecDeque::new(),
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch.clone(),
+            seq: self.seq,
+        }
+    }
+
+    /// Gives the event the next place; none when its id was seen before.
+    fn append(&mut self, envelope: &Arc<Envelope>) -> Option<Position> {
+        if self.seen.contains(&envelope.id) {
+            return None;
+        }
+        self.seen.push_back(envelope.id.clone());
+        if self.seen.len() > SEEN_LENGTH {
+            self.seen.pop_front();
+        }
+        self.seq += 1;
+        self.log.push_back((self.position(), Arc::clone(envelope)));
+        if self.log.len() > LOG_LENGTH {
+            self.log.pop_front();
+        }
+        self.log_ends = Instant::now() + LOG_LIFE;
+        Some(self.position())
+    }
+
+    fn since(&mut self, after: &Position, limit: usize) -> Past {
+        if self.log_ends <= Instant::now() {
+            self.log.clear();
+        }
+        let first = self.log.front().map_or(self.seq + 1, |(first, _)| first.seq);
+        let reaches_back = after.seq <= self.seq && first <= after.seq + 1;
+        if after.epoch != self.epoch || !reaches_back {
+            return Past::Lost(self.position());
+        }
+        let later = self.log.iter().filter(|(position, _)| position.seq > after.seq);
+        let event = |(position, envelope): &(Position, Arc<Envelope>)| (position.clone(), Envelope::clone(envelope));
+        Past::Events(later.take(limit).map(event).collect())
+    }
+}
+
+/// What one node listens to. It ends when the node drops the receiving end.
+#[derive(Debug)]
+struct Ear {
+    users: Arc<Mutex<HashSet<UserId>>>,
+    outlet: Outlet,
+}
+
+/// The other half of an [`Ear`].
+#[derive(Debug, Default)]
+struct MemoryFeed {
+    users: Arc<Mutex<HashSet<UserId>>>,
+}
+
+#[async_trait]
+impl Feed for MemoryFeed {
+    async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
+        lock(&self.users).insert(user.clone());
+        Ok(())
+    }
+
+    fn unsubscribe(&self, user: &UserId) {
+        lock(&self.users).remove(user);
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+}

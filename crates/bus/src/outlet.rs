@@ -1,0 +1,112 @@
+//! The bounded way from a bus to the node that listens: a slow node is told that it missed something, and nobody waits.
+
+use tokio::sync::mpsc;
+
+use crate::Heard;
+
+/// Sends what is heard. One place of the channel is kept free for [`Heard::Missed`], so that a full channel always ends with
+/// it: an event for which there is no room is covered by a `Missed` that is still to be read.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    sender: mpsc::Sender<Heard>,
+    /// The kept place. Without it, the last thing in the channel is a `Missed`.
+    kept: Option<mpsc::OwnedPermit<Heard>>,
+}
+
+impl Outlet {
+    /// How many messages may wait to be read. At the usual 300 bytes of an event that is 2.5 MiB, at the longest 128 MiB.
+    pub(crate) const BOUND: usize = 8192;
+
+    /// An outlet for `bound` messages and one `Missed`, and its end.
+    pub(crate) fn new(bound: usize) -> (Self, mpsc::Receiver<Heard>) {
+        let (sender, receiver) = mpsc::channel(bound.saturating_add(1));
+        (Self { sender, kept: None }, receiver)
+    }
+
+    /// Passes an event on, or tells that one was missed. True when it was passed on.
+    pub(crate) fn event(&mut self, event: Heard) -> bool {
+        let Some(kept) = self.kept() else {
+            return false;
+        };
+        if self.sender.try_send(event).is_ok() {
+            self.kept = Some(kept);
+            return true;
+        }
+        kept.send(Heard::Missed);
+        false
+    }
+
+    /// Whether nobody listens any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn kept(&mut self) -> Option<mpsc::OwnedPermit<Heard>> {
+        let kept = self.kept.take();
+        kept.or_else(|| mpsc::Sender::clone(&self.sender).try_reserve_owned().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use protocol::cluster::envelope::{Audience, Envelope};
+    use protocol::cluster::position::{Epoch, Position};
+    use protocol::event::Class;
+    use protocol::id::{EventId, UserId};
+    use protocol::json::Json;
+
+    use super::*;
+
+    fn event(seq: u64) -> Heard {
+        Heard::Event {
+            user: UserId::new("u").unwrap(),
+            position: Position {
+                epoch: Epoch::new("e").unwrap(),
+                seq,
+            },
+            envelope: Arc::new(Envelope {
+                v: Envelope::VERSION,
+                id: EventId::new("id").unwrap(),
+                audience: Audience::User,
+                class: Class::Feed,
+                event: "test".to_owned(),
+                data: Json::of(&seq),
+            }),
+        }
+    }
+
+    proptest! {
+        /// Whatever the pace of the reader: what it reads has no hole that a `Missed` after it does not cover.
+        #[test]
+        fn every_event_is_read_or_a_missed_follows_it(
+            bound in 1usize..5,
+            reads in prop::collection::vec(0usize..6, 1..60),
+        ) {
+            let (mut outlet, mut end) = Outlet::new(bound);
+            let mut unread: Vec<u64> = Vec::new();
+            let mut seq = 0;
+            for reads in reads {
+                seq += 1;
+                outlet.event(event(seq));
+                unread.push(seq);
+                for _ in 0..reads {
+                    match end.try_recv() {
+                        Ok(Heard::Event { position, .. }) => unread.retain(|seq| *seq != position.seq),
+                        Ok(Heard::Missed) => unread.clear(),
+                        Err(_) => break,
+                    }
+                }
+            }
+            while let Ok(heard) = end.try_recv() {
+                match heard {
+                    Heard::Event { position, .. } => unread.retain(|seq| *seq != position.seq),
+                    Heard::Missed => unread.clear(),
+                }
+            }
+            prop_assert!(unread.is_empty(), "neither read nor covered: {unread:?}");
+        }
+    }
+}
