@@ -8,7 +8,7 @@ use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::queue::Revocation;
+use crate::queue::{Revocation, RevokeScope, TokenColumn};
 use crate::vault::Sealed;
 
 /// The life of a link. Each method is one transaction that locks the user's head row first; the events it is given are
@@ -77,7 +77,7 @@ pub struct Credentials {
     pub account: UserAccount,
     /// The tokens.
     pub tokens: SealedTokens,
-    /// Counts the times the tokens were replaced; a writer that read an older one loses.
+    /// Another one each time the account is linked or its tokens are replaced; a writer that read an older one loses.
     pub generation: i64,
     /// Where the last sync stopped; the platform module's own words.
     pub cursor: Option<serde_json::Value>,
@@ -86,12 +86,30 @@ pub struct Credentials {
 /// What a platform issued, sealed under (user, platform, column).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedTokens {
-    /// Column `access_token`.
+    /// Sealed for [`TokenColumn::Access`].
     pub access: Sealed,
-    /// Column `refresh_token`.
+    /// Sealed for [`TokenColumn::Refresh`].
     pub refresh: Option<Sealed>,
     /// When the access token ends, where the platform says so.
     pub expires_at: Option<Timestamp>,
+}
+
+impl SealedTokens {
+    /// What ends this link at its platform: the refresh token where there is one, else the access token.
+    #[must_use]
+    pub fn revocation(self, account: AccountType, platform_user_id: String) -> Revocation {
+        let (token, column) = match self.refresh {
+            Some(refresh) => (refresh, TokenColumn::Refresh),
+            None => (self.access, TokenColumn::Access),
+        };
+        Revocation {
+            account,
+            platform_user_id,
+            token,
+            column,
+            scope: RevokeScope::Grant,
+        }
+    }
 }
 
 /// An exchange about to be sent.

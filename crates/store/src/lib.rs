@@ -14,14 +14,20 @@ mod outbox;
 mod queue;
 pub mod vault;
 
+mod rules;
+mod turns;
+
+mod memory;
+
 pub use accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SealedTokens,
     SyncWritten, Unlink, UnlinkOutcome, Written,
 };
 pub use answers::{Answers, Earlier, Idempotency, Receipt};
 pub use error::StoreError;
+pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
-pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId};
+pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 
 /// All roles of the store.
 pub trait Store: Accounts + Answers + Outbox + Queue {}

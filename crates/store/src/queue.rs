@@ -60,10 +60,35 @@ pub struct Revocation {
     pub account: AccountType,
     /// Whose grant it is there.
     pub platform_user_id: String,
-    /// The token to give back: the refresh token where there is one. Sealed under (user, platform, `revocation`).
+    /// The token to give back: the refresh token where there is one. It stays sealed as it was in the account's row.
     pub token: Sealed,
+    /// The column it is sealed for.
+    pub column: TokenColumn,
     /// How much of it. The store narrows `Grant` to `Token` while another link of the same platform account lives.
     pub scope: RevokeScope,
+}
+
+/// What a token is, and the column that the vault binds it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenColumn {
+    /// An access token.
+    Access,
+    /// A refresh token.
+    Refresh,
+}
+
+impl TokenColumn {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Refresh];
+
+    /// The name in rows and in the vault's bindings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access_token",
+            Self::Refresh => "refresh_token",
+        }
+    }
 }
 
 /// How much a revocation ends.
@@ -73,4 +98,18 @@ pub enum RevokeScope {
     Grant,
     /// This token alone.
     Token,
+}
+
+impl RevokeScope {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Grant, Self::Token];
+
+    /// The name in rows and metric labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Token => "token",
+        }
+    }
 }

@@ -1,0 +1,148 @@
+//! Linked accounts.
+
+use async_trait::async_trait;
+use protocol::account::{AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+
+use super::{MemoryStore, in_time};
+use crate::StoreError;
+use crate::accounts::{
+    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SyncWritten, Unlink,
+    UnlinkOutcome, Written,
+};
+use crate::answers::Receipt;
+use crate::rules::{self, Admission};
+
+#[async_trait]
+impl Accounts for MemoryStore {
+    async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
+        let state = self.state();
+        let theirs = state.accounts.range((user.clone(), "")..);
+        let theirs = theirs.take_while(|((owner, _), _)| owner == user);
+        Ok(theirs.map(|(_, linked)| linked.account.clone()).collect())
+    }
+
+    async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
+        Ok(self.state().account(user, account).cloned())
+    }
+
+    async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
+        Ok(self.state().access_epoch(user))
+    }
+
+    async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let hashes = || std::iter::once(exchange.code_hash).chain(exchange.state_hash);
+        if hashes().any(|hash| state.spent.contains_key(&hash)) {
+            return Ok(ExchangeStart::Spent);
+        }
+        state.spent.extend(hashes().map(|hash| (hash, now)));
+        Ok(ExchangeStart::First)
+    }
+
+    async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(answer) = state.repeated(receipt, now) {
+            return Ok(LinkOutcome::Repeated(answer));
+        }
+        let linked = state.account(&link.user, link.account.account_type);
+        let linked = linked.map(|linked| linked.account.clone());
+        let platform_user_id = linked.as_ref().map(|linked| linked.platform_user_id.as_str());
+        let outcome = match rules::admit(link, state.access_epoch(&link.user), platform_user_id) {
+            Admission::EpochMoved => Ok(LinkOutcome::EpochMoved),
+            Admission::OtherAccount => Ok(LinkOutcome::AlreadyConnected),
+            Admission::New | Admission::Renewal => in_time("store the link", receipt).map(|()| LinkOutcome::Linked),
+        };
+        if !matches!(outcome, Ok(LinkOutcome::Linked)) {
+            state.revoke(&link.user, link.give_back.clone(), now);
+            return outcome;
+        }
+        let mut account = link.account.clone();
+        if let Some(before) = linked {
+            account.connected_at = before.connected_at;
+        }
+        state.spare(account.account_type, &account.platform_user_id);
+        let credentials = Credentials {
+            generation: state.next_number(),
+            tokens: link.tokens.clone(),
+            cursor: None,
+            account,
+        };
+        let key = (link.user.clone(), link.account.account_type.as_str());
+        state.accounts.insert(key, credentials);
+        state.send(&link.user, &link.events, now);
+        state.remember(receipt, now);
+        outcome
+    }
+
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(answer) = state.repeated(receipt, now) {
+            return Ok(Written::Before(answer));
+        }
+        in_time("store the failed link", receipt)?;
+        let linked = state.account(&refused.user, refused.account);
+        if rules::failure_is_news(linked.map(|linked| linked.account.status)) {
+            state.send(&refused.user, std::slice::from_ref(&refused.event), now);
+        }
+        state.remember(receipt, now);
+        Ok(Written::Now)
+    }
+
+    async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(answer) = state.repeated(receipt, now) {
+            return Ok(UnlinkOutcome::Repeated(answer));
+        }
+        let key = (unlink.user.clone(), unlink.account.as_str());
+        if !state.accounts.contains_key(&key) {
+            return Ok(UnlinkOutcome::NotConnected);
+        }
+        in_time("unlink the account", receipt)?;
+        if let Some(Credentials { account, tokens, .. }) = state.accounts.remove(&key) {
+            let revocation = tokens.revocation(unlink.account, account.platform_user_id);
+            state.revoke(&unlink.user, revocation, now);
+        }
+        state.send(&unlink.user, std::slice::from_ref(&unlink.event), now);
+        state.remember(receipt, now);
+        Ok(UnlinkOutcome::Unlinked)
+    }
+
+    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if state.account(user, account).is_some() {
+            state.send(user, std::slice::from_ref(syncing), now);
+        }
+        Ok(())
+    }
+
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(answer) = state.repeated(receipt, now) {
+            return Ok(SyncWritten::Repeated(answer));
+        }
+        let key = (sync.user.clone(), sync.account.account_type.as_str());
+        let linked = state.accounts.get_mut(&key);
+        let Some(linked) = linked.filter(|linked| linked.generation == sync.generation) else {
+            return Ok(SyncWritten::Overtaken);
+        };
+        in_time("store the sync", receipt)?;
+        linked.account = UserAccount {
+            connected_at: linked.account.connected_at,
+            ..sync.account.clone()
+        };
+        if let Some(cursor) = &sync.cursor {
+            linked.cursor = Some(cursor.clone());
+        }
+        state.send(&sync.user, &sync.events, now);
+        state.remember(receipt, now);
+        Ok(SyncWritten::Stored)
+    }
+}

@@ -1,0 +1,46 @@
+//! Answers already given.
+
+use async_trait::async_trait;
+use protocol::id::JobId;
+
+use super::MemoryStore;
+use super::state::State;
+use crate::StoreError;
+use crate::answers::{Answers, Earlier, Idempotency};
+use crate::rules::REMEMBERED_FOR;
+
+#[async_trait]
+impl Answers for MemoryStore {
+    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError> {
+        Ok(self.state().earlier(job, idempotency, self.now()))
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let before = rows(&state);
+        let State {
+            answers,
+            asked,
+            spent,
+            outbox,
+            known_events,
+            ..
+        } = &mut *state;
+        answers.retain(|_, answer| now < answer.expires_at);
+        asked.retain(|_, job| answers.contains_key(job));
+        spent.retain(|_, at| now < *at + REMEMBERED_FOR);
+        outbox.retain(|_, outgoing| {
+            let kept = outgoing.sent_at.is_none_or(|sent_at| now < sent_at + REMEMBERED_FOR);
+            if !kept {
+                known_events.remove(&outgoing.event.id);
+            }
+            kept
+        });
+        Ok(before - rows(&state))
+    }
+}
+
+fn rows(state: &State) -> u64 {
+    (state.answers.len() + state.spent.len() + state.outbox.len()) as u64
+}

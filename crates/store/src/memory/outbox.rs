@@ -1,0 +1,73 @@
+//! Events still to be published.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+
+use super::MemoryStore;
+use crate::StoreError;
+use crate::outbox::{Outbox, Publisher, Relayed};
+use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
+
+/// The lock is never held while an event is being published: the user's turn keeps two relays apart.
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        let _turn = self.relays.take(user).await;
+        let mut sent = 0;
+        while let Some((number, event)) = self.oldest_unsent(user) {
+            if publisher.publish(user, &event).await.is_err() {
+                return Ok(Relayed { sent, stopped: true });
+            }
+            self.mark_sent(user, number);
+            sent += 1;
+        }
+        Ok(Relayed { sent, stopped: false })
+    }
+
+    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        let now = self.now();
+        let state = self.state();
+        let behind = state.unsent.iter().filter(|(_, number)| {
+            let outgoing = state.outbox.get(number);
+            outgoing.is_some_and(|outgoing| outgoing.created_at + BEHIND_AFTER < now)
+        });
+        let users: BTreeSet<_> = behind.map(|(user, _)| user).collect();
+        Ok(users.into_iter().take(limit).cloned().collect())
+    }
+
+    async fn resend_recent(&self) -> Result<u64, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let mut again = Vec::new();
+        for (number, outgoing) in &mut state.outbox {
+            if outgoing.sent_at.is_some_and(|sent_at| now <= sent_at + RESENT_WITHIN) {
+                outgoing.sent_at = None;
+                again.push((outgoing.user.clone(), *number));
+            }
+        }
+        let count = again.len() as u64;
+        state.unsent.extend(again);
+        Ok(count)
+    }
+}
+
+impl MemoryStore {
+    fn oldest_unsent(&self, user: &UserId) -> Option<(i64, Envelope)> {
+        let state = self.state();
+        let (owner, number) = state.unsent.range((user.clone(), i64::MIN)..).next()?;
+        let outgoing = state.outbox.get(number).filter(|_| owner == user)?;
+        Some((*number, outgoing.event.clone()))
+    }
+
+    fn mark_sent(&self, user: &UserId, number: i64) {
+        let now = self.now();
+        let mut state = self.state();
+        state.unsent.remove(&(user.clone(), number));
+        if let Some(outgoing) = state.outbox.get_mut(&number) {
+            outgoing.sent_at = Some(now);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Work that must be done some time.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::id::WorkerId;
+
+use super::MemoryStore;
+use super::state::{QueuedTask, State};
+use crate::StoreError;
+use crate::queue::{Queue, Task, TaskId};
+use crate::rules::LAST_TRY;
+
+#[async_trait]
+impl Queue for MemoryStore {
+    async fn lease_tasks(&self, _worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let free = state
+            .tasks
+            .iter_mut()
+            .filter(|(_, task)| !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now));
+        let mut leased = Vec::new();
+        for (row, task) in free {
+            if task.tries >= LAST_TRY {
+                // Its last worker was lost with it.
+                task.dead = true;
+                continue;
+            }
+            if leased.len() == max {
+                break;
+            }
+            task.fence += 1;
+            task.leased_until = Some(now + lease);
+            leased.push(Task {
+                id: TaskId {
+                    row: *row,
+                    fence: task.fence,
+                },
+                tries: task.tries,
+                user: task.user.clone(),
+                revocation: task.revocation.clone(),
+            });
+            task.tries += 1;
+        }
+        Ok(leased)
+    }
+
+    async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let held = held(&mut state, task).is_some();
+        if held {
+            state.tasks.remove(&task.row);
+        }
+        Ok(held)
+    }
+
+    async fn retry_task(&self, task: &TaskId, after: Duration, _why: &str) -> Result<bool, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let Some(task) = held(&mut state, task) else {
+            return Ok(false);
+        };
+        task.leased_until = None;
+        task.due_at = now + after;
+        task.dead = task.tries >= LAST_TRY;
+        Ok(true)
+    }
+}
+
+/// The task, if this lease of it still counts: one that has run out counts until another worker has taken the task.
+fn held<'a>(state: &'a mut State, id: &TaskId) -> Option<&'a mut QueuedTask> {
+    let task = state.tasks.get_mut(&id.row)?;
+    (task.fence == id.fence && task.leased_until.is_some() && !task.dead).then_some(task)
+}

@@ -1,0 +1,165 @@
+//! What is held in memory, and the small steps that transactions are made of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::SystemTime;
+
+use protocol::account::AccountType;
+use protocol::cluster::envelope::Envelope;
+use protocol::id::{EventId, JobId, UserId};
+
+use crate::accounts::Credentials;
+use crate::answers::{Earlier, Idempotency, Receipt};
+use crate::queue::{Revocation, RevokeScope};
+use crate::rules;
+use crate::vault::Sealed;
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// By user and platform name.
+    pub(super) accounts: BTreeMap<(UserId, &'static str), Credentials>,
+    /// Users whose epoch has moved.
+    pub(super) access_epochs: HashMap<UserId, i64>,
+    /// Hashes of codes and states that were spent, and when.
+    pub(super) spent: HashMap<[u8; 32], SystemTime>,
+    pub(super) answers: HashMap<JobId, Answer>,
+    /// Which job was asked under an idempotency key.
+    pub(super) asked: HashMap<[u8; 32], JobId>,
+    pub(super) outbox: BTreeMap<i64, Outgoing>,
+    /// The part of the outbox that is still to be published.
+    pub(super) unsent: BTreeSet<(UserId, i64)>,
+    pub(super) known_events: HashSet<EventId>,
+    pub(super) tasks: BTreeMap<i64, QueuedTask>,
+    last_number: i64,
+}
+
+/// A remembered answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) answer: Sealed,
+    pub(super) expires_at: SystemTime,
+}
+
+/// An event in the outbox.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) user: UserId,
+    pub(super) event: Envelope,
+    pub(super) created_at: SystemTime,
+    pub(super) sent_at: Option<SystemTime>,
+}
+
+/// Work in the queue.
+#[derive(Debug)]
+pub(super) struct QueuedTask {
+    pub(super) user: UserId,
+    pub(super) revocation: Revocation,
+    pub(super) tries: u32,
+    pub(super) due_at: SystemTime,
+    pub(super) fence: i64,
+    pub(super) leased_until: Option<SystemTime>,
+    pub(super) dead: bool,
+}
+
+impl State {
+    /// A number that was never given out before.
+    pub(super) fn next_number(&mut self) -> i64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    pub(super) fn access_epoch(&self, user: &UserId) -> i64 {
+        self.access_epochs.get(user).copied().unwrap_or(0)
+    }
+
+    pub(super) fn account(&self, user: &UserId, account: AccountType) -> Option<&Credentials> {
+        self.accounts.get(&(user.clone(), account.as_str()))
+    }
+
+    pub(super) fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>, now: SystemTime) -> Earlier {
+        let live = |job| self.answers.get(job).filter(|answer| now < answer.expires_at);
+        if let Some(answer) = live(job) {
+            return Earlier::Answer(answer.answer.clone());
+        }
+        let asked = idempotency.and_then(|key| Some((key, live(self.asked.get(&key.scope)?)?)));
+        match asked {
+            None => Earlier::Nothing,
+            Some((key, answer)) if answer.idempotency.as_ref() == Some(key) => Earlier::Answer(answer.answer.clone()),
+            Some(_) => Earlier::OtherBody,
+        }
+    }
+
+    /// The answer that stands in a transaction's way. Another body under the same key was refused before the work began; here
+    /// it only must not be committed beside the first.
+    pub(super) fn repeated(&self, receipt: &Receipt, now: SystemTime) -> Option<Sealed> {
+        let first = self.asked_by(receipt)?;
+        (now < first.expires_at).then(|| first.answer.clone())
+    }
+
+    fn asked_by(&self, receipt: &Receipt) -> Option<&Answer> {
+        let by_key = || {
+            let key = receipt.idempotency.as_ref()?;
+            self.answers.get(self.asked.get(&key.scope)?)
+        };
+        self.answers.get(&receipt.job).or_else(by_key)
+    }
+
+    pub(super) fn remember(&mut self, receipt: &Receipt, now: SystemTime) {
+        if let Some(key) = &receipt.idempotency {
+            self.asked.insert(key.scope, receipt.job.clone());
+        }
+        let answer = Answer {
+            idempotency: receipt.idempotency.clone(),
+            answer: receipt.answer.clone(),
+            expires_at: now + receipt.keep,
+        };
+        self.answers.insert(receipt.job.clone(), answer);
+    }
+
+    /// Queues events behind those that are there; one whose id is known is left out.
+    pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) {
+        for event in events {
+            if !self.known_events.insert(event.id.clone()) {
+                continue;
+            }
+            let number = self.next_number();
+            self.unsent.insert((user.clone(), number));
+            let outgoing = Outgoing {
+                user: user.clone(),
+                event: event.clone(),
+                created_at: now,
+                sent_at: None,
+            };
+            self.outbox.insert(number, outgoing);
+        }
+    }
+
+    /// Queues a revocation, no wider than other links of the same platform account allow.
+    pub(super) fn revoke(&mut self, user: &UserId, mut revocation: Revocation, now: SystemTime) {
+        let shared = self.accounts.values().any(|linked| {
+            linked.account.account_type == revocation.account
+                && linked.account.platform_user_id == revocation.platform_user_id
+        });
+        revocation.scope = rules::narrowed(revocation.scope, shared);
+        let number = self.next_number();
+        let task = QueuedTask {
+            user: user.clone(),
+            revocation,
+            tries: 0,
+            due_at: now,
+            fence: 0,
+            leased_until: None,
+            dead: false,
+        };
+        self.tasks.insert(number, task);
+    }
+
+    /// Keeps what is still to be revoked from ending a link of the same platform account.
+    pub(super) fn spare(&mut self, account: AccountType, platform_user_id: &str) {
+        let pending = self.tasks.values_mut().map(|task| &mut task.revocation);
+        for revocation in pending.filter(|it| it.account == account && it.platform_user_id == platform_user_id) {
+            revocation.scope = RevokeScope::Token;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What both stores decide alike, and how long both keep things.
+
+use std::time::Duration;
+
+use protocol::account::AccountStatus;
+
+use crate::accounts::Link;
+use crate::queue::RevokeScope;
+
+/// What a link meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Nothing of the platform is linked.
+    New,
+    /// The same account is linked: its tokens are replaced. The old ones are not given back, because a platform that ends a
+    /// grant with any of its tokens (GitHub, Discord) would end the new ones too.
+    Renewal,
+    /// Another account of the platform is linked.
+    OtherAccount,
+    /// All access was revoked since the command began.
+    EpochMoved,
+}
+
+/// Whether a link may be stored, where `access_epoch` is the user's now and `linked` the platform's id of what is linked.
+pub(crate) fn admit(link: &Link, access_epoch: i64, linked: Option<&str>) -> Admission {
+    match linked {
+        _ if link.access_epoch != access_epoch => Admission::EpochMoved,
+        None => Admission::New,
+        Some(id) if id == link.account.platform_user_id => Admission::Renewal,
+        Some(_) => Admission::OtherAccount,
+    }
+}
+
+/// Whether a failed link is told to all devices: never over a link that works.
+pub(crate) fn failure_is_news(linked: Option<AccountStatus>) -> bool {
+    !matches!(linked, Some(AccountStatus::Connected | AccountStatus::Syncing))
+}
+
+/// How much may be revoked: one link's end must not end another link of the same platform account.
+pub(crate) fn narrowed(asked: RevokeScope, shared: bool) -> RevokeScope {
+    if shared { RevokeScope::Token } else { asked }
+}
+
+/// After this an unsent event was left behind by a crash; before, its own transaction's relay is on the way.
+pub(crate) const BEHIND_AFTER: Duration = Duration::from_secs(1);
+
+/// What was sent this recently is sent again when Redis has lost what it held.
+pub(crate) const RESENT_WITHIN: Duration = Duration::from_mins(5);
+
+/// How long sent events keep their ids from being sent again, and spent codes and states from being spent again. Codes and
+/// states live 10 minutes; a sync repeats what it has seen for as long as its cursor lags behind.
+pub(crate) const REMEMBERED_FOR: Duration = Duration::from_hours(24);
+
+/// A task that failed this often is given up.
+pub(crate) const LAST_TRY: u32 = 8;

@@ -1,0 +1,149 @@
+use lifecycle::{OsEntropy, SeededEntropy};
+use proptest::prelude::*;
+
+use super::*;
+
+const NEW: &str = "2026-11:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const OLD: &str = "2025:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA";
+
+fn vault(keys: &str) -> Vault {
+    let keys = VaultKeys::parse(&Secret::new(keys)).unwrap();
+    Vault::new(keys, Arc::new(SeededEntropy::new(7)))
+}
+
+fn user(id: &str) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn the_vault_opens_what_it_sealed(text: String, scope: String, column: String, seed: u64) {
+        let keys = VaultKeys::parse(&Secret::new(NEW)).unwrap();
+        let vault = Vault::new(keys, Arc::new(SeededEntropy::new(seed)));
+        let user = user("GEN-001");
+        let binding = Binding { user: &user, scope: &scope, column: &column };
+        let opened = vault.open(&binding, &vault.seal(&binding, &Secret::new(text.clone()))).unwrap();
+        prop_assert_eq!(opened.expose(), text);
+    }
+
+    #[test]
+    fn a_text_with_any_bit_flipped_does_not_open(text in "[ -~]{0,40}", at: prop::sample::Index) {
+        let vault = vault(NEW);
+        let user = user("GEN-001");
+        let binding = Binding { user: &user, scope: "github", column: "access_token" };
+        let mut bytes = vault.seal(&binding, &Secret::new(text)).as_bytes().to_vec();
+        let bit = at.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        prop_assert!(vault.open(&binding, &Sealed::from_bytes(bytes)).is_err());
+    }
+
+    #[test]
+    fn no_bytes_make_the_vault_panic(bytes: Vec<u8>) {
+        let user = user("GEN-001");
+        let binding = Binding { user: &user, scope: "github", column: "access_token" };
+        prop_assert!(vault(NEW).open(&binding, &Sealed::from_bytes(bytes)).is_err());
+    }
+
+    #[test]
+    fn no_two_bindings_are_authenticated_alike(
+        one in ("[a-c]{1,3}", "[a-c]{0,3}", "[a-c]{0,3}"), other in ("[a-c]{1,3}", "[a-c]{0,3}", "[a-c]{0,3}"),
+    ) {
+        let bytes = |(id, scope, column): &(String, String, String)| {
+            associated("k", &Binding { user: &user(id), scope, column })
+        };
+        prop_assert_eq!(one == other, bytes(&one) == bytes(&other));
+    }
+}
+
+#[test]
+fn a_text_moved_to_another_user_platform_or_column_does_not_open() {
+    let vault = vault(NEW);
+    let (owner, thief) = (user("GEN-001"), user("GEN-002"));
+    let home = Binding {
+        user: &owner,
+        scope: "github",
+        column: "access_token",
+    };
+    let sealed = vault.seal(&home, &Secret::new("gho_secret"));
+    for elsewhere in [
+        Binding { user: &thief, ..home },
+        Binding {
+            scope: "discord",
+            ..home
+        },
+        Binding {
+            column: "refresh_token",
+            ..home
+        },
+    ] {
+        assert_eq!(vault.open(&elsewhere, &sealed).unwrap_err(), VaultError::Altered);
+    }
+}
+
+#[test]
+fn after_a_rotation_old_texts_open_and_new_ones_use_the_new_key() {
+    let owner = user("GEN-001");
+    let binding = Binding {
+        user: &owner,
+        scope: "github",
+        column: "access_token",
+    };
+    let old = vault(OLD).seal(&binding, &Secret::new("from last year"));
+
+    let rotated = vault(&format!("{NEW},{OLD}"));
+    assert_eq!(rotated.open(&binding, &old).unwrap().expose(), "from last year");
+    let new = rotated.seal(&binding, &Secret::new("from today"));
+    assert_eq!(vault(NEW).open(&binding, &new).unwrap().expose(), "from today");
+    assert_eq!(vault(OLD).open(&binding, &new).unwrap_err(), VaultError::UnknownKey);
+}
+
+#[test]
+fn one_text_is_never_sealed_alike_twice() {
+    let owner = user("GEN-001");
+    let binding = Binding {
+        user: &owner,
+        scope: "answer",
+        column: "body",
+    };
+    let vault = Vault::new(VaultKeys::parse(&Secret::new(NEW)).unwrap(), Arc::new(OsEntropy));
+    let seal = || vault.seal(&binding, &Secret::new("the same"));
+    assert_ne!(seal(), seal());
+}
+
+#[test]
+fn printing_shows_neither_key_nor_text() {
+    let owner = user("GEN-001");
+    let binding = Binding {
+        user: &owner,
+        scope: "github",
+        column: "access_token",
+    };
+    let vault = vault(NEW);
+    let sealed = vault.seal(&binding, &Secret::new("gho_secret"));
+    let printed = format!("{vault:?} {sealed:?}");
+    assert_eq!(
+        printed,
+        "Vault { keys: VaultKeys(1), entropy: SeededEntropy { .. } } Sealed(59 bytes)"
+    );
+}
+
+#[test]
+fn a_wrong_list_of_keys_is_refused_by_place_and_never_repeated() {
+    let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    for (text, error) in [
+        (String::new(), VaultKeysError::NoId(1)),
+        (key.to_owned(), VaultKeysError::NoId(1)),
+        (format!("{NEW},"), VaultKeysError::NoId(2)),
+        (format!(":{key}"), VaultKeysError::BadId(1)),
+        (format!("{key}:new"), VaultKeysError::BadId(1)),
+        (format!("{NEW},2026-11:{key}"), VaultKeysError::IdTwice(2)),
+        (format!("{OLD},new:{key}!"), VaultKeysError::NotBase64(2)),
+        ("new:c2hvcnQ=".to_owned(), VaultKeysError::WrongLength(1)),
+        (format!("new:{}", "A".repeat(44)), VaultKeysError::WrongLength(1)),
+        (format!("new:{}", "A".repeat(400)), VaultKeysError::WrongLength(1)),
+    ] {
+        let refused = VaultKeys::parse(&Secret::new(text.as_str())).unwrap_err();
+        assert_eq!(refused, error, "{text}");
+        assert!(!refused.to_string().contains(key));
+    }
+}
