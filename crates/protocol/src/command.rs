@@ -298,7 +298,8 @@ impl Fault for InvalidCommand {
     }
 }
 
-fn read<T: DeserializeOwned>(data: Value) -> Result<T, InvalidCommand> {
+/// Reads a payload; none at all counts as an empty object.
+pub(crate) fn read<T: DeserializeOwned>(data: Value) -> Result<T, InvalidCommand> {
     let data = if data.is_null() {
         Value::Object(serde_json::Map::new())
     } else {

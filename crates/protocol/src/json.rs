@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// JSON text, known to be well formed. Events and answers are written once, where they arise, and travel as this from the
 /// worker through Redis to the socket.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
 
@@ -42,6 +43,17 @@ impl Json {
     /// When the text has another shape.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.0.get())
+    }
+}
+
+impl Serialize for Json {
+    /// Inside JSON the text stands as it is; a binary format (MessagePack) gets the values it stands for. There, a text that
+    /// `serde_json` would not read back (deeper than 128, a lone surrogate, a number beyond `f64`) is null.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
+        self.read::<Value>().unwrap_or_default().serialize(serializer)
     }
 }
 

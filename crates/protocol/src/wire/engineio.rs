@@ -1,0 +1,76 @@
+//! Engine.IO v4 over WebSocket, beneath Socket.IO: one message is one packet, a type digit and what follows. A binary message
+//! is a `message` packet without its digit.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{FrameError, Message, text};
+
+/// What the server says first, unprompted.
+#[derive(Debug, Clone, Copy)]
+pub struct Open<'a> {
+    /// The Engine.IO session's name; Socket.IO names another one when it connects.
+    pub sid: &'a str,
+    /// How long after a pong the next ping follows.
+    pub ping_interval: Duration,
+    /// How long a pong may take.
+    pub ping_timeout: Duration,
+    /// The longest message a client may send, in bytes.
+    pub max_payload: usize,
+}
+
+/// Writes the open packet. Times are in milliseconds; `upgrades` must be there, or the official client fails.
+#[must_use]
+pub fn open(open: &Open<'_>) -> Message {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Handshake<'a> {
+        sid: &'a str,
+        upgrades: [&'a str; 0],
+        ping_interval: u128,
+        ping_timeout: u128,
+        max_payload: usize,
+    }
+    let handshake = Handshake {
+        sid: open.sid,
+        upgrades: [],
+        ping_interval: open.ping_interval.as_millis(),
+        ping_timeout: open.ping_timeout.as_millis(),
+        max_payload: open.max_payload,
+    };
+    let mut out = b"0".to_vec();
+    text::append(&mut out, &handshake);
+    Message::Text(out.into())
+}
+
+/// Writes a ping. Only the server pings.
+#[must_use]
+pub fn ping() -> Message {
+    Message::Text(Bytes::from_static(b"2"))
+}
+
+/// A text packet of a client.
+pub(super) enum Packet<'a> {
+    /// `4`: for Socket.IO.
+    Message(&'a str),
+    /// `3`: the answer to a ping.
+    Pong,
+    /// `0`, `1`, `5`, `6`: nothing a client has to say here. The reference ignores them, `1` (close) too.
+    Ignored,
+}
+
+/// Reads a text message. A client that pings speaks Engine.IO 3, and the reference closes.
+pub(super) fn read(message: &[u8]) -> Result<Packet<'_>, FrameError> {
+    let message = std::str::from_utf8(message).map_err(|_where| FrameError("the text is not UTF-8"))?;
+    let mut chars = message.chars();
+    match chars.next() {
+        Some('4') => Ok(Packet::Message(chars.as_str())),
+        Some('3') => Ok(Packet::Pong),
+        Some('0' | '1' | '5' | '6') => Ok(Packet::Ignored),
+        Some('2') => Err(FrameError("only the server pings")),
+        Some(_) => Err(FrameError("no such Engine.IO packet type")),
+        None => Err(FrameError("an empty message")),
+    }
+}

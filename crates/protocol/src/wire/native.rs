@@ -1,0 +1,117 @@
+//! Plain WebSocket: one frame is one object, in JSON or in MessagePack.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::text::USUAL_SIZE;
+use super::{FrameError, Message, Push, Request, RequestId, msgpack, text};
+use crate::json::Json;
+
+/// How frames are written on this socket, settled by the subprotocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// `postern.v1.json`: text messages.
+    Json,
+    /// `postern.v1.msgpack`: binary messages.
+    Msgpack,
+}
+
+/// Why a message is no request.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Undecodable {
+    /// Not a frame at all: the connection is lost.
+    #[error(transparent)]
+    Framing(#[from] FrameError),
+    /// A frame without a readable `event`: answered with `error`, and the connection goes on.
+    #[error("the frame names no event")]
+    NoEvent {
+        /// How the client will know the answer.
+        id: Option<RequestId>,
+    },
+}
+
+/// Reads what a client sent. An `id` that is neither text nor number counts as none; unknown fields are ignored.
+///
+/// # Errors
+/// [`Undecodable::Framing`] when the message is not one object in the encoding of this socket (only the server sends arrays),
+/// [`Undecodable::NoEvent`] when `event` is missing or no text.
+pub fn decode(encoding: Encoding, message: &Message) -> Result<Request, Undecodable> {
+    let frame = match (encoding, message) {
+        (Encoding::Json, Message::Text(json)) => text::read(json)?,
+        (Encoding::Msgpack, Message::Binary(bytes)) => msgpack::read(bytes)?,
+        (Encoding::Json, Message::Binary(_)) => return Err(FrameError("a binary message on a JSON socket").into()),
+        (Encoding::Msgpack, Message::Text(_)) => {
+            return Err(FrameError("a text message on a MessagePack socket").into());
+        }
+    };
+    let Value::Object(mut frame) = frame else {
+        return Err(FrameError("a frame is an object").into());
+    };
+    let id = frame
+        .remove("id")
+        .filter(|id| id.is_string() || id.is_number())
+        .map(RequestId::Native);
+    let Some(Value::String(event)) = frame.remove("event") else {
+        return Err(Undecodable::NoEvent { id });
+    };
+    Ok(Request {
+        event,
+        data: frame.remove("data").unwrap_or_default(),
+        id,
+    })
+}
+
+/// Writes an event: `{"event", "data", "offset"}`, offset null for what has no place in the order.
+#[must_use]
+pub fn push(encoding: Encoding, push: &Push) -> Message {
+    write(encoding, &PushFrame::from(push))
+}
+
+/// Writes several events as one message, an array of their frames in this order.
+#[must_use]
+pub fn batch(encoding: Encoding, pushes: &[Push]) -> Message {
+    let frames: Vec<_> = pushes.iter().map(PushFrame::from).collect();
+    write(encoding, &frames)
+}
+
+/// Writes the answer to a request: `{"event", "data", "id"}`, the id as it came, left out where there was none.
+#[must_use]
+pub fn answer(encoding: Encoding, event: &str, data: &Json, id: Option<&RequestId>) -> Message {
+    write(encoding, &AnswerFrame { event, data, id })
+}
+
+#[derive(Serialize)]
+struct PushFrame<'a> {
+    event: &'a str,
+    data: &'a Json,
+    offset: Option<&'a str>,
+}
+
+impl<'a> From<&'a Push> for PushFrame<'a> {
+    fn from(push: &'a Push) -> Self {
+        Self {
+            event: &push.event,
+            data: &push.data,
+            offset: push.offset.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AnswerFrame<'a> {
+    event: &'a str,
+    data: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RequestId>,
+}
+
+fn write<T: Serialize>(encoding: Encoding, frame: &T) -> Message {
+    match encoding {
+        Encoding::Json => {
+            let mut out = Vec::with_capacity(USUAL_SIZE);
+            text::append(&mut out, frame);
+            Message::Text(out.into())
+        }
+        Encoding::Msgpack => Message::Binary(msgpack::write(frame)),
+    }
+}

@@ -1,0 +1,102 @@
+//! Socket.IO v5 on Engine.IO v4, with the default parser or socket.io-msgpack-parser.
+//!
+//! Only the namespace `/` is served. What the reference server answers with a close is a [`FrameError`] here, what it puts up
+//! with is not; docs/protocol.md names the reference's versions.
+
+use self::attachments::Assembly;
+use super::{Dialect, FrameError, Message, engineio};
+
+pub use self::incoming::Incoming;
+pub use self::outgoing::{ack, connect_error, connected, disconnect, event, event_exact};
+pub use super::engineio::{Open, open, ping};
+
+mod attachments;
+mod incoming;
+mod msgpack;
+mod outgoing;
+mod packet;
+mod text;
+
+/// Reads what one client sends; one per connection. It learns the client's parser from the first Socket.IO packet, and keeps
+/// an event whose attachments are still under way: at most 10, and 64 KiB in total.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    parser: Parser,
+}
+
+/// How this client writes its packets. Nothing in the handshake tells: the first packet does.
+#[derive(Debug, Default)]
+enum Parser {
+    #[default]
+    Unknown,
+    Text(Option<Box<Assembly>>),
+    Msgpack,
+}
+
+impl Decoder {
+    /// A decoder for a connection that has said nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a message; `None` while attachments are still to come. After an error the connection is to be closed.
+    ///
+    /// # Errors
+    /// [`FrameError`] where the reference closes the connection.
+    pub fn decode(&mut self, message: &Message) -> Result<Option<Incoming>, FrameError> {
+        match message {
+            Message::Text(text) => match engineio::read(text)? {
+                engineio::Packet::Message(packet) => self.text(packet),
+                engineio::Packet::Pong => Ok(Some(Incoming::Pong)),
+                engineio::Packet::Ignored => Ok(Some(Incoming::Nothing)),
+            },
+            Message::Binary(bytes) => self.binary(bytes),
+        }
+    }
+
+    /// The dialect to answer in; [`Dialect::SocketIo`] until the first Socket.IO packet turns out to be MessagePack.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.parser {
+            Parser::Unknown | Parser::Text(_) => Dialect::SocketIo,
+            Parser::Msgpack => Dialect::SocketIoMsgpack,
+        }
+    }
+
+    fn text(&mut self, packet: &str) -> Result<Option<Incoming>, FrameError> {
+        match self.parser {
+            Parser::Msgpack => return Err(FrameError("a text packet after MessagePack ones")),
+            Parser::Text(Some(_)) => return Err(FrameError("a packet where an attachment was due")),
+            Parser::Unknown | Parser::Text(None) => {}
+        }
+        let (mut packet, attachments) = text::read(packet)?;
+        if attachments == 0 {
+            self.parser = Parser::Text(None);
+            return Incoming::of(packet).map(Some);
+        }
+        if let Some(data) = &mut packet.data {
+            attachments::clear_placeholders(data, attachments)?;
+        }
+        let assembly = Assembly::new(Incoming::of(packet)?, attachments);
+        self.parser = Parser::Text(Some(Box::new(assembly)));
+        Ok(None)
+    }
+
+    fn binary(&mut self, bytes: &[u8]) -> Result<Option<Incoming>, FrameError> {
+        match &mut self.parser {
+            Parser::Unknown | Parser::Msgpack => {
+                let packet = msgpack::read(bytes)?;
+                self.parser = Parser::Msgpack;
+                Incoming::of(packet).map(Some)
+            }
+            Parser::Text(under_way) => {
+                let Some(assembly) = under_way else {
+                    return Err(FrameError("an attachment without its header"));
+                };
+                let complete = assembly.attach(bytes)?;
+                Ok(under_way.take_if(|_| complete).map(|assembly| assembly.incoming()))
+            }
+        }
+    }
+}

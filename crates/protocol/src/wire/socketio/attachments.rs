@@ -1,0 +1,68 @@
+//! Binary attachments of the default parser: a header packet with placeholders, then one binary message for each.
+
+use serde_json::Value;
+
+use super::Incoming;
+use crate::wire::FrameError;
+
+/// As many as the official parser allows.
+pub(super) const MAX_ATTACHMENTS: usize = 10;
+
+/// In total, in bytes: as large as one message may be.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A packet whose attachments are under way. They are counted and dropped: no command takes bytes, so that each placeholder
+/// has become null already.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    incoming: Incoming,
+    missing: usize,
+    bytes: usize,
+}
+
+impl Assembly {
+    pub(super) fn new(incoming: Incoming, attachments: usize) -> Self {
+        Self {
+            incoming,
+            missing: attachments,
+            bytes: 0,
+        }
+    }
+
+    /// Takes the next attachment; true when it was the last.
+    pub(super) fn attach(&mut self, attachment: &[u8]) -> Result<bool, FrameError> {
+        self.bytes = self.bytes.saturating_add(attachment.len());
+        if self.bytes > MAX_BYTES {
+            return Err(FrameError("the attachments are larger than 64 KiB"));
+        }
+        self.missing = self.missing.saturating_sub(1);
+        Ok(self.missing == 0)
+    }
+
+    /// What the packet said.
+    pub(super) fn incoming(self) -> Incoming {
+        self.incoming
+    }
+}
+
+/// Puts null in the place of every placeholder, `{"_placeholder": true, "num": 0}`; each must name one of the attachments. An
+/// attachment that no placeholder names is allowed.
+pub(super) fn clear_placeholders(data: &mut Value, attachments: usize) -> Result<(), FrameError> {
+    match data {
+        Value::Array(items) => items
+            .iter_mut()
+            .try_for_each(|item| clear_placeholders(item, attachments)),
+        Value::Object(fields) if fields.get("_placeholder") == Some(&Value::Bool(true)) => {
+            let number = fields.get("num").and_then(Value::as_u64).map(usize::try_from);
+            if !number.is_some_and(|number| number.is_ok_and(|number| number < attachments)) {
+                return Err(FrameError("a placeholder for no attachment"));
+            }
+            *data = Value::Null;
+            Ok(())
+        }
+        Value::Object(fields) => fields
+            .values_mut()
+            .try_for_each(|field| clear_placeholders(field, attachments)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,97 @@
+//! What the server says, in either parser's writing. A native dialect is none of Socket.IO's, and gets the default parser's.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::packet::{Kind, Packet, ROOT, is_reserved};
+use super::{msgpack, text};
+use crate::code::ErrorCode;
+use crate::json::Json;
+use crate::wire::{Dialect, Message, Push};
+
+/// Writes the answer to CONNECT. The official client counts as recovered exactly when `pid` is the one it had; without `pid`
+/// it learns of no recovery.
+#[must_use]
+pub fn connected(dialect: Dialect, sid: &str, pid: Option<&str>) -> Message {
+    #[derive(Serialize)]
+    struct Connected<'a> {
+        sid: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pid: Option<&'a str>,
+    }
+    write(dialect, &Packet::of(Kind::Connect, Some(Connected { sid, pid })))
+}
+
+/// Writes the refusal of a CONNECT: the client sees `err.message` and `err.data.code`, and does not come back by itself.
+#[must_use]
+pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, code: Option<ErrorCode>) -> Message {
+    #[derive(Serialize)]
+    struct Refusal<'a> {
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<Reason>,
+    }
+    #[derive(Serialize)]
+    struct Reason {
+        code: ErrorCode,
+    }
+    let data = code.map(|code| Reason { code });
+    let packet = Packet {
+        namespace: Cow::Borrowed(namespace),
+        ..Packet::of(Kind::ConnectError, Some(Refusal { message, data }))
+    };
+    write(dialect, &packet)
+}
+
+/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text in that place for one.
+#[must_use]
+pub fn event(dialect: Dialect, push: &Push) -> Message {
+    write_event(dialect, &push.event, (&push.event, &push.data, &push.offset))
+}
+
+/// Writes an event for a client that turned recovery off, with its payload for only argument.
+#[must_use]
+pub fn event_exact(dialect: Dialect, push: &Push) -> Message {
+    write_event(dialect, &push.event, (&push.event, &push.data))
+}
+
+/// Writes the answer to an event that asked for one.
+#[must_use]
+pub fn ack(dialect: Dialect, id: u64, data: &Json) -> Message {
+    let packet = Packet {
+        id: Some(id),
+        ..Packet::of(Kind::Ack, Some([data]))
+    };
+    write(dialect, &packet)
+}
+
+/// Writes the server's goodbye: the client closes, and does not come back by itself.
+#[must_use]
+pub fn disconnect(dialect: Dialect) -> Message {
+    write(dialect, &Packet::of(Kind::Disconnect, None::<()>))
+}
+
+fn write_event(dialect: Dialect, name: &str, arguments: impl Serialize) -> Message {
+    debug_assert!(!is_reserved(name), "{name} would make the client drop the connection");
+    write(dialect, &Packet::of(Kind::Event, Some(arguments)))
+}
+
+fn write<D: Serialize>(dialect: Dialect, packet: &Packet<'_, D>) -> Message {
+    match dialect {
+        Dialect::SocketIoMsgpack => msgpack::write(packet),
+        Dialect::SocketIo | Dialect::NativeJson | Dialect::NativeMsgpack => text::write(packet),
+    }
+}
+
+impl<D> Packet<'static, D> {
+    /// A packet of the root namespace.
+    fn of(kind: Kind, data: Option<D>) -> Self {
+        Self {
+            kind,
+            data,
+            id: None,
+            namespace: Cow::Borrowed(ROOT),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! JSON text: read whole, and written onto the end of a message.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::FrameError;
+
+/// Reads one JSON text and nothing after it. Of a repeated key the last one counts; what is nested deeper than 128 and lone
+/// surrogates are refused.
+pub(super) fn read(json: &[u8]) -> Result<Value, FrameError> {
+    serde_json::from_slice(json).map_err(|_where| FrameError("the text is not JSON"))
+}
+
+/// Writes a frame of ours behind what is there already.
+#[expect(
+    clippy::expect_used,
+    reason = "our frames have string keys only, no Serialize of theirs fails, and memory takes every byte"
+)]
+pub(super) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, frame: &T) {
+    serde_json::to_writer(out, frame).expect("our own frames are writable as JSON");
+}
+
+/// What most events need, so that writing one allocates once.
+pub(super) const USUAL_SIZE: usize = 512;
