@@ -206,6 +206,6 @@ mod tests {
         assert!(timeout(Duration::from_secs(60), readiness.ready()).await.is_err());
 
         latch.release();
-        readiness.ready().await;
+        assert!(timeout(Duration::from_secs(60), readiness.ready()).await.is_ok());
     }
 }

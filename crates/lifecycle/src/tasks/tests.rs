@@ -20,7 +20,8 @@ async fn a_panic_is_counted_and_costs_only_its_own_task() {
         answer.send("still here").unwrap();
     });
 
-    assert_eq!(answered.await.unwrap(), "still here");
+    let answer = timeout(MINUTE * 2, answered).await.unwrap();
+    assert_eq!(answer.unwrap(), "still here");
     assert_eq!(tasks.panics(), 1);
     assert!(
         timeout(MINUTE, tasks.failure()).await.is_err(),
@@ -34,7 +35,7 @@ async fn an_essential_task_that_ends_early_fails_the_node() {
     let tasks = Tasks::new();
     tasks.essential("accept loop", pending());
     tasks.essential("outbox relay", sleep(MINUTE));
-    assert_eq!(tasks.failure().await, "outbox relay");
+    assert_eq!(timeout(MINUTE * 2, tasks.failure()).await, Ok("outbox relay"));
     assert_eq!(tasks.panics(), 0);
 }
 
@@ -42,7 +43,7 @@ async fn an_essential_task_that_ends_early_fails_the_node() {
 async fn an_essential_task_that_panics_fails_the_node() {
     let tasks = Tasks::new();
     tasks.essential("outbox relay", async { panic!("no such row") });
-    assert_eq!(tasks.failure().await, "outbox relay");
+    assert_eq!(timeout(MINUTE * 2, tasks.failure()).await, Ok("outbox relay"));
     assert_eq!(tasks.panics(), 1);
 }
 
@@ -52,7 +53,7 @@ async fn the_first_failure_is_the_one_that_is_told() {
     tasks.essential("cause", async {});
     tasks.essential("consequence", sleep(MINUTE));
     sleep(MINUTE * 2).await;
-    assert_eq!(tasks.failure().await, "cause");
+    assert_eq!(timeout(MINUTE * 2, tasks.failure()).await, Ok("cause"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +96,8 @@ async fn what_does_not_finish_in_time_is_dropped_and_named() {
 
     let report = tasks.drain(MINUTE).await;
     assert_eq!(report.to_string(), "connection x2, outbox relay x1");
-    assert!(dropped.await.is_err(), "the task was dropped, and what it held with it");
+    let dropped = timeout(MINUTE, dropped).await.unwrap();
+    assert!(dropped.is_err(), "the task was dropped, and what it held with it");
     assert!(
         timeout(MINUTE, tasks.failure()).await.is_err(),
         "to be cut is not to fail"
@@ -108,5 +110,5 @@ async fn a_task_spawned_after_the_end_never_runs() {
     tasks.drain(MINUTE).await;
     let (ran, result) = oneshot::channel();
     tasks.each("late", async move { ran.send(()).unwrap() });
-    assert!(result.await.is_err());
+    assert!(timeout(MINUTE, result).await.unwrap().is_err());
 }

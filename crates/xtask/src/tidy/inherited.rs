@@ -39,7 +39,7 @@ mod tests {
             ),
             (
                 "crates/store/Cargo.toml",
-                "[package]\nname = \"store\"\n\n[dependencies]\nworkspace = true\n",
+                "[package]\nname = \"store\"\n\n[lints]\n\n[dependencies]\nworkspace = true\n",
             ),
         ]);
         let members = ["bus", "store"].map(|name| Member {
