@@ -4,9 +4,21 @@
 //!
 //! Must not know: Redis, SQL, sockets. Tokens come and go as secrets; nothing here keeps one.
 
-mod platform;
+//!
+//! In reading order: [`platform`] says what every platform can do and how it can fail; [`settings`] says where one is;
+//! [`github`] is one; [`oauth`], [`http`] and [`throttle`] are what all of them share.
 
+mod github;
+mod http;
+mod oauth;
+mod platform;
+mod settings;
+mod throttle;
+
+pub use github::Github;
+pub use http::{BuildError, Http, Timeouts};
 pub use platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Platform, Profile, RevokeError, Scope,
     SyncPage, Tokens,
 };
+pub use settings::{InsecureUrl, Settings};

@@ -39,6 +39,9 @@ pub enum BindError {
 impl Simulator {
     /// Binds `address` (port 0: a free one). Codes and tokens follow from `seed`: the same seed makes the same ones in
     /// the same order, so a long-lived simulator wants a random one.
+    ///
+    /// # Errors
+    /// [`BindError`].
     pub async fn bind(address: SocketAddr, seed: u64) -> Result<Self, BindError> {
         if !address.ip().is_loopback() {
             return Err(BindError::NotLoopback(address));

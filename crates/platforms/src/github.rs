@@ -1,0 +1,205 @@
+//! GitHub, as an OAuth App: its tokens never expire by time and there is no refresh token; a GitHub App's tokens could not
+//! read notifications.
+
+mod api;
+mod cursor;
+mod notifications;
+
+use async_trait::async_trait;
+use http::Method;
+use oauth2::AuthType;
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::http::Http;
+use crate::oauth::{self, Dialect};
+use crate::platform::{
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevokeError, Scope, SyncPage,
+    Tokens,
+};
+use crate::settings::{InsecureUrl, Settings};
+
+use api::Api;
+use cursor::Cursor;
+
+/// github.com, or a server that speaks like it.
+#[derive(Debug)]
+pub struct Github {
+    settings: Settings,
+    http: Http,
+}
+
+/// How GitHub does OAuth.
+const DIALECT: Dialect = Dialect {
+    account: AccountType::Github,
+    // The narrowest there are for a profile and for notifications. Left out, GitHub would grant what it granted before.
+    scopes: &["read:user", "notifications"],
+    scope_separator: ',',
+    credentials: AuthType::RequestBody,
+    errors: &[
+        "application_suspended",
+        "bad_verification_code",
+        "incorrect_client_credentials",
+        "redirect_uri_mismatch",
+        "unverified_user_email",
+    ],
+    errors_are_ok: true,
+};
+
+impl Github {
+    /// Where github.com's authorize page is.
+    pub const AUTHORIZE_URL: &str = "https://github.com/login/oauth/authorize";
+    /// Where github.com makes tokens of codes.
+    pub const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
+    /// Where github.com's API is.
+    pub const API_URL: &str = "https://api.github.com";
+
+    /// GitHub at these URLs. `revoke_url` ends in `grant` or `token`; GitHub has both beside each other, and each
+    /// revocation takes the one it needs.
+    ///
+    /// # Errors
+    /// [`InsecureUrl`].
+    pub fn new(settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
+        settings.check()?;
+        Ok(Self { settings, http })
+    }
+
+    fn api(&self) -> Api<'_> {
+        Api {
+            http: &self.http,
+            url: &self.settings.api_url,
+        }
+    }
+
+    /// The URL that ends so much.
+    fn revoke_url(&self, scope: Scope) -> Url {
+        let name = match scope {
+            Scope::Grant => "grant",
+            Scope::Token => "token",
+        };
+        let mut url = match &self.settings.revoke_url {
+            Some(url) => url.clone(),
+            None => self.api().path(&["applications", &self.settings.client_id, name]),
+        };
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push(name);
+        }
+        url
+    }
+}
+
+#[async_trait]
+impl Platform for Github {
+    fn account_type(&self) -> AccountType {
+        DIALECT.account
+    }
+
+    fn authorize(&self, request: &AuthorizeRequest) -> Url {
+        oauth::authorization_url(&DIALECT, &self.settings, request)
+    }
+
+    async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
+        oauth::exchange(&DIALECT, &self.settings, &self.http, request).await
+    }
+
+    async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
+        let (profile, _) = self.api().user(&tokens.access).await?;
+        Ok(profile)
+    }
+
+    async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
+        let (profile, scopes) = self.api().user(&tokens.access).await?;
+        let page = SyncPage {
+            profile,
+            scopes,
+            news: Vec::new(),
+            cursor: None,
+            more: false,
+        };
+        if page
+            .scopes
+            .as_deref()
+            .is_some_and(|scopes| !may_read_notifications(scopes))
+        {
+            return Ok(page);
+        }
+        // A cursor that cannot be read was written by another release. Starting over repeats news under their old ids.
+        let cursor: Cursor = cursor
+            .cloned()
+            .and_then(|cursor| serde_json::from_value(cursor).ok())
+            .unwrap_or_default();
+        let Some(listed) = self.api().notifications(&tokens.access, &cursor).await? else {
+            return Ok(page);
+        };
+        let read = cursor.read(listed);
+        Ok(SyncPage {
+            news: notifications::news(read.fresh),
+            cursor: Some(json!(read.cursor)),
+            more: read.more,
+            ..page
+        })
+    }
+
+    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError> {
+        let body = json!({ "access_token": token.expose() });
+        let request = api::request(Method::DELETE, &self.revoke_url(scope))
+            .header(
+                "authorization",
+                api::basic(&self.settings.client_id, &self.settings.client_secret),
+            )
+            .header("content-type", "application/json")
+            .body(body.to_string().into_bytes());
+        api::revoke(&self.http, request).await
+    }
+}
+
+/// Users may take scopes back one by one, in GitHub's settings.
+fn may_read_notifications(scopes: &[String]) -> bool {
+    scopes.iter().any(|scope| scope == "notifications" || scope == "repo")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Timeouts;
+
+    fn github(revoke_url: Option<&str>) -> Github {
+        let settings = Settings {
+            client_id: "the-app".into(),
+            client_secret: Secret::new("s"),
+            authorize_url: Url::parse(Github::AUTHORIZE_URL).unwrap(),
+            token_url: Url::parse(Github::TOKEN_URL).unwrap(),
+            api_url: Url::parse(Github::API_URL).unwrap(),
+            revoke_url: revoke_url.map(|url| Url::parse(url).unwrap()),
+        };
+        Github::new(settings, Http::new(Timeouts::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_revocation_goes_to_the_url_of_its_extent() {
+        let derived = github(None);
+        assert_eq!(
+            derived.revoke_url(Scope::Grant).as_str(),
+            "https://api.github.com/applications/the-app/grant"
+        );
+        assert_eq!(
+            derived.revoke_url(Scope::Token).as_str(),
+            "https://api.github.com/applications/the-app/token"
+        );
+        let given = github(Some("https://ghe.example/api/v3/applications/x/grant"));
+        assert_eq!(
+            given.revoke_url(Scope::Token).as_str(),
+            "https://ghe.example/api/v3/applications/x/token"
+        );
+    }
+
+    #[test]
+    fn a_url_in_the_clear_is_refused_by_name() {
+        let mut settings = github(None).settings;
+        settings.api_url = Url::parse("http://api.github.com").unwrap();
+        let refused = Github::new(settings, Http::new(Timeouts::default()).unwrap()).unwrap_err();
+        assert_eq!(refused, InsecureUrl("api"));
+    }
+}

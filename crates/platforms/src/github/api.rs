@@ -1,0 +1,151 @@
+//! Calls of GitHub's REST API, and what its answers mean.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::request::Builder;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use protocol::account::AccountType::Github;
+use protocol::secret::Secret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::http::{CallError, Http};
+use crate::platform::{ApiError, Profile, RevokeError};
+use crate::throttle;
+
+use super::cursor::{Cursor, Page};
+
+/// The API, seen with one user's token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Api<'a> {
+    pub(super) http: &'a Http,
+    pub(super) url: &'a Url,
+}
+
+impl Api<'_> {
+    /// Whose token it is, and what GitHub says it may do.
+    pub(super) async fn user(self, token: &Secret) -> Result<(Profile, Option<Vec<String>>), ApiError> {
+        #[derive(Deserialize)]
+        struct User {
+            id: u64,
+            login: String,
+            name: Option<String>,
+            avatar_url: Option<String>,
+        }
+        let request = request(Method::GET, &self.path(&["user"])).header(header::AUTHORIZATION, bearer(token));
+        let answer = self.call(request).await?;
+        let user: User = read(&answer)?;
+        let profile = Profile {
+            platform_user_id: user.id.to_string(),
+            username: user.login,
+            display_name: user.name,
+            avatar_url: user.avatar_url,
+        };
+        Ok((profile, scopes(answer.headers())))
+    }
+
+    /// The page of the inbox that the cursor asks for; `None` if nothing has changed.
+    pub(super) async fn notifications(self, token: &Secret, cursor: &Cursor) -> Result<Option<Page>, ApiError> {
+        let mut url = self.path(&["notifications"]);
+        url.query_pairs_mut()
+            .append_pair("per_page", "50")
+            .extend_pairs(cursor.before().map(|time| ("before", time)));
+        let mut request = request(Method::GET, &url).header(header::AUTHORIZATION, bearer(token));
+        if let Some(validator) = cursor.validator() {
+            request = request.header(header::IF_MODIFIED_SINCE, validator);
+        }
+        let answer = self.call(request).await?;
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        Ok(Some(Page {
+            threads: read(&answer)?,
+            validator: text(answer.headers(), header::LAST_MODIFIED.as_str()).map(str::to_owned),
+            goes_on: text(answer.headers(), header::LINK.as_str()).is_some_and(|link| link.contains("rel=\"next\"")),
+        }))
+    }
+
+    /// A URL of the API.
+    pub(super) fn path(self, segments: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    async fn call(self, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {
+        let answer = send(self.http, request.body(Vec::new())).await.map_err(unavailable)?;
+        if let Some(wait) = throttle::wait(&answer) {
+            return Err(ApiError::Throttled { account: Github, wait });
+        }
+        match answer.status() {
+            StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(answer),
+            StatusCode::UNAUTHORIZED => Err(ApiError::Refused(Github)),
+            status => Err(unavailable(CallError::Status(status))),
+        }
+    }
+}
+
+/// Sends a revocation and reads what came of it.
+pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<(), RevokeError> {
+    let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
+    let answer = send(http, request).await.map_err(unavailable)?;
+    if let Some(wait) = throttle::wait(&answer) {
+        return Err(RevokeError::Throttled { account: Github, wait });
+    }
+    match answer.status() {
+        // GitHub answers so for a token that is dead already.
+        StatusCode::NO_CONTENT | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(()),
+        status => Err(unavailable(CallError::Status(status))),
+    }
+}
+
+/// The beginning of every request.
+pub(super) fn request(method: Method, url: &Url) -> Builder {
+    Request::builder()
+        .method(method)
+        .uri(url.as_str())
+        .header(header::ACCEPT, "application/vnd.github+json")
+        .header("x-github-api-version", "2022-11-28")
+}
+
+/// The application's credentials (RFC 7617).
+pub(super) fn basic(client_id: &str, client_secret: &Secret) -> String {
+    format!(
+        "Basic {}",
+        STANDARD.encode(format!("{client_id}:{}", client_secret.expose()))
+    )
+}
+
+fn bearer(token: &Secret) -> String {
+    format!("Bearer {}", token.expose())
+}
+
+async fn send(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<Response<Vec<u8>>, CallError> {
+    http.send(request.map_err(|error| CallError::NotSent(error.into()))?)
+        .await
+}
+
+fn unavailable(error: CallError) -> ApiError {
+    ApiError::Unavailable(Github, error.into())
+}
+
+fn read<T: DeserializeOwned>(answer: &Response<Vec<u8>>) -> Result<T, ApiError> {
+    // The parser's error is left behind: it may quote what it could not read.
+    serde_json::from_slice(answer.body()).map_err(|_quotes| unavailable(CallError::Unreadable))
+}
+
+fn scopes(headers: &HeaderMap) -> Option<Vec<String>> {
+    let mut scopes: Vec<String> = text(headers, "x-oauth-scopes")?
+        .split(',')
+        .map(|scope| scope.trim().to_owned())
+        .filter(|scope| !scope.is_empty())
+        .collect();
+    scopes.sort();
+    Some(scopes)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

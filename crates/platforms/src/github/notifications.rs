@@ -1,0 +1,92 @@
+//! GitHub's notifications, and which of them are news.
+
+use protocol::notification::NotificationType;
+use protocol::time::Timestamp;
+use serde::Deserialize;
+
+use crate::platform::News;
+
+/// A thread of the inbox, with its newest event.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Thread {
+    pub(super) id: String,
+    pub(super) updated_at: Timestamp,
+    reason: String,
+    subject: Subject,
+    repository: Repository,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Subject {
+    title: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+/// What of it the user is told, oldest first: that someone asked for them, not that a repository they watch is busy.
+pub(super) fn news(newest_first: Vec<Thread>) -> Vec<News> {
+    newest_first
+        .into_iter()
+        .rev()
+        .filter(Thread::calls_for_the_user)
+        .map(Thread::into_news)
+        .collect()
+}
+
+impl Thread {
+    fn calls_for_the_user(&self) -> bool {
+        matches!(
+            self.reason.as_str(),
+            "mention" | "team_mention" | "review_requested" | "assign"
+        )
+    }
+
+    /// A thread comes again with each event, and its reason may change: thread and time together name the event. Who
+    /// caused it GitHub does not say here; where it happened stands in their place.
+    fn into_news(self) -> News {
+        News {
+            id: format!("{}@{}", self.id, self.updated_at),
+            kind: NotificationType::Mention,
+            content: self.subject.title,
+            sender: self.repository.full_name,
+            at: self.updated_at,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Thread {
+    /// A mention at this second.
+    pub(super) fn at(second: i64, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            updated_at: Timestamp::from_millis(second * 1_000),
+            reason: "mention".to_owned(),
+            subject: Subject {
+                title: "A title".to_owned(),
+            },
+            repository: Repository {
+                full_name: "octo-org/octo-repo".to_owned(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_come_oldest_first_and_only_where_the_user_is_asked_for() {
+        let watched = Thread {
+            reason: "subscribed".to_owned(),
+            ..Thread::at(2, "b")
+        };
+        let news = news(vec![Thread::at(3, "c"), watched, Thread::at(1, "a")]);
+        let ids: Vec<_> = news.iter().map(|news| news.id.as_str()).collect();
+        assert_eq!(ids, ["a@1970-01-01T00:00:01.000Z", "c@1970-01-01T00:00:03.000Z"]);
+    }
+}

@@ -1,0 +1,134 @@
+//! The one HTTP client of this crate: no redirects, a bound on time and on size, and errors that say whether the
+//! request left this machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+/// Sends requests to platforms. A clone shares its connections.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    timeouts: Timeouts,
+}
+
+/// How long a platform may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Until there is a connection, TLS included.
+    pub connect: Duration,
+    /// Until the whole answer is read.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// Two calls in a row, as a connect makes them (exchange, profile), end within the 10 s that its client waits.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            total: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// TLS cannot be set up.
+    #[error("set up TLS for the platforms")]
+    Tls(#[from] rustls::Error),
+    /// The client cannot be set up.
+    #[error("set up the HTTP client for the platforms")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Why a call brought no usable answer. No variant holds a URL, a header or a body: secrets travel in all three.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// There was no connection to send it on.
+    #[error("the request was not sent")]
+    NotSent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Too slow.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection broke before the answer was whole.
+    #[error("the connection broke")]
+    Broken(#[source] reqwest::Error),
+    /// Too big.
+    #[error("the answer is larger than {MAX_ANSWER} bytes")]
+    TooLarge,
+    /// An answer, with a status that nothing follows from.
+    #[error("the answer was status {0}")]
+    Status(StatusCode),
+    /// An answer whose body is not what the platform documents. The parser's own words could quote the body.
+    #[error("the answer could not be read")]
+    Unreadable,
+}
+
+/// The largest answer that is read. GitHub's pages of 50 notifications, the largest expected, are below half of it.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+impl Http {
+    /// A client that trusts what the system trusts.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn new(timeouts: Timeouts) -> Result<Self, BuildError> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry code or token to wherever it points (RFC 9700 section 4.12).
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.total)
+            // A connection that idles longer may be closed by the platform just while a code is sent on it.
+            .pool_idle_timeout(Duration::from_secs(20))
+            .build()?;
+        Ok(Self { client, timeouts })
+    }
+
+    /// Sends one request once, and reads the answer whole, whatever its status.
+    pub(crate) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+        let request = reqwest::Request::try_from(request).map_err(|error| self.judge(error))?;
+        let mut answer = self.client.execute(request).await.map_err(|error| self.judge(error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.judge(error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(CallError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+
+    fn judge(&self, error: reqwest::Error) -> CallError {
+        let error = error.without_url();
+        if error.is_connect() || error.is_builder() {
+            CallError::NotSent(error.into())
+        } else if error.is_timeout() {
+            CallError::TimedOut(self.timeouts.total)
+        } else {
+            CallError::Broken(error)
+        }
+    }
+}
+
+/// TLS as rustls has it by default, with ring, and the system's trust roots.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    let (trusted, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if trusted == 0 {
+        tracing::warn!("the system trusts no certificate authority: every platform on https will be refused");
+    }
+    let provider = Arc::new(ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,195 @@
+//! The authorization code flow (RFC 6749 section 4.1, with PKCE), the same for every platform but for a few quirks,
+//! which are data: [`Dialect`].
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{Response, StatusCode};
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest,
+    HttpResponse, PkceCodeVerifier, RequestTokenError, TokenResponse, TokenUrl,
+};
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::http::{CallError, Http};
+use crate::platform::{AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Tokens};
+use crate::settings::Settings;
+use crate::throttle;
+
+/// In what a platform's flow differs from the others'.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    /// Whose it is.
+    pub(crate) account: AccountType,
+    /// What is asked for.
+    pub(crate) scopes: &'static [&'static str],
+    /// What stands between granted scopes.
+    pub(crate) scope_separator: char,
+    /// Where the application's credentials go.
+    pub(crate) credentials: AuthType,
+    /// Its error codes at the token endpoint, beyond those of RFC 6749 section 5.2.
+    pub(crate) errors: &'static [&'static str],
+    /// Whether the token endpoint answers errors with 200.
+    pub(crate) errors_are_ok: bool,
+}
+
+/// The page to send the user to.
+pub(crate) fn authorization_url(dialect: &Dialect, settings: &Settings, request: &AuthorizeRequest) -> Url {
+    let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
+        .set_auth_uri(AuthUrl::from_url(settings.authorize_url.clone()));
+    let (url, _) = client
+        .authorize_url(|| CsrfToken::new(request.state.expose().to_owned()))
+        // As plain parameters: the typed ways would parse the one anew and panic over an odd length of the other.
+        .add_extra_param("redirect_uri", &request.redirect_uri)
+        .add_extra_param("code_challenge", s256(&request.verifier))
+        .add_extra_param("code_challenge_method", "S256")
+        .add_scopes(dialect.scopes.iter().map(|&scope| oauth2::Scope::new(scope.to_owned())))
+        .url();
+    url
+}
+
+/// The challenge of a verifier (RFC 7636 section 4.2).
+fn s256(verifier: &Secret) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()))
+}
+
+/// Presents the code, once.
+pub(crate) async fn exchange(
+    dialect: &Dialect,
+    settings: &Settings,
+    http: &Http,
+    request: &ExchangeRequest,
+) -> Result<Grant, ExchangeError> {
+    let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
+        .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
+        .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
+        .set_auth_type(dialect.credentials.clone());
+    let mut call = client
+        .exchange_code(AuthorizationCode::new(request.code.expose().to_owned()))
+        .add_extra_param("redirect_uri", &request.redirect_uri);
+    if let Some(verifier) = &request.verifier {
+        call = call.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
+    }
+    match call.request_async(&TokenEndpoint { dialect, http }).await {
+        Ok(answer) => Ok(granted(dialect, &answer)),
+        Err(error) => Err(failed(dialect, error)),
+    }
+}
+
+fn granted(dialect: &Dialect, answer: &BasicTokenResponse) -> Grant {
+    // oauth2 has split at spaces, as the RFC writes scopes.
+    let mut scopes: Vec<String> = match answer.scopes() {
+        Some(scopes) => scopes
+            .iter()
+            .flat_map(|scope| scope.split(dialect.scope_separator))
+            .map(str::to_owned)
+            .collect(),
+        // RFC 6749 section 5.1: left out when it is what was asked for.
+        None => dialect.scopes.iter().map(ToString::to_string).collect(),
+    };
+    scopes.retain(|scope| !scope.is_empty());
+    scopes.sort();
+    let tokens = Tokens {
+        access: Secret::new(answer.access_token().secret()),
+        refresh: answer.refresh_token().map(|token| Secret::new(token.secret())),
+        expires_in: answer.expires_in(),
+    };
+    Grant { tokens, scopes }
+}
+
+/// What a failed exchange means. The causes of oauth2 stay behind: they keep the answer's body.
+fn failed(dialect: &Dialect, error: RequestTokenError<Interrupted, BasicErrorResponse>) -> ExchangeError {
+    let account = dialect.account;
+    match error {
+        RequestTokenError::ServerResponse(answer) => {
+            ExchangeError::Refused(account, documented(dialect, answer.error()))
+        }
+        RequestTokenError::Request(Interrupted::Throttled(wait)) => ExchangeError::Throttled { account, wait },
+        RequestTokenError::Request(Interrupted::Call(error @ CallError::NotSent(_))) => {
+            ExchangeError::NotSent(account, error.into())
+        }
+        RequestTokenError::Request(Interrupted::Call(error)) => ExchangeError::Unknown(account, error.into()),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            ExchangeError::Unknown(account, CallError::Unreadable.into())
+        }
+    }
+}
+
+/// The platform's error code, if it is one that we know: what stands there instead could be anything, a secret too.
+fn documented(dialect: &Dialect, error: &BasicErrorResponseType) -> String {
+    match error {
+        BasicErrorResponseType::Extension(code) if !dialect.errors.contains(&code.as_str()) => "an undocumented error",
+        known => known.as_ref(),
+    }
+    .to_owned()
+}
+
+/// The token endpoint, as oauth2 wants to call it: errors are 4xx.
+struct TokenEndpoint<'a> {
+    dialect: &'a Dialect,
+    http: &'a Http,
+}
+
+/// Why oauth2 got no answer to read.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    #[error("the call failed")]
+    Call(#[from] CallError),
+    #[error("the platform asks to wait {0:?}")]
+    Throttled(Duration),
+}
+
+impl TokenEndpoint<'_> {
+    async fn post(&self, request: HttpRequest) -> Result<HttpResponse, Interrupted> {
+        let mut answer = self.http.send(request).await?;
+        if let Some(wait) = throttle::wait(&answer) {
+            return Err(Interrupted::Throttled(wait));
+        }
+        let status = answer.status();
+        if self.dialect.errors_are_ok && status.is_success() && holds_error(&answer) {
+            *answer.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        // A redirect is not followed, and a server that failed may have issued tokens first.
+        if status.is_success() || status.is_client_error() {
+            Ok(answer)
+        } else {
+            Err(CallError::Status(status).into())
+        }
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
+    type Error = Interrupted;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Interrupted>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.post(request))
+    }
+}
+
+fn holds_error(answer: &Response<Vec<u8>>) -> bool {
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(rename = "error")]
+        _code: String,
+    }
+    serde_json::from_slice::<Error>(answer.body()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of RFC 7636 appendix B.
+    #[test]
+    fn the_challenge_is_that_of_the_rfc() {
+        let verifier = Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        assert_eq!(s256(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+}

@@ -1,0 +1,243 @@
+//! From the authorize page to tokens, and every way this can fail.
+
+use std::collections::HashMap;
+
+use platforms::{AuthorizeRequest, ExchangeError, ExchangeRequest, Platform};
+use protocol::secret::Secret;
+use simulator::{CLIENT_ID, Kind, Limit, Platform::Github as AtGithub, Route};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use url::Url;
+
+use crate::world::{BACK, World, request, settings, silent, unanswering, with_settings, world};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+fn authorize(world: &World) -> Url {
+    let request = AuthorizeRequest {
+        redirect_uri: BACK.to_owned(),
+        state: Secret::new("the-state"),
+        verifier: Secret::new(VERIFIER),
+    };
+    world.github.authorize(&request)
+}
+
+/// Opens the authorize page as a browser would; gives back the query of where it leads.
+async fn consent(world: &World) -> HashMap<String, String> {
+    let page = authorize(world);
+    let mut socket = TcpStream::connect((page.host_str().unwrap(), page.port().unwrap()))
+        .await
+        .unwrap();
+    let ask = format!(
+        "GET {}?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        page.path(),
+        page.query().unwrap()
+    );
+    socket.write_all(ask.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    Url::parse(location).unwrap().query_pairs().into_owned().collect()
+}
+
+fn with_verifier(code: &str, verifier: &str) -> ExchangeRequest {
+    ExchangeRequest {
+        verifier: Some(Secret::new(verifier)),
+        ..request(code)
+    }
+}
+
+#[tokio::test]
+async fn the_authorize_url_asks_for_what_is_needed_and_carries_no_secret() {
+    world(async |world| {
+        let url = authorize(&world);
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        assert_eq!(query["client_id"], CLIENT_ID);
+        assert_eq!(query["redirect_uri"], BACK);
+        assert_eq!(query["response_type"], "code");
+        assert_eq!(query["scope"], "read:user notifications");
+        assert_eq!(query["state"], "the-state");
+        assert_eq!(query["code_challenge"], "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert_eq!(query["code_challenge_method"], "S256");
+        assert!(!url.as_str().contains(VERIFIER));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_code_and_its_verifier_become_tokens() {
+    world(async |world| {
+        let back = consent(&world).await;
+        assert_eq!(back["state"], "the-state");
+        let grant = world
+            .github
+            .exchange(&with_verifier(&back["code"], VERIFIER))
+            .await
+            .unwrap();
+        assert_eq!(grant.scopes, ["notifications", "read:user"]);
+        assert!(grant.tokens.refresh.is_none() && grant.tokens.expires_in.is_none());
+        let live = world.simulator.snapshot().tokens;
+        assert_eq!(live[0].access_token, grant.tokens.access.expose());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redirect_uri_arrives_byte_for_byte() {
+    world(async |world| {
+        let back = consent(&world).await;
+        let redirect_uri = "HTTP://localhost:3000/callback".to_owned();
+        let other = ExchangeRequest {
+            redirect_uri,
+            ..with_verifier(&back["code"], VERIFIER)
+        };
+        let error = world.github.exchange(&other).await.unwrap_err();
+        assert!(
+            matches!(&error, ExchangeError::Refused(_, code) if code == "redirect_uri_mismatch"),
+            "{error:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_platforms_code() {
+    world(async |world| {
+        let refused = async |request: &ExchangeRequest| match world.github.exchange(request).await {
+            Err(error @ ExchangeError::Refused(..)) => silent(&error, &[request.code.expose(), VERIFIER]),
+            other => panic!("not refused: {other:?}"),
+        };
+        let expected = "github refused the authorization code: bad_verification_code";
+        assert_eq!(refused(&request("nonsense-code")).await, expected);
+        let code = consent(&world).await["code"].clone();
+        assert_eq!(refused(&with_verifier(&code, "another-verifier")).await, expected);
+        let code = consent(&world).await["code"].clone();
+        world.github.exchange(&with_verifier(&code, VERIFIER)).await.unwrap();
+        assert_eq!(
+            refused(&with_verifier(&code, VERIFIER)).await,
+            expected,
+            "a code is good once"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_a_refusal() {
+    world(async |world| {
+        let mut settings = settings(world.simulator.url());
+        settings.client_secret = Secret::new("not-the-secret");
+        let github = with_settings(settings);
+        let error = github.exchange(&request("test_code_ada")).await.unwrap_err();
+        let chain = silent(&error, &["test_code_ada", "not-the-secret"]);
+        assert_eq!(
+            chain,
+            "github refused the authorization code: incorrect_client_credentials"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_usable_answer_the_outcome_is_unknown_and_the_code_is_not_sent_again() {
+    world(async |world| {
+        for (kind, said) in unanswering() {
+            let before = world.requests(Route::Token);
+            let github = world.faulty(Route::Token, &kind);
+            let error = github
+                .exchange(&with_verifier("test_code_ada", VERIFIER))
+                .await
+                .unwrap_err();
+            let chain = silent(&error, &["test_code_ada", VERIFIER, "gho_"]);
+            assert!(
+                matches!(error, ExchangeError::Unknown(..)) && chain.contains(said),
+                "{kind:?}: {chain}"
+            );
+            assert_eq!(world.requests(Route::Token), before + 1, "{kind:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    world(async |world| {
+        let location = format!("{}/github/api/user", world.simulator.url());
+        world.fault(Route::Token, Kind::Redirect { location });
+        world.github.exchange(&request("test_code_ada")).await.unwrap_err();
+        assert_eq!(world.requests(Route::Profile), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_platform_that_is_not_there_was_sent_nothing() {
+    world(async |world| {
+        let mut settings = settings(world.simulator.url());
+        // Bound and not listening: nobody answers there, and nobody else can take the port.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let gone = socket.local_addr().unwrap();
+        settings.token_url = Url::parse(&format!("http://{gone}/token")).unwrap();
+        let github = with_settings(settings);
+        let error = github.exchange(&request("test_code_ada")).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::NotSent(..)), "{error:?}");
+        let chain = silent(&error, &["test_code_ada", "/token"]);
+        assert!(
+            chain.starts_with("github could not be reached: the request was not sent: "),
+            "{chain}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_throttled_exchange_says_how_long_to_wait() {
+    world(async |world| {
+        world.fault(
+            Route::Token,
+            Kind::Throttle {
+                limit: Limit::Secondary,
+                seconds: 30,
+            },
+        );
+        let error = world.github.exchange(&request("test_code_ada")).await.unwrap_err();
+        assert!(
+            matches!(error, ExchangeError::Throttled { wait, .. } if wait.as_secs() == 30),
+            "{error:?}"
+        );
+        assert_eq!(
+            world.simulator.snapshot().ledger.exchanges(AtGithub, "test_code_ada"),
+            0
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_quotes_the_code_is_not_repeated() {
+    world(async |world| {
+        let quoting = [
+            r#"{"error":"test_code_ada"}"#,
+            r#"{"error":"bad_verification_code","error_description":"test_code_ada is wrong"}"#,
+            r#"{"error":"invalid_request","error_uri":"/test_code_ada"}"#,
+            r#"{"access_token":["test_code_ada"],"token_type":"bearer"}"#,
+            r#"{"access_token":"gho_1","token_type":"bearer","expires_in":"test_code_ada"}"#,
+            "test_code_ada",
+        ];
+        for body in quoting {
+            let headers = [("content-type".to_owned(), "application/json".to_owned())];
+            for status in [200, 400] {
+                let kind = Kind::Status {
+                    status,
+                    headers: headers.clone().into(),
+                    body: body.to_owned(),
+                };
+                world.fault(Route::Token, kind);
+                let error = world.github.exchange(&request("test_code_ada")).await.unwrap_err();
+                silent(&error, &["test_code_ada", "gho_1"]);
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,10 @@
+//! What platforms are told and how their answers are understood, against the simulator, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test helper that cannot go on fails its test")]
+
+mod exchange;
+mod http;
+mod profile;
+mod revoke;
+mod sync;
+mod world;

@@ -1,0 +1,163 @@
+//! What is new on GitHub, once each, and nothing when nothing changed.
+
+use platforms::{ApiError, Platform, SyncPage};
+use serde_json::{Value, json};
+use simulator::{CLIENT_ID, CLIENT_SECRET, Kind, NewNotification, Platform::Github as AtGithub, Route};
+
+use crate::world::{World, silent, unanswering, world};
+
+fn mention(title: &str) -> NewNotification {
+    NewNotification {
+        login: "ada".into(),
+        title: title.into(),
+        ..NewNotification::default()
+    }
+}
+
+async fn sync(world: &World, cursor: Option<&Value>) -> SyncPage {
+    let tokens = world.tokens("ada").await;
+    world.github.sync(&tokens, cursor).await.unwrap()
+}
+
+fn told(page: &SyncPage) -> Vec<&str> {
+    page.news.iter().map(|news| news.content.as_str()).collect()
+}
+
+#[tokio::test]
+async fn news_come_oldest_first_with_profile_and_scopes() {
+    world(async |world| {
+        let issued = world.simulator.notify(mention("one"));
+        world.simulator.notify(NewNotification {
+            reason: "subscribed".into(),
+            ..mention("watched")
+        });
+        world.simulator.notify(NewNotification {
+            reason: "review_requested".into(),
+            ..mention("two")
+        });
+        let page = sync(&world, None).await;
+        assert_eq!(told(&page), ["one", "two"]);
+        assert_eq!(page.profile.username, "ada");
+        assert_eq!(
+            page.scopes.as_deref(),
+            Some(&["notifications".to_owned(), "read:user".to_owned()][..])
+        );
+        assert!(!page.more);
+        let first = &page.news[0];
+        assert_eq!(json!(first.at), json!(issued.updated_at.replace('Z', ".000Z")));
+        assert_eq!(first.id, format!("{}@{}", issued.thread, first.at));
+        assert_eq!(first.sender, "octo-org/octo-repo");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unchanged_inbox_is_not_listed_again() {
+    world(async |world| {
+        world.simulator.notify(mention("one"));
+        let cursor = sync(&world, None).await.cursor.unwrap();
+        let unchanged = sync(&world, Some(&cursor)).await;
+        assert_eq!(unchanged.cursor, None, "a 304 changes nothing, so the old cursor stays");
+        assert!(unchanged.news.is_empty());
+        world.simulator.notify(mention("two"));
+        assert_eq!(told(&sync(&world, Some(&cursor)).await), ["two"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_thread_with_a_new_event_is_news_under_a_new_name() {
+    world(async |world| {
+        let issued = world.simulator.notify(mention("one"));
+        let first = sync(&world, None).await;
+        world.simulator.notify(NewNotification {
+            thread: Some(issued.thread),
+            ..mention("one, again")
+        });
+        let second = sync(&world, first.cursor.as_ref()).await;
+        assert_eq!(told(&second), ["one, again"]);
+        assert_ne!(first.news[0].id, second.news[0].id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_inbox_is_read_page_by_page_and_whole() {
+    world(async |world| {
+        let titles: Vec<_> = (0..120).map(|number| number.to_string()).collect();
+        for title in &titles {
+            world.simulator.notify(mention(title));
+        }
+        let (mut cursor, mut told, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = sync(&world, cursor.as_ref()).await;
+            told.extend(page.news.iter().map(|news| news.content.clone()));
+            (cursor, pages) = (page.cursor, pages + 1);
+            if !page.more {
+                break;
+            }
+        }
+        told.sort_by_key(|title| title.parse::<u32>().unwrap());
+        assert_eq!((told, pages), (titles, 3));
+        assert!(
+            sync(&world, cursor.as_ref()).await.cursor.is_none(),
+            "what was read is not listed again"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_release_starts_over() {
+    world(async |world| {
+        world.simulator.notify(mention("one"));
+        assert_eq!(
+            told(&sync(&world, Some(&json!({"seen": "another shape"}))).await),
+            ["one"]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_scope_for_notifications_the_profile_alone_is_synced() {
+    world(async |world| {
+        let tokens = world.tokens("ada").await;
+        let profile = json!({"id": 1, "login": "ada", "name": null, "avatar_url": null}).to_string();
+        let headers = [("x-oauth-scopes".to_owned(), "read:user".to_owned())].into();
+        world.fault(
+            Route::Profile,
+            Kind::Status {
+                status: 200,
+                headers,
+                body: profile,
+            },
+        );
+        let page = world.github.sync(&tokens, None).await.unwrap();
+        assert_eq!((page.scopes, page.cursor), (Some(vec!["read:user".to_owned()]), None));
+        assert_eq!(world.requests(Route::Notifications), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_listing_fails_the_sync() {
+    world(async |world| {
+        let tokens = world.tokens("ada").await;
+        for (kind, said) in unanswering() {
+            let github = world.faulty(Route::Notifications, &kind);
+            let error = github.sync(&tokens, None).await.unwrap_err();
+            let chain = silent(&error, &[tokens.access.expose(), CLIENT_ID, CLIENT_SECRET]);
+            assert!(
+                matches!(error, ApiError::Unavailable(..)) && chain.contains(said),
+                "{kind:?}: {chain}"
+            );
+        }
+        world.simulator.withdraw(AtGithub, "ada");
+        assert!(matches!(
+            world.github.sync(&tokens, None).await,
+            Err(ApiError::Refused(_))
+        ));
+    })
+    .await;
+}

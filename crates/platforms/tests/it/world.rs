@@ -1,0 +1,142 @@
+//! A simulator that runs beside a test, a GitHub client that speaks to it, and the secrets that must stay secret.
+
+use std::error::Error;
+use std::time::Duration;
+
+use platforms::{ExchangeRequest, Github, Http, Platform, Settings, Timeouts, Tokens};
+use protocol::fault::chain;
+use protocol::secret::Secret;
+use simulator::{CLIENT_ID, CLIENT_SECRET, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
+use url::Url;
+
+/// Ten times what the slowest of these tests needs on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where codes are sent back to.
+pub(crate) const BACK: &str = "http://localhost:3000/callback";
+
+/// A client and what it speaks to.
+pub(crate) struct World {
+    pub(crate) github: Github,
+    pub(crate) simulator: Handle,
+}
+
+/// Runs `test` in a world of its own.
+pub(crate) async fn world(test: impl AsyncFnOnce(World)) {
+    let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+    let github = github(simulator.url());
+    let world = World {
+        github,
+        simulator: simulator.handle(),
+    };
+    tokio::select! {
+        () = simulator.serve(std::future::pending()) => {}
+        outcome = tokio::time::timeout(DEADLINE, test(world)) => outcome.unwrap(),
+    }
+}
+
+/// Longer than anything takes that is answered at all.
+const PATIENT: Timeouts = Timeouts {
+    connect: Duration::from_secs(20),
+    total: Duration::from_secs(30),
+};
+
+/// For what is never answered.
+const IMPATIENT: Timeouts = Timeouts {
+    connect: Duration::from_secs(20),
+    total: Duration::from_secs(2),
+};
+
+/// A client for the GitHub at this simulator (or whatever else listens there).
+pub(crate) fn github(base: &str) -> Github {
+    with_settings(settings(base))
+}
+
+/// A client with these settings.
+pub(crate) fn with_settings(settings: Settings) -> Github {
+    Github::new(settings, Http::new(PATIENT).unwrap()).unwrap()
+}
+
+pub(crate) fn settings(base: &str) -> Settings {
+    let url = |path: &str| Url::parse(&format!("{base}/github/{path}")).unwrap();
+    Settings {
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: Secret::new(CLIENT_SECRET),
+        authorize_url: url("login/oauth/authorize"),
+        token_url: url("login/oauth/access_token"),
+        api_url: url("api"),
+        revoke_url: None,
+    }
+}
+
+impl World {
+    /// The next request of this route meets this fault.
+    pub(crate) fn fault(&self, route: Route, kind: Kind) {
+        self.simulator.fault(Fault::once(AtGithub, route, kind));
+    }
+
+    /// The next request of this route meets this fault; the client that is to send it gives up on what never answers.
+    pub(crate) fn faulty(&self, route: Route, kind: &Kind) -> Github {
+        self.fault(route, kind.clone());
+        let timeouts = if *kind == Kind::Hang { IMPATIENT } else { PATIENT };
+        Github::new(settings(self.simulator.url()), Http::new(timeouts).unwrap()).unwrap()
+    }
+
+    pub(crate) fn requests(&self, route: Route) -> u64 {
+        self.simulator.snapshot().ledger.requests(AtGithub, route)
+    }
+
+    /// Live tokens of this account.
+    pub(crate) async fn tokens(&self, login: &str) -> Tokens {
+        self.github
+            .exchange(&request(&format!("test_code_{login}")))
+            .await
+            .unwrap()
+            .tokens
+    }
+}
+
+pub(crate) fn request(code: &str) -> ExchangeRequest {
+    ExchangeRequest {
+        code: Secret::new(code),
+        redirect_uri: BACK.to_owned(),
+        verifier: None,
+    }
+}
+
+/// The faults after which nobody knows what the platform has done, each with what the error must say of it.
+pub(crate) fn unanswering() -> [(Kind, &'static str); 6] {
+    let status = Kind::Status {
+        status: 503,
+        headers: [].into(),
+        body: "away".to_owned(),
+    };
+    [
+        (Kind::DropResponse, "the connection broke"),
+        (Kind::Hang, "no answer within 2s"),
+        (
+            Kind::HugeBody {
+                bytes: 64 * 1024 * 1024,
+            },
+            "larger than 1048576 bytes",
+        ),
+        (Kind::Garbage, "could not be read"),
+        (
+            Kind::Redirect {
+                location: "http://127.0.0.1:1/elsewhere".to_owned(),
+            },
+            "status 307",
+        ),
+        (status, "status 503"),
+    ]
+}
+
+/// Asserts that an error, printed in every way there is, holds none of these secrets; gives back its chain.
+pub(crate) fn silent(error: &(dyn Error + 'static), secrets: &[&str]) -> String {
+    let chain = chain(error);
+    let printed = format!("{error} {error:?} {error:#?} {chain}");
+    for secret in secrets.iter().chain(&[CLIENT_SECRET]) {
+        assert!(!printed.contains(secret), "{secret} shows in {printed}");
+    }
+    chain
+}
