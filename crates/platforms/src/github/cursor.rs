@@ -100,7 +100,7 @@ impl Cursor {
         let previous = self.walk.as_ref().map(|walk| walk.before);
         let (top, validator) = match self.walk {
             Some(walk) => (walk.top, walk.validator),
-            None => (newest.or_else(|| self.seen.clone()), page.validator),
+            None => (Mark::advanced(self.seen.clone(), newest), page.validator),
         };
         let walk = oldest.filter(|_| page.goes_on && !met_seen);
         let more = walk.is_some();
@@ -156,6 +156,19 @@ impl Mark {
             .map(|thread| thread.id.clone())
             .collect();
         Some(Self { at, threads })
+    }
+
+    /// What has been seen, once `newest` is the newest that is listed: which may be older, as what the user has read at
+    /// GitHub is not listed any more.
+    fn advanced(seen: Option<Self>, newest: Option<Self>) -> Option<Self> {
+        match (seen, newest) {
+            (Some(seen), Some(newest)) if newest.at < seen.at => Some(seen),
+            (Some(mut seen), Some(newest)) if newest.at == seen.at => {
+                seen.threads.extend(newest.threads);
+                Some(seen)
+            }
+            (seen, newest) => newest.or(seen),
+        }
     }
 
     fn holds(&self, thread: &Thread) -> bool {
@@ -253,9 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn an_emptied_inbox_forgets_nothing() {
-        let (_, cursor) = sync(Cursor::default(), &[(1, "a"), (2, "b")]);
-        let (_, cursor) = sync(cursor, &[]);
-        assert_eq!(sync(cursor, &[(1, "a"), (2, "b")]).0, [""; 0]);
+    fn an_inbox_from_which_threads_were_read_forgets_nothing() {
+        let inbox = [(1, "a"), (2, "b"), (2, "c")];
+        let (_, cursor) = sync(Cursor::default(), &inbox);
+        for left in [&inbox[..0], &inbox[..1], &inbox[..2]] {
+            let (_, cursor) = sync(cursor.clone(), left);
+            assert_eq!(sync(cursor, &inbox).0, [""; 0], "marked unread is not new: {left:?}");
+        }
     }
 }
