@@ -96,6 +96,11 @@ async fn a_cut_resets_both_ends_and_spares_the_next_connection() {
 #[tokio::test]
 async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
     let mut pair = Pair::connect().await;
+    // Once around, so that the proxy already waits for the next byte of either side.
+    send(&mut pair.client, "ping").await;
+    assert_eq!(receive(&mut pair.server, 4).await, "ping");
+    send(&mut pair.server, "pong").await;
+    assert_eq!(receive(&mut pair.client, 4).await, "pong");
     pair.proxy.freeze();
     send(&mut pair.client, "held").await;
     assert!(is_silent(&mut pair.server).await);
@@ -184,4 +189,23 @@ async fn a_request_can_be_done_and_its_answer_lost() {
     send(&mut pair.server, "done").await;
     assert!(is_reset(&mut pair.client).await);
     assert!(!pair.proxy.fault_is_pending());
+}
+
+#[tokio::test]
+async fn a_request_is_recognised_only_as_a_whole() {
+    let mut pair = Pair::connect().await;
+    let mut other = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    let (mut other_server, _) = pair.listener.accept().await.unwrap();
+    pair.proxy.lose_answer_to("COMMIT");
+    send(&mut pair.client, "COM").await;
+    assert_eq!(receive(&mut pair.server, 3).await, "COM");
+    // Another connection takes the fault, and what comes meanwhile parts the two halves.
+    send(&mut other, "COMMIT").await;
+    assert_eq!(receive(&mut other_server, 6).await, "COMMIT");
+    send(&mut pair.client, "...").await;
+    assert_eq!(receive(&mut pair.server, 3).await, "...");
+    pair.proxy.lose_answer_to("COMMIT");
+    send(&mut pair.client, "MIT").await;
+    assert_eq!(receive(&mut pair.server, 3).await, "MIT");
+    assert!(pair.proxy.fault_is_pending());
 }
