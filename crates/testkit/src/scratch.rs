@@ -1,5 +1,6 @@
 //! A folder that goes with its handle, and with the test process when that dies without running a destructor.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,7 +26,12 @@ impl Scratch {
 
     /// As [`Scratch::new`], for a server that runs under `account`.
     pub(crate) fn owned(name: &str, account: Option<Account>) -> Self {
-        let folder = tempfile::Builder::new().prefix(&format!("testkit-{name}-")).tempdir();
+        // It may hold keys and secrets, and machines are shared.
+        let private = PermissionsExt::from_mode(0o700);
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("testkit-{name}-"))
+            .permissions(private)
+            .tempdir();
         let path = folder.or_fail("make a temporary folder").keep();
         if let Some(account) = account {
             account.own(&path);

@@ -1,5 +1,6 @@
 //! Processes end with their handles, and with the test process when that is killed.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -53,6 +54,12 @@ async fn the_folder_goes_with_its_last_user() {
     drop(process);
     assert!(!lives(pid));
     assert!(!path.exists());
+}
+
+#[test]
+fn a_folder_is_closed_to_other_users() {
+    let scratch = Scratch::new("process");
+    assert_eq!(scratch.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[tokio::test]
