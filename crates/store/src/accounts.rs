@@ -45,7 +45,8 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`].
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError>;
 
-    /// Records that a link failed at the platform: the answer, and its event unless the account is linked and working.
+    /// Records that a link failed at the platform: the answer, its event unless the account is linked and working, and what is to
+    /// be given back.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -175,6 +176,8 @@ pub struct RefusedLink {
     pub account: AccountType,
     /// Status `error`.
     pub event: Envelope,
+    /// Queued with it: what the platform issued before it failed, where it issued anything.
+    pub give_back: Option<Revocation>,
 }
 
 /// What became of a transaction that has no outcome of its own.

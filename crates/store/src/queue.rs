@@ -58,7 +58,7 @@ pub struct TaskId {
 pub struct Revocation {
     /// Which platform.
     pub account: AccountType,
-    /// Whose grant it is there.
+    /// Whose grant it is there; empty where the platform would not say. Such a revocation is never wider than its token.
     pub platform_user_id: String,
     /// The token to give back: the refresh token where there is one. It stays sealed as it was in the account's row.
     pub token: Sealed,

@@ -89,6 +89,9 @@ impl Accounts for MemoryStore {
         if rules::failure_is_news(linked.map(|linked| linked.account.status)) {
             state.send(&refused.user, std::slice::from_ref(&refused.event), now);
         }
+        if let Some(give_back) = &refused.give_back {
+            state.revoke(&refused.user, give_back.clone(), now);
+        }
         state.remember(receipt, now);
         Ok(Written::Now)
     }
