@@ -1,1 +1,28 @@
-//! placeholder
+//! The hands: does what clients ask for and what must happen later, against the platforms and the store.
+//!
+//! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the relay of
+//! committed events; revocations at the platforms.
+//!
+//! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may die at any
+//! line: another one repeats the answer, or does the work, or tells the client to start again.
+
+mod settings;
+mod worker;
+
+mod jobs;
+
+mod account;
+mod redirect;
+
+mod outbox;
+mod revocation;
+mod upkeep;
+
+mod digest;
+mod metrics;
+mod outage;
+mod pace;
+
+pub use redirect::{RedirectError, RedirectPolicy};
+pub use settings::{ConnectState, Seats, Settings};
+pub use worker::{Parts, Running, Worker};

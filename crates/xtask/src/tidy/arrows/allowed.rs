@@ -40,7 +40,7 @@ pub(in crate::tidy) const ALLOWED: &[Room] = &[
     room(
         "worker",
         &["bus", "store", "platforms", "telemetry", "lifecycle", "protocol"],
-        &["simulator"],
+        &["simulator", "testkit"],
     ),
     room("bus", &["lifecycle", "protocol"], &["testkit"]),
     room("store", &["lifecycle", "protocol"], &["testkit"]),

@@ -1,0 +1,75 @@
+//! The account commands: begin an authorization, link, unlink, sync, list.
+//!
+//! A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
+//! (the code becomes tokens, once) and [`link`] (the tokens become an account). A file per command holds its flow and its error.
+
+mod authorize;
+mod connect;
+mod disconnect;
+mod list;
+mod sync;
+
+mod authorization;
+mod exchange;
+mod link;
+mod news;
+
+mod offered;
+mod text;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{Clock, Entropy};
+use protocol::account::{AccountStatus, AccountType, StatusChanged};
+use protocol::id::UserId;
+use protocol::time::Timestamp;
+use store::Accounts;
+use store::vault::Vault;
+
+use crate::metrics::Metrics;
+use crate::outbox::Relay;
+use crate::redirect::RedirectPolicy;
+use crate::settings::ConnectState;
+
+pub(crate) use authorization::Authorizations;
+pub(crate) use offered::{NotOffered, Offered};
+pub(crate) use tokens::token_binding;
+
+/// Does the account commands; each is a method in the file of its name.
+pub(crate) struct AccountService {
+    pub(crate) store: Arc<dyn Accounts>,
+    pub(crate) authorizations: Authorizations,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) offered: Offered,
+    pub(crate) redirects: RedirectPolicy,
+    pub(crate) connect_state: ConnectState,
+    pub(crate) repeatable_codes: Option<String>,
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Metrics,
+}
+
+impl AccountService {
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    /// The account of this user is like this, as of now.
+    fn changed(&self, user: &UserId, account: AccountType, status: AccountStatus) -> StatusChanged {
+        StatusChanged {
+            user_id: user.clone(),
+            account_type: account,
+            status,
+            timestamp: self.now(),
+            metadata: None,
+        }
+    }
+}
+
+/// A wait as clients are told it: whole seconds, rounded up, so that they do not come back too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}

@@ -1,0 +1,87 @@
+//! `account:authorize`: where to send the user, and what must come back.
+
+use bus::BusError;
+use platforms::AuthorizeRequest;
+use protocol::account::AccountType;
+use protocol::answer::{self, Answer, Failure};
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::command::Authorize;
+use protocol::fault::Fault;
+use protocol::secret::Secret;
+use store::StoreError;
+
+use super::AccountService;
+use super::authorization::{Authorization, LIFE};
+use super::offered::NotOffered;
+use crate::jobs::{Call, Refusal};
+
+impl AccountService {
+    pub(crate) async fn authorize(&self, call: &Call, asked: &Authorize) -> Result<Outcome, AuthorizeError> {
+        let platform = self.offered.get(asked.account_type)?;
+        if !self.redirects.allows(asked.account_type, &asked.redirect_uri) {
+            return Err(AuthorizeError::Redirect(asked.account_type));
+        }
+        let state = Secret::new(self.entropy.token());
+        // 256 bits in 44 characters, where RFC 7636 section 4.1 asks for 43 to 128.
+        let verifier = Secret::new(format!("{}{}", self.entropy.token(), self.entropy.token()));
+        let authorization = Authorization {
+            session: call.session.clone(),
+            account: asked.account_type,
+            redirect_uri: asked.redirect_uri.clone(),
+            verifier: verifier.clone(),
+            access_epoch: self.store.access_epoch(&call.user).await?,
+        };
+        self.authorizations.begin(&call.user, &state, &authorization).await?;
+
+        let url = platform.authorize(&AuthorizeRequest {
+            redirect_uri: authorization.redirect_uri,
+            state: state.clone(),
+            verifier,
+        });
+        Ok(Outcome::from(&Answer::Authorize(answer::Authorize {
+            authorization_url: Secret::new(url),
+            state,
+            expires_in: LIFE.as_secs(),
+        })))
+    }
+}
+
+/// Why no authorization was begun.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthorizeError {
+    #[error(transparent)]
+    NotOffered(#[from] NotOffered),
+    #[error("the redirect URI is not allowed for {0}")]
+    Redirect(AccountType),
+    #[error("read the access epoch")]
+    Store(#[from] StoreError),
+    #[error("remember the authorization")]
+    Bus(#[from] BusError),
+}
+
+impl Fault for AuthorizeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotOffered(error) => error.code(),
+            Self::Redirect(_) => ErrorCode::BadRequest,
+            Self::Store(error) => error.code(),
+            Self::Bus(error) => error.code(),
+        }
+    }
+}
+
+impl Refusal for AuthorizeError {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Redirect(account) => redirect_refused(*account),
+            _ => Failure::of(self.code()),
+        }
+    }
+}
+
+/// The failure for a redirect URI that the policy does not allow.
+pub(super) fn redirect_refused(account: AccountType) -> Failure {
+    let message = format!("redirectUri: this URI is not allowed for {account}");
+    Failure::saying(ErrorCode::BadRequest, message)
+}

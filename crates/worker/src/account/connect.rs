@@ -1,0 +1,195 @@
+//! `account:connect`: a code of the platform becomes a linked account.
+
+use bus::BusError;
+use platforms::{ApiError, ExchangeError, ExchangeRequest};
+use protocol::account::{AccountStatus, AccountType, StatusChanged, StatusMetadata};
+use protocol::answer::Failure;
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::command::Connect;
+use protocol::event::Event;
+use protocol::fault::{Fault, chain};
+use protocol::secret::Secret;
+use store::{RefusedLink, Revocation, StoreError, Written};
+
+use super::authorization::TakeError;
+use super::authorize::redirect_refused;
+use super::link::Granted;
+use super::offered::NotOffered;
+use super::{AccountService, whole_seconds};
+use crate::jobs::{Call, RecallError, Refusal};
+use crate::settings::ConnectState;
+
+impl AccountService {
+    pub(crate) async fn connect(&self, call: &Call, asked: &Connect) -> Result<Outcome, ConnectError> {
+        let account = asked.account_type;
+        let platform = self.offered.get(account)?;
+        if !self.redirects.allows(account, &asked.redirect_uri) {
+            return Err(ConnectError::Redirect(account));
+        }
+        let begun = self.begun(call, asked).await?;
+        let linked = self.store.credentials(&call.user, account).await?;
+        self.begin_exchange(call, asked).await?;
+
+        let request = ExchangeRequest {
+            code: asked.oauth_code.clone(),
+            redirect_uri: asked.redirect_uri.clone(),
+            verifier: begun.verifier,
+        };
+        let grant = match self.exchange(call, platform, &request).await {
+            Ok(grant) => grant,
+            Err(error) => return self.refuse(call, account, error.into(), None).await,
+        };
+        match self.profile(call, platform, &grant.tokens).await {
+            Ok(profile) => {
+                let linked = linked.map(|linked| linked.account);
+                let granted = Granted {
+                    account,
+                    grant,
+                    profile,
+                };
+                self.link(call, begun.access_epoch, linked, granted).await
+            }
+            Err(error) => {
+                let orphan = self.give_back_unknown(call, account, &grant.tokens);
+                self.refuse(call, account, error.into(), Some(orphan)).await
+            }
+        }
+    }
+
+    /// Finds how this connect was begun: by `account:authorize`, whose state it brings and uses up, or by the application itself.
+    async fn begun(&self, call: &Call, asked: &Connect) -> Result<Begun, ConnectError> {
+        let (user, session, account) = (&call.user, &call.session, asked.account_type);
+        let Some(state) = &asked.state else {
+            let required = self.connect_state == ConnectState::Required
+                || self.authorizations.is_open(user, session, account).await?;
+            if required {
+                return Err(ConnectError::StateMissing);
+            }
+            return Ok(Begun {
+                verifier: asked.code_verifier.clone(),
+                access_epoch: self.store.access_epoch(user).await?,
+            });
+        };
+        let authorization = self.authorizations.take(user, session, account, state).await?;
+        if authorization.redirect_uri != asked.redirect_uri {
+            return Err(ConnectError::OtherRedirect);
+        }
+        Ok(Begun {
+            verifier: Some(authorization.verifier),
+            access_epoch: authorization.access_epoch,
+        })
+    }
+
+    /// The platform gave nothing that can be linked: the failure, and status `error` for all devices, are committed.
+    async fn refuse(
+        &self,
+        call: &Call,
+        account: AccountType,
+        error: ConnectError,
+        give_back: Option<Revocation>,
+    ) -> Result<Outcome, ConnectError> {
+        let failure = call.failure(&error);
+        let change = StatusChanged {
+            metadata: Some(StatusMetadata {
+                error_message: Some(failure.message.clone()),
+                last_synced: None,
+            }),
+            ..self.changed(&call.user, account, AccountStatus::Error)
+        };
+        let refused = RefusedLink {
+            user: call.user.clone(),
+            account,
+            event: call.envelope("refused", &Event::StatusChanged(change)),
+            give_back,
+        };
+        let receipt = call.receipt(&Outcome::from(&failure));
+        match self.store.refuse_link(&refused, &receipt).await {
+            Ok(Written::Now) => Err(error),
+            Ok(Written::Before(answer)) => Ok(call.recall(&answer)?),
+            Err(unwritten) => {
+                // The client still learns what the platform said: nothing that is stored depends on it.
+                tracing::warn!(error = chain(&unwritten), "a refused link is not recorded");
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What a connect brings along from its beginning.
+struct Begun {
+    verifier: Option<Secret>,
+    access_epoch: i64,
+}
+
+/// Why nothing was linked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error(transparent)]
+    NotOffered(#[from] NotOffered),
+    #[error("the redirect URI is not allowed for {0}")]
+    Redirect(AccountType),
+    #[error("the redirect URI is not the authorization's")]
+    OtherRedirect,
+    #[error("the state is missing")]
+    StateMissing,
+    #[error("take the authorization")]
+    State(#[from] TakeError),
+    #[error("look for an open authorization")]
+    Bus(#[from] BusError),
+    #[error("the code was sent before, or may have been")]
+    Spent,
+    #[error("exchange the code")]
+    Exchange(#[from] ExchangeError),
+    #[error("read the profile")]
+    Profile(#[from] ApiError),
+    #[error("another account is connected")]
+    AlreadyConnected,
+    #[error("all access was revoked meanwhile")]
+    EpochMoved,
+    #[error("connect the account")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+}
+
+impl Fault for ConnectError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotOffered(error) => error.code(),
+            Self::Redirect(_) | Self::OtherRedirect | Self::StateMissing => ErrorCode::BadRequest,
+            Self::State(TakeError::Bus(error)) | Self::Bus(error) => error.code(),
+            Self::State(_) | Self::Spent => ErrorCode::OauthFailed,
+            Self::Exchange(error) => error.code(),
+            Self::Profile(error) => error.code(),
+            Self::AlreadyConnected => ErrorCode::AlreadyConnected,
+            Self::EpochMoved => ErrorCode::Conflict,
+            Self::Store(error) => error.code(),
+            Self::Recall(error) => error.code(),
+        }
+    }
+}
+
+impl Refusal for ConnectError {
+    fn failure(&self) -> Failure {
+        let saying = |message: &str| Failure::saying(self.code(), message);
+        match self {
+            Self::Redirect(account) => redirect_refused(*account),
+            Self::OtherRedirect => saying("redirectUri: this is not the redirectUri of account:authorize"),
+            Self::StateMissing => saying("state: this field is required"),
+            Self::State(TakeError::Bus(_)) => Failure::of(self.code()),
+            Self::State(_) => saying("This authorization is over or was begun elsewhere; start again."),
+            Self::Spent => saying("This authorization code was used before; start again."),
+            Self::Exchange(ExchangeError::Throttled { wait, .. }) | Self::Profile(ApiError::Throttled { wait, .. }) => {
+                Failure {
+                    retry_after: Some(whole_seconds(*wait)),
+                    ..saying("The platform asks to wait; then start again.")
+                }
+            }
+            Self::Exchange(ExchangeError::NotSent(..)) | Self::Profile(ApiError::Unavailable(..)) => {
+                saying("The platform cannot be reached; start again.")
+            }
+            _ => Failure::of(self.code()),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `account:disconnect`: the link ends here at once, and at its platform as soon as that can be.
+
+use protocol::account::AccountStatus;
+use protocol::answer::{self, Answer};
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::command::ForAccount;
+use protocol::event::Event;
+use protocol::fault::Fault;
+use store::{StoreError, Unlink, UnlinkOutcome};
+
+use super::AccountService;
+use crate::jobs::{Call, RecallError, Refusal};
+
+impl AccountService {
+    /// Also for a platform that is no longer offered here: what is linked can be unlinked.
+    pub(crate) async fn disconnect(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, DisconnectError> {
+        let account = asked.account_type;
+        let change = self.changed(&call.user, account, AccountStatus::Disconnected);
+        let unlink = Unlink {
+            user: call.user.clone(),
+            account,
+            event: call.envelope("disconnected", &Event::StatusChanged(change)),
+        };
+        let outcome = Outcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
+        match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
+            UnlinkOutcome::Unlinked => Ok(outcome),
+            UnlinkOutcome::NotConnected => Err(DisconnectError::NotConnected),
+            UnlinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
+        }
+    }
+}
+
+/// Why nothing was unlinked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DisconnectError {
+    #[error("no such account is connected")]
+    NotConnected,
+    #[error("disconnect the account")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+}
+
+impl Fault for DisconnectError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotConnected => ErrorCode::NotConnected,
+            Self::Store(error) => error.code(),
+            Self::Recall(error) => error.code(),
+        }
+    }
+}
+
+impl Refusal for DisconnectError {}

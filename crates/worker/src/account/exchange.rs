@@ -1,0 +1,98 @@
+//! The one exchange of a code, and whose tokens it brought.
+
+use std::future::Future;
+
+use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile, Tokens};
+use protocol::account::AccountType;
+use protocol::command::Connect;
+use protocol::fault::Fault;
+use store::{Exchange, ExchangeStart, Revocation, RevokeScope};
+use tokio::time::{error::Elapsed, timeout_at};
+
+use super::AccountService;
+use super::authorization::state_hash;
+use super::connect::ConnectError;
+use crate::digest::digest;
+use crate::jobs::Call;
+
+impl AccountService {
+    /// Records that the code is about to be sent. A code is sent by one run of one job, ever: a platform that sees it twice may
+    /// revoke what it issued (RFC 6749 section 4.1.2), so whoever finds it begun has to start again.
+    pub(super) async fn begin_exchange(&self, call: &Call, asked: &Connect) -> Result<(), ConnectError> {
+        let exchange = Exchange {
+            user: call.user.clone(),
+            session: call.session.clone(),
+            account: asked.account_type,
+            code_hash: self.code_hash(call, asked),
+            state_hash: asked.state.as_ref().map(state_hash),
+        };
+        match self.store.begin_exchange(&exchange).await? {
+            ExchangeStart::First => Ok(()),
+            ExchangeStart::Spent => Err(ConnectError::Spent),
+        }
+    }
+
+    /// A code that may be presented again is another one in each job, and still one within its job.
+    fn code_hash(&self, call: &Call, asked: &Connect) -> [u8; 32] {
+        let code = asked.oauth_code.expose();
+        let platform = asked.account_type.as_str().as_bytes();
+        match &self.repeatable_codes {
+            Some(prefix) if code.starts_with(prefix) => {
+                digest([platform, code.as_bytes(), call.job.as_str().as_bytes()])
+            }
+            _ => digest([platform, code.as_bytes()]),
+        }
+    }
+
+    /// Sends the code.
+    pub(super) async fn exchange(
+        &self,
+        call: &Call,
+        platform: &dyn Platform,
+        request: &ExchangeRequest,
+    ) -> Result<Grant, ExchangeError> {
+        let account = platform.account_type();
+        let too_slow = |elapsed: Elapsed| Err(ExchangeError::Unknown(account, elapsed.into()));
+        let exchanged = timeout_at(call.patience(), platform.exchange(request))
+            .await
+            .unwrap_or_else(too_slow);
+        let outcome = exchanged
+            .as_ref()
+            .map_or_else(|error| error.code().as_str(), |_| "granted");
+        self.metrics.exchange(account, outcome);
+        exchanged
+    }
+
+    /// Asks whose the tokens are; twice when the platform does not answer, for the code cannot be sent again.
+    pub(super) async fn profile(
+        &self,
+        call: &Call,
+        platform: &dyn Platform,
+        tokens: &Tokens,
+    ) -> Result<Profile, ApiError> {
+        let account = platform.account_type();
+        match in_time(call, account, platform.profile(tokens)).await {
+            Err(ApiError::Unavailable(..)) => in_time(call, account, platform.profile(tokens)).await,
+            answered => answered,
+        }
+    }
+
+    /// Tokens that nobody knows the account of: they alone are given back, other links of that account may live.
+    pub(super) fn give_back_unknown(&self, call: &Call, account: AccountType, tokens: &Tokens) -> Revocation {
+        let sealed = self.seal_tokens(&call.user, account, tokens);
+        Revocation {
+            scope: RevokeScope::Token,
+            ..sealed.revocation(account, String::new())
+        }
+    }
+}
+
+/// The platform's answer, as long as there is time to store what it says.
+pub(super) async fn in_time<T>(
+    call: &Call,
+    account: AccountType,
+    asking: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let too_slow = |elapsed: Elapsed| Err(ApiError::Unavailable(account, elapsed.into()));
+    timeout_at(call.patience(), asking).await.unwrap_or_else(too_slow)
+}

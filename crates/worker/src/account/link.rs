@@ -1,0 +1,101 @@
+//! The link itself: tokens and profile become an account.
+
+use std::time::Duration;
+
+use lifecycle::Backoff;
+use platforms::{Grant, Profile};
+use protocol::account::{AccountStatus, AccountType, UserAccount};
+use protocol::answer::{self, Answer};
+use protocol::cluster::job::Outcome;
+use protocol::event::Event;
+use store::{Link, LinkOutcome, Receipt, StoreError};
+use tokio::time::Instant;
+
+use super::AccountService;
+use super::connect::ConnectError;
+use super::text::{self, cut};
+use crate::jobs::Call;
+
+/// What a platform has given: tokens, and whose they are.
+pub(super) struct Granted {
+    pub(super) account: AccountType,
+    pub(super) grant: Grant,
+    pub(super) profile: Profile,
+}
+
+impl AccountService {
+    /// Stores the link. `linked` is what is linked already: the same account keeps when it was first linked and last synced.
+    pub(super) async fn link(
+        &self,
+        call: &Call,
+        access_epoch: i64,
+        linked: Option<UserAccount>,
+        granted: Granted,
+    ) -> Result<Outcome, ConnectError> {
+        let Granted {
+            account,
+            grant,
+            profile,
+        } = granted;
+        let same = linked.filter(|linked| linked.platform_user_id == profile.platform_user_id);
+        let linked = UserAccount {
+            account_type: account,
+            platform_user_id: profile.platform_user_id.clone(),
+            username: String::new(),
+            display_name: None,
+            avatar_url: None,
+            status: AccountStatus::Connected,
+            scopes: grant.scopes,
+            connected_at: same.as_ref().map_or_else(|| self.now(), |same| same.connected_at),
+            last_synced: same.and_then(|same| same.last_synced),
+            error_message: None,
+        };
+        let linked = named(linked, profile);
+        let tokens = self.seal_tokens(&call.user, account, &grant.tokens);
+        let change = self.changed(&call.user, account, AccountStatus::Connected);
+        let link = Link {
+            user: call.user.clone(),
+            account: linked.clone(),
+            access_epoch,
+            events: vec![call.envelope("connected", &Event::StatusChanged(change))],
+            give_back: tokens.clone().revocation(account, linked.platform_user_id.clone()),
+            tokens,
+        };
+        let outcome = Outcome::from(&Answer::Connect(answer::Connect { account: linked }));
+        match self.store_link(call, &link, &call.receipt(&outcome)).await? {
+            LinkOutcome::Linked => Ok(outcome),
+            LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),
+            LinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
+            LinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
+        }
+    }
+
+    /// The code is spent: a store that is away for a moment is asked again, as long as there is time.
+    async fn store_link(&self, call: &Call, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        loop {
+            let failed = match self.store.link_account(link, receipt).await {
+                Err(failed @ (StoreError::Away { .. } | StoreError::Unknown { .. })) => failed,
+                ended => return ended,
+            };
+            let wait = backoff.next(&*self.entropy);
+            if Instant::now() + wait >= call.patience() {
+                return Err(failed);
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// The account under the names that its profile gives it.
+pub(super) fn named(account: UserAccount, profile: Profile) -> UserAccount {
+    UserAccount {
+        username: cut(profile.username, text::NAME),
+        display_name: profile.display_name.map(|name| cut(name, text::NAME)),
+        avatar_url: profile.avatar_url.filter(|url| url.len() <= text::URL),
+        ..account
+    }
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,15 @@
+//! `account:list`: all that is linked.
+
+use protocol::answer::{self, Answer};
+use protocol::cluster::job::Outcome;
+use store::StoreError;
+
+use super::AccountService;
+use crate::jobs::Call;
+
+impl AccountService {
+    pub(crate) async fn list(&self, call: &Call) -> Result<Outcome, StoreError> {
+        let accounts = self.store.accounts(&call.user).await?;
+        Ok(Outcome::from(&Answer::List(answer::List { accounts })))
+    }
+}

@@ -1,0 +1,30 @@
+//! What happened on a platform, as `notification:incoming`.
+
+use platforms::News;
+use protocol::account::AccountType;
+use protocol::cluster::envelope::Envelope;
+use protocol::event::Event;
+use protocol::id::UserId;
+use protocol::notification::Notification;
+
+use super::text::{self, cut};
+use crate::digest::digest;
+use crate::jobs::event_id;
+
+/// The event's id follows from what it tells of: two syncs that see the same thing publish it once.
+pub(super) fn notification(user: &UserId, account: AccountType, news: News) -> Envelope {
+    let about = [user.as_str(), account.as_str(), &news.id].map(str::as_bytes);
+    let [user_id, platform, thing] = about;
+    let id = event_id(&digest([b"news", user_id, platform, thing]));
+    Envelope::of(
+        id,
+        &Event::Notification(Notification {
+            user_id: user.clone(),
+            platform: account,
+            kind: news.kind,
+            content: cut(news.content, text::CONTENT),
+            sender: cut(news.sender, text::NAME),
+            timestamp: news.at,
+        }),
+    )
+}

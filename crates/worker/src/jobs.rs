@@ -1,0 +1,23 @@
+//! The engine: claims jobs, runs each once at a time until its deadline, answers it, and lets it go.
+//!
+//! [`lane`] claims, and [`renew`] says that what was claimed is still worked on; [`run`] takes one job from its claim to its
+//! answer, through [`dispatch`], the one match from command to feature. A feature sees a [`call`], makes its [`receipt`], and
+//! fails with a [`refusal`].
+
+mod lane;
+mod renew;
+
+mod dispatch;
+mod run;
+
+mod call;
+mod idempotency;
+mod receipt;
+mod refusal;
+
+pub(crate) use call::{Call, event_id};
+pub(crate) use dispatch::Dispatch;
+pub(crate) use lane::LaneServer;
+pub(crate) use receipt::RecallError;
+pub(crate) use refusal::Refusal;
+pub(crate) use run::Runner;

@@ -1,0 +1,80 @@
+//! A job as the feature sees it that does it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::account::AccountType;
+use protocol::answer::Failure;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Job;
+use protocol::command::{Command, CommandKind};
+use protocol::event::Event;
+use protocol::id::{EventId, JobId, SessionId, UserId};
+use serde_json::json;
+use store::Idempotency;
+use store::vault::Vault;
+use tokio::time::Instant;
+
+use super::idempotency;
+use super::refusal::Refusal;
+use crate::digest::{digest, hex};
+
+/// Who asks, in which session, and until when. The command itself is handed over beside it.
+pub(crate) struct Call {
+    pub(crate) user: UserId,
+    pub(crate) session: SessionId,
+    pub(crate) job: JobId,
+    pub(crate) deadline: Instant,
+    pub(super) kind: CommandKind,
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) vault: Arc<Vault>,
+    account: Option<AccountType>,
+}
+
+impl Call {
+    pub(super) fn new(job: &Job, deadline: Instant, vault: Arc<Vault>) -> Self {
+        Self {
+            user: job.user.clone(),
+            session: job.session.clone(),
+            job: job.id.clone(),
+            deadline,
+            kind: job.command.kind(),
+            idempotency: idempotency::of(job),
+            vault,
+            account: match &job.command {
+                Command::Disconnect(data) | Command::Sync(data) => Some(data.account_type),
+                _ => None,
+            },
+        }
+    }
+
+    /// Until when a platform may be waited for: what it did, or did not, must still be stored by the deadline.
+    pub(crate) fn patience(&self) -> Instant {
+        self.deadline.checked_sub(TO_STORE).unwrap_or(self.deadline)
+    }
+
+    /// What the client reads.
+    pub(crate) fn failure(&self, refusal: &dyn Refusal) -> Failure {
+        self.complete(refusal.failure())
+    }
+
+    /// A failure with the fields that this command's answer always has.
+    pub(crate) fn complete(&self, failure: Failure) -> Failure {
+        self.kind.failure(failure, &json!({"accountType": self.account}))
+    }
+
+    /// An event of this job for all sockets of its user. `step` tells it from the job's others: done again, the job publishes the
+    /// same ids.
+    pub(crate) fn envelope(&self, step: &str, event: &Event) -> Envelope {
+        let parts = [b"job".as_slice(), self.job.as_str().as_bytes(), step.as_bytes()];
+        Envelope::of(event_id(&digest(parts)), event)
+    }
+}
+
+/// The event id that follows from what the event is about.
+#[expect(clippy::expect_used, reason = "64 hexadecimal digits are printable ASCII")]
+pub(crate) fn event_id(about: &[u8; 32]) -> EventId {
+    EventId::new(hex(about)).expect("a digest is an id")
+}
+
+const TO_STORE: Duration = Duration::from_secs(1);

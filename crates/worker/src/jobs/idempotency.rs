@@ -1,0 +1,81 @@
+//! The client's own name for a request, and what it covers.
+
+use protocol::cluster::job::Job;
+use store::Idempotency;
+
+use crate::digest::digest;
+
+/// The key's scope is (user, session, event, key); its body is the command as we write it, so that spelling does not count.
+pub(super) fn of(job: &Job) -> Option<Idempotency> {
+    let key = job.idempotency_key.as_ref()?;
+    let event = job.command.kind().event();
+    let scope = [job.user.as_str(), job.session.as_str(), event, key.as_str()];
+    Some(Idempotency {
+        scope: digest(scope.map(str::as_bytes)),
+        body: digest([canonical(job).as_bytes()]),
+    })
+}
+
+/// Fields in the order of their type, no space, unknown fields gone.
+fn canonical(job: &Job) -> String {
+    protocol::json::Json::of(&job.command).as_str().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::command::{Command, CommandKind};
+    use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn job(id: &str, session: &str, key: Option<&str>, data: Value) -> Job {
+        Job {
+            v: Job::VERSION,
+            id: JobId::new(id).unwrap(),
+            user: UserId::new("u").unwrap(),
+            session: SessionId::new(session).unwrap(),
+            connection: ConnectionId::new("c").unwrap(),
+            node: NodeId::new("n").unwrap(),
+            idempotency_key: key.map(ToOwned::to_owned),
+            command: Command::parse(CommandKind::Sync, data).unwrap(),
+        }
+    }
+
+    #[test]
+    fn another_job_with_the_same_key_and_body_is_the_same_request() {
+        let first = job("1", "s", Some("k"), json!({"userId": "u", "accountType": "github"}));
+        let spelled_otherwise = json!({"accountType": "github", "more": 1, "userId": "u"});
+        assert_eq!(of(&first), of(&job("2", "s", Some("k"), spelled_otherwise)));
+        assert!(of(&first).is_some());
+    }
+
+    #[test]
+    fn another_body_is_told_apart_under_the_same_key() {
+        let github = of(&job(
+            "1",
+            "s",
+            Some("k"),
+            json!({"userId": "u", "accountType": "github"}),
+        ))
+        .unwrap();
+        let discord = of(&job(
+            "2",
+            "s",
+            Some("k"),
+            json!({"userId": "u", "accountType": "discord"}),
+        ))
+        .unwrap();
+        assert_eq!(github.scope, discord.scope);
+        assert_ne!(github.body, discord.body);
+    }
+
+    #[test]
+    fn a_key_counts_within_its_session() {
+        let data = json!({"userId": "u", "accountType": "github"});
+        let here = of(&job("1", "s", Some("k"), data.clone())).unwrap();
+        let there = of(&job("1", "t", Some("k"), data.clone())).unwrap();
+        assert_ne!(here.scope, there.scope);
+        assert!(of(&job("1", "s", None, data)).is_none());
+    }
+}

@@ -1,0 +1,72 @@
+//! What a changing transaction keeps of its command: the sealed answer, so that it can be repeated and not the act.
+
+use std::time::Duration;
+
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::command::CommandKind;
+use protocol::fault::Fault;
+use protocol::json::Json;
+use protocol::secret::Secret;
+use store::Receipt;
+use store::vault::{Binding, Sealed, VaultError};
+
+use super::call::Call;
+use super::refusal::Refusal;
+
+impl Call {
+    /// To be written with the change that `outcome` tells of.
+    pub(crate) fn receipt(&self, outcome: &Outcome) -> Receipt {
+        let text = Secret::new(Json::of(outcome).as_str());
+        Receipt {
+            job: self.job.clone(),
+            idempotency: self.idempotency.clone(),
+            answer: self.vault.seal(&self.answer_binding(), &text),
+            keep: keep(self.kind),
+            deadline: self.deadline,
+        }
+    }
+
+    /// The outcome that an earlier receipt of this job, or of its idempotency key, was written with.
+    pub(crate) fn recall(&self, answer: &Sealed) -> Result<Outcome, RecallError> {
+        let text = self.vault.open(&self.answer_binding(), answer)?;
+        Ok(serde_json::from_str(text.expose())?)
+    }
+
+    /// Another job may ask for it under the same idempotency key: user and event are what the two have in common.
+    fn answer_binding(&self) -> Binding<'_> {
+        Binding {
+            user: &self.user,
+            scope: "answer",
+            column: self.kind.event(),
+        }
+    }
+}
+
+/// An answer that was kept cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecallError {
+    #[error("open the kept answer")]
+    Sealed(#[from] VaultError),
+    #[error("read the kept answer")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+impl Fault for RecallError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Internal
+    }
+}
+
+impl Refusal for RecallError {}
+
+/// How long an answer is kept: the life of an idempotency key too. Those that may hold secrets are kept for less.
+fn keep(kind: CommandKind) -> Duration {
+    match kind {
+        CommandKind::Authorize
+        | CommandKind::VerifyTwoFactor
+        | CommandKind::RequestConfirmation
+        | CommandKind::UpdateSettings => Duration::from_secs(5 * 60),
+        _ => Duration::from_secs(60 * 60),
+    }
+}

@@ -1,0 +1,160 @@
+//! One job from its claim to its answer.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+
+use bus::{Claimed, EntryId, Jobs};
+use futures_util::FutureExt;
+use protocol::answer::Failure;
+use protocol::cluster::job::{Job, Lane, Outcome, Reply};
+use protocol::code::{ErrorCode, Severity};
+use protocol::fault::{Fault, chain};
+use store::vault::Vault;
+use store::{Answers, Earlier};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::call::Call;
+use super::dispatch::Dispatch;
+use super::refusal::Refusal;
+use crate::metrics::Metrics;
+use crate::outbox::Relay;
+
+/// Runs jobs.
+pub(crate) struct Runner {
+    pub(crate) dispatch: Dispatch,
+    pub(crate) jobs: Arc<dyn Jobs>,
+    pub(crate) answers: Arc<dyn Answers>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) relay: Arc<Relay>,
+    /// Told when a revocation may have been queued.
+    pub(crate) revocations: Arc<Notify>,
+    pub(crate) metrics: Metrics,
+}
+
+/// How a run ended.
+enum Ended {
+    Answered(Outcome),
+    /// Answered with `internal`; the panic goes on once that is sent.
+    Panicked(Outcome, Box<dyn Any + Send>),
+    /// What was not committed by the deadline is dropped; the gateway has answered `timeout`.
+    Late,
+}
+
+impl Runner {
+    /// Runs a job and answers it.
+    ///
+    /// # Panics
+    /// When the feature panicked, after that was answered: whoever owns the task counts it.
+    pub(super) async fn run(&self, lane: Lane, claimed: Claimed) {
+        let Claimed { entry, job, deadline } = claimed;
+        let begun = Instant::now();
+        let ended = self.work(&job, deadline).await;
+        self.metrics.job(job.command.kind(), ended.label(), begun.elapsed());
+        tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
+        if let Ended::Panicked(_, panic) = ended {
+            resume_unwind(panic);
+        }
+    }
+
+    async fn work(&self, job: &Job, deadline: Instant) -> Ended {
+        let call = Call::new(job, deadline, Arc::clone(&self.vault));
+        // Unwind safety: what the feature was doing is not looked at after a panic, it is only dropped.
+        let attempt = AssertUnwindSafe(self.attempt(&call, job)).catch_unwind();
+        match timeout_at(deadline, attempt).await {
+            Ok(Ok(Ok(outcome))) => Ended::Answered(outcome),
+            Ok(Ok(Err(refusal))) => {
+                report(&*refusal);
+                Ended::Answered(Outcome::from(&call.failure(&*refusal)))
+            }
+            Ok(Err(panic)) => {
+                let failure = call.complete(Failure::of(ErrorCode::Internal));
+                Ended::Panicked(Outcome::from(&failure), panic)
+            }
+            Err(_past_the_deadline) => {
+                tracing::warn!("the deadline has passed");
+                Ended::Late
+            }
+        }
+    }
+
+    /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again.
+    async fn attempt(&self, call: &Call, job: &Job) -> Result<Outcome, Box<dyn Refusal>> {
+        match self.answers.earlier(&call.job, call.idempotency.as_ref()).await? {
+            Earlier::Nothing => self.dispatch.dispatch(call, &job.command).await,
+            Earlier::Answer(answer) => Ok(call.recall(&answer)?),
+            Earlier::OtherBody => Err(OtherBody.into()),
+        }
+    }
+
+    /// An entry that could not be answered is not let go: it is delivered again, and its answer repeated.
+    async fn answer(&self, lane: Lane, entry: &EntryId, job: &Job, outcome: Option<Outcome>) {
+        if let Some(outcome) = outcome {
+            let reply = Reply {
+                v: Job::VERSION,
+                job: job.id.clone(),
+                outcome,
+            };
+            if let Err(error) = self.jobs.reply(&job.node, &reply).await {
+                tracing::warn!(error = chain(&error), "the answer cannot be sent");
+                return;
+            }
+        }
+        if let Err(error) = self.jobs.finish(lane, entry).await {
+            tracing::warn!(error = chain(&error), "the job is done and cannot be let go");
+        }
+    }
+
+    /// Whatever became of the job, it may have committed: its events go out, its revocations begin.
+    async fn follow_up(&self, job: &Job) {
+        if Dispatch::writes(job.command.kind()) {
+            self.revocations.notify_one();
+            self.relay.user(&job.user).await;
+        }
+    }
+}
+
+impl Ended {
+    fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Answered(outcome) | Self::Panicked(outcome, _) => Some(outcome.clone()),
+            Self::Late => None,
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Answered(outcome) | Self::Panicked(outcome, _) => outcome.error.map_or("ok", ErrorCode::as_str),
+            Self::Late => "late",
+        }
+    }
+}
+
+/// Here an operation's error stops travelling.
+fn report(refusal: &dyn Refusal) {
+    let code = refusal.code();
+    let error = chain(refusal);
+    match code.severity() {
+        Severity::Caller => tracing::debug!(code = code.as_str(), error, "refused"),
+        Severity::Dependency => tracing::warn!(code = code.as_str(), error, "failed"),
+        Severity::Ours => tracing::error!(code = code.as_str(), error, "failed"),
+    }
+}
+
+/// An idempotency key that was used with another body.
+#[derive(Debug, thiserror::Error)]
+#[error("the idempotency key was used with another body")]
+struct OtherBody;
+
+impl Fault for OtherBody {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Conflict
+    }
+}
+
+impl Refusal for OtherBody {
+    fn failure(&self) -> Failure {
+        Failure::saying(self.code(), "This idempotency key was used with another request.")
+    }
+}

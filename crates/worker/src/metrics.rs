@@ -1,0 +1,122 @@
+//! What a worker counts.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use protocol::account::AccountType;
+use protocol::cluster::job::Lane;
+use protocol::command::CommandKind;
+use store::Relayed;
+
+/// The worker's instruments. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    jobs: Counter<u64>,
+    job_seconds: Histogram<f64>,
+    running: UpDownCounter<i64>,
+    exchanges: Counter<u64>,
+    relayed: Counter<u64>,
+    relays_stopped: Counter<u64>,
+    resent: Counter<u64>,
+    revocations: Counter<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        Self {
+            jobs: meter
+                .u64_counter("postern_worker_jobs_total")
+                .with_description("Jobs by command and by how they ended")
+                .build(),
+            job_seconds: meter
+                .f64_histogram("postern_worker_job_seconds")
+                .with_unit("s")
+                .with_description("From the claim of a job to its outcome")
+                .build(),
+            running: meter
+                .i64_up_down_counter("postern_worker_jobs_running")
+                .with_description("Jobs in hand by lane")
+                .build(),
+            exchanges: meter
+                .u64_counter("postern_worker_exchanges_total")
+                .with_description("Authorization codes by platform and by what became of them")
+                .build(),
+            relayed: meter
+                .u64_counter("postern_worker_outbox_relayed_total")
+                .with_description("Events of the outbox that the bus took")
+                .build(),
+            relays_stopped: meter
+                .u64_counter("postern_worker_outbox_stopped_total")
+                .with_description("Relays that left events for later because the bus refused one")
+                .build(),
+            resent: meter
+                .u64_counter("postern_worker_outbox_resent_total")
+                .with_description("Events to be published again because the bus lost its memory")
+                .build(),
+            revocations: meter
+                .u64_counter("postern_worker_revocations_total")
+                .with_description("Tries to give a grant back by platform and by how they ended")
+                .build(),
+        }
+    }
+
+    /// A job has ended: `ok`, an error code, or `late`.
+    pub(crate) fn job(&self, command: CommandKind, outcome: &'static str, took: Duration) {
+        let command = KeyValue::new("command", command.event());
+        self.job_seconds
+            .record(took.as_secs_f64(), std::slice::from_ref(&command));
+        self.jobs.add(1, &[command, KeyValue::new("outcome", outcome)]);
+    }
+
+    /// A job is in hand until the guard is dropped.
+    pub(crate) fn running(&self, lane: Lane) -> InHand {
+        let lane = [KeyValue::new("lane", lane.as_str())];
+        self.running.add(1, &lane);
+        InHand {
+            running: self.running.clone(),
+            lane,
+        }
+    }
+
+    /// An exchange has ended: `granted`, or why not.
+    pub(crate) fn exchange(&self, account: AccountType, outcome: &'static str) {
+        self.exchanges.add(1, &of_platform(account, outcome));
+    }
+
+    /// A relay of one user has ended.
+    pub(crate) fn relay(&self, relayed: Relayed) {
+        self.relayed.add(relayed.sent, &[]);
+        self.relays_stopped.add(u64::from(relayed.stopped), &[]);
+    }
+
+    /// So many events will be published again.
+    pub(crate) fn resent(&self, events: u64) {
+        self.resent.add(events, &[]);
+    }
+
+    /// A try to give a grant back has ended: `done`, `retried`, `dead` or `lost`.
+    pub(crate) fn revocation(&self, account: AccountType, outcome: &'static str) {
+        self.revocations.add(1, &of_platform(account, outcome));
+    }
+}
+
+/// Counts a job as running while it lives.
+#[derive(Debug)]
+pub(crate) struct InHand {
+    running: UpDownCounter<i64>,
+    lane: [KeyValue; 1],
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.running.add(-1, &self.lane);
+    }
+}
+
+fn of_platform(account: AccountType, outcome: &'static str) -> [KeyValue; 2] {
+    [
+        KeyValue::new("platform", account.as_str()),
+        KeyValue::new("outcome", outcome),
+    ]
+}

@@ -1,0 +1,12 @@
+//! Committed events on their way to the bus.
+//!
+//! Whoever commits relays its user's events at once ([`relay`]); a sweep finds what a crash or an outage left behind ([`sweep`]);
+//! and when the bus has lost its memory, what it was told lately is told again ([`memory`]).
+
+mod memory;
+mod relay;
+mod sweep;
+
+pub(crate) use memory::watch_memory;
+pub(crate) use relay::Relay;
+pub(crate) use sweep::Sweep;

@@ -1,0 +1,66 @@
+//! Whether the bus still remembers. Redis may restart empty, or fail over to a copy that is behind: what it was told lately is
+//! then told again, and it drops what it still has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{BusError, Events};
+use protocol::cluster::position::Epoch;
+use protocol::id::UserId;
+use store::Outbox;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::pace::Pace;
+
+/// Watches the order of a user that nobody is, until the node drains. Its epoch changes when orders begin anew.
+pub(crate) async fn watch_memory(
+    events: Arc<dyn Events>,
+    outbox: Arc<dyn Outbox>,
+    metrics: Metrics,
+    drain: CancellationToken,
+) {
+    let probe = probe();
+    let outage = Outage::of("look whether the bus remembers");
+    let mut known: Option<Epoch> = None;
+    let mut pace = Pace::new(PERIOD, drain);
+    while pace.next().await {
+        let epoch = match epoch_of(&*events, &probe).await {
+            Ok(epoch) => epoch,
+            Err(error) => {
+                outage.met(&error);
+                continue;
+            }
+        };
+        outage.over();
+        if known.is_some() && known != epoch {
+            match outbox.resend_recent().await {
+                Ok(count) => {
+                    tracing::warn!(
+                        events = count,
+                        "the bus has lost its memory: recent events are published again"
+                    );
+                    metrics.resent(count);
+                }
+                Err(error) => {
+                    outage.met(&error);
+                    continue;
+                }
+            }
+        }
+        known = epoch;
+    }
+}
+
+async fn epoch_of(events: &dyn Events, user: &UserId) -> Result<Option<Epoch>, BusError> {
+    let positions = events.positions(std::slice::from_ref(user)).await?;
+    Ok(positions.into_iter().next().map(|position| position.epoch))
+}
+
+#[expect(clippy::expect_used, reason = "printable ASCII")]
+fn probe() -> UserId {
+    UserId::new("postern worker probe").expect("the name is an id")
+}
+
+const PERIOD: Duration = Duration::from_secs(5);

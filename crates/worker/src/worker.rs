@@ -1,0 +1,199 @@
+//! A worker from its settings to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Bus;
+use lifecycle::{Clock, DrainReport, Entropy, Latch, Readiness, Tasks};
+use opentelemetry::metrics::Meter;
+use platforms::Platform;
+use protocol::cluster::job::Lane;
+use protocol::id::WorkerId;
+use store::Store;
+use store::vault::Vault;
+use tokio::sync::Notify;
+
+use crate::account::{AccountService, Authorizations, Offered};
+use crate::jobs::{Dispatch, LaneServer, Runner};
+use crate::metrics::Metrics;
+use crate::outbox::{Relay, Sweep, watch_memory};
+use crate::revocation::Revocations;
+use crate::settings::Settings;
+use crate::upkeep::prune;
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where jobs come from and events go to.
+    pub bus: Arc<dyn Bus>,
+    /// What survives.
+    pub store: Arc<dyn Store>,
+    /// Seals tokens, answers and authorizations.
+    pub vault: Arc<Vault>,
+    /// The platforms that are offered here; the others are `not_supported`.
+    pub platforms: Vec<Arc<dyn Platform>>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// States, verifiers, jitter.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A worker that is put together and does nothing yet.
+pub struct Worker {
+    id: WorkerId,
+    repeatable_codes: Option<String>,
+    lanes: Vec<(LaneServer, Latch)>,
+    sweep: (Sweep, Latch),
+    revocations: Revocations,
+    parts: Parts,
+    metrics: Metrics,
+    tasks: Tasks,
+    readiness: Readiness,
+}
+
+impl Worker {
+    /// Puts a worker together; nothing is spawned.
+    #[must_use]
+    pub fn build(settings: Settings, parts: Parts, meter: &Meter) -> Self {
+        let metrics = Metrics::new(meter);
+        let tasks = Tasks::new();
+        let readiness = Readiness::new();
+        let id = new_worker_id(&*parts.entropy);
+        let offered = Offered::new(&parts.platforms);
+        let relay = Arc::new(Relay::new(
+            Arc::<dyn Store>::clone(&parts.store),
+            Arc::<dyn Bus>::clone(&parts.bus),
+            metrics.clone(),
+        ));
+        let wake = Arc::new(Notify::new());
+
+        let account = AccountService {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            authorizations: Authorizations::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.vault)),
+            vault: Arc::clone(&parts.vault),
+            offered: offered.clone(),
+            redirects: settings.redirects,
+            connect_state: settings.connect_state,
+            repeatable_codes: settings.dangerous_repeatable_codes.clone(),
+            relay: Arc::clone(&relay),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            metrics: metrics.clone(),
+        };
+        let runner = Arc::new(Runner {
+            dispatch: Dispatch { account },
+            jobs: Arc::<dyn Bus>::clone(&parts.bus),
+            answers: Arc::<dyn Store>::clone(&parts.store),
+            vault: Arc::clone(&parts.vault),
+            relay: Arc::clone(&relay),
+            revocations: Arc::clone(&wake),
+            metrics: metrics.clone(),
+        });
+        let lane_server = |lane: Lane| LaneServer {
+            lane,
+            worker: id.clone(),
+            seats: settings.seats.of(lane),
+            jobs: Arc::<dyn Bus>::clone(&parts.bus),
+            runner: Arc::clone(&runner),
+            entropy: Arc::clone(&parts.entropy),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+        };
+        Self {
+            lanes: Lane::ALL
+                .map(|lane| (lane_server(lane), readiness.latch(task_name(lane))))
+                .into(),
+            sweep: (
+                Sweep::new(Arc::<dyn Store>::clone(&parts.store), relay),
+                readiness.latch("store"),
+            ),
+            revocations: Revocations {
+                worker: id.clone(),
+                queue: Arc::<dyn Store>::clone(&parts.store),
+                offered,
+                vault: Arc::clone(&parts.vault),
+                wake,
+                entropy: Arc::clone(&parts.entropy),
+                tasks: tasks.clone(),
+                metrics: metrics.clone(),
+            },
+            id,
+            repeatable_codes: settings.dangerous_repeatable_codes,
+            parts,
+            metrics,
+            tasks,
+            readiness,
+        }
+    }
+
+    /// Whether it is at work: each lane was read once, the store answered once.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Sets it to work. From here on [`Running`] owns every task.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn spawn(self) -> Running {
+        let Self { tasks, parts, .. } = self;
+        tracing::info!(worker = %self.id, "at work");
+        if let Some(prefix) = &self.repeatable_codes {
+            tracing::warn!(
+                prefix,
+                "dangerous: codes with this prefix may be presented again and again"
+            );
+        }
+        for (server, latch) in self.lanes {
+            tasks.essential(task_name(server.lane), server.serve(latch));
+        }
+        let (sweep, latch) = self.sweep;
+        tasks.essential("outbox sweep", sweep.run(latch, tasks.soft()));
+        let memory = watch_memory(
+            Arc::<dyn Bus>::clone(&parts.bus),
+            Arc::<dyn Store>::clone(&parts.store),
+            self.metrics,
+            tasks.soft(),
+        );
+        tasks.essential("bus memory", memory);
+        tasks.essential("revocations", self.revocations.run());
+        tasks.essential("upkeep", prune(parts.store, tasks.soft()));
+        Running {
+            tasks,
+            readiness: self.readiness,
+        }
+    }
+}
+
+/// A worker at work.
+pub struct Running {
+    tasks: Tasks,
+    readiness: Readiness,
+}
+
+impl Running {
+    /// Resolves with the name of the first task that the worker cannot live without and that ended; never, if none does.
+    pub async fn failure(&self) -> &'static str {
+        self.tasks.failure().await
+    }
+
+    /// Takes no more jobs, finishes those in hand, and cuts what has not ended after `within`: another worker takes it over.
+    pub async fn drain(self, within: Duration) -> DrainReport {
+        self.readiness.drain();
+        self.tasks.drain(within).await
+    }
+}
+
+fn task_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Interactive => "interactive lane",
+        Lane::Platform => "platform lane",
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a token has 22 printable ASCII characters")]
+fn new_worker_id(entropy: &dyn Entropy) -> WorkerId {
+    WorkerId::new(entropy.token()).expect("a token is an id")
+}

@@ -1,0 +1,121 @@
+//! `account:disconnect`.
+
+use std::time::Duration;
+
+use protocol::command::CommandKind;
+use protocol::id::WorkerId;
+use serde_json::json;
+use simulator::{Extent, Kind, Limit, Route};
+use store::Queue;
+
+use crate::client::{DEADLINE, refused, succeeded};
+use crate::world::{status, with_github};
+
+#[tokio::test]
+async fn a_disconnected_account_is_gone_here_and_its_grant_at_the_platform() {
+    with_github(async |world, github| {
+        let _worker = world.worker().await;
+        let mut client = world.client("u", "s").await;
+        succeeded(&client.connect("test_code_ada").await);
+        let answer = client.for_github(CommandKind::Disconnect).await;
+        succeeded(&answer);
+        assert_eq!(answer["accountType"], "github");
+        assert_eq!(client.status().await.0, "connected");
+        assert_eq!(client.status().await.0, "disconnected");
+        assert_eq!(github.revocations(1).await, [(Extent::Grant, Some("ada".to_owned()))]);
+        assert_eq!(client.ask(CommandKind::List, json!({})).await["accounts"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_platform_account_of_two_users_stays_linked_to_the_other() {
+    with_github(async |mut world, github| {
+        world.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
+        let _worker = world.worker().await;
+        let mut one = world.client("u", "s").await;
+        let mut other = world.client("v", "s").await;
+        succeeded(&one.connect("test_code_ada").await);
+        succeeded(&other.connect("test_code_ada").await);
+        succeeded(&one.for_github(CommandKind::Disconnect).await);
+        assert_eq!(github.revocations(1).await, [(Extent::Token, Some("ada".to_owned()))]);
+        succeeded(&other.for_github(CommandKind::Sync).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_connected_cannot_be_disconnected() {
+    with_github(async |world, _| {
+        let _worker = world.worker().await;
+        let mut client = world.client("u", "s").await;
+        let answer = client.for_github(CommandKind::Disconnect).await;
+        refused(&answer, "not_connected");
+        assert_eq!(answer["accountType"], "github");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_that_the_platform_did_not_take_back_is_offered_again() {
+    with_github(async |world, github| {
+        let _worker = world.worker().await;
+        let mut client = world.client("u", "s").await;
+        succeeded(&client.connect("test_code_ada").await);
+        github.fault(Route::Revoke, status(503));
+        succeeded(&client.for_github(CommandKind::Disconnect).await);
+
+        let tried_again = async || {
+            world.clock.advance(Duration::from_secs(60));
+            github.requests(Route::Revoke) >= 2
+        };
+        testkit::wait::until_true("the second try", DEADLINE, tried_again).await;
+        assert_eq!(github.revocations(1).await, [(Extent::Grant, Some("ada".to_owned()))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_platform_that_asks_to_wait_is_given_the_time() {
+    with_github(async |world, github| {
+        let worker = world.worker().await;
+        let mut client = world.client("u", "s").await;
+        succeeded(&client.connect("test_code_ada").await);
+        let wait = Kind::Throttle {
+            limit: Limit::Secondary,
+            seconds: 7_200,
+        };
+        github.fault(Route::Revoke, wait);
+        succeeded(&client.for_github(CommandKind::Disconnect).await);
+        testkit::wait::until_true("the first try", DEADLINE, async || github.requests(Route::Revoke) == 1).await;
+        assert!(worker.drain(DEADLINE).await.is_clean());
+
+        let other = WorkerId::new("other").unwrap();
+        let due = async || world.store.lease_tasks(&other, 1, DEADLINE).await.unwrap().len();
+        world.clock.advance(Duration::from_secs(7_199));
+        assert_eq!(due().await, 0);
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!(due().await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_that_the_platform_never_takes_back_is_given_up_and_counted() {
+    with_github(async |world, github| {
+        let _worker = world.worker().await;
+        let mut client = world.client("u", "s").await;
+        succeeded(&client.connect("test_code_ada").await);
+        github.fault_forever(Route::Revoke, status(503));
+        succeeded(&client.for_github(CommandKind::Disconnect).await);
+        for tries in 1..8 {
+            let retried = ["platform=\"github\"", "outcome=\"retried\""];
+            world.counted("postern_worker_revocations_total", &retried, tries).await;
+            world.clock.advance(Duration::from_secs(60 * 60));
+        }
+        let dead = ["platform=\"github\"", "outcome=\"dead\""];
+        world.counted("postern_worker_revocations_total", &dead, 1).await;
+        assert_eq!(github.requests(Route::Revoke), 8);
+    })
+    .await;
+}

@@ -1,0 +1,145 @@
+//! The embedded bus, whose publishing and answering can be made to fail.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Jobs, Key, Limits, Liveness, MemoryBus, Past,
+    Published, Quota, Verdict,
+};
+use lifecycle::OsEntropy;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::{Job, Lane, Reply};
+use protocol::cluster::position::Position;
+use protocol::id::{JobId, NodeId, UserId, WorkerId};
+use tokio::sync::mpsc;
+
+/// Works like the bus within, unless told otherwise.
+#[derive(Debug)]
+pub(crate) struct FragileBus {
+    bus: Mutex<MemoryBus>,
+    pub(crate) refuses_events: AtomicBool,
+    pub(crate) refuses_claims: AtomicBool,
+    /// So many answers are not taken.
+    pub(crate) refused_answers: AtomicU64,
+}
+
+impl FragileBus {
+    pub(crate) fn new() -> Self {
+        Self {
+            bus: Mutex::new(MemoryBus::new(Arc::new(OsEntropy))),
+            refuses_events: AtomicBool::new(false),
+            refuses_claims: AtomicBool::new(false),
+            refused_answers: AtomicU64::new(0),
+        }
+    }
+
+    /// Begins anew, as Redis does after a restart without a disk. Who listens has to listen again.
+    pub(crate) fn forget(&self) {
+        *self.bus.lock().unwrap() = MemoryBus::new(Arc::new(OsEntropy));
+    }
+
+    fn bus(&self) -> MemoryBus {
+        self.bus.lock().unwrap().clone()
+    }
+}
+
+fn away(step: &'static str) -> BusError {
+    BusError::Away {
+        step,
+        source: "the test said so".into(),
+    }
+}
+
+#[async_trait]
+impl Events for FragileBus {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+        if self.refuses_events.load(Ordering::SeqCst) {
+            return Err(away("publish an event"));
+        }
+        self.bus().publish(user, envelope).await
+    }
+
+    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
+        self.bus().positions(users).await
+    }
+
+    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+        self.bus().since(user, after, limit).await
+    }
+
+    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+        self.bus().listen().await
+    }
+}
+
+#[async_trait]
+impl Jobs for FragileBus {
+    async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
+        self.bus().submit(lane, job, patience).await
+    }
+
+    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+        if self.refuses_claims.load(Ordering::SeqCst) {
+            return Err(away("claim jobs"));
+        }
+        self.bus().claim(lane, worker, max, wait).await
+    }
+
+    async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {
+        self.bus().renew(lane, worker, entries).await
+    }
+
+    async fn finish(&self, lane: Lane, entry: &EntryId) -> Result<(), BusError> {
+        self.bus().finish(lane, entry).await
+    }
+
+    async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError> {
+        let one_less = |left: u64| left.checked_sub(1);
+        let refused = self
+            .refused_answers
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        if refused.is_ok() {
+            return Err(away("send an answer"));
+        }
+        self.bus().reply(node, reply).await
+    }
+
+    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+        self.bus().replies(node).await
+    }
+
+    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+        self.bus().kept_replies(node, jobs).await
+    }
+}
+
+#[async_trait]
+impl Challenges for FragileBus {
+    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError> {
+        self.bus().put(key, value, ttl).await
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+        self.bus().read(key).await
+    }
+
+    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+        self.bus().take(key).await
+    }
+}
+
+#[async_trait]
+impl Limits for FragileBus {
+    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        self.bus().admit(user, bucket, quota).await
+    }
+}
+
+impl Liveness for FragileBus {
+    fn is_live(&self) -> bool {
+        self.bus().is_live()
+    }
+}

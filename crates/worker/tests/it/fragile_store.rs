@@ -1,0 +1,134 @@
+//! The embedded store, which can be made to be away.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::{AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::id::{JobId, UserId, WorkerId};
+use store::{
+    Accounts, Answers, Credentials, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome,
+    MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, StoreError, SyncWritten, Task, TaskId,
+    Unlink, UnlinkOutcome, Written,
+};
+
+/// Works like the store within, unless told otherwise.
+#[derive(Debug)]
+pub(crate) struct FragileStore {
+    store: MemoryStore,
+    /// No job is looked up.
+    pub(crate) is_away: AtomicBool,
+    /// So many links are not stored.
+    pub(crate) refused_links: AtomicU64,
+}
+
+impl FragileStore {
+    pub(crate) fn new(store: MemoryStore) -> Self {
+        Self {
+            store,
+            is_away: AtomicBool::new(false),
+            refused_links: AtomicU64::new(0),
+        }
+    }
+}
+
+fn away(step: &'static str) -> StoreError {
+    StoreError::Away {
+        step,
+        source: "the test said so".into(),
+    }
+}
+
+#[async_trait]
+impl Accounts for FragileStore {
+    async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
+        self.store.accounts(user).await
+    }
+
+    async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
+        self.store.credentials(user, account).await
+    }
+
+    async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
+        self.store.access_epoch(user).await
+    }
+
+    async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {
+        self.store.begin_exchange(exchange).await
+    }
+
+    async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+        let one_less = |left: u64| left.checked_sub(1);
+        let refused = self
+            .refused_links
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        if refused.is_ok() {
+            return Err(away("store the link"));
+        }
+        self.store.link_account(link, receipt).await
+    }
+
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+        self.store.refuse_link(refused, receipt).await
+    }
+
+    async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
+        self.store.unlink_account(unlink, receipt).await
+    }
+
+    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
+        self.store.begin_sync(user, account, syncing).await
+    }
+
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
+        self.store.finish_sync(sync, receipt).await
+    }
+}
+
+#[async_trait]
+impl Answers for FragileStore {
+    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(away("look for an earlier answer"));
+        }
+        self.store.earlier(job, idempotency).await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        self.store.prune().await
+    }
+}
+
+#[async_trait]
+impl Outbox for FragileStore {
+    async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        self.store.relay_user(user, publisher).await
+    }
+
+    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(away("look for unsent events"));
+        }
+        self.store.users_behind(limit).await
+    }
+
+    async fn resend_recent(&self) -> Result<u64, StoreError> {
+        self.store.resend_recent().await
+    }
+}
+
+#[async_trait]
+impl Queue for FragileStore {
+    async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
+        self.store.lease_tasks(worker, max, lease).await
+    }
+
+    async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
+        self.store.finish_task(task).await
+    }
+
+    async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError> {
+        self.store.retry_task(task, after, why).await
+    }
+}

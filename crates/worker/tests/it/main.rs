@@ -1,0 +1,23 @@
+//! What a worker promises: with the embedded bus and store, and the simulated platform over real HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test helper that cannot go on fails its test"
+)]
+
+mod connect;
+mod disconnect;
+mod engine;
+mod idempotency;
+mod outage;
+mod outbox;
+mod state;
+mod sync;
+
+mod client;
+mod fragile_bus;
+mod fragile_store;
+mod scripted;
+mod world;

@@ -1,0 +1,70 @@
+//! A platform that does what a test says, where the simulator cannot: it panics, or never answers in paused time.
+
+use async_trait::async_trait;
+use platforms::{
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevokeError, Scope, SyncPage,
+    Tokens,
+};
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use serde_json::Value;
+use url::Url;
+
+/// Looks at the code to know what to do.
+#[derive(Debug)]
+pub(crate) struct Scripted(pub(crate) AccountType);
+
+impl Scripted {
+    /// In the place of GitHub.
+    pub(crate) fn github() -> Self {
+        Self(AccountType::Github)
+    }
+
+    /// A code that makes the exchange panic.
+    pub(crate) const PANICS: &str = "panics";
+    /// A code that is never answered.
+    pub(crate) const HANGS: &str = "hangs";
+}
+
+#[async_trait]
+impl Platform for Scripted {
+    fn account_type(&self) -> AccountType {
+        self.0
+    }
+
+    fn authorize(&self, _request: &AuthorizeRequest) -> Url {
+        "https://platform.example/authorize".parse().unwrap()
+    }
+
+    async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
+        match request.code.expose() {
+            Self::PANICS => panic!("the test said so"),
+            Self::HANGS => std::future::pending().await,
+            _ => Ok(Grant {
+                tokens: Tokens {
+                    access: Secret::new("access"),
+                    refresh: None,
+                    expires_in: None,
+                },
+                scopes: Vec::new(),
+            }),
+        }
+    }
+
+    async fn profile(&self, _tokens: &Tokens) -> Result<Profile, ApiError> {
+        Ok(Profile {
+            platform_user_id: "1".to_owned(),
+            username: "ada".to_owned(),
+            display_name: None,
+            avatar_url: None,
+        })
+    }
+
+    async fn sync(&self, _tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
+        std::future::pending().await
+    }
+
+    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
+        Ok(())
+    }
+}
