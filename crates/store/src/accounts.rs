@@ -42,7 +42,7 @@ pub trait Accounts: Send + Sync {
     /// Links an account, or replaces the tokens of the same one.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; after `TooLate` the new grant is queued for revocation.
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError>;
 
     /// Records that a link failed at the platform: the answer, its event unless the account is linked and working, and what is to
@@ -58,7 +58,7 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`].
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError>;
 
-    /// Publishes that a sync has begun. No receipt: it changes nothing that is promised.
+    /// Publishes that a sync has begun, if the account is linked. No receipt: it changes nothing that is promised.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -150,7 +150,7 @@ pub struct Link {
     pub access_epoch: i64,
     /// Published with the link.
     pub events: Vec<Envelope>,
-    /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved).
+    /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved, it is too late).
     pub give_back: Revocation,
 }
 

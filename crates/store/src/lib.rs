@@ -18,6 +18,9 @@ mod rules;
 mod turns;
 
 mod memory;
+mod postgres;
+
+mod metrics;
 
 pub use accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SealedTokens,
@@ -27,6 +30,7 @@ pub use answers::{Answers, Earlier, Idempotency, Receipt};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
+pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 
 /// All roles of the store.

@@ -14,7 +14,7 @@ pub trait Outbox: Send + Sync {
     /// first refusal; what is left stays unsent. When another relay of this user is at work, it waits for it.
     ///
     /// # Errors
-    /// [`StoreError::Away`]; an event may have been published and not marked, and will be published again.
+    /// [`StoreError`]; an event may have been published and not marked, and will be published again.
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError>;
 
     /// Users with events unsent for more than a second: what a crash left behind. At most `limit`.

@@ -138,6 +138,7 @@ impl Accounts for MemoryStore {
         };
         in_time("store the sync", receipt)?;
         linked.account = UserAccount {
+            platform_user_id: linked.account.platform_user_id.clone(),
             connected_at: linked.account.connected_at,
             ..sync.account.clone()
         };

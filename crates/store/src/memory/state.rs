@@ -157,7 +157,8 @@ impl State {
 
     /// Keeps what is still to be revoked from ending a link of the same platform account.
     pub(super) fn spare(&mut self, account: AccountType, platform_user_id: &str) {
-        let pending = self.tasks.values_mut().map(|task| &mut task.revocation);
+        let pending = self.tasks.values_mut().filter(|task| !task.dead);
+        let pending = pending.map(|task| &mut task.revocation);
         for revocation in pending.filter(|it| it.account == account && it.platform_user_id == platform_user_id) {
             revocation.scope = RevokeScope::Token;
         }

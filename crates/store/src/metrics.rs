@@ -1,0 +1,64 @@
+//! What the store counts.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter};
+
+use crate::StoreError;
+use crate::postgres::Pool;
+
+/// The store's instruments. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    errors: Counter<u64>,
+    given_up: Counter<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        Self {
+            errors: meter
+                .u64_counter("postern_store_errors_total")
+                .with_description("Failed transactions by step and by what the failure means")
+                .build(),
+            given_up: meter
+                .u64_counter("postern_store_tasks_given_up_total")
+                .with_description("Durable tasks that failed too often and are kept for an operator")
+                .build(),
+        }
+    }
+
+    /// Reads the pool whenever the figures are asked for.
+    pub(crate) fn watch(meter: &Meter, pool: &Pool) {
+        let connections = pool.clone();
+        meter
+            .u64_observable_gauge("postern_store_connections")
+            .with_description("Connections to the database by state")
+            .with_callback(move |gauge| {
+                let usage = connections.usage();
+                gauge.observe(usage.idle as u64, &[KeyValue::new("state", "idle")]);
+                gauge.observe(usage.in_use as u64, &[KeyValue::new("state", "in_use")]);
+            })
+            .build();
+        let waiting = pool.clone();
+        meter
+            .u64_observable_gauge("postern_store_connection_waiters")
+            .with_description("Transactions that wait for a connection to the database")
+            .with_callback(move |gauge| gauge.observe(waiting.usage().waiting as u64, &[]))
+            .build();
+    }
+
+    pub(crate) fn failed(&self, step: &'static str, error: &StoreError) {
+        let meaning = match error {
+            StoreError::Away { .. } => "away",
+            StoreError::Unknown { .. } => "unknown",
+            StoreError::Broken { .. } => "broken",
+            StoreError::TooLate(_) => "too_late",
+        };
+        self.errors
+            .add(1, &[KeyValue::new("step", step), KeyValue::new("meaning", meaning)]);
+    }
+
+    pub(crate) fn gave_up(&self, tasks: u64) {
+        self.given_up.add(tasks, &[]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Linked accounts. What only reads is here; what changes something is a transaction in a file of its own.
+
+mod exchange;
+mod link;
+mod refuse;
+mod sync;
+mod unlink;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::account::{AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+use tokio_postgres::Row;
+
+use self::exchange::BeginExchange;
+use self::link::{GiveBack, LinkAccount};
+use self::refuse::RefuseLink;
+use self::sync::{BeginSync, FinishSync};
+use self::unlink::UnlinkAccount;
+use super::error::Failure;
+use super::{PgStore, row};
+use crate::StoreError;
+use crate::accounts::{
+    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SyncWritten, Unlink,
+    UnlinkOutcome, Written,
+};
+use crate::answers::Receipt;
+
+#[async_trait]
+impl Accounts for PgStore {
+    async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
+        let step = "list the accounts";
+        let list = "SELECT account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
+                    connected_at, last_synced, error_message \
+                    FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"";
+        let rows = self.pool.query(step, list, &[&user.as_str()]).await?;
+        let accounts = rows.iter().map(row::account).collect::<Result<_, _>>();
+        accounts.map_err(|failure| failure.during(step))
+    }
+
+    async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
+        let step = "read the account";
+        let read = "SELECT account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
+                    connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, generation, \
+                    cursor \
+                    FROM accounts WHERE user_id = $1 AND account_type = $2";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&user.as_str(), &account.as_str()];
+        let rows = self.pool.query(step, read, &values).await?;
+        let credentials = rows.first().map(row::credentials).transpose();
+        credentials.map_err(|failure| failure.during(step))
+    }
+
+    async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
+        let step = "read the access epoch";
+        let read = "SELECT access_epoch FROM users WHERE user_id = $1";
+        let rows = self.pool.query(step, read, &[&user.as_str()]).await?;
+        let epoch = rows.first().map_or(Ok(0), |row| row.try_get(0));
+        epoch.map_err(|error| Failure::from(error).during(step))
+    }
+
+    async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {
+        self.pool.transact("begin the exchange", &BeginExchange(exchange)).await
+    }
+
+    async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+        let linked = self
+            .pool
+            .transact("store the link", &LinkAccount { link, receipt })
+            .await;
+        if let Err(StoreError::TooLate(_)) = linked {
+            // The platform has granted it, and nobody will hold its tokens.
+            self.pool.transact("give the grant back", &GiveBack(link)).await?;
+        }
+        linked
+    }
+
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+        let work = RefuseLink { refused, receipt };
+        self.pool.transact("store the failed link", &work).await
+    }
+
+    async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
+        let work = UnlinkAccount { unlink, receipt };
+        self.pool.transact("unlink the account", &work).await
+    }
+
+    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
+        let work = BeginSync { user, account, syncing };
+        self.pool.transact("announce the sync", &work).await
+    }
+
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
+        self.pool
+            .transact("store the sync", &FinishSync { sync, receipt })
+            .await
+    }
+}
+
+/// What of the platform is linked now: its row's `platform_user_id` and `status`.
+async fn linked(tx: &Transaction<'_>, user: &UserId, account: AccountType) -> Result<Option<Row>, Failure> {
+    let find = tx
+        .prepare_cached("SELECT platform_user_id, status FROM accounts WHERE user_id = $1 AND account_type = $2")
+        .await?;
+    Ok(tx.query_opt(&find, &[&user.as_str(), &account.as_str()]).await?)
+}

@@ -1,0 +1,103 @@
+//! `link_account`.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+
+use super::linked;
+use crate::accounts::{Link, LinkOutcome};
+use crate::answers::Receipt;
+use crate::postgres::error::Failure;
+use crate::postgres::pool::{Ending, Work};
+use crate::postgres::row::written;
+use crate::postgres::{head, outbox, queue, receipt};
+use crate::rules::{self, Admission};
+
+pub(super) struct LinkAccount<'a> {
+    pub(super) link: &'a Link,
+    pub(super) receipt: &'a Receipt,
+}
+
+#[async_trait]
+impl Work for LinkAccount<'_> {
+    type Outcome = LinkOutcome;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LinkOutcome>, Failure> {
+        let Self { link, receipt } = self;
+        let access_epoch = head::lock_user(tx, &link.user).await?;
+        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+            return Ok(Ending::RollBack(LinkOutcome::Repeated(answer)));
+        }
+        head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
+        let linked = linked(tx, &link.user, link.account.account_type).await?;
+        let linked: Option<&str> = linked.as_ref().map(|row| row.try_get("platform_user_id")).transpose()?;
+        let refusal = match rules::admit(link, access_epoch, linked) {
+            Admission::EpochMoved => LinkOutcome::EpochMoved,
+            Admission::OtherAccount => LinkOutcome::AlreadyConnected,
+            Admission::New | Admission::Renewal => {
+                write(tx, link).await?;
+                queue::spare(tx, link.account.account_type, &link.account.platform_user_id).await?;
+                outbox::send(tx, &link.user, &link.events).await?;
+                receipt::remember(tx, receipt).await?;
+                return Ok(Ending::CommitBefore(receipt.deadline, LinkOutcome::Linked));
+            }
+        };
+        // The client is told so, late or not, and may repeat the command: no answer is kept.
+        queue::revoke(tx, &link.user, &link.give_back).await?;
+        Ok(Ending::Commit(refusal))
+    }
+}
+
+/// Queues the revocation of a grant that nobody will hold.
+pub(super) struct GiveBack<'a>(pub(super) &'a Link);
+
+#[async_trait]
+impl Work for GiveBack<'_> {
+    type Outcome = ();
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
+        let Self(link) = self;
+        head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
+        queue::revoke(tx, &link.user, &link.give_back).await?;
+        Ok(Ending::Commit(()))
+    }
+}
+
+/// A new row, or new tokens and a new generation in the old one. Where the last sync stopped is forgotten: it was another
+/// grant's, with perhaps other scopes.
+async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
+    let Link { account, tokens, .. } = link;
+    let upsert = tx
+        .prepare_cached(
+            "INSERT INTO accounts (user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \
+             scopes, connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+             ON CONFLICT (user_id, account_type) DO UPDATE SET username = excluded.username, \
+             display_name = excluded.display_name, avatar_url = excluded.avatar_url, status = excluded.status, \
+             scopes = excluded.scopes, last_synced = excluded.last_synced, error_message = excluded.error_message, \
+             access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
+             token_expires_at = excluded.token_expires_at, generation = excluded.generation, cursor = excluded.cursor",
+        )
+        .await?;
+    let refresh = tokens.refresh.as_ref().map(|refresh| refresh.as_bytes());
+    tx.execute(
+        &upsert,
+        &[
+            &link.user.as_str(),
+            &account.account_type.as_str(),
+            &account.platform_user_id,
+            &account.username,
+            &account.display_name,
+            &account.avatar_url,
+            &account.status.as_str(),
+            &account.scopes,
+            &written(account.connected_at),
+            &account.last_synced.map(written),
+            &account.error_message,
+            &tokens.access.as_bytes(),
+            &refresh,
+            &tokens.expires_at.map(written),
+        ],
+    )
+    .await?;
+    Ok(())
+}

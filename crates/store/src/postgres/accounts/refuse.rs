@@ -1,0 +1,37 @@
+//! `refuse_link`.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+
+use super::linked;
+use crate::accounts::{RefusedLink, Written};
+use crate::answers::Receipt;
+use crate::postgres::error::Failure;
+use crate::postgres::pool::{Ending, Work};
+use crate::postgres::{head, outbox, receipt, row};
+use crate::rules;
+
+pub(super) struct RefuseLink<'a> {
+    pub(super) refused: &'a RefusedLink,
+    pub(super) receipt: &'a Receipt,
+}
+
+#[async_trait]
+impl Work for RefuseLink<'_> {
+    type Outcome = Written;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
+        let Self { refused, receipt } = self;
+        head::lock_user(tx, &refused.user).await?;
+        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+            return Ok(Ending::RollBack(Written::Before(answer)));
+        }
+        let linked = linked(tx, &refused.user, refused.account).await?;
+        let status = linked.as_ref().map(row::status).transpose()?;
+        if rules::failure_is_news(status) {
+            outbox::send(tx, &refused.user, std::slice::from_ref(&refused.event)).await?;
+        }
+        receipt::remember(tx, receipt).await?;
+        Ok(Ending::CommitBefore(receipt.deadline, Written::Now))
+    }
+}

@@ -1,0 +1,47 @@
+//! `unlink_account`.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+
+use super::linked;
+use crate::accounts::{Unlink, UnlinkOutcome};
+use crate::answers::Receipt;
+use crate::postgres::error::Failure;
+use crate::postgres::pool::{Ending, Work};
+use crate::postgres::{head, outbox, queue, receipt, row};
+
+pub(super) struct UnlinkAccount<'a> {
+    pub(super) unlink: &'a Unlink,
+    pub(super) receipt: &'a Receipt,
+}
+
+#[async_trait]
+impl Work for UnlinkAccount<'_> {
+    type Outcome = UnlinkOutcome;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<UnlinkOutcome>, Failure> {
+        let Self { unlink, receipt } = self;
+        let Unlink { user, account, event } = unlink;
+        head::lock_user(tx, user).await?;
+        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+            return Ok(Ending::RollBack(UnlinkOutcome::Repeated(answer)));
+        }
+        let Some(linked) = linked(tx, user, *account).await? else {
+            return Ok(Ending::RollBack(UnlinkOutcome::NotConnected));
+        };
+        let platform_user_id: String = linked.try_get("platform_user_id")?;
+        head::lock_platform_account(tx, *account, &platform_user_id).await?;
+        let delete = tx
+            .prepare_cached(
+                "DELETE FROM accounts WHERE user_id = $1 AND account_type = $2 \
+                 RETURNING access_token, refresh_token, token_expires_at",
+            )
+            .await?;
+        let deleted = tx.query_one(&delete, &[&user.as_str(), &account.as_str()]).await?;
+        let revocation = row::tokens(&deleted)?.revocation(*account, platform_user_id);
+        queue::revoke(tx, user, &revocation).await?;
+        outbox::send(tx, user, std::slice::from_ref(event)).await?;
+        receipt::remember(tx, receipt).await?;
+        Ok(Ending::CommitBefore(receipt.deadline, UnlinkOutcome::Unlinked))
+    }
+}

@@ -1,0 +1,71 @@
+//! Answers already given, and the end of what is only kept for a while.
+
+use async_trait::async_trait;
+use protocol::id::JobId;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::PgStore;
+use super::error::Failure;
+use crate::StoreError;
+use crate::answers::{Answers, Earlier, Idempotency};
+use crate::rules::REMEMBERED_FOR;
+use crate::vault::Sealed;
+
+#[async_trait]
+impl Answers for PgStore {
+    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError> {
+        let step = "look for an earlier answer";
+        let find = "SELECT answer, job_id = $1 OR body = $3 AS same FROM answers \
+                    WHERE (job_id = $1 OR scope = $2) AND expires_at > now() ORDER BY job_id = $1 DESC LIMIT 1";
+        let scope = idempotency.map(|key| key.scope.as_slice());
+        let body = idempotency.map(|key| key.body.as_slice());
+        let rows = self.pool.query(step, find, &[&job.as_str(), &scope, &body]).await?;
+        let earlier = rows.first().map_or(Ok(Earlier::Nothing), earlier);
+        earlier.map_err(|error| Failure::from(error).during(step))
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        let (kept, batch) = (REMEMBERED_FOR.as_secs_f64(), i64::from(BATCH));
+        let answers = "DELETE FROM answers WHERE job_id IN \
+                       (SELECT job_id FROM answers WHERE expires_at <= now() LIMIT $1) RETURNING 1";
+        let exchanges = "DELETE FROM exchanges WHERE code_hash IN \
+                         (SELECT code_hash FROM exchanges WHERE begun_at <= now() - $2 * interval '1 second' LIMIT $1) \
+                         RETURNING 1";
+        let events = "DELETE FROM outbox WHERE id IN \
+                      (SELECT id FROM outbox WHERE sent_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
+        Ok(self.delete("forget answers", answers, &[&batch]).await?
+            + self.delete("forget exchanges", exchanges, &[&batch, &kept]).await?
+            + self.delete("forget sent events", events, &[&batch, &kept]).await?)
+    }
+}
+
+impl PgStore {
+    /// Deletes batch by batch, so that no statement is long and no lock is held for long.
+    async fn delete(&self, step: &'static str, batch: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        for _ in 0..MOST_BATCHES {
+            let rows = self.pool.query(step, batch, values).await?.len();
+            deleted += rows as u64;
+            if rows < usize::from(BATCH) {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+fn earlier(row: &Row) -> Result<Earlier, tokio_postgres::Error> {
+    // Null when no key was given: then the job is the same, or the row would not be here.
+    let same: Option<bool> = row.try_get("same")?;
+    if same == Some(false) {
+        return Ok(Earlier::OtherBody);
+    }
+    Ok(Earlier::Answer(Sealed::from_bytes(row.try_get("answer")?)))
+}
+
+/// Rows that one statement deletes.
+const BATCH: u16 = 1_000;
+
+/// What is left after these is left for the next time.
+const MOST_BATCHES: u32 = 100;

@@ -1,0 +1,47 @@
+//! The locks that put transactions one after the other. Whoever takes several takes them in this order, so that nobody waits
+//! in a circle.
+
+use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+use protocol::id::UserId;
+
+use super::error::Failure;
+
+/// First: the user's head row, made where there is none. Gives the user's access epoch.
+pub(super) async fn lock_user(tx: &Transaction<'_>, user: &UserId) -> Result<i64, Failure> {
+    let lock = tx
+        .prepare_cached("SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE")
+        .await?;
+    if let Some(row) = tx.query_opt(&lock, &[&user.as_str()]).await? {
+        return Ok(row.try_get(0)?);
+    }
+    let make = tx
+        .prepare_cached("INSERT INTO users (user_id) VALUES ($1) ON CONFLICT DO NOTHING")
+        .await?;
+    tx.execute(&make, &[&user.as_str()]).await?;
+    Ok(tx.query_one(&lock, &[&user.as_str()]).await?.try_get(0)?)
+}
+
+/// Second: an account at its platform, whoever links it. Links, unlinks and revocations of it look at each other.
+pub(super) async fn lock_platform_account(
+    tx: &Transaction<'_>,
+    account: AccountType,
+    platform_user_id: &str,
+) -> Result<(), Failure> {
+    lock_name(tx, &format!("platform account {account} {platform_user_id}")).await
+}
+
+/// Alone: the right to publish a user's events.
+pub(super) async fn lock_relay(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {
+    lock_name(tx, &format!("relay {user}")).await
+}
+
+/// Advisory locks belong to a whole database; with the schema in their name, two Posterns in one database do not wait for
+/// each other.
+async fn lock_name(tx: &Transaction<'_>, name: &str) -> Result<(), Failure> {
+    let lock = tx
+        .prepare_cached("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || $1::text, 0))")
+        .await?;
+    tx.execute(&lock, &[&name]).await?;
+    Ok(())
+}

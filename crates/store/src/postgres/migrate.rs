@@ -1,0 +1,88 @@
+//! The schema: one SQL file per version, applied once and never changed after.
+
+use refinery::{Migration, Runner};
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::pool::Pool;
+use super::settings::{CONNECT_TIMEOUT, PgSettings};
+use super::{SetupError, tls};
+
+/// Brings the schema up to date and says which migrations that took. Several may call it at once: one migrates, the others
+/// wait for it. It works in the first schema of the connection's `search_path`.
+///
+/// # Errors
+/// [`SetupError`]; each migration is applied whole or not at all.
+pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, SetupError> {
+    let config = settings.for_migration();
+    let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls::connector(&settings.roots)?)).await;
+    let connecting = connecting.map_err(|elapsed| SetupError::Reach(Box::new(elapsed)))?;
+    let (mut client, connection) = connecting.map_err(|error| SetupError::Reach(Box::new(error)))?;
+    let work = async {
+        let applied = apply(&mut client).await;
+        // The connection lives, and holds its lock, until its client is gone.
+        drop(client);
+        applied
+    };
+    let (applied, connection) = tokio::join!(work, connection);
+    let applied = applied?;
+    connection.map_err(|error| SetupError::Reach(Box::new(error)))?;
+    Ok(applied)
+}
+
+/// Refuses a schema that is older than this build. A newer one is welcome: while a cluster is updated node by node, it has
+/// been migrated already.
+pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
+    let needed = migrations()?.last().map_or(0, Migration::version);
+    let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
+    let applied = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
+    let exists = pool.query("look for the schema", exists, &[]).await?;
+    let found = match exists.first().map(|row| row.try_get(0)) {
+        Some(Ok(true)) => pool.query("read the schema's version", applied, &[]).await?,
+        _ => Vec::new(),
+    };
+    let found = found.first().map_or(Ok(0), |row| row.try_get(0));
+    let found = found.map_err(|error| SetupError::Reach(Box::new(error)))?;
+    if found < needed {
+        return Err(SetupError::Behind { found, needed });
+    }
+    Ok(())
+}
+
+async fn apply(client: &mut Client) -> Result<Vec<String>, SetupError> {
+    let lock = "SELECT pg_advisory_lock(hashtextextended('postern migrate ' || current_schema(), 0))";
+    let locked = client.execute(lock, &[]).await;
+    locked.map_err(|error| SetupError::Migrate(Box::new(error)))?;
+    let report = Runner::new(&migrations()?).run_async(client).await;
+    let report = report.map_err(|error| SetupError::Migrate(Box::new(error)))?;
+    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+fn migrations() -> Result<Vec<Migration>, SetupError> {
+    let migrations = MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql));
+    let migrations = migrations.collect::<Result<_, _>>();
+    migrations.map_err(|error| SetupError::Migrate(Box::new(error)))
+}
+
+/// Every file of `migrations/`, by version.
+const MIGRATIONS: &[(&str, &str)] = &[("V1__the_truth", include_str!("../../migrations/V1__the_truth.sql"))];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_file_is_applied_in_the_order_of_versions() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let mut listed: Vec<_> = MIGRATIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let versions: Vec<_> = migrations().unwrap().iter().map(Migration::version).collect();
+        assert!(versions.is_sorted(), "{versions:?}");
+        files.sort();
+        listed.sort();
+        assert_eq!(files, listed);
+    }
+}

@@ -1,0 +1,157 @@
+//! Events still to be published.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::error::Failure;
+use super::pool::{Ending, Work};
+use super::{PgStore, head, row};
+use crate::StoreError;
+use crate::outbox::{Outbox, Publisher, Relayed};
+use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
+
+#[async_trait]
+impl Outbox for PgStore {
+    async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        let _turn = self.relays.take(user).await;
+        let mut sent = 0;
+        loop {
+            let page = self
+                .pool
+                .transact("relay events", &RelayPage { user, publisher })
+                .await?;
+            sent += page.sent;
+            match page.end {
+                PageEnd::Page => {}
+                PageEnd::Outbox => return Ok(Relayed { sent, stopped: false }),
+                PageEnd::Refusal => return Ok(Relayed { sent, stopped: true }),
+            }
+        }
+    }
+
+    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        let step = "look for events left behind";
+        let find = "SELECT DISTINCT user_id FROM outbox \
+                    WHERE sent_at IS NULL AND created_at < now() - $1 * interval '1 second' LIMIT $2";
+        let after = BEHIND_AFTER.as_secs_f64();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.pool.query(step, find, &[&after, &limit]).await?;
+        let users = rows.iter().map(row::user).collect::<Result<_, _>>();
+        users.map_err(|failure| failure.during(step))
+    }
+
+    async fn resend_recent(&self) -> Result<u64, StoreError> {
+        let step = "send recent events again";
+        // Relays are at work meanwhile, and what they send from here on needs no resending.
+        let rows = self.pool.query(step, "SELECT now()", &[]).await?;
+        let begun = rows.first().map(|row| row.try_get::<_, OffsetDateTime>(0)).transpose();
+        let begun = begun.map_err(|error| Failure::from(error).during(step))?;
+        let batch = "UPDATE outbox SET sent_at = NULL WHERE id IN \
+                     (SELECT id FROM outbox WHERE sent_at BETWEEN $1::timestamptz - $2 * interval '1 second' AND $1 \
+                      ORDER BY id LIMIT $3 FOR UPDATE) RETURNING 1";
+        let within = RESENT_WITHIN.as_secs_f64();
+        let mut resent = 0;
+        loop {
+            let rows = self
+                .pool
+                .query(step, batch, &[&begun, &within, &i64::from(BATCH)])
+                .await?
+                .len();
+            resent += rows as u64;
+            if rows < usize::from(BATCH) {
+                return Ok(resent);
+            }
+        }
+    }
+}
+
+/// Queues events, in their order, behind those that are there; one whose id is known is left out.
+pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<(), Failure> {
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO outbox (user_id, event_id, envelope) VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING",
+        )
+        .await?;
+    for event in events {
+        let envelope = serde_json::to_string(event).map_err(Failure::row)?;
+        tx.execute(&insert, &[&user.as_str(), &event.id.as_str(), &envelope])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Publishes the oldest events and marks them as sent, under the lock that keeps other workers' relays of this user away. The
+/// mark is committed page by page, so that a crash repeats little.
+struct RelayPage<'a> {
+    user: &'a UserId,
+    publisher: &'a dyn Publisher,
+}
+
+/// How far a page came.
+struct Page {
+    sent: u64,
+    end: PageEnd,
+}
+
+/// Why it ended.
+enum PageEnd {
+    /// It was full, or took long enough.
+    Page,
+    /// Nothing was left.
+    Outbox,
+    /// The publisher refused.
+    Refusal,
+}
+
+#[async_trait]
+impl Work for RelayPage<'_> {
+    type Outcome = Page;
+
+    // The bus has its own, shorter patience with each event.
+    const PATIENCE: Duration = Duration::from_secs(8);
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Page>, Failure> {
+        head::lock_relay(tx, self.user).await?;
+        let read = tx
+            .prepare_cached(
+                "SELECT id, envelope FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2",
+            )
+            .await?;
+        let rows = tx.query(&read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
+        let full = rows.len() == usize::from(PAGE);
+        let mut end = if full { PageEnd::Page } else { PageEnd::Outbox };
+        let begun = Instant::now();
+        let mut sent: Vec<i64> = Vec::new();
+        for row in &rows {
+            if begun.elapsed() > PAGE_TIME {
+                end = PageEnd::Page;
+                break;
+            }
+            if self.publisher.publish(self.user, &row::envelope(row)?).await.is_err() {
+                end = PageEnd::Refusal;
+                break;
+            }
+            sent.push(row.try_get("id")?);
+        }
+        let mark = tx
+            .prepare_cached("UPDATE outbox SET sent_at = now() WHERE id = ANY($1)")
+            .await?;
+        let marked = tx.execute(&mark, &[&sent]).await?;
+        Ok(Ending::Commit(Page { sent: marked, end }))
+    }
+}
+
+/// Events in a page.
+const PAGE: u16 = 100;
+
+/// A page of a slow bus ends early: its transaction must not stay open until Postgres ends it.
+const PAGE_TIME: Duration = Duration::from_secs(1);
+
+/// Rows that one statement changes.
+const BATCH: u16 = 1_000;

@@ -1,0 +1,142 @@
+//! Work that must be done some time.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+use protocol::id::{UserId, WorkerId};
+
+use super::error::Failure;
+use super::{PgStore, row};
+use crate::StoreError;
+use crate::queue::{Queue, Revocation, Task, TaskId};
+use crate::rules::{self, LAST_TRY};
+
+#[async_trait]
+impl Queue for PgStore {
+    async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
+        let step = "lease tasks";
+        self.bury_lost_tasks().await?;
+        let take = "UPDATE tasks SET fence = fence + 1, tries = tries + 1, leased_by = $1, \
+                    leased_until = now() + $2 * interval '1 second' \
+                    WHERE id IN (SELECT id FROM tasks WHERE kind = 'revocation' AND dead_at IS NULL AND due_at <= now() \
+                    AND (leased_until IS NULL OR leased_until <= now()) AND tries < $3::bigint \
+                    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
+                    RETURNING id, fence, tries, user_id, account_type, platform_user_id, token, token_column, scope";
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let rows = self
+            .pool
+            .query(
+                step,
+                take,
+                &[&worker.as_str(), &lease.as_secs_f64(), &i64::from(LAST_TRY), &max],
+            )
+            .await?;
+        let tasks = rows.iter().map(row::task).collect::<Result<_, _>>();
+        tasks.map_err(|failure| failure.during(step))
+    }
+
+    async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
+        let finish = "DELETE FROM tasks \
+                      WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING 1";
+        let finished = self
+            .pool
+            .query("finish a task", finish, &[&task.row, &task.fence])
+            .await?;
+        Ok(!finished.is_empty())
+    }
+
+    async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError> {
+        let step = "put a task back";
+        let put_back = "UPDATE tasks SET leased_by = NULL, leased_until = NULL, last_error = $4, \
+                        due_at = now() + $3 * interval '1 second', dead_at = CASE WHEN tries >= $5::bigint THEN now() END \
+                        WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL \
+                        RETURNING dead_at IS NOT NULL AS dead";
+        let rows = self
+            .pool
+            .query(
+                step,
+                put_back,
+                &[
+                    &task.row,
+                    &task.fence,
+                    &after.as_secs_f64(),
+                    &printable(why),
+                    &i64::from(LAST_TRY),
+                ],
+            )
+            .await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        let dead = row.try_get("dead").map_err(|error| Failure::from(error).during(step))?;
+        if dead {
+            self.metrics.gave_up(1);
+        }
+        Ok(true)
+    }
+}
+
+impl PgStore {
+    /// Gives up tasks whose last try ended with the worker that had it.
+    async fn bury_lost_tasks(&self) -> Result<(), StoreError> {
+        let bury = "UPDATE tasks SET dead_at = now(), last_error = 'the worker was lost' \
+                    WHERE dead_at IS NULL AND tries >= $1::bigint AND leased_until <= now() RETURNING 1";
+        let buried = self
+            .pool
+            .query("give up lost tasks", bury, &[&i64::from(LAST_TRY)])
+            .await?;
+        self.metrics.gave_up(buried.len() as u64);
+        Ok(())
+    }
+}
+
+/// Queues a revocation, no wider than other links of the same platform account allow. The caller holds that account's lock.
+pub(super) async fn revoke(tx: &Transaction<'_>, user: &UserId, revocation: &Revocation) -> Result<(), Failure> {
+    let platform = revocation.account.as_str();
+    let find = tx
+        .prepare_cached("SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2)")
+        .await?;
+    let shared = tx.query_one(&find, &[&platform, &revocation.platform_user_id]).await?;
+    let scope = rules::narrowed(revocation.scope, shared.try_get(0)?);
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO tasks (kind, user_id, account_type, platform_user_id, token, token_column, scope) \
+             VALUES ('revocation', $1, $2, $3, $4, $5, $6)",
+        )
+        .await?;
+    tx.execute(
+        &insert,
+        &[
+            &user.as_str(),
+            &platform,
+            &revocation.platform_user_id,
+            &revocation.token.as_bytes(),
+            &revocation.column.as_str(),
+            &scope.as_str(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Keeps what is still to be revoked from ending a link of the same platform account. The caller holds that account's lock.
+pub(super) async fn spare(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<(), Failure> {
+    let narrow = tx
+        .prepare_cached(
+            "UPDATE tasks SET scope = 'token' WHERE kind = 'revocation' AND account_type = $1 AND platform_user_id = $2 \
+             AND scope = 'grant' AND dead_at IS NULL",
+        )
+        .await?;
+    tx.execute(&narrow, &[&account.as_str(), &platform_user_id]).await?;
+    Ok(())
+}
+
+/// A text for an operator: bounded, and without the NUL that Postgres refuses.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| *character != '\0')
+        .take(MOST_CHARACTERS)
+        .collect()
+}
+
+const MOST_CHARACTERS: usize = 500;

@@ -1,0 +1,125 @@
+//! Rows as the types they were written from.
+
+use std::str::FromStr as _;
+
+use protocol::account::{AccountStatus, AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+use protocol::time::Timestamp;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+
+use super::error::Failure;
+use crate::accounts::{Credentials, SealedTokens};
+use crate::queue::{Revocation, RevokeScope, Task, TaskId, TokenColumn};
+use crate::vault::Sealed;
+
+/// From all columns of `accounts`.
+pub(super) fn credentials(row: &Row) -> Result<Credentials, Failure> {
+    Ok(Credentials {
+        account: account(row)?,
+        tokens: tokens(row)?,
+        generation: row.try_get("generation")?,
+        cursor: row.try_get("cursor")?,
+    })
+}
+
+/// From the columns of `accounts` that its user sees.
+pub(super) fn account(row: &Row) -> Result<UserAccount, Failure> {
+    let time = |column| Ok::<_, Failure>(row.try_get::<_, Option<OffsetDateTime>>(column)?.map(timestamp));
+    Ok(UserAccount {
+        account_type: account_type(row)?,
+        platform_user_id: row.try_get("platform_user_id")?,
+        username: row.try_get("username")?,
+        display_name: row.try_get("display_name")?,
+        avatar_url: row.try_get("avatar_url")?,
+        status: status(row)?,
+        scopes: row.try_get("scopes")?,
+        connected_at: timestamp(row.try_get("connected_at")?),
+        last_synced: time("last_synced")?,
+        error_message: row.try_get("error_message")?,
+    })
+}
+
+/// From the column `status`.
+pub(super) fn status(row: &Row) -> Result<AccountStatus, Failure> {
+    use AccountStatus::{Connected, Disconnected, Error, Syncing};
+    word(row, "status", |text| {
+        [Connected, Disconnected, Error, Syncing]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    })
+}
+
+/// From the token columns of `accounts`.
+pub(super) fn tokens(row: &Row) -> Result<SealedTokens, Failure> {
+    let expires_at: Option<OffsetDateTime> = row.try_get("token_expires_at")?;
+    let refresh: Option<Vec<u8>> = row.try_get("refresh_token")?;
+    Ok(SealedTokens {
+        access: Sealed::from_bytes(row.try_get("access_token")?),
+        refresh: refresh.map(Sealed::from_bytes),
+        expires_at: expires_at.map(timestamp),
+    })
+}
+
+/// From `tasks`, right after it was leased.
+pub(super) fn task(row: &Row) -> Result<Task, Failure> {
+    let tries: i32 = row.try_get("tries")?;
+    Ok(Task {
+        id: TaskId {
+            row: row.try_get("id")?,
+            fence: row.try_get("fence")?,
+        },
+        // The lease has counted this try.
+        tries: u32::try_from(tries - 1).map_err(Failure::row)?,
+        user: user(row)?,
+        revocation: Revocation {
+            account: account_type(row)?,
+            platform_user_id: row.try_get("platform_user_id")?,
+            token: Sealed::from_bytes(row.try_get("token")?),
+            column: word(row, "token_column", |text| {
+                TokenColumn::ALL.into_iter().find(|column| column.as_str() == text)
+            })?,
+            scope: word(row, "scope", |text| {
+                RevokeScope::ALL.into_iter().find(|scope| scope.as_str() == text)
+            })?,
+        },
+    })
+}
+
+/// From the column `user_id`.
+pub(super) fn user(row: &Row) -> Result<UserId, Failure> {
+    UserId::new(row.try_get::<_, &str>("user_id")?).map_err(Failure::row)
+}
+
+/// From the column `envelope`.
+pub(super) fn envelope(row: &Row) -> Result<Envelope, Failure> {
+    serde_json::from_str(row.try_get("envelope")?).map_err(Failure::row)
+}
+
+/// What is written for a time. Every [`Timestamp`] is one that Postgres can hold.
+pub(super) fn written(time: Timestamp) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.as_millis()) * NANOS_PER_MILLI)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn timestamp(time: OffsetDateTime) -> Timestamp {
+    let millis = time.unix_timestamp_nanos().div_euclid(NANOS_PER_MILLI);
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+fn account_type(row: &Row) -> Result<AccountType, Failure> {
+    word(row, "account_type", |text| AccountType::from_str(text).ok())
+}
+
+/// A column that holds one of a few words.
+fn word<T>(row: &Row, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
+    read(row.try_get(column)?).ok_or_else(|| Failure::row(UnknownWord(column)))
+}
+
+/// A newer build wrote it, or someone else did.
+#[derive(Debug, thiserror::Error)]
+#[error("column {0} holds a word that this build does not know")]
+struct UnknownWord(&'static str);
+
+const NANOS_PER_MILLI: i128 = 1_000_000;

@@ -1,0 +1,71 @@
+//! TLS to Postgres: the server's name and chain are always checked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::settings::Roots;
+
+/// What connections are made with. Where TLS is not used it believes nobody, and is not asked.
+pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, RootsError> {
+    let roots = match roots {
+        Roots::None => RootCertStore::empty(),
+        Roots::System => system()?,
+        Roots::File(path) => file(path)?,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(RootsError::Provider)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// Why no server's certificate could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// The system has none, or none that can be read.
+    #[error("the system has no certificates to believe: name a PEM file with sslrootcert")]
+    NoneOfSystem,
+    /// The file of `sslrootcert` cannot be read, or is no PEM.
+    #[error("read {0}")]
+    Unreadable(PathBuf, #[source] rustls_pki_types::pem::Error),
+    /// The file of `sslrootcert` has no certificate.
+    #[error("{0} has no certificate")]
+    Empty(PathBuf),
+    /// A certificate of that file is none to believe.
+    #[error("a certificate of {0}")]
+    Unfit(PathBuf, #[source] rustls::Error),
+    /// The cipher suites of this build fit no version of TLS.
+    #[error("no version of TLS can be used")]
+    Provider(#[source] rustls::Error),
+}
+
+fn system() -> Result<RootCertStore, RootsError> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (added, _unfit) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(RootsError::NoneOfSystem);
+    }
+    Ok(roots)
+}
+
+fn file(path: &Path) -> Result<RootCertStore, RootsError> {
+    let unreadable = |error| RootsError::Unreadable(path.to_owned(), error);
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+        roots
+            .add(certificate.map_err(unreadable)?)
+            .map_err(|error| RootsError::Unfit(path.to_owned(), error))?;
+    }
+    if roots.is_empty() {
+        return Err(RootsError::Empty(path.to_owned()));
+    }
+    Ok(roots)
+}

@@ -1,0 +1,34 @@
+//! What both stores promise, a file per trait.
+
+mod accounts;
+mod answers;
+mod links;
+mod outbox;
+mod queue;
+mod syncs;
+
+/// Makes each promise, a function of a store, a test of each store.
+macro_rules! kept_by_both_stores {
+    ($($promise:ident),+ $(,)?) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let clock = std::sync::Arc::new(lifecycle::SystemClock);
+                    super::$promise(&store::MemoryStore::new(clock)).await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let schema = crate::database::migrated().await;
+                    super::$promise(&crate::database::store(&schema).await).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use kept_by_both_stores;

@@ -1,0 +1,165 @@
+//! Accounts: what a link meets.
+
+use protocol::account::AccountType;
+use protocol::time::Timestamp;
+use serde_json::json;
+use store::{Earlier, FinishedSync, Link, LinkOutcome, RevokeScope, Store, StoreError};
+
+use super::queue::lease;
+use crate::recorder::relayed;
+use crate::sample::{
+    event, idempotency, job, late_receipt, link, receipt, receipt_with_key, sealed, sync, tokens, unlink, user,
+};
+
+super::kept_by_both_stores!(
+    the_same_account_linked_again_gets_new_tokens_and_keeps_its_date,
+    another_account_of_the_platform_is_refused_and_its_grant_given_back,
+    a_link_begun_before_all_access_was_revoked_is_given_back,
+    a_grant_given_back_spares_a_link_of_the_same_account,
+    a_link_repeated_gives_its_first_answer,
+    a_link_under_a_key_used_before_gives_the_first_answer,
+    a_job_delivered_twice_at_once_is_done_once,
+    a_link_that_comes_too_late_is_given_back,
+    a_new_link_narrows_what_is_still_to_be_revoked,
+);
+
+async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store: &dyn Store) {
+    let first = link("GEN-001", "7");
+    store.link_account(&first, &receipt("1")).await.unwrap();
+    let before = store
+        .credentials(&first.user, AccountType::Github)
+        .await
+        .unwrap()
+        .unwrap();
+    let synced = FinishedSync {
+        cursor: Some(json!({"since": 5})),
+        ..sync("GEN-001", "7", before.generation, &[])
+    };
+    store.finish_sync(&synced, &receipt("2")).await.unwrap();
+
+    let mut again = Link {
+        tokens: tokens("again"),
+        events: vec![event("again")],
+        ..first.clone()
+    };
+    again.account.username = "renamed".to_owned();
+    again.account.connected_at = Timestamp::from_millis(1_900_000_000_000);
+    let stored = store.link_account(&again, &receipt("3")).await.unwrap();
+    assert_eq!(stored, LinkOutcome::Linked);
+
+    let after = store
+        .credentials(&first.user, AccountType::Github)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(after.account.username, "renamed");
+    assert_eq!(after.account.connected_at, first.account.connected_at);
+    assert_eq!(after.tokens, tokens("again"));
+    assert_eq!(after.cursor, None);
+    assert_ne!(after.generation, before.generation);
+    assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7", "again"]);
+    assert!(
+        lease(store).await.is_empty(),
+        "ending the old token could end the new one"
+    );
+}
+
+async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(store: &dyn Store) {
+    let (first, second) = (link("GEN-001", "7"), link("GEN-001", "8"));
+    store.link_account(&first, &receipt("1")).await.unwrap();
+    let refused = store.link_account(&second, &receipt("2")).await.unwrap();
+    assert_eq!(refused, LinkOutcome::AlreadyConnected);
+
+    assert_eq!(store.accounts(&first.user).await.unwrap(), [first.account]);
+    assert_eq!(store.earlier(&job("2"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7"]);
+    let [task] = lease(store).await.try_into().unwrap();
+    assert_eq!(task.revocation, second.give_back);
+}
+
+async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn Store) {
+    let late = Link {
+        access_epoch: store.access_epoch(&user("GEN-001")).await.unwrap() - 1,
+        ..link("GEN-001", "7")
+    };
+    let refused = store.link_account(&late, &receipt("1")).await.unwrap();
+    assert_eq!(refused, LinkOutcome::EpochMoved);
+    assert!(store.accounts(&late.user).await.unwrap().is_empty());
+    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert!(relayed(store, &late.user).await.is_empty());
+    let [task] = lease(store).await.try_into().unwrap();
+    assert_eq!(task.revocation, late.give_back);
+}
+
+async fn a_grant_given_back_spares_a_link_of_the_same_account(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
+    let refused = store.link_account(&link("GEN-002", "7"), &receipt("3")).await.unwrap();
+    assert_eq!(refused, LinkOutcome::AlreadyConnected);
+    let [task] = lease(store).await.try_into().unwrap();
+    assert_eq!(task.revocation.scope, RevokeScope::Token);
+}
+
+async fn a_link_repeated_gives_its_first_answer(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    let mut again = receipt("1");
+    again.answer = sealed("another answer");
+    let repeated = store.link_account(&link("GEN-001", "8"), &again).await.unwrap();
+    assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
+    assert!(lease(store).await.is_empty());
+}
+
+async fn a_link_under_a_key_used_before_gives_the_first_answer(store: &dyn Store) {
+    let link = link("GEN-001", "7");
+    let first = receipt_with_key("1", &idempotency(1, 1));
+    store.link_account(&link, &first).await.unwrap();
+    for body in [1, 2] {
+        let again = receipt_with_key("2", &idempotency(1, body));
+        let repeated = store.link_account(&link, &again).await.unwrap();
+        assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+    }
+    assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7"]);
+}
+
+async fn a_job_delivered_twice_at_once_is_done_once(store: &dyn Store) {
+    let link = link("GEN-001", "7");
+    let receipt = receipt("1");
+    let (one, other) = tokio::join!(store.link_account(&link, &receipt), store.link_account(&link, &receipt));
+    let mut outcomes = [one.unwrap(), other.unwrap()];
+    outcomes.sort_by_key(|outcome| *outcome != LinkOutcome::Linked);
+    assert_eq!(
+        outcomes,
+        [LinkOutcome::Linked, LinkOutcome::Repeated(sealed("answer to 1"))]
+    );
+    assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7"]);
+}
+
+async fn a_link_that_comes_too_late_is_given_back(store: &dyn Store) {
+    let link = link("GEN-001", "7");
+    let late = store.link_account(&link, &late_receipt("1")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert!(store.accounts(&link.user).await.unwrap().is_empty());
+    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert!(relayed(store, &link.user).await.is_empty());
+    let [task] = lease(store).await.try_into().unwrap();
+    assert_eq!(task.revocation, link.give_back);
+}
+
+async fn a_new_link_narrows_what_is_still_to_be_revoked(store: &dyn Store) {
+    for (id, number) in [("7", 1), ("8", 3)] {
+        store
+            .link_account(&link("GEN-001", id), &receipt(&number.to_string()))
+            .await
+            .unwrap();
+        let unlinked = receipt(&(number + 1).to_string());
+        store.unlink_account(&unlink("GEN-001"), &unlinked).await.unwrap();
+    }
+    store.link_account(&link("GEN-002", "7"), &receipt("5")).await.unwrap();
+    let tasks = lease(store).await;
+    let scopes: Vec<_> = tasks
+        .iter()
+        .map(|task| (task.revocation.platform_user_id.as_str(), task.revocation.scope))
+        .collect();
+    assert_eq!(scopes, [("7", RevokeScope::Token), ("8", RevokeScope::Grant)]);
+}

@@ -1,0 +1,94 @@
+//! The outbox: in order, once, and nothing left behind.
+
+use std::time::Duration;
+
+use store::{Link, Store};
+use testkit::wait;
+
+use crate::recorder::{Recorder, relayed};
+use crate::sample::{event, link, receipt, user};
+
+super::kept_by_both_stores!(
+    events_are_published_as_they_were_written_and_in_their_order,
+    a_refusal_stops_the_relay_and_what_is_left_keeps_its_order,
+    two_relays_of_one_user_at_once_publish_each_event_once_in_order,
+    a_relay_publishes_its_own_user_only,
+    a_user_whose_events_stay_unsent_is_found_after_a_second,
+    recent_events_are_sent_again_when_asked_for,
+);
+
+/// Commits so many events for a user, in several transactions; gives their names.
+async fn commit(store: &dyn Store, user_id: &str, events: usize) -> Vec<String> {
+    let names: Vec<_> = (0..events).map(|number| format!("{user_id} {number:03}")).collect();
+    for (number, part) in names.chunks(90).enumerate() {
+        let link = Link {
+            events: part.iter().map(|name| event(name)).collect(),
+            ..link(user_id, "7")
+        };
+        store
+            .link_account(&link, &receipt(&format!("{user_id} {number}")))
+            .await
+            .unwrap();
+    }
+    names
+}
+
+async fn events_are_published_as_they_were_written_and_in_their_order(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 250).await;
+    let recorder = Recorder::new();
+    let relayed = store.relay_user(&user("GEN-001"), &recorder).await.unwrap();
+    assert_eq!((relayed.sent, relayed.stopped), (250, false));
+    let written: Vec<_> = names.iter().map(|name| event(name)).collect();
+    assert_eq!(recorder.taken(), written);
+}
+
+async fn a_refusal_stops_the_relay_and_what_is_left_keeps_its_order(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 5).await;
+    let refusing = Recorder::refusing_after(2);
+    let stopped = store.relay_user(&user("GEN-001"), &refusing).await.unwrap();
+    assert_eq!((stopped.sent, stopped.stopped), (2, true));
+    assert_eq!(refusing.ids(), names[..2]);
+    assert_eq!(relayed(store, &user("GEN-001")).await, names[2..]);
+}
+
+async fn two_relays_of_one_user_at_once_publish_each_event_once_in_order(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 150).await;
+    let (user, recorder) = (user("GEN-001"), Recorder::new());
+    let (one, other) = tokio::join!(store.relay_user(&user, &recorder), store.relay_user(&user, &recorder));
+    assert_eq!(one.unwrap().sent + other.unwrap().sent, 150);
+    assert_eq!(recorder.ids(), names);
+}
+
+async fn a_relay_publishes_its_own_user_only(store: &dyn Store) {
+    let ours = commit(store, "GEN-001", 2).await;
+    let theirs = commit(store, "GEN-002", 2).await;
+    assert_eq!(relayed(store, &user("GEN-001")).await, ours);
+    assert_eq!(relayed(store, &user("GEN-002")).await, theirs);
+    assert!(relayed(store, &user("GEN-001")).await.is_empty());
+}
+
+async fn a_user_whose_events_stay_unsent_is_found_after_a_second(store: &dyn Store) {
+    let behind = async |limit| store.users_behind(limit).await.unwrap();
+    let committed = tokio::time::Instant::now();
+    commit(store, "GEN-001", 2).await;
+    commit(store, "GEN-002", 2).await;
+    relayed(store, &user("GEN-002")).await;
+    wait::until_true("the user to be behind", wait::deadline(), async || {
+        !behind(9).await.is_empty()
+    })
+    .await;
+    assert!(committed.elapsed() >= Duration::from_secs(1));
+    assert_eq!(behind(9).await, [user("GEN-001")]);
+    assert!(behind(0).await.is_empty());
+    relayed(store, &user("GEN-001")).await;
+    assert!(behind(9).await.is_empty());
+}
+
+async fn recent_events_are_sent_again_when_asked_for(store: &dyn Store) {
+    let names = commit(store, "GEN-001", 3).await;
+    relayed(store, &user("GEN-001")).await;
+    commit(store, "GEN-002", 1).await;
+    assert_eq!(store.resend_recent().await.unwrap(), 3);
+    assert_eq!(relayed(store, &user("GEN-001")).await, names);
+    assert_eq!(relayed(store, &user("GEN-002")).await.len(), 1);
+}

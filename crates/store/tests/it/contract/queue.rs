@@ -1,0 +1,133 @@
+//! The queue: one worker at a time, again after a failure, given up in the end.
+
+use std::time::Duration;
+
+use store::{Store, Task};
+use testkit::wait;
+
+use crate::sample::{link, receipt, unlink, worker};
+
+super::kept_by_both_stores!(
+    a_task_is_leased_to_one_worker_and_gone_when_done,
+    a_failed_task_comes_back_when_it_is_due,
+    a_worker_that_lost_its_lease_can_change_nothing,
+    a_lease_that_ran_out_still_counts_until_it_is_taken_over,
+    a_task_is_given_up_after_its_eighth_try,
+    a_task_is_given_up_when_its_eighth_worker_is_lost,
+    no_more_tasks_are_leased_than_asked_for,
+);
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// Leases all that is due, for long.
+pub(super) async fn lease(store: &dyn Store) -> Vec<Task> {
+    let mut tasks = store.lease_tasks(&worker("w"), 100, LONG).await.unwrap();
+    tasks.sort_by_key(|task| task.id.row);
+    tasks
+}
+
+/// Queues so many revocations, each of another user.
+async fn queue(store: &dyn Store, tasks: usize) {
+    for number in 0..tasks {
+        let (user, id) = (format!("GEN-{number}"), number.to_string());
+        store
+            .link_account(&link(&user, &id), &receipt(&format!("link {id}")))
+            .await
+            .unwrap();
+        store
+            .unlink_account(&unlink(&user), &receipt(&format!("unlink {id}")))
+            .await
+            .unwrap();
+    }
+}
+
+async fn lease_one(store: &dyn Store, for_long: Duration) -> Option<Task> {
+    store.lease_tasks(&worker("w"), 1, for_long).await.unwrap().pop()
+}
+
+async fn a_task_is_leased_to_one_worker_and_gone_when_done(store: &dyn Store) {
+    queue(store, 1).await;
+    let task = lease_one(store, LONG).await.unwrap();
+    assert!(lease_one(store, LONG).await.is_none());
+    assert!(store.finish_task(&task.id).await.unwrap());
+    assert!(!store.finish_task(&task.id).await.unwrap());
+    assert!(!store.retry_task(&task.id, Duration::ZERO, "why").await.unwrap());
+    assert!(lease_one(store, LONG).await.is_none());
+}
+
+async fn a_failed_task_comes_back_when_it_is_due(store: &dyn Store) {
+    queue(store, 1).await;
+    let first = lease_one(store, LONG).await.unwrap();
+    assert!(
+        store
+            .retry_task(&first.id, Duration::ZERO, "it was \0 away")
+            .await
+            .unwrap()
+    );
+    let second = lease_one(store, LONG).await.unwrap();
+    assert_eq!((first.tries, second.tries), (0, 1));
+    assert_eq!(first.revocation, second.revocation);
+    assert!(store.retry_task(&second.id, LONG, "it was away").await.unwrap());
+    assert!(lease_one(store, LONG).await.is_none());
+}
+
+async fn a_worker_that_lost_its_lease_can_change_nothing(store: &dyn Store) {
+    queue(store, 1).await;
+    let lost = lease_one(store, Duration::ZERO).await.unwrap();
+    let held = wait::until("the lease to run out", wait::deadline(), async || {
+        lease_one(store, LONG).await
+    })
+    .await;
+    assert!(!store.finish_task(&lost.id).await.unwrap());
+    assert!(!store.retry_task(&lost.id, Duration::ZERO, "why").await.unwrap());
+    assert!(lease_one(store, LONG).await.is_none());
+    assert!(store.finish_task(&held.id).await.unwrap());
+}
+
+async fn a_lease_that_ran_out_still_counts_until_it_is_taken_over(store: &dyn Store) {
+    queue(store, 1).await;
+    let over = lease_one(store, Duration::ZERO).await.unwrap();
+    assert!(store.finish_task(&over.id).await.unwrap());
+    assert!(lease_one(store, LONG).await.is_none());
+}
+
+async fn a_task_is_given_up_after_its_eighth_try(store: &dyn Store) {
+    queue(store, 1).await;
+    for tries in 0..8 {
+        let task = lease_one(store, LONG).await.unwrap();
+        assert_eq!(task.tries, tries);
+        assert!(store.retry_task(&task.id, Duration::ZERO, "it was away").await.unwrap());
+    }
+    assert!(lease_one(store, LONG).await.is_none());
+}
+
+async fn a_task_is_given_up_when_its_eighth_worker_is_lost(store: &dyn Store) {
+    queue(store, 1).await;
+    for tries in 0..8 {
+        let lost = wait::until("the lease to run out", wait::deadline(), async || {
+            lease_one(store, Duration::ZERO).await
+        });
+        assert_eq!(lost.await.tries, tries);
+    }
+    queue_is_empty(store).await;
+}
+
+/// Asks until a later task comes: by then, whatever was due before it would have come.
+async fn queue_is_empty(store: &dyn Store) {
+    let (link, unlink) = (link("GEN-last", "last"), unlink("GEN-last"));
+    store.link_account(&link, &receipt("link last")).await.unwrap();
+    store.unlink_account(&unlink, &receipt("unlink last")).await.unwrap();
+    let tasks = wait::until("the last task", wait::deadline(), async || {
+        Some(lease(store).await).filter(|tasks| !tasks.is_empty())
+    });
+    let users: Vec<_> = tasks.await.iter().map(|task| task.user.to_string()).collect();
+    assert_eq!(users, ["GEN-last"]);
+}
+
+async fn no_more_tasks_are_leased_than_asked_for(store: &dyn Store) {
+    queue(store, 5).await;
+    let lease = async |max| store.lease_tasks(&worker("w"), max, LONG).await.unwrap().len();
+    assert_eq!(lease(0).await, 0);
+    assert_eq!(lease(2).await, 2);
+    assert_eq!(lease(9).await, 3);
+}

@@ -1,0 +1,137 @@
+//! A stolen dump tells no secret, and what must go in time goes.
+
+use std::sync::Arc;
+
+use lifecycle::OsEntropy;
+use protocol::account::AccountType;
+use protocol::id::SessionId;
+use protocol::secret::Secret;
+use store::vault::{Binding, Vault, VaultKeys};
+use store::{Accounts, Answers, Exchange, Link, Outbox, Receipt, SealedTokens, TokenColumn};
+
+use crate::database;
+use crate::recorder::{Recorder, relayed};
+use crate::sample::{link, receipt, unlink, user};
+
+const CANARIES: [&str; 3] = ["gho_canary-access", "ghr_canary-refresh", "canary-answer"];
+
+fn vault() -> Vault {
+    let keys = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    Vault::new(VaultKeys::parse(&Secret::new(keys)).unwrap(), Arc::new(OsEntropy))
+}
+
+/// Tokens and an answer that hold canaries, sealed.
+fn planted(user_id: &str, job: &str) -> (Link, Receipt) {
+    let (vault, owner) = (vault(), user(user_id));
+    let seal = |column, text| {
+        let binding = Binding {
+            user: &owner,
+            scope: "github",
+            column,
+        };
+        vault.seal(&binding, &Secret::new(text))
+    };
+    let [access, refresh, answer] = CANARIES;
+    let tokens = SealedTokens {
+        access: seal(TokenColumn::Access.as_str(), access),
+        refresh: Some(seal(TokenColumn::Refresh.as_str(), refresh)),
+        expires_at: None,
+    };
+    let link = Link {
+        give_back: tokens.clone().revocation(AccountType::Github, "7".to_owned()),
+        tokens,
+        ..link(user_id, "7")
+    };
+    let receipt = Receipt {
+        answer: seal("answer", answer),
+        ..receipt(job)
+    };
+    (link, receipt)
+}
+
+#[tokio::test]
+async fn a_dump_of_all_tables_holds_no_secret() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    let (linked, first) = planted("GEN-001", "1");
+    store.link_account(&linked, &first).await.unwrap();
+    let (unlinked, second) = planted("GEN-002", "2");
+    store.link_account(&unlinked, &second).await.unwrap();
+    store
+        .unlink_account(&unlink("GEN-002"), &planted("GEN-002", "3").1)
+        .await
+        .unwrap();
+
+    let dump = schema.dump().await;
+    for table in ["accounts", "answers", "outbox", "tasks", "users"] {
+        let rows = schema.sql(&format!("SELECT count(*) FROM {table}")).await;
+        assert_ne!(rows, ["0"], "{table} has nothing to search");
+    }
+    assert!(dump.contains("GEN-001"), "the dump shows what is in the clear");
+    for canary in CANARIES {
+        assert!(!dump.contains(canary), "{canary} stands in:\n{dump}");
+    }
+    // And it was there: the vault still opens what the row holds.
+    let row = store
+        .credentials(&linked.user, AccountType::Github)
+        .await
+        .unwrap()
+        .unwrap();
+    let binding = Binding {
+        user: &linked.user,
+        scope: "github",
+        column: TokenColumn::Access.as_str(),
+    };
+    assert_eq!(
+        vault().open(&binding, &row.tokens.access).unwrap().expose(),
+        CANARIES[0]
+    );
+}
+
+#[tokio::test]
+async fn sent_events_and_spent_codes_are_forgotten_after_a_day_and_unsent_events_never() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    let exchange = Exchange {
+        user: user("GEN-001"),
+        session: SessionId::new("s1").unwrap(),
+        account: AccountType::Github,
+        code_hash: [1; 32],
+        state_hash: None,
+    };
+    store.begin_exchange(&exchange).await.unwrap();
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    relayed(&store, &user("GEN-001")).await;
+    store.link_account(&link("GEN-002", "7"), &receipt("2")).await.unwrap();
+    assert_eq!(store.prune().await.unwrap(), 0);
+
+    schema
+        .sql(
+            "UPDATE outbox SET created_at = created_at - interval '25 h', sent_at = sent_at - interval '25 h'; \
+             UPDATE exchanges SET begun_at = begun_at - interval '25 h'",
+        )
+        .await;
+    assert_eq!(store.prune().await.unwrap(), 2);
+    assert_eq!(relayed(&store, &user("GEN-002")).await, ["GEN-002 linked 7"]);
+}
+
+#[tokio::test]
+async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    store.relay_user(&user("GEN-001"), &Recorder::new()).await.unwrap();
+    schema
+        .sql("UPDATE outbox SET sent_at = sent_at - interval '6 min'")
+        .await;
+    assert_eq!(store.resend_recent().await.unwrap(), 0);
+    schema
+        .sql("UPDATE outbox SET sent_at = sent_at + interval '2 min'")
+        .await;
+    assert_eq!(store.resend_recent().await.unwrap(), 1);
+    // It was committed long ago, so it counts as left behind at once.
+    schema
+        .sql("UPDATE outbox SET created_at = created_at - interval '5 min'")
+        .await;
+    assert_eq!(store.users_behind(9).await.unwrap(), [user("GEN-001")]);
+}

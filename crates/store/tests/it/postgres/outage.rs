@@ -1,0 +1,149 @@
+//! Postgres stopped, hung, cut off or slow: an error in time, and work as before once it is back.
+
+use std::time::Duration;
+
+use store::{Accounts, LinkOutcome, Queue, StoreError, migrate};
+use testkit::{Postgres, Proxy, wait};
+use tokio::time::Instant;
+
+use crate::database::{self, settings, store_at};
+use crate::sample::{link, receipt, sealed, user, worker};
+
+/// What a caller waits at most, with room for a busy machine: the store gives up after 2.5 s.
+const IN_TIME: Duration = Duration::from_secs(3);
+
+async fn is_away<T: std::fmt::Debug>(asked: impl Future<Output = Result<T, StoreError>>) {
+    let begun = Instant::now();
+    let answer = asked.await;
+    assert!(matches!(answer, Err(StoreError::Away { .. })), "{answer:?}");
+    assert!(begun.elapsed() < IN_TIME, "it took {:?}", begun.elapsed());
+}
+
+/// Waits until the store answers again; what its caller would do.
+async fn comes_back(store: &impl Accounts) {
+    wait::until_true("the store to come back", wait::deadline(), async || {
+        store.accounts(&user("GEN-001")).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_postgres_is_stopped_the_store_says_so_and_works_after() {
+    let mut postgres = Postgres::start().await;
+    let schema = postgres.schema().await;
+    migrate(&settings(&schema.url())).await.unwrap();
+    let store = store_at(&schema.url()).await;
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+
+    postgres.stop().await;
+    is_away(store.accounts(&user("GEN-001"))).await;
+    is_away(store.link_account(&link("GEN-002", "8"), &receipt("2"))).await;
+    is_away(store.lease_tasks(&worker("w"), 1, Duration::ZERO)).await;
+
+    postgres.start_again().await;
+    comes_back(&store).await;
+    assert_eq!(store.accounts(&user("GEN-001")).await.unwrap().len(), 1);
+    let linked = store.link_account(&link("GEN-002", "8"), &receipt("2")).await;
+    assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+}
+
+#[tokio::test]
+async fn while_postgres_hangs_nobody_waits_for_long_and_hung_connections_are_not_used_again() {
+    let mut postgres = Postgres::start().await;
+    let schema = postgres.schema().await;
+    migrate(&settings(&schema.url())).await.unwrap();
+    let store = store_at(&schema.url()).await;
+    // As many connections as the pool has, all idle when it hangs.
+    let owner = user("GEN-001");
+    let (a, b, c, d) = tokio::join!(
+        store.accounts(&owner),
+        store.accounts(&owner),
+        store.accounts(&owner),
+        store.accounts(&owner)
+    );
+    assert!([a, b, c, d].iter().all(Result::is_ok));
+
+    postgres.pause();
+    is_away(store.accounts(&owner)).await;
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    tokio::join!(
+        is_away(store.link_account(&link, &receipt)),
+        is_away(store.accounts(&owner)),
+        is_away(store.accounts(&owner)),
+        is_away(store.accounts(&owner)),
+        // The fifth waits for a connection that nobody gives back.
+        is_away(store.accounts(&owner)),
+    );
+    postgres.resume();
+    comes_back(&store).await;
+    assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+}
+
+#[tokio::test]
+async fn a_half_open_link_costs_one_wait_and_a_new_connection() {
+    let schema = database::migrated().await;
+    let proxy = Proxy::start(Postgres::shared().await.addr()).await;
+    let store = store_at(&schema.url_through(proxy.addr())).await;
+    store.accounts(&user("GEN-001")).await.unwrap();
+    proxy.freeze();
+    is_away(store.accounts(&user("GEN-001"))).await;
+    proxy.thaw();
+    comes_back(&store).await;
+    assert!(proxy.connections() >= 2, "the hung connection was used again");
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_unknown_and_a_repeat_finds_it() {
+    let schema = database::migrated().await;
+    let proxy = Proxy::start(Postgres::shared().await.addr()).await;
+    let store = store_at(&schema.url_through(proxy.addr())).await;
+    proxy.lose_answer_to("COMMIT");
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    let lost = store.link_account(&link, &receipt).await;
+    assert!(matches!(lost, Err(StoreError::Unknown { .. })), "{lost:?}");
+
+    let repeated = store.link_account(&link, &receipt).await.unwrap();
+    assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+}
+
+#[tokio::test]
+async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    // Postgres bounds statements, but not the work of a COMMIT.
+    schema
+        .sql(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(4); RETURN NULL; END'; \
+             CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON answers DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW EXECUTE FUNCTION slow()",
+        )
+        .await;
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    let begun = Instant::now();
+    let unanswered = store.link_account(&link, &receipt).await;
+    assert!(matches!(unanswered, Err(StoreError::Unknown { .. })), "{unanswered:?}");
+    assert!(begun.elapsed() < IN_TIME, "it took {:?}", begun.elapsed());
+
+    let repeated = wait::until("the commit to be over", wait::deadline(), async || {
+        store.link_account(&link, &receipt).await.ok()
+    });
+    assert_eq!(repeated.await, LinkOutcome::Repeated(sealed("answer to 1")));
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_nothing_half_done() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    schema.sql("INSERT INTO users (user_id) VALUES ('GEN-001')").await;
+    let proxy = Proxy::start(Postgres::shared().await.addr()).await;
+    let slow = store_at(&schema.url_through(proxy.addr())).await;
+    proxy.delay(Duration::from_millis(60));
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    for patience in (100..700).step_by(200) {
+        let given_up = tokio::time::timeout(Duration::from_millis(patience), slow.link_account(&link, &receipt));
+        assert!(given_up.await.is_err());
+    }
+    // Its locks are free, so nothing of it is still open.
+    assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+    assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
+}

@@ -1,0 +1,145 @@
+//! Several workers at once: two stores, as two processes have them.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use store::{Accounts, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope};
+
+use crate::database;
+use crate::recorder::{Recorder, relayed};
+use crate::sample::{event, link, receipt, sealed, unlink, user, worker};
+
+async fn two_stores() -> (testkit::postgres::Schema, PgStore, PgStore) {
+    let schema = database::migrated().await;
+    let one = database::store(&schema).await;
+    let other = database::store(&schema).await;
+    (schema, one, other)
+}
+
+#[tokio::test]
+async fn a_job_committed_by_two_workers_at_once_is_done_once() {
+    let (schema, one, other) = two_stores().await;
+    for round in 0..20 {
+        let (user_id, job) = (format!("GEN-{round}"), format!("job {round}"));
+        let (link, receipt) = (link(&user_id, "7"), receipt(&job));
+        let (first, second) = tokio::join!(one.link_account(&link, &receipt), other.link_account(&link, &receipt));
+        let mut outcomes = [first.unwrap(), second.unwrap()];
+        outcomes.sort_by_key(|outcome| *outcome != LinkOutcome::Linked);
+        let answer = sealed(&format!("answer to {job}"));
+        assert_eq!(outcomes, [LinkOutcome::Linked, LinkOutcome::Repeated(answer)]);
+    }
+    assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["20"]);
+}
+
+/// Two users' transactions do not wait for each other's head row; the answer's own key stops the second.
+#[tokio::test]
+async fn one_job_of_two_users_at_once_is_still_done_once() {
+    let (schema, one, other) = two_stores().await;
+    for round in 0..20 {
+        let job = format!("job {round}");
+        let (link_a, link_b) = (link(&format!("A-{round}"), "7"), link(&format!("B-{round}"), "8"));
+        let receipt = receipt(&job);
+        let (first, second) = tokio::join!(
+            one.link_account(&link_a, &receipt),
+            other.link_account(&link_b, &receipt)
+        );
+        let linked = [first.unwrap(), second.unwrap()];
+        let count = linked.iter().filter(|outcome| **outcome == LinkOutcome::Linked).count();
+        assert_eq!(count, 1, "{linked:?}");
+    }
+    assert_eq!(schema.sql("SELECT count(*) FROM accounts").await, ["20"]);
+}
+
+#[tokio::test]
+async fn relays_of_two_workers_keep_one_users_order_and_publish_once() {
+    let (_schema, one, other) = two_stores().await;
+    let names: Vec<_> = (0..300).map(|number| format!("event {number:03}")).collect();
+    let link = Link {
+        events: names.iter().map(|name| event(name)).collect(),
+        ..link("GEN-001", "7")
+    };
+    one.link_account(&link, &receipt("1")).await.unwrap();
+    let recorder = Recorder::new();
+    let relays = [&one, &other, &one, &other].map(|store| store.relay_user(&link.user, &recorder));
+    for relayed in join_all(relays).await {
+        assert!(!relayed.unwrap().stopped);
+    }
+    assert_eq!(recorder.ids(), names);
+}
+
+#[tokio::test]
+async fn two_workers_never_lease_the_same_task() {
+    let (_schema, one, other) = two_stores().await;
+    for number in 0..30 {
+        let (user_id, id) = (format!("GEN-{number}"), number.to_string());
+        one.link_account(&link(&user_id, &id), &receipt(&format!("link {id}")))
+            .await
+            .unwrap();
+        one.unlink_account(&unlink(&user_id), &receipt(&format!("unlink {id}")))
+            .await
+            .unwrap();
+    }
+    let leases = [&one, &other].into_iter().cycle().take(12).map(async |store| {
+        let leased = store.lease_tasks(&worker("w"), 3, Duration::from_secs(60)).await;
+        leased.unwrap()
+    });
+    let leased = join_all(leases).await.concat();
+    let rows: HashSet<_> = leased.iter().map(|task| task.id.row).collect();
+    assert_eq!((leased.len(), rows.len()), (30, 30));
+}
+
+/// Whichever comes first: the grant is not ended while the other link lives.
+#[tokio::test]
+async fn a_link_and_an_unlink_of_one_platform_account_at_once_see_each_other() {
+    let (schema, one, other) = two_stores().await;
+    for round in 0..20 {
+        let (leaving, coming) = (format!("A-{round}"), format!("B-{round}"));
+        let id = round.to_string();
+        one.link_account(&link(&leaving, &id), &receipt(&format!("{leaving} links")))
+            .await
+            .unwrap();
+        let (unlink, link) = (unlink(&leaving), link(&coming, &id));
+        let (unlink_receipt, link_receipt) = (
+            receipt(&format!("{leaving} leaves")),
+            receipt(&format!("{coming} links")),
+        );
+        let (unlinked, linked) = tokio::join!(
+            one.unlink_account(&unlink, &unlink_receipt),
+            other.link_account(&link, &link_receipt)
+        );
+        unlinked.unwrap();
+        assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+    }
+    let scopes = schema.sql("SELECT DISTINCT scope FROM tasks").await;
+    assert_eq!(scopes, [RevokeScope::Token.as_str()]);
+}
+
+#[tokio::test]
+async fn transactions_of_one_user_get_their_events_published_in_the_order_of_commits() {
+    let (_schema, one, other) = two_stores().await;
+    let links: Vec<_> = (0..20)
+        .map(|number| Link {
+            events: vec![
+                event(&format!("first of {number}")),
+                event(&format!("second of {number}")),
+            ],
+            ..link("GEN-001", "7")
+        })
+        .collect();
+    let recorder = Recorder::new();
+    let commits = links.iter().enumerate().map(async |(number, link)| {
+        let store = if number % 2 == 0 { &one } else { &other };
+        store.link_account(link, &receipt(&number.to_string())).await.unwrap();
+        // What is committed is published, by this relay or by one that was quicker.
+        store.relay_user(&link.user, &recorder).await.unwrap();
+        assert!(recorder.ids().contains(&format!("second of {number}")));
+    });
+    join_all(commits).await;
+    let ids = recorder.ids();
+    assert_eq!(ids.len(), 40);
+    for pair in ids.chunks(2) {
+        assert_eq!(pair[0].replace("first", "second"), pair[1]);
+    }
+    assert!(relayed(&one, &user("GEN-001")).await.is_empty());
+}

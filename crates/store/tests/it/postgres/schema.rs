@@ -1,0 +1,69 @@
+//! Migrations, and stores that meet a schema they do not know.
+
+use std::error::Error as _;
+
+use futures_util::future::join_all;
+use store::{Accounts, PgStore, SetupError, migrate};
+use testkit::Postgres;
+
+use crate::database::{meter, settings};
+use crate::sample::user;
+
+#[tokio::test]
+async fn a_second_migration_changes_nothing() {
+    let schema = Postgres::shared().await.schema().await;
+    let settings = settings(&schema.url());
+    assert_eq!(migrate(&settings).await.unwrap(), ["V1__the_truth"]);
+    let before = schema.dump().await;
+    assert!(migrate(&settings).await.unwrap().is_empty());
+    assert_eq!(schema.dump().await, before);
+}
+
+#[tokio::test]
+async fn of_several_migrations_at_once_one_does_the_work() {
+    let schema = Postgres::shared().await.schema().await;
+    let settings = settings(&schema.url());
+    let applied = join_all((0..5).map(|_| migrate(&settings))).await;
+    let applied: Vec<_> = applied.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(applied, ["V1__the_truth"]);
+}
+
+#[tokio::test]
+async fn a_store_refuses_a_schema_that_was_not_migrated_and_says_what_to_do() {
+    let schema = Postgres::shared().await.schema().await;
+    let refused = PgStore::connect(&settings(&schema.url()), &meter()).await.unwrap_err();
+    assert!(
+        matches!(refused, SetupError::Behind { found: 0, needed: 1 }),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("run `postern migrate`"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_store_works_with_the_schema_of_a_newer_build() {
+    let schema = crate::database::migrated().await;
+    schema
+        .sql("INSERT INTO refinery_schema_history VALUES (99, 'newer', '2026-11-23T16:31:00Z', '1')")
+        .await;
+    let store = crate::database::store(&schema).await;
+    assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_migration_that_was_edited_later_is_refused() {
+    let schema = crate::database::migrated().await;
+    schema.sql("UPDATE refinery_schema_history SET checksum = '1'").await;
+    let refused = migrate(&settings(&schema.url())).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Migrate(_)), "{refused:?}");
+    assert!(refused.source().is_some());
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_reach_its_database_says_so() {
+    let nobody = testkit::port::Port::claim();
+    let url = format!("postgres://postgres@{}/postgres?sslmode=disable", nobody.addr());
+    let refused = PgStore::connect(&settings(&url), &meter()).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
+    let refused = migrate(&settings(&url)).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
+}

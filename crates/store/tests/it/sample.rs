@@ -1,0 +1,141 @@
+//! Accounts, links and answers to fill a store with.
+
+use std::time::Duration;
+
+use protocol::account::{AccountStatus, AccountType, UserAccount};
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::event::Class;
+use protocol::id::{EventId, JobId, UserId, WorkerId};
+use protocol::json::Json;
+use protocol::time::Timestamp;
+use store::vault::Sealed;
+use store::{FinishedSync, Idempotency, Link, Receipt, RefusedLink, SealedTokens, Unlink};
+use testkit::wait;
+use tokio::time::Instant;
+
+pub(crate) fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+pub(crate) fn worker(name: &str) -> WorkerId {
+    WorkerId::new(name).unwrap()
+}
+
+pub(crate) fn job(name: &str) -> JobId {
+    JobId::new(name).unwrap()
+}
+
+pub(crate) fn sealed(text: &str) -> Sealed {
+    Sealed::from_bytes(text.as_bytes().to_vec())
+}
+
+pub(crate) fn event(id: &str) -> Envelope {
+    Envelope {
+        v: Envelope::VERSION,
+        id: EventId::new(id).unwrap(),
+        audience: Audience::User,
+        class: Class::State,
+        event: "account:status_changed".to_owned(),
+        data: Json::parse(format!("{{\"told\":  \"{id}\"}}")).unwrap(),
+    }
+}
+
+pub(crate) fn account(platform: AccountType, platform_user_id: &str) -> UserAccount {
+    UserAccount {
+        account_type: platform,
+        platform_user_id: platform_user_id.to_owned(),
+        username: format!("name of {platform_user_id}"),
+        display_name: Some("Ada \u{1F980}".to_owned()),
+        avatar_url: None,
+        status: AccountStatus::Connected,
+        scopes: vec!["notifications".to_owned(), "read:user".to_owned()],
+        connected_at: Timestamp::from_millis(1_795_451_460_007),
+        last_synced: None,
+        error_message: None,
+    }
+}
+
+/// Tokens without a refresh token, as GitHub gives them.
+pub(crate) fn tokens(name: &str) -> SealedTokens {
+    SealedTokens {
+        access: sealed(&format!("access of {name}")),
+        refresh: None,
+        expires_at: None,
+    }
+}
+
+/// A link of GitHub account `platform_user_id` whose event is named for the account.
+pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
+    let tokens = tokens(platform_user_id);
+    Link {
+        user: user(user_id),
+        account: account(AccountType::Github, platform_user_id),
+        give_back: tokens
+            .clone()
+            .revocation(AccountType::Github, platform_user_id.to_owned()),
+        tokens,
+        access_epoch: 0,
+        events: vec![event(&format!("{user_id} linked {platform_user_id}"))],
+    }
+}
+
+pub(crate) fn unlink(user_id: &str) -> Unlink {
+    Unlink {
+        user: user(user_id),
+        account: AccountType::Github,
+        event: event(&format!("{user_id} unlinked")),
+    }
+}
+
+pub(crate) fn refused(user_id: &str) -> RefusedLink {
+    RefusedLink {
+        user: user(user_id),
+        account: AccountType::Github,
+        event: event(&format!("{user_id} was refused")),
+    }
+}
+
+/// A sync that changes nothing but publishes events of these names.
+pub(crate) fn sync(user_id: &str, platform_user_id: &str, generation: i64, events: &[&str]) -> FinishedSync {
+    FinishedSync {
+        user: user(user_id),
+        account: account(AccountType::Github, platform_user_id),
+        generation,
+        cursor: None,
+        events: events.iter().map(|name| event(name)).collect(),
+    }
+}
+
+/// The answer to a job, kept for an hour, with all the time it needs.
+pub(crate) fn receipt(job_name: &str) -> Receipt {
+    Receipt {
+        job: job(job_name),
+        idempotency: None,
+        answer: sealed(&format!("answer to {job_name}")),
+        keep: Duration::from_secs(3_600),
+        deadline: Instant::now() + wait::deadline(),
+    }
+}
+
+/// As [`receipt`], for a client that gave a key.
+pub(crate) fn receipt_with_key(job_name: &str, key: &Idempotency) -> Receipt {
+    Receipt {
+        idempotency: Some(key.clone()),
+        ..receipt(job_name)
+    }
+}
+
+/// As [`receipt`], for a client that has stopped waiting.
+pub(crate) fn late_receipt(job_name: &str) -> Receipt {
+    Receipt {
+        deadline: Instant::now(),
+        ..receipt(job_name)
+    }
+}
+
+pub(crate) fn idempotency(scope: u8, body: u8) -> Idempotency {
+    Idempotency {
+        scope: [scope; 32],
+        body: [body; 32],
+    }
+}
