@@ -92,6 +92,7 @@ pub(crate) fn refused(user_id: &str) -> RefusedLink {
         user: user(user_id),
         account: AccountType::Github,
         event: event(&format!("{user_id} was refused")),
+        give_back: None,
     }
 }
 

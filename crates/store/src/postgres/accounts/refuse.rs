@@ -8,7 +8,7 @@ use crate::accounts::{RefusedLink, Written};
 use crate::answers::Receipt;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::{head, outbox, receipt, row};
+use crate::postgres::{head, outbox, queue, receipt, row};
 use crate::rules;
 
 pub(super) struct RefuseLink<'a> {
@@ -30,6 +30,9 @@ impl Work for RefuseLink<'_> {
         let status = linked.as_ref().map(row::status).transpose()?;
         if rules::failure_is_news(status) {
             outbox::send(tx, &refused.user, std::slice::from_ref(&refused.event)).await?;
+        }
+        if let Some(give_back) = &refused.give_back {
+            queue::revoke(tx, &refused.user, give_back).await?;
         }
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, Written::Now))

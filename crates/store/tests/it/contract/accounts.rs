@@ -26,6 +26,7 @@ super::kept_by_both_stores!(
     an_unlink_that_comes_too_late_is_not_done,
     a_failed_link_is_told_unless_the_account_works,
     a_failed_link_repeated_is_told_once,
+    a_failed_link_gives_back_what_was_issued_for_it,
 );
 
 async fn a_link_is_read_back_as_it_was_stored(store: &dyn Store) {
@@ -204,4 +205,15 @@ async fn a_failed_link_repeated_is_told_once(store: &dyn Store) {
     let again = store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
     assert_eq!(again, Written::Before(sealed("answer to 1")));
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 was refused"]);
+}
+
+async fn a_failed_link_gives_back_what_was_issued_for_it(store: &dyn Store) {
+    let issued = link("GEN-001", "7").give_back;
+    let mut refused = refused("GEN-001");
+    refused.give_back = Some(issued.clone());
+    for _ in 0..2 {
+        store.refuse_link(&refused, &receipt("1")).await.unwrap();
+    }
+    let [task] = lease(store).await.try_into().unwrap();
+    assert_eq!(task.revocation, issued);
 }
