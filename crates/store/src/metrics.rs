@@ -29,21 +29,21 @@ impl Metrics {
 
     /// Reads the pool whenever the figures are asked for.
     pub(crate) fn watch(meter: &Meter, pool: &Pool) {
-        let connections = pool.clone();
+        let usage = pool.usage();
         meter
             .u64_observable_gauge("postern_store_connections")
             .with_description("Connections to the database by state")
             .with_callback(move |gauge| {
-                let usage = connections.usage();
+                let usage = usage();
                 gauge.observe(usage.idle as u64, &[KeyValue::new("state", "idle")]);
                 gauge.observe(usage.in_use as u64, &[KeyValue::new("state", "in_use")]);
             })
             .build();
-        let waiting = pool.clone();
+        let usage = pool.usage();
         meter
             .u64_observable_gauge("postern_store_connection_waiters")
             .with_description("Transactions that wait for a connection to the database")
-            .with_callback(move |gauge| gauge.observe(waiting.usage().waiting as u64, &[]))
+            .with_callback(move |gauge| gauge.observe(usage().waiting as u64, &[]))
             .build();
     }
 

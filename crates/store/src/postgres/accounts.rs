@@ -36,7 +36,7 @@ impl Accounts for PgStore {
                     FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"";
         let rows = self.pool.query(step, list, &[&user.as_str()]).await?;
         let accounts = rows.iter().map(row::account).collect::<Result<_, _>>();
-        accounts.map_err(|failure| failure.during(step))
+        accounts.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
@@ -48,7 +48,7 @@ impl Accounts for PgStore {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&user.as_str(), &account.as_str()];
         let rows = self.pool.query(step, read, &values).await?;
         let credentials = rows.first().map(row::credentials).transpose();
-        credentials.map_err(|failure| failure.during(step))
+        credentials.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
@@ -56,7 +56,7 @@ impl Accounts for PgStore {
         let read = "SELECT access_epoch FROM users WHERE user_id = $1";
         let rows = self.pool.query(step, read, &[&user.as_str()]).await?;
         let epoch = rows.first().map_or(Ok(0), |row| row.try_get(0));
-        epoch.map_err(|error| Failure::from(error).during(step))
+        epoch.map_err(|error| self.pool.report(step, error.into()))
     }
 
     async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {

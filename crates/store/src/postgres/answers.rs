@@ -6,7 +6,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PgStore;
-use super::error::Failure;
 use crate::StoreError;
 use crate::answers::{Answers, Earlier, Idempotency};
 use crate::rules::REMEMBERED_FOR;
@@ -22,7 +21,7 @@ impl Answers for PgStore {
         let body = idempotency.map(|key| key.body.as_slice());
         let rows = self.pool.query(step, find, &[&job.as_str(), &scope, &body]).await?;
         let earlier = rows.first().map_or(Ok(Earlier::Nothing), earlier);
-        earlier.map_err(|error| Failure::from(error).during(step))
+        earlier.map_err(|error| self.pool.report(step, error.into()))
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {

@@ -43,7 +43,7 @@ impl Outbox for PgStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.pool.query(step, find, &[&after, &limit]).await?;
         let users = rows.iter().map(row::user).collect::<Result<_, _>>();
-        users.map_err(|failure| failure.during(step))
+        users.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn resend_recent(&self) -> Result<u64, StoreError> {
@@ -51,7 +51,7 @@ impl Outbox for PgStore {
         // Relays are at work meanwhile, and what they send from here on needs no resending.
         let rows = self.pool.query(step, "SELECT now()", &[]).await?;
         let begun = rows.first().map(|row| row.try_get::<_, OffsetDateTime>(0)).transpose();
-        let begun = begun.map_err(|error| Failure::from(error).during(step))?;
+        let begun = begun.map_err(|error| self.pool.report(step, error.into()))?;
         let batch = "UPDATE outbox SET sent_at = NULL WHERE id IN \
                      (SELECT id FROM outbox WHERE sent_at BETWEEN $1::timestamptz - $2 * interval '1 second' AND $1 \
                       ORDER BY id LIMIT $3 FOR UPDATE) RETURNING 1";
@@ -138,6 +138,9 @@ impl Work for RelayPage<'_> {
                 break;
             }
             sent.push(row.try_get("id")?);
+        }
+        if sent.is_empty() {
+            return Ok(Ending::RollBack(Page { sent: 0, end }));
         }
         let mark = tx
             .prepare_cached("UPDATE outbox SET sent_at = now() WHERE id = ANY($1)")

@@ -94,14 +94,24 @@ impl Pool {
         rows.await.map_err(|failure| self.report(step, failure))
     }
 
-    /// How many connections are idle, how many in use, and how many callers wait for one.
-    pub(crate) fn usage(&self) -> Usage {
-        let status = self.connections.status();
-        Usage {
-            idle: status.available,
-            in_use: status.size.saturating_sub(status.available),
-            waiting: status.waiting,
+    /// Says what the connections are doing, for as long as there are any. To watch them does not keep them open.
+    pub(crate) fn usage(&self) -> impl Fn() -> Usage + Send + Sync + use<> {
+        let connections = self.connections.weak();
+        move || match connections.upgrade().map(|pool| pool.status()) {
+            Some(status) => Usage {
+                idle: status.available,
+                in_use: status.size.saturating_sub(status.available),
+                waiting: status.waiting,
+            },
+            None => Usage::default(),
         }
+    }
+
+    /// Counts a failure and says what it means.
+    pub(super) fn report(&self, step: &'static str, failure: Failure) -> StoreError {
+        let error = failure.during(step);
+        self.metrics.failed(step, &error);
+        error
     }
 
     async fn attempt<W: Work>(&self, work: &W, until: Instant) -> Result<W::Outcome, Failure> {
@@ -123,16 +133,10 @@ impl Pool {
             drop(self.connections.retain(|_, _| false));
         }
     }
-
-    fn report(&self, step: &'static str, failure: Failure) -> StoreError {
-        let error = failure.during(step);
-        self.metrics.failed(step, &error);
-        error
-    }
 }
 
 /// What the connections are doing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) idle: usize,
     pub(crate) in_use: usize,
@@ -147,10 +151,8 @@ async fn transaction<W: Work>(client: &mut Client, work: &W, until: Instant) -> 
     })
     .await?;
     let outcome = match ending {
-        Ending::RollBack(outcome) => {
-            within(until, tx.rollback()).await?;
-            return Ok(outcome);
-        }
+        // Dropping the transaction rolls it back, before anything else is sent on its connection.
+        Ending::RollBack(outcome) => return Ok(outcome),
         Ending::CommitBefore(deadline, _) if Instant::now() >= deadline => return Err(Failure::TooLate),
         Ending::CommitBefore(_, outcome) | Ending::Commit(outcome) => outcome,
     };

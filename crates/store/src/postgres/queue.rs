@@ -34,7 +34,7 @@ impl Queue for PgStore {
             )
             .await?;
         let tasks = rows.iter().map(row::task).collect::<Result<_, _>>();
-        tasks.map_err(|failure| failure.during(step))
+        tasks.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -68,7 +68,9 @@ impl Queue for PgStore {
             )
             .await?;
         let Some(row) = rows.first() else { return Ok(false) };
-        let dead = row.try_get("dead").map_err(|error| Failure::from(error).during(step))?;
+        let dead = row
+            .try_get("dead")
+            .map_err(|error| self.pool.report(step, error.into()))?;
         if dead {
             self.metrics.gave_up(1);
         }

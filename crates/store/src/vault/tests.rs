@@ -1,3 +1,5 @@
+//! What the vault promises of texts and keys.
+
 use lifecycle::{OsEntropy, SeededEntropy};
 use proptest::prelude::*;
 

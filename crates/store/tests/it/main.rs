@@ -11,4 +11,5 @@ mod recorder;
 mod sample;
 
 mod contract;
+mod memory;
 mod postgres;

@@ -1,6 +1,7 @@
 //! What only Postgres can break.
 
 mod dump;
+mod metrics;
 mod outage;
 mod races;
 mod schema;

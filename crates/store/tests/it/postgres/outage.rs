@@ -131,6 +131,28 @@ async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
 }
 
 #[tokio::test]
+async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    let keep = "INSERT INTO users (user_id) VALUES ('GEN-001'); SELECT pg_sleep(4)";
+    let kept = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' \
+         AND pid IN (SELECT pid FROM pg_locks WHERE relation = '{}.users'::regclass)",
+        schema.name()
+    );
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    let meanwhile = async {
+        wait::until_true("the row to be locked", wait::deadline(), async || {
+            schema.sql(&kept).await == ["1"]
+        })
+        .await;
+        is_away(store.link_account(&link, &receipt)).await;
+    };
+    tokio::join!(schema.sql(keep), meanwhile);
+    assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+}
+
+#[tokio::test]
 async fn a_caller_that_gives_up_leaves_nothing_half_done() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;

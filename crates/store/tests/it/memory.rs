@@ -1,0 +1,59 @@
+//! What the embedded store does as time passes, without waiting for it. (Postgres has a clock of its own.)
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use lifecycle::{Clock, ManualClock};
+use store::{Accounts, Answers, Earlier, MemoryStore, Outbox, Queue};
+
+use crate::recorder::relayed;
+use crate::sample::{job, link, receipt, unlink, user, worker};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn store_with_a_sent_event() -> (Arc<ManualClock>, MemoryStore) {
+    let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 365 * 24 * HOUR));
+    let store = MemoryStore::new(Arc::<ManualClock>::clone(&clock) as Arc<dyn Clock>);
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    relayed(&store, &user("GEN-001")).await;
+    (clock, store)
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_as_long_as_was_asked_and_a_sent_event_for_a_day() {
+    let (clock, store) = store_with_a_sent_event().await;
+    clock.advance(HOUR - Duration::from_millis(1));
+    assert_eq!(store.prune().await.unwrap(), 0);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(store.prune().await.unwrap(), 1);
+    clock.advance(23 * HOUR);
+    assert_eq!(store.prune().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
+    let (clock, store) = store_with_a_sent_event().await;
+    clock.advance(Duration::from_secs(300));
+    assert_eq!(store.resend_recent().await.unwrap(), 1);
+    relayed(&store, &user("GEN-001")).await;
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(store.resend_recent().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_lease_and_a_delay_end_when_their_time_is_over() {
+    let (clock, store) = store_with_a_sent_event().await;
+    store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
+    let lease = async || store.lease_tasks(&worker("w"), 1, HOUR).await.unwrap().pop();
+    lease().await.unwrap();
+    clock.advance(HOUR - Duration::from_millis(1));
+    assert!(lease().await.is_none());
+    clock.advance(Duration::from_millis(1));
+    let task = lease().await.unwrap();
+    store.retry_task(&task.id, HOUR, "it was away").await.unwrap();
+    clock.advance(HOUR - Duration::from_millis(1));
+    assert!(lease().await.is_none());
+    clock.advance(Duration::from_millis(1));
+    assert!(lease().await.is_some());
+}
