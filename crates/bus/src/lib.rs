@@ -1,7 +1,7 @@
 //! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, short-lived values, rate
 //! counters.
 //!
-//! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: `RedisBus` (fred, behind the one
+//! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: [`RedisBus`] (fred, behind the one
 //! module `redis::client`) and [`MemoryBus`], the embedded default. One contract suite runs against both.
 //!
 //! Must not know: sockets, SQL, platforms. Whatever is here is rebuildable: losing all of it costs a reconnect, never an
@@ -17,9 +17,11 @@ mod liveness;
 mod bounds;
 mod epoch;
 mod letter;
+mod metrics;
 mod outlet;
 
 mod memory;
+mod redis;
 
 pub use challenges::{Challenges, Key};
 pub use error::BusError;
@@ -28,6 +30,7 @@ pub use jobs::{Claimed, EntryId, Jobs};
 pub use limits::{Bucket, Limits, Quota, Verdict};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
+pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
 
 /// All roles of the bus.
 pub trait Bus: Events + Jobs + Limits + Challenges + Liveness {}

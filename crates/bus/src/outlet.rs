@@ -36,6 +36,19 @@ impl Outlet {
         false
     }
 
+    /// Tells that messages may have been missed, unless that is still to be read.
+    pub(crate) fn missed(&mut self) {
+        if let Some(kept) = self.kept() {
+            kept.send(Heard::Missed);
+        }
+    }
+
+    /// Comes to its end when nobody listens any more.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let sender = self.sender.clone();
+        async move { sender.closed().await }
+    }
+
     /// Whether nobody listens any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()

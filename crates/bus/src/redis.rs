@@ -1,0 +1,99 @@
+//! The bus on Redis 7 or later.
+
+mod challenges;
+mod client;
+mod events;
+mod jobs;
+mod limits;
+mod names;
+mod settings;
+
+use std::fmt;
+use std::sync::Arc;
+
+use lifecycle::{Clock, Entropy, Tasks};
+use opentelemetry::metrics::Meter;
+
+pub use self::client::ConnectError;
+pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl};
+
+use self::client::{Client, Connector, Use};
+use self::names::Names;
+use crate::Liveness;
+use crate::metrics::Metrics;
+
+/// The roles of the bus on one Redis, and perhaps a second one for the rate cells. Clones share the connections.
+#[derive(Clone)]
+pub struct RedisBus {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    names: Names,
+    connector: Connector,
+    commands: Client,
+    events: events::Scripts,
+    jobs: jobs::Scripts,
+    lanes: jobs::Lanes,
+    limits: limits::Cells,
+    /// Where new epochs come from.
+    entropy: Arc<dyn Entropy>,
+    /// Those that keep the connections alive.
+    tasks: Tasks,
+    metrics: Metrics,
+}
+
+impl RedisBus {
+    /// Connects. From here on connections are kept alive, and replaced when they break, until `tasks` are drained; so these are
+    /// the bus's own, drained after those who use it.
+    ///
+    /// # Errors
+    /// [`ConnectError`], each in words for whoever starts the node.
+    pub async fn connect(
+        settings: &RedisSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        tasks: Tasks,
+        meter: &Meter,
+    ) -> Result<Self, ConnectError> {
+        let metrics = Metrics::new(meter);
+        let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
+        let keep = (Arc::clone(&clock), &tasks, metrics.clone());
+        let commands = Client::connect(connector.clone(), Use::Commands, keep).await?;
+        commands.check().await?;
+        let cells = match &settings.limits_url {
+            Some(url) => {
+                let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
+                Client::connect(connector, Use::Limits, (clock, &tasks, metrics.clone())).await?
+            }
+            None => commands.clone(),
+        };
+        let shared = Shared {
+            names: Names::new(settings.prefix.clone()),
+            events: events::Scripts::new(),
+            jobs: jobs::Scripts::new(),
+            lanes: jobs::Lanes::new(&connector),
+            limits: limits::Cells::new(cells),
+            connector,
+            commands,
+            entropy,
+            tasks,
+            metrics,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl Liveness for RedisBus {
+    fn is_live(&self) -> bool {
+        self.shared.commands.is_live() && self.shared.limits.is_live()
+    }
+}
+
+impl fmt::Debug for RedisBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBus").finish_non_exhaustive()
+    }
+}

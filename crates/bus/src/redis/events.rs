@@ -1,0 +1,130 @@
+//! Events in Redis: a stream per user as the log, a hash for its position, and a sharded channel.
+
+mod feed;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::position::{Epoch, Position};
+use protocol::id::UserId;
+use tokio::sync::mpsc;
+
+use self::feed::RedisFeed;
+use super::RedisBus;
+use super::client::{Answer, Arg, Script};
+use crate::bounds::{LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
+use crate::epoch::new_epoch;
+use crate::letter::Letter;
+use crate::{BusError, Events, Feed, Heard, Past, Published};
+
+/// What is one step on the server.
+pub(super) struct Scripts {
+    publish: Script,
+    position: Script,
+    since: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            publish: Script::new(concat!(
+                include_str!("script/order.lua"),
+                include_str!("script/publish.lua")
+            )),
+            position: Script::new(concat!(
+                include_str!("script/order.lua"),
+                include_str!("script/position.lua")
+            )),
+            since: Script::new(concat!(
+                include_str!("script/order.lua"),
+                include_str!("script/since.lua")
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl Events for RedisBus {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.position(user), names.log(user), names.event_ids(user)];
+        let args = [
+            Arg::from(envelope.id.as_str()),
+            Arg::from(envelope.write()?),
+            Arg::from(names.events(user)),
+            Arg::from(&new_epoch(&*shared.entropy)),
+            Arg::from(ORDER_LIFE.as_secs()),
+            Arg::from(LOG_LIFE.as_secs()),
+            Arg::from(LOG_LENGTH),
+            Arg::from(SEEN_LENGTH),
+        ];
+        let publish = &shared.events.publish;
+        let mut answer = shared.commands.run("publish an event", publish, keys, args).await?;
+        if answer.is_empty() {
+            return Ok(Published::Before);
+        }
+        Ok(Published::At(position(&mut answer)?))
+    }
+
+    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
+        let mut positions = Vec::with_capacity(users.len());
+        for users in users.chunks(AT_ONCE) {
+            // One script per user, as no script spans two slots of a cluster; they travel together.
+            let asked = users.iter().map(|user| self.position(user));
+            positions.extend(try_join_all(asked).await?);
+        }
+        Ok(positions)
+    }
+
+    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.position(user), names.log(user)];
+        let args = [
+            Arg::from(&new_epoch(&*shared.entropy)),
+            Arg::from(ORDER_LIFE.as_secs()),
+            Arg::from(&after.epoch),
+            Arg::from(after.seq),
+            Arg::from(limit.max(1)),
+        ];
+        let since = &shared.events.since;
+        let mut answer = shared.commands.run("read what was missed", since, keys, args).await?;
+        let now = position(&mut answer)?;
+        if answer.bytes()? == "lost" {
+            return Ok(Past::Lost(now));
+        }
+        let mut events = Vec::new();
+        while !answer.is_empty() && events.len() < limit {
+            let epoch = now.epoch.clone();
+            let seq = answer.read()?;
+            events.push((Position { epoch, seq }, Envelope::read(&answer.bytes()?)?));
+        }
+        Ok(Past::Events(events))
+    }
+
+    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+        let (feed, heard) = RedisFeed::open(self).await?;
+        Ok((Arc::new(feed), heard))
+    }
+}
+
+impl RedisBus {
+    async fn position(&self, user: &UserId) -> Result<Position, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.position(user), names.log(user)];
+        let args = [Arg::from(&new_epoch(&*shared.entropy)), Arg::from(ORDER_LIFE.as_secs())];
+        let script = &shared.events.position;
+        let mut answer = shared.commands.run("ask for a position", script, keys, args).await?;
+        position(&mut answer)
+    }
+}
+
+fn position(answer: &mut Answer) -> Result<Position, BusError> {
+    let epoch = Epoch::new(answer.read::<String>()?).ok_or_else(|| answer.unreadable("no epoch"))?;
+    let seq = answer.read()?;
+    Ok(Position { epoch, seq })
+}
+
+/// How many positions are asked at once.
+const AT_ONCE: usize = 256;

@@ -1,0 +1,130 @@
+//! One node's subscriptions to its users' channels.
+
+use async_trait::async_trait;
+use lifecycle::Entropy;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::position::Position;
+use protocol::fault::chain;
+use protocol::id::UserId;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+use crate::letter::Letter;
+use crate::metrics::Metrics;
+use crate::outlet::Outlet;
+use crate::redis::RedisBus;
+use crate::redis::client::{Listener, Opening, Subscriber, Use};
+use crate::redis::names::Names;
+use crate::{BusError, Feed, Heard};
+
+/// The feed that is handed out.
+pub(super) struct RedisFeed {
+    subscriber: Subscriber,
+    names: Names,
+}
+
+impl RedisFeed {
+    /// Opens a connection of its own.
+    pub(super) async fn open(bus: &RedisBus) -> Result<(Self, mpsc::Receiver<Heard>), BusError> {
+        let shared = &bus.shared;
+        let (outlet, heard) = Outlet::new(Outlet::BOUND);
+        let listener = Ear {
+            names: shared.names.clone(),
+            metrics: shared.metrics.clone(),
+            outlet,
+        };
+        let entropy: &dyn Entropy = &*shared.entropy;
+        let opening = Opening {
+            connector: &shared.connector,
+            to_do: Use::Events,
+            commands: &shared.commands,
+            probe: shared.names.probe(&entropy.token()),
+            tasks: &shared.tasks,
+        };
+        let feed = Self {
+            subscriber: Subscriber::open(opening, listener).await?,
+            names: shared.names.clone(),
+        };
+        Ok((feed, heard))
+    }
+}
+
+#[async_trait]
+impl Feed for RedisFeed {
+    async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
+        let channel = self.names.events(user);
+        self.subscriber.subscribe("subscribe to a user", channel).await
+    }
+
+    fn unsubscribe(&self, user: &UserId) {
+        self.subscriber.unsubscribe(&self.names.events(user));
+    }
+
+    fn is_live(&self) -> bool {
+        self.subscriber.is_live()
+    }
+}
+
+/// Reads messages and passes them on, without waiting for anyone.
+struct Ear {
+    names: Names,
+    metrics: Metrics,
+    outlet: Outlet,
+}
+
+impl Listener for Ear {
+    fn hear(&mut self, channel: &str, message: &[u8]) {
+        let Some(user) = self.names.user_of_events(channel) else {
+            return;
+        };
+        match read(message) {
+            Ok((position, envelope)) => {
+                let envelope = Arc::new(envelope);
+                let event = Heard::Event {
+                    user,
+                    position,
+                    envelope,
+                };
+                if !self.outlet.event(event) {
+                    self.metrics.missed(Use::Events.name());
+                }
+            }
+            Err(error) => {
+                self.metrics.unreadable("event");
+                tracing::warn!(%user, error = chain(&error), "an event is left out");
+            }
+        }
+    }
+
+    fn missed(&mut self) {
+        self.outlet.missed();
+    }
+
+    fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.outlet.closed()
+    }
+}
+
+/// `<epoch>-<seq> <envelope>`, as publish.lua says it.
+fn read(message: &[u8]) -> Result<(Position, Envelope), BusError> {
+    let space = message.iter().position(|byte| *byte == b' ').unwrap_or(message.len());
+    let (position, rest) = message.split_at(space);
+    let position = str::from_utf8(position).ok().and_then(|text| text.parse().ok());
+    let position = position.ok_or_else(|| BusError::Unreadable {
+        step: Envelope::NAME,
+        source: "it has no position".into(),
+    })?;
+    Ok((position, Envelope::read(rest)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_position_or_envelope_is_an_error() {
+        for message in ["", " ", "x-1 {}", "0a-1", "0a-1 {}", "0a-1 [", "{}"] {
+            assert!(read(message.as_bytes()).is_err(), "{message}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Jobs in Redis: a stream with one group of workers per lane, and strings and channels for the answers.
+
+mod entry;
+mod lane;
+mod replies;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::cluster::job::{Job, Lane, Reply};
+use protocol::id::{JobId, NodeId, WorkerId};
+use tokio::sync::mpsc;
+
+use super::RedisBus;
+use super::client::{Arg, Script};
+use crate::bounds::{LANE_BYTES, LANE_ENTRIES, REPLY_LIFE};
+use crate::letter::Letter;
+use crate::{BusError, Claimed, EntryId, Jobs};
+
+pub(super) use self::lane::Lanes;
+
+/// What is one step on the server.
+pub(super) struct Scripts {
+    submit: Script,
+    group: Script,
+    stale: Script,
+    renew: Script,
+    finish: Script,
+    reply: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            submit: Script::new(include_str!("script/submit.lua")),
+            group: Script::new(include_str!("script/group.lua")),
+            stale: Script::new(concat!(
+                include_str!("script/lane.lua"),
+                include_str!("script/stale.lua")
+            )),
+            renew: Script::new(include_str!("script/renew.lua")),
+            finish: Script::new(concat!(
+                include_str!("script/lane.lua"),
+                include_str!("script/finish.lua")
+            )),
+            reply: Script::new(include_str!("script/reply.lua")),
+        }
+    }
+}
+
+#[async_trait]
+impl Jobs for RedisBus {
+    async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.lane(lane), names.lane_bytes(lane)];
+        let args = [
+            Arg::from(job.id.as_str()),
+            Arg::from(job.write()?),
+            Arg::from(patience.as_millis()),
+            Arg::from(LANE_ENTRIES),
+            Arg::from(LANE_BYTES),
+        ];
+        let submit = &shared.jobs.submit;
+        let mut answer = shared.commands.run("submit a job", submit, keys, args).await?;
+        match answer.read()? {
+            0 => Err(BusError::Full(lane.as_str())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+        self.claim_from(lane, worker, max, wait).await
+    }
+
+    async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let names = [lane::GROUP, worker.as_str()].into_iter();
+        let args = names.chain(entries.iter().map(|entry| entry.0.as_str())).map(Arg::from);
+        let keys = [shared.names.lane(lane)];
+        let renewed = shared.commands.run("renew jobs", &shared.jobs.renew, keys, args);
+        renewed.await.map(drop)
+    }
+
+    async fn finish(&self, lane: Lane, entry: &EntryId) -> Result<(), BusError> {
+        let shared = &self.shared;
+        let keys = [shared.names.lane(lane), shared.names.lane_bytes(lane)];
+        let args = [lane::GROUP, entry.0.as_str()].map(Arg::from);
+        let finished = shared.commands.run("finish a job", &shared.jobs.finish, keys, args);
+        finished.await.map(drop)
+    }
+
+    async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError> {
+        let shared = &self.shared;
+        let keys = [shared.names.reply(node, &reply.job)];
+        let args = [
+            Arg::from(reply.write()?),
+            Arg::from(REPLY_LIFE.as_secs()),
+            Arg::from(shared.names.node(node)),
+        ];
+        let told = shared.commands.run("send an answer", &shared.jobs.reply, keys, args);
+        told.await.map(drop)
+    }
+
+    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+        replies::open(self, node).await
+    }
+
+    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+        let mut replies = Vec::new();
+        for jobs in jobs.chunks(AT_ONCE) {
+            let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
+            for kept in self.shared.commands.get("read kept answers", keys).await? {
+                replies.push(Reply::read(&kept)?);
+            }
+        }
+        Ok(replies)
+    }
+}
+
+/// How many kept answers are read by one command; managed servers limit its arguments.
+const AT_ONCE: usize = 512;

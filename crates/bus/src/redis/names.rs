@@ -1,0 +1,187 @@
+//! Names of keys and channels. Whatever comes from outside is percent-encoded, so that no id can reach another's keys, and
+//! stands in a hash tag, so that everything of one user (node, lane) is in one slot of a cluster.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use protocol::cluster::job::Lane;
+use protocol::id::{JobId, NodeId, UserId};
+
+use super::settings::Prefix;
+use crate::{Bucket, Key};
+
+/// The names under one prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    prefix: Prefix,
+}
+
+impl Names {
+    pub(super) fn new(prefix: Prefix) -> Self {
+        Self { prefix }
+    }
+
+    /// The channel of a user's events.
+    pub(super) fn events(&self, user: &UserId) -> String {
+        self.of_user(user, "ev")
+    }
+
+    /// Whose channel of events this is.
+    pub(super) fn user_of_events(&self, channel: &str) -> Option<UserId> {
+        let encoded = channel
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix(":{")?
+            .strip_suffix("}:ev")?;
+        UserId::new(percent_decode_str(encoded).decode_utf8().ok()?).ok()
+    }
+
+    /// Where a user's order stands: hash of run, epoch and seq.
+    pub(super) fn position(&self, user: &UserId) -> String {
+        self.of_user(user, "pos")
+    }
+
+    /// A user's log: stream.
+    pub(super) fn log(&self, user: &UserId) -> String {
+        self.of_user(user, "log")
+    }
+
+    /// The ids of a user's newest events: sorted set.
+    pub(super) fn event_ids(&self, user: &UserId) -> String {
+        self.of_user(user, "eids")
+    }
+
+    /// A rate cell: string.
+    pub(super) fn cell(&self, user: &UserId, bucket: &Bucket) -> String {
+        match &bucket.of {
+            None => self.of_user(user, &format!("rl:{}", bucket.name)),
+            Some(of) => self.of_user(user, &format!("rl:{}:{}", bucket.name, encoded(of))),
+        }
+    }
+
+    /// A challenge: string.
+    pub(super) fn challenge(&self, key: &Key) -> String {
+        match key {
+            Key::Authorize { state_hash } => format!("{}:oauth:{}", self.prefix.as_str(), encoded(state_hash)),
+            Key::OpenAuthorize { user, of } => self.of_user(user, &format!("oauth:{}", encoded(of))),
+        }
+    }
+
+    /// The jobs of a lane: stream.
+    pub(super) fn lane(&self, lane: Lane) -> String {
+        format!("{}:{{jobs:{}}}", self.prefix.as_str(), lane.as_str())
+    }
+
+    /// How many bytes of jobs a lane holds: string.
+    pub(super) fn lane_bytes(&self, lane: Lane) -> String {
+        format!("{}:bytes", self.lane(lane))
+    }
+
+    /// The jobs that were buried, without their payload: stream.
+    pub(super) fn dead(&self, lane: Lane) -> String {
+        format!("{}:dead", self.lane(lane))
+    }
+
+    /// The channel of a node's answers.
+    pub(super) fn node(&self, node: &NodeId) -> String {
+        format!("{}:{{n:{}}}", self.prefix.as_str(), encoded(node.as_str()))
+    }
+
+    /// A kept answer: string.
+    pub(super) fn reply(&self, node: &NodeId, job: &JobId) -> String {
+        format!("{}:r:{}", self.node(node), encoded(job.as_str()))
+    }
+
+    /// The channel on which one subscriber proves that it hears.
+    pub(super) fn probe(&self, subscriber: &str) -> String {
+        format!("{}:{{probe:{subscriber}}}", self.prefix.as_str())
+    }
+
+    fn of_user(&self, user: &UserId, what: &str) -> String {
+        format!("{}:{{{}}}:{what}", self.prefix.as_str(), encoded(user.as_str()))
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// All but what RFC 3986 (section 2.3) calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names::new(Prefix::default())
+    }
+
+    fn user(id: &str) -> UserId {
+        UserId::new(id).unwrap()
+    }
+
+    #[test]
+    fn names_are_those_of_the_catalogue() {
+        let (names, user) = (names(), user("GEN-001"));
+        let (node, job) = (NodeId::new("gw-1").unwrap(), JobId::new("j 1").unwrap());
+        let sync = Bucket {
+            name: "sync",
+            of: Some("github".to_owned()),
+        };
+        let authorize = Key::Authorize {
+            state_hash: "00ff".to_owned(),
+        };
+        let written = [
+            names.events(&user),
+            names.log(&user),
+            names.position(&user),
+            names.event_ids(&user),
+            names.cell(&user, &sync),
+            names.challenge(&authorize),
+            names.lane(Lane::Interactive),
+            names.dead(Lane::Platform),
+            names.node(&node),
+            names.reply(&node, &job),
+        ];
+        assert_eq!(
+            written,
+            [
+                "pn:{GEN-001}:ev",
+                "pn:{GEN-001}:log",
+                "pn:{GEN-001}:pos",
+                "pn:{GEN-001}:eids",
+                "pn:{GEN-001}:rl:sync:github",
+                "pn:oauth:00ff",
+                "pn:{jobs:interactive}",
+                "pn:{jobs:platform}:dead",
+                "pn:{n:gw-1}",
+                "pn:{n:gw-1}:r:j%201",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_user_cannot_name_anything_but_itself() {
+        let names = names();
+        for id in [
+            "a}:ev",
+            "jobs:interactive",
+            "n:gw-1",
+            "%7D",
+            "a b",
+            "*",
+            "{",
+            "user@host|1",
+        ] {
+            let channel = names.events(&user(id));
+            assert_eq!(channel.matches(['{', '}', '*']).count(), 2, "{channel}");
+            assert_eq!(names.user_of_events(&channel), Some(user(id)));
+        }
+        assert_ne!(names.log(&user("jobs:interactive")), names.lane(Lane::Interactive));
+    }
+
+    #[test]
+    fn other_channels_are_nobodys() {
+        for channel in ["pn:{GEN-001}:log", "other:{GEN-001}:ev", "pn:{}:ev", ""] {
+            assert_eq!(names().user_of_events(channel), None, "{channel}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Jobs: at least once, at most two workers lost, and answers that can be read again.
+
+use std::time::Duration;
+
+use bus::{Bus, BusError, Claimed};
+use futures_util::future::join_all;
+use protocol::cluster::job::Lane::{self, Interactive, Platform};
+use protocol::id::JobId;
+use testkit::wait;
+use tokio::time::{Instant, timeout};
+
+use crate::nodes::MOMENT;
+use crate::sample::{job, node, reply, worker};
+
+holds_for_both!(
+    a_job_is_given_to_one_worker_whole,
+    a_claim_waits_for_the_first_job,
+    a_finished_job_is_gone,
+    a_job_of_a_silent_worker_is_given_to_another_after_three_seconds,
+    a_renewed_job_stays_with_its_worker,
+    a_worker_that_lost_a_job_cannot_take_it_back_by_renewing,
+    a_job_that_cost_a_second_worker_is_buried,
+    a_job_past_its_deadline_is_never_run,
+    lanes_do_not_mix,
+    a_lane_takes_10_000_entries,
+    a_lane_takes_64_mib,
+    a_job_submitted_twice_is_delivered_twice_under_one_id,
+    an_answer_reaches_its_node_and_is_kept,
+);
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn a_job_is_given_to_one_worker_whole(bus: &dyn Bus) {
+    let submitted = job("j-1", 100);
+    bus.submit(Interactive, &submitted, PATIENCE).await.unwrap();
+    let claimed = claim(bus, Interactive, "w-1").await;
+    let written = |job| serde_json::to_string(job).unwrap();
+    assert_eq!(written(&claimed.job), written(&submitted));
+    let left = claimed.deadline.saturating_duration_since(Instant::now());
+    assert!(left <= PATIENCE && left > PATIENCE - wait::deadline(), "{left:?}");
+    assert!(none(bus, Interactive, "w-2").await, "it is in the hands of the first");
+}
+
+async fn a_claim_waits_for_the_first_job(bus: &dyn Bus) {
+    let before = Instant::now();
+    assert!(none(bus, Interactive, "w-1").await);
+    assert!(before.elapsed() >= MOMENT);
+
+    let first = worker("w-1");
+    let waiting = bus.claim(Interactive, &first, 9, wait::deadline());
+    let (claimed, submitted) = tokio::join!(waiting, async {
+        // The claim is polled first, so it waits already.
+        bus.submit(Interactive, &job("j-1", 1), PATIENCE).await
+    });
+    submitted.unwrap();
+    assert_eq!(claimed.unwrap().len(), 1);
+    assert!(before.elapsed() < wait::deadline(), "it does not sit out its wait");
+}
+
+async fn a_finished_job_is_gone(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    let claimed = claim(bus, Interactive, "w-1").await;
+    bus.finish(Interactive, &claimed.entry).await.unwrap();
+    bus.finish(Interactive, &claimed.entry).await.unwrap();
+    let later = bus.claim(Interactive, &worker("w-2"), 9, SILENCE + SECOND).await;
+    assert!(later.unwrap().is_empty());
+}
+
+async fn a_job_of_a_silent_worker_is_given_to_another_after_three_seconds(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    let lost = claim(bus, Interactive, "w-1").await;
+    let since = Instant::now();
+    let found = claim(bus, Interactive, "w-2").await;
+    assert_eq!((found.entry, found.job.id), (lost.entry, lost.job.id));
+    let silence = since.elapsed();
+    assert!(silence >= SILENCE - SECOND / 10 && silence < SILENCE * 3, "{silence:?}");
+}
+
+async fn a_renewed_job_stays_with_its_worker(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    let (mine, first) = (claim(bus, Interactive, "w-1").await, worker("w-1"));
+    let other = worker("w-2");
+    let hungry = bus.claim(Interactive, &other, 9, SILENCE * 2);
+    let renewing = async {
+        let mut each = tokio::time::interval(SECOND / 2);
+        loop {
+            each.tick().await;
+            bus.renew(Interactive, &first, std::slice::from_ref(&mine.entry))
+                .await
+                .unwrap();
+        }
+    };
+    tokio::select! {
+        claimed = hungry => assert!(claimed.unwrap().is_empty()),
+        () = renewing => {}
+    }
+}
+
+async fn a_worker_that_lost_a_job_cannot_take_it_back_by_renewing(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    let lost = claim(bus, Interactive, "w-1").await;
+    let (first, second) = (worker("w-1"), worker("w-2"));
+    assert_eq!(claim(bus, Interactive, "w-2").await.entry, lost.entry);
+    let mut each = tokio::time::interval(SECOND / 2);
+    let until = Instant::now() + SILENCE * 2;
+    while Instant::now() < until {
+        each.tick().await;
+        bus.renew(Interactive, &first, std::slice::from_ref(&lost.entry))
+            .await
+            .unwrap();
+    }
+    // Nobody who has a say has renewed it: it is buried, and its second worker has nothing to renew.
+    let third = bus.claim(Interactive, &worker("w-3"), 9, MOMENT).await;
+    assert!(third.unwrap().is_empty());
+    bus.renew(Interactive, &second, &[lost.entry]).await.unwrap();
+    assert!(none(bus, Interactive, "w-3").await);
+}
+
+async fn a_job_that_cost_a_second_worker_is_buried(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("poison", 1), PATIENCE).await.unwrap();
+    claim(bus, Interactive, "w-1").await;
+    claim(bus, Interactive, "w-2").await;
+    let third = bus.claim(Interactive, &worker("w-3"), 9, SILENCE * 3).await;
+    assert!(third.unwrap().is_empty());
+}
+
+async fn a_job_past_its_deadline_is_never_run(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("late", 1), MOMENT).await.unwrap();
+    bus.submit(Interactive, &job("timely", 1), PATIENCE).await.unwrap();
+    wait::until_true("the deadline to pass", wait::deadline(), {
+        let past = Instant::now() + MOMENT * 2;
+        async move || Instant::now() >= past
+    })
+    .await;
+    assert_eq!(
+        claim(bus, Interactive, "w-1").await.job.id,
+        JobId::new("timely").unwrap()
+    );
+    assert!(none(bus, Interactive, "w-1").await);
+}
+
+async fn lanes_do_not_mix(bus: &dyn Bus) {
+    bus.submit(Platform, &job("slow", 1), PATIENCE).await.unwrap();
+    assert!(none(bus, Interactive, "w-1").await);
+    bus.submit(Interactive, &job("quick", 1), PATIENCE).await.unwrap();
+    assert_eq!(
+        claim(bus, Interactive, "w-1").await.job.id,
+        JobId::new("quick").unwrap()
+    );
+    assert_eq!(claim(bus, Platform, "w-1").await.job.id, JobId::new("slow").unwrap());
+}
+
+async fn a_lane_takes_10_000_entries(bus: &dyn Bus) {
+    let small = job("j", 1);
+    for _ in 0..20 {
+        let submitted = join_all((0..500).map(|_| bus.submit(Platform, &small, PATIENCE))).await;
+        assert!(submitted.iter().all(Result::is_ok));
+    }
+    let full = bus.submit(Platform, &small, PATIENCE).await;
+    assert!(matches!(full, Err(BusError::Full("platform"))), "{full:?}");
+    bus.submit(Interactive, &small, PATIENCE).await.unwrap();
+
+    let claimed = claim(bus, Platform, "w-1").await;
+    let full = bus.submit(Platform, &small, PATIENCE).await;
+    assert!(matches!(full, Err(BusError::Full(_))), "what is being worked on counts");
+    bus.finish(Platform, &claimed.entry).await.unwrap();
+    bus.submit(Platform, &small, PATIENCE).await.unwrap();
+}
+
+async fn a_lane_takes_64_mib(bus: &dyn Bus) {
+    const MIB: usize = 1024 * 1024;
+    let large = job("j", MIB);
+    for _ in 0..63 {
+        bus.submit(Platform, &large, PATIENCE).await.unwrap();
+    }
+    let full = bus.submit(Platform, &large, PATIENCE).await;
+    assert!(matches!(full, Err(BusError::Full("platform"))), "{full:?}");
+    bus.submit(Platform, &job("j", MIB / 2), PATIENCE).await.unwrap();
+
+    let claimed = claim(bus, Platform, "w-1").await;
+    bus.finish(Platform, &claimed.entry).await.unwrap();
+    bus.submit(Platform, &large, PATIENCE).await.unwrap();
+}
+
+async fn a_job_submitted_twice_is_delivered_twice_under_one_id(bus: &dyn Bus) {
+    for _ in 0..2 {
+        bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    }
+    let (one, other) = (
+        claim(bus, Interactive, "w-1").await,
+        claim(bus, Interactive, "w-1").await,
+    );
+    assert_eq!(one.job.id, other.job.id);
+    assert_ne!(one.entry, other.entry);
+}
+
+async fn an_answer_reaches_its_node_and_is_kept(bus: &dyn Bus) {
+    let (mine, other) = (node("gw-1"), node("gw-2"));
+    let mut replies = bus.replies(&mine).await.unwrap();
+    let mut others = bus.replies(&other).await.unwrap();
+    bus.reply(&mine, &reply("j-1")).await.unwrap();
+    bus.reply(&other, &reply("j-2")).await.unwrap();
+    let heard = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
+    assert_eq!(heard, reply("j-1"));
+    let heard = timeout(wait::deadline(), others.recv()).await.unwrap().unwrap();
+    assert_eq!(heard, reply("j-2"));
+    assert!(replies.try_recv().is_err());
+
+    let asked = ["j-3", "j-1", "j-2"].map(|id| JobId::new(id).unwrap());
+    assert_eq!(bus.kept_replies(&mine, &asked).await.unwrap(), [reply("j-1")]);
+    assert_eq!(
+        bus.kept_replies(&mine, &asked).await.unwrap().len(),
+        1,
+        "reading is not taking"
+    );
+    assert!(bus.kept_replies(&mine, &[]).await.unwrap().is_empty());
+}
+
+/// One job, however long that takes.
+async fn claim(bus: &dyn Bus, lane: Lane, by: &str) -> Claimed {
+    let claimed = bus.claim(lane, &worker(by), 1, wait::deadline()).await.unwrap();
+    claimed.into_iter().next().expect("there is a job in time")
+}
+
+/// Whether nothing is to be had now.
+async fn none(bus: &dyn Bus, lane: Lane, by: &str) -> bool {
+    bus.claim(lane, &worker(by), 9, MOMENT).await.unwrap().is_empty()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,95 @@
+//! Limits: as many as the quota says, evenly refilled, each bucket for itself.
+
+use std::time::Duration;
+
+use bus::{Bucket, Bus, Quota, Verdict};
+use futures_util::future::join_all;
+use testkit::wait;
+
+use crate::sample::user;
+
+holds_for_both!(
+    a_quota_is_admitted_at_once_and_not_one_more,
+    callers_that_race_share_one_quota,
+    a_refusal_says_when_the_next_one_is_free,
+    buckets_do_not_share,
+);
+
+async fn a_quota_is_admitted_at_once_and_not_one_more(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    for _ in 0..5 {
+        assert_eq!(
+            bus.admit(&user, &bucket("connect", None), HOURLY).await.unwrap(),
+            Verdict::Admitted
+        );
+    }
+    let verdict = bus.admit(&user, &bucket("connect", None), HOURLY).await.unwrap();
+    let Verdict::Refused(wait) = verdict else {
+        panic!("a sixth was admitted");
+    };
+    let each = HOURLY.period / HOURLY.count;
+    assert!(wait <= each && wait > each - wait::deadline(), "{wait:?}");
+}
+
+async fn callers_that_race_share_one_quota(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let connect = bucket("connect", None);
+    let verdicts = join_all((0..100).map(|_| bus.admit(&user, &connect, HOURLY))).await;
+    let admitted = verdicts
+        .into_iter()
+        .filter(|verdict| matches!(verdict, Ok(Verdict::Admitted)));
+    assert_eq!(admitted.count(), 5);
+}
+
+async fn a_refusal_says_when_the_next_one_is_free(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let quick = Quota {
+        count: 1,
+        period: Duration::from_millis(300),
+    };
+    let connect = bucket("connect", None);
+    assert_eq!(bus.admit(&user, &connect, quick).await.unwrap(), Verdict::Admitted);
+    let Verdict::Refused(pause) = bus.admit(&user, &connect, quick).await.unwrap() else {
+        panic!("a second one was admitted");
+    };
+    assert!(!pause.is_zero() && pause <= quick.period, "{pause:?}");
+    wait::until_true("the bucket to be refilled", wait::deadline(), async || {
+        bus.admit(&user, &connect, quick).await.unwrap() == Verdict::Admitted
+    })
+    .await;
+}
+
+async fn buckets_do_not_share(bus: &dyn Bus) {
+    let once = Quota { count: 1, ..HOURLY };
+    for (user, bucket) in [
+        (user("one"), bucket("connect", None)),
+        (user("other"), bucket("connect", None)),
+        (user("one"), bucket("sync", None)),
+        (user("one"), bucket("sync", Some("github"))),
+        (user("one"), bucket("sync", Some("discord"))),
+        (user("one"), bucket("sync", Some("a}:b c"))),
+    ] {
+        assert_eq!(
+            bus.admit(&user, &bucket, once).await.unwrap(),
+            Verdict::Admitted,
+            "{user} {bucket:?}"
+        );
+        assert!(matches!(
+            bus.admit(&user, &bucket, once).await.unwrap(),
+            Verdict::Refused(_)
+        ));
+    }
+}
+
+fn bucket(name: &'static str, of: Option<&str>) -> Bucket {
+    Bucket {
+        name,
+        of: of.map(str::to_owned),
+    }
+}
+
+/// So slow that nothing is refilled while a test runs.
+const HOURLY: Quota = Quota {
+    count: 5,
+    period: Duration::from_secs(5 * 60 * 60),
+};

@@ -1,0 +1,76 @@
+//! Buses for tests, as nodes have them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Feed, Heard, MemoryBus, RedisBus, RedisSettings};
+use lifecycle::{OsEntropy, SystemClock, Tasks};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use testkit::{Redis, wait};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// A cluster of one process.
+pub(crate) fn in_memory() -> Arc<dyn Bus> {
+    Arc::new(MemoryBus::new(Arc::new(OsEntropy)))
+}
+
+/// A node on the Redis that all tests share, under a prefix of its own.
+pub(crate) async fn on_shared_redis() -> Arc<dyn Bus> {
+    let redis = Redis::shared().await;
+    Arc::new(connect(&redis.url(), &redis.prefix()).await)
+}
+
+/// A node on a Redis.
+pub(crate) async fn connect(url: &str, prefix: &str) -> RedisBus {
+    let settings = RedisSettings {
+        url: url.parse().unwrap(),
+        prefix: prefix.parse().unwrap(),
+        limits_url: None,
+        ca: None,
+    };
+    connect_as(&settings).await.unwrap()
+}
+
+/// A node with all its settings. Its tasks end with the runtime of the test.
+pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<RedisBus, bus::ConnectError> {
+    let meter = SdkMeterProvider::default().meter("test");
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+    RedisBus::connect(settings, clock, entropy, Tasks::new(), &meter).await
+}
+
+/// What a node hears, and its subscriptions.
+pub(crate) struct Ear {
+    pub(crate) feed: Arc<dyn Feed>,
+    heard: mpsc::Receiver<Heard>,
+}
+
+impl Ear {
+    pub(crate) async fn open(bus: &dyn Bus) -> Self {
+        let (feed, heard) = bus.listen().await.unwrap();
+        Self { feed, heard }
+    }
+
+    /// The next thing heard.
+    pub(crate) async fn next(&mut self) -> Heard {
+        let heard = timeout(wait::deadline(), self.heard.recv()).await;
+        heard.expect("something is heard in time").expect("the ear is open")
+    }
+
+    /// The place of the next event heard; fails on `Missed`.
+    pub(crate) async fn next_seq(&mut self) -> u64 {
+        match self.next().await {
+            Heard::Event { position, .. } => position.seq,
+            Heard::Missed => panic!("missed something"),
+        }
+    }
+
+    /// What is there now, without waiting.
+    pub(crate) fn try_next(&mut self) -> Option<Heard> {
+        self.heard.try_recv().ok()
+    }
+}
+
+/// A wait that is over before anyone would notice.
+pub(crate) const MOMENT: Duration = Duration::from_millis(20);

@@ -1,0 +1,76 @@
+//! Messages for tests.
+
+use bus::{Bus, Published};
+use protocol::account::AccountType;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::job::{Job, Outcome, Reply};
+use protocol::cluster::position::Position;
+use protocol::command::{Command, Connect};
+use protocol::event::Class;
+use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
+use protocol::json::Json;
+use protocol::secret::Secret;
+
+pub(crate) fn user(id: &str) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+pub(crate) fn node(id: &str) -> NodeId {
+    NodeId::new(id).unwrap()
+}
+
+pub(crate) fn worker(id: &str) -> WorkerId {
+    WorkerId::new(id).unwrap()
+}
+
+/// An event whose payload is its number.
+pub(crate) fn event(number: u64) -> Envelope {
+    Envelope {
+        v: Envelope::VERSION,
+        id: EventId::new(format!("e-{number}")).unwrap(),
+        audience: Audience::Session(SessionId::new("s-1").unwrap()),
+        class: Class::State,
+        event: "account:status_changed".to_owned(),
+        data: Json::of(&number),
+    }
+}
+
+/// Publishes an event that is new.
+pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Position {
+    match bus.publish(user, &event(number)).await.unwrap() {
+        Published::At(position) => position,
+        Published::Before => panic!("event {number} was published before"),
+    }
+}
+
+/// A job with a secret of `size` bytes in it.
+pub(crate) fn job(id: &str, size: usize) -> Job {
+    Job {
+        v: Job::VERSION,
+        id: JobId::new(id).unwrap(),
+        user: user("GEN-001"),
+        session: SessionId::new("s-1").unwrap(),
+        connection: ConnectionId::new("c-1").unwrap(),
+        node: node("gw-1"),
+        idempotency_key: None,
+        command: Command::Connect(Connect {
+            user_id: user("GEN-001"),
+            account_type: AccountType::Github,
+            oauth_code: Secret::new("x".repeat(size)),
+            redirect_uri: "https://app.example/callback".to_owned(),
+            state: None,
+            code_verifier: None,
+        }),
+    }
+}
+
+pub(crate) fn reply(job: &str) -> Reply {
+    Reply {
+        v: Job::VERSION,
+        job: JobId::new(job).unwrap(),
+        outcome: Outcome {
+            error: None,
+            data: Json::of(&[job]),
+        },
+    }
+}
