@@ -47,13 +47,21 @@ proptest! {
     }
 
     #[test]
-    fn no_two_bindings_are_authenticated_alike(
-        one in ("[a-c]{1,3}", "[a-c]{0,3}", "[a-c]{0,3}"), other in ("[a-c]{1,3}", "[a-c]{0,3}", "[a-c]{0,3}"),
+    fn one_text_cut_into_a_binding_in_two_ways_is_authenticated_in_two_ways(
+        text in "[a-c]{1,6}", one: [prop::sample::Index; 2], other: [prop::sample::Index; 2],
     ) {
-        let bytes = |(id, scope, column): &(String, String, String)| {
-            associated("k", &Binding { user: &user(id), scope, column })
+        let cut = |places: [prop::sample::Index; 2]| {
+            // A user's id is not empty.
+            let user_end = 1 + places[0].index(text.len());
+            let scope_end = user_end + places[1].index(text.len() - user_end + 1);
+            (user_end, scope_end)
         };
-        prop_assert_eq!(one == other, bytes(&one) == bytes(&other));
+        let bytes = |(user_end, scope_end): (usize, usize)| {
+            let id = user(&text[..user_end]);
+            associated("k", &Binding { user: &id, scope: &text[user_end..scope_end], column: &text[scope_end..] })
+        };
+        let (one, other) = (cut(one), cut(other));
+        prop_assert_eq!(one == other, bytes(one) == bytes(other));
     }
 }
 

@@ -52,6 +52,24 @@ async fn one_job_of_two_users_at_once_is_still_done_once() {
 }
 
 #[tokio::test]
+async fn of_two_accounts_that_a_user_links_at_once_one_is_linked() {
+    let (schema, one, other) = two_stores().await;
+    for round in 0..20 {
+        let user_id = format!("GEN-{round}");
+        let (link_a, link_b) = (link(&user_id, "7"), link(&user_id, "8"));
+        let (receipt_a, receipt_b) = (receipt(&format!("{round} a")), receipt(&format!("{round} b")));
+        let (first, second) = tokio::join!(
+            one.link_account(&link_a, &receipt_a),
+            other.link_account(&link_b, &receipt_b)
+        );
+        let mut outcomes = [first.unwrap(), second.unwrap()];
+        outcomes.sort_by_key(|outcome| *outcome != LinkOutcome::Linked);
+        assert_eq!(outcomes, [LinkOutcome::Linked, LinkOutcome::AlreadyConnected]);
+    }
+    assert_eq!(schema.sql("SELECT count(*) FROM tasks").await, ["20"]);
+}
+
+#[tokio::test]
 async fn relays_of_two_workers_keep_one_users_order_and_publish_once() {
     let (_schema, one, other) = two_stores().await;
     let names: Vec<_> = (0..300).map(|number| format!("event {number:03}")).collect();
