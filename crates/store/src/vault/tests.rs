@@ -57,8 +57,9 @@ proptest! {
             (user_end, scope_end)
         };
         let bytes = |(user_end, scope_end): (usize, usize)| {
-            let id = user(&text[..user_end]);
-            associated("k", &Binding { user: &id, scope: &text[user_end..scope_end], column: &text[scope_end..] })
+            let (rest, column) = text.split_at(scope_end);
+            let (id, scope) = rest.split_at(user_end);
+            associated("k", &Binding { user: &user(id), scope, column })
         };
         let (one, other) = (cut(one), cut(other));
         prop_assert_eq!(one == other, bytes(one) == bytes(other));

@@ -8,7 +8,7 @@ use store::{Accounts, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope};
 
 use crate::database;
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{event, link, receipt, sealed, unlink, user, worker};
+use crate::sample::{event, link, receipt, refused, sealed, unlink, user, worker};
 
 async fn two_stores() -> (testkit::postgres::Schema, PgStore, PgStore) {
     let schema = database::migrated().await;
@@ -56,6 +56,8 @@ async fn of_two_accounts_that_a_user_links_at_once_one_is_linked() {
     let (schema, one, other) = two_stores().await;
     for round in 0..20 {
         let user_id = format!("GEN-{round}");
+        // A user who is new would be told apart by the making of the head row already.
+        one.refuse_link(&refused(&user_id), &receipt(&user_id)).await.unwrap();
         let (link_a, link_b) = (link(&user_id, "7"), link(&user_id, "8"));
         let (receipt_a, receipt_b) = (receipt(&format!("{round} a")), receipt(&format!("{round} b")));
         let (first, second) = tokio::join!(
