@@ -1,1 +1,33 @@
-//! placeholder
+//! The door: TLS, HTTP and WebSocket towards clients, the bus towards the other nodes, and between them one task per socket.
+//!
+//! Owns: the listener, the handshake (upgrade, token), connections, commands on their way to a worker and back, the hub that
+//! brings each event to its user's sockets, the internal publish API, and draining.
+//!
+//! Must not know: SQL, platforms, any stored secret. What needs one of these is a job for a worker.
+//!
+//! Read [`Gateway`] first: settings, build, spawn, drain. Then `listener`, `http` and `handshake`, the way in; `connection`, the
+//! life of a socket; `command` and `hub`, what it is for.
+
+mod gateway;
+mod settings;
+
+mod listener;
+
+mod http;
+
+mod handshake;
+
+mod connection;
+
+mod command;
+mod hub;
+
+mod form;
+mod metrics;
+mod name;
+mod rate;
+
+pub use gateway::{BuildError, Gateway, Running};
+pub use handshake::token::{InvalidKey, TokenKey, TokenSettings};
+pub use listener::certificate::CertificateError;
+pub use settings::{Heartbeat, InvalidOrigin, InvalidRate, Origins, Rate, Settings, Timing, TlsSettings};

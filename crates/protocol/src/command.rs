@@ -298,8 +298,11 @@ impl Fault for InvalidCommand {
     }
 }
 
-/// Reads a payload; none at all counts as an empty object.
-pub(crate) fn read<T: DeserializeOwned>(data: Value) -> Result<T, InvalidCommand> {
+/// Reads a payload that came from outside; none at all counts as an empty object.
+///
+/// # Errors
+/// [`InvalidCommand`], which names the field and never its value.
+pub fn read<T: DeserializeOwned>(data: Value) -> Result<T, InvalidCommand> {
     let data = if data.is_null() {
         Value::Object(serde_json::Map::new())
     } else {

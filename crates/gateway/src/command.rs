@@ -1,0 +1,191 @@
+//! A client's command on its way to a worker, and the answer on its way back: every request gets one answer, by its deadline.
+
+mod admit;
+mod answer;
+mod caller;
+mod keeper;
+mod pending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Bus;
+use lifecycle::{Entropy, Tasks};
+use protocol::answer::Failure;
+use protocol::cluster::job::{Job, Reply};
+use protocol::code::ErrorCode;
+use protocol::command::{Command, CommandKind, idempotency_key};
+use protocol::fault::{Fault, chain};
+use protocol::id::{JobId, NodeId};
+use protocol::wire::{Request, RequestId};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use self::answer::Outline;
+use self::pending::{Pending, Slot};
+use crate::metrics::Metrics;
+use crate::name;
+use crate::settings::Timing;
+
+pub(crate) use self::caller::Caller;
+
+/// Takes commands of all sockets of this gateway.
+pub(crate) struct Commands {
+    bus: Arc<dyn Bus>,
+    node: NodeId,
+    timing: Timing,
+    pending: Pending,
+    entropy: Arc<dyn Entropy>,
+    tasks: Tasks,
+    metrics: Arc<Metrics>,
+}
+
+impl Commands {
+    /// Commands of this node; `tasks` own what is under way.
+    pub(crate) fn new(
+        bus: Arc<dyn Bus>,
+        node: NodeId,
+        timing: Timing,
+        entropy: Arc<dyn Entropy>,
+        tasks: Tasks,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            bus,
+            node,
+            timing,
+            pending: Pending::default(),
+            entropy,
+            tasks,
+            metrics,
+        }
+    }
+
+    /// Takes a request. It is answered into the caller's queue, now or later.
+    pub(crate) fn take(self: &Arc<Self>, caller: &Arc<Caller>, request: Request) {
+        let Some(kind) = CommandKind::of_event(&request.event) else {
+            let failure = Failure::of(ErrorCode::UnknownEvent);
+            self.refuse(caller, Some(request.event), &failure, request.id.as_ref());
+            return;
+        };
+        let outline = Outline::of(kind, &request.data);
+        let job = self.job(caller, kind, request.data).and_then(|job| {
+            self.open(caller, &job.id, outline.clone(), request.id.clone())?;
+            Ok(job)
+        });
+        match job {
+            Ok(job) => self.send_on(Arc::clone(caller), job),
+            Err(failure) => self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO),
+        }
+    }
+
+    /// Answers a request that is held back because its socket says too much.
+    pub(crate) fn hold_back(&self, caller: &Caller, request: &Request, wait: Duration) {
+        let failure = admit::rate_limited(wait);
+        match CommandKind::of_event(&request.event) {
+            Some(kind) => {
+                let outline = Outline::of(kind, &request.data);
+                self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO);
+            }
+            None => self.refuse(caller, Some(request.event.clone()), &failure, request.id.as_ref()),
+        }
+    }
+
+    /// Answers what has no response event of its own.
+    pub(crate) fn refuse(&self, caller: &Caller, event: Option<String>, failure: &Failure, id: Option<&RequestId>) {
+        self.metrics.refused_request(failure.error);
+        answer::without_event(caller, event, failure, id);
+    }
+
+    /// Makes a job of a command, as far as that can be decided without asking anyone.
+    fn job(&self, caller: &Caller, kind: CommandKind, data: Value) -> Result<Job, Failure> {
+        let idempotency_key = idempotency_key(&data).map_err(|invalid| admit::invalid(&invalid))?;
+        let command = Command::parse(kind, data).map_err(|invalid| admit::invalid(&invalid))?;
+        admit::own_user(caller, &command)?;
+        Ok(Job {
+            v: Job::VERSION,
+            id: name::job(&*self.entropy),
+            user: caller.user.clone(),
+            session: caller.session.clone(),
+            connection: caller.connection.clone(),
+            node: self.node.clone(),
+            idempotency_key,
+            command,
+        })
+    }
+
+    /// Opens the slot that will be answered, by its deadline at the latest.
+    fn open(
+        &self,
+        caller: &Arc<Caller>,
+        job: &JobId,
+        outline: Outline,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let permit = caller.begin().ok_or_else(|| admit::rate_limited(BUSY_WAIT))?;
+        let now = Instant::now();
+        let slot = Slot {
+            caller: Arc::clone(caller),
+            request,
+            opened: now,
+            deadline: now + self.timing.patience(outline.kind().lane()),
+            outline,
+            _permit: permit,
+        };
+        self.pending.open(job.clone(), slot);
+        Ok(())
+    }
+
+    fn send_on(self: &Arc<Self>, caller: Arc<Caller>, job: Job) {
+        let commands = Arc::clone(self);
+        self.tasks.each("command", async move {
+            if let Err(failure) = commands.submit(&caller, &job).await {
+                commands.close(&job.id, &failure);
+            }
+        });
+    }
+
+    /// Asks the limits, then queues the job.
+    async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
+        admit::within_limits(&*self.bus, caller, &job.command).await?;
+        let lane = job.command.kind().lane();
+        let submitted = self.bus.submit(lane, job, self.timing.patience(lane)).await;
+        submitted.map_err(|error| {
+            tracing::warn!(error = chain(&error), "a command could not be queued");
+            Failure::of(error.code())
+        })
+    }
+
+    /// A worker answered.
+    fn settle(&self, reply: &Reply) {
+        // Answers come twice, and after the deadline: then there is no slot.
+        let Some(slot) = self.pending.close(&reply.job) else { return };
+        let outcome = &reply.outcome;
+        let kind = slot.outline.kind();
+        self.metrics.answered(kind, outcome.error, slot.opened.elapsed());
+        answer::with_event(&slot.caller, kind, &outcome.data, slot.request.as_ref());
+    }
+
+    /// A slot will have no other answer than this failure.
+    fn close(&self, id: &JobId, failure: &Failure) {
+        if let Some(slot) = self.pending.close(id) {
+            let after = slot.opened.elapsed();
+            self.answer_failed(&slot.caller, &slot.outline, failure, slot.request.as_ref(), after);
+        }
+    }
+
+    fn answer_failed(
+        &self,
+        caller: &Caller,
+        outline: &Outline,
+        failure: &Failure,
+        request: Option<&RequestId>,
+        after: Duration,
+    ) {
+        self.metrics.answered(outline.kind(), Some(failure.error), after);
+        answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
+    }
+}
+
+/// What a client with too many commands under way is asked to wait.
+const BUSY_WAIT: Duration = Duration::from_secs(1);

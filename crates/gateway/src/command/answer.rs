@@ -1,0 +1,62 @@
+//! What a client is answered with.
+
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
+use protocol::command::CommandKind;
+use protocol::event::{ErrorNotice, Notice};
+use protocol::json::Json;
+use protocol::wire::RequestId;
+use serde_json::Value;
+
+use super::Caller;
+
+/// What every failed answer of one command has in common: its event, and the fields that the client's payload decides.
+#[derive(Debug, Clone)]
+pub(super) struct Outline {
+    kind: CommandKind,
+    fields: Failure,
+}
+
+impl Outline {
+    pub(super) fn of(kind: CommandKind, data: &Value) -> Self {
+        Self {
+            kind,
+            fields: kind.failure(Failure::of(ErrorCode::Internal), data),
+        }
+    }
+
+    pub(super) fn kind(&self) -> CommandKind {
+        self.kind
+    }
+
+    /// This failure, with the fields of the command's answer.
+    pub(super) fn fill(&self, failure: &Failure) -> Failure {
+        Failure {
+            error: failure.error,
+            message: failure.message.clone(),
+            retry_after: failure.retry_after,
+            ..self.fields.clone()
+        }
+    }
+}
+
+/// Answers a command, success or failure, with its response event.
+pub(super) fn with_event(caller: &Caller, kind: CommandKind, data: &Json, request: Option<&RequestId>) {
+    caller.send(caller.form.answer(kind.response_event(), data, request));
+}
+
+/// Answers what has no response event: whoever gave a callback has it called, everyone else gets the notice `error`.
+pub(super) fn without_event(caller: &Caller, event: Option<String>, failure: &Failure, request: Option<&RequestId>) {
+    let messages = caller.form.ack(&failure.data(), request).map_or_else(
+        || {
+            let notice = Notice::Error(ErrorNotice {
+                event,
+                error: failure.error,
+                message: failure.message.clone(),
+            });
+            caller.form.answer(notice.name(), &notice.data(), request)
+        },
+        |ack| vec![ack],
+    );
+    caller.send(messages);
+}

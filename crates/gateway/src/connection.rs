@@ -1,0 +1,91 @@
+//! The life of a socket, as a chain of types: each step takes the one before, so nothing is served before the token, and whatever is
+//! dropped gives back its permit, its seat and its place in the gauges.
+
+mod accepted;
+mod authenticated;
+mod codec;
+mod draining;
+mod ending;
+mod live;
+pub(crate) mod outbound;
+mod state;
+mod task;
+mod transport;
+mod turn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{Clock, Entropy};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use self::accepted::Accepted;
+use self::draining::Draining;
+use self::live::Served;
+use self::state::Bounds;
+use self::task::Link;
+use self::turn::Turn;
+use crate::command::Commands;
+use crate::handshake::token::Tokens;
+use crate::handshake::upgrade::Protocol;
+use crate::hub::Hub;
+use crate::listener::Stream;
+use crate::metrics::Metrics;
+use crate::settings::{Heartbeat, Rate, Timing};
+
+/// What all sockets of a gateway are served with.
+pub(crate) struct Connections {
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) event_rate: Option<Rate>,
+    pub(crate) timing: Timing,
+    pub(crate) drain_window: Duration,
+    pub(crate) tokens: Tokens,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Cancelled when the node begins to drain.
+    pub(crate) soft: CancellationToken,
+}
+
+impl Connections {
+    /// Serves a stream that has just become a WebSocket, to its end.
+    pub(crate) async fn serve(&self, stream: Stream, protocol: Protocol, permit: OwnedSemaphorePermit) {
+        let turn = Turn::new(&self.soft, self.drain_window, Arc::clone(&self.entropy));
+        let link = Link::new(stream, &protocol, self.bounds(), turn);
+        let accepted = Accepted::open(link, protocol, permit, &*self.entropy);
+        let draining = self.live(accepted).await;
+        let ending = draining.flush(self.timing.close).await;
+        self.metrics.closed(ending.code().map_or(0, |code| code.as_u16()), ending.label());
+        tracing::debug!(why = ending.label(), "the socket has ended");
+    }
+
+    /// From one phase to the next. A Socket.IO client may leave and come back on the same socket.
+    async fn live(&self, mut accepted: Accepted) -> Draining {
+        loop {
+            let authenticated = match accepted.authenticate(self).await {
+                Ok(authenticated) => authenticated,
+                Err(draining) => return draining,
+            };
+            let live = match authenticated.join(self).await {
+                Ok(live) => live,
+                Err(draining) => return draining,
+            };
+            match live.serve(&self.commands).await {
+                Served::Left(again) => accepted = again,
+                Served::Ended(draining) => return draining,
+            }
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            heartbeat: self.heartbeat,
+            authentication: self.timing.authentication,
+            write: self.timing.write,
+            rate: self.event_rate,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A WebSocket that has proven nothing: it may only be refused.
+
+use lifecycle::Entropy;
+use protocol::code::ErrorCode;
+use protocol::event::{ErrorNotice, Notice, name};
+use protocol::secret::Secret;
+use protocol::wire::auth::Auth;
+use protocol::wire::socketio::{self, Open};
+use protocol::wire::{Request, RequestId};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Connections;
+use super::authenticated::Authenticated;
+use super::codec::Said;
+use super::draining::Draining;
+use super::ending::Ending;
+use super::task::Link;
+use super::transport::MAX_MESSAGE;
+use crate::form::Form;
+use crate::handshake::token::Identity;
+use crate::handshake::upgrade::Protocol;
+
+/// A WebSocket before its token.
+pub(super) struct Accepted {
+    link: Box<Link>,
+    /// The token that came with the upgrade.
+    bearer: Option<Secret>,
+    /// Its place among those on their way in; a client that has left and stays has given it back.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A token, and how its client wants to be spoken to.
+struct Claim {
+    token: Option<Secret>,
+    offsets: bool,
+    /// How the client will know the answer to `auth`.
+    request: Option<RequestId>,
+}
+
+impl Accepted {
+    /// A WebSocket that has just been opened. Socket.IO's server speaks first.
+    pub(super) fn open(
+        link: Box<Link>,
+        protocol: Protocol,
+        permit: OwnedSemaphorePermit,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let bearer = match protocol {
+            Protocol::Native { bearer, .. } => bearer,
+            Protocol::SocketIo => {
+                let heartbeat = link.heartbeat();
+                link.send(socketio::open(&Open {
+                    sid: &entropy.token(),
+                    ping_interval: heartbeat.interval,
+                    ping_timeout: heartbeat.timeout,
+                    max_payload: MAX_MESSAGE,
+                }));
+                None
+            }
+        };
+        Self {
+            link,
+            bearer,
+            permit: Some(permit),
+        }
+    }
+
+    /// A Socket.IO client that left, and may connect again on the same WebSocket.
+    pub(super) fn left(link: Box<Link>) -> Self {
+        Self {
+            link,
+            bearer: None,
+            permit: None,
+        }
+    }
+
+    /// Waits for a token and verifies it.
+    ///
+    /// # Errors
+    /// The socket, to be ended: the token was refused or did not come in time, or something else came.
+    pub(super) async fn authenticate(mut self, on: &Connections) -> Result<Authenticated, Draining> {
+        let proven = match self.claim().await {
+            Ok(claim) => self.prove(claim, on),
+            Err(ending) => Err(ending),
+        };
+        match proven {
+            Ok((identity, form, request)) => {
+                drop(self.permit.take());
+                Ok(Authenticated::new(self.link, identity, form, request, &*on.entropy))
+            }
+            Err(ending) => Err(Draining::unproven(self.link, ending)),
+        }
+    }
+
+    /// The first claim that the client makes.
+    async fn claim(&mut self) -> Result<Claim, Ending> {
+        if let Some(token) = self.bearer.take() {
+            return Ok(Claim {
+                token: Some(token),
+                offsets: true,
+                request: None,
+            });
+        }
+        let is_native = Form::new(self.link.dialect(), true).native().is_some();
+        loop {
+            match self.link.next().await?.said {
+                Said::Connect { namespace, auth } if namespace == ROOT => {
+                    let auth = Auth::of_socketio(&auth);
+                    return Ok(Claim {
+                        token: auth.token,
+                        offsets: auth.recovery,
+                        request: None,
+                    });
+                }
+                Said::Connect { namespace, .. } => self.link.refuse_namespace(&namespace),
+                Said::Request(request) if is_native && request.event == name::AUTH => return self.native_claim(request),
+                Said::Request(Request { id, .. }) | Said::NoEvent(id) if is_native => {
+                    return Err(self.refuse(id.as_ref(), ErrorCode::Unauthenticated, None));
+                }
+                // The reference closes: nothing may come before CONNECT.
+                Said::Request(_) | Said::NoEvent(_) | Said::Leave { .. } => return Err(Ending::BadFrame),
+                Said::Pong | Said::Nothing => {}
+            }
+        }
+    }
+
+    fn native_claim(&self, request: Request) -> Result<Claim, Ending> {
+        match Auth::of_native(&request.data) {
+            Ok(auth) => Ok(Claim {
+                token: auth.token,
+                offsets: true,
+                request: request.id,
+            }),
+            Err(invalid) => Err(self.refuse(request.id.as_ref(), ErrorCode::BadRequest, Some(invalid.to_string()))),
+        }
+    }
+
+    fn prove(&self, claim: Claim, on: &Connections) -> Result<(Identity, Form, Option<RequestId>), Ending> {
+        let token = claim.token.as_ref().map_or("", Secret::expose);
+        match on.tokens.verify(token, on.clock.now()) {
+            Ok(identity) => Ok((identity, Form::new(self.link.dialect(), claim.offsets), claim.request)),
+            Err(refused) => {
+                on.metrics.refused(refused.label());
+                Err(self.refuse(claim.request.as_ref(), ErrorCode::Unauthenticated, None))
+            }
+        }
+    }
+
+    /// Tells the client, always in the same words for a token: why it was refused helps nobody but who forges it.
+    fn refuse(&self, request: Option<&RequestId>, error: ErrorCode, message: Option<String>) -> Ending {
+        let message = message.unwrap_or_else(|| error.sentence().to_owned());
+        let form = Form::new(self.link.dialect(), true);
+        if form.native().is_some() {
+            let notice = Notice::Error(ErrorNotice {
+                event: Some(name::AUTH.to_owned()),
+                error,
+                message,
+            });
+            for message in form.answer(notice.name(), &notice.data(), request) {
+                self.link.send(message);
+            }
+        } else {
+            let refusal = socketio::connect_error(self.link.dialect(), ROOT, &message, Some(error));
+            self.link.send(refusal);
+        }
+        Ending::Unauthenticated
+    }
+}
+
+/// The one namespace.
+pub(super) const ROOT: &str = "/";

@@ -1,0 +1,124 @@
+//! The key tokens are signed with. Its kind fixes the algorithm, so no token can choose one (RFC 8725, section 3.1).
+
+use std::fmt;
+
+use jsonwebtoken::crypto::rust_crypto;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use protocol::secret::Secret;
+
+/// A key, and the one algorithm it verifies.
+#[derive(Clone)]
+pub struct TokenKey {
+    algorithm: Algorithm,
+    decoding: DecodingKey,
+}
+
+/// A key that cannot be used, or is too weak to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// RFC 7518, section 3.2.
+    #[error("an HS256 secret has at least 32 bytes")]
+    ShortSecret,
+    /// RFC 7518, section 3.3.
+    #[error("an RS256 key has at least 2048 bits")]
+    ShortRsa,
+    /// A private key, a certificate, another curve, or no PEM at all.
+    #[error("a public key is a PEM `PUBLIC KEY` of RSA, the curve P-256 or Ed25519")]
+    Unusable,
+}
+
+impl TokenKey {
+    /// HS256 under this secret.
+    ///
+    /// # Errors
+    /// [`InvalidKey::ShortSecret`].
+    pub fn hs256(secret: &Secret) -> Result<Self, InvalidKey> {
+        let secret = secret.expose().as_bytes();
+        if secret.len() < MIN_SECRET_LEN {
+            return Err(InvalidKey::ShortSecret);
+        }
+        Ok(Self {
+            algorithm: Algorithm::HS256,
+            decoding: DecodingKey::from_secret(secret),
+        })
+    }
+
+    /// RS256, ES256 or EdDSA, as the public key's kind says.
+    ///
+    /// # Errors
+    /// [`InvalidKey`].
+    pub fn public_pem(pem: &str) -> Result<Self, InvalidKey> {
+        if !PUBLIC_HEADERS.iter().any(|header| pem.contains(header)) {
+            return Err(InvalidKey::Unusable);
+        }
+        rsa(pem)
+            .or_else(|| ecdsa(pem))
+            .or_else(|| eddsa(pem))
+            .unwrap_or(Err(InvalidKey::Unusable))
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) fn decoding(&self) -> &DecodingKey {
+        &self.decoding
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// `None` when it is another kind of key.
+fn rsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
+    let decoding = DecodingKey::from_rsa_pem(pem.as_bytes()).ok()?;
+    let components = rust_crypto::DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key;
+    let modulus = decoding.try_get_as_bytes().and_then(components).map(|(modulus, _)| modulus);
+    Some(match modulus {
+        Ok(modulus) if modulus.len() < MIN_RSA_LEN => Err(InvalidKey::ShortRsa),
+        Ok(_) => Ok(TokenKey {
+            algorithm: Algorithm::RS256,
+            decoding,
+        }),
+        Err(_) => Err(InvalidKey::Unusable),
+    })
+}
+
+fn ecdsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
+    let decoding = DecodingKey::from_ec_pem(pem.as_bytes()).ok()?;
+    // A point of P-256, uncompressed (SEC 1, section 2.3.3); the verifier would refuse every token under another curve.
+    let fits = jsonwebtoken::crypto::verify("", b"", &decoding, Algorithm::ES256).is_ok();
+    Some(if fits {
+        Ok(TokenKey {
+            algorithm: Algorithm::ES256,
+            decoding,
+        })
+    } else {
+        Err(InvalidKey::Unusable)
+    })
+}
+
+fn eddsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
+    let decoding = DecodingKey::from_ed_pem(pem.as_bytes()).ok()?;
+    let fits = decoding.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == ED25519_LEN);
+    Some(if fits {
+        Ok(TokenKey {
+            algorithm: Algorithm::EdDSA,
+            decoding,
+        })
+    } else {
+        Err(InvalidKey::Unusable)
+    })
+}
+
+const PUBLIC_HEADERS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
+
+/// In bytes.
+const MIN_SECRET_LEN: usize = 32;
+/// The modulus, in bytes.
+const MIN_RSA_LEN: usize = 256;
+/// In bytes (RFC 8032, section 5.1.5).
+const ED25519_LEN: usize = 32;

@@ -1,0 +1,198 @@
+//! Which tokens prove a caller, at which moment.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+use testkit::token::{Signer, confused, unsigned, with_altered_signature};
+
+use super::*;
+
+/// The moment of all these tests, in seconds since 1970.
+const NOW: i64 = 1_795_451_460;
+
+fn tokens(key: TokenKey) -> Tokens {
+    Tokens::new(TokenSettings {
+        key,
+        issuer: None,
+        audience: None,
+    })
+}
+
+fn shared(signer: &Signer) -> Tokens {
+    tokens(TokenKey::hs256(&Secret::new(signer.verifier())).unwrap())
+}
+
+fn public(signer: &Signer) -> Tokens {
+    tokens(TokenKey::public_pem(signer.verifier()).unwrap())
+}
+
+fn verify(tokens: &Tokens, token: &str) -> Result<Identity, Refused> {
+    tokens.verify(token, UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs()))
+}
+
+/// Good claims, but for these.
+fn claims(changes: &Value) -> Value {
+    let mut claims = json!({ "sub": "GEN-001", "exp": NOW + 60 });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+#[test]
+fn a_good_token_proves_user_and_session_under_every_kind_of_key() {
+    let pairs = [
+        (Signer::hs256(), shared as fn(&Signer) -> Tokens),
+        (Signer::rs256(), public),
+        (Signer::es256(), public),
+        (Signer::eddsa(), public),
+    ];
+    for (signer, tokens) in pairs {
+        let tokens = tokens(&signer);
+        let identity = verify(&tokens, &signer.sign(&claims(&json!({})))).unwrap();
+        assert_eq!(identity.user.as_str(), "GEN-001");
+        assert_eq!(identity.session.as_str(), "default");
+        assert_eq!(identity.expires.as_secs(), NOW + 60);
+        let altered = with_altered_signature(&signer.sign(&claims(&json!({}))));
+        assert_eq!(verify(&tokens, &altered), Err(Refused::Signature), "{signer:?}");
+    }
+}
+
+#[test]
+fn what_a_token_says_beside_its_subject_is_kept() {
+    let signer = Signer::hs256();
+    let token = signer.sign(&claims(&json!({ "sid": "s-1", "iat": 1_795_451_454.5, "auth_time": NOW - 9 })));
+    let identity = verify(&shared(&signer), &token).unwrap();
+    assert_eq!(identity.session.as_str(), "s-1");
+    assert_eq!(identity.issued.map(Timestamp::as_millis), Some(NOW * 1_000 - 5_500));
+    assert_eq!(identity.authenticated.map(Timestamp::as_secs), Some(NOW - 9));
+}
+
+#[test]
+fn an_end_has_no_leeway_and_a_beginning_has_a_minute() {
+    let signer = Signer::hs256();
+    let tokens = shared(&signer);
+    let outcome = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).map(|_| ());
+    assert_eq!(outcome(json!({ "exp": NOW + 1 })), Ok(()));
+    assert_eq!(outcome(json!({ "exp": NOW })), Err(Refused::Expired));
+    assert_eq!(outcome(json!({ "exp": null })), Err(Refused::Expired));
+    for early in ["nbf", "iat"] {
+        assert_eq!(outcome(json!({ early: NOW + 60 })), Ok(()));
+        assert_eq!(outcome(json!({ early: NOW + 61 })), Err(Refused::Early));
+    }
+}
+
+#[test]
+fn a_subject_must_be_an_id() {
+    let signer = Signer::hs256();
+    let tokens = shared(&signer);
+    for changes in [
+        json!({ "sub": null }),
+        json!({ "sub": "" }),
+        json!({ "sub": "caf\u{e9}" }),
+        json!({ "sub": "x".repeat(129) }),
+        json!({ "sid": "" }),
+        json!({ "sid": "line\nbreak" }),
+    ] {
+        let outcome = verify(&tokens, &signer.sign(&claims(&changes)));
+        assert_eq!(outcome, Err(Refused::Subject), "{changes}");
+    }
+    assert_eq!(
+        verify(&tokens, &signer.sign(&claims(&json!({ "sub": 7 })))),
+        Err(Refused::Malformed)
+    );
+}
+
+#[test]
+fn issuer_and_audience_count_where_they_are_set() {
+    let signer = Signer::hs256();
+    let tokens = Tokens::new(TokenSettings {
+        key: TokenKey::hs256(&Secret::new(signer.verifier())).unwrap(),
+        issuer: Some("https://issuer.example".to_owned()),
+        audience: Some("postern".to_owned()),
+    });
+    let outcome = |iss: &str, aud: Value| {
+        verify(&tokens, &signer.sign(&claims(&json!({ "iss": iss, "aud": aud })))).map(|_| ())
+    };
+    let good = "https://issuer.example";
+    assert_eq!(outcome(good, json!("postern")), Ok(()));
+    assert_eq!(outcome(good, json!(["other", "postern"])), Ok(()));
+    assert_eq!(outcome("https://evil.example", json!("postern")), Err(Refused::Issuer));
+    assert_eq!(outcome(good, json!("other")), Err(Refused::Audience));
+    assert_eq!(outcome(good, Value::Null), Err(Refused::Audience));
+    let neither = verify(&tokens, &signer.sign(&claims(&json!({}))));
+    assert_eq!(neither, Err(Refused::Issuer));
+}
+
+#[test]
+fn no_token_chooses_its_algorithm() {
+    let rsa = Signer::rs256();
+    let tokens = public(&rsa);
+    let good = claims(&json!({}));
+    assert_eq!(verify(&tokens, &unsigned(&good)), Err(Refused::Malformed));
+    let confused = confused(rsa.verifier(), &good);
+    assert_eq!(verify(&tokens, &confused), Err(Refused::Algorithm));
+    for alg in ["none", "nOnE", "HS256", "RS512", "PS256", "ES256"] {
+        let token = rsa.sign_with(&json!({ "alg": alg, "typ": "JWT" }), &good);
+        let outcome = verify(&tokens, &token);
+        assert!(
+            matches!(outcome, Err(Refused::Algorithm | Refused::Malformed)),
+            "{alg}: {outcome:?}"
+        );
+    }
+    let secret = Signer::hs256();
+    let other = secret.sign_with(&json!({ "alg": "HS512", "typ": "JWT" }), &good);
+    assert_eq!(verify(&shared(&secret), &other), Err(Refused::Algorithm));
+}
+
+#[test]
+fn what_is_critical_and_unknown_is_refused() {
+    let signer = Signer::hs256();
+    let header = json!({ "alg": "HS256", "crit": ["exp"], "exp": 1 });
+    let token = signer.sign_with(&header, &claims(&json!({})));
+    assert_eq!(verify(&shared(&signer), &token), Err(Refused::Malformed));
+}
+
+#[test]
+fn what_is_no_token_is_refused_without_a_panic() {
+    let tokens = shared(&Signer::hs256());
+    assert_eq!(verify(&tokens, ""), Err(Refused::Missing));
+    let long = "a".repeat(MAX_TOKEN_LEN + 1);
+    for bad in [".", "..", "...", "a.b.c", "\u{0}", "e30.e30.", &long, "\u{e9}.\u{e9}.\u{e9}"] {
+        assert_eq!(verify(&tokens, bad), Err(Refused::Malformed), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_weak_or_foreign_key_is_refused_at_the_start() {
+    let hs256 = |secret: &str| TokenKey::hs256(&Secret::new(secret)).err();
+    assert_eq!(hs256(&"x".repeat(31)), Some(InvalidKey::ShortSecret));
+    assert_eq!(hs256(&"x".repeat(32)), None);
+    let pem = |pem: &str| TokenKey::public_pem(pem).err();
+    for unusable in [
+        "",
+        "secret",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        P384,
+    ] {
+        assert_eq!(pem(unusable), Some(InvalidKey::Unusable), "{unusable}");
+    }
+    assert_eq!(pem(RSA_1024), Some(InvalidKey::ShortRsa));
+}
+
+/// A public key on the curve P-384, made for this test.
+const P384: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE9gMqObJ1JkTUOKRkpBM69ZOVq0GrFquU\n\
+    AzN7DQ11iJeLZ5SwJ/qmYpZrnBnTxpaZP4TjGHjtZDFsZqqcGKazjC8wCeHVm94/\n\
+    9DUrgVkSrwdKuvUkYHPp6ddkJDUZq78W\n\
+    -----END PUBLIC KEY-----";
+
+/// A public RSA key of 1024 bits, made for this test.
+const RSA_1024: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDXhIZB4fWaYdq8iByufO9qRyT+\n\
+    8F4sOFJtAZYdmTQxHWAKWhWkAQBojdCR3XbwalgYTwZHHV/OpP8m31z90ENCsoOr\n\
+    chmGFZoWmhqffgz2Ccx1N0uc66lp48HwwWBPecQaUFeQpXoZTWgDTRwaio6bzvET\n\
+    hxRuSscSonQeOSnCzwIDAQAB\n\
+    -----END PUBLIC KEY-----";

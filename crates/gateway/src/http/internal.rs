@@ -1,0 +1,157 @@
+//! The internal API: the application's own servers publish events to a user.
+
+mod event;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::Response;
+use axum::routing::post;
+use bus::Bus;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use lifecycle::{Clock, Entropy};
+use protocol::answer::Failure;
+use protocol::cluster::envelope::Envelope;
+use protocol::code::ErrorCode;
+use protocol::fault::{Fault, chain};
+use protocol::id::{EventId, UserId};
+use protocol::json::Json;
+use protocol::secret::Secret;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::routes::failed;
+use crate::handshake::upgrade::bearer;
+use crate::metrics::Metrics;
+use crate::name;
+
+/// What the internal API needs.
+pub(crate) struct Internal {
+    pub(crate) token: Secret,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The routes of the internal API.
+pub(crate) fn router(internal: Internal) -> Router {
+    Router::new()
+        .route("/v1/users/{id}/events", post(publish))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::new(internal))
+}
+
+/// `POST /v1/users/{id}/events`: 202 once the event has its place in the user's order.
+async fn publish(
+    State(internal): State<Arc<Internal>>,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match internal.publish(&user, &headers, &body).await {
+        Ok(event_id) => accepted(&event_id),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+impl Internal {
+    async fn publish(&self, user: &str, headers: &HeaderMap, body: &[u8]) -> Result<EventId, Refusal> {
+        self.authorize(headers)?;
+        let user = UserId::new(user).map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))?;
+        let publication = event::Publication::read(body)?;
+        let event_id = self.event_id(&user, publication.idempotency_key.as_deref());
+        let event = publication.event(&user, &event_id, self.clock.now())?;
+        let envelope = Envelope::of(event_id.clone(), &event);
+        if envelope.data.as_str().len() > MAX_EVENT {
+            return Err(Refusal::bad("data: at most 16 KiB were expected"));
+        }
+        self.bus.publish(&user, &envelope).await.map_err(|error| {
+            tracing::warn!(error = chain(&error), "an event could not be published");
+            Refusal::Failed(error.code())
+        })?;
+        self.metrics.published(event.name());
+        Ok(event_id)
+    }
+
+    /// Compares digests, in constant time: neither the token's bytes nor its length show in how long a refusal takes.
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let given = bearer(headers).ok_or(Refusal::Unauthorized)?;
+        let digest = |secret: &Secret| Sha256::digest(secret.expose().as_bytes());
+        if digest(&given).ct_eq(&digest(&self.token)).into() {
+            Ok(())
+        } else {
+            Err(Refusal::Unauthorized)
+        }
+    }
+
+    /// The same key of the same user is the same event; without a key every request is one of its own.
+    fn event_id(&self, user: &UserId, idempotency_key: Option<&str>) -> EventId {
+        match idempotency_key {
+            // Ids hold no line break, so no two pairs of user and key are written alike.
+            Some(key) => name::event_of(&Sha256::digest(format!("{user}\n{key}"))),
+            None => name::event(&*self.entropy),
+        }
+    }
+}
+
+fn accepted(event_id: &EventId) -> Response {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Accepted<'a> {
+        event_id: &'a EventId,
+    }
+    let mut response = Response::new(Json::of(&Accepted { event_id }).as_str().to_owned().into());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Why nothing was published, or is not known to be.
+#[derive(Debug)]
+enum Refusal {
+    /// No bearer token, or another one.
+    Unauthorized,
+    /// The request cannot be read: the sentence names the field.
+    Bad(String),
+    /// The bus did not take it.
+    Failed(ErrorCode),
+}
+
+impl Refusal {
+    fn bad(sentence: impl Into<String>) -> Self {
+        Self::Bad(sentence.into())
+    }
+
+    fn response(self) -> Response {
+        match self {
+            Self::Unauthorized => {
+                let mut response = failed(StatusCode::UNAUTHORIZED, &Failure::of(ErrorCode::Unauthenticated));
+                response
+                    .headers_mut()
+                    .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            Self::Bad(sentence) => failed(StatusCode::BAD_REQUEST, &Failure::saying(ErrorCode::BadRequest, sentence)),
+            Self::Failed(ErrorCode::Unavailable) => {
+                // The sentence of the code says that nothing was done, which is not known here.
+                let failure = Failure::saying(ErrorCode::Unavailable, "Not known to be published; repeat with the same key.");
+                let mut response = failed(StatusCode::SERVICE_UNAVAILABLE, &failure);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+            }
+            Self::Failed(code) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
+        }
+    }
+}
+
+/// The longest request, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// The longest payload of an event, in bytes: a user's log holds 256 of them.
+const MAX_EVENT: usize = 16 * 1024;

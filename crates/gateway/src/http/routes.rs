@@ -1,0 +1,29 @@
+//! The plain HTTP routes beside the sockets.
+
+use axum::Router;
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{StatusCode, header};
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
+
+use crate::handshake::refusal::failure_body;
+
+/// What the public port answers besides WebSockets.
+pub(super) fn routes() -> Router {
+    Router::new().fallback(nothing_here)
+}
+
+async fn nothing_here() -> Response {
+    failed(StatusCode::NOT_FOUND, &Failure::saying(ErrorCode::NotSupported, "There is nothing here."))
+}
+
+/// A failed request: a status and `{"error", "message"}`.
+pub(super) fn failed(status: StatusCode, failure: &Failure) -> Response {
+    let mut response = Response::new(failure_body(failure).into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

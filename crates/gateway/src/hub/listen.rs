@@ -1,0 +1,143 @@
+//! The hub's task: it hears the bus, delivers, and asks where it did not hear enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{BusError, Heard, Past};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use protocol::cluster::position::Position;
+use protocol::fault::chain;
+use protocol::id::UserId;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::Hub;
+use super::gap::PAGE;
+use super::seats::{RoomId, Rooms, Work};
+
+/// What the bus answered.
+enum Answer {
+    Opened(UserId, RoomId, Position),
+    Read(UserId, RoomId, Past),
+    Checked(Vec<(UserId, Position)>),
+    /// It did not: the work is to be done again.
+    Failed(Work, BusError),
+}
+
+impl Hub {
+    /// Delivers until the node is done; `missed` is notified whenever messages of the bus may have been missed.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut heard: mpsc::Receiver<Heard>,
+        missed: Arc<Notify>,
+        soft: CancellationToken,
+    ) {
+        let mut asked: FuturesUnordered<BoxFuture<'static, Answer>> = FuturesUnordered::new();
+        let mut failed = Vec::new();
+        let mut retry = interval(RETRY);
+        let mut check = interval(CHECK);
+        for ticks in [&mut retry, &mut check] {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = soft.cancelled() => return,
+                heard = heard.recv() => match heard {
+                    Some(Heard::Event { user, position, envelope }) => {
+                        self.rooms().heard(&user, position, envelope, &self.metrics);
+                    }
+                    Some(Heard::Missed) => {
+                        missed.notify_one();
+                        self.rooms().check_all();
+                    }
+                    // The ear is closed for good: the node cannot go on.
+                    None => return,
+                },
+                Some(answer) = asked.next() => match answer {
+                    Answer::Failed(work, error) => {
+                        if failed.is_empty() {
+                            tracing::warn!(error = chain(&error), "the bus did not answer the hub, which will ask again");
+                        }
+                        failed.push(work);
+                    }
+                    answer => self.take(answer),
+                },
+                () = self.work.notified() => {}
+                _ = retry.tick() => failed.drain(..).for_each(|work| self.again(work)),
+                _ = check.tick() => self.rooms().check_all(),
+            }
+            while asked.len() < AT_ONCE {
+                let Some(work) = self.rooms().next_work() else { break };
+                asked.push(Arc::clone(&self).ask(work).boxed());
+            }
+        }
+    }
+
+    async fn ask(self: Arc<Self>, work: Work) -> Answer {
+        let answer = match &work {
+            Work::Open(user, room) => self.open(user).await.map(|position| Answer::Opened(user.clone(), *room, position)),
+            Work::Read(user, room, after) => {
+                let past = self.bus.since(user, after, PAGE).await;
+                past.map(|past| Answer::Read(user.clone(), *room, past))
+            }
+            Work::Check(users) => {
+                let positions = self.bus.positions(users).await;
+                positions.map(|positions| Answer::Checked(users.iter().cloned().zip(positions).collect()))
+            }
+        };
+        answer.unwrap_or_else(|error| Answer::Failed(work, error))
+    }
+
+    /// First the channel, then the position: whatever comes between is heard, and is beyond it.
+    async fn open(&self, user: &UserId) -> Result<Position, BusError> {
+        self.feed.subscribe(user).await?;
+        let positions = self.bus.positions(std::slice::from_ref(user)).await?;
+        positions.into_iter().next().ok_or(BusError::Unreadable {
+            step: "a user's position",
+            source: "the answer is empty".into(),
+        })
+    }
+
+    fn take(&self, answer: Answer) {
+        let mut rooms = self.rooms();
+        match answer {
+            Answer::Opened(user, room, position) => {
+                rooms.opened(&user, room, position, &self.metrics);
+                self.stop_listening_in_vain(&rooms, &user);
+            }
+            Answer::Read(user, room, past) => rooms.read(&user, room, past, &self.metrics),
+            Answer::Checked(positions) => {
+                for (user, position) in positions {
+                    rooms.checked(&user, position, &self.metrics);
+                }
+            }
+            Answer::Failed(..) => {}
+        }
+    }
+
+    fn again(&self, work: Work) {
+        let mut rooms = self.rooms();
+        if let Work::Open(user, _) = &work {
+            self.stop_listening_in_vain(&rooms, user);
+        }
+        rooms.again(work);
+    }
+
+    /// The last socket may have left while its room was still being opened, and unsubscribed before there was a subscription.
+    fn stop_listening_in_vain(&self, rooms: &Rooms, user: &UserId) {
+        if !rooms.has(user) {
+            self.feed.unsubscribe(user);
+        }
+    }
+}
+
+/// How many questions are under way at once.
+const AT_ONCE: usize = 128;
+/// How long after a failure the bus is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often all positions are compared: the loss of a user's last event leaves no hole to be seen.
+const CHECK: Duration = Duration::from_secs(30);

@@ -1,0 +1,248 @@
+//! Who of this gateway's sockets is which user's, and what is to be done for them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bus::Past;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::position::Position;
+use protocol::event::Notice;
+use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::wire::Push;
+use tokio::sync::oneshot;
+
+use super::encoded::Encoded;
+use super::gap::{Gap, Output};
+use crate::connection::outbound::Outbound;
+use crate::form::Form;
+use crate::metrics::Metrics;
+
+/// A socket that gets its user's events.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    /// Which socket.
+    pub(crate) connection: ConnectionId,
+    /// Of which session.
+    pub(crate) session: SessionId,
+    /// How it is spoken to.
+    pub(crate) form: Form,
+    /// What waits to be sent on it.
+    pub(crate) outbound: Arc<Outbound>,
+}
+
+/// A place in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeatId(u64);
+
+/// One life of a room. A user who leaves and comes back has another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RoomId(u64);
+
+/// What the hub has to ask of the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Listen for a user, and ask where the order is.
+    Open(UserId, RoomId),
+    /// Read a user's log.
+    Read(UserId, RoomId, Position),
+    /// Ask where the orders of these users are.
+    Check(Vec<UserId>),
+}
+
+/// Where a newcomer's events begin.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// After this position.
+    At(Position),
+    /// After the position that will be told.
+    Later(oneshot::Receiver<Position>),
+}
+
+/// All rooms: one for each user with a socket here.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    by_user: HashMap<UserId, Room>,
+    work: VecDeque<Work>,
+    named: u64,
+}
+
+#[derive(Debug)]
+struct Room {
+    id: RoomId,
+    seats: Vec<(SeatId, Subscriber)>,
+    gap: Gap,
+    waiting: Vec<oneshot::Sender<Position>>,
+}
+
+impl Rooms {
+    /// Gives a socket a seat; the first of a user has the room opened.
+    pub(super) fn take_seat(&mut self, user: &UserId, subscriber: Subscriber) -> (SeatId, Start) {
+        self.named += 1;
+        let (seat, new_room) = (SeatId(self.named), RoomId(self.named));
+        let work = &mut self.work;
+        let room = self.by_user.entry(user.clone()).or_insert_with(|| {
+            work.push_back(Work::Open(user.clone(), new_room));
+            Room {
+                id: new_room,
+                seats: Vec::with_capacity(1),
+                gap: Gap::default(),
+                waiting: Vec::new(),
+            }
+        });
+        room.seats.push((seat, subscriber));
+        let start = match room.gap.cursor() {
+            Some(cursor) => Start::At(cursor.clone()),
+            None => {
+                let (tell, told) = oneshot::channel();
+                room.waiting.push(tell);
+                Start::Later(told)
+            }
+        };
+        (seat, start)
+    }
+
+    /// Frees a seat. True when it was the user's last: nobody is to be listened for any more.
+    pub(super) fn leave(&mut self, user: &UserId, seat: SeatId) -> bool {
+        let Some(room) = self.by_user.get_mut(user) else { return false };
+        room.seats.retain(|(id, _)| *id != seat);
+        let is_empty = room.seats.is_empty();
+        if is_empty {
+            self.by_user.remove(user);
+        }
+        is_empty
+    }
+
+    /// Whether a user has a socket here.
+    pub(super) fn has(&self, user: &UserId) -> bool {
+        self.by_user.contains_key(user)
+    }
+
+    /// The next thing to ask of the bus.
+    pub(super) fn next_work(&mut self) -> Option<Work> {
+        while let Some(work) = self.work.pop_front() {
+            if self.is_wanted(&work) {
+                return Some(work);
+            }
+        }
+        None
+    }
+
+    /// Asks for something again, unless nobody wants it any more.
+    pub(super) fn again(&mut self, work: Work) {
+        if self.is_wanted(&work) {
+            self.work.push_back(work);
+        }
+    }
+
+    /// Has the positions of all open rooms compared, in batches.
+    pub(super) fn check_all(&mut self) {
+        self.work.retain(|work| !matches!(work, Work::Check(_)));
+        let open = self.by_user.iter().filter(|(_, room)| room.gap.cursor().is_some());
+        let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
+        self.work.extend(users.chunks(CHECK_BATCH).map(|batch| Work::Check(batch.to_vec())));
+    }
+
+    /// An event of a user was heard.
+    pub(super) fn heard(&mut self, user: &UserId, position: Position, envelope: Arc<Envelope>, metrics: &Metrics) {
+        if let Some(room) = self.by_user.get_mut(user) {
+            let outputs = room.gap.heard(position, envelope);
+            self.work.extend(room.obey(user, outputs, metrics));
+        }
+    }
+
+    /// A room's channel is open, and its order stands here.
+    pub(super) fn opened(&mut self, user: &UserId, id: RoomId, position: Position, metrics: &Metrics) {
+        if let Some(room) = self.by_user.get_mut(user).filter(|room| room.id == id) {
+            let outputs = room.gap.positioned(position);
+            if let Some(cursor) = room.gap.cursor() {
+                for waiting in room.waiting.drain(..) {
+                    // A socket that has gone meanwhile does not listen.
+                    drop(waiting.send(cursor.clone()));
+                }
+            }
+            self.work.extend(room.obey(user, outputs, metrics));
+        }
+    }
+
+    /// A user's order stands here; the room may have missed something.
+    pub(super) fn checked(&mut self, user: &UserId, position: Position, metrics: &Metrics) {
+        let open = self.by_user.get_mut(user).filter(|room| room.gap.cursor().is_some());
+        if let Some(room) = open {
+            let outputs = room.gap.positioned(position);
+            self.work.extend(room.obey(user, outputs, metrics));
+        }
+    }
+
+    /// A user's log was read.
+    pub(super) fn read(&mut self, user: &UserId, id: RoomId, past: Past, metrics: &Metrics) {
+        if let Some(room) = self.by_user.get_mut(user).filter(|room| room.id == id) {
+            let outputs = room.gap.read(past);
+            self.work.extend(room.obey(user, outputs, metrics));
+        }
+    }
+
+    fn is_wanted(&self, work: &Work) -> bool {
+        match work {
+            Work::Open(user, id) | Work::Read(user, id, _) => self.by_user.get(user).is_some_and(|room| room.id == *id),
+            Work::Check(users) => users.iter().any(|user| self.has(user)),
+        }
+    }
+}
+
+impl Room {
+    /// Does what can be done at once, and says what has to be asked.
+    fn obey(&self, user: &UserId, outputs: Vec<Output>, metrics: &Metrics) -> Option<Work> {
+        let mut work = None;
+        for output in outputs {
+            match output {
+                Output::Deliver(position, envelope) => self.deliver(&position, &envelope, metrics),
+                Output::Lost => self.report_loss(metrics),
+                Output::Read(after) => {
+                    metrics.gap();
+                    work = Some(Work::Read(user.clone(), self.id, after));
+                }
+            }
+        }
+        work
+    }
+
+    fn deliver(&self, position: &Position, envelope: &Envelope, metrics: &Metrics) {
+        let offset = (envelope.audience == Audience::User).then(|| position.to_string());
+        let mut encoded = Encoded::new(Push {
+            event: envelope.event.clone(),
+            data: envelope.data.clone(),
+            offset,
+        });
+        let audience = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
+        let mut sockets = 0;
+        for (_, seat) in audience {
+            sockets += 1;
+            seat.outbound.push(encoded.message(seat.form));
+        }
+        metrics.delivered(&envelope.event, sockets);
+    }
+
+    /// Plain WebSockets are told. A Socket.IO client has no word for it, and would need to be disconnected.
+    fn report_loss(&self, metrics: &Metrics) {
+        metrics.resync();
+        let mut encoded = Encoded::new(Push {
+            event: Notice::Resync.name().to_owned(),
+            data: Notice::Resync.data(),
+            offset: None,
+        });
+        for (_, seat) in self.seats.iter().filter(|(_, seat)| seat.form.native().is_some()) {
+            seat.outbound.push(encoded.message(seat.form));
+        }
+    }
+}
+
+fn is_for(audience: &Audience, seat: &Subscriber) -> bool {
+    match audience {
+        Audience::User => true,
+        Audience::Session(session) => *session == seat.session,
+        Audience::Socket(connection) => *connection == seat.connection,
+    }
+}
+
+/// How many users are asked about at once.
+const CHECK_BATCH: usize = 500;

@@ -1,0 +1,184 @@
+//! Rooms: who is listened for, and what each socket of a user gets.
+
+use std::task::{Context, Poll};
+
+use futures_util::task::noop_waker_ref;
+use lifecycle::Tasks;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::position::Epoch;
+use protocol::event::Class;
+use protocol::id::{ConnectionId, EventId, SessionId};
+use protocol::json::Json;
+use protocol::wire::{Dialect, Message};
+use telemetry::metrics::Metrics as Registry;
+
+use super::seats::Work;
+use super::*;
+use crate::connection::outbound::Outbound;
+use crate::form::Form;
+
+fn metrics() -> Metrics {
+    Metrics::new(&Registry::new("test").meter(), &Tasks::new())
+}
+
+fn user() -> UserId {
+    UserId::new("u").unwrap()
+}
+
+fn at(seq: u64) -> Position {
+    Position {
+        epoch: Epoch::new("a").unwrap(),
+        seq,
+    }
+}
+
+fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
+    Arc::new(Envelope {
+        v: Envelope::VERSION,
+        id: EventId::new(seq.to_string()).unwrap(),
+        audience,
+        class: Class::State,
+        event: "account:status_changed".to_owned(),
+        data: Json::of(&seq),
+    })
+}
+
+/// A socket of the user.
+struct Socket {
+    outbound: Arc<Outbound>,
+}
+
+impl Socket {
+    fn join(rooms: &mut Rooms, connection: &str, session: &str, dialect: Dialect) -> (Self, SeatId, Start) {
+        let outbound = Arc::new(Outbound::default());
+        let subscriber = Subscriber {
+            connection: ConnectionId::new(connection).unwrap(),
+            session: SessionId::new(session).unwrap(),
+            form: Form::new(dialect, true),
+            outbound: Arc::clone(&outbound),
+        };
+        let (seat, start) = rooms.take_seat(&user(), subscriber);
+        (Self { outbound }, seat, start)
+    }
+
+    fn queued(&self) -> Vec<Message> {
+        let mut cx = Context::from_waker(noop_waker_ref());
+        std::iter::from_fn(|| match self.outbound.poll_pop(&mut cx) {
+            Poll::Ready(message) => message.ok(),
+            Poll::Pending => None,
+        })
+        .collect()
+    }
+}
+
+/// Rooms in which the user's has just been opened at seq 0, with one socket for each of these.
+fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (Rooms, [Socket; N]) {
+    let mut rooms = Rooms::default();
+    let sockets = sockets.map(|(connection, session, dialect)| Socket::join(&mut rooms, connection, session, dialect).0);
+    let Some(Work::Open(user, room)) = rooms.next_work() else {
+        panic!("the first socket opens the room")
+    };
+    rooms.opened(&user, room, at(0), &metrics());
+    (rooms, sockets)
+}
+
+#[test]
+fn a_user_is_listened_for_from_the_first_socket_to_the_last() {
+    let mut rooms = Rooms::default();
+    let (_first, first, _) = Socket::join(&mut rooms, "c1", "s", Dialect::NativeJson);
+    let (_second, second, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+    assert!(matches!(rooms.next_work(), Some(Work::Open(..))));
+    assert_eq!(rooms.next_work(), None, "the second socket asks for nothing");
+    assert!(!rooms.leave(&user(), first));
+    assert!(rooms.leave(&user(), second), "the last to leave ends it");
+    assert!(!rooms.leave(&user(), second), "and nobody after it");
+}
+
+#[test]
+fn a_room_that_was_left_before_it_was_opened_is_not_opened() {
+    let mut rooms = Rooms::default();
+    let (_gone, gone, _) = Socket::join(&mut rooms, "c1", "s", Dialect::NativeJson);
+    let Some(work @ Work::Open(..)) = rooms.next_work() else {
+        panic!("the first socket opens the room")
+    };
+    rooms.leave(&user(), gone);
+    let (_back, _, mut start) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+    let Work::Open(user, old_room) = work.clone() else { return };
+    rooms.opened(&user, old_room, at(7), &metrics());
+    let Start::Later(told) = &mut start else {
+        panic!("the new room is not open yet")
+    };
+    assert!(told.try_recv().is_err(), "the old room's position is not the new one's");
+    rooms.again(work);
+    assert!(matches!(rooms.next_work(), Some(Work::Open(_, room)) if room != old_room));
+    assert_eq!(rooms.next_work(), None);
+}
+
+#[test]
+fn sockets_of_one_form_share_their_bytes() {
+    let native = |name| (name, "s", Dialect::NativeJson);
+    let (mut rooms, sockets) = open([native("c1"), native("c2")]);
+    rooms.heard(&user(), at(1), event(1, Audience::User), &metrics());
+    let pointers = sockets.each_ref().map(|socket| match socket.queued().as_slice() {
+        [Message::Text(bytes)] => bytes.as_ptr(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(pointers[0], pointers[1]);
+}
+
+#[test]
+fn an_event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
+    let seat = |name, session| (name, session, Dialect::NativeJson);
+    let (mut rooms, [one, two, other]) = open([seat("c1", "s1"), seat("c2", "s1"), seat("c3", "s2")]);
+    let session = Audience::Session(SessionId::new("s1").unwrap());
+    rooms.heard(&user(), at(1), event(1, session), &metrics());
+    let socket = Audience::Socket(ConnectionId::new("c3").unwrap());
+    rooms.heard(&user(), at(2), event(2, socket), &metrics());
+
+    let frame = |seq: u64| {
+        let text = format!(r#"{{"event":"account:status_changed","data":{seq},"offset":null}}"#);
+        vec![Message::Text(text.into())]
+    };
+    assert_eq!(one.queued(), frame(1));
+    assert_eq!(two.queued(), frame(1));
+    assert_eq!(other.queued(), frame(2));
+}
+
+#[test]
+fn a_loss_is_told_to_plain_websockets_alone() {
+    let (mut rooms, [native, socketio]) = open([("c1", "s", Dialect::NativeJson), ("c2", "s", Dialect::SocketIo)]);
+    rooms.heard(&user(), at(9), event(9, Audience::User), &metrics());
+    let Some(Work::Read(user, room, after)) = rooms.next_work() else {
+        panic!("a hole makes the log read")
+    };
+    assert_eq!(after, at(0));
+    rooms.read(&user, room, bus::Past::Lost(at(9)), &metrics());
+    let resync = Message::Text(r#"{"event":"resync","data":{},"offset":null}"#.into());
+    assert_eq!(native.queued(), [resync]);
+    assert_eq!(socketio.queued(), []);
+}
+
+#[test]
+fn positions_are_compared_in_batches() {
+    let mut rooms = Rooms::default();
+    for number in 0..1_001 {
+        let user = UserId::new(format!("u{number}")).unwrap();
+        let subscriber = Subscriber {
+            connection: ConnectionId::new("c").unwrap(),
+            session: SessionId::new("s").unwrap(),
+            form: Form::new(Dialect::SocketIo, true),
+            outbound: Arc::default(),
+        };
+        rooms.take_seat(&user, subscriber);
+        let Some(Work::Open(user, room)) = rooms.next_work() else {
+            panic!("the first socket opens the room")
+        };
+        rooms.opened(&user, room, at(0), &metrics());
+    }
+    rooms.check_all();
+    let sizes = std::iter::from_fn(|| rooms.next_work()).map(|work| match work {
+        Work::Check(users) => users.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [500, 500, 1]);
+}

@@ -1,0 +1,116 @@
+//! TCP: the port, how many may be on their way in, and how often an address may come.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::rate::Limits;
+use crate::settings::Rate;
+
+/// The bound port.
+pub(crate) struct Listener {
+    tcp: TcpListener,
+    local: SocketAddr,
+    pending: Arc<Semaphore>,
+    rate: Option<Limits<IpAddr>>,
+    metrics: Arc<Metrics>,
+}
+
+/// A client that has connected and has said nothing yet.
+pub(crate) struct Arrival {
+    /// The connection.
+    pub(crate) tcp: TcpStream,
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// Its place among those on their way in, given back with the token or the end.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+impl Listener {
+    /// Takes the port.
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        pending: usize,
+        rate: Option<Rate>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        Ok(Self {
+            local: tcp.local_addr()?,
+            tcp,
+            pending: Arc::new(Semaphore::new(pending)),
+            rate: rate.map(|rate| Limits::new(rate, Instant::now())),
+            metrics,
+        })
+    }
+
+    /// The port that was taken.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Hands every client that is let in to `welcome`, until the node drains. Then the port is free again.
+    pub(crate) async fn run(mut self, soft: CancellationToken, welcome: impl Fn(Arrival)) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = soft.cancelled() => return,
+                accepted = self.tcp.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, peer)) => match self.admit(peer) {
+                    Ok(permit) => welcome(Arrival { tcp, peer, permit }),
+                    // Dropped without a word: an answer would cost a TLS handshake, which is what is rationed.
+                    Err(reason) => self.metrics.refused(reason),
+                },
+                Err(error) => {
+                    self.metrics.refused("accept");
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Out of file descriptors, mostly: without a pause this loop would spin until some are closed.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, peer: SocketAddr) -> Result<OwnedSemaphorePermit, &'static str> {
+        if let Some(rate) = &mut self.rate {
+            rate.admit(&counted_as(peer.ip()), Instant::now())
+                .map_err(|_wait| "connect_rate")?;
+        }
+        Arc::clone(&self.pending)
+            .try_acquire_owned()
+            .map_err(|_none_left| "pending_connections")
+    }
+}
+
+/// The address an address is counted as. Who has one IPv6 address has its whole /64.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_counted_by_its_network_and_a_mapped_one_as_ipv4() {
+        let same = |one: &str, other: &str| counted_as(one.parse().unwrap()) == counted_as(other.parse().unwrap());
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(same("::ffff:192.0.2.7", "192.0.2.7"));
+        assert!(!same("192.0.2.7", "192.0.2.8"));
+    }
+}

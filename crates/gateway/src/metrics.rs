@@ -1,0 +1,146 @@
+//! What a gateway counts.
+
+use lifecycle::Tasks;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use protocol::code::ErrorCode;
+use protocol::command::CommandKind;
+use protocol::wire::Dialect;
+use std::time::Duration;
+
+/// The instruments of one gateway.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    sockets: UpDownCounter<i64>,
+    connects: Counter<u64>,
+    refusals: Counter<u64>,
+    closes: Counter<u64>,
+    commands: Counter<u64>,
+    command_seconds: Histogram<f64>,
+    deliveries: Counter<u64>,
+    gaps: Counter<u64>,
+    resyncs: Counter<u64>,
+    published: Counter<u64>,
+    certificate_failures: Counter<u64>,
+}
+
+impl Metrics {
+    /// Makes the instruments; `tasks` are the gateway's, whose panics are counted.
+    pub(crate) fn new(meter: &Meter, tasks: &Tasks) -> Self {
+        let panics = tasks.clone();
+        meter
+            .u64_observable_counter("postern_gateway_panics_total")
+            .with_description("Tasks that panicked; a connection's panic costs only itself")
+            .with_callback(move |observer| observer.observe(panics.panics(), &[]))
+            .build();
+        let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
+        Self {
+            sockets: meter
+                .i64_up_down_counter("postern_gateway_sockets")
+                .with_description("Authenticated sockets that are open, by dialect")
+                .build(),
+            connects: counter("postern_gateway_connects_total", "Sockets that became live, by dialect"),
+            refusals: counter("postern_gateway_refusals_total", "Connections that were not let in, by reason"),
+            closes: counter("postern_gateway_closes_total", "WebSockets that ended, by close code and reason"),
+            commands: counter("postern_gateway_commands_total", "Commands answered, by event and outcome"),
+            command_seconds: meter
+                .f64_histogram("postern_gateway_command_seconds")
+                .with_unit("s")
+                .with_description("From a command to its answer, by event")
+                .build(),
+            deliveries: counter("postern_gateway_deliveries_total", "Events queued for a socket, by event"),
+            gaps: counter("postern_gateway_gaps_total", "Reads of a user's log because something was missing"),
+            resyncs: counter("postern_gateway_resyncs_total", "Users whose missed events cannot be recovered"),
+            published: counter("postern_gateway_published_total", "Events taken by the internal API, by event"),
+            certificate_failures: counter(
+                "postern_gateway_certificate_failures_total",
+                "Changes of the certificate's files that could not be used",
+            ),
+        }
+    }
+
+    /// A socket became live; it counts as open until the return value is dropped.
+    pub(crate) fn connected(&self, dialect: Dialect) -> OpenSocket {
+        let labels = [KeyValue::new("dialect", dialect_name(dialect))];
+        self.connects.add(1, &labels);
+        self.sockets.add(1, &labels);
+        OpenSocket {
+            sockets: self.sockets.clone(),
+            dialect,
+        }
+    }
+
+    /// A connection was not let in, at whatever step.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refusals.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// A WebSocket ended; 0 stands for no close code of ours.
+    pub(crate) fn closed(&self, code: u16, reason: &'static str) {
+        let labels = [KeyValue::new("code", i64::from(code)), KeyValue::new("reason", reason)];
+        self.closes.add(1, &labels);
+    }
+
+    /// A command was answered.
+    pub(crate) fn answered(&self, kind: CommandKind, error: Option<ErrorCode>, after: Duration) {
+        let event = KeyValue::new("event", kind.event());
+        self.command_seconds.record(after.as_secs_f64(), std::slice::from_ref(&event));
+        let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
+        self.commands.add(1, &[event, outcome]);
+    }
+
+    /// A request without a command was answered.
+    pub(crate) fn refused_request(&self, error: ErrorCode) {
+        let labels = [KeyValue::new("event", "none"), KeyValue::new("outcome", error.as_str())];
+        self.commands.add(1, &labels);
+    }
+
+    /// An event was queued for this many sockets.
+    pub(crate) fn delivered(&self, event: &str, sockets: usize) {
+        let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
+        self.deliveries.add(sockets, &[KeyValue::new("event", event.to_owned())]);
+    }
+
+    /// A user's log had to be read.
+    pub(crate) fn gap(&self) {
+        self.gaps.add(1, &[]);
+    }
+
+    /// What a user missed cannot be recovered.
+    pub(crate) fn resync(&self) {
+        self.resyncs.add(1, &[]);
+    }
+
+    /// The internal API took an event.
+    pub(crate) fn published(&self, event: &'static str) {
+        self.published.add(1, &[KeyValue::new("event", event)]);
+    }
+
+    /// A changed certificate could not be used.
+    pub(crate) fn certificate_failed(&self) {
+        self.certificate_failures.add(1, &[]);
+    }
+}
+
+/// A socket that counts as open.
+#[derive(Debug)]
+pub(crate) struct OpenSocket {
+    sockets: UpDownCounter<i64>,
+    dialect: Dialect,
+}
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        let labels = [KeyValue::new("dialect", dialect_name(self.dialect))];
+        self.sockets.add(-1, &labels);
+    }
+}
+
+fn dialect_name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::NativeJson => "native_json",
+        Dialect::NativeMsgpack => "native_msgpack",
+        Dialect::SocketIo => "socketio",
+        Dialect::SocketIoMsgpack => "socketio_msgpack",
+    }
+}

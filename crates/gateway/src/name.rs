@@ -1,0 +1,39 @@
+//! New names: of nodes, connections, jobs and events. Nobody can guess one.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lifecycle::Entropy;
+use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId};
+
+/// A name for a gateway that starts.
+pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
+    known_good(NodeId::new(entropy.token()))
+}
+
+/// A name for a socket.
+pub(crate) fn connection(entropy: &dyn Entropy) -> ConnectionId {
+    known_good(ConnectionId::new(entropy.token()))
+}
+
+/// A name for a command that becomes a job.
+pub(crate) fn job(entropy: &dyn Entropy) -> JobId {
+    known_good(JobId::new(entropy.token()))
+}
+
+/// A name for an event.
+pub(crate) fn event(entropy: &dyn Entropy) -> EventId {
+    known_good(EventId::new(entropy.token()))
+}
+
+/// The name that follows from this digest.
+pub(crate) fn event_of(digest: &[u8]) -> EventId {
+    known_good(EventId::new(URL_SAFE_NO_PAD.encode(digest)))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "base64 of 16 to 32 bytes is 22 to 43 printable ASCII characters"
+)]
+fn known_good<T>(id: Result<T, InvalidId>) -> T {
+    id.expect("a name of ours is an id")
+}

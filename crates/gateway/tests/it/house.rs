@@ -1,0 +1,137 @@
+//! One gateway and what it stands on, all in this process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Events, MemoryBus};
+use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenSettings};
+use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
+use protocol::account::{AccountStatus, AccountType, StatusChanged};
+use protocol::cluster::envelope::Envelope;
+use protocol::event::Event;
+use protocol::id::{EventId, UserId};
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use telemetry::metrics::Metrics;
+use testkit::tls::Authority;
+use testkit::token::Signer;
+use testkit::{Door, wait};
+
+use crate::line::Line;
+
+/// A gateway with everything it needs. It ends with this value.
+pub(crate) struct House {
+    pub(crate) door: Door,
+    pub(crate) signer: Signer,
+    pub(crate) line: Arc<Line>,
+    pub(crate) authority: Authority,
+    pub(crate) readiness: Readiness,
+    pub(crate) internal: axum::Router,
+    pub(crate) tasks: Tasks,
+    metrics: Metrics,
+    running: Running,
+}
+
+impl House {
+    /// A gateway with the settings of production.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A gateway whose settings differ.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let signer = Signer::hs256();
+        let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
+        Self::trusting(signer, key, change).await
+    }
+
+    /// A gateway that takes the tokens of this signer.
+    pub(crate) async fn trusting(signer: Signer, key: TokenKey, change: impl FnOnce(&mut Settings)) -> Self {
+        let authority = Authority::new();
+        let (certificate, private_key) = authority.issue_files(SERVER);
+        let tokens = TokenSettings {
+            key,
+            issuer: None,
+            audience: None,
+        };
+        let mut settings = Settings::new(loopback(), tls(certificate, private_key), tokens);
+        change(&mut settings);
+
+        let entropy = Arc::new(OsEntropy);
+        let line = Arc::new(Line::new(MemoryBus::new(Arc::clone(&entropy) as _)));
+        let metrics = Metrics::new("test");
+        let bus: Arc<dyn Bus> = Arc::clone(&line) as _;
+        let gateway = Gateway::build(settings, bus, Arc::new(SystemClock), entropy, &metrics.meter())
+            .await
+            .unwrap();
+        let door = Door::new(gateway.local_addr(), authority.client());
+        let (readiness, internal) = (gateway.readiness(), gateway.internal_api());
+        let running = gateway.spawn();
+        wait::until_true("the gateway to be ready", wait::deadline(), async || readiness.is_ready()).await;
+        Self {
+            door,
+            signer,
+            line,
+            authority,
+            readiness,
+            internal,
+            tasks: Tasks::new(),
+            metrics,
+            running,
+        }
+    }
+
+    /// A good token of a user.
+    pub(crate) fn token(&self, user: &str) -> String {
+        self.signer.token(user)
+    }
+
+    /// Publishes an event for a user, as another node would.
+    pub(crate) async fn publish(&self, user: &str, account_type: AccountType) {
+        let user = UserId::new(user).unwrap();
+        let event = Event::StatusChanged(StatusChanged {
+            user_id: user.clone(),
+            account_type,
+            status: AccountStatus::Connected,
+            timestamp: Timestamp::from_millis(1_795_451_460_007),
+            metadata: None,
+        });
+        let id = EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap();
+        self.line.publish(&user, &Envelope::of(id, &event)).await.unwrap();
+    }
+
+    /// The value of a metric with exactly these labels, 0 when there is none yet.
+    pub(crate) fn metric(&self, line: &str) -> f64 {
+        let rendered = self.metrics.render().unwrap();
+        let value = rendered.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
+        value.unwrap_or(0.0)
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn metric_is(&self, line: &str, value: f64) {
+        let what = format!("{line} to be {value}; it is {}", self.metric(line));
+        wait::until_true(&what, wait::deadline(), async || (self.metric(line) - value).abs() < 0.5).await;
+    }
+
+    /// Renews the server's certificate files in place.
+    pub(crate) fn renew_certificate(&self) {
+        self.authority.issue_files(SERVER);
+    }
+
+    /// Drains the gateway.
+    pub(crate) async fn drain(self, within: Duration) -> DrainReport {
+        self.running.drain(within).await
+    }
+}
+
+fn tls(certificate: PathBuf, key: PathBuf) -> TlsSettings {
+    TlsSettings { certificate, key }
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+const SERVER: &str = "server";

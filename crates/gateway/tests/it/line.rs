@@ -1,0 +1,212 @@
+//! A bus that can be cut, and that can be made to forget to announce.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Jobs, Key, Limits, Liveness, MemoryBus, Past,
+    Published, Quota, Verdict,
+};
+use lifecycle::Tasks;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::{Job, Lane, Reply};
+use protocol::cluster::position::Position;
+use protocol::id::{JobId, NodeId, UserId, WorkerId};
+use tokio::sync::mpsc;
+
+/// A line to a bus.
+pub(crate) struct Line {
+    bus: MemoryBus,
+    cut: AtomicBool,
+    silent: Arc<AtomicBool>,
+    deaf_to_replies: Arc<AtomicBool>,
+    announce: Mutex<Option<mpsc::Sender<Heard>>>,
+    listened: Mutex<Option<Arc<Ear>>>,
+    tasks: Tasks,
+}
+
+/// The gateway's ear, watched.
+pub(crate) struct Ear {
+    feed: Arc<dyn Feed>,
+    users: Mutex<HashSet<UserId>>,
+}
+
+impl Line {
+    pub(crate) fn new(bus: MemoryBus) -> Self {
+        Self {
+            bus,
+            cut: AtomicBool::new(false),
+            silent: Arc::default(),
+            deaf_to_replies: Arc::default(),
+            announce: Mutex::default(),
+            listened: Mutex::default(),
+            tasks: Tasks::new(),
+        }
+    }
+
+    /// Everything fails from now on, or no longer.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// Events are published and nobody hears of them, or no longer.
+    pub(crate) fn silence(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Answers are kept and nobody hears of them.
+    pub(crate) fn lose_replies(&self) {
+        self.deaf_to_replies.store(true, Ordering::SeqCst);
+    }
+
+    /// Tells the gateway that messages may have been missed.
+    pub(crate) async fn announce_missed(&self) {
+        let announce = self.announce.lock().unwrap().clone().unwrap();
+        announce.send(Heard::Missed).await.unwrap();
+    }
+
+    /// Whether the gateway listens for a user.
+    pub(crate) fn listens_for(&self, user: &str) -> bool {
+        let ear = self.listened.lock().unwrap().clone().unwrap();
+        let users = ear.users.lock().unwrap();
+        users.contains(&UserId::new(user).unwrap())
+    }
+
+    fn up(&self, step: &'static str) -> Result<(), BusError> {
+        if self.cut.load(Ordering::SeqCst) {
+            let source = "the line is cut".into();
+            return Err(BusError::Away { step, source });
+        }
+        Ok(())
+    }
+}
+
+impl Liveness for Line {
+    fn is_live(&self) -> bool {
+        !self.cut.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Events for Line {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+        self.up("publish")?;
+        self.bus.publish(user, envelope).await
+    }
+
+    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
+        self.up("positions")?;
+        self.bus.positions(users).await
+    }
+
+    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+        self.up("since")?;
+        self.bus.since(user, after, limit).await
+    }
+
+    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+        let (feed, mut heard) = self.bus.listen().await?;
+        let (announce, announced) = mpsc::channel(1024);
+        *self.announce.lock().unwrap() = Some(announce.clone());
+        let silent = Arc::clone(&self.silent);
+        self.tasks.each("announcements", async move {
+            while let Some(event) = heard.recv().await {
+                if !silent.load(Ordering::SeqCst) && announce.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let ear = Arc::new(Ear {
+            feed,
+            users: Mutex::default(),
+        });
+        *self.listened.lock().unwrap() = Some(Arc::clone(&ear));
+        Ok((ear, announced))
+    }
+}
+
+#[async_trait]
+impl Feed for Ear {
+    async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
+        self.users.lock().unwrap().insert(user.clone());
+        self.feed.subscribe(user).await
+    }
+
+    fn unsubscribe(&self, user: &UserId) {
+        self.users.lock().unwrap().remove(user);
+        self.feed.unsubscribe(user);
+    }
+
+    fn is_live(&self) -> bool {
+        self.feed.is_live()
+    }
+}
+
+#[async_trait]
+impl Jobs for Line {
+    async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
+        self.up("submit")?;
+        self.bus.submit(lane, job, patience).await
+    }
+
+    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+        self.bus.claim(lane, worker, max, wait).await
+    }
+
+    async fn renew(&self, lane: Lane, worker: &WorkerId, entries: &[EntryId]) -> Result<(), BusError> {
+        self.bus.renew(lane, worker, entries).await
+    }
+
+    async fn finish(&self, lane: Lane, entry: &EntryId) -> Result<(), BusError> {
+        self.bus.finish(lane, entry).await
+    }
+
+    async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError> {
+        self.bus.reply(node, reply).await
+    }
+
+    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+        let mut replies = self.bus.replies(node).await?;
+        let (announce, announced) = mpsc::channel(1024);
+        let deaf = Arc::clone(&self.deaf_to_replies);
+        self.tasks.each("replies", async move {
+            while let Some(reply) = replies.recv().await {
+                if !deaf.load(Ordering::SeqCst) && announce.send(reply).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(announced)
+    }
+
+    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+        self.up("kept replies")?;
+        self.bus.kept_replies(node, jobs).await
+    }
+}
+
+#[async_trait]
+impl Limits for Line {
+    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        self.up("admit")?;
+        self.bus.admit(user, bucket, quota).await
+    }
+}
+
+#[async_trait]
+impl Challenges for Line {
+    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError> {
+        self.bus.put(key, value, ttl).await
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+        self.bus.read(key).await
+    }
+
+    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+        self.bus.take(key).await
+    }
+}

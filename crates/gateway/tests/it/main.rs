@@ -1,0 +1,13 @@
+//! A gateway as its clients meet it: real TLS sockets on one side, the bus on the other.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test by panicking, as the tests do"
+)]
+
+mod house;
+mod line;
+mod worker;
+
+mod dialects;
