@@ -77,7 +77,7 @@ pub enum Notice {
     SessionWarning(SessionWarning),
     /// `security:session_expired`
     SessionExpired(SessionExpired),
-    /// `resync`: what came between cannot be recovered; read the state again. Plain WebSockets only.
+    /// `resync`: what came between cannot be recovered; read the state again. Plain WebSocket only.
     Resync,
     /// `error`: what has no response event of its own.
     Error(ErrorNotice),

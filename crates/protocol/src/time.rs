@@ -28,7 +28,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since 1970, as JWT claims count them (RFC 7519 section 2, NumericDate).
+    /// Whole seconds since 1970, as JWT claims count them (RFC 7519 section 2, `NumericDate`).
     #[must_use]
     pub fn as_secs(self) -> i64 {
         self.0.div_euclid(1_000)
@@ -85,8 +85,8 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let time =
-            OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| D::Error::custom("an ISO 8601 time was expected"))?;
+        let time = OffsetDateTime::parse(&text, &Rfc3339)
+            .map_err(|_unreadable| D::Error::custom("an ISO 8601 time was expected"))?;
         let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
         Ok(Self::from_millis(i64::try_from(millis).map_err(D::Error::custom)?))
     }

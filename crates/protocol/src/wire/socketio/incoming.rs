@@ -18,7 +18,7 @@ pub enum Incoming {
         /// An object, or null where there was none.
         auth: Value,
     },
-    /// EVENT with a name, or BINARY_EVENT with all its attachments.
+    /// EVENT with a name, its attachments all there.
     Request(Request),
     /// DISCONNECT.
     Disconnect {

@@ -17,7 +17,7 @@ pub(super) struct Packet<'a, D> {
     pub(super) namespace: Cow<'a, str>,
 }
 
-/// The packet types. The default parser's BINARY_EVENT and BINARY_ACK are only other ways to write EVENT and ACK.
+/// The packet types. The default parser's `BINARY_EVENT` and `BINARY_ACK` are only other ways to write EVENT and ACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connect = 0,
