@@ -1,0 +1,68 @@
+//! What nodes tell each other is read as it was written.
+
+use proptest::option;
+use proptest::prelude::*;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::job::{Job, Outcome, Reply};
+use protocol::cluster::position::Position;
+use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
+use protocol::time::Timestamp;
+
+use crate::strategy;
+
+proptest! {
+    #[test]
+    fn an_envelope(event in strategy::event(), id in ID, audience in audience()) {
+        let envelope = Envelope { audience, ..Envelope::of(EventId::new(id).unwrap(), &event) };
+        let written = serde_json::to_string(&envelope).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Envelope>(&written).unwrap(), envelope);
+    }
+
+    #[test]
+    fn a_job(command in strategy::command(), id in ID, idempotency_key in option::of("[ -~]{1,128}")) {
+        let job = Job {
+            v: Job::VERSION,
+            id: JobId::new(&id).unwrap(),
+            user: UserId::new(&id).unwrap(),
+            session: SessionId::new(&id).unwrap(),
+            connection: ConnectionId::new(&id).unwrap(),
+            node: NodeId::new(&id).unwrap(),
+            idempotency_key,
+            command,
+        };
+        let written = serde_json::to_string(&job).unwrap();
+        let read: Job = serde_json::from_str(&written).unwrap();
+        prop_assert_eq!(serde_json::to_string(&read).unwrap(), written);
+    }
+
+    #[test]
+    fn a_reply(answer in strategy::answer(), failure in strategy::failure(), id in ID) {
+        for outcome in [Outcome::from(&answer), Outcome::from(&failure)] {
+            let reply = Reply { v: Job::VERSION, job: JobId::new(&id).unwrap(), outcome };
+            let written = serde_json::to_string(&reply).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Reply>(&written).unwrap(), reply);
+        }
+    }
+
+    #[test]
+    fn an_offset(offset in strategy::offset()) {
+        prop_assert_eq!(offset.parse::<Position>().unwrap().to_string(), offset);
+    }
+
+    #[test]
+    fn a_time(millis in any::<i64>()) {
+        let time = Timestamp::from_millis(millis);
+        let written = serde_json::to_string(&time).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Timestamp>(&written).unwrap(), time);
+    }
+}
+
+const ID: &str = "[ -~]{1,128}";
+
+fn audience() -> impl Strategy<Value = Audience> {
+    prop_oneof![
+        Just(Audience::User),
+        ID.prop_map(|id| Audience::Session(SessionId::new(id).unwrap())),
+        ID.prop_map(|id| Audience::Socket(ConnectionId::new(id).unwrap())),
+    ]
+}

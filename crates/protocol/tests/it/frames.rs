@@ -1,0 +1,198 @@
+//! Frames as they stand on the socket, byte for byte.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use protocol::code::ErrorCode;
+use protocol::event::name;
+use protocol::json::Json;
+use protocol::wire::native::{self, Encoding};
+use protocol::wire::socketio::{self, Decoder, Incoming, Open};
+use protocol::wire::{Dialect, Message, Push, RequestId};
+use serde_json::json;
+
+use crate::peer::{say, send};
+
+fn show(message: &Message) -> String {
+    match message {
+        Message::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+        Message::Binary(bytes) => bytes.escape_ascii().to_string(),
+    }
+}
+
+fn alert(offset: Option<&str>) -> Push {
+    Push {
+        event: name::ALERT.to_owned(),
+        data: Json::of(&json!({"n": 1})),
+        offset: offset.map(ToOwned::to_owned),
+    }
+}
+
+const PACKED: Dialect = Dialect::SocketIoMsgpack;
+const PLAIN: Dialect = Dialect::SocketIo;
+
+#[test]
+fn engineio_opens_and_pings() {
+    let open = socketio::open(&Open {
+        sid: "VSMPJJqO56l6PrzxAAAA",
+        ping_interval: Duration::from_secs(30),
+        ping_timeout: Duration::from_secs(20),
+        max_payload: 65_536,
+    });
+    assert_snapshot!(show(&open), @r#"0{"sid":"VSMPJJqO56l6PrzxAAAA","upgrades":[],"pingInterval":30000,"pingTimeout":20000,"maxPayload":65536}"#);
+    assert_snapshot!(show(&socketio::ping()), @"2");
+}
+
+#[test]
+fn a_connect_is_accepted() {
+    let sid = "HtsaW3QsZBHxDYimAAAA";
+    assert_snapshot!(show(&socketio::connected(PLAIN, sid, None)), @r#"40{"sid":"HtsaW3QsZBHxDYimAAAA"}"#);
+    assert_snapshot!(show(&socketio::connected(PLAIN, sid, Some("gXcO"))), @r#"40{"sid":"HtsaW3QsZBHxDYimAAAA","pid":"gXcO"}"#);
+    assert_snapshot!(show(&socketio::connected(PACKED, "s", Some("p"))), @r"\x83\xa4type\x00\xa4data\x82\xa3sid\xa1s\xa3pid\xa1p\xa3nsp\xa1/");
+}
+
+#[test]
+fn a_connect_is_refused() {
+    let refuse = |dialect| {
+        let code = Some(ErrorCode::Unauthenticated);
+        show(&socketio::connect_error(
+            dialect,
+            "/",
+            "A valid token is required.",
+            code,
+        ))
+    };
+    assert_snapshot!(refuse(PLAIN), @r#"44{"message":"A valid token is required.","data":{"code":"unauthenticated"}}"#);
+    assert_snapshot!(refuse(PACKED), @r"\x83\xa4type\x04\xa4data\x82\xa7message\xbaA valid token is required.\xa4data\x81\xa4code\xafunauthenticated\xa3nsp\xa1/");
+    let elsewhere = |dialect| show(&socketio::connect_error(dialect, "/nope", "Invalid namespace", None));
+    assert_snapshot!(elsewhere(PLAIN), @r#"44/nope,{"message":"Invalid namespace"}"#);
+    assert_snapshot!(elsewhere(PACKED), @r"\x83\xa4type\x04\xa4data\x81\xa7message\xb1Invalid namespace\xa3nsp\xa5/nope");
+}
+
+#[test]
+fn an_event_ends_in_its_offset_or_in_null() {
+    assert_snapshot!(show(&socketio::event(PLAIN, &alert(Some("0badcafe-7")))), @r#"42["security:alert",{"n":1},"0badcafe-7"]"#);
+    assert_snapshot!(show(&socketio::event(PLAIN, &alert(None))), @r#"42["security:alert",{"n":1},null]"#);
+    assert_snapshot!(show(&socketio::event(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xa30-7\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event(PACKED, &alert(None))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xc0\xa3nsp\xa1/");
+}
+
+#[test]
+fn an_event_without_recovery_has_its_payload_alone() {
+    assert_snapshot!(show(&socketio::event_exact(PLAIN, &alert(Some("0-7")))), @r#"42["security:alert",{"n":1}]"#);
+    assert_snapshot!(show(&socketio::event_exact(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x92\xaesecurity:alert\x81\xa1n\x01\xa3nsp\xa1/");
+}
+
+#[test]
+fn an_ack_is_an_array_of_one() {
+    let ok = Json::of(&json!({"ok": true}));
+    assert_snapshot!(show(&socketio::ack(PLAIN, 0, &ok)), @r#"430[{"ok":true}]"#);
+    assert_snapshot!(show(&socketio::ack(PACKED, 0, &ok)), @r"\x84\xa4type\x03\xa4data\x91\x81\xa2ok\xc3\xa2id\x00\xa3nsp\xa1/");
+}
+
+#[test]
+fn the_server_says_goodbye() {
+    assert_snapshot!(show(&socketio::disconnect(PLAIN)), @"41");
+    assert_snapshot!(show(&socketio::disconnect(PACKED)), @r"\x82\xa4type\x01\xa3nsp\xa1/");
+}
+
+#[test]
+fn native_frames_are_objects() {
+    let push = |encoding, offset| show(&native::push(encoding, &alert(offset)));
+    assert_snapshot!(push(Encoding::Json, Some("0-7")), @r#"{"event":"security:alert","data":{"n":1},"offset":"0-7"}"#);
+    assert_snapshot!(push(Encoding::Json, None), @r#"{"event":"security:alert","data":{"n":1},"offset":null}"#);
+    assert_snapshot!(push(Encoding::Msgpack, Some("0-7")), @r"\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-7");
+    let batch = |encoding| show(&native::batch(encoding, &[alert(Some("0-7")), alert(Some("0-8"))]));
+    assert_snapshot!(batch(Encoding::Json), @r#"[{"event":"security:alert","data":{"n":1},"offset":"0-7"},{"event":"security:alert","data":{"n":1},"offset":"0-8"}]"#);
+    assert_snapshot!(batch(Encoding::Msgpack), @r"\x92\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-7\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-8");
+}
+
+#[test]
+fn a_native_answer_carries_the_id_as_it_came() {
+    let ok = Json::of(&json!({"success": true}));
+    let answer = |encoding, id: Option<RequestId>| show(&native::answer(encoding, "auth:refreshed", &ok, id.as_ref()));
+    let native = |id| Some(RequestId::Native(id));
+    assert_snapshot!(answer(Encoding::Json, native(json!("a1"))), @r#"{"event":"auth:refreshed","data":{"success":true},"id":"a1"}"#);
+    assert_snapshot!(answer(Encoding::Json, native(json!(7))), @r#"{"event":"auth:refreshed","data":{"success":true},"id":7}"#);
+    assert_snapshot!(answer(Encoding::Json, None), @r#"{"event":"auth:refreshed","data":{"success":true}}"#);
+    assert_snapshot!(answer(Encoding::Msgpack, native(json!(7))), @r"\x83\xa5event\xaeauth:refreshed\xa4data\x81\xa7success\xc3\xa2id\x07");
+}
+
+/// What a client's messages mean, a line each, payloads included.
+fn meaning(messages: &[Message]) -> String {
+    let mut decoder = Decoder::new();
+    let lines: Vec<_> = messages
+        .iter()
+        .map(|message| match decoder.decode(message).unwrap() {
+            None => "...".to_owned(),
+            Some(Incoming::Connect { namespace, auth }) => format!("connect {namespace} {auth}"),
+            Some(Incoming::Request(request)) => format!("{} {} {:?}", request.event, request.data, request.id),
+            Some(other) => format!("{other:?}"),
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn the_packets_of_official_clients_are_understood() {
+    let said = meaning(&[
+        say(r#"40{"token":"good"}"#),
+        say("40"),
+        say("40{}"),
+        say("40/,{}"),
+        say(r#"40{"pid":"gXcO","offset":"Q87a4tq","token":"good"}"#),
+        say(r#"40/admin,{"token":"x"}"#),
+        say("40/nope,"),
+        say("40/nope"),
+        say("3"),
+        say(r#"420["echo",{"ok":true}]"#),
+        say(r#"42/,1["x"]"#),
+        say(r#"42["x",{"a":1},"more",["and more"]]"#),
+        say(r#"451-2["echo",{"_placeholder":true,"num":0}]"#),
+        send(&[5, 6]),
+        say(r#"430["answer",{"ok":true}]"#),
+        say("41/admin,"),
+        say("41"),
+    ]);
+    assert_snapshot!(said, @r#"
+    connect / {"token":"good"}
+    connect / null
+    connect / {}
+    connect / {}
+    connect / {"offset":"Q87a4tq","pid":"gXcO","token":"good"}
+    connect /admin {"token":"x"}
+    connect /nope null
+    connect /nope null
+    Pong
+    echo {"ok":true} Some(Ack(0))
+    x null Some(Ack(1))
+    x {"a":1} None
+    ...
+    echo null Some(Ack(2))
+    Nothing
+    Disconnect { namespace: "/admin" }
+    Disconnect { namespace: "/" }
+    "#);
+}
+
+#[test]
+fn the_packets_of_the_msgpack_parser_are_understood() {
+    let said = meaning(&[
+        // As notepack.io 2.2 writes { type: 0, data: undefined, nsp: "/" }.
+        send(b"\x83\xa4type\x00\xa4data\xd4\x00\x00\xa3nsp\xa1/"),
+        send(b"\x83\xa4type\x00\xa4data\x81\xa5token\xa4good\xa3nsp\xa6/admin"),
+        send(b"\x85\xa4type\x02\xa4data\x92\xa4echo\x81\xa2ok\xc3\xa7options\x81\xa8compress\xc3\xa2id\x00\xa3nsp\xa1/"),
+        // Bytes, undefined and a Date as arguments' fields.
+        send(b"\x83\xa4type\x02\xa4data\x92\xa1x\x83\xa1b\xc4\x02\x05\x06\xa1u\xd4\x00\x00\xa1d\xd7\x00\x00\x00\x01\xa2\x0a\x50\xa4\x27\xa3nsp\xa1/"),
+        send(b"\x84\xa4type\x03\xa4data\x90\xa2id\x05\xa3nsp\xa1/"),
+        send(b"\x82\xa4type\x01\xa3nsp\xa1/"),
+    ]);
+    assert_snapshot!(said, @r#"
+    connect / null
+    connect /admin {"token":"good"}
+    echo {"ok":true} Some(Ack(0))
+    x {"b":null,"d":"2026-11-23T21:29:46.791Z","u":null} None
+    Nothing
+    Disconnect { namespace: "/" }
+    "#);
+}

@@ -1,0 +1,14 @@
+//! What the wire promises, seen from the other end: peers here read and write with `serde_json` and `rmpv` alone.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![expect(clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod cluster;
+mod frames;
+mod hostile;
+mod msgpack;
+mod native;
+mod peer;
+mod reference;
+mod strategy;
+mod survival;

@@ -1,0 +1,151 @@
+//! Any answer and failure.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use protocol::account::UserAccount;
+use protocol::answer::{self, Answer, Failure};
+use protocol::id::SessionId;
+use protocol::security::{Enrolment, SessionInfo};
+
+use super::event::{alert, settings};
+use super::{account_status, account_type, code, json, method, secret, text, timestamp};
+
+pub(crate) fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        (secret(), secret(), any::<u64>()).prop_map(|(authorization_url, state, expires_in)| {
+            Answer::Authorize(answer::Authorize {
+                authorization_url,
+                state,
+                expires_in,
+            })
+        }),
+        account().prop_map(|account| Answer::Connect(answer::Connect { account })),
+        account_type().prop_map(|account_type| Answer::Disconnect(answer::Disconnect { account_type })),
+        (timestamp(), json(), any::<u64>(), any::<bool>()).prop_map(|(last_synced, profile, notifications, more)| {
+            let data = answer::SyncData {
+                profile,
+                notifications,
+                more,
+            };
+            Answer::Sync(answer::Sync { last_synced, data })
+        }),
+        vec(account(), 0..4).prop_map(|accounts| Answer::List(answer::List { accounts })),
+        (any::<bool>(), timestamp(), option::of(vec(secret(), 10))).prop_map(
+            |(session_extended, expires_at, recovery_codes)| {
+                Answer::Verified(answer::Verified {
+                    session_extended,
+                    expires_at,
+                    recovery_codes,
+                })
+            }
+        ),
+        (secret(), any::<u64>()).prop_map(|(confirmation_token, expires_in)| {
+            Answer::Confirmation(answer::Confirmation {
+                confirmation_token,
+                expires_in,
+            })
+        }),
+        any::<u64>().prop_map(|accounts_disconnected| Answer::RevokeAll(answer::RevokeAll { accounts_disconnected })),
+        settings_now().prop_map(Answer::Settings),
+        settings_now().prop_map(Answer::SettingsUpdated),
+        (timestamp(), any::<bool>()).prop_map(|(expires_at, can_extend)| {
+            Answer::SessionExtended(answer::SessionExtended { expires_at, can_extend })
+        }),
+        vec(session_info(), 0..4).prop_map(|sessions| Answer::Sessions(answer::Sessions { sessions })),
+        any::<u64>().prop_map(|sessions_ended| Answer::SessionsEnded(answer::SessionsEnded { sessions_ended })),
+        Just(Answer::Acknowledged),
+        vec(alert(), 0..4).prop_map(|alerts| Answer::Alerts(answer::Alerts { alerts })),
+        timestamp().prop_map(|expires_at| Answer::Refreshed(answer::Refreshed { expires_at })),
+    ]
+}
+
+pub(crate) fn failure() -> impl Strategy<Value = Failure> {
+    (
+        code(),
+        text(),
+        option::of(any::<u64>()),
+        option::of(option::of(timestamp())),
+        option::of(text()),
+        option::of(any::<u64>()),
+    )
+        .prop_map(
+            |(error, message, retry_after, last_synced, account_type, accounts_disconnected)| Failure {
+                error,
+                message,
+                retry_after,
+                last_synced,
+                account_type,
+                accounts_disconnected,
+            },
+        )
+}
+
+fn account() -> impl Strategy<Value = UserAccount> {
+    let names = (text(), text(), option::of(text()), option::of(text()));
+    let state = (
+        account_status(),
+        vec(text(), 0..20),
+        timestamp(),
+        option::of(timestamp()),
+        option::of(text()),
+    );
+    (account_type(), names, state).prop_map(|(account_type, names, state)| {
+        let (platform_user_id, username, display_name, avatar_url) = names;
+        let (status, scopes, connected_at, last_synced, error_message) = state;
+        UserAccount {
+            account_type,
+            platform_user_id,
+            username,
+            display_name,
+            avatar_url,
+            status,
+            scopes,
+            connected_at,
+            last_synced,
+            error_message,
+        }
+    })
+}
+
+fn settings_now() -> impl Strategy<Value = answer::SettingsNow> {
+    let shown = (option::of(secret()), option::of(secret()), option::of(secret()));
+    let enrolment = (text(), method(), any::<u64>(), shown).prop_map(|(session_id, method, expires_in, shown)| {
+        let (secret, otpauth_url, qr_png) = shown;
+        Enrolment {
+            session_id,
+            method,
+            expires_in,
+            secret,
+            otpauth_url,
+            qr_png,
+        }
+    });
+    (settings(), option::of(enrolment)).prop_map(|(settings, enrolment)| answer::SettingsNow { settings, enrolment })
+}
+
+fn session_info() -> impl Strategy<Value = SessionInfo> {
+    let device = (
+        any::<bool>(),
+        option::of(text()),
+        option::of(text()),
+        text(),
+        any::<u32>(),
+    );
+    let times = (timestamp(), timestamp(), timestamp());
+    ("[ -~]{1,128}", device, times).prop_map(|(session_id, device, times)| {
+        let (current, device_name, user_agent, address, sockets) = device;
+        let (connected_at, last_active_at, expires_at) = times;
+        SessionInfo {
+            session_id: SessionId::new(session_id).unwrap(),
+            current,
+            device_name,
+            user_agent,
+            address,
+            connected_at,
+            last_active_at,
+            expires_at,
+            sockets,
+        }
+    })
+}

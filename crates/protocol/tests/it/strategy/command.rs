@@ -1,0 +1,98 @@
+//! Any command that is well formed.
+
+use proptest::option;
+use proptest::prelude::*;
+use protocol::command::{self, Command};
+use protocol::security::SettingsChange;
+
+use super::{account_type, alert_id, method, secret, text, user};
+
+pub(crate) fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (option::of(user()), account_type(), text()).prop_map(|(user_id, account_type, redirect_uri)| {
+            Command::Authorize(command::Authorize {
+                user_id,
+                account_type,
+                redirect_uri,
+            })
+        }),
+        (
+            user(),
+            account_type(),
+            secret(),
+            text(),
+            option::of(secret()),
+            option::of(secret())
+        )
+            .prop_map(
+                |(user_id, account_type, oauth_code, redirect_uri, state, code_verifier)| {
+                    Command::Connect(command::Connect {
+                        user_id,
+                        account_type,
+                        oauth_code,
+                        redirect_uri,
+                        state,
+                        code_verifier,
+                    })
+                }
+            ),
+        for_account().prop_map(Command::Disconnect),
+        for_account().prop_map(Command::Sync),
+        plain().prop_map(Command::List),
+        (user(), text(), secret()).prop_map(|(user_id, session_id, token)| {
+            Command::VerifyTwoFactor(command::VerifyTwoFactor {
+                user_id,
+                session_id,
+                token,
+            })
+        }),
+        (option::of(user()), text()).prop_map(|(user_id, action)| {
+            Command::RequestConfirmation(command::RequestConfirmation { user_id, action })
+        }),
+        (user(), secret()).prop_map(|(user_id, confirmation_token)| {
+            Command::RevokeAll(command::RevokeAll {
+                user_id,
+                confirmation_token,
+            })
+        }),
+        plain().prop_map(Command::GetSettings),
+        (user(), settings_change())
+            .prop_map(|(user_id, settings)| Command::UpdateSettings(command::UpdateSettings { user_id, settings })),
+        plain().prop_map(Command::ExtendSession),
+        plain().prop_map(Command::Sessions),
+        (option::of(user()), text())
+            .prop_map(|(user_id, session_id)| Command::EndSessions(command::EndSessions { user_id, session_id })),
+        (option::of(user()), alert_id())
+            .prop_map(|(user_id, alert_id)| Command::Acknowledge(command::Acknowledge { user_id, alert_id })),
+        (option::of(user()), option::of(alert_id()))
+            .prop_map(|(user_id, after)| Command::Alerts(command::Alerts { user_id, after })),
+        (option::of(user()), secret())
+            .prop_map(|(user_id, token)| Command::Refresh(command::Refresh { user_id, token })),
+    ]
+}
+
+fn settings_change() -> impl Strategy<Value = SettingsChange> {
+    let timeout = option::of(any::<u32>());
+    (
+        timeout,
+        option::of(any::<bool>()),
+        option::of(method()),
+        option::of(text()),
+    )
+        .prop_map(
+            |(session_timeout, two_factor_enabled, method, address)| SettingsChange {
+                session_timeout,
+                two_factor_enabled,
+                method,
+                address,
+            },
+        )
+}
+
+fn for_account() -> impl Strategy<Value = command::ForAccount> {
+    (user(), account_type()).prop_map(|(user_id, account_type)| command::ForAccount { user_id, account_type })
+}
+
+fn plain() -> impl Strategy<Value = command::Plain> {
+    option::of(user()).prop_map(|user_id| command::Plain { user_id })
+}

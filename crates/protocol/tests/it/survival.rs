@@ -1,0 +1,163 @@
+//! Whatever is said arrives, in every dialect and both directions.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use protocol::command::{Command, CommandKind};
+use protocol::event::{Event, name};
+use protocol::json::Json;
+use protocol::wire::{Dialect, Push, RequestId, native, socketio};
+use serde_json::{Value, json};
+
+use crate::peer::{self, DIALECTS, Heard};
+use crate::strategy;
+
+proptest! {
+    #[test]
+    fn every_event_arrives_with_its_offset(event in strategy::event(), offset in option::of(strategy::offset())) {
+        let push = Push { event: event.name().to_owned(), data: event.data(), offset };
+        for dialect in DIALECTS {
+            let heard = peer::hear(dialect, &peer::push(dialect, &push));
+            let [data, offset] = <[Value; 2]>::try_from(heard.arguments).unwrap();
+            prop_assert_eq!(read_event(&heard.event, data), event.clone(), "{:?}", dialect);
+            prop_assert_eq!(offset, json!(push.offset), "{:?}", dialect);
+        }
+    }
+
+    #[test]
+    fn every_notice_arrives_without_an_offset(notice in strategy::notice()) {
+        let push = Push { event: notice.name().to_owned(), data: notice.data(), offset: None };
+        for dialect in DIALECTS {
+            let heard = peer::hear(dialect, &peer::push(dialect, &push));
+            let arguments = vec![said(&push.data), Value::Null];
+            prop_assert_eq!(heard, Heard { event: push.event.clone(), arguments }, "{:?}", dialect);
+        }
+    }
+
+    #[test]
+    fn without_recovery_the_payload_is_the_only_argument(event in strategy::event(), offset in option::of(strategy::offset())) {
+        let push = Push { event: event.name().to_owned(), data: event.data(), offset };
+        for dialect in [Dialect::SocketIo, Dialect::SocketIoMsgpack] {
+            let heard = peer::hear(dialect, &socketio::event_exact(dialect, &push));
+            prop_assert_eq!(heard, Heard { event: push.event.clone(), arguments: vec![said(&push.data)] });
+        }
+    }
+
+    #[test]
+    fn a_batch_is_its_frames_in_order(events in vec((strategy::event(), strategy::offset()), 0..20)) {
+        let pushes: Vec<_> = events
+            .iter()
+            .map(|(event, offset)| Push { event: event.name().to_owned(), data: event.data(), offset: Some(offset.clone()) })
+            .collect();
+        for dialect in [Dialect::NativeJson, Dialect::NativeMsgpack] {
+            let encoding = peer::encoding(dialect).unwrap();
+            let alone: Vec<_> = pushes.iter().map(|push| peer::value(dialect, &native::push(encoding, push))).collect();
+            prop_assert_eq!(peer::value(dialect, &native::batch(encoding, &pushes)), Value::Array(alone));
+        }
+    }
+
+    #[test]
+    fn every_answer_finds_its_request(
+        data in prop_oneof![
+            strategy::answer().prop_map(|answer| answer.data()),
+            strategy::failure().prop_map(|failure| failure.data()),
+        ],
+        id in strategy::native_id(),
+        ack in any::<u64>(),
+        kind in proptest::sample::select(&CommandKind::ALL),
+    ) {
+        let event = kind.response_event();
+        for dialect in [Dialect::NativeJson, Dialect::NativeMsgpack] {
+            let encoding = peer::encoding(dialect).unwrap();
+            let plain = peer::value(dialect, &native::answer(encoding, event, &data, None));
+            prop_assert_eq!(plain, json!({"event": event, "data": said(&data)}));
+            let id = RequestId::Native(id.clone());
+            let answer = peer::value(dialect, &native::answer(encoding, event, &data, Some(&id)));
+            prop_assert_eq!(answer, json!({"event": event, "data": said(&data), "id": id}));
+        }
+        for dialect in [Dialect::SocketIo, Dialect::SocketIoMsgpack] {
+            let packet = peer::packet(dialect, &socketio::ack(dialect, ack, &data));
+            let expected = peer::Packet { kind: 3, id: Some(ack), data: Some(json!([said(&data)])) };
+            prop_assert_eq!(packet, expected);
+        }
+    }
+
+    #[test]
+    fn every_command_is_understood_and_goes_on_to_the_worker(command in strategy::command()) {
+        let job = serde_json::to_value(&command).unwrap();
+        for dialect in DIALECTS {
+            let message = peer::request(dialect, command.kind().event(), &job["data"], None);
+            let request = peer::understand(dialect, &message);
+            prop_assert_eq!(CommandKind::of_event(&request.event), Some(command.kind()));
+            let parsed = Command::parse(command.kind(), request.data).unwrap();
+            prop_assert_eq!(serde_json::to_value(&parsed).unwrap(), job.clone(), "{:?}", dialect);
+        }
+        let at_the_worker: Command = serde_json::from_str(&job.to_string()).unwrap();
+        prop_assert_eq!(serde_json::to_value(&at_the_worker).unwrap(), job);
+    }
+
+    #[test]
+    fn any_request_is_read_as_it_was_written(
+        event in strategy::text().prop_filter("reserved by Socket.IO", |event| !RESERVED.contains(&event.as_str())),
+        data in strategy::json(),
+        id in option::of(strategy::native_id()),
+        ack in option::of(any::<u64>()),
+    ) {
+        for dialect in DIALECTS {
+            let id = match peer::encoding(dialect) {
+                Some(_) => id.clone().map(RequestId::Native),
+                None => ack.map(RequestId::Ack),
+            };
+            let request = peer::understand(dialect, &peer::request(dialect, &event, &data, id.as_ref()));
+            prop_assert_eq!(&request.event, &event);
+            prop_assert_eq!(&request.data, &data);
+            prop_assert_eq!(request.id, id);
+        }
+    }
+}
+
+/// The names that the official parser closes on (socket.io-parser 4.2, `RESERVED_EVENTS`).
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+#[test]
+fn no_event_of_ours_has_a_name_that_socketio_keeps_for_itself() {
+    let pushed = [
+        name::STATUS_CHANGED,
+        name::ALERT,
+        name::SETTINGS_UPDATED,
+        name::NOTIFICATION,
+        name::TWO_FACTOR_REQUIRED,
+        name::SESSION_WARNING,
+        name::SESSION_EXPIRED,
+        name::RESYNC,
+        name::ERROR,
+        name::READY,
+    ];
+    for event in pushed
+        .into_iter()
+        .chain(CommandKind::ALL.map(CommandKind::response_event))
+    {
+        assert!(!RESERVED.contains(&event), "{event}");
+    }
+}
+
+fn said(data: &Json) -> Value {
+    data.read().unwrap()
+}
+
+fn read_event(name: &str, data: Value) -> Event {
+    match name {
+        name::STATUS_CHANGED => Event::StatusChanged(serde_json::from_value(data).unwrap()),
+        name::ALERT => Event::Alert(serde_json::from_value(data).unwrap()),
+        name::SETTINGS_UPDATED => Event::SettingsUpdated(serde_json::from_value(data).unwrap()),
+        name::NOTIFICATION => Event::Notification(serde_json::from_value(data).unwrap()),
+        other => panic!("no such event: {other}"),
+    }
+}
