@@ -45,7 +45,7 @@ impl Target {
 
     /// Connects and authenticates: TLS, WebSocket, Engine.IO, Socket.IO.
     pub(crate) async fn connect(&self, token: &str) -> anyhow::Result<Client> {
-        timeout(PATIENCE, self.connect_now(token))
+        timeout(PATIENCE, Box::pin(self.connect_now(token)))
             .await
             .context("no answer in time")?
     }

@@ -38,6 +38,7 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
+    /// Runs the scenario and prints its figures.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let target = Target::new(self.gateway, &self.ca)?;
         let issuer = Issuer::new(&self.jwt_secret, Duration::from_secs(3600))?;
@@ -47,12 +48,12 @@ impl Idle {
             .map(|number| {
                 let token = issuer.issue(&format!("IDLE-{number}"));
                 let target = target.clone();
-                async move {
+                Box::pin(async move {
                     target
                         .connect(&token?)
                         .await
                         .with_context(|| format!("socket {number}"))
-                }
+                })
             })
             .buffer_unordered(CONNECTING_AT_ONCE)
             .try_fold(JoinSet::new(), |mut open, client| async {

@@ -31,7 +31,10 @@ pub struct InsecureUrl(
 
 impl Settings {
     /// Whether secrets may travel over each of the URLs.
-    pub(crate) fn check(&self) -> Result<(), InsecureUrl> {
+    ///
+    /// # Errors
+    /// [`InsecureUrl`], the first one.
+    pub fn check(&self) -> Result<(), InsecureUrl> {
         let urls = [
             ("authorize", Some(&self.authorize_url)),
             ("token", Some(&self.token_url)),

@@ -1,1 +1,86 @@
-//! placeholder
+//! Where Postern is put together: settings, nodes, `postern dev`, and the small commands.
+//!
+//! Owns: the command line, the environment, the composition of a node from its crates, and when it starts and stops.
+//!
+//! Must not hold any logic of a gateway or a worker: those are libraries, and two of each fit in one process.
+
+pub mod cli;
+pub mod config;
+
+mod dev;
+mod node;
+mod publish;
+mod token;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+use lifecycle::SystemClock;
+
+pub use dev::{DevError, IdentityError};
+pub use node::StartError;
+pub use publish::PublishError;
+pub use token::TokenError;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Wrong settings; all of them.
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    /// The log.
+    #[error("set up the log")]
+    Log(#[from] telemetry::logs::LogsError),
+    /// The runtime.
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// A node.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// `postern dev`.
+    #[error(transparent)]
+    Dev(#[from] DevError),
+    /// `postern migrate`.
+    #[error("migrate the database")]
+    Migrate(#[source] store::SetupError),
+    /// `postern token`.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// `postern publish`.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// Does what the command line says, and ends when that is done or the process is told to stop.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(cli: Cli) -> Result<ExitCode, RunError> {
+    telemetry::logs::init(node::log_format(), &cli.log.filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    runtime.block_on(command(cli.command))
+}
+
+async fn command(command: Command) -> Result<ExitCode, RunError> {
+    match command {
+        Command::Gateway(args) => Ok(Box::pin(node::gateway(args.settings()?)).await?),
+        Command::Worker(args) => Ok(Box::pin(node::worker(args.settings()?)).await?),
+        Command::Dev(args) => Ok(Box::pin(dev::run(*args)).await?),
+        Command::Migrate(args) => {
+            store::migrate(&args.settings()?).await.map_err(RunError::Migrate)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token(args) => Ok(say(&token::make(&args, &SystemClock)?)),
+        Command::Publish(args) => Ok(say(&publish::publish(&args).await?)),
+    }
+}
+
+/// The result of a small command, on stdout.
+#[expect(clippy::print_stdout, reason = "the result of a command belongs there")]
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,123 @@
+//! `postern gateway`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use gateway::{Heartbeat, Origins, Rate, Settings, TlsSettings};
+use protocol::secret::Secret;
+
+use super::{ConfigError, INTERNAL_LISTEN, Problems, RedisArgs, TokenArgs, address, duration, secret};
+
+/// The gateway's flags and variables.
+#[derive(Debug, Clone, Args)]
+pub struct GatewayArgs {
+    /// Where clients connect: WSS and HTTPS.
+    #[arg(long, env = "POSTERN_LISTEN", default_value = "0.0.0.0:8443")]
+    pub listen: String,
+    /// `/livez`, `/readyz`, `/metrics` and the internal API.
+    #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
+    pub internal_listen: String,
+    /// The bearer token of the internal API; without it there is none.
+    #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub internal_token: Option<Secret>,
+    /// Which Redis.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// The certificate and its chain, PEM; read again when it changes.
+    #[arg(long, env = "POSTERN_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, env = "POSTERN_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// How tokens are checked.
+    #[command(flatten)]
+    pub tokens: TokenArgs,
+    /// Browser origins that are let in, comma separated; none by default.
+    #[arg(long, env = "POSTERN_ALLOWED_ORIGINS", default_value = "")]
+    pub allowed_origins: String,
+    /// Between two pings.
+    #[arg(long, env = "POSTERN_HEARTBEAT_INTERVAL", default_value = "30s")]
+    pub heartbeat_interval: String,
+    /// To answer one.
+    #[arg(long, env = "POSTERN_HEARTBEAT_TIMEOUT", default_value = "20s")]
+    pub heartbeat_timeout: String,
+    /// New connections per address, `<per second>/<burst>` or `off`.
+    #[arg(long, env = "POSTERN_CONNECT_RATE", default_value = "100/1000")]
+    pub connect_rate: String,
+    /// Events per socket, `<per second>/<burst>` or `off`.
+    #[arg(long, env = "POSTERN_EVENT_RATE", default_value = "20/40")]
+    pub event_rate: String,
+    /// Over how long a draining gateway spreads its closes.
+    #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
+    pub drain_window: String,
+    /// The PROXY protocol behind an L4 balancer.
+    #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off")]
+    pub proxy_protocol: String,
+}
+
+/// A gateway's settings, checked.
+#[derive(Debug)]
+pub struct GatewayNode {
+    /// `/livez`, `/readyz`, `/metrics` and the internal API.
+    pub internal_listen: SocketAddr,
+    /// Which Redis.
+    pub redis: bus::RedisSettings,
+    /// The gateway's own.
+    pub gateway: Settings,
+}
+
+impl GatewayArgs {
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn settings(&self) -> Result<GatewayNode, ConfigError> {
+        let mut problems = Problems::default();
+        let node = self.check(&mut problems);
+        problems.finish(node)
+    }
+
+    fn check(&self, problems: &mut Problems) -> Option<GatewayNode> {
+        let listen = problems.take("POSTERN_LISTEN", address(&self.listen));
+        let internal_listen = problems.take("POSTERN_INTERNAL_LISTEN", address(&self.internal_listen));
+        let redis = self.redis.check(problems);
+        let certificate = problems.require(
+            "POSTERN_TLS_CERT",
+            self.tls_cert.clone(),
+            "a PEM file; WSS is the only way in",
+        );
+        let key = problems.require("POSTERN_TLS_KEY", self.tls_key.clone(), "a PEM file");
+        let tokens = self.tokens.check(problems);
+        let origins = problems.take("POSTERN_ALLOWED_ORIGINS", Origins::parse(&self.allowed_origins));
+        let interval = problems.take("POSTERN_HEARTBEAT_INTERVAL", duration(&self.heartbeat_interval));
+        let timeout = problems.take("POSTERN_HEARTBEAT_TIMEOUT", duration(&self.heartbeat_timeout));
+        let connect_rate = problems.take("POSTERN_CONNECT_RATE", Rate::parse(&self.connect_rate));
+        let event_rate = problems.take("POSTERN_EVENT_RATE", Rate::parse(&self.event_rate));
+        let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
+        if self.proxy_protocol != "off" {
+            problems.note("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
+        }
+        let tls = TlsSettings {
+            certificate: certificate?,
+            key: key?,
+        };
+        let gateway = Settings {
+            origins: origins?,
+            heartbeat: Heartbeat {
+                interval: interval?,
+                timeout: timeout?,
+            },
+            connect_rate: connect_rate?,
+            event_rate: event_rate?,
+            drain_window: drain_window?,
+            internal_token: self.internal_token.clone(),
+            ..Settings::new(listen?, tls, tokens?)
+        };
+        Some(GatewayNode {
+            internal_listen: internal_listen?,
+            redis: redis?,
+            gateway,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! `postern worker`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use store::vault::VaultKeys;
+use url::Url;
+use worker::{ConnectState, RedirectPolicy, Seats};
+
+use super::{ConfigError, DatabaseArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, address, secret};
+
+/// The worker's flags and variables.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerArgs {
+    /// `/livez`, `/readyz` and `/metrics`.
+    #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
+    pub internal_listen: String,
+    /// Which Redis.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// Which Postgres.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// `kid:base64,...`, 32 bytes each: the first seals, all open.
+    #[arg(long, env = "POSTERN_VAULT_KEYS", hide_env_values = true, value_parser = secret)]
+    pub vault_keys: Option<Secret>,
+    /// What the hosted callbacks are built from.
+    #[arg(long, env = "POSTERN_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// Redirect URIs, `github=https://app.example/callback,...`; default: the hosted callbacks and loopback.
+    #[arg(long, env = "POSTERN_REDIRECT_URIS", value_delimiter = ',')]
+    pub redirect_uris: Vec<String>,
+    /// `optional`, or `required`: every connect must have begun with `account:authorize`.
+    #[arg(long, env = "POSTERN_CONNECT_STATE", default_value = "optional")]
+    pub connect_state: String,
+    /// GitHub.
+    #[command(flatten)]
+    pub github: GithubArgs,
+}
+
+/// A worker's settings, checked.
+#[derive(Debug)]
+pub struct WorkerNode {
+    /// `/livez`, `/readyz` and `/metrics`.
+    pub internal_listen: SocketAddr,
+    /// Which Redis.
+    pub redis: bus::RedisSettings,
+    /// Which Postgres.
+    pub database: store::PgSettings,
+    /// What seals.
+    pub vault_keys: VaultKeys,
+    /// GitHub, where it is offered.
+    pub github: Option<platforms::Settings>,
+    /// The worker's own.
+    pub worker: worker::Settings,
+}
+
+impl WorkerArgs {
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn settings(&self) -> Result<WorkerNode, ConfigError> {
+        let mut problems = Problems::default();
+        let node = self.check(&mut problems);
+        problems.finish(node)
+    }
+
+    fn check(&self, problems: &mut Problems) -> Option<WorkerNode> {
+        let internal_listen = problems.take("POSTERN_INTERNAL_LISTEN", address(&self.internal_listen));
+        let redis = self.redis.check(problems);
+        let database = self.database.check(problems);
+        let vault_keys = problems
+            .require("POSTERN_VAULT_KEYS", self.vault_keys.as_ref(), "kid:base64 of 32 bytes")
+            .and_then(|keys| problems.take("POSTERN_VAULT_KEYS", VaultKeys::parse(keys)));
+        let github = self.github.check(problems);
+        let redirects = self.redirects(problems);
+        let connect_state = match self.connect_state.as_str() {
+            "optional" => Some(ConnectState::Optional),
+            "required" => Some(ConnectState::Required),
+            _ => {
+                problems.note("POSTERN_CONNECT_STATE", "is `optional` or `required`");
+                None
+            }
+        };
+        let worker = worker::Settings {
+            seats: Seats::default(),
+            redirects: redirects?,
+            connect_state: connect_state?,
+            dangerous_repeatable_codes: None,
+        };
+        Some(WorkerNode {
+            internal_listen: internal_listen?,
+            redis: redis?,
+            database: database?,
+            vault_keys: vault_keys?,
+            github,
+            worker,
+        })
+    }
+
+    fn redirects(&self, problems: &mut Problems) -> Option<RedirectPolicy> {
+        if self.redirect_uris.is_empty() {
+            let public_url = self.public_url.as_deref().map(Url::parse).transpose();
+            return problems
+                .take("POSTERN_PUBLIC_URL", public_url)
+                .map(|url| RedirectPolicy::standard(url.as_ref()));
+        }
+        let listed = problems.take(
+            "POSTERN_REDIRECT_URIS",
+            self.redirect_uris.iter().map(|entry| redirect(entry)).collect(),
+        )?;
+        let listed: Vec<(AccountType, String)> = listed;
+        problems.take("POSTERN_REDIRECT_URIS", RedirectPolicy::new(listed))
+    }
+}
+
+/// `github=https://app.example/callback`: a redirect URI is one platform's alone, so it says whose.
+fn redirect(entry: &str) -> Result<(AccountType, String), String> {
+    let (platform, uri) = entry.trim().split_once('=').unwrap_or_default();
+    match platform.parse() {
+        Ok(platform) => Ok((platform, uri.to_owned())),
+        Err(_) => Err("lists `<platform>=<uri>`, comma separated: a redirect URI is one platform's alone".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_uri_says_whose_it_is() {
+        let uri = "https://app.example/callback?via=github";
+        assert_eq!(
+            redirect(&format!("github={uri}")),
+            Ok((AccountType::Github, uri.to_owned()))
+        );
+        assert!(redirect(uri).is_err());
+    }
+}

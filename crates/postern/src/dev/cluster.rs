@@ -1,0 +1,257 @@
+//! The dev cluster: simulator, worker and two gateways, each with its own tasks, in one process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, MemoryBus, RedisSettings};
+use futures_util::future::select_all;
+use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenSettings};
+use lifecycle::{DrainReport, Tasks};
+use platforms::{Github, Http, Timeouts};
+use protocol::secret::Secret;
+use simulator::{BindError, Simulator};
+use store::vault::{Vault, VaultKeys};
+use store::{MemoryStore, PgStore, Store};
+use telemetry::metrics::Metrics;
+use url::{ParseError, Url};
+use worker::{ConnectState, RedirectPolicy, Seats, Worker};
+
+use super::dir;
+use super::identity::{Identity, IdentityError};
+use super::port::Ports;
+use super::ready::{self, Ready};
+use crate::cli::DevArgs;
+use crate::config::ConfigError;
+use crate::node::{Ground, Internal, StartError};
+
+/// Why `postern dev` did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// The folder with certificate and secrets.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// `--redis-url` or `--database-url`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The schema of the given database.
+    #[error("migrate the database")]
+    Migrate(#[source] store::SetupError),
+    /// The simulator.
+    #[error("start the simulator")]
+    Simulator(#[from] BindError),
+    /// What the folder holds.
+    #[error("the vault key in --dir")]
+    VaultKey(#[from] store::vault::VaultKeysError),
+    /// What the folder holds.
+    #[error("the token secret in --dir")]
+    TokenKey(#[from] gateway::InvalidKey),
+    /// The simulator's address is no URL.
+    #[error("address the simulator")]
+    Address(#[from] ParseError),
+    /// A node.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A running dev cluster.
+pub(crate) struct Cluster {
+    gateways: Vec<gateway::Running>,
+    worker: worker::Running,
+    simulator: Tasks,
+    ready: Ready,
+}
+
+impl Cluster {
+    /// Starts everything and waits until it is ready to serve.
+    ///
+    /// # Errors
+    /// [`DevError`].
+    pub(crate) async fn start(args: DevArgs, ground: &Ground) -> Result<Self, DevError> {
+        let identity = Identity::open_or_make(&dir::resolve(&args.dir), &*ground.clock, &*ground.entropy)?;
+        let parts = Parts::open(&args, ground).await?;
+        let mut ports = Ports::default();
+
+        let gateways = [GATEWAY_PORT, GATEWAY_PORT].map(|wanted| ports.free(wanted));
+        let internal = [INTERNAL_PORT, INTERNAL_PORT].map(|wanted| ports.free(wanted));
+        let simulator = Simulator::bind(ports.free(SIMULATOR_PORT), ground.entropy.u64()).await?;
+        let simulator_url = simulator.url().to_owned();
+        let simulator_tasks = Tasks::new();
+        let stop = simulator_tasks.soft();
+        simulator_tasks.essential("simulator", simulator.serve(stop.cancelled_owned()));
+
+        let worker = Box::pin(parts.worker(&simulator_url, &identity, ground)).await?;
+        let mut running = Vec::new();
+        let mut readiness = vec![worker.readiness()];
+        let worker = worker.spawn();
+        for (listen, internal) in gateways.into_iter().zip(internal) {
+            let gateway = parts.gateway(listen, &identity, ground).await?;
+            let metrics = gateway.metrics;
+            let gateway = gateway.gateway;
+            let internal = Internal::bind(internal).await?;
+            let router = telemetry::health::router(gateway.readiness(), metrics).merge(gateway.internal_api());
+            internal.serve(router, &ground.tasks);
+            readiness.push(gateway.readiness());
+            running.push(gateway.spawn());
+        }
+        for node in &readiness {
+            node.ready().await;
+        }
+
+        let ready = Ready {
+            ready: true,
+            gateways: gateways.map(ready::https).into(),
+            internal: internal.map(ready::http).into(),
+            simulator: simulator_url,
+            internal_token: identity.internal_token()?,
+            ca: identity.ca(),
+            jwt_secret: identity.jwt_secret()?,
+        };
+        identity.leave(&identity.ready_file(), &ready.left_behind())?;
+        Ok(Self {
+            gateways: running,
+            worker,
+            simulator: simulator_tasks,
+            ready,
+        })
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Resolves when an essential task of any node has ended.
+    pub(crate) async fn failure(&self) -> &'static str {
+        let gateways = select_all(self.gateways.iter().map(|gateway| Box::pin(gateway.failure())));
+        tokio::select! {
+            (task, ..) = gateways => task,
+            task = self.worker.failure() => task,
+            task = self.simulator.failure() => task,
+        }
+    }
+
+    /// Ends the gateways, then the worker, then the simulator.
+    pub(crate) async fn drain(self) -> DrainReport {
+        for gateway in self.gateways {
+            gateway.drain(DRAIN_WITHIN).await;
+        }
+        self.worker.drain(DRAIN_WITHIN).await;
+        self.simulator.drain(DRAIN_WITHIN).await
+    }
+}
+
+/// The usual ports of `postern dev`; a taken one gives the next free.
+const GATEWAY_PORT: u16 = 8443;
+const INTERNAL_PORT: u16 = 9090;
+const SIMULATOR_PORT: u16 = 9100;
+
+/// Whoever presses Ctrl-C does not want to wait.
+const DRAIN_WINDOW: Duration = Duration::from_millis(200);
+const DRAIN_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the nodes of a dev cluster share, or each connect to.
+struct Parts {
+    bus: Wire,
+    store: Arc<dyn Store>,
+}
+
+/// Where messages go: within the process, or through a real Redis, to which every node has its own connections.
+enum Wire {
+    Memory(MemoryBus),
+    Redis(RedisSettings),
+}
+
+/// A gateway and its metrics.
+struct Measured {
+    gateway: Gateway,
+    metrics: Metrics,
+}
+
+impl Parts {
+    async fn open(args: &DevArgs, ground: &Ground) -> Result<Self, DevError> {
+        let bus = match args.redis()? {
+            None => Wire::Memory(MemoryBus::new(Arc::clone(&ground.entropy))),
+            Some(settings) => Wire::Redis(settings),
+        };
+        let store: Arc<dyn Store> = match args.postgres()? {
+            None => Arc::new(MemoryStore::new(Arc::clone(&ground.clock))),
+            Some(settings) => {
+                store::migrate(&settings).await.map_err(DevError::Migrate)?;
+                Arc::new(
+                    PgStore::connect(&settings, &ground.metrics.meter())
+                        .await
+                        .map_err(StartError::from)?,
+                )
+            }
+        };
+        Ok(Self { bus, store })
+    }
+
+    async fn worker(&self, simulator: &str, identity: &Identity, ground: &Ground) -> Result<Worker, DevError> {
+        let keys = VaultKeys::parse(&identity.vault_keys()?)?;
+        let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
+        let github = Github::new(simulated_github(simulator)?, http).map_err(StartError::from)?;
+        let parts = worker::Parts {
+            bus: self.bus(ground, &ground.metrics).await?,
+            store: Arc::clone(&self.store),
+            vault: Arc::new(Vault::new(keys, Arc::clone(&ground.entropy))),
+            platforms: vec![Arc::new(github)],
+            clock: Arc::clone(&ground.clock),
+            entropy: Arc::clone(&ground.entropy),
+        };
+        let settings = worker::Settings {
+            seats: Seats::default(),
+            redirects: RedirectPolicy::standard(None),
+            connect_state: ConnectState::Optional,
+            dangerous_repeatable_codes: Some("test_code_".to_owned()),
+        };
+        Ok(Worker::build(settings, parts, &ground.metrics.meter()))
+    }
+
+    async fn gateway(&self, listen: SocketAddr, identity: &Identity, ground: &Ground) -> Result<Measured, DevError> {
+        let metrics = Metrics::new("gateway");
+        let bus = self.bus(ground, &metrics).await?;
+        let tls = TlsSettings {
+            certificate: identity.certificate(),
+            key: identity.key(),
+        };
+        let key = TokenKey::hs256(&identity.jwt_secret()?)?;
+        let tokens = TokenSettings {
+            key,
+            issuer: None,
+            audience: None,
+        };
+        let settings = gateway::Settings {
+            origins: Origins::none().and_loopback(),
+            drain_window: DRAIN_WINDOW,
+            internal_token: Some(identity.internal_token()?),
+            ..gateway::Settings::new(listen, tls, tokens)
+        };
+        let (clock, entropy) = (Arc::clone(&ground.clock), Arc::clone(&ground.entropy));
+        let gateway = Gateway::build(settings, bus, clock, entropy, &metrics.meter())
+            .await
+            .map_err(StartError::from)?;
+        Ok(Measured { gateway, metrics })
+    }
+
+    async fn bus(&self, ground: &Ground, metrics: &Metrics) -> Result<Arc<dyn Bus>, DevError> {
+        Ok(match &self.bus {
+            Wire::Memory(bus) => Arc::new(bus.clone()),
+            Wire::Redis(settings) => Arc::new(ground.redis(settings, &metrics.meter()).await?),
+        })
+    }
+}
+
+/// GitHub, as the simulator plays it.
+fn simulated_github(base: &str) -> Result<platforms::Settings, ParseError> {
+    Ok(platforms::Settings {
+        client_id: simulator::CLIENT_ID.to_owned(),
+        client_secret: Secret::new(simulator::CLIENT_SECRET),
+        authorize_url: Url::parse(&format!("{base}/github/login/oauth/authorize"))?,
+        token_url: Url::parse(&format!("{base}/github/login/oauth/access_token"))?,
+        api_url: Url::parse(&format!("{base}/github/api"))?,
+        revoke_url: None,
+    })
+}

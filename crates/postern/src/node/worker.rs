@@ -1,0 +1,58 @@
+//! `postern worker`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platforms::{Github, Http, Platform, Settings, Timeouts};
+use store::PgStore;
+use store::vault::Vault;
+use worker::{Parts, Worker};
+
+use super::{Ground, Internal, StartError};
+use crate::config::WorkerNode;
+
+/// Runs a worker until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
+    let ground = Ground::new("worker");
+    let meter = ground.metrics.meter();
+    let bus = Arc::new(ground.redis(&node.redis, &meter).await?);
+    let store = PgStore::connect(&node.database, &meter).await?;
+    let vault = Vault::new(node.vault_keys, Arc::clone(&ground.entropy));
+    let parts = Parts {
+        bus,
+        store: Arc::new(store),
+        vault: Arc::new(vault),
+        platforms: offered(node.github)?,
+        clock: Arc::clone(&ground.clock),
+        entropy: Arc::clone(&ground.entropy),
+    };
+    let worker = Worker::build(node.worker, parts, &meter);
+    let internal = Internal::bind(node.internal_listen).await?;
+    tracing::info!(internal = %internal.address(), "worker started");
+
+    internal.serve(
+        telemetry::health::router(worker.readiness(), ground.metrics.clone()),
+        &ground.tasks,
+    );
+    let running = worker.spawn();
+    let ending = ground.until_stopped(running.failure()).await?;
+    ending.log();
+    let report = running.drain(DRAIN_WITHIN).await;
+    Ok(ground.leave(ending, &report).await)
+}
+
+/// The platforms that the operator has given credentials for.
+fn offered(github: Option<Settings>) -> Result<Vec<Arc<dyn Platform>>, StartError> {
+    let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
+    if let Some(settings) = github {
+        platforms.push(Arc::new(Github::new(settings, Http::new(Timeouts::default())?)?));
+    }
+    Ok(platforms)
+}
+
+/// A little more than the longest lane's patience: what was claimed is finished.
+const DRAIN_WITHIN: Duration = Duration::from_secs(32);

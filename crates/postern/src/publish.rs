@@ -1,0 +1,137 @@
+//! `postern publish`: an event for a user, through the internal API of a gateway.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use protocol::json::Json;
+use protocol::secret::Secret;
+use serde::Serialize;
+use tokio::net::TcpStream;
+
+use crate::cli::PublishArgs;
+use crate::dev::{Identity, IdentityError, dir, ready};
+
+/// Why the event was not, or not surely, published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// `--data` is not JSON.
+    #[error("--data is not JSON")]
+    Data(#[source] serde_json::Error),
+    /// No gateway to ask.
+    #[error("name a gateway with --server http://host:port, or start `postern dev` first")]
+    NoServer,
+    /// The address of the gateway.
+    #[error("--server must be http://host:port")]
+    Server,
+    /// No token to ask with.
+    #[error("set POSTERN_INTERNAL_TOKEN, or start `postern dev` first")]
+    NoToken(#[source] IdentityError),
+    /// The gateway could not be asked.
+    #[error("ask {server}")]
+    Ask {
+        /// Which.
+        server: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The gateway said no.
+    #[error("the gateway answered {status}: {body}")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// What it said.
+        body: String,
+    },
+}
+
+/// Publishes an event and gives back what the gateway said: `{"eventId": ...}`.
+///
+/// # Errors
+/// [`PublishError`].
+pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> {
+    let identity = Identity::at(&dir::resolve(&args.dir));
+    let server = args
+        .server
+        .clone()
+        .or_else(|| ready::first_internal(&identity.ready_file()))
+        .ok_or(PublishError::NoServer)?;
+    let token = match &args.internal_token {
+        Some(token) => token.clone(),
+        None => identity.internal_token().map_err(PublishError::NoToken)?,
+    };
+    let data = Json::parse(args.data.clone()).map_err(PublishError::Data)?;
+    let body = Json::of(&Body {
+        event: &args.event,
+        data: &data,
+        idempotency_key: args.idempotency_key.as_deref(),
+    });
+    let authority = server
+        .strip_prefix("http://")
+        .map(|rest| rest.trim_end_matches('/'))
+        .ok_or(PublishError::Server)?;
+    let request = request(authority, &args.user, &token, &body).map_err(|_invalid| PublishError::Server)?;
+    let asked = tokio::time::timeout(PATIENCE, ask(authority, request)).await;
+    let (status, body) = asked
+        .unwrap_or_else(|late| Err(late.into()))
+        .map_err(|source| PublishError::Ask {
+            server: server.clone(),
+            source,
+        })?;
+    if status == StatusCode::ACCEPTED {
+        Ok(body)
+    } else {
+        Err(PublishError::Refused { status, body })
+    }
+}
+
+/// Longer than a gateway waits for a worker.
+const PATIENCE: Duration = Duration::from_secs(15);
+const MAX_ANSWER: usize = 64 * 1024;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    event: &'a str,
+    data: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+}
+
+fn request(
+    authority: &str,
+    user: &str,
+    token: &Secret,
+    body: &Json,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    let user = utf8_percent_encode(user, NON_ALPHANUMERIC);
+    Request::builder()
+        .method(Method::POST)
+        .uri(format!("/v1/users/{user}/events"))
+        .header(header::HOST, authority)
+        .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::copy_from_slice(body.as_str().as_bytes())))
+}
+
+type AskError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn ask(authority: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), AskError> {
+    let stream = TcpStream::connect(authority).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let exchange = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    tokio::pin!(connection);
+    tokio::select! {
+        answered = exchange => answered,
+        ended = &mut connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
+    }
+}

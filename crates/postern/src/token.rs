@@ -1,0 +1,65 @@
+//! `postern token`: a token for trying things out.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use lifecycle::Clock;
+use protocol::id::{InvalidId, UserId};
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use serde::Serialize;
+
+use crate::cli::TokenArgs;
+use crate::dev::{Identity, IdentityError, dir};
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The user or session id.
+    #[error("--user and --sid")]
+    Id(#[from] InvalidId),
+    /// No secret to sign with.
+    #[error("set POSTERN_JWT_HS256_SECRET, or start `postern dev` first")]
+    NoSecret(#[source] IdentityError),
+    /// The token could not be signed.
+    #[error("sign the token")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+}
+
+/// Makes a token.
+///
+/// # Errors
+/// [`TokenError`].
+pub(crate) fn make(args: &TokenArgs, clock: &dyn Clock) -> Result<String, TokenError> {
+    let user = UserId::new(&args.user)?;
+    let session = args.sid.as_deref().map(protocol::id::SessionId::new).transpose()?;
+    let secret = match &args.secret.jwt_hs256_secret {
+        Some(secret) => secret.clone(),
+        None => Identity::at(&dir::resolve(&args.dir))
+            .jwt_secret()
+            .map_err(TokenError::NoSecret)?,
+    };
+    let now = Timestamp::from(clock.now());
+    let claims = Claims {
+        sub: user.as_str(),
+        sid: session.as_ref().map(|sid| sid.as_str()),
+        iat: now.as_secs(),
+        exp: now.plus(args.ttl).as_secs(),
+    };
+    Ok(sign(&claims, &secret)?)
+}
+
+fn sign(claims: &Claims<'_>, secret: &Secret) -> Result<String, jsonwebtoken::errors::Error> {
+    jsonwebtoken::encode(
+        &Header::new(Algorithm::HS256),
+        claims,
+        &EncodingKey::from_secret(secret.expose().as_bytes()),
+    )
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+    iat: i64,
+    exp: i64,
+}

@@ -1,0 +1,172 @@
+//! The command line: what it prints, what it refuses.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::Value;
+use testkit::process::{Launch, Process};
+use testkit::scratch::Scratch;
+use testkit::{node, wait};
+
+use crate::stage::POSTERN;
+
+/// A running `postern dev`.
+pub(crate) struct Dev {
+    process: Process,
+    ready: Value,
+    dir: String,
+}
+
+impl Dev {
+    /// Starts it with a folder of its own and waits for the ready line.
+    pub(crate) async fn start(args: &[&str]) -> Self {
+        let scratch = Arc::new(Scratch::new("dev"));
+        let dir = scratch.path().join("dev").display().to_string();
+        let mut command = clean(POSTERN);
+        command.args(["dev", "--json", "--dir", &dir]).args(args);
+        let process = Launch::new("dev", &scratch, command).start();
+        let line = process.line("\"ready\":true", wait::deadline()).await;
+        Self {
+            ready: serde_json::from_str(&line).unwrap(),
+            process,
+            dir,
+        }
+    }
+
+    /// Where its gateways are.
+    pub(crate) fn gateways(&self) -> Vec<String> {
+        let gateways = self.ready["gateways"].as_array().unwrap();
+        gateways.iter().map(|url| url.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Whom its clients trust.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.ready["ca"].as_str().unwrap().into()
+    }
+
+    /// Where it keeps its secrets.
+    pub(crate) fn dir(&self) -> &str {
+        &self.dir
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) async fn stop(self) {
+        self.process.terminate();
+        assert_eq!(self.process.wait(wait::deadline()).await, 0, "{}", self.process.logs());
+    }
+}
+
+/// Runs a small command to its end.
+pub(crate) async fn postern(args: &[&str]) -> node::Output {
+    let mut command = clean(POSTERN);
+    command.args(args);
+    let process = Launch::new("postern", &Arc::new(Scratch::new("command")), command).start();
+    let status = process.wait(wait::deadline()).await;
+    node::Output {
+        status,
+        stdout: process.stdout(),
+        stderr: process.stderr(),
+    }
+}
+
+/// A command that sees none of the variables of whoever runs the tests.
+fn clean(binary: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(binary.as_ref());
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    command
+}
+
+#[tokio::test]
+async fn dev_prints_one_ready_line_and_nothing_else() {
+    let dev = Dev::start(&[]).await;
+    assert_eq!(dev.process.stdout().lines().count(), 1);
+    assert_eq!(dev.gateways().len(), 2);
+    assert_eq!(dev.ready["internal"].as_array().unwrap().len(), 2);
+    for field in ["simulator", "internalToken", "ca", "jwtSecret"] {
+        assert!(dev.ready[field].is_string(), "{field}");
+    }
+    assert!(dev.ca().exists());
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn two_dev_clusters_run_side_by_side() {
+    let (one, other) = tokio::join!(Dev::start(&[]), Dev::start(&[]));
+    assert_ne!(one.gateways(), other.gateways());
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn every_wrong_variable_is_named_on_a_line_of_its_own() {
+    let refused = postern(&["gateway", "--listen", "nowhere", "--heartbeat-interval", "soon"]).await;
+    assert_eq!(refused.status, 1);
+    for variable in [
+        "POSTERN_LISTEN",
+        "POSTERN_HEARTBEAT_INTERVAL",
+        "POSTERN_TLS_CERT",
+        "POSTERN_JWT_HS256_SECRET",
+    ] {
+        let lines = refused.stderr.lines().filter(|line| line.contains(variable)).count();
+        assert_eq!(lines, 1, "{variable}:\n{}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_offered_yet_is_refused_in_one_line() {
+    let wanted = [
+        (
+            "gateway",
+            "--redis-url",
+            "redis-cluster://127.0.0.1",
+            "POSTERN_REDIS_URL",
+        ),
+        (
+            "gateway",
+            "--redis-url",
+            "redis-sentinel://127.0.0.1/main",
+            "POSTERN_REDIS_URL",
+        ),
+        (
+            "gateway",
+            "--jwks-url",
+            "https://issuer.example/jwks",
+            "POSTERN_JWKS_URL",
+        ),
+        ("gateway", "--proxy-protocol", "v2", "POSTERN_PROXY_PROTOCOL"),
+    ];
+    for (node, flag, value, variable) in wanted {
+        let refused = postern(&[node, flag, value]).await;
+        let line = refused.stderr.lines().find(|line| line.contains(variable));
+        assert!(
+            line.is_some_and(|line| line.contains("not offered yet")),
+            "{variable}:\n{}",
+            refused.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_not_repeated() {
+    let secret = "postgres://u:swordfish-swordfish@[bad";
+    let refused = postern(&[
+        "worker",
+        "--database-url",
+        secret,
+        "--vault-keys",
+        "k1:swordfish-swordfish",
+    ])
+    .await;
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("POSTERN_DATABASE_URL"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("POSTERN_VAULT_KEYS"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("swordfish"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_token_of_the_dev_cluster_needs_the_dev_cluster() {
+    let refused = postern(&["token", "--user", "GEN-001", "--dir", "/nonexistent/postern"]).await;
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("postern dev"), "{}", refused.stderr);
+}

@@ -1,0 +1,13 @@
+//! Whole clusters, from the outside: the real binary, real Redis and Postgres, real clients. Platforms are simulated.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod command_line;
+mod drain;
+mod internal_api;
+mod postgres_away;
+mod redis_away;
+mod secrets;
+mod stage;
+mod status;
+mod worker_death;

@@ -1,0 +1,83 @@
+//! A cluster of processes with a simulated GitHub: what most tests here begin with.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use simulator::{Handle, Simulator};
+use testkit::client::SocketIo;
+use testkit::cluster::{Builder, Cluster};
+use tokio::task::JoinSet;
+
+/// The binary under test.
+pub(crate) const POSTERN: &str = env!("CARGO_BIN_EXE_postern");
+
+/// A simulated GitHub. It ends with the handle.
+pub(crate) struct Platforms {
+    pub(crate) handle: Handle,
+    _serving: JoinSet<()>,
+}
+
+impl Platforms {
+    /// Starts it on a free port.
+    pub(crate) async fn start() -> Self {
+        let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+        let handle = simulator.handle();
+        let mut serving = JoinSet::new();
+        serving.spawn(simulator.serve(std::future::pending()));
+        Self {
+            handle,
+            _serving: serving,
+        }
+    }
+
+    /// Gives the workers of a cluster this GitHub.
+    pub(crate) fn linked_to(&self, builder: Builder) -> Builder {
+        let url = self.handle.url();
+        builder
+            .worker_env("POSTERN_GITHUB_CLIENT_ID", simulator::CLIENT_ID)
+            .worker_env("POSTERN_GITHUB_CLIENT_SECRET", simulator::CLIENT_SECRET)
+            .worker_env("POSTERN_GITHUB_AUTH_URL", format!("{url}/github/login/oauth/authorize"))
+            .worker_env(
+                "POSTERN_GITHUB_TOKEN_URL",
+                format!("{url}/github/login/oauth/access_token"),
+            )
+            .worker_env("POSTERN_GITHUB_API_URL", format!("{url}/github/api"))
+    }
+
+    /// How often a code was presented for a token.
+    pub(crate) fn exchanges(&self, code: &str) -> u64 {
+        self.handle
+            .snapshot()
+            .ledger
+            .exchanges(simulator::Platform::Github, code)
+    }
+}
+
+/// Two gateways, a worker, and the simulated GitHub.
+pub(crate) async fn cluster(platforms: &Platforms) -> Cluster {
+    platforms.linked_to(Cluster::builder(POSTERN)).start().await
+}
+
+/// A Socket.IO client of this user on one gateway.
+pub(crate) async fn client(cluster: &Cluster, gateway: usize, user: &str) -> SocketIo {
+    SocketIo::connect(&cluster.door(gateway), &cluster.token(user))
+        .await
+        .unwrap()
+}
+
+/// The payload of `account:connect` for github.
+pub(crate) fn connect(user: &str, code: &str) -> Value {
+    json!({
+        "userId": user,
+        "accountType": "github",
+        "oauthCode": code,
+        "redirectUri": "http://localhost:3000/callback",
+    })
+}
+
+/// Where the Node scripts are.
+pub(crate) fn script(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/scripts")
+        .join(name)
+}

@@ -1,0 +1,80 @@
+//! A worker dies in the middle of a connect.
+
+use serde_json::json;
+use simulator::{Fault, Kind, Platform, Route};
+use testkit::wait;
+
+use crate::stage::{Platforms, client, cluster, connect};
+
+#[tokio::test]
+async fn a_worker_killed_while_the_platform_has_the_code_leaves_an_answer_and_one_exchange() {
+    let platforms = Platforms::start().await;
+    let mut cluster = cluster(&platforms).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    platforms
+        .handle
+        .fault(Fault::once(Platform::Github, Route::Token, Kind::Hold));
+
+    caller
+        .emit("account:connect", connect("GEN-001", "test_code_killed"))
+        .await;
+    wait::until("the exchange to be under way", wait::deadline(), async || {
+        (!platforms.handle.snapshot().held.is_empty()).then_some(())
+    })
+    .await;
+    cluster.worker(0).kill().await;
+    cluster.start_worker().await;
+
+    let answer = caller.next_event("account:connect_response").await.data;
+    assert_eq!(answer["success"], false);
+    let told = answer["error"].as_str().unwrap();
+    assert!(["oauth_failed", "timeout"].contains(&told), "{answer}");
+    assert_eq!(platforms.exchanges("test_code_killed"), 1);
+
+    // The same code again is not sent again, and another one works: nothing is left locked.
+    let spent = caller
+        .emit_with_ack("account:connect", connect("GEN-001", "test_code_killed"))
+        .await;
+    assert_eq!(spent["error"], "oauth_failed");
+    assert_eq!(platforms.exchanges("test_code_killed"), 1);
+    let fresh = caller
+        .emit_with_ack("account:connect", connect("GEN-001", "test_code_fresh"))
+        .await;
+    assert_eq!(fresh["success"], true, "{fresh}");
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_worker_killed_before_it_answered_is_answered_for_by_another() {
+    let platforms = Platforms::start().await;
+    let mut cluster = cluster(&platforms).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    // Stopped, not dead: it claims the job and falls silent with it.
+    cluster.worker(0).pause();
+    cluster.start_worker().await;
+    let answer = caller.emit_with_ack("account:list", json!({})).await;
+    assert_eq!(answer, json!({"success": true, "accounts": []}));
+    cluster.worker(0).kill().await;
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_command_repeated_with_its_key_gets_the_first_result() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let mut command = connect("GEN-001", "test_code_repeated");
+    command["idempotencyKey"] = json!("once");
+
+    let first = caller.emit_with_ack("account:connect", command.clone()).await;
+    let again = caller.emit_with_ack("account:connect", command.clone()).await;
+    assert_eq!(first["success"], true, "{first}");
+    assert_eq!(again, first);
+    assert_eq!(platforms.exchanges("test_code_repeated"), 1);
+
+    command["oauthCode"] = json!("test_code_other");
+    let other = caller.emit_with_ack("account:connect", command).await;
+    assert_eq!(other["error"], "conflict");
+    assert_eq!(platforms.exchanges("test_code_other"), 0);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
