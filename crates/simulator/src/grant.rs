@@ -12,7 +12,7 @@ use crate::{account::Account, platform::Platform};
 /// The client id of the one application every pretend platform knows.
 pub const CLIENT_ID: &str = "simulated-client";
 /// That application's secret; it opens nothing but this simulator.
-pub const CLIENT_SECRET: &str = "simulated-secret";
+pub const CLIENT_SECRET: &str = "simulated-client-secret-that-opens-nothing";
 
 /// What one person allowed on the authorize page.
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ mod jobs;
 mod account;
 mod redirect;
 
+mod liveness;
 mod outbox;
 mod revocation;
 mod upkeep;

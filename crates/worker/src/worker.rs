@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::account::{AccountService, Authorizations, Offered};
 use crate::jobs::{Dispatch, LaneServer, Runner};
+use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
 use crate::outbox::{Relay, Sweep, watch_memory};
 use crate::revocation::Revocations;
@@ -126,7 +127,7 @@ impl Worker {
         }
     }
 
-    /// Whether it is at work: each lane was read once, the store answered once.
+    /// Whether it is at work: each lane was read once, the store answered once, the bus is live.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
@@ -158,6 +159,12 @@ impl Worker {
             tasks.soft(),
         );
         tasks.essential("bus memory", memory);
+        let live = watch_bus(
+            Arc::<dyn Bus>::clone(&parts.bus),
+            self.readiness.condition("bus"),
+            tasks.soft(),
+        );
+        tasks.essential("bus liveness", live);
         tasks.essential("revocations", self.revocations.run());
         tasks.essential("upkeep", prune(parts.store, tasks.soft()));
         Running {

@@ -19,7 +19,7 @@ use worker::{ConnectState, RedirectPolicy, Seats, Worker};
 
 use super::dir;
 use super::identity::{Identity, IdentityError};
-use super::port::Ports;
+use super::port::first_free;
 use super::ready::{self, Ready};
 use crate::cli::DevArgs;
 use crate::config::ConfigError;
@@ -70,28 +70,26 @@ impl Cluster {
     pub(crate) async fn start(args: DevArgs, ground: &Ground) -> Result<Self, DevError> {
         let identity = Identity::open_or_make(&dir::resolve(&args.dir), &*ground.clock, &*ground.entropy)?;
         let parts = Parts::open(&args, ground).await?;
-        let mut ports = Ports::default();
-
-        let gateways = [GATEWAY_PORT, GATEWAY_PORT].map(|wanted| ports.free(wanted));
-        let internal = [INTERNAL_PORT, INTERNAL_PORT].map(|wanted| ports.free(wanted));
-        let simulator = Simulator::bind(ports.free(SIMULATOR_PORT), ground.entropy.u64()).await?;
+        let bind = async |address| Simulator::bind(address, ground.entropy.u64()).await;
+        let simulator = first_free(SIMULATOR_PORT, bind).await?;
         let simulator_url = simulator.url().to_owned();
         let simulator_tasks = Tasks::new();
         let stop = simulator_tasks.soft();
         simulator_tasks.essential("simulator", simulator.serve(stop.cancelled_owned()));
 
         let worker = Box::pin(parts.worker(&simulator_url, &identity, ground)).await?;
-        let mut running = Vec::new();
         let mut readiness = vec![worker.readiness()];
         let worker = worker.spawn();
-        for (listen, internal) in gateways.into_iter().zip(internal) {
-            let gateway = parts.gateway(listen, &identity, ground).await?;
-            let metrics = gateway.metrics;
-            let gateway = gateway.gateway;
-            let internal = Internal::bind(internal).await?;
-            let router = telemetry::health::router(gateway.readiness(), metrics).merge(gateway.internal_api());
-            internal.serve(router, &ground.tasks);
+        let (mut running, mut gateways, mut internal) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..GATEWAYS {
+            let bind = async |address| Box::pin(parts.gateway(address, &identity, ground)).await;
+            let Measured { gateway, metrics } = first_free(GATEWAY_PORT, bind).await?;
+            let listener = first_free(INTERNAL_PORT, Internal::bind).await?;
+            gateways.push(ready::https(gateway.local_addr()));
+            internal.push(ready::http(listener.address()));
             readiness.push(gateway.readiness());
+            let router = telemetry::health::router(gateway.readiness(), metrics).merge(gateway.internal_api());
+            listener.serve(router, &ground.tasks);
             running.push(gateway.spawn());
         }
         for node in &readiness {
@@ -100,8 +98,8 @@ impl Cluster {
 
         let ready = Ready {
             ready: true,
-            gateways: gateways.map(ready::https).into(),
-            internal: internal.map(ready::http).into(),
+            gateways,
+            internal,
             simulator: simulator_url,
             internal_token: identity.internal_token()?,
             ca: identity.ca(),
@@ -141,6 +139,8 @@ impl Cluster {
         self.simulator.drain(DRAIN_WITHIN).await
     }
 }
+
+const GATEWAYS: usize = 2;
 
 /// The usual ports of `postern dev`; a taken one gives the next free.
 const GATEWAY_PORT: u16 = 8443;

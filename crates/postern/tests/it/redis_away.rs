@@ -29,6 +29,7 @@ async fn stage() -> Stage {
     let cluster = platforms
         .linked_to(Cluster::builder(POSTERN))
         .redis(&redis)
+        .gateway_env("POSTERN_HEARTBEAT_INTERVAL", "1s")
         .start()
         .await;
     let socketio = client(&cluster, 0, "GEN-001").await;
@@ -59,7 +60,9 @@ impl Stage {
         )
         .await;
         assert_eq!(refused, 503);
+        // Heartbeats go on meanwhile, and set the pace.
         while since.elapsed() < AWAY {
+            self.socketio.next_ping().await;
             let answer = self.socketio.emit_with_ack("account:list", json!({})).await;
             assert_eq!(answer["error"], "unavailable", "{answer}");
         }

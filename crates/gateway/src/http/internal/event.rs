@@ -36,6 +36,7 @@ impl Publication {
         let Value::Object(mut data) = self.data else {
             return Err(Refusal::bad("data: an object was expected"));
         };
+        data.entry("userId").or_insert_with(|| user.as_str().into());
         data.entry("timestamp")
             .or_insert_with(|| Timestamp::from(now).to_string().into());
         let event = match self.event.as_str() {

@@ -1,0 +1,20 @@
+//! Whether the bus can be relied on, as the node's readiness says it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Liveness;
+use lifecycle::Condition;
+use tokio_util::sync::CancellationToken;
+
+use crate::pace::Pace;
+
+/// Says so each second, until the node drains.
+pub(crate) async fn watch_bus(bus: Arc<dyn Liveness>, live: Condition, drain: CancellationToken) {
+    let mut pace = Pace::new(PERIOD, drain);
+    while pace.next().await {
+        live.set(bus.is_live());
+    }
+}
+
+const PERIOD: Duration = Duration::from_secs(1);
