@@ -159,7 +159,9 @@ impl Commands {
     /// A worker answered.
     fn settle(&self, reply: &Reply) {
         // Answers come twice, and after the deadline: then there is no slot.
-        let Some(slot) = self.pending.close(&reply.job) else { return };
+        let Some(slot) = self.pending.close(&reply.job) else {
+            return;
+        };
         let outcome = &reply.outcome;
         let kind = slot.outline.kind();
         self.metrics.answered(kind, outcome.error, slot.opened.elapsed());

@@ -58,7 +58,8 @@ impl Connections {
         let accepted = Accepted::open(link, protocol, permit, &*self.entropy);
         let draining = self.live(accepted).await;
         let ending = draining.flush(self.timing.close).await;
-        self.metrics.closed(ending.code().map_or(0, |code| code.as_u16()), ending.label());
+        self.metrics
+            .closed(ending.code().map_or(0, |code| code.as_u16()), ending.label());
         tracing::debug!(why = ending.label(), "the socket has ended");
     }
 

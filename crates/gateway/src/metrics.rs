@@ -40,18 +40,39 @@ impl Metrics {
                 .with_description("Authenticated sockets that are open, by dialect")
                 .build(),
             connects: counter("postern_gateway_connects_total", "Sockets that became live, by dialect"),
-            refusals: counter("postern_gateway_refusals_total", "Connections that were not let in, by reason"),
-            closes: counter("postern_gateway_closes_total", "WebSockets that ended, by close code and reason"),
-            commands: counter("postern_gateway_commands_total", "Commands answered, by event and outcome"),
+            refusals: counter(
+                "postern_gateway_refusals_total",
+                "Connections that were not let in, by reason",
+            ),
+            closes: counter(
+                "postern_gateway_closes_total",
+                "WebSockets that ended, by close code and reason",
+            ),
+            commands: counter(
+                "postern_gateway_commands_total",
+                "Commands answered, by event and outcome",
+            ),
             command_seconds: meter
                 .f64_histogram("postern_gateway_command_seconds")
                 .with_unit("s")
                 .with_description("From a command to its answer, by event")
                 .build(),
-            deliveries: counter("postern_gateway_deliveries_total", "Events queued for a socket, by event"),
-            gaps: counter("postern_gateway_gaps_total", "Reads of a user's log because something was missing"),
-            resyncs: counter("postern_gateway_resyncs_total", "Users whose missed events cannot be recovered"),
-            published: counter("postern_gateway_published_total", "Events taken by the internal API, by event"),
+            deliveries: counter(
+                "postern_gateway_deliveries_total",
+                "Events queued for a socket, by event",
+            ),
+            gaps: counter(
+                "postern_gateway_gaps_total",
+                "Reads of a user's log because something was missing",
+            ),
+            resyncs: counter(
+                "postern_gateway_resyncs_total",
+                "Users whose missed events cannot be recovered",
+            ),
+            published: counter(
+                "postern_gateway_published_total",
+                "Events taken by the internal API, by event",
+            ),
             certificate_failures: counter(
                 "postern_gateway_certificate_failures_total",
                 "Changes of the certificate's files that could not be used",
@@ -84,7 +105,8 @@ impl Metrics {
     /// A command was answered.
     pub(crate) fn answered(&self, kind: CommandKind, error: Option<ErrorCode>, after: Duration) {
         let event = KeyValue::new("event", kind.event());
-        self.command_seconds.record(after.as_secs_f64(), std::slice::from_ref(&event));
+        self.command_seconds
+            .record(after.as_secs_f64(), std::slice::from_ref(&event));
         let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
         self.commands.add(1, &[event, outcome]);
     }
@@ -98,7 +120,8 @@ impl Metrics {
     /// An event was queued for this many sockets.
     pub(crate) fn delivered(&self, event: &str, sockets: usize) {
         let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
-        self.deliveries.add(sockets, &[KeyValue::new("event", event.to_owned())]);
+        self.deliveries
+            .add(sockets, &[KeyValue::new("event", event.to_owned())]);
     }
 
     /// A user's log had to be read.

@@ -20,7 +20,10 @@ pub(super) fn invalid(error: &InvalidCommand) -> Failure {
 pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure> {
     match command.named_user() {
         Some(named) if *named != caller.user => {
-            tracing::warn!(command = command.kind().event(), "a command for another user was refused");
+            tracing::warn!(
+                command = command.kind().event(),
+                "a command for another user was refused"
+            );
             Err(Failure::of(ErrorCode::Forbidden))
         }
         _ => Ok(()),
@@ -29,7 +32,9 @@ pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure
 
 /// Takes one from the user's count of this command, if it has one. A limit that cannot be asked is no permission.
 pub(super) async fn within_limits(bus: &dyn Bus, caller: &Caller, command: &Command) -> Result<(), Failure> {
-    let Some((bucket, quota)) = limit(caller, command) else { return Ok(()) };
+    let Some((bucket, quota)) = limit(caller, command) else {
+        return Ok(());
+    };
     match bus.admit(&caller.user, &bucket, quota).await {
         Ok(Verdict::Admitted) => Ok(()),
         Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),

@@ -94,7 +94,11 @@ impl Pending {
 /// A second later, but once more right before the deadline.
 fn next_ask(slot: &Slot, now: Instant) -> Instant {
     let last = last_ask(slot);
-    if now < last { last.min(now + ASK_EVERY) } else { slot.deadline }
+    if now < last {
+        last.min(now + ASK_EVERY)
+    } else {
+        slot.deadline
+    }
 }
 
 fn last_ask(slot: &Slot) -> Instant {

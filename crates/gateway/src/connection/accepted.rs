@@ -113,7 +113,9 @@ impl Accepted {
                     });
                 }
                 Said::Connect { namespace, .. } => self.link.refuse_namespace(&namespace),
-                Said::Request(request) if is_native && request.event == name::AUTH => return self.native_claim(request),
+                Said::Request(request) if is_native && request.event == name::AUTH => {
+                    return self.native_claim(request);
+                }
                 Said::Request(Request { id, .. }) | Said::NoEvent(id) if is_native => {
                     return Err(self.refuse(id.as_ref(), ErrorCode::Unauthenticated, None));
                 }

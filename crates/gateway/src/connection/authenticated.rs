@@ -86,7 +86,13 @@ impl Authenticated {
             Arc::clone(self.link.outbound()),
         );
         let open = on.metrics.connected(self.form.dialect());
-        Ok(Live::new(self.link, Arc::new(caller), seat, self.identity.expires, open))
+        Ok(Live::new(
+            self.link,
+            Arc::new(caller),
+            seat,
+            self.identity.expires,
+            open,
+        ))
     }
 
     fn greeting(&self, position: &Position, now: Timestamp) -> Message {

@@ -52,14 +52,28 @@ mod tests {
         let cases = [
             ("GET", "EIO=4&transport=polling", false, EngineError::UnknownTransport),
             ("GET", "EIO=4", true, EngineError::UnknownTransport),
-            ("GET", "EIO=4&transport=websocket&sid=x", true, EngineError::UnknownSession),
+            (
+                "GET",
+                "EIO=4&transport=websocket&sid=x",
+                true,
+                EngineError::UnknownSession,
+            ),
             ("POST", "EIO=4&transport=websocket", true, EngineError::BadMethod),
             ("GET", "EIO=4&transport=websocket", false, EngineError::BadRequest),
-            ("GET", "EIO=3&transport=websocket", true, EngineError::UnsupportedVersion),
+            (
+                "GET",
+                "EIO=3&transport=websocket",
+                true,
+                EngineError::UnsupportedVersion,
+            ),
             ("GET", "transport=websocket", true, EngineError::UnsupportedVersion),
         ];
         for (method, query, upgrade, error) in cases {
-            assert_eq!(refusal(method, query, upgrade), Refusal::Engine(error), "{method} {query}");
+            assert_eq!(
+                refusal(method, query, upgrade),
+                Refusal::Engine(error),
+                "{method} {query}"
+            );
         }
     }
 }

@@ -124,7 +124,9 @@ impl Tokens {
 
 fn refused(error: &jsonwebtoken::errors::Error) -> Refused {
     match error.kind() {
-        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::MissingAlgorithm => Refused::Algorithm,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::MissingAlgorithm => {
+            Refused::Algorithm
+        }
         ErrorKind::InvalidSignature => Refused::Signature,
         _ => Refused::Malformed,
     }

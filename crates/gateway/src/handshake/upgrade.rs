@@ -123,7 +123,10 @@ impl Query {
 
     /// The first parameter of this name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// URLs are written into logs and histories by everyone they pass: a token there is lost, and refused even if it is valid.
@@ -135,7 +138,15 @@ impl Query {
 }
 
 /// What a token is called by those who put it into a URL.
-const TOKEN_NAMES: [&str; 7] = ["token", "access_token", "id_token", "auth_token", "jwt", "bearer", "authorization"];
+const TOKEN_NAMES: [&str; 7] = [
+    "token",
+    "access_token",
+    "id_token",
+    "auth_token",
+    "jwt",
+    "bearer",
+    "authorization",
+];
 
 /// The token of `Authorization: Bearer ...` (RFC 6750, section 2.1).
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret> {
@@ -186,13 +197,19 @@ mod tests {
         .unwrap();
         let response: Response<()> = upgrade.response();
         assert_eq!(response.status(), 101);
-        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            response.headers()["sec-websocket-accept"],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
         assert!(!response.headers().contains_key("sec-websocket-protocol"));
     }
 
     #[test]
     fn the_subprotocol_is_the_first_offered_that_is_ours_and_never_an_echo() {
-        let offered = ("Sec-WebSocket-Protocol", "my.secret.token, postern.v1.msgpack, postern.v1.json");
+        let offered = (
+            "Sec-WebSocket-Protocol",
+            "my.secret.token, postern.v1.msgpack, postern.v1.json",
+        );
         let upgrade = judge(Endpoint::Native, &head("/ws", &[offered]), &Origins::none()).unwrap();
         let response: Response<()> = upgrade.response();
         assert_eq!(response.headers()["sec-websocket-protocol"], "postern.v1.msgpack");
@@ -211,7 +228,12 @@ mod tests {
 
     #[test]
     fn a_token_in_the_query_is_refused_whatever_its_name() {
-        for query in ["token=x", "access_token=x", "Token=x", "EIO=4&transport=websocket&jwt=x"] {
+        for query in [
+            "token=x",
+            "access_token=x",
+            "Token=x",
+            "EIO=4&transport=websocket&jwt=x",
+        ] {
             for (endpoint, path) in [(Endpoint::Native, "/ws"), (Endpoint::SocketIo, "/socket.io/")] {
                 let refusal = judge(endpoint, &head(&format!("{path}?{query}"), &[JSON]), &Origins::none());
                 assert_eq!(refusal.unwrap_err(), Refusal::TokenInQuery, "{path}?{query}");

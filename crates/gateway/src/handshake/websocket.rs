@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
@@ -104,7 +105,12 @@ mod tests {
             accept(|head| drop(head.headers.insert(TRANSFER_ENCODING, value("chunked")))),
             accept(|head| drop(head.headers.remove(SEC_WEBSOCKET_KEY))),
             accept(|head| drop(head.headers.insert(SEC_WEBSOCKET_KEY, value("c2hvcnQ=")))),
-            accept(|head| assert!(head.headers.append(SEC_WEBSOCKET_KEY, value("dGhlIHNhbXBsZSBub25jZQ==")))),
+            accept(|head| {
+                assert!(
+                    head.headers
+                        .append(SEC_WEBSOCKET_KEY, value("dGhlIHNhbXBsZSBub25jZQ=="))
+                )
+            }),
         ];
         for (case, refusal) in refused.into_iter().enumerate() {
             assert_eq!(refusal, Err(Refusal::Handshake), "case {case}");

@@ -61,7 +61,9 @@ impl Exchange {
 
     /// Lets an allowed page read the answer (CORS): without it a browser hides even the status from the application.
     fn allow_reading(&self, head: &Parts, response: &mut Response<Body>) {
-        let Some(origin) = head.headers.get(header::ORIGIN) else { return };
+        let Some(origin) = head.headers.get(header::ORIGIN) else {
+            return;
+        };
         if origin.to_str().is_ok_and(|origin| self.http.origins.allows(origin)) {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

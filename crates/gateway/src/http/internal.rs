@@ -62,7 +62,8 @@ async fn publish(
 impl Internal {
     async fn publish(&self, user: &str, headers: &HeaderMap, body: &[u8]) -> Result<EventId, Refusal> {
         self.authorize(headers)?;
-        let user = UserId::new(user).map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))?;
+        let user = UserId::new(user)
+            .map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))?;
         let publication = event::Publication::read(body)?;
         let event_id = self.event_id(&user, publication.idempotency_key.as_deref());
         let event = publication.event(&user, &event_id, self.clock.now())?;
@@ -138,12 +139,20 @@ impl Refusal {
                     .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
             }
-            Self::Bad(sentence) => failed(StatusCode::BAD_REQUEST, &Failure::saying(ErrorCode::BadRequest, sentence)),
+            Self::Bad(sentence) => failed(
+                StatusCode::BAD_REQUEST,
+                &Failure::saying(ErrorCode::BadRequest, sentence),
+            ),
             Self::Failed(ErrorCode::Unavailable) => {
                 // The sentence of the code says that nothing was done, which is not known here.
-                let failure = Failure::saying(ErrorCode::Unavailable, "Not known to be published; repeat with the same key.");
+                let failure = Failure::saying(
+                    ErrorCode::Unavailable,
+                    "Not known to be published; repeat with the same key.",
+                );
                 let mut response = failed(StatusCode::SERVICE_UNAVAILABLE, &failure);
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
             Self::Failed(code) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),

@@ -15,7 +15,10 @@ pub(super) fn routes() -> Router {
 }
 
 async fn nothing_here() -> Response {
-    failed(StatusCode::NOT_FOUND, &Failure::saying(ErrorCode::NotSupported, "There is nothing here."))
+    failed(
+        StatusCode::NOT_FOUND,
+        &Failure::saying(ErrorCode::NotSupported, "There is nothing here."),
+    )
 }
 
 /// A failed request: a status and `{"error", "message"}`.

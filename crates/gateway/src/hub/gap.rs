@@ -98,7 +98,9 @@ impl Gap {
 
     /// An event of the log. They come without a hole; if one did not, that would be a loss.
     fn take(&mut self, position: Position, envelope: Arc<Envelope>) -> Vec<Output> {
-        let Some(cursor) = &mut self.cursor else { return Vec::new() };
+        let Some(cursor) = &mut self.cursor else {
+            return Vec::new();
+        };
         if !is_beyond(&position, cursor) {
             return Vec::new();
         }

@@ -79,7 +79,10 @@ impl Hub {
 
     async fn ask(self: Arc<Self>, work: Work) -> Answer {
         let answer = match &work {
-            Work::Open(user, room) => self.open(user).await.map(|position| Answer::Opened(user.clone(), *room, position)),
+            Work::Open(user, room) => self
+                .open(user)
+                .await
+                .map(|position| Answer::Opened(user.clone(), *room, position)),
             Work::Read(user, room, after) => {
                 let past = self.bus.since(user, after, PAGE).await;
                 past.map(|past| Answer::Read(user.clone(), *room, past))

@@ -103,7 +103,9 @@ impl Rooms {
 
     /// Frees a seat. True when it was the user's last: nobody is to be listened for any more.
     pub(super) fn leave(&mut self, user: &UserId, seat: SeatId) -> bool {
-        let Some(room) = self.by_user.get_mut(user) else { return false };
+        let Some(room) = self.by_user.get_mut(user) else {
+            return false;
+        };
         room.seats.retain(|(id, _)| *id != seat);
         let is_empty = room.seats.is_empty();
         if is_empty {
@@ -139,7 +141,8 @@ impl Rooms {
         self.work.retain(|work| !matches!(work, Work::Check(_)));
         let open = self.by_user.iter().filter(|(_, room)| room.gap.cursor().is_some());
         let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
-        self.work.extend(users.chunks(CHECK_BATCH).map(|batch| Work::Check(batch.to_vec())));
+        self.work
+            .extend(users.chunks(CHECK_BATCH).map(|batch| Work::Check(batch.to_vec())));
     }
 
     /// An event of a user was heard.

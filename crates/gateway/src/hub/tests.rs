@@ -74,7 +74,8 @@ impl Socket {
 /// Rooms in which the user's has just been opened at seq 0, with one socket for each of these.
 fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (Rooms, [Socket; N]) {
     let mut rooms = Rooms::default();
-    let sockets = sockets.map(|(connection, session, dialect)| Socket::join(&mut rooms, connection, session, dialect).0);
+    let sockets =
+        sockets.map(|(connection, session, dialect)| Socket::join(&mut rooms, connection, session, dialect).0);
     let Some(Work::Open(user, room)) = rooms.next_work() else {
         panic!("the first socket opens the room")
     };
@@ -103,7 +104,9 @@ fn a_room_that_was_left_before_it_was_opened_is_not_opened() {
     };
     rooms.leave(&user(), gone);
     let (_back, _, mut start) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    let Work::Open(user, old_room) = work.clone() else { return };
+    let Work::Open(user, old_room) = work.clone() else {
+        return;
+    };
     rooms.opened(&user, old_room, at(7), &metrics());
     let Start::Later(told) = &mut start else {
         panic!("the new room is not open yet")

@@ -81,7 +81,10 @@ impl Reloader {
                 Ok(()) => tracing::info!("the certificate was read again"),
                 Err(error) => {
                     metrics.certificate_failed();
-                    tracing::warn!(error = chain(&error), "the certificate's files cannot be used, the old one stays");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "the certificate's files cannot be used, the old one stays"
+                    );
                 }
             }
         }

@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_let_in_when_it_is_exactly_one_of_the_list() {
-        let origins = Origins::parse("https://app.example.com, https://admin.example.com:8443/, https://a.example:443").unwrap();
+        let origins =
+            Origins::parse("https://app.example.com, https://admin.example.com:8443/, https://a.example:443").unwrap();
         for allowed in [
             "https://app.example.com",
             "https://admin.example.com:8443",
@@ -106,14 +107,26 @@ mod tests {
         for local in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"] {
             assert!(origins.allows(local), "{local}");
         }
-        for foreign in ["http://localhost.evil.com", "https://example.com", "null", "http://LOCALHOST"] {
+        for foreign in [
+            "http://localhost.evil.com",
+            "https://example.com",
+            "null",
+            "http://LOCALHOST",
+        ] {
             assert!(!origins.allows(foreign), "{foreign}");
         }
     }
 
     #[test]
     fn an_entry_that_is_no_origin_is_refused() {
-        for bad in ["app.example.com", "https://", "https://a.example/path", "null", "data:x", "https://me@a.example"] {
+        for bad in [
+            "app.example.com",
+            "https://",
+            "https://a.example/path",
+            "null",
+            "data:x",
+            "https://me@a.example",
+        ] {
             assert!(Origins::parse(bad).is_err(), "{bad}");
         }
     }

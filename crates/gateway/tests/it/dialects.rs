@@ -36,7 +36,12 @@ async fn an_event_reaches_every_socket_of_its_user_with_the_same_offset() {
     let socketio = SocketIo::connect(&house.door, &token).await.unwrap();
     let packed = SocketIo::to(&house.door).auth(auth).msgpack().connect().await.unwrap();
     let native = Native::connect(&house.door, &token).await.unwrap();
-    let native_packed = Native::to(&house.door).msgpack().bearer(&token).connect().await.unwrap();
+    let native_packed = Native::to(&house.door)
+        .msgpack()
+        .bearer(&token)
+        .connect()
+        .await
+        .unwrap();
     let stranger = Native::connect(&house.door, &house.token("other")).await.unwrap();
 
     house.publish("u", AccountType::Github).await;

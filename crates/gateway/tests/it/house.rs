@@ -69,7 +69,10 @@ impl House {
         let door = Door::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (gateway.readiness(), gateway.internal_api());
         let running = gateway.spawn();
-        wait::until_true("the gateway to be ready", wait::deadline(), async || readiness.is_ready()).await;
+        wait::until_true("the gateway to be ready", wait::deadline(), async || {
+            readiness.is_ready()
+        })
+        .await;
         Self {
             door,
             signer,
@@ -105,14 +108,19 @@ impl House {
     /// The value of a metric with exactly these labels, 0 when there is none yet.
     pub(crate) fn metric(&self, line: &str) -> f64 {
         let rendered = self.metrics.render().unwrap();
-        let value = rendered.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
+        let value = rendered
+            .lines()
+            .find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
         value.unwrap_or(0.0)
     }
 
     /// Waits until a metric has a value.
     pub(crate) async fn metric_is(&self, line: &str, value: f64) {
         let what = format!("{line} to be {value}; it is {}", self.metric(line));
-        wait::until_true(&what, wait::deadline(), async || (self.metric(line) - value).abs() < 0.5).await;
+        wait::until_true(&what, wait::deadline(), async || {
+            (self.metric(line) - value).abs() < 0.5
+        })
+        .await;
     }
 
     /// Renews the server's certificate files in place.

@@ -93,7 +93,10 @@ fn a_peer_that_does_not_answer_is_dead_whatever_else_it_says() {
 
 #[test]
 fn a_socket_ends_with_its_token() {
-    assert_eq!(Socket::live(secs(7)).next(), (secs(7), Effect::End(Ending::TokenExpired)));
+    assert_eq!(
+        Socket::live(secs(7)).next(),
+        (secs(7), Effect::End(Ending::TokenExpired))
+    );
 }
 
 #[test]

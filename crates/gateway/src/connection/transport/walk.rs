@@ -78,8 +78,16 @@ impl<S> Walk<S> {
             Step::Second => {
                 let masked = byte & MASK != 0;
                 match byte & !MASK {
-                    126 => Step::Length { left: 2, length: 0, masked },
-                    127 => Step::Length { left: 8, length: 0, masked },
+                    126 => Step::Length {
+                        left: 2,
+                        length: 0,
+                        masked,
+                    },
+                    127 => Step::Length {
+                        left: 8,
+                        length: 0,
+                        masked,
+                    },
                     short => after_length(u64::from(short), masked),
                 }
             }
@@ -87,7 +95,11 @@ impl<S> Walk<S> {
                 let length = length << 8 | u64::from(byte);
                 match left {
                     0 | 1 => after_length(length, masked),
-                    _ => Step::Length { left: left - 1, length, masked },
+                    _ => Step::Length {
+                        left: left - 1,
+                        length,
+                        masked,
+                    },
                 }
             }
             Step::Mask { left, length } => match left {
@@ -100,7 +112,11 @@ impl<S> Walk<S> {
 }
 
 fn after_length(length: u64, masked: bool) -> Step {
-    if masked { Step::Mask { left: 4, length } } else { payload(length) }
+    if masked {
+        Step::Mask { left: 4, length }
+    } else {
+        payload(length)
+    }
 }
 
 fn payload(left: u64) -> Step {

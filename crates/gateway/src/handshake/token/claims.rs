@@ -38,7 +38,11 @@ impl Claims {
             return Err(Refused::Expired);
         }
         let latest = now.plus(LEEWAY);
-        if [self.nbf, self.iat].into_iter().flatten().any(|time| timestamp(time) > latest) {
+        if [self.nbf, self.iat]
+            .into_iter()
+            .flatten()
+            .any(|time| timestamp(time) > latest)
+        {
             return Err(Refused::Early);
         }
         if settings.issuer.is_some() && settings.issuer != self.iss {

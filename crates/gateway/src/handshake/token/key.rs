@@ -68,15 +68,22 @@ impl TokenKey {
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("TokenKey")
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 
 /// `None` when it is another kind of key.
 fn rsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
     let decoding = DecodingKey::from_rsa_pem(pem.as_bytes()).ok()?;
-    let components = rust_crypto::DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key;
-    let modulus = decoding.try_get_as_bytes().and_then(components).map(|(modulus, _)| modulus);
+    let components = rust_crypto::DEFAULT_PROVIDER
+        .key_utils
+        .rsa_pub_components_from_public_key;
+    let modulus = decoding
+        .try_get_as_bytes()
+        .and_then(components)
+        .map(|(modulus, _)| modulus);
     Some(match modulus {
         Ok(modulus) if modulus.len() < MIN_RSA_LEN => Err(InvalidKey::ShortRsa),
         Ok(_) => Ok(TokenKey {
@@ -103,7 +110,9 @@ fn ecdsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
 
 fn eddsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
     let decoding = DecodingKey::from_ed_pem(pem.as_bytes()).ok()?;
-    let fits = decoding.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == ED25519_LEN);
+    let fits = decoding
+        .try_get_as_bytes()
+        .is_ok_and(|bytes| bytes.len() == ED25519_LEN);
     Some(if fits {
         Ok(TokenKey {
             algorithm: Algorithm::EdDSA,

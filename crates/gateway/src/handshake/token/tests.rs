@@ -62,7 +62,9 @@ fn a_good_token_proves_user_and_session_under_every_kind_of_key() {
 #[test]
 fn what_a_token_says_beside_its_subject_is_kept() {
     let signer = Signer::hs256();
-    let token = signer.sign(&claims(&json!({ "sid": "s-1", "iat": 1_795_451_454.5, "auth_time": NOW - 9 })));
+    let token = signer.sign(&claims(
+        &json!({ "sid": "s-1", "iat": 1_795_451_454.5, "auth_time": NOW - 9 }),
+    ));
     let identity = verify(&shared(&signer), &token).unwrap();
     assert_eq!(identity.session.as_str(), "s-1");
     assert_eq!(identity.issued.map(Timestamp::as_millis), Some(NOW * 1_000 - 5_500));
@@ -112,9 +114,8 @@ fn issuer_and_audience_count_where_they_are_set() {
         issuer: Some("https://issuer.example".to_owned()),
         audience: Some("postern".to_owned()),
     });
-    let outcome = |iss: &str, aud: Value| {
-        verify(&tokens, &signer.sign(&claims(&json!({ "iss": iss, "aud": aud })))).map(|_| ())
-    };
+    let outcome =
+        |iss: &str, aud: Value| verify(&tokens, &signer.sign(&claims(&json!({ "iss": iss, "aud": aud })))).map(|_| ());
     let good = "https://issuer.example";
     assert_eq!(outcome(good, json!("postern")), Ok(()));
     assert_eq!(outcome(good, json!(["other", "postern"])), Ok(()));
@@ -159,7 +160,16 @@ fn what_is_no_token_is_refused_without_a_panic() {
     let tokens = shared(&Signer::hs256());
     assert_eq!(verify(&tokens, ""), Err(Refused::Missing));
     let long = "a".repeat(MAX_TOKEN_LEN + 1);
-    for bad in [".", "..", "...", "a.b.c", "\u{0}", "e30.e30.", &long, "\u{e9}.\u{e9}.\u{e9}"] {
+    for bad in [
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "\u{0}",
+        "e30.e30.",
+        &long,
+        "\u{e9}.\u{e9}.\u{e9}",
+    ] {
         assert_eq!(verify(&tokens, bad), Err(Refused::Malformed), "{bad:?}");
     }
 }

@@ -25,7 +25,9 @@ impl Publication {
         let body: Value = serde_json::from_slice(body).map_err(|_no_json| Refusal::bad("body: JSON was expected"))?;
         let publication: Self = read(body)?;
         match publication.idempotency_key.as_deref().map(str::len) {
-            Some(0 | 129..) => Err(Refusal::bad("idempotencyKey: a text of 1 to 128 characters was expected")),
+            Some(0 | 129..) => Err(Refusal::bad(
+                "idempotencyKey: a text of 1 to 128 characters was expected",
+            )),
             _ => Ok(publication),
         }
     }

@@ -69,7 +69,13 @@ fn a_hole_is_filled_from_the_log_before_anything_else_is_delivered() {
     assert_eq!(hear(&mut gap, "a", 8), []);
     let outputs = gap.read(log("a", 4..=7));
     let expected = [4, 5, 6, 7].map(|seq| deliver("a", seq));
-    assert_eq!(outputs, expected.into_iter().chain([Output::Read(at("a", 7))]).collect::<Vec<_>>());
+    assert_eq!(
+        outputs,
+        expected
+            .into_iter()
+            .chain([Output::Read(at("a", 7))])
+            .collect::<Vec<_>>()
+    );
     assert_eq!(gap.read(log("a", 8..=8)), [deliver("a", 8)]);
     assert_eq!(hear(&mut gap, "a", 9), [deliver("a", 9)]);
 }
