@@ -30,6 +30,7 @@ pub(crate) struct House {
     pub(crate) readiness: Readiness,
     pub(crate) internal: axum::Router,
     pub(crate) tasks: Tasks,
+    tls: TlsSettings,
     metrics: Metrics,
     running: Running,
 }
@@ -56,7 +57,11 @@ impl House {
             issuer: None,
             audience: None,
         };
-        let mut settings = Settings::new(loopback(), tls(certificate, private_key), tokens);
+        let tls = TlsSettings {
+            certificate,
+            key: private_key,
+        };
+        let mut settings = Settings::new(loopback(), tls.clone(), tokens);
         change(&mut settings);
 
         let entropy = Arc::new(OsEntropy);
@@ -81,6 +86,7 @@ impl House {
             readiness,
             internal,
             tasks: Tasks::new(),
+            tls,
             metrics,
             running,
         }
@@ -123,6 +129,11 @@ impl House {
         .await;
     }
 
+    /// The server's certificate file and its key file.
+    pub(crate) fn files(&self) -> (PathBuf, PathBuf) {
+        (self.tls.certificate.clone(), self.tls.key.clone())
+    }
+
     /// Renews the server's certificate files in place.
     pub(crate) fn renew_certificate(&self) {
         self.authority.issue_files(SERVER);
@@ -132,10 +143,6 @@ impl House {
     pub(crate) async fn drain(self, within: Duration) -> DrainReport {
         self.running.drain(within).await
     }
-}
-
-fn tls(certificate: PathBuf, key: PathBuf) -> TlsSettings {
-    TlsSettings { certificate, key }
 }
 
 fn loopback() -> SocketAddr {

@@ -1,7 +1,7 @@
 //! A bus that can be cut, and that can be made to forget to announce.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub(crate) struct Line {
     bus: MemoryBus,
     cut: AtomicBool,
     silent: Arc<AtomicBool>,
+    lost: Arc<AtomicUsize>,
     deaf_to_replies: Arc<AtomicBool>,
     announce: Mutex<Option<mpsc::Sender<Heard>>>,
     listened: Mutex<Option<Arc<Ear>>>,
@@ -40,6 +41,7 @@ impl Line {
             bus,
             cut: AtomicBool::new(false),
             silent: Arc::default(),
+            lost: Arc::default(),
             deaf_to_replies: Arc::default(),
             announce: Mutex::default(),
             listened: Mutex::default(),
@@ -55,6 +57,11 @@ impl Line {
     /// Events are published and nobody hears of them, or no longer.
     pub(crate) fn silence(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// How many announcements were lost while there was silence.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.load(Ordering::SeqCst)
     }
 
     /// Answers are kept and nobody hears of them.
@@ -111,10 +118,12 @@ impl Events for Line {
         let (feed, mut heard) = self.bus.listen().await?;
         let (announce, announced) = mpsc::channel(1024);
         *self.announce.lock().unwrap() = Some(announce.clone());
-        let silent = Arc::clone(&self.silent);
+        let (silent, lost) = (Arc::clone(&self.silent), Arc::clone(&self.lost));
         self.tasks.each("announcements", async move {
             while let Some(event) = heard.recv().await {
-                if !silent.load(Ordering::SeqCst) && announce.send(event).await.is_err() {
+                if silent.load(Ordering::SeqCst) {
+                    lost.fetch_add(1, Ordering::SeqCst);
+                } else if announce.send(event).await.is_err() {
                     return;
                 }
             }

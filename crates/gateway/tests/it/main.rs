@@ -10,4 +10,17 @@ mod house;
 mod line;
 mod worker;
 
+mod certificate;
+mod commands;
 mod dialects;
+mod drain;
+mod fanout;
+mod framing;
+mod heartbeat;
+mod official;
+mod publish;
+mod rates;
+mod sessions;
+mod slow;
+mod tokens;
+mod upgrade;

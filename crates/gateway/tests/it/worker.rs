@@ -54,6 +54,11 @@ impl Worker {
     pub(crate) fn done(&self) -> usize {
         self.done.lock().unwrap().len()
     }
+
+    /// The job that was done last.
+    pub(crate) fn last(&self) -> Job {
+        self.done.lock().unwrap().last().cloned().unwrap()
+    }
 }
 
 /// Answers a job.

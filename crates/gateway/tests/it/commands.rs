@@ -1,0 +1,237 @@
+//! What becomes of a command: bad ones are answered by name, good ones once and in time.
+
+use std::time::Duration;
+
+use gateway::Settings;
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::json::Json;
+use serde_json::{Value, json};
+use testkit::{Native, SocketIo, wait};
+
+use crate::house::House;
+use crate::worker::Worker;
+
+fn impatient(settings: &mut Settings) {
+    settings.timing.interactive = Duration::from_millis(500);
+    settings.timing.platform = Duration::from_millis(500);
+}
+
+fn connect(user: &str) -> Value {
+    json!({ "userId": user, "accountType": "github", "oauthCode": "test_code_1", "redirectUri": "http://localhost/cb" })
+}
+
+#[tokio::test]
+async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let commands = [
+        ("account:connect", connect("victim"), "account:connect_response"),
+        ("account:list", json!({ "userId": "victim" }), "account:list_response"),
+        ("security:revoke_all", json!({ "userId": "victim", "confirmationToken": "x" }), "security:revoke_complete"),
+    ];
+    for (event, data, response) in commands {
+        let answer = native.request(event, data.clone()).await;
+        assert_eq!((answer.name.as_str(), &answer.data["error"]), (response, &json!("forbidden")));
+        let ack = socketio.emit_with_ack(event, data).await;
+        assert_eq!((&ack["success"], &ack["error"]), (&json!(false), &json!("forbidden")));
+    }
+    native.request("account:list", json!({ "userId": "u" })).await;
+    assert_eq!(worker.done(), 1, "only what the user asked for itself");
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let cases = [
+        ("account:connect", json!({ "userId": "u", "accountType": "github", "redirectUri": "x" }), "oauthCode: this field is required"),
+        ("account:connect", Value::Null, "userId: this field is required"),
+        (
+            "account:connect",
+            json!({ "userId": "u", "accountType": "github", "oauthCode": 271_828, "redirectUri": "x" }),
+            "oauthCode: a string was expected",
+        ),
+        (
+            "account:sync",
+            json!({ "userId": "u", "accountType": "myspace" }),
+            "accountType: one of `telegram`, `x_twitter`, `discord`, `github` was expected",
+        ),
+        ("account:list", json!([1]), "data: an object was expected"),
+        (
+            "account:list",
+            json!({ "idempotencyKey": 5 }),
+            "idempotencyKey: a text of 1 to 128 characters was expected",
+        ),
+    ];
+    let native = Native::to(&house.door).msgpack().bearer(&house.token("u")).connect().await.unwrap();
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for (event, data, message) in cases {
+        let answer = native.request(event, data.clone()).await.data;
+        assert_eq!((&answer["error"], &answer["message"]), (&json!("bad_request"), &json!(message)));
+        assert!(!answer.to_string().contains("271828"), "no value is repeated");
+        assert_eq!(socketio.emit_with_ack(event, data).await, answer);
+    }
+    assert_eq!(native.request("account:list", json!({})).await.data["success"], true);
+    assert_eq!(worker.done(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_keeps_what_its_answer_always_has() {
+    let house = House::new().await;
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let disconnect = client
+        .request("account:disconnect", json!({ "userId": "v", "accountType": "github" }))
+        .await;
+    assert_eq!(disconnect.data["accountType"], "github");
+    let sync = client
+        .request("account:sync", json!({ "userId": "v", "accountType": "github" }))
+        .await;
+    assert_eq!(sync.data.get("lastSynced"), Some(&Value::Null));
+    let revoke = client
+        .request("security:revoke_all", json!({ "userId": "v", "confirmationToken": "x" }))
+        .await;
+    assert_eq!(revoke.data["accountsDisconnected"], 0);
+}
+
+#[tokio::test]
+async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
+    let house = House::new().await;
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let ack = socketio.emit_with_ack("account:teleport", json!({})).await;
+    assert_eq!((&ack["success"], &ack["error"]), (&json!(false), &json!("unknown_event")));
+    assert_eq!(socketio.unread(), [], "the ack is all");
+
+    socketio.emit("account:teleport", json!({})).await;
+    let error = socketio.next_event("error").await;
+    assert_eq!((&error.data["event"], &error.data["error"]), (&json!("account:teleport"), &json!("unknown_event")));
+
+    socketio.send_text("42[1,2]").await;
+    assert_eq!(socketio.next_event("error").await.data["error"], "bad_request");
+
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let answer = native.request("account:teleport", json!({})).await;
+    assert_eq!((answer.name.as_str(), &answer.data["error"]), ("error", &json!("unknown_event")));
+    native.send_text(r#"{"data":{}}"#).await;
+    assert_eq!(native.next_event("error").await.data["error"], "bad_request");
+}
+
+#[tokio::test]
+async fn a_worker_that_never_answers_is_a_timeout_at_the_deadline() {
+    let house = House::with(impatient).await;
+    let worker = Worker::answering(&house, |_| None);
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let answer = native.request("account:connect", connect("u")).await;
+    assert_eq!((answer.name.as_str(), &answer.data["error"]), ("account:connect_response", &json!("timeout")));
+    let sync = json!({ "userId": "u", "accountType": "github" });
+    let ack = socketio.emit_with_ack("account:sync", sync).await;
+    assert_eq!(ack["error"], "timeout");
+    wait::until_true("both jobs to be run", wait::deadline(), async || worker.done() == 2).await;
+}
+
+#[tokio::test]
+async fn an_answer_whose_announcement_was_lost_is_fetched_before_the_deadline() {
+    let house = House::with(|settings| settings.timing.interactive = Duration::from_secs(3)).await;
+    house.line.lose_replies();
+    let _worker = Worker::obliging(&house);
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let answer = client.request("account:list", json!({})).await;
+    assert_eq!(answer.data, json!({ "success": true, "of": "u" }));
+}
+
+#[tokio::test]
+async fn an_answer_missed_with_the_connection_to_the_bus_is_fetched_at_once() {
+    let house = House::new().await;
+    house.line.lose_replies();
+    let worker = Worker::obliging(&house);
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    client.emit("account:list", json!({})).await;
+    wait::until_true("the job to be done", wait::deadline(), async || worker.done() == 1).await;
+    house.line.announce_missed().await;
+    let answer = client.next_event_within("account:list_response", Duration::from_secs(2)).await;
+    assert_eq!(answer.data["success"], true);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_twice_is_given_once() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    for _ in 0..3 {
+        client.request("account:list", json!({})).await;
+        house.line.announce_missed().await;
+    }
+    client.request("account:list", json!({})).await;
+    assert_eq!(client.unread(), []);
+}
+
+#[tokio::test]
+async fn commands_are_unavailable_while_the_bus_is_away_and_work_again_after() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    house.line.cut(true);
+    for (event, data) in [("account:list", json!({})), ("account:connect", connect("u"))] {
+        let ack = client.emit_with_ack(event, data).await;
+        assert_eq!(ack["error"], "unavailable", "{event}");
+    }
+    house.line.cut(false);
+    assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
+    assert!(client.is_open());
+}
+
+#[tokio::test]
+async fn a_worker_s_failure_is_passed_on_as_it_is() {
+    let house = House::new().await;
+    let _worker = Worker::answering(&house, |job| {
+        let data = json!({ "success": false, "error": "not_supported", "message": "Not here.", "job": job.id });
+        Some(Outcome {
+            error: Some(ErrorCode::NotSupported),
+            data: Json::of(&data),
+        })
+    });
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let answer = client.request("security:sessions", json!({})).await;
+    assert_eq!((answer.name.as_str(), &answer.data["error"]), ("security:sessions_response", &json!("not_supported")));
+    let counted = "postern_gateway_commands_total{event=\"security:sessions\",outcome=\"not_supported\"}";
+    house.metric_is(counted, 1.0).await;
+}
+
+#[tokio::test]
+async fn limits_count_over_all_sockets_of_a_user() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let first = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let second = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(first.request("account:connect", connect("u")).await.data["success"], true);
+        assert_eq!(second.emit_with_ack("account:connect", connect("u")).await["success"], true);
+    }
+    let refused = second.emit_with_ack("account:connect", connect("u")).await;
+    assert_eq!(refused["error"], "rate_limited");
+    assert!((1..=6).contains(&refused["retryAfter"].as_u64().unwrap()), "{refused}");
+
+    let sync = |account: &str| json!({ "userId": "u", "accountType": account });
+    for _ in 0..6 {
+        assert_eq!(first.request("account:sync", sync("github")).await.data["success"], true);
+    }
+    assert_eq!(first.request("account:sync", sync("github")).await.data["error"], "rate_limited");
+    let other = first.request("account:sync", sync("discord")).await;
+    assert_eq!(other.data["success"], true, "each account has its own count");
+}
+
+#[tokio::test]
+async fn a_socket_has_so_many_commands_under_way_and_no_more() {
+    let house = House::with(|settings| settings.event_rate = None).await;
+    let _worker = Worker::answering(&house, |_| None);
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    for _ in 0..32 {
+        client.emit("account:list", json!({})).await;
+    }
+    let refused = client.request("account:list", json!({})).await;
+    assert_eq!(refused.data["error"], "rate_limited");
+    assert_eq!(refused.data["retryAfter"], 1);
+}

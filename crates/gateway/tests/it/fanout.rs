@@ -1,0 +1,136 @@
+//! Events arrive once, in order and without a hole, or the client is told.
+
+use protocol::account::AccountType;
+use serde_json::json;
+use testkit::client::Event;
+use testkit::{Native, SocketIo, wait};
+
+use crate::house::House;
+
+const KINDS: [AccountType; 4] = AccountType::ALL;
+
+fn kinds(events: &[Event]) -> Vec<&str> {
+    events.iter().map(|event| event.data["accountType"].as_str().unwrap()).collect()
+}
+
+fn seq(event: &Event) -> u64 {
+    let offset = event.offset.as_deref().unwrap();
+    offset.rsplit_once('-').unwrap().1.parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_not_heard_is_read_from_the_log_in_order() {
+    let house = House::new().await;
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    house.publish("u", KINDS[0]).await;
+    let first = client.next().await;
+    house.line.silence(true);
+    house.publish("u", KINDS[1]).await;
+    house.publish("u", KINDS[2]).await;
+    wait::until_true("the announcements to be lost", wait::deadline(), async || house.line.lost() == 2).await;
+    house.line.silence(false);
+    house.publish("u", KINDS[3]).await;
+
+    let mut events = vec![first];
+    for _ in 0..3 {
+        events.push(client.next().await);
+    }
+    assert_eq!(kinds(&events), KINDS.map(AccountType::as_str));
+    assert_eq!(events.iter().map(seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_lost_last_event_is_found_when_messages_may_have_been_missed() {
+    let house = House::new().await;
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    house.line.silence(true);
+    house.publish("u", KINDS[0]).await;
+    wait::until_true("the announcement to be lost", wait::deadline(), async || house.line.lost() == 1).await;
+    house.line.silence(false);
+    house.line.announce_missed().await;
+    assert_eq!(seq(&client.next().await), 1);
+}
+
+#[tokio::test]
+async fn what_the_log_no_longer_has_is_told_to_plain_websockets_and_costs_socketio_nothing() {
+    let house = House::new().await;
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    house.line.silence(true);
+    for _ in 0..300 {
+        house.publish("u", KINDS[0]).await;
+    }
+    wait::until_true("the announcements to be lost", wait::deadline(), async || house.line.lost() == 300).await;
+    house.line.silence(false);
+    house.publish("u", KINDS[1]).await;
+    assert_eq!(native.next().await.name, "resync");
+    house.metric_is("postern_gateway_resyncs_total", 1.0).await;
+    house.publish("u", KINDS[2]).await;
+    assert_eq!(seq(&native.next().await), 302);
+    assert_eq!(seq(&socketio.next().await), 302, "events go on");
+}
+
+#[tokio::test]
+async fn a_burst_arrives_whole_and_in_order() {
+    let house = House::new().await;
+    let client = Native::to(&house.door).msgpack().bearer(&house.token("u")).connect().await.unwrap();
+    for number in 0..1_000 {
+        house.publish("u", KINDS[number % 4]).await;
+    }
+    for number in 1..=1_000 {
+        assert_eq!(seq(&client.next().await), number);
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_listened_for_while_there_is_a_socket() {
+    let house = House::new().await;
+    let listens = async |expected: bool| {
+        let what = if expected { "to listen for u" } else { "not to listen for u" };
+        wait::until_true(what, wait::deadline(), async || house.line.listens_for("u") == expected).await;
+    };
+    assert!(!house.line.listens_for("u"));
+    let first = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let second = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    listens(true).await;
+    first.close().await;
+    house.publish("u", KINDS[0]).await;
+    second.next().await;
+    assert!(house.line.listens_for("u"));
+    second.disconnect().await;
+    listens(false).await;
+
+    let open = "postern_gateway_sockets{dialect=\"native_json\"}";
+    house.metric_is(open, 0.0).await;
+    let third = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    house.metric_is(open, 1.0).await;
+    house.publish("u", KINDS[1]).await;
+    assert_eq!(seq(&third.next().await), 2, "what came before it is not delivered");
+}
+
+#[tokio::test]
+async fn a_client_without_recovery_gets_its_events_without_offset() {
+    let house = House::new().await;
+    let auth = json!({ "token": house.token("u"), "recovery": false });
+    let exact = SocketIo::to(&house.door).auth(auth.clone()).connect().await.unwrap();
+    let packed = SocketIo::to(&house.door).auth(auth).msgpack().connect().await.unwrap();
+    let usual = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    house.publish("u", KINDS[0]).await;
+    for client in [&exact, &packed] {
+        let event = client.next().await;
+        assert_eq!(event.arguments, [event.data], "one argument");
+    }
+    assert_eq!(usual.next().await.arguments.len(), 2);
+}
+
+#[tokio::test]
+async fn a_socket_that_comes_while_the_bus_goes_is_sent_away_to_try_again() {
+    let house = House::with(|settings| settings.timing.join = std::time::Duration::from_millis(300)).await;
+    let native = Native::to(&house.door).open().await.unwrap();
+    house.line.cut(true);
+    native.emit("auth", json!({ "token": house.token("u") })).await;
+    let closed = native.closed().await;
+    assert_eq!(closed.code, 1012, "{closed}");
+    house.line.cut(false);
+    wait::until_true("the ear to be closed", wait::deadline(), async || !house.line.listens_for("u")).await;
+}

@@ -1,0 +1,129 @@
+//! Broken framing costs its own socket and no other.
+
+use serde_json::json;
+use testkit::client::Closed;
+use testkit::client::frame::Frame;
+use testkit::client::http::Request;
+use testkit::{Native, SocketIo};
+
+use crate::house::House;
+use crate::worker::Worker;
+
+#[tokio::test]
+async fn whatever_the_reference_closes_for_is_closed_with_4400() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let neighbour = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for bad in [
+        "abc", "7", "", "4", "4abc", "47", "42[]", "42{}", "42null", "42[\"x\"", "42[\"x\"]zzz", "42[null]", "42[\"connect\"]",
+        "42abc[\"x\"]", "435{}", "41{}", "40[]", "40{\"a\"", "45[\"x\"]", "4511-[\"x\"]", "44{\"message\":\"x\"}", "40{}",
+        "42/nope,[\"x\"]", "41/nope,", "2",
+    ] {
+        let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+        client.send_text(bad).await;
+        let closed = client.closed().await;
+        assert_eq!(closed.code, 4400, "{bad:?}: {closed}");
+        assert!(!client.was_dismissed(), "{bad:?}: the client may come back by itself");
+    }
+    let binary = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    binary.send_binary(vec![1, 2, 3]).await;
+    assert_eq!(binary.closed().await.code, 4400, "an attachment without its header");
+    let packed = SocketIo::to(&house.door)
+        .auth(json!({ "token": house.token("u") }))
+        .msgpack()
+        .connect()
+        .await
+        .unwrap();
+    packed.send_binary(vec![0xc1]).await;
+    assert_eq!(packed.closed().await.code, 4400, "no MessagePack");
+
+    assert_eq!(neighbour.emit_with_ack("account:list", json!({})).await["success"], true);
+}
+
+#[tokio::test]
+async fn what_the_reference_puts_up_with_stays_open() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for odd in ["42", "42[1,2]", "42[\"\"]", "435", "43999[]", "3", "1", "6", "42[\"error\"]"] {
+        client.send_text(odd).await;
+    }
+    assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
+}
+
+#[tokio::test]
+async fn a_plain_websocket_that_sends_no_frame_is_closed_with_4400() {
+    let house = House::new().await;
+    let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    for bad in ["", "x", "[]", "7", "{\"event\":\"a\"} {}", "[{\"event\":\"account:list\"}]"] {
+        let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+        client.send_text(bad).await;
+        assert_eq!(client.closed().await.code, 4400, "{bad:?}");
+    }
+    let other = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    other.send_binary(b"{}".to_vec()).await;
+    assert_eq!(other.closed().await.code, 4400, "a binary message on a JSON socket");
+    assert!(neighbour.is_open());
+}
+
+#[tokio::test]
+async fn broken_websocket_framing_is_closed_with_the_code_of_the_rfc() {
+    let house = House::new().await;
+    let long = vec![b'x'; 64 * 1024];
+    let cases = [
+        ("unmasked", Frame::text("40").unmasked(), 1002),
+        ("a reserved bit", Frame::text("40").reserved(4), 1002),
+        ("an unknown opcode", Frame::new(3, "x"), 1002),
+        ("a continuation of nothing", Frame::new(0, "x"), 1002),
+        ("a fragmented ping", Frame::new(9, "x").unfinished(), 1002),
+        ("a long ping", Frame::new(9, vec![0; 126]), 1002),
+        ("no UTF-8", Frame::text(vec![b'4', 0xff]), 1007),
+        ("one byte too many", Frame::text([&long[..], b"x"].concat()), 1009),
+        ("a claim of 2^62 bytes", Frame::binary("").claiming(1 << 62), 1009),
+    ];
+    for (what, frame, code) in cases {
+        let mut wire = house.door.open().await.unwrap();
+        wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket")).await.unwrap();
+        // The server may be done before it has all: the end says what it thought.
+        drop(wire.send_frame(&frame).await);
+        let Closed { code: told, reason } = wire.closed().await;
+        assert_eq!(told, code, "{what}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_exactly_the_limit_is_served_and_so_is_what_follows() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let frame = json!({ "event": "account:list", "data": { "padding": "" }, "id": 1 });
+    let padding = "x".repeat(64 * 1024 - frame.to_string().len());
+    let frame = json!({ "event": "account:list", "data": { "padding": padding }, "id": 1 }).to_string();
+    assert_eq!(frame.len(), 64 * 1024);
+    for _ in 0..3 {
+        client.send_text(frame.clone()).await;
+        // The buffers that the long message left behind are replaced between this and the next.
+        assert_eq!(client.request("account:list", json!({})).await.data["success"], true);
+    }
+}
+
+#[tokio::test]
+async fn messages_in_pieces_are_put_together_and_bounded() {
+    let house = House::new().await;
+    let token = house.token("u");
+    let mut wire = house.door.open().await.unwrap();
+    wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket")).await.unwrap();
+    wire.next_frame().await.unwrap();
+    let connect = format!("40{{\"token\":\"{token}\"}}");
+    let (head, tail) = connect.split_at(3);
+    wire.send_frame(&Frame::text(head).unfinished()).await.unwrap();
+    wire.send_frame(&Frame::new(9, "between")).await.unwrap();
+    wire.send_frame(&Frame::new(0, tail)).await.unwrap();
+    let pong = wire.next_frame().await.unwrap();
+    assert_eq!((pong.opcode, pong.payload), (10, b"between".to_vec()));
+    assert!(wire.next_frame().await.unwrap().payload.starts_with(b"40"));
+
+    wire.send_frame(&Frame::text(vec![b'4'; 40 * 1024]).unfinished()).await.unwrap();
+    wire.send_frame(&Frame::new(0, vec![b'4'; 40 * 1024])).await.unwrap();
+    assert_eq!(wire.closed().await.code, 1009);
+}

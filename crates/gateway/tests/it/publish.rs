@@ -1,0 +1,137 @@
+//! The internal API: what the application's own servers may say to a user.
+
+use axum::body::{Body, to_bytes};
+use http::{Request, Response};
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+use testkit::Native;
+use tower::ServiceExt;
+
+use crate::house::House;
+
+const TOKEN: &str = "internal-token";
+
+async fn house() -> House {
+    House::with(|settings| settings.internal_token = Some(Secret::new(TOKEN))).await
+}
+
+/// An answer: its status, its body, and the header that says when to come back.
+async fn post(house: &House, path: &str, bearer: Option<&str>, body: impl Into<Body>) -> (u16, Value, String) {
+    let mut request = Request::post(path);
+    if let Some(bearer) = bearer {
+        request = request.header("Authorization", format!("Bearer {bearer}"));
+    }
+    let response: Response<Body> = house.internal.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+    let retry = response.headers().get("retry-after").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default(), retry)
+}
+
+async fn publish(house: &House, body: Value) -> (u16, Value) {
+    let (status, answer, _) = post(house, "/v1/users/GEN-001/events", Some(TOKEN), body.to_string()).await;
+    (status, answer)
+}
+
+fn alert() -> Value {
+    json!({
+        "event": "security:alert",
+        "data": {
+            "userId": "GEN-001", "severity": "high", "type": "suspicious_login",
+            "message": "Login from new device detected", "requiresAction": true, "alertId": "not yours",
+        },
+    })
+}
+
+#[tokio::test]
+async fn an_event_reaches_its_user_with_our_id_and_the_time() {
+    let house = house().await;
+    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let (status, answer) = publish(&house, alert()).await;
+    assert_eq!(status, 202, "{answer}");
+    let heard = client.next_event("security:alert").await;
+    assert_eq!(heard.data["alertId"], answer["eventId"]);
+    assert!(heard.data["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(heard.data["message"], "Login from new device detected");
+    assert!(heard.offset.is_some());
+
+    let others = [
+        json!({ "event": "notification:incoming", "data": {
+            "userId": "GEN-001", "platform": "github", "type": "mention", "content": "hi", "sender": "octocat",
+            "timestamp": "2026-11-23T16:31:00.007Z" } }),
+        json!({ "event": "account:status_changed", "data": { "userId": "GEN-001", "accountType": "github", "status": "error" } }),
+    ];
+    for body in others {
+        assert_eq!(publish(&house, body.clone()).await.0, 202);
+        let heard = client.next().await;
+        assert_eq!(heard.name, body["event"].as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_event() {
+    let house = house().await;
+    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let mut keyed = alert();
+    keyed["idempotencyKey"] = json!("k-1");
+    let (_, first) = publish(&house, keyed.clone()).await;
+    let (status, second) = publish(&house, keyed.clone()).await;
+    assert_eq!((status, &first), (202, &second));
+    keyed["idempotencyKey"] = json!("k-2");
+    let (_, third) = publish(&house, keyed).await;
+    assert_ne!(first, third);
+    assert_eq!(client.next().await.data["alertId"], first["eventId"]);
+    assert_eq!(client.next().await.data["alertId"], third["eventId"]);
+    assert_ne!(publish(&house, alert()).await.1, publish(&house, alert()).await.1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_published_says_which_field() {
+    let house = house().await;
+    let data = |name: &str, value: Value| {
+        let mut body = alert();
+        body["data"][name] = value;
+        body
+    };
+    let cases = [
+        (data("userId", json!("another")), "data.userId: the user of the path was expected"),
+        (data("severity", json!("deadly")), "severity: one of `low`, `medium`, `high`, `critical` was expected"),
+        (data("requiresAction", Value::Null), "requiresAction: a boolean was expected"),
+        (data("message", json!("x".repeat(17 * 1024))), "data: at most 16 KiB were expected"),
+        (
+            json!({ "event": "security:settings_updated", "data": {} }),
+            "event: security:alert, notification:incoming or account:status_changed was expected",
+        ),
+        (json!({ "data": {} }), "event: this field is required"),
+        (json!({ "event": "security:alert", "data": 7 }), "data: an object was expected"),
+        (
+            json!({ "event": "security:alert", "data": {}, "idempotencyKey": "" }),
+            "idempotencyKey: a text of 1 to 128 characters was expected",
+        ),
+    ];
+    for (body, message) in cases {
+        let (status, answer) = publish(&house, body).await;
+        assert_eq!((status, &answer["error"], &answer["message"]), (400, &json!("bad_request"), &json!(message)));
+    }
+    let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), "not JSON").await;
+    assert_eq!((status, &answer["message"]), (400, &json!("body: JSON was expected")));
+}
+
+#[tokio::test]
+async fn only_the_bearer_of_the_token_may_publish() {
+    let house = house().await;
+    for bearer in [None, Some("wrong"), Some(""), Some("internal-token-and-more"), Some("internal-toke")] {
+        let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", bearer, alert().to_string()).await;
+        assert_eq!((status, &answer["error"]), (401, &json!("unauthenticated")), "{bearer:?}");
+    }
+    let (status, ..) = post(&House::new().await, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
+    assert_eq!(status, 404, "without a configured token there is no such API");
+}
+
+#[tokio::test]
+async fn a_bus_that_is_away_is_said() {
+    let house = house().await;
+    house.line.cut(true);
+    let (status, answer, retry) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
+    assert_eq!((status, &answer["error"], retry.as_str()), (503, &json!("unavailable"), "1"));
+}

@@ -1,0 +1,64 @@
+//! Who comes or speaks too often is held back, and in the end not heard at all.
+
+use gateway::Rate;
+use serde_json::json;
+use testkit::{Native, SocketIo, wait};
+
+use crate::house::House;
+use crate::worker::Worker;
+
+#[tokio::test]
+async fn an_address_that_connects_too_often_is_dropped() {
+    let house = House::with(|settings| settings.connect_rate = Rate::parse("1/3").unwrap()).await;
+    for _ in 0..3 {
+        house.door.open().await.unwrap();
+    }
+    assert!(house.door.open().await.is_err());
+    house.metric_is("postern_gateway_refusals_total{reason=\"connect_rate\"}", 1.0).await;
+    wait::until_true("a place", wait::deadline(), async || house.door.open().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn no_more_than_so_many_are_on_their_way_in() {
+    let house = House::with(|settings| settings.pending_connections = 2).await;
+    let live = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let first = Native::to(&house.door).open().await.unwrap();
+    let _second = Native::to(&house.door).open().await.unwrap();
+    assert!(house.door.open().await.is_err(), "two prove nothing, a third is dropped");
+    first.close().await;
+    wait::until_true("a place", wait::deadline(), async || house.door.open().await.is_ok()).await;
+    assert!(live.is_open(), "who has a token has given its place back");
+}
+
+#[tokio::test]
+async fn a_socket_that_says_too_much_is_told_to_wait() {
+    let house = House::with(|settings| settings.event_rate = Rate::parse("1/2").unwrap()).await;
+    let worker = Worker::obliging(&house);
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    // CONNECT was the first of the two.
+    assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
+    let refused = client.emit_with_ack("account:list", json!({})).await;
+    assert_eq!((&refused["error"], &refused["retryAfter"]), (&json!("rate_limited"), &json!(1)));
+    let unknown = client.emit_with_ack("account:teleport", json!({})).await;
+    assert_eq!(unknown["error"], "rate_limited");
+    assert_eq!(worker.done(), 1);
+}
+
+#[tokio::test]
+async fn a_flood_ends_its_socket_and_no_other() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for _ in 0..400 {
+        native.emit("account:list", json!({})).await;
+        socketio.emit("account:list", json!({})).await;
+    }
+    for socket in [&*native, &*socketio] {
+        assert_eq!(socket.closed().await.code, 4429);
+    }
+    assert!(socketio.was_dismissed(), "it does not come back at once");
+    assert!(worker.done() <= 2 * 64, "{} got through", worker.done());
+    assert_eq!(neighbour.request("account:list", json!({})).await.data["success"], true);
+}

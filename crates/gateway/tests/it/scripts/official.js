@@ -1,0 +1,24 @@
+// Connects, asks with an ack, asks for what does not exist, and hears one event. Arguments: URL, parser (default or msgpack).
+const { io } = require("socket.io-client");
+
+const [url, parser] = process.argv.slice(2);
+const options = { transports: ["websocket"], auth: { token: process.env.TOKEN } };
+if (parser === "msgpack") options.parser = require("socket.io-msgpack-parser");
+
+const socket = io(url, options);
+socket.on("connect_error", (error) => {
+  console.log("refused", error.message, error.data && error.data.code, `active=${socket.active}`);
+  process.exit(1);
+});
+socket.on("account:list_response", (data, offset) => console.log("response", JSON.stringify(data), offset));
+socket.on("account:status_changed", (data, offset) => {
+  console.log("event", data.accountType, data.status);
+  console.log("offset", /^[0-9a-f]+-1$|^[0-9a-f]+-2$/.test(offset));
+  socket.disconnect();
+  process.exit(0);
+});
+socket.on("connect", async () => {
+  console.log("ack", JSON.stringify(await socket.emitWithAck("account:list", {})));
+  console.log("unknown", (await socket.emitWithAck("account:teleport", {})).error);
+  console.log("live");
+});

@@ -1,0 +1,162 @@
+//! Whoever brings no valid token is told so, in the same words whatever is wrong, and nothing else happens.
+
+use std::time::Duration;
+
+use gateway::TokenKey;
+use serde_json::{Value, json};
+use testkit::client::{Closed, Refused};
+use testkit::token::{Signer, claims, confused, expired_claims, unsigned, with_altered_signature};
+use testkit::{Native, SocketIo};
+
+use crate::house::House;
+use crate::worker::Worker;
+
+/// A gateway with a public key, an issuer and an audience, and every kind of token it must refuse with the reason it counts.
+async fn refusing() -> (House, Vec<(&'static str, String)>) {
+    let signer = Signer::es256();
+    let key = TokenKey::public_pem(signer.verifier()).unwrap();
+    let house = House::trusting(signer, key, |settings| {
+        settings.tokens.issuer = Some("https://issuer.example".to_owned());
+        settings.tokens.audience = Some("postern".to_owned());
+    })
+    .await;
+    let signer = &house.signer;
+    let hour = Duration::from_secs(3600);
+    let good = |claims: Value| with(claims, json!({ "iss": "https://issuer.example", "aud": "postern" }));
+    let token = signer.sign(&good(claims("u", hour)));
+    let tokens = vec![
+        ("token_missing", String::new()),
+        ("token_malformed", "not a token".to_owned()),
+        ("token_signature", with_altered_signature(&token)),
+        ("token_signature", Signer::es256().sign(&good(claims("u", hour)))),
+        ("token_expired", signer.sign(&good(expired_claims("u")))),
+        ("token_malformed", unsigned(&good(claims("u", hour)))),
+        ("token_algorithm", confused(signer.verifier(), &good(claims("u", hour)))),
+        ("token_issuer", signer.sign(&with(good(claims("u", hour)), json!({ "iss": "https://evil.example" })))),
+        ("token_audience", signer.sign(&with(good(claims("u", hour)), json!({ "aud": "another" })))),
+        ("token_subject", signer.sign(&good(claims("", hour)))),
+    ];
+    (house, tokens)
+}
+
+fn with(mut claims: Value, more: Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+#[tokio::test]
+async fn socketio_is_refused_with_a_code_and_closed() {
+    let (house, tokens) = refusing().await;
+    for (reason, token) in tokens {
+        for connect in [SocketIo::to(&house.door), SocketIo::to(&house.door).msgpack()] {
+            let counted = house.metric(&refusals(reason));
+            let client = connect.auth(json!({ "token": token })).connect().await;
+            let Err(Refused::Answered { data, .. }) = client else {
+                panic!("{reason}: {client:?}")
+            };
+            let words = json!({ "message": "A valid token is required.", "data": { "code": "unauthenticated" } });
+            assert_eq!(data, words, "{reason}");
+            house.metric_is(&refusals(reason), counted + 1.0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plain_websocket_is_refused_with_an_error_and_closed() {
+    let (house, tokens) = refusing().await;
+    for (reason, token) in tokens {
+        let in_message = Native::to(&house.door).auth(json!({ "token": token }));
+        let packed = Native::to(&house.door).msgpack().auth(json!({ "token": token }));
+        let mut ways = vec![in_message, packed];
+        if !token.is_empty() {
+            ways.push(Native::to(&house.door).bearer(&token));
+        }
+        for way in ways {
+            let client = way.connect().await;
+            let Err(Refused::Answered { data, closed }) = client else {
+                panic!("{reason}: {client:?}")
+            };
+            let words = json!({ "event": "auth", "error": "unauthenticated", "message": "A valid token is required." });
+            assert_eq!(data, words, "{reason}");
+            assert_eq!(closed, Some(closed_4401()), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_whoever_has_proven_nothing() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+
+    let native = Native::to(&house.door).open().await.unwrap();
+    native.emit("account:list", json!({})).await;
+    assert_eq!(native.closed().await, closed_4401());
+
+    let socketio = SocketIo::to(&house.door).open().await.unwrap();
+    socketio.emit("account:list", json!({})).await;
+    assert_eq!(socketio.closed().await.code, 4400, "nothing may come before CONNECT");
+
+    assert_eq!(worker.done(), 0);
+    assert!(!house.line.listens_for("u"));
+}
+
+#[tokio::test]
+async fn an_auth_message_that_cannot_be_read_names_the_field() {
+    let house = House::new().await;
+    let client = Native::to(&house.door).auth(json!({ "token": 7 })).connect().await;
+    let Err(Refused::Answered { data, .. }) = client else {
+        panic!("{client:?}")
+    };
+    assert_eq!(data["error"], "bad_request");
+    assert_eq!(data["message"], "token: a string was expected");
+}
+
+#[tokio::test]
+async fn a_socket_that_proves_nothing_is_closed_at_its_deadline() {
+    let house = House::with(|settings| settings.timing.authentication = Duration::from_millis(300)).await;
+    let native = Native::to(&house.door).open().await.unwrap();
+    let socketio = SocketIo::to(&house.door).open().await.unwrap();
+    for socket in [&*native, &*socketio] {
+        let closed = Closed {
+            code: 4408,
+            reason: "timed out".to_owned(),
+        };
+        assert_eq!(socket.closed().await, closed);
+    }
+}
+
+#[tokio::test]
+async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
+    let house = House::new().await;
+    let token = house.signer.sign(&with(claims("u", Duration::from_secs(60)), json!({ "sid": "s-1" })));
+    let first = Native::to(&house.door)
+        .auth(json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "session": "x", "offset": "y" } }))
+        .connect()
+        .await
+        .unwrap();
+    let ready = first.ready();
+    assert_eq!((&ready["userId"], &ready["sessionId"]), (&json!("u"), &json!("s-1")));
+    assert_eq!(ready["recovered"], false);
+    assert!(ready["offset"].as_str().unwrap().ends_with("-0"), "{ready}");
+    assert!(ready["expiresAt"].as_str().unwrap() > ready["serverTime"].as_str().unwrap(), "{ready}");
+
+    let again = Native::connect(&house.door, &token).await.unwrap().ready();
+    assert_ne!(ready["session"], again["session"]);
+
+    first.emit("auth", json!({ "token": token })).await;
+    assert_eq!(first.next_event("error").await.data["error"], "bad_request");
+    assert!(first.is_open(), "one socket is one caller, but asking costs nothing");
+}
+
+fn refusals(reason: &str) -> String {
+    format!("postern_gateway_refusals_total{{reason=\"{reason}\"}}")
+}
+
+fn closed_4401() -> Closed {
+    Closed {
+        code: 4401,
+        reason: "unauthenticated".to_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! Which requests become a WebSocket, and how the others are answered.
+
+use std::time::Duration;
+
+use gateway::Origins;
+use serde_json::json;
+use testkit::client::Refused;
+use testkit::client::http::Request;
+use testkit::{Native, SocketIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::house::House;
+
+const SOCKETIO: &str = "/socket.io/?EIO=4&transport=websocket";
+const PAGE: &str = "https://app.example.com";
+
+async fn letting_in_a_page() -> House {
+    House::with(|settings| settings.origins = Origins::parse(PAGE).unwrap()).await
+}
+
+#[tokio::test]
+async fn socketio_edge_rules_are_answered_as_the_reference_does() {
+    let house = House::new().await;
+    let cases = [
+        (Request::get("/socket.io/?EIO=4&transport=polling&t=x"), 0, "Transport unknown"),
+        (Request::new("POST", "/socket.io/?EIO=4&transport=polling"), 0, "Transport unknown"),
+        (Request::upgrade("/socket.io/?EIO=4&transport=websocket&sid=x"), 1, "Session ID unknown"),
+        (Request::get(SOCKETIO), 3, "Bad request"),
+        (Request::upgrade("/socket.io/?EIO=3&transport=websocket"), 5, "Unsupported protocol version"),
+        (Request::upgrade("/socket.io/?transport=websocket"), 5, "Unsupported protocol version"),
+    ];
+    for (request, code, message) in cases {
+        let response = house.door.http(&request).await.unwrap();
+        assert_eq!(response.status, 400, "{request:?}");
+        assert_eq!(response.header("content-type"), "application/json");
+        assert_eq!(response.text(), json!({ "code": code, "message": message }).to_string());
+    }
+}
+
+#[tokio::test]
+async fn socketio_is_served_with_and_without_its_trailing_slash() {
+    let house = House::new().await;
+    for path in [SOCKETIO, "/socket.io?EIO=4&transport=websocket", "/socket.io/?transport=websocket&EIO=4&t=1795424716.75"] {
+        let mut wire = house.door.open().await.unwrap();
+        wire.upgrade(&Request::upgrade(path)).await.unwrap();
+        let open = wire.next_frame().await.unwrap();
+        let open = String::from_utf8(open.payload).unwrap();
+        let (digit, handshake) = open.split_at(1);
+        let handshake: serde_json::Value = serde_json::from_str(handshake).unwrap();
+        assert_eq!(digit, "0");
+        assert_eq!(handshake["upgrades"], json!([]));
+        assert_eq!((&handshake["pingInterval"], &handshake["pingTimeout"]), (&json!(30_000), &json!(20_000)));
+        assert_eq!(handshake["maxPayload"], 65_536);
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
+    let house = letting_in_a_page().await;
+    for origin in ["https://evil.com", "https://app.example.com.evil.com", "null", "http://app.example.com", "HTTPS://APP.EXAMPLE.COM"] {
+        for path in [SOCKETIO, "/ws"] {
+            let request = Request::upgrade(path).header("Origin", origin).header("Sec-WebSocket-Protocol", "postern.v1.json");
+            let response = house.door.http(&request).await.unwrap();
+            assert_eq!(response.status, 403, "{origin} {path}");
+            assert_eq!(response.header("access-control-allow-origin"), "");
+        }
+    }
+    let polling = Request::get("/socket.io/?EIO=4&transport=polling").header("Origin", PAGE);
+    let response = house.door.http(&polling).await.unwrap();
+    assert_eq!(response.status, 400);
+    assert_eq!(response.header("access-control-allow-origin"), PAGE);
+    assert_eq!(response.header("vary"), "Origin");
+
+    let token = house.token("u");
+    let auth = json!({ "token": token });
+    SocketIo::to(&house.door).header("Origin", PAGE).auth(auth).connect().await.unwrap();
+    Native::to(&house.door).header("Origin", PAGE).bearer(&token).connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_in_the_url_is_refused_even_if_it_is_valid() {
+    let house = House::new().await;
+    let token = house.token("u");
+    for path in [format!("{SOCKETIO}&token={token}"), format!("/ws?access_token={token}")] {
+        let request = Request::upgrade(&path).header("Sec-WebSocket-Protocol", "postern.v1.json");
+        let response = house.door.http(&request).await.unwrap();
+        assert_eq!(response.status, 400);
+        assert_eq!(response.json()["error"], "bad_request");
+        assert!(!response.text().contains(&token));
+    }
+}
+
+#[tokio::test]
+async fn a_plain_websocket_names_a_subprotocol_of_ours() {
+    let house = House::new().await;
+    for offered in [None, Some("chat"), Some("a.jwt.token")] {
+        let request = Request::upgrade("/ws");
+        let request = match offered {
+            Some(offered) => request.header("Sec-WebSocket-Protocol", offered),
+            None => request,
+        };
+        let response = house.door.http(&request).await.unwrap();
+        assert_eq!(response.status, 400, "{offered:?}");
+        assert_eq!(response.header("sec-websocket-protocol"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_handshake_is_refused_and_the_connection_closed() {
+    let house = House::new().await;
+    let native = || Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
+    let cases = [
+        (native().without("Sec-WebSocket-Key"), 400),
+        (native().without("Sec-WebSocket-Key").header("Sec-WebSocket-Key", "short"), 400),
+        (native().header("Transfer-Encoding", "chunked"), 400),
+        (native().body("smuggled"), 400),
+        (native().without("Connection").header("Connection", "close"), 400),
+        (native().without("Sec-WebSocket-Version").header("Sec-WebSocket-Version", "8"), 426),
+    ];
+    for (request, status) in cases {
+        let mut wire = house.door.open().await.unwrap();
+        wire.send(&request.bytes()).await.unwrap();
+        let answer = String::from_utf8(wire.read_to_end().await).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "one answer, then the end: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_before_the_answer_are_no_frames() {
+    let house = House::new().await;
+    let mut wire = house.door.open().await.unwrap();
+    let mut bytes = Request::upgrade(SOCKETIO).bytes();
+    bytes.extend(testkit::client::frame::Frame::text("40{}").bytes());
+    wire.send(&bytes).await.unwrap();
+    let answer = String::from_utf8_lossy(&wire.read_to_end().await).into_owned();
+    assert_eq!(answer.split("\r\n\r\n").nth(1), Some(""), "no frame was served: {answer:?}");
+}
+
+#[tokio::test]
+async fn new_sockets_are_refused_while_the_bus_is_away() {
+    let house = House::new().await;
+    house.line.cut(true);
+    for path in [SOCKETIO, "/ws"] {
+        let request = Request::upgrade(path).header("Sec-WebSocket-Protocol", "postern.v1.json");
+        let response = house.door.http(&request).await.unwrap();
+        assert_eq!(response.status, 503, "{path}");
+        assert_eq!(response.header("retry-after"), "2");
+        assert_eq!(response.json()["error"], "unavailable");
+    }
+    testkit::wait::until_true("the node to be unready", testkit::wait::deadline(), async || {
+        house.readiness.waiting_for() == ["bus"]
+    })
+    .await;
+
+    house.line.cut(false);
+    Native::connect(&house.door, &house.token("u")).await.unwrap();
+}
+
+#[tokio::test]
+async fn other_paths_are_answered_and_the_connection_serves_again() {
+    let house = House::new().await;
+    let mut wire = house.door.open().await.unwrap();
+    let request = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
+    wire.send(&[&request[..], &request[..], b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat())
+        .await
+        .unwrap();
+    let answers = String::from_utf8(wire.read_to_end().await).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 3, "{answers}");
+    assert!(answers.contains(r#""error":"not_supported""#));
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_cut_off() {
+    let house = House::with(|settings| settings.timing.request_head = Duration::from_millis(300)).await;
+    let mut wire = house.door.open().await.unwrap();
+    wire.send(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    drop(wire.read_to_end().await);
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_cut_off() {
+    let house = House::with(|settings| settings.timing.tls = Duration::from_millis(300)).await;
+    let mut tcp = TcpStream::connect(house.door.addr()).await.unwrap();
+    tcp.write_all(&[22, 3, 1]).await.unwrap();
+    assert_ended(&mut tcp).await;
+    house.metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 1.0).await;
+}
+
+#[tokio::test]
+async fn nothing_older_than_tls_1_3_and_nothing_without_tls_is_answered() {
+    let house = House::new().await;
+    let mut tcp = TcpStream::connect(house.door.addr()).await.unwrap();
+    tcp.write_all(&client_hello_of_tls_1_2()).await.unwrap();
+    let mut answer = [0; 7];
+    tcp.read_exact(&mut answer).await.unwrap();
+    // A fatal alert, protocol_version (RFC 8446, sections 5.1 and 6.2).
+    assert_eq!((answer[0], &answer[5..]), (21, &[2, 70][..]));
+
+    let mut plain = TcpStream::connect(house.door.addr()).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // The alert of TLS, or a reset; no HTTP in any case.
+    drop(plain.read_to_end(&mut answer).await);
+    assert!(!answer.windows(4).any(|part| part == b"HTTP"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_says_so_to_testkits_clients_too() {
+    let house = letting_in_a_page().await;
+    let client = Native::to(&house.door).header("Origin", "https://evil.com").open().await;
+    assert_eq!(client.unwrap_err().status(), Some(403));
+    let client = SocketIo::to(&house.door).header("Origin", "https://evil.com").open().await;
+    assert!(matches!(client, Err(Refused::Http(_))));
+}
+
+async fn assert_ended(tcp: &mut TcpStream) {
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(testkit::wait::deadline(), tcp.read_to_end(&mut rest)).await;
+    assert!(end.is_ok(), "the connection stayed open");
+}
+
+/// A ClientHello without `supported_versions`, as clients of TLS 1.2 send it (RFC 5246, section 7.4.1.2).
+fn client_hello_of_tls_1_2() -> Vec<u8> {
+    let mut extensions = Vec::new();
+    // supported_groups: x25519, secp256r1.
+    extensions.extend([0, 10, 0, 6, 0, 4, 0, 29, 0, 23]);
+    // signature_algorithms: ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256.
+    extensions.extend([0, 13, 0, 6, 0, 4, 4, 3, 8, 4]);
+    let mut hello = vec![3, 3];
+    hello.extend([7; 32]);
+    // No session; ECDHE-ECDSA-AES128-GCM-SHA256; no compression.
+    hello.extend([0, 0, 2, 0xc0, 0x2b, 1, 0]);
+    hello.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    hello.extend(extensions);
+    let length = u8::try_from(hello.len()).unwrap();
+    let mut record = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    record.extend(hello);
+    record
+}
