@@ -65,6 +65,13 @@ impl Proxy {
         self.link.change(|weather| weather.frozen = false);
     }
 
+    /// As [`Proxy::freeze`], for the connections there are and for good, while new ones work: as after an address has moved
+    /// to another machine.
+    pub fn strand(&self) {
+        let accepted = self.connections();
+        self.link.change(|weather| weather.stranded = accepted);
+    }
+
     /// Holds every byte for this long, in each direction.
     pub fn delay(&self, delay: Duration) {
         self.link.change(|weather| weather.delay = delay);
@@ -128,6 +135,8 @@ struct Weather {
     delay: Duration,
     /// Counts the cuts: a connection born before the last one is reset.
     cuts: u64,
+    /// Connections up to this number are held back for good.
+    stranded: u64,
 }
 
 /// What happens once, to one connection.
@@ -172,8 +181,8 @@ async fn accept(listener: TcpListener, link: Arc<Link>) {
             reset(&client);
             continue;
         }
-        link.accepted.fetch_add(1, Ordering::SeqCst);
-        connections.spawn(relay::connection(client, Arc::clone(&link), weather.cuts));
+        let number = link.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+        connections.spawn(relay::connection(client, Arc::clone(&link), number, weather.cuts));
     }
 }
 

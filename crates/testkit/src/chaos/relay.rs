@@ -13,13 +13,17 @@ use tokio::time::Instant;
 use super::{Fault, Link, Weather, reset};
 
 /// Passes bytes between a client and the server until both have ended, one has reset, or the link is cut.
-pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, born_after: u64) {
+pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, number: u64, born_after: u64) {
     let mut weather = link.weather.subscribe();
+    let hold = Hold {
+        weather: weather.clone(),
+        number,
+    };
     let served = async {
-        thawed(&mut link.weather.subscribe()).await;
+        hold.clone().thawed().await;
         let mut server = TcpStream::connect(link.upstream).await?;
         let outcome = tokio::select! {
-            outcome = both_ways(&mut client, &mut server, &link) => outcome,
+            outcome = both_ways(&mut client, &mut server, &link, &hold) => outcome,
             () = cut(&mut weather, born_after) => Err(io::ErrorKind::ConnectionReset.into()),
         };
         if outcome.is_err() {
@@ -39,7 +43,7 @@ async fn cut(weather: &mut watch::Receiver<Weather>, born_after: u64) {
     drop(weather.wait_for(|weather| weather.cuts != born_after).await);
 }
 
-async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link) -> io::Result<()> {
+async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, hold: &Hold) -> io::Result<()> {
     // Small messages must not wait for each other (Nagle): the proxy adds only the delay it is told to add.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -56,8 +60,8 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link) 
         answer_is_lost: &answer_is_lost,
     };
     tokio::try_join!(
-        pump(from_client, to_server, link, &link.to_server, requests),
-        pump(from_server, to_client, link, &link.to_client, answers),
+        pump(from_client, to_server, hold, &link.to_server, requests),
+        pump(from_server, to_client, hold, &link.to_client, answers),
     )?;
     Ok(())
 }
@@ -67,29 +71,29 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link) 
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    link: &Link,
+    hold: &Hold,
     count: &AtomicU64,
     mut inspect: impl Inspect,
 ) -> io::Result<()> {
     let (queue, mut held) = mpsc::channel::<(Instant, Vec<u8>)>(QUEUE);
     let read = async move {
-        let mut weather = link.weather.subscribe();
+        let mut hold = hold.clone();
         loop {
-            thawed(&mut weather).await;
+            hold.thawed().await;
             let mut piece = vec![0; PIECE];
             let length = from.read(&mut piece).await?;
             piece.truncate(length);
-            let due = Instant::now() + weather.borrow().delay;
+            let due = Instant::now() + hold.weather.borrow().delay;
             if length == 0 || queue.send((due, piece)).await.is_err() {
                 return io::Result::Ok(());
             }
         }
     };
     let write = async {
-        let mut weather = link.weather.subscribe();
+        let mut hold = hold.clone();
         while let Some((due, piece)) = held.recv().await {
             tokio::time::sleep_until(due).await;
-            thawed(&mut weather).await;
+            hold.thawed().await;
             let passed = inspect.pass(&piece);
             let length = passed.unwrap_or(piece.len());
             to.write_all(piece.get(..length).unwrap_or(&piece)).await?;
@@ -98,15 +102,26 @@ async fn pump(
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
         }
-        thawed(&mut weather).await;
+        hold.thawed().await;
         to.shutdown().await
     };
     tokio::try_join!(read, write)?;
     Ok(())
 }
 
-async fn thawed(weather: &mut watch::Receiver<Weather>) {
-    drop(weather.wait_for(|weather| !weather.frozen).await);
+/// What holds back one connection.
+#[derive(Clone)]
+struct Hold {
+    weather: watch::Receiver<Weather>,
+    number: u64,
+}
+
+impl Hold {
+    async fn thawed(&mut self) {
+        let number = self.number;
+        let passes = |weather: &Weather| !weather.frozen && number > weather.stranded;
+        drop(self.weather.wait_for(passes).await);
+    }
 }
 
 /// Looks at bytes on their way, where a single fault may strike.

@@ -124,6 +124,23 @@ async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
 }
 
 #[tokio::test]
+async fn stranded_connections_are_silent_for_good_and_new_ones_work() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.strand();
+    send(&mut pair.client, "held").await;
+    assert!(is_silent(&mut pair.server).await);
+    send(&mut pair.server, "held").await;
+    assert!(is_silent(&mut pair.client).await);
+
+    let mut client = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    let (mut server, _) = pair.listener.accept().await.unwrap();
+    send(&mut client, "new").await;
+    assert_eq!(receive(&mut server, 3).await, "new");
+    pair.proxy.thaw();
+    assert!(is_silent(&mut pair.server).await, "no thaw brings it back");
+}
+
+#[tokio::test]
 async fn refusing_meets_new_connections_only() {
     let mut pair = Pair::connect().await;
     pair.proxy.refuse(true);
