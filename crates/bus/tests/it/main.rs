@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod connect;
 mod contract;
 mod nodes;
 mod sample;
+mod traps;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Feed, Heard, MemoryBus, RedisBus, RedisSettings};
+use bus::{Bus, ConnectError, Feed, Heard, MemoryBus, RedisBus, RedisSettings};
 use lifecycle::{OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use protocol::cluster::position::Position;
 use testkit::{Redis, wait};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -19,11 +20,11 @@ pub(crate) fn in_memory() -> Arc<dyn Bus> {
 /// A node on the Redis that all tests share, under a prefix of its own.
 pub(crate) async fn on_shared_redis() -> Arc<dyn Bus> {
     let redis = Redis::shared().await;
-    Arc::new(connect(&redis.url(), &redis.prefix()).await)
+    connect(&redis.url(), &redis.prefix()).await
 }
 
 /// A node on a Redis.
-pub(crate) async fn connect(url: &str, prefix: &str) -> RedisBus {
+pub(crate) async fn connect(url: &str, prefix: &str) -> Arc<dyn Bus> {
     let settings = RedisSettings {
         url: url.parse().unwrap(),
         prefix: prefix.parse().unwrap(),
@@ -34,10 +35,11 @@ pub(crate) async fn connect(url: &str, prefix: &str) -> RedisBus {
 }
 
 /// A node with all its settings. Its tasks end with the runtime of the test.
-pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<RedisBus, bus::ConnectError> {
+pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<Arc<dyn Bus>, ConnectError> {
     let meter = SdkMeterProvider::default().meter("test");
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    RedisBus::connect(settings, clock, entropy, Tasks::new(), &meter).await
+    let bus = RedisBus::connect(settings, clock, entropy, Tasks::new(), &meter).await?;
+    Ok(Arc::new(bus))
 }
 
 /// What a node hears, and its subscriptions.
@@ -66,10 +68,39 @@ impl Ear {
         }
     }
 
+    /// Waits for a `Missed`, however many events come before it.
+    pub(crate) async fn missed(&mut self) {
+        while self.next().await != Heard::Missed {}
+    }
+
+    /// Waits for an event at this place, whatever comes before it.
+    pub(crate) async fn until(&mut self, place: &Position) {
+        loop {
+            if let Heard::Event { position, .. } = self.next().await
+                && position == *place
+            {
+                return;
+            }
+        }
+    }
+
     /// What is there now, without waiting.
     pub(crate) fn try_next(&mut self) -> Option<Heard> {
         self.heard.try_recv().ok()
     }
+}
+
+/// Waits until the bus and its ear say that they live, or that they do not.
+pub(crate) async fn until_live(bus: &dyn Bus, ear: &Ear, live: bool) {
+    let what = if live {
+        "the bus to live"
+    } else {
+        "the loss to be noticed"
+    };
+    wait::until_true(what, wait::deadline(), async || {
+        bus.is_live() == live && ear.feed.is_live() == live
+    })
+    .await;
 }
 
 /// A wait that is over before anyone would notice.

@@ -10,6 +10,7 @@ use protocol::event::Class;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::secret::Secret;
+use testkit::wait;
 
 pub(crate) fn user(id: &str) -> UserId {
     UserId::new(id).unwrap()
@@ -41,6 +42,19 @@ pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Positi
         Published::At(position) => position,
         Published::Before => panic!("event {number} was published before"),
     }
+}
+
+/// Where a user's order stands.
+pub(crate) async fn position(bus: &dyn Bus, user: &UserId) -> Position {
+    bus.positions(std::slice::from_ref(user)).await.unwrap().remove(0)
+}
+
+/// Publishes an event as a relay does: again, until an answer comes.
+pub(crate) async fn publish_surely(bus: &dyn Bus, user: &UserId, number: u64) {
+    wait::until_true("an event to be published", wait::deadline(), async || {
+        bus.publish(user, &event(number)).await.is_ok()
+    })
+    .await;
 }
 
 /// A job with a secret of `size` bytes in it.

@@ -14,6 +14,7 @@ use fred::types::config::{
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use tokio::sync::broadcast;
 
 use super::COMMAND_TIMEOUT;
 use super::link::Link;
@@ -52,6 +53,15 @@ impl Use {
             Self::Reads => "reads",
         }
     }
+
+    /// How many messages may wait to be heard. The default of 32 is overrun by the first burst; 65,536 take 12 MB.
+    fn messages(self) -> usize {
+        match self {
+            Self::Events => 65_536,
+            Self::Replies => 4096,
+            Self::Commands | Self::Limits | Self::Reads => 1,
+        }
+    }
 }
 
 impl Connector {
@@ -87,8 +97,13 @@ impl Connector {
     }
 
     fn client(&self, to_do: Use) -> Client {
-        let (config, performance) = (self.config(), performance(to_do));
-        Client::new(config, Some(performance), Some(connection()), Some(policy()))
+        let (config, performance) = (self.config(), performance());
+        let client = Client::new(config, Some(performance), Some(connection()), Some(policy()));
+        // The capacity in the configuration is that of eight channels, 47 MB of them for a burst of messages; so the one for
+        // messages is put in place here.
+        let (messages, _) = broadcast::channel(to_do.messages());
+        client.inner().notifications.pubsub.store(Arc::new(messages));
+        client
     }
 
     fn config(&self) -> Config {
@@ -107,15 +122,11 @@ impl Connector {
     }
 }
 
-fn performance(to_do: Use) -> PerformanceConfig {
+fn performance() -> PerformanceConfig {
     PerformanceConfig {
         default_command_timeout: COMMAND_TIMEOUT,
-        // The default of 32 is overrun by the first burst.
-        broadcast_channel_capacity: match to_do {
-            Use::Events => 65_536,
-            Use::Replies => 4096,
-            Use::Commands | Use::Limits | Use::Reads => 64,
-        },
+        // Of what remains after the messages only reconnects are listened to, and one that is overrun is still one.
+        broadcast_channel_capacity: 16,
         ..PerformanceConfig::default()
     }
 }
@@ -127,6 +138,7 @@ fn connection() -> ConnectionConfig {
         // fred would send again what was under way when a connection broke, though it may have been carried out.
         max_command_attempts: 1,
         max_command_buffer_len: QUEUE,
+        // Strikes only where nothing is written meanwhile; the pulse and the ear do not rely on it.
         unresponsive: UnresponsiveConfig {
             max_timeout: Some(Duration::from_secs(4)),
             interval: Duration::from_secs(1),
@@ -228,6 +240,10 @@ const OLDEST: u64 = 7;
 
 #[cfg(test)]
 mod tests {
+    use fred::interfaces::EventInterface;
+    use fred::types::config::Server;
+    use fred::types::{Message, MessageKind};
+
     use super::*;
 
     #[test]
@@ -253,7 +269,21 @@ mod tests {
             );
             assert!(connection.reconnect_on_auth_error);
         }
-        let events = connector.client(Use::Events);
-        assert_eq!(events.perf_config().broadcast_channel_capacity, 65_536);
+    }
+
+    #[test]
+    fn a_burst_of_65_536_messages_waits_to_be_heard() {
+        let connector = Connector::new("redis://localhost".parse().unwrap(), None).unwrap();
+        let client = connector.client(Use::Events);
+        let mut messages = client.message_rx();
+        for _ in 0..65_536 {
+            client.inner().notifications.broadcast_pubsub(Message {
+                channel: "channel".into(),
+                value: "message".into(),
+                kind: MessageKind::SMessage,
+                server: Server::new("localhost", 6379),
+            });
+        }
+        assert!(messages.try_recv().is_ok());
     }
 }

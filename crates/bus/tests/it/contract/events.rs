@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use protocol::cluster::position::{Epoch, Position};
 
 use crate::nodes::Ear;
-use crate::sample::{event, publish, user};
+use crate::sample::{event, position, publish, user};
 
 holds_for_both!(
     events_have_consecutive_places_in_one_epoch,
@@ -59,7 +59,7 @@ async fn only_the_newest_512_ids_are_remembered(bus: &dyn Bus) {
 
 async fn the_log_gives_back_what_came_after_a_place_page_by_page(bus: &dyn Bus) {
     let user = user("GEN-001");
-    let start = bus.positions(std::slice::from_ref(&user)).await.unwrap().remove(0);
+    let start = position(bus, &user).await;
     for number in 1..=5 {
         publish(bus, &user, number).await;
     }
@@ -215,13 +215,7 @@ async fn a_node_that_does_not_read_is_told_that_it_missed_something(bus: &dyn Bu
     assert!(seen >= 1000, "only {seen} were kept");
     // From here on it hears again.
     let last = publish(bus, &user, 10_001).await;
-    loop {
-        if let Heard::Event { position, .. } = ear.next().await
-            && position == last
-        {
-            break;
-        }
-    }
+    ear.until(&last).await;
 }
 
 fn events(past: Past) -> Vec<(Position, protocol::cluster::envelope::Envelope)> {

@@ -72,7 +72,7 @@ impl Probe {
         self.unheard.is_some_and(overdue)
     }
 
-    /// Whether the connection has not answered for longer than fred should need to make a new one.
+    /// Whether the connection has not answered for longer than fred should need to make a new one by itself.
     pub(super) fn is_dead(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.answered) >= GIVEN_UP
     }
@@ -88,7 +88,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a word that came back proves anything.
 const STALE: Duration = Duration::from_secs(5);
 /// How long a connection may not answer before it is replaced.
-const GIVEN_UP: Duration = Duration::from_secs(6);
+const GIVEN_UP: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,254 @@
+//! Connecting: which Redis, as whom, and what is said when it cannot be.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bucket, ConnectError, Key, Quota, RedisSettings};
+use protocol::cluster::job::Lane;
+use protocol::fault::chain;
+use testkit::port::Port;
+use testkit::scratch::Scratch;
+use testkit::tls::Authority;
+use testkit::{Launch, Process, Redis, wait};
+
+use crate::nodes::{Ear, MOMENT, connect_as};
+use crate::sample::{job, node, publish, reply, user, worker};
+
+#[tokio::test]
+async fn the_database_of_the_url_is_used() {
+    let redis = Redis::start().await;
+    let bus = connect_as(&settings(&format!("{}/3", redis.url()))).await.unwrap();
+    publish(&*bus, &user("GEN-001"), 1).await;
+    let keys = redis.command(&["INFO", "keyspace"]).await;
+    assert!(keys.contains("db3:") && !keys.contains("db0:"), "{keys}");
+}
+
+#[tokio::test]
+async fn rate_cells_may_have_a_redis_of_their_own() {
+    let redis = Redis::start().await;
+    let settings = RedisSettings {
+        limits_url: Some(format!("{}/7", redis.url()).parse().unwrap()),
+        ..settings(&redis.url())
+    };
+    let bus = connect_as(&settings).await.unwrap();
+    let bucket = Bucket {
+        name: "connect",
+        of: None,
+    };
+    let quota = Quota {
+        count: 1,
+        period: Duration::from_secs(60),
+    };
+    bus.admit(&user("GEN-001"), &bucket, quota).await.unwrap();
+    let keys = redis.command(&["INFO", "keyspace"]).await;
+    assert!(keys.contains("db7:") && !keys.contains("db0:"), "{keys}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_is_named_without_its_password() {
+    let port = Port::claim();
+    let url = format!("redis://gate:hunter2@{}/3", port.addr());
+    let error = refused(&settings(&url)).await;
+    let line = chain(&error);
+    assert!(
+        line.starts_with(&format!("connect to redis://{}/3: ", port.addr())),
+        "{line}"
+    );
+    assert!(!line.contains("hunter2"), "{line}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_stops_the_start() {
+    let redis = Redis::start().await;
+    redis
+        .command(&["ACL", "SETUSER", "gate", "on", ">right", "+@all", "~*", "&*"])
+        .await;
+    let url = |password| format!("redis://gate:{password}@{}", redis.addr());
+    let error = refused(&settings(&url("hunter2"))).await;
+    let line = chain(&error);
+    assert!(line.contains("WRONGPASS") && !line.contains("hunter2"), "{line}");
+    connect_as(&settings(&url("right"))).await.unwrap();
+}
+
+/// docs/operations lists these rights.
+#[tokio::test]
+async fn a_user_with_few_rights_is_enough() {
+    let redis = Redis::start().await;
+    let rights = [
+        "-@all",
+        "+hello",
+        "+select",
+        "+ping",
+        "+time",
+        "+info",
+        "+client|id",
+        "+evalsha",
+        "+eval",
+        "+ssubscribe",
+        "+sunsubscribe",
+        "+spublish",
+        "+xreadgroup",
+        "+set",
+        "+mget",
+        "+getdel",
+        "+ttl",
+        "+expire",
+        "+del",
+        "+hmget",
+        "+hset",
+        "+hincrby",
+        "+zscore",
+        "+zadd",
+        "+zremrangebyrank",
+        "+xadd",
+        "+xrange",
+        "+xlen",
+        "+xack",
+        "+xdel",
+        "+xpending",
+        "+xclaim",
+        "+xgroup|create",
+        "+xgroup|delconsumer",
+        "+xinfo|consumers",
+        "+get",
+        "+decrby",
+    ];
+    let mut command = vec![
+        "ACL",
+        "SETUSER",
+        "gate",
+        "on",
+        ">right",
+        "~pn:*",
+        "resetchannels",
+        "&pn:*",
+    ];
+    command.extend(rights);
+    redis.command(&command).await;
+    let bus = connect_as(&settings(&format!("redis://gate:right@{}", redis.addr())))
+        .await
+        .unwrap();
+
+    let (user, lane, node) = (user("GEN-001"), Lane::Interactive, node("gw-1"));
+    let mut ear = Ear::open(&*bus).await;
+    let mut replies = bus.replies(&node).await.unwrap();
+    ear.feed.subscribe(&user).await.unwrap();
+    let place = publish(&*bus, &user, 1).await;
+    assert_eq!(ear.next_seq().await, 1);
+    bus.since(&user, &place, 9).await.unwrap();
+    bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
+    let claimed = bus.claim(lane, &worker("w-1"), 1, wait::deadline()).await.unwrap();
+    // Waits long enough for lost jobs to be looked for: this one is taken over, and at last buried.
+    for by in ["w-2", "w-3"] {
+        bus.claim(lane, &worker(by), 1, Duration::from_secs(4)).await.unwrap();
+    }
+    bus.renew(lane, &worker("w-1"), &[claimed[0].entry.clone()])
+        .await
+        .unwrap();
+    bus.finish(lane, &claimed[0].entry).await.unwrap();
+    bus.reply(&node, &reply("j-1")).await.unwrap();
+    assert_eq!(replies.recv().await.unwrap(), reply("j-1"));
+    assert_eq!(bus.kept_replies(&node, &[reply("j-1").job]).await.unwrap().len(), 1);
+    let key = Key::Authorize {
+        state_hash: "00ff".to_owned(),
+    };
+    bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+    assert!(bus.read(&key).await.unwrap().is_some() && bus.take(&key).await.unwrap().is_some());
+    let bucket = Bucket {
+        name: "connect",
+        of: None,
+    };
+    let quota = Quota {
+        count: 1,
+        period: Duration::from_secs(60),
+    };
+    bus.admit(&user, &bucket, quota).await.unwrap();
+    ear.feed.unsubscribe(&user);
+    assert_eq!(
+        redis.command(&["ACL", "LOG"]).await,
+        "",
+        "nothing was refused on the way"
+    );
+    bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_that_may_not_read_info_is_refused_with_the_reason() {
+    let redis = Redis::start().await;
+    redis
+        .command(&["ACL", "SETUSER", "gate", "on", ">right", "+@all", "-info", "~*", "&*"])
+        .await;
+    let error = refused(&settings(&format!("redis://gate:right@{}", redis.addr()))).await;
+    assert!(matches!(error, ConnectError::NoInfo { .. }), "{error:?}");
+    assert!(chain(&error).contains("must be allowed INFO"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn rediss_speaks_tls_to_a_server_of_the_given_authority_only() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let server = TlsRedis::start(&authority).await;
+    let url = format!("rediss://localhost:{}", server.port.number());
+    let with_ca = |authority: &Authority| RedisSettings {
+        ca: Some(authority.pem_path().to_owned()),
+        ..settings(&url)
+    };
+    let bus = connect_as(&with_ca(&authority)).await.unwrap();
+    publish(&*bus, &user("GEN-001"), 1).await;
+
+    let error = refused(&with_ca(&stranger)).await;
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    let error = refused(&settings(&url)).await;
+    assert!(!matches!(error, ConnectError::TooOld { .. }), "{error:?}");
+}
+
+/// Why there is no bus with these settings.
+async fn refused(settings: &RedisSettings) -> ConnectError {
+    connect_as(settings).await.err().expect("no bus with these settings")
+}
+
+fn settings(url: &str) -> RedisSettings {
+    RedisSettings {
+        url: url.parse().unwrap(),
+        prefix: "pn".parse().unwrap(),
+        limits_url: None,
+        ca: None,
+    }
+}
+
+/// A Redis that speaks TLS and nothing else.
+struct TlsRedis {
+    port: Port,
+    _process: Process,
+}
+
+impl TlsRedis {
+    async fn start(authority: &Authority) -> Self {
+        let (port, scratch) = (Port::claim(), Arc::new(Scratch::new("redis-tls")));
+        let (certificate, key) = authority.issue_files("redis");
+        let mut command = Command::new("redis-server");
+        command.args([
+            "--port",
+            "0",
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--tls-auth-clients",
+            "no",
+        ]);
+        command.arg("--tls-port").arg(port.number().to_string());
+        command
+            .arg("--tls-cert-file")
+            .arg(certificate)
+            .arg("--tls-key-file")
+            .arg(key);
+        command.arg("--tls-ca-cert-file").arg(authority.pem_path());
+        let process = Launch::new("redis", &scratch, command).start();
+        process.line("Ready to accept connections", wait::deadline()).await;
+        Self {
+            port,
+            _process: process,
+        }
+    }
+}

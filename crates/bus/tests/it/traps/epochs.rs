@@ -1,0 +1,89 @@
+//! Redis that comes back as another one: what it lost must not be taken for what never was.
+
+use bus::Past;
+use testkit::{Redis, wait};
+
+use crate::nodes::{Ear, connect, until_live};
+use crate::sample::{position, publish, user};
+
+#[tokio::test]
+async fn a_redis_that_lost_everything_begins_new_epochs() {
+    let mut redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let mut ear = Ear::open(&*bus).await;
+    ear.feed.subscribe(&user).await.unwrap();
+    let before = publish(&*bus, &user, 1).await;
+    redis.restart().await;
+    ear.missed().await;
+    until_live(&*bus, &ear, true).await;
+
+    let Past::Lost(now) = bus.since(&user, &before, 9).await.unwrap() else {
+        panic!("a lost log is reported, not hidden");
+    };
+    assert_ne!(now.epoch, before.epoch);
+    let after = publish(&*bus, &user, 2).await;
+    assert_eq!((&after.epoch, after.seq), (&now.epoch, 1));
+    ear.until(&after).await;
+}
+
+#[tokio::test]
+async fn a_redis_restarted_from_a_snapshot_gives_no_place_twice() {
+    let mut redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    publish(&*bus, &user, 1).await;
+    redis.command(&["SAVE"]).await;
+    let unsaved = publish(&*bus, &user, 2).await;
+    redis.restart().await;
+    assert!(!redis.command(&["EXISTS", "pn:{GEN-001}:pos"]).await.is_empty());
+    wait::until_true("the bus to live", wait::deadline(), async || {
+        bus.positions(std::slice::from_ref(&user)).await.is_ok()
+    })
+    .await;
+
+    let place = publish(&*bus, &user, 3).await;
+    assert_ne!(place, unsaved);
+    assert_ne!(place.epoch, unsaved.epoch);
+    assert_eq!(bus.since(&user, &unsaved, 9).await.unwrap(), Past::Lost(place));
+}
+
+#[tokio::test]
+async fn another_primary_begins_new_epochs() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let before = publish(&*bus, &user, 1).await;
+    // What a promoted replica does: the same data under the id of a new history.
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    let after = publish(&*bus, &user, 2).await;
+    assert_ne!(after.epoch, before.epoch);
+    assert_eq!(after.seq, 1);
+    assert_eq!(
+        redis.command(&["XLEN", "pn:{GEN-001}:log"]).await,
+        "1",
+        "the old log is gone"
+    );
+
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    let asked = position(&*bus, &user).await;
+    assert_ne!(asked.epoch, after.epoch, "asking is enough to see it");
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    assert!(matches!(bus.since(&user, &asked, 9).await.unwrap(), Past::Lost(now) if now.epoch != asked.epoch));
+}
+
+#[tokio::test]
+async fn a_log_that_was_lost_alone_is_reported() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let first = publish(&*bus, &user, 1).await;
+    publish(&*bus, &user, 2).await;
+    redis.command(&["DEL", "pn:{GEN-001}:log"]).await;
+    assert!(matches!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(_)));
+    publish(&*bus, &user, 3).await;
+    assert!(
+        matches!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(_)),
+        "a hole is no replay"
+    );
+}

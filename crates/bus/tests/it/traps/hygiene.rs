@@ -1,0 +1,100 @@
+//! What is left behind: nothing without an end, no connection after the drain, no secret in an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bucket, Bus, Key, Quota, RedisBus};
+use lifecycle::{OsEntropy, SystemClock, Tasks};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use protocol::cluster::job::Lane;
+use protocol::fault::chain;
+use testkit::{Redis, wait};
+
+use crate::nodes::{Ear, MOMENT, connect};
+use crate::sample::{event, job, node, publish, reply, user, worker};
+
+#[tokio::test]
+async fn every_key_but_those_of_the_lanes_ends_by_itself() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    use_everything(&*bus).await;
+    let keys = redis.command(&["KEYS", "*"]).await;
+    assert!(keys.lines().count() >= 7, "{keys}");
+    for key in keys.lines().filter(|key| !key.starts_with("pn:{jobs:")) {
+        let life: i64 = redis.command(&["TTL", key]).await.parse().unwrap();
+        assert!(life > 0, "{key} lives for ever");
+    }
+}
+
+#[tokio::test]
+async fn a_drained_bus_leaves_no_connection() {
+    let redis = Redis::start().await;
+    let settings = bus::RedisSettings {
+        url: redis.url().parse().unwrap(),
+        prefix: "pn".parse().unwrap(),
+        limits_url: Some(format!("{}/1", redis.url()).parse().unwrap()),
+        ca: None,
+    };
+    let meter = SdkMeterProvider::default().meter("test");
+    let (tasks, clock, entropy) = (Tasks::new(), Arc::new(SystemClock), Arc::new(OsEntropy));
+    let bus = RedisBus::connect(&settings, clock, entropy, tasks.clone(), &meter).await;
+    let bus: Arc<dyn Bus> = Arc::new(bus.unwrap());
+    let ear = Ear::open(&*bus).await;
+    let replies = bus.replies(&node("gw-1")).await.unwrap();
+    use_everything(&*bus).await;
+    assert!(clients(&redis).await >= 5);
+
+    let report = tasks.drain(wait::deadline()).await;
+    assert!(report.is_clean(), "{report}");
+    drop((bus, ear, replies));
+    wait::until_true("all connections to end", wait::deadline(), async || {
+        clients(&redis).await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_error_repeats_what_was_sent() {
+    let mut redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    redis.command(&["SET", "pn:{GEN-001}:pos", "of another type"]).await;
+    let wrong_type = bus.publish(&user("GEN-001"), &event(1)).await.unwrap_err();
+    redis.pause();
+    let stopped = bus.publish(&user("GEN-001"), &event(1)).await.unwrap_err();
+    for error in [wrong_type, stopped] {
+        let line = chain(&error);
+        assert!(line.starts_with("publish an event: "), "{line}");
+        for sent in ["GEN-001", "e-1", "status_changed", "s-1"] {
+            assert!(!line.contains(sent), "{line}");
+        }
+    }
+}
+
+async fn use_everything(bus: &dyn Bus) {
+    let (user, lane) = (user("GEN-001"), Lane::Interactive);
+    publish(bus, &user, 1).await;
+    bus.positions(&[crate::sample::user("new")]).await.unwrap();
+    bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
+    bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
+    bus.reply(&node("gw-1"), &reply("j-1")).await.unwrap();
+    let key = Key::Authorize {
+        state_hash: "00ff".to_owned(),
+    };
+    bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+    let bucket = Bucket {
+        name: "connect",
+        of: None,
+    };
+    let quota = Quota {
+        count: 1,
+        period: Duration::from_secs(60),
+    };
+    bus.admit(&user, &bucket, quota).await.unwrap();
+}
+
+/// How many connections there are, the one that asks left out.
+async fn clients(redis: &Redis) -> usize {
+    let list = redis.command(&["CLIENT", "LIST"]).await;
+    list.lines().filter(|line| !line.contains("cmd=client|list")).count()
+}

@@ -1,0 +1,67 @@
+//! Commands whose answer is lost: fred would send them again by itself, and over-count.
+
+use std::time::Duration;
+
+use bus::{BusError, Published};
+use protocol::cluster::job::Lane;
+use testkit::{Proxy, Redis, wait};
+
+use crate::nodes::{Ear, connect};
+use crate::sample::{event, job, publish, user, worker};
+
+#[tokio::test]
+async fn an_event_whose_answer_was_lost_has_one_place() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(redis.addr()).await;
+    let bus = connect(&format!("redis://{}", proxy.addr()), "pn").await;
+    let elsewhere = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let mut ear = Ear::open(&*elsewhere).await;
+    ear.feed.subscribe(&user).await.unwrap();
+    // The script is known from here on, so that the next event travels with its hash.
+    publish(&*bus, &user, 0).await;
+
+    proxy.lose_answer_to("e-1");
+    let outcome = bus.publish(&user, &event(1)).await;
+    assert!(matches!(outcome, Err(BusError::Away { .. })), "{outcome:?}");
+    assert!(!proxy.fault_is_pending());
+    assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), Published::Before);
+    assert_eq!(publish(&*bus, &user, 2).await.seq, 3);
+    for seq in 1..=3 {
+        assert_eq!(ear.next_seq().await, seq);
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_answer_was_lost_is_not_submitted_again_behind_our_back() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(redis.addr()).await;
+    let bus = connect(&format!("redis://{}", proxy.addr()), "pn").await;
+    let patience = Duration::from_secs(60);
+    // Here too the script is known beforehand.
+    bus.submit(Lane::Platform, &job("j-0", 1), patience).await.unwrap();
+
+    proxy.lose_answer_to("j-1");
+    let outcome = bus.submit(Lane::Interactive, &job("j-1", 1), patience).await;
+    assert!(matches!(outcome, Err(BusError::Away { .. })), "{outcome:?}");
+    wait::until_true("the bus to live", wait::deadline(), async || bus.is_live()).await;
+    assert_eq!(redis.command(&["XLEN", "pn:{jobs:interactive}"]).await, "1");
+
+    // Who submits it again has it delivered twice, under the id that makes it one.
+    bus.submit(Lane::Interactive, &job("j-1", 1), patience).await.unwrap();
+    let claimed = bus
+        .claim(Lane::Interactive, &worker("w-1"), 9, wait::deadline())
+        .await
+        .unwrap();
+    let ids: Vec<&str> = claimed.iter().map(|claimed| claimed.job.id.as_str()).collect();
+    assert_eq!(ids, ["j-1", "j-1"]);
+}
+
+#[tokio::test]
+async fn scripts_that_the_server_forgot_are_sent_again() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    publish(&*bus, &user("GEN-001"), 1).await;
+    redis.command(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(publish(&*bus, &user("GEN-001"), 2).await.seq, 2);
+}
