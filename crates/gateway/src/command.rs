@@ -91,6 +91,12 @@ impl Commands {
         }
     }
 
+    /// Answers a frame that names no event.
+    pub(crate) fn refuse_nameless(&self, caller: &Caller, id: Option<&RequestId>, held_back: Option<Duration>) {
+        let nameless = || Failure::saying(ErrorCode::BadRequest, "event: a name is required");
+        self.refuse(caller, None, &held_back.map_or_else(nameless, admit::rate_limited), id);
+    }
+
     /// Answers what has no response event of its own.
     pub(crate) fn refuse(&self, caller: &Caller, event: Option<String>, failure: &Failure, id: Option<&RequestId>) {
         self.metrics.refused_request(failure.error);

@@ -186,7 +186,6 @@ impl Gateway {
     }
 
     /// The routes of the internal API, for the internal listener. Without a token there are none.
-    #[must_use]
     pub fn internal_api(&self) -> Router {
         self.internal.clone()
     }
@@ -272,7 +271,7 @@ impl Running {
     }
 
     /// Takes no more clients, answers what is under way, closes the sockets one after the other over the drain window, and ends.
-    /// What is left after `within` is cut. Says what that was.
+    /// What is left after `within`, which should be longer than the window, is cut. Says what that was.
     pub async fn drain(self, within: Duration) -> DrainReport {
         self.readiness.drain();
         let mut report = self.tasks.connections.drain(within).await;

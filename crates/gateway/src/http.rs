@@ -12,6 +12,8 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::exchange::Exchange;
@@ -82,11 +84,20 @@ impl Http {
             }
         }
         let parts = connection.into_parts();
+        let mut stream = parts.io.into_inner();
         // Bytes before our 101 are no frames of this WebSocket: the client must wait for it (RFC 6455, section 4.1).
-        let granted = parts.service.granted().filter(|_| parts.read_buf.is_empty());
-        Ok(granted.map(|upgrade| (parts.io.into_inner(), upgrade)))
+        match parts.service.granted() {
+            Some(upgrade) if parts.read_buf.is_empty() => Ok(Some((stream, upgrade))),
+            _ => {
+                // The client may be gone already.
+                drop(timeout(GOODBYE_WITHIN, stream.shutdown()).await);
+                Ok(None)
+            }
+        }
     }
 }
 
+/// For the peer to take the last bytes of its connection.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 /// The most a request's head may take, in bytes: tokens live in headers, and hyper wants no less than 8 KiB.
 const MAX_HEAD: usize = 16 * 1024;

@@ -20,7 +20,7 @@ pub(super) fn invalid(error: &InvalidCommand) -> Failure {
 pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure> {
     match command.named_user() {
         Some(named) if *named != caller.user => {
-            tracing::warn!(
+            tracing::debug!(
                 command = command.kind().event(),
                 "a command for another user was refused"
             );

@@ -85,6 +85,7 @@ impl Authenticated {
             self.form,
             Arc::clone(self.link.outbound()),
         );
+        tracing::debug!("the socket is live");
         let open = on.metrics.connected(self.form.dialect());
         Ok(Live::new(
             self.link,

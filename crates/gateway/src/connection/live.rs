@@ -73,10 +73,7 @@ impl Live {
         match (heard.said, heard.held_back) {
             (Said::Request(request), Some(wait)) => commands.hold_back(&self.caller, &request, wait),
             (Said::Request(request), None) => self.serve_request(request, commands),
-            (Said::NoEvent(id), _) => {
-                let failure = Failure::saying(ErrorCode::BadRequest, "event: a name is required");
-                commands.refuse(&self.caller, None, &failure, id.as_ref());
-            }
+            (Said::NoEvent(id), held_back) => commands.refuse_nameless(&self.caller, id.as_ref(), held_back),
             (Said::Leave { namespace }, _) if namespace == ROOT => {
                 self.link.left()?;
                 return Ok(Next::Leave);

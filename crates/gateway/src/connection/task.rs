@@ -1,5 +1,8 @@
 //! The shell around [`State`]: one loop that waits for whatever comes first, and obeys.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 //! permessage-deflate (RFC 7692) belongs between here and tungstenite: what leaves passes `send`, what comes passes `received`, and
 //! the frame headers pass `walk`.
 
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::future::poll_fn;

@@ -109,7 +109,7 @@ mod tests {
                 assert!(
                     head.headers
                         .append(SEC_WEBSOCKET_KEY, value("dGhlIHNhbXBsZSBub25jZQ=="))
-                )
+                );
             }),
         ];
         for (case, refusal) in refused.into_iter().enumerate() {

@@ -9,7 +9,7 @@ use protocol::code::ErrorCode;
 
 use crate::handshake::refusal::failure_body;
 
-/// What the public port answers besides WebSockets.
+/// What the public port answers besides the sockets.
 pub(super) fn routes() -> Router {
     Router::new().fallback(nothing_here)
 }

@@ -87,7 +87,7 @@ impl Hub {
                 let past = self.bus.since(user, after, PAGE).await;
                 past.map(|past| Answer::Read(user.clone(), *room, past))
             }
-            Work::Check(users) => {
+            Work::Check(users, _) => {
                 let positions = self.bus.positions(users).await;
                 positions.map(|positions| Answer::Checked(users.iter().cloned().zip(positions).collect()))
             }

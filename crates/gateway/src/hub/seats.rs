@@ -38,6 +38,10 @@ pub(super) struct SeatId(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RoomId(u64);
 
+/// One comparison of all positions; a newer one makes it needless.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Round(u64);
+
 /// What the hub has to ask of the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
@@ -45,8 +49,8 @@ pub(super) enum Work {
     Open(UserId, RoomId),
     /// Read a user's log.
     Read(UserId, RoomId, Position),
-    /// Ask where the orders of these users are.
-    Check(Vec<UserId>),
+    /// Ask where the orders of these users are, in the round that was begun last.
+    Check(Vec<UserId>, Round),
 }
 
 /// Where a newcomer's events begin.
@@ -64,6 +68,7 @@ pub(super) struct Rooms {
     by_user: HashMap<UserId, Room>,
     work: VecDeque<Work>,
     named: u64,
+    round: Round,
 }
 
 #[derive(Debug)]
@@ -138,11 +143,16 @@ impl Rooms {
 
     /// Has the positions of all open rooms compared, in batches.
     pub(super) fn check_all(&mut self) {
-        self.work.retain(|work| !matches!(work, Work::Check(_)));
+        let round = Round(self.round.0 + 1);
+        self.round = round;
+        self.work.retain(|work| !matches!(work, Work::Check(..)));
         let open = self.by_user.iter().filter(|(_, room)| room.gap.cursor().is_some());
         let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
-        self.work
-            .extend(users.chunks(CHECK_BATCH).map(|batch| Work::Check(batch.to_vec())));
+        self.work.extend(
+            users
+                .chunks(CHECK_BATCH)
+                .map(|batch| Work::Check(batch.to_vec(), round)),
+        );
     }
 
     /// An event of a user was heard.
@@ -187,7 +197,7 @@ impl Rooms {
     fn is_wanted(&self, work: &Work) -> bool {
         match work {
             Work::Open(user, id) | Work::Read(user, id, _) => self.by_user.get(user).is_some_and(|room| room.id == *id),
-            Work::Check(users) => users.iter().any(|user| self.has(user)),
+            Work::Check(_, round) => *round == self.round,
         }
     }
 }
@@ -225,7 +235,7 @@ impl Room {
         metrics.delivered(&envelope.event, sockets);
     }
 
-    /// Plain WebSockets are told. A Socket.IO client has no word for it, and would need to be disconnected.
+    /// Native clients are told. A Socket.IO client has no word for it, and would need to be disconnected.
     fn report_loss(&self, metrics: &Metrics) {
         metrics.resync();
         let mut encoded = Encoded::new(Push {

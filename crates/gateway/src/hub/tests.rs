@@ -180,7 +180,7 @@ fn positions_are_compared_in_batches() {
     }
     rooms.check_all();
     let sizes = std::iter::from_fn(|| rooms.next_work()).map(|work| match work {
-        Work::Check(users) => users.len(),
+        Work::Check(users, _) => users.len(),
         other => panic!("{other:?}"),
     });
     assert_eq!(sizes.collect::<Vec<_>>(), [500, 500, 1]);

@@ -13,7 +13,10 @@ use crate::house::House;
 async fn served(house: &House) -> Vec<u8> {
     let tcp = TcpStream::connect(house.door.addr()).await.unwrap();
     let name = rustls::pki_types::ServerName::from(house.door.addr().ip());
-    let stream = TlsConnector::from(house.authority.client()).connect(name, tcp).await.unwrap();
+    let stream = TlsConnector::from(house.authority.client())
+        .connect(name, tcp)
+        .await
+        .unwrap();
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
@@ -23,7 +26,10 @@ async fn a_renewed_certificate_is_served_and_old_sockets_stay() {
     let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let old = served(&house).await;
     house.renew_certificate();
-    wait::until_true("the new certificate", wait::deadline(), async || served(&house).await != old).await;
+    wait::until_true("the new certificate", wait::deadline(), async || {
+        served(&house).await != old
+    })
+    .await;
     assert!(client.is_open());
 }
 
@@ -46,7 +52,10 @@ async fn a_certificate_that_cannot_be_used_leaves_the_old_one_and_is_counted_onc
     std::fs::write(&certificate, &good.0).unwrap();
     std::fs::write(&key, &good.1).unwrap();
     house.renew_certificate();
-    wait::until_true("the new certificate", wait::deadline(), async || served(&house).await != old).await;
+    wait::until_true("the new certificate", wait::deadline(), async || {
+        served(&house).await != old
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -30,11 +30,18 @@ async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
     let commands = [
         ("account:connect", connect("victim"), "account:connect_response"),
         ("account:list", json!({ "userId": "victim" }), "account:list_response"),
-        ("security:revoke_all", json!({ "userId": "victim", "confirmationToken": "x" }), "security:revoke_complete"),
+        (
+            "security:revoke_all",
+            json!({ "userId": "victim", "confirmationToken": "x" }),
+            "security:revoke_complete",
+        ),
     ];
     for (event, data, response) in commands {
         let answer = native.request(event, data.clone()).await;
-        assert_eq!((answer.name.as_str(), &answer.data["error"]), (response, &json!("forbidden")));
+        assert_eq!(
+            (answer.name.as_str(), &answer.data["error"]),
+            (response, &json!("forbidden"))
+        );
         let ack = socketio.emit_with_ack(event, data).await;
         assert_eq!((&ack["success"], &ack["error"]), (&json!(false), &json!("forbidden")));
     }
@@ -47,7 +54,11 @@ async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() 
     let house = House::new().await;
     let worker = Worker::obliging(&house);
     let cases = [
-        ("account:connect", json!({ "userId": "u", "accountType": "github", "redirectUri": "x" }), "oauthCode: this field is required"),
+        (
+            "account:connect",
+            json!({ "userId": "u", "accountType": "github", "redirectUri": "x" }),
+            "oauthCode: this field is required",
+        ),
         ("account:connect", Value::Null, "userId: this field is required"),
         (
             "account:connect",
@@ -66,11 +77,19 @@ async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() 
             "idempotencyKey: a text of 1 to 128 characters was expected",
         ),
     ];
-    let native = Native::to(&house.door).msgpack().bearer(&house.token("u")).connect().await.unwrap();
+    let native = Native::to(&house.door)
+        .msgpack()
+        .bearer(&house.token("u"))
+        .connect()
+        .await
+        .unwrap();
     let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     for (event, data, message) in cases {
         let answer = native.request(event, data.clone()).await.data;
-        assert_eq!((&answer["error"], &answer["message"]), (&json!("bad_request"), &json!(message)));
+        assert_eq!(
+            (&answer["error"], &answer["message"]),
+            (&json!("bad_request"), &json!(message))
+        );
         assert!(!answer.to_string().contains("271828"), "no value is repeated");
         assert_eq!(socketio.emit_with_ack(event, data).await, answer);
     }
@@ -91,7 +110,10 @@ async fn a_failure_keeps_what_its_answer_always_has() {
         .await;
     assert_eq!(sync.data.get("lastSynced"), Some(&Value::Null));
     let revoke = client
-        .request("security:revoke_all", json!({ "userId": "v", "confirmationToken": "x" }))
+        .request(
+            "security:revoke_all",
+            json!({ "userId": "v", "confirmationToken": "x" }),
+        )
         .await;
     assert_eq!(revoke.data["accountsDisconnected"], 0);
 }
@@ -101,19 +123,28 @@ async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
     let house = House::new().await;
     let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     let ack = socketio.emit_with_ack("account:teleport", json!({})).await;
-    assert_eq!((&ack["success"], &ack["error"]), (&json!(false), &json!("unknown_event")));
+    assert_eq!(
+        (&ack["success"], &ack["error"]),
+        (&json!(false), &json!("unknown_event"))
+    );
     assert_eq!(socketio.unread(), [], "the ack is all");
 
     socketio.emit("account:teleport", json!({})).await;
     let error = socketio.next_event("error").await;
-    assert_eq!((&error.data["event"], &error.data["error"]), (&json!("account:teleport"), &json!("unknown_event")));
+    assert_eq!(
+        (&error.data["event"], &error.data["error"]),
+        (&json!("account:teleport"), &json!("unknown_event"))
+    );
 
     socketio.send_text("42[1,2]").await;
     assert_eq!(socketio.next_event("error").await.data["error"], "bad_request");
 
     let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let answer = native.request("account:teleport", json!({})).await;
-    assert_eq!((answer.name.as_str(), &answer.data["error"]), ("error", &json!("unknown_event")));
+    assert_eq!(
+        (answer.name.as_str(), &answer.data["error"]),
+        ("error", &json!("unknown_event"))
+    );
     native.send_text(r#"{"data":{}}"#).await;
     assert_eq!(native.next_event("error").await.data["error"], "bad_request");
 }
@@ -125,7 +156,10 @@ async fn a_worker_that_never_answers_is_a_timeout_at_the_deadline() {
     let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     let answer = native.request("account:connect", connect("u")).await;
-    assert_eq!((answer.name.as_str(), &answer.data["error"]), ("account:connect_response", &json!("timeout")));
+    assert_eq!(
+        (answer.name.as_str(), &answer.data["error"]),
+        ("account:connect_response", &json!("timeout"))
+    );
     let sync = json!({ "userId": "u", "accountType": "github" });
     let ack = socketio.emit_with_ack("account:sync", sync).await;
     assert_eq!(ack["error"], "timeout");
@@ -151,7 +185,9 @@ async fn an_answer_missed_with_the_connection_to_the_bus_is_fetched_at_once() {
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be done", wait::deadline(), async || worker.done() == 1).await;
     house.line.announce_missed().await;
-    let answer = client.next_event_within("account:list_response", Duration::from_secs(2)).await;
+    let answer = client
+        .next_event_within("account:list_response", Duration::from_secs(2))
+        .await;
     assert_eq!(answer.data["success"], true);
 }
 
@@ -195,7 +231,10 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
     });
     let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let answer = client.request("security:sessions", json!({})).await;
-    assert_eq!((answer.name.as_str(), &answer.data["error"]), ("security:sessions_response", &json!("not_supported")));
+    assert_eq!(
+        (answer.name.as_str(), &answer.data["error"]),
+        ("security:sessions_response", &json!("not_supported"))
+    );
     let counted = "postern_gateway_commands_total{event=\"security:sessions\",outcome=\"not_supported\"}";
     house.metric_is(counted, 1.0).await;
 }
@@ -207,8 +246,14 @@ async fn limits_count_over_all_sockets_of_a_user() {
     let first = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let second = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     for _ in 0..5 {
-        assert_eq!(first.request("account:connect", connect("u")).await.data["success"], true);
-        assert_eq!(second.emit_with_ack("account:connect", connect("u")).await["success"], true);
+        assert_eq!(
+            first.request("account:connect", connect("u")).await.data["success"],
+            true
+        );
+        assert_eq!(
+            second.emit_with_ack("account:connect", connect("u")).await["success"],
+            true
+        );
     }
     let refused = second.emit_with_ack("account:connect", connect("u")).await;
     assert_eq!(refused["error"], "rate_limited");
@@ -216,9 +261,15 @@ async fn limits_count_over_all_sockets_of_a_user() {
 
     let sync = |account: &str| json!({ "userId": "u", "accountType": account });
     for _ in 0..6 {
-        assert_eq!(first.request("account:sync", sync("github")).await.data["success"], true);
+        assert_eq!(
+            first.request("account:sync", sync("github")).await.data["success"],
+            true
+        );
     }
-    assert_eq!(first.request("account:sync", sync("github")).await.data["error"], "rate_limited");
+    assert_eq!(
+        first.request("account:sync", sync("github")).await.data["error"],
+        "rate_limited"
+    );
     let other = first.request("account:sync", sync("discord")).await;
     assert_eq!(other.data["success"], true, "each account has its own count");
 }

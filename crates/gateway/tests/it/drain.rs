@@ -30,7 +30,12 @@ async fn clients_are_sent_on_with_a_hint_and_without_dismissal() {
     for socket in [&*socketio, &*native] {
         let closed = socket.closed().await;
         assert_eq!(closed.code, 1012);
-        let hint: u64 = closed.reason.strip_prefix("restart; reconnect-after-ms=").unwrap().parse().unwrap();
+        let hint: u64 = closed
+            .reason
+            .strip_prefix("restart; reconnect-after-ms=")
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(hint <= 2_000, "{closed}");
     }
     assert!(!socketio.was_dismissed(), "it comes back by itself");
@@ -47,7 +52,10 @@ async fn what_is_under_way_is_answered_first() {
     let (line, job, readiness) = (Arc::clone(&house.line), worker.last(), house.readiness.clone());
     let drained = house.drain(Duration::from_secs(20));
     let answered = async {
-        wait::until_true("the node to drain", wait::deadline(), async || readiness.waiting_for() == ["draining"]).await;
+        wait::until_true("the node to drain", wait::deadline(), async || {
+            readiness.waiting_for() == ["draining"]
+        })
+        .await;
         let data = Json::of(&json!({ "success": true }));
         reply(&*line, &job, Outcome { error: None, data }).await;
     };
@@ -67,7 +75,10 @@ async fn the_closes_are_spread_over_the_window() {
     let drained = house.drain(Duration::from_secs(30));
     let watched = async {
         let mut open_at_half = 0;
-        wait::until_true("half of the window", wait::deadline(), async || start.elapsed() >= Duration::from_secs(1)).await;
+        wait::until_true("half of the window", wait::deadline(), async || {
+            start.elapsed() >= Duration::from_secs(1)
+        })
+        .await;
         for client in &clients {
             open_at_half += usize::from(client.is_open());
         }
@@ -76,7 +87,10 @@ async fn the_closes_are_spread_over_the_window() {
     let (report, open_at_half) = tokio::join!(drained, watched);
     assert!(report.is_clean(), "{report}");
     // Of 40 even draws fewer than 5 or more than 35 fall into one half once in a million runs.
-    assert!((5..=35).contains(&open_at_half), "{open_at_half} of 40 were open at half of the window");
+    assert!(
+        (5..=35).contains(&open_at_half),
+        "{open_at_half} of 40 were open at half of the window"
+    );
 }
 
 #[tokio::test]
@@ -87,8 +101,13 @@ async fn a_draining_gateway_takes_no_new_sockets() {
     let mut early = house.door.open().await.unwrap();
     let drained = house.drain(Duration::from_secs(20));
     let refused = async {
-        wait::until_true("the node to drain", wait::deadline(), async || readiness.waiting_for() == ["draining"]).await;
-        early.http(&Request::upgrade("/socket.io/?EIO=4&transport=websocket")).await
+        wait::until_true("the node to drain", wait::deadline(), async || {
+            readiness.waiting_for() == ["draining"]
+        })
+        .await;
+        early
+            .http(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
+            .await
     };
     let (report, refused) = tokio::join!(drained, refused);
     assert!(report.is_clean(), "{report}");

@@ -10,7 +10,10 @@ use crate::house::House;
 const KINDS: [AccountType; 4] = AccountType::ALL;
 
 fn kinds(events: &[Event]) -> Vec<&str> {
-    events.iter().map(|event| event.data["accountType"].as_str().unwrap()).collect()
+    events
+        .iter()
+        .map(|event| event.data["accountType"].as_str().unwrap())
+        .collect()
 }
 
 fn seq(event: &Event) -> u64 {
@@ -27,7 +30,10 @@ async fn what_was_not_heard_is_read_from_the_log_in_order() {
     house.line.silence(true);
     house.publish("u", KINDS[1]).await;
     house.publish("u", KINDS[2]).await;
-    wait::until_true("the announcements to be lost", wait::deadline(), async || house.line.lost() == 2).await;
+    wait::until_true("the announcements to be lost", wait::deadline(), async || {
+        house.line.lost() == 2
+    })
+    .await;
     house.line.silence(false);
     house.publish("u", KINDS[3]).await;
 
@@ -45,7 +51,10 @@ async fn a_lost_last_event_is_found_when_messages_may_have_been_missed() {
     let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
     house.line.silence(true);
     house.publish("u", KINDS[0]).await;
-    wait::until_true("the announcement to be lost", wait::deadline(), async || house.line.lost() == 1).await;
+    wait::until_true("the announcement to be lost", wait::deadline(), async || {
+        house.line.lost() == 1
+    })
+    .await;
     house.line.silence(false);
     house.line.announce_missed().await;
     assert_eq!(seq(&client.next().await), 1);
@@ -60,7 +69,10 @@ async fn what_the_log_no_longer_has_is_told_to_plain_websockets_and_costs_socket
     for _ in 0..300 {
         house.publish("u", KINDS[0]).await;
     }
-    wait::until_true("the announcements to be lost", wait::deadline(), async || house.line.lost() == 300).await;
+    wait::until_true("the announcements to be lost", wait::deadline(), async || {
+        house.line.lost() == 300
+    })
+    .await;
     house.line.silence(false);
     house.publish("u", KINDS[1]).await;
     assert_eq!(native.next().await.name, "resync");
@@ -73,7 +85,12 @@ async fn what_the_log_no_longer_has_is_told_to_plain_websockets_and_costs_socket
 #[tokio::test]
 async fn a_burst_arrives_whole_and_in_order() {
     let house = House::new().await;
-    let client = Native::to(&house.door).msgpack().bearer(&house.token("u")).connect().await.unwrap();
+    let client = Native::to(&house.door)
+        .msgpack()
+        .bearer(&house.token("u"))
+        .connect()
+        .await
+        .unwrap();
     for number in 0..1_000 {
         house.publish("u", KINDS[number % 4]).await;
     }
@@ -86,7 +103,11 @@ async fn a_burst_arrives_whole_and_in_order() {
 async fn a_user_is_listened_for_while_there_is_a_socket() {
     let house = House::new().await;
     let listens = async |expected: bool| {
-        let what = if expected { "to listen for u" } else { "not to listen for u" };
+        let what = if expected {
+            "to listen for u"
+        } else {
+            "not to listen for u"
+        };
         wait::until_true(what, wait::deadline(), async || house.line.listens_for("u") == expected).await;
     };
     assert!(!house.line.listens_for("u"));
@@ -132,5 +153,8 @@ async fn a_socket_that_comes_while_the_bus_goes_is_sent_away_to_try_again() {
     let closed = native.closed().await;
     assert_eq!(closed.code, 1012, "{closed}");
     house.line.cut(false);
-    wait::until_true("the ear to be closed", wait::deadline(), async || !house.line.listens_for("u")).await;
+    wait::until_true("the ear to be closed", wait::deadline(), async || {
+        !house.line.listens_for("u")
+    })
+    .await;
 }

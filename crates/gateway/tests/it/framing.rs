@@ -15,9 +15,31 @@ async fn whatever_the_reference_closes_for_is_closed_with_4400() {
     let _worker = Worker::obliging(&house);
     let neighbour = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     for bad in [
-        "abc", "7", "", "4", "4abc", "47", "42[]", "42{}", "42null", "42[\"x\"", "42[\"x\"]zzz", "42[null]", "42[\"connect\"]",
-        "42abc[\"x\"]", "435{}", "41{}", "40[]", "40{\"a\"", "45[\"x\"]", "4511-[\"x\"]", "44{\"message\":\"x\"}", "40{}",
-        "42/nope,[\"x\"]", "41/nope,", "2",
+        "abc",
+        "7",
+        "",
+        "4",
+        "4abc",
+        "47",
+        "42[]",
+        "42{}",
+        "42null",
+        "42[\"x\"",
+        "42[\"x\"]zzz",
+        "42[null]",
+        "42[\"connect\"]",
+        "42abc[\"x\"]",
+        "435{}",
+        "41{}",
+        "40[]",
+        "40{\"a\"",
+        "45[\"x\"]",
+        "4511-[\"x\"]",
+        "44{\"message\":\"x\"}",
+        "40{}",
+        "42/nope,[\"x\"]",
+        "41/nope,",
+        "2",
     ] {
         let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
         client.send_text(bad).await;
@@ -37,7 +59,10 @@ async fn whatever_the_reference_closes_for_is_closed_with_4400() {
     packed.send_binary(vec![0xc1]).await;
     assert_eq!(packed.closed().await.code, 4400, "no MessagePack");
 
-    assert_eq!(neighbour.emit_with_ack("account:list", json!({})).await["success"], true);
+    assert_eq!(
+        neighbour.emit_with_ack("account:list", json!({})).await["success"],
+        true
+    );
 }
 
 #[tokio::test]
@@ -45,7 +70,17 @@ async fn what_the_reference_puts_up_with_stays_open() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
     let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    for odd in ["42", "42[1,2]", "42[\"\"]", "435", "43999[]", "3", "1", "6", "42[\"error\"]"] {
+    for odd in [
+        "42",
+        "42[1,2]",
+        "42[\"\"]",
+        "435",
+        "43999[]",
+        "3",
+        "1",
+        "6",
+        "42[\"error\"]",
+    ] {
         client.send_text(odd).await;
     }
     assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
@@ -55,7 +90,14 @@ async fn what_the_reference_puts_up_with_stays_open() {
 async fn a_plain_websocket_that_sends_no_frame_is_closed_with_4400() {
     let house = House::new().await;
     let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    for bad in ["", "x", "[]", "7", "{\"event\":\"a\"} {}", "[{\"event\":\"account:list\"}]"] {
+    for bad in [
+        "",
+        "x",
+        "[]",
+        "7",
+        "{\"event\":\"a\"} {}",
+        "[{\"event\":\"account:list\"}]",
+    ] {
         let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
         client.send_text(bad).await;
         assert_eq!(client.closed().await.code, 4400, "{bad:?}");
@@ -83,7 +125,9 @@ async fn broken_websocket_framing_is_closed_with_the_code_of_the_rfc() {
     ];
     for (what, frame, code) in cases {
         let mut wire = house.door.open().await.unwrap();
-        wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket")).await.unwrap();
+        wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
+            .await
+            .unwrap();
         // The server may be done before it has all: the end says what it thought.
         drop(wire.send_frame(&frame).await);
         let Closed { code: told, reason } = wire.closed().await;
@@ -112,7 +156,9 @@ async fn messages_in_pieces_are_put_together_and_bounded() {
     let house = House::new().await;
     let token = house.token("u");
     let mut wire = house.door.open().await.unwrap();
-    wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket")).await.unwrap();
+    wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
+        .await
+        .unwrap();
     wire.next_frame().await.unwrap();
     let connect = format!("40{{\"token\":\"{token}\"}}");
     let (head, tail) = connect.split_at(3);
@@ -123,7 +169,9 @@ async fn messages_in_pieces_are_put_together_and_bounded() {
     assert_eq!((pong.opcode, pong.payload), (10, b"between".to_vec()));
     assert!(wire.next_frame().await.unwrap().payload.starts_with(b"40"));
 
-    wire.send_frame(&Frame::text(vec![b'4'; 40 * 1024]).unfinished()).await.unwrap();
+    wire.send_frame(&Frame::text(vec![b'4'; 40 * 1024]).unfinished())
+        .await
+        .unwrap();
     wire.send_frame(&Frame::new(0, vec![b'4'; 40 * 1024])).await.unwrap();
     assert_eq!(wire.closed().await.code, 1009);
 }

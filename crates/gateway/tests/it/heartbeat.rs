@@ -55,7 +55,13 @@ async fn a_plain_websocket_that_does_not_answer_is_closed() {
     let mut wire = house.door.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
-    assert!(wire.next_frame().await.unwrap().payload.starts_with(br#"{"event":"ready""#));
+    assert!(
+        wire.next_frame()
+            .await
+            .unwrap()
+            .payload
+            .starts_with(br#"{"event":"ready""#)
+    );
     assert_eq!(wire.next_frame().await, Some(Frame::new(9, "").unmasked()));
     assert_eq!(wire.closed().await.code, 4408);
 }

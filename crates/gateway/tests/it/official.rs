@@ -24,7 +24,10 @@ async fn it_connects_emits_with_an_ack_and_hears_events() {
     let _worker = Worker::obliging(&house);
     for parser in ["default", "msgpack"] {
         let running = script(&house, &house.token("GEN-001"), parser).start();
-        wait::until_true("the script to be live", wait::deadline(), async || running.stdout().contains("live")).await;
+        wait::until_true("the script to be live", wait::deadline(), async || {
+            running.stdout().contains("live")
+        })
+        .await;
         house.publish("GEN-001", AccountType::Github).await;
         let status = running.wait(wait::deadline()).await;
         let said = running.stdout();
@@ -46,5 +49,8 @@ async fn it_is_told_why_its_token_is_refused_and_does_not_come_back() {
     let house = House::new().await;
     let output = script(&house, "no token", "default").run().await;
     assert_eq!(output.status, 1);
-    assert_eq!(output.stdout.trim(), "refused A valid token is required. unauthenticated active=false");
+    assert_eq!(
+        output.stdout.trim(),
+        "refused A valid token is required. unauthenticated active=false"
+    );
 }

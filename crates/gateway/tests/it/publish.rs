@@ -21,8 +21,17 @@ async fn post(house: &House, path: &str, bearer: Option<&str>, body: impl Into<B
     if let Some(bearer) = bearer {
         request = request.header("Authorization", format!("Bearer {bearer}"));
     }
-    let response: Response<Body> = house.internal.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-    let retry = response.headers().get("retry-after").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let response: Response<Body> = house
+        .internal
+        .clone()
+        .oneshot(request.body(body.into()).unwrap())
+        .await
+        .unwrap();
+    let retry = response
+        .headers()
+        .get("retry-after")
+        .map_or("", |value| value.to_str().unwrap())
+        .to_owned();
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or_default(), retry)
@@ -94,16 +103,31 @@ async fn what_cannot_be_published_says_which_field() {
         body
     };
     let cases = [
-        (data("userId", json!("another")), "data.userId: the user of the path was expected"),
-        (data("severity", json!("deadly")), "severity: one of `low`, `medium`, `high`, `critical` was expected"),
-        (data("requiresAction", Value::Null), "requiresAction: a boolean was expected"),
-        (data("message", json!("x".repeat(17 * 1024))), "data: at most 16 KiB were expected"),
+        (
+            data("userId", json!("another")),
+            "data.userId: the user of the path was expected",
+        ),
+        (
+            data("severity", json!("deadly")),
+            "severity: one of `low`, `medium`, `high`, `critical` was expected",
+        ),
+        (
+            data("requiresAction", Value::Null),
+            "requiresAction: a boolean was expected",
+        ),
+        (
+            data("message", json!("x".repeat(17 * 1024))),
+            "data: at most 16 KiB were expected",
+        ),
         (
             json!({ "event": "security:settings_updated", "data": {} }),
             "event: security:alert, notification:incoming or account:status_changed was expected",
         ),
         (json!({ "data": {} }), "event: this field is required"),
-        (json!({ "event": "security:alert", "data": 7 }), "data: an object was expected"),
+        (
+            json!({ "event": "security:alert", "data": 7 }),
+            "data: an object was expected",
+        ),
         (
             json!({ "event": "security:alert", "data": {}, "idempotencyKey": "" }),
             "idempotencyKey: a text of 1 to 128 characters was expected",
@@ -111,7 +135,10 @@ async fn what_cannot_be_published_says_which_field() {
     ];
     for (body, message) in cases {
         let (status, answer) = publish(&house, body).await;
-        assert_eq!((status, &answer["error"], &answer["message"]), (400, &json!("bad_request"), &json!(message)));
+        assert_eq!(
+            (status, &answer["error"], &answer["message"]),
+            (400, &json!("bad_request"), &json!(message))
+        );
     }
     let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), "not JSON").await;
     assert_eq!((status, &answer["message"]), (400, &json!("body: JSON was expected")));
@@ -120,11 +147,27 @@ async fn what_cannot_be_published_says_which_field() {
 #[tokio::test]
 async fn only_the_bearer_of_the_token_may_publish() {
     let house = house().await;
-    for bearer in [None, Some("wrong"), Some(""), Some("internal-token-and-more"), Some("internal-toke")] {
+    for bearer in [
+        None,
+        Some("wrong"),
+        Some(""),
+        Some("internal-token-and-more"),
+        Some("internal-toke"),
+    ] {
         let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", bearer, alert().to_string()).await;
-        assert_eq!((status, &answer["error"]), (401, &json!("unauthenticated")), "{bearer:?}");
+        assert_eq!(
+            (status, &answer["error"]),
+            (401, &json!("unauthenticated")),
+            "{bearer:?}"
+        );
     }
-    let (status, ..) = post(&House::new().await, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
+    let (status, ..) = post(
+        &House::new().await,
+        "/v1/users/GEN-001/events",
+        Some(TOKEN),
+        alert().to_string(),
+    )
+    .await;
     assert_eq!(status, 404, "without a configured token there is no such API");
 }
 
@@ -133,5 +176,8 @@ async fn a_bus_that_is_away_is_said() {
     let house = house().await;
     house.line.cut(true);
     let (status, answer, retry) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
-    assert_eq!((status, &answer["error"], retry.as_str()), (503, &json!("unavailable"), "1"));
+    assert_eq!(
+        (status, &answer["error"], retry.as_str()),
+        (503, &json!("unavailable"), "1")
+    );
 }

@@ -14,7 +14,9 @@ async fn an_address_that_connects_too_often_is_dropped() {
         house.door.open().await.unwrap();
     }
     assert!(house.door.open().await.is_err());
-    house.metric_is("postern_gateway_refusals_total{reason=\"connect_rate\"}", 1.0).await;
+    house
+        .metric_is("postern_gateway_refusals_total{reason=\"connect_rate\"}", 1.0)
+        .await;
     wait::until_true("a place", wait::deadline(), async || house.door.open().await.is_ok()).await;
 }
 
@@ -24,7 +26,10 @@ async fn no_more_than_so_many_are_on_their_way_in() {
     let live = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let first = Native::to(&house.door).open().await.unwrap();
     let _second = Native::to(&house.door).open().await.unwrap();
-    assert!(house.door.open().await.is_err(), "two prove nothing, a third is dropped");
+    assert!(
+        house.door.open().await.is_err(),
+        "two prove nothing, a third is dropped"
+    );
     first.close().await;
     wait::until_true("a place", wait::deadline(), async || house.door.open().await.is_ok()).await;
     assert!(live.is_open(), "who has a token has given its place back");
@@ -38,7 +43,10 @@ async fn a_socket_that_says_too_much_is_told_to_wait() {
     // CONNECT was the first of the two.
     assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
     let refused = client.emit_with_ack("account:list", json!({})).await;
-    assert_eq!((&refused["error"], &refused["retryAfter"]), (&json!("rate_limited"), &json!(1)));
+    assert_eq!(
+        (&refused["error"], &refused["retryAfter"]),
+        (&json!("rate_limited"), &json!(1))
+    );
     let unknown = client.emit_with_ack("account:teleport", json!({})).await;
     assert_eq!(unknown["error"], "rate_limited");
     assert_eq!(worker.done(), 1);

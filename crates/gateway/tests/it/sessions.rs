@@ -17,7 +17,10 @@ async fn a_socket_ends_with_its_token() {
     let socketio = SocketIo::connect(&house.door, &token).await.unwrap();
     for socket in [&*native, &*socketio] {
         let expired = socket.next_event("security:session_expired").await;
-        assert_eq!((&expired.data["userId"], &expired.data["reason"]), (&json!("u"), &json!("token_expired")));
+        assert_eq!(
+            (&expired.data["userId"], &expired.data["reason"]),
+            (&json!("u"), &json!("token_expired"))
+        );
         assert_eq!(expired.offset, None);
         assert_eq!(socket.closed().await.code, 4401);
     }
@@ -41,9 +44,17 @@ async fn another_namespace_is_refused_and_the_socket_stays() {
     let refused = r#"44/admin,{"message":"Invalid namespace"}"#;
     assert_eq!(ask("40/admin,").await, refused);
     let token = house.token("u");
-    assert!(ask(&format!("40{{\"token\":\"{token}\"}}")).await.starts_with(r#"40{"sid":""#));
+    assert!(
+        ask(&format!("40{{\"token\":\"{token}\"}}"))
+            .await
+            .starts_with(r#"40{"sid":""#)
+    );
     assert_eq!(ask(r#"40/admin,{"token":"x"}"#).await, refused);
-    assert!(ask(r#"42["account:list"]"#).await.starts_with(r#"42["account:list_response",{"of":"u","success":true},null]"#));
+    assert!(
+        ask(r#"42["account:list"]"#)
+            .await
+            .starts_with(r#"42["account:list_response",{"of":"u","success":true},null]"#)
+    );
 }
 
 #[tokio::test]
@@ -62,7 +73,11 @@ async fn a_socketio_client_may_leave_and_connect_again_on_the_same_websocket() {
     assert!(!house.line.listens_for("u"), "the first seat was given back");
 
     client.send_text("41").await;
-    assert_eq!(client.closed().await.code, 4408, "who leaves and says nothing more is closed");
+    assert_eq!(
+        client.closed().await.code,
+        4408,
+        "who leaves and says nothing more is closed"
+    );
 }
 
 #[tokio::test]

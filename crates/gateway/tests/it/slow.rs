@@ -19,7 +19,13 @@ async fn deaf(house: &House) -> Wire {
     let mut wire = house.door.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
-    assert!(wire.next_frame().await.unwrap().payload.starts_with(br#"{"event":"ready""#));
+    assert!(
+        wire.next_frame()
+            .await
+            .unwrap()
+            .payload
+            .starts_with(br#"{"event":"ready""#)
+    );
     wire
 }
 
@@ -69,7 +75,9 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the peer to be given up", wait::deadline(), async || {
         drop(deaf.send_frame(&frame).await);
-        house.metric(&format!("{stalled},reason=\"stalled\"}}")) + house.metric(&format!("{stalled},reason=\"queue_full\"}}")) > 0.5
+        house.metric(&format!("{stalled},reason=\"stalled\"}}"))
+            + house.metric(&format!("{stalled},reason=\"queue_full\"}}"))
+            > 0.5
     })
     .await;
 }

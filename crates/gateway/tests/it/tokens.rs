@@ -32,8 +32,14 @@ async fn refusing() -> (House, Vec<(&'static str, String)>) {
         ("token_expired", signer.sign(&good(expired_claims("u")))),
         ("token_malformed", unsigned(&good(claims("u", hour)))),
         ("token_algorithm", confused(signer.verifier(), &good(claims("u", hour)))),
-        ("token_issuer", signer.sign(&with(good(claims("u", hour)), json!({ "iss": "https://evil.example" })))),
-        ("token_audience", signer.sign(&with(good(claims("u", hour)), json!({ "aud": "another" })))),
+        (
+            "token_issuer",
+            signer.sign(&with(good(claims("u", hour)), json!({ "iss": "https://evil.example" }))),
+        ),
+        (
+            "token_audience",
+            signer.sign(&with(good(claims("u", hour)), json!({ "aud": "another" }))),
+        ),
         ("token_subject", signer.sign(&good(claims("", hour)))),
     ];
     (house, tokens)
@@ -130,9 +136,13 @@ async fn a_socket_that_proves_nothing_is_closed_at_its_deadline() {
 #[tokio::test]
 async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
     let house = House::new().await;
-    let token = house.signer.sign(&with(claims("u", Duration::from_secs(60)), json!({ "sid": "s-1" })));
+    let token = house
+        .signer
+        .sign(&with(claims("u", Duration::from_secs(60)), json!({ "sid": "s-1" })));
     let first = Native::to(&house.door)
-        .auth(json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "session": "x", "offset": "y" } }))
+        .auth(
+            json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "session": "x", "offset": "y" } }),
+        )
         .connect()
         .await
         .unwrap();
@@ -140,7 +150,10 @@ async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
     assert_eq!((&ready["userId"], &ready["sessionId"]), (&json!("u"), &json!("s-1")));
     assert_eq!(ready["recovered"], false);
     assert!(ready["offset"].as_str().unwrap().ends_with("-0"), "{ready}");
-    assert!(ready["expiresAt"].as_str().unwrap() > ready["serverTime"].as_str().unwrap(), "{ready}");
+    assert!(
+        ready["expiresAt"].as_str().unwrap() > ready["serverTime"].as_str().unwrap(),
+        "{ready}"
+    );
 
     let again = Native::connect(&house.door, &token).await.unwrap().ready();
     assert_ne!(ready["session"], again["session"]);

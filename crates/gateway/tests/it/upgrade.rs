@@ -23,12 +23,32 @@ async fn letting_in_a_page() -> House {
 async fn socketio_edge_rules_are_answered_as_the_reference_does() {
     let house = House::new().await;
     let cases = [
-        (Request::get("/socket.io/?EIO=4&transport=polling&t=x"), 0, "Transport unknown"),
-        (Request::new("POST", "/socket.io/?EIO=4&transport=polling"), 0, "Transport unknown"),
-        (Request::upgrade("/socket.io/?EIO=4&transport=websocket&sid=x"), 1, "Session ID unknown"),
+        (
+            Request::get("/socket.io/?EIO=4&transport=polling&t=x"),
+            0,
+            "Transport unknown",
+        ),
+        (
+            Request::new("POST", "/socket.io/?EIO=4&transport=polling"),
+            0,
+            "Transport unknown",
+        ),
+        (
+            Request::upgrade("/socket.io/?EIO=4&transport=websocket&sid=x"),
+            1,
+            "Session ID unknown",
+        ),
         (Request::get(SOCKETIO), 3, "Bad request"),
-        (Request::upgrade("/socket.io/?EIO=3&transport=websocket"), 5, "Unsupported protocol version"),
-        (Request::upgrade("/socket.io/?transport=websocket"), 5, "Unsupported protocol version"),
+        (
+            Request::upgrade("/socket.io/?EIO=3&transport=websocket"),
+            5,
+            "Unsupported protocol version",
+        ),
+        (
+            Request::upgrade("/socket.io/?transport=websocket"),
+            5,
+            "Unsupported protocol version",
+        ),
     ];
     for (request, code, message) in cases {
         let response = house.door.http(&request).await.unwrap();
@@ -41,7 +61,11 @@ async fn socketio_edge_rules_are_answered_as_the_reference_does() {
 #[tokio::test]
 async fn socketio_is_served_with_and_without_its_trailing_slash() {
     let house = House::new().await;
-    for path in [SOCKETIO, "/socket.io?EIO=4&transport=websocket", "/socket.io/?transport=websocket&EIO=4&t=1795424716.75"] {
+    for path in [
+        SOCKETIO,
+        "/socket.io?EIO=4&transport=websocket",
+        "/socket.io/?transport=websocket&EIO=4&t=1795424716.75",
+    ] {
         let mut wire = house.door.open().await.unwrap();
         wire.upgrade(&Request::upgrade(path)).await.unwrap();
         let open = wire.next_frame().await.unwrap();
@@ -50,7 +74,10 @@ async fn socketio_is_served_with_and_without_its_trailing_slash() {
         let handshake: serde_json::Value = serde_json::from_str(handshake).unwrap();
         assert_eq!(digit, "0");
         assert_eq!(handshake["upgrades"], json!([]));
-        assert_eq!((&handshake["pingInterval"], &handshake["pingTimeout"]), (&json!(30_000), &json!(20_000)));
+        assert_eq!(
+            (&handshake["pingInterval"], &handshake["pingTimeout"]),
+            (&json!(30_000), &json!(20_000))
+        );
         assert_eq!(handshake["maxPayload"], 65_536);
     }
 }
@@ -58,9 +85,17 @@ async fn socketio_is_served_with_and_without_its_trailing_slash() {
 #[tokio::test]
 async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
     let house = letting_in_a_page().await;
-    for origin in ["https://evil.com", "https://app.example.com.evil.com", "null", "http://app.example.com", "HTTPS://APP.EXAMPLE.COM"] {
+    for origin in [
+        "https://evil.com",
+        "https://app.example.com.evil.com",
+        "null",
+        "http://app.example.com",
+        "HTTPS://APP.EXAMPLE.COM",
+    ] {
         for path in [SOCKETIO, "/ws"] {
-            let request = Request::upgrade(path).header("Origin", origin).header("Sec-WebSocket-Protocol", "postern.v1.json");
+            let request = Request::upgrade(path)
+                .header("Origin", origin)
+                .header("Sec-WebSocket-Protocol", "postern.v1.json");
             let response = house.door.http(&request).await.unwrap();
             assert_eq!(response.status, 403, "{origin} {path}");
             assert_eq!(response.header("access-control-allow-origin"), "");
@@ -74,8 +109,18 @@ async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
 
     let token = house.token("u");
     let auth = json!({ "token": token });
-    SocketIo::to(&house.door).header("Origin", PAGE).auth(auth).connect().await.unwrap();
-    Native::to(&house.door).header("Origin", PAGE).bearer(&token).connect().await.unwrap();
+    SocketIo::to(&house.door)
+        .header("Origin", PAGE)
+        .auth(auth)
+        .connect()
+        .await
+        .unwrap();
+    Native::to(&house.door)
+        .header("Origin", PAGE)
+        .bearer(&token)
+        .connect()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -112,18 +157,35 @@ async fn a_broken_handshake_is_refused_and_the_connection_closed() {
     let native = || Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     let cases = [
         (native().without("Sec-WebSocket-Key"), 400),
-        (native().without("Sec-WebSocket-Key").header("Sec-WebSocket-Key", "short"), 400),
+        (
+            native()
+                .without("Sec-WebSocket-Key")
+                .header("Sec-WebSocket-Key", "short"),
+            400,
+        ),
         (native().header("Transfer-Encoding", "chunked"), 400),
         (native().body("smuggled"), 400),
         (native().without("Connection").header("Connection", "close"), 400),
-        (native().without("Sec-WebSocket-Version").header("Sec-WebSocket-Version", "8"), 426),
+        (
+            native()
+                .without("Sec-WebSocket-Version")
+                .header("Sec-WebSocket-Version", "8"),
+            426,
+        ),
     ];
     for (request, status) in cases {
         let mut wire = house.door.open().await.unwrap();
         wire.send(&request.bytes()).await.unwrap();
         let answer = String::from_utf8(wire.read_to_end().await).unwrap();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "one answer, then the end: {answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request:?}: {answer}"
+        );
+        assert_eq!(
+            answer.matches("HTTP/1.1").count(),
+            1,
+            "one answer, then the end: {answer}"
+        );
     }
 }
 
@@ -135,7 +197,11 @@ async fn bytes_before_the_answer_are_no_frames() {
     bytes.extend(testkit::client::frame::Frame::text("40{}").bytes());
     wire.send(&bytes).await.unwrap();
     let answer = String::from_utf8_lossy(&wire.read_to_end().await).into_owned();
-    assert_eq!(answer.split("\r\n\r\n").nth(1), Some(""), "no frame was served: {answer:?}");
+    assert_eq!(
+        answer.split("\r\n\r\n").nth(1),
+        Some(""),
+        "no frame was served: {answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -163,9 +229,16 @@ async fn other_paths_are_answered_and_the_connection_serves_again() {
     let house = House::new().await;
     let mut wire = house.door.open().await.unwrap();
     let request = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
-    wire.send(&[&request[..], &request[..], b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat())
-        .await
-        .unwrap();
+    wire.send(
+        &[
+            &request[..],
+            &request[..],
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        ]
+        .concat(),
+    )
+    .await
+    .unwrap();
     let answers = String::from_utf8(wire.read_to_end().await).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 3, "{answers}");
     assert!(answers.contains(r#""error":"not_supported""#));
@@ -185,7 +258,9 @@ async fn a_handshake_that_never_ends_is_cut_off() {
     let mut tcp = TcpStream::connect(house.door.addr()).await.unwrap();
     tcp.write_all(&[22, 3, 1]).await.unwrap();
     assert_ended(&mut tcp).await;
-    house.metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 1.0).await;
+    house
+        .metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 1.0)
+        .await;
 }
 
 #[tokio::test]
@@ -209,9 +284,15 @@ async fn nothing_older_than_tls_1_3_and_nothing_without_tls_is_answered() {
 #[tokio::test]
 async fn a_refused_upgrade_says_so_to_testkits_clients_too() {
     let house = letting_in_a_page().await;
-    let client = Native::to(&house.door).header("Origin", "https://evil.com").open().await;
+    let client = Native::to(&house.door)
+        .header("Origin", "https://evil.com")
+        .open()
+        .await;
     assert_eq!(client.unwrap_err().status(), Some(403));
-    let client = SocketIo::to(&house.door).header("Origin", "https://evil.com").open().await;
+    let client = SocketIo::to(&house.door)
+        .header("Origin", "https://evil.com")
+        .open()
+        .await;
     assert!(matches!(client, Err(Refused::Http(_))));
 }
 
@@ -221,7 +302,7 @@ async fn assert_ended(tcp: &mut TcpStream) {
     assert!(end.is_ok(), "the connection stayed open");
 }
 
-/// A ClientHello without `supported_versions`, as clients of TLS 1.2 send it (RFC 5246, section 7.4.1.2).
+/// A `ClientHello` without `supported_versions`, as clients of TLS 1.2 send it (RFC 5246, section 7.4.1.2).
 fn client_hello_of_tls_1_2() -> Vec<u8> {
     let mut extensions = Vec::new();
     // supported_groups: x25519, secp256r1.

@@ -43,7 +43,7 @@ impl TokenKey {
         })
     }
 
-    /// RS256, ES256 or EdDSA, as the public key's kind says.
+    /// RS256, ES256 or `EdDSA`, as the public key's kind says.
     ///
     /// # Errors
     /// [`InvalidKey`].

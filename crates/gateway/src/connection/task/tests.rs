@@ -1,0 +1,85 @@
+//! The shell keeps the contract's times: the clock stands still but for what is waited for.
+
+use futures_util::StreamExt;
+use lifecycle::SeededEntropy;
+use protocol::wire::native::Encoding;
+use tokio::io::DuplexStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Theirs;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::settings::{Rate, Timing};
+
+/// A live native socket, a peer, and the token that makes the node drain.
+async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, CancellationToken) {
+    let (ours, theirs) = tokio::io::duplex(capacity);
+    let timing = Timing::default();
+    let bounds = Bounds {
+        heartbeat: Heartbeat::default(),
+        authentication: timing.authentication,
+        write: timing.write,
+        rate: Rate::new(20, 40).ok(),
+    };
+    let soft = CancellationToken::new();
+    let turn = Turn::new(&soft, Duration::from_secs(20), Arc::new(SeededEntropy::new(7)));
+    let protocol = Protocol::Native {
+        encoding: Encoding::Json,
+        bearer: None,
+    };
+    let mut link = Link::new(Box::new(ours), &protocol, bounds, turn);
+    link.proven(Instant::now() + Duration::from_secs(86_400)).unwrap();
+    let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    (link, peer, soft)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_silent_is_pinged_after_30_s_and_dead_after_50() {
+    let (mut link, mut peer, _soft) = live(1024).await;
+    let start = Instant::now();
+    let pinged = async {
+        let ping = peer.next().await.unwrap().unwrap();
+        assert!(matches!(ping, Theirs::Ping(_)), "{ping:?}");
+        start.elapsed()
+    };
+    let (ended, pinged) = tokio::join!(link.next(), pinged);
+    assert_eq!(pinged, Duration::from_secs(30));
+    assert_eq!(
+        (ended.err(), start.elapsed()),
+        (Some(Ending::HeartbeatTimeout), Duration::from_secs(50))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_answers_lives_for_hours() {
+    let (mut link, mut peer, _soft) = live(1024).await;
+    let start = Instant::now();
+    // A client answers pings whenever it is read.
+    let answers = async { while peer.next().await.is_some() {} };
+    let hours = Duration::from_secs(3 * 3_600);
+    tokio::select! {
+        ended = link.next() => assert!(ended.is_ok(), "ended after {:?}", start.elapsed()),
+        () = answers => assert!(start.elapsed() >= hours, "cut after {:?}", start.elapsed()),
+        () = sleep(hours) => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_given_up_after_20_s() {
+    let (mut link, _peer, _soft) = live(64).await;
+    let start = Instant::now();
+    link.send(Message::Text(vec![b'x'; 1_000].into()));
+    assert_eq!(link.next().await.err(), Some(Ending::Stalled));
+    assert_eq!(start.elapsed(), Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draining_node_ends_a_socket_within_the_window() {
+    let (mut link, _peer, soft) = live(1024).await;
+    let start = Instant::now();
+    soft.cancel();
+    assert_eq!(link.next().await.err(), Some(Ending::Restart));
+    assert!(start.elapsed() <= Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(start.elapsed() > Duration::ZERO);
+}

@@ -1,0 +1,162 @@
+//! A WebSocket over a pipe: nothing is lost, whatever is done to its buffers.
+
+use proptest::prelude::*;
+use tokio::io::DuplexStream;
+use tokio_tungstenite::tungstenite::Message as Theirs;
+
+use super::*;
+
+type Peer = WebSocketStream<DuplexStream>;
+
+/// A server's transport and a client, over a pipe that holds so many bytes.
+async fn pair(capacity: usize) -> (Transport, Peer) {
+    let (ours, theirs) = tokio::io::duplex(capacity);
+    let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    (Transport::new(Box::new(ours)), peer)
+}
+
+async fn next(transport: &mut Transport, outbound: &Outbound) -> Happened {
+    poll_fn(|cx| transport.poll_happened(outbound, cx)).await
+}
+
+fn text(len: usize) -> Message {
+    Message::Text(vec![b'x'; len].into())
+}
+
+#[tokio::test]
+async fn a_long_message_leaves_no_long_buffers_behind() {
+    let (mut transport, mut peer) = pair(1024 * 1024).await;
+    let outbound = Outbound::default();
+    for len in [60_000, 10, 60_000, 60_000, 10] {
+        peer.send(Theirs::text("x".repeat(len))).await.unwrap();
+        assert_eq!(next(&mut transport, &outbound).await, Happened::Message(text(len)));
+    }
+    outbound.push(text(60_000));
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    assert!(!transport.bloated, "rebuilt as soon as nothing was under way");
+    assert_eq!(peer.next().await.unwrap().unwrap().len(), 60_000);
+}
+
+#[tokio::test]
+async fn half_a_frame_is_not_lost_with_the_buffers() {
+    let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
+    let mut transport = Transport::new(Box::new(ours));
+    let outbound = Outbound::default();
+    let long = testkit::client::frame::Frame::text(vec![b'x'; 60_000]).bytes();
+    let short = testkit::client::frame::Frame::text("hello").bytes();
+    let (head, tail) = short.split_at(4);
+    theirs.write_all(&[&long, head].concat()).await.unwrap();
+    assert_eq!(next(&mut transport, &outbound).await, Happened::Message(text(60_000)));
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    assert!(transport.bloated, "not while a frame is under way");
+    theirs.write_all(tail).await.unwrap();
+    assert_eq!(
+        next(&mut transport, &outbound).await,
+        Happened::Message(Message::Text("hello".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_noticed_and_so_is_its_coming_back() {
+    let (mut transport, peer) = pair(1024).await;
+    let outbound = Outbound::default();
+    for _ in 0..10 {
+        outbound.push(text(1_000));
+    }
+    assert_eq!(next(&mut transport, &outbound).await, Happened::Blocked);
+    let (_write, mut read) = peer.split();
+    let mut flowing = false;
+    while !flowing {
+        tokio::select! {
+            happened = next(&mut transport, &outbound) => flowing = happened == Happened::Flowing,
+            message = read.next() => assert_eq!(message.unwrap().unwrap().len(), 1_000),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
+    let (mut transport, _peer) = pair(1024).await;
+    let outbound = Outbound::default();
+    outbound.push(text(10_000));
+    assert_eq!(next(&mut transport, &outbound).await, Happened::Blocked);
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    for _ in 0..2 {
+        outbound.push(text(outbound::MAX_BYTES));
+    }
+    assert_eq!(next(&mut transport, &outbound).await, Happened::Overflowed);
+}
+
+#[tokio::test]
+async fn a_goodbye_names_its_code_and_waits_until_the_peer_is_gone() {
+    let (mut transport, mut peer) = pair(1024).await;
+    let hears = async move {
+        let Some(Ok(Theirs::Close(Some(frame)))) = peer.next().await else {
+            panic!("no Close frame")
+        };
+        (u16::from(frame.code), frame.reason.to_string())
+    };
+    let close = transport.close(Some((CloseCode::TooSlow, "too slow")), Duration::from_secs(30));
+    let (heard, ()) = tokio::join!(hears, close);
+    assert_eq!(heard, (4413, "too slow".to_owned()));
+}
+
+#[tokio::test]
+async fn the_peer_s_goodbye_is_answered() {
+    let (mut transport, mut peer) = pair(1024).await;
+    peer.close(None).await.unwrap();
+    let outbound = Outbound::default();
+    assert_eq!(next(&mut transport, &outbound).await, Happened::Ended(Ending::ByPeer));
+    let hears = async move { matches!(peer.next().await, Some(Ok(Theirs::Close(_)))) };
+    let (answered, ()) = tokio::join!(hears, transport.close(None, Duration::from_secs(30)));
+    assert!(answered);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn whatever_is_sent_arrives_in_order_both_ways(
+        lens in prop::collection::vec(prop_oneof![0usize..200, 3_000usize..6_000, 50_000usize..60_000], 1..20),
+        capacity in 1usize..20_000,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut transport, peer) = pair(capacity).await;
+            let outbound = Outbound::default();
+            let (mut write, mut read) = peer.split();
+            for len in &lens {
+                outbound.push(text(*len));
+            }
+            let sends = async {
+                for len in &lens {
+                    write.send(Theirs::text("x".repeat(*len))).await.unwrap();
+                    write.send(Theirs::Ping(Bytes::new())).await.unwrap();
+                }
+            };
+            let reads = async {
+                let mut seen = Vec::new();
+                while seen.len() < lens.len() {
+                    if let Theirs::Text(text) = read.next().await.unwrap().unwrap() {
+                        seen.push(text.len());
+                    }
+                }
+                seen
+            };
+            let serves = async {
+                let mut seen = Vec::new();
+                loop {
+                    match next(&mut transport, &outbound).await {
+                        Happened::Message(Message::Text(text)) => seen.push(text.len()),
+                        Happened::Ping if seen.len() == lens.len() => break,
+                        Happened::Ended(ending) => panic!("{ending:?} after {seen:?}"),
+                        _ => {}
+                    }
+                }
+                transport.flush(&outbound).await;
+                seen
+            };
+            let ((), theirs, ours) = tokio::join!(sends, reads, serves);
+            assert_eq!((&theirs, &ours), (&lens, &lens));
+        });
+    }
+}
