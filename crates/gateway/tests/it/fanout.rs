@@ -3,6 +3,7 @@
 use protocol::account::AccountType;
 use serde_json::json;
 use testkit::client::Event;
+use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
@@ -157,4 +158,96 @@ async fn a_socket_that_comes_while_the_bus_goes_is_sent_away_to_try_again() {
         !house.line.listens_for("u")
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_greeting_is_the_first_thing_a_client_hears() {
+    let house = House::new().await;
+    for round in 0..20 {
+        // A new user each time: the room is opened while its events come.
+        let user = format!("u{round}");
+        let mut wire = house.door.open().await.unwrap();
+        let upgrade = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
+        let first = async {
+            wire.upgrade(&upgrade.bearer(&house.token(&user))).await.unwrap();
+            wire.next_frame().await.unwrap()
+        };
+        let publishes = async {
+            // 250 are fewer than the log holds, so none of them is lost.
+            for number in 0..250 {
+                house.publish(&user, KINDS[0]).await;
+                if number % 10 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let (first, ()) = tokio::join!(first, publishes);
+        house.publish(&user, KINDS[1]).await;
+        assert!(first.payload.starts_with(br#"{"event":"ready""#), "{first:?}");
+        let event = wire.next_frame().await.unwrap();
+        assert!(
+            event.payload.starts_with(br#"{"event":"account:status_changed""#),
+            "{event:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn events_follow_the_offset_that_a_client_is_told() {
+    let house = House::new().await;
+    let mut published = 0;
+    for _ in 0..30 {
+        // Events come before, while and after the client takes its seat.
+        let client = Native::to(&house.door)
+            .auth(json!({ "token": house.token("u") }))
+            .connect();
+        let publishes = async {
+            for _ in 0..20 {
+                house.publish("u", KINDS[0]).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        let (client, ()) = tokio::join!(client, publishes);
+        let client = client.unwrap();
+        published += 20;
+        house.publish("u", KINDS[1]).await;
+        published += 1;
+
+        let offset = client.ready()["offset"].as_str().unwrap().to_owned();
+        let mut last: u64 = offset.rsplit_once('-').unwrap().1.parse().unwrap();
+        while last < published {
+            let event = client.next().await;
+            assert_eq!(seq(&event), last + 1, "after {offset}");
+            last += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn however_sockets_come_and_go_who_is_there_is_heard_and_who_is_not_is_not() {
+    let house = House::with(|settings| settings.connect_rate = None).await;
+    let restless = (0..12).map(|number| {
+        let house = &house;
+        async move {
+            let token = house.token(if number % 2 == 0 { "u" } else { "v" });
+            for round in 0..8 {
+                let client = Native::connect(&house.door, &token).await.unwrap();
+                // Some close and some are simply gone.
+                if (number + round) % 3 == 0 {
+                    client.close().await;
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(restless).await;
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    house.publish("u", KINDS[0]).await;
+    assert_eq!(client.next().await.data["accountType"], KINDS[0].as_str());
+    wait::until_true("v to be forgotten", wait::deadline(), async || {
+        !house.line.listens_for("v")
+    })
+    .await;
+    house
+        .metric_is("postern_gateway_sockets{dialect=\"native_json\"}", 1.0)
+        .await;
 }
