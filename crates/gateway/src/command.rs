@@ -12,7 +12,7 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Entropy, Tasks};
 use protocol::answer::Failure;
-use protocol::cluster::job::{Job, Reply};
+use protocol::cluster::job::{Job, Reply, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::fault::{Fault, chain};
@@ -116,7 +116,7 @@ impl Commands {
             connection: caller.connection.clone(),
             node: self.node.clone(),
             idempotency_key,
-            command,
+            work: Work::Command(command),
         })
     }
 
@@ -153,8 +153,10 @@ impl Commands {
 
     /// Asks the limits, then queues the job.
     async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
-        admit::within_limits(&*self.bus, caller, &job.command).await?;
-        let lane = job.command.kind().lane();
+        if let Work::Command(command) = &job.work {
+            admit::within_limits(&*self.bus, caller, command).await?;
+        }
+        let lane = job.work.lane();
         let submitted = self.bus.submit(lane, job, self.timing.patience(lane)).await;
         submitted.map_err(|error| {
             tracing::warn!(error = chain(&error), "a command could not be queued");

@@ -6,7 +6,6 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use protocol::account::AccountType;
 use protocol::cluster::job::Lane;
-use protocol::command::CommandKind;
 use store::Relayed;
 
 /// The worker's instruments. Clones share them.
@@ -62,8 +61,8 @@ impl Metrics {
     }
 
     /// A job has ended: `ok`, an error code, or `late`.
-    pub(crate) fn job(&self, command: CommandKind, outcome: &'static str, took: Duration) {
-        let command = KeyValue::new("command", command.event());
+    pub(crate) fn job(&self, command: &'static str, outcome: &'static str, took: Duration) {
+        let command = KeyValue::new("command", command);
         self.job_seconds
             .record(took.as_secs_f64(), std::slice::from_ref(&command));
         self.jobs.add(1, &[command, KeyValue::new("outcome", outcome)]);

@@ -3,7 +3,7 @@
 use bus::{Bus, Published};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, Outcome, Reply};
+use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::cluster::position::Position;
 use protocol::command::{Command, Connect};
 use protocol::event::Class;
@@ -67,14 +67,14 @@ pub(crate) fn job(id: &str, size: usize) -> Job {
         connection: ConnectionId::new("c-1").unwrap(),
         node: node("gw-1"),
         idempotency_key: None,
-        command: Command::Connect(Connect {
+        work: Work::Command(Command::Connect(Connect {
             user_id: user("GEN-001"),
             account_type: AccountType::Github,
             oauth_code: Secret::new("x".repeat(size)),
             redirect_uri: "https://app.example/callback".to_owned(),
             state: None,
             code_verifier: None,
-        }),
+        })),
     }
 }
 

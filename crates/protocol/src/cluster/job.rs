@@ -1,4 +1,4 @@
-//! A client's command on its way to a worker, and the answer on its way back.
+//! What a gateway asks of a worker on its way there, and the answer on its way back.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,7 @@ use crate::code::ErrorCode;
 use crate::command::Command;
 use crate::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use crate::json::Json;
+use crate::time::Timestamp;
 
 /// A queue of jobs. Lanes are read one by one, so that a slow sync never delays a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ impl Lane {
     }
 }
 
-/// A command with who asks it. The payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
+/// What is asked, with who asks it. The payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     /// The form of this message, [`Job::VERSION`].
@@ -60,12 +61,69 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     /// What is asked.
-    pub command: Command,
+    pub work: Work,
 }
 
 impl Job {
     /// The form written today.
     pub const VERSION: u8 = 1;
+}
+
+/// What a job asks of a worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// What a client asked.
+    Command(Command),
+    /// What a gateway asks for itself: may this socket join its session?
+    OpenSession(OpenSession),
+}
+
+impl Work {
+    /// The name in logs and metric labels: the client's event, or `session.open`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Command(command) => command.kind().event(),
+            Self::OpenSession(_) => "session.open",
+        }
+    }
+
+    /// Which queue it waits in.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Command(command) => command.kind().lane(),
+            Self::OpenSession(_) => Lane::Interactive,
+        }
+    }
+}
+
+/// A socket whose session nobody knows just now: the session is new, or Redis has lost it, or it is over. A success means that it
+/// is seeded; a failure, that it is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// When the token was issued, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Timestamp>,
+    /// Where the socket comes from.
+    pub origin: Origin,
+}
+
+/// Where a socket comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The IP address.
+    pub address: String,
+    /// The device's own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// What the device calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
+    /// The User-Agent of the upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
 }
 
 /// The answer to a job.

@@ -3,7 +3,7 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, Outcome, Reply};
+use protocol::cluster::job::{Job, OpenSession, Origin, Outcome, Reply, Work};
 use protocol::cluster::position::Position;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
@@ -19,7 +19,7 @@ proptest! {
     }
 
     #[test]
-    fn a_job(command in strategy::command(), id in ID, idempotency_key in option::of("[ -~]{1,128}")) {
+    fn a_job(work in work(), id in ID, idempotency_key in option::of("[ -~]{1,128}")) {
         let job = Job {
             v: Job::VERSION,
             id: JobId::new(&id).unwrap(),
@@ -28,7 +28,7 @@ proptest! {
             connection: ConnectionId::new(&id).unwrap(),
             node: NodeId::new(&id).unwrap(),
             idempotency_key,
-            command,
+            work,
         };
         let written = serde_json::to_string(&job).unwrap();
         let read: Job = serde_json::from_str(&written).unwrap();
@@ -58,6 +58,23 @@ proptest! {
 }
 
 const ID: &str = "[ -~]{1,128}";
+
+fn work() -> impl Strategy<Value = Work> {
+    prop_oneof![
+        strategy::command().prop_map(Work::Command),
+        (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
+            Work::OpenSession(OpenSession {
+                issued_at: issued_at.map(Timestamp::from_millis),
+                origin: Origin {
+                    address,
+                    device_id,
+                    device_name: None,
+                    user_agent: None,
+                },
+            })
+        }),
+    ]
+}
 
 fn audience() -> impl Strategy<Value = Audience> {
     prop_oneof![

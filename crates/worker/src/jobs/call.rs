@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Job;
+use protocol::cluster::job::{Job, Work};
 use protocol::command::{Command, CommandKind};
 use protocol::event::Event;
 use protocol::id::{EventId, JobId, SessionId, UserId};
@@ -19,13 +19,16 @@ use super::idempotency;
 use super::refusal::Refusal;
 use crate::digest::{digest, hex};
 
-/// Who asks, in which session, and until when. The command itself is handed over beside it.
+/// Who asks, in which session, and until when. What is asked is handed over beside it.
 pub(crate) struct Call {
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
     pub(crate) job: JobId,
     pub(crate) deadline: Instant,
-    pub(super) kind: CommandKind,
+    /// Which command it is, if it is one of a client.
+    kind: Option<CommandKind>,
+    /// As in [`Work::name`].
+    pub(super) name: &'static str,
     pub(super) idempotency: Option<Idempotency>,
     pub(super) vault: Arc<Vault>,
     account: Option<AccountType>,
@@ -38,11 +41,15 @@ impl Call {
             session: job.session.clone(),
             job: job.id.clone(),
             deadline,
-            kind: job.command.kind(),
+            kind: match &job.work {
+                Work::Command(command) => Some(command.kind()),
+                Work::OpenSession(_) => None,
+            },
+            name: job.work.name(),
             idempotency: idempotency::of(job),
             vault,
-            account: match &job.command {
-                Command::Disconnect(data) | Command::Sync(data) => Some(data.account_type),
+            account: match &job.work {
+                Work::Command(Command::Disconnect(data) | Command::Sync(data)) => Some(data.account_type),
                 _ => None,
             },
         }
@@ -60,7 +67,10 @@ impl Call {
 
     /// A failure with the fields that this command's answer always has.
     pub(crate) fn complete(&self, failure: Failure) -> Failure {
-        self.kind.failure(failure, &json!({"accountType": self.account}))
+        match self.kind {
+            Some(kind) => kind.failure(failure, &json!({"accountType": self.account})),
+            None => failure,
+        }
     }
 
     /// An event of this job for all sockets of its user. `step` tells it from the job's others: done again, the job publishes the

@@ -1,8 +1,8 @@
-//! The one match from command to feature.
+//! The one match from what is asked to the feature that does it.
 
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::{Outcome, Work};
 use protocol::code::ErrorCode;
-use protocol::command::{Command, CommandKind};
+use protocol::command::Command;
 use protocol::fault::Fault;
 
 use super::call::Call;
@@ -16,7 +16,14 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Does what is asked.
-    pub(super) async fn dispatch(&self, call: &Call, command: &Command) -> Result<Outcome, Box<dyn Refusal>> {
+    pub(super) async fn dispatch(&self, call: &Call, work: &Work) -> Result<Outcome, Box<dyn Refusal>> {
+        match work {
+            Work::Command(command) => self.command(call, command).await,
+            Work::OpenSession(_) => Err(NotDoneHere(work.name()).into()),
+        }
+    }
+
+    async fn command(&self, call: &Call, command: &Command) -> Result<Outcome, Box<dyn Refusal>> {
         Ok(match command {
             Command::Authorize(data) => self.account.authorize(call, data).await?,
             Command::Connect(data) => self.account.connect(call, data).await?,
@@ -33,20 +40,23 @@ impl Dispatch {
             | Command::EndSessions(_)
             | Command::Acknowledge(_)
             | Command::Alerts(_)
-            | Command::Refresh(_) => return Err(NotDoneHere(command.kind()).into()),
+            | Command::Refresh(_) => return Err(NotDoneHere(call.name).into()),
         })
     }
 
-    /// Whether a command of this kind writes to the store, so that events may wait to be relayed after it.
-    pub(super) fn writes(kind: CommandKind) -> bool {
-        matches!(kind, CommandKind::Connect | CommandKind::Disconnect | CommandKind::Sync)
+    /// Whether this writes to the store, so that events may wait to be relayed after it.
+    pub(super) fn writes(work: &Work) -> bool {
+        matches!(
+            work,
+            Work::Command(Command::Connect(_) | Command::Disconnect(_) | Command::Sync(_))
+        )
     }
 }
 
-/// A command that no feature takes.
+/// What no feature takes.
 #[derive(Debug, thiserror::Error)]
-#[error("{} is not done here", .0.event())]
-struct NotDoneHere(CommandKind);
+#[error("{0} is not done here")]
+struct NotDoneHere(&'static str);
 
 impl Fault for NotDoneHere {
     fn code(&self) -> ErrorCode {

@@ -5,10 +5,10 @@ use store::Idempotency;
 
 use crate::digest::digest;
 
-/// The key's scope is (user, session, event, key); its body is the command as we write it, so that spelling does not count.
+/// The key's scope is (user, session, event, key); its body is what is asked as we write it, so that spelling does not count.
 pub(super) fn of(job: &Job) -> Option<Idempotency> {
     let key = job.idempotency_key.as_ref()?;
-    let event = job.command.kind().event();
+    let event = job.work.name();
     let scope = [job.user.as_str(), job.session.as_str(), event, key.as_str()];
     Some(Idempotency {
         scope: digest(scope.map(str::as_bytes)),
@@ -18,11 +18,12 @@ pub(super) fn of(job: &Job) -> Option<Idempotency> {
 
 /// Fields in the order of their type, no space, unknown fields gone.
 fn canonical(job: &Job) -> String {
-    protocol::json::Json::of(&job.command).as_str().to_owned()
+    protocol::json::Json::of(&job.work).as_str().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::cluster::job::Work;
     use protocol::command::{Command, CommandKind};
     use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
     use serde_json::{Value, json};
@@ -38,7 +39,7 @@ mod tests {
             connection: ConnectionId::new("c").unwrap(),
             node: NodeId::new("n").unwrap(),
             idempotency_key: key.map(ToOwned::to_owned),
-            command: Command::parse(CommandKind::Sync, data).unwrap(),
+            work: Work::Command(Command::parse(CommandKind::Sync, data).unwrap()),
         }
     }
 

@@ -82,7 +82,7 @@ impl LaneServer {
                 "job",
                 job = %claimed.job.id,
                 user = %claimed.job.user,
-                command = claimed.job.command.kind().event(),
+                command = claimed.job.work.name(),
                 node = %claimed.job.node,
             );
             let runner = Arc::clone(&self.runner);

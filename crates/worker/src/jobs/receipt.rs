@@ -22,7 +22,7 @@ impl Call {
             job: self.job.clone(),
             idempotency: self.idempotency.clone(),
             answer: self.vault.seal(&self.answer_binding(), &text),
-            keep: keep(self.kind),
+            keep: keep(self.name),
             deadline: self.deadline,
         }
     }
@@ -38,7 +38,7 @@ impl Call {
         Binding {
             user: &self.user,
             scope: "answer",
-            column: self.kind.event(),
+            column: self.name,
         }
     }
 }
@@ -61,12 +61,14 @@ impl Fault for RecallError {
 impl Refusal for RecallError {}
 
 /// How long an answer is kept: the life of an idempotency key too. Those that may hold secrets are kept for less.
-fn keep(kind: CommandKind) -> Duration {
-    match kind {
-        CommandKind::Authorize
-        | CommandKind::VerifyTwoFactor
-        | CommandKind::RequestConfirmation
-        | CommandKind::UpdateSettings => Duration::from_secs(5 * 60),
+fn keep(name: &str) -> Duration {
+    match CommandKind::of_event(name) {
+        Some(
+            CommandKind::Authorize
+            | CommandKind::VerifyTwoFactor
+            | CommandKind::RequestConfirmation
+            | CommandKind::UpdateSettings,
+        ) => Duration::from_secs(5 * 60),
         _ => Duration::from_secs(60 * 60),
     }
 }

@@ -51,7 +51,7 @@ impl Runner {
         let Claimed { entry, job, deadline } = claimed;
         let begun = Instant::now();
         let ended = self.work(&job, deadline).await;
-        self.metrics.job(job.command.kind(), ended.label(), begun.elapsed());
+        self.metrics.job(job.work.name(), ended.label(), begun.elapsed());
         tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
         if let Ended::Panicked(_, panic) = ended {
             resume_unwind(panic);
@@ -82,7 +82,7 @@ impl Runner {
     /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again.
     async fn attempt(&self, call: &Call, job: &Job) -> Result<Outcome, Box<dyn Refusal>> {
         match self.answers.earlier(&call.job, call.idempotency.as_ref()).await? {
-            Earlier::Nothing => self.dispatch.dispatch(call, &job.command).await,
+            Earlier::Nothing => self.dispatch.dispatch(call, &job.work).await,
             Earlier::Answer(answer) => Ok(call.recall(&answer)?),
             Earlier::OtherBody => Err(OtherBody.into()),
         }
@@ -108,7 +108,7 @@ impl Runner {
 
     /// Whatever became of the job, it may have committed: its events go out, its revocations begin.
     async fn follow_up(&self, job: &Job) {
-        if Dispatch::writes(job.command.kind()) {
+        if Dispatch::writes(&job.work) {
             self.revocations.notify_one();
             self.relay.user(&job.user).await;
         }

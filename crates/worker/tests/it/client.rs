@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Feed, Heard};
-use protocol::cluster::job::{Job, Reply};
+use protocol::cluster::job::{Job, Reply, Work};
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use serde_json::{Value, json};
@@ -67,12 +67,12 @@ impl Client {
             connection: ConnectionId::new("connection").unwrap(),
             node: self.node.clone(),
             idempotency_key: idempotency_key(&data).unwrap(),
-            command: Command::parse(kind, data).unwrap(),
+            work: Work::Command(Command::parse(kind, data).unwrap()),
         }
     }
 
     pub(crate) async fn submit(&self, job: &Job) {
-        let lane = job.command.kind().lane();
+        let lane = job.work.lane();
         self.bus.submit(lane, job, lane.patience()).await.unwrap();
     }
 
