@@ -56,6 +56,12 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     /// [`BusError::Away`].
     async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError>;
+
+    /// Drops the kept answers of jobs whose node has heard them: an answer may hold a secret, and is kept no longer than needed.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]; they are dropped after their 60 s.
+    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError>;
 }
 
 /// A job in the hands of a worker.

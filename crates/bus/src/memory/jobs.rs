@@ -120,4 +120,12 @@ impl Jobs for MemoryBus {
         let kept = |job: &JobId| replies.kept.get(&(node.clone(), job.clone())).cloned();
         Ok(jobs.iter().filter_map(kept).collect())
     }
+
+    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+        let mut replies = lock(&self.shared.replies);
+        for job in jobs {
+            replies.kept.remove(&(node.clone(), job.clone()));
+        }
+        Ok(())
+    }
 }

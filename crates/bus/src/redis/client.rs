@@ -126,6 +126,13 @@ impl Client {
         Ok(Answer::new(step, value))
     }
 
+    /// Deletes keys.
+    pub(super) async fn delete(&self, step: &'static str, keys: Vec<String>) -> Result<(), BusError> {
+        self.ask(step, async |fred| fred.del::<Value, _>(keys).await)
+            .await
+            .map(drop)
+    }
+
     /// Takes a string out.
     pub(super) async fn take(&self, step: &'static str, key: String) -> Result<Answer, BusError> {
         let value = self.ask(step, async |fred| fred.getdel(key).await).await?;

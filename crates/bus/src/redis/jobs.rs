@@ -118,7 +118,15 @@ impl Jobs for RedisBus {
         }
         Ok(replies)
     }
+
+    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+        for jobs in jobs.chunks(AT_ONCE) {
+            let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
+            self.shared.commands.delete("forget kept answers", keys).await?;
+        }
+        Ok(())
+    }
 }
 
-/// How many kept answers are read by one command; managed servers limit its arguments.
+/// How many kept answers are read or dropped by one command; managed servers limit its arguments.
 const AT_ONCE: usize = 512;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::BusError;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 use protocol::answer::Failure;
@@ -24,9 +25,9 @@ impl Commands {
         missed: Arc<Notify>,
         soft: CancellationToken,
     ) {
-        let mut asking: BoxFuture<'static, ()> = future::pending().boxed();
-        let mut is_asking = false;
-        let mut to_ask = Vec::new();
+        let mut errand: BoxFuture<'static, ()> = future::pending().boxed();
+        let mut is_away = false;
+        let (mut to_ask, mut heard) = (Vec::new(), Vec::new());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -34,11 +35,14 @@ impl Commands {
                 biased;
                 () = soft.cancelled() => return,
                 reply = replies.recv() => match reply {
-                    Some(reply) => self.settle(&reply),
+                    Some(reply) => {
+                        self.settle(&reply);
+                        heard.push(reply.job);
+                    }
                     // The ear is closed for good: the node cannot go on.
                     None => return,
                 },
-                () = &mut asking, if is_asking => is_asking = false,
+                () = &mut errand, if is_away => is_away = false,
                 () = missed.notified() => to_ask = self.pending.all(),
                 _ = tick.tick() => {
                     let due = self.pending.due(Instant::now());
@@ -48,25 +52,35 @@ impl Commands {
                     to_ask.extend(due.ask);
                 }
             }
-            if !is_asking && !to_ask.is_empty() {
-                is_asking = true;
-                asking = Arc::clone(&self).ask(std::mem::take(&mut to_ask)).boxed();
+            if !is_away && !(to_ask.is_empty() && heard.is_empty()) {
+                is_away = true;
+                let this = Arc::clone(&self);
+                errand = this
+                    .errand(std::mem::take(&mut to_ask), std::mem::take(&mut heard))
+                    .boxed();
             }
         }
     }
 
-    /// Fetches the kept answers of these jobs.
-    async fn ask(self: Arc<Self>, jobs: Vec<JobId>) {
+    /// Fetches the kept answers of some jobs, and drops those of all that were heard.
+    async fn errand(self: Arc<Self>, to_ask: Vec<JobId>, mut heard: Vec<JobId>) {
+        if let Err(error) = self.ask(&to_ask, &mut heard).await {
+            // Each slot is asked about again, or closes at its deadline.
+            tracing::debug!(error = chain(&error), "kept answers could not be read");
+        }
+        if let Err(error) = self.bus.forget_replies(&self.node, &heard).await {
+            tracing::debug!(error = chain(&error), "kept answers are left to their end");
+        }
+    }
+
+    async fn ask(&self, jobs: &[JobId], heard: &mut Vec<JobId>) -> Result<(), BusError> {
         for batch in jobs.chunks(BATCH) {
-            match self.bus.kept_replies(&self.node, batch).await {
-                Ok(replies) => replies.iter().for_each(|reply| self.settle(reply)),
-                Err(error) => {
-                    // Each slot is asked about again, or closes at its deadline.
-                    tracing::debug!(error = chain(&error), "kept answers could not be read");
-                    return;
-                }
+            for reply in self.bus.kept_replies(&self.node, batch).await? {
+                self.settle(&reply);
+                heard.push(reply.job);
             }
         }
+        Ok(())
     }
 }
 

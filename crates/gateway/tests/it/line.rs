@@ -195,6 +195,10 @@ impl Jobs for Line {
         self.up("kept replies")?;
         self.bus.kept_replies(node, jobs).await
     }
+
+    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+        self.bus.forget_replies(node, jobs).await
+    }
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! No secret in any log, nor in the clear in Redis or Postgres.
 
 use serde_json::json;
+use testkit::{Redis, wait};
 
 use crate::stage::{Platforms, client, cluster, connect};
 
@@ -33,5 +34,10 @@ async fn the_life_of_a_link_leaves_no_secret_behind() {
             .await;
         assert_eq!(answer["success"], true, "{command}: {answer}");
     }
+    let redis = Redis::shared().await;
+    wait::until_true("answers that were heard to be dropped", wait::deadline(), async || {
+        !redis.dump(cluster.redis_prefix()).await.contains(&state)
+    })
+    .await;
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

@@ -114,6 +114,10 @@ impl Jobs for FragileBus {
     async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
         self.bus().kept_replies(node, jobs).await
     }
+
+    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+        self.bus().forget_replies(node, jobs).await
+    }
 }
 
 #[async_trait]

@@ -26,6 +26,7 @@ holds_for_both!(
     a_lane_takes_64_mib,
     a_job_submitted_twice_is_delivered_twice_under_one_id,
     an_answer_reaches_its_node_and_is_kept,
+    an_answer_that_was_heard_is_kept_no_longer,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -214,6 +215,18 @@ async fn an_answer_reaches_its_node_and_is_kept(bus: &dyn Bus) {
         "reading is not taking"
     );
     assert!(bus.kept_replies(&mine, &[]).await.unwrap().is_empty());
+}
+
+async fn an_answer_that_was_heard_is_kept_no_longer(bus: &dyn Bus) {
+    let (mine, other) = (node("gw-1"), node("gw-2"));
+    for at in [&mine, &other] {
+        bus.reply(at, &reply("j-1")).await.unwrap();
+    }
+    let jobs = [JobId::new("j-1").unwrap()];
+    bus.forget_replies(&mine, &jobs).await.unwrap();
+    bus.forget_replies(&mine, &[]).await.unwrap();
+    assert!(bus.kept_replies(&mine, &jobs).await.unwrap().is_empty());
+    assert_eq!(bus.kept_replies(&other, &jobs).await.unwrap(), [reply("j-1")]);
 }
 
 /// One job, however long that takes.
