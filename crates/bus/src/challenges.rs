@@ -44,4 +44,11 @@ pub enum Key {
         /// `<session>:<platform>`.
         of: String,
     },
+    /// A confirmation that a user may use once.
+    Confirmation {
+        /// Whose.
+        user: UserId,
+        /// SHA-256 of the token and of all that it is bound to, in hexadecimal.
+        hash: String,
+    },
 }

@@ -103,6 +103,19 @@ text_id! {
     AlertId
 }
 
+/// The event that tells of an alert goes by the alert's own name.
+impl From<AlertId> for EventId {
+    fn from(alert: AlertId) -> Self {
+        Self(alert.0)
+    }
+}
+
+impl From<EventId> for AlertId {
+    fn from(event: EventId) -> Self {
+        Self(event.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

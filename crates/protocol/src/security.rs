@@ -19,6 +19,22 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// From good to know to act now.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The name on the wire and in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,6 +58,37 @@ pub enum AlertType {
     SessionEnded,
     /// It is not known whether renewing access at a platform worked.
     RefreshFailed,
+}
+
+impl AlertType {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::SuspiciousLogin,
+        Self::NewDevice,
+        Self::TokenExpired,
+        Self::FailedTwoFactor,
+        Self::RevokeAll,
+        Self::AccountLinked,
+        Self::SettingsChanged,
+        Self::SessionEnded,
+        Self::RefreshFailed,
+    ];
+
+    /// The name on the wire and in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SuspiciousLogin => "suspicious_login",
+            Self::NewDevice => "new_device",
+            Self::TokenExpired => "token_expired",
+            Self::FailedTwoFactor => "failed_2fa",
+            Self::RevokeAll => "revoke_all",
+            Self::AccountLinked => "account_linked",
+            Self::SettingsChanged => "settings_changed",
+            Self::SessionEnded => "session_ended",
+            Self::RefreshFailed => "refresh_failed",
+        }
+    }
 }
 
 /// `security:alert`.
@@ -213,4 +260,19 @@ pub struct SessionInfo {
     pub expires_at: Timestamp,
     /// How many sockets it has.
     pub sockets: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_name_alerts_as_the_wire_does() {
+        for severity in Severity::ALL {
+            assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
+        }
+        for kind in AlertType::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
 }

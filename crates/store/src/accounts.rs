@@ -58,6 +58,13 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`].
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError>;
 
+    /// Unlinks every account of a user, once per confirmation: the tokens move into queued revocations, and the access epoch moves,
+    /// so that nothing begun before can be linked after.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError>;
+
     /// Publishes that a sync has begun, if the account is linked. No receipt: it changes nothing that is promised.
     ///
     /// # Errors
@@ -207,6 +214,36 @@ pub enum UnlinkOutcome {
     Unlinked,
     /// There was none.
     NotConnected,
+    /// This job, or its idempotency key, was answered before; nothing was done.
+    Repeated(Sealed),
+}
+
+/// All access of a user to be revoked.
+pub struct RevokeAll<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// SHA-256 of the confirmation; unique for ever.
+    pub confirmation: [u8; 32],
+    /// Asked within the transaction, once it is known what is linked.
+    pub told: &'a (dyn Fn(&[AccountType]) -> Told + Send + Sync),
+}
+
+/// What is told of a revocation of all access.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Published with it.
+    pub events: Vec<Envelope>,
+    /// The answer.
+    pub receipt: Receipt,
+}
+
+/// What became of a revocation of all access.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevokeAllOutcome {
+    /// So many accounts were linked, and are no more.
+    Revoked(usize),
+    /// The confirmation was used before; nothing was done.
+    Spent,
     /// This job, or its idempotency key, was answered before; nothing was done.
     Repeated(Sealed),
 }

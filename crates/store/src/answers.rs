@@ -18,7 +18,7 @@ pub trait Answers: Send + Sync {
     /// [`StoreError::Away`].
     async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError>;
 
-    /// Deletes answers, exchanges and sent events that are past their time; says how many rows.
+    /// Deletes answers, exchanges, confirmations, alerts and sent events that are past their time; says how many rows.
     ///
     /// # Errors
     /// [`StoreError::Away`].

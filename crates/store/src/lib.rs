@@ -1,4 +1,4 @@
-//! What must survive: linked accounts and their sealed tokens, answers already given, events still to be published, work still
+//! What must survive: linked accounts and their sealed tokens, alerts, answers already given, events still to be published, work still
 //! to be done.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
@@ -8,6 +8,7 @@
 //! Must not know: Redis, sockets, platforms.
 
 mod accounts;
+mod alerts;
 mod answers;
 mod error;
 mod outbox;
@@ -23,9 +24,10 @@ mod postgres;
 mod metrics;
 
 pub use accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SealedTokens,
-    SyncWritten, Unlink, UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, RevokeAll,
+    RevokeAllOutcome, SealedTokens, SyncWritten, Told, Unlink, UnlinkOutcome, Written,
 };
+pub use alerts::Alerts;
 pub use answers::{Answers, Earlier, Idempotency, Receipt};
 pub use error::StoreError;
 pub use memory::MemoryStore;
@@ -34,6 +36,6 @@ pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError,
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 
 /// All roles of the store.
-pub trait Store: Accounts + Answers + Outbox + Queue {}
+pub trait Store: Accounts + Alerts + Answers + Outbox + Queue {}
 
-impl<T: Accounts + Answers + Outbox + Queue> Store for T {}
+impl<T: Accounts + Alerts + Answers + Outbox + Queue> Store for T {}

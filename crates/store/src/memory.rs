@@ -1,6 +1,7 @@
 //! The embedded store: everything in one process, gone with it. What `postern dev` runs on, and what tests compare with.
 
 mod accounts;
+mod alerts;
 mod answers;
 mod outbox;
 mod queue;

@@ -2,6 +2,7 @@
 //! not answer.
 
 mod accounts;
+mod alerts;
 mod answers;
 mod error;
 mod head;

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use protocol::account::AccountStatus;
+use protocol::cluster::envelope::Envelope;
+use protocol::event::name;
+use protocol::security::Alert;
 
 use crate::accounts::Link;
 use crate::queue::RevokeScope;
@@ -41,14 +44,42 @@ pub(crate) fn narrowed(asked: RevokeScope, shared: bool) -> RevokeScope {
     if shared { RevokeScope::Token } else { asked }
 }
 
+/// The alert that an event tells of. It is a row beside the event, or none of both.
+pub(crate) fn alert_of(event: &Envelope) -> Result<Option<Alert>, serde_json::Error> {
+    (event.event == name::ALERT).then(|| event.data.read()).transpose()
+}
+
+/// As many of these alerts as one answer takes.
+pub(crate) fn page(alerts: impl IntoIterator<Item = Alert>) -> Vec<Alert> {
+    let mut bytes = 0;
+    let fits = |alert: &Alert| {
+        let first = bytes == 0;
+        bytes += alert.message.len() + ALERT_FRAME;
+        first || bytes <= PAGE_BYTES
+    };
+    alerts.into_iter().take(usize::from(PAGE)).take_while(fits).collect()
+}
+
+/// The most alerts of a page.
+pub(crate) const PAGE: u16 = 100;
+
+/// The most bytes of a page, unless its first alert alone has more: a socket's queue has room for 1 MiB.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// About what an alert takes beside its message.
+const ALERT_FRAME: usize = 256;
+
+/// How long alerts are kept.
+pub(crate) const ALERTS_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
+
 /// After this an unsent event was left behind by a crash; before, its own transaction's relay is on the way.
 pub(crate) const BEHIND_AFTER: Duration = Duration::from_secs(1);
 
 /// What was sent this recently is sent again when Redis has lost what it held.
 pub(crate) const RESENT_WITHIN: Duration = Duration::from_mins(5);
 
-/// How long sent events keep their ids from being sent again, and spent codes and states from being spent again. Codes and
-/// states live 10 minutes; a sync repeats what it has seen for as long as its cursor lags behind.
+/// How long sent events keep their ids from being sent again, and spent codes, states and confirmations from being spent again.
+/// Those live 10 minutes at most; a sync repeats what it has seen for as long as its cursor lags behind.
 pub(crate) const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 
 /// A task that failed this often is given up.

@@ -61,6 +61,7 @@ impl Names {
         match key {
             Key::Authorize { state_hash } => format!("{}:oauth:{}", self.prefix.as_str(), encoded(state_hash)),
             Key::OpenAuthorize { user, of } => self.of_user(user, &format!("oauth:{}", encoded(of))),
+            Key::Confirmation { user, hash } => self.of_user(user, &format!("confirm:{}", encoded(hash))),
         }
     }
 
@@ -129,6 +130,10 @@ mod tests {
         let authorize = Key::Authorize {
             state_hash: "00ff".to_owned(),
         };
+        let confirmation = Key::Confirmation {
+            user: user.clone(),
+            hash: "ff00".to_owned(),
+        };
         let written = [
             names.events(&user),
             names.log(&user),
@@ -136,6 +141,7 @@ mod tests {
             names.event_ids(&user),
             names.cell(&user, &sync),
             names.challenge(&authorize),
+            names.challenge(&confirmation),
             names.lane(Lane::Interactive),
             names.dead(Lane::Platform),
             names.node(&node),
@@ -150,6 +156,7 @@ mod tests {
                 "pn:{GEN-001}:eids",
                 "pn:{GEN-001}:rl:sync:github",
                 "pn:oauth:00ff",
+                "pn:{GEN-001}:confirm:ff00",
                 "pn:{jobs:interactive}",
                 "pn:{jobs:platform}:dead",
                 "pn:{n:gw-1}",

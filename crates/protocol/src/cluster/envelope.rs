@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Class, Event};
 use crate::id::{ConnectionId, EventId, SessionId};
 use crate::json::Json;
+use crate::security::Alert;
 
 /// What is published for a user: the event, already written, and what gateways need to deliver it without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,12 @@ impl Envelope {
             event: event.name().to_owned(),
             data: event.data(),
         }
+    }
+
+    /// Wraps an alert for all sockets of its user, under the alert's own name.
+    #[must_use]
+    pub fn of_alert(alert: Alert) -> Self {
+        Self::of(alert.alert_id.clone().into(), &Event::Alert(alert))
     }
 }
 

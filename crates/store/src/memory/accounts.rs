@@ -8,8 +8,8 @@ use protocol::id::UserId;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SyncWritten, Unlink,
-    UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, RevokeAll,
+    RevokeAllOutcome, SyncWritten, Told, Unlink, UnlinkOutcome, Written,
 };
 use crate::answers::Receipt;
 use crate::rules::{self, Admission};
@@ -18,9 +18,7 @@ use crate::rules::{self, Admission};
 impl Accounts for MemoryStore {
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
         let state = self.state();
-        let theirs = state.accounts.range((user.clone(), "")..);
-        let theirs = theirs.take_while(|((owner, _), _)| owner == user);
-        Ok(theirs.map(|(_, linked)| linked.account.clone()).collect())
+        Ok(state.accounts_of(user).map(|linked| linked.account.clone()).collect())
     }
 
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
@@ -102,18 +100,36 @@ impl Accounts for MemoryStore {
         if let Some(answer) = state.repeated(receipt, now) {
             return Ok(UnlinkOutcome::Repeated(answer));
         }
-        let key = (unlink.user.clone(), unlink.account.as_str());
-        if !state.accounts.contains_key(&key) {
+        if state.account(&unlink.user, unlink.account).is_none() {
             return Ok(UnlinkOutcome::NotConnected);
         }
         in_time("unlink the account", receipt)?;
-        if let Some(Credentials { account, tokens, .. }) = state.accounts.remove(&key) {
-            let revocation = tokens.revocation(unlink.account, account.platform_user_id);
-            state.revoke(&unlink.user, revocation, now);
-        }
+        state.unlink(&unlink.user, unlink.account, now);
         state.send(&unlink.user, std::slice::from_ref(&unlink.event), now);
         state.remember(receipt, now);
         Ok(UnlinkOutcome::Unlinked)
+    }
+
+    async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let linked: Vec<_> = state.accounts_of(&all.user).map(|linked| linked.account.account_type).collect();
+        let Told { events, receipt } = (all.told)(&linked);
+        if let Some(answer) = state.repeated(&receipt, now) {
+            return Ok(RevokeAllOutcome::Repeated(answer));
+        }
+        if state.spent.contains_key(&all.confirmation) {
+            return Ok(RevokeAllOutcome::Spent);
+        }
+        in_time("revoke all access", &receipt)?;
+        state.spent.insert(all.confirmation, now);
+        *state.access_epochs.entry(all.user.clone()).or_default() += 1;
+        for account in &linked {
+            state.unlink(&all.user, *account, now);
+        }
+        state.send(&all.user, &events, now);
+        state.remember(&receipt, now);
+        Ok(RevokeAllOutcome::Revoked(linked.len()))
     }
 
     async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
 use crate::answers::{Answers, Earlier, Idempotency};
-use crate::rules::REMEMBERED_FOR;
+use crate::rules::{ALERTS_KEPT_FOR, REMEMBERED_FOR};
 
 #[async_trait]
 impl Answers for MemoryStore {
@@ -25,11 +25,13 @@ impl Answers for MemoryStore {
             spent,
             outbox,
             known_events,
+            alerts,
             ..
         } = &mut *state;
         answers.retain(|_, answer| now < answer.expires_at);
         asked.retain(|_, job| answers.contains_key(job));
         spent.retain(|_, at| now < *at + REMEMBERED_FOR);
+        alerts.retain(|_, raised| now < raised.raised_at + ALERTS_KEPT_FOR);
         outbox.retain(|_, outgoing| {
             let kept = outgoing.sent_at.is_none_or(|sent_at| now < sent_at + REMEMBERED_FOR);
             if !kept {
@@ -42,5 +44,5 @@ impl Answers for MemoryStore {
 }
 
 fn rows(state: &State) -> u64 {
-    (state.answers.len() + state.spent.len() + state.outbox.len()) as u64
+    (state.answers.len() + state.spent.len() + state.outbox.len() + state.alerts.len()) as u64
 }

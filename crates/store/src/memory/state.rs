@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{EventId, JobId, UserId};
+use protocol::security::Alert;
 
 use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
@@ -20,7 +21,7 @@ pub(super) struct State {
     pub(super) accounts: BTreeMap<(UserId, &'static str), Credentials>,
     /// Users whose epoch has moved.
     pub(super) access_epochs: HashMap<UserId, i64>,
-    /// Hashes of codes and states that were spent, and when.
+    /// Hashes of codes, states and confirmations that were spent, and when.
     pub(super) spent: HashMap<[u8; 32], SystemTime>,
     pub(super) answers: HashMap<JobId, Answer>,
     /// Which job was asked under an idempotency key.
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) unsent: BTreeSet<(UserId, i64)>,
     pub(super) known_events: HashSet<EventId>,
     pub(super) tasks: BTreeMap<i64, QueuedTask>,
+    /// By user, in the order in which they were raised.
+    pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
     last_number: i64,
 }
 
@@ -48,6 +51,14 @@ pub(super) struct Outgoing {
     pub(super) event: Envelope,
     pub(super) created_at: SystemTime,
     pub(super) sent_at: Option<SystemTime>,
+}
+
+/// An alert.
+#[derive(Debug)]
+pub(super) struct RaisedAlert {
+    pub(super) alert: Alert,
+    pub(super) raised_at: SystemTime,
+    pub(super) acknowledged: bool,
 }
 
 /// Work in the queue.
@@ -75,6 +86,12 @@ impl State {
 
     pub(super) fn account(&self, user: &UserId, account: AccountType) -> Option<&Credentials> {
         self.accounts.get(&(user.clone(), account.as_str()))
+    }
+
+    /// By platform name.
+    pub(super) fn accounts_of(&self, user: &UserId) -> impl Iterator<Item = &Credentials> {
+        let theirs = self.accounts.range((user.clone(), "")..);
+        theirs.take_while(move |((owner, _), _)| owner == user).map(|(_, linked)| linked)
     }
 
     pub(super) fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>, now: SystemTime) -> Earlier {
@@ -117,9 +134,14 @@ impl State {
         self.answers.insert(receipt.job.clone(), answer);
     }
 
-    /// Queues events behind those that are there; one whose id is known is left out.
+    /// Queues events behind those that are there; one whose id is known is left out. An alert is a row too.
     pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) {
         for event in events {
+            if let Ok(Some(alert)) = rules::alert_of(event)
+                && !self.keep_alert(user, alert, now)
+            {
+                continue;
+            }
             if !self.known_events.insert(event.id.clone()) {
                 continue;
             }
@@ -132,6 +154,36 @@ impl State {
                 sent_at: None,
             };
             self.outbox.insert(number, outgoing);
+        }
+    }
+
+    /// False when it is there already.
+    fn keep_alert(&mut self, user: &UserId, alert: Alert, now: SystemTime) -> bool {
+        if self.alerts_of(user).any(|(_, raised)| raised.alert.alert_id == alert.alert_id) {
+            return false;
+        }
+        let key = (user.clone(), self.next_number());
+        let raised = RaisedAlert {
+            alert,
+            raised_at: now,
+            acknowledged: false,
+        };
+        self.alerts.insert(key, raised);
+        true
+    }
+
+    /// With their numbers.
+    pub(super) fn alerts_of(&self, user: &UserId) -> impl Iterator<Item = (i64, &RaisedAlert)> {
+        let theirs = self.alerts.range((user.clone(), i64::MIN)..);
+        let theirs = theirs.take_while(move |((owner, _), _)| owner == user);
+        theirs.map(|((_, number), raised)| (*number, raised))
+    }
+
+    /// Moves an account's tokens into a revocation.
+    pub(super) fn unlink(&mut self, user: &UserId, account: AccountType, now: SystemTime) {
+        if let Some(linked) = self.accounts.remove(&(user.clone(), account.as_str())) {
+            let revocation = linked.tokens.revocation(account, linked.account.platform_user_id);
+            self.revoke(user, revocation, now);
         }
     }
 

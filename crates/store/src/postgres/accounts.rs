@@ -3,6 +3,7 @@
 mod exchange;
 mod link;
 mod refuse;
+mod revoke_all;
 mod sync;
 mod unlink;
 
@@ -16,14 +17,15 @@ use tokio_postgres::Row;
 use self::exchange::BeginExchange;
 use self::link::{GiveBack, LinkAccount};
 use self::refuse::RefuseLink;
+use self::revoke_all::RevokeEverything;
 use self::sync::{BeginSync, FinishSync};
 use self::unlink::UnlinkAccount;
 use super::error::Failure;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, SyncWritten, Unlink,
-    UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, RevokeAll,
+    RevokeAllOutcome, SyncWritten, Unlink, UnlinkOutcome, Written,
 };
 use crate::answers::Receipt;
 
@@ -83,6 +85,10 @@ impl Accounts for PgStore {
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
         let work = UnlinkAccount { unlink, receipt };
         self.pool.transact("unlink the account", &work).await
+    }
+
+    async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
+        self.pool.transact("revoke all access", &RevokeEverything(all)).await
     }
 
     async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {

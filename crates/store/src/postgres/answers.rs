@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::PgStore;
 use crate::StoreError;
 use crate::answers::{Answers, Earlier, Idempotency};
-use crate::rules::REMEMBERED_FOR;
+use crate::rules::{ALERTS_KEPT_FOR, REMEMBERED_FOR};
 use crate::vault::Sealed;
 
 #[async_trait]
@@ -33,8 +33,16 @@ impl Answers for PgStore {
                          RETURNING 1";
         let events = "DELETE FROM outbox WHERE id IN \
                       (SELECT id FROM outbox WHERE sent_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
+        let confirmations = "DELETE FROM confirmations WHERE hash IN \
+                             (SELECT hash FROM confirmations WHERE used_at <= now() - $2 * interval '1 second' LIMIT $1) \
+                             RETURNING 1";
+        let alerts = "DELETE FROM alerts WHERE id IN \
+                      (SELECT id FROM alerts WHERE raised_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
+        let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
         Ok(self.delete("forget answers", answers, &[&batch]).await?
             + self.delete("forget exchanges", exchanges, &[&batch, &kept]).await?
+            + self.delete("forget confirmations", confirmations, &[&batch, &kept]).await?
+            + self.delete("forget alerts", alerts, &[&batch, &alerts_kept]).await?
             + self.delete("forget sent events", events, &[&batch, &kept]).await?)
     }
 }

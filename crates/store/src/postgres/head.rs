@@ -22,6 +22,15 @@ pub(super) async fn lock_user(tx: &Transaction<'_>, user: &UserId) -> Result<i64
     Ok(tx.query_one(&lock, &[&user.as_str()]).await?.try_get(0)?)
 }
 
+/// From here on nothing that was begun before can be linked. The caller holds the user's head row.
+pub(super) async fn move_access_epoch(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {
+    let advance = tx
+        .prepare_cached("UPDATE users SET access_epoch = access_epoch + 1 WHERE user_id = $1")
+        .await?;
+    tx.execute(&advance, &[&user.as_str()]).await?;
+    Ok(())
+}
+
 /// Second: an account at its platform, whoever links it. Links, unlinks and revocations of it look at each other.
 pub(super) async fn lock_platform_account(
     tx: &Transaction<'_>,

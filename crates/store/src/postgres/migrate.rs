@@ -65,7 +65,10 @@ fn migrations() -> Result<Vec<Migration>, SetupError> {
 }
 
 /// Every file of `migrations/`, by version.
-const MIGRATIONS: &[(&str, &str)] = &[("V1__the_truth", include_str!("../../migrations/V1__the_truth.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__the_truth", include_str!("../../migrations/V1__the_truth.sql")),
+    ("V4__alerts", include_str!("../../migrations/V4__alerts.sql")),
+];
 
 #[cfg(test)]
 mod tests {

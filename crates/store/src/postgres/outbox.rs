@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
-use super::{PgStore, head, row};
+use super::{PgStore, alerts, head, row};
 use crate::StoreError;
 use crate::outbox::{Outbox, Publisher, Relayed};
-use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
+use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 
 #[async_trait]
 impl Outbox for PgStore {
@@ -71,7 +71,7 @@ impl Outbox for PgStore {
     }
 }
 
-/// Queues events, in their order, behind those that are there; one whose id is known is left out.
+/// Queues events, in their order, behind those that are there; one whose id is known is left out. An alert is a row too.
 pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<(), Failure> {
     let insert = tx
         .prepare_cached(
@@ -79,6 +79,11 @@ pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope
         )
         .await?;
     for event in events {
+        if let Some(alert) = rules::alert_of(event).map_err(Failure::row)?
+            && !alerts::keep(tx, user, &alert).await?
+        {
+            continue;
+        }
         let envelope = serde_json::to_string(event).map_err(Failure::row)?;
         tx.execute(&insert, &[&user.as_str(), &event.id.as_str(), &envelope])
             .await?;

@@ -4,7 +4,8 @@ use std::str::FromStr as _;
 
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::id::UserId;
+use protocol::id::{AlertId, UserId};
+use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -87,6 +88,23 @@ pub(super) fn task(row: &Row) -> Result<Task, Failure> {
     })
 }
 
+/// From the columns of `alerts` that its user sees.
+pub(super) fn alert(row: &Row) -> Result<Alert, Failure> {
+    Ok(Alert {
+        user_id: user(row)?,
+        alert_id: AlertId::new(row.try_get::<_, &str>("alert_id")?).map_err(Failure::row)?,
+        severity: word(row, "severity", |text| {
+            Severity::ALL.into_iter().find(|severity| severity.as_str() == text)
+        })?,
+        kind: word(row, "type", |text| {
+            AlertType::ALL.into_iter().find(|kind| kind.as_str() == text)
+        })?,
+        message: row.try_get("message")?,
+        timestamp: timestamp(row.try_get("at")?),
+        requires_action: row.try_get("requires_action")?,
+    })
+}
+
 /// From the column `user_id`.
 pub(super) fn user(row: &Row) -> Result<UserId, Failure> {
     UserId::new(row.try_get::<_, &str>("user_id")?).map_err(Failure::row)
@@ -108,7 +126,8 @@ fn timestamp(time: OffsetDateTime) -> Timestamp {
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
-fn account_type(row: &Row) -> Result<AccountType, Failure> {
+/// From the column `account_type`.
+pub(super) fn account_type(row: &Row) -> Result<AccountType, Failure> {
     word(row, "account_type", |text| AccountType::from_str(text).ok())
 }
 

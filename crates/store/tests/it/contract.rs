@@ -1,10 +1,12 @@
 //! What both stores promise, a file per trait.
 
 mod accounts;
+mod alerts;
 mod answers;
 mod links;
 mod outbox;
 mod queue;
+mod revoke_all;
 mod syncs;
 
 /// Makes each promise, a function of a store, a test of each store.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lifecycle::{Clock, ManualClock};
-use store::{Accounts, Answers, Earlier, MemoryStore, Outbox, Queue};
+use store::{Accounts, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
 
 use crate::recorder::relayed;
-use crate::sample::{job, link, receipt, unlink, user, worker};
+use crate::sample::{alert, job, link, receipt, unlink, user, worker};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -29,6 +29,24 @@ async fn an_answer_is_kept_as_long_as_was_asked_and_a_sent_event_for_a_day() {
     assert_eq!(store.prune().await.unwrap(), 1);
     clock.advance(23 * HOUR);
     assert_eq!(store.prune().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_alert_is_kept_for_ninety_days() {
+    let (clock, store) = store_with_a_sent_event().await;
+    clock.advance(48 * HOUR);
+    store.prune().await.unwrap();
+    let (user, raised) = (user("GEN-001"), alert("GEN-001", "a"));
+    store.raise_alert(&raised).await.unwrap();
+    relayed(&store, &user).await;
+    clock.advance(90 * 24 * HOUR - Duration::from_millis(1));
+    store.prune().await.unwrap();
+    store.raise_alert(&raised).await.unwrap();
+    assert!(relayed(&store, &user).await.is_empty(), "its row outlives its event's id");
+    assert_eq!(store.alerts(&user, None).await.unwrap(), [raised]);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(store.prune().await.unwrap(), 1);
+    assert!(store.alerts(&user, None).await.unwrap().is_empty());
 }
 
 #[tokio::test]

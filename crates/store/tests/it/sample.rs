@@ -5,8 +5,9 @@ use std::time::Duration;
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::Class;
-use protocol::id::{EventId, JobId, UserId, WorkerId};
+use protocol::id::{AlertId, EventId, JobId, UserId, WorkerId};
 use protocol::json::Json;
+use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::vault::Sealed;
 use store::{FinishedSync, Idempotency, Link, Receipt, RefusedLink, SealedTokens, Unlink};
@@ -38,6 +39,23 @@ pub(crate) fn event(id: &str) -> Envelope {
         event: "account:status_changed".to_owned(),
         data: Json::parse(format!("{{\"told\":  \"{id}\"}}")).unwrap(),
     }
+}
+
+/// An alert that asks to be acknowledged.
+pub(crate) fn alert(user_id: &str, name: &str) -> Alert {
+    Alert {
+        user_id: user(user_id),
+        alert_id: alert_id(name),
+        severity: Severity::High,
+        kind: AlertType::SuspiciousLogin,
+        message: format!("it was \"{name}\""),
+        timestamp: Timestamp::from_millis(1_795_451_460_007),
+        requires_action: true,
+    }
+}
+
+pub(crate) fn alert_id(name: &str) -> AlertId {
+    AlertId::new(name).unwrap()
 }
 
 pub(crate) fn account(platform: AccountType, platform_user_id: &str) -> UserAccount {

@@ -63,6 +63,8 @@ async fn keys_do_not_share(bus: &dyn Bus) {
         open("one", "s-1:github"),
         open("one", "s-2:github"),
         open("other", "s-1:github"),
+        confirmation("one", "00ff"),
+        confirmation("other", "00ff"),
     ];
     for (number, key) in (0u8..).zip(&keys) {
         bus.put(key, &[number], MINUTE).await.unwrap();
@@ -82,5 +84,12 @@ fn open(id: &str, of: &str) -> Key {
     Key::OpenAuthorize {
         user: user(id),
         of: of.to_owned(),
+    }
+}
+
+fn confirmation(id: &str, hash: &str) -> Key {
+    Key::Confirmation {
+        user: user(id),
+        hash: hash.to_owned(),
     }
 }

@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+use protocol::id::UserId;
 
 use super::linked;
 use crate::accounts::{Unlink, UnlinkOutcome};
@@ -29,19 +31,28 @@ impl Work for UnlinkAccount<'_> {
         let Some(linked) = linked(tx, user, *account).await? else {
             return Ok(Ending::RollBack(UnlinkOutcome::NotConnected));
         };
-        let platform_user_id: String = linked.try_get("platform_user_id")?;
-        head::lock_platform_account(tx, *account, &platform_user_id).await?;
-        let delete = tx
-            .prepare_cached(
-                "DELETE FROM accounts WHERE user_id = $1 AND account_type = $2 \
-                 RETURNING access_token, refresh_token, token_expires_at",
-            )
-            .await?;
-        let deleted = tx.query_one(&delete, &[&user.as_str(), &account.as_str()]).await?;
-        let revocation = row::tokens(&deleted)?.revocation(*account, platform_user_id);
-        queue::revoke(tx, user, &revocation).await?;
+        remove(tx, user, *account, linked.try_get("platform_user_id")?).await?;
         outbox::send(tx, user, std::slice::from_ref(event)).await?;
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, UnlinkOutcome::Unlinked))
     }
+}
+
+/// Moves an account's tokens into a revocation. The caller holds the user's head row.
+pub(super) async fn remove(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    account: AccountType,
+    platform_user_id: String,
+) -> Result<(), Failure> {
+    head::lock_platform_account(tx, account, &platform_user_id).await?;
+    let delete = tx
+        .prepare_cached(
+            "DELETE FROM accounts WHERE user_id = $1 AND account_type = $2 \
+             RETURNING access_token, refresh_token, token_expires_at",
+        )
+        .await?;
+    let deleted = tx.query_one(&delete, &[&user.as_str(), &account.as_str()]).await?;
+    let revocation = row::tokens(&deleted)?.revocation(account, platform_user_id);
+    queue::revoke(tx, user, &revocation).await
 }

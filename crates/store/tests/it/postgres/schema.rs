@@ -13,7 +13,7 @@ use crate::sample::user;
 async fn a_second_migration_changes_nothing() {
     let schema = Postgres::shared().await.schema().await;
     let settings = settings(&schema.url());
-    assert_eq!(migrate(&settings).await.unwrap(), ["V1__the_truth"]);
+    assert_eq!(migrate(&settings).await.unwrap()[0], "V1__the_truth");
     let before = schema.dump().await;
     assert!(migrate(&settings).await.unwrap().is_empty());
     assert_eq!(schema.dump().await, before);
@@ -25,7 +25,8 @@ async fn of_several_migrations_at_once_one_does_the_work() {
     let settings = settings(&schema.url());
     let applied = join_all((0..5).map(|_| migrate(&settings))).await;
     let applied: Vec<_> = applied.into_iter().flat_map(Result::unwrap).collect();
-    assert_eq!(applied, ["V1__the_truth"]);
+    let firsts = applied.iter().filter(|name| *name == "V1__the_truth").count();
+    assert_eq!(firsts, 1, "{applied:?}");
 }
 
 #[tokio::test]
@@ -33,7 +34,7 @@ async fn a_store_refuses_a_schema_that_was_not_migrated_and_says_what_to_do() {
     let schema = Postgres::shared().await.schema().await;
     let refused = PgStore::connect(&settings(&schema.url()), &meter()).await.unwrap_err();
     assert!(
-        matches!(refused, SetupError::Behind { found: 0, needed: 1 }),
+        matches!(refused, SetupError::Behind { found: 0, needed: 1.. }),
         "{refused:?}"
     );
     assert!(refused.to_string().contains("run `postern migrate`"), "{refused}");

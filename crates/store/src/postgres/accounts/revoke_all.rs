@@ -1,0 +1,66 @@
+//! `revoke_all`.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+use protocol::id::UserId;
+
+use super::unlink::remove;
+use crate::accounts::{RevokeAll, RevokeAllOutcome, Told};
+use crate::postgres::error::Failure;
+use crate::postgres::pool::{Ending, Work};
+use crate::postgres::{head, outbox, receipt, row};
+
+pub(super) struct RevokeEverything<'a>(pub(super) &'a RevokeAll<'a>);
+
+#[async_trait]
+impl Work for RevokeEverything<'_> {
+    type Outcome = RevokeAllOutcome;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RevokeAllOutcome>, Failure> {
+        let RevokeAll {
+            user,
+            confirmation,
+            told,
+        } = self.0;
+        head::lock_user(tx, user).await?;
+        let linked = linked(tx, user).await?;
+        let accounts: Vec<_> = linked.iter().map(|(account, _)| *account).collect();
+        let Told { events, receipt } = told(&accounts);
+        if let Some(answer) = receipt::repeated(tx, &receipt).await? {
+            return Ok(Ending::RollBack(RevokeAllOutcome::Repeated(answer)));
+        }
+        if !spend(tx, user, confirmation).await? {
+            return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
+        }
+        head::move_access_epoch(tx, user).await?;
+        for (account, platform_user_id) in linked {
+            remove(tx, user, account, platform_user_id).await?;
+        }
+        outbox::send(tx, user, &events).await?;
+        receipt::remember(tx, &receipt).await?;
+        let revoked = RevokeAllOutcome::Revoked(accounts.len());
+        Ok(Ending::CommitBefore(receipt.deadline, revoked))
+    }
+}
+
+/// What is linked, and whose it is there. In the same order for every user: their accounts are locked in it.
+async fn linked(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<(AccountType, String)>, Failure> {
+    let find = tx
+        .prepare_cached(
+            "SELECT account_type, platform_user_id FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"",
+        )
+        .await?;
+    let rows = tx.query(&find, &[&user.as_str()]).await?;
+    let linked = |linked| Ok((row::account_type(linked)?, linked.try_get("platform_user_id")?));
+    rows.iter().map(linked).collect()
+}
+
+/// False when the confirmation was used before.
+async fn spend(tx: &Transaction<'_>, user: &UserId, confirmation: &[u8; 32]) -> Result<bool, Failure> {
+    let insert = tx
+        .prepare_cached("INSERT INTO confirmations (hash, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .await?;
+    let inserted = tx.execute(&insert, &[&confirmation.as_slice(), &user.as_str()]).await?;
+    Ok(inserted == 1)
+}

@@ -1,0 +1,158 @@
+//! All access of a user revoked at once.
+
+use protocol::account::AccountType;
+use protocol::cluster::envelope::Envelope;
+use store::{Link, LinkOutcome, Receipt, RevokeAll, RevokeAllOutcome, RevokeScope, Store, StoreError, Told};
+
+use super::queue::lease;
+use crate::recorder::relayed;
+use crate::sample::{account, alert, event, late_receipt, link, receipt, sealed, tokens, user};
+
+super::kept_by_both_stores!(
+    all_accounts_go_and_each_grant_is_queued_for_revocation,
+    another_users_link_of_the_same_account_is_spared,
+    what_was_begun_before_is_given_back_and_what_begins_after_is_linked,
+    a_confirmation_counts_once,
+    a_repeated_revocation_gives_its_first_answer,
+    a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up,
+    nothing_linked_is_a_revocation_too,
+);
+
+/// Revokes all access of GEN-001, and tells an event per account and an alert.
+async fn revoke_all(
+    store: &dyn Store,
+    confirmation: u8,
+    receipt: impl Fn(usize) -> Receipt + Send + Sync,
+) -> Result<RevokeAllOutcome, StoreError> {
+    let told = |accounts: &[AccountType]| {
+        let gone = accounts.iter().map(|account| event(&format!("{account} is gone")));
+        let alert = Envelope::of_alert(alert("GEN-001", &format!("all {} are gone", accounts.len())));
+        Told {
+            events: gone.chain([alert]).collect(),
+            receipt: receipt(accounts.len()),
+        }
+    };
+    let all = RevokeAll {
+        user: user("GEN-001"),
+        confirmation: [confirmation; 32],
+        told: &told,
+    };
+    store.revoke_all(&all).await
+}
+
+async fn link_all(store: &dyn Store, user_id: &str) {
+    for platform in AccountType::ALL {
+        let link = Link {
+            account: account(platform, "7"),
+            events: Vec::new(),
+            ..link(user_id, "7")
+        };
+        let receipt = receipt(&format!("{user_id} links {platform}"));
+        assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+    }
+}
+
+async fn all_accounts_go_and_each_grant_is_queued_for_revocation(store: &dyn Store) {
+    link_all(store, "GEN-001").await;
+    let revoked = revoke_all(store, 1, |_| receipt("1")).await.unwrap();
+    assert_eq!(revoked, RevokeAllOutcome::Revoked(4));
+    assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
+    assert_eq!(
+        relayed(store, &user("GEN-001")).await,
+        [
+            "discord is gone",
+            "github is gone",
+            "telegram is gone",
+            "x_twitter is gone",
+            "all 4 are gone"
+        ]
+    );
+    assert_eq!(store.alerts(&user("GEN-001"), None).await.unwrap().len(), 1);
+    let mut revocations: Vec<_> = lease(store).await.into_iter().map(|task| task.revocation).collect();
+    revocations.sort_by_key(|revocation| revocation.account.as_str());
+    let platforms: Vec<_> = revocations.iter().map(|revocation| revocation.account.as_str()).collect();
+    assert_eq!(platforms, ["discord", "github", "telegram", "x_twitter"]);
+    for revocation in revocations {
+        assert_eq!((revocation.scope, revocation.token), (RevokeScope::Grant, tokens("7").access));
+    }
+}
+
+async fn another_users_link_of_the_same_account_is_spared(store: &dyn Store) {
+    link_all(store, "GEN-001").await;
+    store.link_account(&link("GEN-002", "7"), &receipt("theirs")).await.unwrap();
+    revoke_all(store, 1, |_| receipt("1")).await.unwrap();
+    assert_eq!(store.accounts(&user("GEN-002")).await.unwrap().len(), 1);
+    assert_eq!(store.access_epoch(&user("GEN-002")).await.unwrap(), 0);
+    for task in lease(store).await {
+        let shared = task.revocation.account == AccountType::Github;
+        let scope = if shared { RevokeScope::Token } else { RevokeScope::Grant };
+        assert_eq!(task.revocation.scope, scope, "{}", task.revocation.account);
+    }
+}
+
+async fn what_was_begun_before_is_given_back_and_what_begins_after_is_linked(store: &dyn Store) {
+    let epoch = async || store.access_epoch(&user("GEN-001")).await.unwrap();
+    let before = Link {
+        access_epoch: epoch().await,
+        ..link("GEN-001", "7")
+    };
+    revoke_all(store, 1, |_| receipt("1")).await.unwrap();
+    let linked = store.link_account(&before, &receipt("2")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::EpochMoved);
+    assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
+    assert_eq!(lease(store).await.len(), 1);
+    let after = Link {
+        access_epoch: epoch().await,
+        ..before
+    };
+    let linked = store.link_account(&after, &receipt("3")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::Linked);
+}
+
+async fn a_confirmation_counts_once(store: &dyn Store) {
+    let first = revoke_all(store, 1, |_| receipt("1")).await.unwrap();
+    assert_eq!(first, RevokeAllOutcome::Revoked(0));
+    link_all(store, "GEN-002").await;
+    let again = revoke_all(store, 1, |_| receipt("2")).await.unwrap();
+    assert_eq!(again, RevokeAllOutcome::Spent);
+    assert_eq!(store.access_epoch(&user("GEN-001")).await.unwrap(), 1);
+    // Two at once: one counts.
+    let (one, other) = tokio::join!(
+        revoke_all(store, 2, |_| receipt("3")),
+        revoke_all(store, 2, |_| receipt("4"))
+    );
+    let mut outcomes = [one.unwrap(), other.unwrap()];
+    outcomes.sort_by_key(|outcome| *outcome == RevokeAllOutcome::Spent);
+    assert_eq!(outcomes, [RevokeAllOutcome::Revoked(0), RevokeAllOutcome::Spent]);
+}
+
+async fn a_repeated_revocation_gives_its_first_answer(store: &dyn Store) {
+    link_all(store, "GEN-001").await;
+    let answered = |count| Receipt {
+        answer: sealed(&format!("{count} are gone")),
+        ..receipt("1")
+    };
+    revoke_all(store, 1, answered).await.unwrap();
+    let again = revoke_all(store, 1, answered).await.unwrap();
+    assert_eq!(again, RevokeAllOutcome::Repeated(sealed("4 are gone")));
+    assert_eq!(store.access_epoch(&user("GEN-001")).await.unwrap(), 1);
+    assert_eq!(lease(store).await.len(), 4);
+}
+
+async fn a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up(store: &dyn Store) {
+    link_all(store, "GEN-001").await;
+    let late = revoke_all(store, 1, |_| late_receipt("1")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert_eq!(store.accounts(&user("GEN-001")).await.unwrap().len(), 4);
+    assert!(relayed(store, &user("GEN-001")).await.is_empty());
+    assert!(lease(store).await.is_empty());
+    let in_time = revoke_all(store, 1, |_| receipt("2")).await.unwrap();
+    assert_eq!(in_time, RevokeAllOutcome::Revoked(4));
+}
+
+async fn nothing_linked_is_a_revocation_too(store: &dyn Store) {
+    let revoked = revoke_all(store, 1, |_| receipt("1")).await.unwrap();
+    assert_eq!(revoked, RevokeAllOutcome::Revoked(0));
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["all 0 are gone"]);
+    assert_eq!(store.access_epoch(&user("GEN-001")).await.unwrap(), 1);
+}
