@@ -19,6 +19,7 @@ use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
 use crate::outbox::{Relay, Sweep, watch_memory};
 use crate::revocation::Revocations;
+use crate::security::SecurityService;
 use crate::settings::Settings;
 use crate::upkeep::prune;
 
@@ -81,8 +82,15 @@ impl Worker {
             entropy: Arc::clone(&parts.entropy),
             metrics: metrics.clone(),
         };
+        let security = SecurityService {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            challenges: Arc::<dyn Bus>::clone(&parts.bus),
+            relay: Arc::clone(&relay),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+        };
         let runner = Arc::new(Runner {
-            dispatch: Dispatch { account },
+            dispatch: Dispatch { account, security },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),
             vault: Arc::clone(&parts.vault),

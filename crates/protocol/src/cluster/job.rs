@@ -7,6 +7,7 @@ use crate::code::ErrorCode;
 use crate::command::Command;
 use crate::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use crate::json::Json;
+use crate::security::Alert;
 use crate::time::Timestamp;
 
 /// A queue of jobs. Lanes are read one by one, so that a slow sync never delays a second factor.
@@ -77,15 +78,21 @@ pub enum Work {
     Command(Command),
     /// What a gateway asks for itself: may this socket join its session?
     OpenSession(OpenSession),
+    /// Which alerts of this user ask to be acknowledged? Asked by a gateway for a socket that has just joined.
+    OpenAlerts,
+    /// To raise an alert that the application's own server published.
+    RaiseAlert(Alert),
 }
 
 impl Work {
-    /// The name in logs and metric labels: the client's event, or `session.open`.
+    /// The name in logs and metric labels: the client's event, or what the gateway itself asks, `session.open`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Command(command) => command.kind().event(),
             Self::OpenSession(_) => "session.open",
+            Self::OpenAlerts => "alerts.open",
+            Self::RaiseAlert(_) => "alerts.raise",
         }
     }
 
@@ -94,7 +101,7 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenSession(_) => Lane::Interactive,
+            Self::OpenSession(_) | Self::OpenAlerts | Self::RaiseAlert(_) => Lane::Interactive,
         }
     }
 }

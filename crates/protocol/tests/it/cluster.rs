@@ -62,6 +62,8 @@ const ID: &str = "[ -~]{1,128}";
 fn work() -> impl Strategy<Value = Work> {
     prop_oneof![
         strategy::command().prop_map(Work::Command),
+        Just(Work::OpenAlerts),
+        strategy::alert().prop_map(Work::RaiseAlert),
         (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
             Work::OpenSession(OpenSession {
                 issued_at: issued_at.map(Timestamp::from_millis),

@@ -13,7 +13,7 @@ use serde_json::{Number, Value};
 
 pub(crate) use self::answer::{answer, failure};
 pub(crate) use self::command::command;
-pub(crate) use self::event::{event, notice};
+pub(crate) use self::event::{alert, event, notice};
 
 mod answer;
 mod command;

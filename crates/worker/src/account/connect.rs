@@ -14,7 +14,7 @@ use store::{RefusedLink, Revocation, StoreError, Written};
 
 use super::authorization::TakeError;
 use super::authorize::redirect_refused;
-use super::link::Granted;
+use super::link::{Beginning, BegunBy, Granted};
 use super::offered::NotOffered;
 use super::{AccountService, whole_seconds};
 use crate::jobs::{Call, RecallError, Refusal};
@@ -48,7 +48,7 @@ impl AccountService {
                     grant,
                     profile,
                 };
-                self.link(call, begun.access_epoch, linked, granted).await
+                self.link(call, begun.at, linked, granted).await
             }
             Err(error) => {
                 let orphan = self.give_back_unknown(call, account, &grant.tokens);
@@ -68,7 +68,10 @@ impl AccountService {
             }
             return Ok(Begun {
                 verifier: asked.code_verifier.clone(),
-                access_epoch: self.store.access_epoch(user).await?,
+                at: Beginning {
+                    by: BegunBy::Application,
+                    access_epoch: self.store.access_epoch(user).await?,
+                },
             });
         };
         let authorization = self.authorizations.take(user, session, account, state).await?;
@@ -77,7 +80,10 @@ impl AccountService {
         }
         Ok(Begun {
             verifier: Some(authorization.verifier),
-            access_epoch: authorization.access_epoch,
+            at: Beginning {
+                by: BegunBy::Us,
+                access_epoch: authorization.access_epoch,
+            },
         })
     }
 
@@ -119,7 +125,7 @@ impl AccountService {
 /// What a connect brings along from its beginning.
 struct Begun {
     verifier: Option<Secret>,
-    access_epoch: i64,
+    at: Beginning,
 }
 
 /// Why nothing was linked.

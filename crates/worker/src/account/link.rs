@@ -8,6 +8,7 @@ use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::answer::{self, Answer};
 use protocol::cluster::job::Outcome;
 use protocol::event::Event;
+use protocol::security::{AlertType, Severity};
 use store::{Link, LinkOutcome, Receipt, StoreError};
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use super::AccountService;
 use super::connect::ConnectError;
 use super::text::{self, cut};
 use crate::jobs::Call;
+use crate::security::NewAlert;
 
 /// What a platform has given: tokens, and whose they are.
 pub(super) struct Granted {
@@ -23,12 +25,30 @@ pub(super) struct Granted {
     pub(super) profile: Profile,
 }
 
+/// How a link was begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning {
+    /// By whom.
+    pub(super) by: BegunBy,
+    /// The user's access epoch then.
+    pub(super) access_epoch: i64,
+}
+
+/// Who sent the user to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BegunBy {
+    /// This session, with `account:authorize`.
+    Us,
+    /// The application: that it was this user's own wish is known to it alone.
+    Application,
+}
+
 impl AccountService {
     /// Stores the link. `linked` is what is linked already: the same account keeps when it was first linked and last synced.
     pub(super) async fn link(
         &self,
         call: &Call,
-        access_epoch: i64,
+        begun: Beginning,
         linked: Option<UserAccount>,
         granted: Granted,
     ) -> Result<Outcome, ConnectError> {
@@ -56,8 +76,11 @@ impl AccountService {
         let link = Link {
             user: call.user.clone(),
             account: linked.clone(),
-            access_epoch,
-            events: vec![call.envelope("connected", &Event::StatusChanged(change))],
+            access_epoch: begun.access_epoch,
+            events: vec![
+                call.envelope("connected", &Event::StatusChanged(change)),
+                told(begun.by, &linked).raised_by(call, self.now()),
+            ],
             give_back: tokens.clone().revocation(account, linked.platform_user_id.clone()),
             tokens,
         };
@@ -84,6 +107,20 @@ impl AccountService {
             }
             tokio::time::sleep(wait).await;
         }
+    }
+}
+
+/// What all devices are told of a link. One that was not begun here may be somebody else's account, put here by somebody else.
+fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
+    let (severity, advice) = match by {
+        BegunBy::Us => (Severity::Medium, ""),
+        BegunBy::Application => (Severity::High, " If this is not your account, disconnect it."),
+    };
+    NewAlert {
+        kind: AlertType::AccountLinked,
+        severity,
+        message: format!("The {} account {} was linked.{advice}", linked.account_type, linked.username),
+        requires_action: by == BegunBy::Application,
     }
 }
 

@@ -43,7 +43,7 @@ impl Call {
             deadline,
             kind: match &job.work {
                 Work::Command(command) => Some(command.kind()),
-                Work::OpenSession(_) => None,
+                Work::OpenSession(_) | Work::OpenAlerts | Work::RaiseAlert(_) => None,
             },
             name: job.work.name(),
             idempotency: idempotency::of(job),
@@ -76,8 +76,12 @@ impl Call {
     /// An event of this job for all sockets of its user. `step` tells it from the job's others: done again, the job publishes the
     /// same ids.
     pub(crate) fn envelope(&self, step: &str, event: &Event) -> Envelope {
-        let parts = [b"job".as_slice(), self.job.as_str().as_bytes(), step.as_bytes()];
-        Envelope::of(event_id(&digest(parts)), event)
+        Envelope::of(self.event_id(step), event)
+    }
+
+    /// The name of an event of this job.
+    pub(crate) fn event_id(&self, step: &str) -> EventId {
+        event_id(&digest([b"job".as_slice(), self.job.as_str().as_bytes(), step.as_bytes()]))
     }
 }
 

@@ -8,10 +8,12 @@ use protocol::fault::Fault;
 use super::call::Call;
 use super::refusal::Refusal;
 use crate::account::AccountService;
+use crate::security::SecurityService;
 
 /// The features.
 pub(crate) struct Dispatch {
     pub(crate) account: AccountService,
+    pub(crate) security: SecurityService,
 }
 
 impl Dispatch {
@@ -19,6 +21,8 @@ impl Dispatch {
     pub(super) async fn dispatch(&self, call: &Call, work: &Work) -> Result<Outcome, Box<dyn Refusal>> {
         match work {
             Work::Command(command) => self.command(call, command).await,
+            Work::OpenAlerts => Ok(self.security.open_alerts(call).await?),
+            Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::OpenSession(_) => Err(NotDoneHere(work.name()).into()),
         }
     }
@@ -30,16 +34,16 @@ impl Dispatch {
             Command::Disconnect(data) => self.account.disconnect(call, data).await?,
             Command::Sync(data) => self.account.sync(call, data).await?,
             Command::List(_) => self.account.list(call).await?,
+            Command::RequestConfirmation(data) => self.security.request_confirmation(call, data).await?,
+            Command::RevokeAll(data) => self.security.revoke_all(call, data).await?,
+            Command::Acknowledge(data) => self.security.acknowledge(call, data).await?,
+            Command::Alerts(data) => self.security.alerts(call, data).await?,
             Command::VerifyTwoFactor(_)
-            | Command::RequestConfirmation(_)
-            | Command::RevokeAll(_)
             | Command::GetSettings(_)
             | Command::UpdateSettings(_)
             | Command::ExtendSession(_)
             | Command::Sessions(_)
             | Command::EndSessions(_)
-            | Command::Acknowledge(_)
-            | Command::Alerts(_)
             | Command::Refresh(_) => return Err(NotDoneHere(call.name).into()),
         })
     }
@@ -48,7 +52,9 @@ impl Dispatch {
     pub(super) fn writes(work: &Work) -> bool {
         matches!(
             work,
-            Work::Command(Command::Connect(_) | Command::Disconnect(_) | Command::Sync(_))
+            Work::Command(
+                Command::Connect(_) | Command::Disconnect(_) | Command::Sync(_) | Command::RevokeAll(_)
+            ) | Work::RaiseAlert(_)
         )
     }
 }

@@ -56,9 +56,17 @@ impl Client {
 
     /// A command of this client as its gateway makes it a job.
     pub(crate) fn job(&mut self, kind: CommandKind, data: Value) -> Job {
-        self.jobs += 1;
         let mut data = data;
         data["userId"] = json!(self.user);
+        Job {
+            idempotency_key: idempotency_key(&data).unwrap(),
+            ..self.work(Work::Command(Command::parse(kind, data).unwrap()))
+        }
+    }
+
+    /// A job of this client's gateway.
+    pub(crate) fn work(&mut self, work: Work) -> Job {
+        self.jobs += 1;
         Job {
             v: Job::VERSION,
             id: JobId::new(format!("{} {}", self.node, self.jobs)).unwrap(),
@@ -66,8 +74,8 @@ impl Client {
             session: self.session.clone(),
             connection: ConnectionId::new("connection").unwrap(),
             node: self.node.clone(),
-            idempotency_key: idempotency_key(&data).unwrap(),
-            work: Work::Command(Command::parse(kind, data).unwrap()),
+            idempotency_key: None,
+            work,
         }
     }
 
@@ -93,8 +101,13 @@ impl Client {
     /// Submits a command and waits for its answer.
     pub(crate) async fn ask(&mut self, kind: CommandKind, data: Value) -> Value {
         let job = self.job(kind, data);
-        self.submit(&job).await;
-        self.answer(&job).await
+        self.ask_for(&job).await
+    }
+
+    /// Submits a job and waits for its answer.
+    pub(crate) async fn ask_for(&mut self, job: &Job) -> Value {
+        self.submit(job).await;
+        self.answer(job).await
     }
 
     /// The user's next event: its name, and its payload without user and time.
@@ -111,9 +124,12 @@ impl Client {
         (envelope.event.clone(), data)
     }
 
-    /// The user's next event, which must be a change of this account's status; its metadata too.
+    /// The user's next event that is no alert, which must be a change of this account's status; its metadata too.
     pub(crate) async fn status(&mut self) -> (String, Value) {
-        let (name, data) = self.event().await;
+        let (mut name, mut data) = self.event().await;
+        while name == "security:alert" {
+            (name, data) = self.event().await;
+        }
         assert_eq!(
             (name.as_str(), &data["accountType"]),
             ("account:status_changed", &json!("github"))
@@ -121,9 +137,22 @@ impl Client {
         (data["status"].as_str().unwrap().to_owned(), data["metadata"].clone())
     }
 
-    /// No event is waiting that was published before now.
+    /// The user's next alert.
+    pub(crate) async fn alert(&mut self) -> Value {
+        loop {
+            let (name, data) = self.event().await;
+            if name == "security:alert" {
+                return data;
+            }
+        }
+    }
+
+    /// No event but alerts is waiting that was published before now.
     pub(crate) fn assert_no_event(&mut self) {
-        assert!(self.heard.try_recv().is_err(), "an event too many");
+        while let Ok(heard) = self.heard.try_recv() {
+            let is_alert = matches!(&heard, Heard::Event { envelope, .. } if envelope.event == "security:alert");
+            assert!(is_alert, "an event too many: {heard:?}");
+        }
     }
 
     /// Connects the platform account of this login, without `account:authorize`.
@@ -134,6 +163,19 @@ impl Client {
     pub(crate) async fn authorize(&mut self) -> Value {
         let data = json!({"accountType": "github", "redirectUri": BACK});
         self.ask(CommandKind::Authorize, data).await
+    }
+
+    /// Asks for a confirmation of `security:revoke_all`.
+    pub(crate) async fn confirmation(&mut self) -> String {
+        let asked = json!({"action": "security:revoke_all"});
+        let answer = self.ask(CommandKind::RequestConfirmation, asked).await;
+        succeeded(&answer);
+        answer["confirmationToken"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn revoke_all(&mut self, confirmation: &str) -> Value {
+        let asked = json!({"confirmationToken": confirmation});
+        self.ask(CommandKind::RevokeAll, asked).await
     }
 
     pub(crate) async fn for_github(&mut self, kind: CommandKind) -> Value {

@@ -90,11 +90,6 @@ async fn commands_of_a_later_release_are_not_supported() {
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
     refused(&client.ask(CommandKind::GetSettings, json!({})).await, "not_supported");
-    let revoke_all = client
-        .ask(CommandKind::RevokeAll, json!({"confirmationToken": "t"}))
-        .await;
-    refused(&revoke_all, "not_supported");
-    assert_eq!(revoke_all["accountsDisconnected"], 0);
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(crate) struct FragileBus {
     bus: Mutex<MemoryBus>,
     pub(crate) refuses_events: AtomicBool,
     pub(crate) refuses_claims: AtomicBool,
+    /// No challenge is taken.
+    pub(crate) refuses_takes: AtomicBool,
     /// So many answers are not taken.
     pub(crate) refused_answers: AtomicU64,
 }
@@ -32,6 +34,7 @@ impl FragileBus {
             bus: Mutex::new(MemoryBus::new(Arc::new(OsEntropy))),
             refuses_events: AtomicBool::new(false),
             refuses_claims: AtomicBool::new(false),
+            refuses_takes: AtomicBool::new(false),
             refused_answers: AtomicU64::new(0),
         }
     }
@@ -131,6 +134,9 @@ impl Challenges for FragileBus {
     }
 
     async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+        if self.refuses_takes.load(Ordering::SeqCst) {
+            return Err(away("take a challenge"));
+        }
         self.bus().take(key).await
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::id::{JobId, UserId, WorkerId};
+use protocol::id::{AlertId, JobId, UserId, WorkerId};
+use protocol::security::Alert;
 use store::{
-    Accounts, Answers, Credentials, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome,
-    MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, StoreError, SyncWritten, Task, TaskId,
+    Accounts, Alerts, Answers, Credentials, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome,
+    MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, StoreError, SyncWritten, Task, TaskId,
     Unlink, UnlinkOutcome, Written,
 };
 
@@ -77,12 +78,35 @@ impl Accounts for FragileStore {
         self.store.unlink_account(unlink, receipt).await
     }
 
+    async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
+        self.store.revoke_all(all).await
+    }
+
     async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
         self.store.begin_sync(user, account, syncing).await
     }
 
     async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
         self.store.finish_sync(sync, receipt).await
+    }
+}
+
+#[async_trait]
+impl Alerts for FragileStore {
+    async fn raise_alert(&self, alert: &Alert) -> Result<(), StoreError> {
+        self.store.raise_alert(alert).await
+    }
+
+    async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
+        self.store.alerts(user, after).await
+    }
+
+    async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
+        self.store.open_alerts(user).await
+    }
+
+    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId) -> Result<bool, StoreError> {
+        self.store.acknowledge_alert(user, alert).await
     }
 }
 

@@ -7,12 +7,14 @@
     reason = "a test helper that cannot go on fails its test"
 )]
 
+mod alerts;
 mod connect;
 mod disconnect;
 mod engine;
 mod idempotency;
 mod outage;
 mod outbox;
+mod revoke_all;
 mod state;
 mod sync;
 

@@ -1,5 +1,7 @@
 //! A platform that does what a test says, where the simulator cannot: it panics, or never answers in paused time.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use platforms::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevokeError, Scope, SyncPage,
@@ -24,7 +26,14 @@ impl Scripted {
     pub(crate) const PANICS: &str = "panics";
     /// A code that is never answered.
     pub(crate) const HANGS: &str = "hangs";
+
+    /// A code that takes so many milliseconds; the `nth` of its kind.
+    pub(crate) fn takes(millis: u64, nth: u32) -> String {
+        format!("{TAKES}{millis} {nth}")
+    }
 }
+
+const TAKES: &str = "takes ";
 
 #[async_trait]
 impl Platform for Scripted {
@@ -37,6 +46,10 @@ impl Platform for Scripted {
     }
 
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
+        if let Some(millis) = request.code.expose().strip_prefix(TAKES) {
+            let millis = millis.split(' ').next().unwrap().parse().unwrap();
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
         match request.code.expose() {
             Self::PANICS => panic!("the test said so"),
             Self::HANGS => std::future::pending().await,

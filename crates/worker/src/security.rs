@@ -1,0 +1,32 @@
+//! What keeps a user's access safe: confirmations, the end of all access at once, alerts.
+
+mod alert;
+mod alerts;
+mod confirmation;
+mod revoke_all;
+
+use std::sync::Arc;
+
+use bus::Challenges;
+use lifecycle::{Clock, Entropy};
+use protocol::time::Timestamp;
+use store::Store;
+
+use crate::outbox::Relay;
+
+pub(crate) use alert::NewAlert;
+
+/// Does these commands; each is a method in the file of its name.
+pub(crate) struct SecurityService {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) challenges: Arc<dyn Challenges>,
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl SecurityService {
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+}

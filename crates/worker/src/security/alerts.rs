@@ -1,0 +1,72 @@
+//! Alerts as rows: `security:alerts`, `security:ack`, and what gateways ask for themselves.
+
+use protocol::answer::{self, Answer, Failure};
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::command::{Acknowledge, Alerts};
+use protocol::fault::Fault;
+use protocol::security::Alert;
+use store::StoreError;
+
+use super::SecurityService;
+use crate::jobs::{Call, Refusal};
+
+impl SecurityService {
+    /// The user's alerts, a page of them.
+    pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<Outcome, StoreError> {
+        let alerts = self.store.alerts(&call.user, asked.after.as_ref()).await?;
+        Ok(Outcome::from(&Answer::Alerts(answer::Alerts { alerts })))
+    }
+
+    /// Takes note that the user has seen to an alert. It needs no receipt: done again, it changes nothing and answers the same.
+    pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<Outcome, AcknowledgeError> {
+        if !self.store.acknowledge_alert(&call.user, &asked.alert_id).await? {
+            return Err(AcknowledgeError::Unknown);
+        }
+        Ok(Outcome::from(&Answer::Acknowledged))
+    }
+
+    /// What a socket is told again when it joins.
+    pub(crate) async fn open_alerts(&self, call: &Call) -> Result<Outcome, StoreError> {
+        let alerts = self.store.open_alerts(&call.user).await?;
+        Ok(Outcome::from(&Answer::Alerts(answer::Alerts { alerts })))
+    }
+
+    /// Raises what the application's own server published. The answer means that it is on its way to the user's devices.
+    pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<Outcome, StoreError> {
+        let alert = Alert {
+            user_id: call.user.clone(),
+            ..alert.clone()
+        };
+        self.store.raise_alert(&alert).await?;
+        self.relay.user(&call.user).await;
+        Ok(Outcome::from(&Answer::Acknowledged))
+    }
+}
+
+/// Why no alert was acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AcknowledgeError {
+    #[error("the user has no such alert")]
+    Unknown,
+    #[error("acknowledge the alert")]
+    Store(#[from] StoreError),
+}
+
+impl Fault for AcknowledgeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unknown => ErrorCode::BadRequest,
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+impl Refusal for AcknowledgeError {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Unknown => Failure::saying(self.code(), "alertId: there is no such alert"),
+            Self::Store(_) => Failure::of(self.code()),
+        }
+    }
+}
