@@ -37,6 +37,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Publish an event to a user through the internal API.
     Publish(PublishArgs),
+    /// Print what clients pin of certificates: `sha256/<base64>` of each one's public key, a line each.
+    Pins(PinsArgs),
 }
 
 /// `postern dev`.
@@ -138,4 +140,12 @@ pub struct PublishArgs {
     /// Where `postern dev` keeps its token and addresses.
     #[command(flatten)]
     pub dir: DirArgs,
+}
+
+/// `postern pins`.
+#[derive(Debug, Args)]
+pub struct PinsArgs {
+    /// PEM files with one or more certificates each.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub cert: Vec<PathBuf>,
 }

@@ -9,6 +9,7 @@ pub mod config;
 
 mod dev;
 mod node;
+mod pins;
 mod publish;
 mod token;
 
@@ -19,6 +20,7 @@ use lifecycle::SystemClock;
 
 pub use dev::{DevError, IdentityError};
 pub use node::StartError;
+pub use pins::PinsError;
 pub use publish::PublishError;
 pub use token::TokenError;
 
@@ -49,6 +51,9 @@ pub enum RunError {
     /// `postern publish`.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// `postern pins`.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
 }
 
 /// Does what the command line says, and ends when that is done or the process is told to stop.
@@ -75,6 +80,7 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         }
         Command::Token(args) => Ok(say(&token::make(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(say(&publish::publish(&args).await?)),
+        Command::Pins(args) => Ok(say(&pins::pins(&args.cert)?)),
     }
 }
 
