@@ -77,7 +77,7 @@ fn status_changed() -> impl Strategy<Value = StatusChanged> {
         })
 }
 
-pub(crate) pub(crate) fn alert() -> impl Strategy<Value = Alert> {
+pub(crate) fn alert() -> impl Strategy<Value = Alert> {
     let severity = prop_oneof![
         Just(Severity::Low),
         Just(Severity::Medium),
