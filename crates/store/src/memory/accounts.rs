@@ -113,7 +113,10 @@ impl Accounts for MemoryStore {
     async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let linked: Vec<_> = state.accounts_of(&all.user).map(|linked| linked.account.account_type).collect();
+        let linked: Vec<_> = state
+            .accounts_of(&all.user)
+            .map(|linked| linked.account.account_type)
+            .collect();
         let Told { events, receipt } = (all.told)(&linked);
         if let Some(answer) = state.repeated(&receipt, now) {
             return Ok(RevokeAllOutcome::Repeated(answer));

@@ -37,7 +37,9 @@ impl Alerts for MemoryStore {
 
     async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let found = state.alerts_of(user).find(|(_, raised)| raised.alert.alert_id == *alert);
+        let found = state
+            .alerts_of(user)
+            .find(|(_, raised)| raised.alert.alert_id == *alert);
         let found = found.map(|(number, _)| (user.clone(), number));
         let raised = found.and_then(|key| state.alerts.get_mut(&key));
         Ok(raised.map(|raised| raised.acknowledged = true).is_some())

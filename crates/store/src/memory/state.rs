@@ -91,7 +91,9 @@ impl State {
     /// By platform name.
     pub(super) fn accounts_of(&self, user: &UserId) -> impl Iterator<Item = &Credentials> {
         let theirs = self.accounts.range((user.clone(), "")..);
-        theirs.take_while(move |((owner, _), _)| owner == user).map(|(_, linked)| linked)
+        theirs
+            .take_while(move |((owner, _), _)| owner == user)
+            .map(|(_, linked)| linked)
     }
 
     pub(super) fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>, now: SystemTime) -> Earlier {
@@ -159,7 +161,10 @@ impl State {
 
     /// False when it is there already.
     fn keep_alert(&mut self, user: &UserId, alert: Alert, now: SystemTime) -> bool {
-        if self.alerts_of(user).any(|(_, raised)| raised.alert.alert_id == alert.alert_id) {
+        if self
+            .alerts_of(user)
+            .any(|(_, raised)| raised.alert.alert_id == alert.alert_id)
+        {
             return false;
         }
         let key = (user.clone(), self.next_number());

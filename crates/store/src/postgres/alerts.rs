@@ -28,7 +28,10 @@ impl Alerts for PgStore {
                     AND id > coalesce((SELECT id FROM alerts WHERE user_id = $1 AND alert_id = $2), 0) \
                     ORDER BY id LIMIT $3";
         let after = after.map(AlertId::as_str);
-        let rows = self.pool.query(step, read, &[&user.as_str(), &after, &i64::from(PAGE)]).await?;
+        let rows = self
+            .pool
+            .query(step, read, &[&user.as_str(), &after, &i64::from(PAGE)])
+            .await?;
         self.page(step, &rows)
     }
 
@@ -52,7 +55,9 @@ impl Alerts for PgStore {
 impl PgStore {
     fn page(&self, step: &'static str, rows: &[Row]) -> Result<Vec<Alert>, StoreError> {
         let alerts = rows.iter().map(row::alert).collect::<Result<Vec<_>, _>>();
-        alerts.map(rules::page).map_err(|failure| self.pool.report(step, failure))
+        alerts
+            .map(rules::page)
+            .map_err(|failure| self.pool.report(step, failure))
     }
 }
 

@@ -41,7 +41,9 @@ impl Answers for PgStore {
         let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
         Ok(self.delete("forget answers", answers, &[&batch]).await?
             + self.delete("forget exchanges", exchanges, &[&batch, &kept]).await?
-            + self.delete("forget confirmations", confirmations, &[&batch, &kept]).await?
+            + self
+                .delete("forget confirmations", confirmations, &[&batch, &kept])
+                .await?
             + self.delete("forget alerts", alerts, &[&batch, &alerts_kept]).await?
             + self.delete("forget sent events", events, &[&batch, &kept]).await?)
     }

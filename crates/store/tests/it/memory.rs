@@ -42,7 +42,10 @@ async fn an_alert_is_kept_for_ninety_days() {
     clock.advance(90 * 24 * HOUR - Duration::from_millis(1));
     store.prune().await.unwrap();
     store.raise_alert(&raised).await.unwrap();
-    assert!(relayed(&store, &user).await.is_empty(), "its row outlives its event's id");
+    assert!(
+        relayed(&store, &user).await.is_empty(),
+        "its row outlives its event's id"
+    );
     assert_eq!(store.alerts(&user, None).await.unwrap(), [raised]);
     clock.advance(Duration::from_millis(1));
     assert_eq!(store.prune().await.unwrap(), 1);

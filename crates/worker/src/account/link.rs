@@ -119,7 +119,10 @@ fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
     NewAlert {
         kind: AlertType::AccountLinked,
         severity,
-        message: format!("The {} account {} was linked.{advice}", linked.account_type, linked.username),
+        message: format!(
+            "The {} account {} was linked.{advice}",
+            linked.account_type, linked.username
+        ),
         requires_action: by == BegunBy::Application,
     }
 }

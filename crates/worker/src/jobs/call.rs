@@ -81,7 +81,11 @@ impl Call {
 
     /// The name of an event of this job.
     pub(crate) fn event_id(&self, step: &str) -> EventId {
-        event_id(&digest([b"job".as_slice(), self.job.as_str().as_bytes(), step.as_bytes()]))
+        event_id(&digest([
+            b"job".as_slice(),
+            self.job.as_str().as_bytes(),
+            step.as_bytes(),
+        ]))
     }
 }
 

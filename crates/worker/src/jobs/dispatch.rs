@@ -52,9 +52,8 @@ impl Dispatch {
     pub(super) fn writes(work: &Work) -> bool {
         matches!(
             work,
-            Work::Command(
-                Command::Connect(_) | Command::Disconnect(_) | Command::Sync(_) | Command::RevokeAll(_)
-            ) | Work::RaiseAlert(_)
+            Work::Command(Command::Connect(_) | Command::Disconnect(_) | Command::Sync(_) | Command::RevokeAll(_))
+                | Work::RaiseAlert(_)
         )
     }
 }

@@ -43,7 +43,12 @@ pub(super) struct Confirmation(pub(super) [u8; 32]);
 impl Confirmation {
     /// What this token confirms, if it was issued for it: this command of this user in this session.
     pub(super) fn of(call: &Call, command: CommandKind, token: &Secret) -> Self {
-        let bound = [call.user.as_str(), call.session.as_str(), command.event(), token.expose()];
+        let bound = [
+            call.user.as_str(),
+            call.session.as_str(),
+            command.event(),
+            token.expose(),
+        ];
         Self(digest(bound.map(str::as_bytes)))
     }
 

@@ -76,8 +76,14 @@ async fn a_link_that_was_not_begun_here_asks_every_device_to_look() {
         let mut client = world.client("u", "s").await;
         succeeded(&client.connect("test_code_ada").await);
         let alert = client.alert().await;
-        assert_eq!((&alert["type"], &alert["requiresAction"]), (&json!("account_linked"), &json!(true)));
-        assert!(alert["message"].as_str().unwrap().contains("github account ada"), "{alert}");
+        assert_eq!(
+            (&alert["type"], &alert["requiresAction"]),
+            (&json!("account_linked"), &json!(true))
+        );
+        assert!(
+            alert["message"].as_str().unwrap().contains("github account ada"),
+            "{alert}"
+        );
 
         let mut begun_here = world.client("v", "s").await;
         let authorize = begun_here.authorize().await;
@@ -86,7 +92,10 @@ async fn a_link_that_was_not_begun_here_asks_every_device_to_look() {
         let data = with(connect(&value("code")), "state", value("state"));
         succeeded(&begun_here.ask(CommandKind::Connect, data).await);
         let alert = begun_here.alert().await;
-        assert_eq!((&alert["type"], &alert["requiresAction"]), (&json!("account_linked"), &json!(false)));
+        assert_eq!(
+            (&alert["type"], &alert["requiresAction"]),
+            (&json!("account_linked"), &json!(false))
+        );
         let listed = begun_here.ask(CommandKind::Alerts, json!({})).await;
         assert_eq!(names(&listed), [alert["alertId"].as_str().unwrap()]);
     })

@@ -9,9 +9,9 @@ use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, JobId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
-    Accounts, Alerts, Answers, Credentials, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome,
-    MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, StoreError, SyncWritten, Task, TaskId,
-    Unlink, UnlinkOutcome, Written,
+    Accounts, Alerts, Answers, Credentials, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link,
+    LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome,
+    StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.

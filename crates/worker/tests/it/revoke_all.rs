@@ -24,7 +24,10 @@ async fn all_accounts_go_their_grants_are_given_back_and_all_devices_hear_of_it(
         assert_eq!(answer["accountsDisconnected"], 1);
 
         let alert = other_device.alert().await;
-        assert_eq!((&alert["type"], &alert["severity"]), (&json!("revoke_all"), &json!("high")));
+        assert_eq!(
+            (&alert["type"], &alert["severity"]),
+            (&json!("revoke_all"), &json!("high"))
+        );
         assert_eq!(alert["requiresAction"], false);
         assert_eq!(other_device.status().await.0, "disconnected");
         assert_eq!(github.revocations(1).await, [(Extent::Grant, Some("ada".to_owned()))]);
@@ -53,7 +56,10 @@ async fn a_confirmation_is_issued_for_known_commands_only() {
         assert_eq!(sentence, "action: security:revoke_all was expected");
     }
     let answer = client
-        .ask(CommandKind::RequestConfirmation, json!({"action": "security:revoke_all"}))
+        .ask(
+            CommandKind::RequestConfirmation,
+            json!({"action": "security:revoke_all"}),
+        )
         .await;
     succeeded(&answer);
     assert_eq!(answer["expiresIn"], 60);
@@ -195,5 +201,7 @@ async fn a_connect_under_way_leaves_no_account_in_any_interleaving() {
     }
     assert!((20..180).contains(&linked), "{linked} of the connects were before");
     let given_back = ["platform=\"github\"", "outcome=\"done\""];
-    world.counted("postern_worker_revocations_total", &given_back, 200).await;
+    world
+        .counted("postern_worker_revocations_total", &given_back, 200)
+        .await;
 }

@@ -53,7 +53,10 @@ async fn an_alert_raised_twice_is_one_row_and_one_event(store: &dyn Store) {
         ..alert("GEN-001", "a")
     };
     store.raise_alert(&again).await.unwrap();
-    assert_eq!(store.alerts(&user("GEN-001"), None).await.unwrap(), [alert("GEN-001", "a")]);
+    assert_eq!(
+        store.alerts(&user("GEN-001"), None).await.unwrap(),
+        [alert("GEN-001", "a")]
+    );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["a"]);
 }
 
@@ -98,7 +101,11 @@ async fn long_alerts_make_short_pages(store: &dyn Store) {
         ..alert("GEN-001", "f")
     };
     store.raise_alert(&longer).await.unwrap();
-    assert_eq!(names(store, Some("e")).await, ["f"], "one that is too long is still read");
+    assert_eq!(
+        names(store, Some("e")).await,
+        ["f"],
+        "one that is too long is still read"
+    );
 }
 
 async fn alerts_behind_an_unknown_one_are_all(store: &dyn Store) {

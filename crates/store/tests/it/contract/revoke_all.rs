@@ -70,16 +70,25 @@ async fn all_accounts_go_and_each_grant_is_queued_for_revocation(store: &dyn Sto
     assert_eq!(store.alerts(&user("GEN-001"), None).await.unwrap().len(), 1);
     let mut revocations: Vec<_> = lease(store).await.into_iter().map(|task| task.revocation).collect();
     revocations.sort_by_key(|revocation| revocation.account.as_str());
-    let platforms: Vec<_> = revocations.iter().map(|revocation| revocation.account.as_str()).collect();
+    let platforms: Vec<_> = revocations
+        .iter()
+        .map(|revocation| revocation.account.as_str())
+        .collect();
     assert_eq!(platforms, ["discord", "github", "telegram", "x_twitter"]);
     for revocation in revocations {
-        assert_eq!((revocation.scope, revocation.token), (RevokeScope::Grant, tokens("7").access));
+        assert_eq!(
+            (revocation.scope, revocation.token),
+            (RevokeScope::Grant, tokens("7").access)
+        );
     }
 }
 
 async fn another_users_link_of_the_same_account_is_spared(store: &dyn Store) {
     link_all(store, "GEN-001").await;
-    store.link_account(&link("GEN-002", "7"), &receipt("theirs")).await.unwrap();
+    store
+        .link_account(&link("GEN-002", "7"), &receipt("theirs"))
+        .await
+        .unwrap();
     revoke_all(store, 1, |_| receipt("1")).await.unwrap();
     assert_eq!(store.accounts(&user("GEN-002")).await.unwrap().len(), 1);
     assert_eq!(store.access_epoch(&user("GEN-002")).await.unwrap(), 0);
