@@ -3,6 +3,7 @@
 mod admit;
 mod answer;
 mod caller;
+mod inquiry;
 mod keeper;
 mod pending;
 
@@ -28,10 +29,12 @@ use crate::name;
 use crate::settings::Timing;
 
 pub(crate) use self::caller::Caller;
+pub(crate) use self::inquiry::Inquiries;
 
 /// Takes commands of all sockets of this gateway.
 pub(crate) struct Commands {
     bus: Arc<dyn Bus>,
+    inquiries: Arc<Inquiries>,
     node: NodeId,
     timing: Timing,
     pending: Pending,
@@ -44,7 +47,7 @@ impl Commands {
     /// Commands of this node; `tasks` own what is under way.
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
-        node: NodeId,
+        inquiries: Arc<Inquiries>,
         timing: Timing,
         entropy: Arc<dyn Entropy>,
         tasks: Tasks,
@@ -52,7 +55,8 @@ impl Commands {
     ) -> Self {
         Self {
             bus,
-            node,
+            node: inquiries.node().clone(),
+            inquiries,
             timing,
             pending: Pending::default(),
             entropy,
@@ -166,6 +170,9 @@ impl Commands {
 
     /// A worker answered.
     fn settle(&self, reply: &Reply) {
+        if self.inquiries.settle(reply) {
+            return;
+        }
         // Answers come twice, and after the deadline: then there is no slot.
         let Some(slot) = self.pending.close(&reply.job) else {
             return;

@@ -26,6 +26,7 @@ use self::live::Served;
 use self::state::Bounds;
 use self::task::Link;
 use self::turn::Turn;
+use crate::alerts::OpenAlerts;
 use crate::command::Commands;
 use crate::handshake::token::Tokens;
 use crate::handshake::upgrade::Protocol;
@@ -43,6 +44,7 @@ pub(crate) struct Connections {
     pub(crate) tokens: Tokens,
     pub(crate) hub: Arc<Hub>,
     pub(crate) commands: Arc<Commands>,
+    pub(crate) open_alerts: OpenAlerts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
@@ -74,6 +76,7 @@ impl Connections {
                 Ok(live) => live,
                 Err(draining) => return draining,
             };
+            self.open_alerts.tell(live.caller());
             match live.serve(&self.commands).await {
                 Served::Left(again) => accepted = again,
                 Served::Ended(draining) => return draining,

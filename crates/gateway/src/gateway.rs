@@ -9,7 +9,7 @@ use axum::Router;
 use bus::{Bus, BusError, Heard};
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
-use protocol::cluster::job::Reply;
+use protocol::cluster::job::{Lane, Reply};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring;
 use tokio::sync::{Notify, mpsc};
@@ -17,7 +17,8 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::command::Commands;
+use crate::alerts::OpenAlerts;
+use crate::command::{Commands, Inquiries};
 use crate::connection::Connections;
 use crate::handshake::token::Tokens;
 use crate::http::Http;
@@ -115,9 +116,10 @@ impl Gateway {
         let (feed, heard) = bus.listen().await?;
         let replies = bus.replies(&node).await?;
         let hub = Arc::new(Hub::new(Arc::clone(&bus), feed, Arc::clone(&metrics)));
+        let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), node));
         let commands = Arc::new(Commands::new(
             Arc::clone(&bus),
-            node,
+            Arc::clone(&inquiries),
             settings.timing,
             Arc::clone(&entropy),
             tasks.connections.clone(),
@@ -127,6 +129,8 @@ impl Gateway {
             internal::router(Internal {
                 token,
                 bus,
+                inquiries: Arc::clone(&inquiries),
+                patience: settings.timing.patience(Lane::Interactive),
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 metrics: Arc::clone(&metrics),
@@ -141,6 +145,12 @@ impl Gateway {
             tokens: Tokens::new(settings.tokens),
             hub: Arc::clone(&hub),
             commands,
+            open_alerts: OpenAlerts::new(
+                inquiries,
+                settings.timing.patience(Lane::Interactive),
+                Arc::clone(&entropy),
+                tasks.connections.clone(),
+            ),
             clock,
             entropy,
             metrics: Arc::clone(&metrics),

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Entropy;
-use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId};
+use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId};
 
 /// A name for a gateway that starts.
 pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
@@ -20,6 +20,11 @@ pub(crate) fn job(entropy: &dyn Entropy) -> JobId {
     known_good(JobId::new(entropy.token()))
 }
 
+/// The session of what the application's own servers ask, which is none of a user's.
+pub(crate) fn internal_api() -> SessionId {
+    known_good(SessionId::new("internal API"))
+}
+
 /// A name for an event.
 pub(crate) fn event(entropy: &dyn Entropy) -> EventId {
     known_good(EventId::new(entropy.token()))
@@ -32,7 +37,7 @@ pub(crate) fn event_of(digest: &[u8]) -> EventId {
 
 #[expect(
     clippy::expect_used,
-    reason = "base64 of 16 to 32 bytes is 22 to 43 printable ASCII characters"
+    reason = "base64 of 16 to 32 bytes is 22 to 43 printable ASCII characters, as are our own words"
 )]
 fn known_good<T>(id: Result<T, InvalidId>) -> T {
     id.expect("a name of ours is an id")

@@ -55,11 +55,12 @@ impl Caller {
     }
 
     /// Whether nobody waits for answers any more.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.outbound.is_closed()
     }
 
-    pub(super) fn send(&self, messages: Vec<Message>) {
+    /// Queues what this socket alone is told.
+    pub(crate) fn send(&self, messages: Vec<Message>) {
         for message in messages {
             self.outbound.push(message);
         }

@@ -54,6 +54,11 @@ impl Live {
         }
     }
 
+    /// The socket, as commands see it.
+    pub(super) fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
     /// Serves the client until it leaves or the socket is to be ended. The seat is given back then.
     pub(super) async fn serve(mut self, commands: &Arc<Commands>) -> Served {
         loop {

@@ -3,6 +3,7 @@
 mod event;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,16 +16,20 @@ use http::{HeaderMap, StatusCode};
 use lifecycle::{Clock, Entropy};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::{Job, Work};
 use protocol::code::ErrorCode;
+use protocol::event::Event;
 use protocol::fault::{Fault, chain};
 use protocol::id::{EventId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
+use protocol::security::Alert;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::routes::failed;
+use crate::command::Inquiries;
 use crate::handshake::upgrade::bearer;
 use crate::metrics::Metrics;
 use crate::name;
@@ -33,6 +38,9 @@ use crate::name;
 pub(crate) struct Internal {
     pub(crate) token: Secret,
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) inquiries: Arc<Inquiries>,
+    /// How long a worker may take to raise an alert.
+    pub(crate) patience: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
@@ -46,7 +54,7 @@ pub(crate) fn router(internal: Internal) -> Router {
         .with_state(Arc::new(internal))
 }
 
-/// `POST /v1/users/{id}/events`: 202 once the event has its place in the user's order.
+/// `POST /v1/users/{id}/events`: 202 once the event has its place in the user's order, or, where it is an alert, is committed.
 async fn publish(
     State(internal): State<Arc<Internal>>,
     Path(user): Path<String>,
@@ -71,12 +79,47 @@ impl Internal {
         if envelope.data.as_str().len() > MAX_EVENT {
             return Err(Refusal::bad("data: at most 16 KiB were expected"));
         }
-        self.bus.publish(&user, &envelope).await.map_err(|error| {
+        let name = event.name();
+        match event {
+            Event::Alert(alert) => self.raise(alert).await?,
+            _ => self.send(&user, &envelope).await?,
+        }
+        self.metrics.published(name);
+        Ok(event_id)
+    }
+
+    /// Straight to the user's log: what is lost with it can be read again at its source.
+    async fn send(&self, user: &UserId, envelope: &Envelope) -> Result<(), Refusal> {
+        self.bus.publish(user, envelope).await.map(drop).map_err(|error| {
             tracing::warn!(error = chain(&error), "an event could not be published");
             Refusal::Failed(error.code())
+        })
+    }
+
+    /// An alert is kept before it is sent, and only a worker can keep it.
+    async fn raise(&self, alert: Alert) -> Result<(), Refusal> {
+        let job = Job {
+            v: Job::VERSION,
+            id: name::job(&*self.entropy),
+            user: alert.user_id.clone(),
+            session: name::internal_api(),
+            connection: name::connection(&*self.entropy),
+            node: self.inquiries.node().clone(),
+            idempotency_key: None,
+            work: Work::RaiseAlert(alert),
+        };
+        let raised = self.inquiries.ask(&job, self.patience).await.map_err(|error| {
+            tracing::warn!(error = chain(&error), "an alert could not be raised");
+            Refusal::Failed(error.code())
         })?;
-        self.metrics.published(event.name());
-        Ok(event_id)
+        match raised.map(|outcome| outcome.error) {
+            Some(None) => Ok(()),
+            // Nobody answered, or the worker does not know: it may have been raised.
+            None | Some(Some(ErrorCode::Unavailable | ErrorCode::Timeout)) => {
+                Err(Refusal::Failed(ErrorCode::Unavailable))
+            }
+            Some(Some(code)) => Err(Refusal::Failed(code)),
+        }
     }
 
     /// Compares digests, in constant time: neither the token's bytes nor its length show in how long a refusal takes.

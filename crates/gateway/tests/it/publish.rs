@@ -1,13 +1,16 @@
 //! The internal API: what the application's own servers may say to a user.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use http::{Request, Response};
 use protocol::secret::Secret;
 use serde_json::{Value, json};
-use testkit::Native;
+use testkit::{Native, SocketIo};
 use tower::ServiceExt;
 
 use crate::house::House;
+use crate::worker::Worker;
 
 const TOKEN: &str = "internal-token";
 
@@ -47,7 +50,7 @@ fn alert() -> Value {
         "event": "security:alert",
         "data": {
             "userId": "GEN-001", "severity": "high", "type": "suspicious_login",
-            "message": "Login from new device detected", "requiresAction": true, "alertId": "not yours",
+            "message": "Login from new device detected", "requiresAction": false, "alertId": "not yours",
         },
     })
 }
@@ -55,6 +58,7 @@ fn alert() -> Value {
 #[tokio::test]
 async fn an_event_reaches_its_user_with_our_id_and_the_time() {
     let house = house().await;
+    let _worker = Worker::obliging(&house);
     let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
     let (status, answer) = publish(&house, alert()).await;
     assert_eq!(status, 202, "{answer}");
@@ -80,6 +84,7 @@ async fn an_event_reaches_its_user_with_our_id_and_the_time() {
 #[tokio::test]
 async fn the_same_key_is_the_same_event() {
     let house = house().await;
+    let _worker = Worker::obliging(&house);
     let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
     let mut keyed = alert();
     keyed["idempotencyKey"] = json!("k-1");
@@ -180,4 +185,68 @@ async fn a_bus_that_is_away_is_said() {
         (status, &answer["error"], retry.as_str()),
         (503, &json!("unavailable"), "1")
     );
+}
+
+#[tokio::test]
+async fn an_alert_that_no_worker_takes_is_not_promised() {
+    let house = House::with(|settings| {
+        settings.internal_token = Some(Secret::new(TOKEN));
+        settings.timing.interactive = Duration::from_millis(400);
+    })
+    .await;
+    let (status, answer, retry) = post(
+        &house,
+        "/v1/users/GEN-001/events",
+        Some(TOKEN),
+        alert().to_string(),
+    )
+    .await;
+    assert_eq!(
+        (status, &answer["error"], retry.as_str()),
+        (503, &json!("unavailable"), "1")
+    );
+    let sentence = answer["message"].as_str().unwrap();
+    assert!(sentence.contains("repeat with the same key"), "{sentence}");
+}
+
+/// An alert that asks to be acknowledged.
+fn urgent() -> Value {
+    let mut alert = alert();
+    alert["data"]["requiresAction"] = json!(true);
+    alert
+}
+
+#[tokio::test]
+async fn an_alert_that_asks_for_it_comes_again_to_each_socket_until_it_is_acknowledged() {
+    let house = house().await;
+    let worker = Worker::obliging(&house);
+    let (_, raised) = publish(&house, urgent()).await;
+    for _ in 0..2 {
+        let native = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+        let socketio = SocketIo::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+        for socket in [&*native, &*socketio] {
+            let heard = socket.next().await;
+            assert_eq!(heard.name, "security:alert");
+            assert_eq!(heard.data["alertId"], raised["eventId"]);
+            assert_eq!(heard.offset, None, "it has no place in the order");
+        }
+    }
+    worker.acknowledge_all();
+    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let (_, another) = publish(&house, alert()).await;
+    assert_eq!(client.next().await.data["alertId"], another["eventId"]);
+}
+
+#[tokio::test]
+async fn open_alerts_are_told_late_when_workers_were_away() {
+    let house = House::with(|settings| settings.timing.interactive = Duration::from_millis(400)).await;
+    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let mut open = urgent()["data"].clone();
+    open["timestamp"] = json!("2026-11-23T16:31:00.007Z");
+    // The first inquiry is over before a worker comes.
+    tokio::time::timeout(Duration::from_millis(800), client.next())
+        .await
+        .unwrap_err();
+    let _worker = Worker::knowing(&house, vec![serde_json::from_value(open.clone()).unwrap()]);
+    assert_eq!(client.next().await.data, open);
 }

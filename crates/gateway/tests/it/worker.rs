@@ -4,22 +4,31 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::{Bus, Jobs};
-use protocol::cluster::job::{Job, Lane, Outcome, Reply};
+use protocol::answer::{Alerts, Answer};
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::id::WorkerId;
 use protocol::json::Json;
+use protocol::security::Alert;
 use serde_json::json;
 
 use crate::house::House;
 
-/// The jobs that were done, in order.
+/// The commands that were done, in order, and the alerts that were raised. What gateways ask for themselves is not counted.
 pub(crate) struct Worker {
     done: Arc<Mutex<Vec<Job>>>,
+    open: Arc<Mutex<Vec<Alert>>>,
 }
 
 impl Worker {
     /// Answers every job with success and the name of its user.
     pub(crate) fn obliging(house: &House) -> Self {
-        Self::answering(house, |job| {
+        Self::knowing(house, Vec::new())
+    }
+
+    /// The same, and knows of these alerts.
+    pub(crate) fn knowing(house: &House, open: Vec<Alert>) -> Self {
+        Self::at_work(house, open, |job| {
             Some(Outcome {
                 error: None,
                 data: Json::of(&json!({ "success": true, "of": job.user })),
@@ -29,16 +38,30 @@ impl Worker {
 
     /// Answers every job as `answer` says, or not at all.
     pub(crate) fn answering(house: &House, answer: impl Fn(&Job) -> Option<Outcome> + Send + Sync + 'static) -> Self {
+        Self::at_work(house, Vec::new(), answer)
+    }
+
+    fn at_work(
+        house: &House,
+        open: Vec<Alert>,
+        answer: impl Fn(&Job) -> Option<Outcome> + Send + Sync + 'static,
+    ) -> Self {
         let done = Arc::new(Mutex::new(Vec::new()));
+        let open = Arc::new(Mutex::new(open));
         let answer = Arc::new(answer);
         for lane in Lane::ALL {
             let (line, done, answer) = (Arc::clone(&house.line), Arc::clone(&done), Arc::clone(&answer));
+            let open = Arc::clone(&open);
             house.tasks.each("worker", async move {
                 let worker = WorkerId::new(format!("worker-{}", lane.as_str())).unwrap();
                 loop {
                     let claimed = line.claim(lane, &worker, 10, Duration::from_secs(1)).await.unwrap();
                     for claimed in claimed {
                         line.finish(lane, &claimed.entry).await.unwrap();
+                        if let Some(outcome) = of_itself(&*line, &claimed.job, &open).await {
+                            reply(&*line, &claimed.job, outcome).await;
+                            continue;
+                        }
                         if let Some(outcome) = answer(&claimed.job) {
                             reply(&*line, &claimed.job, outcome).await;
                         }
@@ -47,7 +70,12 @@ impl Worker {
                 }
             });
         }
-        Self { done }
+        Self { done, open }
+    }
+
+    /// Forgets the alerts that were raised.
+    pub(crate) fn acknowledge_all(&self) {
+        self.open.lock().unwrap().clear();
     }
 
     /// How many jobs were done.
@@ -58,6 +86,22 @@ impl Worker {
     /// The job that was done last.
     pub(crate) fn last(&self) -> Job {
         self.done.lock().unwrap().last().cloned().unwrap()
+    }
+}
+
+/// Does what a gateway asks for itself: raises an alert, or tells all that were raised. Nothing else is its own.
+async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option<Outcome> {
+    match &job.work {
+        Work::RaiseAlert(alert) => {
+            open.lock().unwrap().push(alert.clone());
+            bus.publish(&job.user, &Envelope::of_alert(alert.clone())).await.unwrap();
+            Some(Outcome::from(&Answer::Acknowledged))
+        }
+        Work::OpenAlerts => {
+            let alerts = open.lock().unwrap().clone();
+            Some(Outcome::from(&Answer::Alerts(Alerts { alerts })))
+        }
+        _ => None,
     }
 }
 
