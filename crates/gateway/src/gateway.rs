@@ -20,6 +20,7 @@ use tracing::Instrument;
 use crate::alerts::OpenAlerts;
 use crate::command::{Commands, Inquiries};
 use crate::connection::Connections;
+use crate::handshake::jwks::{JwksError, Keeper};
 use crate::handshake::token::Tokens;
 use crate::http::Http;
 use crate::http::internal::{self, Internal};
@@ -35,6 +36,7 @@ use crate::settings::Settings;
 pub struct Gateway {
     listener: Listener,
     entrance: Entrance,
+    keeper: Option<Keeper>,
     reloader: Reloader,
     certificate_every: Duration,
     ears: Ears,
@@ -58,6 +60,9 @@ pub enum BuildError {
     /// TLS cannot be set up.
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
+    /// The issuer of keys cannot be asked.
+    #[error(transparent)]
+    Jwks(#[from] JwksError),
     /// The bus is away.
     #[error("listen to the bus")]
     Bus(#[from] BusError),
@@ -112,6 +117,7 @@ impl Gateway {
         .await
         .map_err(|error| BuildError::Listen(settings.listen, error))?;
 
+        let (tokens, keeper) = Tokens::new(settings.tokens, &readiness, &entropy, meter)?;
         let node = name::node(&*entropy);
         let (feed, heard) = bus.listen().await?;
         let replies = bus.replies(&node).await?;
@@ -142,7 +148,7 @@ impl Gateway {
             event_rate: settings.event_rate,
             timing: settings.timing,
             drain_window: settings.drain_window,
-            tokens: Tokens::new(settings.tokens),
+            tokens,
             hub: Arc::clone(&hub),
             commands,
             open_alerts: OpenAlerts::new(
@@ -171,6 +177,7 @@ impl Gateway {
                 connections: Arc::new(connections),
                 metrics: Arc::clone(&metrics),
             },
+            keeper,
             reloader,
             certificate_every: settings.timing.certificate,
             ears: Ears { heard, replies },
@@ -216,6 +223,9 @@ impl Gateway {
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         let reloads = self.reloader.run(self.certificate_every, core.soft(), self.metrics);
         core.essential("certificate", reloads);
+        if let Some(keeper) = self.keeper {
+            core.essential("jwks", keeper.run(core.soft()));
+        }
 
         let entrance = Arc::new(self.entrance);
         let arrivals = connections.clone();

@@ -1,5 +1,6 @@
 //! From a request to a proven caller: may this become a WebSocket, which dialect will it speak, and whose token is it.
 
+pub(crate) mod jwks;
 pub(crate) mod refusal;
 pub(crate) mod token;
 pub(crate) mod upgrade;

@@ -30,6 +30,7 @@ mod name;
 mod rate;
 
 pub use gateway::{BuildError, Gateway, Running};
-pub use handshake::token::{InvalidKey, TokenKey, TokenSettings};
+pub use handshake::jwks::{InvalidJwksUrl, JwksError, JwksSettings, JwksUrl};
+pub use handshake::token::{InvalidKey, TokenKey, TokenKeys, TokenSettings};
 pub use listener::certificate::CertificateError;
 pub use settings::{Heartbeat, InvalidOrigin, InvalidRate, Origins, Rate, Settings, Timing, TlsSettings};

@@ -13,6 +13,7 @@ pub mod process;
 pub mod scratch;
 
 pub mod chaos;
+pub mod issuer;
 pub mod postgres;
 pub mod redis;
 pub mod tls;

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use rsa::RsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
@@ -90,6 +91,28 @@ impl Signer {
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = crypto::sign(message.as_bytes(), &self.key, self.algorithm).or_fail("sign a token");
         format!("{message}.{signature}")
+    }
+
+    /// What an issuer publishes of this key under an id (RFC 7517); of a shared secret, what it must never publish.
+    pub fn jwk(&self, kid: &str) -> Value {
+        let verifier = self.verifier.as_bytes();
+        let key = match self.algorithm {
+            Algorithm::RS256 => DecodingKey::from_rsa_pem(verifier),
+            Algorithm::ES256 => DecodingKey::from_ec_pem(verifier),
+            Algorithm::EdDSA => DecodingKey::from_ed_pem(verifier),
+            _ => Ok(DecodingKey::from_secret(verifier)),
+        };
+        let key = key.or_fail("publish a key");
+        let mut jwk = Jwk::from_decoding_key(&key, Some(self.algorithm)).or_fail("publish a key");
+        jwk.common.key_id = Some(kid.to_owned());
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        json!(jwk)
+    }
+
+    /// A good token of `user` for an hour that names its key.
+    pub fn token_by(&self, kid: &str, user: &str) -> String {
+        let header = json!({ "alg": self.algorithm, "typ": "JWT", "kid": kid });
+        self.sign_with(&header, &claims(user, Duration::from_secs(3600)))
     }
 
     /// A good token of `user` for an hour.

@@ -37,6 +37,12 @@ struct Claim {
     request: Option<RequestId>,
 }
 
+impl Claim {
+    fn token(&self) -> &str {
+        self.token.as_ref().map_or("", Secret::expose)
+    }
+}
+
 impl Accepted {
     /// A WebSocket that has just been opened. Socket.IO's server speaks first.
     pub(super) fn open(
@@ -80,7 +86,10 @@ impl Accepted {
     /// The socket, to be ended: the token was refused or did not come in time, or something else came.
     pub(super) async fn authenticate(mut self, on: &Connections) -> Result<Authenticated, Draining> {
         let proven = match self.claim().await {
-            Ok(claim) => self.prove(claim, on),
+            Ok(claim) => {
+                on.tokens.look_for_key(claim.token()).await;
+                self.prove(claim, on)
+            }
             Err(ending) => Err(ending),
         };
         match proven {
@@ -138,8 +147,7 @@ impl Accepted {
     }
 
     fn prove(&self, claim: Claim, on: &Connections) -> Result<(Identity, Form, Option<RequestId>), Ending> {
-        let token = claim.token.as_ref().map_or("", Secret::expose);
-        match on.tokens.verify(token, on.clock.now()) {
+        match on.tokens.verify(claim.token(), on.clock.now()) {
             Ok(identity) => Ok((identity, Form::new(self.link.dialect(), claim.offsets), claim.request)),
             Err(refused) => {
                 on.metrics.refused(refused.label());

@@ -1,18 +1,22 @@
-//! Whose token is it: JSON Web Tokens (RFC 7519) under one key, whose algorithm is fixed by its kind.
+//! Whose token is it: JSON Web Tokens (RFC 7519) under one key, or those of an issuer; the algorithm is fixed by the key's kind.
 
 mod claims;
 mod key;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{TokenData, Validation, decode};
+use jsonwebtoken::{TokenData, decode_header};
+use lifecycle::{Entropy, Readiness};
+use opentelemetry::metrics::Meter;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
 use self::claims::Claims;
+use super::jwks::{JwksError, JwksSettings, Keeper, Published};
 
 pub use self::key::{InvalidKey, TokenKey};
 
@@ -20,18 +24,34 @@ pub use self::key::{InvalidKey, TokenKey};
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     /// What signs them.
-    pub key: TokenKey,
+    pub keys: TokenKeys,
     /// Their `iss`, checked when set.
     pub issuer: Option<String>,
     /// What their `aud` must hold, checked when set.
     pub audience: Option<String>,
 }
 
+/// What signs tokens.
+#[derive(Debug, Clone)]
+pub enum TokenKeys {
+    /// This key.
+    Fixed(TokenKey),
+    /// The keys that an issuer publishes.
+    Published(JwksSettings),
+}
+
 /// Proves callers.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    settings: TokenSettings,
-    validation: Validation,
+    keys: Keys,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+#[derive(Debug)]
+enum Keys {
+    Fixed(TokenKey),
+    Published(Published),
 }
 
 /// What a token proved.
@@ -58,6 +78,8 @@ pub(crate) enum Refused {
     Malformed,
     /// It is signed otherwise than our key signs, or says that it is.
     Algorithm,
+    /// The issuer publishes no such key, or has not answered for too long.
+    Key,
     /// It is not signed by our key.
     Signature,
     /// `exp` is missing or has passed.
@@ -79,6 +101,7 @@ impl Refused {
             Self::Missing => "token_missing",
             Self::Malformed => "token_malformed",
             Self::Algorithm => "token_algorithm",
+            Self::Key => "token_key",
             Self::Signature => "token_signature",
             Self::Expired => "token_expired",
             Self::Early => "token_early",
@@ -90,15 +113,42 @@ impl Refused {
 }
 
 impl Tokens {
-    /// Takes tokens as the settings say.
-    pub(crate) fn new(settings: TokenSettings) -> Self {
-        let mut validation = Validation::new(settings.key.algorithm());
-        // The library reads the system's clock and has leeway of its own: every claim is checked here instead.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        Self { settings, validation }
+    /// Takes tokens as the settings say. Published keys are fetched by the keeper, and the node is not ready without them.
+    ///
+    /// # Errors
+    /// [`JwksError`].
+    pub(crate) fn new(
+        settings: TokenSettings,
+        readiness: &Readiness,
+        entropy: &Arc<dyn Entropy>,
+        meter: &Meter,
+    ) -> Result<(Self, Option<Keeper>), JwksError> {
+        let (keys, keeper) = match settings.keys {
+            TokenKeys::Fixed(key) => (Keys::Fixed(key), None),
+            TokenKeys::Published(jwks) => {
+                let known = readiness.condition("jwks");
+                let (published, keeper) = Published::new(&jwks, known, Arc::clone(entropy), meter)?;
+                (Keys::Published(published), Some(keeper))
+            }
+        };
+        let tokens = Self {
+            keys,
+            issuer: settings.issuer,
+            audience: settings.audience,
+        };
+        Ok((tokens, keeper))
+    }
+
+    /// Before [`Tokens::verify`]: where the token names a key that its issuer has not published before, the issuer is asked once,
+    /// and waited for.
+    pub(crate) async fn look_for_key(&self, token: &str) {
+        if let Keys::Published(published) = &self.keys
+            && token.len() <= MAX_TOKEN_LEN
+            && let Ok(header) = decode_header(token)
+            && let Some(kid) = header.kid
+        {
+            published.look_for(&kid).await;
+        }
     }
 
     /// Proves who brings this token, at this time.
@@ -112,13 +162,26 @@ impl Tokens {
         if token.len() > MAX_TOKEN_LEN {
             return Err(Refused::Malformed);
         }
-        let TokenData { header, claims } =
-            decode::<Claims>(token, self.settings.key.decoding(), &self.validation).map_err(|error| refused(&error))?;
+        let TokenData { header, claims } = self.decode(token)?;
         // RFC 7515, section 4.1.11: what is critical must be understood, and we know no such extension.
         if header.crit.is_some() {
             return Err(Refused::Malformed);
         }
-        claims.check(&self.settings, Timestamp::from(now))
+        claims.check(self.issuer.as_deref(), self.audience.as_deref(), Timestamp::from(now))
+    }
+
+    /// The claims, signed by our key. Of the header only `alg` and `kid` are looked at: a key that a token brings or points to
+    /// (`jwk`, `jku`, `x5c`, `x5u`) is the word of whoever made the token.
+    fn decode(&self, token: &str) -> Result<TokenData<Claims>, Refused> {
+        let decoded = match &self.keys {
+            Keys::Fixed(key) => key.decode(token),
+            Keys::Published(published) => {
+                let header = decode_header(token).map_err(|error| refused(&error))?;
+                let keys = published.keys().ok_or(Refused::Key)?;
+                keys.find(header.kid.as_deref(), header.alg)?.decode(token)
+            }
+        };
+        decoded.map_err(|error| refused(&error))
     }
 }
 

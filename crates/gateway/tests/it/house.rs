@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Events, MemoryBus};
-use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenSettings};
+use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::envelope::Envelope;
@@ -53,7 +53,7 @@ impl House {
         let authority = Authority::new();
         let (certificate, private_key) = authority.issue_files(SERVER);
         let tokens = TokenSettings {
-            key,
+            keys: TokenKeys::Fixed(key),
             issuer: None,
             audience: None,
         };

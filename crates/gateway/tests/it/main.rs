@@ -17,6 +17,7 @@ mod drain;
 mod fanout;
 mod framing;
 mod heartbeat;
+mod jwks;
 mod official;
 mod publish;
 mod rates;

@@ -1,12 +1,13 @@
 //! How tokens are checked.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use gateway::{TokenKey, TokenSettings};
+use gateway::{JwksSettings, JwksUrl, TokenKey, TokenKeys, TokenSettings};
 use protocol::secret::Secret;
 
-use super::{Problems, secret};
+use super::{Problems, duration, secret};
 
 /// The shared secret of tokens.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +29,9 @@ pub struct TokenArgs {
     /// Where the keys of tokens are fetched from.
     #[arg(long, env = "POSTERN_JWKS_URL")]
     pub jwks_url: Option<String>,
+    /// Between two fetches of them: how long a withdrawn key is still taken.
+    #[arg(long, env = "POSTERN_JWKS_REFRESH", default_value = "5m")]
+    pub jwks_refresh: String,
     /// The only `iss` that is taken.
     #[arg(long, env = "POSTERN_JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
@@ -39,40 +43,55 @@ pub struct TokenArgs {
 impl TokenArgs {
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TokenSettings> {
-        let key = match (&self.secret.jwt_hs256_secret, &self.jwt_public_key, &self.jwks_url) {
-            (_, _, Some(_)) => {
-                problems.note(
-                    "POSTERN_JWKS_URL",
-                    "is not offered yet: give POSTERN_JWT_HS256_SECRET or POSTERN_JWT_PUBLIC_KEY",
-                );
-                None
-            }
-            (Some(secret), None, None) => problems.take("POSTERN_JWT_HS256_SECRET", TokenKey::hs256(secret)),
+        let refresh = problems.take("POSTERN_JWKS_REFRESH", self.refresh());
+        let keys = match (&self.secret.jwt_hs256_secret, &self.jwt_public_key, &self.jwks_url) {
+            (Some(secret), None, None) => problems
+                .take("POSTERN_JWT_HS256_SECRET", TokenKey::hs256(secret))
+                .map(TokenKeys::Fixed),
             (None, Some(path), None) => {
                 let pem = std::fs::read_to_string(path)
                     .map_err(|error| format!("cannot be read: {}: {error}", path.display()));
                 let pem = problems.take("POSTERN_JWT_PUBLIC_KEY", pem);
                 pem.and_then(|pem| problems.take("POSTERN_JWT_PUBLIC_KEY", TokenKey::public_pem(&pem)))
+                    .map(TokenKeys::Fixed)
             }
-            (Some(_), Some(_), None) => {
-                problems.note(
-                    "POSTERN_JWT_PUBLIC_KEY",
-                    "and POSTERN_JWT_HS256_SECRET exclude each other",
-                );
-                None
+            (None, None, Some(url)) => {
+                let url = problems.take("POSTERN_JWKS_URL", JwksUrl::parse(url));
+                url.zip(refresh).map(|(url, refresh)| {
+                    TokenKeys::Published(JwksSettings {
+                        refresh,
+                        ..JwksSettings::new(url)
+                    })
+                })
             }
             (None, None, None) => {
                 problems.note(
                     "POSTERN_JWT_HS256_SECRET",
-                    "or POSTERN_JWT_PUBLIC_KEY is required: how tokens are checked",
+                    "or POSTERN_JWT_PUBLIC_KEY or POSTERN_JWKS_URL is required: how tokens are checked",
+                );
+                None
+            }
+            _ => {
+                problems.note(
+                    "POSTERN_JWT_HS256_SECRET",
+                    "and POSTERN_JWT_PUBLIC_KEY and POSTERN_JWKS_URL exclude each other",
                 );
                 None
             }
         };
         Some(TokenSettings {
-            key: key?,
+            keys: keys?,
             issuer: self.jwt_issuer.clone(),
             audience: self.jwt_audience.clone(),
         })
+    }
+
+    /// A second at least: an issuer is not to be hammered.
+    fn refresh(&self) -> Result<Duration, &'static str> {
+        let refresh = duration(&self.jwks_refresh)?;
+        if refresh < Duration::from_secs(1) {
+            return Err("is at least `1s`");
+        }
+        Ok(refresh)
     }
 }

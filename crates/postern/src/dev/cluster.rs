@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::{Bus, MemoryBus, RedisSettings};
 use futures_util::future::select_all;
-use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenSettings};
+use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Tasks};
 use platforms::{Github, Http, Timeouts};
 use protocol::secret::Secret;
@@ -219,7 +219,7 @@ impl Parts {
         };
         let key = TokenKey::hs256(&identity.jwt_secret()?)?;
         let tokens = TokenSettings {
-            key,
+            keys: TokenKeys::Fixed(key),
             issuer: None,
             audience: None,
         };

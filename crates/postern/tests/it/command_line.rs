@@ -128,12 +128,6 @@ async fn what_is_not_offered_yet_is_refused_in_one_line() {
             "redis-sentinel://127.0.0.1/main",
             "POSTERN_REDIS_URL",
         ),
-        (
-            "gateway",
-            "--jwks-url",
-            "https://issuer.example/jwks",
-            "POSTERN_JWKS_URL",
-        ),
         ("gateway", "--proxy-protocol", "v2", "POSTERN_PROXY_PROTOCOL"),
     ];
     for (node, flag, value, variable) in wanted {

@@ -5,6 +5,7 @@ mod bad_input;
 mod command_line;
 mod drain;
 mod internal_api;
+mod jwks;
 mod pins;
 mod postgres_away;
 mod redis_away;

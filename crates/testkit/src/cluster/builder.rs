@@ -29,6 +29,7 @@ pub struct Builder {
     schema: Option<Schema>,
     database_route: Option<SocketAddr>,
     settings: Vec<(Option<Kind>, String, String)>,
+    left_out: Vec<String>,
 }
 
 impl Builder {
@@ -42,6 +43,7 @@ impl Builder {
             schema: None,
             database_route: None,
             settings: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -111,6 +113,13 @@ impl Builder {
         self
     }
 
+    /// Leaves out a variable that the cluster sets itself, where another takes its place.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.left_out.push(key.to_owned());
+        self
+    }
+
     /// Migrates the schema, starts all nodes and waits until each says that it is ready.
     pub async fn start(self) -> Cluster {
         let (redis_addr, redis_prefix) = match self.redis {
@@ -148,6 +157,7 @@ impl Builder {
             (worker, "POSTERN_VAULT_KEYS", secrets.vault_keys()),
         ];
         let mut settings = own.map(|(kind, key, value)| (kind, key.to_owned(), value)).to_vec();
+        settings.retain(|(_, key, _)| !self.left_out.contains(key));
         settings.extend(self.settings);
         let launcher = Launcher::new(self.binary, Scratch::new("cluster"), settings);
         migrate(&launcher).await;

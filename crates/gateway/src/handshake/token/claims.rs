@@ -6,7 +6,7 @@ use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::{Identity, Refused, TokenSettings};
+use super::{Identity, Refused};
 
 /// The claims that are looked at (RFC 7519, section 4.1; `sid` and `auth_time` of OpenID Connect). Its times are seconds since 1970, with or
 /// without a fraction.
@@ -32,7 +32,12 @@ enum Audience {
 impl Claims {
     /// Checks all of them. `exp` has no leeway: what ends a session must not be argued with; `nbf` and `iat` have it, because
     /// clocks differ.
-    pub(super) fn check(self, settings: &TokenSettings, now: Timestamp) -> Result<Identity, Refused> {
+    pub(super) fn check(
+        self,
+        issuer: Option<&str>,
+        audience: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Identity, Refused> {
         let expires = self.exp.map(timestamp).ok_or(Refused::Expired)?;
         if expires <= now {
             return Err(Refused::Expired);
@@ -45,10 +50,10 @@ impl Claims {
         {
             return Err(Refused::Early);
         }
-        if settings.issuer.is_some() && settings.issuer != self.iss {
+        if issuer.is_some() && issuer != self.iss.as_deref() {
             return Err(Refused::Issuer);
         }
-        if let Some(audience) = &settings.audience
+        if let Some(audience) = audience
             && !self.aud.is_some_and(|aud| aud.holds(audience))
         {
             return Err(Refused::Audience);

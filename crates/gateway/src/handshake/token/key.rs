@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::rust_crypto;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation, decode};
 use protocol::secret::Secret;
+use serde::de::DeserializeOwned;
 
 /// A key, and the one algorithm it verifies.
 #[derive(Clone)]
@@ -57,12 +60,46 @@ impl TokenKey {
             .unwrap_or(Err(InvalidKey::Unusable))
     }
 
-    pub(super) fn algorithm(&self) -> Algorithm {
+    /// RS256, from a published key's modulus and exponent (RFC 7518, section 6.3.1).
+    pub(in crate::handshake) fn rsa(n: &str, e: &str) -> Result<Self, InvalidKey> {
+        let modulus = URL_SAFE_NO_PAD.decode(n).map_err(|_no_base64| InvalidKey::Unusable)?;
+        let leading_zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+        if modulus.len() - leading_zeros < MIN_RSA_LEN {
+            return Err(InvalidKey::ShortRsa);
+        }
+        let decoding = DecodingKey::from_rsa_components(n, e).map_err(|_no_base64| InvalidKey::Unusable)?;
+        Ok(Self {
+            algorithm: Algorithm::RS256,
+            decoding,
+        })
+    }
+
+    /// ES256, from a published key's point on P-256 (RFC 7518, section 6.2.1).
+    pub(in crate::handshake) fn p256(x: &str, y: &str) -> Result<Self, InvalidKey> {
+        on_p256(DecodingKey::from_ec_components(x, y).map_err(|_no_base64| InvalidKey::Unusable)?)
+    }
+
+    /// `EdDSA`, from a published key on Ed25519 (RFC 8037, section 2).
+    pub(in crate::handshake) fn ed25519(x: &str) -> Result<Self, InvalidKey> {
+        on_ed25519(DecodingKey::from_ed_components(x).map_err(|_no_base64| InvalidKey::Unusable)?)
+    }
+
+    pub(in crate::handshake) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    pub(super) fn decoding(&self) -> &DecodingKey {
-        &self.decoding
+    /// A token's header and claims, if it is signed by this key and says that it is by this algorithm.
+    pub(super) fn decode<Claims: DeserializeOwned>(
+        &self,
+        token: &str,
+    ) -> Result<TokenData<Claims>, jsonwebtoken::errors::Error> {
+        let mut validation = Validation::new(self.algorithm);
+        // The library reads the system's clock and has leeway of its own: every claim is checked elsewhere instead.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        decode(token, &self.decoding, &validation)
     }
 }
 
@@ -95,32 +132,32 @@ fn rsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
 }
 
 fn ecdsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
-    let decoding = DecodingKey::from_ec_pem(pem.as_bytes()).ok()?;
-    // A point of P-256, uncompressed (SEC 1, section 2.3.3); the verifier would refuse every token under another curve.
-    let fits = jsonwebtoken::crypto::verify("", b"", &decoding, Algorithm::ES256).is_ok();
-    Some(if fits {
-        Ok(TokenKey {
-            algorithm: Algorithm::ES256,
-            decoding,
-        })
-    } else {
-        Err(InvalidKey::Unusable)
-    })
+    DecodingKey::from_ec_pem(pem.as_bytes()).ok().map(on_p256)
 }
 
 fn eddsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
-    let decoding = DecodingKey::from_ed_pem(pem.as_bytes()).ok()?;
+    DecodingKey::from_ed_pem(pem.as_bytes()).ok().map(on_ed25519)
+}
+
+fn on_p256(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
+    // A point of P-256, uncompressed (SEC 1, section 2.3.3); the verifier would refuse every token under another curve.
+    let fits = jsonwebtoken::crypto::verify("", b"", &decoding, Algorithm::ES256).is_ok();
+    fits.then_some(TokenKey {
+        algorithm: Algorithm::ES256,
+        decoding,
+    })
+    .ok_or(InvalidKey::Unusable)
+}
+
+fn on_ed25519(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
     let fits = decoding
         .try_get_as_bytes()
         .is_ok_and(|bytes| bytes.len() == ED25519_LEN);
-    Some(if fits {
-        Ok(TokenKey {
-            algorithm: Algorithm::EdDSA,
-            decoding,
-        })
-    } else {
-        Err(InvalidKey::Unusable)
+    fits.then_some(TokenKey {
+        algorithm: Algorithm::EdDSA,
+        decoding,
     })
+    .ok_or(InvalidKey::Unusable)
 }
 
 const PUBLIC_HEADERS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];

@@ -12,11 +12,15 @@ use super::*;
 const NOW: i64 = 1_795_451_460;
 
 fn tokens(key: TokenKey) -> Tokens {
-    Tokens::new(TokenSettings {
-        key,
-        issuer: None,
-        audience: None,
-    })
+    demanding(key, None, None)
+}
+
+fn demanding(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> Tokens {
+    Tokens {
+        keys: Keys::Fixed(key),
+        issuer: issuer.map(str::to_owned),
+        audience: audience.map(str::to_owned),
+    }
 }
 
 fn shared(signer: &Signer) -> Tokens {
@@ -109,11 +113,8 @@ fn a_subject_must_be_an_id() {
 #[test]
 fn issuer_and_audience_count_where_they_are_set() {
     let signer = Signer::hs256();
-    let tokens = Tokens::new(TokenSettings {
-        key: TokenKey::hs256(&Secret::new(signer.verifier())).unwrap(),
-        issuer: Some("https://issuer.example".to_owned()),
-        audience: Some("postern".to_owned()),
-    });
+    let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
+    let tokens = demanding(key, Some("https://issuer.example"), Some("postern"));
     let outcome =
         |iss: &str, aud: Value| verify(&tokens, &signer.sign(&claims(&json!({ "iss": iss, "aud": aud })))).map(|_| ());
     let good = "https://issuer.example";

@@ -1,0 +1,235 @@
+//! Keys that an issuer publishes: a real HTTP issuer, tokens over real sockets.
+
+use std::time::Duration;
+
+use gateway::{JwksSettings, JwksUrl, Settings, TokenKeys};
+use serde_json::{Value, json};
+use testkit::issuer::{Answer, Issuer};
+use testkit::token::{Signer, claims, confused};
+use testkit::{Native, wait};
+use tokio::task::JoinSet;
+
+use crate::house::House;
+
+/// A gateway that takes this issuer's tokens; its refresh is a matter of moments.
+async fn house(issuer: &Issuer, change: impl FnOnce(&mut JwksSettings)) -> House {
+    let mut jwks = JwksSettings::new(JwksUrl::parse(&issuer.url()).unwrap());
+    jwks.refresh = Duration::from_millis(100);
+    change(&mut jwks);
+    House::with(|settings: &mut Settings| settings.tokens.keys = TokenKeys::Published(jwks)).await
+}
+
+/// A refresh that is never due: what happens is due to tokens.
+fn never(jwks: &mut JwksSettings) {
+    jwks.refresh = Duration::from_secs(24 * 60 * 60);
+}
+
+async fn is_let_in(house: &House, token: &str) -> bool {
+    Native::connect(&house.door, token).await.is_ok()
+}
+
+async fn is_let_in_at_last(house: &House, token: &str, expected: bool) {
+    let what = format!("a token to be let in: {expected}");
+    wait::until_true(&what, wait::deadline(), async || {
+        is_let_in(house, token).await == expected
+    })
+    .await;
+}
+
+fn refusals(reason: &str) -> String {
+    format!("postern_gateway_refusals_total{{reason=\"{reason}\"}}")
+}
+
+fn fetches(outcome: &str) -> String {
+    format!("postern_gateway_jwks_fetches_total{{outcome=\"{outcome}\"}}")
+}
+
+#[tokio::test]
+async fn every_kind_of_key_is_taken_and_a_key_withdrawn_is_refused_after_the_next_refresh() {
+    let signers = [Signer::rs256(), Signer::es256(), Signer::eddsa()];
+    let kids = ["rsa", "p-256", "ed25519"];
+    let keys: Vec<Value> = signers.iter().zip(kids).map(|(signer, kid)| signer.jwk(kid)).collect();
+    let issuer = Issuer::start(Answer::Keys(keys.clone())).await;
+    let house = house(&issuer, |_| {}).await;
+    for (signer, kid) in signers.iter().zip(kids) {
+        assert!(is_let_in(&house, &signer.token_by(kid, "u")).await, "{kid}");
+    }
+    house.metric_is("postern_gateway_jwks_keys", 3.0).await;
+
+    issuer.answers(Answer::Keys(keys[1..].to_vec()));
+    is_let_in_at_last(&house, &signers[0].token_by("rsa", "u"), false).await;
+    assert!(is_let_in(&house, &signers[1].token_by("p-256", "u")).await);
+
+    issuer.answers(Answer::Keys(Vec::new()));
+    is_let_in_at_last(&house, &signers[1].token_by("p-256", "u"), false).await;
+    assert!(!house.readiness.is_ready(), "no key is left to verify with");
+}
+
+#[tokio::test]
+async fn a_new_key_is_taken_at_its_first_token() {
+    let (old, new) = (Signer::es256(), Signer::es256());
+    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let house = house(&issuer, never).await;
+    assert!(is_let_in(&house, &old.token_by("old", "u")).await);
+
+    issuer.answers(Answer::Keys(vec![old.jwk("old"), new.jwk("new")]));
+    assert!(is_let_in(&house, &new.token_by("new", "u")).await);
+    assert!(is_let_in(&house, &old.token_by("old", "u")).await);
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_flood_of_unknown_keys_costs_one_fetch() {
+    let signer = Signer::es256();
+    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;
+    let house = house(&issuer, never).await;
+    let mut flood = JoinSet::new();
+    for number in 0..50 {
+        let (door, signer) = (house.door.clone(), Signer::es256());
+        flood.spawn(async move {
+            for kid in 0..20 {
+                let kid = format!("../../{number}/{kid}'; DROP TABLE keys");
+                assert!(Native::connect(&door, &signer.token_by(&kid, "u")).await.is_err());
+            }
+        });
+    }
+    while let Some(ended) = flood.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(issuer.fetches(), 2, "one at the start, one for all of them");
+    house.metric_is(&refusals("token_key"), 1000.0).await;
+    assert!(is_let_in(&house, &signer.token_by("1", "u")).await);
+}
+
+#[tokio::test]
+async fn after_the_pause_an_unknown_key_is_asked_for_again() {
+    let (old, new) = (Signer::es256(), Signer::es256());
+    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let house = house(&issuer, |jwks| {
+        never(jwks);
+        jwks.unknown_pause = Duration::from_millis(300);
+    })
+    .await;
+    assert!(!is_let_in(&house, &new.token_by("new", "u")).await);
+    issuer.answers(Answer::Keys(vec![new.jwk("new")]));
+    is_let_in_at_last(&house, &new.token_by("new", "u"), true).await;
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_away_the_last_keys_serve_for_as_long_as_they_may() {
+    let signer = Signer::es256();
+    let token = signer.token_by("1", "u");
+    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;
+    let house = house(&issuer, |jwks| jwks.max_stale = Duration::from_secs(4)).await;
+    let live = Native::connect(&house.door, &token).await.unwrap();
+    issuer.answers(Answer::Away);
+    house.metric_is(&fetches("no_answer"), 1.0).await;
+    assert!(is_let_in(&house, &token).await);
+
+    is_let_in_at_last(&house, &token, false).await;
+    assert!(live.is_open(), "who was let in stays");
+    wait::until_true("the gateway to say so", wait::deadline(), async || {
+        !house.readiness.is_ready()
+    })
+    .await;
+    issuer.answers(Answer::Keys(vec![signer.jwk("1")]));
+    is_let_in_at_last(&house, &token, true).await;
+    assert!(house.readiness.is_ready());
+}
+
+#[tokio::test]
+async fn bad_answers_change_nothing_and_are_bounded() {
+    let (signer, thief) = (Signer::es256(), Signer::es256());
+    let token = signer.token_by("1", "u");
+    let elsewhere = Issuer::start(Answer::Keys(vec![thief.jwk("1")])).await;
+    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;
+    let house = house(&issuer, |jwks| jwks.fetch_within = Duration::from_secs(1)).await;
+    let padded = format!("{{\"keys\":[]{}}}", " ".repeat(300_000));
+    for (answer, outcome) in [
+        (Answer::Endless, "too_large"),
+        (Answer::Text(padded), "too_large"),
+        (Answer::Silence, "no_answer"),
+        (Answer::Redirect(elsewhere.url()), "status"),
+        (Answer::Status(500, vec![thief.jwk("1")]), "status"),
+        (Answer::Status(204, vec![]), "status"),
+        (Answer::Text("<html>maintenance</html>".to_owned()), "unreadable"),
+        (Answer::Text("[".repeat(100_000)), "unreadable"),
+    ] {
+        let before = house.metric(&fetches(outcome));
+        issuer.answers(answer.clone());
+        let what = format!("{outcome} to be counted");
+        wait::until_true(&what, wait::deadline(), async || {
+            house.metric(&fetches(outcome)) > before
+        })
+        .await;
+        assert!(is_let_in(&house, &token).await, "{outcome}");
+        assert!(!is_let_in(&house, &thief.token_by("1", "u")).await, "{outcome}");
+    }
+    assert_eq!(elsewhere.fetches(), 0);
+    assert!(
+        issuer.sent() < 16 * 1024 * 1024,
+        "the rest stays in the sockets' buffers"
+    );
+}
+
+#[tokio::test]
+async fn no_token_chooses_its_key_or_algorithm() {
+    let (signer, thief, shared) = (Signer::rs256(), Signer::es256(), Signer::hs256());
+    let attacker = Issuer::start(Answer::Keys(vec![thief.jwk("theirs")])).await;
+    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1"), shared.jwk("shared")])).await;
+    let house = house(&issuer, never).await;
+    let good = claims("u", Duration::from_secs(60));
+    let pointing = json!({
+        "alg": "ES256", "kid": "1", "jku": attacker.url(), "x5u": attacker.url(), "jwk": thief.jwk("1"),
+    });
+    let unnamed = json!({ "alg": "ES256", "jku": attacker.url(), "jwk": thief.jwk("1") });
+    let hs256 = |kid: &str| json!({ "alg": "HS256", "kid": kid });
+    let public = Signer::hs256_with(signer.verifier());
+    for (what, token, reason) in [
+        (
+            "a symmetric key that was published",
+            shared.sign_with(&hs256("shared"), &good),
+            "token_key",
+        ),
+        (
+            "a public key as a secret",
+            public.sign_with(&hs256("1"), &good),
+            "token_algorithm",
+        ),
+        (
+            "the same without a key's name",
+            confused(signer.verifier(), &good),
+            "token_algorithm",
+        ),
+        (
+            "a key of the token's own",
+            thief.sign_with(&pointing, &good),
+            "token_algorithm",
+        ),
+        (
+            "the same without a name",
+            thief.sign_with(&unnamed, &good),
+            "token_algorithm",
+        ),
+        (
+            "another's signature",
+            Signer::rs256().token_by("1", "u"),
+            "token_signature",
+        ),
+        ("a name of 7 kB", signer.token_by(&"k".repeat(5_000), "u"), "token_key"),
+        (
+            "a name that is none",
+            signer.sign_with(&json!({ "alg": "RS256", "kid": 7 }), &good),
+            "token_malformed",
+        ),
+    ] {
+        let before = house.metric(&refusals(reason));
+        assert!(!is_let_in(&house, &token).await, "{what}");
+        house.metric_is(&refusals(reason), before + 1.0).await;
+    }
+    assert_eq!(attacker.fetches(), 0);
+    assert!(
+        is_let_in(&house, &signer.sign(&good)).await,
+        "there is only one usable key to have signed it"
+    );
+}

@@ -1,0 +1,128 @@
+//! `POSTERN_JWKS_URL` in real processes: not ready without keys, rotated and withdrawn without a restart.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::cluster::Cluster;
+use testkit::issuer::{Answer, Issuer};
+use testkit::token::Signer;
+use testkit::{Door, SocketIo, wait};
+
+use crate::command_line::postern;
+use crate::stage::POSTERN;
+
+#[tokio::test]
+async fn keys_rotate_in_a_running_cluster() {
+    let (old, new) = (Signer::es256(), Signer::eddsa());
+    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let cluster = cluster(&issuer.url()).await;
+    let doors = [0, 1].map(|gateway| cluster.door(gateway));
+    let (old_token, new_token) = (old.token_by("old", "GEN-001"), new.token_by("new", "GEN-001"));
+    cluster.canary(&old_token);
+    cluster.canary(&new_token);
+    for door in &doors {
+        assert!(is_let_in(door, &old_token).await);
+        assert!(
+            !is_let_in(door, &cluster.token("GEN-001")).await,
+            "a secret is no key of the issuer"
+        );
+    }
+
+    issuer.answers(Answer::Keys(vec![old.jwk("old"), new.jwk("new")]));
+    for door in &doors {
+        wait::until_true("the new key to be taken", wait::deadline(), async || {
+            is_let_in(door, &new_token).await
+        })
+        .await;
+        assert!(is_let_in(door, &old_token).await);
+    }
+    issuer.answers(Answer::Keys(vec![new.jwk("new")]));
+    for door in &doors {
+        wait::until_true("the old key to be refused", wait::deadline(), async || {
+            !is_let_in(door, &old_token).await
+        })
+        .await;
+        assert!(is_let_in(door, &new_token).await);
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_gateway_waits_for_its_issuer_and_outlives_it() {
+    let signer = Signer::es256();
+    let token = signer.token_by("1", "GEN-001");
+    let issuer = Issuer::start(Answer::Away).await;
+    let url = issuer.url();
+    let is_started = Cell::new(false);
+    let starting = async {
+        let cluster = cluster(&url).await;
+        is_started.set(true);
+        cluster
+    };
+    let coming = async {
+        wait::until_true("the issuer to be asked twice", wait::deadline(), async || {
+            issuer.fetches() >= 2
+        })
+        .await;
+        assert!(!is_started.get(), "no gateway is ready without keys");
+        issuer.answers(Answer::Keys(vec![signer.jwk("1")]));
+    };
+    let (cluster, ()) = tokio::join!(starting, coming);
+
+    issuer.answers(Answer::Away);
+    let asked = issuer.fetches();
+    wait::until_true("the issuer to be missed", wait::deadline(), async || {
+        issuer.fetches() > asked + 2
+    })
+    .await;
+    assert!(is_let_in(&cluster.door(0), &token).await);
+    assert!(cluster.gateway(0).is_ready().await);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_way_to_check_tokens_is_named_and_it_is_a_private_one() {
+    let secret = "swordfish-swordfish-swordfish-swordfish";
+    for (flags, says) in [
+        (&["--jwks-url", "http://issuer.example/"][..], "https"),
+        (&["--jwks-url", "https://u:swordfish@issuer.example/"], "password"),
+        (
+            &["--jwks-url", "https://issuer.example/", "--jwt-hs256-secret", secret],
+            "exclude each other",
+        ),
+        (
+            &["--jwks-url", "https://issuer.example/", "--jwks-refresh", "1ms"],
+            "at least",
+        ),
+    ] {
+        let refused = postern(&[&["gateway"], flags].concat()).await;
+        assert_eq!(refused.status, 1);
+        let said = refused
+            .stderr
+            .lines()
+            .filter(|line| line.contains("_JW"))
+            .collect::<Vec<_>>();
+        assert!(said.len() == 1 && said.concat().contains(says), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("swordfish"), "{}", refused.stderr);
+    }
+}
+
+/// Two gateways that know the issuer alone.
+async fn cluster(url: &str) -> Cluster {
+    Cluster::builder(POSTERN)
+        .workers(0)
+        .without("POSTERN_JWT_HS256_SECRET")
+        .gateway_env("POSTERN_JWKS_URL", url)
+        .gateway_env("POSTERN_JWKS_REFRESH", "1s")
+        .start()
+        .await
+}
+
+async fn is_let_in(door: &Door, token: &str) -> bool {
+    let client = SocketIo::to(door).auth(json!({ "token": token })).connect();
+    tokio::time::timeout(Duration::from_secs(60), client)
+        .await
+        .unwrap()
+        .is_ok()
+}

@@ -1,0 +1,144 @@
+//! An issuer of tokens that publishes its keys over HTTP, well or badly.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::fail::OrFail as _;
+
+/// An HTTP server on a free port of 127.0.0.1. It ends with this value.
+#[derive(Debug)]
+pub struct Issuer {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    /// Owns the accepting task, which owns the task of each connection.
+    _tasks: JoinSet<()>,
+}
+
+/// How an issuer answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// With a key set (RFC 7517).
+    Keys(Vec<Value>),
+    /// With any text.
+    Text(String),
+    /// With this status, and a key set nevertheless.
+    Status(u16, Vec<Value>),
+    /// Elsewhere: 302.
+    Redirect(String),
+    /// With an answer that does not end, as fast as it is read.
+    Endless,
+    /// With a head, and never a body.
+    Silence,
+    /// Not at all: the connection is dropped.
+    Away,
+}
+
+#[derive(Debug)]
+struct Shared {
+    answer: Mutex<Answer>,
+    fetches: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Issuer {
+    /// Starts it with an answer.
+    pub async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .or_fail("listen for an issuer");
+        let addr = listener.local_addr().or_fail("listen for an issuer");
+        let shared = Arc::new(Shared {
+            answer: Mutex::new(answer),
+            fetches: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, Arc::clone(&shared)));
+        Self {
+            addr,
+            shared,
+            _tasks: tasks,
+        }
+    }
+
+    /// Where the keys are.
+    pub fn url(&self) -> String {
+        format!("http://{}/jwks.json", self.addr)
+    }
+
+    /// How it answers from now on.
+    pub fn answers(&self, answer: Answer) {
+        *self.shared.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
+
+    /// How often it was asked.
+    pub fn fetches(&self) -> u64 {
+        self.shared.fetches.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of endless answers left it.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::SeqCst)
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            // A client that leaves in the middle is one of the cases to test.
+            drop(serve(stream, &shared).await);
+        });
+    }
+}
+
+/// Answers one request and closes.
+async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    shared.fetches.fetch_add(1, Ordering::SeqCst);
+    let answer = shared.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match answer {
+        Answer::Keys(keys) => whole(&mut stream, 200, "", &key_set(&keys)).await,
+        Answer::Text(text) => whole(&mut stream, 200, "", &text).await,
+        Answer::Status(status, keys) => whole(&mut stream, status, "", &key_set(&keys)).await,
+        Answer::Redirect(to) => whole(&mut stream, 302, &format!("location: {to}\r\n"), "").await,
+        Answer::Endless => {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+                .await?;
+            loop {
+                stream.write_all(&[b' '; 4096]).await?;
+                shared.sent.fetch_add(4096, Ordering::SeqCst);
+            }
+        }
+        Answer::Silence => {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+                .await?;
+            // Until the client leaves.
+            stream.read_u8().await.map(drop)
+        }
+        Answer::Away => Ok(()),
+    }
+}
+
+async fn whole(stream: &mut TcpStream, status: u16, more: &str, body: &str) -> std::io::Result<()> {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status} -\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+fn key_set(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
