@@ -86,8 +86,11 @@ impl Link {
         self.feed(Input::Proven { until }).map(drop)
     }
 
-    /// The client left and kept the socket.
+    /// The client left and kept the socket. Whoever comes next on it has a queue of its own: what still comes for the one who left
+    /// goes nowhere.
     pub(super) fn left(&mut self) -> Result<(), Ending> {
+        self.outbound.close();
+        self.outbound = Arc::default();
         self.feed(Input::Left).map(drop)
     }
 

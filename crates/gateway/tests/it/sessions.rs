@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use protocol::account::AccountType;
+use protocol::cluster::job::Outcome;
+use protocol::json::Json;
 use serde_json::json;
 use testkit::token::claims;
-use testkit::{Native, SocketIo};
+use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
-use crate::worker::Worker;
+use crate::worker::{Worker, reply};
 
 #[tokio::test]
 async fn a_socket_ends_with_its_token() {
@@ -65,7 +68,7 @@ async fn a_socketio_client_may_leave_and_connect_again_on_the_same_websocket() {
     client.send_text("41").await;
     let token = house.token("v");
     client.send_text(format!("40{{\"token\":\"{token}\"}}")).await;
-    testkit::wait::until_true("the second answer to CONNECT", testkit::wait::deadline(), async || {
+    wait::until_true("the second answer to CONNECT", wait::deadline(), async || {
         client.connect_answer() != first
     })
     .await;
@@ -78,6 +81,30 @@ async fn a_socketio_client_may_leave_and_connect_again_on_the_same_websocket() {
         4408,
         "who leaves and says nothing more is closed"
     );
+}
+
+#[tokio::test]
+async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
+    let house = House::new().await;
+    let worker = Worker::answering(&house, |_| None);
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let first = client.connect_answer();
+    client.emit("account:list", json!({})).await;
+    wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
+    client.send_text("41").await;
+    client
+        .send_text(format!("40{{\"token\":\"{}\"}}", house.token("v")))
+        .await;
+    wait::until_true("the second answer to CONNECT", wait::deadline(), async || {
+        client.connect_answer() != first
+    })
+    .await;
+
+    let data = Json::of(&json!({ "success": true }));
+    reply(&*house.line, &worker.last(), Outcome { error: None, data }).await;
+    // Events of v come after the answer would have.
+    house.publish("v", AccountType::Github).await;
+    assert_eq!(client.next().await.name, "account:status_changed");
 }
 
 #[tokio::test]

@@ -19,6 +19,14 @@ async fn next(transport: &mut Transport, outbound: &Outbound) -> Happened {
     poll_fn(|cx| transport.poll_happened(outbound, cx)).await
 }
 
+/// What is lost would be waited for for ever.
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    match timeout(testkit::wait::deadline(), what).await {
+        Ok(done) => done,
+        Err(_) => panic!("something was lost"),
+    }
+}
+
 fn text(len: usize) -> Message {
     Message::Text(vec![b'x'; len].into())
 }
@@ -50,10 +58,8 @@ async fn half_a_frame_is_not_lost_with_the_buffers() {
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
     assert!(transport.bloated, "not while a frame is under way");
     theirs.write_all(tail).await.unwrap();
-    assert_eq!(
-        next(&mut transport, &outbound).await,
-        Happened::Message(Message::Text("hello".into()))
-    );
+    let message = in_time(next(&mut transport, &outbound)).await;
+    assert_eq!(message, Happened::Message(Message::Text("hello".into())));
 }
 
 #[tokio::test]
@@ -84,7 +90,7 @@ async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
     for _ in 0..2 {
         outbound.push(text(outbound::MAX_BYTES));
     }
-    assert_eq!(next(&mut transport, &outbound).await, Happened::Overflowed);
+    assert_eq!(in_time(next(&mut transport, &outbound)).await, Happened::Overflowed);
 }
 
 #[tokio::test]
@@ -155,7 +161,7 @@ proptest! {
                 transport.flush(&outbound).await;
                 seen
             };
-            let ((), theirs, ours) = tokio::join!(sends, reads, serves);
+            let ((), theirs, ours) = in_time(async { tokio::join!(sends, reads, serves) }).await;
             assert_eq!((&theirs, &ours), (&lens, &lens));
         });
     }
