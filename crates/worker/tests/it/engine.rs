@@ -64,19 +64,25 @@ async fn a_job_without_a_seat_waits_for_one() {
     client.submit(&slow).await;
     let list = client.job(CommandKind::List, json!({}));
     client.submit(&list).await;
-    refused(&client.answer(&slow).await, "oauth_failed");
+    let begun = tokio::time::Instant::now();
     succeeded(&client.answer(&list).await);
+    assert!(begun.elapsed() > Duration::from_secs(8), "after the slow one");
+    refused(&client.answer(&slow).await, "oauth_failed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_worked_on_is_not_taken_by_another_worker() {
-    let world = World::scripted();
-    let _one = world.worker().await;
-    let _other = world.worker().await;
+    let mut world = World::scripted();
+    // With its only seat taken, the first worker claims nothing, its own job neither.
+    world.settings.seats.interactive = 1;
+    let _busy = world.worker().await;
     let mut client = world.client("u", "s").await;
     let begun = tokio::time::Instant::now();
     let slow = client.job(CommandKind::Connect, connect(Scripted::HANGS));
     client.submit(&slow).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    let _idle = world.worker().await;
     refused(&client.answer(&slow).await, "oauth_failed");
     assert!(
         begun.elapsed() > Duration::from_secs(8),
