@@ -28,12 +28,7 @@ pub(crate) struct OpenAlerts {
 }
 
 impl OpenAlerts {
-    pub(crate) fn new(
-        inquiries: Arc<Inquiries>,
-        patience: Duration,
-        entropy: Arc<dyn Entropy>,
-        tasks: Tasks,
-    ) -> Self {
+    pub(crate) fn new(inquiries: Arc<Inquiries>, patience: Duration, entropy: Arc<dyn Entropy>, tasks: Tasks) -> Self {
         Self {
             inquiries,
             patience,
@@ -54,8 +49,11 @@ impl OpenAlerts {
         };
         let drain = self.tasks.soft();
         self.tasks.each("open alerts", async move {
-            // A socket of a draining node hears of them where it comes back.
-            drop(drain.run_until_cancelled(inquiry.tell()).await);
+            tokio::select! {
+                // The socket hears of them where it comes back.
+                () = drain.cancelled() => {}
+                () = inquiry.tell() => {}
+            }
         });
     }
 }

@@ -194,13 +194,7 @@ async fn an_alert_that_no_worker_takes_is_not_promised() {
         settings.timing.interactive = Duration::from_millis(400);
     })
     .await;
-    let (status, answer, retry) = post(
-        &house,
-        "/v1/users/GEN-001/events",
-        Some(TOKEN),
-        alert().to_string(),
-    )
-    .await;
+    let (status, answer, retry) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
     assert_eq!(
         (status, &answer["error"], retry.as_str()),
         (503, &json!("unavailable"), "1")

@@ -94,7 +94,9 @@ async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option
     match &job.work {
         Work::RaiseAlert(alert) => {
             open.lock().unwrap().push(alert.clone());
-            bus.publish(&job.user, &Envelope::of_alert(alert.clone())).await.unwrap();
+            bus.publish(&job.user, &Envelope::of_alert(alert.clone()))
+                .await
+                .unwrap();
             Some(Outcome::from(&Answer::Acknowledged))
         }
         Work::OpenAlerts => {

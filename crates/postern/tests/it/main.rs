@@ -1,6 +1,7 @@
 //! Whole clusters, from the outside: the real binary, real Redis and Postgres, real clients. Platforms are simulated.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alerts;
 mod bad_input;
 mod command_line;
 mod drain;
@@ -9,6 +10,7 @@ mod jwks;
 mod pins;
 mod postgres_away;
 mod redis_away;
+mod revoke_all;
 mod secrets;
 mod stage;
 mod status;
