@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use protocol::secret::Secret;
 use store::PgSettings;
 
-use crate::config::{ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, WorkerArgs, secret};
+use crate::config::{
+    ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, RotateArgs, WorkerArgs, secret,
+};
 
 /// Real-time account-security gateway.
 #[derive(Debug, Parser)]
@@ -39,6 +41,16 @@ pub enum Command {
     Publish(PublishArgs),
     /// Print what clients pin of certificates: `sha256/<base64>` of each one's public key, a line each.
     Pins(PinsArgs),
+    /// What seals tokens.
+    #[command(subcommand)]
+    Vault(VaultCommand),
+}
+
+/// `postern vault`.
+#[derive(Debug, Subcommand)]
+pub enum VaultCommand {
+    /// Seal everything anew with the first key of `POSTERN_VAULT_KEYS`, while workers run; says which keys may be retired.
+    Rotate(RotateArgs),
 }
 
 /// `postern dev`.

@@ -10,6 +10,7 @@ mod platform;
 mod problem;
 mod redis;
 mod token;
+mod vault;
 mod worker;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use platform::GithubArgs;
 pub use problem::{ConfigError, Problems};
 pub use redis::RedisArgs;
 pub use token::{JwtSecretArgs, TokenArgs};
+pub use vault::{RotateArgs, VaultKeysArgs};
 pub use worker::{WorkerArgs, WorkerNode};
 
 /// The default of `POSTERN_INTERNAL_LISTEN`: this machine only, until someone says otherwise.

@@ -12,10 +12,11 @@ mod node;
 mod pins;
 mod publish;
 mod token;
+mod vault;
 
 use std::process::ExitCode;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, VaultCommand};
 use lifecycle::SystemClock;
 
 pub use dev::{DevError, IdentityError};
@@ -23,6 +24,7 @@ pub use node::StartError;
 pub use pins::PinsError;
 pub use publish::PublishError;
 pub use token::TokenError;
+pub use vault::VaultError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,9 @@ pub enum RunError {
     /// `postern pins`.
     #[error(transparent)]
     Pins(#[from] PinsError),
+    /// `postern vault`.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
 }
 
 /// Does what the command line says, and ends when that is done or the process is told to stop.
@@ -81,6 +86,11 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         Command::Token(args) => Ok(say(&token::make(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(say(&publish::publish(&args).await?)),
         Command::Pins(args) => Ok(say(&pins::pins(&args.cert)?)),
+        Command::Vault(VaultCommand::Rotate(args)) => {
+            let (report, code) = vault::rotate(&args).await?;
+            say(&report);
+            Ok(code)
+        }
     }
 }
 

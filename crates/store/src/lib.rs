@@ -13,7 +13,10 @@ mod answers;
 mod error;
 mod outbox;
 mod queue;
+mod sealings;
 pub mod vault;
+
+mod rotation;
 
 mod rules;
 mod turns;
@@ -34,6 +37,8 @@ pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
+pub use rotation::{Rotation, Unopened, rotate};
+pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 
 /// All roles of the store.
 pub trait Store: Accounts + Alerts + Answers + Outbox + Queue {}

@@ -5,6 +5,7 @@ mod alerts;
 mod answers;
 mod outbox;
 mod queue;
+mod sealings;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -12,6 +12,7 @@ mod pool;
 mod queue;
 mod receipt;
 mod row;
+mod sealings;
 mod settings;
 mod tls;
 

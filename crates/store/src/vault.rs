@@ -22,6 +22,7 @@ pub use keys::{VaultKeys, VaultKeysError};
 pub use sealed::Sealed;
 
 use self::sealed::Parts;
+pub(crate) use self::sealed::head;
 
 /// Seals with the first key, opens with all of them.
 #[derive(Debug)]
@@ -60,6 +61,17 @@ impl Vault {
     #[must_use]
     pub fn new(keys: VaultKeys, entropy: Arc<dyn Entropy>) -> Self {
         Self { keys, entropy }
+    }
+
+    /// The id of the key that seals.
+    #[must_use]
+    pub fn sealing_key(&self) -> &str {
+        self.keys.first().id()
+    }
+
+    /// The ids of the keys that only open.
+    pub fn older_keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.older()
     }
 
     /// Seals a text for one place.

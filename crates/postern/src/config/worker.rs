@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use protocol::account::AccountType;
-use protocol::secret::Secret;
 use store::vault::VaultKeys;
 use url::Url;
 use worker::{ConnectState, RedirectPolicy, Seats};
 
-use super::{ConfigError, DatabaseArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, address, secret};
+use super::{ConfigError, DatabaseArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, VaultKeysArgs, address};
 
 /// The worker's flags and variables.
 #[derive(Debug, Clone, Args)]
@@ -23,9 +22,9 @@ pub struct WorkerArgs {
     /// Which Postgres.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// `kid:base64,...`, 32 bytes each: the first seals, all open.
-    #[arg(long, env = "POSTERN_VAULT_KEYS", hide_env_values = true, value_parser = secret)]
-    pub vault_keys: Option<Secret>,
+    /// What seals.
+    #[command(flatten)]
+    pub vault: VaultKeysArgs,
     /// What the hosted callbacks are built from.
     #[arg(long, env = "POSTERN_PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -72,9 +71,7 @@ impl WorkerArgs {
         let internal_listen = problems.take("POSTERN_INTERNAL_LISTEN", address(&self.internal_listen));
         let redis = self.redis.check(problems);
         let database = self.database.check(problems);
-        let vault_keys = problems
-            .require("POSTERN_VAULT_KEYS", self.vault_keys.as_ref(), "kid:base64 of 32 bytes")
-            .and_then(|keys| problems.take("POSTERN_VAULT_KEYS", VaultKeys::parse(keys)));
+        let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
         let redirects = self.redirects(problems);
         let connect_state = match self.connect_state.as_str() {

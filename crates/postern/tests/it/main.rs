@@ -14,4 +14,5 @@ mod revoke_all;
 mod secrets;
 mod stage;
 mod status;
+mod vault_rotate;
 mod worker_death;

@@ -56,7 +56,7 @@ async fn the_pin_is_what_openssl_says_of_every_certificate_in_order() {
 
     let garbled = scratch.write(
         "garbled.pem",
-        "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n".to_owned(),
+        "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
     );
     for bad in [&key, &garbled, Path::new("/nonexistent/certificate.pem")] {
         let refused = postern(&["pins", "--cert", &text(&leaf), &text(bad)]).await;
@@ -87,7 +87,7 @@ impl Stage {
         let program = Scratch::new("pinning");
         let page = include_str!("../../../../docs/operations/pinning.md");
         let (_, rest) = page.split_once("```js\n").unwrap();
-        program.write("example.cjs", rest.split_once("```").unwrap().0.to_owned());
+        program.write("example.cjs", rest.split_once("```").unwrap().0);
         Self {
             cluster,
             authority,

@@ -78,9 +78,7 @@ pub(super) fn task(row: &Row) -> Result<Task, Failure> {
             account: account_type(row)?,
             platform_user_id: row.try_get("platform_user_id")?,
             token: Sealed::from_bytes(row.try_get("token")?),
-            column: word(row, "token_column", |text| {
-                TokenColumn::ALL.into_iter().find(|column| column.as_str() == text)
-            })?,
+            column: token_column(row)?,
             scope: word(row, "scope", |text| {
                 RevokeScope::ALL.into_iter().find(|scope| scope.as_str() == text)
             })?,
@@ -102,6 +100,13 @@ pub(super) fn alert(row: &Row) -> Result<Alert, Failure> {
         message: row.try_get("message")?,
         timestamp: timestamp(row.try_get("at")?),
         requires_action: row.try_get("requires_action")?,
+    })
+}
+
+/// From the column `token_column`.
+pub(super) fn token_column(row: &Row) -> Result<TokenColumn, Failure> {
+    word(row, "token_column", |text| {
+        TokenColumn::ALL.into_iter().find(|column| column.as_str() == text)
     })
 }
 

@@ -42,6 +42,10 @@ impl VaultKeys {
         &self.first
     }
 
+    pub(super) fn older(&self) -> impl Iterator<Item = &str> {
+        self.older.iter().map(Key::id)
+    }
+
     pub(super) fn named(&self, id: &str) -> Option<&Key> {
         std::iter::once(&self.first).chain(&self.older).find(|key| key.id == id)
     }

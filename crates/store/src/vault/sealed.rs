@@ -19,10 +19,14 @@ impl Sealed {
         &self.0
     }
 
+    /// The id of the key that sealed it; none when the bytes are no sealed text.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.parts().map(|parts| parts.key_id)
+    }
+
     pub(super) fn of(parts: &Parts<'_>) -> Self {
-        let id_len = u8::try_from(parts.key_id.len()).unwrap_or(u8::MAX);
-        let mut bytes = vec![VERSION, id_len];
-        bytes.extend_from_slice(parts.key_id.as_bytes());
+        let mut bytes = head(parts.key_id);
         bytes.extend_from_slice(&parts.nonce);
         bytes.extend_from_slice(parts.ciphertext);
         bytes.extend_from_slice(&parts.tag);
@@ -45,6 +49,14 @@ impl Sealed {
             tag: *tag,
         })
     }
+}
+
+/// What every text begins with that this key has sealed, and no other text does.
+pub(crate) fn head(key_id: &str) -> Vec<u8> {
+    let id_len = u8::try_from(key_id.len()).unwrap_or(u8::MAX);
+    let mut bytes = vec![VERSION, id_len];
+    bytes.extend_from_slice(key_id.as_bytes());
+    bytes
 }
 
 impl fmt::Debug for Sealed {

@@ -7,6 +7,7 @@ mod links;
 mod outbox;
 mod queue;
 mod revoke_all;
+mod sealings;
 mod syncs;
 
 /// Makes each promise, a function of a store, a test of each store.

@@ -4,5 +4,6 @@ mod dump;
 mod metrics;
 mod outage;
 mod races;
+mod rotation;
 mod schema;
 mod tls;

@@ -13,10 +13,10 @@ use crate::sample::{link, receipt, sealed, user, worker};
 const IN_TIME: Duration = Duration::from_secs(6);
 
 /// SQL that waits until there is a row in `released`, a table to be made before.
-const WAIT_FOR_RELEASE: &str = "FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM released); \
+pub(super) const WAIT_FOR_RELEASE: &str = "FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM released); \
                                 PERFORM pg_sleep(0.1); END LOOP;";
-const RELEASABLE: &str = "CREATE TABLE released (row int)";
-const RELEASE: &str = "INSERT INTO released VALUES (1)";
+pub(super) const RELEASABLE: &str = "CREATE TABLE released (row int)";
+pub(super) const RELEASE: &str = "INSERT INTO released VALUES (1)";
 
 async fn is_away<T: std::fmt::Debug>(asked: impl Future<Output = Result<T, StoreError>>) {
     let begun = Instant::now();

@@ -1,0 +1,133 @@
+//! `postern vault rotate`: a new key takes over while the cluster works, and the old one can be thrown away.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::json;
+use testkit::cluster::Cluster;
+use testkit::node::Output;
+use testkit::process::Launch;
+use testkit::scratch::Scratch;
+use testkit::wait;
+
+use crate::stage::{POSTERN, Platforms, client, connect};
+
+const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+const OTHER_OLD: &str = "old:MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=";
+const NEW: &str = "new:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+#[tokio::test]
+async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
+    let both = format!("{NEW},{OLD}");
+    let platforms = Platforms::start().await;
+    let builder = platforms.linked_to(Cluster::builder(POSTERN));
+    let mut cluster = builder.worker_env("POSTERN_VAULT_KEYS", OLD).start().await;
+    cluster.canary(secret(OLD));
+    cluster.canary(secret(NEW));
+    for user in 0..6 {
+        link(&cluster, user).await;
+    }
+
+    // Both keys everywhere, the new one in front; then the rotation, while accounts are linked.
+    cluster.start_worker_with(&[("POSTERN_VAULT_KEYS", &both)]).await;
+    cluster.worker(0).terminate();
+    cluster.worker(0).wait(wait::deadline()).await;
+    let load = async {
+        for user in 6..12 {
+            link(&cluster, user).await;
+        }
+    };
+    let (rotated, ()) = tokio::join!(rotate(&cluster, &both), load);
+    assert_eq!(rotated.status, 0, "{rotated:?}");
+    let retired = rotated.stdout.lines().last().unwrap();
+    assert!(
+        retired.starts_with("may be retired") && retired.ends_with(": old"),
+        "{retired}"
+    );
+    assert!(
+        rotated.stdout.contains("accounts.access_token: 6 sealed anew"),
+        "{}",
+        rotated.stdout
+    );
+
+    let again = rotate(&cluster, &both).await;
+    assert_eq!(again.status, 0, "{again:?}");
+    assert!(
+        again.stdout.contains("accounts.access_token: 0 sealed anew"),
+        "{}",
+        again.stdout
+    );
+
+    // Without the old key everything still opens.
+    cluster.start_worker_with(&[("POSTERN_VAULT_KEYS", NEW)]).await;
+    cluster.worker(1).terminate();
+    cluster.worker(1).wait(wait::deadline()).await;
+    for user in 0..12 {
+        assert!(syncs(&cluster, user).await, "user {user}");
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_does_not_open_is_named_without_its_content_and_stays() {
+    let platforms = Platforms::start().await;
+    let builder = platforms.linked_to(Cluster::builder(POSTERN));
+    let cluster = builder.worker_env("POSTERN_VAULT_KEYS", OLD).start().await;
+    link(&cluster, 0).await;
+    for keys in [format!("{NEW},{OTHER_OLD}"), NEW.to_owned()] {
+        let refused = rotate(&cluster, &keys).await;
+        assert_eq!(refused.status, 1, "{refused:?}");
+        let named = "accounts.access_token of user GEN-000, github, sealed with old: ";
+        assert!(refused.stdout.contains(named), "{}", refused.stdout);
+        let retired = refused.stdout.lines().last().unwrap();
+        assert!(retired.contains("nothing"), "{retired}");
+        assert!(
+            !format!("{refused:?}").contains("gho_"),
+            "a token of GitHub's was printed"
+        );
+    }
+    assert!(syncs(&cluster, 0).await);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+fn name(user: usize) -> String {
+    format!("GEN-{user:03}")
+}
+
+fn secret(key: &str) -> &str {
+    key.split_once(':').unwrap().1
+}
+
+async fn link(cluster: &Cluster, user: usize) {
+    let client = client(cluster, user % 2, &name(user)).await;
+    client
+        .emit("account:connect", connect(&name(user), &format!("test_code_{user}")))
+        .await;
+    let answer = client.next_event("account:connect_response").await.data;
+    assert_eq!(answer.get("success"), Some(&json!(true)), "{answer}");
+}
+
+/// Whether the account's token opens: a sync needs it.
+async fn syncs(cluster: &Cluster, user: usize) -> bool {
+    let client = client(cluster, 0, &name(user)).await;
+    let account = json!({ "userId": name(user), "accountType": "github" });
+    client.emit("account:sync", account).await;
+    let complete = client.next_event("account:sync_complete").await.data;
+    complete.get("lastSynced").is_some()
+}
+
+/// Runs the command with the cluster's database.
+async fn rotate(cluster: &Cluster, keys: &str) -> Output {
+    let mut command = Command::new(POSTERN);
+    command
+        .args(["vault", "rotate"])
+        .env("POSTERN_DATABASE_URL", cluster.schema().url())
+        .env("POSTERN_VAULT_KEYS", keys);
+    let process = Launch::new("rotate", &Arc::new(Scratch::new("rotate")), command).start();
+    let status = process.wait(wait::deadline()).await;
+    Output {
+        status,
+        stdout: process.stdout(),
+        stderr: process.stderr(),
+    }
+}

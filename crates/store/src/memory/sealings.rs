@@ -1,0 +1,95 @@
+//! The sealed texts as such.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::state::State;
+use crate::StoreError;
+use crate::queue::TokenColumn;
+use crate::sealings::{Resealed, SealedColumn, SealedText, Sealings};
+use crate::vault::Sealed;
+
+#[async_trait]
+impl Sealings for MemoryStore {
+    async fn sealed_otherwise(
+        &self,
+        column: SealedColumn,
+        key_id: &str,
+        after: Option<&SealedText>,
+        max: usize,
+    ) -> Result<Vec<SealedText>, StoreError> {
+        let texts = texts(&self.state(), column);
+        let behind = |text: &SealedText| after.is_none_or(|after| place(text) > place(after));
+        let otherwise = |text: &SealedText| text.sealed.key_id() != Some(key_id);
+        Ok(texts
+            .into_iter()
+            .filter(|text| behind(text) && otherwise(text))
+            .take(max)
+            .collect())
+    }
+
+    async fn reseal(&self, column: SealedColumn, texts: &[Resealed]) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let mut put = 0;
+        for text in texts {
+            let stands = standing(&mut state, column, &text.was).filter(|stands| **stands == text.was.sealed);
+            if let Some(stands) = stands {
+                *stands = text.sealed.clone();
+                put += 1;
+            }
+        }
+        Ok(put)
+    }
+}
+
+/// In the order of [`place`].
+fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
+    let account = |bound| {
+        let texts = state.accounts.iter().filter_map(move |((user, platform), linked)| {
+            let sealed = match bound {
+                TokenColumn::Access => Some(&linked.tokens.access),
+                TokenColumn::Refresh => linked.tokens.refresh.as_ref(),
+            }?;
+            Some(SealedText {
+                number: 0,
+                user: user.clone(),
+                scope: (*platform).to_owned(),
+                bound,
+                sealed: sealed.clone(),
+            })
+        });
+        texts.collect()
+    };
+    match column {
+        SealedColumn::AccountAccess => account(TokenColumn::Access),
+        SealedColumn::AccountRefresh => account(TokenColumn::Refresh),
+        SealedColumn::Task => {
+            let tasks = state.tasks.iter().map(|(number, task)| SealedText {
+                number: *number,
+                user: task.user.clone(),
+                scope: task.revocation.account.to_string(),
+                bound: task.revocation.column,
+                sealed: task.revocation.token.clone(),
+            });
+            tasks.collect()
+        }
+    }
+}
+
+fn place(text: &SealedText) -> (i64, &str, &str) {
+    (text.number, text.user.as_str(), &text.scope)
+}
+
+/// The text that stands in this one's row now.
+fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -> Option<&'a mut Sealed> {
+    if column == SealedColumn::Task {
+        let task = state.tasks.get_mut(&text.number)?;
+        return Some(&mut task.revocation.token);
+    }
+    let mut accounts = state.accounts.iter_mut();
+    let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;
+    match column {
+        SealedColumn::AccountRefresh => linked.tokens.refresh.as_mut(),
+        _ => Some(&mut linked.tokens.access),
+    }
+}

@@ -1,0 +1,82 @@
+//! Every sealed text that outlives the hour, wherever it stands: for sealing all of them anew under another key.
+
+use async_trait::async_trait;
+use protocol::id::UserId;
+
+use crate::StoreError;
+use crate::queue::TokenColumn;
+use crate::vault::Sealed;
+
+/// The sealed texts as such. Whoever replaces one at the same time wins: its text is newer.
+///
+/// Answers are left alone: they are sealed too, and gone within the hour.
+#[async_trait]
+pub trait Sealings: Send + Sync {
+    /// Up to `max` texts of a column that were sealed by another key than this one, in the order of their rows, behind `after`.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn sealed_otherwise(
+        &self,
+        column: SealedColumn,
+        key_id: &str,
+        after: Option<&SealedText>,
+        max: usize,
+    ) -> Result<Vec<SealedText>, StoreError>;
+
+    /// Puts each new text where the old one still stands and nobody is writing; says how many. Nothing else of a row changes.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was put stays.
+    async fn reseal(&self, column: SealedColumn, texts: &[Resealed]) -> Result<u64, StoreError>;
+}
+
+/// Where sealed texts stand. The one list of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SealedColumn {
+    /// The access token of a linked account.
+    AccountAccess,
+    /// Its refresh token.
+    AccountRefresh,
+    /// The token of a revocation in the queue.
+    Task,
+}
+
+impl SealedColumn {
+    /// All. A token moves from an account to a task and never back, so that none slips through between two of them.
+    pub const ALL: [Self; 3] = [Self::AccountAccess, Self::AccountRefresh, Self::Task];
+
+    /// Table and column.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountAccess => "accounts.access_token",
+            Self::AccountRefresh => "accounts.refresh_token",
+            Self::Task => "tasks.token",
+        }
+    }
+}
+
+/// A sealed text, and the place it is sealed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedText {
+    /// The row, where user and scope do not name it: a task's number.
+    pub number: i64,
+    /// Whose.
+    pub user: UserId,
+    /// What it is about: a platform's name.
+    pub scope: String,
+    /// The column of its binding.
+    pub bound: TokenColumn,
+    /// The text.
+    pub sealed: Sealed,
+}
+
+/// The same text under another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealed {
+    /// As it was found.
+    pub was: SealedText,
+    /// As it is to be.
+    pub sealed: Sealed,
+}

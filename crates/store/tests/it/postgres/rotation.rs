@@ -1,0 +1,47 @@
+//! A rotation beside workers: nobody waits for the other, and the worker's text stays.
+
+use store::{Accounts, Resealed, SealedColumn, Sealings};
+use testkit::wait;
+
+use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
+use crate::database;
+use crate::sample::{link, receipt, sealed};
+
+#[tokio::test]
+async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    for name in ["held", "free"] {
+        store.link_account(&link(name, name), &receipt(name)).await.unwrap();
+    }
+    let column = SealedColumn::AccountAccess;
+    let find = async || store.sealed_otherwise(column, "new", None, 9).await.unwrap();
+    let found = find().await;
+    let anew: Vec<Resealed> = found
+        .iter()
+        .map(|text| Resealed {
+            was: text.clone(),
+            sealed: sealed(&format!("{} anew", text.user)),
+        })
+        .collect();
+
+    schema.sql(RELEASABLE).await;
+    let write = "UPDATE accounts SET access_token = 'newer' WHERE user_id = 'held'";
+    let worker = format!("{write}; DO $$BEGIN {WAIT_FOR_RELEASE} END$$");
+    let writing = format!(
+        "SELECT count(*) FROM pg_locks WHERE relation = '{}.accounts'::regclass AND mode = 'RowExclusiveLock'",
+        schema.name()
+    );
+    let meanwhile = async {
+        wait::until_true("the row to be locked", wait::deadline(), async || {
+            schema.sql(&writing).await == ["1"]
+        })
+        .await;
+        assert_eq!(store.reseal(column, &anew).await.unwrap(), 1);
+        schema.sql(RELEASE).await;
+    };
+    tokio::join!(schema.sql(&worker), meanwhile);
+    assert_eq!(store.reseal(column, &anew).await.unwrap(), 0);
+    let texts = find().await.into_iter().map(|text| text.sealed);
+    assert_eq!(Vec::from_iter(texts), [sealed("free anew"), sealed("newer")]);
+}
