@@ -9,7 +9,8 @@ use protocol::secret::Secret;
 use store::PgSettings;
 
 use crate::config::{
-    ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, RotateArgs, WorkerArgs, secret,
+    AuditVerifyArgs, ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, RotateArgs, WorkerArgs,
+    secret,
 };
 
 /// Real-time account-security gateway.
@@ -44,6 +45,9 @@ pub enum Command {
     /// What seals tokens.
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 /// `postern vault`.
@@ -51,6 +55,13 @@ pub enum Command {
 pub enum VaultCommand {
     /// Seal everything anew with the first key of `POSTERN_VAULT_KEYS`, while workers run; says which keys may be retired.
     Rotate(RotateArgs),
+}
+
+/// `postern audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Walk the chains of the audit log and name each one's first row that is not as it was written.
+    Verify(AuditVerifyArgs),
 }
 
 /// `postern dev`.

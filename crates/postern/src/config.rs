@@ -3,6 +3,7 @@
 //! The argument types hold what was typed; each section's `check` turns it into the plain settings of a crate and notes what is
 //! wrong in [`Problems`]. This is the only place that reads the environment.
 
+mod audit;
 mod database;
 mod gateway;
 mod log;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use protocol::secret::Secret;
 
+pub use audit::AuditVerifyArgs;
 pub use database::DatabaseArgs;
 pub use gateway::{GatewayArgs, GatewayNode};
 pub use log::LogArgs;

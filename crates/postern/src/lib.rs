@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 
+mod audit;
 mod dev;
 mod node;
 mod pins;
@@ -16,9 +17,10 @@ mod vault;
 
 use std::process::ExitCode;
 
-use cli::{Cli, Command, VaultCommand};
+use cli::{AuditCommand, Cli, Command, VaultCommand};
 use lifecycle::SystemClock;
 
+pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
 pub use node::StartError;
 pub use pins::PinsError;
@@ -59,6 +61,9 @@ pub enum RunError {
     /// `postern vault`.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// `postern audit verify`.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 /// Does what the command line says, and ends when that is done or the process is told to stop.
@@ -91,6 +96,7 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
             say(&report);
             Ok(code)
         }
+        Command::Audit(AuditCommand::Verify(args)) => Ok(say(&Box::pin(audit::verify(&args)).await?)),
     }
 }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
+use protocol::code::ErrorCode;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
@@ -12,7 +13,7 @@ use crate::queue::{Revocation, RevokeScope, TokenColumn};
 use crate::vault::Sealed;
 
 /// The life of a link. Each method is one transaction that locks the user's head row first; the events it is given are
-/// committed with it, to be published after.
+/// committed with it, to be published after, and so is a row of the audit log wherever a link comes, goes or is refused.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// All linked accounts of a user, by platform name.
@@ -181,6 +182,8 @@ pub struct RefusedLink {
     pub user: UserId,
     /// Which platform.
     pub account: AccountType,
+    /// What the client is told; for the audit log.
+    pub why: ErrorCode,
     /// Status `error`.
     pub event: Envelope,
     /// Queued with it: what the platform issued before it failed, where it issued anything.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::id::JobId;
+use protocol::id::{ConnectionId, JobId, SessionId};
 use tokio::time::Instant;
 
 use crate::StoreError;
@@ -30,6 +30,10 @@ pub trait Answers: Send + Sync {
 pub struct Receipt {
     /// The job; unique. A second transaction of the same job rolls back and reports the first one's answer.
     pub job: JobId,
+    /// In which session it was asked; for the audit log.
+    pub session: SessionId,
+    /// On which socket; for the audit log.
+    pub connection: ConnectionId,
     /// The client's own key, where it gave one; unique too.
     pub idempotency: Option<Idempotency>,
     /// The answer, sealed.

@@ -1,5 +1,5 @@
 //! What must survive: linked accounts and their sealed tokens, alerts, answers already given, events still to be published, work still
-//! to be done.
+//! to be done, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -10,6 +10,7 @@
 mod accounts;
 mod alerts;
 mod answers;
+mod audit;
 mod error;
 mod outbox;
 mod queue;
@@ -32,6 +33,7 @@ pub use accounts::{
 };
 pub use alerts::Alerts;
 pub use answers::{Answers, Earlier, Idempotency, Receipt};
+pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, VerifyError, verify_audit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
@@ -41,6 +43,6 @@ pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 
 /// All roles of the store.
-pub trait Store: Accounts + Alerts + Answers + Outbox + Queue {}
+pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue {}
 
-impl<T: Accounts + Alerts + Answers + Outbox + Queue> Store for T {}
+impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue> Store for T {}

@@ -3,6 +3,7 @@
 mod accounts;
 mod alerts;
 mod answers;
+mod audit;
 mod outbox;
 mod queue;
 mod sealings;
@@ -18,22 +19,25 @@ use self::state::State;
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::turns::Turns;
+use crate::vault::AuditKeys;
 
 /// All roles, in memory. A transaction is one hold of the lock, so each is done whole or not at all.
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
+    audit: AuditKeys,
     relays: Turns,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store, whose audit log is signed with the first of these keys.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, audit: AuditKeys) -> Self {
         Self {
             state: Mutex::default(),
             clock,
+            audit,
             relays: Turns::default(),
         }
     }

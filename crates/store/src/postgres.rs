@@ -4,6 +4,7 @@
 mod accounts;
 mod alerts;
 mod answers;
+mod audit;
 mod error;
 mod head;
 mod migrate;
@@ -26,22 +27,24 @@ pub(crate) use self::pool::Pool;
 use crate::StoreError;
 use crate::metrics::Metrics;
 use crate::turns::Turns;
+use crate::vault::AuditKeys;
 
 /// All roles, in a Postgres database.
 #[derive(Debug)]
 pub struct PgStore {
     pool: Pool,
     metrics: Metrics,
+    audit: AuditKeys,
     /// Keeps the relays of one user in this process apart before they take a connection each to wait for one another.
     relays: Turns,
 }
 
 impl PgStore {
-    /// Connects, and checks that the schema is one this build knows.
+    /// Connects, and checks that the schema is one this build knows. The audit log is signed with the first of these keys.
     ///
     /// # Errors
     /// [`SetupError`].
-    pub async fn connect(settings: &PgSettings, meter: &Meter) -> Result<Self, SetupError> {
+    pub async fn connect(settings: &PgSettings, audit: AuditKeys, meter: &Meter) -> Result<Self, SetupError> {
         let metrics = Metrics::new(meter);
         let pool = Pool::new(settings, metrics.clone())?;
         migrate::check_schema(&pool).await?;
@@ -52,6 +55,7 @@ impl PgStore {
         Ok(Self {
             pool,
             metrics,
+            audit,
             relays: Turns::default(),
         })
     }

@@ -3,6 +3,7 @@
 //! XChaCha20-Poly1305 with a random nonce of 192 bits, which may be drawn for ever without meeting itself. What a text is
 //! for, its [`Binding`], is authenticated with it: moved to another row, it does not open.
 
+mod audit_keys;
 mod keys;
 mod sealed;
 
@@ -18,6 +19,7 @@ use protocol::fault::Fault;
 use protocol::id::UserId;
 use protocol::secret::Secret;
 
+pub use audit_keys::AuditKeys;
 pub use keys::{VaultKeys, VaultKeysError};
 pub use sealed::Sealed;
 

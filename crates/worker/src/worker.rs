@@ -14,6 +14,7 @@ use store::vault::Vault;
 use tokio::sync::Notify;
 
 use crate::account::{AccountService, Authorizations, Offered};
+use crate::audit::log_heads;
 use crate::jobs::{Dispatch, LaneServer, Runner};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
@@ -174,6 +175,10 @@ impl Worker {
         );
         tasks.essential("bus liveness", live);
         tasks.essential("revocations", self.revocations.run());
+        tasks.essential(
+            "audit heads",
+            log_heads(Arc::<dyn Store>::clone(&parts.store), tasks.soft()),
+        );
         tasks.essential("upkeep", prune(parts.store, tasks.soft()));
         Running {
             tasks,

@@ -69,7 +69,8 @@ impl Cluster {
     /// [`DevError`].
     pub(crate) async fn start(args: DevArgs, ground: &Ground) -> Result<Self, DevError> {
         let identity = Identity::open_or_make(&dir::resolve(&args.dir), &*ground.clock, &*ground.entropy)?;
-        let parts = Parts::open(&args, ground).await?;
+        let keys = VaultKeys::parse(&identity.vault_keys()?)?;
+        let parts = Parts::open(&args, &keys, ground).await?;
         let bind = async |address| Simulator::bind(address, ground.entropy.u64()).await;
         let simulator = first_free(SIMULATOR_PORT, bind).await?;
         let simulator_url = simulator.url().to_owned();
@@ -77,7 +78,7 @@ impl Cluster {
         let stop = simulator_tasks.soft();
         simulator_tasks.essential("simulator", simulator.serve(stop.cancelled_owned()));
 
-        let worker = Box::pin(parts.worker(&simulator_url, &identity, ground)).await?;
+        let worker = Box::pin(parts.worker(&simulator_url, keys, ground)).await?;
         let mut readiness = vec![worker.readiness()];
         let worker = worker.spawn();
         let (mut running, mut gateways, mut internal) = (Vec::new(), Vec::new(), Vec::new());
@@ -170,17 +171,17 @@ struct Measured {
 }
 
 impl Parts {
-    async fn open(args: &DevArgs, ground: &Ground) -> Result<Self, DevError> {
+    async fn open(args: &DevArgs, keys: &VaultKeys, ground: &Ground) -> Result<Self, DevError> {
         let bus = match args.redis()? {
             None => Wire::Memory(MemoryBus::new(Arc::clone(&ground.entropy))),
             Some(settings) => Wire::Redis(settings),
         };
         let store: Arc<dyn Store> = match args.postgres()? {
-            None => Arc::new(MemoryStore::new(Arc::clone(&ground.clock))),
+            None => Arc::new(MemoryStore::new(Arc::clone(&ground.clock), keys.audit_keys())),
             Some(settings) => {
                 store::migrate(&settings).await.map_err(DevError::Migrate)?;
                 Arc::new(
-                    PgStore::connect(&settings, &ground.metrics.meter())
+                    PgStore::connect(&settings, keys.audit_keys(), &ground.metrics.meter())
                         .await
                         .map_err(StartError::from)?,
                 )
@@ -189,8 +190,7 @@ impl Parts {
         Ok(Self { bus, store })
     }
 
-    async fn worker(&self, simulator: &str, identity: &Identity, ground: &Ground) -> Result<Worker, DevError> {
-        let keys = VaultKeys::parse(&identity.vault_keys()?)?;
+    async fn worker(&self, simulator: &str, keys: VaultKeys, ground: &Ground) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
         let github = Github::new(simulated_github(simulator)?, http).map_err(StartError::from)?;
         let parts = worker::Parts {

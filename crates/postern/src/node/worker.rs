@@ -20,7 +20,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
     let ground = Ground::new("worker");
     let meter = ground.metrics.meter();
     let bus = Arc::new(ground.redis(&node.redis, &meter).await?);
-    let store = PgStore::connect(&node.database, &meter).await?;
+    let store = PgStore::connect(&node.database, node.vault_keys.audit_keys(), &meter).await?;
     let vault = Vault::new(node.vault_keys, Arc::clone(&ground.entropy));
     let parts = Parts {
         bus,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod audit;
 mod bad_input;
 mod command_line;
 mod drain;

@@ -12,6 +12,7 @@ use crate::accounts::{
     RevokeAllOutcome, SyncWritten, Told, Unlink, UnlinkOutcome, Written,
 };
 use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::rules::{self, Admission};
 
 #[async_trait]
@@ -49,11 +50,17 @@ impl Accounts for MemoryStore {
         let linked = state.account(&link.user, link.account.account_type);
         let linked = linked.map(|linked| linked.account.clone());
         let platform_user_id = linked.as_ref().map(|linked| linked.platform_user_id.as_str());
-        let outcome = match rules::admit(link, state.access_epoch(&link.user), platform_user_id) {
+        let met = rules::admit(link, state.access_epoch(&link.user), platform_user_id);
+        let outcome = match met {
             Admission::EpochMoved => Ok(LinkOutcome::EpochMoved),
             Admission::OtherAccount => Ok(LinkOutcome::AlreadyConnected),
             Admission::New | Admission::Renewal => in_time("store the link", receipt).map(|()| LinkOutcome::Linked),
         };
+        let entry = match &outcome {
+            Err(_too_late) => Entry::of_late_link(link),
+            Ok(_) => Entry::of_link(link, met),
+        };
+        state.audit(&self.audit, &link.user, entry, receipt, now);
         if !matches!(outcome, Ok(LinkOutcome::Linked)) {
             state.revoke(&link.user, link.give_back.clone(), now);
             return outcome;
@@ -90,6 +97,8 @@ impl Accounts for MemoryStore {
         if let Some(give_back) = &refused.give_back {
             state.revoke(&refused.user, give_back.clone(), now);
         }
+        let entry = Entry::of_refused_link(refused);
+        state.audit(&self.audit, &refused.user, entry, receipt, now);
         state.remember(receipt, now);
         Ok(Written::Now)
     }
@@ -104,7 +113,7 @@ impl Accounts for MemoryStore {
             return Ok(UnlinkOutcome::NotConnected);
         }
         in_time("unlink the account", receipt)?;
-        state.unlink(&unlink.user, unlink.account, now);
+        state.unlink(&self.audit, &unlink.user, unlink.account, receipt, now);
         state.send(&unlink.user, std::slice::from_ref(&unlink.event), now);
         state.remember(receipt, now);
         Ok(UnlinkOutcome::Unlinked)
@@ -128,8 +137,10 @@ impl Accounts for MemoryStore {
         state.spent.insert(all.confirmation, now);
         *state.access_epochs.entry(all.user.clone()).or_default() += 1;
         for account in &linked {
-            state.unlink(&all.user, *account, now);
+            state.unlink(&self.audit, &all.user, *account, &receipt, now);
         }
+        let entry = Entry::of_revoked_access(linked.len());
+        state.audit(&self.audit, &all.user, entry, &receipt, now);
         state.send(&all.user, &events, now);
         state.remember(&receipt, now);
         Ok(RevokeAllOutcome::Revoked(linked.len()))

@@ -7,12 +7,14 @@ use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{EventId, JobId, UserId};
 use protocol::security::Alert;
+use protocol::time::Timestamp;
 
 use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
+use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
 use crate::rules;
-use crate::vault::Sealed;
+use crate::vault::{AuditKeys, Sealed};
 
 /// Everything.
 #[derive(Debug, Default)]
@@ -33,7 +35,16 @@ pub(super) struct State {
     pub(super) tasks: BTreeMap<i64, QueuedTask>,
     /// By user, in the order in which they were raised.
     pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
+    pub(super) audit: BTreeMap<String, Chain>,
     last_number: i64,
+}
+
+/// A user's audit log.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    pub(super) rows: Vec<AuditRow>,
+    /// Up to which row the head was logged.
+    pub(super) logged: i64,
 }
 
 /// A remembered answer.
@@ -71,6 +82,12 @@ pub(super) struct QueuedTask {
     pub(super) fence: i64,
     pub(super) leased_until: Option<SystemTime>,
     pub(super) dead: bool,
+}
+
+impl Chain {
+    pub(super) fn head(&self) -> Option<ChainHead> {
+        self.rows.last().map(AuditRow::head)
+    }
 }
 
 impl State {
@@ -136,6 +153,14 @@ impl State {
         self.answers.insert(receipt.job.clone(), answer);
     }
 
+    /// Appends to the user's audit log.
+    pub(super) fn audit(&mut self, keys: &AuditKeys, user: &UserId, entry: Entry, receipt: &Receipt, now: SystemTime) {
+        let chain = self.audit.entry(user.to_string()).or_default();
+        let at = Timestamp::from(now).as_millis();
+        let row = extend(keys, chain.head().as_ref(), user, at, entry, receipt);
+        chain.rows.push(row);
+    }
+
     /// Queues events behind those that are there; one whose id is known is left out. An alert is a row too.
     pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) {
         for event in events {
@@ -184,9 +209,18 @@ impl State {
         theirs.map(|((_, number), raised)| (*number, raised))
     }
 
-    /// Moves an account's tokens into a revocation.
-    pub(super) fn unlink(&mut self, user: &UserId, account: AccountType, now: SystemTime) {
+    /// Moves an account's tokens into a revocation, and tells it in the audit log.
+    pub(super) fn unlink(
+        &mut self,
+        keys: &AuditKeys,
+        user: &UserId,
+        account: AccountType,
+        receipt: &Receipt,
+        now: SystemTime,
+    ) {
         if let Some(linked) = self.accounts.remove(&(user.clone(), account.as_str())) {
+            let entry = Entry::of_unlinked(account, &linked.account.platform_user_id);
+            self.audit(keys, user, entry, receipt, now);
             let revocation = linked.tokens.revocation(account, linked.account.platform_user_id);
             self.revoke(user, revocation, now);
         }

@@ -66,29 +66,48 @@ impl Accounts for PgStore {
     }
 
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+        let audit = &self.audit;
         let linked = self
             .pool
-            .transact("store the link", &LinkAccount { link, receipt })
+            .transact("store the link", &LinkAccount { link, receipt, audit })
             .await;
         if let Err(StoreError::TooLate(_)) = linked {
             // The platform has granted it, and nobody will hold its tokens.
-            self.pool.transact("give the grant back", &GiveBack(link)).await?;
+            self.pool
+                .transact("give the grant back", &GiveBack { link, receipt, audit })
+                .await?;
         }
         linked
     }
 
     async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
-        let work = RefuseLink { refused, receipt };
+        let work = RefuseLink {
+            refused,
+            receipt,
+            audit: &self.audit,
+        };
         self.pool.transact("store the failed link", &work).await
     }
 
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
-        let work = UnlinkAccount { unlink, receipt };
+        let work = UnlinkAccount {
+            unlink,
+            receipt,
+            audit: &self.audit,
+        };
         self.pool.transact("unlink the account", &work).await
     }
 
     async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
-        self.pool.transact("revoke all access", &RevokeEverything(all)).await
+        self.pool
+            .transact(
+                "revoke all access",
+                &RevokeEverything {
+                    all,
+                    audit: &self.audit,
+                },
+            )
+            .await
     }
 
     async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {

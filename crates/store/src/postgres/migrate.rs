@@ -68,6 +68,7 @@ fn migrations() -> Result<Vec<Migration>, SetupError> {
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__the_truth", include_str!("../../migrations/V1__the_truth.sql")),
     ("V4__alerts", include_str!("../../migrations/V4__alerts.sql")),
+    ("V5__audit", include_str!("../../migrations/V5__audit.sql")),
 ];
 
 #[cfg(test)]

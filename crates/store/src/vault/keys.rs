@@ -10,6 +10,8 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use protocol::secret::Secret;
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
 
+use super::audit_keys::{AuditKey, AuditKeys};
+
 /// One or more keys, in order: the first seals, all open. To rotate, a new key is put in front.
 pub struct VaultKeys {
     first: Key,
@@ -36,6 +38,12 @@ impl VaultKeys {
             first,
             older: keys.collect(),
         })
+    }
+
+    /// The audit log's keys, one for each of these.
+    #[must_use]
+    pub fn audit_keys(&self) -> AuditKeys {
+        AuditKeys::new(self.first.audit_key(), self.older.iter().map(Key::audit_key).collect())
     }
 
     pub(super) fn first(&self) -> &Key {
@@ -95,6 +103,14 @@ impl Key {
     )]
     pub(super) fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.bytes.expose_secret().into())
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a key leaves its wrapper to derive another, here only"
+    )]
+    fn audit_key(&self) -> AuditKey {
+        AuditKey::derive(&self.id, self.bytes.expose_secret())
     }
 
     fn parse(entry: &str, place: usize) -> Result<Self, VaultKeysError> {

@@ -3,6 +3,7 @@
 mod accounts;
 mod alerts;
 mod answers;
+mod audit;
 mod links;
 mod outbox;
 mod queue;
@@ -18,7 +19,7 @@ macro_rules! kept_by_both_stores {
                 #[tokio::test]
                 async fn $promise() {
                     let clock = std::sync::Arc::new(lifecycle::SystemClock);
-                    super::$promise(&store::MemoryStore::new(clock)).await;
+                    super::$promise(&store::MemoryStore::new(clock, crate::sample::audit_keys())).await;
                 }
             )+
         }

@@ -6,6 +6,8 @@ use store::{PgSettings, PgStore, migrate};
 use testkit::Postgres;
 use testkit::postgres::Schema;
 
+use crate::sample::audit_keys;
+
 /// An empty schema, brought up to date.
 pub(crate) async fn migrated() -> Schema {
     let schema = Postgres::shared().await.schema().await;
@@ -19,7 +21,7 @@ pub(crate) async fn store(schema: &Schema) -> PgStore {
 }
 
 pub(crate) async fn store_at(url: &str) -> PgStore {
-    PgStore::connect(&settings(url), &meter()).await.unwrap()
+    PgStore::connect(&settings(url), audit_keys(), &meter()).await.unwrap()
 }
 
 pub(crate) fn settings(url: &str) -> PgSettings {

@@ -7,13 +7,13 @@ use lifecycle::{Clock, ManualClock};
 use store::{Accounts, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
 
 use crate::recorder::relayed;
-use crate::sample::{alert, job, link, receipt, unlink, user, worker};
+use crate::sample::{alert, audit_keys, job, link, receipt, unlink, user, worker};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn store_with_a_sent_event() -> (Arc<ManualClock>, MemoryStore) {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 365 * 24 * HOUR));
-    let store = MemoryStore::new(Arc::<ManualClock>::clone(&clock) as Arc<dyn Clock>);
+    let store = MemoryStore::new(Arc::<ManualClock>::clone(&clock) as Arc<dyn Clock>, audit_keys());
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     relayed(&store, &user("GEN-001")).await;
     (clock, store)

@@ -1,5 +1,6 @@
 //! What only Postgres can break.
 
+mod audit;
 mod dump;
 mod metrics;
 mod outage;

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::code::ErrorCode;
 use protocol::event::Class;
-use protocol::id::{AlertId, EventId, JobId, UserId, WorkerId};
+use protocol::id::{AlertId, ConnectionId, EventId, JobId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
+use protocol::secret::Secret;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
-use store::vault::Sealed;
+use store::vault::{AuditKeys, Sealed, VaultKeys};
 use store::{FinishedSync, Idempotency, Link, Receipt, RefusedLink, SealedTokens, Unlink};
 use testkit::wait;
 use tokio::time::Instant;
@@ -24,6 +26,12 @@ pub(crate) fn worker(name: &str) -> WorkerId {
 
 pub(crate) fn job(name: &str) -> JobId {
     JobId::new(name).unwrap()
+}
+
+/// The keys that every store of these tests signs its audit log with.
+pub(crate) fn audit_keys() -> AuditKeys {
+    let keys = Secret::new(format!("test:{}=", "A".repeat(43)));
+    VaultKeys::parse(&keys).unwrap().audit_keys()
 }
 
 pub(crate) fn sealed(text: &str) -> Sealed {
@@ -109,6 +117,7 @@ pub(crate) fn refused(user_id: &str) -> RefusedLink {
     RefusedLink {
         user: user(user_id),
         account: AccountType::Github,
+        why: ErrorCode::OauthFailed,
         event: event(&format!("{user_id} was refused")),
         give_back: None,
     }
@@ -129,6 +138,8 @@ pub(crate) fn sync(user_id: &str, platform_user_id: &str, generation: i64, event
 pub(crate) fn receipt(job_name: &str) -> Receipt {
     Receipt {
         job: job(job_name),
+        session: SessionId::new("session").unwrap(),
+        connection: ConnectionId::new("connection").unwrap(),
         idempotency: None,
         answer: sealed(&format!("answer to {job_name}")),
         keep: Duration::from_secs(3_600),

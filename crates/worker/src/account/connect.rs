@@ -106,6 +106,7 @@ impl AccountService {
         let refused = RefusedLink {
             user: call.user.clone(),
             account,
+            why: failure.error,
             event: call.envelope("refused", &Event::StatusChanged(change)),
             give_back,
         };

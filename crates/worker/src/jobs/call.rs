@@ -9,7 +9,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Work};
 use protocol::command::{Command, CommandKind};
 use protocol::event::Event;
-use protocol::id::{EventId, JobId, SessionId, UserId};
+use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use serde_json::json;
 use store::Idempotency;
 use store::vault::Vault;
@@ -19,10 +19,11 @@ use super::idempotency;
 use super::refusal::Refusal;
 use crate::digest::{digest, hex};
 
-/// Who asks, in which session, and until when. What is asked is handed over beside it.
+/// Who asks, in which session and on which socket, and until when. What is asked is handed over beside it.
 pub(crate) struct Call {
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
+    pub(crate) connection: ConnectionId,
     pub(crate) job: JobId,
     pub(crate) deadline: Instant,
     /// Which command it is, if it is one of a client.
@@ -39,6 +40,7 @@ impl Call {
         Self {
             user: job.user.clone(),
             session: job.session.clone(),
+            connection: job.connection.clone(),
             job: job.id.clone(),
             deadline,
             kind: match &job.work {

@@ -20,6 +20,8 @@ impl Call {
         let text = Secret::new(Json::of(outcome).as_str());
         Receipt {
             job: self.job.clone(),
+            session: self.session.clone(),
+            connection: self.connection.clone(),
             idempotency: self.idempotency.clone(),
             answer: self.vault.seal(&self.answer_binding(), &text),
             keep: keep(self.name),

@@ -9,9 +9,9 @@ use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, JobId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
-    Accounts, Alerts, Answers, Credentials, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link,
-    LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome,
-    StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
+    Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Earlier, Exchange, ExchangeStart,
+    FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed,
+    RevokeAll, RevokeAllOutcome, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -121,6 +121,29 @@ impl Answers for FragileStore {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         self.store.prune().await
+    }
+}
+
+#[async_trait]
+impl Audit for FragileStore {
+    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+        self.store.audited_after(user).await
+    }
+
+    async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
+        self.store.audit_tip(user).await
+    }
+
+    async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.store.audit_rows(user, after, up_to, limit).await
+    }
+
+    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+        self.store.heads_to_log(user, limit).await
+    }
+
+    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+        self.store.heads_logged(heads).await
     }
 }
 

@@ -40,7 +40,10 @@ impl World {
         let keys = VaultKeys::parse(&Secret::new(format!("test:{}=", "A".repeat(43)))).unwrap();
         Self {
             bus: Arc::new(FragileBus::new()),
-            store: Arc::new(FragileStore::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)))),
+            store: Arc::new(FragileStore::new(MemoryStore::new(
+                Arc::<ManualClock>::clone(&clock),
+                keys.audit_keys(),
+            ))),
             clock,
             settings: Settings {
                 seats: Seats::default(),

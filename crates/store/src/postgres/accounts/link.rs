@@ -6,15 +6,18 @@ use deadpool_postgres::Transaction;
 use super::linked;
 use crate::accounts::{Link, LinkOutcome};
 use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::written;
-use crate::postgres::{head, outbox, queue, receipt};
+use crate::postgres::{audit, head, outbox, queue, receipt};
 use crate::rules::{self, Admission};
+use crate::vault::AuditKeys;
 
 pub(super) struct LinkAccount<'a> {
     pub(super) link: &'a Link,
     pub(super) receipt: &'a Receipt,
+    pub(super) audit: &'a AuditKeys,
 }
 
 #[async_trait]
@@ -22,7 +25,7 @@ impl Work for LinkAccount<'_> {
     type Outcome = LinkOutcome;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LinkOutcome>, Failure> {
-        let Self { link, receipt } = self;
+        let Self { link, receipt, audit } = self;
         let access_epoch = head::lock_user(tx, &link.user).await?;
         if let Some(answer) = receipt::repeated(tx, receipt).await? {
             return Ok(Ending::RollBack(LinkOutcome::Repeated(answer)));
@@ -30,7 +33,9 @@ impl Work for LinkAccount<'_> {
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         let linked = linked(tx, &link.user, link.account.account_type).await?;
         let linked: Option<&str> = linked.as_ref().map(|row| row.try_get("platform_user_id")).transpose()?;
-        let refusal = match rules::admit(link, access_epoch, linked) {
+        let met = rules::admit(link, access_epoch, linked);
+        audit::append(tx, audit, &link.user, Entry::of_link(link, met), receipt).await?;
+        let refusal = match met {
             Admission::EpochMoved => LinkOutcome::EpochMoved,
             Admission::OtherAccount => LinkOutcome::AlreadyConnected,
             Admission::New | Admission::Renewal => {
@@ -48,16 +53,22 @@ impl Work for LinkAccount<'_> {
 }
 
 /// Queues the revocation of a grant that nobody will hold.
-pub(super) struct GiveBack<'a>(pub(super) &'a Link);
+pub(super) struct GiveBack<'a> {
+    pub(super) link: &'a Link,
+    pub(super) receipt: &'a Receipt,
+    pub(super) audit: &'a AuditKeys,
+}
 
 #[async_trait]
 impl Work for GiveBack<'_> {
     type Outcome = ();
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
-        let Self(link) = self;
+        let Self { link, receipt, audit } = self;
+        head::lock_user(tx, &link.user).await?;
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         queue::revoke(tx, &link.user, &link.give_back).await?;
+        audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;
         Ok(Ending::Commit(()))
     }
 }

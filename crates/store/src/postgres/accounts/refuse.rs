@@ -6,14 +6,17 @@ use deadpool_postgres::Transaction;
 use super::linked;
 use crate::accounts::{RefusedLink, Written};
 use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::{head, outbox, queue, receipt, row};
+use crate::postgres::{audit, head, outbox, queue, receipt, row};
 use crate::rules;
+use crate::vault::AuditKeys;
 
 pub(super) struct RefuseLink<'a> {
     pub(super) refused: &'a RefusedLink,
     pub(super) receipt: &'a Receipt,
+    pub(super) audit: &'a AuditKeys,
 }
 
 #[async_trait]
@@ -21,7 +24,11 @@ impl Work for RefuseLink<'_> {
     type Outcome = Written;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
-        let Self { refused, receipt } = self;
+        let Self {
+            refused,
+            receipt,
+            audit,
+        } = self;
         head::lock_user(tx, &refused.user).await?;
         if let Some(answer) = receipt::repeated(tx, receipt).await? {
             return Ok(Ending::RollBack(Written::Before(answer)));
@@ -34,6 +41,7 @@ impl Work for RefuseLink<'_> {
         if let Some(give_back) = &refused.give_back {
             queue::revoke(tx, &refused.user, give_back).await?;
         }
+        audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, Written::Now))
     }

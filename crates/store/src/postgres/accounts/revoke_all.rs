@@ -7,11 +7,16 @@ use protocol::id::UserId;
 
 use super::unlink::remove;
 use crate::accounts::{RevokeAll, RevokeAllOutcome, Told};
+use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::{head, outbox, receipt, row};
+use crate::postgres::{audit, head, outbox, receipt, row};
+use crate::vault::AuditKeys;
 
-pub(super) struct RevokeEverything<'a>(pub(super) &'a RevokeAll<'a>);
+pub(super) struct RevokeEverything<'a> {
+    pub(super) all: &'a RevokeAll<'a>,
+    pub(super) audit: &'a AuditKeys,
+}
 
 #[async_trait]
 impl Work for RevokeEverything<'_> {
@@ -22,7 +27,7 @@ impl Work for RevokeEverything<'_> {
             user,
             confirmation,
             told,
-        } = self.0;
+        } = self.all;
         head::lock_user(tx, user).await?;
         let linked = linked(tx, user).await?;
         let accounts: Vec<_> = linked.iter().map(|(account, _)| *account).collect();
@@ -35,8 +40,10 @@ impl Work for RevokeEverything<'_> {
         }
         head::move_access_epoch(tx, user).await?;
         for (account, platform_user_id) in linked {
-            remove(tx, user, account, platform_user_id).await?;
+            remove(tx, self.audit, user, account, platform_user_id, &receipt).await?;
         }
+        let entry = Entry::of_revoked_access(accounts.len());
+        audit::append(tx, self.audit, user, entry, &receipt).await?;
         outbox::send(tx, user, &events).await?;
         receipt::remember(tx, &receipt).await?;
         let revoked = RevokeAllOutcome::Revoked(accounts.len());

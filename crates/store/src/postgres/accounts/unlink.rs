@@ -8,13 +8,16 @@ use protocol::id::UserId;
 use super::linked;
 use crate::accounts::{Unlink, UnlinkOutcome};
 use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::{head, outbox, queue, receipt, row};
+use crate::postgres::{audit, head, outbox, queue, receipt, row};
+use crate::vault::AuditKeys;
 
 pub(super) struct UnlinkAccount<'a> {
     pub(super) unlink: &'a Unlink,
     pub(super) receipt: &'a Receipt,
+    pub(super) audit: &'a AuditKeys,
 }
 
 #[async_trait]
@@ -22,7 +25,7 @@ impl Work for UnlinkAccount<'_> {
     type Outcome = UnlinkOutcome;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<UnlinkOutcome>, Failure> {
-        let Self { unlink, receipt } = self;
+        let Self { unlink, receipt, audit } = self;
         let Unlink { user, account, event } = unlink;
         head::lock_user(tx, user).await?;
         if let Some(answer) = receipt::repeated(tx, receipt).await? {
@@ -31,19 +34,22 @@ impl Work for UnlinkAccount<'_> {
         let Some(linked) = linked(tx, user, *account).await? else {
             return Ok(Ending::RollBack(UnlinkOutcome::NotConnected));
         };
-        remove(tx, user, *account, linked.try_get("platform_user_id")?).await?;
+        let id = linked.try_get("platform_user_id")?;
+        remove(tx, audit, user, *account, id, receipt).await?;
         outbox::send(tx, user, std::slice::from_ref(event)).await?;
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, UnlinkOutcome::Unlinked))
     }
 }
 
-/// Moves an account's tokens into a revocation. The caller holds the user's head row.
+/// Moves an account's tokens into a revocation, and tells it in the audit log. The caller holds the user's head row.
 pub(super) async fn remove(
     tx: &Transaction<'_>,
+    keys: &AuditKeys,
     user: &UserId,
     account: AccountType,
     platform_user_id: String,
+    receipt: &Receipt,
 ) -> Result<(), Failure> {
     head::lock_platform_account(tx, account, &platform_user_id).await?;
     let delete = tx
@@ -53,6 +59,8 @@ pub(super) async fn remove(
         )
         .await?;
     let deleted = tx.query_one(&delete, &[&user.as_str(), &account.as_str()]).await?;
+    let entry = Entry::of_unlinked(account, &platform_user_id);
+    audit::append(tx, keys, user, entry, receipt).await?;
     let revocation = row::tokens(&deleted)?.revocation(account, platform_user_id);
     queue::revoke(tx, user, &revocation).await
 }

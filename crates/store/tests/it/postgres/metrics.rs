@@ -6,7 +6,7 @@ use prometheus::{Registry, TextEncoder};
 use store::{Accounts, PgStore};
 
 use crate::database::{migrated, settings};
-use crate::sample::{late_receipt, link, receipt, unlink};
+use crate::sample::{audit_keys, late_receipt, link, receipt, unlink};
 
 #[tokio::test]
 async fn failures_are_counted_by_step_and_connections_by_state() {
@@ -21,7 +21,7 @@ async fn failures_are_counted_by_step_and_connections_by_state() {
     let figures = || TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
 
     let schema = migrated().await;
-    let store = PgStore::connect(&settings(&schema.url()), &provider.meter("test"))
+    let store = PgStore::connect(&settings(&schema.url()), audit_keys(), &provider.meter("test"))
         .await
         .unwrap();
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();

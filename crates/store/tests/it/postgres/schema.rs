@@ -7,7 +7,7 @@ use store::{Accounts, PgStore, SetupError, migrate};
 use testkit::Postgres;
 
 use crate::database::{meter, settings};
-use crate::sample::user;
+use crate::sample::{audit_keys, user};
 
 #[tokio::test]
 async fn a_second_migration_changes_nothing() {
@@ -32,7 +32,9 @@ async fn of_several_migrations_at_once_one_does_the_work() {
 #[tokio::test]
 async fn a_store_refuses_a_schema_that_was_not_migrated_and_says_what_to_do() {
     let schema = Postgres::shared().await.schema().await;
-    let refused = PgStore::connect(&settings(&schema.url()), &meter()).await.unwrap_err();
+    let refused = PgStore::connect(&settings(&schema.url()), audit_keys(), &meter())
+        .await
+        .unwrap_err();
     assert!(
         matches!(refused, SetupError::Behind { found: 0, needed: 1.. }),
         "{refused:?}"
@@ -63,7 +65,9 @@ async fn a_migration_that_was_edited_later_is_refused() {
 async fn a_store_that_cannot_reach_its_database_says_so() {
     let nobody = testkit::port::Port::claim();
     let url = format!("postgres://postgres@{}/postgres?sslmode=disable", nobody.addr());
-    let refused = PgStore::connect(&settings(&url), &meter()).await.unwrap_err();
+    let refused = PgStore::connect(&settings(&url), audit_keys(), &meter())
+        .await
+        .unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
     let refused = migrate(&settings(&url)).await.unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");

@@ -6,7 +6,7 @@ use testkit::Postgres;
 use testkit::tls::Authority;
 
 use crate::database::{meter, settings, store_at};
-use crate::sample::user;
+use crate::sample::{audit_keys, user};
 
 /// The URL of a schema on a TLS server, with these options in place of its own `sslmode`.
 fn with_options(url: &str, options: &str) -> String {
@@ -16,7 +16,9 @@ fn with_options(url: &str, options: &str) -> String {
 
 /// Why a store cannot connect, with all causes; fails the test when it can.
 async fn refusal(url: &str) -> String {
-    let refused = PgStore::connect(&settings(url), &meter()).await.unwrap_err();
+    let refused = PgStore::connect(&settings(url), audit_keys(), &meter())
+        .await
+        .unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
     let migrating = migrate(&settings(url)).await.unwrap_err();
     assert!(matches!(migrating, SetupError::Reach(_)), "{migrating:?}");
@@ -48,7 +50,7 @@ async fn a_server_of_another_authority_is_refused() {
         assert!(why.contains("invalid peer certificate"), "{why}");
     }
     // Nor is it one that the system believes.
-    let why = PgStore::connect(&settings(&postgres.url()), &meter())
+    let why = PgStore::connect(&settings(&postgres.url()), audit_keys(), &meter())
         .await
         .unwrap_err();
     assert!(matches!(why, SetupError::Reach(_) | SetupError::Tls(_)), "{why:?}");
@@ -84,7 +86,9 @@ async fn a_certificate_file_that_cannot_be_believed_stops_the_start() {
     let (_certificate, key) = authority.issue_files("no-certificate");
     for file in ["/nowhere.pem".to_owned(), key.display().to_string()] {
         let url = with_options(&postgres.url(), &format!("sslmode=require&sslrootcert={file}"));
-        let refused = PgStore::connect(&settings(&url), &meter()).await.unwrap_err();
+        let refused = PgStore::connect(&settings(&url), audit_keys(), &meter())
+            .await
+            .unwrap_err();
         assert!(matches!(refused, SetupError::Tls(_)), "{refused:?}");
         assert!(chain(&refused).contains(&file), "{}", chain(&refused));
     }

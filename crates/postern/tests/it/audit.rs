@@ -1,0 +1,128 @@
+//! What happens to accounts is in the audit log, and whoever changes that is found out.
+
+use serde_json::json;
+use testkit::cluster::Cluster;
+use testkit::node::Output;
+use testkit::scratch::Scratch;
+use testkit::wait;
+
+use crate::command_line::postern;
+use crate::stage::{POSTERN, Platforms, client, connect};
+
+const KEYS: &str = "audited:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// A cluster in which GEN-001 has linked an account and unlinked it again.
+async fn cluster_with_a_history(platforms: &Platforms) -> Cluster {
+    let builder = Cluster::builder(POSTERN).worker_env("POSTERN_VAULT_KEYS", KEYS);
+    let cluster = platforms.linked_to(builder).start().await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let answer = caller
+        .emit_with_ack("account:connect", connect("GEN-001", "test_code_audited"))
+        .await;
+    assert_eq!(answer.get("success"), Some(&json!(true)), "{answer}");
+    let unlink = json!({"userId": "GEN-001", "accountType": "github"});
+    let answer = caller.emit_with_ack("account:disconnect", unlink).await;
+    assert_eq!(answer.get("success"), Some(&json!(true)), "{answer}");
+    cluster
+}
+
+async fn verify(cluster: &Cluster, more: &[&str]) -> Output {
+    let url = cluster.schema().url();
+    let args = ["audit", "verify", "--database-url", &url, "--vault-keys", KEYS];
+    postern(&[&args, more].concat()).await
+}
+
+#[tokio::test]
+async fn a_link_and_its_end_are_told_in_a_whole_chain() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster_with_a_history(&platforms).await;
+    let rows = "SELECT seq, act, result, session_id FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    assert_eq!(
+        cluster.schema().sql(rows).await,
+        ["1\taccount_linked\tok\tdefault", "2\taccount_unlinked\tok\tdefault"]
+    );
+    for user in [&[][..], &["--user", "GEN-001"]] {
+        let verified = verify(&cluster, user).await;
+        assert_eq!(
+            (verified.status, verified.stdout.trim()),
+            (0, "2 rows of 1 users are as they were written"),
+            "{}",
+            verified.stderr
+        );
+    }
+    let without_a_row = verify(&cluster, &["--user", "GEN-002"]).await;
+    assert_eq!(without_a_row.status, 0, "{}", without_a_row.stderr);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_row_that_was_tampered_with_is_named() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster_with_a_history(&platforms).await;
+    cluster
+        .schema()
+        .sql("ALTER TABLE audit DISABLE TRIGGER USER; UPDATE audit SET session_id = 'another' WHERE seq = 2")
+        .await;
+    let verified = verify(&cluster, &[]).await;
+    assert_eq!(verified.status, 1);
+    let named = "user \"GEN-001\", row 2: it was altered";
+    assert!(verified.stderr.contains(named), "{}", verified.stderr);
+}
+
+#[tokio::test]
+async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
+    let platforms = Platforms::start().await;
+    let mut cluster = cluster_with_a_history(&platforms).await;
+    // A worker logs what it finds when it starts, and then once an hour.
+    cluster.start_worker().await;
+    let log = wait::until("the heads to be logged", wait::deadline(), async || {
+        Some(cluster.worker(1).logs()).filter(|log| log.contains("audit heads"))
+    })
+    .await;
+    let scratch = Scratch::new("heads");
+    let heads = scratch.write("worker.log", log).display().to_string();
+    let verified = verify(&cluster, &["--heads", &heads]).await;
+    assert_eq!(verified.status, 0, "{}", verified.stderr);
+
+    cluster
+        .schema()
+        .sql(
+            "ALTER TABLE audit DISABLE TRIGGER USER; DELETE FROM audit WHERE seq = 2; \
+             UPDATE audit_heads SET (seq, mac) = (SELECT seq, mac FROM audit WHERE seq = 1)",
+        )
+        .await;
+    assert_eq!(verify(&cluster, &[]).await.status, 0);
+    for user in [&[][..], &["--user", "GEN-001"]] {
+        let cut = verify(&cluster, &[&["--heads", &heads], user].concat()).await;
+        assert_eq!(cut.status, 1);
+        let named = "user \"GEN-001\", row 2: it is missing";
+        assert!(cut.stderr.contains(named), "{}", cut.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_heads_is_no_comparison() {
+    let scratch = Scratch::new("heads");
+    let heads = scratch
+        .write("worker.log", "{\"message\":\"at work\"}\n")
+        .display()
+        .to_string();
+    let url = "postgres://nobody@127.0.0.1:1/nowhere";
+    let args = [
+        "audit",
+        "verify",
+        "--database-url",
+        url,
+        "--vault-keys",
+        KEYS,
+        "--heads",
+        &heads,
+    ];
+    let refused = postern(&args).await;
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.stderr.contains("has no line `audit heads`"),
+        "{}",
+        refused.stderr
+    );
+}

@@ -1,0 +1,74 @@
+//! How a row hangs on the one before it.
+
+use protocol::id::UserId;
+
+use super::{AuditRow, ChainHead, Entry};
+use crate::answers::Receipt;
+use crate::vault::AuditKeys;
+
+/// The row that follows a head; the first one, where there is none.
+pub(crate) fn extend(
+    keys: &AuditKeys,
+    head: Option<&ChainHead>,
+    user: &UserId,
+    at: i64,
+    entry: Entry,
+    receipt: &Receipt,
+) -> AuditRow {
+    let mut row = AuditRow {
+        user: user.to_string(),
+        seq: head.map_or(0, |head| head.seq) + 1,
+        v: FORM,
+        at,
+        act: entry.act.to_string(),
+        about: entry.about,
+        result: entry.result.to_owned(),
+        count: entry.count.into(),
+        session: receipt.session.to_string(),
+        connection: receipt.connection.to_string(),
+        job: receipt.job.to_string(),
+        key: keys.id().to_owned(),
+        mac: Vec::new(),
+    };
+    row.mac = keys.sign(&row.message(head.map_or(&[], |head| &head.mac))).to_vec();
+    row
+}
+
+impl AuditRow {
+    /// The head of a chain that ends with this row.
+    pub(crate) fn head(&self) -> ChainHead {
+        ChainHead {
+            user: self.user.clone(),
+            seq: self.seq,
+            mac: self.mac.clone(),
+        }
+    }
+
+    /// What the MAC is over: each part behind its length, so that no two rows are written alike; at last the MAC before, which
+    /// is empty before the first row.
+    pub(super) fn message(&self, before: &[u8]) -> Vec<u8> {
+        let mut message = Vec::new();
+        for part in [
+            self.v.to_be_bytes().as_slice(),
+            self.user.as_bytes(),
+            &self.seq.to_be_bytes(),
+            &self.at.to_be_bytes(),
+            self.act.as_bytes(),
+            self.about.as_bytes(),
+            self.result.as_bytes(),
+            &self.count.to_be_bytes(),
+            self.session.as_bytes(),
+            self.connection.as_bytes(),
+            self.job.as_bytes(),
+            self.key.as_bytes(),
+            before,
+        ] {
+            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            message.extend_from_slice(part);
+        }
+        message
+    }
+}
+
+/// The form written today.
+pub(super) const FORM: i16 = 1;

@@ -1,0 +1,107 @@
+//! What transactions write into the audit log.
+
+use std::fmt;
+
+use protocol::account::AccountType;
+use protocol::code::ErrorCode;
+
+use crate::accounts::{Link, RefusedLink};
+use crate::rules::Admission;
+
+/// What was done, or was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// An account was linked.
+    AccountLinked,
+    /// The tokens of a linked account were replaced.
+    AccountRenewed,
+    /// An account was not linked: its platform refused, or we did. What the platform issued is given back.
+    LinkRefused,
+    /// An account was unlinked.
+    AccountUnlinked,
+    /// All access was revoked.
+    AccessRevoked,
+}
+
+impl Act {
+    /// The name in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountLinked => "account_linked",
+            Self::AccountRenewed => "account_renewed",
+            Self::LinkRefused => "link_refused",
+            Self::AccountUnlinked => "account_unlinked",
+            Self::AccessRevoked => "access_revoked",
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a transaction says of itself. Who asked is in its receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) act: Act,
+    pub(crate) about: String,
+    pub(crate) result: &'static str,
+    pub(crate) count: u32,
+}
+
+impl Entry {
+    /// A link that met this.
+    pub(crate) fn of_link(link: &Link, met: Admission) -> Self {
+        let account = &link.account;
+        let about = format!("{} {}", account.account_type, account.platform_user_id);
+        match met {
+            Admission::New => Self::done(Act::AccountLinked, about),
+            Admission::Renewal => Self::done(Act::AccountRenewed, about),
+            Admission::OtherAccount => Self::refused(Act::LinkRefused, about, ErrorCode::AlreadyConnected),
+            Admission::EpochMoved => Self::refused(Act::LinkRefused, about, ErrorCode::Conflict),
+        }
+    }
+
+    /// A link that was ready when nobody waited for it any more.
+    pub(crate) fn of_late_link(link: &Link) -> Self {
+        Self {
+            act: Act::LinkRefused,
+            result: ErrorCode::Timeout.as_str(),
+            ..Self::of_link(link, Admission::New)
+        }
+    }
+
+    /// A link that failed at the platform, which said nothing about whose account it was.
+    pub(crate) fn of_refused_link(refused: &RefusedLink) -> Self {
+        Self::refused(Act::LinkRefused, refused.account.to_string(), refused.why)
+    }
+
+    /// An account that was unlinked.
+    pub(crate) fn of_unlinked(account: AccountType, platform_user_id: &str) -> Self {
+        Self::done(Act::AccountUnlinked, format!("{account} {platform_user_id}"))
+    }
+
+    /// All access that was revoked, after its accounts were unlinked one by one.
+    pub(crate) fn of_revoked_access(accounts: usize) -> Self {
+        Self::done(Act::AccessRevoked, format!("{accounts} accounts"))
+    }
+
+    fn done(act: Act, about: String) -> Self {
+        Self {
+            act,
+            about,
+            result: "ok",
+            count: 1,
+        }
+    }
+
+    fn refused(act: Act, about: String, why: ErrorCode) -> Self {
+        Self {
+            result: why.as_str(),
+            ..Self::done(act, about)
+        }
+    }
+}

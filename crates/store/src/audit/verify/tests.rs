@@ -1,0 +1,252 @@
+//! No change of a chain stays unseen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::SystemClock;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use protocol::id::{ConnectionId, JobId, SessionId, UserId};
+use protocol::secret::Secret;
+use tokio::time::Instant;
+
+use super::super::{Act, Entry, extend};
+use super::*;
+use crate::MemoryStore;
+use crate::answers::Receipt;
+use crate::vault::{Sealed, VaultKeys};
+
+const NEW: &str = "2026-11:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const OLD: &str = "2025:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA";
+
+fn keys(list: &str) -> AuditKeys {
+    VaultKeys::parse(&Secret::new(list)).unwrap().audit_keys()
+}
+
+fn entry(number: usize) -> Entry {
+    Entry {
+        act: Act::AccountLinked,
+        about: format!("github {number}"),
+        result: "ok",
+        count: 1,
+    }
+}
+
+/// Extends a chain by so many rows.
+fn grow(rows: &mut Vec<AuditRow>, user: &str, keys: &AuditKeys, by: usize) {
+    for number in rows.len()..rows.len() + by {
+        let receipt = Receipt {
+            job: JobId::new(format!("job {number}")).unwrap(),
+            session: SessionId::new("session").unwrap(),
+            connection: ConnectionId::new("connection").unwrap(),
+            idempotency: None,
+            answer: Sealed::from_bytes(Vec::new()),
+            keep: Duration::ZERO,
+            deadline: Instant::now(),
+        };
+        let head = rows.last().map(AuditRow::head);
+        let at = i64::try_from(number).unwrap();
+        let user = UserId::new(user).unwrap();
+        rows.push(extend(keys, head.as_ref(), &user, at, entry(number), &receipt));
+    }
+}
+
+fn chain(length: usize) -> Vec<AuditRow> {
+    let mut rows = Vec::new();
+    grow(&mut rows, "GEN-001", &keys(NEW), length);
+    rows
+}
+
+/// Where the walk along these rows to this head stops, if it does.
+fn stops(keys: &AuditKeys, rows: &[AuditRow], head: &ChainHead, logged: &[ChainHead]) -> Option<(i64, Flaw)> {
+    let mut walk = Walk::new(keys, "GEN-001", Some(head.clone()), logged);
+    let mut walked = rows.iter().try_for_each(|row| walk.step(row));
+    if walked.is_ok() {
+        walked = walk.finish();
+    }
+    walked.err().map(|broken| (broken.seq, broken.flaw))
+}
+
+/// Alters one thing of a row.
+fn alter(row: &mut AuditRow, what: usize) {
+    match what {
+        0 => row.user.push('x'),
+        1 => row.seq += 1,
+        2 => row.at += 1,
+        3 => row.act.push('x'),
+        4 => row.about.push('x'),
+        5 => row.result = "forbidden".to_owned(),
+        6 => row.count += 1,
+        7 => row.session.push('x'),
+        8 => row.connection.push('x'),
+        9 => row.job.push('x'),
+        10 => row.key = "2025".to_owned(),
+        11 => row.v += 1,
+        // What moves from one field to the next leaves the row's texts alike when they are put together.
+        12 => {
+            let moved = row.about.pop().unwrap();
+            row.result.insert(0, moved);
+        }
+        _ => row.mac[0] ^= 1,
+    }
+}
+
+const ALTERATIONS: usize = 14;
+
+proptest! {
+    #[test]
+    fn an_altered_row_is_named(length in 1..12_usize, at: Index, what in 0..ALTERATIONS) {
+        let both = keys(&format!("{NEW},{OLD}"));
+        let whole = chain(length);
+        let head = whole[length - 1].head();
+        let mut rows = whole.clone();
+        let at = at.index(length);
+        alter(&mut rows[at], what);
+        let (seq, _) = stops(&both, &rows, &head, &[]).unwrap();
+        prop_assert_eq!(seq, whole[at].seq);
+    }
+
+    #[test]
+    fn a_deleted_row_is_named(length in 2..12_usize, at: Index) {
+        let mut rows = chain(length);
+        let head = rows[length - 1].head();
+        let gone = rows.remove(at.index(length));
+        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, Flaw::Missing)));
+    }
+
+    /// As one would hide a deletion: what comes after moves up.
+    #[test]
+    fn a_deleted_row_is_found_when_the_others_are_numbered_anew(length in 2..12_usize, at: Index) {
+        let mut rows = chain(length);
+        let gone = rows.remove(at.index(length - 1));
+        for row in &mut rows {
+            row.seq -= i64::from(row.seq > gone.seq);
+        }
+        let head = rows[length - 2].head();
+        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, Flaw::Altered)));
+    }
+
+    #[test]
+    fn an_inserted_row_is_found(length in 1..12_usize, at: Index, theirs: Index) {
+        let mut rows = chain(length);
+        let mut another = Vec::new();
+        grow(&mut another, "GEN-002", &keys(NEW), length);
+        let at = at.index(length);
+        let inserted = AuditRow {
+            user: "GEN-001".to_owned(),
+            seq: rows[at].seq,
+            ..another[theirs.index(length)].clone()
+        };
+        for row in &mut rows[at..] {
+            row.seq += 1;
+        }
+        rows.insert(at, inserted);
+        let head = rows[length].head();
+        let (seq, flaw) = stops(&keys(NEW), &rows, &head, &[]).unwrap();
+        prop_assert_eq!((seq, flaw), (rows[at].seq, Flaw::Altered));
+    }
+
+    #[test]
+    fn two_rows_that_changed_places_are_found(length in 2..12_usize, one: Index, other: Index) {
+        let (one, other) = (one.index(length), other.index(length));
+        prop_assume!(one != other);
+        let mut rows = chain(length);
+        let head = rows[length - 1].head();
+        rows.swap(one, other);
+        let (here, there) = (rows[one].seq, rows[other].seq);
+        rows[one].seq = there;
+        rows[other].seq = here;
+        let (seq, _) = stops(&keys(NEW), &rows, &head, &[]).unwrap();
+        prop_assert_eq!(seq, here.min(there));
+    }
+
+    #[test]
+    fn a_cut_tail_is_found_by_the_head_and_with_a_head_set_back_by_a_logged_one(
+        length in 2..12_usize, left: Index, logged: Index,
+    ) {
+        let whole = chain(length);
+        let left = 1 + left.index(length - 1);
+        let rows = &whole[..left];
+        let next = whole[left].seq;
+        let head = whole[length - 1].head();
+        prop_assert_eq!(stops(&keys(NEW), rows, &head, &[]), Some((next, Flaw::Missing)));
+
+        let back = rows[left - 1].head();
+        prop_assert_eq!(stops(&keys(NEW), rows, &back, &[]), None);
+        let logged = whole[left + logged.index(length - left)].head();
+        prop_assert_eq!(stops(&keys(NEW), rows, &back, &[logged]), Some((next, Flaw::Missing)));
+    }
+}
+
+#[test]
+fn a_head_set_back_before_whole_rows_is_found() {
+    let rows = chain(3);
+    let found = stops(&keys(NEW), &rows, &rows[1].head(), &[]);
+    assert_eq!(found, Some((3, Flaw::BeyondHead)));
+}
+
+#[test]
+fn a_head_with_another_mac_is_found() {
+    let rows = chain(3);
+    let head = ChainHead {
+        mac: rows[0].mac.clone(),
+        ..rows[2].head()
+    };
+    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((3, Flaw::NotTheHead)));
+}
+
+/// Whoever has the key can write a tail anew; what was logged of the old one remains.
+#[test]
+fn a_tail_written_anew_with_the_key_is_found_with_a_logged_head() {
+    let mut rows = chain(3);
+    let logged = [rows[1].head(), rows[2].head()];
+    assert_eq!(stops(&keys(NEW), &rows, &logged[1], &logged), None);
+    rows.truncate(1);
+    grow(&mut rows, "GEN-001", &keys(NEW), 1);
+    rows[1].about = "github 9".to_owned();
+    rows[1].mac = keys(NEW).sign(&rows[1].message(&rows[0].mac)).to_vec();
+    grow(&mut rows, "GEN-001", &keys(NEW), 1);
+    let found = stops(&keys(NEW), &rows, &rows[2].head(), &logged);
+    assert_eq!(found, Some((2, Flaw::NotAsLogged)));
+}
+
+#[test]
+fn a_row_below_the_first_is_found() {
+    let mut rows = chain(2);
+    let head = rows[1].head();
+    rows.insert(
+        0,
+        AuditRow {
+            seq: 0,
+            ..rows[0].clone()
+        },
+    );
+    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((0, Flaw::OutOfOrder)));
+}
+
+#[test]
+fn after_a_rotation_old_rows_verify_for_as_long_as_their_key_is_kept() {
+    let mut rows = Vec::new();
+    grow(&mut rows, "GEN-001", &keys(OLD), 2);
+    let rotated = keys(&format!("{NEW},{OLD}"));
+    grow(&mut rows, "GEN-001", &rotated, 2);
+    let head = rows[3].head();
+    assert_eq!(stops(&rotated, &rows, &head, &[]), None);
+    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((1, Flaw::UnknownKey)));
+}
+
+#[test]
+fn the_keys_of_the_log_show_nothing_when_printed() {
+    assert_eq!(format!("{:?}", keys(NEW)), "AuditKeys(1)");
+}
+
+#[tokio::test]
+async fn a_user_without_a_row_has_a_whole_chain_unless_one_was_logged() {
+    let store = MemoryStore::new(Arc::new(SystemClock), keys(NEW));
+    assert_eq!(verify_audit(&store, &keys(NEW), "GEN-001", &[]).await.unwrap(), 0);
+    let logged = chain(2).remove(1).head();
+    let cut = verify_audit(&store, &keys(NEW), "GEN-001", &[logged])
+        .await
+        .unwrap_err();
+    assert_eq!(cut.to_string(), "user \"GEN-001\", row 1: it is missing");
+}

@@ -1,0 +1,55 @@
+//! The audit log.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::StoreError;
+use crate::audit::{Audit, AuditRow, ChainHead, ChainTip};
+
+#[async_trait]
+impl Audit for MemoryStore {
+    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+        let state = self.state();
+        let next = state.audit.range::<str, _>(after(user)).next();
+        Ok(next.map(|(user, _)| user.clone()))
+    }
+
+    async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
+        let head = self.state().audit.get(user).and_then(|chain| chain.head());
+        let last = head.as_ref().map(|head| head.seq);
+        Ok(ChainTip { head, last })
+    }
+
+    async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        let state = self.state();
+        let rows = state.audit.get(user).map_or(&[][..], |chain| &chain.rows);
+        let wanted = rows.iter().filter(|row| after < row.seq && row.seq <= up_to);
+        Ok(wanted.take(limit).cloned().collect())
+    }
+
+    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+        let state = self.state();
+        let chains = state.audit.range::<str, _>(after(user));
+        let moved = chains.filter_map(|(_, chain)| {
+            let head = chain.head()?;
+            (chain.logged < head.seq).then_some(head)
+        });
+        Ok(moved.take(limit).collect())
+    }
+
+    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for head in heads {
+            if let Some(chain) = state.audit.get_mut(&head.user) {
+                chain.logged = chain.logged.max(head.seq);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn after(user: Option<&str>) -> (Bound<&str>, Bound<&str>) {
+    (user.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}

@@ -1,0 +1,158 @@
+//! The audit log.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::id::UserId;
+use tokio_postgres::Row;
+
+use super::PgStore;
+use super::error::Failure;
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, extend};
+use crate::vault::AuditKeys;
+
+/// Appends a row. The caller holds the user's head row, so that chains do not fork; should one forget it, the row's number is
+/// taken and the transaction tries again.
+pub(super) async fn append(
+    tx: &Transaction<'_>,
+    keys: &AuditKeys,
+    user: &UserId,
+    entry: Entry,
+    receipt: &Receipt,
+) -> Result<(), Failure> {
+    let look = tx
+        .prepare_cached(
+            "SELECT $1::text AS user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
+             FROM (SELECT) AS always LEFT JOIN audit_heads ON user_id = $1",
+        )
+        .await?;
+    let found = tx.query_one(&look, &[&user.as_str()]).await?;
+    let head = head(&found)?;
+    let row = extend(keys, head.as_ref(), user, found.try_get("now")?, entry, receipt);
+    let write = tx
+        .prepare_cached(
+            "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $13) \
+             ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
+             INSERT INTO audit (user_id, seq, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, \
+             mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .await?;
+    tx.execute(
+        &write,
+        &[
+            &row.user,
+            &row.seq,
+            &row.v,
+            &row.at,
+            &row.act,
+            &row.about,
+            &row.result,
+            &row.count,
+            &row.session,
+            &row.connection,
+            &row.job,
+            &row.key,
+            &row.mac,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Audit for PgStore {
+    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+        let step = "look for the next audited user";
+        let (beyond, user) = after(user);
+        let first = |table| format!("(SELECT user_id FROM {table} WHERE user_id {beyond} $1 ORDER BY user_id LIMIT 1)");
+        let (rows, heads) = (first("audit"), first("audit_heads"));
+        let next = format!("SELECT min(user_id) FROM ({rows} UNION ALL {heads}) AS next");
+        let rows = self.pool.query(step, &next, &[&user]).await?;
+        let next = rows.first().map_or(Ok(None), |row| row.try_get(0));
+        next.map_err(|error| self.pool.report(step, error.into()))
+    }
+
+    async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
+        let step = "read the end of a chain";
+        // One statement: head and rows are seen as one commit left them.
+        let read = "SELECT $1::text AS user_id, seq, mac, (SELECT max(seq) FROM audit WHERE user_id = $1) AS last \
+                    FROM (SELECT) AS always LEFT JOIN audit_heads ON user_id = $1";
+        let rows = self.pool.query(step, read, &[&user]).await?;
+        let tip = rows.first().map(|row| {
+            Ok(ChainTip {
+                head: head(row)?,
+                last: row.try_get("last")?,
+            })
+        });
+        let nothing = Ok(ChainTip { head: None, last: None });
+        tip.unwrap_or(nothing)
+            .map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        let step = "read the audit log";
+        let read = "SELECT user_id, seq, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, mac \
+                    FROM audit WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.pool.query(step, read, &[&user, &after, &up_to, &limit]).await?;
+        let rows = rows.iter().map(row).collect::<Result<_, _>>();
+        rows.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+        let step = "read the heads of chains";
+        let (beyond, user) = after(user);
+        let read = format!(
+            "SELECT user_id, seq, mac FROM audit_heads WHERE logged < seq AND user_id {beyond} $1 ORDER BY user_id LIMIT $2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.pool.query(step, &read, &[&user, &limit]).await?;
+        let heads = rows.iter().filter_map(|row| head(row).transpose());
+        let heads = heads.collect::<Result<_, _>>();
+        heads.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+        let mark = "UPDATE audit_heads SET logged = greatest(audit_heads.logged, marked.seq) \
+                    FROM unnest($1::text[], $2::bigint[]) AS marked (user_id, seq) \
+                    WHERE audit_heads.user_id = marked.user_id";
+        let users: Vec<_> = heads.iter().map(|head| head.user.as_str()).collect();
+        let numbers: Vec<_> = heads.iter().map(|head| head.seq).collect();
+        self.pool
+            .query("mark heads as logged", mark, &[&users, &numbers])
+            .await?;
+        Ok(())
+    }
+}
+
+/// What the next user's name is compared with, and how. Nobody's name is empty, but a row that we did not write may say so.
+fn after(user: Option<&str>) -> (&'static str, &str) {
+    user.map_or((">=", ""), |user| (">", user))
+}
+
+/// From the columns `user_id`, `seq` and `mac`; none where a chain has no head.
+fn head(row: &Row) -> Result<Option<ChainHead>, Failure> {
+    let user = row.try_get("user_id")?;
+    let (seq, mac): (Option<i64>, Option<Vec<u8>>) = (row.try_get("seq")?, row.try_get("mac")?);
+    Ok(seq.zip(mac).map(|(seq, mac)| ChainHead { user, seq, mac }))
+}
+
+/// From all columns of `audit`.
+fn row(row: &Row) -> Result<AuditRow, Failure> {
+    Ok(AuditRow {
+        user: row.try_get("user_id")?,
+        seq: row.try_get("seq")?,
+        v: row.try_get("v")?,
+        at: row.try_get("at")?,
+        act: row.try_get("act")?,
+        about: row.try_get("about")?,
+        result: row.try_get("result")?,
+        count: row.try_get("count")?,
+        session: row.try_get("session_id")?,
+        connection: row.try_get("connection_id")?,
+        job: row.try_get("job_id")?,
+        key: row.try_get("key_id")?,
+        mac: row.try_get("mac")?,
+    })
+}

@@ -1,0 +1,78 @@
+//! The keys of the audit log: one derived from each of the vault's, so that whoever may only check the log cannot be asked to
+//! open a token with them.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretBox};
+use sha2::Sha256;
+
+/// Signs with the key derived from the vault's first, checks with all: rows written before a rotation stay verifiable for as
+/// long as their vault key is kept.
+pub struct AuditKeys {
+    first: AuditKey,
+    older: Vec<AuditKey>,
+}
+
+/// A key and the name of the vault key that it is derived from.
+pub(super) struct AuditKey {
+    id: String,
+    bytes: SecretBox<[u8; MAC_LEN]>,
+}
+
+impl AuditKeys {
+    pub(super) fn new(first: AuditKey, older: Vec<AuditKey>) -> Self {
+        Self { first, older }
+    }
+
+    /// The name of the key that signs.
+    pub(crate) fn id(&self) -> &str {
+        &self.first.id
+    }
+
+    /// Signs with the first key.
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; MAC_LEN] {
+        self.first.mac(message).finalize().into_bytes().into()
+    }
+
+    /// Whether the key of this name made this MAC of this message, compared in constant time. None: there is no such key.
+    pub(crate) fn check(&self, id: &str, message: &[u8], mac: &[u8]) -> Option<bool> {
+        let mut keys = std::iter::once(&self.first).chain(&self.older);
+        let key = keys.find(|key| key.id == id)?;
+        Some(key.mac(message).verify_slice(mac).is_ok())
+    }
+}
+
+impl AuditKey {
+    /// HMAC-SHA-256 of a fixed label under the vault's key: a pseudorandom function of it, as in HKDF-Expand (RFC 5869
+    /// section 2.3) of one block.
+    pub(super) fn derive(id: &str, vault_key: &[u8]) -> Self {
+        let bytes = keyed(vault_key).chain_update(LABEL).finalize().into_bytes().into();
+        Self {
+            id: id.to_owned(),
+            bytes: SecretBox::new(Box::new(bytes)),
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a key leaves its wrapper to key an HMAC, here only"
+    )]
+    fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
+        keyed(self.bytes.expose_secret()).chain_update(message)
+    }
+}
+
+impl fmt::Debug for AuditKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuditKeys({})", 1 + self.older.len())
+    }
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("any length is a key")
+}
+
+const LABEL: &[u8] = b"postern audit log\x01";
+const MAC_LEN: usize = 32;

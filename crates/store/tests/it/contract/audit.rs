@@ -1,0 +1,146 @@
+//! What is written into the audit log, and that it is whole.
+
+use store::{AuditRow, ChainHead, Link, LinkOutcome, Store, verify_audit};
+
+use crate::sample::{audit_keys, late_receipt, link, receipt, refused, unlink, user};
+
+super::kept_by_both_stores!(
+    what_happens_to_an_account_is_told_with_who_asked,
+    a_link_that_is_refused_is_told_with_the_reason,
+    a_job_delivered_twice_is_told_once,
+    what_changes_nothing_is_not_told,
+    every_user_has_a_chain_and_all_are_found,
+    a_long_chain_is_read_in_pages,
+    a_head_is_to_be_logged_until_it_was_and_again_when_it_moves,
+);
+
+async fn rows(store: &dyn Store, user: &str) -> Vec<AuditRow> {
+    store.audit_rows(user, 0, i64::MAX, 100).await.unwrap()
+}
+
+/// Act, what it was about, and how it ended.
+async fn told(store: &dyn Store, user: &str) -> Vec<[String; 3]> {
+    let rows = rows(store, user).await;
+    rows.into_iter().map(|row| [row.act, row.about, row.result]).collect()
+}
+
+/// Asserts that a user's chain is whole, and gives its length.
+async fn whole(store: &dyn Store, user: &str) -> u64 {
+    verify_audit(store, &audit_keys(), user, &[]).await.unwrap()
+}
+
+async fn what_happens_to_an_account_is_told_with_who_asked(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    store.link_account(&link("GEN-001", "7"), &receipt("2")).await.unwrap();
+    store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
+
+    assert_eq!(
+        told(store, "GEN-001").await,
+        [
+            ["account_linked", "github 7", "ok"],
+            ["account_renewed", "github 7", "ok"],
+            ["account_unlinked", "github 7", "ok"],
+        ]
+    );
+    for (number, row) in (1..).zip(rows(store, "GEN-001").await) {
+        assert_eq!((row.seq, row.job), (number, number.to_string()));
+        assert_eq!(
+            (row.session.as_str(), row.connection.as_str()),
+            ("session", "connection")
+        );
+        assert_eq!((row.count, row.key.as_str()), (1, "test"));
+        assert!(row.at > 1_700_000_000_000, "{}", row.at);
+    }
+    assert_eq!(whole(store, "GEN-001").await, 3);
+}
+
+async fn a_link_that_is_refused_is_told_with_the_reason(store: &dyn Store) {
+    store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
+    store.link_account(&link("GEN-001", "7"), &receipt("2")).await.unwrap();
+    store.link_account(&link("GEN-001", "8"), &receipt("3")).await.unwrap();
+    let begun_before = Link {
+        access_epoch: -1,
+        ..link("GEN-001", "7")
+    };
+    store.link_account(&begun_before, &receipt("4")).await.unwrap();
+    let late = store.link_account(&link("GEN-001", "7"), &late_receipt("5")).await;
+    late.unwrap_err();
+
+    assert_eq!(
+        told(store, "GEN-001").await,
+        [
+            ["link_refused", "github", "oauth_failed"],
+            ["account_linked", "github 7", "ok"],
+            ["link_refused", "github 8", "already_connected"],
+            ["link_refused", "github 7", "conflict"],
+            ["link_refused", "github 7", "timeout"],
+        ]
+    );
+    assert_eq!(whole(store, "GEN-001").await, 5);
+}
+
+async fn a_job_delivered_twice_is_told_once(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    let again = store.link_account(&link("GEN-001", "7"), &receipt("1")).await;
+    assert!(matches!(again.unwrap(), LinkOutcome::Repeated(_)));
+    assert_eq!(whole(store, "GEN-001").await, 1);
+}
+
+async fn what_changes_nothing_is_not_told(store: &dyn Store) {
+    store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
+    store.access_epoch(&user("GEN-001")).await.unwrap();
+    assert_eq!(whole(store, "GEN-001").await, 0);
+    assert_eq!(store.audited_after(None).await.unwrap(), None);
+}
+
+async fn every_user_has_a_chain_and_all_are_found(store: &dyn Store) {
+    // In the order of bytes, whatever the database's own order is.
+    let users = ["GEN-10", "GEN-9", "Gen 1", "a", "~"];
+    for name in users {
+        store.link_account(&link(name, name), &receipt(name)).await.unwrap();
+    }
+    let mut found: Vec<String> = Vec::new();
+    while let Some(next) = store.audited_after(found.last().map(String::as_str)).await.unwrap() {
+        assert_eq!(whole(store, &next).await, 1);
+        found.push(next);
+    }
+    assert_eq!(found, users);
+}
+
+async fn a_long_chain_is_read_in_pages(store: &dyn Store) {
+    for number in 0..7 {
+        let job = number.to_string();
+        store.link_account(&link("GEN-001", "7"), &receipt(&job)).await.unwrap();
+    }
+    let numbers = async |after, up_to, limit| {
+        let rows = store.audit_rows("GEN-001", after, up_to, limit).await.unwrap();
+        rows.iter().map(|row| row.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(i64::MIN, 7, 3).await, [1, 2, 3]);
+    assert_eq!(numbers(3, 7, 3).await, [4, 5, 6]);
+    assert_eq!(numbers(6, i64::MAX, 3).await, [7]);
+    assert_eq!(numbers(1, 2, 3).await, [2]);
+    let tip = store.audit_tip("GEN-001").await.unwrap();
+    assert_eq!(tip.last, Some(7));
+    let last = store.audit_rows("GEN-001", 6, 7, 1).await.unwrap().remove(0);
+    let (user, seq, mac) = (last.user, last.seq, last.mac);
+    assert_eq!(tip.head, Some(ChainHead { user, seq, mac }));
+}
+
+async fn a_head_is_to_be_logged_until_it_was_and_again_when_it_moves(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
+    let both = store.heads_to_log(None, 9).await.unwrap();
+    let users: Vec<_> = both.iter().map(|head| head.user.as_str()).collect();
+    assert_eq!(users, ["GEN-001", "GEN-002"]);
+    assert_eq!(store.heads_to_log(None, 1).await.unwrap(), both[..1]);
+    assert_eq!(store.heads_to_log(Some("GEN-001"), 9).await.unwrap(), both[1..]);
+
+    store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
+    // It has moved on meanwhile: the first stays to be logged.
+    store.heads_logged(&both).await.unwrap();
+    let moved = store.heads_to_log(None, 9).await.unwrap();
+    assert_eq!((moved.len(), moved[0].seq), (1, 2));
+    store.heads_logged(&moved).await.unwrap();
+    assert!(store.heads_to_log(None, 9).await.unwrap().is_empty());
+}

@@ -1,0 +1,142 @@
+//! The audit log under several writers, and under hands that are not ours.
+
+use store::{Accounts, Audit, PgStore, VerifyError, verify_audit};
+use testkit::postgres::Schema;
+
+use crate::database;
+use crate::sample::{audit_keys, link, receipt, refused, unlink};
+
+/// A chain of three rows: linked, refused, unlinked.
+async fn three_rows() -> (Schema, PgStore) {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    store.refuse_link(&refused("GEN-001"), &receipt("2")).await.unwrap();
+    store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
+    (schema, store)
+}
+
+async fn verified(store: &PgStore) -> Result<u64, String> {
+    match verify_audit(store, &audit_keys(), "GEN-001", &[]).await {
+        Err(VerifyError::Broken(broken)) => Err(format!("{}: {}", broken.seq, broken.flaw)),
+        whole => Ok(whole.unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn writers_at_once_keep_one_chain() {
+    let schema = database::migrated().await;
+    let (one, other) = (database::store(&schema).await, database::store(&schema).await);
+    for round in 0..20 {
+        let (first, second) = (format!("{round} a"), format!("{round} b"));
+        let (first, second) = (receipt(&first), receipt(&second));
+        let (link, refused) = (link("GEN-001", "7"), refused("GEN-001"));
+        let (linked, refused) = tokio::join!(one.link_account(&link, &first), other.refuse_link(&refused, &second));
+        linked.unwrap();
+        refused.unwrap();
+    }
+    assert_eq!(verified(&one).await, Ok(40));
+}
+
+#[tokio::test]
+async fn the_database_refuses_to_change_or_delete_rows() {
+    let (schema, store) = three_rows().await;
+    for change in [
+        "UPDATE audit SET result = 'ok'",
+        "DELETE FROM audit",
+        "DELETE FROM audit WHERE seq = 99",
+        "TRUNCATE audit",
+    ] {
+        // The session of the schema fails the test when the server refuses, so the server reports its refusal as a row.
+        let attempt = format!(
+            "CREATE TEMP TABLE outcome (said text); \
+             DO $do$ BEGIN {change}; INSERT INTO outcome VALUES ('done'); \
+             EXCEPTION WHEN raise_exception THEN INSERT INTO outcome VALUES (sqlerrm); END $do$; \
+             SELECT said FROM outcome; DROP TABLE outcome"
+        );
+        assert_eq!(schema.sql(&attempt).await, ["the audit log is append-only"], "{change}");
+    }
+    assert_eq!(verified(&store).await, Ok(3));
+}
+
+#[tokio::test]
+async fn what_an_owner_of_the_tables_changes_is_found() {
+    for (change, found) in [
+        ("UPDATE audit SET about = 'github 8' WHERE seq = 1", "1: it was altered"),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 3", "3: it was altered"),
+        ("UPDATE audit SET mac = '' WHERE seq = 2", "2: it was altered"),
+        (
+            "UPDATE audit SET key_id = 'theirs' WHERE seq = 2",
+            "2: its key is not among POSTERN_VAULT_KEYS",
+        ),
+        ("UPDATE audit SET v = 9 WHERE seq = 2", "2: it has an unknown form"),
+        ("UPDATE audit SET user_id = 'GEN-002' WHERE seq = 3", "3: it is missing"),
+        ("UPDATE audit SET seq = seq - 3", "-2: its number is not the next"),
+        ("DELETE FROM audit WHERE seq = 2", "2: it is missing"),
+        ("DELETE FROM audit WHERE seq = 3", "3: it is missing"),
+        ("DELETE FROM audit", "1: it is missing"),
+        ("DELETE FROM audit_heads", "1: it lies beyond the head of the chain"),
+        (
+            "UPDATE audit_heads SET seq = 2",
+            "3: it lies beyond the head of the chain",
+        ),
+        (
+            "UPDATE audit_heads SET mac = ''",
+            "3: it is not the row that the head of the chain names",
+        ),
+        (
+            "INSERT INTO audit SELECT user_id, 4, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, \
+             mac FROM audit WHERE seq = 3",
+            "4: it was altered",
+        ),
+    ] {
+        let (schema, store) = three_rows().await;
+        schema
+            .sql(&format!("ALTER TABLE audit DISABLE TRIGGER USER; {change}"))
+            .await;
+        assert_eq!(verified(&store).await, Err(found.to_owned()), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_set_back_as_a_whole_is_found_with_the_head_that_was_logged() {
+    let (schema, store) = three_rows().await;
+    let logged = store.heads_to_log(None, 9).await.unwrap();
+    schema
+        .sql(
+            "ALTER TABLE audit DISABLE TRIGGER USER; DELETE FROM audit WHERE seq = 3; \
+             UPDATE audit_heads SET (seq, mac) = (SELECT seq, mac FROM audit WHERE seq = 2)",
+        )
+        .await;
+    assert_eq!(verified(&store).await, Ok(2));
+    let cut = verify_audit(&store, &audit_keys(), "GEN-001", &logged)
+        .await
+        .unwrap_err();
+    assert_eq!(cut.to_string(), "user \"GEN-001\", row 3: it is missing");
+}
+
+/// Nothing happens unrecorded, and nobody repairs a chain by going on.
+#[tokio::test]
+async fn a_change_whose_row_cannot_be_written_does_not_happen() {
+    let (schema, store) = three_rows().await;
+    schema.sql("DELETE FROM audit_heads").await;
+    store
+        .link_account(&link("GEN-001", "7"), &receipt("4"))
+        .await
+        .unwrap_err();
+    assert!(store.accounts(&link("GEN-001", "7").user).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_row_of_a_user_without_a_name_is_found_too() {
+    let (schema, store) = three_rows().await;
+    schema
+        .sql(
+            "INSERT INTO audit SELECT '', seq, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, \
+             mac FROM audit",
+        )
+        .await;
+    assert_eq!(store.audited_after(None).await.unwrap().as_deref(), Some(""));
+    verify_audit(&store, &audit_keys(), "", &[]).await.unwrap_err();
+    assert_eq!(store.audited_after(Some("")).await.unwrap().as_deref(), Some("GEN-001"));
+}
