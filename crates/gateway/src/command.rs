@@ -6,6 +6,7 @@ mod caller;
 mod inquiry;
 mod keeper;
 mod pending;
+mod refusals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use self::answer::Outline;
 use self::pending::{Pending, Slot};
+use self::refusals::Refusals;
 use crate::metrics::Metrics;
 use crate::name;
 use crate::settings::Timing;
@@ -38,6 +40,7 @@ pub(crate) struct Commands {
     node: NodeId,
     timing: Timing,
     pending: Pending,
+    refusals: Refusals,
     entropy: Arc<dyn Entropy>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
@@ -59,6 +62,7 @@ impl Commands {
             inquiries,
             timing,
             pending: Pending::default(),
+            refusals: Refusals::default(),
             entropy,
             tasks,
             metrics,
@@ -200,6 +204,9 @@ impl Commands {
         after: Duration,
     ) {
         self.metrics.answered(outline.kind(), Some(failure.error), after);
+        if !self.refusals.count(caller, outline.kind(), failure.error) {
+            self.metrics.refusal_uncounted();
+        }
         answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
     }
 }

@@ -219,6 +219,7 @@ impl Gateway {
         let missed = Arc::new(Notify::new());
         let hears = Arc::clone(&hub).run(self.ears.heard, Arc::clone(&missed), core.soft());
         core.essential("hub", hears);
+        core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
         core.essential("answers", commands.run(self.ears.replies, missed, core.soft()));
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         let reloads = self.reloader.run(self.certificate_every, core.soft(), self.metrics);

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     resyncs: Counter<u64>,
     published: Counter<u64>,
     certificate_failures: Counter<u64>,
+    refusals_uncounted: Counter<u64>,
 }
 
 impl Metrics {
@@ -77,6 +78,10 @@ impl Metrics {
                 "postern_gateway_certificate_failures_total",
                 "Changes of the certificate's files that could not be used",
             ),
+            refusals_uncounted: counter(
+                "postern_gateway_refusals_uncounted_total",
+                "Refused commands that the audit log will not tell of, because too many users were refused at once",
+            ),
         }
     }
 
@@ -109,6 +114,11 @@ impl Metrics {
             .record(after.as_secs_f64(), std::slice::from_ref(&event));
         let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
         self.commands.add(1, &[event, outcome]);
+    }
+
+    /// A refused command found no room among those that are counted for the audit log.
+    pub(crate) fn refusal_uncounted(&self) {
+        self.refusals_uncounted.add(1, &[]);
     }
 
     /// A request without a command was answered.

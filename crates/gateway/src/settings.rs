@@ -154,6 +154,8 @@ pub struct Timing {
     pub close: Duration,
     /// Between two looks at the certificate's files.
     pub certificate: Duration,
+    /// Between two reports of refused commands.
+    pub refusals: Duration,
     /// Until a command of the interactive lane is answered.
     pub interactive: Duration,
     /// Until a command of the platform lane is answered.
@@ -181,6 +183,7 @@ impl Default for Timing {
             write: Duration::from_secs(20),
             close: Duration::from_secs(2),
             certificate: Duration::from_secs(5),
+            refusals: Duration::from_secs(60),
             interactive: Lane::Interactive.patience(),
             platform: Lane::Platform.patience(),
         }

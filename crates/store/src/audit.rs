@@ -8,18 +8,33 @@ mod entry;
 mod verify;
 
 use async_trait::async_trait;
+use protocol::cluster::job::Refused;
+use protocol::id::UserId;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::accounts::Written;
+use crate::answers::Receipt;
 
 pub(crate) use self::chain::extend;
 pub use self::entry::Act;
 pub(crate) use self::entry::Entry;
 pub use self::verify::{BrokenRow, Flaw, VerifyError, verify_audit};
 
-/// Reads the audit log. Nothing here trusts what it reads: texts are given as they stand in the rows.
+/// The audit log by itself. Whoever reads it trusts nothing: texts are given as they stand in the rows.
 #[async_trait]
 pub trait Audit: Send + Sync {
+    /// Appends refusals of a user's commands, which changed nothing and were counted where they were refused.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn record_refusals(
+        &self,
+        user: &UserId,
+        refused: &[Refused],
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError>;
+
     /// The next user, by the bytes of the name, who has a row or a head; after none, the first.
     ///
     /// # Errors

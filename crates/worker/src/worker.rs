@@ -14,7 +14,7 @@ use store::vault::Vault;
 use tokio::sync::Notify;
 
 use crate::account::{AccountService, Authorizations, Offered};
-use crate::audit::log_heads;
+use crate::audit::{Refusals, log_heads};
 use crate::jobs::{Dispatch, LaneServer, Runner};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
@@ -91,7 +91,11 @@ impl Worker {
             entropy: Arc::clone(&parts.entropy),
         };
         let runner = Arc::new(Runner {
-            dispatch: Dispatch { account, security },
+            dispatch: Dispatch {
+                account,
+                security,
+                refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
+            },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),
             vault: Arc::clone(&parts.vault),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway::Settings;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::{Outcome, Work};
 use protocol::code::ErrorCode;
 use protocol::json::Json;
 use serde_json::{Value, json};
@@ -47,6 +47,47 @@ async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
     }
     native.request("account:list", json!({ "userId": "u" })).await;
     assert_eq!(worker.done(), 1, "only what the user asked for itself");
+}
+
+#[tokio::test]
+async fn what_a_user_was_refused_is_reported_with_its_count_in_the_callers_name() {
+    let house = House::with(|settings| settings.timing.refusals = Duration::from_millis(200)).await;
+    let worker = Worker::obliging(&house);
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    for _ in 0..3 {
+        native.request("account:connect", connect("victim")).await;
+    }
+    let mut count = 0;
+    wait::until_true("three refusals to be reported", wait::deadline(), async || {
+        let jobs = worker.jobs();
+        assert!(jobs.iter().all(|job| job.user.as_str() == "u"), "{jobs:?}");
+        count = jobs.iter().map(|job| counted(&job.work)).sum();
+        count >= 3
+    })
+    .await;
+    assert_eq!(count, 3);
+}
+
+#[tokio::test]
+async fn a_gateway_that_drains_reports_what_it_has_refused() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    native.request("account:connect", connect("victim")).await;
+    assert_eq!(worker.done(), 0, "it is not worth a job of its own");
+    let _tasks = house.tasks.clone();
+    house.drain(wait::deadline()).await;
+    wait::until_true("the last report", wait::deadline(), async || worker.done() > 0).await;
+    assert_eq!(counted(&worker.last().work), 1);
+}
+
+/// How many refusals of `account:connect` this work tells of.
+fn counted(work: &Work) -> u32 {
+    let Work::Refusals(refused) = work else { return 0 };
+    let forbidden = refused
+        .iter()
+        .filter(|refused| refused.command == "account:connect" && refused.error == ErrorCode::Forbidden);
+    forbidden.map(|refused| refused.count).sum()
 }
 
 #[tokio::test]

@@ -83,6 +83,11 @@ impl Worker {
         self.done.lock().unwrap().len()
     }
 
+    /// The jobs that were done, in order.
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.done.lock().unwrap().clone()
+    }
+
     /// The job that was done last.
     pub(crate) fn last(&self) -> Job {
         self.done.lock().unwrap().last().cloned().unwrap()

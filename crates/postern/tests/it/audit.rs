@@ -56,6 +56,34 @@ async fn a_link_and_its_end_are_told_in_a_whole_chain() {
 }
 
 #[tokio::test]
+async fn commands_for_another_user_are_told_with_their_count_in_the_callers_chain() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster_with_a_history(&platforms).await;
+    let thief = client(&cluster, 0, "GEN-666").await;
+    for _ in 0..5 {
+        let answer = thief
+            .emit_with_ack("account:connect", connect("GEN-001", "test_code_stolen"))
+            .await;
+        assert_eq!(answer["error"], "forbidden", "{answer}");
+    }
+    // A gateway reports once a minute, and when it ends.
+    cluster.gateway(0).terminate();
+    let rows = "SELECT user_id, act, about, result, count FROM audit WHERE act = 'command_refused'";
+    let told = wait::until("the refusals to be told", wait::deadline(), async || {
+        Some(cluster.schema().sql(rows).await).filter(|rows| !rows.is_empty())
+    })
+    .await;
+    assert_eq!(told, ["GEN-666\tcommand_refused\taccount:connect\tforbidden\t5"]);
+    let verified = verify(&cluster, &[]).await;
+    assert_eq!(
+        (verified.status, verified.stdout.trim()),
+        (0, "3 rows of 2 users are as they were written"),
+        "{}",
+        verified.stderr
+    );
+}
+
+#[tokio::test]
 async fn a_row_that_was_tampered_with_is_named() {
     let platforms = Platforms::start().await;
     let cluster = cluster_with_a_history(&platforms).await;

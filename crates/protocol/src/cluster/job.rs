@@ -82,6 +82,8 @@ pub enum Work {
     OpenAlerts,
     /// To raise an alert that the application's own server published.
     RaiseAlert(Alert),
+    /// What a gateway has refused the job's user, for the audit log.
+    Refusals(Vec<Refused>),
 }
 
 impl Work {
@@ -93,6 +95,7 @@ impl Work {
             Self::OpenSession(_) => "session.open",
             Self::OpenAlerts => "alerts.open",
             Self::RaiseAlert(_) => "alerts.raise",
+            Self::Refusals(_) => "audit.refusals",
         }
     }
 
@@ -101,7 +104,7 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenSession(_) | Self::OpenAlerts | Self::RaiseAlert(_) => Lane::Interactive,
+            Self::OpenSession(_) | Self::OpenAlerts | Self::RaiseAlert(_) | Self::Refusals(_) => Lane::Interactive,
         }
     }
 }
@@ -131,6 +134,17 @@ pub struct Origin {
     /// The User-Agent of the upgrade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+}
+
+/// A command that was refused, once or several times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The command's event.
+    pub command: String,
+    /// Why.
+    pub error: ErrorCode,
+    /// How often.
+    pub count: u32,
 }
 
 /// The answer to a job.

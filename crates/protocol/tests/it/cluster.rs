@@ -3,8 +3,9 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, OpenSession, Origin, Outcome, Reply, Work};
+use protocol::cluster::job::{Job, OpenSession, Origin, Outcome, Refused, Reply, Work};
 use protocol::cluster::position::Position;
+use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
 
@@ -64,6 +65,10 @@ fn work() -> impl Strategy<Value = Work> {
         strategy::command().prop_map(Work::Command),
         Just(Work::OpenAlerts),
         strategy::alert().prop_map(Work::RaiseAlert),
+        (".*", any::<u32>()).prop_map(|(command, count)| {
+            let error = ErrorCode::Forbidden;
+            Work::Refusals(vec![Refused { command, error, count }])
+        }),
         (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
             Work::OpenSession(OpenSession {
                 issued_at: issued_at.map(Timestamp::from_millis),

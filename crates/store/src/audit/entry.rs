@@ -3,6 +3,7 @@
 use std::fmt;
 
 use protocol::account::AccountType;
+use protocol::cluster::job::Refused;
 use protocol::code::ErrorCode;
 
 use crate::accounts::{Link, RefusedLink};
@@ -21,6 +22,8 @@ pub enum Act {
     AccountUnlinked,
     /// All access was revoked.
     AccessRevoked,
+    /// A command was refused before anything was done: for another user's id, or for coming too often.
+    CommandRefused,
 }
 
 impl Act {
@@ -33,6 +36,7 @@ impl Act {
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
             Self::AccessRevoked => "access_revoked",
+            Self::CommandRefused => "command_refused",
         }
     }
 }
@@ -87,6 +91,14 @@ impl Entry {
     /// All access that was revoked, after its accounts were unlinked one by one.
     pub(crate) fn of_revoked_access(accounts: usize) -> Self {
         Self::done(Act::AccessRevoked, format!("{accounts} accounts"))
+    }
+
+    /// A command that was refused so many times.
+    pub(crate) fn of_refused(refused: &Refused) -> Self {
+        Self {
+            count: refused.count,
+            ..Self::refused(Act::CommandRefused, refused.command.clone(), refused.error)
+        }
     }
 
     fn done(act: Act, about: String) -> Self {

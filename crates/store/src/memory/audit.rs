@@ -3,13 +3,36 @@
 use std::ops::Bound;
 
 use async_trait::async_trait;
+use protocol::cluster::job::Refused;
+use protocol::id::UserId;
 
-use super::MemoryStore;
+use super::{MemoryStore, in_time};
 use crate::StoreError;
-use crate::audit::{Audit, AuditRow, ChainHead, ChainTip};
+use crate::accounts::Written;
+use crate::answers::Receipt;
+use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry};
 
 #[async_trait]
 impl Audit for MemoryStore {
+    async fn record_refusals(
+        &self,
+        user: &UserId,
+        refused: &[Refused],
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(answer) = state.repeated(receipt, now) {
+            return Ok(Written::Before(answer));
+        }
+        in_time("record refusals", receipt)?;
+        for refused in refused {
+            state.audit(&self.audit, user, Entry::of_refused(refused), receipt, now);
+        }
+        state.remember(receipt, now);
+        Ok(Written::Now)
+    }
+
     async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
         let state = self.state();
         let next = state.audit.range::<str, _>(after(user)).next();

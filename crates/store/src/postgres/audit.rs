@@ -2,12 +2,15 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
+use protocol::cluster::job::Refused;
 use protocol::id::UserId;
 use tokio_postgres::Row;
 
-use super::PgStore;
 use super::error::Failure;
+use super::pool::{Ending, Work};
+use super::{PgStore, head, receipt};
 use crate::StoreError;
+use crate::accounts::Written;
 use crate::answers::Receipt;
 use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, extend};
 use crate::vault::AuditKeys;
@@ -28,7 +31,7 @@ pub(super) async fn append(
         )
         .await?;
     let found = tx.query_one(&look, &[&user.as_str()]).await?;
-    let head = head(&found)?;
+    let head = chain_head(&found)?;
     let row = extend(keys, head.as_ref(), user, found.try_get("now")?, entry, receipt);
     let write = tx
         .prepare_cached(
@@ -60,8 +63,53 @@ pub(super) async fn append(
     Ok(())
 }
 
+struct RecordRefusals<'a> {
+    user: &'a UserId,
+    refused: &'a [Refused],
+    receipt: &'a Receipt,
+    keys: &'a AuditKeys,
+}
+
+#[async_trait]
+impl Work for RecordRefusals<'_> {
+    type Outcome = Written;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
+        let Self {
+            user,
+            refused,
+            receipt,
+            keys,
+        } = self;
+        head::lock_user(tx, user).await?;
+        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+            return Ok(Ending::RollBack(Written::Before(answer)));
+        }
+        for refused in *refused {
+            append(tx, keys, user, Entry::of_refused(refused), receipt).await?;
+        }
+        receipt::remember(tx, receipt).await?;
+        Ok(Ending::CommitBefore(receipt.deadline, Written::Now))
+    }
+}
+
 #[async_trait]
 impl Audit for PgStore {
+    async fn record_refusals(
+        &self,
+        user: &UserId,
+        refused: &[Refused],
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        let work = RecordRefusals {
+            user,
+            refused,
+            receipt,
+            keys: &self.audit,
+        };
+        self.pool.transact("record refusals", &work).await
+    }
+
     async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
         let step = "look for the next audited user";
         let (beyond, user) = after(user);
@@ -81,7 +129,7 @@ impl Audit for PgStore {
         let rows = self.pool.query(step, read, &[&user]).await?;
         let tip = rows.first().map(|row| {
             Ok(ChainTip {
-                head: head(row)?,
+                head: chain_head(row)?,
                 last: row.try_get("last")?,
             })
         });
@@ -108,7 +156,7 @@ impl Audit for PgStore {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.pool.query(step, &read, &[&user, &limit]).await?;
-        let heads = rows.iter().filter_map(|row| head(row).transpose());
+        let heads = rows.iter().filter_map(|row| chain_head(row).transpose());
         let heads = heads.collect::<Result<_, _>>();
         heads.map_err(|failure| self.pool.report(step, failure))
     }
@@ -132,7 +180,7 @@ fn after(user: Option<&str>) -> (&'static str, &str) {
 }
 
 /// From the columns `user_id`, `seq` and `mac`; none where a chain has no head.
-fn head(row: &Row) -> Result<Option<ChainHead>, Failure> {
+fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
     let user = row.try_get("user_id")?;
     let (seq, mac): (Option<i64>, Option<Vec<u8>>) = (row.try_get("seq")?, row.try_get("mac")?);
     Ok(seq.zip(mac).map(|(seq, mac)| ChainHead { user, seq, mac }))

@@ -8,12 +8,14 @@ use protocol::fault::Fault;
 use super::call::Call;
 use super::refusal::Refusal;
 use crate::account::AccountService;
+use crate::audit::Refusals;
 use crate::security::SecurityService;
 
 /// The features.
 pub(crate) struct Dispatch {
     pub(crate) account: AccountService,
     pub(crate) security: SecurityService,
+    pub(crate) refusals: Refusals,
 }
 
 impl Dispatch {
@@ -23,6 +25,7 @@ impl Dispatch {
             Work::Command(command) => self.command(call, command).await,
             Work::OpenAlerts => Ok(self.security.open_alerts(call).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
+            Work::Refusals(refused) => self.refusals.record(call, refused).await,
             Work::OpenSession(_) => Err(NotDoneHere(work.name()).into()),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Refused;
 use protocol::id::{AlertId, JobId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
@@ -126,6 +127,15 @@ impl Answers for FragileStore {
 
 #[async_trait]
 impl Audit for FragileStore {
+    async fn record_refusals(
+        &self,
+        user: &UserId,
+        refused: &[Refused],
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        self.store.record_refusals(user, refused, receipt).await
+    }
+
     async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
         self.store.audited_after(user).await
     }

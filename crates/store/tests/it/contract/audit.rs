@@ -1,14 +1,18 @@
 //! What is written into the audit log, and that it is whole.
 
-use store::{AuditRow, ChainHead, Link, LinkOutcome, Store, verify_audit};
+use protocol::cluster::job::Refused;
+use protocol::code::ErrorCode;
+use store::{AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, Store, StoreError, Told, Written, verify_audit};
 
-use crate::sample::{audit_keys, late_receipt, link, receipt, refused, unlink, user};
+use crate::sample::{audit_keys, late_receipt, link, receipt, refused, sealed, unlink, user};
 
 super::kept_by_both_stores!(
     what_happens_to_an_account_is_told_with_who_asked,
     a_link_that_is_refused_is_told_with_the_reason,
+    all_access_revoked_is_told_account_by_account,
     a_job_delivered_twice_is_told_once,
     what_changes_nothing_is_not_told,
+    refusals_are_told_with_their_count_once_per_job,
     every_user_has_a_chain_and_all_are_found,
     a_long_chain_is_read_in_pages,
     a_head_is_to_be_logged_until_it_was_and_again_when_it_moves,
@@ -79,6 +83,28 @@ async fn a_link_that_is_refused_is_told_with_the_reason(store: &dyn Store) {
     assert_eq!(whole(store, "GEN-001").await, 5);
 }
 
+async fn all_access_revoked_is_told_account_by_account(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    let all = RevokeAll {
+        user: user("GEN-001"),
+        confirmation: [1; 32],
+        told: &|_accounts| Told {
+            events: Vec::new(),
+            receipt: receipt("2"),
+        },
+    };
+    store.revoke_all(&all).await.unwrap();
+    store.revoke_all(&all).await.unwrap();
+    assert_eq!(
+        told(store, "GEN-001").await[1..],
+        [
+            ["account_unlinked", "github 7", "ok"],
+            ["access_revoked", "1 accounts", "ok"],
+        ]
+    );
+    assert_eq!(whole(store, "GEN-001").await, 3);
+}
+
 async fn a_job_delivered_twice_is_told_once(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let again = store.link_account(&link("GEN-001", "7"), &receipt("1")).await;
@@ -91,6 +117,36 @@ async fn what_changes_nothing_is_not_told(store: &dyn Store) {
     store.access_epoch(&user("GEN-001")).await.unwrap();
     assert_eq!(whole(store, "GEN-001").await, 0);
     assert_eq!(store.audited_after(None).await.unwrap(), None);
+}
+
+async fn refusals_are_told_with_their_count_once_per_job(store: &dyn Store) {
+    let refused = [
+        ("account:connect", ErrorCode::Forbidden, 3),
+        ("account:sync", ErrorCode::RateLimited, 200),
+    ];
+    let refused = refused.map(|(command, error, count)| Refused {
+        command: command.to_owned(),
+        error,
+        count,
+    });
+    let caller = user("GEN-001");
+    let written = store.record_refusals(&caller, &refused, &receipt("1")).await.unwrap();
+    assert_eq!(written, Written::Now);
+    let again = store.record_refusals(&caller, &refused, &receipt("1")).await.unwrap();
+    assert_eq!(again, Written::Before(sealed("answer to 1")));
+    let late = store.record_refusals(&caller, &refused, &late_receipt("2")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+
+    assert_eq!(
+        told(store, "GEN-001").await,
+        [
+            ["command_refused", "account:connect", "forbidden"],
+            ["command_refused", "account:sync", "rate_limited"],
+        ]
+    );
+    let counts: Vec<_> = rows(store, "GEN-001").await.iter().map(|row| row.count).collect();
+    assert_eq!(counts, [3, 200]);
+    assert_eq!(whole(store, "GEN-001").await, 2);
 }
 
 async fn every_user_has_a_chain_and_all_are_found(store: &dyn Store) {
