@@ -32,22 +32,25 @@ fn entry(number: usize) -> Entry {
     }
 }
 
+fn receipt(number: usize) -> Receipt {
+    Receipt {
+        job: JobId::new(format!("job {number}")).unwrap(),
+        session: SessionId::new("session").unwrap(),
+        connection: ConnectionId::new("connection").unwrap(),
+        idempotency: None,
+        answer: Sealed::from_bytes(Vec::new()),
+        keep: Duration::ZERO,
+        deadline: Instant::now(),
+    }
+}
+
 /// Extends a chain by so many rows.
 fn grow(rows: &mut Vec<AuditRow>, user: &str, keys: &AuditKeys, by: usize) {
     for number in rows.len()..rows.len() + by {
-        let receipt = Receipt {
-            job: JobId::new(format!("job {number}")).unwrap(),
-            session: SessionId::new("session").unwrap(),
-            connection: ConnectionId::new("connection").unwrap(),
-            idempotency: None,
-            answer: Sealed::from_bytes(Vec::new()),
-            keep: Duration::ZERO,
-            deadline: Instant::now(),
-        };
         let head = rows.last().map(AuditRow::head);
         let at = i64::try_from(number).unwrap();
         let user = UserId::new(user).unwrap();
-        rows.push(extend(keys, head.as_ref(), &user, at, entry(number), &receipt));
+        rows.push(extend(keys, head.as_ref(), &user, at, entry(number), &receipt(number)));
     }
 }
 
@@ -208,6 +211,23 @@ fn a_tail_written_anew_with_the_key_is_found_with_a_logged_head() {
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
     let found = stops(&keys(NEW), &rows, &rows[2].head(), &logged);
     assert_eq!(found, Some((2, Flaw::NotAsLogged)));
+}
+
+/// Cut, written on, and one of the old rows put in the place of its successor: both carry our MAC for the same number.
+#[test]
+fn a_row_put_back_from_before_a_cut_is_found() {
+    let before = chain(3);
+    let user = UserId::new("GEN-001").unwrap();
+    let mut rows = before[..1].to_vec();
+    for number in 1..3 {
+        let head = rows.last().map(AuditRow::head);
+        let later = extend(&keys(NEW), head.as_ref(), &user, 99, entry(number), &receipt(number));
+        rows.push(later);
+    }
+    let head = rows[2].head();
+    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), None);
+    rows[1] = before[1].clone();
+    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((3, Flaw::Altered)));
 }
 
 #[test]
