@@ -14,7 +14,8 @@ use serde_json::json;
 
 use crate::house::House;
 
-/// The commands that were done, in order, and the alerts that were raised. What gateways ask for themselves is not counted.
+/// The commands and reports of refusals that were done, in order, and the alerts that were raised. What gateways ask for
+/// themselves is not counted.
 pub(crate) struct Worker {
     done: Arc<Mutex<Vec<Job>>>,
     open: Arc<Mutex<Vec<Alert>>>,
