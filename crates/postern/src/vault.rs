@@ -30,8 +30,9 @@ pub enum VaultError {
 /// [`VaultError`].
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<(String, ExitCode), VaultError> {
     let (database, keys) = args.settings()?;
-    let store = PgStore::connect(&database, keys.audit_keys(), &Metrics::new("vault").meter()).await?;
+    let audit = keys.audit_keys();
     let vault = Vault::new(keys, Arc::new(OsEntropy));
+    let store = PgStore::connect(&database, audit, &Metrics::new("vault").meter()).await?;
     let rotation = store::rotate(&store, &vault).await?;
     let done = rotation.complete && rotation.unopened_count == 0;
     let code = if done { ExitCode::SUCCESS } else { ExitCode::FAILURE };

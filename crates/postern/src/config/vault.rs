@@ -1,4 +1,4 @@
-//! What seals.
+//! What seals, and signs the audit log.
 
 use clap::Args;
 use protocol::secret::Secret;
