@@ -51,4 +51,18 @@ pub enum Key {
         /// SHA-256 of the token and of all that it is bound to, in hexadecimal.
         hash: String,
     },
+    /// A challenge to give a second factor.
+    TwoFactor {
+        /// Whose.
+        user: UserId,
+        /// Its name.
+        id: String,
+    },
+    /// A flag of one socket: a second factor was given on it lately.
+    StepUp {
+        /// Whose.
+        user: UserId,
+        /// `<session>:<connection>`.
+        of: String,
+    },
 }

@@ -105,6 +105,7 @@ mod tests {
             job: JobId::new("j-1").unwrap(),
             outcome: Outcome {
                 error: None,
+                aside: None,
                 data: Json::parse(r#"{"success":true}"#.to_owned()).unwrap(),
             },
         }

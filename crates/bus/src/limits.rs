@@ -7,7 +7,8 @@ use protocol::id::UserId;
 
 use crate::BusError;
 
-/// Rate cells by the generic cell rate algorithm (GCRA), one step on the server.
+/// Two kinds of limit, each one step on the server: rate cells by the generic cell rate algorithm (GCRA), and exact counts of
+/// what was taken last.
 #[async_trait]
 pub trait Limits: Send + Sync {
     /// Takes one from the bucket of the user, if there is one to take.
@@ -15,6 +16,13 @@ pub trait Limits: Send + Sync {
     /// # Errors
     /// [`BusError::Away`]: it is for the caller to refuse; an unasked limit is no permission.
     async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
+
+    /// Takes one of `count` in any `period`, wherever the period is laid: where a cell refills one by one and would let twice as
+    /// many through, each of these is free again only when its own period is over. For guesses at a secret.
+    ///
+    /// # Errors
+    /// [`BusError::Away`], as with [`Limits::admit`].
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
 }
 
 /// What is counted: a name of ours, and where a session or account has its own count, that too.

@@ -28,6 +28,7 @@ struct Shared {
     lanes: jobs::Lanes,
     replies: Mutex<jobs::Replies>,
     cells: Mutex<limits::Cells>,
+    attempts: Mutex<limits::Attempts>,
     challenges: Mutex<challenges::Values>,
 }
 
@@ -42,6 +43,7 @@ impl MemoryBus {
                 lanes: jobs::Lanes::default(),
                 replies: Mutex::default(),
                 cells: Mutex::default(),
+                attempts: Mutex::default(),
                 challenges: Mutex::default(),
             }),
         }

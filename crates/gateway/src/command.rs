@@ -124,6 +124,7 @@ impl Commands {
             connection: caller.connection.clone(),
             node: self.node.clone(),
             idempotency_key,
+            authenticated_at: caller.authenticated_at,
             work: Work::Command(command),
         })
     }
@@ -184,6 +185,9 @@ impl Commands {
         let outcome = &reply.outcome;
         let kind = slot.outline.kind();
         self.metrics.answered(kind, outcome.error, slot.opened.elapsed());
+        if let Some(aside) = &outcome.aside {
+            answer::aside(&slot.caller, aside);
+        }
         answer::with_event(&slot.caller, kind, &outcome.data, slot.request.as_ref());
     }
 

@@ -1,5 +1,8 @@
 //! What must survive: linked accounts and their sealed tokens, alerts, answers already given, events still to be published, work still
 //! to be done, and the audit log.
+//! What must survive: linked accounts and their sealed tokens, security settings and second factors, alerts, answers already
+//! given, events still to be published, work still
+//! to be done.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -15,6 +18,7 @@ mod error;
 mod outbox;
 mod queue;
 mod sealings;
+mod security;
 pub mod vault;
 
 mod rotation;
@@ -41,8 +45,12 @@ pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError,
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
+pub use security::{Change, Decide, Decided, Decision, Factor, PendingFactor, Security, SecurityRecord};
 
 /// All roles of the store.
 pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue {}
 
 impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue> Store for T {}
+pub trait Store: Accounts + Alerts + Answers + Outbox + Queue + Security {}
+
+impl<T: Accounts + Alerts + Answers + Outbox + Queue + Security> Store for T {}

@@ -7,6 +7,7 @@ mod audit;
 mod outbox;
 mod queue;
 mod sealings;
+mod security;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

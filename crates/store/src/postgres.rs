@@ -14,6 +14,7 @@ mod queue;
 mod receipt;
 mod row;
 mod sealings;
+mod security;
 mod settings;
 mod tls;
 

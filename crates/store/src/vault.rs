@@ -5,6 +5,7 @@
 
 mod audit_keys;
 mod keys;
+mod mac;
 mod sealed;
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ mod text;
 mod tokens;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lifecycle::{Clock, Entropy};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
@@ -67,9 +66,4 @@ impl AccountService {
             metadata: None,
         }
     }
-}
-
-/// A wait as clients are told it: whole seconds, rounded up, so that they do not come back too early.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

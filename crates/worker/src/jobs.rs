@@ -19,5 +19,5 @@ pub(crate) use call::{Call, event_id};
 pub(crate) use dispatch::Dispatch;
 pub(crate) use lane::LaneServer;
 pub(crate) use receipt::RecallError;
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, whole_seconds};
 pub(crate) use run::Runner;

@@ -3,6 +3,8 @@
 //! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands;
 //! confirmations, alerts, and the end of all access; the relay of committed events; revocations at the platforms; refusals and
 //! heads of the audit log.
+//! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the second factor
+//! and the settings; confirmations, alerts, and the end of all access; the relay of committed events; revocations at the platforms.
 //!
 //! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may die at any
 //! line: another one repeats the answer, or does the work, or tells the client to start again.
@@ -13,6 +15,7 @@ mod worker;
 mod jobs;
 
 mod account;
+mod factor;
 mod redirect;
 mod security;
 
@@ -27,6 +30,7 @@ mod metrics;
 mod outage;
 mod pace;
 
+pub use factor::{Rescued, reset_factor, unlock_factor};
 pub use redirect::{RedirectError, RedirectPolicy};
 pub use settings::{ConnectState, Seats, Settings};
 pub use worker::{Parts, Running, Worker};

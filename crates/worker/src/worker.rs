@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::account::{AccountService, Authorizations, Offered};
 use crate::audit::{Refusals, log_heads};
+use crate::factor::{FactorChallenges, FactorService};
 use crate::jobs::{Dispatch, LaneServer, Runner};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
@@ -83,6 +84,13 @@ impl Worker {
             entropy: Arc::clone(&parts.entropy),
             metrics: metrics.clone(),
         };
+        let factor = FactorService {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            challenges: FactorChallenges::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.entropy)),
+            vault: Arc::clone(&parts.vault),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+        };
         let security = SecurityService {
             store: Arc::<dyn Store>::clone(&parts.store),
             challenges: Arc::<dyn Bus>::clone(&parts.bus),
@@ -95,6 +103,8 @@ impl Worker {
                 account,
                 security,
                 refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
+                factor,
+                security,
             },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),

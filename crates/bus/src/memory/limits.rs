@@ -1,5 +1,7 @@
 //! Rate cells in memory.
 
+use std::collections::VecDeque;
+
 use async_trait::async_trait;
 use protocol::id::UserId;
 use tokio::time::Instant;
@@ -10,6 +12,9 @@ use crate::{Bucket, BusError, Limits, Quota, Verdict};
 
 /// Each cell is one point in time, the theoretical arrival time (TAT): when the bucket will be full again.
 pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
+
+/// When attempts were taken, oldest first: at most as many as the quota has.
+pub(super) type Attempts = Expiring<(UserId, Bucket), VecDeque<Instant>>;
 
 #[async_trait]
 impl Limits for MemoryBus {
@@ -24,6 +29,25 @@ impl Limits for MemoryBus {
             return Ok(Verdict::Refused(wait));
         }
         cells.insert(cell, taken, taken - now);
+        Ok(Verdict::Admitted)
+    }
+
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        let now = Instant::now();
+        let count = usize::try_from(quota.count.max(1)).unwrap_or(usize::MAX);
+        let mut attempts = lock(&self.shared.attempts);
+        let key = (user.clone(), bucket.clone());
+        let mut times = attempts.get(&key).cloned().unwrap_or_default();
+        if times.len() >= count {
+            let free_at = times.front().map_or(now, |oldest| *oldest + quota.period);
+            let wait = free_at.saturating_duration_since(now);
+            if !wait.is_zero() {
+                return Ok(Verdict::Refused(wait));
+            }
+            times.pop_front();
+        }
+        times.push_back(now);
+        attempts.insert(key, times, quota.period);
         Ok(Verdict::Admitted)
     }
 }

@@ -13,6 +13,7 @@ use crate::{Bucket, BusError, Limits, Quota, Verdict};
 pub(super) struct Cells {
     client: Client,
     admit: Script,
+    attempt: Script,
 }
 
 impl Cells {
@@ -20,6 +21,7 @@ impl Cells {
         Self {
             client,
             admit: Script::new(include_str!("script/gcra.lua")),
+            attempt: Script::new(include_str!("script/sliding.lua")),
         }
     }
 
@@ -31,13 +33,29 @@ impl Cells {
 #[async_trait]
 impl Limits for RedisBus {
     async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        let Cells { client, admit } = &self.shared.limits;
+        let Cells { client, admit, .. } = &self.shared.limits;
         let cell = self.shared.names.cell(user, bucket);
         let times = [quota.interval(), quota.period].map(|time| Arg::from(time.as_micros()));
         let mut answer = client.run("ask a limit", admit, [cell], times).await?;
-        Ok(match answer.read()? {
-            0 => Verdict::Admitted,
-            micros => Verdict::Refused(Duration::from_micros(micros)),
-        })
+        Ok(verdict(answer.read()?))
+    }
+
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        let Cells { client, attempt, .. } = &self.shared.limits;
+        let times = self.shared.names.cell(user, bucket);
+        let arguments = [
+            Arg::from(u128::from(quota.count.max(1))),
+            Arg::from(quota.period.as_micros()),
+        ];
+        let mut answer = client.run("count an attempt", attempt, [times], arguments).await?;
+        Ok(verdict(answer.read()?))
+    }
+}
+
+/// What a script's answer means: how many microseconds to wait.
+fn verdict(wait: u64) -> Verdict {
+    match wait {
+        0 => Verdict::Admitted,
+        micros => Verdict::Refused(Duration::from_micros(micros)),
     }
 }

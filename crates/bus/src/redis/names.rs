@@ -62,6 +62,8 @@ impl Names {
             Key::Authorize { state_hash } => format!("{}:oauth:{}", self.prefix.as_str(), encoded(state_hash)),
             Key::OpenAuthorize { user, of } => self.of_user(user, &format!("oauth:{}", encoded(of))),
             Key::Confirmation { user, hash } => self.of_user(user, &format!("confirm:{}", encoded(hash))),
+            Key::TwoFactor { user, id } => self.of_user(user, &format!("2fa:{}", encoded(id))),
+            Key::StepUp { user, of } => self.of_user(user, &format!("stepup:{}", encoded(of))),
         }
     }
 

@@ -67,6 +67,7 @@ pub(crate) fn job(id: &str, size: usize) -> Job {
         connection: ConnectionId::new("c-1").unwrap(),
         node: node("gw-1"),
         idempotency_key: None,
+        authenticated_at: None,
         work: Work::Command(Command::Connect(Connect {
             user_id: user("GEN-001"),
             account_type: AccountType::Github,
@@ -84,6 +85,7 @@ pub(crate) fn reply(job: &str) -> Reply {
         job: JobId::new(job).unwrap(),
         outcome: Outcome {
             error: None,
+            aside: None,
             data: Json::of(&[job]),
         },
     }

@@ -32,10 +32,12 @@ pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure
 
 /// Takes one from the user's count of this command, if it has one. A limit that cannot be asked is no permission.
 pub(super) async fn within_limits(bus: &dyn Bus, caller: &Caller, command: &Command) -> Result<(), Failure> {
-    let Some((bucket, quota)) = limit(caller, command) else {
-        return Ok(());
+    let verdict = match limit(caller, command) {
+        None => return Ok(()),
+        Some(Limit::Refilled(bucket, quota)) => bus.admit(&caller.user, &bucket, quota).await,
+        Some(Limit::Attempts(bucket, quota)) => bus.admit_attempt(&caller.user, &bucket, quota).await,
     };
-    match bus.admit(&caller.user, &bucket, quota).await {
+    match verdict {
         Ok(Verdict::Admitted) => Ok(()),
         Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),
         Err(error) => {
@@ -54,13 +56,26 @@ pub(super) fn rate_limited(wait: Duration) -> Failure {
     }
 }
 
+/// How a command is counted.
+enum Limit {
+    /// What was taken comes back evenly.
+    Refilled(Bucket, Quota),
+    /// What was taken comes back when its own period is over.
+    Attempts(Bucket, Quota),
+}
+
 /// The limits of docs/protocol.md.
-fn limit(caller: &Caller, command: &Command) -> Option<(Bucket, Quota)> {
-    let per_minute = |name, of, count| {
-        let period = Duration::from_secs(60);
-        Some((Bucket { name, of }, Quota { count, period }))
+fn limit(caller: &Caller, command: &Command) -> Option<Limit> {
+    let quota = |count| Quota {
+        count,
+        period: Duration::from_secs(60),
     };
+    let per_minute = |name, of, count| Some(Limit::Refilled(Bucket { name, of }, quota(count)));
     match command {
+        Command::VerifyTwoFactor(_) => {
+            let (name, of) = ("verify_2fa", None);
+            Some(Limit::Attempts(Bucket { name, of }, quota(5)))
+        }
         Command::Connect(_) => per_minute("connect", None, 10),
         Command::Disconnect(_) => per_minute("disconnect", None, 10),
         Command::UpdateSettings(_) => per_minute("update_settings", None, 10),

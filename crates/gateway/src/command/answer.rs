@@ -1,6 +1,7 @@
 //! What a client is answered with.
 
 use protocol::answer::Failure;
+use protocol::cluster::job::Aside;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::event::{ErrorNotice, Notice};
@@ -43,6 +44,11 @@ impl Outline {
 /// Answers a command, success or failure, with its response event.
 pub(super) fn with_event(caller: &Caller, kind: CommandKind, data: &Json, request: Option<&RequestId>) {
     caller.send(caller.form.answer(kind.response_event(), data, request));
+}
+
+/// Tells the caller's socket what belongs before an answer.
+pub(super) fn aside(caller: &Caller, aside: &Aside) {
+    caller.send(caller.form.answer(&aside.event, &aside.data, None));
 }
 
 /// Answers what has no response event: whoever gave a callback has it called, everyone else gets the notice `error`.

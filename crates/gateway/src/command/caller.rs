@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::time::Timestamp;
 use protocol::wire::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::outbound::Outbound;
 use crate::form::Form;
+use crate::handshake::token::Identity;
 
 /// A live socket, as commands see it.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Caller {
     pub(crate) session: SessionId,
     /// Which socket.
     pub(crate) connection: ConnectionId,
+    /// When its user last signed in, as far as the token says: `auth_time`, else `iat`.
+    pub(crate) authenticated_at: Option<Timestamp>,
     /// How it is spoken to.
     pub(crate) form: Form,
     outbound: Arc<Outbound>,
@@ -26,16 +30,11 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// A caller without a command under way.
-    pub(crate) fn new(
-        user: UserId,
-        session: SessionId,
-        connection: ConnectionId,
-        form: Form,
-        outbound: Arc<Outbound>,
-    ) -> Self {
+    pub(crate) fn new(identity: Identity, connection: ConnectionId, form: Form, outbound: Arc<Outbound>) -> Self {
         Self {
-            user,
-            session,
+            authenticated_at: identity.signed_in(),
+            user: identity.user,
+            session: identity.session,
             connection,
             form,
             outbound,

@@ -116,17 +116,25 @@ const LAST_ASK: Duration = Duration::from_millis(500);
 mod tests {
     use protocol::command::CommandKind;
     use protocol::id::{ConnectionId, SessionId, UserId};
+    use protocol::time::Timestamp;
     use protocol::wire::Dialect;
     use serde_json::Value;
 
     use super::*;
     use crate::connection::outbound::Outbound;
     use crate::form::Form;
+    use crate::handshake::token::Identity;
 
     fn caller() -> Arc<Caller> {
+        let identity = Identity {
+            user: UserId::new("u").unwrap(),
+            session: SessionId::new("s").unwrap(),
+            expires: Timestamp::from_millis(0),
+            issued: None,
+            authenticated: None,
+        };
         Arc::new(Caller::new(
-            UserId::new("u").unwrap(),
-            SessionId::new("s").unwrap(),
+            identity,
             ConnectionId::new("c").unwrap(),
             Form::new(Dialect::NativeJson, true),
             Arc::new(Outbound::default()),

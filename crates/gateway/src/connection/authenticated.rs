@@ -78,22 +78,12 @@ impl Authenticated {
             return Err(Draining::unproven(self.link, ending));
         }
         self.link.outbound().push_first(self.greeting(&position, now));
-        let caller = Caller::new(
-            self.identity.user,
-            self.identity.session,
-            self.connection,
-            self.form,
-            Arc::clone(self.link.outbound()),
-        );
+        let expires = self.identity.expires;
+        let outbound = Arc::clone(self.link.outbound());
+        let caller = Caller::new(self.identity, self.connection, self.form, outbound);
         tracing::debug!("the socket is live");
         let open = on.metrics.connected(self.form.dialect());
-        Ok(Live::new(
-            self.link,
-            Arc::new(caller),
-            seat,
-            self.identity.expires,
-            open,
-        ))
+        Ok(Live::new(self.link, Arc::new(caller), seat, expires, open))
     }
 
     fn greeting(&self, position: &Position, now: Timestamp) -> Message {

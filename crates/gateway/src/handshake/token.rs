@@ -69,6 +69,13 @@ pub(crate) struct Identity {
     pub(crate) authenticated: Option<Timestamp>,
 }
 
+impl Identity {
+    /// When the user last signed in, as far as the token says.
+    pub(crate) fn signed_in(&self) -> Option<Timestamp> {
+        self.authenticated.or(self.issued)
+    }
+}
+
 /// Why a token is refused: for a metric. A client is told no more than that it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {

@@ -267,6 +267,7 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
         let data = json!({ "success": false, "error": "not_supported", "message": "Not here.", "job": job.id });
         Some(Outcome {
             error: Some(ErrorCode::NotSupported),
+            aside: None,
             data: Json::of(&data),
         })
     });

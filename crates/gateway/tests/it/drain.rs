@@ -57,7 +57,17 @@ async fn what_is_under_way_is_answered_first() {
         })
         .await;
         let data = Json::of(&json!({ "success": true }));
-        reply(&*line, &job, Outcome { error: None, data }).await;
+        reply(
+            &*line,
+            &job,
+            Outcome {
+                error: None,
+                aside: None,
+                aside: None,
+                data,
+            },
+        )
+        .await;
     };
     tokio::join!(drained, answered);
     assert_eq!(client.next_event("account:list_response").await.data["success"], true);

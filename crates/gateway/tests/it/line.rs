@@ -207,6 +207,11 @@ impl Limits for Line {
         self.up("admit")?;
         self.bus.admit(user, bucket, quota).await
     }
+
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        self.up("count an attempt")?;
+        self.bus.admit_attempt(user, bucket, quota).await
+    }
 }
 
 #[async_trait]

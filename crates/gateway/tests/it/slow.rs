@@ -34,6 +34,7 @@ fn verbose(house: &House) -> Worker {
     Worker::answering(house, |_| {
         Some(Outcome {
             error: None,
+            aside: None,
             data: Json::of(&json!({ "success": true, "padding": "x".repeat(60 * 1024) })),
         })
     })

@@ -32,6 +32,7 @@ impl Worker {
         Self::at_work(house, open, |job| {
             Some(Outcome {
                 error: None,
+                aside: None,
                 data: Json::of(&json!({ "success": true, "of": job.user })),
             })
         })

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::{Answer, Failure};
 use crate::code::ErrorCode;
 use crate::command::Command;
+use crate::event::Notice;
 use crate::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use crate::json::Json;
 use crate::security::Alert;
@@ -61,6 +62,9 @@ pub struct Job {
     /// The client's own name for this request, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// When the caller last signed in: the token's `auth_time`, else its `iat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticated_at: Option<Timestamp>,
     /// What is asked.
     pub work: Work,
 }
@@ -164,14 +168,36 @@ pub struct Outcome {
     /// The failure's code; none for a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorCode>,
+    /// What the caller's socket is told before the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Aside>,
     /// The payload, `success` in front.
     pub data: Json,
+}
+
+/// A notice, already written, that leaves before the answer on the same socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The notice's name on the wire.
+    pub event: String,
+    /// Its payload.
+    pub data: Json,
+}
+
+impl From<&Notice> for Aside {
+    fn from(notice: &Notice) -> Self {
+        Self {
+            event: notice.name().to_owned(),
+            data: notice.data(),
+        }
+    }
 }
 
 impl From<&Answer> for Outcome {
     fn from(answer: &Answer) -> Self {
         Self {
             error: None,
+            aside: None,
             data: answer.data(),
         }
     }
@@ -181,6 +207,7 @@ impl From<&Failure> for Outcome {
     fn from(failure: &Failure) -> Self {
         Self {
             error: Some(failure.error),
+            aside: None,
             data: failure.data(),
         }
     }

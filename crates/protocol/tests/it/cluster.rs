@@ -20,7 +20,7 @@ proptest! {
     }
 
     #[test]
-    fn a_job(work in work(), id in ID, idempotency_key in option::of("[ -~]{1,128}")) {
+    fn a_job(work in work(), id in ID, idempotency_key in option::of("[ -~]{1,128}"), authenticated_at in option::of(strategy::timestamp())) {
         let job = Job {
             v: Job::VERSION,
             id: JobId::new(&id).unwrap(),
@@ -29,6 +29,7 @@ proptest! {
             connection: ConnectionId::new(&id).unwrap(),
             node: NodeId::new(&id).unwrap(),
             idempotency_key,
+            authenticated_at,
             work,
         };
         let written = serde_json::to_string(&job).unwrap();

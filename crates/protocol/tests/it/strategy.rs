@@ -73,7 +73,7 @@ fn alert_id() -> impl Strategy<Value = AlertId> {
     "[ -~]{1,128}".prop_map(|id| AlertId::new(id).unwrap())
 }
 
-fn timestamp() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
     prop_oneof![any::<i64>(), 0..4_102_444_800_000_i64].prop_map(Timestamp::from_millis)
 }
 

@@ -15,6 +15,8 @@ use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
 use crate::rules;
 use crate::vault::{AuditKeys, Sealed};
+use crate::security::SecurityRecord;
+use crate::vault::Sealed;
 
 /// Everything.
 #[derive(Debug, Default)]
@@ -36,6 +38,7 @@ pub(super) struct State {
     /// By user, in the order in which they were raised.
     pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
     pub(super) audit: BTreeMap<String, Chain>,
+    pub(super) security: HashMap<UserId, SecurityRecord>,
     last_number: i64,
 }
 

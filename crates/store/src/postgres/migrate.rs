@@ -67,6 +67,7 @@ fn migrations() -> Result<Vec<Migration>, SetupError> {
 /// Every file of `migrations/`, by version.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__the_truth", include_str!("../../migrations/V1__the_truth.sql")),
+    ("V3__security", include_str!("../../migrations/V3__security.sql")),
     ("V4__alerts", include_str!("../../migrations/V4__alerts.sql")),
     ("V5__audit", include_str!("../../migrations/V5__audit.sql")),
 ];

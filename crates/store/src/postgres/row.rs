@@ -126,7 +126,8 @@ pub(super) fn written(time: Timestamp) -> OffsetDateTime {
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-fn timestamp(time: OffsetDateTime) -> Timestamp {
+/// What was written for a time.
+pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
     let millis = time.unix_timestamp_nanos().div_euclid(NANOS_PER_MILLI);
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }

@@ -7,8 +7,10 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use hmac::{Hmac, Mac as _};
 use protocol::secret::Secret;
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
+use sha2::Sha256;
 
 use super::audit_keys::{AuditKey, AuditKeys};
 
@@ -55,7 +57,12 @@ impl VaultKeys {
     }
 
     pub(super) fn named(&self, id: &str) -> Option<&Key> {
-        std::iter::once(&self.first).chain(&self.older).find(|key| key.id == id)
+        self.all().find(|key| key.id == id)
+    }
+
+    /// The first, then the older ones.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.first).chain(&self.older)
     }
 }
 
@@ -111,6 +118,17 @@ impl Key {
     )]
     fn audit_key(&self) -> AuditKey {
         AuditKey::derive(&self.id, self.bytes.expose_secret())
+    /// A key for HMAC that tells nothing of this one (NIST SP 800-108: HMAC as the derivation function).
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        reason = "a key leaves its wrapper to become another key, here only; HMAC takes keys of any length"
+    )]
+    pub(super) fn mac_key(&self) -> Hmac<Sha256> {
+        let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+        let mut derive = keyed(self.bytes.expose_secret());
+        derive.update(b"postern vault mac");
+        keyed(&derive.finalize().into_bytes())
     }
 
     fn parse(entry: &str, place: usize) -> Result<Self, VaultKeysError> {

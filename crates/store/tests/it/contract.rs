@@ -9,6 +9,7 @@ mod outbox;
 mod queue;
 mod revoke_all;
 mod sealings;
+mod security;
 mod syncs;
 
 /// Makes each promise, a function of a store, a test of each store.

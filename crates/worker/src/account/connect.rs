@@ -12,12 +12,12 @@ use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
 use store::{RefusedLink, Revocation, StoreError, Written};
 
+use super::AccountService;
 use super::authorization::TakeError;
 use super::authorize::redirect_refused;
 use super::link::{Beginning, BegunBy, Granted};
 use super::offered::NotOffered;
-use super::{AccountService, whole_seconds};
-use crate::jobs::{Call, RecallError, Refusal};
+use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
 use crate::settings::ConnectState;
 
 impl AccountService {

@@ -14,12 +14,12 @@ use serde_json::json;
 use store::vault::VaultError;
 use store::{Credentials, FinishedSync, StoreError, SyncWritten};
 
+use super::AccountService;
 use super::exchange::in_time;
 use super::link::named;
 use super::news::notification;
 use super::offered::NotOffered;
-use super::{AccountService, whole_seconds};
-use crate::jobs::{Call, RecallError, Refusal};
+use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
 
 impl AccountService {
     pub(crate) async fn sync(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, SyncError> {

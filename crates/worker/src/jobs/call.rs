@@ -6,10 +6,11 @@ use std::time::Duration;
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::{Job, Work};
+use protocol::cluster::job::{Aside, Job, Outcome, Work};
 use protocol::command::{Command, CommandKind};
 use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
+use protocol::time::Timestamp;
 use serde_json::json;
 use store::Idempotency;
 use store::vault::Vault;
@@ -24,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
     pub(crate) connection: ConnectionId,
+    /// When the user last signed in, as far as the token says.
+    pub(crate) authenticated_at: Option<Timestamp>,
     pub(crate) job: JobId,
     pub(crate) deadline: Instant,
     /// Which command it is, if it is one of a client.
@@ -41,6 +44,7 @@ impl Call {
             user: job.user.clone(),
             session: job.session.clone(),
             connection: job.connection.clone(),
+            authenticated_at: job.authenticated_at,
             job: job.id.clone(),
             deadline,
             kind: match &job.work {
@@ -60,6 +64,14 @@ impl Call {
     /// Until when a platform may be waited for: what it did, or did not, must still be stored by the deadline.
     pub(crate) fn patience(&self) -> Instant {
         self.deadline.checked_sub(TO_STORE).unwrap_or(self.deadline)
+    }
+
+    /// How a refused job ends: what the client reads, and what its socket is told before.
+    pub(super) fn refused(&self, refusal: &dyn Refusal) -> Outcome {
+        Outcome {
+            aside: refusal.notice().as_ref().map(Aside::from),
+            ..Outcome::from(&self.failure(refusal))
+        }
     }
 
     /// What the client reads.

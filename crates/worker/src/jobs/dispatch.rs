@@ -9,20 +9,27 @@ use super::call::Call;
 use super::refusal::Refusal;
 use crate::account::AccountService;
 use crate::audit::Refusals;
+use crate::factor::{FactorService, StepUp};
 use crate::security::SecurityService;
 
 /// The features.
 pub(crate) struct Dispatch {
     pub(crate) account: AccountService,
+    pub(crate) factor: FactorService,
     pub(crate) security: SecurityService,
     pub(crate) refusals: Refusals,
 }
 
 impl Dispatch {
     /// Does what is asked.
-    pub(super) async fn dispatch(&self, call: &Call, work: &Work) -> Result<Outcome, Box<dyn Refusal>> {
+    pub(super) async fn dispatch(
+        &self,
+        call: &Call,
+        work: &Work,
+        step_up: StepUp,
+    ) -> Result<Outcome, Box<dyn Refusal>> {
         match work {
-            Work::Command(command) => self.command(call, command).await,
+            Work::Command(command) => self.command(call, command, step_up).await,
             Work::OpenAlerts => Ok(self.security.open_alerts(call).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
@@ -30,24 +37,23 @@ impl Dispatch {
         }
     }
 
-    async fn command(&self, call: &Call, command: &Command) -> Result<Outcome, Box<dyn Refusal>> {
+    async fn command(&self, call: &Call, command: &Command, step_up: StepUp) -> Result<Outcome, Box<dyn Refusal>> {
         Ok(match command {
             Command::Authorize(data) => self.account.authorize(call, data).await?,
             Command::Connect(data) => self.account.connect(call, data).await?,
             Command::Disconnect(data) => self.account.disconnect(call, data).await?,
             Command::Sync(data) => self.account.sync(call, data).await?,
             Command::List(_) => self.account.list(call).await?,
+            Command::VerifyTwoFactor(data) => self.factor.verify(call, data).await?,
             Command::RequestConfirmation(data) => self.security.request_confirmation(call, data).await?,
             Command::RevokeAll(data) => self.security.revoke_all(call, data).await?,
+            Command::GetSettings(_) => self.factor.get_settings(call).await?,
+            Command::UpdateSettings(data) => self.factor.update_settings(call, &data.settings, step_up).await?,
             Command::Acknowledge(data) => self.security.acknowledge(call, data).await?,
             Command::Alerts(data) => self.security.alerts(call, data).await?,
-            Command::VerifyTwoFactor(_)
-            | Command::GetSettings(_)
-            | Command::UpdateSettings(_)
-            | Command::ExtendSession(_)
-            | Command::Sessions(_)
-            | Command::EndSessions(_)
-            | Command::Refresh(_) => return Err(NotDoneHere(call.name).into()),
+            Command::ExtendSession(_) | Command::Sessions(_) | Command::EndSessions(_) | Command::Refresh(_) => {
+                return Err(NotDoneHere(call.name).into());
+            }
         })
     }
 
@@ -55,8 +61,14 @@ impl Dispatch {
     pub(super) fn writes(work: &Work) -> bool {
         matches!(
             work,
-            Work::Command(Command::Connect(_) | Command::Disconnect(_) | Command::Sync(_) | Command::RevokeAll(_))
-                | Work::RaiseAlert(_)
+            Work::Command(
+                Command::Connect(_)
+                    | Command::Disconnect(_)
+                    | Command::Sync(_)
+                    | Command::VerifyTwoFactor(_)
+                    | Command::RevokeAll(_)
+                    | Command::UpdateSettings(_)
+            ) | Work::RaiseAlert(_)
         )
     }
 }

@@ -39,6 +39,7 @@ mod tests {
             connection: ConnectionId::new("c").unwrap(),
             node: NodeId::new("n").unwrap(),
             idempotency_key: key.map(ToOwned::to_owned),
+            authenticated_at: None,
             work: Work::Command(Command::parse(CommandKind::Sync, data).unwrap()),
         }
     }

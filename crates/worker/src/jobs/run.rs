@@ -66,7 +66,7 @@ impl Runner {
             Ok(Ok(Ok(outcome))) => Ended::Answered(outcome),
             Ok(Ok(Err(refusal))) => {
                 report(&*refusal);
-                Ended::Answered(Outcome::from(&call.failure(&*refusal)))
+                Ended::Answered(call.refused(&*refusal))
             }
             Ok(Err(panic)) => {
                 let failure = call.complete(Failure::of(ErrorCode::Internal));
@@ -79,10 +79,12 @@ impl Runner {
         }
     }
 
-    /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again.
+    /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again; but nobody
+    /// hears an answer who may not ask.
     async fn attempt(&self, call: &Call, job: &Job) -> Result<Outcome, Box<dyn Refusal>> {
+        let step_up = self.dispatch.factor.step_up(call, &job.work).await?;
         match self.answers.earlier(&call.job, call.idempotency.as_ref()).await? {
-            Earlier::Nothing => self.dispatch.dispatch(call, &job.work).await,
+            Earlier::Nothing => self.dispatch.dispatch(call, &job.work, step_up).await,
             Earlier::Answer(answer) => Ok(call.recall(&answer)?),
             Earlier::OtherBody => Err(OtherBody.into()),
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Feed, Heard};
-use protocol::cluster::job::{Job, Reply, Work};
+use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
+use protocol::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -26,6 +27,8 @@ pub(crate) struct Client {
     bus: Arc<FragileBus>,
     pub(crate) user: UserId,
     session: SessionId,
+    /// When its token says that the user signed in.
+    pub(crate) signed_in: Option<Timestamp>,
     node: NodeId,
     jobs: u32,
     replies: mpsc::Receiver<Reply>,
@@ -45,6 +48,7 @@ impl Client {
             bus,
             user,
             session: SessionId::new(session).unwrap(),
+            signed_in: None,
             node,
             jobs: 0,
             replies,
@@ -75,6 +79,7 @@ impl Client {
             connection: ConnectionId::new("connection").unwrap(),
             node: self.node.clone(),
             idempotency_key: None,
+            authenticated_at: self.signed_in,
             work,
         }
     }
@@ -86,6 +91,11 @@ impl Client {
 
     /// The next answer to this job.
     pub(crate) async fn answer(&mut self, job: &Job) -> Value {
+        self.outcome(job).await.data.read().unwrap()
+    }
+
+    /// The same, with what the socket is told before.
+    pub(crate) async fn outcome(&mut self, job: &Job) -> Outcome {
         let reply = timeout(DEADLINE, async {
             loop {
                 if let Some(reply) = self.early.remove(&job.id) {
@@ -95,7 +105,7 @@ impl Client {
                 self.early.insert(reply.job.clone(), reply);
             }
         });
-        reply.await.expect("an answer comes").outcome.data.read().unwrap()
+        reply.await.expect("an answer comes").outcome
     }
 
     /// Submits a command and waits for its answer.

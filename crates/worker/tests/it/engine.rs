@@ -95,7 +95,7 @@ async fn commands_of_a_later_release_are_not_supported() {
     let world = World::scripted();
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
-    refused(&client.ask(CommandKind::GetSettings, json!({})).await, "not_supported");
+    refused(&client.ask(CommandKind::Sessions, json!({})).await, "not_supported");
 }
 
 #[tokio::test]

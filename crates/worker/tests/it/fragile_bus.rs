@@ -146,6 +146,10 @@ impl Limits for FragileBus {
     async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
         self.bus().admit(user, bucket, quota).await
     }
+
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        self.bus().admit_attempt(user, bucket, quota).await
+    }
 }
 
 impl Liveness for FragileBus {

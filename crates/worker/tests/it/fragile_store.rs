@@ -13,6 +13,9 @@ use store::{
     Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Earlier, Exchange, ExchangeStart,
     FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed,
     RevokeAll, RevokeAllOutcome, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
+    Accounts, Alerts, Answers, Credentials, Decide, Decided, Earlier, Exchange, ExchangeStart, FinishedSync,
+    Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll,
+    RevokeAllOutcome, Security, SecurityRecord, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -187,5 +190,16 @@ impl Queue for FragileStore {
 
     async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError> {
         self.store.retry_task(task, after, why).await
+    }
+}
+
+#[async_trait]
+impl Security for FragileStore {
+    async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError> {
+        self.store.security(user).await
+    }
+
+    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+        self.store.decide_security(user, decide).await
     }
 }

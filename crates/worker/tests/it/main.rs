@@ -11,10 +11,12 @@ mod alerts;
 mod connect;
 mod disconnect;
 mod engine;
+mod factor;
 mod idempotency;
 mod outage;
 mod outbox;
 mod revoke_all;
+mod settings;
 mod state;
 mod sync;
 

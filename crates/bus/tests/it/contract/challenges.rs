@@ -65,6 +65,14 @@ async fn keys_do_not_share(bus: &dyn Bus) {
         open("other", "s-1:github"),
         confirmation("one", "00ff"),
         confirmation("other", "00ff"),
+        Key::TwoFactor {
+            user: user("one"),
+            id: "s-1:github".to_owned(),
+        },
+        Key::StepUp {
+            user: user("one"),
+            of: "s-1:github".to_owned(),
+        },
     ];
     for (number, key) in (0u8..).zip(&keys) {
         bus.put(key, &[number], MINUTE).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bus::{Bucket, Bus, Quota, Verdict};
 use futures_util::future::join_all;
 use testkit::wait;
+use tokio::time::Instant;
 
 use crate::sample::user;
 
@@ -13,6 +14,8 @@ holds_for_both!(
     callers_that_race_share_one_quota,
     a_refusal_says_when_the_next_one_is_free,
     buckets_do_not_share,
+    of_attempts_that_race_as_many_as_the_quota_says_are_taken,
+    each_attempt_is_free_again_when_its_own_period_is_over,
 );
 
 async fn a_quota_is_admitted_at_once_and_not_one_more(bus: &dyn Bus) {
@@ -79,6 +82,44 @@ async fn buckets_do_not_share(bus: &dyn Bus) {
             Verdict::Refused(_)
         ));
     }
+}
+
+async fn of_attempts_that_race_as_many_as_the_quota_says_are_taken(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let verify = bucket("verify_2fa", None);
+    let verdicts = join_all((0..200).map(|_| bus.admit_attempt(&user, &verify, HOURLY))).await;
+    let admitted = verdicts
+        .into_iter()
+        .filter(|verdict| matches!(verdict, Ok(Verdict::Admitted)));
+    assert_eq!(admitted.count(), 5);
+}
+
+async fn each_attempt_is_free_again_when_its_own_period_is_over(bus: &dyn Bus) {
+    let (user, verify) = (user("GEN-001"), bucket("verify_2fa", None));
+    let two = Quota {
+        count: 2,
+        period: Duration::from_secs(1),
+    };
+    let attempt = async || bus.admit_attempt(&user, &verify, two).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!([attempt().await, attempt().await], [Verdict::Admitted; 2]);
+    // A cell would have refilled one after half of the period.
+    wait::until_true("the first to be free again", wait::deadline(), async || {
+        attempt().await == Verdict::Admitted
+    })
+    .await;
+    assert!(begun.elapsed() >= two.period, "{:?}", begun.elapsed());
+    let Verdict::Refused(pause) = bus
+        .admit_attempt(&user, &verify, Quota { count: 2, ..HOURLY })
+        .await
+        .unwrap()
+    else {
+        panic!("one too many was taken");
+    };
+    assert!(
+        pause <= HOURLY.period && pause > HOURLY.period - wait::deadline(),
+        "{pause:?}"
+    );
 }
 
 fn bucket(name: &'static str, of: Option<&str>) -> Bucket {

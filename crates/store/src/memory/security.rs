@@ -1,0 +1,40 @@
+//! Security settings and second factors.
+
+use async_trait::async_trait;
+use protocol::id::UserId;
+
+use super::{MemoryStore, in_time};
+use crate::StoreError;
+use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
+
+#[async_trait]
+impl Security for MemoryStore {
+    async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError> {
+        Ok(self.state().security.get(user).cloned().unwrap_or_default())
+    }
+
+    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+        let step = "change the security settings";
+        let now = self.now();
+        let mut state = self.state();
+        let record = state.security.get(user).cloned().unwrap_or_default();
+        let decision = decide(&record, now.into()).map_err(|error| StoreError::Broken {
+            step,
+            source: Box::new(error),
+        })?;
+        let change = match decision {
+            Decision::Leave(outcome) => return Ok(Decided::Now(outcome)),
+            Decision::Change(change) => change,
+        };
+        if let Some(receipt) = &change.receipt {
+            if let Some(answer) = state.repeated(receipt, now) {
+                return Ok(Decided::Before(answer));
+            }
+            in_time(step, receipt)?;
+            state.remember(receipt, now);
+        }
+        state.security.insert(user.clone(), change.record);
+        state.send(user, &change.events, now);
+        Ok(Decided::Now(change.outcome))
+    }
+}

@@ -1,0 +1,75 @@
+//! Security settings and second factors.
+
+mod columns;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::id::UserId;
+use protocol::time::Timestamp;
+
+use super::error::Failure;
+use super::pool::{Ending, Work};
+use super::{PgStore, head, outbox, receipt, row};
+use crate::StoreError;
+use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
+
+#[async_trait]
+impl Security for PgStore {
+    async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError> {
+        let step = "read the security settings";
+        let rows = self.pool.query(step, columns::READ, &[&user.as_str()]).await?;
+        let record = rows
+            .first()
+            .map_or_else(|| Ok(SecurityRecord::default()), columns::record);
+        record.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+        let work = DecideSecurity { user, decide };
+        self.pool.transact("change the security settings", &work).await
+    }
+}
+
+struct DecideSecurity<'a> {
+    user: &'a UserId,
+    decide: &'a Decide<'a>,
+}
+
+#[async_trait]
+impl Work for DecideSecurity<'_> {
+    type Outcome = Decided;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Decided>, Failure> {
+        head::lock_user(tx, self.user).await?;
+        let (record, now) = self.read(tx).await?;
+        let change = match (self.decide)(&record, now).map_err(Failure::row)? {
+            Decision::Leave(outcome) => return Ok(Ending::RollBack(Decided::Now(outcome))),
+            Decision::Change(change) => change,
+        };
+        if let Some(receipt) = &change.receipt {
+            if let Some(answer) = receipt::repeated(tx, receipt).await? {
+                return Ok(Ending::RollBack(Decided::Before(answer)));
+            }
+            receipt::remember(tx, receipt).await?;
+        }
+        columns::write(tx, self.user, &change.record).await?;
+        outbox::send(tx, self.user, &change.events).await?;
+        let decided = Decided::Now(change.outcome);
+        Ok(match change.receipt {
+            Some(receipt) => Ending::CommitBefore(receipt.deadline, decided),
+            None => Ending::Commit(decided),
+        })
+    }
+}
+
+impl DecideSecurity<'_> {
+    /// The record, and the time after the wait for the lock: `now()` would be that of the transaction's begin.
+    async fn read(&self, tx: &Transaction<'_>) -> Result<(SecurityRecord, Timestamp), Failure> {
+        let clock = tx.prepare_cached("SELECT clock_timestamp()").await?;
+        let now = row::timestamp(tx.query_one(&clock, &[]).await?.try_get(0)?);
+        let read = tx.prepare_cached(columns::READ).await?;
+        let row = tx.query_opt(&read, &[&self.user.as_str()]).await?;
+        let record = row.as_ref().map(columns::record).transpose()?;
+        Ok((record.unwrap_or_default(), now))
+    }
+}

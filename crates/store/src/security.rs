@@ -1,0 +1,129 @@
+//! A user's security settings and second factor: one record, because to turn the factor on is a setting.
+
+use async_trait::async_trait;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Outcome;
+use protocol::id::{SessionId, UserId};
+use protocol::security::{FactorMethod, Settings};
+use protocol::time::Timestamp;
+
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::vault::{Sealed, VaultError};
+
+/// Security settings and second factors.
+#[async_trait]
+pub trait Security: Send + Sync {
+    /// The user's record as it is now; the defaults where nothing was ever changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError>;
+
+    /// Shows the user's record to `decide` while nobody else can change it, and commits what that decided: the record, the
+    /// receipt and the events together, or nothing. `decide` may be asked again when another transaction was in the way.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `Broken` when `decide` cannot open what the vault has sealed.
+    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError>;
+}
+
+/// The rules, which are the worker's: from the record and the store's time, which is the same for all workers, to what shall be.
+pub type Decide<'a> = dyn Fn(&SecurityRecord, Timestamp) -> Result<Decision, VaultError> + Send + Sync + 'a;
+
+/// What is kept of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityRecord {
+    /// Minutes without activity until a session ends, 1 to 1440.
+    pub session_timeout: u32,
+    /// The second factor that is on.
+    pub factor: Option<Factor>,
+    /// A second factor that waits for its first code.
+    pub pending: Option<PendingFactor>,
+}
+
+impl SecurityRecord {
+    /// What the user sees of it.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            session_timeout: self.session_timeout,
+            two_factor_enabled: self.factor.is_some(),
+            method: self.factor.is_some().then_some(FactorMethod::Totp),
+        }
+    }
+}
+
+impl Default for SecurityRecord {
+    fn default() -> Self {
+        Self {
+            session_timeout: DEFAULT_SESSION_TIMEOUT,
+            factor: None,
+            pending: None,
+        }
+    }
+}
+
+/// A second factor that is on, and how it has fared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factor {
+    /// The shared secret.
+    pub secret: Sealed,
+    /// The newest time step (RFC 6238) whose code was accepted.
+    pub last_step: i64,
+    /// Wrong codes since the last right one.
+    pub failures: u32,
+    /// When the last wrong code came.
+    pub last_failed: Option<Timestamp>,
+    /// The HMAC of each recovery code that is unused.
+    pub recovery_codes: Vec<[u8; 32]>,
+    /// When recovery codes were tried lately, oldest first.
+    pub recovery_tried: Vec<Timestamp>,
+}
+
+/// A second factor being set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingFactor {
+    /// The shared secret, sealed as [`Factor::secret`] is.
+    pub secret: Sealed,
+    /// The challenge that the first code answers.
+    pub challenge: String,
+    /// The session that asked for it.
+    pub session: SessionId,
+    /// When it is over.
+    pub until: Timestamp,
+}
+
+/// What shall be.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Nothing changes.
+    Leave(Outcome),
+    /// The record changes.
+    Change(Box<Change>),
+}
+
+/// A change of a record, committed whole.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The record from now on.
+    pub record: SecurityRecord,
+    /// Published with it.
+    pub events: Vec<Envelope>,
+    /// The answer.
+    pub outcome: Outcome,
+    /// What is remembered of the command; none where an operator asks.
+    pub receipt: Option<Receipt>,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decided {
+    /// This was decided, and what changes is committed.
+    Now(Outcome),
+    /// The job or idempotency key was answered before; nothing changed now.
+    Before(Sealed),
+}
+
+/// Minutes.
+const DEFAULT_SESSION_TIMEOUT: u32 = 30;

@@ -1,0 +1,142 @@
+//! Security settings and second factors: decided under the lock, committed whole.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use protocol::answer::Answer;
+use protocol::cluster::job::Outcome;
+use protocol::id::SessionId;
+use protocol::time::Timestamp;
+use store::vault::VaultError;
+use store::{Change, Decided, Decision, Factor, PendingFactor, Receipt, SecurityRecord, Store, StoreError};
+
+use crate::recorder::relayed;
+use crate::sample::{event, late_receipt, receipt, sealed, user};
+
+super::kept_by_both_stores!(
+    a_user_begins_with_the_defaults,
+    a_record_is_read_as_it_was_written,
+    decisions_that_race_are_made_one_after_the_other,
+    a_job_that_comes_again_changes_nothing,
+    what_is_left_or_late_or_unreadable_changes_nothing,
+);
+
+fn outcome() -> Outcome {
+    Outcome::from(&Answer::Acknowledged)
+}
+
+/// To this record, with an event of this name.
+fn to(record: SecurityRecord, told: &str, receipt: Option<Receipt>) -> Decision {
+    Decision::Change(Box::new(Change {
+        record,
+        events: vec![event(told)],
+        outcome: outcome(),
+        receipt,
+    }))
+}
+
+fn minutes(session_timeout: u32) -> SecurityRecord {
+    SecurityRecord {
+        session_timeout,
+        ..SecurityRecord::default()
+    }
+}
+
+async fn a_user_begins_with_the_defaults(store: &dyn Store) {
+    let record = store.security(&user("GEN-001")).await.unwrap();
+    assert_eq!(record, SecurityRecord::default());
+    assert_eq!(
+        (record.session_timeout, record.settings().two_factor_enabled),
+        (30, false)
+    );
+}
+
+async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
+    let user = user("GEN-001");
+    let factor = Factor {
+        secret: sealed("secret"),
+        last_step: 59_000_000,
+        failures: 12,
+        last_failed: Some(Timestamp::from_millis(1_795_451_460_007)),
+        recovery_codes: vec![[1; 32], [2; 32]],
+        recovery_tried: vec![Timestamp::from_millis(1_795_451_460_009)],
+    };
+    let pending = PendingFactor {
+        secret: sealed("next secret"),
+        challenge: "challenge".to_owned(),
+        session: SessionId::new("s-1").unwrap(),
+        until: Timestamp::from_millis(1_795_451_460_011),
+    };
+    let fresh = Factor {
+        last_failed: None,
+        recovery_codes: Vec::new(),
+        recovery_tried: Vec::new(),
+        ..factor.clone()
+    };
+    for record in [
+        SecurityRecord {
+            factor: Some(factor),
+            pending: Some(pending),
+            ..minutes(1_440)
+        },
+        SecurityRecord {
+            factor: Some(fresh),
+            ..minutes(1)
+        },
+        minutes(30),
+    ] {
+        let decided = store
+            .decide_security(&user, &|_, _| Ok(to(record.clone(), "told", None)))
+            .await;
+        assert_eq!(decided.unwrap(), Decided::Now(outcome()));
+        assert_eq!(store.security(&user).await.unwrap(), record);
+    }
+}
+
+async fn decisions_that_race_are_made_one_after_the_other(store: &dyn Store) {
+    let user = user("GEN-001");
+    let one_more = |record: &SecurityRecord, _| Ok(to(minutes(record.session_timeout + 1), "told", None));
+    let decided = join_all((0..20).map(|_| store.decide_security(&user, &one_more))).await;
+    assert!(decided.iter().all(Result::is_ok), "{decided:?}");
+    assert_eq!(store.security(&user).await.unwrap().session_timeout, 50);
+}
+
+async fn a_job_that_comes_again_changes_nothing(store: &dyn Store) {
+    let user = user("GEN-001");
+    let first = |_: &SecurityRecord, _| Ok(to(minutes(5), "first", Some(receipt("1"))));
+    let again = |_: &SecurityRecord, _| Ok(to(minutes(6), "again", Some(receipt("1"))));
+    assert_eq!(
+        store.decide_security(&user, &first).await.unwrap(),
+        Decided::Now(outcome())
+    );
+    assert_eq!(
+        store.decide_security(&user, &again).await.unwrap(),
+        Decided::Before(sealed("answer to 1"))
+    );
+    assert_eq!(store.security(&user).await.unwrap().session_timeout, 5);
+    assert_eq!(relayed(store, &user).await, ["first"]);
+}
+
+async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
+    let user = user("GEN-001");
+    let asked = AtomicU32::new(0);
+    let leave = |_: &SecurityRecord, now: Timestamp| {
+        asked.fetch_add(1, Ordering::SeqCst);
+        assert!(now > Timestamp::from_millis(0).plus(Duration::from_secs(1)));
+        Ok(Decision::Leave(outcome()))
+    };
+    assert_eq!(
+        store.decide_security(&user, &leave).await.unwrap(),
+        Decided::Now(outcome())
+    );
+    let late = |_: &SecurityRecord, _| Ok(to(minutes(6), "late", Some(late_receipt("1"))));
+    let error = store.decide_security(&user, &late).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooLate(_)), "{error:?}");
+    let unreadable = |_: &SecurityRecord, _| Err(VaultError::Altered);
+    let error = store.decide_security(&user, &unreadable).await.unwrap_err();
+    assert!(matches!(error, StoreError::Broken { .. }), "{error:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(store.security(&user).await.unwrap(), SecurityRecord::default());
+    assert_eq!(relayed(store, &user).await, Vec::<String>::new());
+}

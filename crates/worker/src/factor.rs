@@ -1,0 +1,92 @@
+//! The second factor, and the settings that it is one of.
+//!
+//! What is decided, is decided in pure code over the user's record ([`check`], [`lockout`], [`recovery`], [`totp`]), inside the
+//! store's transaction that holds it. [`enrolment`] sets a factor up, [`verify`] takes a code, [`step_up`] asks for one.
+
+mod settings;
+mod step_up;
+mod verify;
+
+mod enrolment;
+
+mod challenge;
+mod check;
+mod lockout;
+mod recovery;
+mod totp;
+
+mod news;
+mod rescue;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{Clock, Entropy};
+use protocol::answer::Failure;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::id::UserId;
+use protocol::time::Timestamp;
+use store::vault::{Binding, Vault};
+use store::{Change, Decision, Security, SecurityRecord};
+
+use crate::jobs::Call;
+
+pub(crate) use challenge::FactorChallenges;
+pub use rescue::{Rescued, reset_factor, unlock_factor};
+pub(crate) use step_up::StepUp;
+
+/// Does what concerns the second factor; each command is a method in the file of its name.
+pub(crate) struct FactorService {
+    pub(crate) store: Arc<dyn Security>,
+    pub(crate) challenges: FactorChallenges,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// Nothing changes, and the client reads this code's own sentence.
+fn refuse(call: &Call, code: ErrorCode) -> Decision {
+    refuse_with(call, Failure::of(code))
+}
+
+fn refuse_with(call: &Call, failure: Failure) -> Decision {
+    Decision::Leave(Outcome::from(&call.complete(failure)))
+}
+
+/// The record changes as this job's command asked, and the job is answered so.
+fn change(call: &Call, record: SecurityRecord, events: Vec<Envelope>, outcome: Outcome) -> Decision {
+    Decision::Change(Box::new(Change {
+        record,
+        events,
+        receipt: Some(call.receipt(&outcome)),
+        outcome,
+    }))
+}
+
+/// Whether the caller signed in so lately that a stolen session is unlikely to be what asks.
+fn signed_in_lately(call: &Call, now: Timestamp) -> bool {
+    call.authenticated_at.is_some_and(|at| now.since(at) < FRESH)
+}
+
+/// Where the shared secret belongs.
+fn secret_binding(user: &UserId) -> Binding<'_> {
+    Binding {
+        user,
+        scope: "factor",
+        column: "secret",
+    }
+}
+
+/// Where recovery codes belong.
+fn recovery_binding(user: &UserId) -> Binding<'_> {
+    Binding {
+        user,
+        scope: "factor",
+        column: "recovery",
+    }
+}
+
+/// How long a verification, and a sign-in, are good for.
+const FRESH: Duration = Duration::from_secs(5 * 60);

@@ -1,0 +1,148 @@
+//! Whether a code is right, and what the factor is after it. Pure: the record, the code and the time are arguments.
+
+use std::time::Duration;
+
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use store::Factor;
+use store::vault::VaultError;
+
+use super::lockout::{Door, door};
+use super::{recovery, totp};
+
+/// What became of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// Right.
+    Right(Factor),
+    /// Wrong, or used before.
+    Wrong(Factor),
+    /// Not looked at: too many were wrong. The next one is, after this long.
+    Wait(Duration),
+    /// Not looked at: the factor is locked.
+    Locked,
+}
+
+/// Checks a code of the authenticator, whose secret is `secret`.
+pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp) -> Result<Checked, VaultError> {
+    match door(factor.failures, factor.last_failed, now) {
+        Door::Open => {}
+        Door::Shut(wait) => return Ok(Checked::Wait(wait)),
+        Door::Locked => return Ok(Checked::Locked),
+    }
+    let step = totp::accepted_step(secret, code, now, Some(factor.last_step))?;
+    Ok(match step {
+        Some(last_step) => Checked::Right(Factor {
+            last_step,
+            failures: 0,
+            last_failed: None,
+            ..factor.clone()
+        }),
+        None => Checked::Wrong(failed(factor.clone(), now)),
+    })
+}
+
+/// Checks a recovery code by its HMAC under each key of the vault. It is looked at while a delay or a lock applies, ends both, and
+/// is used up. The comparison may take its time: the HMAC of what came tells nothing about what is kept.
+pub(super) fn recovery_code(factor: &Factor, macs: &[[u8; 32]], now: Timestamp) -> Checked {
+    let recovery_tried = match recovery::count(&factor.recovery_tried, now) {
+        Ok(tried) => tried,
+        Err(wait) => return Checked::Wait(wait),
+    };
+    let mut factor = Factor {
+        recovery_tried,
+        ..factor.clone()
+    };
+    let before = factor.recovery_codes.len();
+    factor.recovery_codes.retain(|kept| !macs.contains(kept));
+    if factor.recovery_codes.len() == before {
+        return Checked::Wrong(failed(factor, now));
+    }
+    Checked::Right(Factor {
+        failures: 0,
+        last_failed: None,
+        ..factor
+    })
+}
+
+fn failed(factor: Factor, now: Timestamp) -> Factor {
+    Factor {
+        failures: factor.failures.saturating_add(1),
+        last_failed: Some(now),
+        ..factor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use store::vault::Sealed;
+
+    use super::*;
+    use crate::factor::lockout::LOCK_AT;
+
+    const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+    fn factor() -> Factor {
+        Factor {
+            secret: Sealed::from_bytes(Vec::new()),
+            last_step: 0,
+            failures: 0,
+            last_failed: None,
+            recovery_codes: vec![[1; 32], [2; 32]],
+            recovery_tried: Vec::new(),
+        }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(1_111_111_080_000).plus(Duration::from_secs(seconds))
+    }
+
+    fn check(factor: &Factor, token: &str, now: Timestamp) -> Checked {
+        code(factor, &Secret::new(SECRET), token, now).unwrap()
+    }
+
+    #[test]
+    fn the_right_code_forgets_the_failures_and_is_used_up() {
+        let Checked::Wrong(failed) = check(&factor(), "000000", at(0)) else {
+            panic!("a wrong code was right");
+        };
+        assert_eq!((failed.failures, failed.last_failed), (1, Some(at(0))));
+        let Checked::Right(after) = check(&failed, "081804", at(1)) else {
+            panic!("the right code was wrong");
+        };
+        assert_eq!((after.failures, after.last_failed), (0, None));
+        assert!(matches!(check(&after, "081804", at(2)), Checked::Wrong(_)));
+    }
+
+    #[test]
+    fn a_recovery_code_opens_a_locked_factor_once() {
+        let locked = Factor {
+            failures: LOCK_AT,
+            last_failed: Some(at(0)),
+            ..factor()
+        };
+        assert_eq!(check(&locked, "081804", at(1)), Checked::Locked);
+        let Checked::Right(open) = recovery_code(&locked, &[[9; 32], [2; 32]], at(1)) else {
+            panic!("the recovery code was wrong");
+        };
+        assert_eq!((open.failures, &open.recovery_codes), (0, &vec![[1; 32]]));
+        assert!(matches!(recovery_code(&open, &[[2; 32]], at(2)), Checked::Wrong(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn guessing_without_pause_is_looked_at_less_and_less(seconds in 1..100_000_u64) {
+            let mut factor = factor();
+            let mut looked_at = 0_u64;
+            for second in 0..seconds {
+                if let Checked::Wrong(after) = check(&factor, "000000", at(second)) {
+                    factor = after;
+                    looked_at += 1;
+                }
+            }
+            // Ten at once, seven while the delay grows, then one an hour.
+            prop_assert!(looked_at <= 10 + 7 + seconds / 3_600 + 1, "{looked_at} in {seconds} s");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `security:verify_2fa`: a code answers a challenge, or completes an enrolment.
+
+use std::time::Duration;
+
+use bus::BusError;
+use protocol::answer::{self, Answer, Failure};
+use protocol::cluster::job::Outcome;
+use protocol::code::ErrorCode;
+use protocol::command::VerifyTwoFactor;
+use protocol::fault::{Fault, chain};
+use protocol::time::Timestamp;
+use store::vault::VaultError;
+use store::{Decided, Decision, Factor, SecurityRecord, StoreError};
+
+use super::check::{self, Checked};
+use super::{FactorService, change, news, recovery, recovery_binding, refuse, refuse_with, secret_binding};
+use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
+
+impl FactorService {
+    pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<Outcome, VerifyError> {
+        let is_open = self.challenges.is_open(call, &asked.session_id).await?;
+        let decide = |record: &SecurityRecord, now| self.judge(call, asked, is_open, record, now);
+        match self.store.decide_security(&call.user, &decide).await? {
+            Decided::Before(answer) => Ok(call.recall(&answer)?),
+            Decided::Now(outcome) => {
+                if outcome.error.is_none() {
+                    self.note(call, asked).await;
+                }
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// What the code does to the record.
+    fn judge(
+        &self,
+        call: &Call,
+        asked: &VerifyTwoFactor,
+        is_open: bool,
+        record: &SecurityRecord,
+        now: Timestamp,
+    ) -> Result<Decision, VaultError> {
+        if let Some(pending) = &record.pending
+            && pending.challenge == asked.session_id
+            && pending.session == call.session
+            && now < pending.until
+        {
+            return self.confirm(call, asked, record, pending, now);
+        }
+        let Some(factor) = record.factor.as_ref().filter(|_| is_open) else {
+            return Ok(refuse(call, ErrorCode::ChallengeExpired));
+        };
+        let with = |factor| SecurityRecord {
+            factor: Some(factor),
+            ..record.clone()
+        };
+        Ok(match self.check(call, asked, factor, now)? {
+            Checked::Right(factor) => {
+                let outcome = Outcome::from(&Answer::Verified(session_end(record, now)));
+                change(call, with(factor), Vec::new(), outcome)
+            }
+            Checked::Wrong(factor) => {
+                let alert = news::failed(call, factor.failures, now);
+                let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
+                change(call, with(factor), vec![alert], outcome)
+            }
+            Checked::Wait(wait) => {
+                let failure = Failure {
+                    retry_after: Some(whole_seconds(wait)),
+                    ..Failure::of(ErrorCode::RateLimited)
+                };
+                refuse_with(call, failure)
+            }
+            Checked::Locked => refuse(call, ErrorCode::TwoFactorLocked),
+        })
+    }
+
+    fn check(
+        &self,
+        call: &Call,
+        asked: &VerifyTwoFactor,
+        factor: &Factor,
+        now: Timestamp,
+    ) -> Result<Checked, VaultError> {
+        if let Some(code) = recovery::read(&asked.token) {
+            let macs = self.vault.macs(&recovery_binding(&call.user), &code);
+            return Ok(check::recovery_code(factor, &macs, now));
+        }
+        let secret = self.vault.open(&secret_binding(&call.user), &factor.secret)?;
+        check::code(factor, &secret, asked.token.expose(), now)
+    }
+
+    /// Marks the socket. If that fails the code is spent all the same, and the client will be asked for the next one.
+    async fn note(&self, call: &Call, asked: &VerifyTwoFactor) {
+        if let Err(error) = self.challenges.met(call, &asked.session_id).await {
+            tracing::warn!(
+                error = chain(&error),
+                "a second factor was given and could not be noted"
+            );
+        }
+    }
+}
+
+/// To give a second factor is activity: the session lasts its whole timeout from here.
+pub(super) fn session_end(record: &SecurityRecord, now: Timestamp) -> answer::Verified {
+    let timeout = Duration::from_secs(60 * u64::from(record.session_timeout));
+    answer::Verified {
+        session_extended: true,
+        expires_at: now.plus(timeout),
+        recovery_codes: None,
+    }
+}
+
+/// Why no code was checked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    #[error("look for the challenge")]
+    Bus(#[from] BusError),
+    #[error("verify the code")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+}
+
+impl Fault for VerifyError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Bus(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Recall(error) => error.code(),
+        }
+    }
+}
+
+impl Refusal for VerifyError {}
