@@ -40,6 +40,9 @@ pub enum Command {
     Token(TokenArgs),
     /// Publish an event to a user through the internal API.
     Publish(PublishArgs),
+    /// Help a user who cannot give the second factor.
+    #[command(subcommand)]
+    Factor(FactorAction),
     /// Print what clients pin of certificates: `sha256/<base64>` of each one's public key, a line each.
     Pins(PinsArgs),
     /// What seals tokens.
@@ -137,6 +140,26 @@ pub struct TokenArgs {
     /// Where `postern dev` keeps its secret.
     #[command(flatten)]
     pub dir: DirArgs,
+}
+
+/// `postern factor`.
+#[derive(Debug, Subcommand)]
+pub enum FactorAction {
+    /// Forget the wrong codes, and so end delay and lock.
+    Unlock(FactorUser),
+    /// Remove the second factor and its recovery codes.
+    Reset(FactorUser),
+}
+
+/// Whose second factor.
+#[derive(Debug, Args)]
+pub struct FactorUser {
+    /// The user: the token's `sub`.
+    #[arg(long)]
+    pub user: String,
+    /// Which Postgres.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// `postern publish`.

@@ -9,6 +9,7 @@ pub mod config;
 
 mod audit;
 mod dev;
+mod factor;
 mod node;
 mod pins;
 mod publish;
@@ -22,6 +23,7 @@ use lifecycle::SystemClock;
 
 pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
+pub use factor::FactorError;
 pub use node::StartError;
 pub use pins::PinsError;
 pub use publish::PublishError;
@@ -55,6 +57,9 @@ pub enum RunError {
     /// `postern publish`.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// `postern factor`.
+    #[error(transparent)]
+    Factor(#[from] FactorError),
     /// `postern pins`.
     #[error(transparent)]
     Pins(#[from] PinsError),
@@ -90,6 +95,7 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         }
         Command::Token(args) => Ok(say(&token::make(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(say(&publish::publish(&args).await?)),
+        Command::Factor(action) => Ok(say(&factor::rescue(&action).await?)),
         Command::Pins(args) => Ok(say(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
             let (report, code) = vault::rotate(&args).await?;

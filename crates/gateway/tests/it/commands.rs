@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use gateway::Settings;
 use protocol::cluster::job::{Outcome, Work};
+use protocol::cluster::job::{Aside, Outcome};
 use protocol::code::ErrorCode;
 use protocol::json::Json;
+use protocol::time::Timestamp;
 use serde_json::{Value, json};
 use testkit::{Native, SocketIo, wait};
 
@@ -279,6 +281,70 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
     );
     let counted = "postern_gateway_commands_total{event=\"security:sessions\",outcome=\"not_supported\"}";
     house.metric_is(counted, 1.0).await;
+}
+
+#[tokio::test]
+async fn what_belongs_before_an_answer_is_heard_before_it() {
+    let house = House::new().await;
+    let _worker = Worker::answering(&house, |_| {
+        Some(Outcome {
+            error: Some(ErrorCode::TwoFactorRequired),
+            aside: Some(Aside {
+                event: "security:2fa_required".to_owned(),
+                data: Json::of(&json!({ "sessionId": "challenge" })),
+            }),
+            data: Json::of(&json!({ "success": false, "error": "2fa_required" })),
+        })
+    });
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let other = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let ack = client.emit_with_ack("account:list", json!({})).await;
+    assert_eq!(ack["error"], "2fa_required");
+    let heard = [client.next().await, client.next().await].map(|event| (event.name, event.offset));
+    let names = ["security:2fa_required", "account:list_response"];
+    assert_eq!(heard, names.map(|name| (name.to_owned(), None)));
+    assert_eq!(other.unread(), [], "the other socket of the session hears nothing");
+}
+
+#[tokio::test]
+async fn a_worker_is_told_when_the_caller_signed_in() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let now = testkit::token::now();
+    let at = |seconds: u64| i64::try_from(seconds * 1_000).ok().map(Timestamp::from_millis);
+    for (claims, signed_in) in [
+        (json!({ "iat": now - 5 }), at(now - 5)),
+        (json!({ "iat": now - 5, "auth_time": now - 90 }), at(now - 90)),
+        (json!({}), None),
+    ] {
+        let mut claims = claims;
+        (claims["sub"], claims["exp"]) = (json!("u"), json!(now + 600));
+        let client = Native::connect(&house.door, &house.signer.sign(&claims)).await.unwrap();
+        client.request("account:list", json!({})).await;
+        assert_eq!(worker.last().authenticated_at, signed_in, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn five_codes_a_minute_are_passed_on_and_none_while_the_bus_is_away() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let other = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let code = json!({ "userId": "u", "sessionId": "challenge", "token": "123456" });
+    house.line.cut(true);
+    let refused = client.emit_with_ack("security:verify_2fa", code.clone()).await;
+    assert_eq!(refused["error"], "unavailable");
+    house.line.cut(false);
+    for number in 0..6 {
+        let socket = if number % 2 == 0 { &client } else { &other };
+        let answer = socket.emit_with_ack("security:verify_2fa", code.clone()).await;
+        match number {
+            0..5 => assert_eq!(answer["success"], true, "{answer}"),
+            _ => assert_eq!(answer["error"], "rate_limited", "{answer}"),
+        }
+    }
+    assert_eq!(worker.done(), 5);
 }
 
 #[tokio::test]

@@ -63,7 +63,6 @@ async fn what_is_under_way_is_answered_first() {
             Outcome {
                 error: None,
                 aside: None,
-                aside: None,
                 data,
             },
         )

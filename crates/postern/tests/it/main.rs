@@ -1,11 +1,17 @@
 //! Whole clusters, from the outside: the real binary, real Redis and Postgres, real clients. Platforms are simulated.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod alerts;
 mod audit;
 mod bad_input;
 mod command_line;
 mod drain;
+mod factor;
 mod internal_api;
 mod jwks;
 mod pins;

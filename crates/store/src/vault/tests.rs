@@ -109,6 +109,25 @@ fn after_a_rotation_old_texts_open_and_new_ones_use_the_new_key() {
 }
 
 #[test]
+fn an_hmac_is_its_places_own_and_is_found_after_a_rotation() {
+    let (owner, thief) = (user("GEN-001"), user("GEN-002"));
+    let home = Binding {
+        user: &owner,
+        scope: "factor",
+        column: "recovery",
+    };
+    let code = Secret::new("ABCDEFGHIJKLMNOP");
+    let old = vault(OLD).mac(&home, &code);
+    assert_eq!(old, vault(OLD).mac(&home, &code));
+    assert_ne!(old, vault(OLD).mac(&home, &Secret::new("ABCDEFGHIJKLMNOQ")));
+    assert_ne!(old, vault(OLD).mac(&Binding { user: &thief, ..home }, &code));
+
+    let rotated = vault(&format!("{NEW},{OLD}"));
+    assert_eq!(rotated.macs(&home, &code), [vault(NEW).mac(&home, &code), old]);
+    assert_eq!(rotated.mac(&home, &code), vault(NEW).mac(&home, &code));
+}
+
+#[test]
 fn one_text_is_never_sealed_alike_twice() {
     let owner = user("GEN-001");
     let binding = Binding {

@@ -52,14 +52,14 @@ pub(super) fn accepted_step(
         .build()
         .map_err(|_says_nothing| VaultError::Malformed)?;
     let current = now.as_secs().div_euclid(STEP);
-    let steps = [current - 1, current]
+    let mut steps = [current - 1, current]
         .into_iter()
         .filter(|step| after.is_none_or(|after| *step > after));
     let is_its_code = |step: &i64| {
         let begins = u64::try_from(step * STEP).unwrap_or(0);
         totp.check(code, begins).is_some()
     };
-    Ok(steps.filter(is_its_code).next_back())
+    Ok(steps.rfind(is_its_code))
 }
 
 /// Without skew: which steps count is decided here, and the library would take the next one too.

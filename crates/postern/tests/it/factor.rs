@@ -1,0 +1,265 @@
+//! The second factor over a whole cluster: set up, asked for, given once, guessed in vain.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use testkit::Redis;
+use testkit::client::SocketIo;
+use testkit::cluster::Cluster;
+use testkit::{token, wait};
+use tokio::time::Instant;
+
+use crate::command_line::postern;
+use crate::stage::{POSTERN, Platforms, client, cluster};
+
+const USER: &str = "GEN-001";
+
+/// The code of the authenticator, so many steps from now.
+fn code(secret: &str, steps: i64) -> String {
+    let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+    let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    totp.generate(token::now().checked_add_signed(30 * steps).unwrap())
+        .to_string()
+}
+
+/// A code that none of the steps around now has.
+fn wrong(secret: &str) -> String {
+    let right: Vec<_> = (-3..=3).map(|steps| code(secret, steps)).collect();
+    let mut codes = (0..).map(|number| format!("{number:06}"));
+    codes.find(|code| !right.contains(code)).unwrap()
+}
+
+async fn update(client: &SocketIo, settings: Value) -> Value {
+    let command = json!({"userId": USER, "settings": settings});
+    client.emit_with_ack("security:update_settings", command).await
+}
+
+async fn verify(client: &SocketIo, challenge: &Value, token: &str) -> Value {
+    let command = json!({"userId": USER, "sessionId": challenge, "token": token});
+    client.emit_with_ack("security:verify_2fa", command).await
+}
+
+async fn disconnect(client: &SocketIo) -> Value {
+    let command = json!({"userId": USER, "accountType": "github"});
+    client.emit_with_ack("account:disconnect", command).await
+}
+
+/// The challenge that a sensitive command is answered with.
+async fn challenge(client: &SocketIo) -> Value {
+    assert_eq!(disconnect(client).await["error"], "2fa_required");
+    let required = client.next_event("security:2fa_required").await;
+    assert_eq!(
+        (&required.data["userId"], &required.data["method"]),
+        (&json!(USER), &json!("totp"))
+    );
+    assert_eq!(required.offset, None);
+    required.data["sessionId"].clone()
+}
+
+/// Turns the factor on with the code of the previous step, so that the current one is still to be used. Gives the secret and the
+/// recovery codes.
+async fn enrol(cluster: &Cluster, client: &SocketIo) -> (String, Vec<String>) {
+    let answer = update(client, json!({"twoFactorEnabled": true, "method": "totp"})).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    let enrolment = &answer["enrolment"];
+    let secret = enrolment["secret"].as_str().unwrap().to_owned();
+    cluster.canary(&secret);
+    cluster.canary(enrolment["otpauthUrl"].as_str().unwrap());
+    cluster.canary(enrolment["qrPng"].as_str().unwrap());
+    let verified = verify(client, &enrolment["sessionId"], &code(&secret, -1)).await;
+    assert_eq!(verified["success"], true, "{verified}");
+    let codes = verified["recoveryCodes"].as_array().unwrap().iter();
+    let codes: Vec<_> = codes.map(|code| code.as_str().unwrap().to_owned()).collect();
+    // As the answer has them, so long that they do not occur by chance.
+    codes.iter().for_each(|code| cluster.canary(&format!("\"{code}\"")));
+    (secret, codes)
+}
+
+#[tokio::test]
+async fn a_second_factor_is_set_up_asked_for_and_given() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let (first, other) = (client(&cluster, 0, USER).await, client(&cluster, 1, USER).await);
+    let (secret, recovery) = enrol(&cluster, &first).await;
+    for device in [&first, &other] {
+        let updated = device.next_event("security:settings_updated").await;
+        let settings = json!({"sessionTimeout": 30, "twoFactorEnabled": true, "method": "totp"});
+        assert_eq!(updated.data["settings"], settings);
+        let alert = device.next_event("security:alert").await;
+        assert_eq!(
+            (&alert.data["type"], &alert.data["requiresAction"]),
+            (&json!("settings_changed"), &json!(true))
+        );
+    }
+
+    // Who gave the first code need not give another; the other device of the same session must.
+    assert_eq!(disconnect(&first).await["error"], "not_connected");
+    let asked = challenge(&other).await;
+    assert_eq!(verify(&other, &asked, &wrong(&secret)).await["error"], "2fa_invalid");
+    assert_eq!(first.next_event("security:alert").await.data["type"], "failed_2fa");
+    let verified = verify(&other, &asked, &recovery[0]).await;
+    assert_eq!(verified["success"], true, "{verified}");
+    assert!(
+        verified["expiresAt"].is_string() && verified["recoveryCodes"].is_null(),
+        "{verified}"
+    );
+    assert_eq!(disconnect(&other).await["error"], "not_connected");
+
+    // What was used is over.
+    assert_eq!(
+        verify(&other, &asked, &code(&secret, 0)).await["error"],
+        "challenge_expired"
+    );
+    let third = client(&cluster, 0, USER).await;
+    let asked = challenge(&third).await;
+    assert_eq!(verify(&third, &asked, &recovery[0]).await["error"], "2fa_invalid");
+
+    assert_eq!(
+        update(&other, json!({"twoFactorEnabled": false})).await["success"],
+        true
+    );
+    assert_eq!(disconnect(&third).await["error"], "not_connected");
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_code_thrown_twice_at_once_on_two_gateways_is_taken_once() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let owner = client(&cluster, 0, USER).await;
+    let (secret, _) = enrol(&cluster, &owner).await;
+    let (one, two) = (client(&cluster, 0, USER).await, client(&cluster, 1, USER).await);
+    let (first, second) = (challenge(&one).await, challenge(&two).await);
+    let code = code(&secret, 0);
+    let answers = tokio::join!(verify(&one, &first, &code), verify(&two, &second, &code));
+    let mut answers = [answers.0, answers.1].map(|answer| answer["error"].clone());
+    answers.sort_by_key(Value::is_string);
+    assert_eq!(answers, [Value::Null, json!("2fa_invalid")]);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_200_guesses_from_20_sockets_five_are_looked_at_in_a_minute() {
+    let platforms = Platforms::start().await;
+    let cluster = platforms.linked_to(Cluster::builder(POSTERN)).gateways(3).start().await;
+    let owner = client(&cluster, 0, USER).await;
+    let (secret, _) = enrol(&cluster, &owner).await;
+    let guess = wrong(&secret);
+    let sockets = join_all((0..20).map(|number| client(&cluster, number % 3, USER))).await;
+    let asked = challenge(&sockets[0]).await;
+    let begun = Instant::now();
+    let guessing = sockets
+        .iter()
+        .map(async |socket| join_all((0..10).map(|_| verify(socket, &asked, &guess))).await);
+    let answers: Vec<Value> = join_all(guessing).await.into_iter().flatten().collect();
+    assert!(begun.elapsed() < Duration::from_secs(60), "too slow to tell");
+    let count = |code: &str| answers.iter().filter(|answer| answer["error"] == code).count();
+    // The first code, at enrolment, was the first of the five.
+    assert_eq!((count("2fa_invalid"), count("rate_limited")), (4, 196));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer["error"] != "rate_limited" || answer["retryAfter"].is_u64())
+    );
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_old_token_cannot_turn_it_on() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let now = token::now();
+    let connect = async |claims: Value| {
+        let token = cluster.token_with(&claims);
+        SocketIo::connect(&cluster.door(0), &token).await.unwrap()
+    };
+    for stolen in [
+        json!({"sub": USER, "sid": "stolen", "iat": now - 301, "exp": now + 3_600}),
+        json!({"sub": USER, "sid": "renewed", "iat": now, "auth_time": now - 301, "exp": now + 3_600}),
+    ] {
+        let thief = connect(stolen).await;
+        let answer = update(&thief, json!({"twoFactorEnabled": true})).await;
+        assert_eq!(answer["error"], "reauth_required", "{answer}");
+        assert_eq!(update(&thief, json!({"sessionTimeout": 5})).await["success"], true);
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
+    let platforms = Platforms::start().await;
+    let redis = Redis::start().await;
+    let cluster = platforms
+        .linked_to(Cluster::builder(POSTERN))
+        .redis(&redis)
+        .start()
+        .await;
+    let owner = client(&cluster, 0, USER).await;
+    let (secret, recovery) = enrol(&cluster, &owner).await;
+    let guess = wrong(&secret);
+    for _ in 0..2 {
+        let asked = forgotten(&redis, &owner).await;
+        for _ in 0..5 {
+            let answer = verify(&owner, &asked, &guess).await;
+            assert_eq!(answer["error"], "2fa_invalid", "{answer}");
+        }
+        assert_eq!(verify(&owner, &asked, &guess).await["error"], "rate_limited");
+    }
+    let asked = forgotten(&redis, &owner).await;
+    let delayed = verify(&owner, &asked, &code(&secret, 0)).await;
+    assert_eq!(delayed["error"], "rate_limited", "{delayed}");
+    assert!(
+        delayed["retryAfter"].as_u64().is_some_and(|wait| wait <= 30),
+        "{delayed}"
+    );
+    // A recovery code may be used while codes may not.
+    assert_eq!(verify(&owner, &asked, &recovery[0]).await["success"], true);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+/// Redis loses all it has. A challenge that is asked for after that.
+async fn forgotten(redis: &Redis, client: &SocketIo) -> Value {
+    redis.command(&["FLUSHALL"]).await;
+    wait::until_true("commands to be done again", wait::deadline(), async || {
+        disconnect(client).await["error"] == "2fa_required"
+    })
+    .await;
+    client.next_event("security:2fa_required").await;
+    challenge(client).await
+}
+
+#[tokio::test]
+async fn an_operator_unlocks_and_removes_it() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let owner = client(&cluster, 0, USER).await;
+    let url = cluster.schema().url();
+    let factor = async |action: &str| postern(&["factor", action, "--user", USER, "--database-url", &url]).await;
+    let none = factor("unlock").await;
+    assert_ne!(none.status, 0);
+    assert!(none.stderr.contains("GEN-001 has no second factor"), "{}", none.stderr);
+
+    let (secret, _) = enrol(&cluster, &owner).await;
+    let device = client(&cluster, 1, USER).await;
+    let asked = challenge(&device).await;
+    let lock = "UPDATE security SET failures = 100, last_failed_at = now()";
+    cluster.schema().sql(lock).await;
+    assert_eq!(verify(&device, &asked, &code(&secret, 0)).await["error"], "2fa_locked");
+    let unlocked = factor("unlock").await;
+    assert_eq!(
+        (unlocked.status, unlocked.stdout.trim()),
+        (0, "unlocked the second factor of GEN-001")
+    );
+    assert_eq!(verify(&device, &asked, &code(&secret, 0)).await["success"], true);
+
+    assert_eq!(factor("reset").await.status, 0);
+    let third = client(&cluster, 0, USER).await;
+    assert_eq!(disconnect(&third).await["error"], "not_connected");
+    wait::until_true("the devices to hear of it", wait::deadline(), async || {
+        let updated = device.next_event("security:settings_updated").await;
+        updated.data["settings"]["twoFactorEnabled"] == false
+    })
+    .await;
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
