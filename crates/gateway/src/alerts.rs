@@ -93,6 +93,7 @@ impl Inquiry {
             connection: self.caller.connection.clone(),
             node: self.inquiries.node().clone(),
             idempotency_key: None,
+            authenticated_at: None,
             work: Work::OpenAlerts,
         };
         match self.inquiries.ask(&job, self.patience).await {

@@ -106,6 +106,7 @@ impl Internal {
             connection: name::connection(&*self.entropy),
             node: self.inquiries.node().clone(),
             idempotency_key: None,
+            authenticated_at: None,
             work: Work::RaiseAlert(alert),
         };
         let raised = self.inquiries.ask(&job, self.patience).await.map_err(|error| {
