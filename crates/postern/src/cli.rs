@@ -9,8 +9,8 @@ use protocol::secret::Secret;
 use store::PgSettings;
 
 use crate::config::{
-    AuditVerifyArgs, ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, RotateArgs, WorkerArgs,
-    secret,
+    AuditVerifyArgs, ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, RotateArgs,
+    VaultKeysArgs, WorkerArgs, secret,
 };
 
 /// Real-time account-security gateway.
@@ -160,6 +160,9 @@ pub struct FactorUser {
     /// Which Postgres.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// What signs the audit log.
+    #[command(flatten)]
+    pub vault: VaultKeysArgs,
 }
 
 /// `postern publish`.

@@ -49,5 +49,6 @@ pub(crate) async fn rescue(action: &FactorAction) -> Result<String, FactorError>
 
 async fn store(args: &FactorUser) -> Result<PgStore, FactorError> {
     let meter = NoopMeterProvider::new().meter("postern");
-    Ok(PgStore::connect(&args.database.settings()?, &meter).await?)
+    let (database, keys) = args.vault.with(&args.database)?;
+    Ok(PgStore::connect(&database, keys.audit_keys(), &meter).await?)
 }

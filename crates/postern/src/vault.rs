@@ -81,7 +81,8 @@ fn retirement(rotation: &Rotation, vault: &Vault) -> String {
         return format!("may be retired: nothing; {sealing} seals");
     }
     format!(
-        "may be retired an hour after the last worker was restarted with {sealing} in front: {}",
+        "may be retired an hour after the last worker was restarted with {sealing} in front, unless a user has a second \
+         factor, whose secret and recovery codes keep the key of their day: {}",
         free.join(", ")
     )
 }

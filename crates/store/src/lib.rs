@@ -1,8 +1,5 @@
-//! What must survive: linked accounts and their sealed tokens, alerts, answers already given, events still to be published, work still
-//! to be done, and the audit log.
 //! What must survive: linked accounts and their sealed tokens, security settings and second factors, alerts, answers already
-//! given, events still to be published, work still
-//! to be done.
+//! given, events still to be published, work still to be done, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -48,9 +45,6 @@ pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 pub use security::{Change, Decide, Decided, Decision, Factor, PendingFactor, Security, SecurityRecord};
 
 /// All roles of the store.
-pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue {}
+pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security {}
 
-impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue> Store for T {}
-pub trait Store: Accounts + Alerts + Answers + Outbox + Queue + Security {}
-
-impl<T: Accounts + Alerts + Answers + Outbox + Queue + Security> Store for T {}
+impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security> Store for T {}

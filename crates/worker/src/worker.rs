@@ -101,10 +101,9 @@ impl Worker {
         let runner = Arc::new(Runner {
             dispatch: Dispatch {
                 account,
-                security,
-                refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
                 factor,
                 security,
+                refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
             },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),

@@ -52,7 +52,8 @@ impl Commands {
                     to_ask.extend(due.ask);
                 }
             }
-            if !is_away && !(to_ask.is_empty() && heard.is_empty()) {
+            let is_idle = to_ask.is_empty() && heard.is_empty();
+            if !is_away && !is_idle {
                 is_away = true;
                 let this = Arc::clone(&self);
                 errand = this

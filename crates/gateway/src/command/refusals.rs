@@ -121,6 +121,7 @@ impl Commands {
                 connection: tally.connection.clone(),
                 node: self.node.clone(),
                 idempotency_key: None,
+                authenticated_at: None,
                 work: tally.work(),
             };
             let lane = job.work.lane();
@@ -138,16 +139,24 @@ impl Commands {
 
 #[cfg(test)]
 mod tests {
+    use protocol::time::Timestamp;
     use protocol::wire::Dialect;
 
     use super::*;
     use crate::connection::outbound::Outbound;
     use crate::form::Form;
+    use crate::handshake::token::Identity;
 
     fn caller(user: &str) -> Caller {
+        let identity = Identity {
+            user: UserId::new(user).unwrap(),
+            session: SessionId::new("s").unwrap(),
+            expires: Timestamp::from_millis(0),
+            issued: None,
+            authenticated: None,
+        };
         Caller::new(
-            UserId::new(user).unwrap(),
-            SessionId::new("s").unwrap(),
+            identity,
             ConnectionId::new("c").unwrap(),
             Form::new(Dialect::NativeJson, true),
             Arc::new(Outbound::default()),

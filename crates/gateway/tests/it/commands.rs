@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use gateway::Settings;
-use protocol::cluster::job::{Outcome, Work};
-use protocol::cluster::job::{Aside, Outcome};
+use protocol::cluster::job::{Aside, Outcome, Work};
 use protocol::code::ErrorCode;
 use protocol::json::Json;
 use protocol::time::Timestamp;

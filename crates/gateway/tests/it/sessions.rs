@@ -101,7 +101,16 @@ async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
     .await;
 
     let data = Json::of(&json!({ "success": true }));
-    reply(&*house.line, &worker.last(), Outcome { error: None, aside: None, data }).await;
+    reply(
+        &*house.line,
+        &worker.last(),
+        Outcome {
+            error: None,
+            aside: None,
+            data,
+        },
+    )
+    .await;
     // Events of v come after the answer would have.
     house.publish("v", AccountType::Github).await;
     assert_eq!(client.next().await.name, "account:status_changed");

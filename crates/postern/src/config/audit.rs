@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use store::vault::VaultKeys;
 
-use super::{ConfigError, DatabaseArgs, Problems, VaultKeysArgs};
+use super::{ConfigError, DatabaseArgs, VaultKeysArgs};
 
 /// The flags and variables of `postern audit verify`.
 #[derive(Debug, Clone, Args)]
@@ -30,8 +30,6 @@ impl AuditVerifyArgs {
     /// # Errors
     /// All that is wrong.
     pub fn settings(&self) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
-        let mut problems = Problems::default();
-        let (database, keys) = (self.database.check(&mut problems), self.vault.check(&mut problems));
-        problems.finish(database.zip(keys))
+        self.vault.with(&self.database)
     }
 }

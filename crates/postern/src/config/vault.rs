@@ -15,6 +15,17 @@ pub struct VaultKeysArgs {
 }
 
 impl VaultKeysArgs {
+    /// Checks the section together with the database, for commands that need both and nothing else.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn with(&self, database: &DatabaseArgs) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
+        let mut problems = Problems::default();
+        let database = database.check(&mut problems);
+        let keys = self.check(&mut problems);
+        problems.finish(database.zip(keys))
+    }
+
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<VaultKeys> {
         problems
@@ -40,9 +51,6 @@ impl RotateArgs {
     /// # Errors
     /// All that is wrong.
     pub fn settings(&self) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
-        let mut problems = Problems::default();
-        let database = self.database.check(&mut problems);
-        let keys = self.keys.check(&mut problems);
-        problems.finish(database.zip(keys))
+        self.keys.with(&self.database)
     }
 }

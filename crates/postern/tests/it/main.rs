@@ -1,9 +1,9 @@
 //! Whole clusters, from the outside: the real binary, real Redis and Postgres, real clients. Platforms are simulated.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
+    clippy::panic,
+    reason = "a test fails by panicking"
 )]
 
 mod alerts;

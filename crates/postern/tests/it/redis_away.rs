@@ -1,6 +1,6 @@
 //! Redis goes away under connected clients, and comes back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use testkit::Redis;
@@ -8,6 +8,8 @@ use testkit::client::http::Request;
 use testkit::client::{Native, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::wait;
+
+use tokio::time::Instant;
 
 use crate::stage::{POSTERN, Platforms, client, connect};
 

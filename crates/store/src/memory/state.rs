@@ -14,9 +14,8 @@ use crate::answers::{Earlier, Idempotency, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
 use crate::rules;
-use crate::vault::{AuditKeys, Sealed};
 use crate::security::SecurityRecord;
-use crate::vault::Sealed;
+use crate::vault::{AuditKeys, Sealed};
 
 /// Everything.
 #[derive(Debug, Default)]

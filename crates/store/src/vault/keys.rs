@@ -118,6 +118,8 @@ impl Key {
     )]
     fn audit_key(&self) -> AuditKey {
         AuditKey::derive(&self.id, self.bytes.expose_secret())
+    }
+
     /// A key for HMAC that tells nothing of this one (NIST SP 800-108: HMAC as the derivation function).
     #[expect(
         clippy::disallowed_methods,

@@ -18,6 +18,7 @@ impl Refusals {
         let outcome = Outcome {
             error: None,
             data: Json::of(&json!({ "success": true })),
+            aside: None,
         };
         let Self(audit) = self;
         match audit

@@ -10,12 +10,10 @@ use protocol::cluster::job::Refused;
 use protocol::id::{AlertId, JobId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
-    Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Earlier, Exchange, ExchangeStart,
-    FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed,
-    RevokeAll, RevokeAllOutcome, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
-    Accounts, Alerts, Answers, Credentials, Decide, Decided, Earlier, Exchange, ExchangeStart, FinishedSync,
-    Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll,
-    RevokeAllOutcome, Security, SecurityRecord, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
+    Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Earlier, Exchange,
+    ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt,
+    RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, StoreError, SyncWritten, Task, TaskId,
+    Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
