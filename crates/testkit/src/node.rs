@@ -78,7 +78,7 @@ fn install_check() {
     if !modules().join("socket.io-client").exists() {
         fail(
             "run a Node script",
-            "the official clients are not installed: run ./ci/test first",
+            "the official clients are not installed: run .ci/test first",
         );
     }
 }
