@@ -33,7 +33,6 @@ impl Dispatch {
             Work::OpenAlerts => Ok(self.security.open_alerts(call).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
-            Work::OpenSession(_) => Err(NotDoneHere(work.name()).into()),
         }
     }
 
