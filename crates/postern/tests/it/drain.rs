@@ -1,7 +1,6 @@
 //! SIGTERM: finish, hand over, exit 0.
 
 use serde_json::json;
-use simulator::{Fault, Kind, Platform, Route};
 use testkit::wait;
 
 use crate::stage::{POSTERN, Platforms, client, cluster, connect};
@@ -15,16 +14,11 @@ async fn a_terminated_gateway_answers_what_is_under_way_and_closes_its_sockets()
         .start()
         .await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    platforms
-        .handle
-        .fault(Fault::once(Platform::Github, Route::Token, Kind::Hold));
+    platforms.hold_next_exchange();
     caller
         .emit("account:connect", connect("GEN-001", "test_code_drained"))
         .await;
-    wait::until("the exchange to be under way", wait::deadline(), async || {
-        (!platforms.handle.snapshot().held.is_empty()).then_some(())
-    })
-    .await;
+    platforms.exchange_is_held().await;
 
     cluster.gateway(0).terminate();
     wait::until("the gateway to be unready", wait::deadline(), async || {
@@ -46,16 +40,11 @@ async fn a_terminated_worker_finishes_what_it_holds() {
     let platforms = Platforms::start().await;
     let mut cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    platforms
-        .handle
-        .fault(Fault::once(Platform::Github, Route::Token, Kind::Hold));
+    platforms.hold_next_exchange();
     caller
         .emit("account:connect", connect("GEN-001", "test_code_finished"))
         .await;
-    wait::until("the exchange to be under way", wait::deadline(), async || {
-        (!platforms.handle.snapshot().held.is_empty()).then_some(())
-    })
-    .await;
+    platforms.exchange_is_held().await;
 
     cluster.worker(0).terminate();
     cluster.start_worker().await;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::{Fault, Kind, Platform, Route};
 use testkit::client::{Native, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::token::claims;
@@ -148,13 +147,9 @@ async fn a_connect_under_way_or_begun_before_leaves_no_account() {
         if with_state {
             under_way["state"] = open().await;
         }
-        let held = Fault::once(Platform::Github, Route::Token, Kind::Hold);
-        platforms.handle.fault(held);
+        platforms.hold_next_exchange();
         caller.emit("account:connect", under_way).await;
-        wait::until_true("the exchange to be under way", wait::deadline(), async || {
-            !platforms.handle.snapshot().held.is_empty()
-        })
-        .await;
+        platforms.exchange_is_held().await;
 
         begun_before["state"] = open().await;
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use simulator::{Handle, Simulator};
+use simulator::{Fault, Handle, Kind, Platform, Route, Simulator};
 use testkit::client::SocketIo;
 use testkit::cluster::{Builder, Cluster};
+use testkit::wait;
 use tokio::task::JoinSet;
 
 /// The binary under test.
@@ -44,12 +45,23 @@ impl Platforms {
             .worker_env("POSTERN_GITHUB_API_URL", format!("{url}/github/api"))
     }
 
+    /// Holds the answer to the next exchange, until it is released.
+    pub(crate) fn hold_next_exchange(&self) {
+        let hold = Fault::once(Platform::Github, Route::Token, Kind::Hold);
+        self.handle.fault(hold);
+    }
+
+    /// Waits until an exchange is held: the code was presented, the answer is not out.
+    pub(crate) async fn exchange_is_held(&self) {
+        wait::until_true("the exchange to be under way", wait::deadline(), async || {
+            !self.handle.snapshot().held.is_empty()
+        })
+        .await;
+    }
+
     /// How often a code was presented for a token.
     pub(crate) fn exchanges(&self, code: &str) -> u64 {
-        self.handle
-            .snapshot()
-            .ledger
-            .exchanges(simulator::Platform::Github, code)
+        self.handle.snapshot().ledger.exchanges(Platform::Github, code)
     }
 }
 

@@ -1,8 +1,6 @@
 //! A worker dies in the middle of a connect.
 
 use serde_json::json;
-use simulator::{Fault, Kind, Platform, Route};
-use testkit::wait;
 
 use crate::stage::{Platforms, client, cluster, connect};
 
@@ -11,17 +9,12 @@ async fn a_worker_killed_while_the_platform_has_the_code_leaves_an_answer_and_on
     let platforms = Platforms::start().await;
     let mut cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    platforms
-        .handle
-        .fault(Fault::once(Platform::Github, Route::Token, Kind::Hold));
+    platforms.hold_next_exchange();
 
     caller
         .emit("account:connect", connect("GEN-001", "test_code_killed"))
         .await;
-    wait::until("the exchange to be under way", wait::deadline(), async || {
-        (!platforms.handle.snapshot().held.is_empty()).then_some(())
-    })
-    .await;
+    platforms.exchange_is_held().await;
     cluster.worker(0).kill().await;
     cluster.start_worker().await;
 
