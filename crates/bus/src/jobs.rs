@@ -21,7 +21,8 @@ pub trait Jobs: Send + Sync {
     async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError>;
 
     /// Takes up to `max` jobs, waiting up to `wait` for the first: new ones, and those whose worker has not renewed them for 3 s.
-    /// Entries past their deadline are dropped, entries lost by a second worker are buried; neither is returned.
+    /// Entries past their deadline are dropped, entries lost by a second worker are buried; neither is returned. A claim that is
+    /// dropped while it waits takes no job with it.
     ///
     /// # Errors
     /// [`BusError::Away`].

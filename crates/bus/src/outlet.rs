@@ -11,6 +11,8 @@ pub(crate) struct Outlet {
     sender: mpsc::Sender<Heard>,
     /// The kept place. Without it, the last thing in the channel is a `Missed`.
     kept: Option<mpsc::OwnedPermit<Heard>>,
+    /// How many events were sent after the last `Missed`, if there was one.
+    since_missed: Option<usize>,
 }
 
 impl Outlet {
@@ -20,7 +22,12 @@ impl Outlet {
     /// An outlet for `bound` messages and one `Missed`, and its end.
     pub(crate) fn new(bound: usize) -> (Self, mpsc::Receiver<Heard>) {
         let (sender, receiver) = mpsc::channel(bound.saturating_add(1));
-        (Self { sender, kept: None }, receiver)
+        let outlet = Self {
+            sender,
+            kept: None,
+            since_missed: None,
+        };
+        (outlet, receiver)
     }
 
     /// Passes an event on, or tells that one was missed. True when it was passed on.
@@ -28,18 +35,24 @@ impl Outlet {
         let Some(kept) = self.kept() else {
             return false;
         };
-        if self.sender.try_send(event).is_ok() {
-            self.kept = Some(kept);
-            return true;
+        let sent = self.sender.try_send(event).is_ok();
+        self.kept = Some(kept);
+        if sent {
+            self.since_missed = self.since_missed.map(|events| events + 1);
+        } else {
+            self.missed();
         }
-        kept.send(Heard::Missed);
-        false
+        sent
     }
 
-    /// Tells that messages may have been missed, unless that is still to be read.
+    /// Tells that messages may have been missed, unless that is still to be read: whoever reads it then looks for all of them.
     pub(crate) fn missed(&mut self) {
+        if self.since_missed.is_some_and(|events| self.unread() > events) {
+            return;
+        }
         if let Some(kept) = self.kept() {
             kept.send(Heard::Missed);
+            self.since_missed = Some(0);
         }
     }
 
@@ -52,6 +65,11 @@ impl Outlet {
     /// Whether nobody listens any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    fn unread(&self) -> usize {
+        let taken = self.sender.max_capacity() - self.sender.capacity();
+        taken - usize::from(self.kept.is_some())
     }
 
     fn kept(&mut self) -> Option<mpsc::OwnedPermit<Heard>> {
@@ -96,14 +114,18 @@ mod tests {
         #[test]
         fn every_event_is_read_or_a_missed_follows_it(
             bound in 1usize..5,
-            reads in prop::collection::vec(0usize..6, 1..60),
+            steps in prop::collection::vec((0usize..6, prop::bool::weighted(0.2)), 1..60),
         ) {
             let (mut outlet, mut end) = Outlet::new(bound);
             let mut unread: Vec<u64> = Vec::new();
             let mut seq = 0;
-            for reads in reads {
+            for (reads, lost_on_the_way) in steps {
                 seq += 1;
-                outlet.event(event(seq));
+                if lost_on_the_way {
+                    outlet.missed();
+                } else {
+                    outlet.event(event(seq));
+                }
                 unread.push(seq);
                 for _ in 0..reads {
                     match end.try_recv() {
@@ -121,5 +143,18 @@ mod tests {
             }
             prop_assert!(unread.is_empty(), "neither read nor covered: {unread:?}");
         }
+    }
+
+    #[test]
+    fn a_missed_is_not_repeated_while_it_is_unread() {
+        let (mut outlet, mut end) = Outlet::new(9);
+        for seq in 0..100 {
+            outlet.missed();
+            outlet.event(event(seq));
+        }
+        let read = std::iter::from_fn(|| end.try_recv().ok());
+        assert_eq!(read.filter(|heard| *heard == Heard::Missed).count(), 1);
+        outlet.missed();
+        assert_eq!(end.try_recv(), Ok(Heard::Missed));
     }
 }

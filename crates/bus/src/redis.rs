@@ -58,13 +58,13 @@ impl RedisBus {
     ) -> Result<Self, ConnectError> {
         let metrics = Metrics::new(meter);
         let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
-        let keep = (Arc::clone(&clock), &tasks, metrics.clone());
-        let commands = Client::connect(connector.clone(), Use::Commands, keep).await?;
+        let connect = |connector, to_do| Client::connect(connector, to_do, Arc::clone(&clock), &tasks, metrics.clone());
+        let commands = connect(connector.clone(), Use::Commands).await?;
         commands.check().await?;
         let cells = match &settings.limits_url {
             Some(url) => {
                 let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
-                Client::connect(connector, Use::Limits, (clock, &tasks, metrics.clone())).await?
+                connect(connector, Use::Limits).await?
             }
             None => commands.clone(),
         };

@@ -1,14 +1,15 @@
 //! fred, tamed: everything of it is in this module, and nothing of it leaves.
 //!
-//! What it does to a careless user was measured (docs/decisions.md); each file here stands against some of it:
-//! [`connector`] sets every timeout and bound that has no default, [`pulse`] asks each second whether commands are answered,
-//! [`Client`] replaces a fred client that does not come back by itself, [`subscriber`] keeps subscriptions, [`reader`] waits
-//! for jobs on connections of its own.
+//! What it does to a careless user has a test for each kind in `tests/it/traps`, and each file here stands against some of it:
+//! [`connector`] sets every timeout and bound that has no default, [`keeper`] asks each second whether commands are answered and
+//! replaces a fred client that does not come back by itself, [`subscriber`] keeps subscriptions, [`reader`] waits for jobs on
+//! connections of its own.
 
 mod answer;
 mod arg;
 mod connector;
 mod failure;
+mod keeper;
 mod link;
 mod pulse;
 mod reader;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use fred::interfaces::{ClientLike, KeysInterface, LuaInterface, PubsubInterface};
 use fred::types::{CustomCommand, Expiration, Key, Value};
 use lifecycle::{Clock, Tasks};
+use protocol::fault::chain;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -34,6 +36,7 @@ pub(super) use self::script::Script;
 pub(super) use self::subscriber::{Listener, Opening, Subscriber};
 
 use self::failure::Failure;
+use self::keeper::Keeper;
 use self::link::Link;
 use self::pulse::Pulse;
 use crate::BusError;
@@ -51,7 +54,7 @@ struct Shared {
     link: Mutex<Link>,
     pulse: Mutex<Pulse>,
     /// Keeps the commands under way below the length of fred's queue: when that queue refuses a command, fred 10.1 counts it as
-    /// waiting for ever, and from then on a lone command is not flushed until 200 others have followed it.
+    /// waiting for ever, and from then on does not flush what it writes, as more seems to follow.
     room: Semaphore,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -62,10 +65,13 @@ impl Client {
     pub(super) async fn connect(
         connector: Connector,
         to_do: Use,
-        (clock, tasks, metrics): (Arc<dyn Clock>, &Tasks, Metrics),
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+        metrics: Metrics,
     ) -> Result<Self, ConnectError> {
         let link = connector.connect(to_do).await?;
-        let pulse = pulse::first(&link, &connector, &*clock).await?;
+        let pulse = keeper::first_beat(&link, &*clock).await;
+        let pulse = pulse.map_err(|error| connector.unreachable(error))?;
         let shared = Arc::new(Shared {
             connector,
             to_do,
@@ -75,11 +81,10 @@ impl Client {
             clock,
             metrics,
         });
-        let soft = tasks.soft();
-        let beating = pulse::keep(Arc::clone(&shared));
-        tasks.essential("redis pulse", async move {
+        let (soft, keeper) = (tasks.soft(), Keeper::new(Arc::clone(&shared)));
+        tasks.essential("redis keeper", async move {
             // Ends with the node.
-            soft.run_until_cancelled(beating).await;
+            soft.run_until_cancelled(keeper.run()).await;
         });
         Ok(Self { shared })
     }
@@ -142,11 +147,13 @@ impl Client {
     /// Makes sure that the server says what our scripts ask it, and warns when it may throw keys away.
     pub(super) async fn check(&self) -> Result<(), ConnectError> {
         let at = self.shared.connector.at();
-        let replication = self.info("replication").await;
-        if let Err(source) = replication {
-            let source = Box::new(source);
-            return Err(ConnectError::NoInfo { at, source });
-        }
+        self.info("replication").await.map_err(|error| {
+            if chain(&error).contains("NOPERM") {
+                let (at, source) = (at.clone(), Box::new(error));
+                return ConnectError::NoInfo { at, source };
+            }
+            self.shared.connector.unreachable(error)
+        })?;
         // CONFIG is forbidden in many places, INFO is not.
         let memory = self.info("memory").await.unwrap_or_default();
         let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));

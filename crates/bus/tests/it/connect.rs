@@ -71,7 +71,7 @@ async fn a_wrong_password_stops_the_start() {
     connect_as(&settings(&url("right"))).await.unwrap();
 }
 
-/// docs/operations lists these rights.
+/// What an ACL for us has to allow.
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
     let redis = Redis::start().await;

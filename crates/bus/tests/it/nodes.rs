@@ -84,6 +84,17 @@ impl Ear {
         }
     }
 
+    /// Whether an event at this place is heard before something is missed.
+    pub(crate) async fn hears(&mut self, place: &Position) -> bool {
+        loop {
+            match self.next().await {
+                Heard::Event { position, .. } if position == *place => return true,
+                Heard::Event { .. } => {}
+                Heard::Missed => return false,
+            }
+        }
+    }
+
     /// What is there now, without waiting.
     pub(crate) fn try_next(&mut self) -> Option<Heard> {
         self.heard.try_recv().ok()

@@ -126,3 +126,21 @@ impl Queue {
 fn number(entry: &EntryId) -> Option<u64> {
     entry.0.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_lost_a_job_cannot_take_it_back_by_renewing() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        let workers = ["w-1", "w-2", "w-3"].map(|id| WorkerId::new(id).unwrap());
+        queue.push(b"unreadable, which is left to others".to_vec(), start + 99 * SILENCE);
+        queue.claim(&workers[0], 1, start);
+        queue.claim(&workers[1], 1, start + SILENCE);
+        queue.renew(&workers[0], &[EntryId("1".to_owned())], start + SILENCE + SILENCE / 2);
+        assert_eq!(queue.next_silence(), Some(start + 2 * SILENCE), "the second has it");
+        queue.claim(&workers[2], 1, start + 2 * SILENCE);
+        assert!(queue.held.is_empty() && queue.bytes == 0, "it is buried");
+    }
+}

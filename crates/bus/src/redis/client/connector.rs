@@ -78,10 +78,7 @@ impl Connector {
 
     /// Connects, and makes sure that it is a server that has what we need.
     pub(super) async fn connect(&self, to_do: Use) -> Result<Link, ConnectError> {
-        let link = self.link(to_do).await.map_err(|source| ConnectError::Unreachable {
-            at: self.at(),
-            source: Box::new(source),
-        })?;
+        let link = self.link(to_do).await.map_err(|error| self.unreachable(error))?;
         match link.client().server_version() {
             Some(version) if version.major < OLDEST => Err(ConnectError::TooOld {
                 at: self.at(),
@@ -94,6 +91,14 @@ impl Connector {
     /// Connects once.
     pub(super) async fn link(&self, to_do: Use) -> Result<Link, fred::error::Error> {
         Link::open(self.client(to_do)).await
+    }
+
+    /// The error for a server that does not do as it should.
+    pub(super) fn unreachable(&self, source: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
+        ConnectError::Unreachable {
+            at: self.at(),
+            source: Box::new(source),
+        }
     }
 
     fn client(&self, to_do: Use) -> Client {
@@ -138,7 +143,7 @@ fn connection() -> ConnectionConfig {
         // fred would send again what was under way when a connection broke, though it may have been carried out.
         max_command_attempts: 1,
         max_command_buffer_len: QUEUE,
-        // Strikes only where nothing is written meanwhile; the pulse and the ear do not rely on it.
+        // Strikes only where nothing is written meanwhile; the keeper and the ear do not rely on it.
         unresponsive: UnresponsiveConfig {
             max_timeout: Some(Duration::from_secs(4)),
             interval: Duration::from_secs(1),

@@ -1,10 +1,10 @@
 //! Redis that comes back as another one: what it lost must not be taken for what never was.
 
-use bus::Past;
+use bus::{BusError, Past};
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
-use crate::sample::{position, publish, user};
+use crate::sample::{event, position, publish, publish_surely, user};
 
 #[tokio::test]
 async fn a_redis_that_lost_everything_begins_new_epochs() {
@@ -36,7 +36,7 @@ async fn a_redis_restarted_from_a_snapshot_gives_no_place_twice() {
     redis.command(&["SAVE"]).await;
     let unsaved = publish(&*bus, &user, 2).await;
     redis.restart().await;
-    assert!(!redis.command(&["EXISTS", "pn:{GEN-001}:pos"]).await.is_empty());
+    assert_eq!(redis.command(&["EXISTS", "pn:{GEN-001}:pos"]).await, "1");
     wait::until_true("the bus to live", wait::deadline(), async || {
         bus.positions(std::slice::from_ref(&user)).await.is_ok()
     })
@@ -70,6 +70,25 @@ async fn another_primary_begins_new_epochs() {
     assert_ne!(asked.epoch, after.epoch, "asking is enough to see it");
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert!(matches!(bus.since(&user, &asked, 9).await.unwrap(), Past::Lost(now) if now.epoch != asked.epoch));
+}
+
+#[tokio::test]
+async fn a_server_that_was_a_replica_for_a_while_is_used_again() {
+    let (redis, other) = (Redis::start().await, Redis::start().await);
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let mut ear = Ear::open(&*bus).await;
+    ear.feed.subscribe(&user).await.unwrap();
+    let before = publish(&*bus, &user, 1).await;
+    let port = other.port().to_string();
+    redis.command(&["REPLICAOF", "127.0.0.1", &port]).await;
+    let error = bus.publish(&user, &event(2)).await.unwrap_err();
+    assert!(matches!(error, BusError::Away { .. }), "{error:?}");
+    redis.command(&["REPLICAOF", "NO", "ONE"]).await;
+    publish_surely(&*bus, &user, 2).await;
+    let after = position(&*bus, &user).await;
+    assert_ne!(after.epoch, before.epoch);
+    ear.until(&after).await;
 }
 
 #[tokio::test]

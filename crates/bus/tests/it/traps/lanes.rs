@@ -20,7 +20,10 @@ async fn a_claim_that_was_given_up_swallows_no_job() {
     for round in 0..5 {
         let given_up = timeout(MOMENT, bus.claim(Interactive, &first, 1, wait::deadline())).await;
         assert!(given_up.is_err());
-        blocked(&redis, 0).await;
+        wait::until_true("the read to be gone", wait::deadline(), async || {
+            !redis.command(&["CLIENT", "LIST"]).await.contains("cmd=xreadgroup")
+        })
+        .await;
         bus.submit(Interactive, &job(&format!("j-{round}"), 1), PATIENCE)
             .await
             .unwrap();
@@ -89,6 +92,24 @@ async fn one_lane_does_not_hold_up_another() {
         _ = bus.claim(Platform, &worker, 1, wait::deadline()) => panic!("there is nothing to claim"),
         took = quick => assert!(took < Duration::from_secs(1), "{took:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_a_job_cannot_take_it_back_by_renewing() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
+    for by in ["w-1", "w-2"] {
+        let claimed = bus.claim(Interactive, &worker(by), 1, wait::deadline()).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+        bus.renew(Interactive, &worker("w-1"), &[claimed[0].entry.clone()])
+            .await
+            .unwrap();
+    }
+    let pending = redis
+        .command(&["XPENDING", "pn:{jobs:interactive}", "workers", "-", "+", "9"])
+        .await;
+    assert!(pending.contains("w-2"), "{pending}");
 }
 
 #[tokio::test]

@@ -219,13 +219,14 @@ impl<L: Listener> Ear<L> {
     }
 
     fn hear(&mut self, message: &Message) {
-        let channel: &str = &message.channel;
+        let (now, channel) = (Instant::now(), &*message.channel);
+        self.probe.flowed(now);
         let Some(body) = message.value.as_bytes() else {
             return;
         };
         if channel == self.probe_channel {
             let word = str::from_utf8(body).ok().and_then(|word| word.parse().ok());
-            self.probe.heard(word.unwrap_or_default(), Instant::now());
+            self.probe.heard(word.unwrap_or_default(), now);
         } else if !self.renewing {
             self.listener.hear(channel, body);
         }

@@ -13,7 +13,9 @@ pub(super) struct Probe {
     newest_heard: u64,
     /// When a word last came back.
     heard: Instant,
-    /// When the connection last answered a PING.
+    /// When anything was last heard.
+    flowed: Instant,
+    /// When the connection last answered a PING, or anything was heard on it.
     answered: Instant,
 }
 
@@ -24,6 +26,7 @@ impl Probe {
             unheard: None,
             newest_heard: 0,
             heard: now,
+            flowed: now,
             answered: now,
         }
     }
@@ -50,6 +53,12 @@ impl Probe {
         }
     }
 
+    /// Something was heard.
+    pub(super) fn flowed(&mut self, now: Instant) {
+        self.flowed = now;
+        self.answered = now;
+    }
+
     /// The connection answered.
     pub(super) fn answered(&mut self, now: Instant) {
         self.answered = now;
@@ -66,9 +75,11 @@ impl Probe {
         self.silence(now) < STALE
     }
 
-    /// Whether the connection lives, but deaf: it is not told what is said.
+    /// Whether the connection lives, but deaf: it is not told what is said. In a flood words wait behind everything else.
     pub(super) fn is_deaf(&self, now: Instant) -> bool {
-        let overdue = |(_, since): (u64, Instant)| now.saturating_duration_since(since) >= PATIENCE;
+        let quiet = now.saturating_duration_since(self.flowed) >= PATIENCE;
+        let patience = if quiet { PATIENCE } else { PATIENCE_IN_A_FLOOD };
+        let overdue = |(_, since): (u64, Instant)| now.saturating_duration_since(since) >= patience;
         self.unheard.is_some_and(overdue)
     }
 
@@ -85,6 +96,8 @@ impl Probe {
 
 /// How long a word may take to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a word may take while other messages are heard.
+const PATIENCE_IN_A_FLOOD: Duration = Duration::from_secs(10);
 /// How long a word that came back proves anything.
 const STALE: Duration = Duration::from_secs(5);
 /// How long a connection may not answer before it is replaced.
@@ -106,6 +119,20 @@ mod tests {
         assert!(probe.is_deaf(now + 2 * SECOND));
         probe.heard(word, now + 2 * SECOND);
         assert!(!probe.is_deaf(now + 3 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_a_flood_a_word_may_take_its_time_but_not_for_ever() {
+        let now = Instant::now();
+        let mut probe = Probe::new(now);
+        let word = probe.next();
+        probe.announced(word, now);
+        for second in 1..20 {
+            let now = now + second * SECOND;
+            probe.flowed(now);
+            assert_eq!(probe.is_deaf(now), second >= 10, "after {second} s");
+            assert!(!probe.is_dead(now));
+        }
     }
 
     #[tokio::test(start_paused = true)]
