@@ -1,5 +1,8 @@
 //! The task behind the slots: it takes answers, fetches those it may have missed, and closes what is overdue.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 //! The hub's task: it hears the bus, delivers, and asks where it did not hear enough.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
