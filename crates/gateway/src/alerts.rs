@@ -1,9 +1,12 @@
 //! Alerts that ask to be acknowledged come again to each socket that joins, until they are.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lifecycle::{Backoff, Entropy, Tasks};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use lifecycle::{Backoff, Entropy};
 use protocol::answer::Alerts;
 use protocol::cluster::job::{Job, Outcome, Work};
 use protocol::code::ErrorCode;
@@ -12,98 +15,123 @@ use protocol::fault::chain;
 use protocol::json::Json;
 use protocol::security::Alert;
 use protocol::wire::Push;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::DelayQueue;
 
 use crate::command::{Caller, Inquiries};
 use crate::name as names;
 
-/// Asks the worker, which alone knows them, on behalf of each new socket. No socket waits for it.
+/// Asks the worker, which alone knows them, on behalf of each new socket. No socket waits for it, and one that is waited for
+/// costs a place in a queue.
 pub(crate) struct OpenAlerts {
     inquiries: Arc<Inquiries>,
     patience: Duration,
     entropy: Arc<dyn Entropy>,
-    tasks: Tasks,
-    /// When many sockets join at once, their inquiries leave the workers to the clients' commands.
-    places: Arc<Semaphore>,
+    /// Sockets that have joined since the task last looked: no more than are live.
+    joined: Mutex<Vec<Arc<Caller>>>,
+    news: Notify,
 }
 
 impl OpenAlerts {
-    pub(crate) fn new(inquiries: Arc<Inquiries>, patience: Duration, entropy: Arc<dyn Entropy>, tasks: Tasks) -> Self {
+    pub(crate) fn new(inquiries: Arc<Inquiries>, patience: Duration, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             inquiries,
             patience,
             entropy,
-            tasks,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            joined: Mutex::default(),
+            news: Notify::new(),
         }
     }
 
-    /// Tells a socket that has just joined what is open. An alert that is raised meanwhile may be heard twice, under one name.
+    /// Has a socket that has just joined told what is open. An alert that is raised meanwhile may be heard twice, under one name.
     pub(crate) fn tell(&self, caller: &Arc<Caller>) {
-        let inquiry = Inquiry {
-            inquiries: Arc::clone(&self.inquiries),
-            patience: self.patience,
-            entropy: Arc::clone(&self.entropy),
-            places: Arc::clone(&self.places),
-            caller: Arc::clone(caller),
-        };
-        let drain = self.tasks.soft();
-        self.tasks.each("open alerts", async move {
-            tokio::select! {
-                // The socket hears of them where it comes back.
-                () = drain.cancelled() => {}
-                () = inquiry.tell() => {}
-            }
-        });
+        let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        joined.push(Arc::clone(caller));
+        drop(joined);
+        self.news.notify_one();
     }
-}
 
-/// What is asked for one socket.
-struct Inquiry {
-    inquiries: Arc<Inquiries>,
-    patience: Duration,
-    entropy: Arc<dyn Entropy>,
-    places: Arc<Semaphore>,
-    caller: Arc<Caller>,
-}
-
-impl Inquiry {
-    /// Asks until it is answered or the socket is gone.
-    async fn tell(&self) {
-        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        while !self.caller.is_gone() {
-            if let Some(outcome) = self.ask().await {
-                let open: Option<Alerts> = outcome.data.read().ok();
-                let open = open.into_iter().flat_map(|open| open.alerts);
-                open.for_each(|alert| self.push(&alert));
-                return;
+    /// Asks for every socket until it is answered or the socket is gone. A socket of a draining node hears where it comes back.
+    pub(crate) async fn run(self: Arc<Self>, drain: CancellationToken) {
+        let mut waiting = VecDeque::new();
+        let mut asking = FuturesUnordered::new();
+        let mut later = DelayQueue::new();
+        loop {
+            // When many sockets join at once, their inquiries leave the workers to the clients' commands.
+            while asking.len() < AT_ONCE
+                && let Some(inquiry) = waiting.pop_front()
+            {
+                asking.push(self.ask(inquiry));
             }
-            tokio::time::sleep(backoff.next(&*self.entropy)).await;
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = self.news.notified() => waiting.extend(self.joined()),
+                Some((mut inquiry, outcome)) = asking.next() => match outcome {
+                    Some(outcome) => inquiry.tell(&outcome),
+                    None if inquiry.caller.is_gone() => {}
+                    None => {
+                        let wait = inquiry.backoff.next(&*self.entropy);
+                        later.insert(inquiry, wait);
+                    }
+                },
+                Some(due) = later.next() => waiting.push_back(due.into_inner()),
+            }
         }
     }
 
-    /// None when no worker could answer just now.
-    async fn ask(&self) -> Option<Outcome> {
-        let _place = self.places.acquire().await.ok()?;
+    fn joined(&self) -> impl Iterator<Item = Inquiry> {
+        let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *joined).into_iter().map(Inquiry::new)
+    }
+
+    /// No outcome when no worker could answer just now, or nobody is there to be told.
+    async fn ask(&self, inquiry: Inquiry) -> (Inquiry, Option<Outcome>) {
+        let caller = &inquiry.caller;
+        if caller.is_gone() {
+            return (inquiry, None);
+        }
         let job = Job {
             v: Job::VERSION,
             id: names::job(&*self.entropy),
-            user: self.caller.user.clone(),
-            session: self.caller.session.clone(),
-            connection: self.caller.connection.clone(),
+            user: caller.user.clone(),
+            session: caller.session.clone(),
+            connection: caller.connection.clone(),
             node: self.inquiries.node().clone(),
             idempotency_key: None,
             authenticated_at: None,
             work: Work::OpenAlerts,
         };
-        match self.inquiries.ask(&job, self.patience).await {
+        let outcome = match self.inquiries.ask(&job, self.patience).await {
             Ok(outcome) => outcome.filter(|outcome| outcome.error != Some(ErrorCode::Unavailable)),
             Err(error) => {
                 // The bus has said so itself, once for all sockets.
                 tracing::debug!(error = chain(&error), "open alerts could not be asked for");
                 None
             }
+        };
+        (inquiry, outcome)
+    }
+}
+
+/// What is asked for one socket.
+struct Inquiry {
+    caller: Arc<Caller>,
+    backoff: Backoff,
+}
+
+impl Inquiry {
+    fn new(caller: Arc<Caller>) -> Self {
+        Self {
+            caller,
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
         }
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        let open: Option<Alerts> = outcome.data.read().ok();
+        let open = open.into_iter().flat_map(|open| open.alerts);
+        open.for_each(|alert| self.push(&alert));
     }
 
     fn push(&self, alert: &Alert) {

@@ -44,7 +44,7 @@ pub(crate) struct Connections {
     pub(crate) tokens: Tokens,
     pub(crate) hub: Arc<Hub>,
     pub(crate) commands: Arc<Commands>,
-    pub(crate) open_alerts: OpenAlerts,
+    pub(crate) open_alerts: Arc<OpenAlerts>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,

@@ -151,12 +151,11 @@ impl Gateway {
             tokens,
             hub: Arc::clone(&hub),
             commands,
-            open_alerts: OpenAlerts::new(
+            open_alerts: Arc::new(OpenAlerts::new(
                 inquiries,
                 settings.timing.patience(Lane::Interactive),
                 Arc::clone(&entropy),
-                tasks.connections.clone(),
-            ),
+            )),
             clock,
             entropy,
             metrics: Arc::clone(&metrics),
@@ -228,6 +227,8 @@ impl Gateway {
             core.essential("jwks", keeper.run(core.soft()));
         }
 
+        let open_alerts = Arc::clone(&self.entrance.connections.open_alerts);
+        connections.essential("open alerts", open_alerts.run(connections.soft()));
         let entrance = Arc::new(self.entrance);
         let arrivals = connections.clone();
         let accepts = self.listener.run(connections.soft(), move |arrival| {

@@ -126,5 +126,5 @@ fn position(answer: &mut Answer) -> Result<Position, BusError> {
     Ok(Position { epoch, seq })
 }
 
-/// How many positions are asked at once.
-const AT_ONCE: usize = 256;
+/// How many positions are asked at once: each costs about 4 KiB while it is under way.
+const AT_ONCE: usize = 32;

@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Hub;
 use super::gap::PAGE;
-use super::seats::{RoomId, Rooms, Work};
+use super::seats::{RoomId, Rooms, Round, Work};
 
 /// What the bus answered.
 enum Answer {
     Opened(UserId, RoomId, Position),
     Read(UserId, RoomId, Past),
-    Checked(Vec<(UserId, Position)>),
+    Checked(Vec<(UserId, Position)>, Round),
     /// It did not: the work is to be done again.
     Failed(Work, BusError),
 }
@@ -65,6 +65,9 @@ impl Hub {
                         if failed.is_empty() {
                             tracing::warn!(error = chain(&error), "the bus did not answer the hub, which will ask again");
                         }
+                        if let Work::Check(_, round) = work {
+                            self.rooms().check_done(round);
+                        }
                         failed.push(work);
                     }
                     answer => self.take(answer),
@@ -90,9 +93,9 @@ impl Hub {
                 let past = self.bus.since(user, after, PAGE).await;
                 past.map(|past| Answer::Read(user.clone(), *room, past))
             }
-            Work::Check(users, _) => {
+            Work::Check(users, round) => {
                 let positions = self.bus.positions(users).await;
-                positions.map(|positions| Answer::Checked(users.iter().cloned().zip(positions).collect()))
+                positions.map(|positions| Answer::Checked(users.iter().cloned().zip(positions).collect(), *round))
             }
         };
         answer.unwrap_or_else(|error| Answer::Failed(work, error))
@@ -116,7 +119,8 @@ impl Hub {
                 self.stop_listening_in_vain(&rooms, &user);
             }
             Answer::Read(user, room, past) => rooms.read(&user, room, past, &self.metrics),
-            Answer::Checked(positions) => {
+            Answer::Checked(positions, round) => {
+                rooms.check_done(round);
                 for (user, position) in positions {
                     rooms.checked(&user, position, &self.metrics);
                 }

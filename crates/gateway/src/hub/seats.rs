@@ -69,6 +69,10 @@ pub(super) struct Rooms {
     work: VecDeque<Work>,
     named: u64,
     round: Round,
+    /// The batches of the round that are still to be compared, and whether one is under way: one by one, as all of them at once
+    /// would cost memory that is never given back.
+    checks: VecDeque<Vec<UserId>>,
+    checking: bool,
 }
 
 #[derive(Debug)]
@@ -131,28 +135,39 @@ impl Rooms {
                 return Some(work);
             }
         }
-        None
+        if self.checking {
+            return None;
+        }
+        let users = self.checks.pop_front()?;
+        self.checking = true;
+        Some(Work::Check(users, self.round))
     }
 
     /// Asks for something again, unless nobody wants it any more.
     pub(super) fn again(&mut self, work: Work) {
         if self.is_wanted(&work) {
-            self.work.push_back(work);
+            match work {
+                Work::Check(users, _) => self.checks.push_back(users),
+                work => self.work.push_back(work),
+            }
         }
     }
 
     /// Has the positions of all open rooms compared, in batches.
     pub(super) fn check_all(&mut self) {
-        let round = Round(self.round.0 + 1);
-        self.round = round;
-        self.work.retain(|work| !matches!(work, Work::Check(..)));
+        self.round = Round(self.round.0 + 1);
         let open = self.by_user.iter().filter(|(_, room)| room.gap.cursor().is_some());
         let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
-        self.work.extend(
-            users
-                .chunks(CHECK_BATCH)
-                .map(|batch| Work::Check(batch.to_vec(), round)),
-        );
+        self.checks = users.chunks(CHECK_BATCH).map(<[_]>::to_vec).collect();
+        // An older round that is stuck holds nobody up.
+        self.checking = false;
+    }
+
+    /// A batch of a round was compared, or could not be.
+    pub(super) fn check_done(&mut self, round: Round) {
+        if round == self.round {
+            self.checking = false;
+        }
     }
 
     /// An event of a user was heard.

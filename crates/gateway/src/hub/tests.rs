@@ -162,7 +162,7 @@ fn a_loss_is_told_to_plain_websockets_alone() {
 }
 
 #[test]
-fn positions_are_compared_in_batches() {
+fn positions_are_compared_batch_by_batch() {
     let mut rooms = Rooms::default();
     for number in 0..1_001 {
         let user = UserId::new(format!("u{number}")).unwrap();
@@ -179,9 +179,26 @@ fn positions_are_compared_in_batches() {
         rooms.opened(&user, room, at(0), &metrics());
     }
     rooms.check_all();
-    let sizes = std::iter::from_fn(|| rooms.next_work()).map(|work| match work {
-        Work::Check(users, _) => users.len(),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(sizes.collect::<Vec<_>>(), [500, 500, 1]);
+    for size in [500, 500, 1] {
+        let Some(Work::Check(users, round)) = rooms.next_work() else {
+            panic!("positions are compared")
+        };
+        assert_eq!(users.len(), size);
+        assert_eq!(rooms.next_work(), None, "one batch at a time");
+        rooms.check_done(round);
+    }
+    assert_eq!(rooms.next_work(), None);
+}
+
+#[test]
+fn a_comparison_that_is_stuck_does_not_hold_up_a_newer_one() {
+    let (mut rooms, _) = open([("c1", "s", Dialect::NativeJson)]);
+    rooms.check_all();
+    let Some(Work::Check(_, stuck)) = rooms.next_work() else {
+        panic!("positions are compared")
+    };
+    rooms.check_all();
+    assert!(matches!(rooms.next_work(), Some(Work::Check(..))));
+    rooms.check_done(stuck);
+    assert_eq!(rooms.next_work(), None, "the newer one is still under way");
 }
