@@ -1,5 +1,5 @@
-//! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, short-lived values, rate
-//! counters.
+//! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, sessions, short-lived values,
+//! rate counters.
 //!
 //! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: [`RedisBus`] (fred, behind the one
 //! module `redis::client`) and [`MemoryBus`], the embedded default. One contract suite runs against both.
@@ -13,6 +13,7 @@ mod events;
 mod jobs;
 mod limits;
 mod liveness;
+mod sessions;
 
 mod bounds;
 mod epoch;
@@ -31,8 +32,9 @@ pub use limits::{Bucket, Limits, Quota, Verdict};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
 pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
+pub use sessions::{Alive, Seed, SessionKey, SessionState, Sessions, Touched};
 
 /// All roles of the bus.
-pub trait Bus: Events + Jobs + Limits + Challenges + Liveness {}
+pub trait Bus: Events + Jobs + Limits + Challenges + Sessions + Liveness {}
 
-impl<T: Events + Jobs + Limits + Challenges + Liveness> Bus for T {}
+impl<T: Events + Jobs + Limits + Challenges + Sessions + Liveness> Bus for T {}

@@ -5,6 +5,7 @@ mod events;
 mod expiring;
 mod jobs;
 mod limits;
+mod sessions;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +31,7 @@ struct Shared {
     cells: Mutex<limits::Cells>,
     attempts: Mutex<limits::Attempts>,
     challenges: Mutex<challenges::Values>,
+    sessions: Mutex<sessions::Table>,
 }
 
 impl MemoryBus {
@@ -45,6 +47,7 @@ impl MemoryBus {
                 cells: Mutex::default(),
                 attempts: Mutex::default(),
                 challenges: Mutex::default(),
+                sessions: Mutex::default(),
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! What is measured of the bus. `redis` says which connection: `commands`, `limits`, `events`, `replies`, `reads`.
+//! What is measured of the bus. `redis` says which connection: `commands`, `limits`, `events`, `replies`, `expiries`, `reads`.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     unreadable: Counter<u64>,
     silence: Gauge<f64>,
     skew: Gauge<f64>,
+    expiries: Gauge<u64>,
 }
 
 impl Metrics {
@@ -43,6 +44,10 @@ impl Metrics {
                 .f64_gauge("postern_bus_clock_skew_seconds")
                 .with_description("How far the clocks of Redis and this node are apart")
                 .build(),
+            expiries: meter
+                .u64_gauge("postern_bus_expiries_arrive")
+                .with_description("Whether Redis announces expiries, 1 or 0, as seen at the start")
+                .build(),
         }
     }
 
@@ -65,6 +70,10 @@ impl Metrics {
     pub(crate) fn silence(&self, redis: &'static str, silence: Duration) {
         self.silence
             .record(silence.as_secs_f64(), &[KeyValue::new("redis", redis)]);
+    }
+
+    pub(crate) fn expiries_arrive(&self, arrive: bool) {
+        self.expiries.record(u64::from(arrive), &[]);
     }
 
     pub(crate) fn clock_skew(&self, redis: &'static str, skew: Duration) {

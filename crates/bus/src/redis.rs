@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod limits;
 mod names;
+mod sessions;
 mod settings;
 
 use std::fmt;
@@ -36,6 +37,7 @@ struct Shared {
     jobs: jobs::Scripts,
     lanes: jobs::Lanes,
     limits: limits::Cells,
+    sessions: sessions::Scripts,
     /// Where new epochs come from.
     entropy: Arc<dyn Entropy>,
     /// Those that keep the connections alive.
@@ -74,6 +76,7 @@ impl RedisBus {
             jobs: jobs::Scripts::new(),
             lanes: jobs::Lanes::new(&connector),
             limits: limits::Cells::new(cells),
+            sessions: sessions::Scripts::new(),
             connector,
             commands,
             entropy,

@@ -116,6 +116,17 @@ impl From<EventId> for AlertId {
     }
 }
 
+impl SessionId {
+    /// The session of all tokens that name none.
+    pub const DEFAULT: &str = "default";
+
+    /// Whether it is the one that tokens without `sid` share.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.as_str() == Self::DEFAULT
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

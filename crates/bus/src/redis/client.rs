@@ -5,6 +5,7 @@
 //! replaces a fred client that does not come back by itself, [`subscriber`] keeps subscriptions, [`reader`] waits for jobs on
 //! connections of its own.
 
+pub(super) mod announcements;
 mod answer;
 mod arg;
 mod connector;

@@ -3,10 +3,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use protocol::cluster::job::Lane;
-use protocol::id::{JobId, NodeId, UserId};
+use protocol::id::{JobId, NodeId, SessionId, UserId};
 
 use super::settings::Prefix;
-use crate::{Bucket, Key};
+use crate::{Bucket, Key, SessionKey};
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -65,6 +65,34 @@ impl Names {
             Key::TwoFactor { user, id } => self.of_user(user, &format!("2fa:{}", encoded(id))),
             Key::StepUp { user, of } => self.of_user(user, &format!("stepup:{}", encoded(of))),
         }
+    }
+
+    /// A session: string whose TTL is its time left.
+    pub(super) fn session(&self, key: &SessionKey) -> String {
+        self.of_user(&key.user, &format!("s:{}", encoded(key.session.as_str())))
+    }
+
+    /// What ends when a session's warning is due: string.
+    pub(super) fn warning(&self, key: &SessionKey) -> String {
+        self.of_user(&key.user, &format!("w:{}", encoded(key.session.as_str())))
+    }
+
+    /// Whose session or warning this key is.
+    pub(super) fn session_of(&self, key: &str) -> Option<SessionKey> {
+        let (user, rest) = key
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix(":{")?
+            .split_once("}:")?;
+        let session = rest.strip_prefix("s:").or_else(|| rest.strip_prefix("w:"))?;
+        Some(SessionKey {
+            user: UserId::new(percent_decode_str(user).decode_utf8().ok()?).ok()?,
+            session: SessionId::new(percent_decode_str(session).decode_utf8().ok()?).ok()?,
+        })
+    }
+
+    /// The key whose end one subscriber waits to be told of: string.
+    pub(super) fn expiry_probe(&self, subscriber: &str) -> String {
+        format!("{}:{{probe:{subscriber}}}:expiry", self.prefix.as_str())
     }
 
     /// The jobs of a lane: stream.
@@ -136,7 +164,13 @@ mod tests {
             user: user.clone(),
             hash: "ff00".to_owned(),
         };
+        let session = SessionKey {
+            user: user.clone(),
+            session: SessionId::new("s-1").unwrap(),
+        };
         let written = [
+            names.session(&session),
+            names.warning(&session),
             names.events(&user),
             names.log(&user),
             names.position(&user),
@@ -152,6 +186,8 @@ mod tests {
         assert_eq!(
             written,
             [
+                "pn:{GEN-001}:s:s-1",
+                "pn:{GEN-001}:w:s-1",
                 "pn:{GEN-001}:ev",
                 "pn:{GEN-001}:log",
                 "pn:{GEN-001}:pos",
@@ -185,6 +221,20 @@ mod tests {
             assert_eq!(names.user_of_events(&channel), Some(user(id)));
         }
         assert_ne!(names.log(&user("jobs:interactive")), names.lane(Lane::Interactive));
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_keys() {
+        let key = SessionKey {
+            user: user("a}:s:b"),
+            session: SessionId::new("w: }{").unwrap(),
+        };
+        for name in [names().session(&key), names().warning(&key)] {
+            assert_eq!(names().session_of(&name), Some(key.clone()), "{name}");
+        }
+        for other in ["pn:{u}:log", "other:{u}:s:s-1", "pn:{probe:x}:expiry", ""] {
+            assert_eq!(names().session_of(other), None, "{other}");
+        }
     }
 
     #[test]

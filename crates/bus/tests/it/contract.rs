@@ -23,3 +23,4 @@ mod challenges;
 mod events;
 mod jobs;
 mod limits;
+mod sessions;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Jobs, Key, Limits, Liveness, MemoryBus, Past,
-    Published, Quota, Verdict,
+    Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
 };
 use lifecycle::Tasks;
+use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::{Job, Lane, Reply};
+use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::cluster::position::Position;
 use protocol::id::{JobId, NodeId, UserId, WorkerId};
 use tokio::sync::mpsc;
@@ -26,6 +27,7 @@ pub(crate) struct Line {
     deaf_to_replies: Arc<AtomicBool>,
     announce: Mutex<Option<mpsc::Sender<Heard>>>,
     listened: Mutex<Option<Arc<Ear>>>,
+    seed: Mutex<Seed>,
     tasks: Tasks,
 }
 
@@ -45,6 +47,12 @@ impl Line {
             deaf_to_replies: Arc::default(),
             announce: Mutex::default(),
             listened: Mutex::default(),
+            seed: Mutex::new(Seed {
+                left: LONG,
+                timeout: LONG,
+                lead: LONG / 6,
+                over_end: false,
+            }),
             tasks: Tasks::new(),
         }
     }
@@ -80,6 +88,32 @@ impl Line {
         let ear = self.listened.lock().unwrap().clone().unwrap();
         let users = ear.users.lock().unwrap();
         users.contains(&UserId::new(user).unwrap())
+    }
+
+    /// Does what a worker does for a session that nobody knows: it is opened, for as long as [`Line::sessions_last`] says.
+    async fn open_session(&self, job: &Job) -> Result<(), BusError> {
+        let key = SessionKey {
+            user: job.user.clone(),
+            session: job.session.clone(),
+        };
+        let seed = *self.seed.lock().unwrap();
+        self.bus.seed(&key, seed).await?;
+        let reply = Reply {
+            v: Job::VERSION,
+            job: job.id.clone(),
+            outcome: Outcome::from(&Answer::Acknowledged),
+        };
+        self.bus.reply(&job.node, &reply).await
+    }
+
+    /// Sessions that are opened from now on last so long, and are warned in the middle.
+    pub(crate) fn sessions_last(&self, timeout: Duration) {
+        *self.seed.lock().unwrap() = Seed {
+            left: timeout,
+            timeout,
+            lead: timeout / 2,
+            over_end: false,
+        };
     }
 
     fn up(&self, step: &'static str) -> Result<(), BusError> {
@@ -158,6 +192,9 @@ impl Feed for Ear {
 impl Jobs for Line {
     async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
         self.up("submit")?;
+        if matches!(job.work, Work::OpenSession(_)) {
+            return self.open_session(job).await;
+        }
         self.bus.submit(lane, job, patience).await
     }
 
@@ -228,3 +265,31 @@ impl Challenges for Line {
         self.bus.take(key).await
     }
 }
+
+#[async_trait]
+impl Sessions for Line {
+    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
+        self.bus.seed(session, seed).await
+    }
+
+    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
+        self.up("poke")?;
+        self.bus.poke(sessions).await
+    }
+
+    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
+        self.up("touch")?;
+        self.bus.touch(session).await
+    }
+
+    async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
+        self.bus.end(session, keep).await
+    }
+
+    fn expiries(&self) -> mpsc::Receiver<SessionKey> {
+        self.bus.expiries()
+    }
+}
+
+/// How long sessions last unless a test says otherwise.
+const LONG: Duration = Duration::from_secs(30 * 60);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Jobs, Key, Limits, Liveness, MemoryBus, Past,
-    Published, Quota, Verdict,
+    Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
@@ -155,5 +155,28 @@ impl Limits for FragileBus {
 impl Liveness for FragileBus {
     fn is_live(&self) -> bool {
         self.bus().is_live()
+    }
+}
+
+#[async_trait]
+impl Sessions for FragileBus {
+    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
+        self.bus().seed(session, seed).await
+    }
+
+    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
+        self.bus().poke(sessions).await
+    }
+
+    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
+        self.bus().touch(session).await
+    }
+
+    async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
+        self.bus().end(session, keep).await
+    }
+
+    fn expiries(&self) -> mpsc::Receiver<SessionKey> {
+        self.bus().expiries()
     }
 }

@@ -38,6 +38,8 @@ pub(in crate::redis) enum Use {
     Events,
     /// Messages for this node itself.
     Replies,
+    /// What the server says of keys that have ended.
+    Expiries,
     /// One read that waits.
     Reads,
 }
@@ -50,6 +52,7 @@ impl Use {
             Self::Limits => "limits",
             Self::Events => "events",
             Self::Replies => "replies",
+            Self::Expiries => "expiries",
             Self::Reads => "reads",
         }
     }
@@ -58,7 +61,7 @@ impl Use {
     fn messages(self) -> usize {
         match self {
             Self::Events => 65_536,
-            Self::Replies => 4096,
+            Self::Replies | Self::Expiries => 4096,
             Self::Commands | Self::Limits | Self::Reads => 1,
         }
     }
@@ -74,6 +77,11 @@ impl Connector {
     /// Where this connects to, for people.
     pub(super) fn at(&self) -> String {
         self.url.to_string()
+    }
+
+    /// The channel on which the server announces the keys of our database that have ended.
+    pub(in crate::redis) fn expired_channel(&self) -> String {
+        format!("__keyevent@{}__:expired", self.url.database)
     }
 
     /// Connects, and makes sure that it is a server that has what we need.

@@ -1,0 +1,82 @@
+//! What Redis announces of its own accord, on a plain channel. Nothing here makes good what was missed: who listens must not
+//! depend on it.
+
+use std::time::Duration;
+
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::Value;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{interval, sleep};
+
+use super::Listener;
+use super::connector::{Connector, Use};
+use super::link::Link;
+
+/// Listens to one channel until nobody does any more, over connections of its own. `subscribed` is called for each of them.
+pub(in crate::redis) async fn listen<L: Listener>(
+    connector: Connector,
+    to_do: Use,
+    channel: String,
+    mut listener: L,
+    subscribed: impl Fn() + Send,
+) {
+    let abandoned = listener.abandoned();
+    tokio::pin!(abandoned);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut abandoned => return,
+            () = connection(&connector, to_do, &channel, &mut listener, &subscribed) => {}
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// One connection, until it is lost.
+async fn connection<L: Listener>(
+    connector: &Connector,
+    to_do: Use,
+    channel: &str,
+    listener: &mut L,
+    subscribed: &(impl Fn() + Send),
+) {
+    let Ok(link) = connector.link(to_do).await else {
+        return;
+    };
+    let fred = link.client();
+    let (mut messages, mut reconnects) = (fred.message_rx(), fred.reconnect_rx());
+    if subscribe(&link, channel).await.is_err() {
+        return;
+    }
+    subscribed();
+    let mut beat = interval(BEAT);
+    loop {
+        tokio::select! {
+            message = messages.recv() => match message {
+                Ok(message) => {
+                    if let Some(body) = message.value.as_bytes() {
+                        listener.hear(&message.channel, body);
+                    }
+                }
+                Err(RecvError::Lagged(_)) => listener.missed(),
+                Err(RecvError::Closed) => return,
+            },
+            // Subscriptions are forgotten with their connection.
+            _ = reconnects.recv() => return,
+            _ = beat.tick() => {
+                if fred.ping::<Value>(None).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The PING's answer tells that SUBSCRIBE was taken.
+async fn subscribe(link: &Link, channel: &str) -> Result<(), fred::error::Error> {
+    link.client().subscribe(channel).await?;
+    link.client().ping::<Value>(None).await.map(drop)
+}
+
+const PAUSE: Duration = Duration::from_millis(250);
+const BEAT: Duration = Duration::from_secs(1);

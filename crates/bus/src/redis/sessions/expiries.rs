@@ -1,0 +1,108 @@
+//! The keys that Redis says have ended. It says so when it deletes them, which may be minutes late, and only where its operator
+//! has set `notify-keyspace-events` to hold `Ex`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::Entropy;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+use crate::SessionKey;
+use crate::redis::RedisBus;
+use crate::redis::client::{Client, Listener, Use, announcements};
+use crate::redis::names::Names;
+
+/// Begins to listen, over a connection of its own; what does not fit the channel is dropped.
+pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
+    let shared = &bus.shared;
+    let (tell, told) = mpsc::channel(HINTS);
+    let entropy: &dyn Entropy = &*shared.entropy;
+    let probe = Probe {
+        key: shared.names.expiry_probe(&entropy.token()),
+        subscribed: Notify::new(),
+        heard: Notify::new(),
+    };
+    let probe = Arc::new(probe);
+    let ear = Ear {
+        names: shared.names.clone(),
+        probe: Arc::clone(&probe),
+        tell,
+    };
+    let channel = shared.connector.expired_channel();
+    let (connector, subscribed) = (shared.connector.clone(), Arc::clone(&probe));
+    let soft = shared.tasks.soft();
+    shared.tasks.each("redis expiries", async move {
+        let listening = announcements::listen(connector, Use::Expiries, channel, ear, move || {
+            subscribed.subscribed.notify_one();
+        });
+        Box::pin(soft.run_until_cancelled(listening)).await;
+    });
+    let (commands, soft) = (shared.commands.clone(), shared.tasks.soft());
+    shared.tasks.each("redis expiry probe", async move {
+        Box::pin(soft.run_until_cancelled(probe.look(&commands))).await;
+    });
+    told
+}
+
+/// A key that ends at once, to see whether that is announced.
+struct Probe {
+    key: String,
+    subscribed: Notify,
+    heard: Notify,
+}
+
+impl Probe {
+    async fn look(&self, commands: &Client) {
+        self.subscribed.notified().await;
+        let step = "probe expiries";
+        let arrive = async {
+            commands
+                .set(step, self.key.clone(), Vec::new(), PROBE_LIFE)
+                .await
+                .ok()?;
+            sleep(2 * PROBE_LIFE).await;
+            // Reading a key that is due makes Redis delete it.
+            commands.get(step, vec![self.key.clone()]).await.ok()?;
+            timeout(PROBE_WAIT, self.heard.notified()).await.ok()
+        };
+        let arrive = arrive.await.is_some();
+        commands.metrics().expiries_arrive(arrive);
+        if arrive {
+            tracing::debug!("Redis announces expiries");
+        } else {
+            tracing::info!("Redis does not announce expiries: sessions are watched by asking alone");
+        }
+    }
+}
+
+struct Ear {
+    names: Names,
+    probe: Arc<Probe>,
+    tell: mpsc::Sender<SessionKey>,
+}
+
+impl Listener for Ear {
+    fn hear(&mut self, _channel: &str, message: &[u8]) {
+        let Ok(key) = str::from_utf8(message) else {
+            return;
+        };
+        if key == self.probe.key {
+            self.probe.heard.notify_one();
+        } else if let Some(session) = self.names.session_of(key) {
+            // A hint that finds no room is one that never came.
+            drop(self.tell.try_send(session));
+        }
+    }
+
+    fn missed(&mut self) {}
+
+    fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
+        let tell = self.tell.clone();
+        async move { tell.closed().await }
+    }
+}
+
+const HINTS: usize = 4096;
+const PROBE_LIFE: Duration = Duration::from_millis(100);
+const PROBE_WAIT: Duration = Duration::from_secs(2);
