@@ -1,5 +1,5 @@
 //! What must survive: linked accounts and their sealed tokens, security settings and second factors, alerts, answers already
-//! given, events still to be published, work still to be done, and the audit log.
+//! given, events still to be published, work still to be done, sessions that were opened and ended, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -16,6 +16,7 @@ mod outbox;
 mod queue;
 mod sealings;
 mod security;
+mod sessions;
 pub mod vault;
 
 mod rotation;
@@ -43,8 +44,9 @@ pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 pub use security::{Change, Decide, Decided, Decision, Factor, PendingFactor, Security, SecurityRecord};
+pub use sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
 
 /// All roles of the store.
-pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security {}
+pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security + Sessions {}
 
-impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security> Store for T {}
+impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security + Sessions> Store for T {}

@@ -8,6 +8,7 @@ mod outbox;
 mod queue;
 mod sealings;
 mod security;
+mod sessions;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -15,6 +15,7 @@ mod receipt;
 mod row;
 mod sealings;
 mod security;
+mod sessions;
 mod settings;
 mod tls;
 

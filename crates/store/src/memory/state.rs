@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
-use protocol::id::{EventId, JobId, UserId};
+use protocol::id::{EventId, JobId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
-use crate::rules;
+use crate::rules::{self, KnownSession};
 use crate::security::SecurityRecord;
 use crate::vault::{AuditKeys, Sealed};
 
@@ -38,6 +38,7 @@ pub(super) struct State {
     pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
     pub(super) audit: BTreeMap<String, Chain>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
+    pub(super) sessions: BTreeMap<(UserId, SessionId), KnownSession>,
     last_number: i64,
 }
 

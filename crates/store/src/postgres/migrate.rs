@@ -70,6 +70,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__security", include_str!("../../migrations/V3__security.sql")),
     ("V4__alerts", include_str!("../../migrations/V4__alerts.sql")),
     ("V5__audit", include_str!("../../migrations/V5__audit.sql")),
+    ("V6__sessions", include_str!("../../migrations/V6__sessions.sql")),
 ];
 
 #[cfg(test)]

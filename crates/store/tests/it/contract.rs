@@ -10,6 +10,7 @@ mod queue;
 mod revoke_all;
 mod sealings;
 mod security;
+mod sessions;
 mod syncs;
 
 /// Makes each promise, a function of a store, a test of each store.

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Refused;
-use protocol::id::{AlertId, JobId, UserId, WorkerId};
+use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
     Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Earlier, Exchange,
     ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt,
-    RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, StoreError, SyncWritten, Task, TaskId,
+    RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened,
+    SessionOpening, Sessions, SessionsEnded, StoreError, SyncWritten, Task, TaskId,
     Unlink, UnlinkOutcome, Written,
 };
 
@@ -199,5 +200,36 @@ impl Security for FragileStore {
 
     async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
         self.store.decide_security(user, decide).await
+    }
+}
+
+#[async_trait]
+impl Sessions for FragileStore {
+    async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError> {
+        self.store.open_session(opening).await
+    }
+
+    async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
+        self.store.is_session_ended(user, session).await
+    }
+
+    async fn end_sessions(
+        &self,
+        ending: &SessionEnding<'_>,
+        receipt: &(dyn Fn(usize) -> Receipt + Send + Sync),
+    ) -> Result<SessionsEnded, StoreError> {
+        self.store.end_sessions(ending, receipt).await
+    }
+
+    async fn live_sessions(
+        &self,
+        after: Option<&(UserId, SessionId)>,
+        limit: usize,
+    ) -> Result<Vec<(UserId, SessionId)>, StoreError> {
+        self.store.live_sessions(after, limit).await
+    }
+
+    async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
+        self.store.keep_deadlines(left).await
     }
 }

@@ -1,0 +1,109 @@
+//! Sessions: what must be known of them when Redis has forgotten, above all that they were ended.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Origin;
+use protocol::id::{SessionId, UserId};
+use protocol::time::Timestamp;
+
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::vault::Sealed;
+
+/// One row for each session, in the store's own time.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Opens a session, or finds it open, or finds that it is over.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError>;
+
+    /// Whether a session was ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError>;
+
+    /// Ends sessions for ever. `receipt` is made for their number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn end_sessions(
+        &self,
+        ending: &SessionEnding<'_>,
+        receipt: &(dyn Fn(usize) -> Receipt + Send + Sync),
+    ) -> Result<SessionsEnded, StoreError>;
+
+    /// A page of the sessions that may be alive, after this one, in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn live_sessions(
+        &self,
+        after: Option<&(UserId, SessionId)>,
+        limit: usize,
+    ) -> Result<Vec<(UserId, SessionId)>, StoreError>;
+
+    /// Moves the deadlines of sessions to so long from now; none moves back.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
+}
+
+/// A socket that wants to join a session.
+#[derive(Debug, Clone)]
+pub struct SessionOpening {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub session: SessionId,
+    /// When the token was issued, where it says so.
+    pub issued_at: Option<Timestamp>,
+    /// How long a session lasts without activity.
+    pub timeout: Duration,
+    /// Where the socket comes from.
+    pub origin: Origin,
+}
+
+/// What became of an opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionOpened {
+    /// It is open, for so long without activity.
+    Open(Duration),
+    /// It was ended, and stays so.
+    Ended,
+    /// Nothing happened in it for too long; a token that was issued later opens it again.
+    IdledOut,
+}
+
+/// Which sessions to end.
+pub struct SessionEnding<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// Which of theirs.
+    pub which: WhichSessions,
+    /// Published for each with its end.
+    pub notice: &'a (dyn Fn(&SessionId) -> Envelope + Send + Sync),
+}
+
+/// Some of a user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhichSessions {
+    /// This one.
+    One(SessionId),
+    /// All but this one.
+    AllBut(SessionId),
+}
+
+/// What became of an ending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionsEnded {
+    /// How many ended now, or the answer that was given before to this job or its idempotency key; then nothing was done.
+    pub count: Result<usize, Sealed>,
+    /// All of the user's that ended within the last ten minutes: what follows an end must be done for these, again perhaps.
+    pub ended: Vec<SessionId>,
+}
