@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use bus::Bus;
 use lifecycle::{Entropy, Tasks};
-use protocol::answer::Failure;
-use protocol::cluster::job::{Job, Reply, Work};
+use protocol::answer::{Answer, Failure, Refreshed};
+use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::fault::{Fault, chain};
 use protocol::id::{JobId, NodeId};
+use protocol::time::Timestamp;
 use protocol::wire::{Request, RequestId};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -26,8 +27,10 @@ use tokio::time::Instant;
 use self::answer::Outline;
 use self::pending::{Pending, Slot};
 use self::refusals::Refusals;
+use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
 use crate::name;
+use crate::session::Sessions;
 use crate::settings::Timing;
 
 pub(crate) use self::caller::Caller;
@@ -36,6 +39,7 @@ pub(crate) use self::inquiry::Inquiries;
 /// Takes commands of all sockets of this gateway.
 pub(crate) struct Commands {
     bus: Arc<dyn Bus>,
+    sessions: Arc<Sessions>,
     inquiries: Arc<Inquiries>,
     node: NodeId,
     timing: Timing,
@@ -50,7 +54,7 @@ impl Commands {
     /// Commands of this node; `tasks` own what is under way.
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
-        inquiries: Arc<Inquiries>,
+        (sessions, inquiries): (Arc<Sessions>, Arc<Inquiries>),
         timing: Timing,
         entropy: Arc<dyn Entropy>,
         tasks: Tasks,
@@ -59,6 +63,7 @@ impl Commands {
         Self {
             bus,
             node: inquiries.node().clone(),
+            sessions,
             inquiries,
             timing,
             pending: Pending::default(),
@@ -84,6 +89,44 @@ impl Commands {
         match job {
             Ok(job) => self.send_on(Arc::clone(caller), job),
             Err(failure) => self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO),
+        }
+    }
+
+    /// Takes `auth:refresh`: another token of the same user and session. Gives its end when it has replaced the one before.
+    pub(crate) fn refresh(
+        &self,
+        caller: &Caller,
+        request: Request,
+        verify: impl FnOnce(&str) -> Option<Identity>,
+    ) -> Option<Timestamp> {
+        let Request { data, id, .. } = request;
+        let outline = Outline::of(CommandKind::Refresh, &data);
+        let identity = Command::parse(CommandKind::Refresh, data)
+            .map_err(|invalid| admit::invalid(&invalid))
+            .and_then(|command| {
+                admit::own_user(caller, &command)?;
+                let Command::Refresh(refresh) = command else {
+                    return Err(Failure::of(ErrorCode::Internal));
+                };
+                let identity = verify(refresh.token.expose()).ok_or_else(|| Failure::of(ErrorCode::Unauthenticated))?;
+                let is_same = identity.user == caller.user && identity.session == caller.session;
+                is_same
+                    .then_some(identity)
+                    .ok_or_else(|| Failure::of(ErrorCode::Forbidden))
+            });
+        match identity {
+            Ok(identity) => {
+                caller.renew_token(&identity);
+                let expires = identity.expires;
+                self.metrics.answered(CommandKind::Refresh, None, Duration::ZERO);
+                let refreshed = Answer::Refreshed(Refreshed { expires_at: expires });
+                answer::with_event(caller, CommandKind::Refresh, &refreshed.data(), id.as_ref());
+                Some(expires)
+            }
+            Err(failure) => {
+                self.answer_failed(caller, &outline, &failure, id.as_ref(), Duration::ZERO);
+                None
+            }
         }
     }
 
@@ -124,7 +167,7 @@ impl Commands {
             connection: caller.connection.clone(),
             node: self.node.clone(),
             idempotency_key,
-            authenticated_at: caller.authenticated_at,
+            authenticated_at: caller.token().signed_in,
             work: Work::Command(command),
         })
     }
@@ -160,8 +203,19 @@ impl Commands {
         });
     }
 
-    /// Asks the limits, then queues the job.
+    /// Asks whether the session goes on and the limits, then queues the job.
     async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
+        if matches!(job.work, Work::Command(Command::ExtendSession(_))) {
+            // No worker knows more of it than the bus.
+            let extended = Answer::SessionExtended(self.sessions.extend(caller).await?);
+            self.settle(&Reply {
+                v: Job::VERSION,
+                job: job.id.clone(),
+                outcome: Outcome::from(&extended),
+            });
+            return Ok(());
+        }
+        self.sessions.admit(caller).await?;
         if let Work::Command(command) = &job.work {
             admit::within_limits(&*self.bus, caller, command).await?;
         }

@@ -4,6 +4,7 @@
 mod accepted;
 mod authenticated;
 mod codec;
+mod dismissal;
 mod draining;
 mod ending;
 mod live;
@@ -13,12 +14,17 @@ mod task;
 mod transport;
 mod turn;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, Entropy};
+use protocol::cluster::job::Origin;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::dismissal::Dismissal;
+pub(crate) use self::ending::Ending;
 
 use self::accepted::Accepted;
 use self::draining::Draining;
@@ -29,10 +35,11 @@ use self::turn::Turn;
 use crate::alerts::OpenAlerts;
 use crate::command::Commands;
 use crate::handshake::token::Tokens;
-use crate::handshake::upgrade::Protocol;
+use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
 use crate::listener::Stream;
 use crate::metrics::Metrics;
+use crate::session::Sessions;
 use crate::settings::{Heartbeat, Rate, Timing};
 
 /// What all sockets of a gateway are served with.
@@ -45,6 +52,7 @@ pub(crate) struct Connections {
     pub(crate) hub: Arc<Hub>,
     pub(crate) commands: Arc<Commands>,
     pub(crate) open_alerts: Arc<OpenAlerts>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
@@ -54,10 +62,16 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Serves a stream that has just become a WebSocket, to its end.
-    pub(crate) async fn serve(&self, stream: Stream, protocol: Protocol, permit: OwnedSemaphorePermit) {
+    pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, peer: IpAddr, permit: OwnedSemaphorePermit) {
         let turn = Turn::new(&self.soft, self.drain_window, Arc::clone(&self.entropy));
-        let link = Link::new(stream, &protocol, self.bounds(), turn);
-        let accepted = Accepted::open(link, protocol, permit, &*self.entropy);
+        let link = Link::new(stream, &upgrade.protocol, self.bounds(), turn);
+        let origin = Origin {
+            address: peer.to_string(),
+            device_id: None,
+            device_name: None,
+            user_agent: upgrade.user_agent,
+        };
+        let accepted = Accepted::open(link, upgrade.protocol, origin, permit, &*self.entropy);
         let draining = self.live(accepted).await;
         let ending = draining.flush(self.timing.close).await;
         self.metrics
@@ -77,7 +91,7 @@ impl Connections {
                 Err(draining) => return draining,
             };
             self.open_alerts.tell(live.caller());
-            match live.serve(&self.commands).await {
+            match live.serve(self).await {
                 Served::Left(again) => accepted = again,
                 Served::Ended(draining) => return draining,
             }

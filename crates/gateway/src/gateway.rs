@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use bus::{Bus, BusError, Heard};
+use bus::{Bus, BusError, Heard, SessionKey};
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use protocol::cluster::job::{Lane, Reply};
@@ -30,6 +30,7 @@ use crate::listener::tcp::{Arrival, Listener};
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
 use crate::name;
+use crate::session::Sessions;
 use crate::settings::Settings;
 
 /// A gateway that is ready to be spawned: its port is bound, its certificate read, the bus is listened to.
@@ -79,6 +80,7 @@ struct NodeTasks {
 struct Ears {
     heard: mpsc::Receiver<Heard>,
     replies: mpsc::Receiver<Reply>,
+    expiries: mpsc::Receiver<SessionKey>,
 }
 
 /// The way of a client from TCP to its socket.
@@ -121,11 +123,19 @@ impl Gateway {
         let node = name::node(&*entropy);
         let (feed, heard) = bus.listen().await?;
         let replies = bus.replies(&node).await?;
+        let expiries = bus.expiries();
         let hub = Arc::new(Hub::new(Arc::clone(&bus), feed, Arc::clone(&metrics)));
         let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), node));
-        let commands = Arc::new(Commands::new(
+        let sessions = Arc::new(Sessions::new(
             Arc::clone(&bus),
             Arc::clone(&inquiries),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            tasks.connections.clone(),
+        ));
+        let commands = Arc::new(Commands::new(
+            Arc::clone(&bus),
+            (Arc::clone(&sessions), Arc::clone(&inquiries)),
             settings.timing,
             Arc::clone(&entropy),
             tasks.connections.clone(),
@@ -156,6 +166,7 @@ impl Gateway {
                 settings.timing.patience(Lane::Interactive),
                 Arc::clone(&entropy),
             )),
+            sessions,
             clock,
             entropy,
             metrics: Arc::clone(&metrics),
@@ -179,7 +190,11 @@ impl Gateway {
             keeper,
             reloader,
             certificate_every: settings.timing.certificate,
-            ears: Ears { heard, replies },
+            ears: Ears {
+                heard,
+                replies,
+                expiries,
+            },
             internal,
             listening: readiness.latch("listener"),
             bus_live: readiness.condition("bus"),
@@ -220,6 +235,8 @@ impl Gateway {
         core.essential("hub", hears);
         core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
         core.essential("answers", commands.run(self.ears.replies, missed, core.soft()));
+        let sessions = Arc::clone(&self.entrance.connections.sessions);
+        core.essential("sessions", sessions.run(self.ears.expiries, core.soft()));
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         let reloads = self.reloader.run(self.certificate_every, core.soft(), self.metrics);
         core.essential("certificate", reloads);
@@ -253,7 +270,7 @@ impl Entrance {
     /// Takes a client from TCP to the end of its socket, or of its HTTP requests. Each step is boxed: the task of a socket keeps
     /// room for the largest of what it holds inline, for as long as it lives.
     async fn welcome(self: Arc<Self>, arrival: Arrival) {
-        let Arrival { tcp, permit, .. } = arrival;
+        let Arrival { tcp, permit, peer } = arrival;
         let stream = match self.tls.handshake(tcp).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -265,7 +282,7 @@ impl Entrance {
         let served = Box::pin(Arc::clone(&self.http).serve(stream)).await;
         match served {
             Ok(Some((stream, upgrade))) => {
-                Box::pin(self.connections.serve(stream, upgrade.protocol, permit)).await;
+                Box::pin(self.connections.serve(stream, upgrade, peer.ip(), permit)).await;
             }
             Ok(None) => {}
             Err(error) => {

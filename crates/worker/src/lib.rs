@@ -1,10 +1,8 @@
 //! The hands: does what clients ask for and what must happen later, against the platforms and the store.
 //!
-//! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands;
-//! confirmations, alerts, and the end of all access; the relay of committed events; revocations at the platforms; refusals and
-//! heads of the audit log.
 //! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the second factor
-//! and the settings; confirmations, alerts, and the end of all access; the relay of committed events; revocations at the platforms.
+//! and the settings; the opening and ending of sessions; confirmations, alerts, and the end of all access; the relay of committed
+//! events; revocations at the platforms; refusals and heads of the audit log.
 //!
 //! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may die at any
 //! line: another one repeats the answer, or does the work, or tells the client to start again.
@@ -18,6 +16,7 @@ mod account;
 mod factor;
 mod redirect;
 mod security;
+mod session;
 
 mod audit;
 mod liveness;
@@ -32,5 +31,5 @@ mod pace;
 
 pub use factor::{Rescued, reset_factor, unlock_factor};
 pub use redirect::{RedirectError, RedirectPolicy};
-pub use settings::{ConnectState, Seats, Settings};
+pub use settings::{ConnectState, Seats, SessionTimes, Settings};
 pub use worker::{Parts, Running, Worker};

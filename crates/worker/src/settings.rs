@@ -1,5 +1,7 @@
 //! What an operator decides about a worker.
 
+use std::time::Duration;
+
 use protocol::cluster::job::Lane;
 
 use crate::redirect::RedirectPolicy;
@@ -13,9 +15,41 @@ pub struct Settings {
     pub redirects: RedirectPolicy,
     /// Whether `account:connect` must bring the state of `account:authorize`.
     pub connect_state: ConnectState,
+    /// How long sessions last.
+    pub sessions: SessionTimes,
     /// Codes that begin with this may be presented again and again, by anybody: for `postern dev`, where the simulator takes
     /// `test_code_*` as often as it comes. Real codes are exchanged once.
     pub dangerous_repeatable_codes: Option<String>,
+}
+
+/// How long a session lasts without activity, and how long before its end its user is warned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// `POSTERN_SESSION_TIMEOUT`.
+    pub timeout: Duration,
+    /// `POSTERN_SESSION_WARNING`.
+    pub warning: Duration,
+}
+
+impl SessionTimes {
+    /// How long before the end of a session with this timeout the warning is due: half of a timeout that is no longer than the
+    /// usual lead.
+    pub(crate) fn lead(self, timeout: Duration) -> Duration {
+        if timeout > self.warning {
+            self.warning
+        } else {
+            timeout / 2
+        }
+    }
+}
+
+impl Default for SessionTimes {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_mins(30),
+            warning: Duration::from_mins(5),
+        }
+    }
 }
 
 /// How many jobs of each lane run at once. What is beyond waits in the lane, for this worker or another.

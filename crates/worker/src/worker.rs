@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::outbox::{Relay, Sweep, watch_memory};
 use crate::revocation::Revocations;
 use crate::security::SecurityService;
+use crate::session::{SessionService, keep_deadlines};
 use crate::settings::Settings;
 use crate::upkeep::prune;
 
@@ -98,12 +99,19 @@ impl Worker {
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
         };
+        let session = SessionService {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            bus: Arc::<dyn Bus>::clone(&parts.bus),
+            times: settings.sessions,
+            clock: Arc::clone(&parts.clock),
+        };
         let runner = Arc::new(Runner {
             dispatch: Dispatch {
                 account,
                 factor,
                 security,
                 refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
+                session,
             },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),
@@ -192,6 +200,12 @@ impl Worker {
             "audit heads",
             log_heads(Arc::<dyn Store>::clone(&parts.store), tasks.soft()),
         );
+        let deadlines = keep_deadlines(
+            Arc::<dyn Store>::clone(&parts.store),
+            Arc::<dyn Bus>::clone(&parts.bus),
+            tasks.soft(),
+        );
+        tasks.essential("session deadlines", deadlines);
         tasks.essential("upkeep", prune(parts.store, tasks.soft()));
         Running {
             tasks,

@@ -1,13 +1,16 @@
 //! Who asks, and where the answer goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use protocol::cluster::job::Origin;
+use protocol::event::Notice;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::time::Timestamp;
-use protocol::wire::Message;
+use protocol::wire::{Message, Push};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::outbound::Outbound;
+use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 use crate::handshake::token::Identity;
 
@@ -20,26 +23,80 @@ pub(crate) struct Caller {
     pub(crate) session: SessionId,
     /// Which socket.
     pub(crate) connection: ConnectionId,
-    /// When its user last signed in, as far as the token says: `auth_time`, else `iat`.
-    pub(crate) authenticated_at: Option<Timestamp>,
     /// How it is spoken to.
     pub(crate) form: Form,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+    /// What its token says of time; `auth:refresh` brings another one.
+    token: Mutex<TokenTimes>,
     outbound: Arc<Outbound>,
+    dismissal: Arc<Dismissal>,
     in_flight: Arc<Semaphore>,
+}
+
+/// What a token says of time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenTimes {
+    /// Its end.
+    pub(crate) ends: Timestamp,
+    /// When it was issued, where it says so.
+    pub(crate) issued: Option<Timestamp>,
+    /// When its user last signed in, as far as it says: `auth_time`, else `iat`.
+    pub(crate) signed_in: Option<Timestamp>,
+}
+
+impl From<&Identity> for TokenTimes {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            ends: identity.expires,
+            issued: identity.issued,
+            signed_in: identity.signed_in(),
+        }
+    }
 }
 
 impl Caller {
     /// A caller without a command under way.
-    pub(crate) fn new(identity: Identity, connection: ConnectionId, form: Form, outbound: Arc<Outbound>) -> Self {
+    pub(crate) fn new(
+        identity: &Identity,
+        (connection, form, origin): (ConnectionId, Form, Origin),
+        (outbound, dismissal): (Arc<Outbound>, Arc<Dismissal>),
+    ) -> Self {
         Self {
-            authenticated_at: identity.signed_in(),
-            user: identity.user,
-            session: identity.session,
+            user: identity.user.clone(),
+            session: identity.session.clone(),
             connection,
             form,
+            origin,
+            token: Mutex::new(identity.into()),
             outbound,
+            dismissal,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
         }
+    }
+
+    /// What the token now in force says of time.
+    pub(crate) fn token(&self) -> TokenTimes {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another token of the same user and session has taken the place of the one before.
+    pub(super) fn renew_token(&self, identity: &Identity) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = identity.into();
+    }
+
+    /// Has the socket ended.
+    pub(crate) fn dismiss(&self, ending: Ending) {
+        self.dismissal.say(ending);
+    }
+
+    /// Says something to this socket alone.
+    pub(crate) fn notify(&self, notice: &Notice) {
+        self.outbound.push(self.form.push(&Push {
+            event: notice.name().to_owned(),
+            data: notice.data(),
+            offset: None,
+        }));
     }
 
     /// Resolves when no command is under way.
@@ -63,6 +120,34 @@ impl Caller {
         for message in messages {
             self.outbound.push(message);
         }
+    }
+}
+
+#[cfg(test)]
+impl Caller {
+    /// A socket of this user that nobody reads.
+    pub(super) fn sample(user: &str) -> Self {
+        Self::sample_with(user, Arc::default())
+    }
+
+    /// A socket of this user with this queue.
+    pub(super) fn sample_with(user: &str, outbound: Arc<Outbound>) -> Self {
+        let identity = Identity {
+            user: UserId::new(user).unwrap(),
+            session: SessionId::new("s").unwrap(),
+            expires: Timestamp::from_millis(0),
+            issued: None,
+            authenticated: None,
+        };
+        let origin = Origin {
+            address: "192.0.2.1".to_owned(),
+            device_id: None,
+            device_name: None,
+            user_agent: None,
+        };
+        let form = Form::new(protocol::wire::Dialect::NativeJson, true);
+        let place = (ConnectionId::new("c").unwrap(), form, origin);
+        Self::new(&identity, place, (outbound, Arc::default()))
     }
 }
 

@@ -115,34 +115,12 @@ const LAST_ASK: Duration = Duration::from_millis(500);
 #[cfg(test)]
 mod tests {
     use protocol::command::CommandKind;
-    use protocol::id::{ConnectionId, SessionId, UserId};
-    use protocol::time::Timestamp;
-    use protocol::wire::Dialect;
     use serde_json::Value;
 
     use super::*;
-    use crate::connection::outbound::Outbound;
-    use crate::form::Form;
-    use crate::handshake::token::Identity;
-
-    fn caller() -> Arc<Caller> {
-        let identity = Identity {
-            user: UserId::new("u").unwrap(),
-            session: SessionId::new("s").unwrap(),
-            expires: Timestamp::from_millis(0),
-            issued: None,
-            authenticated: None,
-        };
-        Arc::new(Caller::new(
-            identity,
-            ConnectionId::new("c").unwrap(),
-            Form::new(Dialect::NativeJson, true),
-            Arc::new(Outbound::default()),
-        ))
-    }
 
     fn open(pending: &Pending, job: &str, now: Instant, patience: Duration) -> JobId {
-        let caller = caller();
+        let caller = Arc::new(Caller::sample("u"));
         let job = JobId::new(job).unwrap();
         let slot = Slot {
             outline: Outline::of(CommandKind::List, &Value::Null),

@@ -139,29 +139,7 @@ impl Commands {
 
 #[cfg(test)]
 mod tests {
-    use protocol::time::Timestamp;
-    use protocol::wire::Dialect;
-
     use super::*;
-    use crate::connection::outbound::Outbound;
-    use crate::form::Form;
-    use crate::handshake::token::Identity;
-
-    fn caller(user: &str) -> Caller {
-        let identity = Identity {
-            user: UserId::new(user).unwrap(),
-            session: SessionId::new("s").unwrap(),
-            expires: Timestamp::from_millis(0),
-            issued: None,
-            authenticated: None,
-        };
-        Caller::new(
-            identity,
-            ConnectionId::new("c").unwrap(),
-            Form::new(Dialect::NativeJson, true),
-            Arc::new(Outbound::default()),
-        )
-    }
 
     fn told(refusals: &Refusals) -> Vec<(String, Vec<Refused>)> {
         let tallies = refusals.take().into_iter();
@@ -189,7 +167,7 @@ mod tests {
     #[test]
     fn refusals_are_counted_by_user_command_and_reason() {
         let refusals = Refusals::default();
-        let (one, other) = (caller("a"), caller("b"));
+        let (one, other) = (Caller::sample("a"), Caller::sample("b"));
         for _ in 0..3 {
             refusals.count(&one, CommandKind::Connect, ErrorCode::Forbidden);
         }
@@ -212,7 +190,7 @@ mod tests {
     #[test]
     fn what_could_not_be_told_is_added_to_what_came_since() {
         let refusals = Refusals::default();
-        let caller = caller("a");
+        let caller = Caller::sample("a");
         refusals.count(&caller, CommandKind::List, ErrorCode::Forbidden);
         let taken = refusals.take();
         refusals.count(&caller, CommandKind::List, ErrorCode::Forbidden);
@@ -227,11 +205,11 @@ mod tests {
     fn no_more_users_are_kept_than_there_is_room_for() {
         let refusals = Refusals::default();
         for number in 0..MAX_USERS {
-            let caller = caller(&number.to_string());
+            let caller = Caller::sample(&number.to_string());
             assert!(refusals.count(&caller, CommandKind::List, ErrorCode::Forbidden));
         }
-        assert!(!refusals.count(&caller("one too many"), CommandKind::List, ErrorCode::Forbidden));
-        assert!(refusals.count(&caller("0"), CommandKind::List, ErrorCode::Forbidden));
+        assert!(!refusals.count(&Caller::sample("one too many"), CommandKind::List, ErrorCode::Forbidden));
+        assert!(refusals.count(&Caller::sample("0"), CommandKind::List, ErrorCode::Forbidden));
         assert_eq!(told(&refusals).len(), MAX_USERS);
     }
 }

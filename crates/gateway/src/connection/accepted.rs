@@ -1,6 +1,7 @@
 //! A WebSocket that has proven nothing: it may only be refused.
 
 use lifecycle::Entropy;
+use protocol::cluster::job::Origin;
 use protocol::code::ErrorCode;
 use protocol::event::{ErrorNotice, Notice, name};
 use protocol::secret::Secret;
@@ -25,6 +26,8 @@ pub(super) struct Accepted {
     link: Box<Link>,
     /// The token that came with the upgrade.
     bearer: Option<Secret>,
+    /// Where it comes from.
+    origin: Origin,
     /// Its place among those on their way in; a client that has left and stays has given it back.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -33,6 +36,7 @@ pub(super) struct Accepted {
 struct Claim {
     token: Option<Secret>,
     offsets: bool,
+    device: Device,
     /// How the client will know the answer to `auth`.
     request: Option<RequestId>,
 }
@@ -43,11 +47,28 @@ impl Claim {
     }
 }
 
+/// What a device says of itself.
+#[derive(Default)]
+struct Device {
+    id: Option<String>,
+    name: Option<String>,
+}
+
+impl Device {
+    fn of(auth: &Auth) -> Self {
+        Self {
+            id: auth.device_id.clone().map(short),
+            name: auth.device_name.clone().map(short),
+        }
+    }
+}
+
 impl Accepted {
     /// A WebSocket that has just been opened. Socket.IO's server speaks first.
     pub(super) fn open(
         link: Box<Link>,
         protocol: Protocol,
+        origin: Origin,
         permit: OwnedSemaphorePermit,
         entropy: &dyn Entropy,
     ) -> Self {
@@ -67,15 +88,17 @@ impl Accepted {
         Self {
             link,
             bearer,
+            origin,
             permit: Some(permit),
         }
     }
 
     /// A Socket.IO client that left, and may connect again on the same WebSocket.
-    pub(super) fn left(link: Box<Link>) -> Self {
+    pub(super) fn left(link: Box<Link>, origin: Origin) -> Self {
         Self {
             link,
             bearer: None,
+            origin,
             permit: None,
         }
     }
@@ -93,9 +116,21 @@ impl Accepted {
             Err(ending) => Err(ending),
         };
         match proven {
-            Ok((identity, form, request)) => {
+            Ok((identity, form, Claim { device, request, .. })) => {
                 drop(self.permit.take());
-                Ok(Authenticated::new(self.link, identity, form, request, &*on.entropy))
+                let origin = Origin {
+                    device_id: device.id,
+                    device_name: device.name,
+                    user_agent: self.origin.user_agent.map(short),
+                    ..self.origin
+                };
+                Ok(Authenticated::new(
+                    self.link,
+                    identity,
+                    (form, request),
+                    origin,
+                    &*on.entropy,
+                ))
             }
             Err(ending) => Err(Draining::unproven(self.link, ending)),
         }
@@ -107,6 +142,7 @@ impl Accepted {
             return Ok(Claim {
                 token: Some(token),
                 offsets: true,
+                device: Device::default(),
                 request: None,
             });
         }
@@ -116,6 +152,7 @@ impl Accepted {
                 Said::Connect { namespace, auth } if namespace == ROOT => {
                     let auth = Auth::of_socketio(&auth);
                     return Ok(Claim {
+                        device: Device::of(&auth),
                         token: auth.token,
                         offsets: auth.recovery,
                         request: None,
@@ -138,6 +175,7 @@ impl Accepted {
     fn native_claim(&self, request: Request) -> Result<Claim, Ending> {
         match Auth::of_native(&request.data) {
             Ok(auth) => Ok(Claim {
+                device: Device::of(&auth),
                 token: auth.token,
                 offsets: true,
                 request: request.id,
@@ -146,9 +184,9 @@ impl Accepted {
         }
     }
 
-    fn prove(&self, claim: Claim, on: &Connections) -> Result<(Identity, Form, Option<RequestId>), Ending> {
+    fn prove(&self, claim: Claim, on: &Connections) -> Result<(Identity, Form, Claim), Ending> {
         match on.tokens.verify(claim.token(), on.clock.now()) {
-            Ok(identity) => Ok((identity, Form::new(self.link.dialect(), claim.offsets), claim.request)),
+            Ok(identity) => Ok((identity, Form::new(self.link.dialect(), claim.offsets), claim)),
             Err(refused) => {
                 on.metrics.refused(refused.label());
                 Err(self.refuse(claim.request.as_ref(), ErrorCode::Unauthenticated, None))
@@ -156,26 +194,39 @@ impl Accepted {
         }
     }
 
-    /// Tells the client, always in the same words for a token: why it was refused helps nobody but who forges it.
     fn refuse(&self, request: Option<&RequestId>, error: ErrorCode, message: Option<String>) -> Ending {
-        let message = message.unwrap_or_else(|| error.sentence().to_owned());
-        let form = Form::new(self.link.dialect(), true);
-        if form.native().is_some() {
-            let notice = Notice::Error(ErrorNotice {
-                event: Some(name::AUTH.to_owned()),
-                error,
-                message,
-            });
-            for message in form.answer(notice.name(), &notice.data(), request) {
-                self.link.send(message);
-            }
-        } else {
-            let refusal = socketio::connect_error(self.link.dialect(), ROOT, &message, Some(error));
-            self.link.send(refusal);
-        }
+        refuse(&self.link, request, error, message);
         Ending::Unauthenticated
     }
 }
+
+/// Tells a client that it is not let in, always in the same words for a token: why it was refused helps nobody but who forges it.
+pub(super) fn refuse(link: &Link, request: Option<&RequestId>, error: ErrorCode, message: Option<String>) {
+    let message = message.unwrap_or_else(|| error.sentence().to_owned());
+    let form = Form::new(link.dialect(), true);
+    if form.native().is_some() {
+        let notice = Notice::Error(ErrorNotice {
+            event: Some(name::AUTH.to_owned()),
+            error,
+            message,
+        });
+        for message in form.answer(notice.name(), &notice.data(), request) {
+            link.send(message);
+        }
+    } else {
+        link.send(socketio::connect_error(link.dialect(), ROOT, &message, Some(error)));
+    }
+}
+
+/// As much of what a client says of itself as is worth keeping. Postgres takes no NUL.
+fn short(text: String) -> String {
+    text.chars()
+        .filter(|letter| !letter.is_control())
+        .take(MOST_LETTERS)
+        .collect()
+}
+
+const MOST_LETTERS: usize = 256;
 
 /// The one namespace.
 pub(super) const ROOT: &str = "/";

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::Entropy;
+use protocol::cluster::job::Origin;
 use protocol::cluster::position::Position;
+use protocol::code::ErrorCode;
 use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::json::Json;
@@ -15,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Span;
 
 use super::Connections;
+use super::accepted::refuse;
 use super::draining::Draining;
 use super::ending::Ending;
 use super::live::Live;
@@ -24,6 +27,7 @@ use crate::form::Form;
 use crate::handshake::token::Identity;
 use crate::hub::Subscriber;
 use crate::name as names;
+use crate::session::Closed;
 
 /// A socket after its token.
 pub(super) struct Authenticated {
@@ -32,6 +36,7 @@ pub(super) struct Authenticated {
     form: Form,
     /// How the client will know the answer to `auth`.
     request: Option<RequestId>,
+    origin: Origin,
     connection: ConnectionId,
 }
 
@@ -39,8 +44,8 @@ impl Authenticated {
     pub(super) fn new(
         link: Box<Link>,
         identity: Identity,
-        form: Form,
-        request: Option<RequestId>,
+        (form, request): (Form, Option<RequestId>),
+        origin: Origin,
         entropy: &dyn Entropy,
     ) -> Self {
         let connection = names::connection(entropy);
@@ -52,17 +57,25 @@ impl Authenticated {
             identity,
             form,
             request,
+            origin,
             connection,
         }
     }
 
-    /// Takes a seat among the user's sockets and tells the client. The greeting leaves before any event, and names the place
-    /// after which events come.
+    /// Takes its place in its session and a seat among the user's sockets, and tells the client. The greeting leaves before any
+    /// event, and names the place after which events come.
     ///
     /// # Errors
-    /// The socket, to be ended: the bus does not hear for this user in time.
+    /// The socket, to be ended: its session is over, or the bus does not hear for this user in time.
     pub(super) async fn join(mut self, on: &Connections) -> Result<Live, Draining> {
+        let caller = Arc::new(self.caller());
+        let membership = match timeout(on.timing.join, on.sessions.join(&caller)).await {
+            Ok(Ok(membership)) => membership,
+            Ok(Err(closed)) => return Err(self.refuse(closed)),
+            Err(_too_late) => return Err(self.refuse(Closed::Unavailable)),
+        };
         let subscriber = Subscriber {
+            dismissal: Arc::clone(self.link.dismissal()),
             connection: self.connection.clone(),
             session: self.identity.session.clone(),
             form: self.form,
@@ -73,17 +86,32 @@ impl Authenticated {
             return Err(Draining::unproven(self.link, Ending::Unavailable));
         };
         let now = on.clock.now().into();
-        let until = Instant::now() + self.identity.expires.since(now).min(LONGEST);
-        if let Err(ending) = self.link.proven(until) {
+        if let Err(ending) = self.link.proven(until(self.identity.expires, now)) {
             return Err(Draining::unproven(self.link, ending));
         }
         self.link.outbound().push_first(self.greeting(&position, now));
-        let expires = self.identity.expires;
-        let outbound = Arc::clone(self.link.outbound());
-        let caller = Caller::new(self.identity, self.connection, self.form, outbound);
         tracing::debug!("the socket is live");
         let open = on.metrics.connected(self.form.dialect());
-        Ok(Live::new(self.link, Arc::new(caller), seat, expires, open))
+        Ok(Live::new(self.link, caller, (membership, seat), open))
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::new(
+            &self.identity,
+            (self.connection.clone(), self.form, self.origin.clone()),
+            (Arc::clone(self.link.outbound()), Arc::clone(self.link.dismissal())),
+        )
+    }
+
+    /// Whoever may try again is closed and not told to stay away.
+    fn refuse(self, closed: Closed) -> Draining {
+        let (error, ending) = match closed {
+            Closed::Ended => (ErrorCode::Forbidden, Ending::SessionEnded),
+            Closed::Idle => (ErrorCode::Unauthenticated, Ending::Unauthenticated),
+            Closed::Unavailable => return Draining::unproven(self.link, Ending::Unavailable),
+        };
+        refuse(&self.link, self.request.as_ref(), error, None);
+        Draining::unproven(self.link, ending)
     }
 
     fn greeting(&self, position: &Position, now: Timestamp) -> Message {
@@ -117,6 +145,11 @@ struct Ready<'a> {
     /// The token's end.
     expires_at: Timestamp,
     server_time: Timestamp,
+}
+
+/// When a token ends, on the clock of timers.
+pub(super) fn until(ends: Timestamp, now: Timestamp) -> Instant {
+    Instant::now() + ends.since(now).min(LONGEST)
 }
 
 /// No timer looks further ahead: a token may be good for longer than a clock can count.

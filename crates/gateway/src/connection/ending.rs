@@ -17,6 +17,10 @@ pub(crate) enum Ending {
     Unauthenticated,
     /// The token's end came while the socket was live.
     TokenExpired,
+    /// Nothing happened in its session for too long.
+    SessionIdle,
+    /// Someone ended its session.
+    SessionEnded,
     /// Framing above WebSocket is broken, or something came out of turn.
     BadFrame,
     /// WebSocket itself is broken.
@@ -84,6 +88,8 @@ impl Ending {
             Self::HeartbeatTimeout => goodbye("heartbeat_timeout", Some(CloseCode::TimedOut), false, false),
             Self::Unauthenticated => goodbye("unauthenticated", Some(CloseCode::Unauthenticated), false, true),
             Self::TokenExpired => goodbye("token_expired", Some(CloseCode::Unauthenticated), true, true),
+            Self::SessionIdle => goodbye("session_idle", Some(CloseCode::Unauthenticated), true, true),
+            Self::SessionEnded => goodbye("session_ended", Some(CloseCode::Forbidden), true, true),
             Self::BadFrame => goodbye("bad_frame", Some(CloseCode::BadFrame), false, true),
             Self::ProtocolError => goodbye("protocol_error", Some(CloseCode::ProtocolError), false, false),
             Self::NotUtf8 => goodbye("not_utf8", Some(CloseCode::InvalidPayload), false, false),

@@ -4,28 +4,30 @@ use std::sync::Arc;
 
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
+use protocol::command::CommandKind;
 use protocol::event::{Notice, name};
 use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
-use protocol::wire::{Push, Request};
+use protocol::wire::Request;
 
+use super::Connections;
 use super::accepted::{Accepted, ROOT};
+use super::authenticated::until;
 use super::codec::Said;
 use super::draining::Draining;
 use super::ending::Ending;
 use super::task::{Heard, Link};
-use crate::command::{Caller, Commands};
+use crate::command::Caller;
 use crate::hub::Seat;
 use crate::metrics::OpenSocket;
+use crate::session::Membership;
 
 /// A socket that is served.
 pub(super) struct Live {
     link: Box<Link>,
     caller: Arc<Caller>,
-    /// The token's end.
-    expires: Timestamp,
     /// Given back with the rest when the socket is no longer served.
-    _seat: Seat,
+    _place: (Membership, Seat),
     _open: OpenSocket,
 }
 
@@ -44,12 +46,11 @@ enum Next {
 }
 
 impl Live {
-    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, seat: Seat, expires: Timestamp, open: OpenSocket) -> Self {
+    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, place: (Membership, Seat), open: OpenSocket) -> Self {
         Self {
             link,
             caller,
-            expires,
-            _seat: seat,
+            _place: place,
             _open: open,
         }
     }
@@ -60,24 +61,28 @@ impl Live {
     }
 
     /// Serves the client until it leaves or the socket is to be ended. The seat is given back then.
-    pub(super) async fn serve(mut self, commands: &Arc<Commands>) -> Served {
+    pub(super) async fn serve(mut self, on: &Connections) -> Served {
         loop {
             let next = match self.link.next().await {
-                Ok(heard) => self.obey(heard, commands),
+                Ok(heard) => self.obey(heard, on),
                 Err(ending) => Err(ending),
             };
             match next {
                 Ok(Next::GoOn) => {}
-                Ok(Next::Leave) => return Served::Left(Accepted::left(self.link)),
-                Err(ending) => return Served::Ended(self.end(ending)),
+                Ok(Next::Leave) => return Served::Left(Accepted::left(self.link, self.caller.origin.clone())),
+                Err(ending) => return Served::Ended(self.end(ending, on.clock.now().into())),
             }
         }
     }
 
-    fn obey(&mut self, heard: Heard, commands: &Arc<Commands>) -> Result<Next, Ending> {
+    fn obey(&mut self, heard: Heard, on: &Connections) -> Result<Next, Ending> {
+        let commands = &on.commands;
         match (heard.said, heard.held_back) {
             (Said::Request(request), Some(wait)) => commands.hold_back(&self.caller, &request, wait),
-            (Said::Request(request), None) => self.serve_request(request, commands),
+            (Said::Request(request), None) => {
+                on.sessions.activity(&self.caller);
+                self.serve_request(request, on)?;
+            }
             (Said::NoEvent(id), held_back) => commands.refuse_nameless(&self.caller, id.as_ref(), held_back),
             (Said::Leave { namespace }, _) if namespace == ROOT => {
                 self.link.left()?;
@@ -91,27 +96,36 @@ impl Live {
         Ok(Next::GoOn)
     }
 
-    fn serve_request(&self, request: Request, commands: &Arc<Commands>) {
+    fn serve_request(&mut self, request: Request, on: &Connections) -> Result<(), Ending> {
+        let commands = &on.commands;
         if request.event == name::AUTH && self.caller.form.native().is_some() {
             // One socket is one caller: another token for it comes with `auth:refresh`.
             let failure = Failure::saying(ErrorCode::BadRequest, "event: this socket is authenticated already");
             commands.refuse(&self.caller, Some(request.event), &failure, request.id.as_ref());
-            return;
+            return Ok(());
+        }
+        if CommandKind::of_event(&request.event) == Some(CommandKind::Refresh) {
+            let now = on.clock.now();
+            let renewed = commands.refresh(&self.caller, request, |token| on.tokens.verify(token, now).ok());
+            return renewed.map_or(Ok(()), |ends| self.link.proven(until(ends, now.into())));
         }
         commands.take(&self.caller, request);
+        Ok(())
     }
 
-    fn end(self, ending: Ending) -> Draining {
-        if ending == Ending::TokenExpired {
-            let notice = Notice::SessionExpired(SessionExpired {
+    /// A client whose session is over is told why.
+    fn end(self, ending: Ending, now: Timestamp) -> Draining {
+        let over = match ending {
+            Ending::TokenExpired => Some((self.caller.token().ends, SessionEnd::TokenExpired)),
+            Ending::SessionIdle => Some((now, SessionEnd::Idle)),
+            Ending::SessionEnded => Some((now, SessionEnd::Ended)),
+            _ => None,
+        };
+        if let Some((timestamp, reason)) = over {
+            self.caller.notify(&Notice::SessionExpired(SessionExpired {
                 user_id: self.caller.user.clone(),
-                timestamp: self.expires,
-                reason: SessionEnd::TokenExpired,
-            });
-            self.link.send(self.caller.form.push(&Push {
-                event: notice.name().to_owned(),
-                data: notice.data(),
-                offset: None,
+                timestamp,
+                reason,
             }));
         }
         Draining::live(self.link, ending, self.caller)

@@ -12,6 +12,7 @@ use protocol::wire::{Dialect, Message, socketio};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::codec::{Codec, Said};
+use super::dismissal::Dismissal;
 use super::ending::Ending;
 use super::outbound::Outbound;
 use super::state::{Bounds, Effect, Input, State};
@@ -28,6 +29,7 @@ pub(super) struct Link {
     codec: Codec,
     state: State,
     outbound: Arc<Outbound>,
+    dismissal: Arc<Dismissal>,
     /// The one timer of the socket.
     timer: Pin<Box<Sleep>>,
     turn: Turn,
@@ -51,6 +53,7 @@ impl Link {
             timer: Box::pin(sleep_until(state.wake_at())),
             state,
             outbound: Arc::default(),
+            dismissal: Arc::default(),
             turn,
         })
     }
@@ -58,6 +61,11 @@ impl Link {
     /// The queue that others fill.
     pub(super) fn outbound(&self) -> &Arc<Outbound> {
         &self.outbound
+    }
+
+    /// How others end the socket.
+    pub(super) fn dismissal(&self) -> &Arc<Dismissal> {
+        &self.dismissal
     }
 
     /// The dialect to answer in.
@@ -116,6 +124,7 @@ impl Link {
                     self.feed(Input::Tick)?;
                     continue;
                 }
+                ending = self.dismissal.said() => return Err(ending),
                 at = self.turn.comes() => {
                     self.feed(Input::Drain { at })?;
                     continue;

@@ -36,6 +36,8 @@ impl Endpoint {
 pub(crate) struct Upgrade {
     /// What will be spoken.
     pub(crate) protocol: Protocol,
+    /// What the client calls itself.
+    pub(crate) user_agent: Option<String>,
     accept: String,
 }
 
@@ -109,7 +111,11 @@ pub(crate) fn judge(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Resu
         },
     };
     let accept = websocket::accept_key(head)?;
-    Ok(Upgrade { protocol, accept })
+    Ok(Upgrade {
+        protocol,
+        user_agent: user_agent(&head.headers),
+        accept,
+    })
 }
 
 /// The parameters of a request's query.
@@ -155,6 +161,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| Secret::new(token.trim_start()))
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text.to_owned())
 }
 
 /// Whether a header that lists words holds this one, in whatever case.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bus::Past;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::position::Position;
-use protocol::event::Notice;
+use protocol::event::{Notice, name};
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::wire::Push;
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::encoded::Encoded;
 use super::gap::{Gap, Output};
 use crate::connection::outbound::Outbound;
+use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 use crate::metrics::Metrics;
 
@@ -28,6 +29,8 @@ pub(crate) struct Subscriber {
     pub(crate) form: Form,
     /// What waits to be sent on it.
     pub(crate) outbound: Arc<Outbound>,
+    /// How it is ended.
+    pub(crate) dismissal: Arc<Dismissal>,
 }
 
 /// A place in a room.
@@ -235,6 +238,12 @@ impl Room {
     }
 
     fn deliver(&self, position: &Position, envelope: &Envelope, metrics: &Metrics) {
+        if envelope.event == name::SESSION_EXPIRED {
+            // Each socket tells its client by itself, right before it ends.
+            let over = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
+            over.for_each(|(_, seat)| seat.dismissal.say(Ending::SessionEnded));
+            return;
+        }
         let offset = (envelope.audience == Audience::User).then(|| position.to_string());
         let mut encoded = Encoded::new(Push {
             event: envelope.event.clone(),

@@ -56,6 +56,7 @@ impl Socket {
             session: SessionId::new(session).unwrap(),
             form: Form::new(dialect, true),
             outbound: Arc::clone(&outbound),
+            dismissal: Arc::default(),
         };
         let (seat, start) = rooms.take_seat(&user(), subscriber);
         (Self { outbound }, seat, start)
@@ -171,6 +172,7 @@ fn positions_are_compared_batch_by_batch() {
             session: SessionId::new("s").unwrap(),
             form: Form::new(Dialect::SocketIo, true),
             outbound: Arc::default(),
+            dismissal: Arc::default(),
         };
         rooms.take_seat(&user, subscriber);
         let Some(Work::Open(user, room)) = rooms.next_work() else {

@@ -23,5 +23,6 @@ mod publish;
 mod rates;
 mod sessions;
 mod slow;
+mod timeouts;
 mod tokens;
 mod upgrade;

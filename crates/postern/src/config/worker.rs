@@ -1,14 +1,17 @@
 //! `postern worker`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 use protocol::account::AccountType;
 use store::vault::VaultKeys;
 use url::Url;
-use worker::{ConnectState, RedirectPolicy, Seats};
+use worker::{ConnectState, RedirectPolicy, Seats, SessionTimes};
 
-use super::{ConfigError, DatabaseArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, VaultKeysArgs, address};
+use super::{
+    ConfigError, DatabaseArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, VaultKeysArgs, address, duration,
+};
 
 /// The worker's flags and variables.
 #[derive(Debug, Clone, Args)]
@@ -34,6 +37,12 @@ pub struct WorkerArgs {
     /// `optional`, or `required`: every connect must have begun with `account:authorize`.
     #[arg(long, env = "POSTERN_CONNECT_STATE", default_value = "optional")]
     pub connect_state: String,
+    /// How long a session lasts without activity.
+    #[arg(long, env = "POSTERN_SESSION_TIMEOUT", default_value = "30m")]
+    pub session_timeout: String,
+    /// How long before its end the warning is sent; half of a timeout that is not longer.
+    #[arg(long, env = "POSTERN_SESSION_WARNING", default_value = "5m")]
+    pub session_warning: String,
     /// GitHub.
     #[command(flatten)]
     pub github: GithubArgs,
@@ -74,6 +83,11 @@ impl WorkerArgs {
         let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
         let redirects = self.redirects(problems);
+        let timeout = problems.take("POSTERN_SESSION_TIMEOUT", duration(&self.session_timeout));
+        if timeout.is_some_and(|timeout| timeout < SHORTEST_SESSION) {
+            problems.note("POSTERN_SESSION_TIMEOUT", "is at least `1s`");
+        }
+        let warning = problems.take("POSTERN_SESSION_WARNING", duration(&self.session_warning));
         let connect_state = match self.connect_state.as_str() {
             "optional" => Some(ConnectState::Optional),
             "required" => Some(ConnectState::Required),
@@ -86,6 +100,10 @@ impl WorkerArgs {
             seats: Seats::default(),
             redirects: redirects?,
             connect_state: connect_state?,
+            sessions: SessionTimes {
+                timeout: timeout?,
+                warning: warning?,
+            },
             dangerous_repeatable_codes: None,
         };
         Some(WorkerNode {
@@ -122,6 +140,9 @@ fn redirect(entry: &str) -> Result<(AccountType, String), String> {
         Err(_) => Err("lists `<platform>=<uri>`, comma separated: a redirect URI is one platform's alone".to_owned()),
     }
 }
+
+/// A shorter one would be over before its client has said anything.
+const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

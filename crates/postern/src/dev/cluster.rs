@@ -15,7 +15,7 @@ use store::vault::{Vault, VaultKeys};
 use store::{MemoryStore, PgStore, Store};
 use telemetry::metrics::Metrics;
 use url::{ParseError, Url};
-use worker::{ConnectState, RedirectPolicy, Seats, Worker};
+use worker::{ConnectState, RedirectPolicy, Seats, SessionTimes, Worker};
 
 use super::dir;
 use super::identity::{Identity, IdentityError};
@@ -205,6 +205,7 @@ impl Parts {
             seats: Seats::default(),
             redirects: RedirectPolicy::standard(None),
             connect_state: ConnectState::Optional,
+            sessions: SessionTimes::default(),
             dangerous_repeatable_codes: Some("test_code_".to_owned()),
         };
         Ok(Worker::build(settings, parts, &ground.metrics.meter()))

@@ -19,6 +19,7 @@ mod postgres_away;
 mod redis_away;
 mod revoke_all;
 mod secrets;
+mod sessions;
 mod stage;
 mod status;
 mod vault_rotate;

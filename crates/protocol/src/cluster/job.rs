@@ -80,6 +80,8 @@ impl Job {
 pub enum Work {
     /// What a client asked.
     Command(Command),
+    /// What a gateway asks for itself: may this socket join its session?
+    OpenSession(OpenSession),
     /// Which alerts of this user ask to be acknowledged? Asked by a gateway for a socket that has just joined.
     OpenAlerts,
     /// To raise an alert that the application's own server published.
@@ -89,11 +91,12 @@ pub enum Work {
 }
 
 impl Work {
-    /// The name in logs and metric labels: the client's event, or what the gateway itself asks, `alerts.open`.
+    /// The name in logs and metric labels: the client's event, or what the gateway itself asks, `session.open`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Command(command) => command.kind().event(),
+            Self::OpenSession(_) => "session.open",
             Self::OpenAlerts => "alerts.open",
             Self::RaiseAlert(_) => "alerts.raise",
             Self::Refusals(_) => "audit.refusals",
@@ -105,9 +108,36 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenAlerts | Self::RaiseAlert(_) | Self::Refusals(_) => Lane::Interactive,
+            Self::OpenSession(_) | Self::OpenAlerts | Self::RaiseAlert(_) | Self::Refusals(_) => Lane::Interactive,
         }
     }
+}
+
+/// A socket whose session nobody knows just now: the session is new, or Redis has lost it, or it is over. A success means that it
+/// is seeded; a failure, that it is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// When the token was issued, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Timestamp>,
+    /// Where the socket comes from.
+    pub origin: Origin,
+}
+
+/// Where a socket comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The IP address.
+    pub address: String,
+    /// The device's own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// What the device calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
+    /// The User-Agent of the upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
 }
 
 /// A command that was refused, once or several times.

@@ -3,7 +3,7 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, Outcome, Refused, Reply, Work};
+use protocol::cluster::job::{Job, OpenSession, Origin, Outcome, Refused, Reply, Work};
 use protocol::cluster::position::Position;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
@@ -69,6 +69,17 @@ fn work() -> impl Strategy<Value = Work> {
         (".*", any::<u32>()).prop_map(|(command, count)| {
             let error = ErrorCode::Forbidden;
             Work::Refusals(vec![Refused { command, error, count }])
+        }),
+        (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
+            Work::OpenSession(OpenSession {
+                issued_at: issued_at.map(Timestamp::from_millis),
+                origin: Origin {
+                    address,
+                    device_id,
+                    device_name: None,
+                    user_agent: None,
+                },
+            })
         }),
     ]
 }

@@ -11,6 +11,7 @@ use crate::account::AccountService;
 use crate::audit::Refusals;
 use crate::factor::{FactorService, StepUp};
 use crate::security::SecurityService;
+use crate::session::SessionService;
 
 /// The features.
 pub(crate) struct Dispatch {
@@ -18,6 +19,7 @@ pub(crate) struct Dispatch {
     pub(crate) factor: FactorService,
     pub(crate) security: SecurityService,
     pub(crate) refusals: Refusals,
+    pub(crate) session: SessionService,
 }
 
 impl Dispatch {
@@ -33,6 +35,7 @@ impl Dispatch {
             Work::OpenAlerts => Ok(self.security.open_alerts(call).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
+            Work::OpenSession(asked) => Ok(self.session.open(call, asked).await?),
         }
     }
 
@@ -42,6 +45,7 @@ impl Dispatch {
             Command::Connect(data) => self.account.connect(call, data).await?,
             Command::Disconnect(data) => self.account.disconnect(call, data).await?,
             Command::Sync(data) => self.account.sync(call, data).await?,
+            Command::EndSessions(data) => self.session.end(call, data).await?,
             Command::List(_) => self.account.list(call).await?,
             Command::VerifyTwoFactor(data) => self.factor.verify(call, data).await?,
             Command::RequestConfirmation(data) => self.security.request_confirmation(call, data).await?,
@@ -50,7 +54,7 @@ impl Dispatch {
             Command::UpdateSettings(data) => self.factor.update_settings(call, &data.settings, step_up).await?,
             Command::Acknowledge(data) => self.security.acknowledge(call, data).await?,
             Command::Alerts(data) => self.security.alerts(call, data).await?,
-            Command::ExtendSession(_) | Command::Sessions(_) | Command::EndSessions(_) | Command::Refresh(_) => {
+            Command::ExtendSession(_) | Command::Sessions(_) | Command::Refresh(_) => {
                 return Err(NotDoneHere(call.name).into());
             }
         })
@@ -67,6 +71,7 @@ impl Dispatch {
                     | Command::VerifyTwoFactor(_)
                     | Command::RevokeAll(_)
                     | Command::UpdateSettings(_)
+                    | Command::EndSessions(_)
             ) | Work::RaiseAlert(_)
         )
     }

@@ -13,8 +13,7 @@ use store::{
     Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Earlier, Exchange,
     ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt,
     RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened,
-    SessionOpening, Sessions, SessionsEnded, StoreError, SyncWritten, Task, TaskId,
-    Unlink, UnlinkOutcome, Written,
+    SessionOpening, Sessions, SessionsEnded, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.

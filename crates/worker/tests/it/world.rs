@@ -16,7 +16,7 @@ use telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
-use worker::{ConnectState, Parts, RedirectPolicy, Running, Seats, Settings, Worker};
+use worker::{ConnectState, Parts, RedirectPolicy, Running, Seats, SessionTimes, Settings, Worker};
 
 use crate::client::{Client, DEADLINE};
 use crate::fragile_bus::FragileBus;
@@ -49,6 +49,7 @@ impl World {
                 seats: Seats::default(),
                 redirects: RedirectPolicy::standard(None),
                 connect_state: ConnectState::Optional,
+                sessions: SessionTimes::default(),
                 dangerous_repeatable_codes: None,
             },
             metrics: Metrics::new("test"),

@@ -2,14 +2,14 @@
 
 use std::future::poll_fn;
 use std::str::from_utf8;
+use std::time::SystemTime;
 
-use bus::{Jobs, MemoryBus};
-use lifecycle::{SeededEntropy, Tasks};
+use bus::{Jobs, MemoryBus, Seed, SessionKey};
+use lifecycle::{ManualClock, SeededEntropy, Tasks};
 use protocol::cluster::job::{Job, Lane, Outcome};
-use protocol::id::{ConnectionId, NodeId, SessionId, UserId, WorkerId};
+use protocol::id::{NodeId, WorkerId};
 use protocol::json::Json;
-use protocol::time::Timestamp;
-use protocol::wire::{Dialect, Message, Request};
+use protocol::wire::{Message, Request};
 use serde_json::{Value, json};
 use telemetry::metrics::Metrics as Registry;
 use tokio::time::timeout;
@@ -17,9 +17,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::command::{Caller, Inquiries};
 use crate::connection::outbound::Outbound;
-use crate::form::Form;
-use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
+use crate::session::Sessions;
 use crate::settings::Timing;
 
 /// Commands of a node that hears no answer, with one that was asked and taken by a worker.
@@ -38,10 +37,17 @@ impl Deaf {
         let entropy = Arc::new(SeededEntropy::new(7));
         let bus = MemoryBus::new(Arc::clone(&entropy) as _);
         let tasks = Tasks::new();
-        let inquiries = Inquiries::new(Arc::new(bus.clone()), NodeId::new("n").unwrap());
+        let inquiries = Arc::new(Inquiries::new(Arc::new(bus.clone()), NodeId::new("n").unwrap()));
+        let sessions = Arc::new(Sessions::new(
+            Arc::new(bus.clone()),
+            Arc::clone(&inquiries),
+            Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
+            Arc::clone(&entropy) as _,
+            tasks.clone(),
+        ));
         let commands = Arc::new(Commands::new(
             Arc::new(bus.clone()),
-            Arc::new(inquiries),
+            (sessions, inquiries),
             Timing::default(),
             entropy,
             tasks.clone(),
@@ -54,7 +60,11 @@ impl Deaf {
 
         let outbound = Arc::new(Outbound::default());
         let asked = Instant::now();
-        commands.take(&Arc::new(caller(&outbound)), list());
+        let caller = Arc::new(Caller::sample_with("u", Arc::clone(&outbound)));
+        bus::Sessions::seed(&bus, &session(&caller), HALF_AN_HOUR)
+            .await
+            .unwrap();
+        commands.take(&caller, list());
         let worker = WorkerId::new("w").unwrap();
         let claimed = bus
             .claim(Lane::Interactive, &worker, 1, Duration::from_secs(1))
@@ -97,16 +107,11 @@ impl Deaf {
     }
 }
 
-fn caller(outbound: &Arc<Outbound>) -> Caller {
-    let identity = Identity {
-        user: UserId::new("u").unwrap(),
-        session: SessionId::new("s").unwrap(),
-        expires: Timestamp::from_millis(0),
-        issued: None,
-        authenticated: None,
-    };
-    let form = Form::new(Dialect::NativeJson, true);
-    Caller::new(identity, ConnectionId::new("c").unwrap(), form, Arc::clone(outbound))
+fn session(caller: &Caller) -> SessionKey {
+    SessionKey {
+        user: caller.user.clone(),
+        session: caller.session.clone(),
+    }
 }
 
 fn list() -> Request {
@@ -147,3 +152,10 @@ async fn an_answer_that_never_comes_is_a_timeout_at_the_deadline() {
         "{after:?}"
     );
 }
+
+const HALF_AN_HOUR: Seed = Seed {
+    left: Duration::from_mins(30),
+    timeout: Duration::from_mins(30),
+    lead: Duration::from_mins(5),
+    over_end: false,
+};

@@ -58,7 +58,7 @@ impl Claims {
         {
             return Err(Refused::Audience);
         }
-        let session = self.sid.as_deref().unwrap_or(DEFAULT_SESSION);
+        let session = self.sid.as_deref().unwrap_or(SessionId::DEFAULT);
         Ok(Identity {
             user: UserId::new(self.sub.unwrap_or_default()).map_err(|_no_id| Refused::Subject)?,
             session: SessionId::new(session).map_err(|_no_id| Refused::Subject)?,
@@ -85,8 +85,5 @@ impl Audience {
 fn timestamp(seconds: f64) -> Timestamp {
     Timestamp::from_millis((seconds * 1_000.0) as i64)
 }
-
-/// The session of tokens that name none.
-const DEFAULT_SESSION: &str = "default";
 
 const LEEWAY: Duration = Duration::from_secs(60);

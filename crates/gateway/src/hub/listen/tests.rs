@@ -45,6 +45,7 @@ impl Deaf {
             session: SessionId::new("s").unwrap(),
             form: Form::new(Dialect::NativeJson, true),
             outbound: Arc::clone(&outbound),
+            dismissal: Arc::default(),
         };
         let (seat, _) = hub.join(&user(), subscriber).await.unwrap();
         Self {

@@ -1,0 +1,36 @@
+//! The word that ends a socket from outside its own task: its session is over.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::ending::Ending;
+
+/// Why one socket is to end, once someone has said so. The first word counts.
+#[derive(Debug, Default)]
+pub(crate) struct Dismissal {
+    ending: Mutex<Option<Ending>>,
+    said: Notify,
+}
+
+impl Dismissal {
+    /// Has the socket ended.
+    pub(crate) fn say(&self, ending: Ending) {
+        self.with(|word| *word.get_or_insert(ending));
+        self.said.notify_one();
+    }
+
+    /// Resolves when the socket is to end.
+    pub(super) async fn said(&self) -> Ending {
+        loop {
+            if let Some(ending) = self.with(|word| *word) {
+                return ending;
+            }
+            self.said.notified().await;
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Option<Ending>) -> T) -> T {
+        look(&mut self.ending.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,166 @@
+//! Sessions as this gateway sees them: who is in which, who is warned, whose sockets end.
+//!
+//! A session's deadline is data in the bus. [`table`] decides when the bus is to be asked, [`watch`] asks and obeys, [`open`] lets a
+//! socket in. Another gateway may have extended a session at any time, so nobody is warned, refused or ended before the bus was
+//! asked.
+
+mod open;
+mod table;
+mod watch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bus::{Alive, Bus, SessionKey, SessionState, Touched};
+use lifecycle::{Clock, Entropy, Tasks};
+use protocol::answer::{Answer, Failure, SessionExtended};
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::code::ErrorCode;
+use protocol::command::CommandKind;
+use protocol::event::Class;
+use protocol::fault::{Fault, chain};
+use protocol::time::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::table::{MemberId, Table};
+use crate::command::{Caller, Inquiries};
+use crate::name;
+
+pub(crate) use self::open::Closed;
+
+/// All sessions with a socket here.
+pub(crate) struct Sessions {
+    bus: Arc<dyn Bus>,
+    inquiries: Arc<Inquiries>,
+    table: Mutex<Table<Arc<Caller>>>,
+    /// The table has changed.
+    changed: Notify,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tasks: Tasks,
+}
+
+/// A socket's place in its session. Dropping it gives it back.
+pub(crate) struct Membership {
+    sessions: Arc<Sessions>,
+    key: SessionKey,
+    id: MemberId,
+}
+
+impl Sessions {
+    /// No session yet; `tasks` own what is asked of workers.
+    pub(crate) fn new(
+        bus: Arc<dyn Bus>,
+        inquiries: Arc<Inquiries>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        tasks: Tasks,
+    ) -> Self {
+        Self {
+            bus,
+            inquiries,
+            table: Mutex::default(),
+            changed: Notify::new(),
+            clock,
+            entropy,
+            tasks,
+        }
+    }
+
+    /// A client said something: its session goes on.
+    pub(crate) fn activity(&self, caller: &Caller) {
+        self.table().activity(&key(caller));
+        self.changed.notify_one();
+    }
+
+    /// Whether commands of this caller may still be taken. From the deadline on they are refused, whatever anyone has announced;
+    /// but first the bus is asked, as the session may have been extended elsewhere.
+    pub(crate) async fn admit(&self, caller: &Caller) -> Result<(), Failure> {
+        let key = key(caller);
+        if !self.table().seems_over(&key, Instant::now()) {
+            return Ok(());
+        }
+        match self.bus.poke(std::slice::from_ref(&key)).await {
+            Ok(states) if matches!(states.first(), Some(SessionState::Alive(_))) => Ok(()),
+            Ok(_) => Err(Failure::of(ErrorCode::Unauthenticated)),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "a session could not be asked for");
+                Err(Failure::of(error.code()))
+            }
+        }
+    }
+
+    /// Moves the end of the caller's session, at its word.
+    pub(crate) async fn extend(&self, caller: &Caller) -> Result<SessionExtended, Failure> {
+        let key = key(caller);
+        let touched = self.bus.touch(&key).await.map_err(|error| {
+            tracing::warn!(error = chain(&error), "a session could not be extended");
+            Failure::of(error.code())
+        })?;
+        self.announce(&key, &touched).await;
+        match touched.state {
+            SessionState::Alive(alive) => {
+                self.table().answered(&key, touched.state, Instant::now());
+                self.changed.notify_one();
+                Ok(self.extended(caller, &alive))
+            }
+            SessionState::Ended | SessionState::Unknown => Err(Failure::of(ErrorCode::Unauthenticated)),
+        }
+    }
+
+    /// What a client is told of its session's new end: the token's own end may be nearer.
+    fn extended(&self, caller: &Caller, alive: &Alive) -> SessionExtended {
+        let (ends, token_ends) = (self.now().plus(alive.left), caller.token().ends);
+        SessionExtended {
+            expires_at: ends.min(token_ends),
+            can_extend: ends < token_ends,
+        }
+    }
+
+    /// Tells all sockets of a session, wherever they are, that it goes on after they were warned.
+    async fn announce(&self, key: &SessionKey, touched: &Touched) {
+        let (SessionState::Alive(alive), true) = (touched.state, touched.after_warning) else {
+            return;
+        };
+        let extended = Answer::SessionExtended(SessionExtended {
+            expires_at: self.now().plus(alive.left),
+            can_extend: true,
+        });
+        let envelope = Envelope {
+            v: Envelope::VERSION,
+            id: name::event(&*self.entropy),
+            audience: Audience::Session(key.session.clone()),
+            class: Class::Critical,
+            event: CommandKind::ExtendSession.response_event().to_owned(),
+            data: extended.data(),
+        };
+        if let Err(error) = self.bus.publish(&key.user, &envelope).await {
+            tracing::warn!(error = chain(&error), "an extension was not announced");
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table<Arc<Caller>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.sessions.table().leave(&self.key, self.id);
+    }
+}
+
+fn key(caller: &Caller) -> SessionKey {
+    SessionKey {
+        user: caller.user.clone(),
+        session: caller.session.clone(),
+    }
+}
+
+/// How long a worker may take to say whether a session is open.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);

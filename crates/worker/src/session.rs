@@ -1,0 +1,37 @@
+//! Sessions: what a gateway cannot decide alone. Postgres says whether a session was ended, Redis when it is over.
+//!
+//! [`open`] lets a socket in whose session Redis does not know, [`end`] ends sessions for ever, [`keep`] copies deadlines from
+//! Redis to Postgres, so that the loss of Redis costs a session a minute of its time at most.
+
+mod end;
+mod keep;
+mod open;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::SessionKey;
+use lifecycle::Clock;
+use protocol::id::{SessionId, UserId};
+
+use crate::settings::SessionTimes;
+
+pub(crate) use keep::keep_deadlines;
+
+/// Opens and ends sessions.
+pub(crate) struct SessionService {
+    pub(crate) store: Arc<dyn store::Sessions>,
+    pub(crate) bus: Arc<dyn bus::Sessions>,
+    pub(crate) times: SessionTimes,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+fn key(user: &UserId, session: &SessionId) -> SessionKey {
+    SessionKey {
+        user: user.clone(),
+        session: session.clone(),
+    }
+}
+
+/// How long Redis remembers that a session was ended; after that, the store is asked.
+const END_REMEMBERED: Duration = Duration::from_hours(24);

@@ -1,0 +1,60 @@
+//! Once a minute, the deadlines of sessions are copied from Redis, where activity moves them, to where they survive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{BusError, SessionState};
+use store::StoreError;
+use tokio_util::sync::CancellationToken;
+
+use super::key;
+use crate::outage::Outage;
+use crate::pace::Pace;
+
+/// Copies until the node drains.
+pub(crate) async fn keep_deadlines(
+    store: Arc<dyn store::Sessions>,
+    bus: Arc<dyn bus::Sessions>,
+    drain: CancellationToken,
+) {
+    let outage = Outage::of("copy the deadlines of sessions");
+    let mut pace = Pace::new(PERIOD, drain);
+    while pace.next().await {
+        match copy_all(&*store, &*bus).await {
+            Ok(()) => outage.over(),
+            Err(error) => outage.met(&error),
+        }
+    }
+}
+
+async fn copy_all(store: &dyn store::Sessions, bus: &dyn bus::Sessions) -> Result<(), CopyError> {
+    let mut after = None;
+    loop {
+        let page = store.live_sessions(after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        let keys: Vec<_> = page.iter().map(|(user, session)| key(user, session)).collect();
+        let states = bus.poke(&keys).await?;
+        let left = page.into_iter().zip(states).filter_map(|(session, state)| match state {
+            SessionState::Alive(alive) => Some((session, alive.left)),
+            SessionState::Ended | SessionState::Unknown => None,
+        });
+        let left: Vec<_> = left.collect();
+        store.keep_deadlines(&left).await?;
+    }
+}
+
+/// Why deadlines were not copied.
+#[derive(Debug, thiserror::Error)]
+enum CopyError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+const PERIOD: Duration = Duration::from_secs(60);
+/// How many sessions are looked at together.
+const PAGE: usize = 500;
