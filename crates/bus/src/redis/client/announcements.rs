@@ -46,6 +46,8 @@ async fn connection<L: Listener>(
     let fred = link.client();
     let (mut messages, mut reconnects) = (fred.message_rx(), fred.reconnect_rx());
     if subscribe(&link, channel).await.is_err() {
+        // Not allowed, most likely: asking again soon would change nothing.
+        sleep(REFUSED_PAUSE).await;
         return;
     }
     subscribed();
@@ -79,4 +81,5 @@ async fn subscribe(link: &Link, channel: &str) -> Result<(), fred::error::Error>
 }
 
 const PAUSE: Duration = Duration::from_millis(250);
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 const BEAT: Duration = Duration::from_secs(1);

@@ -54,9 +54,9 @@ struct Probe {
 
 impl Probe {
     async fn look(&self, commands: &Client) {
-        self.subscribed.notified().await;
         let step = "probe expiries";
         let arrive = async {
+            timeout(PROBE_WAIT, self.subscribed.notified()).await.ok()?;
             commands
                 .set(step, self.key.clone(), Vec::new(), PROBE_LIFE)
                 .await
@@ -105,4 +105,4 @@ impl Listener for Ear {
 
 const HINTS: usize = 4096;
 const PROBE_LIFE: Duration = Duration::from_millis(100);
-const PROBE_WAIT: Duration = Duration::from_secs(2);
+const PROBE_WAIT: Duration = Duration::from_secs(5);
