@@ -111,7 +111,6 @@ async fn one_way_to_check_tokens_is_named_and_it_is_a_private_one() {
 /// Two gateways that know the issuer alone.
 async fn cluster(url: &str) -> Cluster {
     Cluster::builder(POSTERN)
-        .workers(0)
         .without("POSTERN_JWT_HS256_SECRET")
         .gateway_env("POSTERN_JWKS_URL", url)
         .gateway_env("POSTERN_JWKS_REFRESH", "1s")

@@ -79,7 +79,6 @@ impl Stage {
         let (certificate, key) = authority.issue_files(SERVING);
         let cluster = Cluster::builder(POSTERN)
             .gateways(1)
-            .workers(0)
             .gateway_env("POSTERN_TLS_CERT", text(&certificate))
             .gateway_env("POSTERN_TLS_KEY", text(&key))
             .start()
