@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lifecycle::{Backoff, Entropy};
 use protocol::answer::Alerts;
-use protocol::cluster::job::{Job, Outcome, Work};
+use protocol::cluster::job::{Outcome, Work};
 use protocol::code::ErrorCode;
 use protocol::event::name;
 use protocol::fault::chain;
@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
 use crate::command::{Caller, Inquiries};
-use crate::name as names;
 
 /// Asks the worker, which alone knows them, on behalf of each new socket. No socket waits for it, and one that is waited for
 /// costs a place in a queue.
@@ -91,17 +90,7 @@ impl OpenAlerts {
         if caller.is_gone() {
             return (inquiry, None);
         }
-        let job = Job {
-            v: Job::VERSION,
-            id: names::job(&*self.entropy),
-            user: caller.user.clone(),
-            session: caller.session.clone(),
-            connection: caller.connection.clone(),
-            node: self.inquiries.node().clone(),
-            idempotency_key: None,
-            authenticated_at: None,
-            work: Work::OpenAlerts,
-        };
+        let job = caller.job(self.inquiries.node(), &*self.entropy, Work::OpenAlerts);
         let outcome = match self.inquiries.ask(&job, self.patience).await {
             Ok(outcome) => outcome.filter(|outcome| outcome.error != Some(ErrorCode::Unavailable)),
             Err(error) => {

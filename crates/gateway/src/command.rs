@@ -29,7 +29,6 @@ use self::pending::{Pending, Slot};
 use self::refusals::Refusals;
 use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
-use crate::name;
 use crate::session::Sessions;
 use crate::settings::Timing;
 
@@ -160,15 +159,8 @@ impl Commands {
         let command = Command::parse(kind, data).map_err(|invalid| admit::invalid(&invalid))?;
         admit::own_user(caller, &command)?;
         Ok(Job {
-            v: Job::VERSION,
-            id: name::job(&*self.entropy),
-            user: caller.user.clone(),
-            session: caller.session.clone(),
-            connection: caller.connection.clone(),
-            node: self.node.clone(),
             idempotency_key,
-            authenticated_at: caller.token().signed_in,
-            work: Work::Command(command),
+            ..caller.job(&self.node, &*self.entropy, Work::Command(command))
         })
     }
 
@@ -219,6 +211,14 @@ impl Commands {
         if let Work::Command(command) = &job.work {
             admit::within_limits(&*self.bus, caller, command).await?;
         }
+        tracing::debug!(
+            user = %job.user,
+            conn = %job.connection,
+            command = job.work.name(),
+            job = %job.id,
+            trace = job.traceparent.trace_id(),
+            "a command is sent on"
+        );
         let lane = job.work.lane();
         let submitted = self.bus.submit(lane, job, self.timing.patience(lane)).await;
         submitted.map_err(|error| {
@@ -239,6 +239,9 @@ impl Commands {
         let outcome = &reply.outcome;
         let kind = slot.outline.kind();
         self.metrics.answered(kind, outcome.error, slot.opened.elapsed());
+        if let Some(error) = outcome.error {
+            self.count_refusal(&slot.caller, kind, error);
+        }
         if let Some(aside) = &outcome.aside {
             answer::aside(&slot.caller, aside);
         }
@@ -262,10 +265,15 @@ impl Commands {
         after: Duration,
     ) {
         self.metrics.answered(outline.kind(), Some(failure.error), after);
-        if !self.refusals.count(caller, outline.kind(), failure.error) {
+        self.count_refusal(caller, outline.kind(), failure.error);
+        answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
+    }
+
+    /// Whoever refused, we or a worker: the audit log of the caller tells it.
+    fn count_refusal(&self, caller: &Caller, kind: CommandKind, error: ErrorCode) {
+        if !self.refusals.count(caller, kind, error) {
             self.metrics.refusal_uncounted();
         }
-        answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, Entropy};
-use protocol::cluster::job::Origin;
+use protocol::cluster::origin::Origin;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 

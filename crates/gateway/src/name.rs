@@ -1,8 +1,9 @@
-//! New names: of nodes, connections, jobs and events. Nobody can guess one.
+//! New names: of nodes, connections, jobs, traces and events. Nobody can guess one.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Entropy;
+use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId};
 
 /// A name for a gateway that starts.
@@ -18,6 +19,11 @@ pub(crate) fn connection(entropy: &dyn Entropy) -> ConnectionId {
 /// A name for a command that becomes a job.
 pub(crate) fn job(entropy: &dyn Entropy) -> JobId {
     known_good(JobId::new(entropy.token()))
+}
+
+/// A new trace, for what a client asks or the node itself begins.
+pub(crate) fn trace(entropy: &dyn Entropy) -> Traceparent {
+    Traceparent::begin(u128::from_le_bytes(entropy.bytes()), entropy.u64())
 }
 
 /// The session of what the application's own servers ask, which is none of a user's.

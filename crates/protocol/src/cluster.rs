@@ -2,4 +2,6 @@
 
 pub mod envelope;
 pub mod job;
+pub mod origin;
 pub mod position;
+pub mod trace;

@@ -5,17 +5,18 @@ use protocol::id::{AlertId, UserId};
 use protocol::security::Alert;
 
 use crate::StoreError;
+use crate::answers::Receipt;
 
 /// The alerts of the last 90 days. Every alert that a transaction publishes is a row of the same transaction, whoever writes
 /// it: the stores see to that where they queue events.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// Raises an alert: its row, and its event to be published under the same name. One that this user has already is left as it
-    /// is, and not published again.
+    /// Raises an alert: its row, its event to be published under the same name, and who raised it, in the audit log. One that
+    /// this user has already is left as it is, and not published again. Of the receipt no answer is kept: none is needed.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn raise_alert(&self, alert: &Alert) -> Result<(), StoreError>;
+    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError>;
 
     /// A user's alerts in the order in which they were raised, from the one behind `after` on; from the first, where that is
     /// none or unknown. A page of at most 100 alerts and about 64 KiB: the next one begins after its last.
@@ -30,9 +31,10 @@ pub trait Alerts: Send + Sync {
     /// [`StoreError::Away`].
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError>;
 
-    /// Acknowledges an alert. False: this user has none of that name. To do it again changes nothing.
+    /// Acknowledges an alert. False: this user has none of that name. To do it again changes nothing, so of the receipt no answer
+    /// is kept.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId) -> Result<bool, StoreError>;
+    /// [`StoreError`].
+    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError>;
 }

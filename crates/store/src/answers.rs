@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use tokio::time::Instant;
 
@@ -34,6 +36,10 @@ pub struct Receipt {
     pub session: SessionId,
     /// On which socket; for the audit log.
     pub connection: ConnectionId,
+    /// From where, where that is known; for the audit log.
+    pub origin: Option<Origin>,
+    /// What the job is a part of; for the audit log.
+    pub traceparent: Traceparent,
     /// The client's own key, where it gave one; unique too.
     pub idempotency: Option<Idempotency>,
     /// The answer, sealed.

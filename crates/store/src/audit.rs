@@ -35,6 +35,13 @@ pub trait Audit: Send + Sync {
         receipt: &Receipt,
     ) -> Result<Written, StoreError>;
 
+    /// Tells that a confirmation of this command was issued.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn record_confirmation(&self, user: &UserId, command: &str, receipt: &Receipt)
+    -> Result<Written, StoreError>;
+
     /// The next user, by the bytes of the name, who has a row or a head; after none, the first.
     ///
     /// # Errors
@@ -89,8 +96,14 @@ pub struct AuditRow {
     pub session: String,
     /// On which socket.
     pub connection: String,
+    /// From which address; empty where that is not known.
+    pub address: String,
+    /// By which device, as it is known; empty where that is not known.
+    pub device: String,
     /// By which job; the same name is in the log.
     pub job: String,
+    /// The trace that the job was a part of; the same id is in the log.
+    pub trace: String,
     /// The vault key that the MAC's key is derived from.
     pub key: String,
     /// HMAC-SHA-256 over all of this and the MAC of the row before.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Origin;
+use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 

@@ -5,6 +5,7 @@ use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::cluster::position::Position;
+use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, Connect};
 use protocol::event::Class;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
@@ -66,6 +67,8 @@ pub(crate) fn job(id: &str, size: usize) -> Job {
         session: SessionId::new("s-1").unwrap(),
         connection: ConnectionId::new("c-1").unwrap(),
         node: node("gw-1"),
+        origin: None,
+        traceparent: Traceparent::begin(1, 1),
         idempotency_key: None,
         authenticated_at: None,
         work: Work::Command(Command::Connect(Connect {

@@ -79,6 +79,7 @@ fn limit(caller: &Caller, command: &Command) -> Option<Limit> {
         Command::Connect(_) => per_minute("connect", None, 10),
         Command::Disconnect(_) => per_minute("disconnect", None, 10),
         Command::UpdateSettings(_) => per_minute("update_settings", None, 10),
+        Command::RequestConfirmation(_) => per_minute("request_confirmation", Some(caller.session.to_string()), 10),
         Command::RevokeAll(_) => per_minute("revoke_all", Some(caller.session.to_string()), 10),
         Command::Sync(sync) => per_minute("sync", Some(account(sync.account_type)), 6),
         _ => None,

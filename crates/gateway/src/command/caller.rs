@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::cluster::job::Origin;
+use lifecycle::Entropy;
+use protocol::cluster::job::{Job, Work};
+use protocol::cluster::origin::Origin;
 use protocol::event::Notice;
-use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::id::{ConnectionId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
 use protocol::wire::{Message, Push};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +15,7 @@ use crate::connection::outbound::Outbound;
 use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 use crate::handshake::token::Identity;
+use crate::name;
 
 /// A live socket, as commands see it.
 #[derive(Debug)]
@@ -97,6 +100,23 @@ impl Caller {
             data: notice.data(),
             offset: None,
         }));
+    }
+
+    /// A job that this socket asks for, or that is asked for on its behalf, by this node.
+    pub(crate) fn job(&self, node: &NodeId, entropy: &dyn Entropy, work: Work) -> Job {
+        Job {
+            v: Job::VERSION,
+            id: name::job(entropy),
+            user: self.user.clone(),
+            session: self.session.clone(),
+            connection: self.connection.clone(),
+            node: node.clone(),
+            origin: Some(self.origin.clone()),
+            traceparent: name::trace(entropy),
+            idempotency_key: None,
+            authenticated_at: self.token().signed_in,
+            work,
+        }
     }
 
     /// Resolves when no command is under way.

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::cluster::job::{Job, Refused, Work};
+use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::fault::chain;
@@ -29,13 +30,18 @@ struct Tally {
     session: SessionId,
     /// On which socket.
     connection: ConnectionId,
+    /// From where.
+    origin: Origin,
     counts: HashMap<(CommandKind, ErrorCode), u32>,
 }
 
 impl Refusals {
     /// Counts a refusal, if it is one that the audit log tells of. False: there is no room for another user.
     pub(super) fn count(&self, caller: &Caller, kind: CommandKind, error: ErrorCode) -> bool {
-        if !matches!(error, ErrorCode::Forbidden | ErrorCode::RateLimited) {
+        if !matches!(
+            error,
+            ErrorCode::Forbidden | ErrorCode::RateLimited | ErrorCode::ConfirmationInvalid
+        ) {
             return true;
         }
         let mut users = self.users();
@@ -46,6 +52,7 @@ impl Refusals {
             Entry::Vacant(new) => new.insert(Tally {
                 session: caller.session.clone(),
                 connection: caller.connection.clone(),
+                origin: caller.origin.clone(),
                 counts: HashMap::new(),
             }),
         };
@@ -81,7 +88,7 @@ fn add(counts: &mut HashMap<(CommandKind, ErrorCode), u32>, what: (CommandKind, 
     *count = count.saturating_add(more);
 }
 
-/// Users who are refused something within one report; each has at most two reasons for each command. It also bounds how many jobs
+/// Users who are refused something within one report; each has at most three reasons for each command. It also bounds how many jobs
 /// a report makes.
 const MAX_USERS: usize = 1_000;
 
@@ -120,6 +127,8 @@ impl Commands {
                 session: tally.session.clone(),
                 connection: tally.connection.clone(),
                 node: self.node.clone(),
+                origin: Some(tally.origin.clone()),
+                traceparent: name::trace(&*self.entropy),
                 idempotency_key: None,
                 authenticated_at: None,
                 work: tally.work(),

@@ -1,7 +1,7 @@
 //! A WebSocket that has proven nothing: it may only be refused.
 
 use lifecycle::Entropy;
-use protocol::cluster::job::Origin;
+use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::event::{ErrorNotice, Notice, name};
 use protocol::secret::Secret;
@@ -57,8 +57,8 @@ struct Device {
 impl Device {
     fn of(auth: &Auth) -> Self {
         Self {
-            id: auth.device_id.clone().map(short),
-            name: auth.device_name.clone().map(short),
+            id: auth.device_id.as_deref().map(short),
+            name: auth.device_name.as_deref().map(short),
         }
     }
 }
@@ -121,16 +121,10 @@ impl Accepted {
                 let origin = Origin {
                     device_id: device.id,
                     device_name: device.name,
-                    user_agent: self.origin.user_agent.map(short),
                     ..self.origin
                 };
-                Ok(Authenticated::new(
-                    self.link,
-                    identity,
-                    (form, request),
-                    origin,
-                    &*on.entropy,
-                ))
+                let form = (form, request);
+                Ok(Authenticated::new(self.link, identity, form, origin, &*on.entropy))
             }
             Err(ending) => Err(Draining::unproven(self.link, ending)),
         }
@@ -218,12 +212,10 @@ pub(super) fn refuse(link: &Link, request: Option<&RequestId>, error: ErrorCode,
     }
 }
 
-/// As much of what a client says of itself as is worth keeping. Postgres takes no NUL.
-fn short(text: String) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control())
-        .take(MOST_LETTERS)
-        .collect()
+/// As much of what a client says of itself as is worth keeping. Postgres takes no NUL, and a log no line break.
+fn short(text: &str) -> String {
+    let letters = text.chars().filter(|letter| !letter.is_control());
+    letters.take(MOST_LETTERS).collect()
 }
 
 const MOST_LETTERS: usize = 256;

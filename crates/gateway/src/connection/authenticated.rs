@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::Entropy;
-use protocol::cluster::job::Origin;
+use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
 use protocol::code::ErrorCode;
 use protocol::event::name;

@@ -163,10 +163,13 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret> {
         .then(|| Secret::new(token.trim_start()))
 }
 
-fn user_agent(headers: &HeaderMap) -> Option<String> {
+/// What a client calls itself, as far as that is worth keeping.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
-    Some(text.to_owned())
+    Some(text.chars().take(MOST_OF_USER_AGENT).collect())
 }
+
+const MOST_OF_USER_AGENT: usize = 256;
 
 /// Whether a header that lists words holds this one, in whatever case.
 pub(super) fn lists(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {

@@ -2,12 +2,14 @@
 
 mod event;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::response::Response;
 use axum::routing::post;
 use bus::Bus;
@@ -17,6 +19,8 @@ use lifecycle::{Clock, Entropy};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Work};
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
 use protocol::fault::{Fault, chain};
@@ -30,7 +34,7 @@ use subtle::ConstantTimeEq;
 
 use super::routes::failed;
 use crate::command::Inquiries;
-use crate::handshake::upgrade::bearer;
+use crate::handshake::upgrade::{bearer, user_agent};
 use crate::metrics::Metrics;
 use crate::name;
 
@@ -58,17 +62,25 @@ pub(crate) fn router(internal: Internal) -> Router {
 async fn publish(
     State(internal): State<Arc<Internal>>,
     Path(user): Path<String>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match internal.publish(&user, &headers, &body).await {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
+    match internal.publish(&user, peer, &headers, &body).await {
         Ok(event_id) => accepted(&event_id),
         Err(refusal) => refusal.response(),
     }
 }
 
 impl Internal {
-    async fn publish(&self, user: &str, headers: &HeaderMap, body: &[u8]) -> Result<EventId, Refusal> {
+    async fn publish(
+        &self,
+        user: &str,
+        peer: Option<SocketAddr>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<EventId, Refusal> {
         self.authorize(headers)?;
         let user = UserId::new(user)
             .map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))?;
@@ -81,7 +93,7 @@ impl Internal {
         }
         let name = event.name();
         match event {
-            Event::Alert(alert) => self.raise(alert).await?,
+            Event::Alert(alert) => self.raise(alert, (origin(peer, headers), self.trace(headers))).await?,
             _ => self.send(&user, &envelope).await?,
         }
         self.metrics.published(name);
@@ -97,7 +109,7 @@ impl Internal {
     }
 
     /// An alert is kept before it is sent, and only a worker can keep it.
-    async fn raise(&self, alert: Alert) -> Result<(), Refusal> {
+    async fn raise(&self, alert: Alert, (origin, traceparent): (Option<Origin>, Traceparent)) -> Result<(), Refusal> {
         let job = Job {
             v: Job::VERSION,
             id: name::job(&*self.entropy),
@@ -105,6 +117,8 @@ impl Internal {
             session: name::internal_api(),
             connection: name::connection(&*self.entropy),
             node: self.inquiries.node().clone(),
+            origin,
+            traceparent,
             idempotency_key: None,
             authenticated_at: None,
             work: Work::RaiseAlert(alert),
@@ -121,6 +135,13 @@ impl Internal {
             }
             Some(Some(code)) => Err(Refusal::Failed(code)),
         }
+    }
+
+    /// The caller's own trace, if it has one (W3C Trace Context).
+    fn trace(&self, headers: &HeaderMap) -> Traceparent {
+        let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let given = given.and_then(|text| text.parse().ok());
+        given.unwrap_or_else(|| name::trace(&*self.entropy))
     }
 
     /// Compares digests, in constant time: neither the token's bytes nor its length show in how long a refusal takes.
@@ -142,6 +163,16 @@ impl Internal {
             None => name::event(&*self.entropy),
         }
     }
+}
+
+/// Which of the application's servers asks.
+fn origin(peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Origin> {
+    peer.map(|peer| Origin {
+        address: peer.ip().to_string(),
+        device_id: None,
+        device_name: None,
+        user_agent: user_agent(headers),
+    })
 }
 
 fn accepted(event_id: &EventId) -> Response {

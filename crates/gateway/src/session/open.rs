@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bus::{BusError, SessionKey, SessionState};
-use protocol::cluster::job::{Job, OpenSession, Work};
+use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::ErrorCode;
 use protocol::fault::chain;
 use tokio::time::Instant;
 
 use super::{Membership, OPEN_WITHIN, Sessions, key};
 use crate::command::Caller;
-use crate::name;
 
 /// Why a socket is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,20 +57,11 @@ impl Sessions {
     /// # Errors
     /// [`Closed`].
     pub(super) async fn open(&self, caller: &Caller) -> Result<(), Closed> {
-        let job = Job {
-            v: Job::VERSION,
-            id: name::job(&*self.entropy),
-            user: caller.user.clone(),
-            session: caller.session.clone(),
-            connection: caller.connection.clone(),
-            node: self.inquiries.node().clone(),
-            idempotency_key: None,
-            authenticated_at: caller.token().signed_in,
-            work: Work::OpenSession(OpenSession {
-                issued_at: caller.token().issued,
-                origin: caller.origin.clone(),
-            }),
-        };
+        let work = Work::OpenSession(OpenSession {
+            issued_at: caller.token().issued,
+            origin: caller.origin.clone(),
+        });
+        let job = caller.job(self.inquiries.node(), &*self.entropy, work);
         let outcome = self.inquiries.ask(&job, OPEN_WITHIN).await;
         match outcome.map_err(|error| away(&error))? {
             Some(outcome) => match outcome.error {

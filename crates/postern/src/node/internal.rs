@@ -32,7 +32,8 @@ impl Internal {
     pub(crate) fn serve(self, router: Router, tasks: &Tasks) {
         let stop = tasks.soft();
         tasks.essential("internal listener", async move {
-            let served = axum::serve(self.listener, router)
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            let served = axum::serve(self.listener, service)
                 .with_graceful_shutdown(stop.cancelled_owned())
                 .await;
             if let Err(error) = served {

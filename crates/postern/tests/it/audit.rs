@@ -1,13 +1,15 @@
 //! What happens to accounts is in the audit log, and whoever changes that is found out.
 
 use serde_json::json;
+use testkit::client::SocketIo;
+use testkit::client::http::{Request, plain};
 use testkit::cluster::Cluster;
 use testkit::node::Output;
 use testkit::scratch::Scratch;
 use testkit::wait;
 
 use crate::command_line::postern;
-use crate::stage::{POSTERN, Platforms, client, connect};
+use crate::stage::{POSTERN, Platforms, client, cluster, connect};
 
 const KEYS: &str = "audited:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
@@ -15,7 +17,11 @@ const KEYS: &str = "audited:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 async fn cluster_with_a_history(platforms: &Platforms) -> Cluster {
     let builder = Cluster::builder(POSTERN).worker_env("POSTERN_VAULT_KEYS", KEYS);
     let cluster = platforms.linked_to(builder).start().await;
-    let caller = client(&cluster, 0, "GEN-001").await;
+    let caller = SocketIo::to(&cluster.door(0))
+        .auth(json!({"token": cluster.token("GEN-001"), "deviceId": "a\nphone"}))
+        .connect()
+        .await
+        .unwrap();
     let answer = caller
         .emit_with_ack("account:connect", connect("GEN-001", "test_code_audited"))
         .await;
@@ -36,10 +42,18 @@ async fn verify(cluster: &Cluster, more: &[&str]) -> Output {
 async fn a_link_and_its_end_are_told_in_a_whole_chain() {
     let platforms = Platforms::start().await;
     let cluster = cluster_with_a_history(&platforms).await;
-    let rows = "SELECT seq, act, result, session_id FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    let rows = "SELECT seq, act, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
     assert_eq!(
         cluster.schema().sql(rows).await,
-        ["1\taccount_linked\tok\tdefault", "2\taccount_unlinked\tok\tdefault"]
+        [
+            "1\taccount_linked\tok\tdefault\t127.0.0.1\taphone",
+            "2\taccount_unlinked\tok\tdefault\t127.0.0.1\taphone"
+        ]
+    );
+    let traces = cluster.schema().sql("SELECT DISTINCT trace_id FROM audit").await;
+    assert!(
+        traces.len() == 2 && traces.iter().all(|trace| trace.len() == 32),
+        "{traces:?}"
     );
     for user in [&[][..], &["--user", "GEN-001"]] {
         let verified = verify(&cluster, user).await;
@@ -81,6 +95,50 @@ async fn commands_for_another_user_are_told_with_their_count_in_the_callers_chai
         "{}",
         verified.stderr
     );
+}
+
+#[tokio::test]
+async fn confirmations_and_alerts_are_told_with_who_asked() {
+    let cluster = cluster(&Platforms::start().await).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let action = json!({"action": "security:revoke_all"});
+    let confirmation = caller.emit_with_ack("security:request_confirmation", action).await;
+    assert_eq!(confirmation["success"], true, "{confirmation}");
+    let altered = json!({"userId": "GEN-001", "confirmationToken": "altered"});
+    let refused = caller.emit_with_ack("security:revoke_all", altered).await;
+    assert_eq!(refused["error"], "confirmation_invalid", "{refused}");
+
+    let alert =
+        json!({"severity": "high", "type": "suspicious_login", "message": "is it you?", "requiresAction": true});
+    let event = json!({"event": "security:alert", "data": alert});
+    let publish = Request::post("/v1/users/GEN-001/events", &event)
+        .bearer(cluster.internal_token())
+        .header("User-Agent", "application/1.0")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let published = plain(cluster.gateway(0).internal_addr(), &publish).await.unwrap();
+    let alert = published.json()["eventId"].as_str().unwrap().to_owned();
+    let acked = caller.emit_with_ack("security:ack", json!({"alertId": alert})).await;
+    assert_eq!(acked["success"], true, "{acked}");
+
+    // A gateway reports refusals once a minute, and when it ends.
+    cluster.gateway(0).terminate();
+    let rows =
+        "SELECT act, about, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    let told = wait::until("the refusal to be told", wait::deadline(), async || {
+        Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() == 4)
+    })
+    .await;
+    assert_eq!(
+        told,
+        [
+            "confirmation_issued\tsecurity:revoke_all\tok\tdefault\t127.0.0.1\tunknown".to_owned(),
+            format!("alert_raised\tsuspicious_login {alert}\tok\tinternal API\t127.0.0.1\tapplication/1.0"),
+            format!("alert_acknowledged\tsuspicious_login {alert}\tok\tdefault\t127.0.0.1\tunknown"),
+            "command_refused\tsecurity:revoke_all\tconfirmation_invalid\tdefault\t127.0.0.1\tunknown".to_owned(),
+        ]
+    );
+    let traced = "SELECT act FROM audit WHERE trace_id = '4bf92f3577b34da6a3ce929d0e0e4736'";
+    assert_eq!(cluster.schema().sql(traced).await, ["alert_raised"]);
 }
 
 #[tokio::test]

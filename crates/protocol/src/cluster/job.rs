@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
+use super::trace::Traceparent;
 use crate::answer::{Answer, Failure};
 use crate::code::ErrorCode;
 use crate::command::Command;
@@ -59,6 +61,11 @@ pub struct Job {
     pub connection: ConnectionId,
     /// Which gateway waits for the answer.
     pub node: NodeId,
+    /// From where it is asked, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// What this is a part of.
+    pub traceparent: Traceparent,
     /// The client's own name for this request, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -122,22 +129,6 @@ pub struct OpenSession {
     pub issued_at: Option<Timestamp>,
     /// Where the socket comes from.
     pub origin: Origin,
-}
-
-/// Where a socket comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The IP address.
-    pub address: String,
-    /// The device's own id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device_id: Option<String>,
-    /// What the device calls itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device_name: Option<String>,
-    /// The User-Agent of the upgrade.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
 }
 
 /// A command that was refused, once or several times.

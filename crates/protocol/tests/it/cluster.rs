@@ -3,8 +3,10 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, OpenSession, Origin, Outcome, Refused, Reply, Work};
+use protocol::cluster::job::{Job, OpenSession, Outcome, Refused, Reply, Work};
+use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
+use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
@@ -20,7 +22,14 @@ proptest! {
     }
 
     #[test]
-    fn a_job(work in work(), id in ID, idempotency_key in option::of("[ -~]{1,128}"), authenticated_at in option::of(strategy::timestamp())) {
+    fn a_job(
+        work in work(),
+        id in ID,
+        origin in option::of(origin()),
+        (trace, span) in any::<(u128, u64)>(),
+        idempotency_key in option::of("[ -~]{1,128}"),
+        authenticated_at in option::of(strategy::timestamp()),
+    ) {
         let job = Job {
             v: Job::VERSION,
             id: JobId::new(&id).unwrap(),
@@ -28,6 +37,8 @@ proptest! {
             session: SessionId::new(&id).unwrap(),
             connection: ConnectionId::new(&id).unwrap(),
             node: NodeId::new(&id).unwrap(),
+            origin,
+            traceparent: Traceparent::begin(trace, span),
             idempotency_key,
             authenticated_at,
             work,
@@ -90,4 +101,14 @@ fn audience() -> impl Strategy<Value = Audience> {
         ID.prop_map(|id| Audience::Session(SessionId::new(id).unwrap())),
         ID.prop_map(|id| Audience::Socket(ConnectionId::new(id).unwrap())),
     ]
+}
+
+fn origin() -> impl Strategy<Value = Origin> {
+    let said = || option::of(".{0,64}");
+    (".{0,40}", said(), said(), said()).prop_map(|(address, device_id, device_name, user_agent)| Origin {
+        address,
+        device_id,
+        device_name,
+        user_agent,
+    })
 }

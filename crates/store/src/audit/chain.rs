@@ -15,6 +15,7 @@ pub(crate) fn extend(
     entry: Entry,
     receipt: &Receipt,
 ) -> AuditRow {
+    let origin = receipt.origin.as_ref();
     let mut row = AuditRow {
         user: user.to_string(),
         seq: head.map_or(0, |head| head.seq) + 1,
@@ -26,7 +27,10 @@ pub(crate) fn extend(
         count: entry.count.into(),
         session: receipt.session.to_string(),
         connection: receipt.connection.to_string(),
+        address: origin.map_or_else(String::new, |origin| origin.address.clone()),
+        device: origin.map_or_else(String::new, |origin| origin.device().to_owned()),
         job: receipt.job.to_string(),
+        trace: receipt.traceparent.trace_id(),
         key: keys.id().to_owned(),
         mac: Vec::new(),
     };
@@ -59,7 +63,10 @@ impl AuditRow {
             &self.count.to_be_bytes(),
             self.session.as_bytes(),
             self.connection.as_bytes(),
+            self.address.as_bytes(),
+            self.device.as_bytes(),
             self.job.as_bytes(),
+            self.trace.as_bytes(),
             self.key.as_bytes(),
             before,
         ] {
@@ -71,4 +78,4 @@ impl AuditRow {
 }
 
 /// The form written today.
-pub(super) const FORM: i16 = 1;
+pub(super) const FORM: i16 = 2;

@@ -5,6 +5,8 @@ use std::fmt;
 use protocol::account::AccountType;
 use protocol::cluster::job::Refused;
 use protocol::code::ErrorCode;
+use protocol::id::AlertId;
+use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
 use crate::rules::Admission;
@@ -22,7 +24,13 @@ pub enum Act {
     AccountUnlinked,
     /// All access was revoked.
     AccessRevoked,
-    /// A command was refused before anything was done: for another user's id, or for coming too often.
+    /// A confirmation was issued, for a command that asks for one.
+    ConfirmationIssued,
+    /// The application's own server raised an alert.
+    AlertRaised,
+    /// The user has seen to an alert.
+    AlertAcknowledged,
+    /// A command was refused and nothing was done: for another user's id, for coming too often, for want of a confirmation.
     CommandRefused,
 }
 
@@ -36,6 +44,9 @@ impl Act {
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
             Self::AccessRevoked => "access_revoked",
+            Self::ConfirmationIssued => "confirmation_issued",
+            Self::AlertRaised => "alert_raised",
+            Self::AlertAcknowledged => "alert_acknowledged",
             Self::CommandRefused => "command_refused",
         }
     }
@@ -91,6 +102,21 @@ impl Entry {
     /// All access that was revoked, after its accounts were unlinked one by one.
     pub(crate) fn of_revoked_access(accounts: usize) -> Self {
         Self::done(Act::AccessRevoked, format!("{accounts} accounts"))
+    }
+
+    /// A confirmation of this command.
+    pub(crate) fn of_confirmation(command: &str) -> Self {
+        Self::done(Act::ConfirmationIssued, command.to_owned())
+    }
+
+    /// An alert that came from outside.
+    pub(crate) fn of_raised_alert(alert: &Alert) -> Self {
+        Self::done(Act::AlertRaised, format!("{} {}", alert.kind.as_str(), alert.alert_id))
+    }
+
+    /// An alert of this type that its user has seen to.
+    pub(crate) fn of_acknowledged(kind: &str, alert: &AlertId) -> Self {
+        Self::done(Act::AlertAcknowledged, format!("{kind} {alert}"))
     }
 
     /// A command that was refused so many times.

@@ -5,17 +5,24 @@ use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, UserId};
 use protocol::security::Alert;
 
-use super::MemoryStore;
+use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::alerts::Alerts;
+use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::rules;
 
 #[async_trait]
 impl Alerts for MemoryStore {
-    async fn raise_alert(&self, alert: &Alert) -> Result<(), StoreError> {
+    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
         let now = self.now();
+        let mut state = self.state();
+        in_time("raise the alert", receipt)?;
         let event = Envelope::of_alert(alert.clone());
-        self.state().send(&alert.user_id, &[event], now);
+        if state.send(&alert.user_id, &[event], now) > 0 {
+            let entry = Entry::of_raised_alert(alert);
+            state.audit(&self.audit, &alert.user_id, entry, receipt, now);
+        }
         Ok(())
     }
 
@@ -35,13 +42,23 @@ impl Alerts for MemoryStore {
         Ok(rules::page(open.map(|raised| raised.alert.clone())))
     }
 
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId) -> Result<bool, StoreError> {
+    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError> {
+        let now = self.now();
         let mut state = self.state();
-        let found = state
-            .alerts_of(user)
-            .find(|(_, raised)| raised.alert.alert_id == *alert);
-        let found = found.map(|(number, _)| (user.clone(), number));
-        let raised = found.and_then(|key| state.alerts.get_mut(&key));
-        Ok(raised.map(|raised| raised.acknowledged = true).is_some())
+        let mut theirs = state.alerts_of(user);
+        let Some((number, raised)) = theirs.find(|(_, raised)| raised.alert.alert_id == *alert) else {
+            return Ok(false);
+        };
+        if raised.acknowledged {
+            return Ok(true);
+        }
+        in_time("acknowledge the alert", receipt)?;
+        let entry = Entry::of_acknowledged(raised.alert.kind.as_str(), alert);
+        drop(theirs);
+        if let Some(raised) = state.alerts.get_mut(&(user.clone(), number)) {
+            raised.acknowledged = true;
+        }
+        state.audit(&self.audit, user, entry, receipt, now);
+        Ok(true)
     }
 }

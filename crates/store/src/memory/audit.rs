@@ -20,17 +20,18 @@ impl Audit for MemoryStore {
         refused: &[Refused],
         receipt: &Receipt,
     ) -> Result<Written, StoreError> {
-        let now = self.now();
-        let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
-            return Ok(Written::Before(answer));
-        }
-        in_time("record refusals", receipt)?;
-        for refused in refused {
-            state.audit(&self.audit, user, Entry::of_refused(refused), receipt, now);
-        }
-        state.remember(receipt, now);
-        Ok(Written::Now)
+        let entries = refused.iter().map(Entry::of_refused);
+        self.record("record refusals", user, entries, receipt)
+    }
+
+    async fn record_confirmation(
+        &self,
+        user: &UserId,
+        command: &str,
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        let entry = Entry::of_confirmation(command);
+        self.record("record a confirmation", user, [entry], receipt)
     }
 
     async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
@@ -70,6 +71,28 @@ impl Audit for MemoryStore {
             }
         }
         Ok(())
+    }
+}
+
+impl MemoryStore {
+    fn record(
+        &self,
+        step: &'static str,
+        user: &UserId,
+        entries: impl IntoIterator<Item = Entry>,
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(answer) = state.repeated(receipt, now) {
+            return Ok(Written::Before(answer));
+        }
+        in_time(step, receipt)?;
+        for entry in entries {
+            state.audit(&self.audit, user, entry, receipt, now);
+        }
+        state.remember(receipt, now);
+        Ok(Written::Now)
     }
 }
 

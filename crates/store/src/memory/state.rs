@@ -164,8 +164,10 @@ impl State {
         chain.rows.push(row);
     }
 
-    /// Queues events behind those that are there; one whose id is known is left out. An alert is a row too.
-    pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) {
+    /// Queues events behind those that are there; one whose id is known is left out. An alert is a row too. Says how many are
+    /// new.
+    pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) -> u64 {
+        let mut new = 0;
         for event in events {
             if let Ok(Some(alert)) = rules::alert_of(event)
                 && !self.keep_alert(user, alert, now)
@@ -184,7 +186,9 @@ impl State {
                 sent_at: None,
             };
             self.outbox.insert(number, outgoing);
+            new += 1;
         }
+        new
     }
 
     /// False when it is there already.

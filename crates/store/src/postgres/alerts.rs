@@ -10,15 +10,23 @@ use tokio_postgres::Row;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::row::written;
-use super::{PgStore, head, outbox, row};
+use super::{PgStore, audit, head, outbox, row};
 use crate::StoreError;
 use crate::alerts::Alerts;
+use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::rules::{self, PAGE};
+use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Alerts for PgStore {
-    async fn raise_alert(&self, alert: &Alert) -> Result<(), StoreError> {
-        self.pool.transact("raise the alert", &RaiseAlert(alert)).await
+    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
+        let work = RaiseAlert {
+            alert,
+            receipt,
+            keys: &self.audit,
+        };
+        self.pool.transact("raise the alert", &work).await
     }
 
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
@@ -43,12 +51,14 @@ impl Alerts for PgStore {
         self.page(step, &rows)
     }
 
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId) -> Result<bool, StoreError> {
-        let acknowledge = "UPDATE alerts SET acked_at = coalesce(acked_at, now()) \
-                           WHERE user_id = $1 AND alert_id = $2 RETURNING 1";
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&user.as_str(), &alert.as_str()];
-        let rows = self.pool.query("acknowledge the alert", acknowledge, &values).await?;
-        Ok(!rows.is_empty())
+    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError> {
+        let work = Acknowledge {
+            user,
+            alert,
+            receipt,
+            keys: &self.audit,
+        };
+        self.pool.transact("acknowledge the alert", &work).await
     }
 }
 
@@ -61,17 +71,62 @@ impl PgStore {
     }
 }
 
-struct RaiseAlert<'a>(&'a Alert);
+struct RaiseAlert<'a> {
+    alert: &'a Alert,
+    receipt: &'a Receipt,
+    keys: &'a AuditKeys,
+}
 
 #[async_trait]
 impl Work for RaiseAlert<'_> {
     type Outcome = ();
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
-        let Self(alert) = self;
-        head::lock_user(tx, &alert.user_id).await?;
-        outbox::send(tx, &alert.user_id, &[Envelope::of_alert((*alert).clone())]).await?;
-        Ok(Ending::Commit(()))
+        let Self { alert, receipt, keys } = self;
+        let user = &alert.user_id;
+        head::lock_user(tx, user).await?;
+        if outbox::send(tx, user, &[Envelope::of_alert((*alert).clone())]).await? > 0 {
+            audit::append(tx, keys, user, Entry::of_raised_alert(alert), receipt).await?;
+        }
+        Ok(Ending::CommitBefore(receipt.deadline, ()))
+    }
+}
+
+struct Acknowledge<'a> {
+    user: &'a UserId,
+    alert: &'a AlertId,
+    receipt: &'a Receipt,
+    keys: &'a AuditKeys,
+}
+
+#[async_trait]
+impl Work for Acknowledge<'_> {
+    type Outcome = bool;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<bool>, Failure> {
+        let Self {
+            user,
+            alert,
+            receipt,
+            keys,
+        } = self;
+        head::lock_user(tx, user).await?;
+        let look = tx
+            .prepare_cached("SELECT type, acked_at IS NOT NULL FROM alerts WHERE user_id = $1 AND alert_id = $2")
+            .await?;
+        let Some(row) = tx.query_opt(&look, &[&user.as_str(), &alert.as_str()]).await? else {
+            return Ok(Ending::RollBack(false));
+        };
+        let (kind, acknowledged): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if acknowledged {
+            return Ok(Ending::RollBack(true));
+        }
+        let mark = tx
+            .prepare_cached("UPDATE alerts SET acked_at = now() WHERE user_id = $1 AND alert_id = $2")
+            .await?;
+        tx.execute(&mark, &[&user.as_str(), &alert.as_str()]).await?;
+        audit::append(tx, keys, user, Entry::of_acknowledged(&kind, alert), receipt).await?;
+        Ok(Ending::CommitBefore(receipt.deadline, true))
     }
 }
 

@@ -35,10 +35,11 @@ pub(super) async fn append(
     let row = extend(keys, head.as_ref(), user, found.try_get("now")?, entry, receipt);
     let write = tx
         .prepare_cached(
-            "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $13) \
+            "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $16) \
              ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
-             INSERT INTO audit (user_id, seq, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, \
-             mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             INSERT INTO audit (user_id, seq, v, at, act, about, result, count, session_id, connection_id, address, device, \
+             job_id, trace_id, key_id, mac) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .await?;
     tx.execute(
@@ -54,7 +55,10 @@ pub(super) async fn append(
             &row.count,
             &row.session,
             &row.connection,
+            &row.address,
+            &row.device,
             &row.job,
+            &row.trace,
             &row.key,
             &row.mac,
         ],
@@ -63,21 +67,21 @@ pub(super) async fn append(
     Ok(())
 }
 
-struct RecordRefusals<'a> {
+struct Record<'a> {
     user: &'a UserId,
-    refused: &'a [Refused],
+    entries: Vec<Entry>,
     receipt: &'a Receipt,
     keys: &'a AuditKeys,
 }
 
 #[async_trait]
-impl Work for RecordRefusals<'_> {
+impl Work for Record<'_> {
     type Outcome = Written;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
         let Self {
             user,
-            refused,
+            entries,
             receipt,
             keys,
         } = self;
@@ -85,8 +89,8 @@ impl Work for RecordRefusals<'_> {
         if let Some(answer) = receipt::repeated(tx, receipt).await? {
             return Ok(Ending::RollBack(Written::Before(answer)));
         }
-        for refused in *refused {
-            append(tx, keys, user, Entry::of_refused(refused), receipt).await?;
+        for entry in entries {
+            append(tx, keys, user, entry.clone(), receipt).await?;
         }
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, Written::Now))
@@ -101,13 +105,28 @@ impl Audit for PgStore {
         refused: &[Refused],
         receipt: &Receipt,
     ) -> Result<Written, StoreError> {
-        let work = RecordRefusals {
+        let work = Record {
             user,
-            refused,
+            entries: refused.iter().map(Entry::of_refused).collect(),
             receipt,
             keys: &self.audit,
         };
         self.pool.transact("record refusals", &work).await
+    }
+
+    async fn record_confirmation(
+        &self,
+        user: &UserId,
+        command: &str,
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        let work = Record {
+            user,
+            entries: vec![Entry::of_confirmation(command)],
+            receipt,
+            keys: &self.audit,
+        };
+        self.pool.transact("record a confirmation", &work).await
     }
 
     async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
@@ -140,8 +159,8 @@ impl Audit for PgStore {
 
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
         let step = "read the audit log";
-        let read = "SELECT user_id, seq, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, mac \
-                    FROM audit WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+        let read = "SELECT user_id, seq, v, at, act, about, result, count, session_id, connection_id, address, device, \
+                    job_id, trace_id, key_id, mac FROM audit WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.pool.query(step, read, &[&user, &after, &up_to, &limit]).await?;
         let rows = rows.iter().map(row).collect::<Result<_, _>>();
@@ -199,7 +218,10 @@ fn row(row: &Row) -> Result<AuditRow, Failure> {
         count: row.try_get("count")?,
         session: row.try_get("session_id")?,
         connection: row.try_get("connection_id")?,
+        address: row.try_get("address")?,
+        device: row.try_get("device")?,
         job: row.try_get("job_id")?,
+        trace: row.try_get("trace_id")?,
         key: row.try_get("key_id")?,
         mac: row.try_get("mac")?,
     })

@@ -71,8 +71,10 @@ impl Outbox for PgStore {
     }
 }
 
-/// Queues events, in their order, behind those that are there; one whose id is known is left out. An alert is a row too.
-pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<(), Failure> {
+/// Queues events, in their order, behind those that are there; one whose id is known is left out. An alert is a row too. Says
+/// how many are new.
+pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<u64, Failure> {
+    let mut new = 0;
     let insert = tx
         .prepare_cached(
             "INSERT INTO outbox (user_id, event_id, envelope) VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING",
@@ -85,10 +87,11 @@ pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope
             continue;
         }
         let envelope = serde_json::to_string(event).map_err(Failure::row)?;
-        tx.execute(&insert, &[&user.as_str(), &event.id.as_str(), &envelope])
+        new += tx
+            .execute(&insert, &[&user.as_str(), &event.id.as_str(), &envelope])
             .await?;
     }
-    Ok(())
+    Ok(new)
 }
 
 /// Publishes the oldest events and marks them as sent, under the lock that keeps other workers' relays of this user away. The

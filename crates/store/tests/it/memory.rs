@@ -37,11 +37,11 @@ async fn an_alert_is_kept_for_ninety_days() {
     clock.advance(48 * HOUR);
     store.prune().await.unwrap();
     let (user, raised) = (user("GEN-001"), alert("GEN-001", "a"));
-    store.raise_alert(&raised).await.unwrap();
+    store.raise_alert(&raised, &receipt("raised")).await.unwrap();
     relayed(&store, &user).await;
     clock.advance(90 * 24 * HOUR - Duration::from_millis(1));
     store.prune().await.unwrap();
-    store.raise_alert(&raised).await.unwrap();
+    store.raise_alert(&raised, &receipt("raised")).await.unwrap();
     assert!(
         relayed(&store, &user).await.is_empty(),
         "its row outlives its event's id"

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::Class;
 use protocol::id::{AlertId, ConnectionId, EventId, JobId, SessionId, UserId, WorkerId};
@@ -134,12 +136,24 @@ pub(crate) fn sync(user_id: &str, platform_user_id: &str, generation: i64, event
     }
 }
 
+/// A device at an address.
+pub(crate) fn origin(address: &str, device: &str) -> Origin {
+    Origin {
+        address: address.to_owned(),
+        device_id: Some(device.to_owned()),
+        device_name: None,
+        user_agent: None,
+    }
+}
+
 /// The answer to a job, kept for an hour, with all the time it needs.
 pub(crate) fn receipt(job_name: &str) -> Receipt {
     Receipt {
         job: job(job_name),
         session: SessionId::new("session").unwrap(),
         connection: ConnectionId::new("connection").unwrap(),
+        origin: Some(origin("192.0.2.7", "device")),
+        traceparent: Traceparent::begin(0xbeef, 1),
         idempotency: None,
         answer: sealed(&format!("answer to {job_name}")),
         keep: Duration::from_secs(3_600),

@@ -7,6 +7,8 @@ use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Aside, Job, Outcome, Work};
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind};
 use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
@@ -25,6 +27,9 @@ pub(crate) struct Call {
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
     pub(crate) connection: ConnectionId,
+    /// From where, where that is known.
+    pub(crate) origin: Option<Origin>,
+    pub(crate) traceparent: Traceparent,
     /// When the user last signed in, as far as the token says.
     pub(crate) authenticated_at: Option<Timestamp>,
     pub(crate) job: JobId,
@@ -44,6 +49,8 @@ impl Call {
             user: job.user.clone(),
             session: job.session.clone(),
             connection: job.connection.clone(),
+            origin: job.origin.clone(),
+            traceparent: job.traceparent.clone(),
             authenticated_at: job.authenticated_at,
             job: job.id.clone(),
             deadline,

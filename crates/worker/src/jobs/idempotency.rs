@@ -24,6 +24,7 @@ fn canonical(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::cluster::job::Work;
+    use protocol::cluster::trace::Traceparent;
     use protocol::command::{Command, CommandKind};
     use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
     use serde_json::{Value, json};
@@ -38,6 +39,8 @@ mod tests {
             session: SessionId::new(session).unwrap(),
             connection: ConnectionId::new("c").unwrap(),
             node: NodeId::new("n").unwrap(),
+            origin: None,
+            traceparent: Traceparent::begin(1, 1),
             idempotency_key: key.map(ToOwned::to_owned),
             authenticated_at: None,
             work: Work::Command(Command::parse(CommandKind::Sync, data).unwrap()),

@@ -83,6 +83,7 @@ impl LaneServer {
                 job = %claimed.job.id,
                 user = %claimed.job.user,
                 command = claimed.job.work.name(),
+                trace = claimed.job.traceparent.trace_id(),
                 node = %claimed.job.node,
             );
             let runner = Arc::clone(&self.runner);

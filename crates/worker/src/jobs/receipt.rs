@@ -22,6 +22,8 @@ impl Call {
             job: self.job.clone(),
             session: self.session.clone(),
             connection: self.connection.clone(),
+            origin: self.origin.clone(),
+            traceparent: self.traceparent.clone(),
             idempotency: self.idempotency.clone(),
             answer: self.vault.seal(&self.answer_binding(), &text),
             keep: keep(self.name),

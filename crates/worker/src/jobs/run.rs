@@ -52,6 +52,7 @@ impl Runner {
         let begun = Instant::now();
         let ended = self.work(&job, deadline).await;
         self.metrics.job(job.work.name(), ended.label(), begun.elapsed());
+        tracing::debug!(ended = ended.label(), "the job is done");
         tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
         if let Ended::Panicked(_, panic) = ended {
             resume_unwind(panic);

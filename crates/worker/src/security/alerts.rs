@@ -18,12 +18,17 @@ impl SecurityService {
         Ok(Outcome::from(&Answer::Alerts(answer::Alerts { alerts })))
     }
 
-    /// Takes note that the user has seen to an alert. It needs no receipt: done again, it changes nothing and answers the same.
+    /// Takes note that the user has seen to an alert. Done again, it changes nothing and answers the same.
     pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<Outcome, AcknowledgeError> {
-        if !self.store.acknowledge_alert(&call.user, &asked.alert_id).await? {
+        let acknowledged = Outcome::from(&Answer::Acknowledged);
+        if !self
+            .store
+            .acknowledge_alert(&call.user, &asked.alert_id, &call.receipt(&acknowledged))
+            .await?
+        {
             return Err(AcknowledgeError::Unknown);
         }
-        Ok(Outcome::from(&Answer::Acknowledged))
+        Ok(acknowledged)
     }
 
     /// What a socket is told again when it joins.
@@ -38,9 +43,10 @@ impl SecurityService {
             user_id: call.user.clone(),
             ..alert.clone()
         };
-        self.store.raise_alert(&alert).await?;
+        let raised = Outcome::from(&Answer::Acknowledged);
+        self.store.raise_alert(&alert, &call.receipt(&raised)).await?;
         self.relay.user(&call.user).await;
-        Ok(Outcome::from(&Answer::Acknowledged))
+        Ok(raised)
     }
 }
 

@@ -12,10 +12,11 @@ use protocol::code::ErrorCode;
 use protocol::command::{CommandKind, RequestConfirmation};
 use protocol::fault::Fault;
 use protocol::secret::Secret;
+use store::{StoreError, Written};
 
 use super::SecurityService;
 use crate::digest::{digest, hex};
-use crate::jobs::{Call, Refusal};
+use crate::jobs::{Call, RecallError, Refusal};
 
 impl SecurityService {
     /// Issues a token.
@@ -30,10 +31,16 @@ impl SecurityService {
         let token = Secret::new(self.entropy.token());
         let confirmation = Confirmation::of(call, CONFIRMED, &token);
         self.challenges.put(&confirmation.key(call), b"issued", LIFE).await?;
-        Ok(Outcome::from(&Answer::Confirmation(answer::Confirmation {
+        let issued = Outcome::from(&Answer::Confirmation(answer::Confirmation {
             confirmation_token: token,
             expires_in: LIFE.as_secs(),
-        })))
+        }));
+        let receipt = call.receipt(&issued);
+        let told = self.store.record_confirmation(&call.user, CONFIRMED.event(), &receipt);
+        match told.await? {
+            Written::Now => Ok(issued),
+            Written::Before(answer) => Ok(call.recall(&answer)?),
+        }
     }
 }
 
@@ -68,6 +75,10 @@ pub(crate) enum RequestConfirmationError {
     Action,
     #[error("keep the confirmation")]
     Bus(#[from] BusError),
+    #[error("tell it in the audit log")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
 }
 
 impl Fault for RequestConfirmationError {
@@ -75,6 +86,8 @@ impl Fault for RequestConfirmationError {
         match self {
             Self::Action => ErrorCode::BadRequest,
             Self::Bus(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Recall(error) => error.code(),
         }
     }
 }
@@ -83,7 +96,7 @@ impl Refusal for RequestConfirmationError {
     fn failure(&self) -> Failure {
         match self {
             Self::Action => Failure::saying(self.code(), format!("action: {} was expected", CONFIRMED.event())),
-            Self::Bus(_) => Failure::of(self.code()),
+            Self::Bus(_) | Self::Store(_) | Self::Recall(_) => Failure::of(self.code()),
         }
     }
 }

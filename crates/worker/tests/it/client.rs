@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bus::{Feed, Heard};
 use protocol::cluster::job::{Job, Outcome, Reply, Work};
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
@@ -27,6 +29,7 @@ pub(crate) struct Client {
     bus: Arc<FragileBus>,
     pub(crate) user: UserId,
     session: SessionId,
+    pub(crate) origin: Origin,
     /// When its token says that the user signed in.
     pub(crate) signed_in: Option<Timestamp>,
     node: NodeId,
@@ -48,6 +51,12 @@ impl Client {
             bus,
             user,
             session: SessionId::new(session).unwrap(),
+            origin: Origin {
+                address: "192.0.2.7".to_owned(),
+                device_id: Some("d-1".to_owned()),
+                device_name: None,
+                user_agent: None,
+            },
             signed_in: None,
             node,
             jobs: 0,
@@ -78,6 +87,8 @@ impl Client {
             session: self.session.clone(),
             connection: ConnectionId::new("connection").unwrap(),
             node: self.node.clone(),
+            origin: Some(self.origin.clone()),
+            traceparent: Traceparent::begin(self.jobs.into(), 1),
             idempotency_key: None,
             authenticated_at: self.signed_in,
             work,

@@ -95,8 +95,8 @@ impl Accounts for FragileStore {
 
 #[async_trait]
 impl Alerts for FragileStore {
-    async fn raise_alert(&self, alert: &Alert) -> Result<(), StoreError> {
-        self.store.raise_alert(alert).await
+    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
+        self.store.raise_alert(alert, receipt).await
     }
 
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
@@ -107,8 +107,8 @@ impl Alerts for FragileStore {
         self.store.open_alerts(user).await
     }
 
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId) -> Result<bool, StoreError> {
-        self.store.acknowledge_alert(user, alert).await
+    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError> {
+        self.store.acknowledge_alert(user, alert, receipt).await
     }
 }
 
@@ -135,6 +135,15 @@ impl Audit for FragileStore {
         receipt: &Receipt,
     ) -> Result<Written, StoreError> {
         self.store.record_refusals(user, refused, receipt).await
+    }
+
+    async fn record_confirmation(
+        &self,
+        user: &UserId,
+        command: &str,
+        receipt: &Receipt,
+    ) -> Result<Written, StoreError> {
+        self.store.record_confirmation(user, command, receipt).await
     }
 
     async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {

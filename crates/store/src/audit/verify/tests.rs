@@ -6,6 +6,8 @@ use std::time::Duration;
 use lifecycle::SystemClock;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
 use protocol::id::{ConnectionId, JobId, SessionId, UserId};
 use protocol::secret::Secret;
 use tokio::time::Instant;
@@ -37,6 +39,13 @@ fn receipt(number: usize) -> Receipt {
         job: JobId::new(format!("job {number}")).unwrap(),
         session: SessionId::new("session").unwrap(),
         connection: ConnectionId::new("connection").unwrap(),
+        origin: Some(Origin {
+            address: "192.0.2.7".to_owned(),
+            device_id: Some("device".to_owned()),
+            device_name: None,
+            user_agent: None,
+        }),
+        traceparent: Traceparent::begin(7, 7),
         idempotency: None,
         answer: Sealed::from_bytes(Vec::new()),
         keep: Duration::ZERO,
@@ -90,11 +99,14 @@ fn alter(row: &mut AuditRow, what: usize) {
             let moved = row.about.pop().unwrap();
             row.result.insert(0, moved);
         }
+        13 => row.address.push('x'),
+        14 => row.device.push('x'),
+        15 => row.trace.push('x'),
         _ => row.mac[0] ^= 1,
     }
 }
 
-const ALTERATIONS: usize = 14;
+const ALTERATIONS: usize = 17;
 
 proptest! {
     #[test]

@@ -35,7 +35,7 @@ async fn an_alert_is_read_back_as_it_was_raised(store: &dyn Store) {
         })
         .collect();
     for alert in &raised {
-        store.raise_alert(alert).await.unwrap();
+        store.raise_alert(alert, &receipt("raised")).await.unwrap();
     }
     assert_eq!(store.alerts(&user("GEN-001"), None).await.unwrap(), raised);
     assert!(store.alerts(&user("GEN-002"), None).await.unwrap().is_empty());
@@ -47,12 +47,15 @@ async fn an_alert_is_read_back_as_it_was_raised(store: &dyn Store) {
 }
 
 async fn an_alert_raised_twice_is_one_row_and_one_event(store: &dyn Store) {
-    store.raise_alert(&alert("GEN-001", "a")).await.unwrap();
+    store
+        .raise_alert(&alert("GEN-001", "a"), &receipt("raised"))
+        .await
+        .unwrap();
     let again = Alert {
         message: "another".to_owned(),
         ..alert("GEN-001", "a")
     };
-    store.raise_alert(&again).await.unwrap();
+    store.raise_alert(&again, &receipt("raised")).await.unwrap();
     assert_eq!(
         store.alerts(&user("GEN-001"), None).await.unwrap(),
         [alert("GEN-001", "a")]
@@ -77,8 +80,14 @@ async fn alerts_are_read_in_their_order_page_by_page(store: &dyn Store) {
     // Not the order of their names.
     let raised: Vec<_> = (0..130).rev().map(|number| format!("{number:03}")).collect();
     for name in &raised {
-        store.raise_alert(&alert("GEN-001", name)).await.unwrap();
-        store.raise_alert(&alert("GEN-002", name)).await.unwrap();
+        store
+            .raise_alert(&alert("GEN-001", name), &receipt("raised"))
+            .await
+            .unwrap();
+        store
+            .raise_alert(&alert("GEN-002", name), &receipt("raised"))
+            .await
+            .unwrap();
     }
     let first = names(store, None).await;
     assert_eq!(first, raised[..100]);
@@ -92,7 +101,7 @@ async fn long_alerts_make_short_pages(store: &dyn Store) {
             message: "x".repeat(30 * 1024),
             ..alert("GEN-001", name)
         };
-        store.raise_alert(&long).await.unwrap();
+        store.raise_alert(&long, &receipt("raised")).await.unwrap();
     }
     assert_eq!(names(store, None).await, ["a", "b"]);
     assert_eq!(names(store, Some("d")).await, ["e"]);
@@ -100,7 +109,7 @@ async fn long_alerts_make_short_pages(store: &dyn Store) {
         message: "x".repeat(100 * 1024),
         ..alert("GEN-001", "f")
     };
-    store.raise_alert(&longer).await.unwrap();
+    store.raise_alert(&longer, &receipt("raised")).await.unwrap();
     assert_eq!(
         names(store, Some("e")).await,
         ["f"],
@@ -109,9 +118,18 @@ async fn long_alerts_make_short_pages(store: &dyn Store) {
 }
 
 async fn alerts_behind_an_unknown_one_are_all(store: &dyn Store) {
-    store.raise_alert(&alert("GEN-001", "a")).await.unwrap();
-    store.raise_alert(&alert("GEN-002", "theirs")).await.unwrap();
-    store.raise_alert(&alert("GEN-001", "b")).await.unwrap();
+    store
+        .raise_alert(&alert("GEN-001", "a"), &receipt("raised"))
+        .await
+        .unwrap();
+    store
+        .raise_alert(&alert("GEN-002", "theirs"), &receipt("raised"))
+        .await
+        .unwrap();
+    store
+        .raise_alert(&alert("GEN-001", "b"), &receipt("raised"))
+        .await
+        .unwrap();
     for unknown in ["never raised", "theirs"] {
         assert_eq!(names(store, Some(unknown)).await, ["a", "b"], "{unknown}");
     }
@@ -122,14 +140,20 @@ async fn an_alert_that_requires_action_is_open_until_it_is_acknowledged(store: &
         requires_action: false,
         ..alert("GEN-001", "good to know")
     };
-    store.raise_alert(&good_to_know).await.unwrap();
+    store.raise_alert(&good_to_know, &receipt("raised")).await.unwrap();
     for name in ["a", "b"] {
-        store.raise_alert(&alert("GEN-001", name)).await.unwrap();
+        store
+            .raise_alert(&alert("GEN-001", name), &receipt("raised"))
+            .await
+            .unwrap();
     }
     let open = async || store.open_alerts(&user("GEN-001")).await.unwrap();
     assert_eq!(open().await, [alert("GEN-001", "a"), alert("GEN-001", "b")]);
     for _ in 0..2 {
-        let known = store.acknowledge_alert(&user("GEN-001"), &alert_id("a")).await.unwrap();
+        let known = store
+            .acknowledge_alert(&user("GEN-001"), &alert_id("a"), &receipt("seen"))
+            .await
+            .unwrap();
         assert!(known);
         assert_eq!(open().await, [alert("GEN-001", "b")]);
     }
@@ -137,9 +161,17 @@ async fn an_alert_that_requires_action_is_open_until_it_is_acknowledged(store: &
 }
 
 async fn only_its_user_acknowledges_an_alert(store: &dyn Store) {
-    store.raise_alert(&alert("GEN-001", "a")).await.unwrap();
+    store
+        .raise_alert(&alert("GEN-001", "a"), &receipt("raised"))
+        .await
+        .unwrap();
     for (who, name) in [("GEN-002", "a"), ("GEN-001", "b")] {
-        assert!(!store.acknowledge_alert(&user(who), &alert_id(name)).await.unwrap());
+        assert!(
+            !store
+                .acknowledge_alert(&user(who), &alert_id(name), &receipt("seen"))
+                .await
+                .unwrap()
+        );
     }
     assert_eq!(store.open_alerts(&user("GEN-001")).await.unwrap().len(), 1);
 }

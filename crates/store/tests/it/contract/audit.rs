@@ -4,7 +4,7 @@ use protocol::cluster::job::Refused;
 use protocol::code::ErrorCode;
 use store::{AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, Store, StoreError, Told, Written, verify_audit};
 
-use crate::sample::{audit_keys, late_receipt, link, receipt, refused, sealed, unlink, user};
+use crate::sample::{alert, alert_id, audit_keys, late_receipt, link, receipt, refused, sealed, unlink, user};
 
 super::kept_by_both_stores!(
     what_happens_to_an_account_is_told_with_who_asked,
@@ -12,6 +12,8 @@ super::kept_by_both_stores!(
     all_access_revoked_is_told_account_by_account,
     a_job_delivered_twice_is_told_once,
     what_changes_nothing_is_not_told,
+    an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement,
+    a_confirmation_is_told_and_its_answer_repeated,
     refusals_are_told_with_their_count_once_per_job,
     every_user_has_a_chain_and_all_are_found,
     a_long_chain_is_read_in_pages,
@@ -52,6 +54,8 @@ async fn what_happens_to_an_account_is_told_with_who_asked(store: &dyn Store) {
             (row.session.as_str(), row.connection.as_str()),
             ("session", "connection")
         );
+        assert_eq!((row.address.as_str(), row.device.as_str()), ("192.0.2.7", "device"));
+        assert_eq!(row.trace, "0000000000000000000000000000beef");
         assert_eq!((row.count, row.key.as_str()), (1, "test"));
         assert!(row.at > 1_700_000_000_000, "{}", row.at);
     }
@@ -117,6 +121,41 @@ async fn what_changes_nothing_is_not_told(store: &dyn Store) {
     store.access_epoch(&user("GEN-001")).await.unwrap();
     assert_eq!(whole(store, "GEN-001").await, 0);
     assert_eq!(store.audited_after(None).await.unwrap(), None);
+}
+
+async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store: &dyn Store) {
+    let (user, raised) = (user("GEN-001"), alert("GEN-001", "a"));
+    for _ in 0..2 {
+        store.raise_alert(&raised, &receipt("1")).await.unwrap();
+    }
+    for known in ["a", "a", "another"] {
+        let acknowledged = store.acknowledge_alert(&user, &alert_id(known), &receipt("2")).await;
+        assert_eq!(acknowledged.unwrap(), known == "a");
+    }
+    let late = store.raise_alert(&alert("GEN-001", "b"), &late_receipt("3")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert_eq!(
+        told(store, "GEN-001").await,
+        [
+            ["alert_raised", "suspicious_login a", "ok"],
+            ["alert_acknowledged", "suspicious_login a", "ok"],
+        ]
+    );
+    assert_eq!(whole(store, "GEN-001").await, 2);
+}
+
+async fn a_confirmation_is_told_and_its_answer_repeated(store: &dyn Store) {
+    let (user, receipt) = (user("GEN-001"), receipt("1"));
+    let issued = |receipt| store.record_confirmation(&user, "security:revoke_all", receipt);
+    assert_eq!(issued(&receipt).await.unwrap(), Written::Now);
+    assert_eq!(issued(&receipt).await.unwrap(), Written::Before(sealed("answer to 1")));
+    let late = late_receipt("2");
+    let late = issued(&late).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert_eq!(
+        told(store, "GEN-001").await,
+        [["confirmation_issued", "security:revoke_all", "ok"]]
+    );
 }
 
 async fn refusals_are_told_with_their_count_once_per_job(store: &dyn Store) {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use protocol::cluster::job::Origin;
+use protocol::cluster::origin::Origin;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use store::{SessionEnding, SessionOpened, SessionOpening, Store, WhichSessions};

@@ -64,6 +64,12 @@ async fn what_an_owner_of_the_tables_changes_is_found() {
     for (change, found) in [
         ("UPDATE audit SET about = 'github 8' WHERE seq = 1", "1: it was altered"),
         ("UPDATE audit SET at = at + 1 WHERE seq = 3", "3: it was altered"),
+        (
+            "UPDATE audit SET address = '198.51.100.1' WHERE seq = 2",
+            "2: it was altered",
+        ),
+        ("UPDATE audit SET device = 'theirs' WHERE seq = 2", "2: it was altered"),
+        ("UPDATE audit SET trace_id = '' WHERE seq = 2", "2: it was altered"),
         ("UPDATE audit SET mac = '' WHERE seq = 2", "2: it was altered"),
         (
             "UPDATE audit SET key_id = 'theirs' WHERE seq = 2",
@@ -85,8 +91,8 @@ async fn what_an_owner_of_the_tables_changes_is_found() {
             "3: it is not the row that the head of the chain names",
         ),
         (
-            "INSERT INTO audit SELECT user_id, 4, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, \
-             mac FROM audit WHERE seq = 3",
+            "INSERT INTO audit SELECT user_id, 4, v, at, act, about, result, count, session_id, connection_id, \
+             job_id, key_id, mac, address, device, trace_id FROM audit WHERE seq = 3",
             "4: it was altered",
         ),
     ] {
@@ -132,8 +138,8 @@ async fn a_row_of_a_user_without_a_name_is_found_too() {
     let (schema, store) = three_rows().await;
     schema
         .sql(
-            "INSERT INTO audit SELECT '', seq, v, at, act, about, result, count, session_id, connection_id, job_id, key_id, \
-             mac FROM audit",
+            "INSERT INTO audit SELECT '', seq, v, at, act, about, result, count, session_id, connection_id, \
+             job_id, key_id, mac, address, device, trace_id FROM audit",
         )
         .await;
     assert_eq!(store.audited_after(None).await.unwrap().as_deref(), Some(""));
