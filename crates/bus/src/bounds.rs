@@ -23,3 +23,10 @@ pub(crate) const DELIVERIES: u32 = 2;
 pub(crate) const REPLY_LIFE: Duration = Duration::from_secs(60);
 /// How many answers may be on their way to one node; one that finds no room is read by [`crate::Jobs::kept_replies`].
 pub(crate) const REPLIES_BOUND: usize = 4096;
+
+/// How long a hint counts: what is in use is asked for anew well within the 90 days for which the store keeps it.
+pub(crate) const HINT_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a look for open alerts may take.
+pub(crate) const LOOK_LIFE: Duration = Duration::from_secs(60);
+/// How many devices and networks of a user are noted before the noting begins anew.
+pub(crate) const MARKS: usize = 256;

@@ -10,6 +10,7 @@
 mod challenges;
 mod error;
 mod events;
+mod hints;
 mod jobs;
 mod limits;
 mod liveness;
@@ -27,6 +28,7 @@ mod redis;
 pub use challenges::{Challenges, Key};
 pub use error::BusError;
 pub use events::{Events, Feed, Heard, Past, Published};
+pub use hints::{Hint, Hints};
 pub use jobs::{Claimed, EntryId, Jobs};
 pub use limits::{Bucket, Limits, Quota, Verdict};
 pub use liveness::Liveness;
@@ -35,6 +37,6 @@ pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, 
 pub use sessions::{Alive, Seed, SessionKey, SessionState, Sessions, Touched};
 
 /// All roles of the bus.
-pub trait Bus: Events + Jobs + Limits + Challenges + Sessions + Liveness {}
+pub trait Bus: Events + Jobs + Limits + Challenges + Hints + Sessions + Liveness {}
 
-impl<T: Events + Jobs + Limits + Challenges + Sessions + Liveness> Bus for T {}
+impl<T: Events + Jobs + Limits + Challenges + Hints + Sessions + Liveness> Bus for T {}

@@ -3,6 +3,7 @@
 mod challenges;
 mod events;
 mod expiring;
+mod hints;
 mod jobs;
 mod limits;
 mod sessions;
@@ -32,6 +33,8 @@ struct Shared {
     attempts: Mutex<limits::Attempts>,
     challenges: Mutex<challenges::Values>,
     sessions: Mutex<sessions::Table>,
+    seen: Mutex<hints::Seen>,
+    looks: Mutex<hints::Looks>,
 }
 
 impl MemoryBus {
@@ -48,6 +51,8 @@ impl MemoryBus {
                 attempts: Mutex::default(),
                 challenges: Mutex::default(),
                 sessions: Mutex::default(),
+                seen: Mutex::default(),
+                looks: Mutex::default(),
             }),
         }
     }

@@ -3,6 +3,7 @@
 mod challenges;
 mod client;
 mod events;
+mod hints;
 mod jobs;
 mod limits;
 mod names;
@@ -37,6 +38,7 @@ struct Shared {
     jobs: jobs::Scripts,
     lanes: jobs::Lanes,
     limits: limits::Cells,
+    hints: hints::Scripts,
     sessions: sessions::Scripts,
     /// Where new epochs come from.
     entropy: Arc<dyn Entropy>,
@@ -76,6 +78,7 @@ impl RedisBus {
             jobs: jobs::Scripts::new(),
             lanes: jobs::Lanes::new(&connector),
             limits: limits::Cells::new(cells),
+            hints: hints::Scripts::new(),
             sessions: sessions::Scripts::new(),
             connector,
             commands,

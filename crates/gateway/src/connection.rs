@@ -32,13 +32,13 @@ use self::live::Served;
 use self::state::Bounds;
 use self::task::Link;
 use self::turn::Turn;
-use crate::alerts::OpenAlerts;
 use crate::command::Commands;
 use crate::handshake::token::Tokens;
 use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
 use crate::listener::Stream;
 use crate::metrics::Metrics;
+use crate::newcomers::Newcomers;
 use crate::session::Sessions;
 use crate::settings::{Heartbeat, Rate, Timing};
 
@@ -51,7 +51,7 @@ pub(crate) struct Connections {
     pub(crate) tokens: Tokens,
     pub(crate) hub: Arc<Hub>,
     pub(crate) commands: Arc<Commands>,
-    pub(crate) open_alerts: Arc<OpenAlerts>,
+    pub(crate) newcomers: Arc<Newcomers>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -90,7 +90,7 @@ impl Connections {
                 Ok(live) => live,
                 Err(draining) => return draining,
             };
-            self.open_alerts.tell(live.caller());
+            self.newcomers.tell(live.caller());
             match live.serve(self).await {
                 Served::Left(again) => accepted = again,
                 Served::Ended(draining) => return draining,

@@ -17,7 +17,6 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::alerts::OpenAlerts;
 use crate::command::{Commands, Inquiries};
 use crate::connection::Connections;
 use crate::handshake::jwks::{JwksError, Keeper};
@@ -30,6 +29,7 @@ use crate::listener::tcp::{Arrival, Listener};
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
 use crate::name;
+use crate::newcomers::Newcomers;
 use crate::session::Sessions;
 use crate::settings::Settings;
 
@@ -144,7 +144,7 @@ impl Gateway {
         let internal = settings.internal_token.map_or_else(Router::new, |token| {
             internal::router(Internal {
                 token,
-                bus,
+                bus: Arc::clone(&bus),
                 inquiries: Arc::clone(&inquiries),
                 patience: settings.timing.patience(Lane::Interactive),
                 clock: Arc::clone(&clock),
@@ -161,7 +161,8 @@ impl Gateway {
             tokens,
             hub: Arc::clone(&hub),
             commands,
-            open_alerts: Arc::new(OpenAlerts::new(
+            newcomers: Arc::new(Newcomers::new(
+                Arc::clone(&bus),
                 inquiries,
                 settings.timing.patience(Lane::Interactive),
                 Arc::clone(&entropy),
@@ -244,8 +245,8 @@ impl Gateway {
             core.essential("jwks", keeper.run(core.soft()));
         }
 
-        let open_alerts = Arc::clone(&self.entrance.connections.open_alerts);
-        connections.essential("open alerts", open_alerts.run(connections.soft()));
+        let newcomers = Arc::clone(&self.entrance.connections.newcomers);
+        connections.essential("newcomers", newcomers.run(connections.soft()));
         let entrance = Arc::new(self.entrance);
         let arrivals = connections.clone();
         let accepts = self.listener.run(connections.soft(), move |arrival| {

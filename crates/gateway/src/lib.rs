@@ -24,7 +24,7 @@ mod command;
 mod hub;
 mod session;
 
-mod alerts;
+mod newcomers;
 
 mod form;
 mod metrics;

@@ -9,3 +9,15 @@ ALTER TABLE audit
     ALTER COLUMN address  DROP DEFAULT,
     ALTER COLUMN device   DROP DEFAULT,
     ALTER COLUMN trace_id DROP DEFAULT;
+
+-- Devices and networks that users were seen with. A gateway whose hint of them is fresh asks nobody, so `seen_at` lags behind,
+-- by 30 days at most.
+CREATE TABLE seen (
+    user_id text        NOT NULL REFERENCES users,
+    kind    text        NOT NULL CHECK (kind IN ('device', 'network')),
+    name    text        NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, kind, name)
+);
+
+CREATE INDEX seen_by_age ON seen (seen_at);

@@ -1,5 +1,5 @@
-//! What must survive: linked accounts and their sealed tokens, security settings and second factors, alerts, answers already
-//! given, events still to be published, work still to be done, sessions that were opened and ended, and the audit log.
+//! What must survive: linked accounts and their sealed tokens, security settings and second factors, alerts, devices, answers
+//! already given, events still to be published, work still to be done, sessions that were opened and ended, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -11,6 +11,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod devices;
 mod error;
 mod outbox;
 mod queue;
@@ -36,6 +37,7 @@ pub use accounts::{
 pub use alerts::Alerts;
 pub use answers::{Answers, Earlier, Idempotency, Receipt};
 pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, VerifyError, verify_audit};
+pub use devices::{Acquaintance, Arrival, Devices, Novelty};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
@@ -47,6 +49,6 @@ pub use security::{Change, Decide, Decided, Decision, Factor, PendingFactor, Sec
 pub use sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
 
 /// All roles of the store.
-pub trait Store: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security + Sessions {}
+pub trait Store: Accounts + Alerts + Answers + Audit + Devices + Outbox + Queue + Security + Sessions {}
 
-impl<T: Accounts + Alerts + Answers + Audit + Outbox + Queue + Security + Sessions> Store for T {}
+impl<T: Accounts + Alerts + Answers + Audit + Devices + Outbox + Queue + Security + Sessions> Store for T {}

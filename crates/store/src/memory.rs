@@ -4,6 +4,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod devices;
 mod outbox;
 mod queue;
 mod sealings;

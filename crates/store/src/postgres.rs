@@ -5,6 +5,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod devices;
 mod error;
 mod head;
 mod migrate;

@@ -74,6 +74,9 @@ const ALERT_FRAME: usize = 256;
 /// How long alerts are kept.
 pub(crate) const ALERTS_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
+/// How long devices and networks are known since a worker was last told of them.
+pub(crate) const SEEN_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
+
 /// What is kept of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KnownSession {

@@ -1,13 +1,15 @@
-//! What keeps a user's access safe: confirmations, the end of all access at once, alerts.
+//! What keeps a user's access safe: confirmations, the end of all access at once, alerts, and the devices that users come with.
 
 mod alert;
 mod alerts;
+mod arrival;
 mod confirmation;
+mod joined;
 mod revoke_all;
 
 use std::sync::Arc;
 
-use bus::Challenges;
+use bus::{Challenges, Hints};
 use lifecycle::{Clock, Entropy};
 use protocol::time::Timestamp;
 use store::Store;
@@ -20,6 +22,7 @@ pub(crate) use alert::NewAlert;
 pub(crate) struct SecurityService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) challenges: Arc<dyn Challenges>,
+    pub(crate) hints: Arc<dyn Hints>,
     pub(crate) relay: Arc<Relay>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,

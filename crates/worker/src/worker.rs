@@ -95,6 +95,7 @@ impl Worker {
         let security = SecurityService {
             store: Arc::<dyn Store>::clone(&parts.store),
             challenges: Arc::<dyn Bus>::clone(&parts.bus),
+            hints: Arc::<dyn Bus>::clone(&parts.bus),
             relay: Arc::clone(&relay),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),

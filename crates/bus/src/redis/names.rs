@@ -56,6 +56,16 @@ impl Names {
         }
     }
 
+    /// The devices and networks that a user was seen with: set.
+    pub(super) fn seen(&self, user: &UserId) -> String {
+        self.of_user(user, "seen")
+    }
+
+    /// Whether alerts of a user are open: string.
+    pub(super) fn open(&self, user: &UserId) -> String {
+        self.of_user(user, "open")
+    }
+
     /// A challenge: string.
     pub(super) fn challenge(&self, key: &Key) -> String {
         match key {

@@ -21,6 +21,7 @@ macro_rules! holds_for_both {
 
 mod challenges;
 mod events;
+mod hints;
 mod jobs;
 mod limits;
 mod sessions;

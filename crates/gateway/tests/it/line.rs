@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Jobs, Key, Limits, Liveness, MemoryBus, Past,
-    Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Jobs, Key, Limits, Liveness,
+    MemoryBus, Past, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
+use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
 use protocol::id::{JobId, NodeId, UserId, WorkerId};
 use tokio::sync::mpsc;
@@ -288,6 +289,33 @@ impl Sessions for Line {
 
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {
         self.bus.expiries()
+    }
+}
+
+#[async_trait]
+impl Hints for Line {
+    async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError> {
+        self.bus.hint(user, from).await
+    }
+
+    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
+        self.bus.note_seen(user, from).await
+    }
+
+    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus.forget_seen(user).await
+    }
+
+    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus.begin_look(user, look).await
+    }
+
+    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus.note_none_open(user, look).await
+    }
+
+    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus.forget_none_open(user).await
     }
 }
 

@@ -18,6 +18,7 @@ mod fanout;
 mod framing;
 mod heartbeat;
 mod jwks;
+mod newcomers;
 mod official;
 mod publish;
 mod rates;

@@ -19,6 +19,7 @@ use crate::house::House;
 pub(crate) struct Worker {
     done: Arc<Mutex<Vec<Job>>>,
     open: Arc<Mutex<Vec<Alert>>>,
+    joined: Arc<Mutex<Vec<Job>>>,
 }
 
 impl Worker {
@@ -50,10 +51,11 @@ impl Worker {
     ) -> Self {
         let done = Arc::new(Mutex::new(Vec::new()));
         let open = Arc::new(Mutex::new(open));
+        let joined = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(answer);
         for lane in Lane::ALL {
             let (line, done, answer) = (Arc::clone(&house.line), Arc::clone(&done), Arc::clone(&answer));
-            let open = Arc::clone(&open);
+            let (open, joined) = (Arc::clone(&open), Arc::clone(&joined));
             house.tasks.each("worker", async move {
                 let worker = WorkerId::new(format!("worker-{}", lane.as_str())).unwrap();
                 loop {
@@ -62,6 +64,7 @@ impl Worker {
                         line.finish(lane, &claimed.entry).await.unwrap();
                         if let Some(outcome) = of_itself(&*line, &claimed.job, &open).await {
                             reply(&*line, &claimed.job, outcome).await;
+                            joined.lock().unwrap().push(claimed.job);
                             continue;
                         }
                         if let Some(outcome) = answer(&claimed.job) {
@@ -72,12 +75,22 @@ impl Worker {
                 }
             });
         }
-        Self { done, open }
+        Self { done, open, joined }
     }
 
     /// Forgets the alerts that were raised.
     pub(crate) fn acknowledge_all(&self) {
         self.open.lock().unwrap().clear();
+    }
+
+    /// What was asked about sockets that had joined, in order: whose, and whether where they came from was unknown.
+    pub(crate) fn joined(&self) -> Vec<(String, bool)> {
+        let jobs = self.joined.lock().unwrap();
+        let joined = jobs.iter().filter_map(|job| match &job.work {
+            Work::Joined(joined) => Some((job.user.to_string(), joined.unseen)),
+            _ => None,
+        });
+        joined.collect()
     }
 
     /// How many jobs were done.
@@ -106,7 +119,7 @@ async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option
                 .unwrap();
             Some(Outcome::from(&Answer::Acknowledged))
         }
-        Work::OpenAlerts => {
+        Work::Joined(_) => {
             let alerts = open.lock().unwrap().clone();
             Some(Outcome::from(&Answer::Alerts(Alerts { alerts })))
         }

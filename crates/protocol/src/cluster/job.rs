@@ -89,8 +89,8 @@ pub enum Work {
     Command(Command),
     /// What a gateway asks for itself: may this socket join its session?
     OpenSession(OpenSession),
-    /// Which alerts of this user ask to be acknowledged? Asked by a gateway for a socket that has just joined.
-    OpenAlerts,
+    /// A socket has just joined: which alerts of its user ask to be acknowledged? And is where it comes from news?
+    Joined(Joined),
     /// To raise an alert that the application's own server published.
     RaiseAlert(Alert),
     /// What a gateway has refused the job's user, for the audit log.
@@ -104,7 +104,7 @@ impl Work {
         match self {
             Self::Command(command) => command.kind().event(),
             Self::OpenSession(_) => "session.open",
-            Self::OpenAlerts => "alerts.open",
+            Self::Joined(_) => "socket.joined",
             Self::RaiseAlert(_) => "alerts.raise",
             Self::Refusals(_) => "audit.refusals",
         }
@@ -115,7 +115,7 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenSession(_) | Self::OpenAlerts | Self::RaiseAlert(_) | Self::Refusals(_) => Lane::Interactive,
+            Self::OpenSession(_) | Self::Joined(_) | Self::RaiseAlert(_) | Self::Refusals(_) => Lane::Interactive,
         }
     }
 }
@@ -129,6 +129,13 @@ pub struct OpenSession {
     pub issued_at: Option<Timestamp>,
     /// Where the socket comes from.
     pub origin: Origin,
+}
+
+/// A socket that has joined, and comes from where the job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The gateway does not know whether its user was seen with this device and on this network.
+    pub unseen: bool,
 }
 
 /// A command that was refused, once or several times.

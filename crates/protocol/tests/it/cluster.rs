@@ -3,7 +3,7 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, OpenSession, Outcome, Refused, Reply, Work};
+use protocol::cluster::job::{Job, Joined, OpenSession, Outcome, Refused, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
 use protocol::cluster::trace::Traceparent;
@@ -75,7 +75,7 @@ const ID: &str = "[ -~]{1,128}";
 fn work() -> impl Strategy<Value = Work> {
     prop_oneof![
         strategy::command().prop_map(Work::Command),
-        Just(Work::OpenAlerts),
+        any::<bool>().prop_map(|unseen| Work::Joined(Joined { unseen })),
         strategy::alert().prop_map(Work::RaiseAlert),
         (".*", any::<u32>()).prop_map(|(command, count)| {
             let error = ErrorCode::Forbidden;

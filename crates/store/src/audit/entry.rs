@@ -9,6 +9,7 @@ use protocol::id::AlertId;
 use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
+use crate::devices::{Acquaintance, Novelty};
 use crate::rules::Admission;
 
 /// What was done, or was not.
@@ -26,7 +27,9 @@ pub enum Act {
     AccessRevoked,
     /// A confirmation was issued, for a command that asks for one.
     ConfirmationIssued,
-    /// The application's own server raised an alert.
+    /// A user came with a device that was not known.
+    DeviceSeen,
+    /// An alert was raised: by the application's own server, or because of how a user came.
     AlertRaised,
     /// The user has seen to an alert.
     AlertAcknowledged,
@@ -45,6 +48,7 @@ impl Act {
             Self::AccountUnlinked => "account_unlinked",
             Self::AccessRevoked => "access_revoked",
             Self::ConfirmationIssued => "confirmation_issued",
+            Self::DeviceSeen => "device_seen",
             Self::AlertRaised => "alert_raised",
             Self::AlertAcknowledged => "alert_acknowledged",
             Self::CommandRefused => "command_refused",
@@ -109,7 +113,17 @@ impl Entry {
         Self::done(Act::ConfirmationIssued, command.to_owned())
     }
 
-    /// An alert that came from outside.
+    /// A device that was not known, on this network.
+    pub(crate) fn of_new_device(novelty: &Novelty, network: &str) -> Self {
+        let about = match (novelty.device, novelty.network) {
+            (Acquaintance::First, _) => format!("the first, on {network}"),
+            (_, Acquaintance::Known) => format!("new, on {network}"),
+            _ => format!("new, on {network}, which is new"),
+        };
+        Self::done(Act::DeviceSeen, about)
+    }
+
+    /// An alert that no other row tells of.
     pub(crate) fn of_raised_alert(alert: &Alert) -> Self {
         Self::done(Act::AlertRaised, format!("{} {}", alert.kind.as_str(), alert.alert_id))
     }

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) audit: BTreeMap<String, Chain>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
     pub(super) sessions: BTreeMap<(UserId, SessionId), KnownSession>,
+    /// By user, kind and name; when a worker was told last.
+    pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
     last_number: i64,
 }
 

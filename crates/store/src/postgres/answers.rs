@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::PgStore;
 use crate::StoreError;
 use crate::answers::{Answers, Earlier, Idempotency};
-use crate::rules::{ALERTS_KEPT_FOR, REMEMBERED_FOR};
+use crate::rules::{ALERTS_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 use crate::vault::Sealed;
 
 #[async_trait]
@@ -38,6 +38,10 @@ impl Answers for PgStore {
                              RETURNING 1";
         let alerts = "DELETE FROM alerts WHERE id IN \
                       (SELECT id FROM alerts WHERE raised_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
+        let seen = "DELETE FROM seen WHERE (user_id, kind, name) IN \
+                    (SELECT user_id, kind, name FROM seen WHERE seen_at <= now() - $2 * interval '1 second' LIMIT $1) \
+                    RETURNING 1";
+        let seen_kept = SEEN_KEPT_FOR.as_secs_f64();
         let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
         Ok(self.delete("forget answers", answers, &[&batch]).await?
             + self.delete("forget exchanges", exchanges, &[&batch, &kept]).await?
@@ -45,6 +49,7 @@ impl Answers for PgStore {
                 .delete("forget confirmations", confirmations, &[&batch, &kept])
                 .await?
             + self.delete("forget alerts", alerts, &[&batch, &alerts_kept]).await?
+            + self.delete("forget devices", seen, &[&batch, &seen_kept]).await?
             + self.delete("forget sent events", events, &[&batch, &kept]).await?)
     }
 }

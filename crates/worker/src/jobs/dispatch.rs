@@ -1,6 +1,6 @@
 //! The one match from what is asked to the feature that does it.
 
-use protocol::cluster::job::{Outcome, Work};
+use protocol::cluster::job::{Joined, Outcome, Work};
 use protocol::code::ErrorCode;
 use protocol::command::Command;
 use protocol::fault::Fault;
@@ -32,7 +32,7 @@ impl Dispatch {
     ) -> Result<Outcome, Box<dyn Refusal>> {
         match work {
             Work::Command(command) => self.command(call, command, step_up).await,
-            Work::OpenAlerts => Ok(self.security.open_alerts(call).await?),
+            Work::Joined(joined) => Ok(self.security.joined(call, joined).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
             Work::OpenSession(asked) => Ok(self.session.open(call, asked).await?),
@@ -47,7 +47,11 @@ impl Dispatch {
             Command::Sync(data) => self.account.sync(call, data).await?,
             Command::EndSessions(data) => self.session.end(call, data).await?,
             Command::List(_) => self.account.list(call).await?,
-            Command::VerifyTwoFactor(data) => self.factor.verify(call, data).await?,
+            Command::VerifyTwoFactor(data) => {
+                let outcome = self.factor.verify(call, data).await?;
+                self.security.checked(call, &outcome).await;
+                outcome
+            }
             Command::RequestConfirmation(data) => self.security.request_confirmation(call, data).await?,
             Command::RevokeAll(data) => self.security.revoke_all(call, data).await?,
             Command::GetSettings(_) => self.factor.get_settings(call).await?,
@@ -73,6 +77,7 @@ impl Dispatch {
                     | Command::UpdateSettings(_)
                     | Command::EndSessions(_)
             ) | Work::RaiseAlert(_)
+                | Work::Joined(Joined { unseen: true })
         )
     }
 }

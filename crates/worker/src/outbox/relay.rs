@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::Events;
+use bus::{Bus, BusError};
 use protocol::cluster::envelope::Envelope;
+use protocol::event::name;
 use protocol::id::UserId;
 use store::{Outbox, PublishError, Publisher};
 
@@ -20,11 +21,11 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(outbox: Arc<dyn Outbox>, events: Arc<dyn Events>, metrics: Metrics) -> Self {
+    pub(crate) fn new(outbox: Arc<dyn Outbox>, bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
         Self {
             outbox,
             publisher: BusPublisher {
-                events,
+                bus,
                 outage: Outage::of("publish events"),
             },
             outage: Outage::of("relay events"),
@@ -46,15 +47,15 @@ impl Relay {
 
 /// The bus, as a relay sees it.
 struct BusPublisher {
-    events: Arc<dyn Events>,
+    bus: Arc<dyn Bus>,
     outage: Outage,
 }
 
 #[async_trait]
 impl Publisher for BusPublisher {
     async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError> {
-        match self.events.publish(user, event).await {
-            Ok(_now_or_before) => {
+        match self.hand_over(user, event).await {
+            Ok(()) => {
                 self.outage.over();
                 Ok(())
             }
@@ -63,5 +64,16 @@ impl Publisher for BusPublisher {
                 Err(PublishError)
             }
         }
+    }
+}
+
+impl BusPublisher {
+    /// Every alert passes here. A socket that joins before it is published hears it then, so nobody may be told after that none is
+    /// open.
+    async fn hand_over(&self, user: &UserId, event: &Envelope) -> Result<(), BusError> {
+        if event.event == name::ALERT {
+            self.bus.forget_none_open(user).await?;
+        }
+        self.bus.publish(user, event).await.map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! Alerts as rows: `security:alerts`, `security:ack`, and what gateways ask for themselves.
+//! Alerts as rows: `security:alerts`, `security:ack`, and those that the application's own server raises.
 
 use protocol::answer::{self, Answer, Failure};
 use protocol::cluster::job::Outcome;
@@ -29,12 +29,6 @@ impl SecurityService {
             return Err(AcknowledgeError::Unknown);
         }
         Ok(acknowledged)
-    }
-
-    /// What a socket is told again when it joins.
-    pub(crate) async fn open_alerts(&self, call: &Call) -> Result<Outcome, StoreError> {
-        let alerts = self.store.open_alerts(&call.user).await?;
-        Ok(Outcome::from(&Answer::Alerts(answer::Alerts { alerts })))
     }
 
     /// Raises what the application's own server published. The answer means that it is on its way to the user's devices.

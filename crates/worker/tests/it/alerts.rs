@@ -1,6 +1,6 @@
 //! Alerts: read again, acknowledged, and raised by the application.
 
-use protocol::cluster::job::Work;
+use protocol::cluster::job::{Joined, Work};
 use protocol::command::CommandKind;
 use protocol::security::Alert;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
         let raise = client.work(Work::RaiseAlert(alert(name)));
         succeeded(&client.ask_for(&raise).await);
     }
-    let open = client.work(Work::OpenAlerts);
+    let open = client.work(Work::Joined(Joined { unseen: false }));
     assert_eq!(names(&client.ask_for(&open).await), ["a", "b"]);
 
     let ack = json!({"alertId": "a"});
@@ -64,7 +64,7 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
     for _ in 0..2 {
         succeeded(&client.ask(CommandKind::Acknowledge, ack.clone()).await);
     }
-    let open = client.work(Work::OpenAlerts);
+    let open = client.work(Work::Joined(Joined { unseen: false }));
     assert_eq!(names(&client.ask_for(&open).await), ["b"]);
     assert_eq!(names(&client.ask(CommandKind::Alerts, json!({})).await), ["a", "b"]);
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Jobs, Key, Limits, Liveness, MemoryBus, Past,
-    Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Jobs, Key, Limits, Liveness,
+    MemoryBus, Past, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
+use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
 use protocol::id::{JobId, NodeId, UserId, WorkerId};
 use tokio::sync::mpsc;
@@ -178,5 +179,32 @@ impl Sessions for FragileBus {
 
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {
         self.bus().expiries()
+    }
+}
+
+#[async_trait]
+impl Hints for FragileBus {
+    async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError> {
+        self.bus().hint(user, from).await
+    }
+
+    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
+        self.bus().note_seen(user, from).await
+    }
+
+    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus().forget_seen(user).await
+    }
+
+    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus().begin_look(user, look).await
+    }
+
+    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus().note_none_open(user, look).await
+    }
+
+    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus().forget_none_open(user).await
     }
 }

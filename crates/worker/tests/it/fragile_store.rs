@@ -10,10 +10,11 @@ use protocol::cluster::job::Refused;
 use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
-    Accounts, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Earlier, Exchange,
-    ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Outbox, Publisher, Queue, Receipt,
-    RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened,
-    SessionOpening, Sessions, SessionsEnded, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
+    Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Devices,
+    Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Novelty, Outbox,
+    Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord,
+    SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, StoreError, SyncWritten, Task, TaskId,
+    Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -239,5 +240,12 @@ impl Sessions for FragileStore {
 
     async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
         self.store.keep_deadlines(left).await
+    }
+}
+
+#[async_trait]
+impl Devices for FragileStore {
+    async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
+        self.store.arrive(arrival).await
     }
 }

@@ -9,6 +9,7 @@
 
 mod alerts;
 mod connect;
+mod devices;
 mod disconnect;
 mod engine;
 mod factor;

@@ -1,6 +1,7 @@
 //! Redis that comes back as another one: what it lost must not be taken for what never was.
 
-use bus::{BusError, Past};
+use bus::{BusError, Hint, Past};
+use protocol::cluster::origin::Origin;
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
@@ -105,4 +106,29 @@ async fn a_log_that_was_lost_alone_is_reported() {
         matches!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(_)),
         "a hole is no replay"
     );
+}
+
+#[tokio::test]
+async fn hints_of_another_primary_are_none() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let from = Origin {
+        address: "192.0.2.1".to_owned(),
+        device_id: None,
+        device_name: None,
+        user_agent: None,
+    };
+    bus.note_seen(&user, &from).await.unwrap();
+    bus.begin_look(&user, "a").await.unwrap();
+    bus.note_none_open(&user, "a").await.unwrap();
+    let both = Hint {
+        seen: true,
+        none_open: true,
+    };
+    assert_eq!(bus.hint(&user, &from).await.unwrap(), both);
+    redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    assert_eq!(bus.hint(&user, &from).await.unwrap(), Hint::default());
+    bus.note_seen(&user, &from).await.unwrap();
+    assert!(bus.hint(&user, &from).await.unwrap().seen);
 }

@@ -1,0 +1,64 @@
+//! What a worker is asked about sockets that join, and what it is spared.
+
+use bus::Hints;
+use protocol::cluster::origin::Origin;
+use protocol::id::UserId;
+use serde_json::json;
+use testkit::{Native, wait};
+
+use crate::house::House;
+use crate::worker::Worker;
+
+async fn device(house: &House, user: &str, device: &str) -> Native {
+    Native::to(&house.door)
+        .auth(json!({"token": house.token(user), "deviceId": device}))
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Waits until a worker was asked about so many sockets.
+async fn asked(worker: &Worker, count: usize) -> Vec<(String, bool)> {
+    wait::until_true("a worker to be asked", wait::deadline(), async || {
+        worker.joined().len() >= count
+    })
+    .await;
+    worker.joined()
+}
+
+/// Notes what a worker notes of a user without open alerts who came with this device.
+async fn note(house: &House, user: &str, device: &str) {
+    let user = UserId::new(user).unwrap();
+    let from = Origin {
+        address: "127.0.0.1".to_owned(),
+        device_id: Some(device.to_owned()),
+        device_name: None,
+        user_agent: None,
+    };
+    house.line.note_seen(&user, &from).await.unwrap();
+    house.line.begin_look(&user, "look").await.unwrap();
+    house.line.note_none_open(&user, "look").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_known_device_of_a_user_without_open_alerts_costs_no_job() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let first = device(&house, "u", "phone").await;
+    assert_eq!(asked(&worker, 1).await, [("u".to_owned(), true)]);
+
+    note(&house, "u", "phone").await;
+    let known = device(&house, "u", "phone").await;
+    // Those who join are looked at in turn.
+    let another = device(&house, "v", "phone").await;
+    assert_eq!(asked(&worker, 2).await[1..], [("v".to_owned(), true)]);
+
+    house.line.forget_none_open(&UserId::new("u").unwrap()).await.unwrap();
+    let with_alerts = device(&house, "u", "phone").await;
+    assert_eq!(asked(&worker, 3).await[2..], [("u".to_owned(), false)]);
+    assert!(
+        [first, known, another, with_alerts]
+            .iter()
+            .all(|socket| socket.is_open())
+    );
+}

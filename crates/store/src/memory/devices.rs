@@ -1,0 +1,67 @@
+//! Devices and networks.
+
+use async_trait::async_trait;
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+
+use super::state::State;
+use super::{MemoryStore, in_time};
+use crate::StoreError;
+use crate::audit::Entry;
+use crate::devices::{Acquaintance, Arrival, Devices, Novelty};
+
+#[async_trait]
+impl Devices for MemoryStore {
+    async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
+        let Arrival {
+            user,
+            from,
+            judge,
+            receipt,
+        } = arrival;
+        let now = self.now();
+        let mut state = self.state();
+        in_time("note a device", receipt)?;
+        let factor = state.security.get(*user).and_then(|record| record.factor.as_ref());
+        let (failures, last_failed) = factor.map_or((0, None), |factor| (factor.failures, factor.last_failed));
+        let network = from.network();
+        let novelty = Novelty {
+            device: acquaintance(&state, user, "device", from.device()),
+            network: acquaintance(&state, user, "network", &network),
+            failures,
+            last_failed,
+            now: now.into(),
+        };
+        for (kind, name) in [("device", from.device()), ("network", &network)] {
+            state.seen.insert(((*user).clone(), kind, name.to_owned()), now);
+        }
+        if novelty.device != Acquaintance::Known {
+            state.audit(
+                &self.audit,
+                user,
+                Entry::of_new_device(&novelty, &network),
+                receipt,
+                now,
+            );
+        }
+        for alert in judge(&novelty) {
+            let entry = Entry::of_raised_alert(&alert);
+            if state.send(user, &[Envelope::of_alert(alert)], now) > 0 {
+                state.audit(&self.audit, user, entry, receipt, now);
+            }
+        }
+        Ok(novelty)
+    }
+}
+
+fn acquaintance(state: &State, user: &UserId, kind: &'static str, name: &str) -> Acquaintance {
+    let others = state.seen.range((user.clone(), kind, String::new())..);
+    let mut others = others.take_while(|((owner, of, _), _)| owner == user && *of == kind);
+    if state.seen.contains_key(&(user.clone(), kind, name.to_owned())) {
+        Acquaintance::Known
+    } else if others.next().is_some() {
+        Acquaintance::New
+    } else {
+        Acquaintance::First
+    }
+}
