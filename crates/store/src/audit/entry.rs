@@ -5,7 +5,7 @@ use std::fmt;
 use protocol::account::AccountType;
 use protocol::cluster::job::Refused;
 use protocol::code::ErrorCode;
-use protocol::id::AlertId;
+use protocol::id::{AlertId, SessionId};
 use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
@@ -25,6 +25,8 @@ pub enum Act {
     AccountUnlinked,
     /// All access was revoked.
     AccessRevoked,
+    /// A session was ended, for ever.
+    SessionEnded,
     /// A confirmation was issued, for a command that asks for one.
     ConfirmationIssued,
     /// A user came with a device that was not known.
@@ -47,6 +49,7 @@ impl Act {
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
             Self::AccessRevoked => "access_revoked",
+            Self::SessionEnded => "session_ended",
             Self::ConfirmationIssued => "confirmation_issued",
             Self::DeviceSeen => "device_seen",
             Self::AlertRaised => "alert_raised",
@@ -106,6 +109,11 @@ impl Entry {
     /// All access that was revoked, after its accounts were unlinked one by one.
     pub(crate) fn of_revoked_access(accounts: usize) -> Self {
         Self::done(Act::AccessRevoked, format!("{accounts} accounts"))
+    }
+
+    /// A session that was ended; who asked did so in another, or in this one.
+    pub(crate) fn of_ended_session(session: &SessionId) -> Self {
+        Self::done(Act::SessionEnded, session.to_string())
     }
 
     /// A confirmation of this command.

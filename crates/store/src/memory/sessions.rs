@@ -9,6 +9,7 @@ use protocol::time::Timestamp;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::rules::{self, KnownSession, RECENT};
 use crate::sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
 
@@ -62,6 +63,8 @@ impl Sessions for MemoryStore {
                         known.ended_at = Some(now);
                     }
                     state.send(&ending.user, &[(ending.notice)(session)], wall);
+                    let entry = Entry::of_ended_session(session);
+                    state.audit(&self.audit, &ending.user, entry, &receipt, wall);
                 }
                 state.remember(&receipt, wall);
                 Ok(ended.len())

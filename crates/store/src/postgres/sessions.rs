@@ -12,11 +12,13 @@ use tokio_postgres::types::ToSql;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::row::{timestamp, user, written};
-use super::{PgStore, head, outbox, receipt};
+use super::{PgStore, audit, head, outbox, receipt};
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::audit::Entry;
 use crate::rules::{self, KnownSession, RECENT, SLACK};
 use crate::sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
+use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Sessions for PgStore {
@@ -35,7 +37,11 @@ impl Sessions for PgStore {
         ending: &SessionEnding<'_>,
         receipt: &(dyn Fn(usize) -> Receipt + Send + Sync),
     ) -> Result<SessionsEnded, StoreError> {
-        let work = EndSessions { ending, receipt };
+        let work = EndSessions {
+            ending,
+            receipt,
+            keys: &self.audit,
+        };
         self.pool.transact("end the sessions", &work).await
     }
 
@@ -126,6 +132,7 @@ impl Work for OpenSession<'_> {
 struct EndSessions<'a> {
     ending: &'a SessionEnding<'a>,
     receipt: &'a (dyn Fn(usize) -> Receipt + Send + Sync),
+    keys: &'a AuditKeys,
 }
 
 #[async_trait]
@@ -144,6 +151,9 @@ impl Work for EndSessions<'_> {
         let notices: Vec<_> = now_ended.iter().map(|session| (self.ending.notice)(session)).collect();
         outbox::send(tx, user, &notices).await?;
         let receipt = (self.receipt)(now_ended.len());
+        for session in &now_ended {
+            audit::append(tx, self.keys, user, Entry::of_ended_session(session), &receipt).await?;
+        }
         receipt::remember(tx, &receipt).await?;
         let ended = recently_ended(tx, user).await?;
         let count = Ok(now_ended.len());

@@ -24,6 +24,14 @@ super::kept_by_both_stores!(
     live_sessions_are_listed_page_by_page,
 );
 
+/// The rows of the audit log, sorted.
+async fn audited(store: &dyn Store) -> Vec<String> {
+    let rows = store.audit_rows("GEN-001", 0, i64::MAX, 9).await.unwrap();
+    let mut rows: Vec<_> = rows.iter().map(|row| format!("{} {}", row.act, row.about)).collect();
+    rows.sort();
+    rows
+}
+
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 async fn a_session_that_is_open_keeps_its_deadline(store: &dyn Store) {
@@ -83,6 +91,7 @@ async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
     let mut told = relayed(store, &user("GEN-001")).await;
     told.sort();
     assert_eq!(told, ["end of s-1", "end of s-3"]);
+    assert_eq!(audited(store).await, ["session_ended s-1", "session_ended s-3"]);
 }
 
 async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
@@ -92,6 +101,7 @@ async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
     assert_eq!(again, Err(sealed("answer to 1")));
     assert_eq!(ended, ["s-1"], "what follows an end may have to be done again");
     assert_eq!(end(store, "2", one("s-1")).await.0, Ok(0));
+    assert_eq!(audited(store).await, ["session_ended s-1"]);
 }
 
 async fn a_deadline_is_moved_and_never_back(store: &dyn Store) {
