@@ -38,7 +38,7 @@ pub(crate) async fn rescue(action: &FactorAction) -> Result<String, FactorError>
     let user = UserId::new(&args.user)?;
     let store = store(args).await?;
     let (rescued, done) = match action {
-        FactorAction::Unlock(_) => (unlock_factor(&store, &user).await?, "unlocked"),
+        FactorAction::Unlock(_) => (unlock_factor(&store, &user, &OsEntropy).await?, "unlocked"),
         FactorAction::Reset(_) => (reset_factor(&store, &user, &OsEntropy).await?, "removed"),
     };
     match rescued {

@@ -67,7 +67,7 @@ fn unopened(text: &Unopened) -> String {
     format!("{column} of user {}, {}{row}{key}: {}", text.user, text.scope, text.why)
 }
 
-/// Answers are not sealed anew: the last that an old key has sealed is gone an hour later.
+/// Answers, and the HMACs of codes that were sent, are not made anew: the last that an old key has made is gone an hour later.
 fn retirement(rotation: &Rotation, vault: &Vault) -> String {
     if !rotation.complete {
         return "may be retired: nothing. Some worker seals with another key than the first: restart the workers with \
@@ -81,8 +81,7 @@ fn retirement(rotation: &Rotation, vault: &Vault) -> String {
         return format!("may be retired: nothing; {sealing} seals");
     }
     format!(
-        "may be retired an hour after the last worker was restarted with {sealing} in front, unless a user has a second \
-         factor, whose secret and recovery codes keep the key of their day: {}",
+        "may be retired an hour after the last worker was restarted with {sealing} in front: {}",
         free.join(", ")
     )
 }

@@ -124,6 +124,21 @@ pub enum FactorMethod {
     Email,
 }
 
+impl FactorMethod {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Totp, Self::Sms, Self::Email];
+
+    /// The name on the wire and in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Sms => "sms",
+            Self::Email => "email",
+        }
+    }
+}
+
 /// `security:2fa_required`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -267,12 +282,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_name_alerts_as_the_wire_does() {
+    fn rows_name_things_as_the_wire_does() {
         for severity in Severity::ALL {
             assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
         }
         for kind in AlertType::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        for method in FactorMethod::ALL {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
         }
     }
 }

@@ -45,7 +45,9 @@ pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError,
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
-pub use security::{Change, Decide, Decided, Decision, Factor, PendingFactor, Security, SecurityRecord};
+pub use security::{
+    Change, Decide, Decided, Decision, Deed, Factor, PendingFactor, Security, SecurityRecord, SentCode,
+};
 pub use sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
 
 /// All roles of the store.

@@ -87,7 +87,7 @@ impl Rotation {
         let binding = Binding {
             user: &was.user,
             scope: &was.scope,
-            column: was.bound.as_str(),
+            column: &was.bound,
         };
         match vault.open(&binding, &was.sealed) {
             Ok(text) => {

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use protocol::id::UserId;
 
 use crate::StoreError;
-use crate::queue::TokenColumn;
 use crate::vault::Sealed;
 
 /// The sealed texts as such. Whoever replaces one at the same time wins: its text is newer.
@@ -40,11 +39,25 @@ pub enum SealedColumn {
     AccountRefresh,
     /// The token of a revocation in the queue.
     Task,
+    /// The secret or address of a second factor that waits for its first code.
+    PendingFactor,
+    /// The secret or address of a second factor that is on.
+    Factor,
+    /// What keys the HMACs of a user's recovery codes.
+    RecoveryKey,
 }
 
 impl SealedColumn {
-    /// All. A token moves from an account to a task and never back, so that none slips through between two of them.
-    pub const ALL: [Self; 3] = [Self::AccountAccess, Self::AccountRefresh, Self::Task];
+    /// All. A token moves from an account to a task, a secret from a second factor that waits to one that is on, and never back,
+    /// so that none slips through between two of them.
+    pub const ALL: [Self; 6] = [
+        Self::AccountAccess,
+        Self::AccountRefresh,
+        Self::Task,
+        Self::PendingFactor,
+        Self::Factor,
+        Self::RecoveryKey,
+    ];
 
     /// Table and column.
     #[must_use]
@@ -53,6 +66,9 @@ impl SealedColumn {
             Self::AccountAccess => "accounts.access_token",
             Self::AccountRefresh => "accounts.refresh_token",
             Self::Task => "tasks.token",
+            Self::PendingFactor => "security.pending_secret",
+            Self::Factor => "security.factor_secret",
+            Self::RecoveryKey => "security.recovery_key",
         }
     }
 }
@@ -64,10 +80,10 @@ pub struct SealedText {
     pub number: i64,
     /// Whose.
     pub user: UserId,
-    /// What it is about: a platform's name.
+    /// What it is about: a platform's name, or `factor`.
     pub scope: String,
     /// The column of its binding.
-    pub bound: TokenColumn,
+    pub bound: String,
     /// The text.
     pub sealed: Sealed,
 }

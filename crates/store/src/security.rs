@@ -9,6 +9,7 @@ use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::audit::Act;
 use crate::vault::{Sealed, VaultError};
 
 /// Security settings and second factors.
@@ -49,7 +50,7 @@ impl SecurityRecord {
         Settings {
             session_timeout: self.session_timeout,
             two_factor_enabled: self.factor.is_some(),
-            method: self.factor.is_some().then_some(FactorMethod::Totp),
+            method: self.factor.as_ref().map(|factor| factor.method),
         }
     }
 }
@@ -67,25 +68,48 @@ impl Default for SecurityRecord {
 /// A second factor that is on, and how it has fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factor {
-    /// The shared secret.
+    /// How it is given.
+    pub method: FactorMethod,
+    /// The shared secret, or the address that codes are sent to.
     pub secret: Sealed,
-    /// The newest time step (RFC 6238) whose code was accepted.
+    /// The newest time step (RFC 6238) whose code was accepted; 0 where codes are sent.
     pub last_step: i64,
+    /// Codes that were sent and are waited for.
+    pub sent: Vec<SentCode>,
     /// Wrong codes since the last right one.
     pub failures: u32,
     /// When the last wrong code came.
     pub last_failed: Option<Timestamp>,
+    /// What the HMACs of recovery codes are keyed with; none where there are no such codes.
+    pub recovery_key: Option<Sealed>,
     /// The HMAC of each recovery code that is unused.
     pub recovery_codes: Vec<[u8; 32]>,
     /// When recovery codes were tried lately, oldest first.
     pub recovery_tried: Vec<Timestamp>,
 }
 
+/// A code that was sent for a challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentCode {
+    /// The challenge that it answers.
+    pub challenge: String,
+    /// The session that was challenged.
+    pub session: SessionId,
+    /// The HMAC of the code; none where none could be sent, so that only a recovery code answers.
+    pub code: Option<[u8; 32]>,
+    /// When both are over.
+    pub until: Timestamp,
+}
+
 /// A second factor being set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingFactor {
-    /// The shared secret, sealed as [`Factor::secret`] is.
+    /// How it will be given.
+    pub method: FactorMethod,
+    /// The shared secret, or the address that codes are sent to; sealed as [`Factor::secret`] is.
     pub secret: Sealed,
+    /// The HMAC of the code that was sent; none for an authenticator's.
+    pub code: Option<[u8; 32]>,
     /// The challenge that the first code answers.
     pub challenge: String,
     /// The session that asked for it.
@@ -112,8 +136,19 @@ pub struct Change {
     pub events: Vec<Envelope>,
     /// The answer.
     pub outcome: Outcome,
-    /// What is remembered of the command; none where an operator asks.
+    /// What is remembered of the command; none where what was asked is still to be done.
     pub receipt: Option<Receipt>,
+    /// Told in the audit log, as done by whom the receipt names.
+    pub deeds: Vec<Deed>,
+}
+
+/// A change in words of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// What was done.
+    pub act: Act,
+    /// What it was done to: a method, a setting with its value.
+    pub about: String,
 }
 
 /// What became of a decision.

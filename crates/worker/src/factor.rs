@@ -29,7 +29,7 @@ use protocol::code::ErrorCode;
 use protocol::id::UserId;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Vault};
-use store::{Change, Decision, Security, SecurityRecord};
+use store::{Act, Change, Decision, Deed, Security, SecurityRecord};
 
 use crate::jobs::Call;
 
@@ -56,13 +56,20 @@ fn refuse_with(call: &Call, failure: Failure) -> Decision {
 }
 
 /// The record changes as this job's command asked, and the job is answered so.
-fn change(call: &Call, record: SecurityRecord, events: Vec<Envelope>, outcome: Outcome) -> Decision {
+fn change(call: &Call, record: SecurityRecord, deeds: Vec<Deed>, events: Vec<Envelope>, outcome: Outcome) -> Decision {
     Decision::Change(Box::new(Change {
         record,
         events,
         receipt: Some(call.receipt(&outcome)),
         outcome,
+        deeds,
     }))
+}
+
+/// For the audit log.
+fn deed(act: Act, about: impl Into<String>) -> Deed {
+    let about = about.into();
+    Deed { act, about }
 }
 
 /// Whether the caller signed in so lately that a stolen session is unlikely to be what asks.

@@ -38,10 +38,7 @@ struct Tally {
 impl Refusals {
     /// Counts a refusal, if it is one that the audit log tells of. False: there is no room for another user.
     pub(super) fn count(&self, caller: &Caller, kind: CommandKind, error: ErrorCode) -> bool {
-        if !matches!(
-            error,
-            ErrorCode::Forbidden | ErrorCode::RateLimited | ErrorCode::ConfirmationInvalid
-        ) {
+        if !is_told(error) {
             return true;
         }
         let mut users = self.users();
@@ -83,12 +80,27 @@ impl Refusals {
     }
 }
 
+/// Whether the audit log tells of refusals with this code: those that keep somebody out, not those that set a mistake right.
+fn is_told(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::Forbidden
+            | ErrorCode::RateLimited
+            | ErrorCode::ReauthRequired
+            | ErrorCode::TwoFactorRequired
+            | ErrorCode::TwoFactorInvalid
+            | ErrorCode::TwoFactorLocked
+            | ErrorCode::ChallengeExpired
+            | ErrorCode::ConfirmationInvalid
+    )
+}
+
 fn add(counts: &mut HashMap<(CommandKind, ErrorCode), u32>, what: (CommandKind, ErrorCode), more: u32) {
     let count = counts.entry(what).or_default();
     *count = count.saturating_add(more);
 }
 
-/// Users who are refused something within one report; each has at most three reasons for each command. It also bounds how many jobs
+/// Users who are refused something within one report; each has a handful of reasons for each command. It also bounds how many jobs
 /// a report makes.
 const MAX_USERS: usize = 1_000;
 

@@ -10,6 +10,7 @@ use testkit::process::Launch;
 use testkit::scratch::Scratch;
 use testkit::wait;
 
+use crate::factor;
 use crate::stage::{POSTERN, Platforms, client, connect};
 
 const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -88,6 +89,32 @@ async fn what_does_not_open_is_named_without_its_content_and_stays() {
     }
     assert!(syncs(&cluster, 0).await);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_second_factor_outlives_the_key_it_was_set_up_under() {
+    let platforms = Platforms::start().await;
+    let builder = platforms.linked_to(Cluster::builder(POSTERN));
+    let mut cluster = builder.worker_env("POSTERN_VAULT_KEYS", OLD).start().await;
+    let owner = client(&cluster, 0, factor::USER).await;
+    let (secret, recovery) = factor::enrol(&cluster, &owner).await;
+
+    let rotated = rotate(&cluster, &format!("{NEW},{OLD}")).await;
+    assert_eq!(rotated.status, 0, "{rotated:?}");
+    for column in ["security.factor_secret", "security.recovery_key"] {
+        let line = format!("{column}: 1 sealed anew");
+        assert!(rotated.stdout.contains(&line), "{}", rotated.stdout);
+    }
+
+    cluster.worker(0).terminate();
+    cluster.worker(0).wait(wait::deadline()).await;
+    cluster.start_worker_with(&[("POSTERN_VAULT_KEYS", NEW)]).await;
+    for token in [factor::code(&secret, 0), recovery[3].clone()] {
+        let device = client(&cluster, 1, factor::USER).await;
+        let asked = factor::challenge(&device).await;
+        let verified = factor::verify(&device, &asked, &token).await;
+        assert_eq!(verified["success"], true, "{verified}");
+    }
 }
 
 fn name(user: usize) -> String {

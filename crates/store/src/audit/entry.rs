@@ -11,6 +11,7 @@ use protocol::security::Alert;
 use crate::accounts::{Link, RefusedLink};
 use crate::devices::{Acquaintance, Novelty};
 use crate::rules::Admission;
+use crate::security::Deed;
 
 /// What was done, or was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +36,21 @@ pub enum Act {
     AlertRaised,
     /// The user has seen to an alert.
     AlertAcknowledged,
-    /// A command was refused and nothing was done: for another user's id, for coming too often, for want of a confirmation.
+    /// A security setting was changed.
+    SettingsChanged,
+    /// A second factor was begun to be set up; nothing is on yet.
+    FactorBegun,
+    /// A second factor was turned on, or replaced the one that was.
+    FactorOn,
+    /// The second factor was turned off.
+    FactorOff,
+    /// A second factor was given: a code, or a recovery code.
+    FactorGiven,
+    /// An operator made a user's wrong codes forgotten.
+    FactorUnlocked,
+    /// An operator removed a user's second factor.
+    FactorReset,
+    /// A command was refused before anything was done: for another user's id, for coming too often, for want of a second factor or of a confirmation.
     CommandRefused,
 }
 
@@ -54,6 +69,13 @@ impl Act {
             Self::DeviceSeen => "device_seen",
             Self::AlertRaised => "alert_raised",
             Self::AlertAcknowledged => "alert_acknowledged",
+            Self::SettingsChanged => "settings_changed",
+            Self::FactorBegun => "factor_begun",
+            Self::FactorOn => "factor_on",
+            Self::FactorOff => "factor_off",
+            Self::FactorGiven => "factor_given",
+            Self::FactorUnlocked => "factor_unlocked",
+            Self::FactorReset => "factor_reset",
             Self::CommandRefused => "command_refused",
         }
     }
@@ -139,6 +161,11 @@ impl Entry {
     /// An alert of this type that its user has seen to.
     pub(crate) fn of_acknowledged(kind: &str, alert: &AlertId) -> Self {
         Self::done(Act::AlertAcknowledged, format!("{kind} {alert}"))
+    }
+
+    /// A change of settings or second factor.
+    pub(crate) fn of_deed(deed: &Deed) -> Self {
+        Self::done(deed.act, deed.about.clone())
     }
 
     /// A command that was refused so many times.

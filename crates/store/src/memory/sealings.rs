@@ -1,12 +1,14 @@
 //! The sealed texts as such.
 
 use async_trait::async_trait;
+use protocol::security::FactorMethod;
 
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
 use crate::queue::TokenColumn;
 use crate::sealings::{Resealed, SealedColumn, SealedText, Sealings};
+use crate::security::SecurityRecord;
 use crate::vault::Sealed;
 
 #[async_trait]
@@ -54,7 +56,7 @@ fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
                 number: 0,
                 user: user.clone(),
                 scope: (*platform).to_owned(),
-                bound,
+                bound: bound.as_str().to_owned(),
                 sealed: sealed.clone(),
             })
         });
@@ -68,12 +70,46 @@ fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
                 number: *number,
                 user: task.user.clone(),
                 scope: task.revocation.account.to_string(),
-                bound: task.revocation.column,
+                bound: task.revocation.column.as_str().to_owned(),
                 sealed: task.revocation.token.clone(),
             });
             tasks.collect()
         }
+        SealedColumn::PendingFactor | SealedColumn::Factor | SealedColumn::RecoveryKey => {
+            let texts = state.security.iter().filter_map(|(user, record)| {
+                let (method, sealed) = of_factor(record, column)?;
+                Some(SealedText {
+                    number: 0,
+                    user: user.clone(),
+                    scope: "factor".to_owned(),
+                    bound: match (column, method) {
+                        (SealedColumn::RecoveryKey, _) => "recovery",
+                        (_, FactorMethod::Totp) => "secret",
+                        (_, FactorMethod::Sms | FactorMethod::Email) => "address",
+                    }
+                    .to_owned(),
+                    sealed: sealed.clone(),
+                })
+            });
+            let mut texts: Vec<_> = texts.collect();
+            texts.sort_by(|one, other| place(one).cmp(&place(other)));
+            texts
+        }
     }
+}
+
+/// The text of this column, and how the factor is given that it is of.
+fn of_factor(record: &SecurityRecord, column: SealedColumn) -> Option<(FactorMethod, &Sealed)> {
+    if column == SealedColumn::PendingFactor {
+        let pending = record.pending.as_ref()?;
+        return Some((pending.method, &pending.secret));
+    }
+    let factor = record.factor.as_ref()?;
+    let sealed = match column {
+        SealedColumn::RecoveryKey => factor.recovery_key.as_ref()?,
+        _ => &factor.secret,
+    };
+    Some((factor.method, sealed))
 }
 
 fn place(text: &SealedText) -> (i64, &str, &str) {
@@ -85,6 +121,17 @@ fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -
     if column == SealedColumn::Task {
         let task = state.tasks.get_mut(&text.number)?;
         return Some(&mut task.revocation.token);
+    }
+    if matches!(
+        column,
+        SealedColumn::PendingFactor | SealedColumn::Factor | SealedColumn::RecoveryKey
+    ) {
+        let record = state.security.get_mut(&text.user)?;
+        return match column {
+            SealedColumn::PendingFactor => record.pending.as_mut().map(|pending| &mut pending.secret),
+            SealedColumn::RecoveryKey => record.factor.as_mut()?.recovery_key.as_mut(),
+            _ => record.factor.as_mut().map(|factor| &mut factor.secret),
+        };
     }
     let mut accounts = state.accounts.iter_mut();
     let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;

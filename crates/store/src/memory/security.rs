@@ -5,6 +5,7 @@ use protocol::id::UserId;
 
 use super::{MemoryStore, in_time};
 use crate::StoreError;
+use crate::audit::Entry;
 use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
 
 #[async_trait]
@@ -31,6 +32,9 @@ impl Security for MemoryStore {
                 return Ok(Decided::Before(answer));
             }
             in_time(step, receipt)?;
+            for deed in &change.deeds {
+                state.audit(&self.audit, user, Entry::of_deed(deed), receipt, now);
+            }
             state.remember(receipt, now);
         }
         state.security.insert(user.clone(), change.record);

@@ -71,6 +71,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V4__alerts", include_str!("../../migrations/V4__alerts.sql")),
     ("V5__audit", include_str!("../../migrations/V5__audit.sql")),
     ("V6__sessions", include_str!("../../migrations/V6__sessions.sql")),
+    (
+        "V7__factor_methods",
+        include_str!("../../migrations/V7__factor_methods.sql"),
+    ),
     ("V8__watch", include_str!("../../migrations/V8__watch.sql")),
 ];
 

@@ -138,7 +138,7 @@ pub(super) fn account_type(row: &Row) -> Result<AccountType, Failure> {
 }
 
 /// A column that holds one of a few words.
-fn word<T>(row: &Row, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
+pub(super) fn word<T>(row: &Row, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
     read(row.try_get(column)?).ok_or_else(|| Failure::row(UnknownWord(column)))
 }
 

@@ -73,6 +73,24 @@ fn find(column: SealedColumn) -> &'static str {
             "SELECT id AS number, user_id, account_type, token_column, token AS sealed \
              FROM tasks WHERE substring(token FROM 1 FOR octet_length($1::bytea)) <> $1 AND id > $3 ORDER BY id LIMIT $2"
         }
+        SealedColumn::PendingFactor => {
+            "SELECT 0::bigint AS number, user_id, 'factor' AS account_type, \
+             CASE pending_method WHEN 'totp' THEN 'secret' ELSE 'address' END AS token_column, pending_secret AS sealed \
+             FROM security WHERE substring(pending_secret FROM 1 FOR octet_length($1::bytea)) <> $1 \
+             AND (user_id, 'factor') > ($3, $4) ORDER BY user_id LIMIT $2"
+        }
+        SealedColumn::Factor => {
+            "SELECT 0::bigint AS number, user_id, 'factor' AS account_type, \
+             CASE factor_method WHEN 'totp' THEN 'secret' ELSE 'address' END AS token_column, factor_secret AS sealed \
+             FROM security WHERE substring(factor_secret FROM 1 FOR octet_length($1::bytea)) <> $1 \
+             AND (user_id, 'factor') > ($3, $4) ORDER BY user_id LIMIT $2"
+        }
+        SealedColumn::RecoveryKey => {
+            "SELECT 0::bigint AS number, user_id, 'factor' AS account_type, 'recovery' AS token_column, \
+             recovery_key AS sealed \
+             FROM security WHERE substring(recovery_key FROM 1 FOR octet_length($1::bytea)) <> $1 \
+             AND (user_id, 'factor') > ($3, $4) ORDER BY user_id LIMIT $2"
+        }
     }
 }
 
@@ -103,6 +121,27 @@ fn replace(column: SealedColumn) -> &'static str {
              WHERE token = old FOR UPDATE OF tasks SKIP LOCKED) \
              UPDATE tasks SET token = held.new FROM held WHERE tasks.id = held.id RETURNING 1"
         }
+        SealedColumn::PendingFactor => {
+            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
+             AS fresh (number, user_id, scope, old, new)), \
+             held AS (SELECT user_id, new FROM security JOIN fresh USING (user_id) \
+             WHERE pending_secret = old FOR UPDATE OF security SKIP LOCKED) \
+             UPDATE security SET pending_secret = held.new FROM held WHERE security.user_id = held.user_id RETURNING 1"
+        }
+        SealedColumn::Factor => {
+            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
+             AS fresh (number, user_id, scope, old, new)), \
+             held AS (SELECT user_id, new FROM security JOIN fresh USING (user_id) \
+             WHERE factor_secret = old FOR UPDATE OF security SKIP LOCKED) \
+             UPDATE security SET factor_secret = held.new FROM held WHERE security.user_id = held.user_id RETURNING 1"
+        }
+        SealedColumn::RecoveryKey => {
+            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
+             AS fresh (number, user_id, scope, old, new)), \
+             held AS (SELECT user_id, new FROM security JOIN fresh USING (user_id) \
+             WHERE recovery_key = old FOR UPDATE OF security SKIP LOCKED) \
+             UPDATE security SET recovery_key = held.new FROM held WHERE security.user_id = held.user_id RETURNING 1"
+        }
     }
 }
 
@@ -111,7 +150,7 @@ fn text(row: &Row) -> Result<SealedText, Failure> {
         number: row.try_get("number")?,
         user: row::user(row)?,
         scope: row.try_get("account_type")?,
-        bound: row::token_column(row)?,
+        bound: row.try_get("token_column")?,
         sealed: Sealed::from_bytes(row.try_get("sealed")?),
     })
 }

@@ -9,9 +9,11 @@ use protocol::time::Timestamp;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
-use super::{PgStore, head, outbox, receipt, row};
+use super::{PgStore, audit, head, outbox, receipt, row};
 use crate::StoreError;
+use crate::audit::Entry;
 use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
+use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Security for PgStore {
@@ -25,7 +27,11 @@ impl Security for PgStore {
     }
 
     async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
-        let work = DecideSecurity { user, decide };
+        let work = DecideSecurity {
+            user,
+            decide,
+            audit: &self.audit,
+        };
         self.pool.transact("change the security settings", &work).await
     }
 }
@@ -33,6 +39,7 @@ impl Security for PgStore {
 struct DecideSecurity<'a> {
     user: &'a UserId,
     decide: &'a Decide<'a>,
+    audit: &'a AuditKeys,
 }
 
 #[async_trait]
@@ -50,6 +57,9 @@ impl Work for DecideSecurity<'_> {
             if let Some(answer) = receipt::repeated(tx, receipt).await? {
                 return Ok(Ending::RollBack(Decided::Before(answer)));
             }
+            for deed in &change.deeds {
+                audit::append(tx, self.audit, self.user, Entry::of_deed(deed), receipt).await?;
+            }
             receipt::remember(tx, receipt).await?;
         }
         columns::write(tx, self.user, &change.record).await?;
@@ -63,10 +73,16 @@ impl Work for DecideSecurity<'_> {
 }
 
 impl DecideSecurity<'_> {
-    /// The record, and the time after the wait for the lock: `now()` would be that of the transaction's begin.
+    /// The record, and the time after the wait for the locks: `now()` would be that of the transaction's begin. The row itself is
+    /// locked too: a rotation of keys, which takes no head row, must not seal anew what is about to be written back.
     async fn read(&self, tx: &Transaction<'_>) -> Result<(SecurityRecord, Timestamp), Failure> {
-        let clock = tx.prepare_cached("SELECT clock_timestamp()").await?;
-        let now = row::timestamp(tx.query_one(&clock, &[]).await?.try_get(0)?);
+        let lock = tx
+            .prepare_cached(
+                "WITH held AS (SELECT FROM security WHERE user_id = $1 FOR UPDATE) \
+                 SELECT clock_timestamp(), count(*) FROM held",
+            )
+            .await?;
+        let now = row::timestamp(tx.query_one(&lock, &[&self.user.as_str()]).await?.try_get(0)?);
         let read = tx.prepare_cached(columns::READ).await?;
         let row = tx.query_opt(&read, &[&self.user.as_str()]).await?;
         let record = row.as_ref().map(columns::record).transpose()?;

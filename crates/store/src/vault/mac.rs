@@ -1,10 +1,14 @@
 //! Codes that need never be read again are kept as their HMAC: who copies the rows can neither read nor try them.
+//!
+//! What is over within minutes is under a key of the vault itself; what is kept for longer is under a key that is sealed beside it,
+//! so that it outlives the vault's.
 
-use hmac::Mac as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use protocol::secret::Secret;
+use sha2::Sha256;
 
 use super::keys::Key;
-use super::{Binding, Vault, associated};
+use super::{Binding, Sealed, Vault, VaultError, associated};
 
 impl Vault {
     /// HMAC-SHA256 over a text and its place, under a key derived from the first one.
@@ -17,6 +21,26 @@ impl Vault {
     #[must_use]
     pub fn macs(&self, binding: &Binding<'_>, text: &Secret) -> Vec<[u8; 32]> {
         self.keys.all().map(|key| mac(key, binding, text)).collect()
+    }
+
+    /// A new key for [`Vault::mac_under`], sealed for this place.
+    #[must_use]
+    pub fn new_mac_key(&self, binding: &Binding<'_>) -> Sealed {
+        // As many random bits as the HMAC has.
+        let key = [self.entropy.token(), self.entropy.token()].concat();
+        self.seal(binding, &Secret::new(key))
+    }
+
+    /// HMAC-SHA256 over a text under a key that was sealed for this place.
+    ///
+    /// # Errors
+    /// The key does not open.
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
+    pub fn mac_under(&self, key: &Sealed, binding: &Binding<'_>, text: &Secret) -> Result<[u8; 32], VaultError> {
+        let key = self.open(binding, key)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("any length is a key");
+        mac.update(text.expose().as_bytes());
+        Ok(mac.finalize().into_bytes().into())
     }
 }
 

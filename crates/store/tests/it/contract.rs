@@ -9,7 +9,7 @@ mod links;
 mod outbox;
 mod queue;
 mod revoke_all;
-mod sealings;
+pub(crate) mod sealings;
 mod security;
 mod sessions;
 mod syncs;

@@ -42,9 +42,9 @@ pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp)
     })
 }
 
-/// Checks a recovery code by its HMAC under each key of the vault. It is looked at while a delay or a lock applies, ends both, and
-/// is used up. The comparison may take its time: the HMAC of what came tells nothing about what is kept.
-pub(super) fn recovery_code(factor: &Factor, macs: &[[u8; 32]], now: Timestamp) -> Checked {
+/// Checks a recovery code by its HMAC; none where no code was ever given out. It is looked at while a delay or a lock applies, ends
+/// both, and is used up. The comparison may take its time: the HMAC of what came tells nothing about what is kept.
+pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, now: Timestamp) -> Checked {
     let recovery_tried = match recovery::count(&factor.recovery_tried, now) {
         Ok(tried) => tried,
         Err(wait) => return Checked::Wait(wait),
@@ -54,7 +54,7 @@ pub(super) fn recovery_code(factor: &Factor, macs: &[[u8; 32]], now: Timestamp) 
         ..factor.clone()
     };
     let before = factor.recovery_codes.len();
-    factor.recovery_codes.retain(|kept| !macs.contains(kept));
+    factor.recovery_codes.retain(|kept| Some(*kept) != mac);
     if factor.recovery_codes.len() == before {
         return Checked::Wrong(failed(factor, now));
     }
@@ -76,6 +76,7 @@ fn failed(factor: Factor, now: Timestamp) -> Factor {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use protocol::security::FactorMethod;
     use store::vault::Sealed;
 
     use super::*;
@@ -85,10 +86,13 @@ mod tests {
 
     fn factor() -> Factor {
         Factor {
+            method: FactorMethod::Totp,
             secret: Sealed::from_bytes(Vec::new()),
             last_step: 0,
+            sent: Vec::new(),
             failures: 0,
             last_failed: None,
+            recovery_key: None,
             recovery_codes: vec![[1; 32], [2; 32]],
             recovery_tried: Vec::new(),
         }
@@ -123,11 +127,11 @@ mod tests {
             ..factor()
         };
         assert_eq!(check(&locked, "081804", at(1)), Checked::Locked);
-        let Checked::Right(open) = recovery_code(&locked, &[[9; 32], [2; 32]], at(1)) else {
+        let Checked::Right(open) = recovery_code(&locked, Some([2; 32]), at(1)) else {
             panic!("the recovery code was wrong");
         };
         assert_eq!((open.failures, &open.recovery_codes), (0, &vec![[1; 32]]));
-        assert!(matches!(recovery_code(&open, &[[2; 32]], at(2)), Checked::Wrong(_)));
+        assert!(matches!(recovery_code(&open, Some([2; 32]), at(2)), Checked::Wrong(_)));
     }
 
     proptest! {

@@ -10,10 +10,10 @@ use protocol::secret::Secret;
 use protocol::security::{Enrolment, FactorMethod};
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Decision, Factor, PendingFactor, SecurityRecord};
+use store::{Act, Decision, Factor, PendingFactor, SecurityRecord};
 
 use super::verify::session_end;
-use super::{FactorService, change, news, recovery, recovery_binding, secret_binding, totp};
+use super::{FactorService, change, deed, news, recovery, recovery_binding, secret_binding, totp};
 use crate::jobs::Call;
 
 impl FactorService {
@@ -22,7 +22,9 @@ impl FactorService {
         let secret = totp::generate(&*self.entropy);
         let handover = totp::handover(&secret, call.user.as_str())?;
         let pending = PendingFactor {
+            method: FactorMethod::Totp,
             secret: self.vault.seal(&secret_binding(&call.user), &secret),
+            code: None,
             challenge: self.entropy.token(),
             session: call.session.clone(),
             until: now.plus(LIFE),
@@ -50,20 +52,26 @@ impl FactorService {
         let secret = self.vault.open(&secret_binding(&call.user), &pending.secret)?;
         let Some(last_step) = totp::accepted_step(&secret, asked.token.expose(), now, None)? else {
             let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
-            return Ok(change(call, record.clone(), vec![news::failed(call, 0, now)], outcome));
+            let failed = vec![news::failed(call, 0, now)];
+            return Ok(change(call, record.clone(), Vec::new(), failed, outcome));
         };
         let codes: Vec<Secret> = (0..recovery::CODES)
             .map(|_| recovery::generate(&*self.entropy))
             .collect();
+        let place = recovery_binding(&call.user);
+        let recovery_key = self.vault.new_mac_key(&place);
         let meant = codes.iter().filter_map(recovery::read);
         let factor = Factor {
+            method: pending.method,
             secret: pending.secret.clone(),
             last_step,
+            sent: Vec::new(),
             failures: 0,
             last_failed: None,
             recovery_codes: meant
-                .map(|code| self.vault.mac(&recovery_binding(&call.user), &code))
-                .collect(),
+                .map(|code| self.vault.mac_under(&recovery_key, &place, &code))
+                .collect::<Result<_, _>>()?,
+            recovery_key: Some(recovery_key),
             recovery_tried: Vec::new(),
         };
         let record = SecurityRecord {
@@ -79,7 +87,8 @@ impl FactorService {
             recovery_codes: Some(codes),
             ..session_end(&record, now)
         }));
-        Ok(change(call, record, events, outcome))
+        let deeds = vec![deed(Act::FactorOn, pending.method.as_str())];
+        Ok(change(call, record, deeds, events, outcome))
     }
 }
 

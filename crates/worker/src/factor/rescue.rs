@@ -1,14 +1,20 @@
 //! What an operator can do for a user who cannot give the second factor: `postern factor unlock` and `postern factor reset`.
 
+use std::time::Duration;
+
 use lifecycle::Entropy;
 use protocol::answer::{Answer, Failure};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
-use protocol::id::{EventId, UserId};
+use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::security::SettingsUpdated;
-use store::{Change, Decided, Decision, Factor, Security, SecurityRecord, StoreError};
+use store::vault::Sealed;
+use store::{Act, Change, Decided, Decision, Deed, Factor, Receipt, Security, SecurityRecord, StoreError};
+use tokio::time::Instant;
+
+use super::deed;
 
 /// What became of a rescue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +29,20 @@ pub enum Rescued {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn unlock_factor(store: &dyn Security, user: &UserId) -> Result<Rescued, StoreError> {
-    let unlocked = |record: &SecurityRecord, factor: &Factor| SecurityRecord {
-        factor: Some(Factor {
-            failures: 0,
-            last_failed: None,
-            ..factor.clone()
-        }),
-        ..record.clone()
+pub async fn unlock_factor(store: &dyn Security, user: &UserId, entropy: &dyn Entropy) -> Result<Rescued, StoreError> {
+    let unlocked = |record: &SecurityRecord, factor: &Factor| Rescue {
+        record: SecurityRecord {
+            factor: Some(Factor {
+                failures: 0,
+                last_failed: None,
+                ..factor.clone()
+            }),
+            ..record.clone()
+        },
+        events: Vec::new(),
+        deed: deed(Act::FactorUnlocked, factor.method.as_str()),
     };
-    rescue(store, user, &unlocked, None).await
+    rescue(store, user, entropy, &unlocked).await
 }
 
 /// Removes a user's second factor with its recovery codes. The user's devices hear of it.
@@ -40,39 +50,65 @@ pub async fn unlock_factor(store: &dyn Security, user: &UserId) -> Result<Rescue
 /// # Errors
 /// [`StoreError`].
 pub async fn reset_factor(store: &dyn Security, user: &UserId, entropy: &dyn Entropy) -> Result<Rescued, StoreError> {
-    let without = |record: &SecurityRecord, _: &Factor| SecurityRecord {
-        session_timeout: record.session_timeout,
-        ..SecurityRecord::default()
+    let without = |record: &SecurityRecord, factor: &Factor| {
+        let record = SecurityRecord {
+            session_timeout: record.session_timeout,
+            ..SecurityRecord::default()
+        };
+        Rescue {
+            events: vec![updated(user, &record, entropy)],
+            record,
+            deed: deed(Act::FactorReset, factor.method.as_str()),
+        }
     };
-    rescue(store, user, &without, Some(entropy)).await
+    rescue(store, user, entropy, &without).await
 }
 
-/// Changes a record that has a factor; with a source of event ids, the settings are told.
+/// What a rescue does to a user who has a factor.
+struct Rescue {
+    record: SecurityRecord,
+    events: Vec<Envelope>,
+    deed: Deed,
+}
+
 async fn rescue(
     store: &dyn Security,
     user: &UserId,
-    after: &(dyn Fn(&SecurityRecord, &Factor) -> SecurityRecord + Send + Sync),
-    tell: Option<&dyn Entropy>,
+    entropy: &dyn Entropy,
+    after: &(dyn Fn(&SecurityRecord, &Factor) -> Rescue + Send + Sync),
 ) -> Result<Rescued, StoreError> {
+    let receipt = by_operator(entropy);
     let decide = |record: &SecurityRecord, _| {
         let Some(factor) = &record.factor else {
             return Ok(Decision::Leave(Outcome::from(&Failure::of(ErrorCode::Conflict))));
         };
-        let record = after(record, factor);
+        let Rescue { record, events, deed } = after(record, factor);
         Ok(Decision::Change(Box::new(Change {
-            events: tell
-                .map(|entropy| updated(user, &record, entropy))
-                .into_iter()
-                .collect(),
             record,
+            events,
             outcome: Outcome::from(&Answer::Acknowledged),
-            receipt: None,
+            receipt: Some(receipt.clone()),
+            deeds: vec![deed],
         })))
     };
     Ok(match store.decide_security(user, &decide).await? {
         Decided::Now(outcome) if outcome.error.is_none() => Rescued::Done,
         Decided::Now(_) | Decided::Before(_) => Rescued::NoFactor,
     })
+}
+
+/// For the audit log: an operator has neither session nor socket, and nobody asks for the answer again.
+#[expect(clippy::expect_used, reason = "a word and a token are printable ASCII")]
+fn by_operator(entropy: &dyn Entropy) -> Receipt {
+    Receipt {
+        job: JobId::new(entropy.token()).expect("a token is an id"),
+        session: SessionId::new(OPERATOR).expect("a word is an id"),
+        connection: ConnectionId::new(OPERATOR).expect("a word is an id"),
+        idempotency: None,
+        answer: Sealed::from_bytes(Vec::new()),
+        keep: Duration::ZERO,
+        deadline: Instant::now() + PATIENCE,
+    }
 }
 
 #[expect(clippy::expect_used, reason = "a token has 22 printable ASCII characters")]
@@ -84,3 +120,7 @@ fn updated(user: &UserId, record: &SecurityRecord, entropy: &dyn Entropy) -> Env
     };
     Envelope::of(id, &Event::SettingsUpdated(updated))
 }
+
+/// In the audit log, in the place of session and socket.
+const OPERATOR: &str = "operator";
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,9 +7,9 @@ use protocol::fault::Fault;
 use protocol::security::{FactorMethod, SettingsChange};
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Decided, Decision, SecurityRecord, StoreError};
+use store::{Act, Decided, Decision, SecurityRecord, StoreError};
 
-use super::{FactorService, StepUp, change, news, refuse, signed_in_lately};
+use super::{FactorService, StepUp, change, deed, news, refuse, signed_in_lately};
 use crate::jobs::{Call, RecallError, Refusal};
 
 impl FactorService {
@@ -56,7 +56,11 @@ impl FactorService {
         }
         let mut record = before.clone();
         record.session_timeout = asked.session_timeout.unwrap_or(before.session_timeout);
-        let mut events = Vec::new();
+        let (mut deeds, mut events) = (Vec::new(), Vec::new());
+        if record.session_timeout != before.session_timeout {
+            let about = format!("sessionTimeout {}", record.session_timeout);
+            deeds.push(deed(Act::SettingsChanged, about));
+        }
         let mut enrolment = None;
         match asked.two_factor_enabled {
             Some(true) if !is_on => {
@@ -65,12 +69,14 @@ impl FactorService {
                     return Ok(refuse(call, ErrorCode::ReauthRequired));
                 }
                 let (pending, begun) = self.enrol(call, now)?;
+                deeds.push(deed(Act::FactorBegun, pending.method.as_str()));
                 record.pending = Some(pending);
                 enrolment = Some(begun);
             }
             Some(false) => {
                 (record.factor, record.pending) = (None, None);
-                if is_on {
+                if let Some(factor) = &before.factor {
+                    deeds.push(deed(Act::FactorOff, factor.method.as_str()));
                     events.push(news::factor_changed(call, "The second factor was turned off.", now));
                 }
             }
@@ -82,7 +88,7 @@ impl FactorService {
         }
         let settings = record.settings();
         let outcome = Outcome::from(&Answer::SettingsUpdated(SettingsNow { settings, enrolment }));
-        Ok(change(call, record, events, outcome))
+        Ok(change(call, record, deeds, events, outcome))
     }
 }
 

@@ -8,12 +8,13 @@ use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::command::VerifyTwoFactor;
 use protocol::fault::{Fault, chain};
+use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Decided, Decision, Factor, SecurityRecord, StoreError};
+use store::{Act, Decided, Decision, Factor, SecurityRecord, StoreError};
 
 use super::check::{self, Checked};
-use super::{FactorService, change, news, recovery, recovery_binding, refuse, refuse_with, secret_binding};
+use super::{FactorService, change, deed, news, recovery, recovery_binding, refuse, refuse_with, secret_binding};
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
@@ -54,15 +55,26 @@ impl FactorService {
             factor: Some(factor),
             ..record.clone()
         };
-        Ok(match self.check(call, asked, factor, now)? {
+        let recovery_code = recovery::read(&asked.token);
+        let checked = match &recovery_code {
+            Some(code) => self.check_recovery(call, code, factor, now)?,
+            None => self.check(call, &asked.token, factor, now)?,
+        };
+        Ok(match checked {
             Checked::Right(factor) => {
                 let outcome = Outcome::from(&Answer::Verified(session_end(record, now)));
-                change(call, with(factor), Vec::new(), outcome)
+                let by = if recovery_code.is_some() {
+                    "recovery code"
+                } else {
+                    "code"
+                };
+                let deeds = vec![deed(Act::FactorGiven, format!("{} {by}", factor.method.as_str()))];
+                change(call, with(factor), deeds, Vec::new(), outcome)
             }
             Checked::Wrong(factor) => {
                 let alert = news::failed(call, factor.failures, now);
                 let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
-                change(call, with(factor), vec![alert], outcome)
+                change(call, with(factor), Vec::new(), vec![alert], outcome)
             }
             Checked::Wait(wait) => {
                 let failure = Failure {
@@ -75,19 +87,22 @@ impl FactorService {
         })
     }
 
-    fn check(
+    fn check_recovery(
         &self,
         call: &Call,
-        asked: &VerifyTwoFactor,
+        code: &Secret,
         factor: &Factor,
         now: Timestamp,
     ) -> Result<Checked, VaultError> {
-        if let Some(code) = recovery::read(&asked.token) {
-            let macs = self.vault.macs(&recovery_binding(&call.user), &code);
-            return Ok(check::recovery_code(factor, &macs, now));
-        }
+        let place = recovery_binding(&call.user);
+        let key = factor.recovery_key.as_ref();
+        let mac = key.map(|key| self.vault.mac_under(key, &place, code)).transpose()?;
+        Ok(check::recovery_code(factor, mac, now))
+    }
+
+    fn check(&self, call: &Call, code: &Secret, factor: &Factor, now: Timestamp) -> Result<Checked, VaultError> {
         let secret = self.vault.open(&secret_binding(&call.user), &factor.secret)?;
-        check::code(factor, &secret, asked.token.expose(), now)
+        check::code(factor, &secret, code.expose(), now)
     }
 
     /// Marks the socket. If that fails the code is spent all the same, and the client will be asked for the next one.

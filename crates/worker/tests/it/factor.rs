@@ -264,7 +264,10 @@ async fn the_hundredth_wrong_code_locks_until_an_operator_unlocks() {
     }
     refused(&verify(&mut device, &challenge, &guarded.code()).await, "2fa_locked");
     let user = &guarded.client.user;
-    assert_eq!(unlock_factor(&*guarded.world.store, user).await.unwrap(), Rescued::Done);
+    assert_eq!(
+        unlock_factor(&*guarded.world.store, user, &OsEntropy).await.unwrap(),
+        Rescued::Done
+    );
     guarded.next_step();
     succeeded(&verify(&mut device, &challenge, &guarded.code()).await);
 }
@@ -277,7 +280,7 @@ async fn an_operator_can_remove_it() {
     let mut device = guarded.world.client("u", "t").await;
     refused(&disconnect(&mut device).await.data.read().unwrap(), "not_connected");
     assert_eq!(reset_factor(store, user, &OsEntropy).await.unwrap(), Rescued::NoFactor);
-    assert_eq!(unlock_factor(store, user).await.unwrap(), Rescued::NoFactor);
+    assert_eq!(unlock_factor(store, user, &OsEntropy).await.unwrap(), Rescued::NoFactor);
 }
 
 #[tokio::test]

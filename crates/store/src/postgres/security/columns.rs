@@ -2,18 +2,20 @@
 
 use deadpool_postgres::Transaction;
 use protocol::id::{SessionId, UserId};
+use protocol::security::FactorMethod;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use crate::postgres::error::Failure;
-use crate::postgres::row::{timestamp, written};
-use crate::security::{Factor, PendingFactor, SecurityRecord};
+use crate::postgres::row::{timestamp, word, written};
+use crate::security::{Factor, PendingFactor, SecurityRecord, SentCode};
 use crate::vault::Sealed;
 
 /// A user's row.
-pub(super) const READ: &str = "SELECT session_timeout, factor_secret, last_step, failures, last_failed_at, recovery_codes, \
-                               recovery_tried_at, pending_secret, pending_challenge, pending_session, pending_until \
-                               FROM security WHERE user_id = $1";
+pub(super) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
+                               sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
+                               recovery_tried_at, pending_method, pending_secret, pending_code, pending_challenge, \
+                               pending_session, pending_until FROM security WHERE user_id = $1";
 
 /// From all columns.
 pub(super) fn record(row: &Row) -> Result<SecurityRecord, Failure> {
@@ -31,50 +33,86 @@ fn factor(row: &Row) -> Result<Option<Factor>, Failure> {
     };
     let failures: i32 = row.try_get("failures")?;
     let last_failed: Option<OffsetDateTime> = row.try_get("last_failed_at")?;
+    let recovery_key: Option<Vec<u8>> = row.try_get("recovery_key")?;
     let codes: Vec<&[u8]> = row.try_get("recovery_codes")?;
     let tried: Vec<OffsetDateTime> = row.try_get("recovery_tried_at")?;
     Ok(Some(Factor {
+        method: method(row, "factor_method")?,
         secret: Sealed::from_bytes(secret),
         last_step: row.try_get("last_step")?,
+        sent: sent(row)?,
         failures: u32::try_from(failures).map_err(Failure::row)?,
         last_failed: last_failed.map(timestamp),
-        recovery_codes: codes
-            .into_iter()
-            .map(<[u8; 32]>::try_from)
-            .collect::<Result<_, _>>()
-            .map_err(Failure::row)?,
+        recovery_key: recovery_key.map(Sealed::from_bytes),
+        recovery_codes: codes.into_iter().map(mac).collect::<Result<_, _>>()?,
         recovery_tried: tried.into_iter().map(timestamp).collect(),
     }))
+}
+
+/// From four arrays, an element of each for each code.
+fn sent(row: &Row) -> Result<Vec<SentCode>, Failure> {
+    let challenges: Vec<String> = row.try_get("sent_challenges")?;
+    let sessions: Vec<&str> = row.try_get("sent_sessions")?;
+    let codes: Vec<Option<&[u8]>> = row.try_get("sent_codes")?;
+    let until: Vec<OffsetDateTime> = row.try_get("sent_until")?;
+    let sent = challenges.into_iter().zip(sessions).zip(codes).zip(until);
+    sent.map(|(((challenge, session), code), until)| {
+        Ok(SentCode {
+            challenge,
+            session: SessionId::new(session).map_err(Failure::row)?,
+            code: code.map(mac).transpose()?,
+            until: timestamp(until),
+        })
+    })
+    .collect()
 }
 
 fn pending(row: &Row) -> Result<Option<PendingFactor>, Failure> {
     let Some(secret) = row.try_get("pending_secret")? else {
         return Ok(None);
     };
+    let code: Option<&[u8]> = row.try_get("pending_code")?;
     Ok(Some(PendingFactor {
+        method: method(row, "pending_method")?,
         secret: Sealed::from_bytes(secret),
+        code: code.map(mac).transpose()?,
         challenge: row.try_get("pending_challenge")?,
         session: SessionId::new(row.try_get::<_, &str>("pending_session")?).map_err(Failure::row)?,
         until: timestamp(row.try_get("pending_until")?),
     }))
 }
 
+fn method(row: &Row, column: &'static str) -> Result<FactorMethod, Failure> {
+    word(row, column, |text| {
+        FactorMethod::ALL.into_iter().find(|method| method.as_str() == text)
+    })
+}
+
+fn mac(bytes: &[u8]) -> Result<[u8; 32], Failure> {
+    <[u8; 32]>::try_from(bytes).map_err(Failure::row)
+}
+
 /// Writes the record in place of what is there.
 pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &SecurityRecord) -> Result<(), Failure> {
     let replace = tx
         .prepare_cached(
-            "INSERT INTO security (user_id, session_timeout, factor_secret, last_step, failures, last_failed_at, \
-             recovery_codes, recovery_tried_at, pending_secret, pending_challenge, pending_session, pending_until) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT (user_id) DO UPDATE SET session_timeout = $2, factor_secret = $3, last_step = $4, \
-             failures = $5, last_failed_at = $6, recovery_codes = $7, recovery_tried_at = $8, pending_secret = $9, \
-             pending_challenge = $10, pending_session = $11, pending_until = $12",
+            "INSERT INTO security (user_id, session_timeout, factor_method, factor_secret, last_step, sent_challenges, \
+             sent_sessions, sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
+             recovery_tried_at, pending_method, pending_secret, pending_code, pending_challenge, pending_session, \
+             pending_until) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+             ON CONFLICT (user_id) DO UPDATE SET session_timeout = $2, factor_method = $3, factor_secret = $4, \
+             last_step = $5, sent_challenges = $6, sent_sessions = $7, sent_codes = $8, sent_until = $9, failures = $10, \
+             last_failed_at = $11, recovery_key = $12, recovery_codes = $13, recovery_tried_at = $14, \
+             pending_method = $15, pending_secret = $16, pending_code = $17, pending_challenge = $18, \
+             pending_session = $19, pending_until = $20",
         )
         .await?;
     let minutes = i32::try_from(record.session_timeout).map_err(Failure::row)?;
     let factor = record.factor.as_ref();
     let failures = factor.map(|factor| i32::try_from(factor.failures).unwrap_or(i32::MAX));
     let last_failed = factor.and_then(|factor| factor.last_failed).map(written);
+    let recovery_key = factor.and_then(|factor| factor.recovery_key.as_ref());
     let codes = factor.map(|factor| {
         factor
             .recovery_codes
@@ -83,19 +121,36 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             .collect::<Vec<_>>()
     });
     let tried = factor.map(|factor| factor.recovery_tried.iter().copied().map(written).collect::<Vec<_>>());
+    let sent = factor.map(|factor| &factor.sent);
+    let sent_challenges = sent.map(|sent| sent.iter().map(|sent| sent.challenge.as_str()).collect::<Vec<_>>());
+    let sent_sessions = sent.map(|sent| sent.iter().map(|sent| sent.session.as_str()).collect::<Vec<_>>());
+    let sent_codes = sent.map(|sent| {
+        let codes = sent.iter().map(|sent| sent.code.as_ref().map(<[u8; 32]>::as_slice));
+        codes.collect::<Vec<_>>()
+    });
+    let sent_until = sent.map(|sent| sent.iter().map(|sent| written(sent.until)).collect::<Vec<_>>());
     let pending = record.pending.as_ref();
+    let pending_code = pending.and_then(|pending| pending.code.as_ref());
     tx.execute(
         &replace,
         &[
             &user.as_str(),
             &minutes,
+            &factor.map(|factor| factor.method.as_str()),
             &factor.map(|factor| factor.secret.as_bytes()),
             &factor.map(|factor| factor.last_step),
+            &sent_challenges,
+            &sent_sessions,
+            &sent_codes,
+            &sent_until,
             &failures,
             &last_failed,
+            &recovery_key.map(Sealed::as_bytes),
             &codes,
             &tried,
+            &pending.map(|pending| pending.method.as_str()),
             &pending.map(|pending| pending.secret.as_bytes()),
+            &pending_code.map(<[u8; 32]>::as_slice),
             &pending.map(|pending| pending.challenge.as_str()),
             &pending.map(|pending| pending.session.as_str()),
             &pending.map(|pending| written(pending.until)),

@@ -3,9 +3,17 @@
 use std::sync::Arc;
 
 use lifecycle::OsEntropy;
+use protocol::answer::Answer;
+use protocol::cluster::job::Outcome;
+use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
+use protocol::security::FactorMethod;
+use protocol::time::Timestamp;
 use store::vault::{Binding, Sealed, Vault, VaultError, VaultKeys};
-use store::{Link, Resealed, SealedColumn, SealedTokens, Sealings, Store, TokenColumn, rotate};
+use store::{
+    Change, Decision, Factor, Link, PendingFactor, Resealed, SealedColumn, SealedTokens, Sealings, SecurityRecord,
+    Store, TokenColumn, rotate,
+};
 
 use crate::contract::queue::lease;
 use crate::sample::{link, receipt, sealed, unlink, user};
@@ -15,13 +23,14 @@ super::kept_by_both_stores!(
     a_text_that_was_replaced_meanwhile_keeps_its_newer_one,
     a_rotation_seals_everything_anew_and_again_does_nothing,
     a_text_that_does_not_open_is_named_and_left_alone,
+    second_factors_are_sealed_anew_and_their_recovery_codes_still_found,
 );
 
-const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+pub(crate) const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
 const OTHER_OLD: &str = "old:MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=";
-const NEW: &str = "new:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(crate) const NEW: &str = "new:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-fn vault(keys: &str) -> Vault {
+pub(crate) fn vault(keys: &str) -> Vault {
     Vault::new(VaultKeys::parse(&Secret::new(keys)).unwrap(), Arc::new(OsEntropy))
 }
 
@@ -41,7 +50,7 @@ fn sealed_link(user_id: &str, vault: &Vault) -> Link {
     link
 }
 
-fn binding(user: &protocol::id::UserId, column: TokenColumn) -> Binding<'_> {
+fn binding(user: &UserId, column: TokenColumn) -> Binding<'_> {
     Binding {
         user,
         scope: "github",
@@ -104,7 +113,7 @@ async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl S
     let rotation = rotate(store, &both).await.unwrap();
     assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
     let counts: Vec<u64> = rotation.resealed.values().copied().collect();
-    assert_eq!(counts, [449, 449, 1]);
+    assert_eq!(counts, [449, 449, 1, 0, 0, 0]);
 
     let new = vault(NEW);
     let owner = user("u449");
@@ -137,4 +146,87 @@ async fn a_text_that_does_not_open_is_named_and_left_alone(store: &(impl Store +
         assert_eq!(named, [("bad", why), ("bad", why)]);
         assert_eq!(access(store, "bad").await, bad.tokens.access);
     }
+}
+
+fn of_factor<'a>(user: &'a UserId, column: &'a str) -> Binding<'a> {
+    Binding {
+        user,
+        scope: "factor",
+        column,
+    }
+}
+
+/// A factor that is on, and one that waits, whose texts this vault has sealed.
+pub(crate) fn guarded(user: &UserId, method: FactorMethod, vault: &Vault) -> SecurityRecord {
+    let column = if method == FactorMethod::Totp {
+        "secret"
+    } else {
+        "address"
+    };
+    let seal = |text: &str| vault.seal(&of_factor(user, column), &Secret::new(text));
+    SecurityRecord {
+        factor: Some(Factor {
+            method,
+            secret: seal("what it needs"),
+            last_step: 0,
+            sent: Vec::new(),
+            failures: 3,
+            last_failed: None,
+            recovery_key: Some(vault.new_mac_key(&of_factor(user, "recovery"))),
+            recovery_codes: vec![[1; 32]],
+            recovery_tried: Vec::new(),
+        }),
+        pending: Some(PendingFactor {
+            method,
+            secret: seal("what the next one needs"),
+            code: None,
+            challenge: "challenge".to_owned(),
+            session: SessionId::new("s").unwrap(),
+            until: Timestamp::from_millis(1_795_451_460_011),
+        }),
+        ..SecurityRecord::default()
+    }
+}
+
+pub(crate) fn to(record: SecurityRecord) -> Decision {
+    Decision::Change(Box::new(Change {
+        record,
+        events: Vec::new(),
+        outcome: Outcome::from(&Answer::Acknowledged),
+        receipt: None,
+        deeds: Vec::new(),
+    }))
+}
+
+pub(crate) async fn put(store: &impl Store, user: &UserId, record: &SecurityRecord) {
+    let put = store.decide_security(user, &|_, _| Ok(to(record.clone()))).await;
+    put.unwrap();
+}
+
+async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(store: &(impl Store + Sealings)) {
+    let (old, both, new) = (vault(OLD), vault(&format!("{NEW},{OLD}")), vault(NEW));
+    let users: Vec<UserId> = (0..205).map(|number| user(&format!("u{number}"))).collect();
+    for (owner, method) in users.iter().zip(FactorMethod::ALL.into_iter().cycle()) {
+        put(store, owner, &guarded(owner, method, &old)).await;
+    }
+    let code = Secret::new("ABCDEFGHIJKLMNOP");
+    let before = store.security(&users[1]).await.unwrap().factor.unwrap();
+    let place = of_factor(&users[1], "recovery");
+    let mac = old.mac_under(&before.recovery_key.unwrap(), &place, &code).unwrap();
+
+    let rotation = rotate(store, &both).await.unwrap();
+    assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
+    let counts: Vec<u64> = rotation.resealed.values().copied().collect();
+    assert_eq!(counts, [0, 0, 0, 205, 205, 205]);
+
+    let record = store.security(&users[1]).await.unwrap();
+    let (factor, pending) = (record.factor.unwrap(), record.pending.unwrap());
+    let opened = |sealed| new.open(&of_factor(&users[1], "address"), sealed).unwrap();
+    assert_eq!(opened(&factor.secret).expose(), "what it needs");
+    assert_eq!(opened(&pending.secret).expose(), "what the next one needs");
+    assert_eq!((factor.failures, &factor.recovery_codes), (3, &vec![[1; 32]]));
+    assert_eq!(
+        new.mac_under(&factor.recovery_key.unwrap(), &place, &code).unwrap(),
+        mac
+    );
 }

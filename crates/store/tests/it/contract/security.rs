@@ -7,12 +7,16 @@ use futures_util::future::join_all;
 use protocol::answer::Answer;
 use protocol::cluster::job::Outcome;
 use protocol::id::SessionId;
+use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Change, Decided, Decision, Factor, PendingFactor, Receipt, SecurityRecord, Store, StoreError};
+use store::{
+    Act, Change, Decided, Decision, Deed, Factor, PendingFactor, Receipt, SecurityRecord, SentCode, Store, StoreError,
+    verify_audit,
+};
 
 use crate::recorder::relayed;
-use crate::sample::{event, late_receipt, receipt, sealed, user};
+use crate::sample::{audit_keys, event, late_receipt, receipt, sealed, user};
 
 super::kept_by_both_stores!(
     a_user_begins_with_the_defaults,
@@ -20,6 +24,7 @@ super::kept_by_both_stores!(
     decisions_that_race_are_made_one_after_the_other,
     a_job_that_comes_again_changes_nothing,
     what_is_left_or_late_or_unreadable_changes_nothing,
+    what_was_done_is_told_in_the_audit_log_with_who_asked,
 );
 
 fn outcome() -> Outcome {
@@ -33,6 +38,7 @@ fn to(record: SecurityRecord, told: &str, receipt: Option<Receipt>) -> Decision 
         events: vec![event(told)],
         outcome: outcome(),
         receipt,
+        deeds: Vec::new(),
     }))
 }
 
@@ -54,22 +60,37 @@ async fn a_user_begins_with_the_defaults(store: &dyn Store) {
 
 async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
     let user = user("GEN-001");
+    let session = SessionId::new("s-1").unwrap();
+    let sent = |challenge: &str, code| SentCode {
+        challenge: challenge.to_owned(),
+        session: session.clone(),
+        code,
+        until: Timestamp::from_millis(1_795_451_460_013),
+    };
     let factor = Factor {
+        method: FactorMethod::Totp,
         secret: sealed("secret"),
         last_step: 59_000_000,
+        sent: Vec::new(),
         failures: 12,
         last_failed: Some(Timestamp::from_millis(1_795_451_460_007)),
+        recovery_key: Some(sealed("recovery key")),
         recovery_codes: vec![[1; 32], [2; 32]],
         recovery_tried: vec![Timestamp::from_millis(1_795_451_460_009)],
     };
     let pending = PendingFactor {
+        method: FactorMethod::Sms,
         secret: sealed("next secret"),
+        code: Some([3; 32]),
         challenge: "challenge".to_owned(),
-        session: SessionId::new("s-1").unwrap(),
+        session: session.clone(),
         until: Timestamp::from_millis(1_795_451_460_011),
     };
     let fresh = Factor {
+        method: FactorMethod::Email,
+        sent: vec![sent("one", Some([7; 32])), sent("two", None)],
         last_failed: None,
+        recovery_key: None,
         recovery_codes: Vec::new(),
         recovery_tried: Vec::new(),
         ..factor.clone()
@@ -139,4 +160,57 @@ async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     assert_eq!(store.security(&user).await.unwrap(), SecurityRecord::default());
     assert_eq!(relayed(store, &user).await, Vec::<String>::new());
+}
+
+async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store) {
+    let user = user("GEN-001");
+    let deed = |act, about: &str| Deed {
+        act,
+        about: about.to_owned(),
+    };
+    let deeds = vec![
+        deed(Act::SettingsChanged, "sessionTimeout 5"),
+        deed(Act::FactorOff, "totp"),
+    ];
+    let decide = |_: &SecurityRecord, _| {
+        Ok(Decision::Change(Box::new(Change {
+            record: minutes(5),
+            events: Vec::new(),
+            outcome: outcome(),
+            receipt: Some(receipt("1")),
+            deeds: deeds.clone(),
+        })))
+    };
+    for _ in 0..2 {
+        store.decide_security(&user, &decide).await.unwrap();
+    }
+    let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            [
+                row.act.as_str(),
+                &row.about,
+                &row.result,
+                &row.session,
+                &row.connection,
+                &row.job,
+            ]
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            [
+                "settings_changed",
+                "sessionTimeout 5",
+                "ok",
+                "session",
+                "connection",
+                "1"
+            ],
+            ["factor_off", "totp", "ok", "session", "connection", "1"],
+        ]
+    );
+    verify_audit(store, &audit_keys(), "GEN-001", &[]).await.unwrap();
 }

@@ -1,11 +1,15 @@
 //! A rotation beside workers: nobody waits for the other, and the worker's text stays.
 
-use store::{Accounts, Resealed, SealedColumn, Sealings};
+use protocol::security::FactorMethod;
+use store::{Accounts, Resealed, SealedColumn, Sealings, Security as _, SecurityRecord, rotate};
 use testkit::wait;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
+use crate::contract::sealings::{NEW, OLD, guarded, put, to, vault};
 use crate::database;
-use crate::sample::{link, receipt, sealed};
+use crate::sample::{link, receipt, sealed, user};
 
 #[tokio::test]
 async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote() {
@@ -44,4 +48,25 @@ async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote()
     assert_eq!(store.reseal(column, &anew).await.unwrap(), 0);
     let texts = find().await.into_iter().map(|text| text.sealed);
     assert_eq!(Vec::from_iter(texts), [sealed("free anew"), sealed("newer")]);
+}
+
+/// What was read before a rotation must not be written back after it, under a key that is about to be thrown away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_factor_that_is_being_changed_is_sealed_anew_after_that() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    let (old, both) = (vault(OLD), vault(&format!("{NEW},{OLD}")));
+    let owner = user("owner");
+    put(&store, &owner, &guarded(&owner, FactorMethod::Totp, &old)).await;
+
+    let rotate_within = |record: &SecurityRecord, _| {
+        let rotation = block_in_place(|| Handle::current().block_on(rotate(&store, &both)));
+        assert!(!rotation.unwrap().complete, "the row was sealed anew under a writer");
+        Ok(to(record.clone()))
+    };
+    store.decide_security(&owner, &rotate_within).await.unwrap();
+
+    let rotation = rotate(&store, &both).await.unwrap();
+    assert!(rotation.complete, "{rotation:?}");
+    assert_eq!(rotation.resealed.values().sum::<u64>(), 3);
 }
