@@ -23,6 +23,12 @@ pub trait Limits: Send + Sync {
     /// # Errors
     /// [`BusError::Away`], as with [`Limits::admit`].
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
+
+    /// The same, counted for the whole cluster, whoever asks: for what many users may do to one address.
+    ///
+    /// # Errors
+    /// [`BusError::Away`], as with [`Limits::admit`].
+    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
 }
 
 /// What is counted: a name of ours, and where a session or account has its own count, that too.
@@ -30,7 +36,7 @@ pub trait Limits: Send + Sync {
 pub struct Bucket {
     /// `connect`, `sync`.
     pub name: &'static str,
-    /// The session or account that has its own count.
+    /// The session, account or address that has its own count.
     pub of: Option<String>,
 }
 

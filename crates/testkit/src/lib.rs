@@ -14,8 +14,10 @@ pub mod scratch;
 
 pub mod chaos;
 pub mod issuer;
+pub mod mail;
 pub mod postgres;
 pub mod redis;
+pub mod sms;
 pub mod tls;
 pub mod token;
 

@@ -1,13 +1,15 @@
 //! The second factor, and the settings that it is one of.
 //!
 //! What is decided, is decided in pure code over the user's record ([`check`], [`lockout`], [`recovery`], [`totp`]), inside the
-//! store's transaction that holds it. [`enrolment`] sets a factor up, [`verify`] takes a code, [`step_up`] asks for one.
+//! store's transaction that holds it. [`enrolment`] sets a factor up, [`verify`] takes a code, [`step_up`] asks for one. Where codes
+//! are not an authenticator's, they are [`sent`] by a [`courier`].
 
 mod settings;
 mod step_up;
 mod verify;
 
 mod enrolment;
+mod wish;
 
 mod challenge;
 mod check;
@@ -15,26 +17,40 @@ mod lockout;
 mod recovery;
 mod totp;
 
+mod address;
+mod courier;
+mod email;
+mod notice;
+mod private;
+mod sent;
+mod sms;
+
 mod news;
 mod rescue;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Clock, Entropy};
+use bus::Limits;
+use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::id::UserId;
+use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Vault};
 use store::{Act, Change, Decision, Deed, Security, SecurityRecord};
 
 use crate::jobs::Call;
+use crate::metrics::Metrics;
 
 pub(crate) use challenge::FactorChallenges;
+pub use courier::Couriers;
+pub use email::{Email, EmailError, EmailSettings, InvalidSender, InvalidSmtpUrl, Sender, SmtpServer};
 pub use rescue::{Rescued, reset_factor, unlock_factor};
+pub use sms::{InvalidSmsUrl, Sms, SmsError, SmsSettings};
 pub(crate) use step_up::StepUp;
 
 /// Does what concerns the second factor; each command is a method in the file of its name.
@@ -44,6 +60,10 @@ pub(crate) struct FactorService {
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) limits: Arc<dyn Limits>,
+    pub(crate) couriers: Couriers,
+    pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
 }
 
 /// Nothing changes, and the client reads this code's own sentence.
@@ -77,12 +97,15 @@ fn signed_in_lately(call: &Call, now: Timestamp) -> bool {
     call.authenticated_at.is_some_and(|at| now.since(at) < FRESH)
 }
 
-/// Where the shared secret belongs.
-fn secret_binding(user: &UserId) -> Binding<'_> {
+/// Where the shared secret belongs, or the address that codes are sent to.
+fn factor_binding(user: &UserId, method: FactorMethod) -> Binding<'_> {
     Binding {
         user,
         scope: "factor",
-        column: "secret",
+        column: match method {
+            FactorMethod::Totp => "secret",
+            FactorMethod::Sms | FactorMethod::Email => "address",
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! The hands: does what clients ask for and what must happen later, against the platforms and the store.
 //!
-//! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the second factor
-//! and the settings; the opening and ending of sessions; confirmations, alerts, and the end of all access; the relay of committed
+//! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the second factor,
+//! what carries its codes, and the settings; the opening and ending of sessions; confirmations, alerts, and the end of all access; the relay of committed
 //! events; revocations at the platforms; refusals and heads of the audit log.
 //!
 //! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may die at any
@@ -29,7 +29,10 @@ mod metrics;
 mod outage;
 mod pace;
 
-pub use factor::{Rescued, reset_factor, unlock_factor};
+pub use factor::{
+    Couriers, Email, EmailError, EmailSettings, InvalidSender, InvalidSmsUrl, InvalidSmtpUrl, Rescued, Sender, Sms,
+    SmsError, SmsSettings, SmtpServer, reset_factor, unlock_factor,
+};
 pub use redirect::{RedirectError, RedirectPolicy};
 pub use settings::{ConnectState, Seats, SessionTimes, Settings};
 pub use worker::{Parts, Running, Worker};

@@ -6,6 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use protocol::account::AccountType;
 use protocol::cluster::job::Lane;
+use protocol::security::FactorMethod;
 use store::Relayed;
 
 /// The worker's instruments. Clones share them.
@@ -19,6 +20,7 @@ pub(crate) struct Metrics {
     relays_stopped: Counter<u64>,
     resent: Counter<u64>,
     revocations: Counter<u64>,
+    messages: Counter<u64>,
 }
 
 impl Metrics {
@@ -56,6 +58,10 @@ impl Metrics {
             revocations: meter
                 .u64_counter("postern_worker_revocations_total")
                 .with_description("Tries to give a grant back by platform and by how they ended")
+                .build(),
+            messages: meter
+                .u64_counter("postern_worker_factor_messages_total")
+                .with_description("Messages of the second factor by method and by how they ended")
                 .build(),
         }
     }
@@ -97,6 +103,12 @@ impl Metrics {
     /// A try to give a grant back has ended: `done`, `retried`, `dead` or `lost`.
     pub(crate) fn revocation(&self, account: AccountType, outcome: &'static str) {
         self.revocations.add(1, &of_platform(account, outcome));
+    }
+
+    /// A message was `sent`, or why it was not.
+    pub(crate) fn message(&self, method: FactorMethod, outcome: &'static str) {
+        let method = KeyValue::new("method", method.as_str());
+        self.messages.add(1, &[method, KeyValue::new("outcome", outcome)]);
     }
 }
 

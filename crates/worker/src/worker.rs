@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::account::{AccountService, Authorizations, Offered};
 use crate::audit::{Refusals, log_heads};
-use crate::factor::{FactorChallenges, FactorService};
+use crate::factor::{Couriers, FactorChallenges, FactorService};
 use crate::jobs::{Dispatch, LaneServer, Runner};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
@@ -37,6 +37,8 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     /// The platforms that are offered here; the others are `not_supported`.
     pub platforms: Vec<Arc<dyn Platform>>,
+    /// What carries the codes of second factors; methods without a courier are `not_supported`.
+    pub couriers: Couriers,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// States, verifiers, jitter.
@@ -91,6 +93,10 @@ impl Worker {
             vault: Arc::clone(&parts.vault),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            limits: Arc::<dyn Bus>::clone(&parts.bus),
+            couriers: parts.couriers.clone(),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
         };
         let security = SecurityService {
             store: Arc::<dyn Store>::clone(&parts.store),

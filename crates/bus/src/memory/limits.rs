@@ -14,7 +14,8 @@ use crate::{Bucket, BusError, Limits, Quota, Verdict};
 pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
 
 /// When attempts were taken, oldest first: at most as many as the quota has.
-pub(super) type Attempts = Expiring<(UserId, Bucket), VecDeque<Instant>>;
+/// Those of anyone have no user.
+pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<Instant>>;
 
 #[async_trait]
 impl Limits for MemoryBus {
@@ -33,21 +34,30 @@ impl Limits for MemoryBus {
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        Ok(self.attempt((Some(user.clone()), bucket.clone()), quota))
+    }
+
+    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        Ok(self.attempt((None, bucket.clone()), quota))
+    }
+}
+
+impl MemoryBus {
+    fn attempt(&self, key: (Option<UserId>, Bucket), quota: Quota) -> Verdict {
         let now = Instant::now();
         let count = usize::try_from(quota.count.max(1)).unwrap_or(usize::MAX);
         let mut attempts = lock(&self.shared.attempts);
-        let key = (user.clone(), bucket.clone());
         let mut times = attempts.get(&key).cloned().unwrap_or_default();
         if times.len() >= count {
             let free_at = times.front().map_or(now, |oldest| *oldest + quota.period);
             let wait = free_at.saturating_duration_since(now);
             if !wait.is_zero() {
-                return Ok(Verdict::Refused(wait));
+                return Verdict::Refused(wait);
             }
             times.pop_front();
         }
         times.push_back(now);
         attempts.insert(key, times, quota.period);
-        Ok(Verdict::Admitted)
+        Verdict::Admitted
     }
 }

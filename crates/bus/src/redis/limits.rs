@@ -28,6 +28,17 @@ impl Cells {
     pub(super) fn is_live(&self) -> bool {
         self.client.is_live()
     }
+
+    /// Counts an attempt among those whose times are kept here.
+    async fn attempt(&self, times: String, quota: Quota) -> Result<Verdict, BusError> {
+        let Self { client, attempt, .. } = self;
+        let arguments = [
+            Arg::from(u128::from(quota.count.max(1))),
+            Arg::from(quota.period.as_micros()),
+        ];
+        let mut answer = client.run("count an attempt", attempt, [times], arguments).await?;
+        Ok(verdict(answer.read()?))
+    }
 }
 
 #[async_trait]
@@ -41,14 +52,15 @@ impl Limits for RedisBus {
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        let Cells { client, attempt, .. } = &self.shared.limits;
-        let times = self.shared.names.cell(user, bucket);
-        let arguments = [
-            Arg::from(u128::from(quota.count.max(1))),
-            Arg::from(quota.period.as_micros()),
-        ];
-        let mut answer = client.run("count an attempt", attempt, [times], arguments).await?;
-        Ok(verdict(answer.read()?))
+        self.shared
+            .limits
+            .attempt(self.shared.names.cell(user, bucket), quota)
+            .await
+    }
+
+    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        let times = self.shared.names.cell_of_anyone(bucket);
+        self.shared.limits.attempt(times, quota).await
     }
 }
 

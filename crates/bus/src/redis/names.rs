@@ -66,6 +66,12 @@ impl Names {
         self.of_user(user, "open")
     }
 
+    /// A rate cell that is no user's: string.
+    pub(super) fn cell_of_anyone(&self, bucket: &Bucket) -> String {
+        let of = bucket.of.as_deref().map(encoded).unwrap_or_default();
+        format!("{}:rl:{}:{of}", self.prefix.as_str(), bucket.name)
+    }
+
     /// A challenge: string.
     pub(super) fn challenge(&self, key: &Key) -> String {
         match key {
@@ -186,6 +192,7 @@ mod tests {
             names.position(&user),
             names.event_ids(&user),
             names.cell(&user, &sync),
+            names.cell_of_anyone(&sync),
             names.challenge(&authorize),
             names.challenge(&confirmation),
             names.lane(Lane::Interactive),
@@ -203,6 +210,7 @@ mod tests {
                 "pn:{GEN-001}:pos",
                 "pn:{GEN-001}:eids",
                 "pn:{GEN-001}:rl:sync:github",
+                "pn:rl:sync:github",
                 "pn:oauth:00ff",
                 "pn:{GEN-001}:confirm:ff00",
                 "pn:{jobs:interactive}",

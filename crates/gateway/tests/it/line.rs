@@ -250,6 +250,10 @@ impl Limits for Line {
         self.up("count an attempt")?;
         self.bus.admit_attempt(user, bucket, quota).await
     }
+
+    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        self.bus.admit_attempt_of_anyone(bucket, quota).await
+    }
 }
 
 #[async_trait]

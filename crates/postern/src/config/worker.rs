@@ -7,10 +7,11 @@ use clap::Args;
 use protocol::account::AccountType;
 use store::vault::VaultKeys;
 use url::Url;
-use worker::{ConnectState, RedirectPolicy, Seats, SessionTimes};
+use worker::{ConnectState, EmailSettings, RedirectPolicy, Seats, SessionTimes, SmsSettings};
 
 use super::{
-    ConfigError, DatabaseArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, VaultKeysArgs, address, duration,
+    ConfigError, DatabaseArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs, VaultKeysArgs,
+    address, duration,
 };
 
 /// The worker's flags and variables.
@@ -46,6 +47,12 @@ pub struct WorkerArgs {
     /// GitHub.
     #[command(flatten)]
     pub github: GithubArgs,
+    /// Second factors by email.
+    #[command(flatten)]
+    pub email: EmailArgs,
+    /// Second factors by SMS.
+    #[command(flatten)]
+    pub sms: SmsArgs,
 }
 
 /// A worker's settings, checked.
@@ -61,6 +68,10 @@ pub struct WorkerNode {
     pub vault_keys: VaultKeys,
     /// GitHub, where it is offered.
     pub github: Option<platforms::Settings>,
+    /// Where emails go out, if they do.
+    pub email: Option<EmailSettings>,
+    /// Where text messages go out, if they do.
+    pub sms: Option<SmsSettings>,
     /// The worker's own.
     pub worker: worker::Settings,
 }
@@ -82,6 +93,8 @@ impl WorkerArgs {
         let database = self.database.check(problems);
         let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
+        let email = self.email.check(problems);
+        let sms = self.sms.check(problems);
         let redirects = self.redirects(problems);
         let timeout = problems.take("POSTERN_SESSION_TIMEOUT", duration(&self.session_timeout));
         if timeout.is_some_and(|timeout| timeout < SHORTEST_SESSION) {
@@ -112,6 +125,8 @@ impl WorkerArgs {
             database: database?,
             vault_keys: vault_keys?,
             github,
+            email,
+            sms,
             worker,
         })
     }

@@ -24,6 +24,12 @@ pub enum StartError {
     /// The HTTP client for the platforms.
     #[error(transparent)]
     Http(#[from] platforms::BuildError),
+    /// What carries emails.
+    #[error(transparent)]
+    Email(#[from] worker::EmailError),
+    /// What carries text messages.
+    #[error(transparent)]
+    Sms(#[from] worker::SmsError),
     /// A platform's URLs.
     #[error("set up a platform")]
     Platform(#[from] platforms::InsecureUrl),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use platforms::{Github, Http, Platform, Settings, Timeouts};
 use store::PgStore;
 use store::vault::Vault;
-use worker::{Parts, Worker};
+use worker::{Couriers, Email, EmailSettings, Parts, Sms, SmsSettings, Worker};
 
 use super::{Ground, Internal, StartError};
 use crate::config::WorkerNode;
@@ -27,6 +27,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         store: Arc::new(store),
         vault: Arc::new(vault),
         platforms: offered(node.github)?,
+        couriers: couriers(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),
     };
@@ -52,6 +53,15 @@ fn offered(github: Option<Settings>) -> Result<Vec<Arc<dyn Platform>>, StartErro
         platforms.push(Arc::new(Github::new(settings, Http::new(Timeouts::default())?)?));
     }
     Ok(platforms)
+}
+
+/// What carries codes, as far as the operator has said where to.
+fn couriers(email: Option<EmailSettings>, sms: Option<SmsSettings>, ground: &Ground) -> Result<Couriers, StartError> {
+    let email = email.map(|settings| Email::new(settings, Arc::clone(&ground.clock), Arc::clone(&ground.entropy)));
+    Ok(Couriers {
+        email: email.transpose()?,
+        sms: sms.map(Sms::new).transpose()?,
+    })
 }
 
 /// A little more than the longest lane's patience: what was claimed is finished.

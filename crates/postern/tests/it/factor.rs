@@ -30,7 +30,7 @@ fn wrong(secret: &str) -> String {
     codes.find(|code| !right.contains(code)).unwrap()
 }
 
-async fn update(client: &SocketIo, settings: Value) -> Value {
+pub(crate) async fn update(client: &SocketIo, settings: Value) -> Value {
     let command = json!({"userId": USER, "settings": settings});
     client.emit_with_ack("security:update_settings", command).await
 }
@@ -40,7 +40,7 @@ pub(crate) async fn verify(client: &SocketIo, challenge: &Value, token: &str) ->
     client.emit_with_ack("security:verify_2fa", command).await
 }
 
-async fn disconnect(client: &SocketIo) -> Value {
+pub(crate) async fn disconnect(client: &SocketIo) -> Value {
     let command = json!({"userId": USER, "accountType": "github"});
     client.emit_with_ack("account:disconnect", command).await
 }

@@ -13,6 +13,7 @@ mod command_line;
 mod devices;
 mod drain;
 mod factor;
+mod factor_sent;
 mod internal_api;
 mod jwks;
 mod pins;

@@ -17,7 +17,17 @@ impl Vault {
         mac(self.keys.first(), binding, text)
     }
 
-    /// The same under each key, to find what was written before a rotation.
+    /// HMAC-SHA256 over a text that is nobody's alone, for what is counted over all users.
+    #[must_use]
+    pub fn mac_of_anyone(&self, label: &str, text: &Secret) -> [u8; 32] {
+        let mut mac = self.keys.first().mac_key();
+        mac.update(label.as_bytes());
+        mac.update(&[0]);
+        mac.update(text.expose().as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// What [`Vault::mac`] gives, under each key, to find what was written before a rotation.
     #[must_use]
     pub fn macs(&self, binding: &Binding<'_>, text: &Secret) -> Vec<[u8; 32]> {
         self.keys.all().map(|key| mac(key, binding, text)).collect()

@@ -25,10 +25,8 @@ pub(super) enum Checked {
 
 /// Checks a code of the authenticator, whose secret is `secret`.
 pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp) -> Result<Checked, VaultError> {
-    match door(factor.failures, factor.last_failed, now) {
-        Door::Open => {}
-        Door::Shut(wait) => return Ok(Checked::Wait(wait)),
-        Door::Locked => return Ok(Checked::Locked),
+    if let Some(unlooked) = kept_out(factor, now) {
+        return Ok(unlooked);
     }
     let step = totp::accepted_step(secret, code, now, Some(factor.last_step))?;
     Ok(match step {
@@ -40,6 +38,38 @@ pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp)
         }),
         None => Checked::Wrong(failed(factor.clone(), now)),
     })
+}
+
+/// Checks a code that was sent for this challenge, by its HMAC under each key of the vault. The comparison may take its time: the HMAC of what came tells nothing about what is kept.
+pub(super) fn sent_code(factor: &Factor, challenge: &str, macs: &[[u8; 32]], now: Timestamp) -> Checked {
+    if let Some(unlooked) = kept_out(factor, now) {
+        return unlooked;
+    }
+    let sent = factor.sent.iter().find(|sent| sent.challenge == challenge);
+    let is_right = sent.and_then(|sent| sent.code).is_some_and(|code| macs.contains(&code));
+    if !is_right {
+        return Checked::Wrong(failed(factor.clone(), now));
+    }
+    Checked::Right(Factor {
+        failures: 0,
+        last_failed: None,
+        ..factor.clone()
+    })
+}
+
+/// The factor after this challenge was met: it is used up, with the code that was sent for it.
+pub(super) fn without_challenge(mut factor: Factor, challenge: &str) -> Factor {
+    factor.sent.retain(|sent| sent.challenge != challenge);
+    factor
+}
+
+/// Why no code is looked at now.
+fn kept_out(factor: &Factor, now: Timestamp) -> Option<Checked> {
+    match door(factor.failures, factor.last_failed, now) {
+        Door::Open => None,
+        Door::Shut(wait) => Some(Checked::Wait(wait)),
+        Door::Locked => Some(Checked::Locked),
+    }
 }
 
 /// Checks a recovery code by its HMAC; none where no code was ever given out. It is looked at while a delay or a lock applies, ends
@@ -76,7 +106,9 @@ fn failed(factor: Factor, now: Timestamp) -> Factor {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use protocol::id::SessionId;
     use protocol::security::FactorMethod;
+    use store::SentCode;
     use store::vault::Sealed;
 
     use super::*;
@@ -132,6 +164,43 @@ mod tests {
         };
         assert_eq!((open.failures, &open.recovery_codes), (0, &vec![[1; 32]]));
         assert!(matches!(recovery_code(&open, Some([2; 32]), at(2)), Checked::Wrong(_)));
+    }
+
+    #[test]
+    fn a_sent_code_answers_its_own_challenge_once() {
+        let sent = |challenge: &str, code| SentCode {
+            challenge: challenge.to_owned(),
+            session: SessionId::new("s").unwrap(),
+            code,
+            until: at(300),
+        };
+        let factor = Factor {
+            method: FactorMethod::Sms,
+            sent: vec![
+                sent("one", Some([1; 32])),
+                sent("two", Some([2; 32])),
+                sent("none", None),
+            ],
+            ..factor()
+        };
+        let wrong = |factor: &Factor, challenge, macs: &[[u8; 32]]| matches!(sent_code(factor, challenge, macs, at(1)), Checked::Wrong(after) if after.failures == factor.failures + 1);
+        assert!(
+            wrong(&factor, "one", &[[2; 32]])
+                && wrong(&factor, "none", &[[1; 32]])
+                && wrong(&factor, "other", &[[1; 32]])
+        );
+        let Checked::Right(after) = sent_code(&factor, "one", &[[9; 32], [1; 32]], at(1)) else {
+            panic!("the right code was wrong");
+        };
+        let after = without_challenge(after, "one");
+        assert_eq!(after.sent.len(), 2);
+        assert!(wrong(&after, "one", &[[1; 32]]));
+        let locked = Factor {
+            failures: LOCK_AT,
+            last_failed: Some(at(0)),
+            ..factor
+        };
+        assert_eq!(sent_code(&locked, "one", &[[1; 32]], at(1)), Checked::Locked);
     }
 
     proptest! {

@@ -7,37 +7,54 @@ use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::command::VerifyTwoFactor;
 use protocol::secret::Secret;
-use protocol::security::{Enrolment, FactorMethod};
+use protocol::security::Enrolment;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{Act, Decision, Factor, PendingFactor, SecurityRecord};
 
 use super::verify::session_end;
-use super::{FactorService, change, deed, news, recovery, recovery_binding, secret_binding, totp};
+use super::wish::Means;
+use super::{FactorService, change, deed, factor_binding, news, recovery, recovery_binding, totp};
 use crate::jobs::Call;
 
 impl FactorService {
-    /// A factor that waits for its first code, and what its user needs to give it. An earlier one that waits is forgotten.
-    pub(super) fn enrol(&self, call: &Call, now: Timestamp) -> Result<(PendingFactor, Enrolment), VaultError> {
-        let secret = totp::generate(&*self.entropy);
-        let handover = totp::handover(&secret, call.user.as_str())?;
+    /// A factor that waits for its first code, and what its user needs to give it. An earlier one that waits is forgotten. `sent` is
+    /// the HMAC of the code that went to an address; none: no code went there, and nothing can begin.
+    pub(super) fn enrol(
+        &self,
+        call: &Call,
+        means: &Means,
+        sent: Option<[u8; 32]>,
+        now: Timestamp,
+    ) -> Result<Option<(PendingFactor, Enrolment)>, VaultError> {
+        let method = means.method();
+        let (secret, shown) = match (means, sent) {
+            (Means::Authenticator, _) => {
+                let secret = totp::generate(&*self.entropy);
+                let handover = totp::handover(&secret, call.user.as_str())?;
+                (secret, Some(handover))
+            }
+            (Means::Messages { address, .. }, Some(_)) => (address.clone(), None),
+            (Means::Messages { .. }, None) => return Ok(None),
+        };
         let pending = PendingFactor {
-            method: FactorMethod::Totp,
-            secret: self.vault.seal(&secret_binding(&call.user), &secret),
-            code: None,
+            method,
+            secret: self.vault.seal(&factor_binding(&call.user, method), &secret),
+            code: sent,
             challenge: self.entropy.token(),
             session: call.session.clone(),
             until: now.plus(LIFE),
         };
+        let (otpauth_url, qr_png) = shown.map(|shown| (shown.url, shown.qr_png)).unzip();
         let enrolment = Enrolment {
             session_id: pending.challenge.clone(),
-            method: FactorMethod::Totp,
+            method,
             expires_in: LIFE.as_secs(),
-            secret: Some(secret),
-            otpauth_url: Some(handover.url),
-            qr_png: Some(handover.qr_png),
+            secret: otpauth_url.is_some().then_some(secret),
+            otpauth_url,
+            qr_png,
         };
-        Ok((pending, enrolment))
+        Ok(Some((pending, enrolment)))
     }
 
     /// Takes the first code: the factor is on, and its user has ten recovery codes.
@@ -49,8 +66,7 @@ impl FactorService {
         pending: &PendingFactor,
         now: Timestamp,
     ) -> Result<Decision, VaultError> {
-        let secret = self.vault.open(&secret_binding(&call.user), &pending.secret)?;
-        let Some(last_step) = totp::accepted_step(&secret, asked.token.expose(), now, None)? else {
+        let Some(last_step) = self.first_step(call, &asked.token, pending, now)? else {
             let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
             let failed = vec![news::failed(call, 0, now)];
             return Ok(change(call, record.clone(), Vec::new(), failed, outcome));
@@ -90,7 +106,25 @@ impl FactorService {
         let deeds = vec![deed(Act::FactorOn, pending.method.as_str())];
         Ok(change(call, record, deeds, events, outcome))
     }
+
+    /// The time step of the first code, 0 where it was sent; none: it is wrong.
+    fn first_step(
+        &self,
+        call: &Call,
+        code: &Secret,
+        pending: &PendingFactor,
+        now: Timestamp,
+    ) -> Result<Option<i64>, VaultError> {
+        if let Some(sent) = pending.code {
+            let is_right = self.macs_of_sent(&call.user, code).contains(&sent);
+            return Ok(is_right.then_some(0));
+        }
+        let secret = self
+            .vault
+            .open(&factor_binding(&call.user, pending.method), &pending.secret)?;
+        totp::accepted_step(&secret, code.expose(), now, None)
+    }
 }
 
 /// How long the first code is waited for.
-const LIFE: Duration = Duration::from_secs(10 * 60);
+pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);

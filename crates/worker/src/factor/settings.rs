@@ -1,16 +1,23 @@
 //! `security:get_settings` and `security:update_settings`.
 
+use std::time::Duration;
+
+use bus::BusError;
 use protocol::answer::{Answer, Failure, SettingsNow};
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
+use protocol::secret::Secret;
 use protocol::security::{FactorMethod, SettingsChange};
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Act, Decided, Decision, SecurityRecord, StoreError};
+use store::{Act, Decided, Decision, Factor, SecurityRecord, StoreError};
 
-use super::{FactorService, StepUp, change, deed, news, refuse, signed_in_lately};
-use crate::jobs::{Call, RecallError, Refusal};
+use super::courier::{CarryError, Message};
+use super::enrolment::LIFE as ENROLMENT;
+use super::wish::{InvalidWish, Means, Wish};
+use super::{FactorService, StepUp, change, deed, factor_binding, news, refuse, sent, signed_in_lately};
+use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
     pub(crate) async fn get_settings(&self, call: &Call) -> Result<Outcome, StoreError> {
@@ -28,16 +35,71 @@ impl FactorService {
         if asked.session_timeout.is_some_and(|minutes| !MINUTES.contains(&minutes)) {
             return Err(UpdateSettingsError::Timeout);
         }
-        // A code that is sent somewhere is not offered here, so neither is the address.
-        let sent = matches!(asked.method, Some(FactorMethod::Sms | FactorMethod::Email));
-        if sent || asked.address.is_some() {
+        let before = self.store.security(&call.user).await?;
+        let method = asked.method.or(before.factor.as_ref().map(|factor| factor.method));
+        let names_means = asked.method.is_some() || asked.address.is_some();
+        if names_means && asked.two_factor_enabled != Some(false) && !method.is_none_or(|it| self.couriers.offer(it)) {
             return Err(UpdateSettingsError::NotOffered);
         }
-        let decide = |record: &SecurityRecord, now| self.decide(call, asked, step_up, record, now);
+        let wish = self.wish(call, asked, before.factor.as_ref())??;
+        let sent = match &wish {
+            Wish::Begin(Means::Messages { method, address }) if self.may_begin(call, &before, step_up) => {
+                Some(self.send_first_code(call, *method, address).await?)
+            }
+            _ => None,
+        };
+        let decide = |record: &SecurityRecord, now| self.decide(call, asked, step_up, sent, record, now);
         match self.store.decide_security(&call.user, &decide).await? {
-            Decided::Now(outcome) => Ok(outcome),
+            Decided::Now(outcome) => {
+                if outcome.error.is_none() && matches!(wish, Wish::Off) {
+                    let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));
+                    self.tell_addresses(&call.user, old);
+                }
+                Ok(outcome)
+            }
             Decided::Before(answer) => Ok(call.recall(&answer)?),
         }
+    }
+
+    /// What is asked of the second factor. Codes that already go to this address need no new beginning.
+    fn wish(
+        &self,
+        call: &Call,
+        asked: &SettingsChange,
+        factor: Option<&Factor>,
+    ) -> Result<Result<Wish, InvalidWish>, VaultError> {
+        let wish = Wish::of(asked, factor);
+        if let (Ok(Wish::Begin(Means::Messages { method, address })), Some(factor)) = (&wish, factor)
+            && factor.method == *method
+        {
+            let current = self.vault.open(&factor_binding(&call.user, *method), &factor.secret)?;
+            if current.expose() == address.expose() {
+                return Ok(Ok(Wish::Nothing));
+            }
+        }
+        Ok(wish)
+    }
+
+    /// Whether a message is worth sending: the decision, under the lock, would refuse everybody else.
+    fn may_begin(&self, call: &Call, before: &SecurityRecord, step_up: StepUp) -> bool {
+        let is_let_pass = before.factor.is_none() || step_up == StepUp::Given;
+        is_let_pass && signed_in_lately(call, self.clock.now().into())
+    }
+
+    /// Sends a code to an address that is to be shown to be the user's. Gives what is kept of it.
+    async fn send_first_code(
+        &self,
+        call: &Call,
+        method: FactorMethod,
+        address: &Secret,
+    ) -> Result<[u8; 32], UpdateSettingsError> {
+        if let Some(wait) = self.wait_for_message(&call.user, address).await? {
+            return Err(UpdateSettingsError::TooManyMessages(wait));
+        }
+        let code = sent::generate(&*self.entropy);
+        self.carry(method, address, &Message::with_code(&code, ENROLMENT))
+            .await?;
+        Ok(self.mac_of_sent(&call.user, &code))
     }
 
     /// What the settings become.
@@ -46,6 +108,7 @@ impl FactorService {
         call: &Call,
         asked: &SettingsChange,
         step_up: StepUp,
+        sent: Option<[u8; 32]>,
         before: &SecurityRecord,
         now: Timestamp,
     ) -> Result<Decision, VaultError> {
@@ -62,25 +125,31 @@ impl FactorService {
             deeds.push(deed(Act::SettingsChanged, about));
         }
         let mut enrolment = None;
-        match asked.two_factor_enabled {
-            Some(true) if !is_on => {
-                // A stolen session must not lock its owner out.
-                if !signed_in_lately(call, now) {
-                    return Ok(refuse(call, ErrorCode::ReauthRequired));
-                }
-                let (pending, begun) = self.enrol(call, now)?;
-                deeds.push(deed(Act::FactorBegun, pending.method.as_str()));
-                record.pending = Some(pending);
-                enrolment = Some(begun);
-            }
-            Some(false) => {
+        // What was invalid was refused before; what is so now became it meanwhile.
+        let Ok(wish) = self.wish(call, asked, before.factor.as_ref())? else {
+            return Ok(refuse(call, ErrorCode::Conflict));
+        };
+        match wish {
+            Wish::Nothing => {}
+            Wish::Off => {
                 (record.factor, record.pending) = (None, None);
                 if let Some(factor) = &before.factor {
                     deeds.push(deed(Act::FactorOff, factor.method.as_str()));
                     events.push(news::factor_changed(call, "The second factor was turned off.", now));
                 }
             }
-            Some(true) | None => {}
+            Wish::Begin(means) => {
+                // A stolen session must not lock its owner out.
+                if !signed_in_lately(call, now) {
+                    return Ok(refuse(call, ErrorCode::ReauthRequired));
+                }
+                let Some((pending, begun)) = self.enrol(call, &means, sent, now)? else {
+                    return Ok(refuse(call, ErrorCode::Conflict));
+                };
+                deeds.push(deed(Act::FactorBegun, pending.method.as_str()));
+                record.pending = Some(pending);
+                enrolment = Some(begun);
+            }
         }
         // To begin an enrolment changes no setting yet.
         if enrolment.is_none() || record.session_timeout != before.session_timeout {
@@ -103,6 +172,16 @@ pub(crate) enum UpdateSettingsError {
     #[error("this method is not offered")]
     NotOffered,
     #[error(transparent)]
+    Wish(#[from] InvalidWish),
+    #[error("too many codes were sent")]
+    TooManyMessages(Duration),
+    #[error("send the first code")]
+    Unsent(#[from] CarryError),
+    #[error("count messages")]
+    Bus(#[from] BusError),
+    #[error("open the address that codes are sent to")]
+    Sealed(#[from] VaultError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Recall(#[from] RecallError),
@@ -111,8 +190,12 @@ pub(crate) enum UpdateSettingsError {
 impl Fault for UpdateSettingsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Timeout => ErrorCode::BadRequest,
+            Self::Timeout | Self::Wish(_) => ErrorCode::BadRequest,
             Self::NotOffered => ErrorCode::NotSupported,
+            Self::TooManyMessages(_) => ErrorCode::RateLimited,
+            Self::Unsent(error) => error.code(),
+            Self::Bus(error) => error.code(),
+            Self::Sealed(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
@@ -126,6 +209,11 @@ impl Refusal for UpdateSettingsError {
                 self.code(),
                 "settings.sessionTimeout: a number of minutes from 1 to 1440 was expected",
             ),
+            Self::Wish(invalid) => Failure::saying(self.code(), invalid.to_string()),
+            Self::TooManyMessages(wait) => Failure {
+                retry_after: Some(whole_seconds(*wait)),
+                ..Failure::of(self.code())
+            },
             _ => Failure::of(self.code()),
         }
     }

@@ -1,6 +1,9 @@
 //! What touches the user's accounts or sessions needs a second factor given lately on the same socket, where one is on.
 
+use std::time::Duration;
+
 use bus::BusError;
+use protocol::answer::Failure;
 use protocol::cluster::job::Work;
 use protocol::code::ErrorCode;
 use protocol::command::Command;
@@ -8,10 +11,12 @@ use protocol::event::Notice;
 use protocol::fault::Fault;
 use protocol::security::{FactorMethod, TwoFactorRequired};
 use store::StoreError;
+use store::vault::VaultError;
 
 use super::challenge::LIFE;
+use super::courier::CarryError;
 use super::{FactorService, signed_in_lately};
-use crate::jobs::{Call, Refusal};
+use crate::jobs::{Call, Refusal, whole_seconds};
 
 /// Why a command may be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +34,12 @@ impl FactorService {
         let Work::Command(command) = work else {
             return Ok(StepUp::NotNeeded);
         };
-        if !is_sensitive(command) || self.store.security(&call.user).await?.factor.is_none() {
+        if !is_sensitive(command) {
             return Ok(StepUp::NotNeeded);
         }
+        let Some(factor) = self.store.security(&call.user).await?.factor else {
+            return Ok(StepUp::NotNeeded);
+        };
         if self.challenges.was_met(call).await? {
             return Ok(StepUp::Given);
         }
@@ -39,11 +47,14 @@ impl FactorService {
         if matches!(command, Command::EndSessions(_)) && signed_in_lately(call, self.clock.now().into()) {
             return Ok(StepUp::NotNeeded);
         }
-        Err(StepUpError::Required(TwoFactorRequired {
-            user_id: call.user.clone(),
-            session_id: self.challenges.open(call).await?,
-            expires_in: LIFE.as_secs(),
-            method: FactorMethod::Totp,
+        Err(StepUpError::Required(match factor.method {
+            FactorMethod::Totp => TwoFactorRequired {
+                user_id: call.user.clone(),
+                session_id: self.challenges.open(call).await?,
+                expires_in: LIFE.as_secs(),
+                method: FactorMethod::Totp,
+            },
+            FactorMethod::Sms | FactorMethod::Email => self.challenge_by_message(call, &factor).await?,
         }))
     }
 }
@@ -66,6 +77,14 @@ fn is_sensitive(command: &Command) -> bool {
 pub(crate) enum StepUpError {
     #[error("a second factor is required")]
     Required(TwoFactorRequired),
+    #[error("a second factor is required, and its code could not be sent")]
+    Unsent(TwoFactorRequired, #[source] CarryError),
+    #[error("a second factor is required, and too many codes were sent")]
+    TooManyMessages(TwoFactorRequired, Duration),
+    #[error("the second factor was changed meanwhile")]
+    Moved,
+    #[error("open the address that codes are sent to")]
+    Sealed(#[from] VaultError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("look for the second factor")]
@@ -76,6 +95,10 @@ impl Fault for StepUpError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Required(_) => ErrorCode::TwoFactorRequired,
+            Self::Unsent(_, error) => error.code(),
+            Self::TooManyMessages(..) => ErrorCode::RateLimited,
+            Self::Moved => ErrorCode::Conflict,
+            Self::Sealed(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),
         }
@@ -83,9 +106,22 @@ impl Fault for StepUpError {
 }
 
 impl Refusal for StepUpError {
+    fn failure(&self) -> Failure {
+        let retry_after = match self {
+            Self::TooManyMessages(_, wait) => Some(whole_seconds(*wait)),
+            _ => None,
+        };
+        Failure {
+            retry_after,
+            ..Failure::of(self.code())
+        }
+    }
+
     fn notice(&self) -> Option<Notice> {
         match self {
-            Self::Required(required) => Some(Notice::TwoFactorRequired(required.clone())),
+            Self::Required(required) | Self::Unsent(required, _) | Self::TooManyMessages(required, _) => {
+                Some(Notice::TwoFactorRequired(required.clone()))
+            }
             _ => None,
         }
     }

@@ -9,23 +9,26 @@ use protocol::code::ErrorCode;
 use protocol::command::VerifyTwoFactor;
 use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
+use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{Act, Decided, Decision, Factor, SecurityRecord, StoreError};
 
 use super::check::{self, Checked};
-use super::{FactorService, change, deed, news, recovery, recovery_binding, refuse, refuse_with, secret_binding};
+use super::{FactorService, change, deed, factor_binding, news, recovery, recovery_binding, refuse, refuse_with, sent};
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
     pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<Outcome, VerifyError> {
         let is_open = self.challenges.is_open(call, &asked.session_id).await?;
+        let before = self.store.security(&call.user).await?;
         let decide = |record: &SecurityRecord, now| self.judge(call, asked, is_open, record, now);
         match self.store.decide_security(&call.user, &decide).await? {
             Decided::Before(answer) => Ok(call.recall(&answer)?),
             Decided::Now(outcome) => {
                 if outcome.error.is_none() {
                     self.note(call, asked).await;
+                    self.tell_of_confirmed(call, asked, &before);
                 }
                 Ok(outcome)
             }
@@ -48,7 +51,13 @@ impl FactorService {
         {
             return self.confirm(call, asked, record, pending, now);
         }
-        let Some(factor) = record.factor.as_ref().filter(|_| is_open) else {
+        let is_open = |factor: &&Factor| match factor.method {
+            FactorMethod::Totp => is_open,
+            FactorMethod::Sms | FactorMethod::Email => {
+                sent::open(factor, &call.session, now).is_some_and(|open| open.challenge == asked.session_id)
+            }
+        };
+        let Some(factor) = record.factor.as_ref().filter(is_open) else {
             return Ok(refuse(call, ErrorCode::ChallengeExpired));
         };
         let with = |factor| SecurityRecord {
@@ -58,7 +67,7 @@ impl FactorService {
         let recovery_code = recovery::read(&asked.token);
         let checked = match &recovery_code {
             Some(code) => self.check_recovery(call, code, factor, now)?,
-            None => self.check(call, &asked.token, factor, now)?,
+            None => self.check(call, asked, factor, now)?,
         };
         Ok(match checked {
             Checked::Right(factor) => {
@@ -69,6 +78,7 @@ impl FactorService {
                     "code"
                 };
                 let deeds = vec![deed(Act::FactorGiven, format!("{} {by}", factor.method.as_str()))];
+                let factor = check::without_challenge(factor, &asked.session_id);
                 change(call, with(factor), deeds, Vec::new(), outcome)
             }
             Checked::Wrong(factor) => {
@@ -100,9 +110,35 @@ impl FactorService {
         Ok(check::recovery_code(factor, mac, now))
     }
 
-    fn check(&self, call: &Call, code: &Secret, factor: &Factor, now: Timestamp) -> Result<Checked, VaultError> {
-        let secret = self.vault.open(&secret_binding(&call.user), &factor.secret)?;
-        check::code(factor, &secret, code.expose(), now)
+    fn check(
+        &self,
+        call: &Call,
+        asked: &VerifyTwoFactor,
+        factor: &Factor,
+        now: Timestamp,
+    ) -> Result<Checked, VaultError> {
+        match factor.method {
+            FactorMethod::Totp => {
+                let secret = self
+                    .vault
+                    .open(&factor_binding(&call.user, factor.method), &factor.secret)?;
+                check::code(factor, &secret, asked.token.expose(), now)
+            }
+            FactorMethod::Sms | FactorMethod::Email => {
+                let macs = self.macs_of_sent(&call.user, &asked.token);
+                Ok(check::sent_code(factor, &asked.session_id, &macs, now))
+            }
+        }
+    }
+
+    /// Where this was the first code of a new factor, the addresses of both hear of it.
+    fn tell_of_confirmed(&self, call: &Call, asked: &VerifyTwoFactor, before: &SecurityRecord) {
+        let confirmed = before.pending.as_ref();
+        if let Some(pending) = confirmed.filter(|pending| pending.challenge == asked.session_id) {
+            let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));
+            let means = old.chain([(pending.method, &pending.secret)]);
+            self.tell_addresses(&call.user, means);
+        }
     }
 
     /// Marks the socket. If that fails the code is spent all the same, and the client will be asked for the next one.

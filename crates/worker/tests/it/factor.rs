@@ -69,7 +69,7 @@ fn code(world: &World, secret: &str) -> String {
     totp.generate(now.as_secs()).to_string()
 }
 
-async fn update(client: &mut Client, settings: Value) -> Value {
+pub(crate) async fn update(client: &mut Client, settings: Value) -> Value {
     client
         .ask(CommandKind::UpdateSettings, json!({"settings": settings}))
         .await
@@ -84,13 +84,13 @@ async fn enrol(world: &World, client: &mut Client) -> Value {
     answer["enrolment"].clone()
 }
 
-async fn verify(client: &mut Client, challenge: &Value, token: &str) -> Value {
+pub(crate) async fn verify(client: &mut Client, challenge: &Value, token: &str) -> Value {
     let data = json!({"sessionId": challenge, "token": token});
     client.ask(CommandKind::VerifyTwoFactor, data).await
 }
 
 /// A command that needs a second factor where one is on.
-async fn disconnect(client: &mut Client) -> Outcome {
+pub(crate) async fn disconnect(client: &mut Client) -> Outcome {
     let job = client.job(CommandKind::Disconnect, json!({"accountType": "github"}));
     client.submit(&job).await;
     client.outcome(&job).await

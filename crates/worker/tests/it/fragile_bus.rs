@@ -151,6 +151,10 @@ impl Limits for FragileBus {
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
         self.bus().admit_attempt(user, bucket, quota).await
     }
+
+    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        self.bus().admit_attempt_of_anyone(bucket, quota).await
+    }
 }
 
 impl Liveness for FragileBus {

@@ -13,6 +13,7 @@ mod devices;
 mod disconnect;
 mod engine;
 mod factor;
+mod factor_sent;
 mod idempotency;
 mod outage;
 mod outbox;

@@ -16,7 +16,7 @@ use telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
-use worker::{ConnectState, Parts, RedirectPolicy, Running, Seats, SessionTimes, Settings, Worker};
+use worker::{ConnectState, Couriers, Parts, RedirectPolicy, Running, Seats, SessionTimes, Settings, Worker};
 
 use crate::client::{Client, DEADLINE};
 use crate::fragile_bus::FragileBus;
@@ -32,6 +32,7 @@ pub(crate) struct World {
     metrics: Metrics,
     vault: Arc<Vault>,
     platforms: Vec<Arc<dyn Platform>>,
+    pub(crate) couriers: Couriers,
 }
 
 impl World {
@@ -55,6 +56,7 @@ impl World {
             metrics: Metrics::new("test"),
             vault: Arc::new(Vault::new(keys, Arc::new(OsEntropy))),
             platforms,
+            couriers: Couriers::default(),
         }
     }
 
@@ -74,6 +76,7 @@ impl World {
             store: Arc::<FragileStore>::clone(&self.store),
             vault: Arc::clone(&self.vault),
             platforms: self.platforms.clone(),
+            couriers: self.couriers.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
             entropy: Arc::new(OsEntropy),
         };

@@ -16,6 +16,7 @@ holds_for_both!(
     buckets_do_not_share,
     of_attempts_that_race_as_many_as_the_quota_says_are_taken,
     each_attempt_is_free_again_when_its_own_period_is_over,
+    what_is_counted_for_anyone_is_shared_and_is_no_users,
 );
 
 async fn a_quota_is_admitted_at_once_and_not_one_more(bus: &dyn Bus) {
@@ -120,6 +121,22 @@ async fn each_attempt_is_free_again_when_its_own_period_is_over(bus: &dyn Bus) {
         pause <= HOURLY.period && pause > HOURLY.period - wait::deadline(),
         "{pause:?}"
     );
+}
+
+async fn what_is_counted_for_anyone_is_shared_and_is_no_users(bus: &dyn Bus) {
+    let (one, other) = (bucket("message", Some("one")), bucket("message", Some("other")));
+    for _ in 0..5 {
+        let verdict = bus.admit_attempt_of_anyone(&one, HOURLY).await.unwrap();
+        assert_eq!(verdict, Verdict::Admitted);
+    }
+    let verdict = bus.admit_attempt_of_anyone(&one, HOURLY).await.unwrap();
+    assert!(matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+    for verdict in [
+        bus.admit_attempt_of_anyone(&other, HOURLY).await.unwrap(),
+        bus.admit_attempt(&user("GEN-001"), &one, HOURLY).await.unwrap(),
+    ] {
+        assert_eq!(verdict, Verdict::Admitted);
+    }
 }
 
 fn bucket(name: &'static str, of: Option<&str>) -> Bucket {

@@ -1,0 +1,366 @@
+//! Second factors whose codes are sent: by email over SMTP, by SMS over HTTP, both over real sockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{ManualClock, OsEntropy};
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+use testkit::mail::{MailSecurity, MailServer};
+use testkit::sms::SmsServer;
+use worker::{Couriers, Email, EmailSettings, Running, Sender, Sms, SmsSettings, SmtpServer};
+
+use crate::client::{Client, refused, succeeded};
+use crate::factor::{disconnect, update, verify};
+use crate::world::World;
+
+const EMAIL: &str = "user@example.com";
+const NUMBER: &str = "+436601234567";
+
+/// A worker with both couriers, and a client who has just signed in.
+struct Sending {
+    world: World,
+    mail: MailServer,
+    sms: SmsServer,
+    client: Client,
+    _worker: Running,
+}
+
+impl Sending {
+    async fn new() -> Self {
+        let (mail, sms) = (MailServer::start(MailSecurity::Plain).await, SmsServer::start().await);
+        let mut world = World::scripted();
+        let settings = EmailSettings {
+            server: SmtpServer::parse(&Secret::new(mail.url(""))).unwrap(),
+            from: Sender::parse("Postern <postern@example.org>").unwrap(),
+        };
+        let clock = Arc::<ManualClock>::clone(&world.clock);
+        let api = SmsSettings::new(
+            &sms.url(),
+            "AC1".to_owned(),
+            Secret::new("token"),
+            "+15550100".to_owned(),
+        );
+        world.couriers = Couriers {
+            email: Some(Email::new(settings, clock, Arc::new(OsEntropy)).unwrap()),
+            sms: Some(Sms::new(api.unwrap()).unwrap()),
+        };
+        let worker = world.worker().await;
+        let client = signed_in(&world, "u", "s").await;
+        Self {
+            world,
+            mail,
+            sms,
+            client,
+            _worker: worker,
+        }
+    }
+
+    /// Sets it up by email and gives the recovery codes. One message went out, and the news that it was changed.
+    async fn enrol(&mut self) -> Vec<String> {
+        let answer = update(&mut self.client, by_email()).await;
+        succeeded(&answer);
+        let code = code_of(&self.mail.nth(EMAIL, 1).await.text);
+        let verified = verify(&mut self.client, &answer["enrolment"]["sessionId"], &code).await;
+        succeeded(&verified);
+        self.mail.nth(EMAIL, 2).await;
+        let codes = verified["recoveryCodes"].as_array().unwrap().iter();
+        codes.map(|code| code.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A device that is asked for a code, the challenge, and the code that was sent as the `count`th mail.
+    async fn challenged(&self, session: &str, count: usize) -> (Client, Value, String) {
+        let mut device = self.world.client("u", session).await;
+        let challenge = challenge(&mut device, "2fa_required", "email").await;
+        let code = code_of(&self.mail.nth(EMAIL, count).await.text);
+        (device, challenge, code)
+    }
+}
+
+async fn signed_in(world: &World, user: &str, session: &str) -> Client {
+    let mut client = world.client(user, session).await;
+    client.signed_in = Some(lifecycle::Clock::now(&*world.clock).into());
+    client
+}
+
+fn by_email() -> Value {
+    json!({"twoFactorEnabled": true, "method": "email", "address": EMAIL})
+}
+
+fn by_sms() -> Value {
+    json!({"twoFactorEnabled": true, "method": "sms", "address": NUMBER})
+}
+
+/// The challenge that a sensitive command is answered with, and this error.
+async fn challenge(client: &mut Client, error: &str, method: &str) -> Value {
+    let outcome = disconnect(client).await;
+    refused(&outcome.data.read().unwrap(), error);
+    let told: Value = outcome.aside.expect("a challenge").data.read().unwrap();
+    assert_eq!(told["method"], method);
+    assert!(
+        told["expiresIn"].as_u64().is_some_and(|seconds| seconds <= 300),
+        "{told}"
+    );
+    told["sessionId"].clone()
+}
+
+/// The six digits of a message.
+fn code_of(text: &str) -> String {
+    let line = text.lines().find(|line| line.contains(" is your code")).unwrap();
+    let code = line.split(' ').next().unwrap().to_owned();
+    assert!(
+        code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()),
+        "{text}"
+    );
+    code
+}
+
+fn another(code: &str) -> String {
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    wrong.to_owned()
+}
+
+#[tokio::test]
+async fn a_factor_by_email_is_set_up_asked_for_and_given() {
+    let mut it = Sending::new().await;
+    let answer = update(&mut it.client, by_email()).await;
+    succeeded(&answer);
+    let enrolment = &answer["enrolment"];
+    assert_eq!(
+        (&enrolment["method"], &enrolment["expiresIn"], &enrolment["secret"]),
+        (&json!("email"), &json!(600), &Value::Null)
+    );
+    assert_eq!(answer["settings"]["twoFactorEnabled"], false);
+    let mail = it.mail.nth(EMAIL, 1).await;
+    assert!(
+        mail.text.contains("From: Postern <postern@example.org>\n"),
+        "{}",
+        mail.text
+    );
+    let code = code_of(&mail.text);
+    refused(
+        &verify(&mut it.client, &enrolment["sessionId"], &another(&code)).await,
+        "2fa_invalid",
+    );
+    let verified = verify(&mut it.client, &enrolment["sessionId"], &code).await;
+    succeeded(&verified);
+    assert_eq!(verified["recoveryCodes"].as_array().unwrap().len(), 10);
+    let told = it.mail.nth(EMAIL, 2).await;
+    assert!(
+        told.text.contains("Subject: Your second factor was changed\n"),
+        "{}",
+        told.text
+    );
+
+    let (mut device, asked, code) = it.challenged("t", 3).await;
+    // A second command of the session is asked the same, and no second message goes out.
+    assert_eq!(challenge(&mut device, "2fa_required", "email").await, asked);
+    refused(&verify(&mut device, &asked, &another(&code)).await, "2fa_invalid");
+    succeeded(&verify(&mut device, &asked, &code).await);
+    refused(&disconnect(&mut device).await.data.read().unwrap(), "not_connected");
+    assert_eq!(it.mail.mails(EMAIL).len(), 3);
+    it.world
+        .counted("postern_worker_factor_messages_total", &["email", "sent"], 3)
+        .await;
+}
+
+#[tokio::test]
+async fn a_factor_by_sms_goes_out_over_the_accounts_api() {
+    let mut it = Sending::new().await;
+    let answer = update(&mut it.client, by_sms()).await;
+    succeeded(&answer);
+    let message = it.sms.nth(NUMBER, 1).await;
+    assert_eq!(
+        (message.request.as_str(), message.login.as_str(), message.from.as_str()),
+        ("POST /2010-04-01/Accounts/AC1/Messages.json", "AC1:token", "+15550100")
+    );
+    let verified = verify(
+        &mut it.client,
+        &answer["enrolment"]["sessionId"],
+        &code_of(&message.text),
+    )
+    .await;
+    succeeded(&verified);
+    it.sms.nth(NUMBER, 2).await;
+    let mut device = it.world.client("u", "t").await;
+    let asked = challenge(&mut device, "2fa_required", "sms").await;
+    let code = code_of(&it.sms.nth(NUMBER, 3).await.text);
+    succeeded(&verify(&mut device, &asked, &code).await);
+}
+
+#[tokio::test]
+async fn a_challenge_by_message_is_its_sessions_own_used_once_and_over_after_five_minutes() {
+    let mut it = Sending::new().await;
+    it.enrol().await;
+    let (mut device, asked, code) = it.challenged("t", 3).await;
+    let mut other = it.world.client("u", "other").await;
+    let mut stranger = it.world.client("v", "t").await;
+    for foreign in [&mut other, &mut stranger] {
+        refused(&verify(foreign, &asked, &code).await, "challenge_expired");
+    }
+    let altered = json!(format!("{}x", asked.as_str().unwrap()));
+    refused(&verify(&mut device, &altered, &code).await, "challenge_expired");
+    succeeded(&verify(&mut device, &asked, &code).await);
+    refused(&verify(&mut device, &asked, &code).await, "challenge_expired");
+
+    let (mut late, asked, code) = it.challenged("late", 4).await;
+    it.world.clock.advance(Duration::from_secs(300));
+    refused(&verify(&mut late, &asked, &code).await, "challenge_expired");
+}
+
+#[tokio::test]
+async fn a_sent_code_thrown_twice_at_once_is_taken_once() {
+    let mut it = Sending::new().await;
+    it.enrol().await;
+    let (mut one, asked, code) = it.challenged("t", 3).await;
+    let mut two = it.world.client("u", "t").await;
+    let answers = tokio::join!(verify(&mut one, &asked, &code), verify(&mut two, &asked, &code));
+    let successes = [answers.0, answers.1]
+        .iter()
+        .filter(|answer| answer["success"] == true)
+        .count();
+    assert_eq!(successes, 1);
+}
+
+#[tokio::test]
+async fn commands_at_once_send_one_message() {
+    let mut it = Sending::new().await;
+    it.enrol().await;
+    let (mut one, mut two) = (it.world.client("u", "t").await, it.world.client("u", "t").await);
+    let asked = tokio::join!(
+        challenge(&mut one, "2fa_required", "email"),
+        challenge(&mut two, "2fa_required", "email")
+    );
+    assert_eq!(asked.0, asked.1);
+    let code = code_of(&it.mail.nth(EMAIL, 3).await.text);
+    assert_eq!(it.mail.mails(EMAIL).len(), 3);
+    succeeded(&verify(&mut one, &asked.0, &code).await);
+}
+
+#[tokio::test]
+async fn three_messages_go_to_a_user_in_ten_minutes_and_a_recovery_code_does_without() {
+    let mut it = Sending::new().await;
+    let recovery = it.enrol().await;
+    for (session, count) in [("two", 3), ("three", 4)] {
+        it.challenged(session, count).await;
+    }
+    let mut device = it.world.client("u", "four").await;
+    let outcome = disconnect(&mut device).await;
+    let answer: Value = outcome.data.read().unwrap();
+    refused(&answer, "rate_limited");
+    assert!(
+        answer["retryAfter"]
+            .as_u64()
+            .is_some_and(|wait| (1..=600).contains(&wait)),
+        "{answer}"
+    );
+    let asked = challenge(&mut device, "rate_limited", "email").await;
+    assert_eq!(it.mail.mails(EMAIL).len(), 4);
+    succeeded(&verify(&mut device, &asked, recovery.first().unwrap()).await);
+}
+
+#[tokio::test]
+async fn three_messages_go_to_an_address_in_ten_minutes_whoever_asks() {
+    let it = Sending::new().await;
+    for user in ["a", "b", "c"] {
+        succeeded(&update(&mut signed_in(&it.world, user, "s").await, by_sms()).await);
+    }
+    let mut fourth = signed_in(&it.world, "d", "s").await;
+    refused(&update(&mut fourth, by_sms()).await, "rate_limited");
+    assert_eq!(it.sms.messages(NUMBER).len(), 3);
+}
+
+#[tokio::test]
+async fn another_address_counts_once_it_is_confirmed_and_both_hear_of_it() {
+    let mut it = Sending::new().await;
+    it.enrol().await;
+    let answer = update(&mut it.client, json!({"method": "sms", "address": NUMBER})).await;
+    succeeded(&answer);
+    assert_eq!(answer["settings"]["method"], "email");
+    let code = code_of(&it.sms.nth(NUMBER, 1).await.text);
+    succeeded(&verify(&mut it.client, &answer["enrolment"]["sessionId"], &code).await);
+    assert!(
+        it.mail
+            .nth(EMAIL, 3)
+            .await
+            .text
+            .contains("second factor of your account was changed")
+    );
+    assert!(
+        it.sms
+            .nth(NUMBER, 2)
+            .await
+            .text
+            .contains("second factor of your account was changed")
+    );
+    let mut device = it.world.client("u", "t").await;
+    challenge(&mut device, "2fa_required", "sms").await;
+
+    succeeded(&update(&mut it.client, json!({"twoFactorEnabled": false})).await);
+    it.sms.nth(NUMBER, 4).await;
+    refused(&disconnect(&mut device).await.data.read().unwrap(), "not_connected");
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_unavailable_and_is_sent_when_it_can() {
+    let mut it = Sending::new().await;
+    it.enrol().await;
+    it.mail.refuses(true);
+    let mut device = it.world.client("u", "t").await;
+    let asked = challenge(&mut device, "unavailable", "email").await;
+    it.world
+        .counted("postern_worker_factor_messages_total", &["email", "refused"], 1)
+        .await;
+    it.mail.refuses(false);
+    assert_eq!(challenge(&mut device, "2fa_required", "email").await, asked);
+    let code = code_of(&it.mail.nth(EMAIL, 3).await.text);
+    succeeded(&verify(&mut device, &asked, &code).await);
+}
+
+#[tokio::test]
+async fn a_recovery_code_answers_where_no_message_can_go_out() {
+    let mut it = Sending::new().await;
+    let recovery = it.enrol().await;
+    let nobody_listens = MailServer::start(MailSecurity::Plain).await;
+    drop(std::mem::replace(&mut it.mail, nobody_listens));
+    let mut device = it.world.client("u", "t").await;
+    let asked = challenge(&mut device, "unavailable", "email").await;
+    it.world
+        .counted("postern_worker_factor_messages_total", &["email", "unreached"], 1)
+        .await;
+    succeeded(&verify(&mut device, &asked, recovery.first().unwrap()).await);
+}
+
+#[tokio::test]
+async fn an_enrolment_whose_code_does_not_go_out_has_not_begun() {
+    let mut it = Sending::new().await;
+    it.sms.answers(500);
+    refused(&update(&mut it.client, by_sms()).await, "unavailable");
+    it.sms.answers(201);
+    let answer = update(&mut it.client, by_sms()).await;
+    succeeded(&answer);
+    let code = code_of(&it.sms.nth(NUMBER, 1).await.text);
+    succeeded(&verify(&mut it.client, &answer["enrolment"]["sessionId"], &code).await);
+}
+
+#[tokio::test]
+async fn an_address_is_checked_and_a_stolen_session_sends_nothing() {
+    let mut it = Sending::new().await;
+    for (method, address) in [
+        ("sms", "0660 1234567"),
+        ("sms", EMAIL),
+        ("email", NUMBER),
+        ("email", "a@b, c@d"),
+    ] {
+        let asked = json!({"twoFactorEnabled": true, "method": method, "address": address});
+        let said = refused(&update(&mut it.client, asked).await, "bad_request");
+        assert!(said.starts_with("settings.address: "), "{said}");
+    }
+    refused(
+        &update(&mut it.client, json!({"twoFactorEnabled": true, "method": "sms"})).await,
+        "bad_request",
+    );
+    it.client.signed_in = None;
+    refused(&update(&mut it.client, by_sms()).await, "reauth_required");
+    assert!(it.sms.messages(NUMBER).is_empty());
+}
