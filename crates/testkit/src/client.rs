@@ -25,18 +25,30 @@ pub use raw::Wire;
 pub use socketio::SocketIo;
 
 use self::http::{Request, Response};
+use crate::canary::Canaries;
 
 /// A TLS server to knock at: where it listens, and whom the client trusts.
 #[derive(Clone, Debug)]
 pub struct Door {
     addr: SocketAddr,
     tls: Arc<ClientConfig>,
+    canaries: Canaries,
 }
 
 impl Door {
     /// A server at `addr`, whose certificate must be valid for that IP address.
     pub fn new(addr: SocketAddr, tls: Arc<ClientConfig>) -> Self {
-        Self { addr, tls }
+        Self {
+            addr,
+            tls,
+            canaries: Canaries::default(),
+        }
+    }
+
+    /// Adds every secret that clients of this door are told to this list.
+    pub(crate) fn watched_by(mut self, canaries: &Canaries) -> Self {
+        self.canaries = canaries.clone();
+        self
     }
 
     /// The same trust at another address, as that of a proxy.
@@ -44,6 +56,7 @@ impl Door {
         Self {
             addr,
             tls: Arc::clone(&self.tls),
+            canaries: self.canaries.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ mod member;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,8 +14,9 @@ pub use self::member::Member;
 
 use self::builder::Secrets;
 use self::member::{Kind, Launcher};
+use crate::canary::Canaries;
 use crate::client::Door;
-use crate::fail::{OrFail as _, fail};
+use crate::fail::OrFail as _;
 use crate::postgres::Schema;
 use crate::redis;
 use crate::tls::Authority;
@@ -31,7 +32,7 @@ pub struct Cluster {
     authority: Authority,
     secrets: Secrets,
     stores: Stores,
-    canaries: Mutex<Vec<String>>,
+    canaries: Canaries,
 }
 
 /// Where the cluster keeps what it knows, reached without any proxy.
@@ -58,9 +59,9 @@ impl Cluster {
         self.workers.get(index).or_fail(&format!("find worker {index}"))
     }
 
-    /// Where clients reach a gateway.
+    /// Where clients reach a gateway. What secrets they are told there count as canaries.
     pub fn door(&self, index: usize) -> Door {
-        Door::new(self.gateway(index).addr(), self.authority.client())
+        Door::new(self.gateway(index).addr(), self.authority.client()).watched_by(&self.canaries)
     }
 
     /// Starts one more gateway and waits until it is ready.
@@ -128,18 +129,9 @@ impl Cluster {
         &self.stores.redis_prefix
     }
 
-    /// Names a secret of the test, 20 characters or more, that must not be found anywhere at the end.
+    /// Names a secret of the test, 16 characters or more, that must not be found anywhere at the end.
     pub fn canary(&self, secret: &str) {
-        if secret.len() < MIN_CANARY {
-            fail(
-                "watch for a canary",
-                format_args!("{secret:?} is short enough to occur by chance"),
-            );
-        }
-        self.canaries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(secret.to_owned());
+        self.canaries.add(secret);
     }
 
     /// What all processes wrote so far, also those that have ended.
@@ -148,27 +140,41 @@ impl Cluster {
     }
 
     /// Stops all nodes in order and gives every line of logs, metrics, Redis and Postgres in which a canary, a secret of
-    /// the cluster or a token of its users is found. It should be empty.
+    /// the cluster, a token of its users or a secret that they were told is found. It should be empty.
     ///
     /// Redis and Postgres must be running and not paused.
     pub async fn finish(self) -> Vec<String> {
+        let mut canaries = self.canaries.all();
+        canaries.extend(self.secrets.texts().map(str::to_owned));
+        let is_leak = |line: &&str| canaries.iter().any(|canary| line.contains(canary.as_str()));
+
         let mut found = String::new();
         for member in self.members() {
             found += &member.metrics().await;
         }
-        found += &redis::dump(self.stores.redis_addr, &format!("{}:", self.stores.redis_prefix)).await;
+        found += &self
+            .settled_redis(|dump| !dump.lines().any(|line| is_leak(&line)))
+            .await;
         found += &self.stores.schema.dump().await;
         self.stop().await;
         found += &self.logs();
+        found.lines().filter(is_leak).map(str::to_owned).collect()
+    }
 
-        let mut canaries = std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
-        canaries.extend(self.secrets.texts().map(str::to_owned));
-        let leaks = |line: &&str| canaries.iter().any(|canary| line.contains(canary.as_str()));
-        found.lines().filter(leaks).map(str::to_owned).collect()
+    /// What Redis keeps: a job or an answer is dropped a moment after it was heard.
+    async fn settled_redis(&self, is_clean: impl Fn(&str) -> bool) -> String {
+        let prefix = format!("{}:", self.stores.redis_prefix);
+        let dump = async || redis::dump(self.stores.redis_addr, &prefix).await;
+        let clean = wait::until("answers to be dropped", wait::deadline(), async || {
+            Some(dump().await).filter(|dump| is_clean(dump))
+        });
+        match tokio::time::timeout(SETTLED, clean).await {
+            Ok(clean) => clean,
+            Err(_) => dump().await,
+        }
     }
 
     fn new(launcher: Launcher, authority: Authority, secrets: Secrets, stores: Stores) -> Self {
-        let canaries = Mutex::default();
         Self {
             gateways: Vec::new(),
             workers: Vec::new(),
@@ -176,7 +182,7 @@ impl Cluster {
             authority,
             secrets,
             stores,
-            canaries,
+            canaries: Canaries::default(),
         }
     }
 
@@ -196,5 +202,5 @@ impl Cluster {
     }
 }
 
-/// Long enough not to occur by chance.
-const MIN_CANARY: usize = 20;
+/// How long what was heard may stay in Redis.
+const SETTLED: Duration = Duration::from_secs(10);

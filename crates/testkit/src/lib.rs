@@ -26,6 +26,7 @@ pub mod cluster;
 pub mod node;
 
 mod account;
+mod canary;
 mod fail;
 
 pub use chaos::Proxy;

@@ -97,7 +97,7 @@ async fn a_second_factor_outlives_the_key_it_was_set_up_under() {
     let builder = platforms.linked_to(Cluster::builder(POSTERN));
     let mut cluster = builder.worker_env("POSTERN_VAULT_KEYS", OLD).start().await;
     let owner = client(&cluster, 0, factor::USER).await;
-    let (secret, recovery) = factor::enrol(&cluster, &owner).await;
+    let (secret, recovery) = factor::enrol(&owner).await;
 
     let rotated = rotate(&cluster, &format!("{NEW},{OLD}")).await;
     assert_eq!(rotated.status, 0, "{rotated:?}");

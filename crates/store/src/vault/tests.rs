@@ -109,6 +109,44 @@ fn after_a_rotation_old_texts_open_and_new_ones_use_the_new_key() {
 }
 
 #[test]
+fn an_hmac_under_a_sealed_key_outlives_the_key_that_sealed_it() {
+    let (owner, thief) = (user("GEN-001"), user("GEN-002"));
+    let home = Binding {
+        user: &owner,
+        scope: "factor",
+        column: "recovery",
+    };
+    let code = Secret::new("ABCDEFGHIJKLMNOP");
+    let old = vault(OLD);
+    let key = old.new_mac_key(&home);
+    let mac = old.mac_under(&key, &home, &code).unwrap();
+    assert_ne!(
+        mac,
+        old.mac_under(&key, &home, &Secret::new("ABCDEFGHIJKLMNOQ")).unwrap()
+    );
+    assert_ne!(mac, old.mac_under(&old.new_mac_key(&home), &home, &code).unwrap());
+    let elsewhere = Binding { user: &thief, ..home };
+    assert_eq!(old.mac_under(&key, &elsewhere, &code).unwrap_err(), VaultError::Altered);
+
+    let text = old.open(&home, &key).unwrap();
+    let anew = vault(NEW).seal(&home, &text);
+    assert_eq!(vault(NEW).mac_under(&anew, &home, &code).unwrap(), mac);
+    assert_eq!(
+        vault(NEW).mac_under(&key, &home, &code).unwrap_err(),
+        VaultError::UnknownKey
+    );
+}
+
+#[test]
+fn an_hmac_of_anyone_tells_labels_and_keys_apart() {
+    let (text, vault_old) = (Secret::new("+436601234567"), vault(OLD));
+    let mac = vault_old.mac_of_anyone("message", &text);
+    assert_eq!(mac, vault_old.mac_of_anyone("message", &text));
+    assert_ne!(mac, vault_old.mac_of_anyone("another", &text));
+    assert_ne!(mac, vault(NEW).mac_of_anyone("message", &text));
+}
+
+#[test]
 fn an_hmac_is_its_places_own_and_is_found_after_a_rotation() {
     let (owner, thief) = (user("GEN-001"), user("GEN-002"));
     let home = Binding {

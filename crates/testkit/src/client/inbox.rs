@@ -8,13 +8,15 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{Closed, Event};
+use crate::canary::Canaries;
 use crate::fail::fail;
 
 /// Filled by the client's task, emptied by the test.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
     content: Mutex<Content>,
     changed: Notify,
+    canaries: Canaries,
 }
 
 /// What is in it.
@@ -36,6 +38,20 @@ pub(super) struct Content {
 }
 
 impl Inbox {
+    /// An empty one; secrets that come into it are added to this list.
+    pub(super) fn new(canaries: Canaries) -> Self {
+        Self {
+            content: Mutex::default(),
+            changed: Notify::new(),
+            canaries,
+        }
+    }
+
+    /// What a server says, before it is filed.
+    pub(super) fn hear(&self, said: &Value) {
+        self.canaries.hear(said);
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }

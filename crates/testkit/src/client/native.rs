@@ -164,7 +164,7 @@ impl Connect {
                 format_args!("asked for {subprotocol:?}, the server chose {chosen:?}"),
             );
         }
-        let socket = Socket::start(wire.into_websocket().await, receive);
+        let socket = Socket::start(wire.into_websocket().await, self.door.canaries.clone(), receive);
         Ok(Native {
             socket,
             format: self.format,
@@ -192,6 +192,7 @@ fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
 }
 
 fn file(frame: Value, inbox: &Inbox) {
+    inbox.hear(&frame);
     let text = |field: &str| frame.get(field).and_then(Value::as_str).map(str::to_owned);
     let data = frame.get("data").cloned().unwrap_or_default();
     let event = Event {

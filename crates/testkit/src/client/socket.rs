@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::inbox::Inbox;
 use super::{Closed, Event};
+use crate::canary::Canaries;
 use crate::wait;
 
 /// An open WebSocket. It reads and answers pings while the test does other things. Dropping it ends the connection
@@ -26,13 +27,15 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Reads `stream` from now on. `receive` files each message in the inbox and gives what to answer at once.
+    /// Reads `stream` from now on. `receive` files each message in the inbox and gives what to answer at once;
+    /// secrets that come are added to `canaries`.
     pub(super) fn start(
         stream: WebSocketStream<TlsStream<TcpStream>>,
+        canaries: Canaries,
         receive: impl FnMut(Message, &Inbox) -> Option<Message> + Send + 'static,
     ) -> Self {
         let (outgoing, to_send) = mpsc::channel(QUEUE);
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new(canaries));
         let mut task = JoinSet::new();
         task.spawn(run(stream, to_send, Arc::clone(&inbox), receive));
         Self {

@@ -168,7 +168,7 @@ impl Connect {
             let answer = receive(message, inbox);
             answer.filter(|_| answers_pings)
         };
-        let socket = Socket::start(wire.into_websocket().await, receive);
+        let socket = Socket::start(wire.into_websocket().await, self.door.canaries.clone(), receive);
         Ok(SocketIo {
             socket,
             parser: self.parser,
@@ -218,6 +218,7 @@ fn receive(message: Message, inbox: &Inbox) -> Option<Message> {
 
 fn file(packet: Packet, inbox: &Inbox) {
     let Packet { kind, id, data } = packet;
+    inbox.hear(&data);
     inbox.change(|content| match kind {
         Kind::Connect => content.admission = Some(Ok(data)),
         Kind::ConnectError => content.admission = Some(Err(data)),

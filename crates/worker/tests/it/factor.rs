@@ -237,6 +237,33 @@ async fn a_challenge_is_its_sessions_own_and_used_once() {
 }
 
 #[tokio::test]
+async fn a_recovery_code_is_its_users_own_and_its_factors_own() {
+    let mut guarded = Guarded::new().await;
+    let mut neighbour = guarded.world.client("v", "s").await;
+    let enrolment = enrol(&guarded.world, &mut neighbour).await;
+    let first = code(&guarded.world, enrolment["secret"].as_str().unwrap());
+    let verified = verify(&mut neighbour, &enrolment["sessionId"], &first).await;
+    let foreign = verified["recoveryCodes"][0].as_str().unwrap();
+
+    let own = guarded.recovery_codes[0].clone();
+    let other_letter = if own.starts_with('A') { "B" } else { "A" };
+    let altered = format!("{other_letter}{}", &own[1..]);
+    let (mut device, challenge) = guarded.challenged("t").await;
+    for wrong in [foreign, &altered] {
+        refused(&verify(&mut device, &challenge, wrong).await, "2fa_invalid");
+    }
+
+    // The factor is another one now, though it is the same user's again.
+    let off = json!({"settings": {"twoFactorEnabled": false}});
+    succeeded(&guarded.client.ask(CommandKind::UpdateSettings, off).await);
+    let enrolment = enrol(&guarded.world, &mut guarded.client).await;
+    let first = code(&guarded.world, enrolment["secret"].as_str().unwrap());
+    succeeded(&verify(&mut guarded.client, &enrolment["sessionId"], &first).await);
+    let (mut device, challenge) = guarded.challenged("after").await;
+    refused(&verify(&mut device, &challenge, &own).await, "2fa_invalid");
+}
+
+#[tokio::test]
 async fn ten_wrong_codes_cost_time_and_a_recovery_code_ends_that() {
     let guarded = Guarded::new().await;
     let (mut device, challenge) = guarded.challenged("t").await;
