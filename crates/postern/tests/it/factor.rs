@@ -125,7 +125,8 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
     for gateway in [0, 1] {
         cluster.gateway(gateway).terminate();
     }
-    let rows = "SELECT act, about, result, session_id, count FROM audit ORDER BY act = 'command_refused', \
+    let rows = "SELECT act, about, result, session_id, count FROM audit \
+                WHERE act LIKE 'factor%' OR act = 'command_refused' ORDER BY act = 'command_refused', \
                 CASE WHEN act <> 'command_refused' THEN seq END, about, result, count";
     let told = wait::until("the refusals to be told", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() >= 9)

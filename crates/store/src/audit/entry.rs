@@ -50,7 +50,8 @@ pub enum Act {
     FactorUnlocked,
     /// An operator removed a user's second factor.
     FactorReset,
-    /// A command was refused before anything was done: for another user's id, for coming too often, for want of a second factor or of a confirmation.
+    /// A command was refused and nothing was done: for another user's id, for coming too often, for want of a confirmation or a
+    /// second factor.
     CommandRefused,
 }
 

@@ -6,6 +6,7 @@ use lifecycle::Entropy;
 use protocol::answer::{Answer, Failure};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Outcome;
+use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
@@ -104,6 +105,8 @@ fn by_operator(entropy: &dyn Entropy) -> Receipt {
         job: JobId::new(entropy.token()).expect("a token is an id"),
         session: SessionId::new(OPERATOR).expect("a word is an id"),
         connection: ConnectionId::new(OPERATOR).expect("a word is an id"),
+        origin: None,
+        traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
         answer: Sealed::from_bytes(Vec::new()),
         keep: Duration::ZERO,

@@ -7,6 +7,7 @@ use lifecycle::Clock;
 use protocol::answer::Answer;
 use protocol::cluster::job::{Job, Joined, Outcome, Work};
 use protocol::command::CommandKind;
+use protocol::security::FactorMethod;
 use serde_json::json;
 use store::vault::Sealed;
 use store::{Change, Decision, Factor, Security, SecurityRecord};
@@ -99,10 +100,13 @@ async fn a_new_device_on_a_new_network_is_suspicious_until_its_user_says_that_it
 async fn fail(world: &World, client: &Client, failures: u32) {
     let fail = |_: &SecurityRecord, now| {
         let factor = Factor {
+            method: FactorMethod::Totp,
             secret: Sealed::from_bytes(Vec::new()),
             last_step: 0,
+            sent: Vec::new(),
             failures,
             last_failed: Some(now),
+            recovery_key: None,
             recovery_codes: Vec::new(),
             recovery_tried: Vec::new(),
         };
@@ -114,6 +118,7 @@ async fn fail(world: &World, client: &Client, failures: u32) {
             events: Vec::new(),
             outcome: Outcome::from(&Answer::Acknowledged),
             receipt: None,
+            deeds: Vec::new(),
         })))
     };
     world.store.decide_security(&client.user, &fail).await.unwrap();

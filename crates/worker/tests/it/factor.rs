@@ -247,7 +247,8 @@ async fn a_recovery_code_is_its_users_own_and_its_factors_own() {
 
     let own = guarded.recovery_codes[0].clone();
     let other_letter = if own.starts_with('A') { "B" } else { "A" };
-    let altered = format!("{other_letter}{}", &own[1..]);
+    let rest: String = own.chars().skip(1).collect();
+    let altered = format!("{other_letter}{rest}");
     let (mut device, challenge) = guarded.challenged("t").await;
     for wrong in [foreign, &altered] {
         refused(&verify(&mut device, &challenge, wrong).await, "2fa_invalid");

@@ -2,7 +2,7 @@
 
 use protocol::answer::Answer;
 use protocol::cluster::job::Outcome;
-use protocol::security::Alert;
+use protocol::security::{Alert, FactorMethod};
 use store::{Acquaintance, Arrival, Change, Decided, Decision, Factor, Novelty, SecurityRecord, Store, StoreError};
 use tokio::join;
 
@@ -127,10 +127,13 @@ async fn wrong_second_factors_are_shown(store: &dyn Store) {
     let decided = store
         .decide_security(&user("GEN-001"), &|_record, now| {
             let factor = Factor {
+                method: FactorMethod::Totp,
                 secret: sealed("secret"),
                 last_step: 0,
+                sent: Vec::new(),
                 failures: 3,
                 last_failed: Some(now),
+                recovery_key: None,
                 recovery_codes: Vec::new(),
                 recovery_tried: Vec::new(),
             };
@@ -142,6 +145,7 @@ async fn wrong_second_factors_are_shown(store: &dyn Store) {
                 events: Vec::new(),
                 outcome: Outcome::from(&Answer::Acknowledged),
                 receipt: None,
+                deeds: Vec::new(),
             })))
         })
         .await;
