@@ -1,13 +1,11 @@
 //! Sessions: opened once, ended for ever.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use protocol::cluster::origin::Origin;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use store::{SessionEnding, SessionOpened, SessionOpening, Store, WhichSessions};
-use testkit::token::now;
 use testkit::wait;
 
 use crate::recorder::relayed;
@@ -52,17 +50,17 @@ async fn the_session_of_tokens_without_sid_is_opened_again_by_a_newer_token(stor
     assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await.0, Ok(1));
     assert_eq!(open(store, SessionId::DEFAULT, 0).await, SessionOpened::Ended);
     assert_eq!(
-        open(store, SessionId::DEFAULT, 3_600).await,
+        open(store, SessionId::DEFAULT, MUCH_LATER).await,
         SessionOpened::Open(TIMEOUT)
     );
     assert_eq!(end(store, "2", one(SessionId::DEFAULT)).await.0, Ok(1));
     assert_eq!(
-        open(store, SessionId::DEFAULT, 3_600).await,
+        open(store, SessionId::DEFAULT, MUCH_LATER).await,
         SessionOpened::Ended,
         "that token was seen"
     );
     assert_eq!(
-        open(store, SessionId::DEFAULT, 3_601).await,
+        open(store, SessionId::DEFAULT, MUCH_LATER + 1).await,
         SessionOpened::Open(TIMEOUT)
     );
 }
@@ -77,7 +75,7 @@ async fn a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end(stor
         store.open_session(&short(0)).await.unwrap() == SessionOpened::IdledOut
     })
     .await;
-    assert_eq!(open(store, "s-1", 3_600).await, SessionOpened::Open(TIMEOUT));
+    assert_eq!(open(store, "s-1", MUCH_LATER).await, SessionOpened::Open(TIMEOUT));
 }
 
 async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
@@ -141,11 +139,14 @@ async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpened {
     store.open_session(&opening(name, issued_in)).await.unwrap()
 }
 
-/// Tokens are issued by this clock, which stands still: the same token twice is the same token.
-static START: LazyLock<u64> = LazyLock::new(now);
+/// In seconds since 1970: before every test.
+const LONG_AGO: u64 = 1_700_000_000;
+
+/// After `LONG_AGO`, in seconds: later than every test.
+const MUCH_LATER: u64 = 2_000_000_000;
 
 fn opening(name: &str, issued_in: u64) -> SessionOpening {
-    let issued_at = i64::try_from((*START + issued_in) * 1_000).unwrap();
+    let issued_at = i64::try_from((LONG_AGO + issued_in) * 1_000).unwrap();
     SessionOpening {
         user: user("GEN-001"),
         session: session(name),
