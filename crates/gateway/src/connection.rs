@@ -9,6 +9,7 @@ mod draining;
 mod ending;
 mod live;
 pub(crate) mod outbound;
+pub(crate) mod outgoing;
 mod state;
 mod task;
 mod transport;
@@ -33,6 +34,7 @@ use self::state::Bounds;
 use self::task::Link;
 use self::turn::Turn;
 use crate::command::Commands;
+use crate::deflate::Deflation;
 use crate::handshake::token::Tokens;
 use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
@@ -46,6 +48,7 @@ use crate::settings::{Heartbeat, Rate, Timing};
 pub(crate) struct Connections {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) event_rate: Option<Rate>,
+    pub(crate) deflation: Deflation,
     pub(crate) timing: Timing,
     pub(crate) drain_window: Duration,
     pub(crate) tokens: Tokens,
@@ -63,8 +66,9 @@ pub(crate) struct Connections {
 impl Connections {
     /// Serves a stream that has just become a WebSocket, to its end.
     pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, peer: IpAddr, permit: OwnedSemaphorePermit) {
+        let deflate = upgrade.deflate.map(|agreement| self.deflation.of(&agreement));
         let turn = Turn::new(&self.soft, self.drain_window, Arc::clone(&self.entropy));
-        let link = Link::new(stream, &upgrade.protocol, self.bounds(), turn);
+        let link = Link::new(stream, &upgrade.protocol, deflate, self.bounds(), turn);
         let origin = Origin {
             address: peer.to_string(),
             device_id: None,

@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::command::{Commands, Inquiries};
 use crate::connection::Connections;
+use crate::deflate::Deflation;
 use crate::handshake::jwks::{JwksError, Keeper};
 use crate::handshake::token::Tokens;
 use crate::http::Http;
@@ -156,6 +157,7 @@ impl Gateway {
         let connections = Connections {
             heartbeat: settings.heartbeat,
             event_rate: settings.event_rate,
+            deflation: Deflation::new(settings.deflate_threshold),
             timing: settings.timing,
             drain_window: settings.drain_window,
             tokens,

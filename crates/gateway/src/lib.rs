@@ -7,7 +7,7 @@
 //! Must not know: SQL, platforms, any stored secret. What needs one of these is a job for a worker.
 //!
 //! Read [`Gateway`] first: settings, build, spawn, drain. Then `listener`, `http` and `handshake`, the way in; `connection`, the
-//! life of a socket; `command` and `hub`, what it is for.
+//! life of a socket, and `deflate`, its compression; `command` and `hub`, what it is for.
 
 mod gateway;
 mod settings;
@@ -19,6 +19,8 @@ mod http;
 mod handshake;
 
 mod connection;
+
+mod deflate;
 
 mod command;
 mod hub;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub connect_rate: Option<Rate>,
     /// Events per socket; none is no limit.
     pub event_rate: Option<Rate>,
+    /// From how many bytes on a message is sent compressed, to a client that takes it.
+    pub deflate_threshold: usize,
     /// How many connections may be on their way in at once, from TCP to the token. Above it newcomers are dropped.
     pub pending_connections: usize,
     /// Over how long a draining gateway spreads its closes.
@@ -54,6 +56,7 @@ impl Settings {
             heartbeat: Heartbeat::default(),
             connect_rate: Rate::new(100, 1_000).ok(),
             event_rate: Rate::new(20, 40).ok(),
+            deflate_threshold: 1024,
             pending_connections: 4_096,
             drain_window: Duration::from_secs(20),
             internal_token: None,

@@ -27,6 +27,8 @@ pub(crate) enum Ending {
     ProtocolError,
     /// A text message is not UTF-8.
     NotUtf8,
+    /// A compressed message is none.
+    NotDeflated,
     /// A message is too long.
     TooBig,
     /// The queue is full.
@@ -93,6 +95,7 @@ impl Ending {
             Self::BadFrame => goodbye("bad_frame", Some(CloseCode::BadFrame), false, true),
             Self::ProtocolError => goodbye("protocol_error", Some(CloseCode::ProtocolError), false, false),
             Self::NotUtf8 => goodbye("not_utf8", Some(CloseCode::InvalidPayload), false, false),
+            Self::NotDeflated => goodbye("not_deflated", Some(CloseCode::InvalidPayload), false, false),
             Self::TooBig => goodbye("too_big", Some(CloseCode::TooBig), false, false),
             Self::QueueFull => goodbye("queue_full", Some(CloseCode::TooSlow), false, false),
             Self::Stalled => goodbye("stalled", Some(CloseCode::TooSlow), false, false),

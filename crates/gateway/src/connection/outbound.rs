@@ -5,12 +5,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
-use protocol::wire::Message;
+
+use super::outgoing::Outgoing;
+use crate::deflate::Deflate;
 
 /// The queue of one socket: at most 4,096 messages and 1 MiB. What does not fit costs the socket: its peer is too slow, and what it
 /// misses it gets from the log when it comes back. It takes no memory while it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
+    deflate: Option<Deflate>,
     queue: Mutex<Queue>,
     task: AtomicWaker,
 }
@@ -22,7 +25,7 @@ pub(crate) struct Overflowed;
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Outgoing>,
     bytes: usize,
     state: State,
 }
@@ -36,13 +39,27 @@ enum State {
 }
 
 impl Outbound {
+    /// The queue of a socket with this compression, if any was agreed.
+    pub(super) fn new(deflate: Option<Deflate>) -> Self {
+        Self {
+            deflate,
+            ..Self::default()
+        }
+    }
+
+    /// The socket's compression.
+    pub(crate) fn deflate(&self) -> Option<&Deflate> {
+        self.deflate.as_ref()
+    }
+
     /// Queues a message. What does not fit is dropped with all the rest, and the task learns of it; a closed queue takes nothing.
-    pub(crate) fn push(&self, message: Message) {
+    pub(crate) fn push(&self, message: impl Into<Outgoing>) {
+        let message = message.into();
         let mut queue = self.lock();
         if queue.state != State::Open {
             return;
         }
-        let bytes = queue.bytes.saturating_add(len(&message));
+        let bytes = queue.bytes.saturating_add(message.len());
         if queue.messages.len() < MAX_MESSAGES && bytes <= MAX_BYTES {
             queue.messages.push_back(message);
             queue.bytes = bytes;
@@ -54,10 +71,11 @@ impl Outbound {
     }
 
     /// Puts a message before all others: a greeting comes before what has been queued since.
-    pub(crate) fn push_first(&self, message: Message) {
+    pub(crate) fn push_first(&self, message: impl Into<Outgoing>) {
+        let message = message.into();
         let mut queue = self.lock();
         if queue.state == State::Open {
-            queue.bytes = queue.bytes.saturating_add(len(&message));
+            queue.bytes = queue.bytes.saturating_add(message.len());
             queue.messages.push_front(message);
         }
         drop(queue);
@@ -65,7 +83,7 @@ impl Outbound {
     }
 
     /// Takes the next message, or arranges for the task to be woken when there is one.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<Message, Overflowed>> {
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<Outgoing, Overflowed>> {
         if let Some(next) = self.pop() {
             return Poll::Ready(next);
         }
@@ -93,13 +111,13 @@ impl Outbound {
         self.lock().state == State::Closed
     }
 
-    fn pop(&self) -> Option<Result<Message, Overflowed>> {
+    fn pop(&self) -> Option<Result<Outgoing, Overflowed>> {
         let mut queue = self.lock();
         if queue.state == State::Overflowed {
             return Some(Err(Overflowed));
         }
         let message = queue.messages.pop_front()?;
-        queue.bytes = queue.bytes.saturating_sub(len(&message));
+        queue.bytes = queue.bytes.saturating_sub(message.len());
         if queue.messages.is_empty() && queue.messages.capacity() > KEPT_CAPACITY {
             queue.messages = VecDeque::new();
         }
@@ -120,30 +138,25 @@ impl Queue {
     }
 }
 
-fn len(message: &Message) -> usize {
-    match message {
-        Message::Text(bytes) | Message::Binary(bytes) => bytes.len(),
-    }
-}
-
 const MAX_MESSAGES: usize = 4_096;
 /// In bytes.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
-/// An empty queue keeps room for so many messages: a few are usual, and cost 40 bytes each.
+/// An empty queue keeps room for so many messages: a few are usual, and cost 48 bytes each.
 const KEPT_CAPACITY: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use futures_util::task::noop_waker_ref;
+    use protocol::wire::Message;
 
     use super::*;
 
-    fn text(len: usize) -> Message {
-        Message::Text(Bytes::from(vec![b'x'; len]))
+    fn text(len: usize) -> Outgoing {
+        Message::Text(Bytes::from(vec![b'x'; len])).into()
     }
 
-    fn next(outbound: &Outbound) -> Poll<Result<Message, Overflowed>> {
+    fn next(outbound: &Outbound) -> Poll<Result<Outgoing, Overflowed>> {
         outbound.poll_pop(&mut Context::from_waker(noop_waker_ref()))
     }
 

@@ -18,6 +18,7 @@ use super::outbound::Outbound;
 use super::state::{Bounds, Effect, Input, State};
 use super::transport::{Happened, Transport};
 use super::turn::Turn;
+use crate::deflate::Deflate;
 use crate::handshake::upgrade::Protocol;
 use crate::listener::Stream;
 use crate::settings::Heartbeat;
@@ -45,14 +46,20 @@ pub(super) struct Heard {
 
 impl Link {
     /// A link over a stream that has just become a WebSocket.
-    pub(super) fn new(stream: Stream, protocol: &Protocol, bounds: Bounds, turn: Turn) -> Box<Self> {
+    pub(super) fn new(
+        stream: Stream,
+        protocol: &Protocol,
+        deflate: Option<Deflate>,
+        bounds: Bounds,
+        turn: Turn,
+    ) -> Box<Self> {
         let state = State::new(bounds, Instant::now());
         Box::new(Self {
-            transport: Transport::new(stream),
+            transport: Transport::new(stream, deflate.clone()),
             codec: Codec::new(protocol),
             timer: Box::pin(sleep_until(state.wake_at())),
             state,
-            outbound: Arc::default(),
+            outbound: Arc::new(Outbound::new(deflate)),
             dismissal: Arc::default(),
             turn,
         })
@@ -98,7 +105,7 @@ impl Link {
     /// goes nowhere.
     pub(super) fn left(&mut self) -> Result<(), Ending> {
         self.outbound.close();
-        self.outbound = Arc::default();
+        self.outbound = Arc::new(Outbound::new(self.outbound.deflate().cloned()));
         self.feed(Input::Left).map(drop)
     }
 

@@ -1,7 +1,7 @@
 //! The WebSocket itself: tungstenite over a client's stream, with bounds on all that it keeps.
 //!
-//! permessage-deflate (RFC 7692) belongs between here and tungstenite: what leaves passes `send`, what comes passes `received`, and
-//! the frame headers pass `walk`.
+//! tungstenite knows nothing of compression, which goes around it: compressed messages leave as frames that it writes as they are, and
+//! come as plain binary messages, because `walk` beneath it has made them so.
 
 #[cfg(test)]
 mod tests;
@@ -21,19 +21,23 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, FrameHeader};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error};
 
-use self::walk::Walk;
+use self::walk::{Packing, Walk};
 use super::ending::Ending;
 use super::outbound::{self, Outbound};
+use super::outgoing::Outgoing;
+use crate::deflate::{Deflate, Uninflatable};
 use crate::listener::Stream;
 
 /// One WebSocket. It has one owner, who reads and writes: only so can its buffers be replaced.
 pub(super) struct Transport {
     /// Gone only while it is replaced.
     socket: Option<WebSocketStream<Walk<Stream>>>,
+    /// Compression, where it was agreed.
+    deflate: Option<Deflate>,
     /// Something was written and is not known to have left.
     unflushed: bool,
     /// The peer takes nothing just now.
@@ -63,9 +67,10 @@ pub(super) enum Happened {
 
 impl Transport {
     /// A WebSocket on a stream that has seen nothing but the upgrade.
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream, deflate: Option<Deflate>) -> Self {
         Self {
-            socket: build(Walk::new(stream)),
+            socket: build(Walk::new(stream, deflate.is_some())),
+            deflate,
             unflushed: false,
             blocked: false,
             bloated: false,
@@ -147,7 +152,7 @@ impl Transport {
             for _ in 0..BATCH {
                 match outbound.poll_pop(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(message)) => self.send(frame(message)),
+                    Poll::Ready(Ok(message)) => self.send_data(message),
                     Poll::Ready(Err(outbound::Overflowed)) => return Poll::Ready(Err(Happened::Overflowed)),
                 }
             }
@@ -155,6 +160,15 @@ impl Transport {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    /// Compresses what is not compressed yet: messages that several sockets are sent come compressed once for all of them.
+    fn send_data(&mut self, message: Outgoing) {
+        let message = match (message, &self.deflate) {
+            (Outgoing::Plain(message), Some(deflate)) => Outgoing::deflated(message, deflate),
+            (message, _) => message,
+        };
+        self.send(frame(message));
     }
 
     /// Writes a frame into tungstenite's buffer, which is empty or nearly so. An error shows again at the flush.
@@ -191,13 +205,32 @@ impl Transport {
     fn received(&mut self, message: tungstenite::Message) -> Option<Happened> {
         self.bloated |= message.len() > BUFFER;
         match message {
-            tungstenite::Message::Text(text) => Some(Happened::Message(Message::Text(text.into()))),
-            tungstenite::Message::Binary(bytes) => Some(Happened::Message(Message::Binary(bytes))),
+            tungstenite::Message::Text(text) => Some(self.unpacked(Message::Text(text.into()))),
+            tungstenite::Message::Binary(bytes) => Some(self.unpacked(Message::Binary(bytes))),
             tungstenite::Message::Pong(_) => Some(Happened::Pong),
             tungstenite::Message::Ping(_) => Some(Happened::Ping),
             tungstenite::Message::Close(_) => Some(Happened::Ended(Ending::ByPeer)),
             // Never read, says tungstenite.
             tungstenite::Message::Frame(_) => None,
+        }
+    }
+
+    /// A message as the client meant it.
+    fn unpacked(&mut self, message: Message) -> Happened {
+        let walk = self.socket.as_mut().map(WebSocketStream::get_mut);
+        let packing = walk.map_or(Packing::Plain, Walk::packing);
+        let (Message::Binary(payload), Some(deflate)) = (&message, &self.deflate) else {
+            return Happened::Message(message);
+        };
+        if packing == Packing::Plain {
+            return Happened::Message(message);
+        }
+        match deflate.inflate(payload, MAX_MESSAGE) {
+            Ok(bytes) if packing == Packing::DeflatedBinary => Happened::Message(Message::Binary(bytes)),
+            Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Happened::Message(Message::Text(bytes)),
+            Ok(_) => Happened::Ended(Ending::NotUtf8),
+            Err(Uninflatable::TooBig) => Happened::Ended(Ending::TooBig),
+            Err(Uninflatable::Corrupt) => Happened::Ended(Ending::NotDeflated),
         }
     }
 
@@ -225,13 +258,21 @@ fn build(stream: Walk<Stream>) -> Option<WebSocketStream<Walk<Stream>>> {
     Box::pin(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config))).now_or_never()
 }
 
-/// A message of ours as it is: its text is known to be UTF-8, and is not checked again for each socket.
-fn frame(message: Message) -> tungstenite::Message {
-    let (bytes, kind) = match message {
-        Message::Text(bytes) => (bytes, Data::Text),
-        Message::Binary(bytes) => (bytes, Data::Binary),
+/// A message of ours as it is: its text is known to be UTF-8, and is not checked again for each socket. RSV1 says that it is
+/// compressed (RFC 7692, section 6).
+fn frame(message: Outgoing) -> tungstenite::Message {
+    let (bytes, kind, rsv1) = match message {
+        Outgoing::Plain(Message::Text(bytes)) => (bytes, Data::Text, false),
+        Outgoing::Plain(Message::Binary(bytes)) => (bytes, Data::Binary, false),
+        Outgoing::DeflatedText(bytes) => (bytes, Data::Text, true),
+        Outgoing::DeflatedBinary(bytes) => (bytes, Data::Binary, true),
     };
-    tungstenite::Message::Frame(Frame::message(bytes, OpCode::Data(kind), true))
+    let header = FrameHeader {
+        rsv1,
+        opcode: OpCode::Data(kind),
+        ..FrameHeader::default()
+    };
+    tungstenite::Message::Frame(Frame::from_payload(header, bytes))
 }
 
 /// Ends our half of the stream and reads the peer's to its end: a socket that is closed with unread bytes is reset, and a reset

@@ -9,6 +9,7 @@ use url::form_urlencoded;
 
 use super::refusal::Refusal;
 use super::{engineio, websocket};
+use crate::deflate::Agreement;
 use crate::settings::Origins;
 
 /// A path that leads to a WebSocket.
@@ -38,6 +39,8 @@ pub(crate) struct Upgrade {
     pub(crate) protocol: Protocol,
     /// What the client calls itself.
     pub(crate) user_agent: Option<String>,
+    /// How messages are compressed, if they are.
+    pub(crate) deflate: Option<Agreement>,
     accept: String,
 }
 
@@ -78,6 +81,10 @@ impl Upgrade {
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
+        let agreed = self.deflate.as_ref().map(Agreement::answer);
+        if let Some(Ok(agreed)) = agreed.map(HeaderValue::try_from) {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
+        }
         if let Protocol::Native { encoding, .. } = &self.protocol {
             let name = websocket::subprotocol_name(*encoding);
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
@@ -110,11 +117,11 @@ pub(crate) fn judge(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Resu
             bearer: bearer(&head.headers),
         },
     };
-    let accept = websocket::accept_key(head)?;
     Ok(Upgrade {
         protocol,
         user_agent: user_agent(&head.headers),
-        accept,
+        deflate: Agreement::with(&head.headers),
+        accept: websocket::accept_key(head)?,
     })
 }
 

@@ -254,7 +254,7 @@ impl Room {
         let mut sockets = 0;
         for (_, seat) in audience {
             sockets += 1;
-            seat.outbound.push(encoded.message(seat.form));
+            seat.outbound.push(encoded.outgoing(seat.form, seat.outbound.deflate()));
         }
         metrics.delivered(&envelope.event, sockets);
     }
@@ -268,7 +268,7 @@ impl Room {
             offset: None,
         });
         for (_, seat) in self.seats.iter().filter(|(_, seat)| seat.form.native().is_some()) {
-            seat.outbound.push(encoded.message(seat.form));
+            seat.outbound.push(encoded.outgoing(seat.form, seat.outbound.deflate()));
         }
     }
 }

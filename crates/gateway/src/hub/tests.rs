@@ -15,6 +15,7 @@ use telemetry::metrics::Metrics as Registry;
 use super::seats::Work;
 use super::*;
 use crate::connection::outbound::Outbound;
+use crate::connection::outgoing::Outgoing;
 use crate::form::Form;
 
 fn metrics() -> Metrics {
@@ -65,8 +66,8 @@ impl Socket {
     fn queued(&self) -> Vec<Message> {
         let mut cx = Context::from_waker(noop_waker_ref());
         std::iter::from_fn(|| match self.outbound.poll_pop(&mut cx) {
-            Poll::Ready(message) => message.ok(),
-            Poll::Pending => None,
+            Poll::Ready(Ok(Outgoing::Plain(message))) => Some(message),
+            Poll::Ready(_) | Poll::Pending => None,
         })
         .collect()
     }

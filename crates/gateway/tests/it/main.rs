@@ -12,6 +12,7 @@ mod worker;
 
 mod certificate;
 mod commands;
+mod deflate;
 mod dialects;
 mod drain;
 mod fanout;

@@ -48,6 +48,9 @@ pub struct GatewayArgs {
     /// Events per socket, `<per second>/<burst>` or `off`.
     #[arg(long, env = "POSTERN_EVENT_RATE", default_value = "20/40")]
     pub event_rate: String,
+    /// From how many bytes on a message is sent compressed.
+    #[arg(long, env = "POSTERN_DEFLATE_THRESHOLD", default_value = "1024")]
+    pub deflate_threshold: String,
     /// Over how long a draining gateway spreads its closes.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
     pub drain_window: String,
@@ -94,6 +97,7 @@ impl GatewayArgs {
         let timeout = problems.take("POSTERN_HEARTBEAT_TIMEOUT", duration(&self.heartbeat_timeout));
         let connect_rate = problems.take("POSTERN_CONNECT_RATE", Rate::parse(&self.connect_rate));
         let event_rate = problems.take("POSTERN_EVENT_RATE", Rate::parse(&self.event_rate));
+        let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         if self.proxy_protocol != "off" {
             problems.note("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
@@ -110,6 +114,7 @@ impl GatewayArgs {
             },
             connect_rate: connect_rate?,
             event_rate: event_rate?,
+            deflate_threshold: deflate_threshold?,
             drain_window: drain_window?,
             internal_token: self.internal_token.clone(),
             ..Settings::new(listen?, tls, tokens?)

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::command::{Caller, Inquiries};
 use crate::connection::outbound::Outbound;
+use crate::connection::outgoing::Outgoing;
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::settings::Timing;
@@ -99,7 +100,7 @@ impl Deaf {
     async fn answered(&self) -> (Value, Duration) {
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
         let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
-        let Message::Text(text) = message else {
+        let Outgoing::Plain(Message::Text(text)) = message else {
             panic!("{message:?}")
         };
         let frame: Value = serde_json::from_str(from_utf8(&text).unwrap()).unwrap();

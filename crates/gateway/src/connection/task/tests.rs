@@ -28,7 +28,7 @@ async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, Can
         encoding: Encoding::Json,
         bearer: None,
     };
-    let mut link = Link::new(Box::new(ours), &protocol, bounds, turn);
+    let mut link = Link::new(Box::new(ours), &protocol, None, bounds, turn);
     link.proven(Instant::now() + Duration::from_secs(86_400)).unwrap();
     let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     (link, peer, soft)

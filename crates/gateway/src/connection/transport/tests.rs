@@ -1,5 +1,7 @@
 //! A WebSocket over a pipe: nothing is lost, whatever is done to its buffers.
 
+mod deflate;
+
 use proptest::prelude::*;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message as Theirs;
@@ -12,7 +14,7 @@ type Peer = WebSocketStream<DuplexStream>;
 async fn pair(capacity: usize) -> (Transport, Peer) {
     let (ours, theirs) = tokio::io::duplex(capacity);
     let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-    (Transport::new(Box::new(ours)), peer)
+    (Transport::new(Box::new(ours), None), peer)
 }
 
 async fn next(transport: &mut Transport, outbound: &Outbound) -> Happened {
@@ -48,7 +50,7 @@ async fn a_long_message_leaves_no_long_buffers_behind() {
 #[tokio::test]
 async fn half_a_frame_is_not_lost_with_the_buffers() {
     let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
-    let mut transport = Transport::new(Box::new(ours));
+    let mut transport = Transport::new(Box::new(ours), None);
     let outbound = Outbound::default();
     let long = testkit::client::frame::Frame::text(vec![b'x'; 60_000]).bytes();
     let short = testkit::client::frame::Frame::text("hello").bytes();

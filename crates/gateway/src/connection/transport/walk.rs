@@ -1,20 +1,41 @@
-//! Knows, beneath the WebSocket layer, whether a message is under way: it walks the frame headers as bytes pass by.
+//! Sees, beneath the WebSocket layer, what that layer does not say or does not know: it walks the frame headers as bytes pass by.
 //!
 //! tungstenite keeps the bytes of an unfinished frame to itself. Only who has seen every byte can tell that it holds none.
+//!
+//! tungstenite refuses every reserved bit. Where compression was agreed, the bit that says so (RSV1, RFC 7692, section 6) is cleared in
+//! the first frame of a message, which is made a binary one for as long as it is no text, and what it was is kept until the message
+//! comes out above. One byte per compressed message is changed and none moves: masks cover payloads only. The bit on any other frame
+//! stays, and is refused.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream whose incoming bytes are watched. It changes none of them.
+/// A stream whose incoming bytes are watched.
 #[derive(Debug)]
 pub(super) struct Walk<S> {
     inner: S,
     step: Step,
     /// The last data frame was not its message's final one.
     in_message: bool,
+    /// Compression was agreed.
+    deflates: bool,
+    /// Of the messages that have not come out above, where compression was agreed. A read is a few kilobytes, so they are few.
+    packings: VecDeque<Packing>,
+}
+
+/// How a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// As it is.
+    Plain,
+    /// A text message, compressed.
+    DeflatedText,
+    /// A binary message, compressed.
+    DeflatedBinary,
 }
 
 /// What the next byte is (RFC 6455, section 5.2).
@@ -33,13 +54,24 @@ enum Step {
 }
 
 impl<S> Walk<S> {
-    /// Watches a stream from its first frame on.
-    pub(super) fn new(inner: S) -> Self {
+    /// Watches a stream from its first frame on; `deflates` where compression was agreed.
+    pub(super) fn new(inner: S, deflates: bool) -> Self {
         Self {
             inner,
             step: Step::First,
             in_message: false,
+            deflates,
+            packings: VecDeque::new(),
         }
+    }
+
+    /// How the next message came that comes out above.
+    pub(super) fn packing(&mut self) -> Packing {
+        let next = self.packings.pop_front().unwrap_or(Packing::Plain);
+        if self.packings.is_empty() && self.packings.capacity() > KEPT_CAPACITY {
+            self.packings = VecDeque::new();
+        }
+        next
     }
 
     /// Whether all bytes that have passed make whole messages.
@@ -52,32 +84,36 @@ impl<S> Walk<S> {
         self.inner
     }
 
-    fn walk(&mut self, mut bytes: &[u8]) {
-        while let Some((&byte, rest)) = bytes.split_first() {
-            if let Step::Payload { left } = self.step {
-                let here = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
-                bytes = bytes.get(here..).unwrap_or_default();
-                // A slice is never longer than u64 can say.
-                self.step = payload(left.saturating_sub(u64::try_from(here).unwrap_or(left)));
-            } else {
-                self.step = self.header(byte);
-                bytes = rest;
-            }
+    fn walk(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            let now = std::mem::take(&mut bytes);
+            bytes = match self.step {
+                Step::Payload { left } => {
+                    let here = usize::try_from(left).map_or(now.len(), |left| left.min(now.len()));
+                    // A slice is never longer than u64 can say.
+                    self.step = payload(left.saturating_sub(u64::try_from(here).unwrap_or(left)));
+                    now.get_mut(here..).unwrap_or_default()
+                }
+                _ => {
+                    let Some((byte, rest)) = now.split_first_mut() else {
+                        return;
+                    };
+                    self.step = self.header(byte);
+                    rest
+                }
+            };
         }
     }
 
-    fn header(&mut self, byte: u8) -> Step {
+    fn header(&mut self, byte: &mut u8) -> Step {
         match self.step {
             Step::First => {
-                let is_data = byte & OPCODE < CONTROL;
-                if is_data {
-                    self.in_message = byte & FIN == 0;
-                }
+                self.first(byte);
                 Step::Second
             }
             Step::Second => {
-                let masked = byte & MASK != 0;
-                match byte & !MASK {
+                let masked = *byte & MASK != 0;
+                match *byte & !MASK {
                     126 => Step::Length {
                         left: 2,
                         length: 0,
@@ -92,7 +128,7 @@ impl<S> Walk<S> {
                 }
             }
             Step::Length { left, length, masked } => {
-                let length = length << 8 | u64::from(byte);
+                let length = length << 8 | u64::from(*byte);
                 match left {
                     0 | 1 => after_length(length, masked),
                     _ => Step::Length {
@@ -107,6 +143,23 @@ impl<S> Walk<S> {
                 _ => Step::Mask { left: left - 1, length },
             },
             payload @ Step::Payload { .. } => payload,
+        }
+    }
+
+    fn first(&mut self, byte: &mut u8) {
+        let opcode = *byte & OPCODE;
+        if opcode < CONTROL {
+            self.in_message = *byte & FIN == 0;
+        }
+        if self.deflates && matches!(opcode, TEXT | BINARY) {
+            self.packings.push_back(match (*byte & RSV1, opcode) {
+                (0, _) => Packing::Plain,
+                (_, TEXT) => Packing::DeflatedText,
+                _ => Packing::DeflatedBinary,
+            });
+            if *byte & RSV1 != 0 {
+                *byte = *byte & !(RSV1 | OPCODE) | BINARY;
+            }
         }
     }
 }
@@ -127,7 +180,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Walk<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.walk(buf.filled().get(before..).unwrap_or_default());
+        self.walk(buf.filled_mut().get_mut(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
@@ -147,10 +200,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Walk<S> {
 }
 
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
+const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
 /// The lowest opcode of a control frame.
 const CONTROL: u8 = 0x8;
 const MASK: u8 = 0x80;
+/// In messages: a pipelining client's memory is given back.
+const KEPT_CAPACITY: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -178,9 +236,17 @@ mod tests {
     }
 
     fn at_rest_after(bytes: &[u8]) -> bool {
-        let mut walk = Walk::new(());
-        walk.walk(bytes);
+        let mut walk = Walk::new((), false);
+        walk.walk(&mut bytes.to_vec());
         walk.is_at_rest()
+    }
+
+    /// What passes above, and how each of its messages came.
+    fn passed(frames: &[Vec<u8>], deflates: bool) -> (Vec<u8>, Vec<Packing>) {
+        let mut bytes = frames.concat();
+        let mut walk = Walk::new((), deflates);
+        walk.walk(&mut bytes);
+        (bytes, walk.packings.into())
     }
 
     #[test]
@@ -203,19 +269,62 @@ mod tests {
         assert!(at_rest_after(&bytes));
     }
 
+    #[test]
+    fn a_compressed_message_passes_as_a_plain_binary_one() {
+        let message = [frame(RSV1 | TEXT, 3), frame(FIN | 9, 0), frame(FIN, 3)];
+        let plain = [frame(BINARY, 3), frame(FIN | 9, 0), frame(FIN, 3)];
+        let (bytes, packings) = passed(&message, true);
+        assert_eq!((bytes, packings), (plain.concat(), vec![Packing::DeflatedText]));
+        let others = [frame(FIN | TEXT, 0), frame(FIN | RSV1 | BINARY, 130)];
+        assert_eq!(passed(&others, true).1, [Packing::Plain, Packing::DeflatedBinary]);
+    }
+
+    #[test]
+    fn a_bit_that_nobody_agreed_on_stays_for_tungstenite_to_refuse() {
+        let on_control = [frame(FIN | RSV1 | 9, 0)];
+        let on_continuation = [frame(TEXT, 1), frame(FIN | RSV1, 1)];
+        let others = [frame(FIN | 0x20 | TEXT, 1), frame(FIN | 0x10 | BINARY, 1)];
+        for frames in [&on_control[..], &on_continuation, &others] {
+            assert_eq!(passed(frames, true).0, frames.concat());
+        }
+        let unasked = [frame(FIN | RSV1 | TEXT, 1)];
+        assert_eq!(passed(&unasked, false), (unasked.concat(), Vec::new()));
+    }
+
     proptest! {
         #[test]
         fn where_reads_are_cut_makes_no_difference(
             lens in prop::collection::vec(prop_oneof![0usize..130, 65_530usize..65_540], 1..6), cut in 1usize..4_000,
         ) {
-            let bytes: Vec<u8> = lens.into_iter().flat_map(|len| frame(FIN | 2, len)).collect();
-            let mut walk = Walk::new(());
-            for piece in bytes.chunks(cut) {
+            let mut bytes: Vec<u8> = lens.into_iter().flat_map(|len| frame(FIN | 2, len)).collect();
+            let mut walk = Walk::new((), false);
+            for piece in bytes.chunks_mut(cut) {
                 walk.walk(piece);
             }
             prop_assert!(walk.is_at_rest());
-            walk.walk(&[FIN | 2]);
+            walk.walk(&mut [FIN | 2]);
             prop_assert!(!walk.is_at_rest());
+        }
+
+        #[test]
+        fn nothing_but_the_first_byte_of_a_compressed_message_is_changed(
+            frames in prop::collection::vec((any::<u8>(), prop_oneof![0usize..130, 65_530usize..65_540]), 1..6), cut in 1usize..300,
+        ) {
+            let frames: Vec<Vec<u8>> = frames.into_iter().map(|(first, len)| frame(first, len)).collect();
+            let (mut bytes, whole) = (frames.concat(), passed(&frames, true));
+            let mut walk = Walk::new((), true);
+            for piece in bytes.chunks_mut(cut) {
+                walk.walk(piece);
+            }
+            prop_assert_eq!(&bytes, &whole.0);
+            prop_assert_eq!(Vec::from(walk.packings), whole.1);
+            let mut rest = bytes.as_slice();
+            for sent in frames {
+                let (came, others) = rest.split_at(sent.len());
+                prop_assert_eq!(&came[1..], &sent[1..]);
+                prop_assert!(came[0] == sent[0] || sent[0] & RSV1 != 0 && matches!(sent[0] & OPCODE, TEXT | BINARY));
+                rest = others;
+            }
         }
     }
 }

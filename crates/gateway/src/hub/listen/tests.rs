@@ -8,12 +8,13 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::Class;
 use protocol::id::{ConnectionId, EventId, SessionId};
 use protocol::json::Json;
-use protocol::wire::{Dialect, Message};
+use protocol::wire::Dialect;
 use telemetry::metrics::Metrics as Registry;
 use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::connection::outbound::Outbound;
+use crate::connection::outgoing::Outgoing;
 use crate::form::Form;
 use crate::hub::{Seat, Subscriber};
 use crate::metrics::Metrics;
@@ -76,7 +77,7 @@ impl Deaf {
         let start = Instant::now();
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
         let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
-        assert!(matches!(message, Message::Text(_)));
+        assert!(matches!(message, Outgoing::Plain(_)));
         start.elapsed()
     }
 }

@@ -1,0 +1,265 @@
+//! Compressed messages over a pipe: whole again whatever way they come, and never more than they may be.
+
+use flate2::{Compress, Compression, FlushCompress};
+use http::HeaderMap;
+use http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
+use testkit::client::frame::Frame as Bytewise;
+use tokio::io::{AsyncReadExt, DuplexStream};
+
+use super::*;
+use crate::deflate::{Agreement, Deflation};
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CONTINUATION: u8 = 0;
+const PING: u8 = 9;
+const RSV1: u8 = 4;
+const RSV2: u8 = 2;
+
+fn agreed(threshold: usize) -> Deflate {
+    let mut offer = HeaderMap::new();
+    offer.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("permessage-deflate"));
+    Deflation::new(threshold).of(&Agreement::with(&offer).unwrap())
+}
+
+/// A transport with compression, and the other end of its pipe.
+fn pipe(threshold: usize) -> (Transport, DuplexStream) {
+    let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+    (Transport::new(Box::new(ours), Some(agreed(threshold))), theirs)
+}
+
+/// As any client would, without the tail.
+fn deflated(message: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(message.len() + 1024);
+    let mut stream = Compress::new(Compression::default(), false);
+    stream.compress_vec(message, &mut payload, FlushCompress::Sync).unwrap();
+    payload.strip_suffix(&[0, 0, 0xff, 0xff]).unwrap().to_vec()
+}
+
+fn compressed(opcode: u8, message: &[u8]) -> Bytewise {
+    Bytewise::new(opcode, deflated(message)).reserved(RSV1)
+}
+
+/// The next frame that was sent.
+async fn frame_from(peer: &mut DuplexStream, unread: &mut Vec<u8>) -> Bytewise {
+    loop {
+        if let Some(frame) = Bytewise::take(unread) {
+            return frame;
+        }
+        assert_ne!(in_time(peer.read_buf(unread)).await.unwrap(), 0);
+    }
+}
+
+/// What comes of these frames; pings left out.
+async fn comes_of(frames: &[Bytewise]) -> Happened {
+    let (mut transport, mut peer) = pipe(1024);
+    let bytes: Vec<u8> = frames.iter().flat_map(Bytewise::bytes).collect();
+    peer.write_all(&bytes).await.unwrap();
+    let outbound = Outbound::default();
+    loop {
+        match in_time(next(&mut transport, &outbound)).await {
+            Happened::Ping => {}
+            happened => return happened,
+        }
+    }
+}
+
+fn message(text: &str) -> Happened {
+    Happened::Message(Message::Text(text.to_owned().into()))
+}
+
+#[tokio::test]
+async fn a_compressed_message_is_read_whichever_way_it_is_cut() {
+    assert_eq!(comes_of(&[compressed(TEXT, b"hello")]).await, message("hello"));
+    let binary = Happened::Message(Message::Binary(vec![0xff, 0xfe].into()));
+    assert_eq!(comes_of(&[compressed(BINARY, &[0xff, 0xfe])]).await, binary);
+    assert_eq!(comes_of(&[compressed(TEXT, b"")]).await, message(""));
+
+    let payload = deflated(b"hello, hello");
+    let (head, tail) = payload.split_at(3);
+    let ping = || Bytewise::new(PING, "are you there?");
+    let fragments = [
+        Bytewise::new(TEXT, head).reserved(RSV1).unfinished(),
+        ping(),
+        Bytewise::new(CONTINUATION, "").unfinished(),
+        ping(),
+        Bytewise::new(CONTINUATION, tail),
+    ];
+    assert_eq!(comes_of(&fragments).await, message("hello, hello"));
+}
+
+#[tokio::test]
+async fn a_message_may_come_uncompressed_all_the_same() {
+    assert_eq!(comes_of(&[Bytewise::text("hello")]).await, message("hello"));
+}
+
+#[tokio::test]
+async fn a_bomb_ends_the_socket_before_it_is_inflated() {
+    let bomb = compressed(TEXT, &vec![b'x'; MAX_MESSAGE + 1]);
+    assert!(bomb.payload.len() < 1_000);
+    assert_eq!(comes_of(&[bomb]).await, Happened::Ended(Ending::TooBig));
+    let largest = "x".repeat(MAX_MESSAGE);
+    assert_eq!(
+        comes_of(&[compressed(TEXT, largest.as_bytes())]).await,
+        message(&largest)
+    );
+}
+
+#[tokio::test]
+async fn text_is_utf_8_after_it_was_inflated() {
+    let broken = compressed(TEXT, &[b'h', 0xff]);
+    assert_eq!(comes_of(&[broken]).await, Happened::Ended(Ending::NotUtf8));
+}
+
+#[tokio::test]
+async fn what_no_compressor_writes_ends_the_socket() {
+    let corrupt = Bytewise::new(TEXT, [0xff; 9]).reserved(RSV1);
+    assert_eq!(comes_of(&[corrupt]).await, Happened::Ended(Ending::NotDeflated));
+}
+
+#[tokio::test]
+async fn a_misplaced_bit_ends_the_socket() {
+    let payload = deflated(b"hello");
+    let on_continuation = [
+        Bytewise::new(TEXT, payload.clone()).reserved(RSV1).unfinished(),
+        Bytewise::new(CONTINUATION, "").reserved(RSV1),
+    ];
+    let on_ping = [Bytewise::new(PING, "").reserved(RSV1)];
+    let another = [Bytewise::new(TEXT, payload).reserved(RSV1 | RSV2)];
+    for frames in [&on_continuation[..], &on_ping, &another] {
+        assert_eq!(
+            comes_of(frames).await,
+            Happened::Ended(Ending::ProtocolError),
+            "{frames:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_who_did_not_agree_sends_compressed_messages() {
+    let (ours, mut peer) = tokio::io::duplex(1024);
+    let mut transport = Transport::new(Box::new(ours), None);
+    peer.write_all(&compressed(TEXT, b"hello").bytes()).await.unwrap();
+    let happened = in_time(next(&mut transport, &Outbound::default())).await;
+    assert_eq!(happened, Happened::Ended(Ending::ProtocolError));
+}
+
+#[tokio::test]
+async fn only_what_is_long_enough_is_sent_compressed() {
+    let (mut transport, mut peer) = pipe(1_000);
+    let outbound = Outbound::default();
+    for len in [999, 1_000] {
+        outbound.push(text(len));
+    }
+    outbound.push(Outgoing::deflated(text(2_000), &agreed(1_000)));
+    assert!(next(&mut transport, &outbound).now_or_never().is_none());
+    let mut sent = Vec::new();
+    let plain = frame_from(&mut peer, &mut sent).await;
+    assert_eq!((plain.reserved, plain.payload.len()), (0, 999));
+    for len in [1_000, 2_000] {
+        let frame = frame_from(&mut peer, &mut sent).await;
+        assert_eq!((frame.reserved, frame.opcode, frame.is_final), (RSV1, TEXT, true));
+        assert!(frame.payload.len() < 100);
+        let inflated = agreed(0).inflate(&frame.payload, len).unwrap();
+        assert_eq!(Message::Text(inflated), text(len));
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_message_leaves_no_long_buffers_behind_either() {
+    let (mut transport, mut peer) = pipe(1024);
+    let outbound = Outbound::default();
+    let noise: Vec<u8> = (0..30_000u32)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes())
+        .take(50_000)
+        .collect();
+    let long = compressed(BINARY, &noise);
+    assert!(long.payload.len() > BUFFER);
+    for _ in 0..3 {
+        peer.write_all(&long.bytes()).await.unwrap();
+        let message = in_time(next(&mut transport, &outbound)).await;
+        assert_eq!(message, Happened::Message(Message::Binary(noise.clone().into())));
+        assert!(next(&mut transport, &outbound).now_or_never().is_none());
+        assert!(!transport.bloated, "rebuilt, and still reads compressed messages");
+    }
+}
+
+/// A message, whether it is sent compressed, and in fragments of how many bytes.
+fn any_message() -> impl Strategy<Value = (Vec<u8>, bool, usize)> {
+    let word = prop_oneof![Just(&b"hello "[..]), Just(&b"\x00\xff"[..]), Just(&b"Postern"[..])];
+    let words = prop::collection::vec(word, 0..400);
+    (words.prop_map(|words| words.concat()), any::<bool>(), 1usize..2_000)
+}
+
+/// Its frames, with a ping after each.
+fn frames((message, is_compressed, cut): &(Vec<u8>, bool, usize)) -> Vec<u8> {
+    let payload = if *is_compressed {
+        deflated(message)
+    } else {
+        message.clone()
+    };
+    let mut pieces: Vec<&[u8]> = payload.chunks(*cut).collect();
+    if pieces.is_empty() {
+        pieces.push(&[]);
+    }
+    let last = pieces.len() - 1;
+    let mut bytes = Vec::new();
+    for (number, piece) in pieces.into_iter().enumerate() {
+        let opcode = if number == 0 { BINARY } else { CONTINUATION };
+        let mut frame = Bytewise::new(opcode, piece);
+        frame.is_final = number == last;
+        frame.reserved = if number == 0 && *is_compressed { RSV1 } else { 0 };
+        bytes.extend(frame.bytes());
+        bytes.extend(Bytewise::new(PING, "").bytes());
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn compressed_and_plain_messages_come_in_order_however_they_are_delivered(
+        messages in prop::collection::vec(any_message(), 1..8), piece in 1usize..300,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut transport, peer) = pipe(1024);
+            let (mut read, mut write) = tokio::io::split(peer);
+            let bytes: Vec<u8> = messages.iter().flat_map(frames).collect();
+            let sends = async {
+                for piece in bytes.chunks(piece) {
+                    write.write_all(piece).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            };
+            let outbound = Outbound::default();
+            let serves = async {
+                let mut seen = Vec::new();
+                while seen.len() < messages.len() {
+                    match next(&mut transport, &outbound).await {
+                        Happened::Message(Message::Binary(message)) => seen.push(message.to_vec()),
+                        Happened::Ping => {}
+                        other => panic!("{other:?} after {} messages", seen.len()),
+                    }
+                }
+                seen
+            };
+            let mut pongs = Vec::new();
+            let reads = async {
+                loop {
+                    read.read_buf(&mut pongs).await.unwrap();
+                }
+            };
+            let both = async { tokio::join!(sends, serves).1 };
+            let seen = in_time(async {
+                tokio::select! {
+                    seen = both => seen,
+                    () = reads => Vec::new(),
+                }
+            })
+            .await;
+            let expected: Vec<Vec<u8>> = messages.iter().map(|(message, ..)| message.clone()).collect();
+            assert_eq!(seen, expected);
+        });
+    }
+}
