@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use flate2::{Compress, Compression, FlushCompress};
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -14,18 +15,24 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
 /// Where to connect and whom to trust.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
     tls: TlsConnector,
+    deflate: bool,
 }
 
 impl Target {
     /// A gateway on a loopback address, whose certificate the authority in `ca` has signed.
-    pub(crate) fn new(address: SocketAddr, ca: &std::path::Path) -> anyhow::Result<Self> {
+    /// With `deflate` each client agrees on compression and says something compressed before it falls silent.
+    pub(crate) fn new(address: SocketAddr, ca: &std::path::Path, deflate: bool) -> anyhow::Result<Self> {
         if !address.ip().is_loopback() {
             bail!("{address} is not a loopback address: load goes nowhere else");
         }
@@ -40,6 +47,7 @@ impl Target {
         Ok(Self {
             address,
             tls: TlsConnector::from(Arc::new(config)),
+            deflate,
         })
     }
 
@@ -56,16 +64,44 @@ impl Target {
         let tls = self.tls.connect(ServerName::from(self.address.ip()), tcp).await?;
         let url = format!("wss://{}/socket.io/?EIO=4&transport=websocket", self.address);
         let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
-        let (mut socket, _) = tokio_tungstenite::client_async_with_config(url, tls, Some(config)).await?;
+        let mut request = url.into_client_request()?;
+        if self.deflate {
+            let offer = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
+            request.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, offer);
+        }
+        let handshake = tokio_tungstenite::client_async_with_config(request, tls, Some(config));
+        let (mut socket, _) = Box::pin(handshake).await?;
         expect(&mut socket, "0{").await?;
         socket
             .send(Message::text(format!(r#"40{{"token":"{token}"}}"#)))
             .await?;
         expect(&mut socket, "40{").await?;
+        if self.deflate {
+            let long = format!(r#"420["account:teleport",{{"padding":"{}"}}]"#, "x".repeat(LONG));
+            socket.send(compressed(long.as_bytes())?).await?;
+            expect(&mut socket, "430[").await?;
+        }
         Ok(Client { socket })
     }
 }
 
+/// A message as RFC 7692 has it.
+fn compressed(message: &[u8]) -> anyhow::Result<Message> {
+    let mut payload = Vec::with_capacity(message.len() + 1024);
+    let mut stream = Compress::new(Compression::fast(), false);
+    stream.compress_vec(message, &mut payload, FlushCompress::Sync)?;
+    payload.truncate(payload.len().saturating_sub(4));
+    let header = FrameHeader {
+        rsv1: true,
+        opcode: OpCode::Data(Data::Text),
+        mask: Some([0; 4]),
+        ..FrameHeader::default()
+    };
+    Ok(Message::Frame(Frame::from_payload(header, payload.into())))
+}
+
+/// In bytes.
+const LONG: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A live socket.

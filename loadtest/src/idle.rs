@@ -32,6 +32,9 @@ pub(crate) struct Idle {
     /// How many users, a socket each.
     #[arg(long, default_value_t = 5_000)]
     sockets: usize,
+    /// Compression is agreed on, and used once by each.
+    #[arg(long)]
+    deflate: bool,
     /// How long they stay, so that heartbeats are part of the figure.
     #[arg(long, default_value = "40s", value_parser = humantime::parse_duration)]
     hold: Duration,
@@ -40,7 +43,7 @@ pub(crate) struct Idle {
 impl Idle {
     /// Runs the scenario and prints its figures.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let target = Target::new(self.gateway, &self.ca)?;
+        let target = Target::new(self.gateway, &self.ca, self.deflate)?;
         let issuer = Issuer::new(&self.jwt_secret, Duration::from_secs(3600))?;
         let before = resident(self.pid)?;
 
