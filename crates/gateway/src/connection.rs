@@ -3,6 +3,7 @@
 
 mod accepted;
 mod authenticated;
+pub(crate) mod batch;
 mod codec;
 mod dismissal;
 mod draining;
@@ -49,6 +50,7 @@ pub(crate) struct Connections {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) event_rate: Option<Rate>,
     pub(crate) deflation: Deflation,
+    pub(crate) batch_interval: Duration,
     pub(crate) timing: Timing,
     pub(crate) drain_window: Duration,
     pub(crate) tokens: Tokens,

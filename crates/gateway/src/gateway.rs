@@ -158,6 +158,7 @@ impl Gateway {
             heartbeat: settings.heartbeat,
             event_rate: settings.event_rate,
             deflation: Deflation::new(settings.deflate_threshold),
+            batch_interval: settings.batch_interval,
             timing: settings.timing,
             drain_window: settings.drain_window,
             tokens,

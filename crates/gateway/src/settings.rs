@@ -34,6 +34,8 @@ pub struct Settings {
     pub event_rate: Option<Rate>,
     /// From how many bytes on a message is sent compressed, to a client that takes it.
     pub deflate_threshold: usize,
+    /// How long feed events may wait for each other; zero is not at all.
+    pub batch_interval: Duration,
     /// How many connections may be on their way in at once, from TCP to the token. Above it newcomers are dropped.
     pub pending_connections: usize,
     /// Over how long a draining gateway spreads its closes.
@@ -57,6 +59,7 @@ impl Settings {
             connect_rate: Rate::new(100, 1_000).ok(),
             event_rate: Rate::new(20, 40).ok(),
             deflate_threshold: 1024,
+            batch_interval: Duration::from_secs(5),
             pending_connections: 4_096,
             drain_window: Duration::from_secs(20),
             internal_token: None,

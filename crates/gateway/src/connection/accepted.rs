@@ -36,6 +36,7 @@ pub(super) struct Accepted {
 struct Claim {
     token: Option<Secret>,
     offsets: bool,
+    batching: bool,
     device: Device,
     /// How the client will know the answer to `auth`.
     request: Option<RequestId>,
@@ -111,6 +112,8 @@ impl Accepted {
         let proven = match self.claim().await {
             Ok(claim) => {
                 on.tokens.look_for_key(claim.token()).await;
+                let is_batching = claim.batching && !on.batch_interval.is_zero();
+                self.link.batch(is_batching.then_some(on.batch_interval));
                 self.prove(claim, on)
             }
             Err(ending) => Err(ending),
@@ -136,6 +139,7 @@ impl Accepted {
             return Ok(Claim {
                 token: Some(token),
                 offsets: true,
+                batching: true,
                 device: Device::default(),
                 request: None,
             });
@@ -149,6 +153,7 @@ impl Accepted {
                         device: Device::of(&auth),
                         token: auth.token,
                         offsets: auth.recovery,
+                        batching: auth.batching,
                         request: None,
                     });
                 }
@@ -172,6 +177,7 @@ impl Accepted {
                 device: Device::of(&auth),
                 token: auth.token,
                 offsets: true,
+                batching: auth.batching,
                 request: request.id,
             }),
             Err(invalid) => Err(self.refuse(request.id.as_ref(), ErrorCode::BadRequest, Some(invalid.to_string()))),

@@ -5,11 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
 
+use super::batch::{Batch, Batching, FeedEvent};
 use super::outgoing::Outgoing;
 use crate::deflate::Deflate;
 
-/// The queue of one socket: at most 4,096 messages and 1 MiB. What does not fit costs the socket: its peer is too slow, and what it
+/// The queue of one socket: at most 4,096 messages and 1 MiB, beside the feed events that wait, at most 64 and 48 KiB. What does not fit costs the socket: its peer is too slow, and what it
 /// misses it gets from the log when it comes back. It takes no memory while it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
@@ -27,6 +29,10 @@ pub(crate) struct Overflowed;
 struct Queue {
     messages: VecDeque<Outgoing>,
     bytes: usize,
+    /// How feed events are collected, if they are.
+    batching: Option<Batching>,
+    /// Those that wait. Nothing overtakes them.
+    batch: Batch,
     state: State,
 }
 
@@ -52,22 +58,69 @@ impl Outbound {
         self.deflate.as_ref()
     }
 
-    /// Queues a message. What does not fit is dropped with all the rest, and the task learns of it; a closed queue takes nothing.
+    /// Has feed events collected from now on, or no longer.
+    pub(super) fn set_batching(&self, batching: Option<Batching>) {
+        self.lock().batching = batching;
+    }
+
+    /// Queues a message, after all feed events that wait. What does not fit is dropped with all the rest, and the task learns of it;
+    /// a closed queue takes nothing.
     pub(crate) fn push(&self, message: impl Into<Outgoing>) {
-        let message = message.into();
         let mut queue = self.lock();
+        queue.send_batch();
+        queue.add(message.into());
+        drop(queue);
+        self.task.wake();
+    }
+
+    /// Lets a feed event wait for others, where they are collected.
+    pub(crate) fn push_feed(&self, event: FeedEvent) {
+        let mut queue = self.lock();
+        let Some(Batching { every, .. }) = queue.batching else {
+            drop(queue);
+            return self.push(event.alone);
+        };
         if queue.state != State::Open {
             return;
         }
-        let bytes = queue.bytes.saturating_add(message.len());
-        if queue.messages.len() < MAX_MESSAGES && bytes <= MAX_BYTES {
-            queue.messages.push_back(message);
-            queue.bytes = bytes;
-        } else {
-            queue.end(State::Overflowed);
+        let is_first = queue.batch.due().is_none();
+        queue.batch.add(event, Instant::now() + every);
+        let is_full = queue.batch.is_full();
+        if is_full {
+            queue.send_batch();
         }
         drop(queue);
-        self.task.wake();
+        if is_first || is_full {
+            self.task.wake();
+        }
+    }
+
+    /// When the feed events that wait are due.
+    pub(super) fn batch_due(&self) -> Option<Instant> {
+        self.lock().batch.due()
+    }
+
+    /// Ready once feed events are due at another time than this.
+    pub(super) fn poll_batch_due(&self, known: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        self.task.register(cx.waker());
+        if self.batch_due() == known {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    /// Queues the feed events that wait, if they are due.
+    pub(super) fn send_batch_due(&self, now: Instant) {
+        let mut queue = self.lock();
+        if queue.batch.due().is_some_and(|due| due <= now) {
+            queue.send_batch();
+        }
+    }
+
+    /// Queues the feed events that wait.
+    pub(super) fn send_batch(&self) {
+        self.lock().send_batch();
     }
 
     /// Puts a message before all others: a greeting comes before what has been queued since.
@@ -130,6 +183,26 @@ impl Outbound {
 }
 
 impl Queue {
+    fn add(&mut self, message: Outgoing) {
+        if self.state != State::Open {
+            return;
+        }
+        let bytes = self.bytes.saturating_add(message.len());
+        if self.messages.len() < MAX_MESSAGES && bytes <= MAX_BYTES {
+            self.messages.push_back(message);
+            self.bytes = bytes;
+        } else {
+            self.end(State::Overflowed);
+        }
+    }
+
+    fn send_batch(&mut self) {
+        let array = self.batching.and_then(|batching| batching.array);
+        for message in self.batch.take(array) {
+            self.add(message);
+        }
+    }
+
     fn end(&mut self, state: State) {
         *self = Self {
             state,
@@ -146,9 +219,12 @@ const KEPT_CAPACITY: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use futures_util::task::noop_waker_ref;
     use protocol::wire::Message;
+    use protocol::wire::native::Encoding;
 
     use super::*;
 
@@ -204,5 +280,56 @@ mod tests {
         }
         while next(&outbound).is_ready() {}
         assert_eq!(outbound.lock().messages.capacity(), 0);
+    }
+
+    fn feed(len: usize) -> FeedEvent {
+        let message = Message::Text(Bytes::from(vec![b'1'; len]));
+        FeedEvent {
+            alone: message.clone().into(),
+            message,
+            syncing: None,
+        }
+    }
+
+    fn collecting(array: Option<Encoding>) -> Outbound {
+        let outbound = Outbound::default();
+        outbound.set_batching(Some(Batching {
+            every: Duration::from_secs(5),
+            array,
+        }));
+        outbound
+    }
+
+    #[test]
+    fn nothing_overtakes_what_waits() {
+        let outbound = collecting(Some(Encoding::Json));
+        outbound.push_feed(feed(1));
+        outbound.push_feed(feed(2));
+        assert_eq!(next(&outbound), Poll::Pending);
+        outbound.push(text(3));
+        let array = Outgoing::from(Message::Text("[1,11]".into()));
+        assert_eq!(
+            (next(&outbound), next(&outbound)),
+            (Poll::Ready(Ok(array)), Poll::Ready(Ok(text(3))))
+        );
+        assert_eq!((next(&outbound), outbound.batch_due()), (Poll::Pending, None));
+    }
+
+    #[test]
+    fn where_nothing_is_collected_a_feed_event_leaves_at_once() {
+        let outbound = Outbound::default();
+        outbound.push_feed(feed(2));
+        assert_eq!(next(&outbound), Poll::Ready(Ok(feed(2).alone)));
+    }
+
+    #[test]
+    fn what_is_collected_stays_within_the_bound() {
+        let outbound = collecting(None);
+        for _ in 0..=MAX_BYTES / 10_000 + 4 {
+            outbound.push_feed(feed(10_000));
+        }
+        assert_eq!(next(&outbound), Poll::Ready(Err(Overflowed)));
+        outbound.push_feed(feed(1));
+        assert_eq!(outbound.batch_due(), None, "and nothing more is");
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use protocol::wire::{Dialect, Message, socketio};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
+use super::batch::Batching;
 use super::codec::{Codec, Said};
 use super::dismissal::Dismissal;
 use super::ending::Ending;
@@ -85,6 +86,15 @@ impl Link {
         self.state.heartbeat()
     }
 
+    /// Has feed events wait for each other so long, or not at all.
+    pub(super) fn batch(&self, every: Option<Duration>) {
+        let array = match self.codec {
+            Codec::Native(encoding) => Some(encoding),
+            Codec::SocketIo(_) => None,
+        };
+        self.outbound.set_batching(every.map(|every| Batching { every, array }));
+    }
+
     /// Tells a Socket.IO client that this namespace is not served. The socket stays.
     pub(super) fn refuse_namespace(&self, namespace: &str) {
         let refusal = socketio::connect_error(self.dialect(), namespace, "Invalid namespace", None);
@@ -121,13 +131,15 @@ impl Link {
     /// Why the socket is to end.
     pub(super) async fn next(&mut self) -> Result<Heard, Ending> {
         loop {
-            let wake_at = self.state.wake_at();
+            let batch_due = self.outbound.batch_due();
+            let wake_at = batch_due.map_or(self.state.wake_at(), |due| due.min(self.state.wake_at()));
             if self.timer.deadline() != wake_at {
                 self.timer.as_mut().reset(wake_at);
             }
             let happened = tokio::select! {
                 biased;
                 () = &mut self.timer => {
+                    self.outbound.send_batch_due(Instant::now());
                     self.feed(Input::Tick)?;
                     continue;
                 }
@@ -136,6 +148,7 @@ impl Link {
                     self.feed(Input::Drain { at })?;
                     continue;
                 }
+                () = poll_fn(|cx| self.outbound.poll_batch_due(batch_due, cx)) => continue,
                 happened = poll_fn(|cx| self.transport.poll_happened(&self.outbound, cx)) => happened,
             };
             let input = match happened {
@@ -157,6 +170,7 @@ impl Link {
     /// Ends the socket: sends what is queued and says why, all within a deadline.
     pub(super) async fn end(&mut self, ending: Ending, reason: &str, within: Duration) {
         if ending.flushes() {
+            self.outbound.send_batch();
             drop(timeout(within, self.transport.flush(&self.outbound)).await);
         }
         self.outbound.close();

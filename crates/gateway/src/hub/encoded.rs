@@ -1,8 +1,15 @@
 //! An event on its way to several sockets: written once for each form, and compressed once for each form and window, however many
 //! sockets have it.
 
+use protocol::account::AccountType;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::position::Position;
+use protocol::event::{Class, name};
 use protocol::wire::{Message, Push};
+use serde::Deserialize;
 
+use crate::connection::batch::FeedEvent;
+use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;
 use crate::deflate::{Deflate, Window};
 use crate::form::Form;
@@ -10,22 +17,44 @@ use crate::form::Form;
 /// An event and its messages so far.
 pub(super) struct Encoded {
     push: Push,
+    class: Class,
+    syncing: Option<AccountType>,
     by_form: [Option<Message>; Form::COUNT],
     /// Nearly always of one window; of a form and a window there is one.
     deflated: Vec<(Form, Window, Outgoing)>,
 }
 
 impl Encoded {
-    pub(super) fn new(push: Push) -> Self {
+    /// An event of the log.
+    pub(super) fn new(position: &Position, envelope: &Envelope) -> Self {
         Self {
-            push,
+            push: Push {
+                event: envelope.event.clone(),
+                data: envelope.data.clone(),
+                offset: (envelope.audience == Audience::User).then(|| position.to_string()),
+            },
+            class: envelope.class,
+            syncing: syncing(envelope),
             by_form: Default::default(),
             deflated: Vec::new(),
         }
     }
 
+    /// Gives the event to a socket of this form: at once, or to be collected with others of its class.
+    pub(super) fn send(&mut self, form: Form, outbound: &Outbound) {
+        let alone = self.outgoing(form, outbound.deflate());
+        match self.class {
+            Class::Critical | Class::State => outbound.push(alone),
+            Class::Feed => outbound.push_feed(FeedEvent {
+                message: self.message(form),
+                alone,
+                syncing: self.syncing,
+            }),
+        }
+    }
+
     /// The event for a socket of this form and with this compression. The bytes are shared, not copied.
-    pub(super) fn outgoing(&mut self, form: Form, deflate: Option<&Deflate>) -> Outgoing {
+    fn outgoing(&mut self, form: Form, deflate: Option<&Deflate>) -> Outgoing {
         let Some(deflate) = deflate else {
             return self.message(form).into();
         };
@@ -50,10 +79,25 @@ impl Encoded {
     }
 }
 
+/// The account that is being synced, where an event says no more than that.
+fn syncing(envelope: &Envelope) -> Option<AccountType> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Which {
+        account_type: AccountType,
+    }
+    // Of its class no other change of status is.
+    let is_syncing = envelope.class == Class::Feed && envelope.event == name::STATUS_CHANGED;
+    let which = is_syncing.then(|| envelope.data.read::<Which>().ok()).flatten()?;
+    Some(which.account_type)
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
     use http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
+    use protocol::cluster::position::Epoch;
+    use protocol::id::EventId;
     use protocol::json::Json;
     use protocol::wire::Dialect;
 
@@ -76,11 +120,19 @@ mod tests {
 
     #[test]
     fn an_event_is_written_and_compressed_once_for_all_sockets_that_can_share_it() {
-        let mut encoded = Encoded::new(Push {
+        let position = Position {
+            epoch: Epoch::new("a").unwrap(),
+            seq: 1,
+        };
+        let envelope = Envelope {
+            v: Envelope::VERSION,
+            id: EventId::new("e").unwrap(),
+            audience: Audience::User,
+            class: Class::Feed,
             event: "notification:incoming".to_owned(),
             data: Json::of(&"x".repeat(2_000)),
-            offset: None,
-        });
+        };
+        let mut encoded = Encoded::new(&position, &envelope);
         let node = Deflation::new(1024);
         let [one, other] = [0, 1].map(|_| agreed(&node, "permessage-deflate"));
         let narrow = agreed(&node, "permessage-deflate; server_max_window_bits=9");

@@ -244,17 +244,12 @@ impl Room {
             over.for_each(|(_, seat)| seat.dismissal.say(Ending::SessionEnded));
             return;
         }
-        let offset = (envelope.audience == Audience::User).then(|| position.to_string());
-        let mut encoded = Encoded::new(Push {
-            event: envelope.event.clone(),
-            data: envelope.data.clone(),
-            offset,
-        });
+        let mut encoded = Encoded::new(position, envelope);
         let audience = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
         let mut sockets = 0;
         for (_, seat) in audience {
             sockets += 1;
-            seat.outbound.push(encoded.outgoing(seat.form, seat.outbound.deflate()));
+            encoded.send(seat.form, &seat.outbound);
         }
         metrics.delivered(&envelope.event, sockets);
     }
@@ -262,13 +257,13 @@ impl Room {
     /// Native clients are told. A Socket.IO client has no word for it, and would need to be disconnected.
     fn report_loss(&self, metrics: &Metrics) {
         metrics.resync();
-        let mut encoded = Encoded::new(Push {
+        let push = Push {
             event: Notice::Resync.name().to_owned(),
             data: Notice::Resync.data(),
             offset: None,
-        });
+        };
         for (_, seat) in self.seats.iter().filter(|(_, seat)| seat.form.native().is_some()) {
-            seat.outbound.push(encoded.outgoing(seat.form, seat.outbound.deflate()));
+            seat.outbound.push(seat.form.push(&push));
         }
     }
 }

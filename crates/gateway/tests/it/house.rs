@@ -99,16 +99,25 @@ impl House {
 
     /// Publishes an event for a user, as another node would.
     pub(crate) async fn publish(&self, user: &str, account_type: AccountType) {
+        self.publish_status(user, account_type, AccountStatus::Connected).await;
+    }
+
+    async fn publish_status(&self, user: &str, account_type: AccountType, status: AccountStatus) {
         let user = UserId::new(user).unwrap();
         let event = Event::StatusChanged(StatusChanged {
             user_id: user.clone(),
             account_type,
-            status: AccountStatus::Connected,
+            status,
             timestamp: Timestamp::from_millis(1_795_451_460_007),
             metadata: None,
         });
         let id = EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap();
         self.line.publish(&user, &Envelope::of(id, &event)).await.unwrap();
+    }
+
+    /// Publishes that an account of a user is being synced, as another node would.
+    pub(crate) async fn publish_syncing(&self, user: &str, account_type: AccountType) {
+        self.publish_status(user, account_type, AccountStatus::Syncing).await;
     }
 
     /// The value of a metric with exactly these labels, 0 when there is none yet.

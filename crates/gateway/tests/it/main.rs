@@ -10,6 +10,7 @@ mod house;
 mod line;
 mod worker;
 
+mod batching;
 mod certificate;
 mod commands;
 mod deflate;

@@ -51,6 +51,9 @@ pub struct GatewayArgs {
     /// From how many bytes on a message is sent compressed.
     #[arg(long, env = "POSTERN_DEFLATE_THRESHOLD", default_value = "1024")]
     pub deflate_threshold: String,
+    /// How long feed events may wait to be sent together; `0s` is not at all.
+    #[arg(long, env = "POSTERN_BATCH_INTERVAL", default_value = "5s")]
+    pub batch_interval: String,
     /// Over how long a draining gateway spreads its closes.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
     pub drain_window: String,
@@ -98,6 +101,7 @@ impl GatewayArgs {
         let connect_rate = problems.take("POSTERN_CONNECT_RATE", Rate::parse(&self.connect_rate));
         let event_rate = problems.take("POSTERN_EVENT_RATE", Rate::parse(&self.event_rate));
         let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
+        let batch_interval = problems.take("POSTERN_BATCH_INTERVAL", duration(&self.batch_interval));
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         if self.proxy_protocol != "off" {
             problems.note("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
@@ -115,6 +119,7 @@ impl GatewayArgs {
             connect_rate: connect_rate?,
             event_rate: event_rate?,
             deflate_threshold: deflate_threshold?,
+            batch_interval: batch_interval?,
             drain_window: drain_window?,
             internal_token: self.internal_token.clone(),
             ..Settings::new(listen?, tls, tokens?)

@@ -36,6 +36,16 @@ pub(super) fn write<T: Serialize>(frame: &T) -> Bytes {
     Bytes::from(out)
 }
 
+/// What stands before the items of an array (MessagePack specification, array format family).
+pub(super) fn array(len: usize) -> Vec<u8> {
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(few @ 0..16), _) => vec![0x90 | few],
+        (_, Ok(more)) => [&[0xdc][..], &more.to_be_bytes()].concat(),
+        // Of more items than 32 bits count there is no array, and no memory.
+        _ => [&[0xdd][..], &u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()].concat(),
+    }
+}
+
 /// As deep as JSON may nest, 128: rmpv counts a container twice, once for its header and once for its content.
 const MAX_DEPTH: usize = 2 * 128;
 

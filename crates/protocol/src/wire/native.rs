@@ -67,11 +67,14 @@ pub fn push(encoding: Encoding, push: &Push) -> Message {
     write(encoding, &PushFrame::from(push))
 }
 
-/// Writes several events as one message, an array of their frames in this order.
+/// Makes one message of several frames that are written already, in this encoding: an array of them in this order.
 #[must_use]
-pub fn batch(encoding: Encoding, pushes: &[Push]) -> Message {
-    let frames: Vec<_> = pushes.iter().map(PushFrame::from).collect();
-    write(encoding, &frames)
+pub fn batch(encoding: Encoding, frames: &[Message]) -> Message {
+    let frames: Vec<&[u8]> = frames.iter().map(Message::bytes).collect();
+    match encoding {
+        Encoding::Json => Message::Text([b"[", frames.join(&b","[..]).as_slice(), b"]"].concat().into()),
+        Encoding::Msgpack => Message::Binary([msgpack::array(frames.len()), frames.concat()].concat().into()),
+    }
 }
 
 /// Writes the answer to a request: `{"event", "data", "id"}`, the id as it came, left out where there was none.

@@ -102,7 +102,10 @@ fn native_frames_are_objects() {
     assert_snapshot!(push(Encoding::Json, Some("0-7")), @r#"{"event":"security:alert","data":{"n":1},"offset":"0-7"}"#);
     assert_snapshot!(push(Encoding::Json, None), @r#"{"event":"security:alert","data":{"n":1},"offset":null}"#);
     assert_snapshot!(push(Encoding::Msgpack, Some("0-7")), @r"\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-7");
-    let batch = |encoding| show(&native::batch(encoding, &[alert(Some("0-7")), alert(Some("0-8"))]));
+    let batch = |encoding| {
+        let frames = ["0-7", "0-8"].map(|offset| native::push(encoding, &alert(Some(offset))));
+        show(&native::batch(encoding, &frames))
+    };
     assert_snapshot!(batch(Encoding::Json), @r#"[{"event":"security:alert","data":{"n":1},"offset":"0-7"},{"event":"security:alert","data":{"n":1},"offset":"0-8"}]"#);
     assert_snapshot!(batch(Encoding::Msgpack), @r"\x92\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-7\x83\xa5event\xaesecurity:alert\xa4data\x81\xa1n\x01\xa6offset\xa30-8");
 }

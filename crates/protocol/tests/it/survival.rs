@@ -51,8 +51,9 @@ proptest! {
             .collect();
         for dialect in [Dialect::NativeJson, Dialect::NativeMsgpack] {
             let encoding = peer::encoding(dialect).unwrap();
-            let alone: Vec<_> = pushes.iter().map(|push| peer::value(dialect, &native::push(encoding, push))).collect();
-            prop_assert_eq!(peer::value(dialect, &native::batch(encoding, &pushes)), Value::Array(alone));
+            let frames: Vec<_> = pushes.iter().map(|push| native::push(encoding, push)).collect();
+            let alone: Vec<_> = frames.iter().map(|frame| peer::value(dialect, frame)).collect();
+            prop_assert_eq!(peer::value(dialect, &native::batch(encoding, &frames)), Value::Array(alone));
         }
     }
 

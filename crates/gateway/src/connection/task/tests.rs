@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::connection::batch::FeedEvent;
 use crate::settings::{Rate, Timing};
 
 /// A live native socket, a peer, and the token that makes the node drain.
@@ -82,4 +83,42 @@ async fn a_draining_node_ends_a_socket_within_the_window() {
     assert_eq!(link.next().await.err(), Some(Ending::Restart));
     assert!(start.elapsed() <= Duration::from_secs(20), "{:?}", start.elapsed());
     assert!(start.elapsed() > Duration::ZERO);
+}
+
+fn feed(text: &'static str) -> FeedEvent {
+    let message = Message::Text(text.into());
+    FeedEvent {
+        alone: message.clone().into(),
+        message,
+        syncing: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn feed_events_leave_together_5_s_after_the_first() {
+    let (mut link, mut peer, _soft) = live(1024).await;
+    link.batch(Some(Duration::from_secs(5)));
+    let outbound = Arc::clone(link.outbound());
+    let start = Instant::now();
+    let says = async {
+        for (second, event) in [(1, "1"), (3, "2"), (10, "3")] {
+            sleep_until(start + Duration::from_secs(second)).await;
+            outbound.push_feed(feed(event));
+        }
+        std::future::pending::<()>().await;
+    };
+    let hears = async {
+        for (second, batch) in [(6, "[1,2]"), (15, "3")] {
+            let message = peer.next().await.unwrap().unwrap();
+            assert_eq!(
+                (message.to_text().unwrap(), start.elapsed()),
+                (batch, Duration::from_secs(second))
+            );
+        }
+    };
+    tokio::select! {
+        ended = link.next() => panic!("{:?}", ended.err()),
+        () = says => {}
+        () = hears => {}
+    }
 }
