@@ -117,7 +117,6 @@ impl Gateway {
             settings.connect_rate,
             Arc::clone(&metrics),
         )
-        .await
         .map_err(|error| BuildError::Listen(settings.listen, error))?;
 
         let (tokens, keeper) = Tokens::new(settings.tokens, &readiness, &entropy, meter)?;

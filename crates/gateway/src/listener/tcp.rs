@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,13 +35,13 @@ pub(crate) struct Arrival {
 
 impl Listener {
     /// Takes the port.
-    pub(crate) async fn bind(
+    pub(crate) fn bind(
         address: SocketAddr,
         pending: usize,
         rate: Option<Rate>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
-        let tcp = TcpListener::bind(address).await?;
+        let tcp = listen(address)?;
         Ok(Self {
             local: tcp.local_addr()?,
             tcp,
@@ -91,6 +91,21 @@ impl Listener {
     }
 }
 
+/// Binds the port. Connections get the listener's buffers: the kernel would let what waits for a slow peer grow to megabytes, where
+/// no bound of ours sees it.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A gateway that starts again must not wait until the connections of the last one are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// The address an address is counted as. Who has one IPv6 address has its whole /64.
 fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -99,6 +114,10 @@ fn counted_as(address: IpAddr) -> IpAddr {
     }
 }
 
+/// In bytes, of which the kernel makes twice as many for its own account.
+const SEND_BUFFER: u32 = 128 * 1024;
+/// Connections that the kernel has made and nobody has accepted yet.
+const BACKLOG: u32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

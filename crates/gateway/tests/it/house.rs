@@ -9,9 +9,10 @@ use bus::{Bus, Events, MemoryBus};
 use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
-use protocol::cluster::envelope::Envelope;
-use protocol::event::Event;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::event::{Class, Event};
 use protocol::id::{EventId, UserId};
+use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use telemetry::metrics::Metrics;
@@ -113,6 +114,19 @@ impl House {
         });
         let id = EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap();
         self.line.publish(&user, &Envelope::of(id, &event)).await.unwrap();
+    }
+
+    /// Publishes an alert of this number and about this many bytes for a user, as another node would.
+    pub(crate) async fn publish_alert(&self, user: &str, number: usize, bytes: usize) {
+        let envelope = Envelope {
+            v: Envelope::VERSION,
+            id: EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap(),
+            audience: Audience::User,
+            class: Class::Critical,
+            event: "security:alert".to_owned(),
+            data: Json::of(&serde_json::json!({ "number": number, "padding": "x".repeat(bytes) })),
+        };
+        self.line.publish(&UserId::new(user).unwrap(), &envelope).await.unwrap();
     }
 
     /// Publishes that an account of a user is being synced, as another node would.

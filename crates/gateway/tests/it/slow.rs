@@ -15,10 +15,10 @@ use crate::house::House;
 use crate::worker::Worker;
 
 /// A live client that reads nothing from now on.
-async fn deaf(house: &House) -> Wire {
+async fn deaf(house: &House, user: &str) -> Wire {
     let mut wire = house.door.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
-    wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
+    wire.upgrade(&request.bearer(&house.token(user))).await.unwrap();
     assert!(
         wire.next_frame()
             .await
@@ -49,7 +49,7 @@ async fn a_peer_whose_queue_is_full_is_closed_and_its_neighbours_are_not() {
     .await;
     let _worker = verbose(&house);
     let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let mut deaf = deaf(&house).await;
+    let mut deaf = deaf(&house, "u").await;
     let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the queue to be full", wait::deadline(), async || {
@@ -71,7 +71,7 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     })
     .await;
     let _worker = verbose(&house);
-    let mut deaf = deaf(&house).await;
+    let mut deaf = deaf(&house, "u").await;
     let stalled = "postern_gateway_closes_total{code=\"4413\"";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the peer to be given up", wait::deadline(), async || {
@@ -82,3 +82,49 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn sockets_that_stop_reading_are_closed_within_their_bound_and_the_others_miss_and_repeat_nothing() {
+    let house = House::with(|settings| settings.timing.close = Duration::ZERO).await;
+    let users = ["a", "b", "c"];
+    let mut hearing = Vec::new();
+    let mut deaf_wires = Vec::new();
+    for user in users {
+        for _ in 0..6 {
+            hearing.push(Native::connect(&house.door, &house.token(user)).await.unwrap());
+        }
+        deaf_wires.push(deaf(&house, user).await);
+    }
+    let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
+    let mut sent = 0;
+    while house.metric(full) < 2.5 {
+        assert!(
+            sent * ALERT < BOUND,
+            "{} of 3 closed after {sent} alerts",
+            house.metric(full)
+        );
+        for user in users {
+            house.publish_alert(user, sent, ALERT).await;
+        }
+        // Whoever waited for a slow neighbour would wait here.
+        for socket in &hearing {
+            let alert = socket.next().await;
+            assert_eq!((&alert.data["number"], alert.offset.is_some()), (&json!(sent), true));
+        }
+        sent += 1;
+    }
+    assert!(
+        hearing
+            .iter()
+            .all(|socket| socket.unread().is_empty() && socket.is_open())
+    );
+    house
+        .metric_is("postern_gateway_sockets{dialect=\"native_json\"}", 18.0)
+        .await;
+}
+
+/// In bytes.
+const ALERT: usize = 12 * 1024;
+/// What may wait for a socket: 1 MiB in its queue, a batch of messages in TLS, 256 KiB in the gateway's kernel and what the client's
+/// holds. Left alone, Linux would hold 4 MiB.
+const BOUND: usize = 3 * 1024 * 1024;
