@@ -55,6 +55,11 @@ async fn a_terminated_worker_finishes_what_it_holds() {
     let answer = caller.next_event("account:connect_response").await.data;
     assert_eq!(answer["success"], true, "{answer}");
     assert_eq!(cluster.worker(0).wait(wait::deadline()).await, 0);
+    // What it committed last it also told.
+    assert_eq!(
+        caller.next_event("account:status_changed").await.data["status"],
+        "connected"
+    );
     assert_eq!(platforms.exchanges("test_code_finished"), 1);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

@@ -10,6 +10,7 @@ mod alerts;
 mod audit;
 mod bad_input;
 mod command_line;
+mod delivery;
 mod devices;
 mod drain;
 mod factor;
