@@ -81,7 +81,7 @@ impl Target {
             socket.send(compressed(long.as_bytes())?).await?;
             expect(&mut socket, "430[").await?;
         }
-        Ok(Client { socket })
+        Ok(Client { socket, last: None })
     }
 }
 
@@ -107,6 +107,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A live socket.
 pub(crate) struct Client {
     socket: WebSocketStream<TlsStream<TcpStream>>,
+    /// The place of the last event heard.
+    last: Option<u64>,
 }
 
 impl Client {
@@ -118,6 +120,38 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// The next event, from behind `marker` on. It must follow the one before it.
+    pub(crate) async fn hear(&mut self, marker: &str) -> anyhow::Result<String> {
+        loop {
+            let message = self.socket.next().await.context("the socket ended")??;
+            let text = message.to_text()?;
+            if text == "2" {
+                self.socket.send(Message::text("3")).await?;
+                continue;
+            }
+            let (_, said) = text
+                .split_once(marker)
+                .with_context(|| format!("not expected: {text}"))?;
+            // A packet ends in `,"<epoch>-<seq>"]`.
+            let seq: u64 = text
+                .rsplit_once('-')
+                .context("no offset")?
+                .1
+                .trim_end_matches("\"]")
+                .parse()?;
+            if self.last.is_some_and(|last| last + 1 != seq) {
+                bail!("event {seq} came after {:?}", self.last);
+            }
+            self.last = Some(seq);
+            return Ok(said.to_owned());
+        }
+    }
+
+    /// Reads what there is until the connection has ended.
+    pub(crate) async fn end(mut self) {
+        while let Some(Ok(_)) = self.socket.next().await {}
     }
 }
 

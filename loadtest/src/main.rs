@@ -3,6 +3,8 @@
 mod client;
 mod idle;
 mod memory;
+mod publisher;
+mod slow;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -18,11 +20,14 @@ struct Cli {
 enum Scenario {
     /// Many users, a socket each, nothing to say: resident memory per socket.
     Idle(idle::Idle),
+    /// Many events, and sockets that stop reading: what that costs the others.
+    Slow(slow::Slow),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().scenario {
         Scenario::Idle(idle) => idle.run().await,
+        Scenario::Slow(slow) => Box::pin(slow.run()).await,
     }
 }
