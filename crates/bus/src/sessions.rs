@@ -29,6 +29,13 @@ pub trait Sessions: Send + Sync {
     /// [`BusError::Away`]: it may have been extended.
     async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError>;
 
+    /// Another timeout holds for a session that is alive, counted from its last activity, in a new generation; but it lasts at least
+    /// `lead` from now, so that there is a warning before its end. Nothing else changes.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]: it may have been changed.
+    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError>;
+
     /// Ends a session, known or not, and remembers that for `keep`.
     ///
     /// # Errors
@@ -87,6 +94,8 @@ pub struct Alive {
     pub warns_in: Duration,
     /// How long activity gives it.
     pub timeout: Duration,
+    /// How long before its end the warning is due.
+    pub lead: Duration,
 }
 
 /// What became of activity.

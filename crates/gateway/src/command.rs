@@ -12,14 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Bus;
-use lifecycle::{Entropy, Tasks};
+use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::{Answer, Failure, Refreshed};
 use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::fault::{Fault, chain};
 use protocol::id::{JobId, NodeId};
-use protocol::time::Timestamp;
 use protocol::wire::{Request, RequestId};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -27,7 +26,7 @@ use tokio::time::Instant;
 use self::answer::Outline;
 use self::pending::{Pending, Slot};
 use self::refusals::Refusals;
-use crate::handshake::token::Identity;
+use crate::handshake::token::{Identity, Tokens};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::settings::Timing;
@@ -91,40 +90,22 @@ impl Commands {
         }
     }
 
-    /// Takes `auth:refresh`: another token of the same user and session. Gives its end when it has replaced the one before.
-    pub(crate) fn refresh(
-        &self,
-        caller: &Caller,
-        request: Request,
-        verify: impl FnOnce(&str) -> Option<Identity>,
-    ) -> Option<Timestamp> {
+    /// Takes `auth:refresh`: another token of the same user and session. True when it has replaced the one before.
+    pub(crate) async fn refresh(&self, caller: &Caller, request: Request, tokens: &Tokens, clock: &dyn Clock) -> bool {
         let Request { data, id, .. } = request;
         let outline = Outline::of(CommandKind::Refresh, &data);
-        let identity = Command::parse(CommandKind::Refresh, data)
-            .map_err(|invalid| admit::invalid(&invalid))
-            .and_then(|command| {
-                admit::own_user(caller, &command)?;
-                let Command::Refresh(refresh) = command else {
-                    return Err(Failure::of(ErrorCode::Internal));
-                };
-                let identity = verify(refresh.token.expose()).ok_or_else(|| Failure::of(ErrorCode::Unauthenticated))?;
-                let is_same = identity.user == caller.user && identity.session == caller.session;
-                is_same
-                    .then_some(identity)
-                    .ok_or_else(|| Failure::of(ErrorCode::Forbidden))
-            });
-        match identity {
+        match renewed(caller, data, tokens, clock).await {
             Ok(identity) => {
                 caller.renew_token(&identity);
                 let expires = identity.expires;
                 self.metrics.answered(CommandKind::Refresh, None, Duration::ZERO);
                 let refreshed = Answer::Refreshed(Refreshed { expires_at: expires });
                 answer::with_event(caller, CommandKind::Refresh, &refreshed.data(), id.as_ref());
-                Some(expires)
+                true
             }
             Err(failure) => {
                 self.answer_failed(caller, &outline, &failure, id.as_ref(), Duration::ZERO);
-                None
+                false
             }
         }
     }
@@ -207,7 +188,12 @@ impl Commands {
             });
             return Ok(());
         }
-        self.sessions.admit(caller).await?;
+        if matches!(job.work, Work::Command(Command::VerifyTwoFactor(_))) {
+            // Its answer names the session's end: activity must not be held back.
+            self.sessions.extend(caller).await?;
+        } else {
+            self.sessions.admit(caller).await?;
+        }
         if let Work::Command(command) = &job.work {
             admit::within_limits(&*self.bus, caller, command).await?;
         }
@@ -274,6 +260,24 @@ impl Commands {
         if !self.refusals.count(caller, kind, error) {
             self.metrics.refusal_uncounted();
         }
+    }
+}
+
+/// Whom the token of an `auth:refresh` proves: nobody but the caller, in its session.
+async fn renewed(caller: &Caller, data: Value, tokens: &Tokens, clock: &dyn Clock) -> Result<Identity, Failure> {
+    let command = Command::parse(CommandKind::Refresh, data).map_err(|invalid| admit::invalid(&invalid))?;
+    admit::own_user(caller, &command)?;
+    let Command::Refresh(refresh) = command else {
+        return Err(Failure::of(ErrorCode::Internal));
+    };
+    let token = refresh.token.expose();
+    tokens.look_for_key(token).await;
+    let proven = tokens.verify(token, clock.now());
+    let identity = proven.map_err(|_refused| Failure::of(ErrorCode::Unauthenticated))?;
+    if identity.user == caller.user && identity.session == caller.session {
+        Ok(identity)
+    } else {
+        Err(Failure::of(ErrorCode::Forbidden))
     }
 }
 

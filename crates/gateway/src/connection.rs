@@ -25,6 +25,7 @@ use protocol::cluster::origin::Origin;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::authenticated::until;
 pub(crate) use self::dismissal::Dismissal;
 pub(crate) use self::ending::Ending;
 

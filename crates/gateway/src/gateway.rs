@@ -82,6 +82,7 @@ struct Ears {
     heard: mpsc::Receiver<Heard>,
     replies: mpsc::Receiver<Reply>,
     expiries: mpsc::Receiver<SessionKey>,
+    hinted: mpsc::Receiver<SessionKey>,
 }
 
 /// The way of a client from TCP to its socket.
@@ -126,9 +127,11 @@ impl Gateway {
         let expiries = bus.expiries();
         let hub = Arc::new(Hub::new(Arc::clone(&bus), feed, Arc::clone(&metrics)));
         let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), node));
+        let (hints, hinted) = mpsc::channel(HINTS);
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&bus),
             Arc::clone(&inquiries),
+            hints,
             Arc::clone(&clock),
             Arc::clone(&entropy),
             tasks.connections.clone(),
@@ -197,6 +200,7 @@ impl Gateway {
                 heard,
                 replies,
                 expiries,
+                hinted,
             },
             internal,
             listening: readiness.latch("listener"),
@@ -239,7 +243,10 @@ impl Gateway {
         core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
         core.essential("answers", commands.run(self.ears.replies, missed, core.soft()));
         let sessions = Arc::clone(&self.entrance.connections.sessions);
-        core.essential("sessions", sessions.run(self.ears.expiries, core.soft()));
+        core.essential(
+            "sessions",
+            sessions.run(self.ears.expiries, self.ears.hinted, core.soft()),
+        );
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         let reloads = self.reloader.run(self.certificate_every, core.soft(), self.metrics);
         core.essential("certificate", reloads);
@@ -340,6 +347,8 @@ async fn watch_bus(hub: Arc<Hub>, live: Condition, soft: CancellationToken) {
     }
 }
 
+/// How many sessions may wait to be asked about because this node heard that their end has moved.
+const HINTS: usize = 4096;
 /// The core has nothing to finish once the connections are gone.
 const CORE_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -20,7 +20,7 @@ use protocol::command::CommandKind;
 use protocol::event::Class;
 use protocol::fault::{Fault, chain};
 use protocol::time::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use self::table::{MemberId, Table};
@@ -34,6 +34,7 @@ pub(crate) struct Sessions {
     bus: Arc<dyn Bus>,
     inquiries: Arc<Inquiries>,
     table: Mutex<Table<Arc<Caller>>>,
+    hints: mpsc::Sender<SessionKey>,
     /// The table has changed.
     changed: Notify,
     clock: Arc<dyn Clock>,
@@ -49,10 +50,11 @@ pub(crate) struct Membership {
 }
 
 impl Sessions {
-    /// No session yet; `tasks` own what is asked of workers.
+    /// No session yet; `tasks` own what is asked of workers. What is said into `hints` is for [`Sessions::run`].
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
         inquiries: Arc<Inquiries>,
+        hints: mpsc::Sender<SessionKey>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         tasks: Tasks,
@@ -61,11 +63,17 @@ impl Sessions {
             bus,
             inquiries,
             table: Mutex::default(),
+            hints,
             changed: Notify::new(),
             clock,
             entropy,
             tasks,
         }
+    }
+
+    /// Where it is said that the end of a session may have moved.
+    pub(crate) fn hints(&self) -> &mpsc::Sender<SessionKey> {
+        &self.hints
     }
 
     /// A client said something: its session goes on.
@@ -94,10 +102,12 @@ impl Sessions {
     /// Moves the end of the caller's session, at its word.
     pub(crate) async fn extend(&self, caller: &Caller) -> Result<SessionExtended, Failure> {
         let key = key(caller);
-        let touched = self.bus.touch(&key).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "a session could not be extended");
-            Failure::of(error.code())
-        })?;
+        let mut touched = self.touch_now(&key).await?;
+        if touched.state == SessionState::Unknown && !self.table().seems_over(&key, Instant::now()) {
+            // Lost before its deadline: a worker knows whether it goes on.
+            self.open(caller).await.map_err(|closed| Failure::of(closed.into()))?;
+            touched = self.touch_now(&key).await?;
+        }
         self.announce(&key, &touched).await;
         match touched.state {
             SessionState::Alive(alive) => {
@@ -107,6 +117,13 @@ impl Sessions {
             }
             SessionState::Ended | SessionState::Unknown => Err(Failure::of(ErrorCode::Unauthenticated)),
         }
+    }
+
+    async fn touch_now(&self, key: &SessionKey) -> Result<Touched, Failure> {
+        self.bus.touch(key).await.map_err(|error| {
+            tracing::warn!(error = chain(&error), "a session could not be extended");
+            Failure::of(error.code())
+        })
     }
 
     /// What a client is told of its session's new end: the token's own end may be nearer.
@@ -149,9 +166,18 @@ impl Sessions {
     }
 }
 
+impl Membership {
+    /// The socket's token is another one, and ends then.
+    pub(crate) fn renew(&self, token_ends: Instant) {
+        self.sessions.table().renew(&self.key, self.id, token_ends);
+        self.sessions.changed.notify_one();
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
         self.sessions.table().leave(&self.key, self.id);
+        self.sessions.changed.notify_one();
     }
 }
 

@@ -8,6 +8,8 @@ CREATE TABLE sessions (
     ended_at    timestamptz,
     -- The newest `iat` of the tokens that opened it.
     newest_iat  timestamptz,
+    -- Wrong second factors since it was opened.
+    failures    integer     NOT NULL DEFAULT 0,
     -- Where the socket came from that opened it last.
     address     text        NOT NULL,
     device_id   text,

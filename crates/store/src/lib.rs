@@ -46,9 +46,13 @@ pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 pub use security::{
-    Change, Decide, Decided, Decision, Deed, Factor, PendingFactor, Security, SecurityRecord, SentCode,
+    Change, DEFAULT_SESSION_TIMEOUT, Decide, Decided, Decision, Deed, Factor, PendingFactor, Security, SecurityRecord,
+    SentCode,
 };
-pub use sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
+pub use sessions::{
+    OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt,
+    WhichSessions,
+};
 
 /// All roles of the store.
 pub trait Store: Accounts + Alerts + Answers + Audit + Devices + Outbox + Queue + Security + Sessions {}

@@ -86,6 +86,11 @@ pub(crate) struct KnownSession {
 }
 
 impl KnownSession {
+    /// Whether it goes on, as far as is known here.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.expires_at
+    }
+
     /// Whether it may be alive in Redis, whose deadline is copied here once a minute.
     pub(crate) fn may_be_alive(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.expires_at.plus(SLACK)

@@ -160,5 +160,5 @@ pub enum Decided {
     Before(Sealed),
 }
 
-/// Minutes.
-const DEFAULT_SESSION_TIMEOUT: u32 = 30;
+/// How long a session lasts without activity where its user has not chosen, in minutes.
+pub const DEFAULT_SESSION_TIMEOUT: u32 = 30;

@@ -27,15 +27,27 @@ pub trait Sessions: Send + Sync {
     /// [`StoreError::Away`].
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError>;
 
-    /// Ends sessions for ever. `receipt` is made for their number.
+    /// Ends sessions for ever. The receipt is made for their number.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn end_sessions(
         &self,
         ending: &SessionEnding<'_>,
-        receipt: &(dyn Fn(usize) -> Receipt + Send + Sync),
+        receipt: &SessionsReceipt<'_>,
     ) -> Result<SessionsEnded, StoreError>;
+
+    /// Counts a wrong second factor. Gives how many came in the session since it was opened.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError>;
+
+    /// A user's sessions that may be alive, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError>;
 
     /// A page of the sessions that may be alive, after this one, in the order of their names.
     ///
@@ -52,6 +64,26 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// [`StoreError::Away`].
     async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
+
+    /// Sets the deadlines of a user's sessions to so long from now, also back: another timeout holds for them.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError>;
+}
+
+/// From how many sessions were ended to what is remembered of the command.
+pub type SessionsReceipt<'a> = dyn Fn(usize) -> Receipt + Send + Sync + 'a;
+
+/// A session that was opened and not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedSession {
+    /// Which.
+    pub session: SessionId,
+    /// When.
+    pub opened_at: Timestamp,
+    /// Where the socket came from that opened it last.
+    pub origin: Origin,
 }
 
 /// A socket that wants to join a session.
@@ -97,6 +129,8 @@ pub enum WhichSessions {
     One(SessionId),
     /// All but this one.
     AllBut(SessionId),
+    /// All.
+    All,
 }
 
 /// What became of an ending.

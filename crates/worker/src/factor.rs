@@ -31,7 +31,7 @@ mod rescue;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Limits;
+use bus::{Limits, Sessions};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
@@ -57,6 +57,7 @@ pub(crate) use step_up::StepUp;
 pub(crate) struct FactorService {
     pub(crate) store: Arc<dyn Security>,
     pub(crate) challenges: FactorChallenges,
+    pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,

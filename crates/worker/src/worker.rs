@@ -90,6 +90,7 @@ impl Worker {
         let factor = FactorService {
             store: Arc::<dyn Store>::clone(&parts.store),
             challenges: FactorChallenges::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.entropy)),
+            sessions: Arc::<dyn Bus>::clone(&parts.bus),
             vault: Arc::clone(&parts.vault),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),

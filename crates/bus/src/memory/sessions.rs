@@ -40,6 +40,7 @@ impl Life {
             left,
             warns_in: left.saturating_sub(self.lead),
             timeout: self.timeout,
+            lead: self.lead,
         })
     }
 }
@@ -109,6 +110,25 @@ impl Sessions for MemoryBus {
             state: table.keep(session, extended, now),
             after_warning: life.deadline <= now + life.lead,
         })
+    }
+
+    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
+        let now = Instant::now();
+        let mut table = lock(&self.shared.sessions);
+        let Some(Session::Alive(life)) = table.sessions.get(session).copied() else {
+            return Ok(table.state(session, now));
+        };
+        // The last activity may lie before this process began, where no `Instant` reaches.
+        let since_activity = life
+            .timeout
+            .saturating_sub(life.deadline.saturating_duration_since(now));
+        let retimed = Life {
+            deadline: now + timeout.saturating_sub(since_activity).max(lead),
+            timeout,
+            lead,
+            ..life
+        };
+        Ok(table.keep(session, retimed, now))
     }
 
     async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {

@@ -17,6 +17,7 @@ pub(super) struct Scripts {
     seed: Script,
     poke: Script,
     touch: Script,
+    retime: Script,
     end: Script,
 }
 
@@ -34,6 +35,10 @@ impl Scripts {
             touch: Script::new(concat!(
                 include_str!("script/session.lua"),
                 include_str!("script/touch_session.lua")
+            )),
+            retime: Script::new(concat!(
+                include_str!("script/session.lua"),
+                include_str!("script/retime_session.lua")
             )),
             end: Script::new(include_str!("script/end_session.lua")),
         }
@@ -73,6 +78,12 @@ impl Sessions for RedisBus {
         })
     }
 
+    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
+        let script = &self.shared.sessions.retime;
+        let args = [timeout, lead].map(millis);
+        state(&mut self.session("retime a session", script, session, args).await?)
+    }
+
     async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
         let script = &self.shared.sessions.end;
         let ended = self.session("end a session", script, session, [millis(keep)]).await;
@@ -107,6 +118,7 @@ fn state(answer: &mut Answer) -> Result<SessionState, BusError> {
             left: Duration::from_millis(answer.read()?),
             warns_in: Duration::from_millis(answer.read()?),
             timeout: Duration::from_millis(answer.read()?),
+            lead: Duration::from_millis(answer.read()?),
         })),
         _ => Err(answer.unreadable("no state of a session")),
     }

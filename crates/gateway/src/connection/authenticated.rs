@@ -76,6 +76,7 @@ impl Authenticated {
         };
         let subscriber = Subscriber {
             dismissal: Arc::clone(self.link.dismissal()),
+            moved: on.sessions.hints().clone(),
             connection: self.connection.clone(),
             session: self.identity.session.clone(),
             form: self.form,
@@ -148,7 +149,7 @@ struct Ready<'a> {
 }
 
 /// When a token ends, on the clock of timers.
-pub(super) fn until(ends: Timestamp, now: Timestamp) -> Instant {
+pub(crate) fn until(ends: Timestamp, now: Timestamp) -> Instant {
     Instant::now() + ends.since(now).min(LONGEST)
 }
 

@@ -26,8 +26,9 @@ use crate::session::Membership;
 pub(super) struct Live {
     link: Box<Link>,
     caller: Arc<Caller>,
-    /// Given back with the rest when the socket is no longer served.
-    _place: (Membership, Seat),
+    /// Given back with the seat when the socket is no longer served.
+    membership: Membership,
+    _seat: Seat,
     _open: OpenSocket,
 }
 
@@ -46,11 +47,17 @@ enum Next {
 }
 
 impl Live {
-    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, place: (Membership, Seat), open: OpenSocket) -> Self {
+    pub(super) fn new(
+        link: Box<Link>,
+        caller: Arc<Caller>,
+        (membership, seat): (Membership, Seat),
+        open: OpenSocket,
+    ) -> Self {
         Self {
             link,
             caller,
-            _place: place,
+            membership,
+            _seat: seat,
             _open: open,
         }
     }
@@ -64,7 +71,7 @@ impl Live {
     pub(super) async fn serve(mut self, on: &Connections) -> Served {
         loop {
             let next = match self.link.next().await {
-                Ok(heard) => self.obey(heard, on),
+                Ok(heard) => self.obey(heard, on).await,
                 Err(ending) => Err(ending),
             };
             match next {
@@ -75,13 +82,13 @@ impl Live {
         }
     }
 
-    fn obey(&mut self, heard: Heard, on: &Connections) -> Result<Next, Ending> {
+    async fn obey(&mut self, heard: Heard, on: &Connections) -> Result<Next, Ending> {
         let commands = &on.commands;
         match (heard.said, heard.held_back) {
             (Said::Request(request), Some(wait)) => commands.hold_back(&self.caller, &request, wait),
             (Said::Request(request), None) => {
                 on.sessions.activity(&self.caller);
-                self.serve_request(request, on)?;
+                self.serve_request(request, on).await?;
             }
             (Said::NoEvent(id), held_back) => commands.refuse_nameless(&self.caller, id.as_ref(), held_back),
             (Said::Leave { namespace }, _) if namespace == ROOT => {
@@ -96,7 +103,7 @@ impl Live {
         Ok(Next::GoOn)
     }
 
-    fn serve_request(&mut self, request: Request, on: &Connections) -> Result<(), Ending> {
+    async fn serve_request(&mut self, request: Request, on: &Connections) -> Result<(), Ending> {
         let commands = &on.commands;
         if request.event == name::AUTH && self.caller.form.native().is_some() {
             // One socket is one caller: another token for it comes with `auth:refresh`.
@@ -105,9 +112,12 @@ impl Live {
             return Ok(());
         }
         if CommandKind::of_event(&request.event) == Some(CommandKind::Refresh) {
-            let now = on.clock.now();
-            let renewed = commands.refresh(&self.caller, request, |token| on.tokens.verify(token, now).ok());
-            return renewed.map_or(Ok(()), |ends| self.link.proven(until(ends, now.into())));
+            if commands.refresh(&self.caller, request, &on.tokens, &*on.clock).await {
+                let ends = until(self.caller.token().ends, on.clock.now().into());
+                self.membership.renew(ends);
+                return self.link.proven(ends);
+            }
+            return Ok(());
         }
         commands.take(&self.caller, request);
         Ok(())

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bus::Past;
+use bus::{Past, SessionKey};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::position::Position;
 use protocol::event::{Notice, name};
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::wire::Push;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::encoded::Encoded;
 use super::gap::{Gap, Output};
@@ -31,6 +31,9 @@ pub(crate) struct Subscriber {
     pub(crate) outbound: Arc<Outbound>,
     /// How it is ended.
     pub(crate) dismissal: Arc<Dismissal>,
+    /// Who is told that the end of its session may have moved. A word that finds no room is not said: the session is asked about
+    /// when it would have been.
+    pub(crate) moved: mpsc::Sender<SessionKey>,
 }
 
 /// A place in a room.
@@ -226,7 +229,7 @@ impl Room {
         let mut work = None;
         for output in outputs {
             match output {
-                Output::Deliver(position, envelope) => self.deliver(&position, &envelope, metrics),
+                Output::Deliver(position, envelope) => self.deliver(user, &position, &envelope, metrics),
                 Output::Lost => self.report_loss(metrics),
                 Output::Read(after) => {
                     metrics.gap();
@@ -237,7 +240,11 @@ impl Room {
         work
     }
 
-    fn deliver(&self, position: &Position, envelope: &Envelope, metrics: &Metrics) {
+    fn deliver(&self, user: &UserId, position: &Position, envelope: &Envelope, metrics: &Metrics) {
+        if envelope.event == name::SETTINGS_UPDATED {
+            // Perhaps the timeout.
+            self.seats.iter().for_each(|(_, seat)| seat.session_moved(user));
+        }
         if envelope.event == name::SESSION_EXPIRED {
             // Each socket tells its client by itself, right before it ends.
             let over = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
@@ -265,6 +272,16 @@ impl Room {
         for (_, seat) in self.seats.iter().filter(|(_, seat)| seat.form.native().is_some()) {
             seat.outbound.push(seat.form.push(&push));
         }
+    }
+}
+
+impl Subscriber {
+    fn session_moved(&self, user: &UserId) {
+        let key = SessionKey {
+            user: user.clone(),
+            session: self.session.clone(),
+        };
+        drop(self.moved.try_send(key));
     }
 }
 

@@ -58,6 +58,7 @@ impl Socket {
             form: Form::new(dialect, true),
             outbound: Arc::clone(&outbound),
             dismissal: Arc::default(),
+            moved: tokio::sync::mpsc::channel(1).0,
         };
         let (seat, start) = rooms.take_seat(&user(), subscriber);
         (Self { outbound }, seat, start)
@@ -174,6 +175,7 @@ fn positions_are_compared_batch_by_batch() {
             form: Form::new(Dialect::SocketIo, true),
             outbound: Arc::default(),
             dismissal: Arc::default(),
+            moved: tokio::sync::mpsc::channel(1).0,
         };
         rooms.take_seat(&user, subscriber);
         let Some(Work::Open(user, room)) = rooms.next_work() else {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Membership, OPEN_WITHIN, Sessions, key};
 use crate::command::Caller;
+use crate::connection::until;
 
 /// Why a socket is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub(crate) enum Closed {
     Idle,
     /// Nobody can say just now.
     Unavailable,
+}
+
+impl From<Closed> for ErrorCode {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Ended => Self::Forbidden,
+            Closed::Idle => Self::Unauthenticated,
+            Closed::Unavailable => Self::Unavailable,
+        }
+    }
 }
 
 impl Sessions {
@@ -38,7 +49,9 @@ impl Sessions {
         }
         match state {
             SessionState::Alive(alive) => {
-                let id = self.table().join(&key, Arc::clone(caller), &alive, Instant::now());
+                let token_ends = until(caller.token().ends, self.now());
+                let member = (Arc::clone(caller), token_ends);
+                let id = self.table().join(&key, member, &alive, Instant::now());
                 self.changed.notify_one();
                 Ok(Membership {
                     sessions: Arc::clone(self),

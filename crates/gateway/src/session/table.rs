@@ -12,6 +12,8 @@ use tokio::time::Instant;
 pub(super) struct Table<M> {
     sessions: HashMap<SessionKey, Session<M>>,
     due: BTreeSet<(Instant, SessionKey)>,
+    /// Sessions whose last socket left with activity that has not been passed on.
+    left_active: Vec<SessionKey>,
     named: u64,
 }
 
@@ -54,6 +56,8 @@ struct Session<M> {
     generation: u64,
     warns: Instant,
     expires: Instant,
+    /// How long before an end the warning is due.
+    lead: Duration,
     /// When it came here.
     begun: Instant,
     /// When activity was last passed on.
@@ -70,13 +74,30 @@ struct Session<M> {
 struct Member<M> {
     id: MemberId,
     socket: M,
-    /// In which generation it was last warned.
-    warned: Option<u64>,
+    /// The end of its own token.
+    token_ends: Instant,
+    /// Of which end it was last warned.
+    warned: Option<End>,
+}
+
+/// What ends a socket first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// That of its session, in this generation.
+    Session(u64),
+    /// That of its token.
+    Token(Instant),
 }
 
 impl<M: Clone> Table<M> {
-    /// Gives a socket its place in a session that is alive.
-    pub(super) fn join(&mut self, key: &SessionKey, socket: M, alive: &Alive, now: Instant) -> MemberId {
+    /// Gives a socket, whose token ends then, its place in a session that is alive.
+    pub(super) fn join(
+        &mut self,
+        key: &SessionKey,
+        (socket, token_ends): (M, Instant),
+        alive: &Alive,
+        now: Instant,
+    ) -> MemberId {
         self.named += 1;
         let id = MemberId(self.named);
         let session = self
@@ -87,6 +108,7 @@ impl<M: Clone> Table<M> {
         session.members.push(Member {
             id,
             socket,
+            token_ends,
             warned: None,
         });
         self.plan(key, None);
@@ -100,7 +122,19 @@ impl<M: Clone> Table<M> {
         };
         session.members.retain(|other| other.id != member);
         if session.members.is_empty() {
+            if session.owed {
+                self.left_active.push(key.clone());
+            }
             self.forget(key);
+        }
+    }
+
+    /// A socket has another token.
+    pub(super) fn renew(&mut self, key: &SessionKey, member: MemberId, token_ends: Instant) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            let renewed = session.members.iter_mut().find(|other| other.id == member);
+            renewed.into_iter().for_each(|member| member.token_ends = token_ends);
+            self.plan(key, None);
         }
     }
 
@@ -131,7 +165,7 @@ impl<M: Clone> Table<M> {
 
     /// What is to be asked now. Each session is asked about once at a time.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Ask> {
-        let mut asks = Vec::new();
+        let mut asks: Vec<_> = self.left_active.drain(..).map(Ask::Touch).collect();
         while let Some((at, key)) = self.due.first().cloned() {
             if at > now {
                 break;
@@ -164,7 +198,7 @@ impl<M: Clone> Table<M> {
         match state {
             SessionState::Alive(alive) => {
                 session.learn(&alive, now);
-                let warned = session.warn(&alive);
+                let warned = session.warn(&alive, now);
                 self.plan(key, None);
                 warned
             }
@@ -227,6 +261,7 @@ impl<M: Clone> Session<M> {
             generation: alive.generation,
             warns: now + alive.warns_in,
             expires: now + alive.left,
+            lead: alive.lead,
             begun: now,
             touched: None,
             owed: false,
@@ -241,33 +276,52 @@ impl<M: Clone> Session<M> {
             self.generation = alive.generation;
             self.warns = now + alive.warns_in;
             self.expires = now + alive.left;
+            self.lead = alive.lead;
         }
     }
 
-    /// Each socket is warned once in a generation.
-    fn warn(&mut self, alive: &Alive) -> Option<Effect<M>> {
-        if !alive.warns_in.is_zero() || alive.generation != self.generation {
+    /// Each socket is warned once of what ends it first.
+    fn warn(&mut self, alive: &Alive, now: Instant) -> Option<Effect<M>> {
+        if alive.generation != self.generation {
             return None;
         }
+        let (session_warned, expires, lead) = (alive.warns_in.is_zero(), self.expires, self.lead);
         let mut sockets = Vec::new();
         for member in &mut self.members {
-            if member.warned.replace(self.generation) != Some(self.generation) {
+            let (end, is_due) = if member.token_ends < expires {
+                (End::Token(member.token_ends), member.token_ends <= now + lead)
+            } else {
+                (End::Session(self.generation), session_warned)
+            };
+            if is_due && member.warned.replace(end) != Some(end) {
                 sockets.push(member.socket.clone());
             }
         }
         (!sockets.is_empty()).then_some(Effect::Warn(sockets, alive.left))
     }
 
-    /// When the bus is to be asked next: for the warning, at the deadline, to pass on activity.
+    /// When the bus is to be asked next: for a warning, at the deadline, to pass on activity.
     fn next(&self) -> Instant {
-        let all_warned = self.members.iter().all(|member| member.warned == Some(self.generation));
-        let end = if all_warned { self.expires } else { self.warns };
+        let warnings = self.members.iter().filter_map(|member| self.warning_of(member));
+        let end = warnings.fold(self.expires, Instant::min);
         let Some(touched) = self.touched.filter(|_| self.owed) else {
             return if self.owed { self.begun } else { end };
         };
         // Held back, unless the warning would come before.
         let held_until = touched + TOUCH_EVERY;
         if held_until < self.warns { held_until } else { touched }
+    }
+
+    /// When a socket is to be warned; never again of an end it was warned of.
+    fn warning_of(&self, member: &Member<M>) -> Option<Instant> {
+        let (end, at) = if member.token_ends < self.expires {
+            // Not earlier than it came: a token may end before its lead has begun.
+            let at = member.token_ends.checked_sub(self.lead).unwrap_or(self.begun);
+            (End::Token(member.token_ends), at)
+        } else {
+            (End::Session(self.generation), self.warns)
+        };
+        (member.warned != Some(end)).then_some(at)
     }
 }
 
@@ -276,6 +330,7 @@ impl<M> Default for Table<M> {
         Self {
             sessions: HashMap::new(),
             due: BTreeSet::new(),
+            left_active: Vec::new(),
             named: 0,
         }
     }

@@ -18,8 +18,13 @@ use crate::command::Caller;
 use crate::connection::Ending;
 
 impl Sessions {
-    /// Watches until the node is done. Hints are welcome, and nothing depends on them.
-    pub(crate) async fn run(self: Arc<Self>, mut hints: mpsc::Receiver<SessionKey>, soft: CancellationToken) {
+    /// Watches until the node is done. Hints, of the bus and of this node, make it ask earlier; nothing else depends on them.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut expiries: mpsc::Receiver<SessionKey>,
+        mut hints: mpsc::Receiver<SessionKey>,
+        soft: CancellationToken,
+    ) {
         loop {
             let due = self.table().due(Instant::now());
             if !due.is_empty() {
@@ -31,6 +36,7 @@ impl Sessions {
                 biased;
                 () = soft.cancelled() => return,
                 () = self.changed.notified() => {}
+                Some(key) = expiries.recv() => self.table().hinted(&key, Instant::now()),
                 Some(key) = hints.recv() => self.table().hinted(&key, Instant::now()),
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }

@@ -6,7 +6,7 @@ use gateway::{JwksSettings, JwksUrl, Settings, TokenKeys};
 use serde_json::{Value, json};
 use testkit::issuer::{Answer, Issuer};
 use testkit::token::{Signer, claims, confused};
-use testkit::{Native, wait};
+use testkit::{Native, SocketIo, wait};
 use tokio::task::JoinSet;
 
 use crate::house::House;
@@ -76,6 +76,19 @@ async fn a_new_key_is_taken_at_its_first_token() {
     assert!(is_let_in(&house, &new.token_by("new", "u")).await);
     assert!(is_let_in(&house, &old.token_by("old", "u")).await);
     assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_new_key_is_taken_at_the_first_token_that_renews_another() {
+    let (old, new) = (Signer::es256(), Signer::es256());
+    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let house = house(&issuer, never).await;
+    let socket = SocketIo::connect(&house.door, &old.token_by("old", "u")).await.unwrap();
+
+    issuer.answers(Answer::Keys(vec![old.jwk("old"), new.jwk("new")]));
+    let refresh = json!({"token": new.token_by("new", "u")});
+    let answer = socket.emit_with_ack("auth:refresh", refresh).await;
+    assert_eq!(answer["success"], json!(true), "{answer}");
 }
 
 #[tokio::test]

@@ -132,3 +132,26 @@ async fn a_token_of_another_user_or_session_refreshes_nothing() {
     }
     assert!(socket.is_open());
 }
+
+#[tokio::test]
+async fn a_token_that_ends_first_is_warned_of_and_another_one_moves_its_end() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    house.line.sessions_last(Duration::from_secs(600));
+    let token = house.signer.sign(&claims("u", Duration::from_secs(4)));
+    let renewed = SocketIo::connect(&house.door, &token).await.unwrap();
+    let forgotten = Native::connect(&house.door, &token).await.unwrap();
+    for socket in [&*renewed, &*forgotten] {
+        let warning = socket.next_event("security:session_warning").await;
+        assert_eq!(warning.data["canExtend"], json!(false));
+        assert!(warning.data["expiresIn"].as_u64().unwrap() <= 4, "{}", warning.data);
+    }
+    let refresh = json!({"token": house.token("u")});
+    let answer = renewed.emit_with_ack("auth:refresh", refresh).await;
+    assert_eq!(answer["success"], json!(true), "{answer}");
+    let expired = forgotten.next_event("security:session_expired").await;
+    assert_eq!(expired.data["reason"], json!("token_expired"));
+    assert_eq!(forgotten.closed().await.code, 4401);
+    assert_eq!(forgotten.unread(), []);
+    assert!(renewed.is_open());
+}

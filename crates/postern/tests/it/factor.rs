@@ -266,13 +266,14 @@ async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
     let owner = client(&cluster, 0, USER).await;
     let (secret, recovery) = enrol(&owner).await;
     let guess = wrong(&secret);
-    for _ in 0..2 {
-        let asked = forgotten(&redis, &owner).await;
+    // In two sessions: ten would end the one they came in.
+    for device in [&owner, &fresh(&cluster, 1, "other", 0).await] {
+        let asked = forgotten(&redis, device).await;
         for _ in 0..5 {
-            let answer = verify(&owner, &asked, &guess).await;
+            let answer = verify(device, &asked, &guess).await;
             assert_eq!(answer["error"], "2fa_invalid", "{answer}");
         }
-        assert_eq!(verify(&owner, &asked, &guess).await["error"], "rate_limited");
+        assert_eq!(verify(device, &asked, &guess).await["error"], "rate_limited");
     }
     let asked = forgotten(&redis, &owner).await;
     let delayed = verify(&owner, &asked, &code(&secret, 0)).await;
@@ -284,6 +285,74 @@ async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
     // A recovery code may be used while codes may not.
     assert_eq!(verify(&owner, &asked, &recovery[0]).await["success"], true);
     finish(cluster).await;
+}
+
+#[tokio::test]
+async fn whoever_guesses_ten_times_in_a_session_is_put_out_of_it_everywhere() {
+    let platforms = Platforms::start().await;
+    let redis = Redis::start().await;
+    let cluster = platforms
+        .linked_to(Cluster::builder(POSTERN))
+        .redis(&redis)
+        .start()
+        .await;
+    let owner = client(&cluster, 0, USER).await;
+    let (secret, _) = enrol(&cluster, &owner).await;
+    let (guesser, idle) = (
+        fresh(&cluster, 0, "thief", 0).await,
+        fresh(&cluster, 1, "thief", 0).await,
+    );
+    for _ in 0..2 {
+        let asked = forgotten(&redis, &guesser).await;
+        for _ in 0..5 {
+            verify(&guesser, &asked, &wrong(&secret)).await;
+        }
+    }
+    for socket in [&guesser, &idle] {
+        let expired = socket.next_event("security:session_expired").await;
+        assert_eq!(expired.data["reason"], "ended");
+        assert_eq!(socket.closed().await.code, 4403);
+    }
+    assert!(owner.is_open());
+    finish(cluster, &redis, &secret).await;
+}
+
+#[tokio::test]
+async fn who_has_just_signed_in_ends_a_thief_s_session_also_after_all_guesses_are_burned() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let first = client(&cluster, 0, USER).await;
+    let (secret, _) = enrol(&cluster, &first).await;
+    // A token that was stolen more than five minutes after it was issued.
+    let thief = fresh(&cluster, 1, "stolen", -301).await;
+    let enabled = update(&thief, json!({"twoFactorEnabled": true, "method": "totp"})).await;
+    assert_eq!(enabled["error"], "2fa_required", "{enabled}");
+    let asked = challenge(&thief).await;
+    let guess = wrong(&secret);
+    let answers = join_all((0..9).map(|_| verify(&thief, &asked, &guess))).await;
+    assert!(answers.iter().any(|answer| answer["error"] == "rate_limited"));
+    let end_others = json!({"sessionId": "others"});
+    let refused = thief.emit_with_ack("security:end_sessions", end_others.clone()).await;
+    assert_eq!(refused["error"], "2fa_required", "{refused}");
+
+    let owner = fresh(&cluster, 0, "owner", 0).await;
+    let ended = owner.emit_with_ack("security:end_sessions", end_others).await;
+    assert_eq!(ended["success"], true, "{ended}");
+    assert_eq!(
+        thief.next_event("security:session_expired").await.data["reason"],
+        "ended"
+    );
+    assert_eq!(thief.closed().await.code, 4403);
+    assert!(owner.is_open());
+    finish(cluster, Redis::shared().await, &secret).await;
+}
+
+/// A device in a session of its own, whose token was issued so many seconds from now.
+async fn fresh(cluster: &Cluster, gateway: usize, session: &str, issued_in: i64) -> SocketIo {
+    let now = token::now();
+    let issued = now.checked_add_signed(issued_in).unwrap();
+    let token = cluster.token_with(&json!({"sub": USER, "sid": session, "iat": issued, "exp": now + 3_600}));
+    SocketIo::connect(&cluster.door(gateway), &token).await.unwrap()
 }
 
 /// Redis loses all it has. A challenge that is asked for after that.

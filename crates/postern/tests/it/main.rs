@@ -22,6 +22,7 @@ mod postgres_away;
 mod redis_away;
 mod revoke_all;
 mod secrets;
+mod session_ends;
 mod sessions;
 mod stage;
 mod status;

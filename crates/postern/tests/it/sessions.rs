@@ -8,6 +8,7 @@ use testkit::client::SocketIo;
 use testkit::cluster::Cluster;
 use testkit::token::claims;
 use testkit::wait;
+use tokio::time::Instant;
 
 use crate::stage::POSTERN;
 
@@ -61,49 +62,6 @@ async fn activity_after_the_warning_cancels_the_end_for_all() {
 }
 
 #[tokio::test]
-async fn every_socket_of_three_gateways_hears_one_warning_and_one_end() {
-    end_of_many_sessions(async |_| {}).await;
-}
-
-#[tokio::test]
-async fn so_it_is_when_redis_announces_nothing() {
-    end_of_many_sessions(async |redis| {
-        redis.command(&["CONFIG", "SET", "notify-keyspace-events", ""]).await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn so_it_is_when_every_subscriber_is_cut_off() {
-    end_of_many_sessions(async |redis| {
-        redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
-    })
-    .await;
-}
-
-/// Sessions with a socket on each of three gateways come to their end, after something was done to Redis.
-async fn end_of_many_sessions(meanwhile: impl AsyncFnOnce(&Redis)) {
-    let redis = Redis::start().await;
-    let cluster = Cluster::builder(POSTERN)
-        .redis(&redis)
-        .gateways(3)
-        .worker_env("POSTERN_SESSION_TIMEOUT", "8s")
-        .start()
-        .await;
-    let mut sockets = Vec::new();
-    for session in 0..5 {
-        for gateway in 0..3 {
-            sockets.push(client(&cluster, gateway, &format!("s-{session}")).await);
-        }
-    }
-    meanwhile(&redis).await;
-    for socket in &sockets {
-        assert_warned_and_ended_once(socket).await;
-    }
-    assert_eq!(cluster.finish().await, Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn an_ended_session_is_closed_everywhere_and_stays_ended_when_redis_forgets() {
     let redis = Redis::start().await;
     let cluster = Cluster::builder(POSTERN).redis(&redis).start().await;
@@ -147,6 +105,43 @@ async fn a_session_that_idled_out_does_not_come_back_on_its_old_token() {
     assert!(SocketIo::connect(&cluster.door(1), &new).await.unwrap().is_open());
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_timeout_of_a_minute_takes_effect_at_once_on_every_gateway() {
+    let cluster = Cluster::builder(POSTERN).start().await;
+    let (active, quiet) = (client(&cluster, 0, "s-1").await, client(&cluster, 1, "s-2").await);
+    let joined = Instant::now();
+    let update = json!({"userId": "GEN-001", "settings": {"sessionTimeout": 1}});
+    let answer = active.emit_with_ack("security:update_settings", update).await;
+    assert_eq!(answer["success"], json!(true), "{answer}");
+    // Half of it before the warning, half of it after. Both sessions were active a moment ago.
+    for (event, after) in [("security:session_warning", 30), ("security:session_expired", 60)] {
+        for socket in [&active, &quiet] {
+            let heard = socket.next_event_within(event, Duration::from_secs(90)).await;
+            let (late, expected) = (joined.elapsed(), Duration::from_secs(after));
+            assert!(
+                late + TOLERANCE > expected && late < expected + 10 * TOLERANCE,
+                "{event} after {late:?}"
+            );
+            if event == "security:session_warning" {
+                assert_eq!(
+                    heard.data,
+                    json!({"userId": "GEN-001", "expiresIn": 30, "canExtend": true})
+                );
+            }
+        }
+    }
+    assert_eq!((active.closed().await.code, quiet.closed().await.code), (4401, 4401));
+    // The shorter end is kept beyond Redis too: the token is older than it.
+    let again = SocketIo::connect(&cluster.door(0), &token(&cluster, "s-2", 0))
+        .await
+        .unwrap_err();
+    assert!(again.to_string().contains("unauthenticated"), "{again}");
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+/// How far apart two things are that happen at once, on a busy machine.
+const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// A client of GEN-001 in one of its sessions.
 async fn client(cluster: &Cluster, gateway: usize, session: &str) -> SocketIo {

@@ -9,11 +9,12 @@ use protocol::id::{EventId, JobId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
 
+use super::sessions::SessionRow;
 use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
-use crate::rules::{self, KnownSession};
+use crate::rules;
 use crate::security::SecurityRecord;
 use crate::vault::{AuditKeys, Sealed};
 
@@ -38,7 +39,7 @@ pub(super) struct State {
     pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
     pub(super) audit: BTreeMap<String, Chain>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
-    pub(super) sessions: BTreeMap<(UserId, SessionId), KnownSession>,
+    pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
     /// By user, kind and name; when a worker was told last.
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
     last_number: i64,

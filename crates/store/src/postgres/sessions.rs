@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
+use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -14,10 +15,12 @@ use super::pool::{Ending, Work};
 use super::row::{timestamp, user, written};
 use super::{PgStore, audit, head, outbox, receipt};
 use crate::StoreError;
-use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::rules::{self, KnownSession, RECENT, SLACK};
-use crate::sessions::{SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, WhichSessions};
+use crate::sessions::{
+    OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt,
+    WhichSessions,
+};
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -35,7 +38,7 @@ impl Sessions for PgStore {
     async fn end_sessions(
         &self,
         ending: &SessionEnding<'_>,
-        receipt: &(dyn Fn(usize) -> Receipt + Send + Sync),
+        receipt: &SessionsReceipt<'_>,
     ) -> Result<SessionsEnded, StoreError> {
         let work = EndSessions {
             ending,
@@ -43,6 +46,28 @@ impl Sessions for PgStore {
             keys: &self.audit,
         };
         self.pool.transact("end the sessions", &work).await
+    }
+
+    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
+        let step = "count a wrong second factor";
+        let count =
+            "UPDATE sessions SET failures = failures + 1 WHERE user_id = $1 AND session_id = $2 RETURNING failures";
+        let values: [&(dyn ToSql + Sync); 2] = [&user.as_str(), &session.as_str()];
+        let rows = self.pool.query(step, count, &values).await?;
+        let failures = rows.first().map_or(Ok(0), |row| row.try_get::<_, i32>("failures"));
+        let failures = failures.map_err(|error| self.pool.report(step, error.into()))?;
+        Ok(u32::try_from(failures).unwrap_or(0))
+    }
+
+    async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError> {
+        let step = "list the sessions of a user";
+        let list = "SELECT session_id, opened_at, address, device_id, device_name, user_agent FROM sessions \
+                    WHERE user_id = $1 AND ended_at IS NULL AND exp_at > now() - $2 * interval '1 second' \
+                    ORDER BY opened_at, session_id COLLATE \"C\"";
+        let values: [&(dyn ToSql + Sync); 2] = [&user.as_str(), &SLACK.as_secs_f64()];
+        let rows = self.pool.query(step, list, &values).await?;
+        let sessions: Result<_, Failure> = rows.iter().map(opened_session).collect();
+        sessions.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn live_sessions(
@@ -73,6 +98,16 @@ impl Sessions for PgStore {
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
         let values: [&(dyn ToSql + Sync); 3] = [&users, &sessions, &seconds];
         self.pool.query("keep deadlines", keep, &values).await.map(drop)
+    }
+
+    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
+        let set = "UPDATE sessions SET exp_at = now() + left_secs * interval '1 second' \
+                   FROM unnest($2::text[], $3::float8[]) AS retimed (retimed_session, left_secs) \
+                   WHERE user_id = $1 AND session_id = retimed_session";
+        let sessions: Vec<&str> = left.iter().map(|(session, _)| session.as_str()).collect();
+        let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
+        let values: [&(dyn ToSql + Sync); 3] = [&user.as_str(), &sessions, &seconds];
+        self.pool.query("retime sessions", set, &values).await.map(drop)
     }
 }
 
@@ -105,8 +140,10 @@ impl Work for OpenSession<'_> {
                  exp_at = excluded.exp_at, ended_at = NULL, \
                  newest_iat = greatest(sessions.newest_iat, excluded.newest_iat), address = excluded.address, \
                  device_id = excluded.device_id, device_name = excluded.device_name, user_agent = excluded.user_agent, \
-                 opened_at = CASE WHEN sessions.ended_at IS NULL AND sessions.exp_at > now() \
-                 THEN sessions.opened_at ELSE now() END",
+                 (opened_at, failures) = (SELECT sessions.opened_at, sessions.failures \
+                 WHERE sessions.ended_at IS NULL AND sessions.exp_at > now() \
+                 UNION ALL SELECT now(), 0 \
+                 WHERE NOT (sessions.ended_at IS NULL AND sessions.exp_at > now()))",
             )
             .await?;
         let issued_at: Option<OffsetDateTime> = opening.issued_at.map(written);
@@ -131,7 +168,7 @@ impl Work for OpenSession<'_> {
 
 struct EndSessions<'a> {
     ending: &'a SessionEnding<'a>,
-    receipt: &'a (dyn Fn(usize) -> Receipt + Send + Sync),
+    receipt: &'a SessionsReceipt<'a>,
     keys: &'a AuditKeys,
 }
 
@@ -166,6 +203,7 @@ impl EndSessions<'_> {
         let (one, but) = match &self.ending.which {
             WhichSessions::One(session) => (Some(session.as_str()), None),
             WhichSessions::AllBut(session) => (None, Some(session.as_str())),
+            WhichSessions::All => (None, None),
         };
         let end = tx
             .prepare_cached(
@@ -197,6 +235,19 @@ fn known_session(row: &Row) -> Result<KnownSession, Failure> {
         expires_at: timestamp(row.try_get("exp_at")?),
         ended_at: time("ended_at")?,
         newest_iat: time("newest_iat")?,
+    })
+}
+
+fn opened_session(row: &Row) -> Result<OpenedSession, Failure> {
+    Ok(OpenedSession {
+        session: session(row)?,
+        opened_at: timestamp(row.try_get("opened_at")?),
+        origin: Origin {
+            address: row.try_get("address")?,
+            device_id: row.try_get("device_id")?,
+            device_name: row.try_get("device_name")?,
+            user_agent: row.try_get("user_agent")?,
+        },
     })
 }
 

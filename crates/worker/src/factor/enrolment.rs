@@ -12,7 +12,6 @@ use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{Act, Decision, Factor, PendingFactor, SecurityRecord};
 
-use super::verify::session_end;
 use super::wish::Means;
 use super::{FactorService, change, deed, factor_binding, news, recovery, recovery_binding, totp};
 use crate::jobs::Call;
@@ -62,8 +61,8 @@ impl FactorService {
         &self,
         call: &Call,
         asked: &VerifyTwoFactor,
-        record: &SecurityRecord,
-        pending: &PendingFactor,
+        (record, pending): (&SecurityRecord, &PendingFactor),
+        end: &answer::Verified,
         now: Timestamp,
     ) -> Result<Decision, VaultError> {
         let Some(last_step) = self.first_step(call, &asked.token, pending, now)? else {
@@ -101,7 +100,7 @@ impl FactorService {
         ];
         let outcome = Outcome::from(&Answer::Verified(answer::Verified {
             recovery_codes: Some(codes),
-            ..session_end(&record, now)
+            ..end.clone()
         }));
         let deeds = vec![deed(Act::FactorOn, pending.method.as_str())];
         Ok(change(call, record, deeds, events, outcome))

@@ -1,8 +1,6 @@
 //! `security:verify_2fa`: a code answers a challenge, or completes an enrolment.
 
-use std::time::Duration;
-
-use bus::BusError;
+use bus::{BusError, SessionKey, SessionState};
 use protocol::answer::{self, Answer, Failure};
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
@@ -22,7 +20,8 @@ impl FactorService {
     pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<Outcome, VerifyError> {
         let is_open = self.challenges.is_open(call, &asked.session_id).await?;
         let before = self.store.security(&call.user).await?;
-        let decide = |record: &SecurityRecord, now| self.judge(call, asked, is_open, record, now);
+        let end = self.session_end(call).await?;
+        let decide = |record: &SecurityRecord, now| self.judge(call, asked, (is_open, &end), record, now);
         match self.store.decide_security(&call.user, &decide).await? {
             Decided::Before(answer) => Ok(call.recall(&answer)?),
             Decided::Now(outcome) => {
@@ -40,7 +39,7 @@ impl FactorService {
         &self,
         call: &Call,
         asked: &VerifyTwoFactor,
-        is_open: bool,
+        (is_open, end): (bool, &answer::Verified),
         record: &SecurityRecord,
         now: Timestamp,
     ) -> Result<Decision, VaultError> {
@@ -49,7 +48,7 @@ impl FactorService {
             && pending.session == call.session
             && now < pending.until
         {
-            return self.confirm(call, asked, record, pending, now);
+            return self.confirm(call, asked, (record, pending), end, now);
         }
         let is_open = |factor: &&Factor| match factor.method {
             FactorMethod::Totp => is_open,
@@ -71,7 +70,7 @@ impl FactorService {
         };
         Ok(match checked {
             Checked::Right(factor) => {
-                let outcome = Outcome::from(&Answer::Verified(session_end(record, now)));
+                let outcome = Outcome::from(&Answer::Verified(end.clone()));
                 let by = if recovery_code.is_some() {
                     "recovery code"
                 } else {
@@ -141,6 +140,26 @@ impl FactorService {
         }
     }
 
+    /// When the caller's session ends. To give a second factor is activity, which the gateway has passed on before it sent the
+    /// command; a session that Redis has lost meanwhile was not extended.
+    async fn session_end(&self, call: &Call) -> Result<answer::Verified, BusError> {
+        let session = SessionKey {
+            user: call.user.clone(),
+            session: call.session.clone(),
+        };
+        let states = self.sessions.poke(std::slice::from_ref(&session)).await?;
+        let left = states.first().and_then(|state| match state {
+            SessionState::Alive(alive) => Some(alive.left),
+            SessionState::Ended | SessionState::Unknown => None,
+        });
+        let now = Timestamp::from(self.clock.now());
+        Ok(answer::Verified {
+            session_extended: left.is_some(),
+            expires_at: now.plus(left.unwrap_or_default()),
+            recovery_codes: None,
+        })
+    }
+
     /// Marks the socket. If that fails the code is spent all the same, and the client will be asked for the next one.
     async fn note(&self, call: &Call, asked: &VerifyTwoFactor) {
         if let Err(error) = self.challenges.met(call, &asked.session_id).await {
@@ -152,20 +171,10 @@ impl FactorService {
     }
 }
 
-/// To give a second factor is activity: the session lasts its whole timeout from here.
-pub(super) fn session_end(record: &SecurityRecord, now: Timestamp) -> answer::Verified {
-    let timeout = Duration::from_secs(60 * u64::from(record.session_timeout));
-    answer::Verified {
-        session_extended: true,
-        expires_at: now.plus(timeout),
-        recovery_codes: None,
-    }
-}
-
 /// Why no code was checked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    #[error("look for the challenge")]
+    #[error("look for the challenge and the session")]
     Bus(#[from] BusError),
     #[error("verify the code")]
     Store(#[from] StoreError),

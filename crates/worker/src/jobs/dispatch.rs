@@ -1,6 +1,6 @@
 //! The one match from what is asked to the feature that does it.
 
-use protocol::cluster::job::{Joined, Outcome, Work};
+use protocol::cluster::job::{Job, Joined, Outcome, Work};
 use protocol::code::ErrorCode;
 use protocol::command::Command;
 use protocol::fault::Fault;
@@ -50,6 +50,9 @@ impl Dispatch {
             Command::VerifyTwoFactor(data) => {
                 let outcome = self.factor.verify(call, data).await?;
                 self.security.checked(call, &outcome).await;
+                if outcome.error == Some(ErrorCode::TwoFactorInvalid) {
+                    self.session.wrong_factor(call, &outcome).await;
+                }
                 outcome
             }
             Command::RequestConfirmation(data) => self.security.request_confirmation(call, data).await?,
@@ -62,6 +65,15 @@ impl Dispatch {
                 return Err(NotDoneHere(call.name).into());
             }
         })
+    }
+
+    /// What follows a job that may have committed, whatever became of it: done again, it changes nothing more.
+    pub(super) async fn follow_up(&self, job: &Job) {
+        if let Work::Command(Command::UpdateSettings(asked)) = &job.work
+            && asked.settings.session_timeout.is_some()
+        {
+            self.session.retime(&job.user).await;
+        }
     }
 
     /// Whether this writes to the store, so that events may wait to be relayed after it.

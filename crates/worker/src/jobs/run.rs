@@ -112,6 +112,7 @@ impl Runner {
     /// Whatever became of the job, it may have committed: its events go out, its revocations begin.
     async fn follow_up(&self, job: &Job) {
         if Dispatch::writes(&job.work) {
+            self.dispatch.follow_up(job).await;
             self.revocations.notify_one();
             self.relay.user(&job.user).await;
         }

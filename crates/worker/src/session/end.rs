@@ -31,19 +31,23 @@ impl SessionService {
         };
         let receipt = |count| call.receipt(&answer(count));
         let ended = self.store.end_sessions(&ending, &receipt).await?;
-        let made_known = ended
-            .ended
-            .iter()
-            .map(async |session| self.bus.end(&key(&call.user, session), END_REMEMBERED).await);
-        try_join_all(made_known).await?;
+        self.make_known(call, &ended.ended).await?;
         match ended.count {
             Ok(count) => Ok(answer(count)),
             Err(before) => Ok(call.recall(&before)?),
         }
     }
 
+    /// Redis learns of what is committed.
+    pub(super) async fn make_known(&self, call: &Call, ended: &[SessionId]) -> Result<(), BusError> {
+        let ends = ended
+            .iter()
+            .map(async |session| self.bus.end(&key(&call.user, session), END_REMEMBERED).await);
+        try_join_all(ends).await.map(drop)
+    }
+
     /// For the sockets of the session, wherever they are: their gateways close them.
-    fn notice(&self, call: &Call, session: &SessionId) -> Envelope {
+    pub(super) fn notice(&self, call: &Call, session: &SessionId) -> Envelope {
         let notice = Notice::SessionExpired(SessionExpired {
             user_id: call.user.clone(),
             timestamp: self.clock.now().into(),

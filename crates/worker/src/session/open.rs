@@ -13,7 +13,7 @@ use crate::jobs::{Call, Refusal};
 impl SessionService {
     /// Opens it, or makes it known again with the time it has left.
     pub(crate) async fn open(&self, call: &Call, asked: &OpenSession) -> Result<Outcome, OpenError> {
-        let timeout = self.times.timeout;
+        let timeout = self.timeout(&call.user).await?;
         let opening = SessionOpening {
             user: call.user.clone(),
             session: call.session.clone(),

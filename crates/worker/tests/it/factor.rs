@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use bus::{Seed, SessionKey};
 use lifecycle::{Clock, OsEntropy};
 use protocol::cluster::job::Outcome;
 use protocol::command::CommandKind;
+use protocol::id::SessionId;
+use protocol::time::Timestamp;
 use serde_json::{Value, json};
 use worker::{Rescued, Running, reset_factor, unlock_factor};
 
@@ -319,4 +322,29 @@ async fn a_verification_is_repeated_by_its_idempotency_key_and_opens_no_other_so
     let first = device.ask(CommandKind::VerifyTwoFactor, data.clone()).await;
     succeeded(&first);
     assert_eq!(device.ask(CommandKind::VerifyTwoFactor, data).await, first);
+}
+
+#[tokio::test]
+async fn a_right_code_is_answered_with_the_real_end_of_the_session() {
+    let guarded = Guarded::new().await;
+    let (mut client, challenge) = guarded.challenged("s-2").await;
+    let seed = Seed {
+        left: Duration::from_mins(90),
+        timeout: Duration::from_mins(90),
+        lead: Duration::from_mins(5),
+        over_end: false,
+    };
+    let session = SessionKey {
+        user: client.user.clone(),
+        session: SessionId::new("s-2").unwrap(),
+    };
+    bus::Sessions::seed(&*guarded.world.bus, &session, seed).await.unwrap();
+    let verified = verify(&mut client, &challenge, &guarded.code()).await;
+    assert_eq!(verified["sessionExtended"], true, "{verified}");
+    let ends: Timestamp = serde_json::from_value(verified["expiresAt"].clone()).unwrap();
+    let left = ends.since(guarded.world.clock.now().into());
+    assert!(
+        left <= Duration::from_mins(90) && left > Duration::from_mins(89),
+        "{left:?}"
+    );
 }

@@ -177,6 +177,10 @@ impl Sessions for FragileBus {
         self.bus().touch(session).await
     }
 
+    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
+        self.bus().retime(session, timeout, lead).await
+    }
+
     async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
         self.bus().end(session, keep).await
     }

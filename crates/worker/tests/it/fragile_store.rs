@@ -11,10 +11,10 @@ use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
     Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Devices,
-    Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Novelty, Outbox,
-    Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord,
-    SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, StoreError, SyncWritten, Task, TaskId,
-    Unlink, UnlinkOutcome, Written,
+    Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Novelty,
+    OpenedSession, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security,
+    SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError,
+    SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -225,9 +225,17 @@ impl Sessions for FragileStore {
     async fn end_sessions(
         &self,
         ending: &SessionEnding<'_>,
-        receipt: &(dyn Fn(usize) -> Receipt + Send + Sync),
+        receipt: &SessionsReceipt<'_>,
     ) -> Result<SessionsEnded, StoreError> {
         self.store.end_sessions(ending, receipt).await
+    }
+
+    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
+        self.store.count_failure(user, session).await
+    }
+
+    async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError> {
+        self.store.sessions_of(user).await
     }
 
     async fn live_sessions(
@@ -240,6 +248,10 @@ impl Sessions for FragileStore {
 
     async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
         self.store.keep_deadlines(left).await
+    }
+
+    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
+        self.store.retime_sessions(user, left).await
     }
 }
 

@@ -43,7 +43,7 @@ local function write(key, warn, session)
   end
 end
 
--- `unknown`, `ended`, or `alive` with generation, time left, time until the warning, timeout (ms).
+-- `unknown`, `ended`, or `alive` with generation, time left, time until the warning, timeout, lead (ms).
 local function answer(session)
   if not session then
     return { 'unknown' }
@@ -58,5 +58,6 @@ local function answer(session)
     number(session.deadline - now),
     number(warns_in),
     number(session.timeout),
+    number(session.lead),
   }
 end

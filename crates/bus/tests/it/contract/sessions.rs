@@ -14,6 +14,9 @@ holds_for_both!(
     activity_gives_the_whole_timeout_in_a_new_generation,
     activity_says_whether_the_warning_had_been_due,
     a_session_is_over_at_its_deadline_and_activity_does_not_revive_it,
+    another_timeout_counts_from_the_last_activity,
+    another_timeout_leaves_time_for_a_warning,
+    another_timeout_brings_no_session_back,
     a_session_that_was_ended_stays_so,
     a_session_that_many_tokens_share_may_begin_again,
     sessions_do_not_share,
@@ -26,7 +29,7 @@ async fn a_session_is_unknown_until_it_is_seeded(bus: &dyn Bus) {
     let seeded = alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
     assert!(seeded.left <= HALF_AN_HOUR.left && seeded.left > HALF_AN_HOUR.left - wait::deadline());
     assert!(seeded.warns_in <= HALF_AN_HOUR.left - HALF_AN_HOUR.lead && !seeded.warns_in.is_zero());
-    assert_eq!(seeded.timeout, HALF_AN_HOUR.timeout);
+    assert_eq!((seeded.timeout, seeded.lead), (HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead));
     assert_eq!(alive(state(bus, &key).await).generation, seeded.generation);
 }
 
@@ -82,6 +85,50 @@ async fn a_session_is_over_at_its_deadline_and_activity_does_not_revive_it(bus: 
     })
     .await;
     assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Unknown);
+}
+
+async fn another_timeout_counts_from_the_last_activity(bus: &dyn Bus) {
+    let key = session("GEN-001", "s-1");
+    // The last activity was ten minutes ago.
+    let idle = Seed {
+        left: Duration::from_mins(20),
+        ..HALF_AN_HOUR
+    };
+    let seeded = alive(bus.seed(&key, idle).await.unwrap());
+    for (timeout, left) in [(60, 50), (15, 5), (30, 20)] {
+        let [timeout, left, lead] = [timeout, left, 1].map(Duration::from_mins);
+        let retimed = alive(bus.retime(&key, timeout, lead).await.unwrap());
+        assert!(retimed.generation > seeded.generation);
+        assert!(
+            retimed.left <= left && retimed.left > left - wait::deadline(),
+            "{retimed:?}"
+        );
+        assert_eq!((retimed.timeout, retimed.lead), (timeout, lead));
+        assert_eq!(alive(state(bus, &key).await).generation, retimed.generation);
+    }
+}
+
+async fn another_timeout_leaves_time_for_a_warning(bus: &dyn Bus) {
+    let key = session("GEN-001", "s-1");
+    let idle = Seed {
+        left: Duration::from_mins(10),
+        ..HALF_AN_HOUR
+    };
+    alive(bus.seed(&key, idle).await.unwrap());
+    let [timeout, lead] = [4, 2].map(Duration::from_mins);
+    let retimed = alive(bus.retime(&key, timeout, lead).await.unwrap());
+    assert!(retimed.warns_in.is_zero());
+    assert!(retimed.left <= lead && retimed.left > lead - wait::deadline());
+}
+
+async fn another_timeout_brings_no_session_back(bus: &dyn Bus) {
+    let (unknown, ended) = (session("GEN-001", "s-1"), session("GEN-001", "s-2"));
+    bus.end(&ended, HALF_AN_HOUR.left).await.unwrap();
+    for (key, expected) in [(unknown, SessionState::Unknown), (ended, SessionState::Ended)] {
+        let retimed = bus.retime(&key, HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead).await.unwrap();
+        assert_eq!(retimed, expected);
+        assert_eq!(state(bus, &key).await, expected);
+    }
 }
 
 async fn a_session_that_was_ended_stays_so(bus: &dyn Bus) {

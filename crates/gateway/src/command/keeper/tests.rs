@@ -42,6 +42,7 @@ impl Deaf {
         let sessions = Arc::new(Sessions::new(
             Arc::new(bus.clone()),
             Arc::clone(&inquiries),
+            mpsc::channel(1).0,
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
             Arc::clone(&entropy) as _,
             tasks.clone(),

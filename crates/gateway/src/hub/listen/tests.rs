@@ -47,6 +47,7 @@ impl Deaf {
             form: Form::new(Dialect::NativeJson, true),
             outbound: Arc::clone(&outbound),
             dismissal: Arc::default(),
+            moved: mpsc::channel(1).0,
         };
         let (seat, _) = hub.join(&user(), subscriber).await.unwrap();
         Self {

@@ -7,6 +7,8 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const LEAD: Duration = Duration::from_secs(20);
+/// How long a token lasts where it does not matter.
+const DAY: Duration = Duration::from_hours(24);
 
 /// What the bus knows of the one session.
 struct Server {
@@ -39,6 +41,7 @@ impl Server {
             left,
             warns_in: left.saturating_sub(LEAD),
             timeout: TIMEOUT,
+            lead: LEAD,
         })
     }
 
@@ -96,7 +99,7 @@ proptest! {
         let mut server = Server::new(now);
         let mut table = Table::default();
         let mut sockets = 1;
-        table.join(&key(), 0, &server.alive(now), now);
+        table.join(&key(), (0, now + DAY), &server.alive(now), now);
         let mut warned = std::collections::HashSet::new();
         let mut ended = Vec::new();
         for step in steps.into_iter().chain([Step::Wait(200_000)]) {
@@ -111,7 +114,7 @@ proptest! {
                     now
                 }
                 Step::Join if now < server.deadline => {
-                    table.join(&key(), sockets, &server.alive(now), now);
+                    table.join(&key(), (sockets, now + DAY), &server.alive(now), now);
                     sockets += 1;
                     now
                 }
@@ -149,7 +152,7 @@ fn activity_is_passed_on_at_once_and_then_every_five_seconds() {
     let mut now = Instant::now();
     let mut server = Server::new(now);
     let mut table = Table::default();
-    table.join(&key(), 0, &server.alive(now), now);
+    table.join(&key(), (0, now + DAY), &server.alive(now), now);
     let begun = now;
     let mut passed_on = Vec::new();
     for _ in 0..200 {
@@ -171,7 +174,7 @@ fn a_session_that_is_lost_before_its_deadline_is_to_be_opened_again() {
     let now = Instant::now();
     let server = Server::new(now);
     let mut table = Table::default();
-    table.join(&key(), 7, &server.alive(now), now);
+    table.join(&key(), (7, now + DAY), &server.alive(now), now);
     let at_the_warning = now + TIMEOUT - LEAD;
     assert_eq!(table.due(at_the_warning), [Ask::Poke(key())]);
     let lost = table.answered(&key(), SessionState::Unknown, at_the_warning);
@@ -189,9 +192,67 @@ fn a_session_that_was_ended_ends_its_sockets_whenever_that_is_learned() {
     let now = Instant::now();
     let server = Server::new(now);
     let mut table = Table::default();
-    table.join(&key(), 1, &server.alive(now), now);
-    table.join(&key(), 2, &server.alive(now), now);
+    table.join(&key(), (1, now + DAY), &server.alive(now), now);
+    table.join(&key(), (2, now + DAY), &server.alive(now), now);
     let ended = table.answered(&key(), SessionState::Ended, now);
     assert_eq!(ended, Some(Effect::End(vec![1, 2], Over::Ended)));
     assert!(table.next().is_none() && table.seems_over(&key(), now));
+}
+
+#[test]
+fn activity_that_was_held_back_is_passed_on_when_the_last_socket_leaves() {
+    let now = Instant::now();
+    let mut server = Server::new(now);
+    let mut table = Table::default();
+    let (first, last) = (
+        table.join(&key(), (1, now + DAY), &server.alive(now), now),
+        table.join(&key(), (2, now + DAY), &server.alive(now), now),
+    );
+    for seconds in [0, 1] {
+        table.activity(&key());
+        answer(&mut table, &mut server, now + Duration::from_secs(seconds));
+    }
+    assert_eq!(server.generation, 2, "the second is held back");
+    table.leave(&key(), first);
+    assert_eq!(table.due(now + Duration::from_secs(1)), []);
+    table.leave(&key(), last);
+    assert_eq!(table.due(now + Duration::from_secs(1)), [Ask::Touch(key())]);
+    assert_eq!(table.due(now + DAY), []);
+}
+
+#[test]
+fn a_socket_is_warned_of_its_token_s_end_where_that_comes_first() {
+    let now = Instant::now();
+    let mut server = Server::new(now);
+    let mut table = Table::default();
+    let seconds = Duration::from_secs;
+    let member = table.join(&key(), (1, now + seconds(30)), &server.alive(now), now);
+    table.join(&key(), (2, now + DAY), &server.alive(now), now);
+    assert_eq!(table.next(), Some(now + seconds(10)));
+    let warned = answer(&mut table, &mut server, now + seconds(10));
+    assert_eq!(warned, [Effect::Warn(vec![1], seconds(50))]);
+    // Activity moves the session's end, and not the token's.
+    table.activity(&key());
+    assert_eq!(answer(&mut table, &mut server, now + seconds(20)), []);
+    // Another token does; then both are warned of the session's end, once.
+    table.renew(&key(), member, now + DAY);
+    assert_eq!(table.next(), Some(now + seconds(60)));
+    let warned = answer(&mut table, &mut server, now + seconds(60));
+    assert_eq!(warned, [Effect::Warn(vec![1, 2], LEAD)]);
+    assert_eq!(table.next(), Some(now + seconds(80)));
+}
+
+#[test]
+fn a_session_that_is_extended_past_a_socket_s_token_warns_it_anew() {
+    let now = Instant::now();
+    let mut server = Server::new(now);
+    let mut table = Table::default();
+    let seconds = Duration::from_secs;
+    table.join(&key(), (1, now + seconds(70)), &server.alive(now), now);
+    let of_the_session = answer(&mut table, &mut server, now + seconds(40));
+    assert_eq!(of_the_session, [Effect::Warn(vec![1], LEAD)]);
+    table.activity(&key());
+    assert_eq!(answer(&mut table, &mut server, now + seconds(45)), []);
+    let of_the_token = answer(&mut table, &mut server, now + seconds(50));
+    assert_eq!(of_the_token, [Effect::Warn(vec![1], seconds(55))]);
 }

@@ -18,7 +18,11 @@ super::kept_by_both_stores!(
     a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end,
     all_sessions_but_one_are_ended_and_told,
     an_ending_that_is_repeated_is_answered_the_same,
+    all_sessions_are_ended_together,
+    a_user_s_sessions_are_listed_with_where_they_come_from,
+    wrong_factors_are_counted_in_a_session_until_it_is_opened_anew,
     a_deadline_is_moved_and_never_back,
+    another_timeout_moves_deadlines_back_too,
     live_sessions_are_listed_page_by_page,
 );
 
@@ -102,6 +106,62 @@ async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
     assert_eq!(audited(store).await, ["session_ended s-1"]);
 }
 
+async fn all_sessions_are_ended_together(store: &dyn Store) {
+    for name in ["s-1", "s-2"] {
+        open(store, name, 0).await;
+    }
+    for (job, count) in [("1", 2), ("2", 0)] {
+        assert_eq!(end(store, job, WhichSessions::All).await.0, Ok(count));
+    }
+    assert_eq!(store.sessions_of(&user("GEN-001")).await.unwrap(), []);
+    assert_eq!(relayed(store, &user("GEN-001")).await.len(), 2);
+}
+
+async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Store) {
+    open(store, "s-1", 0).await;
+    store
+        .open_session(&SessionOpening {
+            user: user("GEN-002"),
+            ..opening("s-1", 0)
+        })
+        .await
+        .unwrap();
+    let first = store.sessions_of(&user("GEN-001")).await.unwrap();
+    let moved = Origin {
+        address: "192.0.2.2".to_owned(),
+        ..opening("s-1", 0).origin
+    };
+    let again = SessionOpening {
+        origin: moved.clone(),
+        ..opening("s-1", 0)
+    };
+    store.open_session(&again).await.unwrap();
+    let listed = store.sessions_of(&user("GEN-001")).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0].session, &listed[0].origin), (&session("s-1"), &moved));
+    assert_eq!(listed[0].opened_at, first[0].opened_at, "it goes on");
+}
+
+async fn wrong_factors_are_counted_in_a_session_until_it_is_opened_anew(store: &dyn Store) {
+    let (user, default) = (user("GEN-001"), session(SessionId::DEFAULT));
+    assert_eq!(
+        store.count_failure(&user, &default).await.unwrap(),
+        0,
+        "nobody knows it"
+    );
+    open(store, SessionId::DEFAULT, 0).await;
+    open(store, "s-1", 0).await;
+    for count in 1..=3 {
+        assert_eq!(store.count_failure(&user, &default).await.unwrap(), count);
+    }
+    assert_eq!(store.count_failure(&user, &session("s-1")).await.unwrap(), 1);
+    open(store, SessionId::DEFAULT, 1).await;
+    assert_eq!(store.count_failure(&user, &default).await.unwrap(), 4, "it goes on");
+    assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await.0, Ok(1));
+    open(store, SessionId::DEFAULT, 60).await;
+    assert_eq!(store.count_failure(&user, &default).await.unwrap(), 1);
+}
+
 async fn a_deadline_is_moved_and_never_back(store: &dyn Store) {
     open(store, "s-1", 0).await;
     let key = (user("GEN-001"), session("s-1"));
@@ -109,6 +169,15 @@ async fn a_deadline_is_moved_and_never_back(store: &dyn Store) {
         store.keep_deadlines(&[(key.clone(), left)]).await.unwrap();
     }
     assert!(left(open(store, "s-1", 0).await).unwrap() > TIMEOUT);
+}
+
+async fn another_timeout_moves_deadlines_back_too(store: &dyn Store) {
+    open(store, "s-1", 0).await;
+    open(store, "s-2", 0).await;
+    let retimed = [(session("s-1"), TIMEOUT / 2)];
+    store.retime_sessions(&user("GEN-001"), &retimed).await.unwrap();
+    assert!(left(open(store, "s-1", 0).await).unwrap() <= TIMEOUT / 2);
+    assert!(left(open(store, "s-2", 0).await).unwrap() > TIMEOUT / 2);
 }
 
 async fn live_sessions_are_listed_page_by_page(store: &dyn Store) {

@@ -1,0 +1,57 @@
+//! Ten wrong second factors end the session they came in: whoever guesses in it shall not go on.
+
+use bus::BusError;
+use protocol::cluster::job::Outcome;
+use protocol::fault::chain;
+use protocol::id::{InvalidId, JobId};
+use store::{Receipt, SessionEnding, StoreError, WhichSessions};
+
+use super::SessionService;
+use crate::digest::{digest, hex};
+use crate::jobs::Call;
+
+impl SessionService {
+    /// A second factor was wrong. What was answered stands, also where the count is lost: the user's own count, kept with the
+    /// factor, delays and locks.
+    pub(crate) async fn wrong_factor(&self, call: &Call, outcome: &Outcome) {
+        if let Err(error) = self.count(call, outcome).await {
+            tracing::warn!(
+                error = chain(&error),
+                "a wrong second factor was not counted in its session"
+            );
+        }
+    }
+
+    async fn count(&self, call: &Call, outcome: &Outcome) -> Result<(), CountError> {
+        if self.store.count_failure(&call.user, &call.session).await? < MOST_FAILURES {
+            return Ok(());
+        }
+        let ending = SessionEnding {
+            user: call.user.clone(),
+            which: WhichSessions::One(call.session.clone()),
+            notice: &|session| self.notice(call, session),
+        };
+        // A deed of its own beside the answer to the guess, once for that.
+        let job = JobId::new(hex(&digest([b"guesses".as_slice(), call.job.as_str().as_bytes()])))?;
+        let receipt = |_| Receipt {
+            job: job.clone(),
+            idempotency: None,
+            ..call.receipt(outcome)
+        };
+        let ended = self.store.end_sessions(&ending, &receipt).await?;
+        Ok(self.make_known(call, &ended.ended).await?)
+    }
+}
+
+/// Why a session goes on in which it should not.
+#[derive(Debug, thiserror::Error)]
+enum CountError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    #[error("make the end known")]
+    Bus(#[from] BusError),
+}
+
+const MOST_FAILURES: u32 = 10;
