@@ -1,5 +1,5 @@
-//! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, sessions, short-lived values,
-//! rate counters.
+//! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, sessions and their sockets,
+//! short-lived values, rate counters.
 //!
 //! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: [`RedisBus`] (fred, behind the one
 //! module `redis::client`) and [`MemoryBus`], the embedded default. One contract suite runs against both.
@@ -14,6 +14,7 @@ mod hints;
 mod jobs;
 mod limits;
 mod liveness;
+mod presence;
 mod sessions;
 
 mod bounds;
@@ -33,10 +34,11 @@ pub use jobs::{Claimed, EntryId, Jobs};
 pub use limits::{Bucket, Limits, Quota, Verdict};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
+pub use presence::{Presence, Present};
 pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
 pub use sessions::{Alive, Seed, SessionKey, SessionState, Sessions, Touched};
 
 /// All roles of the bus.
-pub trait Bus: Events + Jobs + Limits + Challenges + Hints + Sessions + Liveness {}
+pub trait Bus: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Liveness {}
 
-impl<T: Events + Jobs + Limits + Challenges + Hints + Sessions + Liveness> Bus for T {}
+impl<T: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Liveness> Bus for T {}

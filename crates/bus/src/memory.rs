@@ -6,6 +6,7 @@ mod expiring;
 mod hints;
 mod jobs;
 mod limits;
+mod presence;
 mod sessions;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,7 @@ struct Shared {
     sessions: Mutex<sessions::Table>,
     seen: Mutex<hints::Seen>,
     looks: Mutex<hints::Looks>,
+    present: Mutex<presence::Sockets>,
 }
 
 impl MemoryBus {
@@ -53,6 +55,7 @@ impl MemoryBus {
                 sessions: Mutex::default(),
                 seen: Mutex::default(),
                 looks: Mutex::default(),
+                present: Mutex::default(),
             }),
         }
     }

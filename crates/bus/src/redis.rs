@@ -7,6 +7,7 @@ mod hints;
 mod jobs;
 mod limits;
 mod names;
+mod presence;
 mod sessions;
 mod settings;
 
@@ -40,6 +41,7 @@ struct Shared {
     limits: limits::Cells,
     hints: hints::Scripts,
     sessions: sessions::Scripts,
+    presence: presence::Scripts,
     /// Where new epochs come from.
     entropy: Arc<dyn Entropy>,
     /// Those that keep the connections alive.
@@ -80,6 +82,7 @@ impl RedisBus {
             limits: limits::Cells::new(cells),
             hints: hints::Scripts::new(),
             sessions: sessions::Scripts::new(),
+            presence: presence::Scripts::new(),
             connector,
             commands,
             entropy,

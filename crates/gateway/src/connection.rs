@@ -43,6 +43,7 @@ use crate::hub::Hub;
 use crate::listener::Stream;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
+use crate::presence::Presence;
 use crate::session::Sessions;
 use crate::settings::{Heartbeat, Rate, Timing};
 
@@ -59,6 +60,7 @@ pub(crate) struct Connections {
     pub(crate) commands: Arc<Commands>,
     pub(crate) newcomers: Arc<Newcomers>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) presence: Arc<Presence>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,

@@ -31,6 +31,7 @@ use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
 use crate::name;
 use crate::newcomers::Newcomers;
+use crate::presence::Presence;
 use crate::session::Sessions;
 use crate::settings::Settings;
 
@@ -127,6 +128,13 @@ impl Gateway {
         let expiries = bus.expiries();
         let hub = Arc::new(Hub::new(Arc::clone(&bus), feed, Arc::clone(&metrics)));
         let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), node));
+        let presence = Arc::new(Presence::new(
+            Arc::clone(&bus),
+            inquiries.node().clone(),
+            settings.max_sockets_per_user,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        ));
         let (hints, hinted) = mpsc::channel(HINTS);
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&bus),
@@ -173,6 +181,7 @@ impl Gateway {
                 Arc::clone(&entropy),
             )),
             sessions,
+            presence,
             clock,
             entropy,
             metrics: Arc::clone(&metrics),
@@ -247,6 +256,8 @@ impl Gateway {
             "sessions",
             sessions.run(self.ears.expiries, self.ears.hinted, core.soft()),
         );
+        let presence = Arc::clone(&self.entrance.connections.presence);
+        core.essential("presence", presence.run(core.soft()));
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         let reloads = self.reloader.run(self.certificate_every, core.soft(), self.metrics);
         core.essential("certificate", reloads);

@@ -24,6 +24,7 @@ mod deflate;
 
 mod command;
 mod hub;
+mod presence;
 mod session;
 
 mod newcomers;

@@ -36,6 +36,8 @@ pub struct Settings {
     pub deflate_threshold: usize,
     /// How long feed events may wait for each other; zero is not at all.
     pub batch_interval: Duration,
+    /// How many sockets one user may have, in the whole cluster.
+    pub max_sockets_per_user: usize,
     /// How many connections may be on their way in at once, from TCP to the token. Above it newcomers are dropped.
     pub pending_connections: usize,
     /// Over how long a draining gateway spreads its closes.
@@ -60,6 +62,7 @@ impl Settings {
             event_rate: Rate::new(20, 40).ok(),
             deflate_threshold: 1024,
             batch_interval: Duration::from_secs(5),
+            max_sockets_per_user: 64,
             pending_connections: 4_096,
             drain_window: Duration::from_secs(20),
             internal_token: None,

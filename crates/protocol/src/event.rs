@@ -137,6 +137,8 @@ pub mod name {
     pub const SESSION_WARNING: &str = "security:session_warning";
     /// The session is over.
     pub const SESSION_EXPIRED: &str = "security:session_expired";
+    /// One socket too many. Between gateways only: its client is closed and not told.
+    pub const SURPLUS: &str = "socket:surplus";
     /// Events were missed.
     pub const RESYNC: &str = "resync";
     /// A request failed that has no response event.

@@ -1,18 +1,19 @@
 //! Sessions: what a gateway cannot decide alone. Postgres says whether a session was ended, Redis when it is over.
 //!
 //! [`open`] lets a socket in whose session Redis does not know, [`end`] ends sessions for ever, [`retime`] gives them another
-//! timeout, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss of Redis costs a session a minute of its time at most.
+//! timeout, [`list`] says which there are, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss of Redis costs a session a minute of its time at most.
 
 mod end;
 mod guesses;
 mod keep;
+mod list;
 mod open;
 mod retime;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::SessionKey;
+use bus::{Bus, SessionKey};
 use lifecycle::Clock;
 use protocol::id::{SessionId, UserId};
 use store::Store;
@@ -24,7 +25,7 @@ pub(crate) use keep::keep_deadlines;
 /// Opens and ends sessions.
 pub(crate) struct SessionService {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) bus: Arc<dyn bus::Sessions>,
+    pub(crate) bus: Arc<dyn Bus>,
     pub(crate) times: SessionTimes,
     pub(crate) clock: Arc<dyn Clock>,
 }

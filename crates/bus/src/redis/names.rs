@@ -93,6 +93,16 @@ impl Names {
         self.of_user(&key.user, &format!("w:{}", encoded(key.session.as_str())))
     }
 
+    /// The sockets of a user: hash.
+    pub(super) fn sockets(&self, user: &UserId) -> String {
+        self.of_user(user, "conn")
+    }
+
+    /// Which gateways are alive: sorted set of leases.
+    pub(super) fn nodes(&self) -> String {
+        format!("{}:nodes", self.prefix.as_str())
+    }
+
     /// Whose session or warning this key is.
     pub(super) fn session_of(&self, key: &str) -> Option<SessionKey> {
         let (user, rest) = key
@@ -187,6 +197,8 @@ mod tests {
         let written = [
             names.session(&session),
             names.warning(&session),
+            names.sockets(&user),
+            names.nodes(),
             names.events(&user),
             names.log(&user),
             names.position(&user),
@@ -205,6 +217,8 @@ mod tests {
             [
                 "pn:{GEN-001}:s:s-1",
                 "pn:{GEN-001}:w:s-1",
+                "pn:{GEN-001}:conn",
+                "pn:nodes",
                 "pn:{GEN-001}:ev",
                 "pn:{GEN-001}:log",
                 "pn:{GEN-001}:pos",

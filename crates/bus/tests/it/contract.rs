@@ -24,4 +24,5 @@ mod events;
 mod hints;
 mod jobs;
 mod limits;
+mod presence;
 mod sessions;

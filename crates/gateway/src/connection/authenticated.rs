@@ -86,6 +86,10 @@ impl Authenticated {
         let Ok(Some((seat, position))) = timeout(on.timing.join, joining).await else {
             return Err(Draining::unproven(self.link, Ending::Unavailable));
         };
+        // With its seat it hears that it is one too many, as others come.
+        let Ok(Ok(entry)) = timeout(on.timing.join, on.presence.enter(&caller)).await else {
+            return Err(Draining::unproven(self.link, Ending::Unavailable));
+        };
         let now = on.clock.now().into();
         if let Err(ending) = self.link.proven(until(self.identity.expires, now)) {
             return Err(Draining::unproven(self.link, ending));
@@ -93,7 +97,7 @@ impl Authenticated {
         self.link.outbound().push_first(self.greeting(&position, now));
         tracing::debug!("the socket is live");
         let open = on.metrics.connected(self.form.dialect());
-        Ok(Live::new(self.link, caller, (membership, seat), open))
+        Ok(Live::new(self.link, caller, (membership, (seat, entry)), open))
     }
 
     fn caller(&self) -> Caller {

@@ -37,6 +37,8 @@ pub(crate) enum Ending {
     Stalled,
     /// Too many messages.
     Flood,
+    /// Too many sockets of its user.
+    Surplus,
     /// The bus does not answer: another try may find it, here or elsewhere.
     Unavailable,
     /// The node drains.
@@ -100,6 +102,7 @@ impl Ending {
             Self::QueueFull => goodbye("queue_full", Some(CloseCode::TooSlow), false, false),
             Self::Stalled => goodbye("stalled", Some(CloseCode::TooSlow), false, false),
             Self::Flood => goodbye("flood", Some(CloseCode::TooMany), true, true),
+            Self::Surplus => goodbye("surplus", Some(CloseCode::TooMany), true, true),
             Self::Unavailable => goodbye("unavailable", Some(CloseCode::Restart), false, true),
             Self::Restart => goodbye("restart", Some(CloseCode::Restart), false, true),
         }

@@ -20,6 +20,7 @@ use super::task::{Heard, Link};
 use crate::command::Caller;
 use crate::hub::Seat;
 use crate::metrics::OpenSocket;
+use crate::presence::Entry;
 use crate::session::Membership;
 
 /// A socket that is served.
@@ -28,7 +29,7 @@ pub(super) struct Live {
     caller: Arc<Caller>,
     /// Given back with the seat when the socket is no longer served.
     membership: Membership,
-    _seat: Seat,
+    _seat: (Seat, Entry),
     _open: OpenSocket,
 }
 
@@ -50,7 +51,7 @@ impl Live {
     pub(super) fn new(
         link: Box<Link>,
         caller: Arc<Caller>,
-        (membership, seat): (Membership, Seat),
+        (membership, seat): (Membership, (Seat, Entry)),
         open: OpenSocket,
     ) -> Self {
         Self {

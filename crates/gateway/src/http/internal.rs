@@ -1,6 +1,7 @@
-//! The internal API: the application's own servers publish events to a user.
+//! The internal API: the application's own servers publish events to a user, see its connections and end its sessions.
 
 mod event;
+mod sessions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{delete, get, post};
 use bus::Bus;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
@@ -54,6 +55,8 @@ pub(crate) struct Internal {
 pub(crate) fn router(internal: Internal) -> Router {
     Router::new()
         .route("/v1/users/{id}/events", post(publish))
+        .route("/v1/users/{id}/connections", get(sessions::connections))
+        .route("/v1/users/{id}/sessions", delete(sessions::end))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(internal))
 }
@@ -82,8 +85,7 @@ impl Internal {
         body: &[u8],
     ) -> Result<EventId, Refusal> {
         self.authorize(headers)?;
-        let user = UserId::new(user)
-            .map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))?;
+        let user = named(user)?;
         let publication = event::Publication::read(body)?;
         let event_id = self.event_id(&user, publication.idempotency_key.as_deref());
         let event = publication.event(&user, &event_id, self.clock.now())?;
@@ -175,14 +177,22 @@ fn origin(peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Origin> {
     })
 }
 
+fn named(user: &str) -> Result<UserId, Refusal> {
+    UserId::new(user).map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))
+}
+
 fn accepted(event_id: &EventId) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Accepted<'a> {
         event_id: &'a EventId,
     }
-    let mut response = Response::new(Json::of(&Accepted { event_id }).as_str().to_owned().into());
-    *response.status_mut() = StatusCode::ACCEPTED;
+    answer(StatusCode::ACCEPTED, &Accepted { event_id })
+}
+
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut response = Response::new(Json::of(body).as_str().to_owned().into());
+    *response.status_mut() = status;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

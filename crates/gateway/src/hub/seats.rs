@@ -245,10 +245,15 @@ impl Room {
             // Perhaps the timeout.
             self.seats.iter().for_each(|(_, seat)| seat.session_moved(user));
         }
-        if envelope.event == name::SESSION_EXPIRED {
+        let ending = match envelope.event.as_str() {
             // Each socket tells its client by itself, right before it ends.
+            name::SESSION_EXPIRED => Some(Ending::SessionEnded),
+            name::SURPLUS => Some(Ending::Surplus),
+            _ => None,
+        };
+        if let Some(ending) = ending {
             let over = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
-            over.for_each(|(_, seat)| seat.dismissal.say(Ending::SessionEnded));
+            over.for_each(|(_, seat)| seat.dismissal.say(ending));
             return;
         }
         let mut encoded = Encoded::new(position, envelope);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Jobs, Key, Limits, Liveness,
-    MemoryBus, Past, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
+    MemoryBus, Past, Presence, Present, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
@@ -16,7 +16,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
-use protocol::id::{JobId, NodeId, UserId, WorkerId};
+use protocol::id::{ConnectionId, JobId, NodeId, UserId, WorkerId};
 use tokio::sync::mpsc;
 
 /// A line to a bus.
@@ -324,6 +324,29 @@ impl Hints for Line {
 
     async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
         self.bus.forget_none_open(user).await
+    }
+}
+
+#[async_trait]
+impl Presence for Line {
+    async fn lease(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
+        self.up("presence")?;
+        self.bus.lease(node, lease).await
+    }
+
+    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
+        self.up("presence")?;
+        self.bus.enter(user, socket, most).await
+    }
+
+    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
+        self.up("presence")?;
+        self.bus.leave(user, connection).await
+    }
+
+    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
+        self.up("presence")?;
+        self.bus.present(user).await
     }
 }
 

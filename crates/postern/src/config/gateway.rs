@@ -1,6 +1,7 @@
 //! `postern gateway`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -54,6 +55,9 @@ pub struct GatewayArgs {
     /// How long feed events may wait to be sent together; `0s` is not at all.
     #[arg(long, env = "POSTERN_BATCH_INTERVAL", default_value = "5s")]
     pub batch_interval: String,
+    /// How many sockets one user may have, over all gateways.
+    #[arg(long, env = "POSTERN_MAX_SOCKETS_PER_USER", default_value = "64")]
+    pub max_sockets_per_user: String,
     /// Over how long a draining gateway spreads its closes.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
     pub drain_window: String,
@@ -102,6 +106,10 @@ impl GatewayArgs {
         let event_rate = problems.take("POSTERN_EVENT_RATE", Rate::parse(&self.event_rate));
         let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
         let batch_interval = problems.take("POSTERN_BATCH_INTERVAL", duration(&self.batch_interval));
+        let most = problems.take(
+            "POSTERN_MAX_SOCKETS_PER_USER",
+            self.max_sockets_per_user.parse::<NonZeroUsize>(),
+        );
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         if self.proxy_protocol != "off" {
             problems.note("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
@@ -120,6 +128,7 @@ impl GatewayArgs {
             event_rate: event_rate?,
             deflate_threshold: deflate_threshold?,
             batch_interval: batch_interval?,
+            max_sockets_per_user: most?.get(),
             drain_window: drain_window?,
             internal_token: self.internal_token.clone(),
             ..Settings::new(listen?, tls, tokens?)

@@ -297,7 +297,7 @@ async fn whoever_guesses_ten_times_in_a_session_is_put_out_of_it_everywhere() {
         .start()
         .await;
     let owner = client(&cluster, 0, USER).await;
-    let (secret, _) = enrol(&cluster, &owner).await;
+    let (secret, _) = enrol(&owner).await;
     let (guesser, idle) = (
         fresh(&cluster, 0, "thief", 0).await,
         fresh(&cluster, 1, "thief", 0).await,
@@ -314,7 +314,7 @@ async fn whoever_guesses_ten_times_in_a_session_is_put_out_of_it_everywhere() {
         assert_eq!(socket.closed().await.code, 4403);
     }
     assert!(owner.is_open());
-    finish(cluster, &redis, &secret).await;
+    finish(cluster).await;
 }
 
 #[tokio::test]
@@ -322,7 +322,7 @@ async fn who_has_just_signed_in_ends_a_thief_s_session_also_after_all_guesses_ar
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let first = client(&cluster, 0, USER).await;
-    let (secret, _) = enrol(&cluster, &first).await;
+    let (secret, _) = enrol(&first).await;
     // A token that was stolen more than five minutes after it was issued.
     let thief = fresh(&cluster, 1, "stolen", -301).await;
     let enabled = update(&thief, json!({"twoFactorEnabled": true, "method": "totp"})).await;
@@ -344,7 +344,7 @@ async fn who_has_just_signed_in_ends_a_thief_s_session_also_after_all_guesses_ar
     );
     assert_eq!(thief.closed().await.code, 4403);
     assert!(owner.is_open());
-    finish(cluster, Redis::shared().await, &secret).await;
+    finish(cluster).await;
 }
 
 /// A device in a session of its own, whose token was issued so many seconds from now.

@@ -19,6 +19,7 @@ mod internal_api;
 mod jwks;
 mod pins;
 mod postgres_away;
+mod presence;
 mod redis_away;
 mod revoke_all;
 mod secrets;

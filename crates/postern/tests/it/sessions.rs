@@ -110,7 +110,7 @@ async fn a_session_that_idled_out_does_not_come_back_on_its_old_token() {
 async fn a_timeout_of_a_minute_takes_effect_at_once_on_every_gateway() {
     let cluster = Cluster::builder(POSTERN).start().await;
     let (active, quiet) = (client(&cluster, 0, "s-1").await, client(&cluster, 1, "s-2").await);
-    let joined = Instant::now();
+    let (old, joined) = (token(&cluster, "s-2", 0), Instant::now());
     let update = json!({"userId": "GEN-001", "settings": {"sessionTimeout": 1}});
     let answer = active.emit_with_ack("security:update_settings", update).await;
     assert_eq!(answer["success"], json!(true), "{answer}");
@@ -120,28 +120,25 @@ async fn a_timeout_of_a_minute_takes_effect_at_once_on_every_gateway() {
             let heard = socket.next_event_within(event, Duration::from_secs(90)).await;
             let (late, expected) = (joined.elapsed(), Duration::from_secs(after));
             assert!(
-                late + TOLERANCE > expected && late < expected + 10 * TOLERANCE,
+                late + TOLERANCE > expected && late < expected + TOLERANCE,
                 "{event} after {late:?}"
             );
             if event == "security:session_warning" {
-                assert_eq!(
-                    heard.data,
-                    json!({"userId": "GEN-001", "expiresIn": 30, "canExtend": true})
-                );
+                let left = heard.data["expiresIn"].as_u64().unwrap();
+                assert!((20..=30).contains(&left), "{left}");
+                assert_eq!(heard.data["canExtend"], json!(true));
             }
         }
     }
     assert_eq!((active.closed().await.code, quiet.closed().await.code), (4401, 4401));
     // The shorter end is kept beyond Redis too: the token is older than it.
-    let again = SocketIo::connect(&cluster.door(0), &token(&cluster, "s-2", 0))
-        .await
-        .unwrap_err();
+    let again = SocketIo::connect(&cluster.door(0), &old).await.unwrap_err();
     assert!(again.to_string().contains("unauthenticated"), "{again}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
 /// How far apart two things are that happen at once, on a busy machine.
-const TOLERANCE: Duration = Duration::from_secs(2);
+const TOLERANCE: Duration = Duration::from_secs(10);
 
 /// A client of GEN-001 in one of its sessions.
 async fn client(cluster: &Cluster, gateway: usize, session: &str) -> SocketIo {

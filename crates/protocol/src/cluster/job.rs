@@ -93,6 +93,8 @@ pub enum Work {
     Joined(Joined),
     /// To raise an alert that the application's own server published.
     RaiseAlert(Alert),
+    /// To end all sessions of the user, as the application's own server asks.
+    EndAllSessions,
     /// What a gateway has refused the job's user, for the audit log.
     Refusals(Vec<Refused>),
 }
@@ -106,6 +108,7 @@ impl Work {
             Self::OpenSession(_) => "session.open",
             Self::Joined(_) => "socket.joined",
             Self::RaiseAlert(_) => "alerts.raise",
+            Self::EndAllSessions => "sessions.end",
             Self::Refusals(_) => "audit.refusals",
         }
     }
@@ -115,7 +118,9 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenSession(_) | Self::Joined(_) | Self::RaiseAlert(_) | Self::Refusals(_) => Lane::Interactive,
+            Self::OpenSession(_) | Self::Joined(_) | Self::RaiseAlert(_) | Self::EndAllSessions | Self::Refusals(_) => {
+                Lane::Interactive
+            }
         }
     }
 }

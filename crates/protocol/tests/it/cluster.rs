@@ -81,6 +81,7 @@ fn work() -> impl Strategy<Value = Work> {
             let error = ErrorCode::Forbidden;
             Work::Refusals(vec![Refused { command, error, count }])
         }),
+        Just(Work::EndAllSessions),
         (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
             Work::OpenSession(OpenSession {
                 issued_at: issued_at.map(Timestamp::from_millis),

@@ -56,7 +56,11 @@ impl Call {
             deadline,
             kind: match &job.work {
                 Work::Command(command) => Some(command.kind()),
-                Work::OpenSession(_) | Work::Joined(_) | Work::RaiseAlert(_) | Work::Refusals(_) => None,
+                Work::OpenSession(_)
+                | Work::Joined(_)
+                | Work::EndAllSessions
+                | Work::RaiseAlert(_)
+                | Work::Refusals(_) => None,
             },
             name: job.work.name(),
             idempotency: idempotency::of(job),

@@ -33,6 +33,7 @@ impl Dispatch {
         match work {
             Work::Command(command) => self.command(call, command, step_up).await,
             Work::Joined(joined) => Ok(self.security.joined(call, joined).await?),
+            Work::EndAllSessions => Ok(self.session.end_all(call).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
             Work::OpenSession(asked) => Ok(self.session.open(call, asked).await?),
@@ -61,7 +62,8 @@ impl Dispatch {
             Command::UpdateSettings(data) => self.factor.update_settings(call, &data.settings, step_up).await?,
             Command::Acknowledge(data) => self.security.acknowledge(call, data).await?,
             Command::Alerts(data) => self.security.alerts(call, data).await?,
-            Command::ExtendSession(_) | Command::Sessions(_) | Command::Refresh(_) => {
+            Command::Sessions(_) => self.session.list(call).await?,
+            Command::ExtendSession(_) | Command::Refresh(_) => {
                 return Err(NotDoneHere(call.name).into());
             }
         })
@@ -90,6 +92,7 @@ impl Dispatch {
                     | Command::EndSessions(_)
             ) | Work::RaiseAlert(_)
                 | Work::Joined(Joined { unseen: true })
+                | Work::EndAllSessions
         )
     }
 }

@@ -24,6 +24,15 @@ impl SessionService {
             OTHERS => WhichSessions::AllBut(call.session.clone()),
             one => WhichSessions::One(SessionId::new(one).map_err(|_no_id| EndError::NoSession)?),
         };
+        self.end_these(call, which).await
+    }
+
+    /// Ends all sessions of the user, at the word of the application's own server.
+    pub(crate) async fn end_all(&self, call: &Call) -> Result<Outcome, EndError> {
+        self.end_these(call, WhichSessions::All).await
+    }
+
+    async fn end_these(&self, call: &Call, which: WhichSessions) -> Result<Outcome, EndError> {
         let ending = SessionEnding {
             user: call.user.clone(),
             which,

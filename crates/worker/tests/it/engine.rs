@@ -91,11 +91,14 @@ async fn a_job_that_is_worked_on_is_not_taken_by_another_worker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn commands_of_a_later_release_are_not_supported() {
+async fn what_gateways_do_themselves_is_not_supported() {
     let world = World::scripted();
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
-    refused(&client.ask(CommandKind::Sessions, json!({})).await, "not_supported");
+    refused(
+        &client.ask(CommandKind::ExtendSession, json!({})).await,
+        "not_supported",
+    );
 }
 
 #[tokio::test]

@@ -7,14 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Jobs, Key, Limits, Liveness,
-    MemoryBus, Past, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
+    MemoryBus, Past, Presence, Present, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
-use protocol::id::{JobId, NodeId, UserId, WorkerId};
+use protocol::id::{ConnectionId, JobId, NodeId, UserId, WorkerId};
 use tokio::sync::mpsc;
 
 /// Works like the bus within, unless told otherwise.
@@ -214,5 +214,24 @@ impl Hints for FragileBus {
 
     async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
         self.bus().forget_none_open(user).await
+    }
+}
+
+#[async_trait]
+impl Presence for FragileBus {
+    async fn lease(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
+        self.bus().lease(node, lease).await
+    }
+
+    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
+        self.bus().enter(user, socket, most).await
+    }
+
+    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
+        self.bus().leave(user, connection).await
+    }
+
+    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
+        self.bus().present(user).await
     }
 }

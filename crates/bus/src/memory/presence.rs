@@ -1,0 +1,51 @@
+//! Presence in memory. All gateways live and end with this process, so no lease is kept.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::id::{ConnectionId, NodeId, UserId};
+
+use super::{MemoryBus, lock};
+use crate::presence::{age, surplus};
+use crate::{BusError, Presence, Present};
+
+/// The sockets of each user.
+pub(super) type Sockets = HashMap<UserId, HashMap<ConnectionId, Present>>;
+
+#[async_trait]
+impl Presence for MemoryBus {
+    async fn lease(&self, _node: &NodeId, _lease: Duration) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
+        let mut users = lock(&self.shared.present);
+        let sockets = users.entry(user.clone()).or_default();
+        sockets.insert(socket.connection.clone(), socket.clone());
+        let surplus = surplus(sockets.values().cloned().collect(), &socket.connection, most);
+        for gone in &surplus {
+            sockets.remove(&gone.connection);
+        }
+        Ok(surplus)
+    }
+
+    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
+        let mut users = lock(&self.shared.present);
+        if let Some(sockets) = users.get_mut(user) {
+            sockets.remove(connection);
+            if sockets.is_empty() {
+                users.remove(user);
+            }
+        }
+        Ok(())
+    }
+
+    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
+        let users = lock(&self.shared.present);
+        let sockets = users.get(user).into_iter().flat_map(HashMap::values);
+        let mut present: Vec<Present> = sockets.cloned().collect();
+        present.sort_by(age);
+        Ok(present)
+    }
+}

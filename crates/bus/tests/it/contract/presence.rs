@@ -1,0 +1,87 @@
+//! Presence: which sockets a user has, and which have to go.
+
+use bus::{Bus, Present};
+use protocol::cluster::origin::Origin;
+use protocol::id::{ConnectionId, NodeId, SessionId};
+use protocol::time::Timestamp;
+use testkit::wait;
+
+use crate::sample::user;
+
+holds_for_both!(
+    sockets_are_listed_until_they_leave,
+    users_do_not_share_sockets,
+    over_the_bound_the_oldest_of_the_largest_session_goes,
+    of_those_that_come_at_once_no_more_than_the_bound_remain,
+);
+
+async fn sockets_are_listed_until_they_leave(bus: &dyn Bus) {
+    lease(bus).await;
+    let (first, second) = (socket("a", "s-1", 1), socket("b", "s-2", 2));
+    for socket in [&second, &first, &first] {
+        assert_eq!(bus.enter(&user("u"), socket, 64).await.unwrap(), []);
+    }
+    assert_eq!(bus.present(&user("u")).await.unwrap(), [first.clone(), second.clone()]);
+    bus.leave(&user("u"), &first.connection).await.unwrap();
+    assert_eq!(bus.present(&user("u")).await.unwrap(), std::slice::from_ref(&second));
+    bus.leave(&user("u"), &second.connection).await.unwrap();
+    assert_eq!(bus.present(&user("u")).await.unwrap(), []);
+}
+
+async fn users_do_not_share_sockets(bus: &dyn Bus) {
+    lease(bus).await;
+    for name in ["u", "v"] {
+        assert_eq!(bus.enter(&user(name), &socket(name, "s-1", 1), 1).await.unwrap(), []);
+    }
+    assert_eq!(bus.present(&user("v")).await.unwrap(), [socket("v", "s-1", 1)]);
+}
+
+async fn over_the_bound_the_oldest_of_the_largest_session_goes(bus: &dyn Bus) {
+    lease(bus).await;
+    for (name, session, since) in [("a", "s-1", 1), ("b", "s-2", 2), ("c", "s-2", 3)] {
+        assert_eq!(
+            bus.enter(&user("u"), &socket(name, session, since), 3).await.unwrap(),
+            []
+        );
+    }
+    let newcomer = socket("d", "s-3", 4);
+    let gone = bus.enter(&user("u"), &newcomer, 3).await.unwrap();
+    assert_eq!(gone, [socket("b", "s-2", 2)]);
+    let present = bus.present(&user("u")).await.unwrap();
+    assert_eq!(present, [socket("a", "s-1", 1), socket("c", "s-2", 3), newcomer]);
+}
+
+async fn of_those_that_come_at_once_no_more_than_the_bound_remain(bus: &dyn Bus) {
+    lease(bus).await;
+    let user = user("u");
+    let sockets: Vec<_> = (0..40)
+        .map(|since| socket(&format!("c{since}"), "s-1", since))
+        .collect();
+    let come = sockets
+        .iter()
+        .map(async |socket| bus.enter(&user, socket, 8).await.unwrap());
+    let gone = futures_util::future::join_all(come).await;
+    assert_eq!(gone.iter().map(Vec::len).sum::<usize>(), 32);
+    assert_eq!(bus.present(&user).await.unwrap().len(), 8);
+}
+
+async fn lease(bus: &dyn Bus) {
+    bus.lease(&NodeId::new("n").unwrap(), 10 * wait::deadline())
+        .await
+        .unwrap();
+}
+
+fn socket(name: &str, session: &str, since: i64) -> Present {
+    Present {
+        connection: ConnectionId::new(name).unwrap(),
+        node: NodeId::new("n").unwrap(),
+        session: SessionId::new(session).unwrap(),
+        connected_at: Timestamp::from_millis(since),
+        origin: Origin {
+            address: "192.0.2.1".to_owned(),
+            device_id: Some("phone".to_owned()),
+            device_name: None,
+            user_agent: Some("Test/1.0".to_owned()),
+        },
+    }
+}

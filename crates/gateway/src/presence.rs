@@ -1,0 +1,192 @@
+//! Which sockets of this gateway the cluster knows, and which of a user's have to go because there are too many.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bus::{Bus, BusError, Present};
+use futures_util::future::join3;
+use futures_util::{StreamExt, stream};
+use lifecycle::{Clock, Entropy};
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::event::{Class, name as event};
+use protocol::fault::chain;
+use protocol::id::{ConnectionId, NodeId, UserId};
+use protocol::json::Json;
+use tokio::sync::Notify;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::command::Caller;
+use crate::name;
+
+/// The sockets of this gateway. [`Presence::run`] keeps the cluster's knowledge of them alive.
+pub(crate) struct Presence {
+    bus: Arc<dyn Bus>,
+    node: NodeId,
+    /// How many sockets a user may have in the whole cluster.
+    most: usize,
+    sockets: Mutex<Sockets>,
+    /// A socket has left.
+    news: Notify,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+#[derive(Default)]
+struct Sockets {
+    present: HashMap<ConnectionId, (UserId, Present)>,
+    /// Those that have left and are still known to the cluster.
+    left: Vec<(UserId, ConnectionId)>,
+}
+
+/// A socket's entry. Dropping it strikes it out.
+pub(crate) struct Entry {
+    presence: Arc<Presence>,
+    connection: ConnectionId,
+}
+
+impl Presence {
+    /// No socket yet.
+    pub(crate) fn new(
+        bus: Arc<dyn Bus>,
+        node: NodeId,
+        most: usize,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            bus,
+            node,
+            most,
+            sockets: Mutex::default(),
+            news: Notify::new(),
+            clock,
+            entropy,
+        }
+    }
+
+    /// Enters a socket that is about to be live. If its user has too many now, others have to go.
+    ///
+    /// # Errors
+    /// [`BusError`]: nobody can say how many there are.
+    pub(crate) async fn enter(self: &Arc<Self>, caller: &Caller) -> Result<Entry, BusError> {
+        let socket = Present {
+            connection: caller.connection.clone(),
+            node: self.node.clone(),
+            session: caller.session.clone(),
+            connected_at: self.clock.now().into(),
+            origin: caller.origin.clone(),
+        };
+        let user = caller.user.clone();
+        let connection = socket.connection.clone();
+        // Whatever becomes of the request, the entry is struck out again.
+        let entry = Entry {
+            presence: Arc::clone(self),
+            connection: connection.clone(),
+        };
+        self.sockets()
+            .present
+            .insert(connection, (user.clone(), socket.clone()));
+        self.tell_cluster(&user, &socket).await?;
+        Ok(entry)
+    }
+
+    /// Keeps this gateway's lease, strikes out who has left, and enters all others again now and then: Redis may have lost them.
+    pub(crate) async fn run(self: Arc<Self>, drain: CancellationToken) {
+        // Beside each other: to enter thousands again takes longer than a lease lasts.
+        let kept = join3(self.keep_lease(), self.keep_striking_out(), self.keep_entered());
+        drain.run_until_cancelled(kept).await;
+        self.strike_out().await;
+    }
+
+    async fn keep_lease(&self) {
+        let mut pace = pace(LEASE_EVERY);
+        loop {
+            pace.tick().await;
+            if let Err(error) = self.bus.lease(&self.node, LEASE).await {
+                tracing::debug!(error = chain(&error), "the lease is kept a little later");
+            }
+        }
+    }
+
+    async fn keep_striking_out(&self) {
+        loop {
+            self.news.notified().await;
+            self.strike_out().await;
+        }
+    }
+
+    async fn keep_entered(&self) {
+        let mut pace = pace(RENEW_EVERY);
+        loop {
+            pace.tick().await;
+            self.enter_again().await;
+        }
+    }
+
+    async fn strike_out(&self) {
+        let left = std::mem::take(&mut self.sockets().left);
+        let struck = stream::iter(left).map(async |(user, connection)| {
+            if let Err(error) = self.bus.leave(&user, &connection).await {
+                // It is forgotten with the rest of the user's, or with this gateway.
+                tracing::debug!(error = chain(&error), "a socket that left was not struck out");
+            }
+        });
+        struck.buffer_unordered(AT_ONCE).collect::<()>().await;
+    }
+
+    async fn enter_again(&self) {
+        let present: Vec<_> = self.sockets().present.values().cloned().collect();
+        let renewed = stream::iter(present).map(async |(user, socket)| {
+            if let Err(error) = self.tell_cluster(&user, &socket).await {
+                tracing::debug!(error = chain(&error), "a socket is entered again later");
+            }
+        });
+        renewed.buffer_unordered(AT_ONCE).collect::<()>().await;
+    }
+
+    async fn tell_cluster(&self, user: &UserId, socket: &Present) -> Result<(), BusError> {
+        for gone in self.bus.enter(user, socket, self.most).await? {
+            let dismissal = Envelope {
+                v: Envelope::VERSION,
+                id: name::event(&*self.entropy),
+                audience: Audience::Socket(gone.connection),
+                class: Class::Critical,
+                event: event::SURPLUS.to_owned(),
+                data: Json::of(&()),
+            };
+            self.bus.publish(user, &dismissal).await?;
+        }
+        Ok(())
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut sockets = self.presence.sockets();
+        if let Some((user, socket)) = sockets.present.remove(&self.connection) {
+            sockets.left.push((user, socket.connection));
+            self.presence.news.notify_one();
+        }
+    }
+}
+
+/// Ticks at once and then evenly, however long what is done between takes.
+fn pace(period: Duration) -> Interval {
+    let mut pace = interval(period);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
+
+/// How long a gateway that says nothing counts as alive.
+const LEASE: Duration = Duration::from_secs(10);
+const LEASE_EVERY: Duration = Duration::from_secs(3);
+/// Entries are kept for ten minutes.
+const RENEW_EVERY: Duration = Duration::from_secs(4 * 60);
+/// How many entries are changed together.
+const AT_ONCE: usize = 64;
