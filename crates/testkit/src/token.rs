@@ -178,9 +178,9 @@ pub fn now() -> u64 {
         .unwrap_or_default()
 }
 
-/// 256 random bits as URL-safe text.
+/// 256 random bits as URL-safe text, after a letter: on a command line it is no flag.
 pub(crate) fn random_text() -> String {
-    URL_SAFE_NO_PAD.encode(random_bytes())
+    format!("t{}", URL_SAFE_NO_PAD.encode(random_bytes()))
 }
 
 /// 256 random bits.

@@ -158,7 +158,7 @@ async fn wrong_factors_are_counted_in_a_session_until_it_is_opened_anew(store: &
     open(store, SessionId::DEFAULT, 1).await;
     assert_eq!(store.count_failure(&user, &default).await.unwrap(), 4, "it goes on");
     assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await.0, Ok(1));
-    open(store, SessionId::DEFAULT, 60).await;
+    open(store, SessionId::DEFAULT, MUCH_LATER).await;
     assert_eq!(store.count_failure(&user, &default).await.unwrap(), 1);
 }
 
