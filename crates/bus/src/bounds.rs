@@ -11,6 +11,10 @@ pub(crate) const SEEN_LENGTH: usize = 512;
 /// How long an order is known after its last use.
 pub(crate) const ORDER_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// How long a ticket outlives the last sign of its holder. Gateways give one every 30 s, so that a client has two minutes to
+/// come back.
+pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(150);
+
 /// How many jobs a lane holds, those being worked on included.
 pub(crate) const LANE_ENTRIES: usize = 10_000;
 /// How many bytes of jobs a lane holds.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::Position;
-use protocol::id::UserId;
+use protocol::id::{TicketId, UserId};
 use tokio::sync::mpsc;
 
 use crate::BusError;
@@ -85,6 +85,16 @@ pub enum Heard {
         position: Position,
         /// What.
         envelope: Arc<Envelope>,
+    },
+    /// A client of a user that this node listens for came back with its ticket, here or elsewhere: whoever holds the ticket by an
+    /// earlier redemption holds it no longer.
+    Redeemed {
+        /// Whose.
+        user: UserId,
+        /// Which ticket.
+        ticket: TicketId,
+        /// The number of this redemption.
+        redemption: u64,
     },
     /// Messages for any user may have been missed: the connection was renewed, or this node was too slow. All subscriptions
     /// hold again; compare positions.

@@ -1,5 +1,5 @@
 //! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, sessions and their sockets,
-//! short-lived values, rate counters.
+//! tickets to come back with, short-lived values, rate counters.
 //!
 //! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: [`RedisBus`] (fred, behind the one
 //! module `redis::client`) and [`MemoryBus`], the embedded default. One contract suite runs against both.
@@ -16,6 +16,7 @@ mod limits;
 mod liveness;
 mod presence;
 mod sessions;
+mod tickets;
 
 mod bounds;
 mod epoch;
@@ -37,8 +38,9 @@ pub use memory::MemoryBus;
 pub use presence::{Presence, Present};
 pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
 pub use sessions::{Alive, Seed, SessionKey, SessionState, Sessions, Touched};
+pub use tickets::{Hold, Redeemed, Ticket, TicketKey, Tickets};
 
 /// All roles of the bus.
-pub trait Bus: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Liveness {}
+pub trait Bus: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Tickets + Liveness {}
 
-impl<T: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Liveness> Bus for T {}
+impl<T: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Tickets + Liveness> Bus for T {}

@@ -8,6 +8,7 @@ mod jobs;
 mod limits;
 mod presence;
 mod sessions;
+mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +38,7 @@ struct Shared {
     seen: Mutex<hints::Seen>,
     looks: Mutex<hints::Looks>,
     present: Mutex<presence::Sockets>,
+    tickets: Mutex<tickets::Issued>,
 }
 
 impl MemoryBus {
@@ -56,6 +58,7 @@ impl MemoryBus {
                 seen: Mutex::default(),
                 looks: Mutex::default(),
                 present: Mutex::default(),
+                tickets: Mutex::default(),
             }),
         }
     }

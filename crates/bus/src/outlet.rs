@@ -11,7 +11,7 @@ pub(crate) struct Outlet {
     sender: mpsc::Sender<Heard>,
     /// The kept place. Without it, the last thing in the channel is a `Missed`.
     kept: Option<mpsc::OwnedPermit<Heard>>,
-    /// How many events were sent after the last `Missed`, if there was one.
+    /// How much was sent after the last `Missed`, if there was one.
     since_missed: Option<usize>,
 }
 
@@ -30,15 +30,15 @@ impl Outlet {
         (outlet, receiver)
     }
 
-    /// Passes an event on, or tells that one was missed. True when it was passed on.
-    pub(crate) fn event(&mut self, event: Heard) -> bool {
+    /// Passes on what was heard, or tells that something was missed. True when it was passed on.
+    pub(crate) fn pass(&mut self, heard: Heard) -> bool {
         let Some(kept) = self.kept() else {
             return false;
         };
-        let sent = self.sender.try_send(event).is_ok();
+        let sent = self.sender.try_send(heard).is_ok();
         self.kept = Some(kept);
         if sent {
-            self.since_missed = self.since_missed.map(|events| events + 1);
+            self.since_missed = self.since_missed.map(|sent| sent + 1);
         } else {
             self.missed();
         }
@@ -47,7 +47,7 @@ impl Outlet {
 
     /// Tells that messages may have been missed, unless that is still to be read: whoever reads it then looks for all of them.
     pub(crate) fn missed(&mut self) {
-        if self.since_missed.is_some_and(|events| self.unread() > events) {
+        if self.since_missed.is_some_and(|sent| self.unread() > sent) {
             return;
         }
         if let Some(kept) = self.kept() {
@@ -124,13 +124,13 @@ mod tests {
                 if lost_on_the_way {
                     outlet.missed();
                 } else {
-                    outlet.event(event(seq));
+                    outlet.pass(event(seq));
                 }
                 unread.push(seq);
                 for _ in 0..reads {
                     match end.try_recv() {
                         Ok(Heard::Event { position, .. }) => unread.retain(|seq| *seq != position.seq),
-                        Ok(Heard::Missed) => unread.clear(),
+                        Ok(_missed) => unread.clear(),
                         Err(_) => break,
                     }
                 }
@@ -138,7 +138,7 @@ mod tests {
             while let Ok(heard) = end.try_recv() {
                 match heard {
                     Heard::Event { position, .. } => unread.retain(|seq| *seq != position.seq),
-                    Heard::Missed => unread.clear(),
+                    _missed => unread.clear(),
                 }
             }
             prop_assert!(unread.is_empty(), "neither read nor covered: {unread:?}");
@@ -150,7 +150,7 @@ mod tests {
         let (mut outlet, mut end) = Outlet::new(9);
         for seq in 0..100 {
             outlet.missed();
-            outlet.event(event(seq));
+            outlet.pass(event(seq));
         }
         let read = std::iter::from_fn(|| end.try_recv().ok());
         assert_eq!(read.filter(|heard| *heard == Heard::Missed).count(), 1);

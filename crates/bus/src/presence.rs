@@ -26,11 +26,11 @@ pub trait Presence: Send + Sync {
     /// [`BusError::Away`]: it may have been entered.
     async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError>;
 
-    /// Strikes a socket out.
+    /// Strikes a socket of this gateway out. Where its client has come back to another, that one's entry stays.
     ///
     /// # Errors
     /// [`BusError::Away`].
-    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError>;
+    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError>;
 
     /// The user's sockets on gateways that are alive, oldest first.
     ///

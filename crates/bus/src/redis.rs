@@ -10,6 +10,7 @@ mod names;
 mod presence;
 mod sessions;
 mod settings;
+mod tickets;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ struct Shared {
     hints: hints::Scripts,
     sessions: sessions::Scripts,
     presence: presence::Scripts,
+    tickets: tickets::Scripts,
     /// Where new epochs come from.
     entropy: Arc<dyn Entropy>,
     /// Those that keep the connections alive.
@@ -83,6 +85,7 @@ impl RedisBus {
             hints: hints::Scripts::new(),
             sessions: sessions::Scripts::new(),
             presence: presence::Scripts::new(),
+            tickets: tickets::Scripts::new(),
             connector,
             commands,
             entropy,

@@ -11,6 +11,8 @@ mod ending;
 mod live;
 pub(crate) mod outbound;
 pub(crate) mod outgoing;
+mod replay;
+mod resume;
 mod state;
 mod task;
 mod transport;
@@ -20,6 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::Bus;
 use lifecycle::{Clock, Entropy};
 use protocol::cluster::origin::Origin;
 use tokio::sync::OwnedSemaphorePermit;
@@ -56,6 +59,7 @@ pub(crate) struct Connections {
     pub(crate) timing: Timing,
     pub(crate) drain_window: Duration,
     pub(crate) tokens: Tokens,
+    pub(crate) bus: Arc<dyn Bus>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) commands: Arc<Commands>,
     pub(crate) newcomers: Arc<Newcomers>,
@@ -99,7 +103,7 @@ impl Connections {
                 Ok(live) => live,
                 Err(draining) => return draining,
             };
-            self.newcomers.tell(live.caller());
+            self.newcomers.tell(live.caller(), live.is_recovered());
             match live.serve(self).await {
                 Served::Left(again) => accepted = again,
                 Served::Ended(draining) => return draining,

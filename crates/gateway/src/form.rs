@@ -46,6 +46,11 @@ impl Form {
         }
     }
 
+    /// Whether its client can come back to its place.
+    pub(crate) fn recovers(self) -> bool {
+        self.offsets || self.native().is_some()
+    }
+
     /// An event.
     pub(crate) fn push(self, push: &Push) -> Message {
         match self.native() {

@@ -172,10 +172,11 @@ impl Gateway {
             timing: settings.timing,
             drain_window: settings.drain_window,
             tokens,
+            bus: Arc::clone(&bus),
             hub: Arc::clone(&hub),
             commands,
             newcomers: Arc::new(Newcomers::new(
-                Arc::clone(&bus),
+                bus,
                 inquiries,
                 settings.timing.patience(Lane::Interactive),
                 Arc::clone(&entropy),
@@ -249,6 +250,7 @@ impl Gateway {
         let missed = Arc::new(Notify::new());
         let hears = Arc::clone(&hub).run(self.ears.heard, Arc::clone(&missed), core.soft());
         core.essential("hub", hears);
+        core.essential("tickets", Arc::clone(&hub).keep_tickets(core.soft()));
         core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
         core.essential("answers", commands.run(self.ears.replies, missed, core.soft()));
         let sessions = Arc::clone(&self.entrance.connections.sessions);

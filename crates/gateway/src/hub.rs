@@ -3,21 +3,26 @@
 mod encoded;
 mod gap;
 mod listen;
+mod place;
 mod seats;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, Feed};
+use bus::{Bus, BusError, Feed, Hold, Past};
+use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::Position;
 use protocol::id::UserId;
 use tokio::sync::Notify;
 
+use self::encoded::Encoded;
+use self::place::Place;
 use self::seats::{Rooms, SeatId, Start};
 use crate::metrics::Metrics;
 
-pub(crate) use self::seats::Subscriber;
+pub(crate) use self::seats::{Progress, Subscriber};
 
 /// All rooms of this gateway. [`Hub::run`] is the one task that hears and delivers; sockets come and go beside it.
 pub(crate) struct Hub {
@@ -53,8 +58,9 @@ impl Hub {
         self.bus.is_live() && self.feed.is_live()
     }
 
-    /// Gives a socket a seat among its user's. When this returns, whatever comes after the position goes into the socket's queue.
-    /// It waits for the bus as long as it takes; dropping it gives the seat back.
+    /// Gives a socket a seat among its user's. When this returns, the bus is heard for the user, and the user's order is known up
+    /// to the position. The socket hears nothing before [`Seat::go_live`]. It waits for the bus as long as it takes; dropping it
+    /// gives the seat back.
     pub(crate) async fn join(self: &Arc<Self>, user: &UserId, subscriber: Subscriber) -> Option<(Seat, Position)> {
         let (id, start) = self.rooms().take_seat(user, subscriber);
         let seat = Seat {
@@ -72,6 +78,51 @@ impl Hub {
 
     fn rooms(&self) -> MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// The socket holds this ticket: it ends when another redeems it.
+    pub(crate) fn hold(&self, hold: Hold) {
+        let mut rooms = self.hub.rooms();
+        rooms
+            .place(&self.user, self.id)
+            .into_iter()
+            .for_each(|place| place.hold(hold.clone()));
+    }
+
+    /// What the user's log has after this position, at most so many events.
+    ///
+    /// # Errors
+    /// [`BusError::Away`].
+    pub(crate) async fn read(&self, after: &Position, limit: usize) -> Result<Past, BusError> {
+        self.hub.bus.since(&self.user, after, limit).await
+    }
+
+    /// Queues an event that the socket has read in the log.
+    pub(crate) fn replay(&self, position: &Position, envelope: &Envelope) {
+        let mut encoded = Encoded::new(position, envelope);
+        let mut rooms = self.hub.rooms();
+        let place = rooms.place(&self.user, self.id);
+        let queued = place.is_some_and(|place| place.replay(envelope, &mut encoded));
+        self.hub.metrics.delivered(&envelope.event, usize::from(queued));
+    }
+
+    /// The socket has read all up to this position. From here on it hears what comes, unless there is more to read. Between the
+    /// last that it has read and the first that it hears nothing is missing and nothing is twice.
+    pub(crate) fn go_live(&self, cursor: &Position) -> Progress {
+        let progress = self.hub.rooms().go_live(&self.user, self.id, cursor);
+        if progress == Progress::Apart {
+            self.hub.work.notify_one();
+        }
+        progress
+    }
+
+    /// The log does not say what the socket has missed.
+    pub(crate) fn lose(&self) {
+        let mut rooms = self.hub.rooms();
+        rooms.place(&self.user, self.id).into_iter().for_each(Place::lose);
+        self.hub.metrics.resync(1);
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     deliveries: Counter<u64>,
     gaps: Counter<u64>,
     resyncs: Counter<u64>,
+    resumes: Counter<u64>,
     published: Counter<u64>,
     certificate_failures: Counter<u64>,
     refusals_uncounted: Counter<u64>,
@@ -68,7 +69,11 @@ impl Metrics {
             ),
             resyncs: counter(
                 "postern_gateway_resyncs_total",
-                "Users whose missed events cannot be recovered",
+                "Sockets that missed events which cannot be recovered",
+            ),
+            resumes: counter(
+                "postern_gateway_resumes_total",
+                "Clients that came back with a ticket, by outcome",
             ),
             published: counter(
                 "postern_gateway_published_total",
@@ -139,9 +144,14 @@ impl Metrics {
         self.gaps.add(1, &[]);
     }
 
-    /// What a user missed cannot be recovered.
-    pub(crate) fn resync(&self) {
-        self.resyncs.add(1, &[]);
+    /// So many sockets were told, or sent away to be told, that events are lost.
+    pub(crate) fn resync(&self, sockets: usize) {
+        self.resyncs.add(u64::try_from(sockets).unwrap_or(u64::MAX), &[]);
+    }
+
+    /// A client came back with a ticket.
+    pub(crate) fn resumed(&self, outcome: &'static str) {
+        self.resumes.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// The internal API took an event.

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Entropy;
 use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId};
+use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId, TicketId};
 
 /// A name for a gateway that starts.
 pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
@@ -14,6 +14,11 @@ pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
 /// A name for a socket.
 pub(crate) fn connection(entropy: &dyn Entropy) -> ConnectionId {
     known_good(ConnectionId::new(entropy.token()))
+}
+
+/// A name for a ticket.
+pub(crate) fn ticket(entropy: &dyn Entropy) -> TicketId {
+    known_good(TicketId::new(entropy.token()))
 }
 
 /// A name for a command that becomes a job.

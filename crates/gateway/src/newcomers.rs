@@ -30,7 +30,7 @@ pub(crate) struct Newcomers {
     patience: Duration,
     entropy: Arc<dyn Entropy>,
     /// Sockets that have joined since the task last looked: no more than are live.
-    joined: Mutex<Vec<Arc<Caller>>>,
+    joined: Mutex<Vec<Inquiry>>,
     news: Notify,
 }
 
@@ -51,10 +51,11 @@ impl Newcomers {
         }
     }
 
-    /// Has a socket that has just joined told what is open. An alert that is raised meanwhile may be heard twice, under one name.
-    pub(crate) fn tell(&self, caller: &Arc<Caller>) {
+    /// Has a socket that has just joined told what is open, unless its client missed nothing and was told before. An alert that is
+    /// raised meanwhile may be heard twice, under one name.
+    pub(crate) fn tell(&self, caller: &Arc<Caller>, recovered: bool) {
         let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
-        joined.push(Arc::clone(caller));
+        joined.push(Inquiry::new(Arc::clone(caller), recovered));
         drop(joined);
         self.news.notify_one();
     }
@@ -89,9 +90,9 @@ impl Newcomers {
         }
     }
 
-    fn joined(&self) -> impl Iterator<Item = Inquiry> {
+    fn joined(&self) -> Vec<Inquiry> {
         let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *joined).into_iter().map(Inquiry::new)
+        std::mem::take(&mut *joined)
     }
 
     async fn ask(&self, mut inquiry: Inquiry) -> (Inquiry, Next) {
@@ -167,12 +168,12 @@ struct Inquiry {
 }
 
 impl Inquiry {
-    fn new(caller: Arc<Caller>) -> Self {
+    fn new(caller: Arc<Caller>, told: bool) -> Self {
         Self {
             caller,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             tried: false,
-            told: false,
+            told,
         }
     }
 

@@ -35,15 +35,37 @@ pub(crate) struct Presence {
 
 #[derive(Default)]
 struct Sockets {
-    present: HashMap<ConnectionId, (UserId, Present)>,
+    /// Each with a number: a client that comes back has the same connection, and its predecessor may leave after it.
+    present: HashMap<ConnectionId, (u64, UserId, Present)>,
+    entered: u64,
     /// Those that have left and are still known to the cluster.
     left: Vec<(UserId, ConnectionId)>,
+}
+
+impl Sockets {
+    /// Takes note of a socket, under a number of its own.
+    fn enter(&mut self, user: &UserId, socket: &Present) -> u64 {
+        self.entered += 1;
+        let entry = (self.entered, user.clone(), socket.clone());
+        self.present.insert(socket.connection.clone(), entry);
+        self.entered
+    }
+
+    /// True when it has to be struck out: nobody came back to its place.
+    fn leave(&mut self, connection: &ConnectionId, number: u64) -> bool {
+        let is_its_own = self.present.get(connection).is_some_and(|(of, ..)| *of == number);
+        if let Some((_, user, _)) = is_its_own.then(|| self.present.remove(connection)).flatten() {
+            self.left.push((user, connection.clone()));
+        }
+        is_its_own
+    }
 }
 
 /// A socket's entry. Dropping it strikes it out.
 pub(crate) struct Entry {
     presence: Arc<Presence>,
     connection: ConnectionId,
+    number: u64,
 }
 
 impl Presence {
@@ -79,15 +101,12 @@ impl Presence {
             origin: caller.origin.clone(),
         };
         let user = caller.user.clone();
-        let connection = socket.connection.clone();
         // Whatever becomes of the request, the entry is struck out again.
         let entry = Entry {
             presence: Arc::clone(self),
-            connection: connection.clone(),
+            connection: socket.connection.clone(),
+            number: self.sockets().enter(&user, &socket),
         };
-        self.sockets()
-            .present
-            .insert(connection, (user.clone(), socket.clone()));
         self.tell_cluster(&user, &socket).await?;
         Ok(entry)
     }
@@ -128,7 +147,7 @@ impl Presence {
     async fn strike_out(&self) {
         let left = std::mem::take(&mut self.sockets().left);
         let struck = stream::iter(left).map(async |(user, connection)| {
-            if let Err(error) = self.bus.leave(&user, &connection).await {
+            if let Err(error) = self.bus.leave(&user, &self.node, &connection).await {
                 // It is forgotten with the rest of the user's, or with this gateway.
                 tracing::debug!(error = chain(&error), "a socket that left was not struck out");
             }
@@ -138,7 +157,7 @@ impl Presence {
 
     async fn enter_again(&self) {
         let present: Vec<_> = self.sockets().present.values().cloned().collect();
-        let renewed = stream::iter(present).map(async |(user, socket)| {
+        let renewed = stream::iter(present).map(async |(_, user, socket)| {
             if let Err(error) = self.tell_cluster(&user, &socket).await {
                 tracing::debug!(error = chain(&error), "a socket is entered again later");
             }
@@ -169,8 +188,7 @@ impl Presence {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut sockets = self.presence.sockets();
-        if let Some((user, socket)) = sockets.present.remove(&self.connection) {
-            sockets.left.push((user, socket.connection));
+        if sockets.leave(&self.connection, self.number) {
             self.presence.news.notify_one();
         }
     }
@@ -190,3 +208,35 @@ const LEASE_EVERY: Duration = Duration::from_secs(3);
 const RENEW_EVERY: Duration = Duration::from_secs(4 * 60);
 /// How many entries are changed together.
 const AT_ONCE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use protocol::cluster::origin::Origin;
+    use protocol::id::SessionId;
+    use protocol::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_whose_client_came_back_before_it_left_takes_nobody_along() {
+        let user = UserId::new("u").unwrap();
+        let socket = Present {
+            connection: ConnectionId::new("c").unwrap(),
+            node: NodeId::new("gw-1").unwrap(),
+            session: SessionId::new("s").unwrap(),
+            connected_at: Timestamp::from_millis(0),
+            origin: Origin {
+                address: "192.0.2.1".to_owned(),
+                device_id: None,
+                device_name: None,
+                user_agent: None,
+            },
+        };
+        let mut sockets = Sockets::default();
+        let [first, second] = [0, 1].map(|_| sockets.enter(&user, &socket));
+        assert!(!sockets.leave(&socket.connection, first));
+        assert_eq!((sockets.present.len(), sockets.left.len()), (1, 0));
+        assert!(sockets.leave(&socket.connection, second));
+        assert_eq!((sockets.present.len(), sockets.left.len()), (0, 1));
+    }
+}

@@ -83,6 +83,10 @@ text_id! {
     ConnectionId
 }
 text_id! {
+    /// With what a client that lost its socket comes back: the `pid` of Socket.IO, the `session` of `ready`.
+    TicketId
+}
+text_id! {
     /// One gateway process, new at each start.
     NodeId
 }

@@ -34,13 +34,18 @@ impl Events for MemoryBus {
         let Some(position) = order.append(&envelope) else {
             return Ok(Published::Before);
         };
-        state.tell(user, &position, &envelope);
+        let event = Heard::Event {
+            user: user.clone(),
+            position: position.clone(),
+            envelope,
+        };
+        state.tell(user, &event);
         Ok(Published::At(position))
     }
 
     async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
         let mut state = lock(&self.shared.events);
-        let position = |user| state.order(user, &*self.shared.entropy).position();
+        let position = |user| state.position(user, &*self.shared.entropy);
         Ok(users.iter().map(position).collect())
     }
 
@@ -65,15 +70,17 @@ impl State {
         self.orders.renew_or(user.clone(), ORDER_LIFE, || Order::new(entropy))
     }
 
-    fn tell(&mut self, user: &UserId, position: &Position, envelope: &Arc<Envelope>) {
+    /// Where the user's order stands.
+    pub(super) fn position(&mut self, user: &UserId, entropy: &dyn Entropy) -> Position {
+        self.order(user, entropy).position()
+    }
+
+    /// Tells all who listen for the user.
+    pub(super) fn tell(&mut self, user: &UserId, heard: &Heard) {
         self.ears.retain(|ear| !ear.outlet.is_closed());
         for ear in &mut self.ears {
             if lock(&ear.users).contains(user) {
-                ear.outlet.event(Heard::Event {
-                    user: user.clone(),
-                    position: position.clone(),
-                    envelope: Arc::clone(envelope),
-                });
+                ear.outlet.pass(heard.clone());
             }
         }
     }

@@ -30,10 +30,12 @@ impl Presence for MemoryBus {
         Ok(surplus)
     }
 
-    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
+    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         let mut users = lock(&self.shared.present);
         if let Some(sockets) = users.get_mut(user) {
-            sockets.remove(connection);
+            if sockets.get(connection).is_some_and(|socket| socket.node == *node) {
+                sockets.remove(connection);
+            }
             if sockets.is_empty() {
                 users.remove(user);
             }

@@ -120,7 +120,8 @@ impl RedisBus {
     }
 }
 
-fn position(answer: &mut Answer) -> Result<Position, BusError> {
+/// The next two leaves: epoch and seq.
+pub(super) fn position(answer: &mut Answer) -> Result<Position, BusError> {
     let epoch = Epoch::new(answer.read::<String>()?).ok_or_else(|| answer.unreadable("no epoch"))?;
     let seq = answer.read()?;
     Ok(Position { epoch, seq })

@@ -6,7 +6,7 @@ use protocol::cluster::job::Lane;
 use protocol::id::{JobId, NodeId, SessionId, UserId};
 
 use super::settings::Prefix;
-use crate::{Bucket, Key, SessionKey};
+use crate::{Bucket, Key, SessionKey, TicketKey};
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -46,6 +46,11 @@ impl Names {
     /// The ids of a user's newest events: sorted set.
     pub(super) fn event_ids(&self, user: &UserId) -> String {
         self.of_user(user, "eids")
+    }
+
+    /// A ticket: hash of session, connection, epoch, seq and redemption.
+    pub(super) fn ticket(&self, key: &TicketKey) -> String {
+        self.of_user(&key.user, &format!("pid:{}", encoded(key.id.as_str())))
     }
 
     /// A rate cell: string.
@@ -165,6 +170,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 #[cfg(test)]
 mod tests {
+    use protocol::id::TicketId;
+
     use super::*;
 
     fn names() -> Names {
@@ -194,6 +201,10 @@ mod tests {
             user: user.clone(),
             session: SessionId::new("s-1").unwrap(),
         };
+        let ticket = TicketKey {
+            user: user.clone(),
+            id: TicketId::new("gXcO").unwrap(),
+        };
         let written = [
             names.session(&session),
             names.warning(&session),
@@ -203,6 +214,7 @@ mod tests {
             names.log(&user),
             names.position(&user),
             names.event_ids(&user),
+            names.ticket(&ticket),
             names.cell(&user, &sync),
             names.cell_of_anyone(&sync),
             names.challenge(&authorize),
@@ -223,6 +235,7 @@ mod tests {
                 "pn:{GEN-001}:log",
                 "pn:{GEN-001}:pos",
                 "pn:{GEN-001}:eids",
+                "pn:{GEN-001}:pid:gXcO",
                 "pn:{GEN-001}:rl:sync:github",
                 "pn:rl:sync:github",
                 "pn:oauth:00ff",

@@ -60,10 +60,10 @@ impl Presence for RedisBus {
         sockets(surplus.await?)
     }
 
-    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
+    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         let shared = &self.shared;
         let key = shared.names.sockets(user);
-        let args = [Arg::from(connection.as_str())];
+        let args = [Arg::from(connection.as_str()), Arg::from(node.as_str())];
         let struck = shared
             .commands
             .run("strike a socket out", &shared.presence.leave, [key], args);

@@ -26,3 +26,4 @@ mod jobs;
 mod limits;
 mod presence;
 mod sessions;
+mod tickets;

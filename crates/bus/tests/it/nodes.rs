@@ -64,7 +64,7 @@ impl Ear {
     pub(crate) async fn next_seq(&mut self) -> u64 {
         match self.next().await {
             Heard::Event { position, .. } => position.seq,
-            Heard::Missed => panic!("missed something"),
+            other => panic!("{other:?} instead of an event"),
         }
     }
 
@@ -89,8 +89,8 @@ impl Ear {
         loop {
             match self.next().await {
                 Heard::Event { position, .. } if position == *place => return true,
-                Heard::Event { .. } => {}
                 Heard::Missed => return false,
+                Heard::Event { .. } | Heard::Redeemed { .. } => {}
             }
         }
     }

@@ -5,13 +5,13 @@ use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::event::{ErrorNotice, Notice, name};
 use protocol::secret::Secret;
-use protocol::wire::auth::Auth;
+use protocol::wire::auth::{Auth, Resume};
 use protocol::wire::socketio::{self, Open};
 use protocol::wire::{Request, RequestId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Connections;
-use super::authenticated::Authenticated;
+use super::authenticated::{Authenticated, Manner};
 use super::codec::Said;
 use super::draining::Draining;
 use super::ending::Ending;
@@ -37,6 +37,7 @@ struct Claim {
     token: Option<Secret>,
     offsets: bool,
     batching: bool,
+    resume: Option<Resume>,
     device: Device,
     /// How the client will know the answer to `auth`.
     request: Option<RequestId>,
@@ -119,15 +120,21 @@ impl Accepted {
             Err(ending) => Err(ending),
         };
         match proven {
-            Ok((identity, form, Claim { device, request, .. })) => {
+            Ok((identity, form, claim)) => {
+                let Claim {
+                    device,
+                    request,
+                    resume,
+                    ..
+                } = claim;
                 drop(self.permit.take());
                 let origin = Origin {
                     device_id: device.id,
                     device_name: device.name,
                     ..self.origin
                 };
-                let form = (form, request);
-                Ok(Authenticated::new(self.link, identity, form, origin, &*on.entropy))
+                let manner = Manner { form, request, resume };
+                Ok(Authenticated::new(self.link, identity, manner, origin, &*on.entropy))
             }
             Err(ending) => Err(Draining::unproven(self.link, ending)),
         }
@@ -140,6 +147,7 @@ impl Accepted {
                 token: Some(token),
                 offsets: true,
                 batching: true,
+                resume: None,
                 device: Device::default(),
                 request: None,
             });
@@ -154,6 +162,7 @@ impl Accepted {
                         token: auth.token,
                         offsets: auth.recovery,
                         batching: auth.batching,
+                        resume: auth.resume.filter(|_| auth.recovery),
                         request: None,
                     });
                 }
@@ -178,6 +187,7 @@ impl Accepted {
                 token: auth.token,
                 offsets: true,
                 batching: auth.batching,
+                resume: auth.resume,
                 request: request.id,
             }),
             Err(invalid) => Err(self.refuse(request.id.as_ref(), ErrorCode::BadRequest, Some(invalid.to_string()))),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{Ticket, TicketKey};
 use lifecycle::Entropy;
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
@@ -11,6 +12,7 @@ use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::json::Json;
 use protocol::time::Timestamp;
+use protocol::wire::auth::Resume;
 use protocol::wire::{Message, RequestId, native, socketio};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
@@ -20,7 +22,9 @@ use super::Connections;
 use super::accepted::refuse;
 use super::draining::Draining;
 use super::ending::Ending;
-use super::live::Live;
+use super::live::{Live, Standing};
+use super::replay::Replay;
+use super::resume::{Beginning, Resumed};
 use super::task::Link;
 use crate::command::Caller;
 use crate::form::Form;
@@ -33,41 +37,57 @@ use crate::session::Closed;
 pub(super) struct Authenticated {
     link: Box<Link>,
     identity: Identity,
-    form: Form,
-    /// How the client will know the answer to `auth`.
-    request: Option<RequestId>,
+    manner: Manner,
     origin: Origin,
     connection: ConnectionId,
+}
+
+/// How a client wants to be served.
+pub(super) struct Manner {
+    /// How it is spoken to.
+    pub(super) form: Form,
+    /// How it will know the answer to `auth`.
+    pub(super) request: Option<RequestId>,
+    /// Where it left off.
+    pub(super) resume: Option<Resume>,
 }
 
 impl Authenticated {
     pub(super) fn new(
         link: Box<Link>,
         identity: Identity,
-        (form, request): (Form, Option<RequestId>),
+        manner: Manner,
         origin: Origin,
         entropy: &dyn Entropy,
     ) -> Self {
-        let connection = names::connection(entropy);
-        Span::current()
-            .record("conn", connection.as_str())
-            .record("user", identity.user.as_str());
         Self {
             link,
             identity,
-            form,
-            request,
+            manner,
             origin,
-            connection,
+            connection: names::connection(entropy),
         }
     }
 
-    /// Takes its place in its session and a seat among the user's sockets, and tells the client. The greeting leaves before any
-    /// event, and names the place after which events come.
+    /// Finds the place that the client left, takes its place in its session and a seat among the user's sockets, and tells the
+    /// client. The greeting leaves before any event, and names the place after which events come.
     ///
     /// # Errors
     /// The socket, to be ended: its session is over, or the bus does not hear for this user in time.
     pub(super) async fn join(mut self, on: &Connections) -> Result<Live, Draining> {
+        let resumed = match &self.manner.resume {
+            Some(resume) => Resumed::of(resume, &self.identity, &*on.bus, &on.metrics).await,
+            None => Ok(None),
+        };
+        let Ok(resumed) = resumed else {
+            return Err(Draining::unproven(self.link, Ending::Unavailable));
+        };
+        if let Some(resumed) = &resumed {
+            self.connection = resumed.connection.clone();
+        }
+        Span::current()
+            .record("conn", self.connection.as_str())
+            .record("user", self.identity.user.as_str());
         let caller = Arc::new(self.caller());
         let membership = match timeout(on.timing.join, on.sessions.join(&caller)).await {
             Ok(Ok(membership)) => membership,
@@ -79,7 +99,7 @@ impl Authenticated {
             moved: on.sessions.hints().clone(),
             connection: self.connection.clone(),
             session: self.identity.session.clone(),
-            form: self.form,
+            form: self.manner.form,
             outbound: Arc::clone(self.link.outbound()),
         };
         let joining = on.hub.join(&self.identity.user, subscriber);
@@ -90,20 +110,58 @@ impl Authenticated {
         let Ok(Ok(entry)) = timeout(on.timing.join, on.presence.enter(&caller)).await else {
             return Err(Draining::unproven(self.link, Ending::Unavailable));
         };
+        let beginning = match resumed {
+            Some(resumed) => Ok(Beginning::recovered(resumed)),
+            None => Beginning::fresh(&position, self.ticket(&position, on), &*on.bus).await,
+        };
+        let Ok(beginning) = beginning else {
+            return Err(Draining::unproven(self.link, Ending::Unavailable));
+        };
         let now = on.clock.now().into();
         if let Err(ending) = self.link.proven(until(self.identity.expires, now)) {
             return Err(Draining::unproven(self.link, ending));
         }
-        self.link.outbound().push_first(self.greeting(&position, now));
-        tracing::debug!("the socket is live");
-        let open = on.metrics.connected(self.form.dialect());
-        Ok(Live::new(self.link, caller, (membership, (seat, entry)), open))
+        self.link.outbound().push_first(self.greeting(&beginning, now));
+        tracing::debug!(beginning.recovered, "the socket is live");
+        let open = on.metrics.connected(self.manner.form.dialect());
+        let Beginning {
+            hold,
+            after,
+            page,
+            recovered,
+        } = beginning;
+        hold.iter().for_each(|hold| seat.hold(hold.clone()));
+        let replay = Replay::new(Arc::clone(self.link.outbound()), after, page, position);
+        let standing = Standing {
+            membership,
+            _entry: entry,
+            seat,
+            hold,
+            replay: Some(Box::new(replay)),
+            recovered,
+            _open: open,
+        };
+        Ok(Live::new(self.link, caller, standing))
+    }
+
+    /// What is issued to a client that begins here and may come back.
+    fn ticket(&self, begins: &Position, on: &Connections) -> Option<(TicketKey, Ticket)> {
+        let key = TicketKey {
+            user: self.identity.user.clone(),
+            id: names::ticket(&*on.entropy),
+        };
+        let ticket = Ticket {
+            session: self.identity.session.clone(),
+            connection: self.connection.clone(),
+            begins: begins.clone(),
+        };
+        self.manner.form.recovers().then_some((key, ticket))
     }
 
     fn caller(&self) -> Caller {
         Caller::new(
             &self.identity,
-            (self.connection.clone(), self.form, self.origin.clone()),
+            (self.connection.clone(), self.manner.form, self.origin.clone()),
             (Arc::clone(self.link.outbound()), Arc::clone(self.link.dismissal())),
         )
     }
@@ -115,24 +173,25 @@ impl Authenticated {
             Closed::Idle => (ErrorCode::Unauthenticated, Ending::Unauthenticated),
             Closed::Unavailable => return Draining::unproven(self.link, Ending::Unavailable),
         };
-        refuse(&self.link, self.request.as_ref(), error, None);
+        refuse(&self.link, self.manner.request.as_ref(), error, None);
         Draining::unproven(self.link, ending)
     }
 
-    fn greeting(&self, position: &Position, now: Timestamp) -> Message {
-        let Some(encoding) = self.form.native() else {
-            return socketio::connected(self.form.dialect(), self.connection.as_str(), None);
+    fn greeting(&self, beginning: &Beginning, now: Timestamp) -> Message {
+        let ticket = beginning.hold.as_ref().map(|hold| hold.key.id.as_str());
+        let Some(encoding) = self.manner.form.native() else {
+            return socketio::connected(self.manner.form.dialect(), self.connection.as_str(), ticket);
         };
         let ready = Ready {
             user_id: &self.identity.user,
             session_id: &self.identity.session,
-            session: &self.connection,
-            offset: position.to_string(),
-            recovered: false,
+            session: ticket.unwrap_or_default(),
+            offset: beginning.after.to_string(),
+            recovered: beginning.recovered,
             expires_at: self.identity.expires,
             server_time: now,
         };
-        native::answer(encoding, name::READY, &Json::of(&ready), self.request.as_ref())
+        native::answer(encoding, name::READY, &Json::of(&ready), self.manner.request.as_ref())
     }
 }
 
@@ -143,7 +202,7 @@ struct Ready<'a> {
     user_id: &'a UserId,
     session_id: &'a SessionId,
     /// What the client sends back to resume.
-    session: &'a ConnectionId,
+    session: &'a str,
     /// Events after this one will come.
     offset: String,
     recovered: bool,

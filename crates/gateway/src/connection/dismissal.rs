@@ -20,10 +20,10 @@ impl Dismissal {
         self.said.notify_one();
     }
 
-    /// Resolves when the socket is to end.
-    pub(super) async fn said(&self) -> Ending {
+    /// Resolves when the socket is to end, once for each word.
+    pub(crate) async fn said(&self) -> Ending {
         loop {
-            if let Some(ending) = self.with(|word| *word) {
+            if let Some(ending) = self.with(Option::take) {
                 return ending;
             }
             self.said.notified().await;

@@ -39,6 +39,10 @@ pub(crate) enum Ending {
     Flood,
     /// Too many sockets of its user.
     Surplus,
+    /// Events are lost, and its client has no word for that.
+    Resync,
+    /// Its client has come back elsewhere.
+    Replaced,
     /// The bus does not answer: another try may find it, here or elsewhere.
     Unavailable,
     /// The node drains.
@@ -103,6 +107,8 @@ impl Ending {
             Self::Stalled => goodbye("stalled", Some(CloseCode::TooSlow), false, false),
             Self::Flood => goodbye("flood", Some(CloseCode::TooMany), true, true),
             Self::Surplus => goodbye("surplus", Some(CloseCode::TooMany), true, true),
+            Self::Resync => goodbye("resync", Some(CloseCode::Restart), false, true),
+            Self::Replaced => goodbye("replaced", Some(CloseCode::TooMany), true, true),
             Self::Unavailable => goodbye("unavailable", Some(CloseCode::Restart), false, true),
             Self::Restart => goodbye("restart", Some(CloseCode::Restart), false, true),
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bus::Hold;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
@@ -16,6 +17,8 @@ use super::authenticated::until;
 use super::codec::Said;
 use super::draining::Draining;
 use super::ending::Ending;
+use super::replay::{self, Replay, Step};
+use super::resume;
 use super::task::{Heard, Link};
 use crate::command::Caller;
 use crate::hub::Seat;
@@ -27,10 +30,21 @@ use crate::session::Membership;
 pub(super) struct Live {
     link: Box<Link>,
     caller: Arc<Caller>,
-    /// Given back with the seat when the socket is no longer served.
-    membership: Membership,
-    _seat: (Seat, Entry),
-    _open: OpenSocket,
+    standing: Standing,
+}
+
+/// What a live socket has, and gives back when it is no longer served.
+pub(super) struct Standing {
+    pub(super) membership: Membership,
+    pub(super) _entry: Entry,
+    pub(super) seat: Seat,
+    /// What its client comes back with.
+    pub(super) hold: Option<Hold>,
+    /// Its way to the present; none once it is there.
+    pub(super) replay: Option<Box<Replay>>,
+    /// Its client came back and missed nothing.
+    pub(super) recovered: bool,
+    pub(super) _open: OpenSocket,
 }
 
 /// How serving came to an end.
@@ -48,19 +62,13 @@ enum Next {
 }
 
 impl Live {
-    pub(super) fn new(
-        link: Box<Link>,
-        caller: Arc<Caller>,
-        (membership, seat): (Membership, (Seat, Entry)),
-        open: OpenSocket,
-    ) -> Self {
-        Self {
-            link,
-            caller,
-            membership,
-            _seat: seat,
-            _open: open,
-        }
+    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, standing: Standing) -> Self {
+        Self { link, caller, standing }
+    }
+
+    /// Whether its client came back and missed nothing.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.standing.recovered
     }
 
     /// The socket, as commands see it.
@@ -71,10 +79,24 @@ impl Live {
     /// Serves the client until it leaves or the socket is to be ended. The seat is given back then.
     pub(super) async fn serve(mut self, on: &Connections) -> Served {
         loop {
-            let next = match self.link.next().await {
+            let Standing { replay, seat, .. } = &mut self.standing;
+            let heard = tokio::select! {
+                biased;
+                heard = self.link.next() => heard,
+                step = replay::step(replay, seat) => {
+                    if step == Step::Done {
+                        self.standing.replay = None;
+                    }
+                    continue;
+                }
+            };
+            let next = match heard {
                 Ok(heard) => self.obey(heard, on).await,
                 Err(ending) => Err(ending),
             };
+            if matches!(next, Ok(Next::Leave) | Err(Ending::Resync)) {
+                self.void_ticket(on).await;
+            }
             match next {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Leave) => return Served::Left(Accepted::left(self.link, self.caller.origin.clone())),
@@ -115,13 +137,20 @@ impl Live {
         if CommandKind::of_event(&request.event) == Some(CommandKind::Refresh) {
             if commands.refresh(&self.caller, request, &on.tokens, &*on.clock).await {
                 let ends = until(self.caller.token().ends, on.clock.now().into());
-                self.membership.renew(ends);
+                self.standing.membership.renew(ends);
                 return self.link.proven(ends);
             }
             return Ok(());
         }
         commands.take(&self.caller, request);
         Ok(())
+    }
+
+    /// Nobody comes back with the ticket: the client took its leave, or could not be told that it missed nothing.
+    async fn void_ticket(&mut self, on: &Connections) {
+        if let Some(hold) = self.standing.hold.take() {
+            resume::void(&hold, &*on.bus).await;
+        }
     }
 
     /// A client whose session is over is told why.

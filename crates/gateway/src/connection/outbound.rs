@@ -1,6 +1,7 @@
 //! What waits to be sent on one socket. Whoever has something for the socket puts it here; its task alone takes it out.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -157,6 +158,12 @@ impl Outbound {
     /// Takes nothing more: what is queued is dropped.
     pub(super) fn close(&self) {
         self.lock().end(State::Closed);
+    }
+
+    /// Ready once nothing waits. For the task that takes messages out, which alone is woken when it can.
+    pub(super) async fn drained(&self) {
+        let drained = || self.lock().messages.is_empty();
+        poll_fn(|_| if drained() { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     /// Whether nobody reads this any more.

@@ -32,7 +32,7 @@ pub(super) struct State {
     phase: Phase,
     flood: Option<Flood>,
     blocked_since: Option<Instant>,
-    leaves_at: Option<Instant>,
+    leaves: Option<(Instant, Ending)>,
 }
 
 /// The heartbeat.
@@ -75,10 +75,12 @@ pub(super) enum Input {
     },
     /// The client left without closing: it may come back with a token.
     Left,
-    /// The node drains; this socket's turn is then.
-    Drain {
+    /// The socket is to end, in its turn.
+    Leave {
         /// Its turn.
         at: Instant,
+        /// Why.
+        ending: Ending,
     },
 }
 
@@ -106,7 +108,7 @@ impl State {
             },
             flood: bounds.rate.map(|rate| Flood::new(rate, now)),
             blocked_since: None,
-            leaves_at: None,
+            leaves: None,
         }
     }
 
@@ -146,8 +148,10 @@ impl State {
                 };
                 None
             }
-            Input::Drain { at } => {
-                self.leaves_at.get_or_insert(at);
+            Input::Leave { at, ending } => {
+                if self.leaves.is_none_or(|(earlier, _)| at < earlier) {
+                    self.leaves = Some((at, ending));
+                }
                 None
             }
         }
@@ -163,7 +167,8 @@ impl State {
             Phase::Unproven { until } | Phase::Live { until } => until,
         };
         let stalled = self.blocked_since.map(|since| since + self.bounds.write);
-        let others = [Some(phase), stalled, self.leaves_at];
+        let leaves = self.leaves.map(|(at, _)| at);
+        let others = [Some(phase), stalled, leaves];
         others.into_iter().flatten().fold(pulse, Instant::min)
     }
 
@@ -195,7 +200,7 @@ impl State {
         if matches!(self.pulse, Pulse::Waiting { until } if until <= now) {
             return Some(Ending::HeartbeatTimeout);
         }
-        self.leaves_at.is_some_and(|at| at <= now).then_some(Ending::Restart)
+        self.leaves.and_then(|(at, ending)| (at <= now).then_some(ending))
     }
 
     fn message(&mut self, now: Instant) -> Option<Effect> {

@@ -116,6 +116,7 @@ impl Link {
     pub(super) fn left(&mut self) -> Result<(), Ending> {
         self.outbound.close();
         self.outbound = Arc::new(Outbound::new(self.outbound.deflate().cloned()));
+        self.dismissal = Arc::default();
         self.feed(Input::Left).map(drop)
     }
 
@@ -143,9 +144,17 @@ impl Link {
                     self.feed(Input::Tick)?;
                     continue;
                 }
-                ending = self.dismissal.said() => return Err(ending),
+                ending = self.dismissal.said() => {
+                    if ending != Ending::Resync {
+                        return Err(ending);
+                    }
+                    // All sockets of the node may have lost events at once.
+                    let at = self.turn.draw();
+                    self.feed(Input::Leave { at, ending })?;
+                    continue;
+                }
                 at = self.turn.comes() => {
-                    self.feed(Input::Drain { at })?;
+                    self.feed(Input::Leave { at, ending: Ending::Restart })?;
                     continue;
                 }
                 () = poll_fn(|cx| self.outbound.poll_batch_due(batch_due, cx)) => continue,

@@ -34,6 +34,11 @@ impl Turn {
         }
         self.soft.as_mut().await;
         self.drawn = true;
+        self.draw()
+    }
+
+    /// A turn within the same window, from now on.
+    pub(super) fn draw(&self) -> Instant {
         Instant::now() + fraction(self.window, &*self.entropy)
     }
 

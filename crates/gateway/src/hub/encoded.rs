@@ -53,6 +53,11 @@ impl Encoded {
         }
     }
 
+    /// Gives the event to a socket of this form at once, whatever its class: what is replayed is late as it is.
+    pub(super) fn send_at_once(&mut self, form: Form, outbound: &Outbound) {
+        outbound.push(self.outgoing(form, outbound.deflate()));
+    }
+
     /// The event for a socket of this form and with this compression. The bytes are shared, not copied.
     fn outgoing(&mut self, form: Form, deflate: Option<&Deflate>) -> Outgoing {
         let Some(deflate) = deflate else {

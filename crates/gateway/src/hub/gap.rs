@@ -27,8 +27,8 @@ pub(super) enum Output {
     Deliver(Position, Arc<Envelope>),
     /// Read the log after this position, at most [`PAGE`] events, and bring what it says.
     Read(Position),
-    /// Tell the user's sockets that events are lost.
-    Lost,
+    /// Tell the user's sockets that events up to this position are lost.
+    Lost(Position),
 }
 
 /// How many events are read at once.
@@ -87,8 +87,8 @@ impl Gap {
                 }
             }
             Past::Lost(now) => {
-                self.cursor = Some(now);
-                outputs.push(Output::Lost);
+                self.cursor = Some(now.clone());
+                outputs.push(Output::Lost(now));
             }
         }
         let newest = self.newest.take();
@@ -104,7 +104,7 @@ impl Gap {
         if !is_beyond(&position, cursor) {
             return Vec::new();
         }
-        let lost = (!follows(&position, cursor)).then_some(Output::Lost);
+        let lost = (!follows(&position, cursor)).then(|| Output::Lost(before(&position)));
         *cursor = position.clone();
         lost.into_iter().chain([Output::Deliver(position, envelope)]).collect()
     }
@@ -127,8 +127,16 @@ fn follows(position: &Position, cursor: &Position) -> bool {
     position.epoch == cursor.epoch && cursor.seq.checked_add(1) == Some(position.seq)
 }
 
+/// The place before this one.
+fn before(position: &Position) -> Position {
+    Position {
+        epoch: position.epoch.clone(),
+        seq: position.seq.saturating_sub(1),
+    }
+}
+
 /// Whether there is more to deliver than up to `cursor`. Of another epoch it may be: only the log can tell which of them is over.
-fn is_beyond(position: &Position, cursor: &Position) -> bool {
+pub(super) fn is_beyond(position: &Position, cursor: &Position) -> bool {
     position.epoch != cursor.epoch || position.seq > cursor.seq
 }
 

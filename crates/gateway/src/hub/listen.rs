@@ -53,6 +53,9 @@ impl Hub {
                     Some(Heard::Event { user, position, envelope }) => {
                         self.rooms().heard(&user, position, envelope, &self.metrics);
                     }
+                    Some(Heard::Redeemed { user, ticket, redemption }) => {
+                        self.rooms().redeemed(&user, &ticket, redemption);
+                    }
                     Some(Heard::Missed) => {
                         missed.notify_one();
                         self.rooms().check_all();

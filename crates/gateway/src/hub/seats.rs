@@ -4,17 +4,17 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bus::{Past, SessionKey};
-use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::Position;
-use protocol::event::{Notice, name};
+use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
-use protocol::wire::Push;
 use tokio::sync::{mpsc, oneshot};
 
 use super::encoded::Encoded;
 use super::gap::{Gap, Output};
+use super::place::Place;
+use crate::connection::Dismissal;
 use crate::connection::outbound::Outbound;
-use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 use crate::metrics::Metrics;
 
@@ -68,6 +68,17 @@ pub(super) enum Start {
     Later(oneshot::Receiver<Position>),
 }
 
+/// How far a socket that reads the log has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// As far as its room: it hears from now on.
+    Live,
+    /// There is more to be read.
+    Behind,
+    /// It follows another epoch than its room.
+    Apart,
+}
+
 /// All rooms: one for each user with a socket here.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
@@ -84,7 +95,7 @@ pub(super) struct Rooms {
 #[derive(Debug)]
 struct Room {
     id: RoomId,
-    seats: Vec<(SeatId, Subscriber)>,
+    seats: Vec<(SeatId, Place)>,
     gap: Gap,
     waiting: Vec<oneshot::Sender<Position>>,
 }
@@ -104,7 +115,7 @@ impl Rooms {
                 waiting: Vec::new(),
             }
         });
-        room.seats.push((seat, subscriber));
+        room.seats.push((seat, Place::new(subscriber)));
         let start = match room.gap.cursor() {
             Some(cursor) => Start::At(cursor.clone()),
             None => {
@@ -215,6 +226,45 @@ impl Rooms {
         }
     }
 
+    /// A socket has read the log up to here, and asks to hear what comes after.
+    pub(super) fn go_live(&mut self, user: &UserId, seat: SeatId, cursor: &Position) -> Progress {
+        let Some(room) = self.by_user.get_mut(user) else {
+            return Progress::Behind;
+        };
+        let progress = match room.gap.cursor() {
+            Some(here) if here.epoch != cursor.epoch => Progress::Apart,
+            Some(here) if here.seq <= cursor.seq => Progress::Live,
+            Some(_) | None => Progress::Behind,
+        };
+        match progress {
+            Progress::Live => room
+                .place(seat)
+                .into_iter()
+                .for_each(|place| place.go_live(cursor.clone())),
+            // One of the two has not noticed yet that the order began anew. If it is the room, it does now.
+            Progress::Apart => self.work.push_back(Work::Check(vec![user.clone()], self.round)),
+            Progress::Behind => {}
+        }
+        progress
+    }
+
+    /// A socket's own place.
+    pub(super) fn place(&mut self, user: &UserId, seat: SeatId) -> Option<&mut Place> {
+        self.by_user.get_mut(user)?.place(seat)
+    }
+
+    /// The places of a user's sockets.
+    pub(super) fn places(&self, user: &UserId) -> impl Iterator<Item = &Place> {
+        let seats = self.by_user.get(user).into_iter().flat_map(|room| &room.seats);
+        seats.map(|(_, place)| place)
+    }
+
+    /// All places there are.
+    pub(super) fn all_places(&self) -> impl Iterator<Item = &Place> {
+        let seats = self.by_user.values().flat_map(|room| &room.seats);
+        seats.map(|(_, place)| place)
+    }
+
     fn is_wanted(&self, work: &Work) -> bool {
         match work {
             Work::Open(user, id) | Work::Read(user, id, _) => self.by_user.get(user).is_some_and(|room| room.id == *id),
@@ -225,12 +275,12 @@ impl Rooms {
 
 impl Room {
     /// Does what can be done at once, and says what has to be asked.
-    fn obey(&self, user: &UserId, outputs: Vec<Output>, metrics: &Metrics) -> Option<Work> {
+    fn obey(&mut self, user: &UserId, outputs: Vec<Output>, metrics: &Metrics) -> Option<Work> {
         let mut work = None;
         for output in outputs {
             match output {
                 Output::Deliver(position, envelope) => self.deliver(user, &position, &envelope, metrics),
-                Output::Lost => self.report_loss(metrics),
+                Output::Lost(now) => self.report_loss(&now, metrics),
                 Output::Read(after) => {
                     metrics.gap();
                     work = Some(Work::Read(user.clone(), self.id, after));
@@ -243,58 +293,25 @@ impl Room {
     fn deliver(&self, user: &UserId, position: &Position, envelope: &Envelope, metrics: &Metrics) {
         if envelope.event == name::SETTINGS_UPDATED {
             // Perhaps the timeout.
-            self.seats.iter().for_each(|(_, seat)| seat.session_moved(user));
-        }
-        let ending = match envelope.event.as_str() {
-            // Each socket tells its client by itself, right before it ends.
-            name::SESSION_EXPIRED => Some(Ending::SessionEnded),
-            name::SURPLUS => Some(Ending::Surplus),
-            _ => None,
-        };
-        if let Some(ending) = ending {
-            let over = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
-            over.for_each(|(_, seat)| seat.dismissal.say(ending));
-            return;
+            self.seats.iter().for_each(|(_, place)| place.session_moved(user));
         }
         let mut encoded = Encoded::new(position, envelope);
-        let audience = self.seats.iter().filter(|(_, seat)| is_for(&envelope.audience, seat));
-        let mut sockets = 0;
-        for (_, seat) in audience {
-            sockets += 1;
-            encoded.send(seat.form, &seat.outbound);
-        }
+        let hear = |(_, place): &&(SeatId, Place)| place.hear(position, envelope, &mut encoded);
+        let sockets = self.seats.iter().filter(hear).count();
         metrics.delivered(&envelope.event, sockets);
     }
 
-    /// Native clients are told. A Socket.IO client has no word for it, and would need to be disconnected.
-    fn report_loss(&self, metrics: &Metrics) {
-        metrics.resync();
-        let push = Push {
-            event: Notice::Resync.name().to_owned(),
-            data: Notice::Resync.data(),
-            offset: None,
-        };
-        for (_, seat) in self.seats.iter().filter(|(_, seat)| seat.form.native().is_some()) {
-            seat.outbound.push(seat.form.push(&push));
-        }
+    fn report_loss(&mut self, now: &Position, metrics: &Metrics) {
+        let told = self
+            .seats
+            .iter_mut()
+            .filter_map(|(_, place)| place.miss(now).then_some(()));
+        metrics.resync(told.count());
     }
-}
 
-impl Subscriber {
-    fn session_moved(&self, user: &UserId) {
-        let key = SessionKey {
-            user: user.clone(),
-            session: self.session.clone(),
-        };
-        drop(self.moved.try_send(key));
-    }
-}
-
-fn is_for(audience: &Audience, seat: &Subscriber) -> bool {
-    match audience {
-        Audience::User => true,
-        Audience::Session(session) => *session == seat.session,
-        Audience::Socket(connection) => *connection == seat.connection,
+    fn place(&mut self, seat: SeatId) -> Option<&mut Place> {
+        let mut seats = self.seats.iter_mut();
+        seats.find_map(|(id, place)| (*id == seat).then_some(place))
     }
 }
 

@@ -2,20 +2,23 @@
 
 use std::task::{Context, Poll};
 
+use bus::TicketKey;
+use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
 use lifecycle::Tasks;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::position::Epoch;
 use protocol::event::Class;
-use protocol::id::{ConnectionId, EventId, SessionId};
+use protocol::id::{ConnectionId, EventId, SessionId, TicketId};
 use protocol::json::Json;
 use protocol::wire::{Dialect, Message};
 use telemetry::metrics::Metrics as Registry;
 
-use super::seats::Work;
+use super::seats::{Start, Work};
 use super::*;
 use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;
+use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 
 fn metrics() -> Metrics {
@@ -47,21 +50,38 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
 /// A socket of the user.
 struct Socket {
     outbound: Arc<Outbound>,
+    dismissal: Arc<Dismissal>,
+    seat: SeatId,
 }
 
 impl Socket {
     fn join(rooms: &mut Rooms, connection: &str, session: &str, dialect: Dialect) -> (Self, SeatId, Start) {
-        let outbound = Arc::new(Outbound::default());
+        let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
         let subscriber = Subscriber {
             connection: ConnectionId::new(connection).unwrap(),
             session: SessionId::new(session).unwrap(),
             form: Form::new(dialect, true),
             outbound: Arc::clone(&outbound),
-            dismissal: Arc::default(),
             moved: tokio::sync::mpsc::channel(1).0,
+            dismissal: Arc::clone(&dismissal),
         };
         let (seat, start) = rooms.take_seat(&user(), subscriber);
-        (Self { outbound }, seat, start)
+        let socket = Self {
+            outbound,
+            dismissal,
+            seat,
+        };
+        (socket, seat, start)
+    }
+
+    /// Why it is to end, if it is.
+    fn ending(&self) -> Option<Ending> {
+        self.dismissal.said().now_or_never()
+    }
+
+    /// How many messages are queued for it.
+    fn heard(&self) -> usize {
+        self.queued().len()
     }
 
     fn queued(&self) -> Vec<Message> {
@@ -83,6 +103,9 @@ fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (Rooms, [Socket;
         panic!("the first socket opens the room")
     };
     rooms.opened(&user, room, at(0), &metrics());
+    for socket in &sockets {
+        assert_eq!(rooms.go_live(&user, socket.seat, &at(0)), Progress::Live);
+    }
     (rooms, sockets)
 }
 
@@ -151,17 +174,112 @@ fn an_event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
 }
 
 #[test]
-fn a_loss_is_told_to_plain_websockets_alone() {
+fn a_socket_hears_nothing_before_it_has_read_as_far_as_its_room() {
+    let (mut rooms, [_early]) = open([("c1", "s", Dialect::NativeJson)]);
+    rooms.heard(&user(), at(1), event(1, Audience::User), &metrics());
+    let (late, seat, start) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+    assert!(matches!(start, Start::At(position) if position == at(1)));
+    assert_eq!(rooms.go_live(&user(), seat, &at(0)), Progress::Behind);
+    rooms.heard(&user(), at(2), event(2, Audience::User), &metrics());
+    assert_eq!(
+        rooms.go_live(&user(), seat, &at(1)),
+        Progress::Behind,
+        "the room went on"
+    );
+    assert_eq!(late.heard(), 0);
+    assert_eq!(rooms.go_live(&user(), seat, &at(2)), Progress::Live);
+    rooms.heard(&user(), at(3), event(3, Audience::User), &metrics());
+    assert_eq!(late.heard(), 1);
+}
+
+#[test]
+fn what_a_socket_has_read_ahead_of_its_room_it_does_not_hear_again() {
+    let (mut rooms, [early]) = open([("c1", "s", Dialect::NativeJson)]);
+    let (late, seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+    assert_eq!(rooms.go_live(&user(), seat, &at(2)), Progress::Live);
+    for seq in 1..=3 {
+        rooms.heard(&user(), at(seq), event(seq, Audience::User), &metrics());
+    }
+    assert_eq!((early.heard(), late.heard()), (3, 1));
+}
+
+#[test]
+fn a_loss_is_told_to_plain_websockets_and_sends_socketio_away() {
     let (mut rooms, [native, socketio]) = open([("c1", "s", Dialect::NativeJson), ("c2", "s", Dialect::SocketIo)]);
-    rooms.heard(&user(), at(9), event(9, Audience::User), &metrics());
+    let (ahead, seat, _) = Socket::join(&mut rooms, "c3", "s", Dialect::SocketIo);
+    assert_eq!(rooms.go_live(&user(), seat, &at(9)), Progress::Live);
+    let (reading, _, _) = Socket::join(&mut rooms, "c4", "s", Dialect::SocketIo);
+    lose(&mut rooms, 9);
+
+    let resync = Message::Text(r#"{"event":"resync","data":{},"offset":null}"#.into());
+    assert_eq!(native.queued(), [resync]);
+    assert_eq!(native.ending(), None);
+    assert_eq!(socketio.ending(), Some(Ending::Resync));
+    assert_eq!(ahead.ending(), None, "it has read all of it");
+    assert_eq!(reading.ending(), None, "the log will tell it by itself");
+
+    rooms.heard(&user(), at(10), event(10, Audience::User), &metrics());
+    assert_eq!((native.heard(), ahead.heard()), (1, 1));
+    assert_eq!(socketio.heard(), 0, "nothing comes after a hole");
+}
+
+#[test]
+fn a_socketio_socket_whose_log_is_lost_is_sent_away_and_reads_no_more_of_it() {
+    let (mut rooms, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
+    let (native, native_seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+    let (socketio, socketio_seat, _) = Socket::join(&mut rooms, "c3", "s", Dialect::SocketIo);
+    for seat in [native_seat, socketio_seat] {
+        let place = rooms.place(&user(), seat).unwrap();
+        place.lose();
+        let envelope = event(9, Audience::User);
+        place.replay(&envelope, &mut Encoded::new(&at(9), &envelope));
+        place.go_live(at(9));
+    }
+    assert_eq!(native.heard(), 2, "`resync` and the event that was read");
+    assert_eq!((socketio.heard(), socketio.ending()), (0, Some(Ending::Resync)));
+}
+
+#[test]
+fn a_room_that_follows_another_epoch_looks_again() {
+    let (mut rooms, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
+    let (_late, seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+    let newer = Position {
+        epoch: Epoch::new("b").unwrap(),
+        seq: 0,
+    };
+    assert_eq!(rooms.go_live(&user(), seat, &newer), Progress::Apart);
+    assert!(matches!(rooms.next_work(), Some(Work::Check(users, _)) if users == [user()]));
+}
+
+#[test]
+fn a_ticket_that_is_redeemed_elsewhere_ends_its_earlier_holder() {
+    let (mut rooms, sockets) = open(["c1", "c2", "c3"].map(|name| (name, "s", Dialect::SocketIo)));
+    let hold = |id: &str, redemption| Hold {
+        key: TicketKey {
+            user: user(),
+            id: TicketId::new(id).unwrap(),
+        },
+        redemption,
+    };
+    let holds = [hold("t-1", 3), hold("t-1", 4), hold("t-2", 0)];
+    for (socket, hold) in sockets.iter().zip(holds) {
+        rooms.place(&user(), socket.seat).unwrap().hold(hold);
+    }
+    rooms.redeemed(&user(), &TicketId::new("t-1").unwrap(), 4);
+    assert_eq!(
+        sockets.map(|socket| socket.ending()),
+        [Some(Ending::Replaced), None, None]
+    );
+}
+
+/// The room misses what came up to `seq`, and the log does not say what it was.
+fn lose(rooms: &mut Rooms, seq: u64) {
+    rooms.heard(&user(), at(seq), event(seq, Audience::User), &metrics());
     let Some(Work::Read(user, room, after)) = rooms.next_work() else {
         panic!("a hole makes the log read")
     };
     assert_eq!(after, at(0));
-    rooms.read(&user, room, bus::Past::Lost(at(9)), &metrics());
-    let resync = Message::Text(r#"{"event":"resync","data":{},"offset":null}"#.into());
-    assert_eq!(native.queued(), [resync]);
-    assert_eq!(socketio.queued(), []);
+    rooms.read(&user, room, Past::Lost(at(seq)), &metrics());
 }
 
 #[test]

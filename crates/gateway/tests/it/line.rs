@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Jobs, Key, Limits, Liveness,
-    MemoryBus, Past, Presence, Present, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Limits,
+    Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
+    Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
@@ -16,7 +17,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
-use protocol::id::{ConnectionId, JobId, NodeId, UserId, WorkerId};
+use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use tokio::sync::mpsc;
 
 /// A line to a bus.
@@ -339,14 +340,37 @@ impl Presence for Line {
         self.bus.enter(user, socket, most).await
     }
 
-    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
+    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         self.up("presence")?;
-        self.bus.leave(user, connection).await
+        self.bus.leave(user, node, connection).await
     }
 
     async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
         self.up("presence")?;
         self.bus.present(user).await
+    }
+}
+
+#[async_trait]
+impl Tickets for Line {
+    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
+        self.up("issue")?;
+        self.bus.issue(key, ticket).await
+    }
+
+    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
+        self.up("redeem")?;
+        self.bus.redeem(key, session).await
+    }
+
+    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
+        self.up("keep")?;
+        self.bus.keep(holds).await
+    }
+
+    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
+        self.up("void")?;
+        self.bus.void(hold).await
     }
 }
 

@@ -24,6 +24,7 @@ mod newcomers;
 mod official;
 mod publish;
 mod rates;
+mod resume;
 mod sessions;
 mod slow;
 mod timeouts;

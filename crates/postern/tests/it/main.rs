@@ -21,6 +21,7 @@ mod pins;
 mod postgres_away;
 mod presence;
 mod redis_away;
+mod resume;
 mod revoke_all;
 mod secrets;
 mod session_ends;

@@ -32,6 +32,7 @@ async fn stage() -> Stage {
         .linked_to(Cluster::builder(POSTERN))
         .redis(&redis)
         .gateway_env("POSTERN_HEARTBEAT_INTERVAL", "1s")
+        .gateway_env("POSTERN_DRAIN_WINDOW", "1s")
         .start()
         .await;
     let socketio = client(&cluster, 0, "GEN-001").await;
@@ -111,7 +112,7 @@ async fn a_redis_that_stops_for_ten_seconds_closes_no_socket_and_loses_nothing()
 }
 
 #[tokio::test]
-async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets() {
+async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_others_back() {
     let mut stage = stage().await;
     let token = stage.cluster.token("GEN-001");
     let beside = Native::connect(&stage.cluster.door(0), &token).await.unwrap();
@@ -124,6 +125,13 @@ async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets() {
         assert_eq!(native.next_event("resync").await.offset, None);
     }
     println!("resync after an empty restart: {:?}", back.elapsed());
+    let closed = stage.socketio.closed().await;
+    assert_eq!(closed.code, 1012, "{closed}");
+    assert!(!stage.socketio.was_dismissed(), "it comes back by itself");
+    stage.socketio = wait::until("the client to be let in again", wait::deadline(), async || {
+        SocketIo::connect(&stage.cluster.door(0), &token).await.ok()
+    })
+    .await;
     let took = stage.fan_out_works("test_code_emptied", back).await;
     println!("fan-out after an empty restart: {took:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Jobs, Key, Limits, Liveness,
-    MemoryBus, Past, Presence, Present, Published, Quota, Seed, SessionKey, SessionState, Sessions, Touched, Verdict,
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Limits,
+    Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
+    Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
-use protocol::id::{ConnectionId, JobId, NodeId, UserId, WorkerId};
+use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use tokio::sync::mpsc;
 
 /// Works like the bus within, unless told otherwise.
@@ -227,11 +228,30 @@ impl Presence for FragileBus {
         self.bus().enter(user, socket, most).await
     }
 
-    async fn leave(&self, user: &UserId, connection: &ConnectionId) -> Result<(), BusError> {
-        self.bus().leave(user, connection).await
+    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
+        self.bus().leave(user, node, connection).await
     }
 
     async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
         self.bus().present(user).await
+    }
+}
+
+#[async_trait]
+impl Tickets for FragileBus {
+    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
+        self.bus().issue(key, ticket).await
+    }
+
+    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
+        self.bus().redeem(key, session).await
+    }
+
+    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
+        self.bus().keep(holds).await
+    }
+
+    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
+        self.bus().void(hold).await
     }
 }

@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use lifecycle::Entropy;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::Position;
 use protocol::fault::chain;
-use protocol::id::UserId;
+use protocol::id::{TicketId, UserId};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -77,15 +76,9 @@ impl Listener for Ear {
         let Some(user) = self.names.user_of_events(channel) else {
             return;
         };
-        match read(message) {
-            Ok((position, envelope)) => {
-                let envelope = Arc::new(envelope);
-                let event = Heard::Event {
-                    user,
-                    position,
-                    envelope,
-                };
-                if !self.outlet.event(event) {
+        match read(&user, message) {
+            Ok(heard) => {
+                if !self.outlet.pass(heard) {
                     self.metrics.missed(Use::Events.name());
                 }
             }
@@ -105,16 +98,35 @@ impl Listener for Ear {
     }
 }
 
-/// `<epoch>-<seq> <envelope>`, as publish.lua says it.
-fn read(message: &[u8]) -> Result<(Position, Envelope), BusError> {
+/// `<epoch>-<seq> <envelope>`, as publish.lua says it, or `redeemed <redemption> <ticket>`, as `redeem_ticket.lua` does.
+fn read(user: &UserId, message: &[u8]) -> Result<Heard, BusError> {
+    if let Some(message) = message.strip_prefix(b"redeemed ") {
+        return redeemed(user, message).ok_or_else(|| unreadable("no ticket was redeemed"));
+    }
     let space = message.iter().position(|byte| *byte == b' ').unwrap_or(message.len());
     let (position, rest) = message.split_at(space);
     let position = str::from_utf8(position).ok().and_then(|text| text.parse().ok());
-    let position = position.ok_or_else(|| BusError::Unreadable {
+    Ok(Heard::Event {
+        user: user.clone(),
+        position: position.ok_or_else(|| unreadable("it has no position"))?,
+        envelope: Arc::new(Envelope::read(rest)?),
+    })
+}
+
+fn redeemed(user: &UserId, message: &[u8]) -> Option<Heard> {
+    let (redemption, ticket) = str::from_utf8(message).ok()?.split_once(' ')?;
+    Some(Heard::Redeemed {
+        user: user.clone(),
+        ticket: TicketId::new(ticket).ok()?,
+        redemption: redemption.parse().ok()?,
+    })
+}
+
+fn unreadable(why: &'static str) -> BusError {
+    BusError::Unreadable {
         step: Envelope::NAME,
-        source: "it has no position".into(),
-    })?;
-    Ok((position, Envelope::read(rest)?))
+        source: why.into(),
+    }
 }
 
 #[cfg(test)]
@@ -123,8 +135,20 @@ mod tests {
 
     #[test]
     fn a_message_without_position_or_envelope_is_an_error() {
-        for message in ["", " ", "x-1 {}", "0a-1", "0a-1 {}", "0a-1 [", "{}"] {
-            assert!(read(message.as_bytes()).is_err(), "{message}");
+        let user = UserId::new("u").unwrap();
+        for message in [
+            "",
+            " ",
+            "x-1 {}",
+            "0a-1",
+            "0a-1 {}",
+            "0a-1 [",
+            "{}",
+            "redeemed ",
+            "redeemed x y",
+            "redeemed 1 ",
+        ] {
+            assert!(read(&user, message.as_bytes()).is_err(), "{message}");
         }
     }
 }

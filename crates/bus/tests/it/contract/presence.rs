@@ -10,6 +10,7 @@ use crate::sample::user;
 
 holds_for_both!(
     sockets_are_listed_until_they_leave,
+    a_socket_that_came_back_to_another_gateway_outlives_its_first_entry,
     users_do_not_share_sockets,
     over_the_bound_the_oldest_of_the_largest_session_goes,
     of_those_that_come_at_once_no_more_than_the_bound_remain,
@@ -22,10 +23,19 @@ async fn sockets_are_listed_until_they_leave(bus: &dyn Bus) {
         assert_eq!(bus.enter(&user("u"), socket, 64).await.unwrap(), []);
     }
     assert_eq!(bus.present(&user("u")).await.unwrap(), [first.clone(), second.clone()]);
-    bus.leave(&user("u"), &first.connection).await.unwrap();
+    bus.leave(&user("u"), &first.node, &first.connection).await.unwrap();
     assert_eq!(bus.present(&user("u")).await.unwrap(), std::slice::from_ref(&second));
-    bus.leave(&user("u"), &second.connection).await.unwrap();
+    bus.leave(&user("u"), &second.node, &second.connection).await.unwrap();
     assert_eq!(bus.present(&user("u")).await.unwrap(), []);
+}
+
+async fn a_socket_that_came_back_to_another_gateway_outlives_its_first_entry(bus: &dyn Bus) {
+    lease(bus).await;
+    let first = NodeId::new("gw-0").unwrap();
+    let here = socket("a", "s-1", 1);
+    bus.enter(&user("u"), &here, 64).await.unwrap();
+    bus.leave(&user("u"), &first, &here.connection).await.unwrap();
+    assert_eq!(bus.present(&user("u")).await.unwrap(), std::slice::from_ref(&here));
 }
 
 async fn users_do_not_share_sockets(bus: &dyn Bus) {

@@ -1,7 +1,8 @@
 //! Redis that comes back as another one: what it lost must not be taken for what never was.
 
-use bus::{BusError, Hint, Past};
+use bus::{BusError, Hint, Past, Ticket, TicketKey};
 use protocol::cluster::origin::Origin;
+use protocol::id::{ConnectionId, SessionId, TicketId};
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
@@ -69,7 +70,22 @@ async fn another_primary_begins_new_epochs() {
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     let asked = position(&*bus, &user).await;
     assert_ne!(asked.epoch, after.epoch, "asking is enough to see it");
+    let key = TicketKey {
+        user: user.clone(),
+        id: TicketId::new("t-1").unwrap(),
+    };
+    let ticket = Ticket {
+        session: SessionId::new("s-1").unwrap(),
+        connection: ConnectionId::new("c-1").unwrap(),
+        begins: asked.clone(),
+    };
+    bus.issue(&key, &ticket).await.unwrap();
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
+    assert_eq!(
+        bus.redeem(&key, &ticket.session).await.unwrap(),
+        None,
+        "its place is of another history"
+    );
     assert!(matches!(bus.since(&user, &asked, 9).await.unwrap(), Past::Lost(now) if now.epoch != asked.epoch));
 }
 

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Key, Quota, RedisBus};
+use bus::{Bucket, Bus, Key, Quota, RedisBus, Ticket, TicketKey};
 use lifecycle::{OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::job::Lane;
 use protocol::fault::chain;
+use protocol::id::{ConnectionId, SessionId, TicketId};
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, MOMENT, connect};
-use crate::sample::{event, job, node, publish, reply, user, worker};
+use crate::sample::{event, job, node, position, publish, reply, user, worker};
 
 #[tokio::test]
 async fn every_key_but_those_of_the_lanes_ends_by_itself() {
@@ -20,7 +21,7 @@ async fn every_key_but_those_of_the_lanes_ends_by_itself() {
     let bus = connect(&redis.url(), "pn").await;
     use_everything(&*bus).await;
     let keys = redis.command(&["KEYS", "*"]).await;
-    assert!(keys.lines().count() >= 7, "{keys}");
+    assert!(keys.lines().count() >= 8, "{keys}");
     for key in keys.lines().filter(|key| !key.starts_with("pn:{jobs:")) {
         let life: i64 = redis.command(&["TTL", key]).await.parse().unwrap();
         assert!(life > 0, "{key} lives for ever");
@@ -74,7 +75,19 @@ async fn no_error_repeats_what_was_sent() {
 async fn use_everything(bus: &dyn Bus) {
     let (user, lane) = (user("GEN-001"), Lane::Interactive);
     publish(bus, &user, 1).await;
-    bus.positions(&[crate::sample::user("new")]).await.unwrap();
+    let begins = position(bus, &crate::sample::user("new")).await;
+    let ticket = TicketKey {
+        user: user.clone(),
+        id: TicketId::new("t-1").unwrap(),
+    };
+    let (session, connection) = (SessionId::new("s-1").unwrap(), ConnectionId::new("c-1").unwrap());
+    let issued = Ticket {
+        session,
+        connection,
+        begins,
+    };
+    let hold = bus.issue(&ticket, &issued).await.unwrap();
+    assert_eq!(bus.keep(&[hold]).await.unwrap(), [true]);
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
     bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
     bus.reply(&node("gw-1"), &reply("j-1")).await.unwrap();

@@ -135,7 +135,7 @@ async fn of_a_burst_every_message_is_heard_or_a_missed_tells() {
         for expected in 1..=100_000 {
             match ear.next().await {
                 Heard::Event { position, .. } => assert_eq!(position.seq, expected, "a hole without a Missed"),
-                Heard::Missed => break,
+                _missed => break,
             }
         }
     });

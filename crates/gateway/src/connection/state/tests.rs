@@ -126,7 +126,10 @@ fn a_client_that_left_must_prove_itself_again() {
 fn a_draining_socket_leaves_at_its_turn() {
     let mut socket = Socket::live(secs(86_400));
     let at = socket.opened + secs(3);
-    socket.is(Input::Drain { at });
+    socket.is(Input::Leave {
+        at,
+        ending: Ending::Restart,
+    });
     assert_eq!(socket.next(), (secs(3), Effect::End(Ending::Restart)));
 }
 

@@ -96,7 +96,7 @@ fn an_event_heard_before_the_position_is_known_is_not_lost() {
 fn a_lost_log_is_reported_not_hidden() {
     let mut gap = live();
     assert_eq!(hear(&mut gap, "a", 900), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(Past::Lost(at("a", 901))), [Output::Lost]);
+    assert_eq!(gap.read(Past::Lost(at("a", 901))), [Output::Lost(at("a", 901))]);
     assert_eq!(hear(&mut gap, "a", 902), [deliver("a", 902)]);
 }
 
@@ -104,7 +104,7 @@ fn a_lost_log_is_reported_not_hidden() {
 fn an_order_that_begins_anew_is_a_loss() {
     let mut gap = live();
     assert_eq!(hear(&mut gap, "b", 1), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(Past::Lost(at("b", 1))), [Output::Lost]);
+    assert_eq!(gap.read(Past::Lost(at("b", 1))), [Output::Lost(at("b", 1))]);
     assert_eq!(hear(&mut gap, "b", 2), [deliver("b", 2)]);
 }
 
@@ -200,7 +200,7 @@ proptest! {
                         assert_eq!(position, at(seen.epoch.as_str(), seen.seq + 1), "in order, without a hole");
                         seen = position;
                     }
-                    Output::Lost => {
+                    Output::Lost(_) => {
                         assert_ne!(server.position().epoch, seen.epoch, "nothing was lost");
                         seen = server.position();
                     }

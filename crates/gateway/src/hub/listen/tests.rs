@@ -16,7 +16,7 @@ use super::*;
 use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;
 use crate::form::Form;
-use crate::hub::{Seat, Subscriber};
+use crate::hub::{Progress, Seat, Subscriber};
 use crate::metrics::Metrics;
 
 /// A hub at work whose ear is in the test's hand: it hears what it is told and nothing else.
@@ -49,7 +49,8 @@ impl Deaf {
             dismissal: Arc::default(),
             moved: mpsc::channel(1).0,
         };
-        let (seat, _) = hub.join(&user(), subscriber).await.unwrap();
+        let (seat, position) = hub.join(&user(), subscriber).await.unwrap();
+        assert_eq!(seat.go_live(&position), Progress::Live);
         Self {
             bus,
             tell,

@@ -1,0 +1,112 @@
+//! Tickets in Redis: a hash each.
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use protocol::id::{ConnectionId, SessionId};
+
+use super::RedisBus;
+use super::client::{Arg, Script};
+use super::events::position;
+use crate::bounds::{ORDER_LIFE, TICKET_LIFE};
+use crate::epoch::new_epoch;
+use crate::{BusError, Hold, Redeemed, Ticket, TicketKey, Tickets};
+
+/// What is one step on the server.
+pub(super) struct Scripts {
+    issue: Script,
+    redeem: Script,
+    keep: Script,
+    void: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            issue: Script::new(include_str!("script/issue_ticket.lua")),
+            redeem: Script::new(concat!(
+                include_str!("script/order.lua"),
+                include_str!("script/redeem_ticket.lua")
+            )),
+            keep: Script::new(include_str!("script/keep_ticket.lua")),
+            void: Script::new(include_str!("script/void_ticket.lua")),
+        }
+    }
+}
+
+#[async_trait]
+impl Tickets for RedisBus {
+    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
+        let shared = &self.shared;
+        let args = [
+            Arg::from(ticket.session.as_str()),
+            Arg::from(ticket.connection.as_str()),
+            Arg::from(&ticket.begins.epoch),
+            Arg::from(ticket.begins.seq),
+            Arg::from(TICKET_LIFE.as_secs()),
+        ];
+        let (script, keys) = (&shared.tickets.issue, [shared.names.ticket(key)]);
+        shared.commands.run("issue a ticket", script, keys, args).await?;
+        Ok(Hold {
+            key: key.clone(),
+            redemption: 0,
+        })
+    }
+
+    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.position(&key.user), names.log(&key.user), names.ticket(key)];
+        let args = [
+            Arg::from(&new_epoch(&*shared.entropy)),
+            Arg::from(ORDER_LIFE.as_secs()),
+            Arg::from(session.as_str()),
+            Arg::from(TICKET_LIFE.as_secs()),
+            Arg::from(names.events(&key.user)),
+            Arg::from(key.id.as_str()),
+        ];
+        let script = &shared.tickets.redeem;
+        let mut answer = shared.commands.run("redeem a ticket", script, keys, args).await?;
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        let connection = ConnectionId::new(answer.read::<String>()?);
+        let ticket = Ticket {
+            session: session.clone(),
+            connection: connection.map_err(|_invalid| answer.unreadable("no connection"))?,
+            begins: position(&mut answer)?,
+        };
+        let hold = Hold {
+            key: key.clone(),
+            redemption: answer.read()?,
+        };
+        Ok(Some(Redeemed { ticket, hold }))
+    }
+
+    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
+        let mut kept = Vec::with_capacity(holds.len());
+        for holds in holds.chunks(AT_ONCE) {
+            // One script per ticket, as no script spans two slots of a cluster; they travel together.
+            kept.extend(try_join_all(holds.iter().map(|hold| self.keep_one(hold))).await?);
+        }
+        Ok(kept)
+    }
+
+    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
+        let shared = &self.shared;
+        let (script, keys) = (&shared.tickets.void, [shared.names.ticket(&hold.key)]);
+        let args = [Arg::from(hold.redemption)];
+        shared.commands.run("void a ticket", script, keys, args).await.map(drop)
+    }
+}
+
+impl RedisBus {
+    async fn keep_one(&self, hold: &Hold) -> Result<bool, BusError> {
+        let shared = &self.shared;
+        let (script, keys) = (&shared.tickets.keep, [shared.names.ticket(&hold.key)]);
+        let args = [Arg::from(hold.redemption), Arg::from(TICKET_LIFE.as_secs())];
+        let mut answer = shared.commands.run("keep a ticket", script, keys, args).await?;
+        Ok(answer.read::<u8>()? == 1)
+    }
+}
+
+/// How many tickets are kept at once.
+const AT_ONCE: usize = 256;

@@ -1,0 +1,77 @@
+//! Tickets: with one, a client that lost its socket comes back to its place, on any node.
+//!
+//! A ticket says where its holder's events began and in which session; what the holder has missed, the log says. It may be redeemed
+//! any number of times, and each redemption takes it from the holder before, who may not know yet that its socket is dead.
+
+use async_trait::async_trait;
+use protocol::cluster::position::Position;
+use protocol::id::{ConnectionId, SessionId, TicketId, UserId};
+
+use crate::BusError;
+
+/// Issuing tickets and taking them back.
+#[async_trait]
+pub trait Tickets: Send + Sync {
+    /// Makes a ticket known, for as long as its holder gives signs of life and a while longer.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]: it may be known.
+    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError>;
+
+    /// Hands a ticket to whoever comes with it now, and tells every node that listens for the user. None when there is no such
+    /// ticket, when it is of another session, and when the user's order has begun anew since it was issued.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]: it may have been handed over; asking again does no harm.
+    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError>;
+
+    /// A sign of life of these holders. Says of each whether it is the holder still, as far as anyone knows; in the order asked.
+    ///
+    /// # Errors
+    /// [`BusError::Away`].
+    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError>;
+
+    /// Ends a ticket, at the word of its holder; nobody else's.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]: it may be known still.
+    async fn void(&self, hold: &Hold) -> Result<(), BusError>;
+}
+
+/// Which ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TicketKey {
+    /// Whose.
+    pub user: UserId,
+    /// Its name, which nobody can guess.
+    pub id: TicketId,
+}
+
+/// What a ticket is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Who comes back must be of this session.
+    pub session: SessionId,
+    /// The name of the socket, which the one that comes back gets again.
+    pub connection: ConnectionId,
+    /// The holder heard of nothing that came before this, and of all that came after it or will.
+    pub begins: Position,
+}
+
+/// The right to speak for a ticket: that of the latest redemption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Which ticket.
+    pub key: TicketKey,
+    /// How often it had been redeemed by then.
+    pub redemption: u64,
+}
+
+/// A ticket in new hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redeemed {
+    /// As it was issued.
+    pub ticket: Ticket,
+    /// The new holder's right.
+    pub hold: Hold,
+}

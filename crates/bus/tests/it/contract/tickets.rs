@@ -1,0 +1,169 @@
+//! Tickets: good in one session, in the hands of whoever redeemed them last, and known to be so.
+
+use bus::{Bus, Heard, Hold, Ticket, TicketKey};
+use futures_util::future::join_all;
+use protocol::cluster::position::{Epoch, Position};
+use protocol::id::{ConnectionId, SessionId, TicketId};
+
+use crate::nodes::Ear;
+use crate::sample::{position, publish, user};
+
+holds_for_both!(
+    a_ticket_comes_back_as_it_was_issued_any_number_of_times,
+    a_ticket_is_good_for_its_user_and_session_alone,
+    a_ticket_of_an_order_that_began_anew_is_no_good,
+    a_redemption_takes_the_ticket_from_the_holder_before,
+    of_many_redemptions_at_once_one_is_the_last,
+    a_redemption_is_heard_wherever_the_user_is,
+    a_ticket_ends_at_the_word_of_its_holder_alone,
+    a_ticket_that_is_gone_is_nobodys,
+    odd_names_are_names_like_others,
+);
+
+async fn a_ticket_comes_back_as_it_was_issued_any_number_of_times(bus: &dyn Bus) {
+    let (key, ticket) = (key("GEN-001", "t-1"), ticket(bus, "GEN-001").await);
+    assert_eq!(bus.redeem(&key, &session("s-1")).await.unwrap(), None, "not yet issued");
+    bus.issue(&key, &ticket).await.unwrap();
+    publish(bus, &key.user, 1).await;
+    for redemption in 1..=3 {
+        let redeemed = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap();
+        assert_eq!(redeemed.ticket, ticket);
+        assert_eq!(redeemed.hold, hold(&key, redemption));
+    }
+}
+
+async fn a_ticket_is_good_for_its_user_and_session_alone(bus: &dyn Bus) {
+    let issued = key("GEN-001", "t-1");
+    let first = bus.issue(&issued, &ticket(bus, "GEN-001").await).await.unwrap();
+    let foreign = [
+        (key("GEN-002", "t-1"), "s-1"),
+        (issued.clone(), "s-2"),
+        (key("GEN-001", "t-2"), "s-1"),
+    ];
+    for (key, of) in foreign {
+        assert_eq!(bus.redeem(&key, &session(of)).await.unwrap(), None, "{key:?} {of}");
+    }
+    assert_eq!(bus.keep(&[first]).await.unwrap(), [true], "a try takes it from nobody");
+    assert!(bus.redeem(&issued, &session("s-1")).await.unwrap().is_some());
+}
+
+async fn a_ticket_of_an_order_that_began_anew_is_no_good(bus: &dyn Bus) {
+    let key = key("GEN-001", "t-1");
+    let begins = Position {
+        epoch: Epoch::new("0badcafe").unwrap(),
+        seq: 7,
+    };
+    let ticket = Ticket {
+        begins,
+        ..ticket(bus, "GEN-001").await
+    };
+    bus.issue(&key, &ticket).await.unwrap();
+    assert_eq!(bus.redeem(&key, &session("s-1")).await.unwrap(), None);
+}
+
+async fn a_redemption_takes_the_ticket_from_the_holder_before(bus: &dyn Bus) {
+    let key = key("GEN-001", "t-1");
+    let first = bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
+    assert_eq!(bus.keep(std::slice::from_ref(&first)).await.unwrap(), [true]);
+    let second = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap().hold;
+    assert_eq!(bus.keep(&[first, second]).await.unwrap(), [false, true]);
+}
+
+async fn of_many_redemptions_at_once_one_is_the_last(bus: &dyn Bus) {
+    let key = key("GEN-001", "t-1");
+    bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
+    let session = session("s-1");
+    let redeemed = join_all((0..50).map(|_| bus.redeem(&key, &session))).await;
+    let holds: Vec<Hold> = redeemed
+        .into_iter()
+        .map(|redeemed| redeemed.unwrap().unwrap().hold)
+        .collect();
+    let kept = bus.keep(&holds).await.unwrap();
+    let holders: Vec<&Hold> = holds
+        .iter()
+        .zip(kept)
+        .filter_map(|(hold, kept)| kept.then_some(hold))
+        .collect();
+    assert_eq!(holders, [&hold(&key, 50)]);
+}
+
+async fn a_redemption_is_heard_wherever_the_user_is(bus: &dyn Bus) {
+    let key = key("GEN-001", "t 1");
+    let mut ears = [Ear::open(bus).await, Ear::open(bus).await];
+    for ear in &ears {
+        ear.feed.subscribe(&key.user).await.unwrap();
+    }
+    bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
+    bus.redeem(&key, &session("s-1")).await.unwrap();
+    publish(bus, &key.user, 1).await;
+    for ear in &mut ears {
+        let redeemed = Heard::Redeemed {
+            user: key.user.clone(),
+            ticket: key.id.clone(),
+            redemption: 1,
+        };
+        assert_eq!(ear.next().await, redeemed);
+        assert_eq!(ear.next_seq().await, 1, "it has no place in the order");
+    }
+}
+
+async fn a_ticket_ends_at_the_word_of_its_holder_alone(bus: &dyn Bus) {
+    let key = key("GEN-001", "t-1");
+    let first = bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
+    let second = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap().hold;
+    bus.void(&first).await.unwrap();
+    assert_eq!(
+        bus.keep(&[first, second]).await.unwrap(),
+        [false, true],
+        "it is known still"
+    );
+    bus.void(&hold(&key, 1)).await.unwrap();
+    assert_eq!(bus.redeem(&key, &session("s-1")).await.unwrap(), None);
+}
+
+async fn a_ticket_that_is_gone_is_nobodys(bus: &dyn Bus) {
+    let key = key("GEN-001", "t-1");
+    let hold = bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
+    bus.void(&hold).await.unwrap();
+    assert_eq!(bus.keep(std::slice::from_ref(&hold)).await.unwrap(), [true]);
+    assert_eq!(
+        bus.redeem(&key, &session("s-1")).await.unwrap(),
+        None,
+        "keeping it brings nothing back"
+    );
+}
+
+async fn odd_names_are_names_like_others(bus: &dyn Bus) {
+    for (whose, name) in [("a}:pid:b", "x"), ("with space", "a b"), ("*", "}:log"), ("u", "*")] {
+        let key = key(whose, name);
+        bus.issue(&key, &ticket(bus, whose).await).await.unwrap();
+        let redeemed = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap();
+        assert_eq!(redeemed.hold.key, key);
+    }
+}
+
+fn key(whose: &str, name: &str) -> TicketKey {
+    TicketKey {
+        user: user(whose),
+        id: TicketId::new(name).unwrap(),
+    }
+}
+
+async fn ticket(bus: &dyn Bus, whose: &str) -> Ticket {
+    Ticket {
+        session: session("s-1"),
+        connection: ConnectionId::new("c-1").unwrap(),
+        begins: position(bus, &user(whose)).await,
+    }
+}
+
+fn hold(key: &TicketKey, redemption: u64) -> Hold {
+    Hold {
+        key: key.clone(),
+        redemption,
+    }
+}
+
+fn session(id: &str) -> SessionId {
+    SessionId::new(id).unwrap()
+}
