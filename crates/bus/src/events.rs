@@ -26,7 +26,7 @@ pub trait Events: Send + Sync {
     /// [`BusError::Away`].
     async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError>;
 
-    /// What came after `after`, oldest first, at most `limit` events.
+    /// What came after `after`, oldest first, at most `limit` events; fewer where one cannot be read.
     ///
     /// # Errors
     /// [`BusError::Away`].
@@ -53,7 +53,8 @@ pub enum Published {
 pub enum Past {
     /// Every event after the position, without a hole, up to the limit; empty when there is none.
     Events(Vec<(Position, Envelope)>),
-    /// The log no longer reaches back that far, or the order has begun anew. It stands here now.
+    /// The log no longer reaches back that far, the order has begun anew, or what came next is in a form that only a newer release
+    /// understands. It stands here now.
     Lost(Position),
 }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::{Epoch, Position};
+use protocol::fault::chain;
 use protocol::id::UserId;
 use tokio::sync::mpsc;
 
@@ -98,7 +99,19 @@ impl Events for RedisBus {
         while !answer.is_empty() && events.len() < limit {
             let epoch = now.epoch.clone();
             let seq = answer.read()?;
-            events.push((Position { epoch, seq }, Envelope::read(&answer.bytes()?)?));
+            match Envelope::read(&answer.bytes()?) {
+                Ok(envelope) => events.push((Position { epoch, seq }, envelope)),
+                Err(error) => {
+                    // Asking again would never get past it.
+                    shared.metrics.unreadable("event");
+                    tracing::warn!(%user, error = chain(&error), "a log cannot be read on from here");
+                    return Ok(if events.is_empty() {
+                        Past::Lost(now)
+                    } else {
+                        Past::Events(events)
+                    });
+                }
+            }
         }
         Ok(Past::Events(events))
     }

@@ -16,7 +16,7 @@ pub(super) struct Gap {
     cursor: Option<Position>,
     /// The log is being read.
     reading: bool,
-    /// The newest event heard while nothing could be delivered.
+    /// The newest event known of while nothing could be delivered.
     newest: Option<Position>,
 }
 
@@ -61,6 +61,10 @@ impl Gap {
     /// The order stands here, says the bus: when the user's channel was opened, or to see whether something was missed.
     pub(super) fn positioned(&mut self, position: Position) -> Vec<Output> {
         if self.reading {
+            // What is being read may be older than this.
+            if self.newest.as_ref().is_none_or(|newest| is_beyond(&position, newest)) {
+                self.newest = Some(position);
+            }
             return Vec::new();
         }
         if self.cursor.is_none() {

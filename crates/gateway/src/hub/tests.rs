@@ -1,5 +1,7 @@
 //! Rooms: who is listened for, and what each socket of a user gets.
 
+mod moments;
+
 use std::task::{Context, Poll};
 
 use bus::TicketKey;
@@ -14,7 +16,7 @@ use protocol::json::Json;
 use protocol::wire::{Dialect, Message};
 use telemetry::metrics::Metrics as Registry;
 
-use super::seats::{Start, Work};
+use super::seats::{RoomId, Start, Work};
 use super::*;
 use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;

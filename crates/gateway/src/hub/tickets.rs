@@ -64,3 +64,56 @@ impl Rooms {
 const EVERY: Duration = Duration::from_secs(30);
 /// How many tickets are kept at once.
 const BATCH: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use bus::{Bus, MemoryBus, Ticket, TicketKey};
+    use futures_util::FutureExt;
+    use lifecycle::{SeededEntropy, Tasks};
+    use protocol::id::{ConnectionId, SessionId};
+    use protocol::wire::Dialect;
+    use telemetry::metrics::Metrics as Registry;
+
+    use super::*;
+    use crate::connection::Dismissal;
+    use crate::form::Form;
+    use crate::hub::Subscriber;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn a_holder_that_did_not_hear_of_a_redemption_learns_of_it_at_its_next_sign_of_life() {
+        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(Arc::new(SeededEntropy::new(7))));
+        let metrics = Metrics::new(&Registry::new("test").meter(), &Tasks::new());
+        // Nobody reads what it hears.
+        let (feed, _unheard) = bus.listen().await.unwrap();
+        let hub = Hub::new(Arc::clone(&bus), feed, Arc::new(metrics));
+        let (user, session) = (UserId::new("u").unwrap(), SessionId::new("s").unwrap());
+        let (connection, dismissal) = (ConnectionId::new("c").unwrap(), Arc::new(Dismissal::default()));
+        let key = TicketKey {
+            user: user.clone(),
+            id: TicketId::new("t").unwrap(),
+        };
+        let ticket = Ticket {
+            session: session.clone(),
+            connection: connection.clone(),
+            begins: bus.positions(std::slice::from_ref(&user)).await.unwrap().remove(0),
+        };
+        let subscriber = Subscriber {
+            moved: tokio::sync::mpsc::channel(1).0,
+            connection,
+            session: session.clone(),
+            form: Form::new(Dialect::SocketIo, true),
+            outbound: Arc::default(),
+            dismissal: Arc::clone(&dismissal),
+        };
+        let (seat, _) = hub.rooms().take_seat(&user, subscriber);
+        let hold = bus.issue(&key, &ticket).await.unwrap();
+        hub.rooms().place(&user, seat).unwrap().hold(hold);
+
+        hub.keep_all().await;
+        assert_eq!(dismissal.said().now_or_never(), None, "it is the holder");
+        bus.redeem(&key, &session).await.unwrap().unwrap();
+        hub.keep_all().await;
+        assert_eq!(dismissal.said().now_or_never(), Some(Ending::Replaced));
+    }
+}

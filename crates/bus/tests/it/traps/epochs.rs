@@ -148,3 +148,25 @@ async fn hints_of_another_primary_are_none() {
     bus.note_seen(&user, &from).await.unwrap();
     assert!(bus.hint(&user, &from).await.unwrap().seen);
 }
+
+#[tokio::test]
+async fn what_only_a_newer_release_understands_is_reported_lost_and_stops_nobody_for_good() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = user("GEN-001");
+    let start = position(&*bus, &user).await;
+    let first = publish(&*bus, &user, 1).await;
+    let newer = r#"{"v":99,"id":"e-2","class":"state","event":"x","data":2}"#;
+    redis.command(&["HINCRBY", "pn:{GEN-001}:pos", "seq", "1"]).await;
+    redis
+        .command(&["XADD", "pn:{GEN-001}:log", "2-0", "event", newer])
+        .await;
+    let last = publish(&*bus, &user, 3).await;
+
+    let Past::Events(events) = bus.since(&user, &start, 9).await.unwrap() else {
+        panic!("what comes before it can be read")
+    };
+    assert_eq!(events.len(), 1);
+    assert_eq!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(last.clone()));
+    assert_eq!(bus.since(&user, &last, 9).await.unwrap(), Past::Events(Vec::new()));
+}

@@ -93,6 +93,16 @@ fn an_event_heard_before_the_position_is_known_is_not_lost() {
 }
 
 #[test]
+fn a_position_that_is_learned_while_the_log_is_read_is_not_forgotten() {
+    let mut gap = live();
+    assert_eq!(hear(&mut gap, "a", 5), [Output::Read(at("a", 3))]);
+    assert_eq!(gap.positioned(at("a", 6)), []);
+    assert_eq!(gap.positioned(at("a", 4)), [], "an answer that was overtaken");
+    let expected = [deliver("a", 4), deliver("a", 5), Output::Read(at("a", 5))];
+    assert_eq!(gap.read(log("a", 4..=5)), expected);
+}
+
+#[test]
 fn a_lost_log_is_reported_not_hidden() {
     let mut gap = live();
     assert_eq!(hear(&mut gap, "a", 900), [Output::Read(at("a", 3))]);

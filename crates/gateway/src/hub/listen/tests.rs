@@ -2,11 +2,11 @@
 
 use std::future::poll_fn;
 
-use bus::{Events, MemoryBus, Published};
+use bus::{Events, Hold, MemoryBus, Published, TicketKey};
 use lifecycle::{SeededEntropy, Tasks};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::Class;
-use protocol::id::{ConnectionId, EventId, SessionId};
+use protocol::id::{ConnectionId, EventId, SessionId, TicketId};
 use protocol::json::Json;
 use protocol::wire::Dialect;
 use telemetry::metrics::Metrics as Registry;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;
+use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 use crate::hub::{Progress, Seat, Subscriber};
 use crate::metrics::Metrics;
@@ -25,7 +26,8 @@ struct Deaf {
     tell: mpsc::Sender<Heard>,
     missed: Arc<Notify>,
     outbound: Arc<Outbound>,
-    _seat: Seat,
+    dismissal: Arc<Dismissal>,
+    seat: Seat,
     _tasks: Tasks,
 }
 
@@ -40,14 +42,14 @@ impl Deaf {
         let (tell, heard) = mpsc::channel(8);
         let missed = Arc::new(Notify::new());
         tasks.each("hub", Arc::clone(&hub).run(heard, Arc::clone(&missed), tasks.soft()));
-        let outbound = Arc::new(Outbound::default());
+        let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
         let subscriber = Subscriber {
             connection: ConnectionId::new("c").unwrap(),
             session: SessionId::new("s").unwrap(),
             form: Form::new(Dialect::NativeJson, true),
             outbound: Arc::clone(&outbound),
-            dismissal: Arc::default(),
             moved: mpsc::channel(1).0,
+            dismissal: Arc::clone(&dismissal),
         };
         let (seat, position) = hub.join(&user(), subscriber).await.unwrap();
         assert_eq!(seat.go_live(&position), Progress::Live);
@@ -56,7 +58,8 @@ impl Deaf {
             tell,
             missed,
             outbound,
-            _seat: seat,
+            dismissal,
+            seat,
             _tasks: tasks,
         }
     }
@@ -104,4 +107,25 @@ async fn what_was_missed_in_silence_is_found_within_30_s() {
     hub.publish().await;
     let waited = hub.waits().await;
     assert!(waited > Duration::from_secs(1) && waited <= CHECK, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_whose_client_came_back_elsewhere_ends_at_once() {
+    let hub = Deaf::new().await;
+    let ticket = TicketId::new("t").unwrap();
+    let key = TicketKey {
+        user: user(),
+        id: ticket.clone(),
+    };
+    hub.seat.hold(Hold { key, redemption: 0 });
+    let redeemed = Heard::Redeemed {
+        user: user(),
+        ticket,
+        redemption: 1,
+    };
+    hub.tell.send(redeemed).await.unwrap();
+    let start = Instant::now();
+    let ending = timeout(Duration::from_secs(300), hub.dismissal.said()).await;
+    assert_eq!(ending, Ok(Ending::Replaced));
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
