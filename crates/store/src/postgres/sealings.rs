@@ -24,10 +24,10 @@ impl Sealings for PgStore {
         let number = after.map_or(i64::MIN, |after| after.number);
         let (user, scope) = after.map_or(("", ""), |after| (after.user.as_str(), after.scope.as_str()));
         let rows = match column {
-            SealedColumn::Task => self.pool.query(step, find(column), &[&head, &max, &number]).await?,
+            SealedColumn::Task => self.pool.query(step, &find(column), &[&head, &max, &number]).await?,
             _ => {
                 self.pool
-                    .query(step, find(column), &[&head, &max, &user, &scope])
+                    .query(step, &find(column), &[&head, &max, &user, &scope])
                     .await?
             }
         };
@@ -48,7 +48,7 @@ impl Sealings for PgStore {
             .pool
             .query(
                 "seal texts anew",
-                replace(column),
+                &replace(column),
                 &[&numbers, &users, &scopes, &old, &new],
             )
             .await?;
@@ -56,93 +56,92 @@ impl Sealings for PgStore {
     }
 }
 
-/// A text tells its key in its first bytes, so rows under another key are found without the keys.
-fn find(column: SealedColumn) -> &'static str {
+/// A table with sealed texts.
+struct Table {
+    name: &'static str,
+    /// What names a row, in the order of a rotation.
+    key: &'static [&'static str],
+    number: &'static str,
+    scope: &'static str,
+    /// Whether a row comes after the one that is told.
+    after: &'static str,
+}
+
+const ACCOUNTS: Table = Table {
+    name: "accounts",
+    key: &["user_id", "account_type"],
+    number: "0::bigint",
+    scope: "account_type",
+    after: "(user_id, account_type) > ($3, $4)",
+};
+
+const TASKS: Table = Table {
+    name: "tasks",
+    key: &["id"],
+    number: "id",
+    scope: "account_type",
+    after: "id > $3",
+};
+
+const SECURITY: Table = Table {
+    name: "security",
+    key: &["user_id"],
+    number: "0::bigint",
+    scope: "'factor'",
+    after: "(user_id, 'factor') > ($3, $4)",
+};
+
+/// Where the texts of a column are, in which column there, and what they are bound to.
+fn place(column: SealedColumn) -> (Table, &'static str, &'static str) {
     match column {
-        SealedColumn::AccountAccess => {
-            "SELECT 0::bigint AS number, user_id, account_type, 'access_token' AS token_column, access_token AS sealed \
-             FROM accounts WHERE substring(access_token FROM 1 FOR octet_length($1::bytea)) <> $1 \
-             AND (user_id, account_type) > ($3, $4) ORDER BY user_id, account_type LIMIT $2"
-        }
-        SealedColumn::AccountRefresh => {
-            "SELECT 0::bigint AS number, user_id, account_type, 'refresh_token' AS token_column, refresh_token AS sealed \
-             FROM accounts WHERE substring(refresh_token FROM 1 FOR octet_length($1::bytea)) <> $1 \
-             AND (user_id, account_type) > ($3, $4) ORDER BY user_id, account_type LIMIT $2"
-        }
-        SealedColumn::Task => {
-            "SELECT id AS number, user_id, account_type, token_column, token AS sealed \
-             FROM tasks WHERE substring(token FROM 1 FOR octet_length($1::bytea)) <> $1 AND id > $3 ORDER BY id LIMIT $2"
-        }
-        SealedColumn::PendingFactor => {
-            "SELECT 0::bigint AS number, user_id, 'factor' AS account_type, \
-             CASE pending_method WHEN 'totp' THEN 'secret' ELSE 'address' END AS token_column, pending_secret AS sealed \
-             FROM security WHERE substring(pending_secret FROM 1 FOR octet_length($1::bytea)) <> $1 \
-             AND (user_id, 'factor') > ($3, $4) ORDER BY user_id LIMIT $2"
-        }
-        SealedColumn::Factor => {
-            "SELECT 0::bigint AS number, user_id, 'factor' AS account_type, \
-             CASE factor_method WHEN 'totp' THEN 'secret' ELSE 'address' END AS token_column, factor_secret AS sealed \
-             FROM security WHERE substring(factor_secret FROM 1 FOR octet_length($1::bytea)) <> $1 \
-             AND (user_id, 'factor') > ($3, $4) ORDER BY user_id LIMIT $2"
-        }
-        SealedColumn::RecoveryKey => {
-            "SELECT 0::bigint AS number, user_id, 'factor' AS account_type, 'recovery' AS token_column, \
-             recovery_key AS sealed \
-             FROM security WHERE substring(recovery_key FROM 1 FOR octet_length($1::bytea)) <> $1 \
-             AND (user_id, 'factor') > ($3, $4) ORDER BY user_id LIMIT $2"
-        }
+        SealedColumn::AccountAccess => (ACCOUNTS, "access_token", "'access_token'"),
+        SealedColumn::AccountRefresh => (ACCOUNTS, "refresh_token", "'refresh_token'"),
+        SealedColumn::Task => (TASKS, "token", "token_column"),
+        SealedColumn::PendingFactor => (
+            SECURITY,
+            "pending_secret",
+            "CASE pending_method WHEN 'totp' THEN 'secret' ELSE 'address' END",
+        ),
+        SealedColumn::Factor => (
+            SECURITY,
+            "factor_secret",
+            "CASE factor_method WHEN 'totp' THEN 'secret' ELSE 'address' END",
+        ),
+        SealedColumn::RecoveryKey => (SECURITY, "recovery_key", "'recovery'"),
     }
+}
+
+/// A text tells its key in its first bytes, so rows under another key are found without the keys.
+fn find(column: SealedColumn) -> String {
+    let (table, sealed, bound) = place(column);
+    let Table {
+        name,
+        number,
+        scope,
+        after,
+        ..
+    } = table;
+    let order = table.key.join(", ");
+    format!(
+        "SELECT {number} AS number, user_id, {scope} AS account_type, {bound} AS token_column, {sealed} AS sealed \
+         FROM {name} WHERE substring({sealed} FROM 1 FOR octet_length($1::bytea)) <> $1 \
+         AND {after} ORDER BY {order} LIMIT $2"
+    )
 }
 
 /// Rows that a worker is writing are passed over: what it writes is newer, and a later look finds what it leaves. So nobody
 /// waits for a rotation, nor a rotation for anybody.
-fn replace(column: SealedColumn) -> &'static str {
-    match column {
-        SealedColumn::AccountAccess => {
-            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
-             AS fresh (number, user_id, account_type, old, new)), \
-             held AS (SELECT user_id, account_type, new FROM accounts JOIN fresh USING (user_id, account_type) \
-             WHERE access_token = old FOR UPDATE OF accounts SKIP LOCKED) \
-             UPDATE accounts SET access_token = held.new FROM held WHERE accounts.user_id = held.user_id \
-             AND accounts.account_type = held.account_type RETURNING 1"
-        }
-        SealedColumn::AccountRefresh => {
-            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
-             AS fresh (number, user_id, account_type, old, new)), \
-             held AS (SELECT user_id, account_type, new FROM accounts JOIN fresh USING (user_id, account_type) \
-             WHERE refresh_token = old FOR UPDATE OF accounts SKIP LOCKED) \
-             UPDATE accounts SET refresh_token = held.new FROM held WHERE accounts.user_id = held.user_id \
-             AND accounts.account_type = held.account_type RETURNING 1"
-        }
-        SealedColumn::Task => {
-            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
-             AS fresh (number, user_id, account_type, old, new)), \
-             held AS (SELECT id, new FROM tasks JOIN fresh ON id = number \
-             WHERE token = old FOR UPDATE OF tasks SKIP LOCKED) \
-             UPDATE tasks SET token = held.new FROM held WHERE tasks.id = held.id RETURNING 1"
-        }
-        SealedColumn::PendingFactor => {
-            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
-             AS fresh (number, user_id, scope, old, new)), \
-             held AS (SELECT user_id, new FROM security JOIN fresh USING (user_id) \
-             WHERE pending_secret = old FOR UPDATE OF security SKIP LOCKED) \
-             UPDATE security SET pending_secret = held.new FROM held WHERE security.user_id = held.user_id RETURNING 1"
-        }
-        SealedColumn::Factor => {
-            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
-             AS fresh (number, user_id, scope, old, new)), \
-             held AS (SELECT user_id, new FROM security JOIN fresh USING (user_id) \
-             WHERE factor_secret = old FOR UPDATE OF security SKIP LOCKED) \
-             UPDATE security SET factor_secret = held.new FROM held WHERE security.user_id = held.user_id RETURNING 1"
-        }
-        SealedColumn::RecoveryKey => {
-            "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
-             AS fresh (number, user_id, scope, old, new)), \
-             held AS (SELECT user_id, new FROM security JOIN fresh USING (user_id) \
-             WHERE recovery_key = old FOR UPDATE OF security SKIP LOCKED) \
-             UPDATE security SET recovery_key = held.new FROM held WHERE security.user_id = held.user_id RETURNING 1"
-        }
-    }
+fn replace(column: SealedColumn) -> String {
+    let (Table { name, key, .. }, sealed, _) = place(column);
+    let is_held: Vec<_> = key.iter().map(|part| format!("{name}.{part} = held.{part}")).collect();
+    let (key, is_held) = (key.join(", "), is_held.join(" AND "));
+    format!(
+        "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
+         AS fresh (id, user_id, account_type, old, new)), \
+         held AS (SELECT {key}, new FROM {name} JOIN fresh USING ({key}) \
+         WHERE {sealed} = old FOR UPDATE OF {name} SKIP LOCKED) \
+         UPDATE {name} SET {sealed} = held.new FROM held WHERE {is_held} RETURNING 1"
+    )
 }
 
 fn text(row: &Row) -> Result<SealedText, Failure> {
