@@ -1,23 +1,19 @@
 //! An issuer of tokens that publishes its keys over HTTP, well or badly.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
-use crate::fail::OrFail as _;
+use crate::listening::{Listening, read_head};
 
 /// An HTTP server on a free port of 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct Issuer {
-    addr: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    /// Owns the accepting task, which owns the task of each connection.
-    _tasks: JoinSet<()>,
 }
 
 /// How an issuer answers.
@@ -49,27 +45,20 @@ struct Shared {
 impl Issuer {
     /// Starts it with an answer.
     pub async fn start(answer: Answer) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .or_fail("listen for an issuer");
-        let addr = listener.local_addr().or_fail("listen for an issuer");
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
             fetches: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Self {
-            addr,
-            shared,
-            _tasks: tasks,
-        }
+        let served = Arc::clone(&shared);
+        let listening =
+            Listening::start("listen for an issuer", move |stream| serve(stream, Arc::clone(&served))).await;
+        Self { listening, shared }
     }
 
     /// Where the keys are.
     pub fn url(&self) -> String {
-        format!("http://{}/jwks.json", self.addr)
+        format!("http://{}/jwks.json", self.listening.addr)
     }
 
     /// How it answers from now on.
@@ -88,23 +77,9 @@ impl Issuer {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            // A client that leaves in the middle is one of the cases to test.
-            drop(serve(stream, &shared).await);
-        });
-    }
-}
-
 /// Answers one request and closes.
-async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await?);
-    }
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+    read_head(&mut stream).await?;
     shared.fetches.fetch_add(1, Ordering::SeqCst);
     let answer = shared.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {

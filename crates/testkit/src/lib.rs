@@ -28,6 +28,7 @@ pub mod node;
 mod account;
 mod canary;
 mod fail;
+mod listening;
 
 pub use chaos::Proxy;
 pub use client::{Door, Native, SocketIo};

@@ -1,6 +1,5 @@
 //! A mail server that keeps what it is given: SMTP in the clear, with STARTTLS, or under TLS from the first byte.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,21 +9,19 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::fail::OrFail as _;
+use crate::listening::Listening;
 use crate::tls::Authority;
 use crate::wait;
 
 /// An SMTP server on a free port of 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct MailServer {
-    addr: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    /// Owns the accepting task, which owns the task of each connection.
-    _tasks: JoinSet<()>,
 }
 
 /// Where TLS begins.
@@ -70,10 +67,6 @@ impl std::fmt::Debug for Shared {
 impl MailServer {
     /// Starts it.
     pub async fn start(security: MailSecurity<'_>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .or_fail("listen for a mail server");
-        let addr = listener.local_addr().or_fail("listen for a mail server");
         let tls = match security {
             MailSecurity::Plain => None,
             MailSecurity::StartTls(authority) | MailSecurity::Wrapped(authority) => Some(acceptor(authority)),
@@ -85,20 +78,19 @@ impl MailServer {
             tls,
             is_wrapped: matches!(security, MailSecurity::Wrapped(_)),
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Self {
-            addr,
-            shared,
-            _tasks: tasks,
-        }
+        let served = Arc::clone(&shared);
+        let listening = Listening::start("listen for a mail server", move |stream| {
+            serve(stream, Arc::clone(&served))
+        })
+        .await;
+        Self { listening, shared }
     }
 
     /// `smtp://` or `smtps://`, with this login (`user:password`) if it is not empty.
     pub fn url(&self, login: &str) -> String {
         let scheme = if self.shared.is_wrapped { "smtps" } else { "smtp" };
         let at = if login.is_empty() { "" } else { "@" };
-        format!("{scheme}://{login}{at}{}", self.addr)
+        format!("{scheme}://{login}{at}{}", self.listening.addr)
     }
 
     /// Whether recipients are refused from now on; the refusal repeats the address.
@@ -143,34 +135,23 @@ fn acceptor(authority: &Authority) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            // A client that leaves in the middle is one of the cases to test.
-            drop(serve(stream, &shared).await);
-        });
-    }
-}
-
-async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     if shared.is_silent.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
     match &shared.tls {
         Some(tls) if shared.is_wrapped => {
             let stream = tls.accept(stream).await?;
-            Dialogue::new(stream, shared, true).run(true).await.map(drop)
+            Dialogue::new(stream, &shared, true).run(true).await.map(drop)
         }
         Some(tls) => {
-            if let Some(stream) = Dialogue::new(stream, shared, false).run(true).await? {
+            if let Some(stream) = Dialogue::new(stream, &shared, false).run(true).await? {
                 let stream = tls.accept(stream).await?;
-                Dialogue::new(stream, shared, true).run(false).await?;
+                Dialogue::new(stream, &shared, true).run(false).await?;
             }
             Ok(())
         }
-        None => Dialogue::new(stream, shared, false).run(true).await.map(drop),
+        None => Dialogue::new(stream, &shared, false).run(true).await.map(drop),
     }
 }
 

@@ -1,25 +1,21 @@
 //! An SMS API that keeps what it is given: HTTP, as Twilio has it.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
-use crate::fail::OrFail as _;
+use crate::listening::{Listening, read_head};
 use crate::wait;
 
 /// An HTTP server on a free port of 127.0.0.1. It ends with this value.
 #[derive(Debug)]
 pub struct SmsServer {
-    addr: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    /// Owns the accepting task, which owns the task of each connection.
-    _tasks: JoinSet<()>,
 }
 
 /// A text message that was taken.
@@ -46,26 +42,21 @@ struct Shared {
 impl SmsServer {
     /// Starts it; it takes every message with status 201.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .or_fail("listen for an SMS API");
-        let addr = listener.local_addr().or_fail("listen for an SMS API");
         let shared = Arc::new(Shared {
             messages: Mutex::default(),
             status: AtomicU16::new(TAKEN),
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Self {
-            addr,
-            shared,
-            _tasks: tasks,
-        }
+        let served = Arc::clone(&shared);
+        let listening = Listening::start("listen for an SMS API", move |stream| {
+            serve(stream, Arc::clone(&served))
+        })
+        .await;
+        Self { listening, shared }
     }
 
     /// `http://127.0.0.1:<port>`
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", self.listening.addr)
     }
 
     /// What it answers from now on; any status but 201 takes no message.
@@ -90,23 +81,9 @@ impl SmsServer {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            // A client that leaves in the middle is one of the cases to test.
-            drop(serve(stream, &shared).await);
-        });
-    }
-}
-
 /// Takes one request and closes.
-async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await?);
-    }
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+    let head = read_head(&mut stream).await?;
     let head = String::from_utf8_lossy(&head).into_owned();
     let length = header(&head, "content-length").and_then(|length| length.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
