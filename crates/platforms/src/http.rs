@@ -1,11 +1,11 @@
 //! The one HTTP client of this crate: no redirects, a bound on time and on size, and errors that say whether the
 //! request left this machine.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+use crate::tls::system_tls;
 
 /// Sends requests to platforms. A clone shares its connections.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl Http {
     /// [`BuildError`].
     pub fn new(timeouts: Timeouts) -> Result<Self, BuildError> {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(system_tls("every platform")?)
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
             // A redirect would carry code or token to wherever it points (RFC 9700 section 4.12).
             .redirect(reqwest::redirect::Policy::none())
@@ -119,16 +119,4 @@ impl Http {
             CallError::Broken(error)
         }
     }
-}
-
-/// TLS as rustls has it by default, with ring, and the system's trust roots.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    let (trusted, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if trusted == 0 {
-        tracing::warn!("the system trusts no certificate authority: every platform on https will be refused");
-    }
-    let provider = Arc::new(ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }

@@ -12,8 +12,10 @@ mod github;
 mod http;
 mod oauth;
 mod platform;
+mod private;
 mod settings;
 mod throttle;
+mod tls;
 
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
@@ -21,4 +23,6 @@ pub use platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Platform, Profile, RevokeError, Scope,
     SyncPage, Tokens,
 };
+pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};
+pub use tls::system_tls;

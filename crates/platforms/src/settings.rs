@@ -1,7 +1,9 @@
 //! Where a platform is, and who the application is there.
 
 use protocol::secret::Secret;
-use url::{Host, Url};
+use url::Url;
+
+use crate::private::is_this_machine;
 
 /// One platform's URLs and the application's credentials there. The URLs are the platform's own unless an operator says
 /// otherwise: a GitHub Enterprise Server, or the simulator.
@@ -54,10 +56,7 @@ impl Settings {
 fn is_private(url: &Url) -> bool {
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => true,
-        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
-        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
-        // RFC 6761 section 6.3: never anything but loopback.
-        ("http", Some(Host::Domain(name))) => name == "localhost",
+        ("http", Some(host)) => is_this_machine(&host),
         _ => false,
     }
 }

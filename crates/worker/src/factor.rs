@@ -21,7 +21,6 @@ mod address;
 mod courier;
 mod email;
 mod notice;
-mod private;
 mod sent;
 mod sms;
 

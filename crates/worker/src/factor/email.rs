@@ -11,11 +11,11 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use lifecycle::{Clock, Entropy};
 use percent_encoding::percent_decode_str;
+use platforms::is_this_machine;
 use protocol::secret::Secret;
 use url::{Host, Url};
 
 use super::courier::{CarryError, Message};
-use super::private::is_this_machine;
 
 /// Where emails go out, and who sends them.
 #[derive(Debug, Clone)]

@@ -1,17 +1,15 @@
 //! Text messages, by the HTTP API that Twilio made and others speak: a form to `Messages.json` with basic authentication.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use platforms::{is_this_machine, system_tls};
 use protocol::secret::Secret;
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use url::Url;
 
 use super::courier::{CarryError, Message};
-use super::private::is_this_machine;
 
 /// Where text messages go out.
 #[derive(Debug, Clone)]
@@ -83,7 +81,7 @@ impl Sms {
     /// [`SmsError`].
     pub fn new(settings: SmsSettings) -> Result<Self, SmsError> {
         let client = Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(system_tls("an SMS API")?)
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
             // A redirect would carry the code to wherever it points.
             .redirect(Policy::none())
@@ -125,18 +123,6 @@ impl fmt::Debug for Sms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sms").field(&self.settings).finish()
     }
-}
-
-/// TLS as rustls has it by default, with ring, and the system's trust roots.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    let (trusted, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if trusted == 0 {
-        tracing::warn!("the system trusts no certificate authority: an SMS API on https will be refused");
-    }
-    let provider = Arc::new(ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);

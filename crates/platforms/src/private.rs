@@ -1,9 +1,9 @@
-//! Whom a code may be handed to without TLS: this machine.
+//! Whom a secret may be handed to without TLS: this machine.
 
 use url::Host;
 
 /// Whether what is sent to this host never leaves the machine.
-pub(super) fn is_this_machine(host: &Host<&str>) -> bool {
+pub fn is_this_machine(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
