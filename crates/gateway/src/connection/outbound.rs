@@ -12,8 +12,9 @@ use super::batch::{Batch, Batching, FeedEvent};
 use super::outgoing::Outgoing;
 use crate::deflate::Deflate;
 
-/// The queue of one socket: at most 4,096 messages and 1 MiB, beside the feed events that wait, at most 64 and 48 KiB. What does not fit costs the socket: its peer is too slow, and what it
-/// misses it gets from the log when it comes back. It takes no memory while it is empty.
+/// The queue of one socket: at most 4,096 messages and 1 MiB, beside the feed events that wait, at most 64 and 48 KiB. What does not
+/// fit costs the socket: its peer is too slow, and what it misses it gets from the log when it comes back. It takes no memory while
+/// it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     deflate: Option<Deflate>,
