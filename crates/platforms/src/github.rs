@@ -5,6 +5,8 @@ mod api;
 mod cursor;
 mod notifications;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::Method;
 use oauth2::AuthType;
@@ -16,8 +18,8 @@ use url::Url;
 use crate::http::Http;
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevokeError, Scope, SyncPage,
-    Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevokeError, Scope,
+    SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -46,6 +48,12 @@ const DIALECT: Dialect = Dialect {
         "unverified_user_email",
     ],
     errors_are_ok: true,
+};
+
+/// The interval that GitHub's notifications usually ask for. No margin: its tokens do not end.
+const PACE: Pace = Pace {
+    sync_every: Duration::from_secs(60),
+    refresh_margin: Duration::ZERO,
 };
 
 impl Github {
@@ -96,6 +104,10 @@ impl Platform for Github {
         DIALECT.account
     }
 
+    fn pace(&self) -> Pace {
+        PACE
+    }
+
     fn authorize(&self, request: &AuthorizeRequest) -> Url {
         oauth::authorization_url(&DIALECT, &self.settings, request)
     }
@@ -117,6 +129,7 @@ impl Platform for Github {
             news: Vec::new(),
             cursor: None,
             more: false,
+            next_sync: None,
         };
         if page
             .scopes
@@ -130,7 +143,12 @@ impl Platform for Github {
             .cloned()
             .and_then(|cursor| serde_json::from_value(cursor).ok())
             .unwrap_or_default();
-        let Some(listed) = self.api().notifications(&tokens.access, &cursor).await? else {
+        let listed = self.api().notifications(&tokens.access, &cursor).await?;
+        let page = SyncPage {
+            next_sync: listed.next_poll,
+            ..page
+        };
+        let Some(listed) = listed.page else {
             return Ok(page);
         };
         let read = cursor.read(listed);

@@ -20,8 +20,8 @@ mod tls;
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
 pub use platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Platform, Profile, RevokeError, Scope,
-    SyncPage, Tokens,
+    Addressed, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, InboxPage, News, Pace, Pause,
+    Platform, Profile, RefreshError, RevokeError, Scope, SyncPage, Tokens,
 };
 pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};

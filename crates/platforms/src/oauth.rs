@@ -100,7 +100,11 @@ fn granted(dialect: &Dialect, answer: &BasicTokenResponse) -> Grant {
         refresh: answer.refresh_token().map(|token| Secret::new(token.secret())),
         expires_in: answer.expires_in(),
     };
-    Grant { tokens, scopes }
+    Grant {
+        tokens,
+        scopes,
+        owner: None,
+    }
 }
 
 /// What a failed exchange means. The causes of oauth2 stay behind: they keep the answer's body.

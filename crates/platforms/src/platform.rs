@@ -18,7 +18,10 @@ pub trait Platform: Send + Sync {
     /// Which one.
     fn account_type(&self) -> AccountType;
 
-    /// Where to send the user, and the issuer that the callback must come from.
+    /// How often its accounts are worth a look.
+    fn pace(&self) -> Pace;
+
+    /// Where to send the user.
     fn authorize(&self, request: &AuthorizeRequest) -> Url;
 
     /// Exchanges a code for tokens. Sent at most once: after an error that is not `NotSent` the code is spent.
@@ -26,6 +29,15 @@ pub trait Platform: Send + Sync {
     /// # Errors
     /// [`ExchangeError`].
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError>;
+
+    /// Exchanges a refresh token for new tokens; where it rotates, the old one is spent. Never called without a refresh token, so a
+    /// platform that issues none has nothing to say here.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    async fn refresh(&self, _refresh: &Secret) -> Result<Grant, RefreshError> {
+        Err(RefreshError::Refused(self.account_type()))
+    }
 
     /// Who the tokens belong to.
     ///
@@ -39,11 +51,34 @@ pub trait Platform: Send + Sync {
     /// [`ApiError`].
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError>;
 
+    /// Whether the application itself is told things here, as a bot is.
+    fn has_inbox(&self) -> bool {
+        false
+    }
+
+    /// What the application itself was told since `cursor`, for whichever accounts it concerns. Handing in a cursor confirms
+    /// everything before it. One caller at a time: some platforms refuse a second.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    async fn inbox(&self, _cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
+        Ok(InboxPage::default())
+    }
+
     /// Gives a grant back. A token that is dead already counts as given back.
     ///
     /// # Errors
     /// [`RevokeError`].
     async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError>;
+}
+
+/// How often a platform's accounts are worth a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// From one sync of an account to the next, where nobody asks for one.
+    pub sync_every: Duration,
+    /// How long before its end an access token is replaced; well below its life, for each replacement can go wrong.
+    pub refresh_margin: Duration,
 }
 
 /// What an authorization URL is built from.
@@ -75,6 +110,8 @@ pub struct Grant {
     pub tokens: Tokens,
     /// What was granted, as the platform says it, split and sorted.
     pub scopes: Vec<String>,
+    /// Who granted it, where the platform says so here and nowhere else.
+    pub owner: Option<Profile>,
 }
 
 /// Tokens of one link.
@@ -114,6 +151,28 @@ pub struct SyncPage {
     pub cursor: Option<Value>,
     /// Whether the platform has more than one page took.
     pub more: bool,
+    /// How long the platform wants to be left alone before the next one, where it says so.
+    pub next_sync: Option<Duration>,
+}
+
+/// One page of what the application itself was told.
+#[derive(Debug, Clone, Default)]
+pub struct InboxPage {
+    /// Oldest first.
+    pub items: Vec<Addressed>,
+    /// Hand this in next time; none: keep the old one.
+    pub cursor: Option<Value>,
+    /// Whether the platform has more than one page took.
+    pub more: bool,
+}
+
+/// News of one account of the platform, whoever has linked it here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// The account's stable id, as in [`Profile::platform_user_id`].
+    pub platform_user_id: String,
+    /// What happened.
+    pub news: News,
 }
 
 /// One thing that happened on the platform.
@@ -172,6 +231,39 @@ impl Fault for ExchangeError {
     }
 }
 
+/// Why a refresh token brought no new tokens. No variant holds a token or an answer's body.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Nothing left this machine: the token is still good.
+    #[error("{0} could not be reached")]
+    NotSent(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The platform does not take it: spent by someone else, or the user took the grant back.
+    #[error("{0} refused the refresh token")]
+    Refused(AccountType),
+    /// It was sent and no usable answer came: the platform may have issued new tokens and spent this one.
+    #[error("{0} did not answer the refresh properly")]
+    Unknown(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The platform asks to wait; it did not look at the token.
+    #[error("{account} asks to wait {wait:?}")]
+    Throttled {
+        /// Which platform.
+        account: AccountType,
+        /// How long.
+        wait: Duration,
+        /// Who is to wait.
+        pause: Pause,
+    },
+}
+
+/// Whom a platform's "too many requests" is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pause {
+    /// Calls for this account.
+    Account,
+    /// All calls of the application.
+    App,
+}
+
 /// Why a call for a linked account failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -185,6 +277,8 @@ pub enum ApiError {
         account: AccountType,
         /// How long.
         wait: Duration,
+        /// Who is to wait.
+        pause: Pause,
     },
     /// No usable answer.
     #[error("{0} did not answer properly")]

@@ -1,5 +1,7 @@
 //! Calls of GitHub's REST API, and what its answers mean.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::request::Builder;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
@@ -10,10 +12,18 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::http::{CallError, Http};
-use crate::platform::{ApiError, Profile, RevokeError};
+use crate::platform::{ApiError, Pause, Profile, RevokeError};
 use crate::throttle;
 
 use super::cursor::{Cursor, Page};
+
+/// A look into the inbox.
+pub(super) struct Listed {
+    /// `None` if nothing has changed.
+    pub(super) page: Option<Page>,
+    /// When the next look is welcome.
+    pub(super) next_poll: Option<Duration>,
+}
 
 /// The API, seen with one user's token.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +54,8 @@ impl Api<'_> {
         Ok((profile, scopes(answer.headers())))
     }
 
-    /// The page of the inbox that the cursor asks for; `None` if nothing has changed.
-    pub(super) async fn notifications(self, token: &Secret, cursor: &Cursor) -> Result<Option<Page>, ApiError> {
+    /// The page of the inbox that the cursor asks for.
+    pub(super) async fn notifications(self, token: &Secret, cursor: &Cursor) -> Result<Listed, ApiError> {
         let mut url = self.path(&["notifications"]);
         url.query_pairs_mut()
             .append_pair("per_page", "50")
@@ -55,14 +65,20 @@ impl Api<'_> {
             request = request.header(header::IF_MODIFIED_SINCE, validator);
         }
         let answer = self.call(request).await?;
+        let next_poll = text(answer.headers(), "x-poll-interval").and_then(|seconds| seconds.parse().ok());
+        let next_poll = next_poll.map(Duration::from_secs);
         if answer.status() == StatusCode::NOT_MODIFIED {
-            return Ok(None);
+            return Ok(Listed { page: None, next_poll });
         }
-        Ok(Some(Page {
+        let page = Page {
             threads: read(&answer)?,
             validator: text(answer.headers(), header::LAST_MODIFIED.as_str()).map(str::to_owned),
             goes_on: text(answer.headers(), header::LINK.as_str()).is_some_and(|link| link.contains("rel=\"next\"")),
-        }))
+        };
+        Ok(Listed {
+            page: Some(page),
+            next_poll,
+        })
     }
 
     /// A URL of the API.
@@ -77,7 +93,12 @@ impl Api<'_> {
     async fn call(self, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {
         let answer = send(self.http, request.body(Vec::new())).await.map_err(unavailable)?;
         if let Some(wait) = throttle::wait(&answer) {
-            return Err(ApiError::Throttled { account: Github, wait });
+            return Err(ApiError::Throttled {
+                account: Github,
+                wait,
+                // GitHub counts per user.
+                pause: Pause::Account,
+            });
         }
         match answer.status() {
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(answer),

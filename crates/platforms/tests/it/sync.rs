@@ -1,5 +1,7 @@
 //! What is new on GitHub, once each, and nothing when nothing changed.
 
+use std::time::Duration;
+
 use platforms::{ApiError, Platform, SyncPage};
 use serde_json::{Value, json};
 use simulator::{CLIENT_ID, CLIENT_SECRET, Kind, NewNotification, Platform::Github as AtGithub, Route};
@@ -58,6 +60,11 @@ async fn an_unchanged_inbox_is_not_listed_again() {
         let cursor = sync(&world, None).await.cursor.unwrap();
         let unchanged = sync(&world, Some(&cursor)).await;
         assert_eq!(unchanged.cursor, None, "a 304 changes nothing, so the old cursor stays");
+        assert_eq!(
+            unchanged.next_sync,
+            Some(Duration::from_secs(60)),
+            "said with a 304 too"
+        );
         assert!(unchanged.news.is_empty());
         world.simulator.notify(mention("two"));
         assert_eq!(told(&sync(&world, Some(&cursor)).await), ["two"]);

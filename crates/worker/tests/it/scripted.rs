@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use platforms::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevokeError, Scope, SyncPage,
-    Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevokeError, Scope,
+    SyncPage, Tokens,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -41,6 +41,13 @@ impl Platform for Scripted {
         self.0
     }
 
+    fn pace(&self) -> Pace {
+        Pace {
+            sync_every: Duration::from_secs(60),
+            refresh_margin: Duration::ZERO,
+        }
+    }
+
     fn authorize(&self, _request: &AuthorizeRequest) -> Url {
         "https://platform.example/authorize".parse().unwrap()
     }
@@ -61,6 +68,7 @@ impl Platform for Scripted {
                     expires_in: None,
                 },
                 scopes: Vec::new(),
+                owner: None,
             }),
         }
     }
