@@ -53,7 +53,7 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`].
     async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError>;
 
-    /// Unlinks an account: the tokens leave the row and move into a queued revocation.
+    /// Unlinks an account: its tokens, where it has any, leave the row and move into a queued revocation.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -84,8 +84,8 @@ pub trait Accounts: Send + Sync {
 pub struct Credentials {
     /// What the user sees.
     pub account: UserAccount,
-    /// The tokens.
-    pub tokens: SealedTokens,
+    /// The tokens, where the platform issued any.
+    pub tokens: Option<SealedTokens>,
     /// Another one each time the account is linked or its tokens are replaced; a writer that read an older one loses.
     pub generation: i64,
     /// Where the last sync stopped; the platform module's own words.
@@ -152,14 +152,15 @@ pub struct Link {
     pub user: UserId,
     /// The account; `connected_at` counts for a new link only.
     pub account: UserAccount,
-    /// Its tokens.
-    pub tokens: SealedTokens,
+    /// Its tokens, where the platform issued any.
+    pub tokens: Option<SealedTokens>,
     /// The access epoch that the command was begun under.
     pub access_epoch: i64,
     /// Published with the link.
     pub events: Vec<Envelope>,
-    /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved, it is too late).
-    pub give_back: Revocation,
+    /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved, it is too late), where
+    /// the platform issued anything.
+    pub give_back: Option<Revocation>,
 }
 
 /// What became of a link.
@@ -213,7 +214,7 @@ pub struct Unlink {
 /// What became of an unlink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnlinkOutcome {
-    /// Gone; its revocation is queued.
+    /// Gone; its revocation is queued, where there is anything to give back.
     Unlinked,
     /// There was none.
     NotConnected,

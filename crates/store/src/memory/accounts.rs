@@ -62,7 +62,9 @@ impl Accounts for MemoryStore {
         };
         state.audit(&self.audit, &link.user, entry, receipt, now);
         if !matches!(outcome, Ok(LinkOutcome::Linked)) {
-            state.revoke(&link.user, link.give_back.clone(), now);
+            if let Some(give_back) = &link.give_back {
+                state.revoke(&link.user, give_back.clone(), now);
+            }
             return outcome;
         }
         let mut account = link.account.clone();

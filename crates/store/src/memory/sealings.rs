@@ -48,10 +48,11 @@ impl Sealings for MemoryStore {
 fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
     let account = |bound| {
         let texts = state.accounts.iter().filter_map(move |((user, platform), linked)| {
+            let tokens = linked.tokens.as_ref()?;
             let sealed = match bound {
-                TokenColumn::Access => Some(&linked.tokens.access),
-                TokenColumn::Refresh => linked.tokens.refresh.as_ref(),
-            }?;
+                TokenColumn::Access => &tokens.access,
+                TokenColumn::Refresh => tokens.refresh.as_ref()?,
+            };
             Some(SealedText {
                 number: 0,
                 user: user.clone(),
@@ -135,8 +136,9 @@ fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -
     }
     let mut accounts = state.accounts.iter_mut();
     let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;
+    let tokens = linked.tokens.as_mut()?;
     match column {
-        SealedColumn::AccountRefresh => linked.tokens.refresh.as_mut(),
-        _ => Some(&mut linked.tokens.access),
+        SealedColumn::AccountRefresh => tokens.refresh.as_mut(),
+        _ => Some(&mut tokens.access),
     }
 }

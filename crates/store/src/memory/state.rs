@@ -219,7 +219,7 @@ impl State {
         theirs.map(|((_, number), raised)| (*number, raised))
     }
 
-    /// Moves an account's tokens into a revocation, and tells it in the audit log.
+    /// Moves an account's tokens, where it has any, into a revocation, and tells it in the audit log.
     pub(super) fn unlink(
         &mut self,
         keys: &AuditKeys,
@@ -231,8 +231,9 @@ impl State {
         if let Some(linked) = self.accounts.remove(&(user.clone(), account.as_str())) {
             let entry = Entry::of_unlinked(account, &linked.account.platform_user_id);
             self.audit(keys, user, entry, receipt, now);
-            let revocation = linked.tokens.revocation(account, linked.account.platform_user_id);
-            self.revoke(user, revocation, now);
+            if let Some(tokens) = linked.tokens {
+                self.revoke(user, tokens.revocation(account, linked.account.platform_user_id), now);
+            }
         }
     }
 

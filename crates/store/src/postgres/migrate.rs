@@ -76,6 +76,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/V7__factor_methods.sql"),
     ),
     ("V8__watch", include_str!("../../migrations/V8__watch.sql")),
+    ("V10__no_tokens", include_str!("../../migrations/V10__no_tokens.sql")),
 ];
 
 #[cfg(test)]

@@ -53,14 +53,17 @@ pub(super) fn status(row: &Row) -> Result<AccountStatus, Failure> {
 }
 
 /// From the token columns of `accounts`.
-pub(super) fn tokens(row: &Row) -> Result<SealedTokens, Failure> {
+pub(super) fn tokens(row: &Row) -> Result<Option<SealedTokens>, Failure> {
+    let Some(access) = row.try_get::<_, Option<Vec<u8>>>("access_token")? else {
+        return Ok(None);
+    };
     let expires_at: Option<OffsetDateTime> = row.try_get("token_expires_at")?;
     let refresh: Option<Vec<u8>> = row.try_get("refresh_token")?;
-    Ok(SealedTokens {
-        access: Sealed::from_bytes(row.try_get("access_token")?),
+    Ok(Some(SealedTokens {
+        access: Sealed::from_bytes(access),
         refresh: refresh.map(Sealed::from_bytes),
         expires_at: expires_at.map(timestamp),
-    })
+    }))
 }
 
 /// From `tasks`, right after it was leased.

@@ -13,6 +13,7 @@ pub(crate) mod sealings;
 mod security;
 mod sessions;
 mod syncs;
+mod tokenless;
 
 /// Makes each promise, a function of a store, a test of each store.
 macro_rules! kept_by_both_stores {

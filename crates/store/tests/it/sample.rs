@@ -98,12 +98,23 @@ pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
     Link {
         user: user(user_id),
         account: account(AccountType::Github, platform_user_id),
-        give_back: tokens
-            .clone()
-            .revocation(AccountType::Github, platform_user_id.to_owned()),
-        tokens,
+        give_back: Some(
+            tokens
+                .clone()
+                .revocation(AccountType::Github, platform_user_id.to_owned()),
+        ),
+        tokens: Some(tokens),
         access_epoch: 0,
         events: vec![event(&format!("{user_id} linked {platform_user_id}"))],
+    }
+}
+
+/// As [`link`], of a platform that issued nothing.
+pub(crate) fn link_without_tokens(user_id: &str, platform_user_id: &str) -> Link {
+    Link {
+        tokens: None,
+        give_back: None,
+        ..link(user_id, platform_user_id)
     }
 }
 

@@ -47,7 +47,7 @@ impl Work for LinkAccount<'_> {
             }
         };
         // The client is told so, late or not, and may repeat the command: no answer is kept.
-        queue::revoke(tx, &link.user, &link.give_back).await?;
+        give_back(tx, link).await?;
         Ok(Ending::Commit(refusal))
     }
 }
@@ -67,9 +67,17 @@ impl Work for GiveBack<'_> {
         let Self { link, receipt, audit } = self;
         head::lock_user(tx, &link.user).await?;
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        queue::revoke(tx, &link.user, &link.give_back).await?;
+        give_back(tx, link).await?;
         audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;
         Ok(Ending::Commit(()))
+    }
+}
+
+/// Queues what the platform issued. The caller holds the lock of its account there.
+async fn give_back(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
+    match &link.give_back {
+        Some(give_back) => queue::revoke(tx, &link.user, give_back).await,
+        None => Ok(()),
     }
 }
 
@@ -89,7 +97,10 @@ async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
              token_expires_at = excluded.token_expires_at, generation = excluded.generation, cursor = excluded.cursor",
         )
         .await?;
-    let refresh = tokens.refresh.as_ref().map(|refresh| refresh.as_bytes());
+    let tokens = tokens.as_ref();
+    let access = tokens.map(|tokens| tokens.access.as_bytes());
+    let refresh = tokens.and_then(|tokens| Some(tokens.refresh.as_ref()?.as_bytes()));
+    let expires_at = tokens.and_then(|tokens| tokens.expires_at);
     tx.execute(
         &upsert,
         &[
@@ -104,9 +115,9 @@ async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
             &written(account.connected_at),
             &account.last_synced.map(written),
             &account.error_message,
-            &tokens.access.as_bytes(),
+            &access,
             &refresh,
-            &tokens.expires_at.map(written),
+            &expires_at.map(written),
         ],
     )
     .await?;

@@ -10,7 +10,7 @@ use store::{
 
 use super::queue::lease;
 use crate::recorder::relayed;
-use crate::sample::{account, job, late_receipt, link, receipt, refused, sealed, unlink, user};
+use crate::sample::{account, job, late_receipt, link, receipt, refused, sealed, tokens, unlink, user};
 
 super::kept_by_both_stores!(
     a_link_is_read_back_as_it_was_stored,
@@ -35,11 +35,11 @@ async fn a_link_is_read_back_as_it_was_stored(store: &dyn Store) {
     link.account.last_synced = Some(Timestamp::from_millis(1));
     link.account.error_message = Some("it was \"slow\"\n".to_owned());
     link.account.status = AccountStatus::Error;
-    link.tokens = SealedTokens {
+    link.tokens = Some(SealedTokens {
         access: sealed("\0\u{ff}access"),
         refresh: Some(sealed("refresh")),
         expires_at: Some(Timestamp::from_millis(1_795_451_460_123)),
-    };
+    });
     let stored = store.link_account(&link, &receipt("1")).await.unwrap();
     assert_eq!(stored, LinkOutcome::Linked);
 
@@ -122,14 +122,17 @@ async fn an_unlink_moves_the_token_into_a_revocation(store: &dyn Store) {
     );
     let [task] = lease(store).await.try_into().unwrap();
     assert_eq!((&task.user, task.tries), (&link.user, 0));
-    assert_eq!(task.revocation, link.give_back);
     assert_eq!(task.revocation.column, TokenColumn::Access);
     assert_eq!(task.revocation.scope, RevokeScope::Grant);
+    assert_eq!(Some(task.revocation), link.give_back);
 }
 
 async fn an_unlink_gives_back_the_refresh_token_where_there_is_one(store: &dyn Store) {
     let mut link = link("GEN-001", "7");
-    link.tokens.refresh = Some(sealed("refresh"));
+    link.tokens = Some(SealedTokens {
+        refresh: Some(sealed("refresh")),
+        ..tokens("7")
+    });
     store.link_account(&link, &receipt("1")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
     let [task] = lease(store).await.try_into().unwrap();
@@ -210,10 +213,10 @@ async fn a_failed_link_repeated_is_told_once(store: &dyn Store) {
 async fn a_failed_link_gives_back_what_was_issued_for_it(store: &dyn Store) {
     let issued = link("GEN-001", "7").give_back;
     let mut refused = refused("GEN-001");
-    refused.give_back = Some(issued.clone());
+    refused.give_back = issued.clone();
     for _ in 0..2 {
         store.refuse_link(&refused, &receipt("1")).await.unwrap();
     }
     let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(task.revocation, issued);
+    assert_eq!(Some(task.revocation), issued);
 }

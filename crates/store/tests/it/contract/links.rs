@@ -38,7 +38,7 @@ async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store:
     store.finish_sync(&synced, &receipt("2")).await.unwrap();
 
     let mut again = Link {
-        tokens: tokens("again"),
+        tokens: Some(tokens("again")),
         events: vec![event("again")],
         ..first.clone()
     };
@@ -54,7 +54,7 @@ async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store:
         .unwrap();
     assert_eq!(after.account.username, "renamed");
     assert_eq!(after.account.connected_at, first.account.connected_at);
-    assert_eq!(after.tokens, tokens("again"));
+    assert_eq!(after.tokens, Some(tokens("again")));
     assert_eq!(after.cursor, None);
     assert_ne!(after.generation, before.generation);
     assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7", "again"]);
@@ -74,7 +74,7 @@ async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(sto
     assert_eq!(store.earlier(&job("2"), None).await.unwrap(), Earlier::Nothing);
     assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7"]);
     let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(task.revocation, second.give_back);
+    assert_eq!(Some(task.revocation), second.give_back);
 }
 
 async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn Store) {
@@ -88,7 +88,7 @@ async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn St
     assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
     assert!(relayed(store, &late.user).await.is_empty());
     let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(task.revocation, late.give_back);
+    assert_eq!(Some(task.revocation), late.give_back);
 }
 
 async fn a_grant_given_back_spares_a_link_of_the_same_account(store: &dyn Store) {
@@ -143,7 +143,7 @@ async fn a_link_that_comes_too_late_is_given_back(store: &dyn Store) {
     assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
     assert!(relayed(store, &link.user).await.is_empty());
     let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(task.revocation, link.give_back);
+    assert_eq!(Some(task.revocation), link.give_back);
 }
 
 async fn a_new_link_narrows_what_is_still_to_be_revoked(store: &dyn Store) {

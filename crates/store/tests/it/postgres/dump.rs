@@ -38,8 +38,8 @@ fn planted(user_id: &str, job: &str) -> (Link, Receipt) {
         expires_at: None,
     };
     let link = Link {
-        give_back: tokens.clone().revocation(AccountType::Github, "7".to_owned()),
-        tokens,
+        give_back: Some(tokens.clone().revocation(AccountType::Github, "7".to_owned())),
+        tokens: Some(tokens),
         ..link(user_id, "7")
     };
     let receipt = Receipt {
@@ -91,7 +91,7 @@ async fn a_dump_of_all_tables_holds_no_secret() {
         column: TokenColumn::Access.as_str(),
     };
     assert_eq!(
-        vault().open(&binding, &row.tokens.access).unwrap().expose(),
+        vault().open(&binding, &row.tokens.unwrap().access).unwrap().expose(),
         CANARIES[0]
     );
 }

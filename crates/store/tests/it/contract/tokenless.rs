@@ -1,0 +1,97 @@
+//! Accounts: links for which the platform issued nothing to keep.
+
+use protocol::account::AccountType;
+use store::vault::Sealed;
+use store::{
+    Link, LinkOutcome, RevokeAll, RevokeAllOutcome, SealedColumn, SealedTokens, Sealings, Store, StoreError, Told,
+    UnlinkOutcome,
+};
+
+use super::queue::lease;
+use crate::recorder::relayed;
+use crate::sample::{late_receipt, link, link_without_tokens, receipt, sync, tokens, unlink, user};
+
+super::kept_by_both_stores!(
+    an_account_without_tokens_is_linked_and_synced_like_any_other,
+    ending_a_link_without_tokens_gives_nothing_back,
+    a_link_without_tokens_that_is_refused_gives_nothing_back,
+    linked_again_an_account_may_lose_its_tokens_or_get_some,
+    a_rotation_has_nothing_to_do_for_an_account_without_tokens,
+);
+
+async fn stored_tokens(store: &dyn Store, user_id: &str) -> Option<SealedTokens> {
+    let credentials = store.credentials(&user(user_id), AccountType::Github).await.unwrap();
+    credentials.unwrap().tokens
+}
+
+async fn an_account_without_tokens_is_linked_and_synced_like_any_other(store: &dyn Store) {
+    let link = link_without_tokens("GEN-001", "7");
+    let linked = store.link_account(&link, &receipt("1")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::Linked);
+    let found = store.credentials(&link.user, AccountType::Github).await.unwrap();
+    let found = found.unwrap();
+    assert_eq!((found.account, found.tokens), (link.account, None));
+    let synced = sync("GEN-001", "7", found.generation, &["news"]);
+    store.finish_sync(&synced, &receipt("2")).await.unwrap();
+    assert_eq!(stored_tokens(store, "GEN-001").await, None);
+    assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "news"]);
+}
+
+async fn ending_a_link_without_tokens_gives_nothing_back(store: &dyn Store) {
+    let link = link_without_tokens("GEN-001", "7");
+    store.link_account(&link, &receipt("1")).await.unwrap();
+    let unlinked = store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
+    assert_eq!(unlinked, UnlinkOutcome::Unlinked);
+
+    store.link_account(&link, &receipt("3")).await.unwrap();
+    let told = |_: &[AccountType]| Told {
+        events: Vec::new(),
+        receipt: receipt("4"),
+    };
+    let all = RevokeAll {
+        user: user("GEN-001"),
+        confirmation: [1; 32],
+        told: &told,
+    };
+    assert_eq!(store.revoke_all(&all).await.unwrap(), RevokeAllOutcome::Revoked(1));
+    assert!(store.accounts(&link.user).await.unwrap().is_empty());
+    assert!(lease(store).await.is_empty());
+}
+
+async fn a_link_without_tokens_that_is_refused_gives_nothing_back(store: &dyn Store) {
+    let first = link_without_tokens("GEN-001", "7");
+    store.link_account(&first, &receipt("1")).await.unwrap();
+    let other = link_without_tokens("GEN-001", "8");
+    let refused = store.link_account(&other, &receipt("2")).await.unwrap();
+    assert_eq!(refused, LinkOutcome::AlreadyConnected);
+    let stale = Link {
+        access_epoch: -1,
+        ..first.clone()
+    };
+    let refused = store.link_account(&stale, &receipt("3")).await.unwrap();
+    assert_eq!(refused, LinkOutcome::EpochMoved);
+    let late = store.link_account(&first, &late_receipt("4")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert!(lease(store).await.is_empty());
+}
+
+async fn linked_again_an_account_may_lose_its_tokens_or_get_some(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    let without = link_without_tokens("GEN-001", "7");
+    store.link_account(&without, &receipt("2")).await.unwrap();
+    assert_eq!(stored_tokens(store, "GEN-001").await, None);
+    store.link_account(&link("GEN-001", "7"), &receipt("3")).await.unwrap();
+    assert_eq!(stored_tokens(store, "GEN-001").await, Some(tokens("7")));
+}
+
+async fn a_rotation_has_nothing_to_do_for_an_account_without_tokens(store: &(impl Store + Sealings)) {
+    let without = link_without_tokens("GEN-001", "7");
+    store.link_account(&without, &receipt("1")).await.unwrap();
+    store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
+    let found = store
+        .sealed_otherwise(SealedColumn::AccountAccess, "new", None, 9)
+        .await
+        .unwrap();
+    let found: Vec<Sealed> = found.into_iter().map(|text| text.sealed).collect();
+    assert_eq!(found, [tokens("8").access]);
+}
