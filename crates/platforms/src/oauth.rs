@@ -101,7 +101,7 @@ fn granted(dialect: &Dialect, answer: &BasicTokenResponse) -> Grant {
         expires_in: answer.expires_in(),
     };
     Grant {
-        tokens,
+        tokens: Some(tokens),
         scopes,
         owner: None,
     }

@@ -106,11 +106,11 @@ pub struct ExchangeRequest {
 /// What a platform issued.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// The tokens.
-    pub tokens: Tokens,
+    /// The tokens; none where the platform only says who the user is, and is never called for them.
+    pub tokens: Option<Tokens>,
     /// What was granted, as the platform says it, split and sorted.
     pub scopes: Vec<String>,
-    /// Who granted it, where the platform says so here and nowhere else.
+    /// Who granted it, where the platform says so here and nowhere else; always so where there are no tokens.
     pub owner: Option<Profile>,
 }
 

@@ -75,9 +75,10 @@ async fn a_code_and_its_verifier_become_tokens() {
             .await
             .unwrap();
         assert_eq!(grant.scopes, ["notifications", "read:user"]);
-        assert!(grant.tokens.refresh.is_none() && grant.tokens.expires_in.is_none());
+        let tokens = grant.tokens.unwrap();
+        assert!(tokens.refresh.is_none() && tokens.expires_in.is_none());
         let live = world.simulator.snapshot().tokens;
-        assert_eq!(live[0].access_token, grant.tokens.access.expose());
+        assert_eq!(live[0].access_token, tokens.access.expose());
     })
     .await;
 }

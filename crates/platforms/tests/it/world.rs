@@ -93,6 +93,7 @@ impl World {
             .await
             .unwrap()
             .tokens
+            .unwrap()
     }
 }
 

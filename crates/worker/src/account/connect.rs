@@ -40,7 +40,7 @@ impl AccountService {
             Ok(grant) => grant,
             Err(error) => return self.refuse(call, account, error.into(), None).await,
         };
-        match self.profile(call, platform, &grant.tokens).await {
+        match self.owner(call, platform, &grant).await {
             Ok(profile) => {
                 let linked = linked.map(|linked| linked.account);
                 let granted = Granted {
@@ -51,8 +51,10 @@ impl AccountService {
                 self.link(call, begun.at, linked, granted).await
             }
             Err(error) => {
-                let orphan = self.give_back_unknown(call, account, &grant.tokens);
-                self.refuse(call, account, error.into(), Some(orphan)).await
+                let orphan = grant
+                    .tokens
+                    .map(|tokens| self.give_back_unknown(call, account, &tokens));
+                self.refuse(call, account, error.into(), orphan).await
             }
         }
     }

@@ -63,14 +63,15 @@ impl AccountService {
         exchanged
     }
 
-    /// Asks whose the tokens are; twice when the platform does not answer, for the code cannot be sent again.
-    pub(super) async fn profile(
-        &self,
-        call: &Call,
-        platform: &dyn Platform,
-        tokens: &Tokens,
-    ) -> Result<Profile, ApiError> {
+    /// Who granted it: as the grant says, or whoever the platform says its tokens belong to. It is asked twice when it does not
+    /// answer, for the code cannot be sent again.
+    pub(super) async fn owner(&self, call: &Call, platform: &dyn Platform, grant: &Grant) -> Result<Profile, ApiError> {
         let account = platform.account_type();
+        let tokens = match (&grant.owner, &grant.tokens) {
+            (Some(owner), _) => return Ok(owner.clone()),
+            (None, Some(tokens)) => tokens,
+            (None, None) => return Err(ApiError::Refused(account)),
+        };
         match in_time(call, account, platform.profile(tokens)).await {
             Err(ApiError::Unavailable(..)) => in_time(call, account, platform.profile(tokens)).await,
             answered => answered,

@@ -18,7 +18,7 @@ use super::text::{self, cut};
 use crate::jobs::Call;
 use crate::security::NewAlert;
 
-/// What a platform has given: tokens, and whose they are.
+/// What a platform has given, and who granted it.
 pub(super) struct Granted {
     pub(super) account: AccountType,
     pub(super) grant: Grant,
@@ -71,7 +71,8 @@ impl AccountService {
             error_message: None,
         };
         let linked = named(linked, profile);
-        let tokens = self.seal_tokens(&call.user, account, &grant.tokens);
+        let tokens = grant.tokens.as_ref();
+        let tokens = tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens));
         let change = self.changed(&call.user, account, AccountStatus::Connected);
         let link = Link {
             user: call.user.clone(),
@@ -81,7 +82,9 @@ impl AccountService {
                 call.envelope("connected", &Event::StatusChanged(change)),
                 told(begun.by, &linked).raised_by(call, self.now()),
             ],
-            give_back: tokens.clone().revocation(account, linked.platform_user_id.clone()),
+            give_back: tokens
+                .clone()
+                .map(|tokens| tokens.revocation(account, linked.platform_user_id.clone())),
             tokens,
         };
         let outcome = Outcome::from(&Answer::Connect(answer::Connect { account: linked }));

@@ -1,6 +1,6 @@
 //! `account:sync`: what is new on the platform, told to all devices and counted for the one that asks.
 
-use platforms::{ApiError, SyncPage};
+use platforms::{ApiError, Profile, SyncPage};
 use protocol::account::{AccountStatus, StatusChanged, StatusMetadata, UserAccount};
 use protocol::answer::{self, Answer, Failure, SyncData};
 use protocol::cluster::envelope::Envelope;
@@ -35,14 +35,21 @@ impl AccountService {
     async fn sync_account(&self, call: &Call, found: Credentials) -> Result<Outcome, SyncFailure> {
         let account = found.account.account_type;
         let platform = self.offered.get(account)?;
-        let tokens = self.open_tokens(&call.user, account, &found.tokens)?;
+        let tokens = found.tokens.as_ref();
+        let tokens = tokens
+            .map(|tokens| self.open_tokens(&call.user, account, tokens))
+            .transpose()?;
 
         let change = self.changed(&call.user, account, AccountStatus::Syncing);
         let syncing = call.envelope("syncing", &Event::StatusChanged(change));
         self.store.begin_sync(&call.user, account, &syncing).await?;
         self.relay.user(&call.user).await;
 
-        match in_time(call, account, platform.sync(&tokens, found.cursor.as_ref())).await {
+        let page = match &tokens {
+            Some(tokens) => in_time(call, account, platform.sync(tokens, found.cursor.as_ref())).await,
+            None => Ok(as_known(&found.account)),
+        };
+        match page {
             Ok(page) => self.synced(call, found, page).await,
             Err(error) => self.not_synced(call, found, error).await,
         }
@@ -124,6 +131,23 @@ impl AccountService {
             ..self.changed(&call.user, account.account_type, account.status)
         };
         call.envelope("synced", &Event::StatusChanged(change))
+    }
+}
+
+/// What is new of an account without tokens: the platform is not called for it, so what it said at the link still holds.
+fn as_known(account: &UserAccount) -> SyncPage {
+    SyncPage {
+        profile: Profile {
+            platform_user_id: account.platform_user_id.clone(),
+            username: account.username.clone(),
+            display_name: account.display_name.clone(),
+            avatar_url: account.avatar_url.clone(),
+        },
+        scopes: None,
+        news: Vec::new(),
+        cursor: None,
+        more: false,
+        next_sync: None,
     }
 }
 

@@ -27,6 +27,9 @@ impl Scripted {
     /// A code that is never answered.
     pub(crate) const HANGS: &str = "hangs";
 
+    /// A code for which the platform says who the user is, and issues nothing.
+    pub(crate) const TELLS: &str = "tells";
+
     /// A code that takes so many milliseconds; the `nth` of its kind.
     pub(crate) fn takes(millis: u64, nth: u32) -> String {
         format!("{TAKES}{millis} {nth}")
@@ -61,12 +64,17 @@ impl Platform for Scripted {
         match request.code.expose() {
             Self::PANICS => panic!("the test said so"),
             Self::HANGS => std::future::pending().await,
+            Self::TELLS => Ok(Grant {
+                tokens: None,
+                scopes: Vec::new(),
+                owner: Some(ada()),
+            }),
             _ => Ok(Grant {
-                tokens: Tokens {
+                tokens: Some(Tokens {
                     access: Secret::new("access"),
                     refresh: None,
                     expires_in: None,
-                },
+                }),
                 scopes: Vec::new(),
                 owner: None,
             }),
@@ -74,12 +82,7 @@ impl Platform for Scripted {
     }
 
     async fn profile(&self, _tokens: &Tokens) -> Result<Profile, ApiError> {
-        Ok(Profile {
-            platform_user_id: "1".to_owned(),
-            username: "ada".to_owned(),
-            display_name: None,
-            avatar_url: None,
-        })
+        Ok(ada())
     }
 
     async fn sync(&self, _tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
@@ -88,5 +91,14 @@ impl Platform for Scripted {
 
     async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
         Ok(())
+    }
+}
+
+fn ada() -> Profile {
+    Profile {
+        platform_user_id: "1".to_owned(),
+        username: "ada".to_owned(),
+        display_name: None,
+        avatar_url: None,
     }
 }

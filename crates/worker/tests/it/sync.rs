@@ -1,11 +1,16 @@
 //! `account:sync`.
 
+use std::time::Duration;
+
 use protocol::command::CommandKind;
+use protocol::id::WorkerId;
 use serde_json::json;
 use simulator::{Kind, Limit, Route};
+use store::Queue;
 
 use crate::client::{refused, succeeded};
-use crate::world::{status, with_github};
+use crate::scripted::Scripted;
+use crate::world::{World, status, with_github};
 
 #[tokio::test]
 async fn a_sync_answers_what_it_found_and_tells_all_devices() {
@@ -141,4 +146,32 @@ async fn a_platform_that_is_away_becomes_the_accounts_error() {
         }
     })
     .await;
+}
+
+/// The scripted platform never answers a sync, so one that is answered has not called it.
+#[tokio::test]
+async fn an_account_without_tokens_is_synced_and_ended_without_a_call() {
+    let world = World::scripted();
+    let _worker = world.worker().await;
+    let mut client = world.client("u", "s").await;
+    succeeded(&client.connect(Scripted::TELLS).await);
+    assert_eq!(client.status().await.0, "connected");
+
+    let answer = client.for_github(CommandKind::Sync).await;
+    succeeded(&answer);
+    assert_eq!(answer["data"]["profile"]["username"], "ada");
+    assert_eq!(client.status().await.0, "syncing");
+    let (status, metadata) = client.status().await;
+    assert_eq!(
+        (status.as_str(), &metadata["lastSynced"]),
+        ("connected", &answer["lastSynced"])
+    );
+
+    succeeded(&client.for_github(CommandKind::Disconnect).await);
+    assert_eq!(client.status().await.0, "disconnected");
+    let queued = world
+        .store
+        .lease_tasks(&WorkerId::new("w").unwrap(), 9, Duration::from_secs(1))
+        .await;
+    assert!(queued.unwrap().is_empty());
 }
