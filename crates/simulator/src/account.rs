@@ -27,6 +27,11 @@ impl Account {
         }
     }
 
+    /// The number as platforms write it whose ids are 64 bits wide: too large for a float to hold.
+    pub(crate) fn snowflake(&self) -> String {
+        (1_000_000_000_000_000_000 + u64::from(self.id)).to_string()
+    }
+
     /// The login behind a test code: what follows the prefix, so that a test can name the account it wants.
     /// `None` if this is no test code.
     pub(crate) fn of_test_code(code: &str) -> Option<String> {

@@ -8,7 +8,11 @@
 //! | `POST /release` | | `{"released": 1}` |
 //! | `POST /test_codes` | `{"single_use": true}` | |
 //! | `POST /withdraw` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
+//! | `POST /lifetime` | `{"platform": "discord", "seconds": 5}` | |
+//! | `POST /expire` | `{"platform": "discord", "login": "ada"}` | `{"tokens": 1}` |
 //! | `POST /github/notifications` | [`NewNotification`] | [`Issued`](crate::Issued) |
+
+use std::time::Duration;
 
 use axum::{
     Json, Router,
@@ -29,6 +33,8 @@ pub(crate) fn routes() -> Router<World> {
         .route("/release", post(release))
         .route("/test_codes", post(test_codes))
         .route("/withdraw", post(withdraw))
+        .route("/lifetime", post(lifetime))
+        .route("/expire", post(expire))
         .route("/github/notifications", post(notify))
 }
 
@@ -61,13 +67,28 @@ async fn test_codes(State(world): State<World>, Json(wanted): Json<TestCodes>) -
 }
 
 #[derive(Deserialize)]
-struct Withdraw {
+struct Lifetime {
+    platform: Platform,
+    seconds: u64,
+}
+
+async fn lifetime(State(world): State<World>, Json(of): Json<Lifetime>) -> StatusCode {
+    Handle::new(world).lifetime(of.platform, Duration::from_secs(of.seconds));
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Account {
     platform: Platform,
     login: String,
 }
 
-async fn withdraw(State(world): State<World>, Json(of): Json<Withdraw>) -> Response {
+async fn withdraw(State(world): State<World>, Json(of): Json<Account>) -> Response {
     Json(json!({ "tokens": Handle::new(world).withdraw(of.platform, &of.login) })).into_response()
+}
+
+async fn expire(State(world): State<World>, Json(of): Json<Account>) -> Response {
+    Json(json!({ "tokens": Handle::new(world).expire(of.platform, &of.login) })).into_response()
 }
 
 async fn notify(State(world): State<World>, Json(notification): Json<NewNotification>) -> Response {

@@ -15,11 +15,13 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
+    discord,
     fault::Kind,
     github,
     held::{Held, hold},
     platform::{Platform, Route},
     world::World,
+    x_twitter,
 };
 
 /// Marks an answer that must never be sent: whoever serves the connection closes it instead.
@@ -85,6 +87,8 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
         Kind::HugeBody { bytes } => json_bytes(huge(bytes)),
         Kind::Throttle { limit, seconds } => match platform {
             Platform::Github => github::throttled(limit, seconds),
+            Platform::Discord => discord::throttled(limit, seconds),
+            Platform::XTwitter => x_twitter::throttled(limit, seconds),
         },
         Kind::Deny => {
             request.extensions_mut().insert(Denied);
@@ -130,5 +134,8 @@ fn huge(bytes: usize) -> Body {
 
 /// The routes of every platform.
 pub(crate) fn platforms(world: &World) -> Router<World> {
-    Router::new().nest("/github", github::routes(world))
+    Router::new()
+        .nest("/github", github::routes(world))
+        .nest("/discord", discord::routes(world))
+        .nest("/x_twitter", x_twitter::routes(world))
 }

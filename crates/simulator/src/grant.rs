@@ -1,6 +1,6 @@
 //! Authorization codes and the tokens they become: RFC 6749 section 4.1 and RFC 7636, the same for every platform.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -29,21 +29,55 @@ pub(crate) struct Consent {
     pub(crate) challenge: Option<String>,
 }
 
+/// How a platform issues what it issues.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Which platform.
+    pub(crate) platform: Platform,
+    /// How its tokens begin.
+    pub(crate) token_prefix: &'static str,
+    /// How long its codes are good.
+    pub(crate) code_lifetime: Duration,
+    /// How long its access tokens are good; none: until they are revoked.
+    pub(crate) access_lifetime: Option<Duration>,
+    /// Which grants come with a refresh token.
+    pub(crate) renewal: Renewal,
+    /// What a test code grants: it stands for an authorization in which everything asked for was allowed.
+    pub(crate) test_scopes: &'static [&'static str],
+}
+
+/// Which grants of a platform come with a refresh token.
+#[derive(Debug)]
+pub(crate) enum Renewal {
+    /// None.
+    Never,
+    /// All.
+    Always,
+    /// Those with this scope.
+    With(&'static str),
+}
+
+impl Terms {
+    fn renews(&self, scopes: &BTreeSet<String>) -> bool {
+        match self.renewal {
+            Renewal::Never => false,
+            Renewal::Always => true,
+            Renewal::With(scope) => scopes.contains(scope),
+        }
+    }
+}
+
 /// What a client presents to the token endpoint, once it has proved who it is.
 #[derive(Debug)]
 pub(crate) struct Presented<'a> {
-    /// Which platform's token endpoint.
-    pub(crate) platform: Platform,
+    /// How the platform it is presented to issues tokens.
+    pub(crate) terms: &'static Terms,
     /// The code.
     pub(crate) code: &'a str,
     /// Where the client says the code was sent.
     pub(crate) redirect_uri: Option<&'a str>,
     /// The verifier of RFC 7636.
     pub(crate) verifier: Option<&'a str>,
-    /// How this platform's tokens begin.
-    pub(crate) token_prefix: &'a str,
-    /// What a test code grants: it stands for an authorization in which everything asked for was allowed.
-    pub(crate) test_scopes: &'a [&'a str],
 }
 
 /// Why a code buys nothing.
@@ -66,6 +100,15 @@ pub struct Token {
     pub scopes: BTreeSet<String>,
     /// The token itself.
     pub access_token: String,
+    /// What buys the next one; none if that was done, or if the platform has no such thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// When the access token ends by itself.
+    #[serde(skip)]
+    expires_at: Option<UtcDateTime>,
+    /// The authorization it goes back to, through any number of refreshes.
+    #[serde(skip)]
+    family: u64,
     /// The code it was issued for: what a second presentation of that code revokes.
     #[serde(skip)]
     code: String,
@@ -77,7 +120,24 @@ pub(crate) struct Grants {
     minter: Minter,
     codes: BTreeMap<String, Code>,
     tokens: Vec<Token>,
+    families: u64,
+    /// Refresh tokens that were used, with their families.
+    spent: HashMap<(Platform, String), u64>,
+    /// Access tokens that end sooner than their platform's terms say.
+    lifetimes: HashMap<Platform, Duration>,
     test_codes: TestCodes,
+}
+
+/// What became of a refresh token that was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// It bought new tokens and is spent.
+    Rotated,
+    /// It was spent before: every token of its family is dead now, also those that the first use bought.
+    Reused,
+    /// It is nobody's.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -102,6 +162,9 @@ impl Grants {
             minter: Minter { seed, minted: 0 },
             codes: BTreeMap::new(),
             tokens: Vec::new(),
+            families: 0,
+            spent: HashMap::new(),
+            lifetimes: HashMap::new(),
             test_codes: TestCodes::Reusable,
         }
     }
@@ -115,15 +178,29 @@ impl Grants {
         };
     }
 
-    /// A code for this consent, good for the ten minutes that RFC 6749 section 4.1.2 recommends.
-    pub(crate) fn issue_code(&mut self, consent: Consent, now: UtcDateTime) -> String {
+    /// From now on access tokens of this platform are good for so long.
+    pub(crate) fn set_lifetime(&mut self, platform: Platform, lifetime: Duration) {
+        self.lifetimes.insert(platform, lifetime);
+    }
+
+    /// Ends the access tokens of one account as time would; says how many there were. Refresh tokens stay good.
+    pub(crate) fn expire(&mut self, platform: Platform, login: &str, now: UtcDateTime) -> usize {
+        let live = self
+            .tokens
+            .iter_mut()
+            .filter(|token| (token.platform, token.login.as_str()) == (platform, login) && token.is_good(now));
+        live.map(|token| token.expires_at = Some(now)).count()
+    }
+
+    /// A code for this consent.
+    pub(crate) fn issue_code(&mut self, consent: Consent, terms: &Terms, now: UtcDateTime) -> String {
         self.codes.retain(|_, code| code.expires_at > now);
         let text = self.minter.mint(20);
         self.codes.insert(
             text.clone(),
             Code {
                 consent,
-                expires_at: now + Duration::minutes(10),
+                expires_at: now + terms.code_lifetime,
                 used: false,
             },
         );
@@ -137,22 +214,97 @@ impl Grants {
             Some(consent) => consent?,
             None => self.issued_consent(presented, now)?,
         };
-        let token = Token {
-            platform: consent.platform,
+        self.families += 1;
+        let root = Root {
             login: consent.login,
             scopes: consent.scopes,
-            access_token: format!("{}{}", presented.token_prefix, self.minter.mint(36)),
+            family: self.families,
             code: presented.code.to_owned(),
         };
-        self.tokens.push(token.clone());
-        Ok(token)
+        Ok(self.issue(presented.terms, root, now))
     }
 
-    /// The live token with this text.
-    pub(crate) fn token(&self, platform: Platform, access_token: &str) -> Option<&Token> {
-        self.tokens
-            .iter()
-            .find(|token| token.platform == platform && token.access_token == access_token)
+    /// New tokens for a refresh token, which is spent by it; whose it is, where it is anybody's. Presenting a spent one ends its
+    /// whole family (RFC 9700 section 4.14.2): the platform cannot know which of the two who had it is the thief.
+    pub(crate) fn refresh(&mut self, terms: &Terms, refresh_token: &str, now: UtcDateTime) -> Renewed {
+        let key = (terms.platform, refresh_token.to_owned());
+        let current = self
+            .tokens
+            .iter_mut()
+            .find(|token| token.platform == terms.platform && token.refresh_token.as_deref() == Some(refresh_token));
+        let Some(current) = current else {
+            let family = self.spent.get(&key).copied();
+            let dead = |token: &Token| Some(token.family) == family;
+            let login = self
+                .tokens
+                .iter()
+                .find(|token| dead(token))
+                .map(|token| token.login.clone());
+            self.tokens.retain(|token| !dead(token));
+            let rotation = family.map_or(Rotation::Unknown, |_| Rotation::Reused);
+            return Renewed {
+                rotation,
+                login,
+                token: None,
+            };
+        };
+        current.refresh_token = None;
+        let root = Root {
+            login: current.login.clone(),
+            scopes: current.scopes.clone(),
+            family: current.family,
+            code: current.code.clone(),
+        };
+        self.spent.insert(key, root.family);
+        // The old access token lives out its time, as nothing documented ends it sooner.
+        let family = root.family;
+        self.tokens.retain(|token| token.family != family || token.is_good(now));
+        let token = self.issue(terms, root, now);
+        Renewed {
+            rotation: Rotation::Rotated,
+            login: Some(token.login.clone()),
+            token: Some(token),
+        }
+    }
+
+    fn issue(&mut self, terms: &Terms, root: Root, now: UtcDateTime) -> Token {
+        let refresh_token = terms.renews(&root.scopes).then(|| self.minter.mint(40));
+        let lifetime = self.lifetimes.get(&terms.platform).copied().or(terms.access_lifetime);
+        let token = Token {
+            platform: terms.platform,
+            login: root.login,
+            scopes: root.scopes,
+            access_token: format!("{}{}", terms.token_prefix, self.minter.mint(36)),
+            refresh_token,
+            expires_at: lifetime.map(|lifetime| now + lifetime),
+            family: root.family,
+            code: root.code,
+        };
+        self.tokens.push(token.clone());
+        token
+    }
+
+    /// The token with this text, while its access token is good.
+    pub(crate) fn token(&self, platform: Platform, access_token: &str, now: UtcDateTime) -> Option<&Token> {
+        let mut tokens = self.tokens.iter();
+        tokens.find(|token| token.platform == platform && token.access_token == access_token && token.is_good(now))
+    }
+
+    /// The token that either of these texts belongs to, access or refresh, expired or not.
+    pub(crate) fn either(&self, platform: Platform, text: &str) -> Option<&Token> {
+        let mut tokens = self.tokens.iter();
+        tokens.find(|token| {
+            token.platform == platform && (token.access_token == text || token.refresh_token.as_deref() == Some(text))
+        })
+    }
+
+    /// Ends one refresh token; the access token beside it lives on.
+    pub(crate) fn revoke_refresh_token(&mut self, platform: Platform, refresh_token: &str) {
+        let alike =
+            |token: &&mut Token| token.platform == platform && token.refresh_token.as_deref() == Some(refresh_token);
+        if let Some(token) = self.tokens.iter_mut().find(alike) {
+            token.refresh_token = None;
+        }
     }
 
     /// Every live token, oldest first.
@@ -196,16 +348,16 @@ impl Grants {
         let login = Account::of_test_code(presented.code)?;
         let fresh = match &mut self.test_codes {
             TestCodes::Reusable => true,
-            TestCodes::SingleUse(used) => used.insert((presented.platform, presented.code.to_owned())),
+            TestCodes::SingleUse(used) => used.insert((presented.terms.platform, presented.code.to_owned())),
         };
         if !fresh {
             self.revoke_code(presented);
             return Some(Err(Refusal::Code));
         }
         Some(Ok(Consent {
-            platform: presented.platform,
+            platform: presented.terms.platform,
             login,
-            scopes: presented.test_scopes.iter().map(ToString::to_string).collect(),
+            scopes: presented.terms.test_scopes.iter().map(ToString::to_string).collect(),
             redirect_uri: presented.redirect_uri.unwrap_or_default().to_owned(),
             challenge: None,
         }))
@@ -219,7 +371,7 @@ impl Grants {
         if used {
             self.revoke_code(presented);
         }
-        if used || expired || consent.platform != presented.platform {
+        if used || expired || consent.platform != presented.terms.platform {
             return Err(Refusal::Code);
         }
         if presented.redirect_uri.is_some_and(|uri| uri != consent.redirect_uri) {
@@ -234,8 +386,36 @@ impl Grants {
 
     fn revoke_code(&mut self, presented: &Presented<'_>) {
         self.tokens
-            .retain(|token| token.platform != presented.platform || token.code != presented.code);
+            .retain(|token| token.platform != presented.terms.platform || token.code != presented.code);
     }
+}
+
+impl Token {
+    fn is_good(&self, now: UtcDateTime) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// How long the access token is good from now.
+    pub(crate) fn expires_in(&self, now: UtcDateTime) -> Option<Duration> {
+        self.expires_at.map(|end| end - now)
+    }
+}
+
+/// What a token goes back to.
+struct Root {
+    login: String,
+    scopes: BTreeSet<String>,
+    family: u64,
+    code: String,
+}
+
+/// What presenting a refresh token led to.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    pub(crate) rotation: Rotation,
+    /// Whose it is; none if nothing of the family is left.
+    pub(crate) login: Option<String>,
+    pub(crate) token: Option<Token>,
 }
 
 /// The S256 challenge of a verifier (RFC 7636 section 4.2).
@@ -276,29 +456,51 @@ mod tests {
         );
     }
 
+    const TERMS: Terms = Terms {
+        platform: Platform::Discord,
+        token_prefix: "",
+        code_lifetime: Duration::minutes(10),
+        access_lifetime: Some(Duration::HOUR),
+        renewal: Renewal::Always,
+        test_scopes: &[],
+    };
+    const START: UtcDateTime = UtcDateTime::UNIX_EPOCH;
+
+    fn presented(code: &str) -> Presented<'_> {
+        Presented {
+            terms: &TERMS,
+            code,
+            redirect_uri: None,
+            verifier: None,
+        }
+    }
+
     #[test]
-    fn a_code_expires_after_ten_minutes() {
+    fn a_code_ends_with_its_lifetime() {
         let mut grants = Grants::new(1);
         let consent = Consent {
-            platform: Platform::Github,
+            platform: Platform::Discord,
             login: "ada".into(),
             scopes: BTreeSet::new(),
             redirect_uri: "https://app.example/back".into(),
             challenge: None,
         };
-        let issued = UtcDateTime::UNIX_EPOCH;
-        let code = grants.issue_code(consent, issued);
-        let presented = Presented {
-            platform: Platform::Github,
-            code: &code,
-            redirect_uri: None,
-            verifier: None,
-            token_prefix: "",
-            test_scopes: &[],
-        };
-        assert_eq!(
-            grants.redeem(&presented, issued + Duration::minutes(10)),
-            Err(Refusal::Code)
-        );
+        let code = grants.issue_code(consent, &TERMS, START);
+        let late = grants.redeem(&presented(&code), START + Duration::minutes(10));
+        assert_eq!(late, Err(Refusal::Code));
+    }
+
+    #[test]
+    fn an_access_token_ends_and_its_refresh_token_does_not() {
+        let mut grants = Grants::new(1);
+        let first = grants.redeem(&presented("test_code_ada"), START).unwrap();
+        let later = START + Duration::HOUR;
+        let alive = |grants: &Grants, now| grants.token(Platform::Discord, &first.access_token, now).is_some();
+        assert!(alive(&grants, later - Duration::SECOND) && !alive(&grants, later));
+        let renewed = grants.refresh(&TERMS, &first.refresh_token.unwrap(), later);
+        assert_eq!(renewed.rotation, Rotation::Rotated);
+        let token = renewed.token.unwrap();
+        assert_eq!(token.expires_in(later), Some(Duration::HOUR));
+        assert_eq!(grants.tokens(), [token], "what expired is forgotten");
     }
 }

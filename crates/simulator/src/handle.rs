@@ -1,5 +1,7 @@
 //! The controls, for the process the simulator runs in. [`control`](crate::control) offers the same over HTTP.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::{
@@ -68,6 +70,17 @@ impl Handle {
     /// and nobody is told. Says how many there were.
     pub fn withdraw(&self, platform: Platform, login: &str) -> usize {
         self.world.lock().grants.revoke_account(platform, login)
+    }
+
+    /// From now on access tokens of this platform are good for so long.
+    pub fn lifetime(&self, platform: Platform, lifetime: Duration) {
+        let lifetime = lifetime.try_into().unwrap_or(time::Duration::MAX);
+        self.world.lock().grants.set_lifetime(platform, lifetime);
+    }
+
+    /// The account's access tokens end as time would end them; its refresh tokens stay good. Says how many there were.
+    pub fn expire(&self, platform: Platform, login: &str) -> usize {
+        self.world.lock().grants.expire(platform, login, clock::now())
     }
 
     /// Something happens at GitHub that concerns this account.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::platform::{Platform, Route};
+use crate::{
+    grant::Rotation,
+    platform::{Platform, Route},
+};
 
 /// Everything that was asked since the start. Requests that a fault answered are counted too.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -13,6 +16,23 @@ pub struct Ledger {
     exchanges: BTreeMap<Platform, BTreeMap<String, u64>>,
     /// The revocations that reached the platform, in order.
     pub revocations: Vec<Revocation>,
+    /// The refresh tokens that reached the platform, in order.
+    pub refreshes: Vec<Refresh>,
+}
+
+/// One use of a refresh token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refresh {
+    /// Which platform.
+    pub platform: Platform,
+    /// Whose it is; `None` if nothing of its family was left.
+    pub login: Option<String>,
+    /// The token that was presented.
+    pub refresh_token: String,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// What became of it.
+    pub rotation: Rotation,
 }
 
 /// One revocation that reached the platform.

@@ -9,12 +9,13 @@
 //! here is in memory and pretended: its client secret and its tokens open nothing.
 //!
 //! In reading order: [`server`] binds and serves; [`front`] is what every request passes before its platform; a
-//! platform ([`github`]) does its work on the [`world`], which holds [`account`], [`grant`], [`fault`], [`held`] and
+//! platform ([`github`], [`discord`], [`x_twitter`]) does its work on the [`world`], which holds [`account`], [`grant`], [`fault`], [`held`] and
 //! [`ledger`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
 
 mod account;
 mod clock;
 mod control;
+mod discord;
 mod fault;
 mod front;
 mod github;
@@ -22,16 +23,18 @@ mod grant;
 mod handle;
 mod held;
 mod ledger;
+mod oauth;
 mod platform;
 mod server;
 mod world;
+mod x_twitter;
 
 pub use account::DEFAULT_LOGIN;
 pub use fault::{Fault, Kind, Limit, Times};
 pub use github::inbox::{Issued, NewNotification};
-pub use grant::{CLIENT_ID, CLIENT_SECRET, Token};
+pub use grant::{CLIENT_ID, CLIENT_SECRET, Rotation, Token};
 pub use handle::{Handle, Snapshot};
 pub use held::Held;
-pub use ledger::{Extent, Ledger, Revocation};
+pub use ledger::{Extent, Ledger, Refresh, Revocation};
 pub use platform::{Platform, Route};
 pub use server::{BindError, Simulator};

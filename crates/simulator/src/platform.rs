@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Platform {
     /// github.com and api.github.com, under `/github`.
     Github,
+    /// discord.com, under `/discord`.
+    Discord,
+    /// x.com and api.x.com, under `/x_twitter`.
+    XTwitter,
 }
 
 /// What a request is for. Every platform answers the same few questions, each in its own dialect.

@@ -23,7 +23,8 @@ pub(super) struct Caller(pub(super) Token);
 
 /// Lets in who brings a live token, and says on every answer what the token may do.
 pub(super) async fn person(State(world): State<World>, mut request: Request, next: Next) -> Response {
-    let token = bearer(request.headers()).and_then(|text| world.lock().grants.token(Platform::Github, text).cloned());
+    let token = bearer(request.headers())
+        .and_then(|text| world.lock().grants.token(Platform::Github, text, clock::now()).cloned());
     let Some(token) = token else {
         let message = match request.headers().get(header::AUTHORIZATION) {
             Some(_) => "Bad credentials",

@@ -19,7 +19,7 @@ use crate::{
     world::World,
 };
 
-use super::token::normalised;
+use super::token::{TERMS, normalised};
 
 /// The query of the page. GitHub has `login` too, as the account it suggests; here it is the account that is taken.
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,7 @@ pub(super) async fn authorize(
             redirect_uri: redirect_uri.clone(),
             challenge: asked.code_challenge,
         };
-        world.lock().grants.issue_code(consent, clock::now())
+        world.lock().grants.issue_code(consent, &TERMS, clock::now())
     });
     // RFC 9207 wants the issuer on errors as well as on codes.
     let issuer = format!("{}/github/login/oauth", world.base());

@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
+    clock,
     grant::CLIENT_ID,
     ledger::{Extent, Revocation},
     platform::Platform,
@@ -42,7 +43,7 @@ fn revoke(world: &World, client_id: &str, extent: Extent, asked: Body) -> Respon
     let mut state = world.lock();
     let login = state
         .grants
-        .token(Platform::Github, &access_token)
+        .token(Platform::Github, &access_token, clock::now())
         .map(|token| token.login.clone());
     match (&login, extent) {
         (None, _) => {}

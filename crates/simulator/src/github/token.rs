@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     clock,
-    grant::{CLIENT_ID, CLIENT_SECRET, Presented, Refusal, Token},
+    grant::{CLIENT_ID, CLIENT_SECRET, Presented, Refusal, Renewal, Terms, Token},
     platform::Platform,
     world::World,
 };
@@ -58,12 +58,10 @@ fn redeem(world: &World, asked: &Asked) -> Result<(Token, String), Parameters> {
         return Err(INCORRECT_CLIENT_CREDENTIALS);
     }
     let presented = Presented {
-        platform: Platform::Github,
+        terms: &TERMS,
         code: &asked.code,
         redirect_uri: asked.redirect_uri.as_deref(),
         verifier: asked.code_verifier.as_deref(),
-        token_prefix: "gho_",
-        test_scopes: &["notifications", "read:user"],
     };
     let token = state
         .grants
@@ -76,6 +74,16 @@ fn redeem(world: &World, asked: &Asked) -> Result<(Token, String), Parameters> {
     let scope = token.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     Ok((token, scope))
 }
+
+/// What an OAuth App is given: tokens without an end. A code is good for the ten minutes that RFC 6749 section 4.1.2 recommends.
+pub(super) const TERMS: Terms = Terms {
+    platform: Platform::Github,
+    token_prefix: "gho_",
+    code_lifetime: time::Duration::minutes(10),
+    access_lifetime: None,
+    renewal: Renewal::Never,
+    test_scopes: &["notifications", "read:user"],
+};
 
 /// Tokens that an account has with an application for one set of scopes; one more ends the oldest.
 const LIVE_TOKENS: usize = 10;

@@ -12,4 +12,5 @@ mod faults;
 mod github_api;
 mod github_oauth;
 mod github_revoke;
+mod rotation;
 mod server;

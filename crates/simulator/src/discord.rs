@@ -1,0 +1,158 @@
+//! Discord, as an application's user tokens meet it: discord.com/api under `/api`.
+//!
+//! The facts are those of Discord's developer documentation. Whatever is wrong with a code or a refresh token, it says the same.
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::{
+    account::Account,
+    fault::Limit,
+    front::guard,
+    grant::{CLIENT_ID, Renewal, Terms, Token},
+    ledger::{Extent, Revocation},
+    oauth::{self, No},
+    platform::{Platform, Route},
+    world::World,
+};
+
+const TERMS: Terms = Terms {
+    platform: Platform::Discord,
+    token_prefix: "",
+    // Not documented; what RFC 6749 section 4.1.2 recommends.
+    code_lifetime: Duration::minutes(10),
+    access_lifetime: Some(Duration::days(7)),
+    renewal: Renewal::Always,
+    test_scopes: &["identify"],
+};
+
+/// Discord's token endpoints and its API.
+pub(crate) fn routes(world: &World) -> Router<World> {
+    let at = |route, work| guard(world, Platform::Discord, route, work);
+    Router::new()
+        .route("/api/oauth2/token", at(Route::Token, post(token)))
+        .route("/api/oauth2/token/revoke", at(Route::Revoke, post(revoke)))
+        .route("/api/v10/users/@me", at(Route::Profile, get(me)))
+        .route("/api/v10/oauth2/@me", at(Route::Profile, get(authorization)))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "404: Not Found"))
+}
+
+/// How Discord says that a limit was hit: the seconds stand in the body, with a fraction.
+pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
+    let (scope, global) = match limit {
+        Limit::Primary => ("user", false),
+        Limit::Secondary => ("global", true),
+    };
+    let body = json!({
+        "message": "You are being rate limited.",
+        "retry_after": f64::from(seconds) - 0.5,
+        "global": global,
+    });
+    let mut answer = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::RETRY_AFTER, seconds.into());
+    headers.insert("x-ratelimit-scope", http::HeaderValue::from_static(scope));
+    if global {
+        headers.insert("x-ratelimit-global", http::HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+async fn token(State(world): State<World>, request: Request) -> Response {
+    let Some((headers, asked)) = oauth::read(request).await else {
+        return refused("invalid_request", "Only application/x-www-form-urlencoded is accepted");
+    };
+    if !oauth::by_basic(&headers) && !oauth::by_form(&asked) {
+        return invalid_client();
+    }
+    match oauth::grant(&world, &TERMS, &asked) {
+        Ok(token) => Json(oauth::issued(&token, "Bearer")).into_response(),
+        Err(No::Code | No::RedirectUri) => refused("invalid_grant", "Invalid \"code\" in request."),
+        Err(No::RefreshToken) => refused("invalid_grant", "Invalid \"refresh_token\" in request."),
+        Err(No::GrantType) => refused("unsupported_grant_type", "Grant type None is not supported"),
+    }
+}
+
+/// Any one token ends all that the application has of its user.
+async fn revoke(State(world): State<World>, request: Request) -> Response {
+    let Some((headers, asked)) = oauth::read(request).await else {
+        return refused("invalid_request", "Only application/x-www-form-urlencoded is accepted");
+    };
+    if !oauth::by_basic(&headers) && !oauth::by_form(&asked) {
+        return invalid_client();
+    }
+    let mut state = world.lock();
+    let login = state
+        .grants
+        .either(Platform::Discord, &asked.token)
+        .map(|token| token.login.clone());
+    if let Some(login) = &login {
+        state.grants.revoke_account(Platform::Discord, login);
+    }
+    state.ledger.revocations.push(Revocation {
+        platform: Platform::Discord,
+        extent: Extent::Grant,
+        access_token: asked.token,
+        login,
+    });
+    // RFC 7009 section 2.2: a token that is dead already is no error.
+    Json(json!({})).into_response()
+}
+
+async fn me(State(world): State<World>, headers: HeaderMap) -> Response {
+    answer(&world, &headers, user)
+}
+
+async fn authorization(State(world): State<World>, headers: HeaderMap) -> Response {
+    answer(&world, &headers, |token| {
+        json!({
+            "application": { "id": CLIENT_ID, "name": "Simulated" },
+            "scopes": token.scopes,
+            "user": user(token),
+        })
+    })
+}
+
+/// Answers who names its program as Discord wants it and brings a good token.
+fn answer(world: &World, headers: &HeaderMap, body: impl FnOnce(&Token) -> Value) -> Response {
+    let named = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    if !named.is_some_and(|name| name.starts_with("DiscordBot (")) {
+        return (StatusCode::FORBIDDEN, "error code: 1010").into_response();
+    }
+    match oauth::bearer(world, &TERMS, headers) {
+        Some(token) => Json(body(&token)).into_response(),
+        None => problem(StatusCode::UNAUTHORIZED, "401: Unauthorized"),
+    }
+}
+
+fn user(token: &Token) -> Value {
+    let account = Account::named(&token.login);
+    json!({
+        "id": account.snowflake(),
+        "username": account.login,
+        "discriminator": "0",
+        "global_name": account.name,
+        "avatar": null,
+    })
+}
+
+fn invalid_client() -> Response {
+    (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid_client" }))).into_response()
+}
+
+fn refused(error: &str, description: &str) -> Response {
+    let body = json!({ "error": error, "error_description": description });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}
+
+/// An error of the API.
+fn problem(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "message": message, "code": 0 }))).into_response()
+}

@@ -1,0 +1,152 @@
+//! X, as a confidential client meets it: api.x.com under `/2`.
+//!
+//! The facts are those of X's developer documentation; that refresh tokens are single-use and that reuse ends the family is what
+//! clients report of it.
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json;
+use time::Duration;
+
+use crate::{
+    account::Account,
+    clock,
+    fault::Limit,
+    front::guard,
+    grant::{Renewal, Terms},
+    ledger::{Extent, Revocation},
+    oauth::{self, No},
+    platform::{Platform, Route},
+    world::World,
+};
+
+const TERMS: Terms = Terms {
+    platform: Platform::XTwitter,
+    token_prefix: "",
+    code_lifetime: Duration::seconds(30),
+    access_lifetime: Some(Duration::hours(2)),
+    renewal: Renewal::With("offline.access"),
+    test_scopes: &["dm.read", "offline.access", "tweet.read", "users.read"],
+};
+
+/// X's token endpoints and its API.
+pub(crate) fn routes(world: &World) -> Router<World> {
+    let at = |route, work| guard(world, Platform::XTwitter, route, work);
+    Router::new()
+        .route("/2/oauth2/token", at(Route::Token, post(token)))
+        .route("/2/oauth2/revoke", at(Route::Revoke, post(revoke)))
+        .route("/2/users/me", at(Route::Profile, get(me)))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "Not Found"))
+}
+
+/// How X says that a limit was hit, and when it ends: in epoch seconds, and nowhere as seconds to wait.
+pub(crate) fn throttled(limit: Limit, seconds: u32) -> Response {
+    let now = clock::now().unix_timestamp();
+    let end = HeaderValue::from(now + i64::from(seconds));
+    let mut answer = problem(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+    let headers = answer.headers_mut();
+    headers.insert("x-rate-limit-limit", 300.into());
+    match limit {
+        Limit::Primary => {
+            headers.insert("x-rate-limit-remaining", 0.into());
+            headers.insert("x-rate-limit-reset", end);
+        }
+        // The window has room; it is the day's allowance that is used up.
+        Limit::Secondary => {
+            headers.insert("x-rate-limit-remaining", 299.into());
+            headers.insert("x-rate-limit-reset", (now + 900).into());
+            headers.insert("x-user-limit-24hour-limit", 25.into());
+            headers.insert("x-user-limit-24hour-remaining", 0.into());
+            headers.insert("x-user-limit-24hour-reset", end);
+        }
+    }
+    answer
+}
+
+async fn token(State(world): State<World>, request: Request) -> Response {
+    let Some((headers, asked)) = oauth::read(request).await else {
+        return refused("Only application/x-www-form-urlencoded is accepted.");
+    };
+    if !oauth::by_basic(&headers) {
+        return unauthorized();
+    }
+    match oauth::grant(&world, &TERMS, &asked) {
+        Ok(token) => Json(oauth::issued(&token, "bearer")).into_response(),
+        Err(No::Code) => refused("Value passed for the authorization code was invalid."),
+        Err(No::RedirectUri) => {
+            refused("Value passed for the redirect uri did not match the uri of the authorization code.")
+        }
+        Err(No::RefreshToken) => refused("Value passed for the token was invalid."),
+        Err(No::GrantType) => refused("Missing required parameter [grant_type]."),
+    }
+}
+
+/// Ends the one token that is named, and not the one beside it.
+async fn revoke(State(world): State<World>, request: Request) -> Response {
+    let Some((headers, asked)) = oauth::read(request).await else {
+        return refused("Only application/x-www-form-urlencoded is accepted.");
+    };
+    if !oauth::by_basic(&headers) {
+        return unauthorized();
+    }
+    let mut state = world.lock();
+    let login = state
+        .grants
+        .either(Platform::XTwitter, &asked.token)
+        .map(|token| token.login.clone());
+    state.grants.revoke_refresh_token(Platform::XTwitter, &asked.token);
+    state.grants.revoke_token(Platform::XTwitter, &asked.token);
+    let answer = match login {
+        Some(_) => Json(json!({ "revoked": true })).into_response(),
+        None => refused("Value passed for the token was invalid."),
+    };
+    state.ledger.revocations.push(Revocation {
+        platform: Platform::XTwitter,
+        extent: Extent::Token,
+        access_token: asked.token,
+        login,
+    });
+    answer
+}
+
+/// Wants both scopes, as documented.
+async fn me(State(world): State<World>, headers: HeaderMap) -> Response {
+    let Some(token) = oauth::bearer(&world, &TERMS, &headers) else {
+        return problem(StatusCode::UNAUTHORIZED, "Unauthorized");
+    };
+    if !["tweet.read", "users.read"]
+        .iter()
+        .all(|&scope| token.scopes.contains(scope))
+    {
+        return problem(StatusCode::FORBIDDEN, "Forbidden");
+    }
+    let account = Account::named(&token.login);
+    Json(json!({ "data": {
+        "id": account.snowflake(),
+        "name": account.name,
+        "username": account.login,
+    }}))
+    .into_response()
+}
+
+fn unauthorized() -> Response {
+    let body = json!({ "error": "unauthorized_client", "error_description": "Missing valid authorization header" });
+    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+}
+
+/// X names every mistake of the token endpoint alike.
+fn refused(description: &str) -> Response {
+    let body = json!({ "error": "invalid_request", "error_description": description });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}
+
+/// An error of the API.
+fn problem(status: StatusCode, title: &str) -> Response {
+    let body = json!({ "title": title, "type": "about:blank", "status": status.as_u16(), "detail": title });
+    (status, Json(body)).into_response()
+}
