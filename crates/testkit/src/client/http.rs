@@ -151,12 +151,17 @@ where
     let answer = async {
         stream.write_all(&request.bytes()).await?;
         stream.flush().await?;
-        read_response(stream, unread).await
+        read_response(stream, unread, request.method != "HEAD").await
     };
     tokio::time::timeout(wait::deadline(), answer).await?
 }
 
-async fn read_response<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>) -> io::Result<Response> {
+/// What answers a HEAD has the head of an answer alone (RFC 9110 section 9.3.2).
+async fn read_response<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    unread: &mut Vec<u8>,
+    has_body: bool,
+) -> io::Result<Response> {
     let head = read_until(stream, unread, b"\r\n\r\n").await?;
     let (status, headers) = parse_head(&head).ok_or(io::ErrorKind::InvalidData)?;
     let mut response = Response {
@@ -168,7 +173,7 @@ async fn read_response<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8
     let chunked = response.header("transfer-encoding").eq_ignore_ascii_case("chunked");
     response.body = match length {
         // RFC 9110 section 8.6: these never have a body.
-        _ if status < 200 || status == 204 || status == 304 => Vec::new(),
+        _ if !has_body || status < 200 || status == 204 || status == 304 => Vec::new(),
         _ if chunked => read_chunks(stream, unread).await?,
         Some(length) => read_exactly(stream, unread, length).await?,
         None => {
