@@ -112,6 +112,12 @@ impl Platform for Github {
         oauth::authorization_url(&DIALECT, &self.settings, request)
     }
 
+    /// The authorize page's folder, on github.com and on a server of one's own alike.
+    fn issuer(&self) -> Option<String> {
+        let page = self.settings.authorize_url.as_str();
+        page.strip_suffix("/authorize").map(str::to_owned)
+    }
+
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
         oauth::exchange(&DIALECT, &self.settings, &self.http, request).await
     }
@@ -211,6 +217,12 @@ mod tests {
             given.revoke_url(Scope::Token).as_str(),
             "https://ghe.example/api/v3/applications/x/token"
         );
+    }
+
+    #[test]
+    fn the_issuer_is_the_folder_of_the_authorize_page() {
+        let issuer = github(None).issuer();
+        assert_eq!(issuer.as_deref(), Some("https://github.com/login/oauth"));
     }
 
     #[test]

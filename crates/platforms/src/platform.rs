@@ -24,6 +24,11 @@ pub trait Platform: Send + Sync {
     /// Where to send the user.
     fn authorize(&self, request: &AuthorizeRequest) -> Url;
 
+    /// Who says to send a user back (RFC 9207), where this platform says so. An answer that names anybody else is not this one's.
+    fn issuer(&self) -> Option<String> {
+        None
+    }
+
     /// Exchanges a code for tokens. Sent at most once: after an error that is not `NotSent` the code is spent.
     ///
     /// # Errors
