@@ -32,7 +32,7 @@ pub trait Challenges: Send + Sync {
 /// Where a challenge is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// An authorization under way, by the hash of its state, in hexadecimal.
+    /// An authorization under way ([`crate::Begun`]), by the hash of its state, in hexadecimal.
     Authorize {
         /// SHA-256 of the state.
         state_hash: String,

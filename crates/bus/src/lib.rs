@@ -7,6 +7,7 @@
 //! Must not know: sockets, SQL, platforms. Whatever is here is rebuildable: losing all of it costs a reconnect, never an
 //! account, a setting or a promise.
 
+mod begun;
 mod challenges;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ mod outlet;
 mod memory;
 mod redis;
 
+pub use begun::Begun;
 pub use challenges::{Challenges, Key};
 pub use error::BusError;
 pub use events::{Events, Feed, Heard, Past, Published};

@@ -23,6 +23,7 @@ use crate::deflate::Deflation;
 use crate::handshake::jwks::{JwksError, Keeper};
 use crate::handshake::token::Tokens;
 use crate::http::Http;
+use crate::http::callback::Callbacks;
 use crate::http::internal::{self, Internal};
 use crate::hub::Hub;
 use crate::listener::certificate::{CertificateError, Reloader};
@@ -163,6 +164,16 @@ impl Gateway {
                 metrics: Arc::clone(&metrics),
             })
         });
+        let callbacks = Callbacks::new(
+            Arc::clone(&bus),
+            Arc::clone(&inquiries),
+            (
+                settings.timing.patience(Lane::Interactive),
+                settings.timing.request_head,
+            ),
+            Arc::clone(&entropy),
+            Arc::clone(&metrics),
+        );
         let soft = tasks.connections.soft();
         let connections = Connections {
             heartbeat: settings.heartbeat,
@@ -191,6 +202,7 @@ impl Gateway {
         let http = Http::new(
             settings.origins,
             available(hub, soft.clone()),
+            callbacks,
             settings.timing.request_head,
             soft,
             Arc::clone(&metrics),
@@ -302,7 +314,7 @@ impl Entrance {
                 return;
             }
         };
-        let served = Box::pin(Arc::clone(&self.http).serve(stream)).await;
+        let served = Box::pin(Arc::clone(&self.http).serve(stream, peer)).await;
         match served {
             Ok(Some((stream, upgrade))) => {
                 Box::pin(self.connections.serve(stream, upgrade, peer.ip(), permit)).await;

@@ -1,10 +1,12 @@
 //! HTTP on a fresh TLS stream: routes answer it, until a request makes it a WebSocket.
 
+pub(crate) mod callback;
 mod exchange;
 pub(crate) mod internal;
 mod routes;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::callback::Callbacks;
 use self::exchange::Exchange;
 use crate::handshake::upgrade::Upgrade;
 use crate::listener::Stream;
@@ -41,13 +44,14 @@ impl Http {
     pub(crate) fn new(
         origins: Origins,
         available: Available,
+        callbacks: Callbacks,
         head_within: Duration,
         soft: CancellationToken,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             origins,
-            routes: routes::routes(),
+            routes: routes::routes(callbacks),
             available,
             head_within,
             soft,
@@ -59,14 +63,18 @@ impl Http {
     ///
     /// # Errors
     /// When the client breaks HTTP, goes away or is too slow.
-    pub(crate) async fn serve(self: Arc<Self>, stream: Stream) -> Result<Option<(Stream, Upgrade)>, hyper::Error> {
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        stream: Stream,
+        peer: SocketAddr,
+    ) -> Result<Option<(Stream, Upgrade)>, hyper::Error> {
         let soft = self.soft.clone();
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_within)
             .max_buf_size(MAX_HEAD);
-        let exchange = Exchange::new(self);
+        let exchange = Exchange::new(self, peer);
         let mut connection = Box::new(builder.serve_connection(TokioIo::new(stream), exchange));
         let mut draining = false;
         loop {

@@ -1,8 +1,8 @@
 //! The door: TLS, HTTP and WebSocket towards clients, the bus towards the other nodes, and between them one task per socket.
 //!
 //! Owns: the listener, the handshake (upgrade, token), connections, commands on their way to a worker and back, the hub that
-//! brings each event to its user's sockets, sessions and their ends, alerts that come again, the internal publish API, and
-//! draining.
+//! brings each event to its user's sockets, sessions and their ends, alerts that come again, the pages of the OAuth callback, the
+//! internal publish API, and draining.
 //!
 //! Must not know: SQL, platforms, any stored secret. What needs one of these is a job for a worker.
 //!

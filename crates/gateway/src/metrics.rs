@@ -3,6 +3,7 @@
 use lifecycle::Tasks;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use protocol::account::AccountType;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::wire::Dialect;
@@ -22,6 +23,7 @@ pub(crate) struct Metrics {
     resyncs: Counter<u64>,
     resumes: Counter<u64>,
     published: Counter<u64>,
+    callbacks: Counter<u64>,
     certificate_failures: Counter<u64>,
     refusals_uncounted: Counter<u64>,
 }
@@ -78,6 +80,10 @@ impl Metrics {
             published: counter(
                 "postern_gateway_published_total",
                 "Events taken by the internal API, by event",
+            ),
+            callbacks: counter(
+                "postern_gateway_callbacks_total",
+                "Browsers that came back from a platform or said yes, by platform and outcome",
             ),
             certificate_failures: counter(
                 "postern_gateway_certificate_failures_total",
@@ -157,6 +163,13 @@ impl Metrics {
     /// The internal API took an event.
     pub(crate) fn published(&self, event: &'static str) {
         self.published.add(1, &[KeyValue::new("event", event)]);
+    }
+
+    /// A browser came back from a platform, or said yes to what is parked.
+    pub(crate) fn called_back(&self, platform: AccountType, error: Option<ErrorCode>) {
+        let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
+        self.callbacks
+            .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
     }
 
     /// A changed certificate could not be used.

@@ -9,6 +9,7 @@ use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::parking::ParkedId;
 use crate::queue::{Revocation, RevokeScope, TokenColumn};
 use crate::vault::Sealed;
 
@@ -40,10 +41,10 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`]; unless it is `Unknown`, nothing was recorded.
     async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError>;
 
-    /// Links an account, or replaces the tokens of the same one.
+    /// Links an account, or replaces the tokens of the same one. A parked link is taken with it, or nothing is done.
     ///
     /// # Errors
-    /// [`StoreError`]; after `TooLate` the new grant is queued for revocation.
+    /// [`StoreError`]; after `TooLate` the new grant is queued for revocation, or stays parked.
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError>;
 
     /// Records that a link failed at the platform: the answer, its event unless the account is linked and working, and what is to
@@ -59,8 +60,8 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`].
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError>;
 
-    /// Unlinks every account of a user, once per confirmation: the tokens move into queued revocations, and the access epoch moves,
-    /// so that nothing begun before can be linked after.
+    /// Unlinks every account of a user, once per confirmation, and drops what is parked: the tokens move into queued revocations,
+    /// and the access epoch moves, so that nothing begun before can be linked after.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -156,6 +157,8 @@ pub struct Link {
     pub tokens: Option<SealedTokens>,
     /// The access epoch that the command was begun under.
     pub access_epoch: i64,
+    /// The parked link that it was until now.
+    pub parked: Option<ParkedId>,
     /// Published with the link.
     pub events: Vec<Envelope>,
     /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved, it is too late), where
@@ -172,6 +175,8 @@ pub enum LinkOutcome {
     AlreadyConnected,
     /// All access was revoked meanwhile; the new grant is queued for revocation.
     EpochMoved,
+    /// It was to be a parked link, and there is none; nothing was done.
+    NotParked,
     /// This job, or its idempotency key, was answered before; nothing was done.
     Repeated(Sealed),
 }

@@ -1,4 +1,4 @@
-//! What must survive: linked accounts and their sealed tokens, security settings and second factors, alerts, devices, answers
+//! What must survive: linked accounts and their sealed tokens, links that wait to be confirmed, security settings and second factors, alerts, devices, answers
 //! already given, events still to be published, work still to be done, sessions that were opened and ended, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
@@ -14,6 +14,7 @@ mod audit;
 mod devices;
 mod error;
 mod outbox;
+mod parking;
 mod queue;
 mod sealings;
 mod security;
@@ -41,6 +42,7 @@ pub use devices::{Acquaintance, Arrival, Devices, Novelty};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
+pub use parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
 pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 pub use rotation::{Rotation, Unopened, rotate};
@@ -55,6 +57,9 @@ pub use sessions::{
 };
 
 /// All roles of the store.
-pub trait Store: Accounts + Alerts + Answers + Audit + Devices + Outbox + Queue + Security + Sessions {}
+pub trait Store:
+    Accounts + Alerts + Answers + Audit + Devices + Outbox + Parking + Queue + Security + Sessions
+{
+}
 
-impl<T: Accounts + Alerts + Answers + Audit + Devices + Outbox + Queue + Security + Sessions> Store for T {}
+impl<T: Accounts + Alerts + Answers + Audit + Devices + Outbox + Parking + Queue + Security + Sessions> Store for T {}

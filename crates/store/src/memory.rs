@@ -6,6 +6,7 @@ mod answers;
 mod audit;
 mod devices;
 mod outbox;
+mod parking;
 mod queue;
 mod sealings;
 mod security;

@@ -10,6 +10,7 @@ mod error;
 mod head;
 mod migrate;
 mod outbox;
+mod parking;
 mod pool;
 mod queue;
 mod receipt;

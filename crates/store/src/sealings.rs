@@ -33,6 +33,10 @@ pub trait Sealings: Send + Sync {
 /// Where sealed texts stand. The one list of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SealedColumn {
+    /// The access token of a parked link.
+    ParkedAccess,
+    /// Its refresh token.
+    ParkedRefresh,
     /// The access token of a linked account.
     AccountAccess,
     /// Its refresh token.
@@ -48,9 +52,11 @@ pub enum SealedColumn {
 }
 
 impl SealedColumn {
-    /// All. A token moves from an account to a task, a secret from a second factor that waits to one that is on, and never back,
+    /// All. A token moves from a parked link to an account or a task, and from an account to a task, a secret from a second factor that waits to one that is on, and never back,
     /// so that none slips through between two of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
+        Self::ParkedAccess,
+        Self::ParkedRefresh,
         Self::AccountAccess,
         Self::AccountRefresh,
         Self::Task,
@@ -63,6 +69,8 @@ impl SealedColumn {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ParkedAccess => "parked_links.access_token",
+            Self::ParkedRefresh => "parked_links.refresh_token",
             Self::AccountAccess => "accounts.access_token",
             Self::AccountRefresh => "accounts.refresh_token",
             Self::Task => "tasks.token",
@@ -76,7 +84,7 @@ impl SealedColumn {
 /// A sealed text, and the place it is sealed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedText {
-    /// The row, where user and scope do not name it: a task's number.
+    /// The row, where user and scope do not name it: the number of a task or of a parked link.
     pub number: i64,
     /// Whose.
     pub user: UserId,

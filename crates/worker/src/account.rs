@@ -1,9 +1,11 @@
 //! The account commands: begin an authorization, link, unlink, sync, list.
 //!
-//! A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
+//! A connect that comes back to our own [`callback`] is parked until its user says yes ([`confirm`]). A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
 //! (the code becomes tokens, once) and [`link`] (the tokens become an account). A file per command holds its flow and its error.
 
 mod authorize;
+mod callback;
+mod confirm;
 mod connect;
 mod disconnect;
 mod list;
@@ -20,11 +22,12 @@ mod tokens;
 
 use std::sync::Arc;
 
+use bus::Events;
 use lifecycle::{Clock, Entropy};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::id::UserId;
 use protocol::time::Timestamp;
-use store::Accounts;
+use store::Store;
 use store::vault::Vault;
 
 use crate::metrics::Metrics;
@@ -38,7 +41,8 @@ pub(crate) use tokens::token_binding;
 
 /// Does the account commands; each is a method in the file of its name.
 pub(crate) struct AccountService {
-    pub(crate) store: Arc<dyn Accounts>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) events: Arc<dyn Events>,
     pub(crate) authorizations: Authorizations,
     pub(crate) vault: Arc<Vault>,
     pub(crate) offered: Offered,

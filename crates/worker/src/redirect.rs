@@ -14,6 +14,8 @@ use url::Url;
 pub struct RedirectPolicy {
     exact: HashMap<String, AccountType>,
     loopback: bool,
+    /// Where our own callbacks are, if they are anywhere.
+    public_url: Option<Url>,
 }
 
 /// Why a list of redirect URIs cannot be a policy.
@@ -47,26 +49,45 @@ impl RedirectPolicy {
                 }
             }
         }
-        Ok(Self { exact, loopback: false })
+        Ok(Self {
+            exact,
+            loopback: false,
+            public_url: None,
+        })
+    }
+
+    /// The same, where our own callbacks are below `public_url`: those that are listed work.
+    #[must_use]
+    pub fn hosted_at(self, public_url: Option<Url>) -> Self {
+        Self { public_url, ..self }
     }
 
     /// What holds when nothing is listed: our own callbacks below `public_url`, and loopback.
     #[must_use]
     pub fn standard(public_url: Option<&Url>) -> Self {
-        let callback = |url: &Url, account: AccountType| {
-            let base = url.as_str().trim_end_matches('/');
-            (format!("{base}/oauth/callback/{account}"), account)
-        };
-        let callbacks = public_url.map(|url| AccountType::ALL.map(|account| callback(url, account)));
+        let callbacks = public_url.map(|url| AccountType::ALL.map(|account| (callback(url, account), account)));
         Self {
             exact: callbacks.into_iter().flatten().collect(),
             loopback: true,
+            public_url: public_url.cloned(),
         }
+    }
+
+    /// Whether this is our own callback for this platform, as the operator says where we are; what a browser calls us tells nothing.
+    pub(crate) fn is_hosted(&self, account: AccountType, uri: &str) -> bool {
+        let ours = self.public_url.as_ref().map(|url| callback(url, account));
+        ours.as_deref() == Some(uri)
     }
 
     pub(crate) fn allows(&self, account: AccountType, uri: &str) -> bool {
         self.exact.get(uri) == Some(&account) || (self.loopback && is_redirect_uri(uri) && is_loopback(uri))
     }
+}
+
+/// Our own callback, with a path for each platform.
+fn callback(public_url: &Url, account: AccountType) -> String {
+    let base = public_url.as_str().trim_end_matches('/');
+    format!("{base}/oauth/callback/{account}")
 }
 
 fn is_redirect_uri(text: &str) -> bool {
@@ -141,6 +162,8 @@ mod tests {
         let policy = RedirectPolicy::standard(Some(&"https://postern.example/base/".parse().unwrap()));
         assert!(policy.allows(Github, "https://postern.example/base/oauth/callback/github"));
         assert!(!policy.allows(Github, "https://postern.example/base/oauth/callback/discord"));
+        assert!(policy.is_hosted(Github, "https://postern.example/base/oauth/callback/github"));
+        assert!(!policy.is_hosted(Discord, "https://postern.example/base/oauth/callback/github"));
         assert!(!RedirectPolicy::standard(None).allows(Github, "https://postern.example/oauth/callback/github"));
     }
 

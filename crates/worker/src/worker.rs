@@ -20,6 +20,7 @@ use crate::jobs::{Dispatch, LaneServer, Runner};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
 use crate::outbox::{Relay, Sweep, watch_memory};
+use crate::parking::give_back_unconfirmed;
 use crate::revocation::Revocations;
 use crate::security::SecurityService;
 use crate::session::{SessionService, keep_deadlines};
@@ -76,6 +77,7 @@ impl Worker {
 
         let account = AccountService {
             store: Arc::<dyn Store>::clone(&parts.store),
+            events: Arc::<dyn Bus>::clone(&parts.bus),
             authorizations: Authorizations::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.vault)),
             vault: Arc::clone(&parts.vault),
             offered: offered.clone(),
@@ -203,6 +205,13 @@ impl Worker {
             tasks.soft(),
         );
         tasks.essential("bus liveness", live);
+        let unconfirmed = give_back_unconfirmed(
+            Arc::<dyn Store>::clone(&parts.store),
+            Arc::clone(&self.revocations.wake),
+            Arc::clone(&parts.entropy),
+            tasks.soft(),
+        );
+        tasks.essential("parked links", unconfirmed);
         tasks.essential("revocations", self.revocations.run());
         tasks.essential(
             "audit heads",

@@ -1,9 +1,11 @@
 //! One request and its answer.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{self, HeaderValue};
@@ -20,13 +22,15 @@ use crate::handshake::upgrade::{Endpoint, Upgrade, judge};
 /// The service of one connection. It keeps what a request was granted until hyper has sent the answer.
 pub(super) struct Exchange {
     http: Arc<Http>,
+    peer: SocketAddr,
     granted: Mutex<Option<Upgrade>>,
 }
 
 impl Exchange {
-    pub(super) fn new(http: Arc<Http>) -> Self {
+    pub(super) fn new(http: Arc<Http>, peer: SocketAddr) -> Self {
         Self {
             http,
+            peer,
             granted: Mutex::new(None),
         }
     }
@@ -77,13 +81,16 @@ impl Service<Request<Incoming>> for Exchange {
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         match Endpoint::of_path(request.uri().path()) {
             Some(endpoint) => {
                 let (head, _body) = request.into_parts();
                 std::future::ready(Ok(self.upgrade(endpoint, &head))).boxed()
             }
-            None => self.http.routes.clone().oneshot(request).boxed(),
+            None => {
+                request.extensions_mut().insert(ConnectInfo(self.peer));
+                self.http.routes.clone().oneshot(request).boxed()
+            }
         }
     }
 }

@@ -7,11 +7,12 @@ use http::{StatusCode, header};
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
+use super::callback::{self, Callbacks};
 use crate::handshake::refusal::failure_body;
 
 /// What the public port answers besides the sockets.
-pub(super) fn routes() -> Router {
-    Router::new().fallback(nothing_here)
+pub(super) fn routes(callbacks: Callbacks) -> Router {
+    callback::router(callbacks).fallback(nothing_here)
 }
 
 async fn nothing_here() -> Response {

@@ -107,7 +107,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// The address an address is counted as. Who has one IPv6 address has its whole /64.
-fn counted_as(address: IpAddr) -> IpAddr {
+pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 @ IpAddr::V4(_) => v4,

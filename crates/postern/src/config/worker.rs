@@ -132,18 +132,29 @@ impl WorkerArgs {
     }
 
     fn redirects(&self, problems: &mut Problems) -> Option<RedirectPolicy> {
+        let public_url = self.public_url.as_deref().map(public_url).transpose();
+        let public_url = problems.take("POSTERN_PUBLIC_URL", public_url)?;
         if self.redirect_uris.is_empty() {
-            let public_url = self.public_url.as_deref().map(Url::parse).transpose();
-            return problems
-                .take("POSTERN_PUBLIC_URL", public_url)
-                .map(|url| RedirectPolicy::standard(url.as_ref()));
+            return Some(RedirectPolicy::standard(public_url.as_ref()));
         }
         let listed = problems.take(
             "POSTERN_REDIRECT_URIS",
             self.redirect_uris.iter().map(|entry| redirect(entry)).collect(),
         )?;
         let listed: Vec<(AccountType, String)> = listed;
-        problems.take("POSTERN_REDIRECT_URIS", RedirectPolicy::new(listed))
+        let policy = problems.take("POSTERN_REDIRECT_URIS", RedirectPolicy::new(listed))?;
+        Some(policy.hosted_at(public_url))
+    }
+}
+
+/// Where browsers reach us: the cookie of the callback's page goes over TLS only.
+fn public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if url.scheme() == "https" && is_plain {
+        Ok(url)
+    } else {
+        Err("is an https URL without query, fragment or user".to_owned())
     }
 }
 
@@ -162,6 +173,19 @@ const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_public_url_is_https_and_nothing_but_a_place() {
+        assert!(public_url("https://accounts.example/base/").is_ok());
+        for text in [
+            "accounts.example",
+            "http://accounts.example",
+            "https://a.example/?q",
+            "https://u@a.example",
+        ] {
+            assert!(public_url(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_redirect_uri_says_whose_it_is() {

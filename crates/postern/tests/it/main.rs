@@ -9,6 +9,7 @@
 mod alerts;
 mod audit;
 mod bad_input;
+mod callback;
 mod command_line;
 mod delivery;
 mod devices;

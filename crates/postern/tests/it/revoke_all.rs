@@ -7,6 +7,7 @@ use testkit::client::{Native, SocketIo};
 use testkit::token::claims;
 use testkit::wait;
 
+use crate::callback::{Browser, hosted, sent_back};
 use crate::stage::{Platforms, client, cluster, connect};
 
 /// A confirmation for this client.
@@ -154,5 +155,35 @@ async fn a_connect_under_way_or_begun_before_leaves_no_account() {
         assert_eq!(listed["accounts"], json!([]));
     }
     no_grants(&platforms).await;
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_parked_leaves_no_account_and_is_given_back() {
+    let platforms = Platforms::start().await;
+    let cluster = hosted(&platforms).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let other = client(&cluster, 1, "GEN-001").await;
+    let (open, waiting) = (
+        sent_back(&platforms, &caller, "ada").await,
+        sent_back(&platforms, &caller, "ada").await,
+    );
+    let (browser, page) = Browser::open(&cluster.door(0), &waiting).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+
+    let token = confirmation(&other).await;
+    let revoked = revoke_all(&other, "GEN-001", &token).await;
+    assert_eq!(
+        (&revoked["success"], &revoked["accountsDisconnected"]),
+        (&json!(true), &json!(0))
+    );
+    no_grants(&platforms).await;
+    let pressed = browser.press(&cluster.door(0)).await;
+    assert_eq!(pressed.status, 400, "{}", pressed.text());
+    let (_, begun_before) = Browser::open(&cluster.door(1), &open).await;
+    assert_eq!(begun_before.status, 409, "{}", begun_before.text());
+    no_grants(&platforms).await;
+    let listed = other.emit_with_ack("account:list", json!({})).await;
+    assert_eq!(listed["accounts"], json!([]));
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

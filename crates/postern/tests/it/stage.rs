@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use simulator::{Fault, Handle, Kind, Platform, Route, Simulator};
 use testkit::client::SocketIo;
+use testkit::client::http::{self, Request};
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 use tokio::task::JoinSet;
@@ -43,6 +44,19 @@ impl Platforms {
                 format!("{url}/github/login/oauth/access_token"),
             )
             .worker_env("POSTERN_GITHUB_API_URL", format!("{url}/github/api"))
+    }
+
+    /// What the browser of this account's owner does at an authorization URL: where it is sent back to, path and query.
+    pub(crate) async fn visit(&self, authorization_url: &str, login: &str) -> String {
+        let url = format!("{authorization_url}&login={login}");
+        let path = url.strip_prefix(self.handle.url()).unwrap();
+        let simulator = self.handle.url().strip_prefix("http://").unwrap();
+        let answer = http::plain(simulator.parse().unwrap(), &Request::get(path))
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 302, "{}", answer.text());
+        let back = answer.header("location").strip_prefix("https://postern.example");
+        back.unwrap().to_owned()
     }
 
     /// Holds the answer to the next exchange, until it is released.

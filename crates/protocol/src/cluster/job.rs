@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::callback::{Callback, ConfirmLink};
 use super::origin::Origin;
 use super::trace::Traceparent;
 use crate::answer::{Answer, Failure};
@@ -95,6 +96,10 @@ pub enum Work {
     RaiseAlert(Alert),
     /// To end all sessions of the user, as the application's own server asks.
     EndAllSessions,
+    /// What a browser brought from a platform. The answer is a [`super::callback::Parked`].
+    Callback(Callback),
+    /// A user's yes to a link that was parked. The answer is that of `account:connect`.
+    ConfirmLink(ConfirmLink),
     /// What a gateway has refused the job's user, for the audit log.
     Refusals(Vec<Refused>),
 }
@@ -109,6 +114,8 @@ impl Work {
             Self::Joined(_) => "socket.joined",
             Self::RaiseAlert(_) => "alerts.raise",
             Self::EndAllSessions => "sessions.end",
+            Self::Callback(_) => Callback::NAME,
+            Self::ConfirmLink(_) => ConfirmLink::NAME,
             Self::Refusals(_) => "audit.refusals",
         }
     }
@@ -118,9 +125,13 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenSession(_) | Self::Joined(_) | Self::RaiseAlert(_) | Self::EndAllSessions | Self::Refusals(_) => {
-                Lane::Interactive
-            }
+            Self::OpenSession(_)
+            | Self::Joined(_)
+            | Self::RaiseAlert(_)
+            | Self::EndAllSessions
+            | Self::Callback(_)
+            | Self::ConfirmLink(_)
+            | Self::Refusals(_) => Lane::Interactive,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use proptest::option;
 use proptest::prelude::*;
+use protocol::account::AccountType;
+use protocol::cluster::callback::{Callback, ConfirmLink, Returned};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Job, Joined, OpenSession, Outcome, Refused, Reply, Work};
 use protocol::cluster::origin::Origin;
@@ -9,6 +11,7 @@ use protocol::cluster::position::Position;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
+use protocol::secret::Secret;
 use protocol::time::Timestamp;
 
 use crate::strategy;
@@ -82,6 +85,21 @@ fn work() -> impl Strategy<Value = Work> {
             Work::Refusals(vec![Refused { command, error, count }])
         }),
         Just(Work::EndAllSessions),
+        (".*", option::of(".*"), returned()).prop_map(|(state, issuer, returned)| {
+            Work::Callback(Callback {
+                account: AccountType::Github,
+                state: Secret::new(state),
+                issuer,
+                returned,
+            })
+        }),
+        (".*", ".*").prop_map(|(token, cookie)| {
+            Work::ConfirmLink(ConfirmLink {
+                account: AccountType::Discord,
+                token: Secret::new(token),
+                cookie: Secret::new(cookie),
+            })
+        }),
         (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
             Work::OpenSession(OpenSession {
                 issued_at: issued_at.map(Timestamp::from_millis),
@@ -93,6 +111,14 @@ fn work() -> impl Strategy<Value = Work> {
                 },
             })
         }),
+    ]
+}
+
+fn returned() -> impl Strategy<Value = Returned> {
+    prop_oneof![
+        ".*".prop_map(|code| Returned::Code(Secret::new(code))),
+        Just(Returned::Denied),
+        Just(Returned::Failed),
     ]
 }
 

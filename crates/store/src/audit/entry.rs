@@ -10,6 +10,7 @@ use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
 use crate::devices::{Acquaintance, Novelty};
+use crate::parking::ParkedLink;
 use crate::rules::Admission;
 use crate::security::Deed;
 
@@ -20,6 +21,8 @@ pub enum Act {
     AccountLinked,
     /// The tokens of a linked account were replaced.
     AccountRenewed,
+    /// A platform has granted a link, which waits for its user to confirm it.
+    LinkParked,
     /// An account was not linked: its platform refused, or we did. What the platform issued is given back.
     LinkRefused,
     /// An account was unlinked.
@@ -62,6 +65,7 @@ impl Act {
         match self {
             Self::AccountLinked => "account_linked",
             Self::AccountRenewed => "account_renewed",
+            Self::LinkParked => "link_parked",
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
             Self::AccessRevoked => "access_revoked",
@@ -117,6 +121,21 @@ impl Entry {
             result: ErrorCode::Timeout.as_str(),
             ..Self::of_link(link, Admission::New)
         }
+    }
+
+    /// A link that waits to be confirmed.
+    pub(crate) fn of_parked_link(parked: &ParkedLink) -> Self {
+        Self::done(Act::LinkParked, about_parked(parked))
+    }
+
+    /// A link that was to be confirmed, or to wait for that, when all access was revoked.
+    pub(crate) fn of_dropped_link(parked: &ParkedLink) -> Self {
+        Self::refused(Act::LinkRefused, about_parked(parked), ErrorCode::Conflict)
+    }
+
+    /// A link that nobody has confirmed in time.
+    pub(crate) fn of_unconfirmed_link(parked: &ParkedLink) -> Self {
+        Self::refused(Act::LinkRefused, about_parked(parked), ErrorCode::ConfirmationInvalid)
     }
 
     /// A link that failed at the platform, which said nothing about whose account it was.
@@ -192,4 +211,8 @@ impl Entry {
             ..Self::done(act, about)
         }
     }
+}
+
+fn about_parked(parked: &ParkedLink) -> String {
+    format!("{} {}", parked.account.account_type, parked.account.platform_user_id)
 }

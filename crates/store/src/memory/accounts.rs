@@ -47,6 +47,13 @@ impl Accounts for MemoryStore {
         if let Some(answer) = state.repeated(receipt, now) {
             return Ok(LinkOutcome::Repeated(answer));
         }
+        if let Some(parked) = &link.parked {
+            // A transaction that comes too late leaves it where it is.
+            in_time("store the link", receipt)?;
+            if !state.take_parked(&link.user, parked, now) {
+                return Ok(LinkOutcome::NotParked);
+            }
+        }
         let linked = state.account(&link.user, link.account.account_type);
         let linked = linked.map(|linked| linked.account.clone());
         let platform_user_id = linked.as_ref().map(|linked| linked.platform_user_id.as_str());
@@ -138,8 +145,12 @@ impl Accounts for MemoryStore {
         in_time("revoke all access", &receipt)?;
         state.spent.insert(all.confirmation, now);
         *state.access_epochs.entry(all.user.clone()).or_default() += 1;
+        let parked = state.take_all_parked(&all.user);
         for account in &linked {
             state.unlink(&self.audit, &all.user, *account, &receipt, now);
+        }
+        for parked in &parked {
+            state.give_parked_back(&self.audit, parked, &receipt, now);
         }
         let entry = Entry::of_revoked_access(linked.len());
         state.audit(&self.audit, &all.user, entry, &receipt, now);

@@ -6,6 +6,7 @@ use protocol::security::FactorMethod;
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
+use crate::accounts::SealedTokens;
 use crate::queue::TokenColumn;
 use crate::sealings::{Resealed, SealedColumn, SealedText, Sealings};
 use crate::security::SecurityRecord;
@@ -48,22 +49,31 @@ impl Sealings for MemoryStore {
 fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
     let account = |bound| {
         let texts = state.accounts.iter().filter_map(move |((user, platform), linked)| {
-            let tokens = linked.tokens.as_ref()?;
-            let sealed = match bound {
-                TokenColumn::Access => &tokens.access,
-                TokenColumn::Refresh => tokens.refresh.as_ref()?,
-            };
             Some(SealedText {
                 number: 0,
                 user: user.clone(),
                 scope: (*platform).to_owned(),
-                bound: bound.as_str().to_owned(),
-                sealed: sealed.clone(),
+                bound: TokenColumn::as_str(bound).to_owned(),
+                sealed: of_tokens(linked.tokens.as_ref()?, bound)?.clone(),
+            })
+        });
+        texts.collect()
+    };
+    let parked = |bound| {
+        let texts = state.parked.iter().filter_map(move |(number, row)| {
+            Some(SealedText {
+                number: *number,
+                user: row.link.user.clone(),
+                scope: row.link.account.account_type.to_string(),
+                bound: TokenColumn::as_str(bound).to_owned(),
+                sealed: of_tokens(row.link.tokens.as_ref()?, bound)?.clone(),
             })
         });
         texts.collect()
     };
     match column {
+        SealedColumn::ParkedAccess => parked(TokenColumn::Access),
+        SealedColumn::ParkedRefresh => parked(TokenColumn::Refresh),
         SealedColumn::AccountAccess => account(TokenColumn::Access),
         SealedColumn::AccountRefresh => account(TokenColumn::Refresh),
         SealedColumn::Task => {
@@ -96,6 +106,13 @@ fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
             texts.sort_by(|one, other| place(one).cmp(&place(other)));
             texts
         }
+    }
+}
+
+fn of_tokens(tokens: &SealedTokens, column: TokenColumn) -> Option<&Sealed> {
+    match column {
+        TokenColumn::Access => Some(&tokens.access),
+        TokenColumn::Refresh => tokens.refresh.as_ref(),
     }
 }
 
@@ -134,11 +151,15 @@ fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -
             _ => record.factor.as_mut().map(|factor| &mut factor.secret),
         };
     }
-    let mut accounts = state.accounts.iter_mut();
-    let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;
-    let tokens = linked.tokens.as_mut()?;
+    let tokens = if matches!(column, SealedColumn::ParkedAccess | SealedColumn::ParkedRefresh) {
+        state.parked.get_mut(&text.number)?.link.tokens.as_mut()?
+    } else {
+        let mut accounts = state.accounts.iter_mut();
+        let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;
+        linked.tokens.as_mut()?
+    };
     match column {
-        SealedColumn::AccountRefresh => tokens.refresh.as_mut(),
+        SealedColumn::AccountRefresh | SealedColumn::ParkedRefresh => tokens.refresh.as_mut(),
         _ => Some(&mut tokens.access),
     }
 }

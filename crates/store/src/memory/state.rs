@@ -9,6 +9,7 @@ use protocol::id::{EventId, JobId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
 
+use super::parking::Parked;
 use super::sessions::SessionRow;
 use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) unsent: BTreeSet<(UserId, i64)>,
     pub(super) known_events: HashSet<EventId>,
     pub(super) tasks: BTreeMap<i64, QueuedTask>,
+    pub(super) parked: BTreeMap<i64, Parked>,
     /// By user, in the order in which they were raised.
     pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
     pub(super) audit: BTreeMap<String, Chain>,
@@ -237,11 +239,12 @@ impl State {
         }
     }
 
-    /// Queues a revocation, no wider than other links of the same platform account allow.
+    /// Queues a revocation, no wider than other links of the same platform account, parked ones too, allow.
     pub(super) fn revoke(&mut self, user: &UserId, mut revocation: Revocation, now: SystemTime) {
-        let shared = self.accounts.values().any(|linked| {
-            linked.account.account_type == revocation.account
-                && linked.account.platform_user_id == revocation.platform_user_id
+        let linked = self.accounts.values().map(|linked| &linked.account);
+        let mut others = linked.chain(self.parked.values().map(|parked| &parked.link.account));
+        let shared = others.any(|account| {
+            account.account_type == revocation.account && account.platform_user_id == revocation.platform_user_id
         });
         revocation.scope = rules::narrowed(revocation.scope, shared);
         let number = self.next_number();

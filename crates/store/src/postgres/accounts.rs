@@ -71,7 +71,7 @@ impl Accounts for PgStore {
             .pool
             .transact("store the link", &LinkAccount { link, receipt, audit })
             .await;
-        if let Err(StoreError::TooLate(_)) = linked {
+        if let (Err(StoreError::TooLate(_)), None) = (&linked, link.parked) {
             // The platform has granted it, and nobody will hold its tokens.
             self.pool
                 .transact("give the grant back", &GiveBack { link, receipt, audit })

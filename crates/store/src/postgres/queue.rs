@@ -92,11 +92,14 @@ impl PgStore {
     }
 }
 
-/// Queues a revocation, no wider than other links of the same platform account allow. The caller holds that account's lock.
+/// Queues a revocation, no wider than other links of the same platform account, parked ones too, allow. The caller holds that account's lock.
 pub(super) async fn revoke(tx: &Transaction<'_>, user: &UserId, revocation: &Revocation) -> Result<(), Failure> {
     let platform = revocation.account.as_str();
     let find = tx
-        .prepare_cached("SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2)")
+        .prepare_cached(
+            "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
+             OR EXISTS (SELECT FROM parked_links WHERE account_type = $1 AND platform_user_id = $2)",
+        )
         .await?;
     let shared = tx.query_one(&find, &[&platform, &revocation.platform_user_id]).await?;
     let scope = rules::narrowed(revocation.scope, shared.try_get(0)?);

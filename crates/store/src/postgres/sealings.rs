@@ -24,7 +24,9 @@ impl Sealings for PgStore {
         let number = after.map_or(i64::MIN, |after| after.number);
         let (user, scope) = after.map_or(("", ""), |after| (after.user.as_str(), after.scope.as_str()));
         let rows = match column {
-            SealedColumn::Task => self.pool.query(step, &find(column), &[&head, &max, &number]).await?,
+            SealedColumn::Task | SealedColumn::ParkedAccess | SealedColumn::ParkedRefresh => {
+                self.pool.query(step, &find(column), &[&head, &max, &number]).await?
+            }
             _ => {
                 self.pool
                     .query(step, &find(column), &[&head, &max, &user, &scope])
@@ -75,6 +77,11 @@ const ACCOUNTS: Table = Table {
     after: "(user_id, account_type) > ($3, $4)",
 };
 
+const PARKED_LINKS: Table = Table {
+    name: "parked_links",
+    ..TASKS
+};
+
 const TASKS: Table = Table {
     name: "tasks",
     key: &["id"],
@@ -94,6 +101,8 @@ const SECURITY: Table = Table {
 /// Where the texts of a column are, in which column there, and what they are bound to.
 fn place(column: SealedColumn) -> (Table, &'static str, &'static str) {
     match column {
+        SealedColumn::ParkedAccess => (PARKED_LINKS, "access_token", "'access_token'"),
+        SealedColumn::ParkedRefresh => (PARKED_LINKS, "refresh_token", "'refresh_token'"),
         SealedColumn::AccountAccess => (ACCOUNTS, "access_token", "'access_token'"),
         SealedColumn::AccountRefresh => (ACCOUNTS, "refresh_token", "'refresh_token'"),
         SealedColumn::Task => (TASKS, "token", "token_column"),

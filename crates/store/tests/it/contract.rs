@@ -7,6 +7,7 @@ mod audit;
 mod devices;
 mod links;
 mod outbox;
+mod parking;
 mod queue;
 mod revoke_all;
 pub(crate) mod sealings;

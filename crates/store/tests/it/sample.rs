@@ -14,7 +14,7 @@ use protocol::secret::Secret;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::vault::{AuditKeys, Sealed, VaultKeys};
-use store::{FinishedSync, Idempotency, Link, Receipt, RefusedLink, SealedTokens, Unlink};
+use store::{FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, SealedTokens, Unlink};
 use testkit::wait;
 use tokio::time::Instant;
 
@@ -105,6 +105,7 @@ pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
         ),
         tokens: Some(tokens),
         access_epoch: 0,
+        parked: None,
         events: vec![event(&format!("{user_id} linked {platform_user_id}"))],
     }
 }
@@ -115,6 +116,20 @@ pub(crate) fn link_without_tokens(user_id: &str, platform_user_id: &str) -> Link
         tokens: None,
         give_back: None,
         ..link(user_id, platform_user_id)
+    }
+}
+
+/// GitHub account `platform_user_id`, granted and waiting for five minutes under this name.
+pub(crate) fn parked(user_id: &str, platform_user_id: &str, name: u8) -> ParkedLink {
+    let link = link(user_id, platform_user_id);
+    ParkedLink {
+        id: ParkedId([name; 32]),
+        user: link.user,
+        session: SessionId::new("the session that asked").unwrap(),
+        account: link.account,
+        tokens: link.tokens,
+        access_epoch: 0,
+        lasts: Duration::from_secs(300),
     }
 }
 

@@ -1,9 +1,10 @@
-//! An authorization under way: what `account:authorize` remembers for ten minutes, and `account:connect` takes once.
+//! An authorization under way: what `account:authorize` remembers for ten minutes, and `account:connect` or the hosted callback takes
+//! once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, Challenges, Key};
+use bus::{Begun, BusError, Challenges, Key};
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 use protocol::json::Json;
@@ -19,6 +20,9 @@ pub(super) struct Authorization {
     pub(super) session: SessionId,
     pub(super) account: AccountType,
     pub(super) redirect_uri: String,
+    /// Who has to say to send the user back, where the platform says that.
+    #[serde(default)]
+    pub(super) issuer: Option<String>,
     /// The PKCE verifier (RFC 7636).
     pub(super) verifier: Secret,
     /// The user's access epoch when it began.
@@ -43,15 +47,15 @@ impl Authorizations {
         state: &Secret,
         authorization: &Authorization,
     ) -> Result<(), BusError> {
-        let state_hash = hex(&state_hash(state));
         let text = Secret::new(Json::of(authorization).as_str());
-        let record = self.vault.seal(&binding(user), &text);
+        let begun = Begun {
+            user: user.clone(),
+            session: authorization.session.clone(),
+            sealed: self.vault.seal(&binding(user), &text).as_bytes().to_vec(),
+        };
         let flag = open_flag(user, &authorization.session, authorization.account);
-        let names_it = state_hash.clone().into_bytes();
-        self.challenges
-            .put(&Key::Authorize { state_hash }, record.as_bytes(), LIFE)
-            .await?;
-        self.challenges.put(&flag, &names_it, LIFE).await
+        self.challenges.put(&Begun::key(state), &begun.write(), LIFE).await?;
+        self.challenges.put(&flag, &name_of(state), LIFE).await
     }
 
     /// Takes the authorization of this state: whatever becomes of the connect, the state is used up.
@@ -62,17 +66,14 @@ impl Authorizations {
         account: AccountType,
         state: &Secret,
     ) -> Result<Authorization, TakeError> {
-        let state_hash = hex(&state_hash(state));
-        let key = Key::Authorize {
-            state_hash: state_hash.clone(),
-        };
-        let record = self.challenges.take(&key).await?.ok_or(TakeError::Unknown)?;
-        let text = self.vault.open(&binding(user), &Sealed::from_bytes(record))?;
+        let record = self.challenges.take(&Begun::key(state)).await?;
+        let begun = record.as_deref().and_then(Begun::read).ok_or(TakeError::Unknown)?;
+        let text = self.vault.open(&binding(user), &Sealed::from_bytes(begun.sealed))?;
         let authorization: Authorization = serde_json::from_str(text.expose())?;
         if authorization.session != *session || authorization.account != account {
             return Err(TakeError::Elsewhere);
         }
-        self.close(user, session, account, &state_hash).await?;
+        self.close(user, session, account, state).await?;
         Ok(authorization)
     }
 
@@ -93,10 +94,10 @@ impl Authorizations {
         user: &UserId,
         session: &SessionId,
         account: AccountType,
-        state_hash: &str,
+        state: &Secret,
     ) -> Result<(), BusError> {
         let flag = open_flag(user, session, account);
-        if self.challenges.read(&flag).await?.as_deref() == Some(state_hash.as_bytes()) {
+        if self.challenges.read(&flag).await? == Some(name_of(state)) {
             self.challenges.take(&flag).await?;
         }
         Ok(())
@@ -119,7 +120,12 @@ pub(crate) enum TakeError {
     Bus(#[from] BusError),
 }
 
-/// What the platform and the client see of an authorization hides where it is kept.
+/// Under which name a flag tells of an authorization.
+fn name_of(state: &Secret) -> Vec<u8> {
+    hex(&state_hash(state)).into_bytes()
+}
+
+/// The name of a state that was used up.
 pub(super) fn state_hash(state: &Secret) -> [u8; 32] {
     digest([state.expose().as_bytes()])
 }

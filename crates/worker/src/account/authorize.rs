@@ -29,6 +29,7 @@ impl AccountService {
             session: call.session.clone(),
             account: asked.account_type,
             redirect_uri: asked.redirect_uri.clone(),
+            issuer: platform.issuer(),
             verifier: verifier.clone(),
             access_epoch: self.store.access_epoch(&call.user).await?,
         };

@@ -10,12 +10,14 @@ use protocol::command::Connect;
 use protocol::event::Event;
 use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
+use store::vault::VaultError;
 use store::{RefusedLink, Revocation, StoreError, Written};
 
 use super::AccountService;
 use super::authorization::TakeError;
 use super::authorize::redirect_refused;
-use super::link::{Beginning, BegunBy, Granted};
+use super::exchange::{Presented, Withheld};
+use super::link::{Beginning, BegunBy};
 use super::offered::NotOffered;
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
 use crate::settings::ConnectState;
@@ -29,33 +31,24 @@ impl AccountService {
         }
         let begun = self.begun(call, asked).await?;
         let linked = self.store.credentials(&call.user, account).await?;
-        self.begin_exchange(call, asked).await?;
+        let presented = Presented {
+            account,
+            code: &asked.oauth_code,
+            state: asked.state.as_ref(),
+        };
+        self.begin_exchange(call, &presented).await?;
 
         let request = ExchangeRequest {
             code: asked.oauth_code.clone(),
             redirect_uri: asked.redirect_uri.clone(),
             verifier: begun.verifier,
         };
-        let grant = match self.exchange(call, platform, &request).await {
-            Ok(grant) => grant,
-            Err(error) => return self.refuse(call, account, error.into(), None).await,
-        };
-        match self.owner(call, platform, &grant).await {
-            Ok(profile) => {
+        match self.obtain(call, platform, &request).await {
+            Ok(granted) => {
                 let linked = linked.map(|linked| linked.account);
-                let granted = Granted {
-                    account,
-                    grant,
-                    profile,
-                };
                 self.link(call, begun.at, linked, granted).await
             }
-            Err(error) => {
-                let orphan = grant
-                    .tokens
-                    .map(|tokens| self.give_back_unknown(call, account, &tokens));
-                self.refuse(call, account, error.into(), orphan).await
-            }
+            Err(Withheld { error, give_back }) => self.refuse(call, account, error, give_back).await,
         }
     }
 
@@ -73,6 +66,7 @@ impl AccountService {
                 at: Beginning {
                     by: BegunBy::Application,
                     access_epoch: self.store.access_epoch(user).await?,
+                    parked: None,
                 },
             });
         };
@@ -85,12 +79,13 @@ impl AccountService {
             at: Beginning {
                 by: BegunBy::Us,
                 access_epoch: authorization.access_epoch,
+                parked: None,
             },
         })
     }
 
     /// The platform gave nothing that can be linked: the failure, and status `error` for all devices, are committed.
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         call: &Call,
         account: AccountType,
@@ -148,6 +143,14 @@ pub(crate) enum ConnectError {
     Bus(#[from] BusError),
     #[error("the code was sent before, or may have been")]
     Spent,
+    #[error("the authorization was not begun for our own callback")]
+    NotHosted,
+    #[error("another issuer sends the user back")]
+    OtherIssuer,
+    #[error("the platform says that it was denied")]
+    Denied,
+    #[error("the platform says that it failed")]
+    Failed,
     #[error("exchange the code")]
     Exchange(#[from] ExchangeError),
     #[error("read the profile")]
@@ -156,6 +159,10 @@ pub(crate) enum ConnectError {
     AlreadyConnected,
     #[error("all access was revoked meanwhile")]
     EpochMoved,
+    #[error("nothing is parked under this token and cookie")]
+    NotParked,
+    #[error("open the parked tokens")]
+    Sealed(#[from] VaultError),
     #[error("connect the account")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -168,11 +175,14 @@ impl Fault for ConnectError {
             Self::NotOffered(error) => error.code(),
             Self::Redirect(_) | Self::OtherRedirect | Self::StateMissing => ErrorCode::BadRequest,
             Self::State(TakeError::Bus(error)) | Self::Bus(error) => error.code(),
-            Self::State(_) | Self::Spent => ErrorCode::OauthFailed,
+            Self::Denied => ErrorCode::OauthDenied,
+            Self::State(_) | Self::NotHosted | Self::OtherIssuer | Self::Spent | Self::Failed => ErrorCode::OauthFailed,
             Self::Exchange(error) => error.code(),
             Self::Profile(error) => error.code(),
             Self::AlreadyConnected => ErrorCode::AlreadyConnected,
             Self::EpochMoved => ErrorCode::Conflict,
+            Self::NotParked => ErrorCode::ConfirmationInvalid,
+            Self::Sealed(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
@@ -187,7 +197,10 @@ impl Refusal for ConnectError {
             Self::OtherRedirect => saying("redirectUri: this is not the redirectUri of account:authorize"),
             Self::StateMissing => saying("state: this field is required"),
             Self::State(TakeError::Bus(_)) => Failure::of(self.code()),
-            Self::State(_) => saying("This authorization is over or was begun elsewhere; start again."),
+            Self::State(_) | Self::NotHosted | Self::OtherIssuer => {
+                saying("This authorization is over or was begun elsewhere; start again.")
+            }
+            Self::NotParked => saying("This link was confirmed already, or its time is over; start again."),
             Self::Spent => saying("This authorization code was used before; start again."),
             Self::Exchange(ExchangeError::Throttled { wait, .. }) | Self::Profile(ApiError::Throttled { wait, .. }) => {
                 Failure {

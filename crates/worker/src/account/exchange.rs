@@ -4,27 +4,52 @@ use std::future::Future;
 
 use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile, Tokens};
 use protocol::account::AccountType;
-use protocol::command::Connect;
 use protocol::fault::Fault;
+use protocol::secret::Secret;
 use store::{Exchange, ExchangeStart, Revocation, RevokeScope};
 use tokio::time::{error::Elapsed, timeout_at};
 
 use super::AccountService;
 use super::authorization::state_hash;
 use super::connect::ConnectError;
+use super::link::Granted;
 use crate::digest::digest;
 use crate::jobs::Call;
+
+/// A code on its way to its platform.
+pub(super) struct Presented<'a> {
+    pub(super) account: AccountType,
+    pub(super) code: &'a Secret,
+    /// The state that it came with, where it was begun here.
+    pub(super) state: Option<&'a Secret>,
+}
+
+/// Why a platform gave nothing that can be linked.
+pub(super) struct Withheld {
+    pub(super) error: ConnectError,
+    /// What it issued all the same.
+    pub(super) give_back: Option<Revocation>,
+}
+
+impl Withheld {
+    fn nothing(error: ExchangeError) -> Self {
+        Self {
+            error: error.into(),
+            give_back: None,
+        }
+    }
+}
 
 impl AccountService {
     /// Records that the code is about to be sent. A code is sent by one run of one job, ever: a platform that sees it twice may
     /// revoke what it issued (RFC 6749 section 4.1.2), so whoever finds it begun has to start again.
-    pub(super) async fn begin_exchange(&self, call: &Call, asked: &Connect) -> Result<(), ConnectError> {
+    pub(super) async fn begin_exchange(&self, call: &Call, presented: &Presented<'_>) -> Result<(), ConnectError> {
         let exchange = Exchange {
             user: call.user.clone(),
             session: call.session.clone(),
-            account: asked.account_type,
-            code_hash: self.code_hash(call, asked),
-            state_hash: asked.state.as_ref().map(state_hash),
+            account: presented.account,
+            code_hash: self.code_hash(call, presented),
+            state_hash: presented.state.map(state_hash),
         };
         match self.store.begin_exchange(&exchange).await? {
             ExchangeStart::First => Ok(()),
@@ -33,9 +58,9 @@ impl AccountService {
     }
 
     /// A code that may be presented again is another one in each job, and still one within its job.
-    fn code_hash(&self, call: &Call, asked: &Connect) -> [u8; 32] {
-        let code = asked.oauth_code.expose();
-        let platform = asked.account_type.as_str().as_bytes();
+    fn code_hash(&self, call: &Call, presented: &Presented<'_>) -> [u8; 32] {
+        let code = presented.code.expose();
+        let platform = presented.account.as_str().as_bytes();
         match &self.repeatable_codes {
             Some(prefix) if code.starts_with(prefix) => {
                 digest([platform, code.as_bytes(), call.job.as_str().as_bytes()])
@@ -44,8 +69,35 @@ impl AccountService {
         }
     }
 
+    /// Sends the code, and asks whose the tokens are that it brings.
+    pub(super) async fn obtain(
+        &self,
+        call: &Call,
+        platform: &dyn Platform,
+        request: &ExchangeRequest,
+    ) -> Result<Granted, Withheld> {
+        let account = platform.account_type();
+        let grant = self
+            .exchange(call, platform, request)
+            .await
+            .map_err(Withheld::nothing)?;
+        match self.owner(call, platform, &grant).await {
+            Ok(profile) => Ok(Granted {
+                account,
+                grant,
+                profile,
+            }),
+            Err(error) => Err(Withheld {
+                error: error.into(),
+                give_back: grant
+                    .tokens
+                    .map(|tokens| self.give_back_unknown(call, account, &tokens)),
+            }),
+        }
+    }
+
     /// Sends the code.
-    pub(super) async fn exchange(
+    async fn exchange(
         &self,
         call: &Call,
         platform: &dyn Platform,
@@ -65,7 +117,7 @@ impl AccountService {
 
     /// Who granted it: as the grant says, or whoever the platform says its tokens belong to. It is asked twice when it does not
     /// answer, for the code cannot be sent again.
-    pub(super) async fn owner(&self, call: &Call, platform: &dyn Platform, grant: &Grant) -> Result<Profile, ApiError> {
+    async fn owner(&self, call: &Call, platform: &dyn Platform, grant: &Grant) -> Result<Profile, ApiError> {
         let account = platform.account_type();
         let tokens = match (&grant.owner, &grant.tokens) {
             (Some(owner), _) => return Ok(owner.clone()),
@@ -79,7 +131,7 @@ impl AccountService {
     }
 
     /// Tokens that nobody knows the account of: they alone are given back, other links of that account may live.
-    pub(super) fn give_back_unknown(&self, call: &Call, account: AccountType, tokens: &Tokens) -> Revocation {
+    fn give_back_unknown(&self, call: &Call, account: AccountType, tokens: &Tokens) -> Revocation {
         let sealed = self.seal_tokens(&call.user, account, tokens);
         Revocation {
             scope: RevokeScope::Token,

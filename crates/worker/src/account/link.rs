@@ -7,9 +7,10 @@ use platforms::{Grant, Profile};
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::answer::{self, Answer};
 use protocol::cluster::job::Outcome;
+use protocol::command::CommandKind;
 use protocol::event::Event;
 use protocol::security::{AlertType, Severity};
-use store::{Link, LinkOutcome, Receipt, StoreError};
+use store::{Link, LinkOutcome, ParkedId, StoreError};
 use tokio::time::Instant;
 
 use super::AccountService;
@@ -32,6 +33,8 @@ pub(super) struct Beginning {
     pub(super) by: BegunBy,
     /// The user's access epoch then.
     pub(super) access_epoch: i64,
+    /// The parked link that it was until now: then the session that asked is told, whose command was answered long ago.
+    pub(super) parked: Option<ParkedId>,
 }
 
 /// Who sent the user to the platform.
@@ -58,49 +61,72 @@ impl AccountService {
             profile,
         } = granted;
         let same = linked.filter(|linked| linked.platform_user_id == profile.platform_user_id);
+        let fresh = self.fresh(account, grant.scopes, profile);
         let linked = UserAccount {
+            connected_at: same.as_ref().map_or(fresh.connected_at, |same| same.connected_at),
+            last_synced: same.and_then(|same| same.last_synced),
+            ..fresh
+        };
+        let tokens = grant.tokens.as_ref();
+        let tokens = tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens));
+        let change = self.changed(&call.user, account, AccountStatus::Connected);
+        let outcome = Outcome::from(&Answer::Connect(answer::Connect {
+            account: linked.clone(),
+        }));
+        let mut events = vec![
+            call.envelope("connected", &Event::StatusChanged(change)),
+            told(begun.by, &linked).raised_by(call, self.now()),
+        ];
+        if begun.parked.is_some() {
+            events.push(call.answer_to_session(CommandKind::Connect, &outcome));
+        }
+        let link = Link {
+            user: call.user.clone(),
+            give_back: tokens
+                .clone()
+                .map(|tokens| tokens.revocation(account, linked.platform_user_id.clone())),
+            account: linked,
+            access_epoch: begun.access_epoch,
+            parked: begun.parked,
+            events,
+            tokens,
+        };
+        let receipt = call.receipt(&outcome);
+        let linked = self.insist(call, || self.store.link_account(&link, &receipt));
+        match linked.await? {
+            LinkOutcome::Linked => Ok(outcome),
+            LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),
+            LinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
+            LinkOutcome::NotParked => Err(ConnectError::NotParked),
+            LinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
+        }
+    }
+
+    /// The account as its platform tells of it now.
+    pub(super) fn fresh(&self, account: AccountType, scopes: Vec<String>, profile: Profile) -> UserAccount {
+        let account = UserAccount {
             account_type: account,
             platform_user_id: profile.platform_user_id.clone(),
             username: String::new(),
             display_name: None,
             avatar_url: None,
             status: AccountStatus::Connected,
-            scopes: grant.scopes,
-            connected_at: same.as_ref().map_or_else(|| self.now(), |same| same.connected_at),
-            last_synced: same.and_then(|same| same.last_synced),
+            scopes,
+            connected_at: self.now(),
+            last_synced: None,
             error_message: None,
         };
-        let linked = named(linked, profile);
-        let tokens = grant.tokens.as_ref();
-        let tokens = tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens));
-        let change = self.changed(&call.user, account, AccountStatus::Connected);
-        let link = Link {
-            user: call.user.clone(),
-            account: linked.clone(),
-            access_epoch: begun.access_epoch,
-            events: vec![
-                call.envelope("connected", &Event::StatusChanged(change)),
-                told(begun.by, &linked).raised_by(call, self.now()),
-            ],
-            give_back: tokens
-                .clone()
-                .map(|tokens| tokens.revocation(account, linked.platform_user_id.clone())),
-            tokens,
-        };
-        let outcome = Outcome::from(&Answer::Connect(answer::Connect { account: linked }));
-        match self.store_link(call, &link, &call.receipt(&outcome)).await? {
-            LinkOutcome::Linked => Ok(outcome),
-            LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),
-            LinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
-            LinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
-        }
+        named(account, profile)
     }
 
     /// The code is spent: a store that is away for a moment is asked again, as long as there is time.
-    async fn store_link(&self, call: &Call, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+    pub(super) async fn insist<T, F>(&self, call: &Call, store: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
-            let failed = match self.store.link_account(link, receipt).await {
+            let failed = match store().await {
                 Err(failed @ (StoreError::Away { .. } | StoreError::Unknown { .. })) => failed,
                 ended => return ended,
             };

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use protocol::account::AccountType;
 use protocol::answer::Failure;
-use protocol::cluster::envelope::Envelope;
+use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::{Aside, Job, Outcome, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind};
-use protocol::event::Event;
+use protocol::event::{Class, Event};
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::json;
@@ -59,6 +59,8 @@ impl Call {
                 Work::OpenSession(_)
                 | Work::Joined(_)
                 | Work::EndAllSessions
+                | Work::Callback(_)
+                | Work::ConfirmLink(_)
                 | Work::RaiseAlert(_)
                 | Work::Refusals(_) => None,
             },
@@ -102,6 +104,18 @@ impl Call {
     /// same ids.
     pub(crate) fn envelope(&self, step: &str, event: &Event) -> Envelope {
         Envelope::of(self.event_id(step), event)
+    }
+
+    /// The answer to a command of this session that was given long after it was asked: all the session's sockets hear it.
+    pub(crate) fn answer_to_session(&self, kind: CommandKind, outcome: &Outcome) -> Envelope {
+        Envelope {
+            v: Envelope::VERSION,
+            id: self.event_id("answer"),
+            audience: Audience::Session(self.session.clone()),
+            class: Class::State,
+            event: kind.response_event().to_owned(),
+            data: outcome.data.clone(),
+        }
     }
 
     /// The name of an event of this job.

@@ -34,6 +34,8 @@ impl Dispatch {
             Work::Command(command) => self.command(call, command, step_up).await,
             Work::Joined(joined) => Ok(self.security.joined(call, joined).await?),
             Work::EndAllSessions => Ok(self.session.end_all(call).await?),
+            Work::Callback(returned) => Ok(self.account.callback(call, returned).await?),
+            Work::ConfirmLink(asked) => Ok(self.account.confirm(call, asked).await?),
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
             Work::OpenSession(asked) => Ok(self.session.open(call, asked).await?),
@@ -93,6 +95,8 @@ impl Dispatch {
             ) | Work::RaiseAlert(_)
                 | Work::Joined(Joined { unseen: true })
                 | Work::EndAllSessions
+                | Work::Callback(_)
+                | Work::ConfirmLink(_)
         )
     }
 }

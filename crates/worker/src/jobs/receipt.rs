@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::cluster::callback::Callback;
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
@@ -66,6 +67,9 @@ impl Refusal for RecallError {}
 
 /// How long an answer is kept: the life of an idempotency key too. Those that may hold secrets are kept for less.
 fn keep(name: &str) -> Duration {
+    if name == Callback::NAME {
+        return Duration::from_secs(5 * 60);
+    }
     match CommandKind::of_event(name) {
         Some(
             CommandKind::Authorize

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Feed, Heard};
+use protocol::cluster::envelope::Audience;
 use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
@@ -138,7 +139,9 @@ impl Client {
             panic!("events were missed");
         };
         let mut data: Value = envelope.data.read().unwrap();
-        assert_eq!(data["userId"], json!(self.user));
+        if envelope.audience == Audience::User {
+            assert_eq!(data["userId"], json!(self.user));
+        }
         let fields = data.as_object_mut().unwrap();
         fields.remove("userId");
         fields.remove("timestamp");

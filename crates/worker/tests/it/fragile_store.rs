@@ -12,9 +12,9 @@ use protocol::security::Alert;
 use store::{
     Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Devices,
     Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Novelty,
-    OpenedSession, Outbox, Publisher, Queue, Receipt, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security,
-    SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError,
-    SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
+    OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Publisher, Queue, Receipt, RefusedLink, Relayed,
+    RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
+    SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -183,6 +183,21 @@ impl Outbox for FragileStore {
 
     async fn resend_recent(&self) -> Result<u64, StoreError> {
         self.store.resend_recent().await
+    }
+}
+
+#[async_trait]
+impl Parking for FragileStore {
+    async fn park_link(&self, parked: &ParkedLink, receipt: &Receipt) -> Result<ParkOutcome, StoreError> {
+        self.store.park_link(parked, receipt).await
+    }
+
+    async fn parked_link(&self, user: &UserId, id: &ParkedId) -> Result<Option<ParkedLink>, StoreError> {
+        self.store.parked_link(user, id).await
+    }
+
+    async fn end_parked_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        self.store.end_parked_link(receipt).await
     }
 }
 

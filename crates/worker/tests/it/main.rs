@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod callback;
 mod connect;
 mod devices;
 mod disconnect;

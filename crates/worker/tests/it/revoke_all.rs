@@ -3,10 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use protocol::account::AccountType;
+use protocol::cluster::callback::{Callback, Returned};
 use protocol::command::CommandKind;
+use protocol::secret::Secret;
 use serde_json::json;
 use simulator::{Extent, Kind, Route};
 
+use crate::callback::{HOSTED, call_back, confirm, host, yes};
 use crate::client::{connect, refused, succeeded, with};
 use crate::scripted::Scripted;
 use crate::world::{World, with_github};
@@ -200,6 +204,60 @@ async fn a_connect_under_way_leaves_no_account_in_any_interleaving() {
         assert_eq!(listed["accounts"], json!([]), "round {round}");
     }
     assert!((20..180).contains(&linked), "{linked} of the connects were before");
+    let given_back = ["platform=\"github\"", "outcome=\"done\""];
+    world
+        .counted("postern_worker_revocations_total", &given_back, 200)
+        .await;
+}
+
+/// What comes back is parked after 10 ms and confirmed 8 ms later; the revocation comes before, between, or after.
+#[tokio::test(start_paused = true)]
+async fn a_parked_callback_leaves_no_account_in_any_interleaving() {
+    let mut world = World::scripted();
+    host(&mut world);
+    let _worker = world.worker().await;
+    let (mut linked, mut dropped, mut not_parked) = (0, 0, 0);
+    for round in 0..200_u32 {
+        let user = format!("u-{round}");
+        let mut client = world.client(&user, "s").await;
+        let mut other_device = world.client(&user, "t").await;
+        let asked = json!({"accountType": "github", "redirectUri": HOSTED});
+        let authorized = client.ask(CommandKind::Authorize, asked).await;
+        let callback = Callback {
+            account: AccountType::Github,
+            state: Secret::new(authorized["state"].as_str().unwrap()),
+            issuer: None,
+            returned: Returned::Code(Secret::new(Scripted::takes(10, round))),
+        };
+        let confirmation = other_device.confirmation().await;
+        let revoke_at = Duration::from_millis(u64::from(1 + round % 24));
+        let (answer, revoked) = tokio::join!(
+            async {
+                let come_back = call_back(&mut client, &callback).await;
+                if come_back.error.is_some() {
+                    return come_back.data.read().unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(8)).await;
+                confirm(&mut client, yes(&come_back.data.read().unwrap())).await
+            },
+            async {
+                tokio::time::sleep(revoke_at).await;
+                other_device.revoke_all(&confirmation).await
+            }
+        );
+        succeeded(&revoked);
+        match (revoked["accountsDisconnected"].as_u64(), answer["error"].as_str()) {
+            (Some(1), None) => linked += 1,
+            (Some(0), Some("confirmation_invalid")) => dropped += 1,
+            (Some(0), Some("conflict")) => not_parked += 1,
+            other => panic!("round {round}: {other:?}"),
+        }
+        let listed = client.ask(CommandKind::List, json!({})).await;
+        assert_eq!(listed["accounts"], json!([]), "round {round}");
+    }
+    for met in [linked, dropped, not_parked] {
+        assert!(met >= 20, "{linked} linked, {dropped} dropped, {not_parked} not parked");
+    }
     let given_back = ["platform=\"github\"", "outcome=\"done\""];
     world
         .counted("postern_worker_revocations_total", &given_back, 200)

@@ -10,7 +10,7 @@ use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::written;
-use crate::postgres::{audit, head, outbox, queue, receipt};
+use crate::postgres::{audit, head, outbox, parking, queue, receipt};
 use crate::rules::{self, Admission};
 use crate::vault::AuditKeys;
 
@@ -29,6 +29,11 @@ impl Work for LinkAccount<'_> {
         let access_epoch = head::lock_user(tx, &link.user).await?;
         if let Some(answer) = receipt::repeated(tx, receipt).await? {
             return Ok(Ending::RollBack(LinkOutcome::Repeated(answer)));
+        }
+        if let Some(parked) = &link.parked
+            && !parking::take(tx, &link.user, parked).await?
+        {
+            return Ok(Ending::RollBack(LinkOutcome::NotParked));
         }
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         let linked = linked(tx, &link.user, link.account.account_type).await?;

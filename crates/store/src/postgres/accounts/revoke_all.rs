@@ -1,5 +1,7 @@
 //! `revoke_all`.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
@@ -8,9 +10,10 @@ use protocol::id::UserId;
 use super::unlink::remove;
 use crate::accounts::{RevokeAll, RevokeAllOutcome, Told};
 use crate::audit::Entry;
+use crate::parking::ParkedLink;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::{audit, head, outbox, receipt, row};
+use crate::postgres::{audit, head, outbox, parking, receipt, row};
 use crate::vault::AuditKeys;
 
 pub(super) struct RevokeEverything<'a> {
@@ -39,8 +42,13 @@ impl Work for RevokeEverything<'_> {
             return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
         }
         head::move_access_epoch(tx, user).await?;
+        let parked = parking::take_all(tx, user).await?;
+        lock_all(tx, &linked, &parked).await?;
         for (account, platform_user_id) in linked {
             remove(tx, self.audit, user, account, platform_user_id, &receipt).await?;
+        }
+        for parked in &parked {
+            parking::give_back(tx, self.audit, parked, &receipt).await?;
         }
         let entry = Entry::of_revoked_access(accounts.len());
         audit::append(tx, self.audit, user, entry, &receipt).await?;
@@ -51,7 +59,23 @@ impl Work for RevokeEverything<'_> {
     }
 }
 
-/// What is linked, and whose it is there. In the same order for every user: their accounts are locked in it.
+/// Locks the platform accounts of what is linked and of what is parked, in the same order for every user.
+async fn lock_all(
+    tx: &Transaction<'_>,
+    linked: &[(AccountType, String)],
+    parked: &[ParkedLink],
+) -> Result<(), Failure> {
+    let parked = parked.iter().map(|parked| &parked.account);
+    let parked = parked.map(|account| (account.account_type, &account.platform_user_id));
+    let linked = linked.iter().map(|(account, id)| (*account, id));
+    let all: BTreeSet<_> = linked.chain(parked).collect();
+    for (account, platform_user_id) in all {
+        head::lock_platform_account(tx, account, platform_user_id).await?;
+    }
+    Ok(())
+}
+
+/// What is linked, and whose it is there.
 async fn linked(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<(AccountType, String)>, Failure> {
     let find = tx
         .prepare_cached(

@@ -11,12 +11,12 @@ use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Sealed, Vault, VaultError, VaultKeys};
 use store::{
-    Change, Decision, Factor, Link, PendingFactor, Resealed, SealedColumn, SealedTokens, Sealings, SecurityRecord,
-    Store, TokenColumn, rotate,
+    Change, Decision, Factor, Link, ParkedLink, PendingFactor, Resealed, SealedColumn, SealedTokens, Sealings,
+    SecurityRecord, Store, TokenColumn, rotate,
 };
 
 use crate::contract::queue::lease;
-use crate::sample::{link, receipt, sealed, unlink, user};
+use crate::sample::{link, parked, receipt, sealed, unlink, user};
 
 super::kept_by_both_stores!(
     texts_of_another_key_are_found_batch_by_batch,
@@ -108,12 +108,17 @@ async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl S
         store_link(store, &sealed_link(&name, &vault(OLD)), &name).await;
     }
     store.unlink_account(&unlink("u7"), &receipt("unlink")).await.unwrap();
+    let waiting = ParkedLink {
+        tokens: sealed_link("waiting", &vault(OLD)).tokens,
+        ..parked("waiting", "7", 1)
+    };
+    store.park_link(&waiting, &receipt("park")).await.unwrap();
 
     let both = vault(&format!("{NEW},{OLD}"));
     let rotation = rotate(store, &both).await.unwrap();
     assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
     let counts: Vec<u64> = rotation.resealed.values().copied().collect();
-    assert_eq!(counts, [449, 449, 1, 0, 0, 0]);
+    assert_eq!(counts, [1, 1, 449, 449, 1, 0, 0, 0]);
 
     let new = vault(NEW);
     let owner = user("u449");
@@ -122,6 +127,13 @@ async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl S
     let task = lease(store).await.remove(0);
     let opened = new.open(&binding(&task.user, task.revocation.column), &task.revocation.token);
     assert_eq!(opened.unwrap().expose(), "u7 refresh");
+
+    let waiting = store.parked_link(&waiting.user, &waiting.id).await.unwrap().unwrap();
+    let opened = new.open(
+        &binding(&waiting.user, TokenColumn::Access),
+        &waiting.tokens.unwrap().access,
+    );
+    assert_eq!(opened.unwrap().expose(), "waiting access");
 
     let again = rotate(store, &both).await.unwrap();
     assert!(
@@ -217,7 +229,7 @@ async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(sto
     let rotation = rotate(store, &both).await.unwrap();
     assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
     let counts: Vec<u64> = rotation.resealed.values().copied().collect();
-    assert_eq!(counts, [0, 0, 0, 205, 205, 205]);
+    assert_eq!(counts, [0, 0, 0, 0, 0, 205, 205, 205]);
 
     let record = store.security(&users[1]).await.unwrap();
     let (factor, pending) = (record.factor.unwrap(), record.pending.unwrap());

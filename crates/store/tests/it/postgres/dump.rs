@@ -7,11 +7,11 @@ use protocol::account::AccountType;
 use protocol::id::SessionId;
 use protocol::secret::Secret;
 use store::vault::{Binding, Vault, VaultKeys};
-use store::{Accounts, Answers, Exchange, Link, Outbox, Receipt, SealedTokens, TokenColumn};
+use store::{Accounts, Answers, Exchange, Link, Outbox, ParkedLink, Parking, Receipt, SealedTokens, TokenColumn};
 
 use crate::database;
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{link, receipt, unlink, user};
+use crate::sample::{link, parked, receipt, unlink, user};
 
 const CANARIES: [&str; 3] = ["gho_canary-access", "ghr_canary-refresh", "canary-answer"];
 
@@ -62,6 +62,13 @@ async fn a_dump_of_all_tables_holds_no_secret() {
         .await
         .unwrap();
 
+    let (granted, _) = planted("GEN-001", "4");
+    let waiting = ParkedLink {
+        tokens: granted.tokens,
+        ..parked("GEN-001", "7", 1)
+    };
+    store.park_link(&waiting, &planted("GEN-001", "4").1).await.unwrap();
+
     let dump = schema.dump().await;
     for table in [
         "accounts",
@@ -69,6 +76,7 @@ async fn a_dump_of_all_tables_holds_no_secret() {
         "audit",
         "audit_heads",
         "outbox",
+        "parked_links",
         "tasks",
         "users",
     ] {

@@ -1,0 +1,263 @@
+//! `/oauth/callback/{platform}`: where a browser comes back from a platform. What was granted there is parked by a worker, and
+//! linked when the page's button is pressed by whoever has the page and its cookie.
+//!
+//! In whose name a browser comes is known by its state alone. Nothing here says who sits before it: the page names the user and
+//! the account, and says what to do with somebody else's link.
+
+mod cookie;
+mod page;
+mod query;
+mod rates;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use bus::{Begun, Bus, SessionKey, SessionState};
+use http::{HeaderMap, Uri};
+use lifecycle::Entropy;
+use protocol::account::AccountType;
+use protocol::answer::{Connect, Failure};
+use protocol::cluster::callback::{Callback, ConfirmLink, Parked};
+use protocol::cluster::job::{Job, Outcome, Work};
+use protocol::cluster::origin::Origin;
+use protocol::code::ErrorCode;
+use protocol::fault::{Fault, chain};
+use protocol::id::{SessionId, UserId};
+use tokio::time::{Instant, timeout};
+
+use self::cookie::Keepsake;
+use self::page::{Page, Pages};
+use self::rates::CallRates;
+use crate::command::Inquiries;
+use crate::handshake::upgrade::user_agent;
+use crate::metrics::Metrics;
+use crate::name;
+
+/// What the callback needs.
+pub(crate) struct Callbacks {
+    bus: Arc<dyn Bus>,
+    inquiries: Arc<Inquiries>,
+    /// How long a worker may take, with the platform.
+    patience: Duration,
+    /// How long a browser may take to send a form.
+    form_within: Duration,
+    rates: CallRates,
+    pages: Pages,
+    entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
+}
+
+impl Callbacks {
+    pub(crate) fn new(
+        bus: Arc<dyn Bus>,
+        inquiries: Arc<Inquiries>,
+        (patience, form_within): (Duration, Duration),
+        entropy: Arc<dyn Entropy>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            bus,
+            inquiries,
+            patience,
+            form_within,
+            rates: CallRates::new(Instant::now()),
+            pages: Pages::new(),
+            entropy,
+            metrics,
+        }
+    }
+}
+
+/// The routes of the callback. HEAD is refused: it would use the state up and show nobody the page.
+pub(super) fn router(callbacks: Callbacks) -> Router {
+    let methods = get(come_back).post(confirm).head(not_shown);
+    Router::new()
+        .route("/oauth/callback/{platform}", methods)
+        .with_state(Arc::new(callbacks))
+}
+
+/// `GET /oauth/callback/{platform}`: exchanges, and asks.
+async fn come_back(
+    State(callbacks): State<Arc<Callbacks>>,
+    Path(platform): Path<String>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let Ok(platform) = platform.parse() else {
+        return callbacks.pages.show(Page::unknown());
+    };
+    let query = uri.query().unwrap_or_default();
+    let come_back = callbacks.come_back(platform, (peer.ip(), &headers), query).await;
+    match callbacks.counted(platform, come_back) {
+        Ok((page, keepsake)) => {
+            let mut response = callbacks.pages.show(page);
+            keepsake.keep(platform, &mut response);
+            response
+        }
+        Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
+    }
+}
+
+/// `POST /oauth/callback/{platform}`: the yes.
+async fn confirm(
+    State(callbacks): State<Arc<Callbacks>>,
+    Path(platform): Path<String>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Ok(platform) = platform.parse() else {
+        return callbacks.pages.show(Page::unknown());
+    };
+    let confirmed = callbacks.confirm(platform, (peer.ip(), &headers), body).await;
+    match callbacks.counted(platform, confirmed) {
+        Ok(page) => {
+            let mut response = callbacks.pages.show(page);
+            Keepsake::drop_from(platform, &mut response);
+            response
+        }
+        Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
+    }
+}
+
+async fn not_shown(State(callbacks): State<Arc<Callbacks>>) -> Response {
+    callbacks.pages.show(Page::no_such_method())
+}
+
+impl Callbacks {
+    async fn come_back(
+        &self,
+        account: AccountType,
+        (peer, headers): (IpAddr, &HeaderMap),
+        query: &str,
+    ) -> Result<(Page, Keepsake), Failure> {
+        self.rates.admit(peer, account, Instant::now())?;
+        let query = query::Query::read(query)?;
+        let kept = self.bus.read(&Begun::key(&query.state)).await;
+        let kept = kept.map_err(|error| unavailable(&error))?;
+        let Some(begun) = kept.as_deref().and_then(Begun::read) else {
+            return Err(Failure::saying(
+                ErrorCode::OauthFailed,
+                "This authorization is over or was never begun; start again.",
+            ));
+        };
+        let asker = self.asker(begun.user, begun.session).await?;
+        let callback = Work::Callback(Callback {
+            account,
+            state: query.state,
+            issuer: query.issuer,
+            returned: query.returned,
+        });
+        let outcome = self.ask(&asker, origin(peer, headers), callback).await?;
+        let parked: Parked = read(&outcome)?;
+        let keepsake = Keepsake {
+            user: asker.user,
+            session: asker.session,
+            secret: parked.cookie.clone(),
+        };
+        Ok((Page::question(&keepsake.user, &parked), keepsake))
+    }
+
+    async fn confirm(
+        &self,
+        account: AccountType,
+        (peer, headers): (IpAddr, &HeaderMap),
+        body: Body,
+    ) -> Result<Page, Failure> {
+        self.rates.admit(peer, account, Instant::now())?;
+        let form = timeout(self.form_within, to_bytes(body, MAX_FORM)).await;
+        let Ok(Ok(form)) = form else {
+            return Err(query::unreadable());
+        };
+        let token = query::token(&form)?;
+        let keepsake = Keepsake::of(headers, account).ok_or_else(|| {
+            Failure::saying(
+                ErrorCode::ConfirmationInvalid,
+                "This page was not opened in this browser, or its time is over; start again.",
+            )
+        })?;
+        let asker = self.asker(keepsake.user, keepsake.session).await?;
+        let yes = Work::ConfirmLink(ConfirmLink {
+            account,
+            token,
+            cookie: keepsake.secret,
+        });
+        let outcome = self.ask(&asker, origin(peer, headers), yes).await?;
+        let linked: Connect = read(&outcome)?;
+        Ok(Page::linked(&asker.user, &linked.account))
+    }
+
+    /// In whose name, as long as the session goes on: what could not be asked for on a socket any more is not linked either.
+    async fn asker(&self, user: UserId, session: SessionId) -> Result<SessionKey, Failure> {
+        let key = SessionKey { user, session };
+        let states = self.bus.poke(std::slice::from_ref(&key)).await;
+        match states.map_err(|error| unavailable(&error))?.first() {
+            Some(SessionState::Alive(_)) => Ok(key),
+            _ => Err(Failure::saying(
+                ErrorCode::Unauthenticated,
+                "The session that asked for this is over; sign in again and start anew.",
+            )),
+        }
+    }
+
+    async fn ask(&self, asker: &SessionKey, origin: Origin, work: Work) -> Result<Outcome, Failure> {
+        let job = Job {
+            v: Job::VERSION,
+            id: name::job(&*self.entropy),
+            user: asker.user.clone(),
+            session: asker.session.clone(),
+            connection: name::connection(&*self.entropy),
+            node: self.inquiries.node().clone(),
+            origin: Some(origin),
+            traceparent: name::trace(&*self.entropy),
+            idempotency_key: None,
+            authenticated_at: None,
+            work,
+        };
+        tracing::debug!(user = %job.user, command = job.work.name(), job = %job.id, "a callback is sent on");
+        let asked = self.inquiries.ask(&job, self.patience).await;
+        let outcome = asked.map_err(|error| unavailable(&error))?;
+        let outcome = outcome.ok_or_else(|| Failure::of(ErrorCode::Timeout))?;
+        match outcome.error {
+            None => Ok(outcome),
+            Some(code) => Err(outcome.data.read().unwrap_or_else(|_unreadable| Failure::of(code))),
+        }
+    }
+
+    fn counted<T>(&self, platform: AccountType, ended: Result<T, Failure>) -> Result<T, Failure> {
+        let error = ended.as_ref().err().map(|failure| failure.error);
+        self.metrics.called_back(platform, error);
+        ended
+    }
+}
+
+/// What a worker of another release may have written otherwise.
+fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a Outcome) -> Result<T, Failure> {
+    let read = outcome.data.read();
+    read.map_err(|_unreadable| Failure::of(ErrorCode::Internal))
+}
+
+fn unavailable(error: &(impl Fault + 'static)) -> Failure {
+    tracing::warn!(error = chain(error), "a callback could not be sent on");
+    Failure::of(error.code())
+}
+
+/// Where the browser is, for the audit log.
+fn origin(address: IpAddr, headers: &HeaderMap) -> Origin {
+    Origin {
+        address: address.to_string(),
+        device_id: None,
+        device_name: None,
+        user_agent: user_agent(headers),
+    }
+}
+
+/// The longest form, in bytes: ours has one field of 28.
+const MAX_FORM: usize = 1024;

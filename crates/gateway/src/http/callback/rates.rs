@@ -1,0 +1,96 @@
+//! How often browsers may come back: from one address, and from one platform. What is beyond is refused.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+
+use protocol::account::AccountType;
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
+use tokio::time::Instant;
+
+use crate::listener::tcp::counted_as;
+use crate::rate::Limits;
+use crate::settings::Rate;
+
+/// The counts of this gateway.
+pub(super) struct CallRates(Mutex<Counts>);
+
+struct Counts {
+    addresses: Limits<IpAddr>,
+    platforms: Limits<AccountType>,
+}
+
+impl CallRates {
+    /// Nothing is counted yet.
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Mutex::new(Counts {
+            addresses: Limits::new(each_second(PER_ADDRESS), now),
+            platforms: Limits::new(each_second(PER_PLATFORM), now),
+        }))
+    }
+
+    /// Takes one from both counts, or refuses.
+    pub(super) fn admit(&self, address: IpAddr, platform: AccountType, now: Instant) -> Result<(), Failure> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The address first: one that comes too often takes nothing from the others.
+        let admitted = counts.addresses.admit(&counted_as(address), now);
+        let admitted = admitted.and_then(|()| counts.platforms.admit(&platform, now));
+        admitted.map_err(|wait| Failure {
+            retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+            ..Failure::of(ErrorCode::RateLimited)
+        })
+    }
+}
+
+/// So many, evenly or at once.
+fn each_second(count: u32) -> Rate {
+    let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+    Rate {
+        per_second: count,
+        burst: count,
+    }
+}
+
+const PER_ADDRESS: u32 = 50;
+const PER_PLATFORM: u32 = 500;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use AccountType::{Discord, Github};
+
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        Ipv4Addr::new(192, 0, 2, last).into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_comes_fifty_times_a_second_whatever_the_platform() {
+        let now = Instant::now();
+        let rates = CallRates::new(now);
+        for nth in 0..50 {
+            let platform = if nth % 2 == 0 { Github } else { Discord };
+            assert!(rates.admit(address(1), platform, now).is_ok());
+        }
+        let refused = rates.admit(address(1), Github, now).unwrap_err();
+        assert_eq!((refused.error, refused.retry_after), (ErrorCode::RateLimited, Some(1)));
+        assert!(rates.admit(address(2), Github, now).is_ok());
+        let later = now + std::time::Duration::from_millis(20);
+        assert!(rates.admit(address(1), Github, later).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_addresses_together_come_five_hundred_times_a_second_to_a_platform() {
+        let now = Instant::now();
+        let rates = CallRates::new(now);
+        for nth in 0..500 {
+            let from = address(u8::try_from(nth % 20).unwrap());
+            assert!(rates.admit(from, Github, now).is_ok(), "{nth}");
+        }
+        assert!(rates.admit(address(99), Github, now).is_err());
+        assert!(rates.admit(address(99), Discord, now).is_ok());
+    }
+}

@@ -1,0 +1,353 @@
+//! The hosted callback: a browser, the page, its button, and everything that may be wrong with them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use testkit::client::http::{Request, Response};
+use testkit::client::{Door, Native, SocketIo};
+use testkit::cluster::Cluster;
+use testkit::token::claims;
+use testkit::wait;
+
+use crate::stage::{POSTERN, Platforms, client};
+
+const PUBLIC_URL: &str = "https://postern.example";
+
+/// A cluster that is reached at a public URL.
+pub(crate) async fn hosted(platforms: &Platforms) -> Cluster {
+    let builder = Cluster::builder(POSTERN).worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL);
+    let cluster = platforms.linked_to(builder).start().await;
+    cluster.canary(simulator::CLIENT_SECRET);
+    cluster
+}
+
+/// Begins an authorization, and gives the path and query with which the platform sends this account's browser back.
+pub(crate) async fn sent_back(platforms: &Platforms, asker: &SocketIo, login: &str) -> String {
+    let asked = json!({"accountType": "github", "redirectUri": format!("{PUBLIC_URL}/oauth/callback/github")});
+    let authorized = asker.emit_with_ack("account:authorize", asked).await;
+    assert_eq!(authorized["success"], true, "{authorized}");
+    platforms
+        .visit(authorized["authorizationUrl"].as_str().unwrap(), login)
+        .await
+}
+
+/// What a browser has of us: a cookie, and the page's token.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Browser {
+    pub(crate) cookie: String,
+    pub(crate) token: String,
+}
+
+impl Browser {
+    /// Goes to where the platform sends it.
+    pub(crate) async fn open(door: &Door, path: &str) -> (Self, Response) {
+        let page = door.http(&Request::get(path)).await.unwrap();
+        let set = page.header("set-cookie");
+        let browser = Self {
+            cookie: set.split(';').next().unwrap_or_default().to_owned(),
+            token: field(&page.text(), "name=\"token\" value=\""),
+        };
+        (browser, page)
+    }
+
+    /// Presses the button.
+    pub(crate) async fn press(&self, door: &Door) -> Response {
+        self.press_at(door, "/oauth/callback/github").await
+    }
+
+    async fn press_at(&self, door: &Door, path: &str) -> Response {
+        let mut request = Request::new("POST", path)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("token={}", self.token));
+        if !self.cookie.is_empty() {
+            request = request.header("Cookie", &self.cookie);
+        }
+        door.http(&request).await.unwrap()
+    }
+
+    /// What the cookie says.
+    fn kept(&self) -> Value {
+        let (_, value) = self.cookie.split_once('=').unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).unwrap()).unwrap()
+    }
+
+    /// The same with another word in its cookie.
+    fn with(&self, field: &str, value: &str) -> Self {
+        let mut kept = self.kept();
+        kept[field] = json!(value);
+        let (name, _) = self.cookie.split_once('=').unwrap();
+        Self {
+            cookie: format!("{name}={}", URL_SAFE_NO_PAD.encode(kept.to_string())),
+            ..self.clone()
+        }
+    }
+}
+
+/// The text after this mark, up to the next quote.
+fn field(page: &str, mark: &str) -> String {
+    let rest = page.split_once(mark).map_or("", |(_, rest)| rest);
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// Everything that a flow has made must be found nowhere.
+fn watch(cluster: &Cluster, platforms: &Platforms, path: &str, browser: &Browser) {
+    for pair in path.split(['?', '&']) {
+        if let Some(secret) = pair.strip_prefix("code=").or_else(|| pair.strip_prefix("state=")) {
+            cluster.canary(secret);
+        }
+    }
+    cluster.canary(&browser.token);
+    cluster.canary(&browser.cookie);
+    cluster.canary(browser.kept()["secret"].as_str().unwrap());
+    for issued in platforms.handle.snapshot().tokens {
+        cluster.canary(&issued.access_token);
+    }
+}
+
+async fn accounts(client: &SocketIo) -> Value {
+    client.emit_with_ack("account:list", json!({})).await["accounts"].clone()
+}
+
+#[tokio::test]
+async fn the_button_links_and_every_socket_of_the_asking_session_hears_the_answer() {
+    let platforms = Platforms::start().await;
+    let cluster = hosted(&platforms).await;
+    let asker = client(&cluster, 0, "GEN-001").await;
+    let second = Native::connect(&cluster.door(1), &cluster.token("GEN-001"))
+        .await
+        .unwrap();
+    let mut elsewhere = claims("GEN-001", std::time::Duration::from_secs(3_600));
+    elsewhere["sid"] = json!("another session");
+    let other_session = SocketIo::connect(&cluster.door(1), &cluster.token_with(&elsewhere))
+        .await
+        .unwrap();
+
+    let path = sent_back(&platforms, &asker, "ada").await;
+    let (browser, page) = Browser::open(&cluster.door(1), &path).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    watch(&cluster, &platforms, &path, &browser);
+    let text = page.text();
+    for named in ["GEN-001", "ada", "GitHub", "did somebody send you"] {
+        assert!(text.contains(named), "{named} in {text}");
+    }
+    for foreign in [
+        "<script",
+        "http://",
+        "https://",
+        "src=",
+        browser.kept()["secret"].as_str().unwrap(),
+    ] {
+        assert!(!text.contains(foreign), "{foreign} in {text}");
+    }
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), value);
+    }
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    let set = page.header("set-cookie");
+    assert!(set.starts_with("__Host-postern-github="), "{set}");
+    assert!(
+        set.ends_with("; Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Strict"),
+        "{set}"
+    );
+    assert_eq!(accounts(&asker).await, json!([]));
+
+    // The gateways know nothing of each other, nor of the page.
+    let linked = browser.press(&cluster.door(0)).await;
+    assert_eq!(linked.status, 200, "{}", linked.text());
+    assert!(linked.text().contains("is linked to the user"), "{}", linked.text());
+    assert!(linked.header("set-cookie").contains("Max-Age=0"));
+    for socket in [&*asker, &*second] {
+        let answer = socket.next_event("account:connect_response").await;
+        assert_eq!(
+            (&answer.data["success"], &answer.data["account"]["username"]),
+            (&json!(true), &json!("ada"))
+        );
+        assert_eq!(answer.offset, None);
+        assert_eq!(socket.next_event("security:alert").await.data["type"], "account_linked");
+    }
+    let alert = other_session.next_event("security:alert").await.data;
+    assert_eq!(alert["type"], "account_linked");
+    let status = other_session.next_event("account:status_changed").await.data;
+    assert_eq!(status["status"], "connected");
+    assert_eq!(accounts(&asker).await[0]["username"], "ada");
+
+    let reopened = cluster.door(0).http(&Request::get(&path)).await.unwrap();
+    assert_eq!((reopened.status, reopened.header("set-cookie")), (400, ""));
+    let pressed_again = browser.press(&cluster.door(1)).await;
+    assert_eq!(pressed_again.status, 400, "{}", pressed_again.text());
+    let code = field(&format!("{}\"", path.replace('&', "\"")), "code=");
+    assert_eq!(platforms.exchanges(&code), 1);
+    let sync = json!({"userId": "GEN-001", "accountType": "github"});
+    let synced = asker.emit_with_ack("account:sync", sync).await;
+    assert_eq!(synced["success"], true, "the grant is as it was: {synced}");
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_the_page_its_cookie_and_its_user_the_button_does_nothing() {
+    let platforms = Platforms::start().await;
+    let cluster = hosted(&platforms).await;
+    let asker = client(&cluster, 0, "GEN-001").await;
+    let stranger = client(&cluster, 1, "GEN-002").await;
+    let door = cluster.door(0);
+    let path = sent_back(&platforms, &asker, "ada").await;
+    let (browser, _) = Browser::open(&door, &path).await;
+    watch(&cluster, &platforms, &path, &browser);
+    // A page of another flow: its token and its cookie are good, for something else.
+    let path = sent_back(&platforms, &stranger, "eve").await;
+    let (of_stranger, _) = Browser::open(&door, &path).await;
+
+    let without = |browser: Browser| Browser {
+        cookie: String::new(),
+        ..browser
+    };
+    let with_token = |token: &str| Browser {
+        token: token.to_owned(),
+        ..browser.clone()
+    };
+    let crossed = Browser {
+        cookie: of_stranger.cookie.clone(),
+        ..browser.clone()
+    };
+    for wrong in [
+        without(browser.clone()),
+        with_token(""),
+        with_token("wrong"),
+        with_token(&of_stranger.token),
+        crossed,
+        browser.with("secret", "wrong"),
+        browser.with("user", "GEN-002"),
+        browser.with("session", "another"),
+    ] {
+        let refused = wrong.press(&door).await;
+        assert!(matches!(refused.status, 400 | 403), "{wrong:?}: {}", refused.text());
+    }
+    let elsewhere = browser.press_at(&door, "/oauth/callback/discord").await;
+    assert_eq!(elsewhere.status, 400, "{}", elsewhere.text());
+    assert_eq!(
+        (accounts(&asker).await, accounts(&stranger).await),
+        (json!([]), json!([]))
+    );
+
+    let linked = browser.press(&door).await;
+    assert_eq!(linked.status, 200, "{}", linked.text());
+    assert_eq!(accounts(&asker).await[0]["username"], "ada");
+    assert_eq!(accounts(&stranger).await, json!([]));
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
+    let platforms = Platforms::start().await;
+    let cluster = hosted(&platforms).await;
+    let asker = client(&cluster, 0, "GEN-001").await;
+    let door = cluster.door(0);
+    let get = async |path: &str| door.http(&Request::get(path)).await.unwrap();
+
+    for (path, status) in [
+        ("/oauth/callback/myspace?code=a&state=b", 404),
+        ("/oauth/callback/github", 400),
+        ("/oauth/callback/github?code=a", 400),
+        ("/oauth/callback/github?code=a&state=never-issued", 400),
+        (
+            "/oauth/callback/github?code=a&state=%3Cscript%3Ealert(1)%3C/script%3E",
+            400,
+        ),
+    ] {
+        let refused = get(path).await;
+        assert_eq!(refused.status, status, "{path}");
+        assert!(!refused.text().contains("alert(1)"), "{}", refused.text());
+        assert_eq!(refused.header("set-cookie"), "");
+    }
+    let back = sent_back(&platforms, &asker, "ada").await;
+    let looked = door.http(&Request::new("HEAD", &back)).await.unwrap();
+    assert_eq!(looked.status, 405, "a look uses nothing up");
+
+    let mixed_up = back.replace("iss=", "iss=https%3A%2F%2Fevil.example%2F");
+    let refused = get(&mixed_up).await;
+    assert_eq!(refused.status, 400);
+    let told = asker.next_event("account:connect_response").await.data;
+    assert_eq!(
+        (&told["success"], &told["error"]),
+        (&json!(false), &json!("oauth_failed"))
+    );
+    assert_eq!(get(&back).await.status, 400, "the state is used up");
+
+    let back = sent_back(&platforms, &asker, "ada").await;
+    let elsewhere = get(&back.replace("/github?", "/discord?")).await;
+    assert_eq!(elsewhere.status, 404, "{}", elsewhere.text());
+
+    let back = sent_back(&platforms, &asker, "ada").await;
+    let state = field(&format!("{}\"", back.replace('&', "\"")), "state=");
+    let denied = get(&format!("/oauth/callback/github?error=access_denied&state={state}")).await;
+    assert_eq!(denied.status, 403);
+    assert!(denied.text().contains("denied at the platform"), "{}", denied.text());
+    let told = asker.next_event("account:connect_response").await.data;
+    assert_eq!(told["error"], "oauth_denied");
+    let status = asker.next_event("account:status_changed").await.data;
+    assert_eq!(status["status"], "error");
+
+    assert!(platforms.handle.snapshot().tokens.is_empty(), "no code was sent");
+    assert_eq!(accounts(&asker).await, json!([]));
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_nobody_confirms_is_given_back_also_when_its_worker_is_gone() {
+    let platforms = Platforms::start().await;
+    let mut cluster = hosted(&platforms).await;
+    let asker = client(&cluster, 0, "GEN-001").await;
+    let path = sent_back(&platforms, &asker, "ada").await;
+    let (browser, page) = Browser::open(&cluster.door(0), &path).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    watch(&cluster, &platforms, &path, &browser);
+    assert_eq!(platforms.handle.snapshot().tokens.len(), 1);
+
+    cluster.worker(0).kill().await;
+    cluster.schema().sql("UPDATE parked_links SET ends_at = now()").await;
+    cluster.start_worker().await;
+    wait::until_true("the grant to be given back", wait::deadline(), async || {
+        platforms.handle.snapshot().tokens.is_empty()
+    })
+    .await;
+    let late = browser.press(&cluster.door(0)).await;
+    assert_eq!(late.status, 400, "{}", late.text());
+    assert_eq!(accounts(&asker).await, json!([]));
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_links_nothing_any_more() {
+    let platforms = Platforms::start().await;
+    let cluster = hosted(&platforms).await;
+    let mut thief = claims("GEN-001", std::time::Duration::from_secs(3_600));
+    thief["sid"] = json!("a stolen session");
+    let thief = SocketIo::connect(&cluster.door(0), &cluster.token_with(&thief))
+        .await
+        .unwrap();
+    let owner = client(&cluster, 1, "GEN-001").await;
+    let (open, parked) = (
+        sent_back(&platforms, &thief, "eve").await,
+        sent_back(&platforms, &thief, "eve").await,
+    );
+    let (browser, page) = Browser::open(&cluster.door(0), &parked).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let ended = owner
+        .emit_with_ack("security:end_sessions", json!({"sessionId": "others"}))
+        .await;
+    assert_eq!(ended["sessionsEnded"], 1, "{ended}");
+
+    let (_, page) = Browser::open(&cluster.door(0), &open).await;
+    assert_eq!(page.status, 403, "{}", page.text());
+    let pressed = browser.press(&cluster.door(0)).await;
+    assert_eq!(pressed.status, 403, "{}", pressed.text());
+    assert_eq!(accounts(&owner).await, json!([]));
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}

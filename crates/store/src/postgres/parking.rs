@@ -1,0 +1,231 @@
+//! Parked links.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+use protocol::id::{SessionId, UserId};
+use tokio_postgres::Row;
+
+use super::error::Failure;
+use super::pool::{Ending, Work};
+use super::{PgStore, audit, head, queue, receipt, row};
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::audit::Entry;
+use crate::parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
+use crate::vault::AuditKeys;
+
+#[async_trait]
+impl Parking for PgStore {
+    async fn park_link(&self, parked: &ParkedLink, receipt: &Receipt) -> Result<ParkOutcome, StoreError> {
+        let audit = &self.audit;
+        let work = ParkLink { parked, receipt, audit };
+        self.pool.transact("park the link", &work).await
+    }
+
+    async fn parked_link(&self, user: &UserId, id: &ParkedId) -> Result<Option<ParkedLink>, StoreError> {
+        let step = "look for a parked link";
+        let find = format!("SELECT {COLUMNS} FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at");
+        let rows = self
+            .pool
+            .query(step, &find, &[&id.0.as_slice(), &user.as_str()])
+            .await?;
+        let parked = rows.first().map(parked).transpose();
+        parked.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn end_parked_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        let step = "look for parked links whose time is over";
+        let find = "SELECT id, user_id, account_type, platform_user_id FROM parked_links WHERE ends_at <= now() \
+                    ORDER BY ends_at LIMIT 1";
+        let rows = self.pool.query(step, find, &[]).await?;
+        let over = rows.first().map(Over::read).transpose();
+        let Some(over) = over.map_err(|failure| self.pool.report(step, failure))? else {
+            return Ok(false);
+        };
+        let audit = &self.audit;
+        let work = EndParked { over, receipt, audit };
+        self.pool.transact("end a parked link", &work).await?;
+        Ok(true)
+    }
+}
+
+struct ParkLink<'a> {
+    parked: &'a ParkedLink,
+    receipt: &'a Receipt,
+    audit: &'a AuditKeys,
+}
+
+#[async_trait]
+impl Work for ParkLink<'_> {
+    type Outcome = ParkOutcome;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<ParkOutcome>, Failure> {
+        let Self { parked, receipt, audit } = self;
+        let access_epoch = head::lock_user(tx, &parked.user).await?;
+        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+            return Ok(Ending::RollBack(ParkOutcome::Repeated(answer)));
+        }
+        let (platform, id) = (parked.account.account_type, &parked.account.platform_user_id);
+        head::lock_platform_account(tx, platform, id).await?;
+        if access_epoch != parked.access_epoch {
+            give_back(tx, audit, parked, receipt).await?;
+            return Ok(Ending::Commit(ParkOutcome::EpochMoved));
+        }
+        queue::spare(tx, platform, id).await?;
+        audit::append(tx, audit, &parked.user, Entry::of_parked_link(parked), receipt).await?;
+        insert(tx, parked).await?;
+        receipt::remember(tx, receipt).await?;
+        Ok(Ending::Commit(ParkOutcome::Parked))
+    }
+}
+
+async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure> {
+    let ParkedLink { account, tokens, .. } = parked;
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO parked_links (hash, user_id, session_id, account_type, platform_user_id, username, display_name, \
+             avatar_url, scopes, access_token, refresh_token, token_expires_at, access_epoch, ends_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 second')",
+        )
+        .await?;
+    let tokens = tokens.as_ref();
+    let access = tokens.map(|tokens| tokens.access.as_bytes());
+    let refresh = tokens.and_then(|tokens| Some(tokens.refresh.as_ref()?.as_bytes()));
+    let expires_at = tokens.and_then(|tokens| tokens.expires_at);
+    tx.execute(
+        &insert,
+        &[
+            &parked.id.0.as_slice(),
+            &parked.user.as_str(),
+            &parked.session.as_str(),
+            &account.account_type.as_str(),
+            &account.platform_user_id,
+            &account.username,
+            &account.display_name,
+            &account.avatar_url,
+            &account.scopes,
+            &access,
+            &refresh,
+            &expires_at.map(row::written),
+            &parked.access_epoch,
+            &parked.lasts.as_secs_f64(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A parked link whose time is over, as it was found.
+struct Over {
+    number: i64,
+    user: UserId,
+    platform: AccountType,
+    platform_user_id: String,
+}
+
+impl Over {
+    fn read(row: &Row) -> Result<Self, Failure> {
+        Ok(Self {
+            number: row.try_get("id")?,
+            user: row::user(row)?,
+            platform: row::account_type(row)?,
+            platform_user_id: row.try_get("platform_user_id")?,
+        })
+    }
+}
+
+struct EndParked<'a> {
+    over: Over,
+    receipt: &'a Receipt,
+    audit: &'a AuditKeys,
+}
+
+#[async_trait]
+impl Work for EndParked<'_> {
+    type Outcome = ();
+
+    /// Another worker, or a confirmation in the last moment, may have been here between the look and the lock.
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
+        let Self { over, receipt, audit } = self;
+        head::lock_user(tx, &over.user).await?;
+        head::lock_platform_account(tx, over.platform, &over.platform_user_id).await?;
+        let delete = format!("DELETE FROM parked_links WHERE id = $1 AND ends_at <= now() RETURNING {COLUMNS}");
+        let delete = tx.prepare_cached(&delete).await?;
+        let Some(ended) = tx.query_opt(&delete, &[&over.number]).await? else {
+            return Ok(Ending::RollBack(()));
+        };
+        let ended = parked(&ended)?;
+        let receipt = Receipt {
+            session: ended.session.clone(),
+            ..(*receipt).clone()
+        };
+        let entry = Entry::of_unconfirmed_link(&ended);
+        audit::append(tx, audit, &ended.user, entry, &receipt).await?;
+        revoke(tx, &ended).await?;
+        Ok(Ending::Commit(()))
+    }
+}
+
+/// Takes a parked link whose time is not over; false where there is none. The caller holds the user's head row.
+pub(super) async fn take(tx: &Transaction<'_>, user: &UserId, id: &ParkedId) -> Result<bool, Failure> {
+    let take = tx
+        .prepare_cached("DELETE FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at")
+        .await?;
+    Ok(tx.execute(&take, &[&id.0.as_slice(), &user.as_str()]).await? > 0)
+}
+
+/// Takes all that is parked for a user. The caller holds the user's head row.
+pub(super) async fn take_all(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<ParkedLink>, Failure> {
+    let take = format!("DELETE FROM parked_links WHERE user_id = $1 RETURNING {COLUMNS}");
+    let take = tx.prepare_cached(&take).await?;
+    let taken = tx.query(&take, &[&user.as_str()]).await?;
+    taken.iter().map(parked).collect()
+}
+
+/// Moves the tokens of a parked link that was taken into a revocation, and tells it in the audit log. The caller holds the lock of
+/// its platform account.
+pub(super) async fn give_back(
+    tx: &Transaction<'_>,
+    keys: &AuditKeys,
+    dropped: &ParkedLink,
+    receipt: &Receipt,
+) -> Result<(), Failure> {
+    let entry = Entry::of_dropped_link(dropped);
+    audit::append(tx, keys, &dropped.user, entry, receipt).await?;
+    revoke(tx, dropped).await
+}
+
+async fn revoke(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure> {
+    match parked.give_back() {
+        Some(give_back) => queue::revoke(tx, &parked.user, &give_back).await,
+        None => Ok(()),
+    }
+}
+
+/// What [`parked`] reads: an account like those that are linked, where it has what they have.
+const COLUMNS: &str = "hash, user_id, session_id, account_type, platform_user_id, username, display_name, avatar_url, \
+                       'connected' AS status, scopes, parked_at AS connected_at, NULL::timestamptz AS last_synced, \
+                       NULL::text AS error_message, access_token, refresh_token, token_expires_at, access_epoch, \
+                       extract(epoch FROM ends_at - parked_at)::float8 AS lasts";
+
+fn parked(row: &Row) -> Result<ParkedLink, Failure> {
+    let hash: Vec<u8> = row.try_get("hash")?;
+    let lasts: f64 = row.try_get("lasts")?;
+    Ok(ParkedLink {
+        id: ParkedId(hash.try_into().map_err(|_length| Failure::row(NoHash))?),
+        user: row::user(row)?,
+        session: SessionId::new(row.try_get::<_, &str>("session_id")?).map_err(Failure::row)?,
+        account: row::account(row)?,
+        tokens: row::tokens(row)?,
+        access_epoch: row.try_get("access_epoch")?,
+        lasts: Duration::try_from_secs_f64(lasts).map_err(Failure::row)?,
+    })
+}
+
+/// Somebody else wrote it.
+#[derive(Debug, thiserror::Error)]
+#[error("column hash holds no SHA-256")]
+struct NoHash;

@@ -1,0 +1,142 @@
+//! The hosted callback: a browser comes back from a platform, and what was granted there is parked until its user says yes.
+//!
+//! Who the browser belongs to is not known: somebody may have been sent somebody else's link. So nothing is linked here.
+
+use std::time::Duration;
+
+use platforms::{ExchangeRequest, Platform};
+use protocol::account::AccountType;
+use protocol::cluster::callback::{Callback, Parked, Returned};
+use protocol::cluster::job::Outcome;
+use protocol::command::CommandKind;
+use protocol::fault::chain;
+use protocol::json::Json;
+use protocol::secret::Secret;
+use store::{ParkOutcome, ParkedId, ParkedLink};
+
+use super::AccountService;
+use super::authorization::Authorization;
+use super::connect::ConnectError;
+use super::exchange::{Presented, Withheld};
+use super::link::Granted;
+use crate::digest::digest;
+use crate::jobs::Call;
+
+impl AccountService {
+    /// The state is used up whatever comes of it. From then on the session that asked is told how it ended.
+    pub(crate) async fn callback(&self, call: &Call, callback: &Callback) -> Result<Outcome, ConnectError> {
+        let platform = self.offered.get(callback.account)?;
+        let begun = self
+            .authorizations
+            .take(&call.user, &call.session, callback.account, &callback.state)
+            .await?;
+        let parked = self.come_back(call, platform, callback, begun).await;
+        if let Err(error) = &parked {
+            self.tell_session(call, error).await;
+        }
+        parked
+    }
+
+    async fn come_back(
+        &self,
+        call: &Call,
+        platform: &dyn Platform,
+        callback: &Callback,
+        begun: Authorization,
+    ) -> Result<Outcome, ConnectError> {
+        let account = callback.account;
+        if !self.redirects.is_hosted(account, &begun.redirect_uri) {
+            return Err(ConnectError::NotHosted);
+        }
+        if is_another(callback.issuer.as_deref(), begun.issuer.as_deref()) {
+            return Err(ConnectError::OtherIssuer);
+        }
+        let code = match &callback.returned {
+            Returned::Code(code) => code,
+            Returned::Denied => return self.refuse(call, account, ConnectError::Denied, None).await,
+            Returned::Failed => return self.refuse(call, account, ConnectError::Failed, None).await,
+        };
+        let presented = Presented {
+            account,
+            code,
+            state: Some(&callback.state),
+        };
+        self.begin_exchange(call, &presented).await?;
+        let request = ExchangeRequest {
+            code: code.clone(),
+            redirect_uri: begun.redirect_uri,
+            verifier: Some(begun.verifier),
+        };
+        match self.obtain(call, platform, &request).await {
+            Ok(granted) => self.park(call, begun.access_epoch, granted).await,
+            Err(Withheld { error, give_back }) => self.refuse(call, account, error, give_back).await,
+        }
+    }
+
+    async fn park(&self, call: &Call, access_epoch: i64, granted: Granted) -> Result<Outcome, ConnectError> {
+        let Granted {
+            account,
+            grant,
+            profile,
+        } = granted;
+        let page = Parked {
+            account: self.fresh(account, grant.scopes, profile),
+            token: Secret::new(self.entropy.token()),
+            cookie: Secret::new(self.entropy.token()),
+            expires_in: LIFE.as_secs(),
+        };
+        let tokens = grant.tokens.as_ref();
+        let parked = ParkedLink {
+            id: parked_id(call, account, &page.token, &page.cookie),
+            user: call.user.clone(),
+            session: call.session.clone(),
+            account: page.account.clone(),
+            tokens: tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens)),
+            access_epoch,
+            lasts: LIFE,
+        };
+        let outcome = Outcome {
+            error: None,
+            aside: None,
+            data: Json::of(&page),
+        };
+        let receipt = call.receipt(&outcome);
+        let parked = self.insist(call, || self.store.park_link(&parked, &receipt));
+        match parked.await? {
+            ParkOutcome::Parked => Ok(outcome),
+            ParkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
+            ParkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
+        }
+    }
+
+    /// The sockets that wait for a link hear that there will be none. Nothing is promised by it, so it is said once and not kept.
+    pub(super) async fn tell_session(&self, call: &Call, error: &ConnectError) {
+        let outcome = Outcome::from(&call.failure(error));
+        let answer = call.answer_to_session(CommandKind::Connect, &outcome);
+        if let Err(unsaid) = self.events.publish(&call.user, &answer).await {
+            tracing::debug!(error = chain(&unsaid), "a session was not told that its link failed");
+        }
+    }
+}
+
+/// Whether somebody else sends the user back than the authorization was begun with (mix-up, RFC 9207). Who says nothing is known by
+/// the path, which is each platform's own.
+fn is_another(says: Option<&str>, expected: Option<&str>) -> bool {
+    says.zip(expected).is_some_and(|(says, expected)| says != expected)
+}
+
+/// The name of a parked link: nobody who has not both secrets, in this user's and session's name, can tell it.
+pub(super) fn parked_id(call: &Call, account: AccountType, token: &Secret, cookie: &Secret) -> ParkedId {
+    let bound = [
+        "parked link",
+        call.user.as_str(),
+        call.session.as_str(),
+        account.as_str(),
+        token.expose(),
+        cookie.expose(),
+    ];
+    ParkedId(digest(bound.map(str::as_bytes)))
+}
+
+/// How long a user has to say yes.
+const LIFE: Duration = Duration::from_secs(5 * 60);
