@@ -46,8 +46,8 @@ pub enum DevError {
     /// What the folder holds.
     #[error("the token secret in --dir")]
     TokenKey(#[from] gateway::InvalidKey),
-    /// The simulator's address is no URL.
-    #[error("address the simulator")]
+    /// The simulator's address, or a gateway's, is no URL.
+    #[error("address the simulator and the gateways")]
     Address(#[from] ParseError),
     /// A node.
     #[error(transparent)]
@@ -78,9 +78,7 @@ impl Cluster {
         let stop = simulator_tasks.soft();
         simulator_tasks.essential("simulator", simulator.serve(stop.cancelled_owned()));
 
-        let worker = Box::pin(parts.worker(&simulator_url, keys, ground)).await?;
-        let mut readiness = vec![worker.readiness()];
-        let worker = worker.spawn();
+        let mut readiness = Vec::new();
         let (mut running, mut gateways, mut internal) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..GATEWAYS {
             let bind = async |address| Box::pin(parts.gateway(address, &identity, ground)).await;
@@ -93,6 +91,11 @@ impl Cluster {
             listener.serve(router, &ground.tasks);
             running.push(gateway.spawn());
         }
+        // Browsers come back to the first gateway.
+        let public_url = gateways.first().map(|url| Url::parse(url)).transpose()?;
+        let worker = Box::pin(parts.worker(&simulator_url, public_url.as_ref(), keys, ground)).await?;
+        readiness.push(worker.readiness());
+        let worker = worker.spawn();
         for node in &readiness {
             node.ready().await;
         }
@@ -190,7 +193,13 @@ impl Parts {
         Ok(Self { bus, store })
     }
 
-    async fn worker(&self, simulator: &str, keys: VaultKeys, ground: &Ground) -> Result<Worker, DevError> {
+    async fn worker(
+        &self,
+        simulator: &str,
+        public_url: Option<&Url>,
+        keys: VaultKeys,
+        ground: &Ground,
+    ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
         let github = Github::new(simulated_github(simulator)?, http).map_err(StartError::from)?;
         let parts = worker::Parts {
@@ -204,7 +213,7 @@ impl Parts {
         };
         let settings = worker::Settings {
             seats: Seats::default(),
-            redirects: RedirectPolicy::standard(None),
+            redirects: RedirectPolicy::standard(public_url),
             connect_state: ConnectState::Optional,
             sessions: SessionTimes::default(),
             dangerous_repeatable_codes: Some("test_code_".to_owned()),

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 use testkit::client::http::{Request, Response};
 use testkit::client::{Door, Native, SocketIo};
 use testkit::cluster::Cluster;
+use testkit::tls;
 use testkit::token::claims;
 use testkit::wait;
 
-use crate::stage::{POSTERN, Platforms, client};
+use crate::command_line::{Dev, postern};
+use crate::stage::{POSTERN, Platforms, client, visit};
 
 const PUBLIC_URL: &str = "https://postern.example";
 
@@ -26,9 +28,9 @@ pub(crate) async fn sent_back(platforms: &Platforms, asker: &SocketIo, login: &s
     let asked = json!({"accountType": "github", "redirectUri": format!("{PUBLIC_URL}/oauth/callback/github")});
     let authorized = asker.emit_with_ack("account:authorize", asked).await;
     assert_eq!(authorized["success"], true, "{authorized}");
-    platforms
-        .visit(authorized["authorizationUrl"].as_str().unwrap(), login)
-        .await
+    let url = authorized["authorizationUrl"].as_str().unwrap();
+    let back = visit(platforms.handle.url(), url, login).await;
+    back.strip_prefix(PUBLIC_URL).unwrap().to_owned()
 }
 
 /// What a browser has of us: a cookie, and the page's token.
@@ -350,4 +352,29 @@ async fn a_session_that_is_over_links_nothing_any_more() {
     assert_eq!(pressed.status, 403, "{}", pressed.text());
     assert_eq!(accounts(&owner).await, json!([]));
     assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_embedded_cluster_has_the_callback_at_its_first_gateway() {
+    let dev = Dev::start(&[]).await;
+    let token = postern(&["token", "--user", "GEN-001", "--dir", dev.dir()])
+        .await
+        .stdout;
+    let ca = std::fs::read_to_string(dev.ca()).unwrap();
+    let gateway = dev.gateways().swap_remove(0);
+    let address = gateway.strip_prefix("https://").unwrap().parse().unwrap();
+    let door = Door::new(address, tls::client_trusting(&ca));
+    let asker = SocketIo::connect(&door, token.trim()).await.unwrap();
+    let asked = json!({"accountType": "github", "redirectUri": format!("{gateway}/oauth/callback/github")});
+    let authorized = asker.emit_with_ack("account:authorize", asked).await;
+    let url = authorized["authorizationUrl"].as_str().unwrap();
+    let back = visit(&dev.simulator(), url, "ada").await;
+
+    let (browser, page) = Browser::open(&door, back.strip_prefix(&gateway).unwrap()).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let linked = browser.press(&door).await;
+    assert_eq!(linked.status, 200, "{}", linked.text());
+    let told = asker.next_event("account:connect_response").await.data;
+    assert_eq!(told["account"]["username"], "ada");
+    dev.stop().await;
 }

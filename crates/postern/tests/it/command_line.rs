@@ -45,6 +45,11 @@ impl Dev {
         self.ready["ca"].as_str().unwrap().into()
     }
 
+    /// Where its simulated platforms are.
+    pub(crate) fn simulator(&self) -> String {
+        self.ready["simulator"].as_str().unwrap().to_owned()
+    }
+
     /// Where it keeps its secrets.
     pub(crate) fn dir(&self) -> &str {
         &self.dir

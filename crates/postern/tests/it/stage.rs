@@ -46,19 +46,6 @@ impl Platforms {
             .worker_env("POSTERN_GITHUB_API_URL", format!("{url}/github/api"))
     }
 
-    /// What the browser of this account's owner does at an authorization URL: where it is sent back to, path and query.
-    pub(crate) async fn visit(&self, authorization_url: &str, login: &str) -> String {
-        let url = format!("{authorization_url}&login={login}");
-        let path = url.strip_prefix(self.handle.url()).unwrap();
-        let simulator = self.handle.url().strip_prefix("http://").unwrap();
-        let answer = http::plain(simulator.parse().unwrap(), &Request::get(path))
-            .await
-            .unwrap();
-        assert_eq!(answer.status, 302, "{}", answer.text());
-        let back = answer.header("location").strip_prefix("https://postern.example");
-        back.unwrap().to_owned()
-    }
-
     /// Holds the answer to the next exchange, until it is released.
     pub(crate) fn hold_next_exchange(&self) {
         let hold = Fault::once(Platform::Github, Route::Token, Kind::Hold);
@@ -77,6 +64,16 @@ impl Platforms {
     pub(crate) fn exchanges(&self, code: &str) -> u64 {
         self.handle.snapshot().ledger.exchanges(Platform::Github, code)
     }
+}
+
+/// What the browser of this account's owner does at an authorization URL of a simulator: where it is sent back to.
+pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str) -> String {
+    let url = format!("{authorization_url}&login={login}");
+    let path = url.strip_prefix(simulator).unwrap();
+    let address = simulator.strip_prefix("http://").unwrap().parse().unwrap();
+    let answer = http::plain(address, &Request::get(path)).await.unwrap();
+    assert_eq!(answer.status, 302, "{}", answer.text());
+    answer.header("location").to_owned()
 }
 
 /// Two gateways, a worker, and the simulated GitHub.
