@@ -13,7 +13,7 @@ use crate::parking::ParkedId;
 use crate::queue::{Revocation, RevokeScope, TokenColumn};
 use crate::vault::Sealed;
 
-/// The life of a link. Each method is one transaction that locks the user's head row first; the events it is given are
+/// The beginning and the end of a link. Each method is one transaction that locks the user's head row first; the events it is given are
 /// committed with it, to be published after, and so is a row of the audit log wherever a link comes, goes or is refused.
 #[async_trait]
 pub trait Accounts: Send + Sync {
@@ -66,18 +66,6 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError>;
-
-    /// Publishes that a sync has begun, if the account is linked. No receipt: it changes nothing that is promised.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError>;
-
-    /// Records how a sync ended.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError>;
 }
 
 /// An account with its sealed tokens.
@@ -253,32 +241,6 @@ pub enum RevokeAllOutcome {
     Revoked(usize),
     /// The confirmation was used before; nothing was done.
     Spent,
-    /// This job, or its idempotency key, was answered before; nothing was done.
-    Repeated(Sealed),
-}
-
-/// How a sync ended.
-#[derive(Debug, Clone)]
-pub struct FinishedSync {
-    /// Whose.
-    pub user: UserId,
-    /// The account as it is now: status, name, picture, scopes, `last_synced`, error.
-    pub account: UserAccount,
-    /// The generation that was synced.
-    pub generation: i64,
-    /// Where to go on next time; none keeps the old one.
-    pub cursor: Option<serde_json::Value>,
-    /// Published with it; an event whose id is known already is left out.
-    pub events: Vec<Envelope>,
-}
-
-/// What became of a finished sync.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyncWritten {
-    /// Stored.
-    Stored,
-    /// The account was unlinked or linked anew meanwhile; nothing was written.
-    Overtaken,
     /// This job, or its idempotency key, was answered before; nothing was done.
     Repeated(Sealed),
 }

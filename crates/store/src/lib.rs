@@ -1,5 +1,6 @@
-//! What must survive: linked accounts and their sealed tokens, links that wait to be confirmed, security settings and second factors, alerts, devices, answers
-//! already given, events still to be published, work still to be done, sessions that were opened and ended, and the audit log.
+//! What must survive: linked accounts and their sealed tokens, links that wait to be confirmed, security settings and second
+//! factors, alerts, devices, answers already given, events still to be published, work still to be done, when accounts are synced
+//! next, sessions that were opened and ended, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -16,9 +17,11 @@ mod error;
 mod outbox;
 mod parking;
 mod queue;
+mod refreshes;
 mod sealings;
 mod security;
 mod sessions;
+mod syncs;
 pub mod vault;
 
 mod rotation;
@@ -32,8 +35,8 @@ mod postgres;
 mod metrics;
 
 pub use accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, RevokeAll,
-    RevokeAllOutcome, SealedTokens, SyncWritten, Told, Unlink, UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
+    SealedTokens, Told, Unlink, UnlinkOutcome, Written,
 };
 pub use alerts::Alerts;
 pub use answers::{Answers, Earlier, Idempotency, Receipt};
@@ -45,6 +48,7 @@ pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
 pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
+pub use refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 pub use security::{
@@ -55,11 +59,26 @@ pub use sessions::{
     OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt,
     WhichSessions,
 };
+pub use syncs::{FinishedSync, Pause, Paused, SyncWritten, Syncs, Taken, Taking, Turn};
 
 /// All roles of the store.
 pub trait Store:
-    Accounts + Alerts + Answers + Audit + Devices + Outbox + Parking + Queue + Security + Sessions
+    Accounts + Alerts + Answers + Audit + Devices + Outbox + Parking + Queue + Refreshes + Security + Sessions + Syncs
 {
 }
 
-impl<T: Accounts + Alerts + Answers + Audit + Devices + Outbox + Parking + Queue + Security + Sessions> Store for T {}
+impl<T> Store for T where
+    T: Accounts
+        + Alerts
+        + Answers
+        + Audit
+        + Devices
+        + Outbox
+        + Parking
+        + Queue
+        + Refreshes
+        + Security
+        + Sessions
+        + Syncs
+{
+}

@@ -8,10 +8,13 @@ mod devices;
 mod outbox;
 mod parking;
 mod queue;
+mod refreshes;
 mod sealings;
 mod security;
 mod sessions;
 mod state;
+mod syncs;
+mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;

@@ -14,11 +14,13 @@ mod parking;
 mod pool;
 mod queue;
 mod receipt;
+mod refreshes;
 mod row;
 mod sealings;
 mod security;
 mod sessions;
 mod settings;
+mod syncs;
 mod tls;
 
 use opentelemetry::metrics::Meter;

@@ -10,6 +10,7 @@ use protocol::time::Timestamp;
 
 use crate::accounts::Link;
 use crate::queue::RevokeScope;
+use crate::refreshes::{Refresh, RefreshStart};
 use crate::sessions::{SessionOpened, SessionOpening};
 
 /// What a link meets.
@@ -44,6 +45,47 @@ pub(crate) fn failure_is_news(linked: Option<AccountStatus>) -> bool {
 /// How much may be revoked: one link's end must not end another link of the same platform account.
 pub(crate) fn narrowed(asked: RevokeScope, shared: bool) -> RevokeScope {
     if shared { RevokeScope::Token } else { asked }
+}
+
+/// What is kept of an account's turn and tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) fence: i64,
+    pub(crate) generation: i64,
+    pub(crate) is_lost: bool,
+    /// What is left of the account's pause or the platform's.
+    pub(crate) paused: Duration,
+    /// How often the refresh token of this generation was sent, or may have been.
+    pub(crate) sends: u32,
+    /// The last of these.
+    pub(crate) sending: Option<i64>,
+}
+
+/// What is to be recorded of a refresh token that is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// So many sendings with this one; the token may be sent.
+    Counts(u32),
+    /// Nothing, and this is the answer.
+    Nothing(RefreshStart),
+}
+
+/// Whether a refresh token may be sent, where this is how its account stands; none: it is not linked.
+pub(crate) fn send(refresh: &Refresh, standing: Option<&Standing>) -> Sending {
+    let Some(standing) = standing.filter(|standing| standing.fence == refresh.turn.fence && !standing.is_lost) else {
+        return Sending::Nothing(RefreshStart::Overtaken);
+    };
+    if standing.generation != refresh.generation {
+        Sending::Nothing(RefreshStart::Moved)
+    } else if standing.sends > 0 && standing.sending == Some(refresh.sending) {
+        Sending::Nothing(RefreshStart::Send)
+    } else if standing.sends >= MOST_SENDS {
+        Sending::Nothing(RefreshStart::Spent)
+    } else if !standing.paused.is_zero() {
+        Sending::Nothing(RefreshStart::Paused(standing.paused))
+    } else {
+        Sending::Counts(standing.sends + 1)
+    }
 }
 
 /// The alert that an event tells of. It is a row beside the event, or none of both.
@@ -136,6 +178,12 @@ pub(crate) const RESENT_WITHIN: Duration = Duration::from_mins(5);
 /// How long sent events keep their ids from being sent again, and spent codes, states and confirmations from being spent again.
 /// Those live 10 minutes at most; a sync repeats what it has seen for as long as its cursor lags behind.
 pub(crate) const REMEMBERED_FOR: Duration = Duration::from_hours(24);
+
+/// How often a refresh token is sent: once, and once more where nobody knows what became of it.
+const MOST_SENDS: u32 = 2;
+
+/// An account that was just linked is first looked at after this: until then its client asks.
+pub(crate) const FIRST_SYNC: Duration = Duration::from_mins(1);
 
 /// A task that failed this often is given up.
 pub(crate) const LAST_TRY: u32 = 8;

@@ -31,13 +31,15 @@ use store::Store;
 use store::vault::Vault;
 
 use crate::metrics::Metrics;
-use crate::outbox::Relay;
 use crate::redirect::RedirectPolicy;
 use crate::settings::ConnectState;
+use crate::sync::Syncer;
 
 pub(crate) use authorization::Authorizations;
+pub(crate) use link::named;
+pub(crate) use news::notification;
 pub(crate) use offered::{NotOffered, Offered};
-pub(crate) use tokens::token_binding;
+pub(crate) use tokens::{open_tokens, seal_tokens, token_binding};
 
 /// Does the account commands; each is a method in the file of its name.
 pub(crate) struct AccountService {
@@ -46,10 +48,10 @@ pub(crate) struct AccountService {
     pub(crate) authorizations: Authorizations,
     pub(crate) vault: Arc<Vault>,
     pub(crate) offered: Offered,
+    pub(crate) syncer: Syncer,
     pub(crate) redirects: RedirectPolicy,
     pub(crate) connect_state: ConnectState,
     pub(crate) repeatable_codes: Option<String>,
-    pub(crate) relay: Arc<Relay>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,

@@ -17,6 +17,7 @@ mod factor;
 mod redirect;
 mod security;
 mod session;
+mod sync;
 
 mod audit;
 mod liveness;

@@ -21,6 +21,10 @@ pub(crate) struct Metrics {
     resent: Counter<u64>,
     revocations: Counter<u64>,
     messages: Counter<u64>,
+    syncs: Counter<u64>,
+    sync_lag: Histogram<f64>,
+    refreshes: Counter<u64>,
+    pauses: Counter<u64>,
 }
 
 impl Metrics {
@@ -63,6 +67,23 @@ impl Metrics {
                 .u64_counter("postern_worker_factor_messages_total")
                 .with_description("Messages of the second factor by method and by how they ended")
                 .build(),
+            syncs: meter
+                .u64_counter("postern_worker_syncs_total")
+                .with_description("Syncs by platform and by how they ended")
+                .build(),
+            sync_lag: meter
+                .f64_histogram("postern_worker_sync_lag_seconds")
+                .with_unit("s")
+                .with_description("From when an account was due to when a worker took its turn")
+                .build(),
+            refreshes: meter
+                .u64_counter("postern_worker_refreshes_total")
+                .with_description("Refresh tokens that were to be sent by platform and by what became of them")
+                .build(),
+            pauses: meter
+                .u64_counter("postern_worker_pauses_total")
+                .with_description("Requests of platforms to wait by whom they mean")
+                .build(),
         }
     }
 
@@ -103,6 +124,28 @@ impl Metrics {
     /// A try to give a grant back has ended: `done`, `retried`, `dead` or `lost`.
     pub(crate) fn revocation(&self, account: AccountType, outcome: &'static str) {
         self.revocations.add(1, &of_platform(account, outcome));
+    }
+
+    /// A sync has ended: `ok`, `failed`, `paused` or `lost`.
+    pub(crate) fn sync(&self, account: AccountType, outcome: &'static str) {
+        self.syncs.add(1, &of_platform(account, outcome));
+    }
+
+    /// An account had been due for so long.
+    pub(crate) fn sync_lag(&self, account: AccountType, late: Duration) {
+        let platform = [KeyValue::new("platform", account.as_str())];
+        self.sync_lag.record(late.as_secs_f64(), &platform);
+    }
+
+    /// A refresh token was sent, or was to be: `granted`, or why not.
+    pub(crate) fn refresh(&self, account: AccountType, outcome: &'static str) {
+        self.refreshes.add(1, &of_platform(account, outcome));
+    }
+
+    /// A platform asks an `account` to wait, or the whole `app`.
+    pub(crate) fn pause(&self, account: AccountType, whose: &'static str) {
+        let platform = KeyValue::new("platform", account.as_str());
+        self.pauses.add(1, &[platform, KeyValue::new("whose", whose)]);
     }
 
     /// A message was `sent`, or why it was not.

@@ -25,6 +25,7 @@ use crate::revocation::Revocations;
 use crate::security::SecurityService;
 use crate::session::{SessionService, keep_deadlines};
 use crate::settings::Settings;
+use crate::sync::{Schedule, Syncer};
 use crate::upkeep::prune;
 
 /// What a worker works with.
@@ -53,6 +54,7 @@ pub struct Worker {
     lanes: Vec<(LaneServer, Latch)>,
     sweep: (Sweep, Latch),
     revocations: Revocations,
+    schedule: Schedule,
     parts: Parts,
     metrics: Metrics,
     tasks: Tasks,
@@ -75,16 +77,26 @@ impl Worker {
         ));
         let wake = Arc::new(Notify::new());
 
+        let syncer = Syncer {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            offered: offered.clone(),
+            vault: Arc::clone(&parts.vault),
+            relay: Arc::clone(&relay),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+        };
         let account = AccountService {
             store: Arc::<dyn Store>::clone(&parts.store),
             events: Arc::<dyn Bus>::clone(&parts.bus),
             authorizations: Authorizations::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.vault)),
             vault: Arc::clone(&parts.vault),
             offered: offered.clone(),
+            syncer: syncer.clone(),
             redirects: settings.redirects,
             connect_state: settings.connect_state,
             repeatable_codes: settings.dangerous_repeatable_codes.clone(),
-            relay: Arc::clone(&relay),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             metrics: metrics.clone(),
@@ -148,6 +160,7 @@ impl Worker {
                 Sweep::new(Arc::<dyn Store>::clone(&parts.store), relay),
                 readiness.latch("store"),
             ),
+            schedule: Schedule(syncer),
             revocations: Revocations {
                 worker: id.clone(),
                 queue: Arc::<dyn Store>::clone(&parts.store),
@@ -213,6 +226,7 @@ impl Worker {
         );
         tasks.essential("parked links", unconfirmed);
         tasks.essential("revocations", self.revocations.run());
+        tasks.essential("syncs", self.schedule.run());
         tasks.essential(
             "audit heads",
             log_heads(Arc::<dyn Store>::clone(&parts.store), tasks.soft()),

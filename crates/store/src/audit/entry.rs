@@ -27,6 +27,8 @@ pub enum Act {
     LinkRefused,
     /// An account was unlinked.
     AccountUnlinked,
+    /// A platform no longer takes the tokens of a linked account.
+    LinkLost,
     /// All access was revoked.
     AccessRevoked,
     /// A session was ended, for ever.
@@ -68,6 +70,7 @@ impl Act {
             Self::LinkParked => "link_parked",
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
+            Self::LinkLost => "link_lost",
             Self::AccessRevoked => "access_revoked",
             Self::SessionEnded => "session_ended",
             Self::ConfirmationIssued => "confirmation_issued",
@@ -146,6 +149,12 @@ impl Entry {
     /// An account that was unlinked.
     pub(crate) fn of_unlinked(account: AccountType, platform_user_id: &str) -> Self {
         Self::done(Act::AccountUnlinked, format!("{account} {platform_user_id}"))
+    }
+
+    /// An account whose tokens its platform no longer takes.
+    pub(crate) fn of_lost_link(account: AccountType, platform_user_id: &str) -> Self {
+        let about = format!("{account} {platform_user_id}");
+        Self::refused(Act::LinkLost, about, ErrorCode::OauthFailed)
     }
 
     /// All access that was revoked, after its accounts were unlinked one by one.

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
-use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
 
+use super::upkeep::Upkeep;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, RevokeAll,
-    RevokeAllOutcome, SyncWritten, Told, Unlink, UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome, Told,
+    Unlink, UnlinkOutcome, Written,
 };
 use crate::answers::Receipt;
 use crate::audit::Entry;
@@ -86,6 +86,9 @@ impl Accounts for MemoryStore {
             account,
         };
         let key = (link.user.clone(), link.account.account_type.as_str());
+        let fence = state.next_number();
+        let upkeep = Upkeep::of_linked(fence, state.upkeep.get(&key), now);
+        state.upkeep.insert(key.clone(), upkeep);
         state.accounts.insert(key, credentials);
         state.send(&link.user, &link.events, now);
         state.remember(receipt, now);
@@ -157,39 +160,5 @@ impl Accounts for MemoryStore {
         state.send(&all.user, &events, now);
         state.remember(&receipt, now);
         Ok(RevokeAllOutcome::Revoked(linked.len()))
-    }
-
-    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
-        let now = self.now();
-        let mut state = self.state();
-        if state.account(user, account).is_some() {
-            state.send(user, std::slice::from_ref(syncing), now);
-        }
-        Ok(())
-    }
-
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
-        let now = self.now();
-        let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
-            return Ok(SyncWritten::Repeated(answer));
-        }
-        let key = (sync.user.clone(), sync.account.account_type.as_str());
-        let linked = state.accounts.get_mut(&key);
-        let Some(linked) = linked.filter(|linked| linked.generation == sync.generation) else {
-            return Ok(SyncWritten::Overtaken);
-        };
-        in_time("store the sync", receipt)?;
-        linked.account = UserAccount {
-            platform_user_id: linked.account.platform_user_id.clone(),
-            connected_at: linked.account.connected_at,
-            ..sync.account.clone()
-        };
-        if let Some(cursor) = &sync.cursor {
-            linked.cursor = Some(cursor.clone());
-        }
-        state.send(&sync.user, &sync.events, now);
-        state.remember(receipt, now);
-        Ok(SyncWritten::Stored)
     }
 }

@@ -11,6 +11,7 @@ use protocol::time::Timestamp;
 
 use super::parking::Parked;
 use super::sessions::SessionRow;
+use super::upkeep::Upkeep;
 use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
@@ -24,6 +25,10 @@ use crate::vault::{AuditKeys, Sealed};
 pub(super) struct State {
     /// By user and platform name.
     pub(super) accounts: BTreeMap<(UserId, &'static str), Credentials>,
+    /// The same keys.
+    pub(super) upkeep: BTreeMap<(UserId, &'static str), Upkeep>,
+    /// By platform name, until when its accounts are left alone.
+    pub(super) pauses: HashMap<&'static str, SystemTime>,
     /// Users whose epoch has moved.
     pub(super) access_epochs: HashMap<UserId, i64>,
     /// Hashes of codes, states and confirmations that were spent, and when.
@@ -230,7 +235,9 @@ impl State {
         receipt: &Receipt,
         now: SystemTime,
     ) {
-        if let Some(linked) = self.accounts.remove(&(user.clone(), account.as_str())) {
+        let key = (user.clone(), account.as_str());
+        self.upkeep.remove(&key);
+        if let Some(linked) = self.accounts.remove(&key) {
             let entry = Entry::of_unlinked(account, &linked.account.platform_user_id);
             self.audit(keys, user, entry, receipt, now);
             if let Some(tokens) = linked.tokens {

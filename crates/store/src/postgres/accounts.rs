@@ -4,13 +4,11 @@ mod exchange;
 mod link;
 mod refuse;
 mod revoke_all;
-mod sync;
 mod unlink;
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use protocol::account::{AccountType, UserAccount};
-use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
 use tokio_postgres::Row;
 
@@ -18,14 +16,13 @@ use self::exchange::BeginExchange;
 use self::link::{GiveBack, LinkAccount};
 use self::refuse::RefuseLink;
 use self::revoke_all::RevokeEverything;
-use self::sync::{BeginSync, FinishSync};
 use self::unlink::UnlinkAccount;
 use super::error::Failure;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, FinishedSync, Link, LinkOutcome, RefusedLink, RevokeAll,
-    RevokeAllOutcome, SyncWritten, Unlink, UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
+    Unlink, UnlinkOutcome, Written,
 };
 use crate::answers::Receipt;
 
@@ -107,17 +104,6 @@ impl Accounts for PgStore {
                     audit: &self.audit,
                 },
             )
-            .await
-    }
-
-    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
-        let work = BeginSync { user, account, syncing };
-        self.pool.transact("announce the sync", &work).await
-    }
-
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
-        self.pool
-            .transact("store the sync", &FinishSync { sync, receipt })
             .await
     }
 }

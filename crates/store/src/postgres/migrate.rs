@@ -77,6 +77,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     ("V8__watch", include_str!("../../migrations/V8__watch.sql")),
     ("V10__no_tokens", include_str!("../../migrations/V10__no_tokens.sql")),
+    ("V11__syncs", include_str!("../../migrations/V11__syncs.sql")),
     (
         "V13__parked_links",
         include_str!("../../migrations/V13__parked_links.sql"),

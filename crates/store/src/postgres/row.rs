@@ -1,6 +1,7 @@
 //! Rows as the types they were written from.
 
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
@@ -13,6 +14,7 @@ use tokio_postgres::Row;
 use super::error::Failure;
 use crate::accounts::{Credentials, SealedTokens};
 use crate::queue::{Revocation, RevokeScope, Task, TaskId, TokenColumn};
+use crate::syncs::{Taken, Turn};
 use crate::vault::Sealed;
 
 /// From all columns of `accounts`.
@@ -23,6 +25,27 @@ pub(super) fn credentials(row: &Row) -> Result<Credentials, Failure> {
         generation: row.try_get("generation")?,
         cursor: row.try_get("cursor")?,
     })
+}
+
+/// From `accounts`, right after its turn was taken.
+pub(super) fn taken(row: &Row) -> Result<Taken, Failure> {
+    let failures: i32 = row.try_get("failures")?;
+    Ok(Taken {
+        turn: Turn {
+            user: user(row)?,
+            account: account_type(row)?,
+            fence: row.try_get("fence")?,
+        },
+        found: credentials(row)?,
+        failures: u32::try_from(failures).map_err(Failure::row)?,
+        late: seconds(row, "late")?,
+    })
+}
+
+/// From a column of seconds; none are left where it is empty or below zero.
+pub(super) fn seconds(row: &Row, column: &str) -> Result<Duration, Failure> {
+    let seconds: Option<f64> = row.try_get(column)?;
+    Ok(Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or(Duration::ZERO))
 }
 
 /// From the columns of `accounts` that its user sees.

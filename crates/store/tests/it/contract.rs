@@ -9,12 +9,14 @@ mod links;
 mod outbox;
 mod parking;
 mod queue;
+mod refreshes;
 mod revoke_all;
 pub(crate) mod sealings;
 mod security;
 mod sessions;
 mod syncs;
 mod tokenless;
+mod turns;
 
 /// Makes each promise, a function of a store, a test of each store.
 macro_rules! kept_by_both_stores {

@@ -14,7 +14,7 @@ use protocol::secret::Secret;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::vault::{AuditKeys, Sealed, VaultKeys};
-use store::{FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, SealedTokens, Unlink};
+use store::{FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, SealedTokens, Turn, Unlink};
 use testkit::wait;
 use tokio::time::Instant;
 
@@ -151,14 +151,16 @@ pub(crate) fn refused(user_id: &str) -> RefusedLink {
     }
 }
 
-/// A sync that changes nothing but publishes events of these names.
-pub(crate) fn sync(user_id: &str, platform_user_id: &str, generation: i64, events: &[&str]) -> FinishedSync {
+/// A sync in this turn that changes nothing but publishes events of these names.
+pub(crate) fn sync(turn: &Turn, platform_user_id: &str, events: &[&str]) -> FinishedSync {
     FinishedSync {
-        user: user(user_id),
-        account: account(AccountType::Github, platform_user_id),
-        generation,
+        turn: turn.clone(),
+        account: account(turn.account, platform_user_id),
         cursor: None,
         events: events.iter().map(|name| event(name)).collect(),
+        failures: 0,
+        next_sync: Duration::from_secs(3_600),
+        pause: None,
     }
 }
 

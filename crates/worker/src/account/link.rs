@@ -157,7 +157,7 @@ fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
 }
 
 /// The account under the names that its profile gives it.
-pub(super) fn named(account: UserAccount, profile: Profile) -> UserAccount {
+pub(crate) fn named(account: UserAccount, profile: Profile) -> UserAccount {
     UserAccount {
         username: cut(profile.username, text::NAME),
         display_name: profile.display_name.map(|name| cut(name, text::NAME)),

@@ -12,7 +12,7 @@ use crate::digest::digest;
 use crate::jobs::event_id;
 
 /// The event's id follows from what it tells of: two syncs that see the same thing publish it once.
-pub(super) fn notification(user: &UserId, account: AccountType, news: News) -> Envelope {
+pub(crate) fn notification(user: &UserId, account: AccountType, news: News) -> Envelope {
     let about = [user.as_str(), account.as_str(), &news.id].map(str::as_bytes);
     let [user_id, platform, thing] = about;
     let id = event_id(&digest([b"news", user_id, platform, thing]));

@@ -24,6 +24,10 @@ impl Offered {
         }
     }
 
+    pub(crate) fn all(&self) -> Vec<AccountType> {
+        self.platforms.keys().copied().collect()
+    }
+
     pub(crate) fn get(&self, account: AccountType) -> Result<&dyn Platform, NotOffered> {
         let platform = self.platforms.get(&account).ok_or(NotOffered(account))?;
         Ok(&**platform)

@@ -4,7 +4,8 @@ use platforms::Tokens;
 use protocol::account::AccountType;
 use protocol::id::UserId;
 use protocol::secret::Secret;
-use store::vault::{Binding, Sealed, VaultError};
+use protocol::time::Timestamp;
+use store::vault::{Binding, Sealed, Vault, VaultError};
 use store::{SealedTokens, TokenColumn};
 
 use super::AccountService;
@@ -20,12 +21,7 @@ pub(crate) fn token_binding(user: &UserId, account: AccountType, column: TokenCo
 
 impl AccountService {
     pub(super) fn seal_tokens(&self, user: &UserId, account: AccountType, tokens: &Tokens) -> SealedTokens {
-        let seal = |column, token: &Secret| self.vault.seal(&token_binding(user, account, column), token);
-        SealedTokens {
-            access: seal(TokenColumn::Access, &tokens.access),
-            refresh: tokens.refresh.as_ref().map(|token| seal(TokenColumn::Refresh, token)),
-            expires_at: tokens.expires_in.map(|lasts| self.now().plus(lasts)),
-        }
+        seal_tokens(&self.vault, self.now(), user, account, tokens)
     }
 
     pub(super) fn open_tokens(
@@ -34,15 +30,42 @@ impl AccountService {
         account: AccountType,
         sealed: &SealedTokens,
     ) -> Result<Tokens, VaultError> {
-        let open = |column, token: &Sealed| self.vault.open(&token_binding(user, account, column), token);
-        Ok(Tokens {
-            access: open(TokenColumn::Access, &sealed.access)?,
-            refresh: sealed
-                .refresh
-                .as_ref()
-                .map(|token| open(TokenColumn::Refresh, token))
-                .transpose()?,
-            expires_in: sealed.expires_at.map(|end| end.since(self.now())),
-        })
+        open_tokens(&self.vault, self.now(), user, account, sealed)
     }
+}
+
+/// Tokens that were issued now.
+pub(crate) fn seal_tokens(
+    vault: &Vault,
+    now: Timestamp,
+    user: &UserId,
+    account: AccountType,
+    tokens: &Tokens,
+) -> SealedTokens {
+    let seal = |column, token: &Secret| vault.seal(&token_binding(user, account, column), token);
+    SealedTokens {
+        access: seal(TokenColumn::Access, &tokens.access),
+        refresh: tokens.refresh.as_ref().map(|token| seal(TokenColumn::Refresh, token)),
+        expires_at: tokens.expires_in.map(|lasts| now.plus(lasts)),
+    }
+}
+
+/// Tokens as a platform takes them.
+pub(crate) fn open_tokens(
+    vault: &Vault,
+    now: Timestamp,
+    user: &UserId,
+    account: AccountType,
+    sealed: &SealedTokens,
+) -> Result<Tokens, VaultError> {
+    let open = |column, token: &Sealed| vault.open(&token_binding(user, account, column), token);
+    Ok(Tokens {
+        access: open(TokenColumn::Access, &sealed.access)?,
+        refresh: sealed
+            .refresh
+            .as_ref()
+            .map(|token| open(TokenColumn::Refresh, token))
+            .transpose()?,
+        expires_in: sealed.expires_at.map(|end| end.since(now)),
+    })
 }

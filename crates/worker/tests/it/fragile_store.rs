@@ -11,10 +11,11 @@ use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
     Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Devices,
-    Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, MemoryStore, Novelty,
-    OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Publisher, Queue, Receipt, RefusedLink, Relayed,
-    RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
-    SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Task, TaskId, Unlink, UnlinkOutcome, Written,
+    Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, LossWritten, LostLink, MemoryStore,
+    Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Publisher, Queue, Receipt, Refresh,
+    RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security,
+    SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError,
+    SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -84,13 +85,52 @@ impl Accounts for FragileStore {
     async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
         self.store.revoke_all(all).await
     }
+}
 
-    async fn begin_sync(&self, user: &UserId, account: AccountType, syncing: &Envelope) -> Result<(), StoreError> {
-        self.store.begin_sync(user, account, syncing).await
+#[async_trait]
+impl Syncs for FragileStore {
+    async fn take_due_turns(
+        &self,
+        platforms: &[AccountType],
+        max: usize,
+        lease: Duration,
+    ) -> Result<Vec<Taken>, StoreError> {
+        self.store.take_due_turns(platforms, max, lease).await
     }
 
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: &Receipt) -> Result<SyncWritten, StoreError> {
+    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
+        self.store.take_turn(user, account, lease).await
+    }
+
+    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError> {
+        self.store.keep_turn(turn, lease).await
+    }
+
+    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError> {
+        self.store.begin_sync(turn, syncing).await
+    }
+
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError> {
         self.store.finish_sync(sync, receipt).await
+    }
+}
+
+#[async_trait]
+impl Refreshes for FragileStore {
+    async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError> {
+        self.store.begin_refresh(refresh).await
+    }
+
+    async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
+        self.store.undo_refresh(refresh).await
+    }
+
+    async fn finish_refresh(&self, refreshed: &Refreshed) -> Result<RefreshWritten, StoreError> {
+        self.store.finish_refresh(refreshed).await
+    }
+
+    async fn lose_link(&self, lost: &LostLink, receipt: &Receipt) -> Result<LossWritten, StoreError> {
+        self.store.lose_link(lost, receipt).await
     }
 }
 

@@ -21,6 +21,7 @@ use worker::{ConnectState, Couriers, Parts, RedirectPolicy, Running, Seats, Sess
 use crate::client::{Client, DEADLINE};
 use crate::fragile_bus::FragileBus;
 use crate::fragile_store::FragileStore;
+use crate::rotating::Rotating;
 use crate::scripted::Scripted;
 
 /// Everything that is not a worker or a client.
@@ -63,6 +64,11 @@ impl World {
     /// A world whose platform, in the place of GitHub, does what its codes say.
     pub(crate) fn scripted() -> Self {
         Self::new(vec![Arc::new(Scripted::github())])
+    }
+
+    /// A world whose platform, in the place of GitHub, rotates refresh tokens.
+    pub(crate) fn rotating(platform: Arc<Rotating>) -> Self {
+        Self::new(vec![platform])
     }
 
     pub(crate) fn offer_discord(&mut self) {

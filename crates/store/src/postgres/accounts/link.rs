@@ -87,7 +87,7 @@ async fn give_back(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
 }
 
 /// A new row, or new tokens and a new generation in the old one. Where the last sync stopped is forgotten: it was another
-/// grant's, with perhaps other scopes.
+/// grant's, with perhaps other scopes. A sync that is under way has lost its turn.
 async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
     let Link { account, tokens, .. } = link;
     let upsert = tx
@@ -99,7 +99,8 @@ async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
              display_name = excluded.display_name, avatar_url = excluded.avatar_url, status = excluded.status, \
              scopes = excluded.scopes, last_synced = excluded.last_synced, error_message = excluded.error_message, \
              access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
-             token_expires_at = excluded.token_expires_at, generation = excluded.generation, cursor = excluded.cursor",
+             token_expires_at = excluded.token_expires_at, generation = excluded.generation, cursor = excluded.cursor, \
+             fence = excluded.fence, leased_until = NULL, next_sync_at = excluded.next_sync_at, failures = 0",
         )
         .await?;
     let tokens = tokens.as_ref();

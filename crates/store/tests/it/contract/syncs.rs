@@ -1,9 +1,11 @@
-//! Accounts: syncs.
+//! Syncs: how they end.
+
+use std::time::Duration;
 
 use protocol::account::{AccountStatus, AccountType};
 use protocol::time::Timestamp;
 use serde_json::json;
-use store::{Earlier, FinishedSync, Store, StoreError, SyncWritten};
+use store::{Earlier, FinishedSync, Store, StoreError, SyncWritten, Taken, Taking, Turn};
 
 use crate::recorder::relayed;
 use crate::sample::{event, job, late_receipt, link, receipt, sealed, sync, unlink, user};
@@ -15,27 +17,38 @@ super::kept_by_both_stores!(
     a_sync_of_an_account_unlinked_and_linked_again_writes_nothing,
     an_event_known_by_its_id_is_left_out,
     a_sync_repeated_gives_its_first_answer,
+    a_sync_that_nobody_asked_for_keeps_no_answer,
     a_sync_that_comes_too_late_is_not_stored,
-    the_begin_of_a_sync_is_told_while_the_account_is_linked,
+    the_begin_of_a_sync_is_told_while_its_turn_lasts,
 );
 
-/// Links GitHub account 7 and gives its generation.
-async fn linked(store: &dyn Store) -> i64 {
+/// Links GitHub account 7 and takes its turn.
+async fn linked(store: &dyn Store) -> Turn {
     let mut link = link("GEN-001", "7");
     link.events.clear();
     store.link_account(&link, &receipt("link")).await.unwrap();
-    generation(store).await
+    turn(store).await
 }
 
-async fn generation(store: &dyn Store) -> i64 {
-    let credentials = store.credentials(&user("GEN-001"), AccountType::Github).await.unwrap();
-    credentials.unwrap().generation
+async fn turn(store: &dyn Store) -> Turn {
+    taken(store).await.turn
+}
+
+/// The turn of GEN-001's GitHub account, which nobody has.
+pub(super) async fn taken(store: &dyn Store) -> Taken {
+    let taking = store
+        .take_turn(&user("GEN-001"), AccountType::Github, Duration::from_secs(3_600))
+        .await;
+    match taking.unwrap() {
+        Taking::Taken(taken) => *taken,
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
-    let generation = linked(store).await;
+    let turn = linked(store).await;
     let before = store.accounts(&user("GEN-001")).await.unwrap();
-    let mut synced = sync("GEN-001", "7", generation, &["news 1", "news 2"]);
+    let mut synced = sync(&turn, "7", &["news 1", "news 2"]);
     synced.cursor = Some(json!({"since": "2026-11-23", "seen": [1, 2]}));
     synced.account.status = AccountStatus::Error;
     synced.account.username = "renamed".to_owned();
@@ -43,7 +56,7 @@ async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
     synced.account.last_synced = Some(Timestamp::from_millis(1_795_451_999_001));
     synced.account.error_message = Some("too slow".to_owned());
     synced.account.connected_at = Timestamp::from_millis(1);
-    let written = store.finish_sync(&synced, &receipt("1")).await.unwrap();
+    let written = store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
     assert_eq!(written, SyncWritten::Stored);
 
     let after = store
@@ -54,18 +67,17 @@ async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
     synced.account.connected_at = before[0].connected_at;
     assert_eq!(after.account, synced.account);
     assert_eq!(after.cursor, synced.cursor);
-    assert_eq!(after.generation, generation);
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 1", "news 2"]);
 }
 
 async fn a_sync_without_a_cursor_keeps_the_old_one(store: &dyn Store) {
-    let generation = linked(store).await;
+    let turn = linked(store).await;
     for (number, cursor) in [("1", Some(json!(17))), ("2", None)] {
         let synced = FinishedSync {
             cursor,
-            ..sync("GEN-001", "7", generation, &[])
+            ..sync(&turn, "7", &[])
         };
-        store.finish_sync(&synced, &receipt(number)).await.unwrap();
+        store.finish_sync(&synced, Some(&receipt(number))).await.unwrap();
     }
     let after = store
         .credentials(&user("GEN-001"), AccountType::Github)
@@ -81,9 +93,9 @@ async fn a_sync_of_an_account_linked_anew_writes_nothing(store: &dyn Store) {
         .link_account(&link("GEN-001", "7"), &receipt("again"))
         .await
         .unwrap();
-    let mut late = sync("GEN-001", "7", old, &["news"]);
+    let mut late = sync(&old, "7", &["news"]);
     late.account.username = "stale".to_owned();
-    let written = store.finish_sync(&late, &receipt("1")).await.unwrap();
+    let written = store.finish_sync(&late, Some(&receipt("1"))).await.unwrap();
     assert_eq!(written, SyncWritten::Overtaken);
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap()[0].username, "name of 7");
     assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
@@ -96,45 +108,44 @@ async fn a_sync_of_an_account_unlinked_and_linked_again_writes_nothing(store: &d
         .unlink_account(&unlink("GEN-001"), &receipt("unlink"))
         .await
         .unwrap();
-    let late = sync("GEN-001", "7", old, &["news"]);
-    let while_unlinked = store.finish_sync(&late, &receipt("1")).await.unwrap();
+    let late = sync(&old, "7", &["news"]);
+    let while_unlinked = store.finish_sync(&late, Some(&receipt("1"))).await.unwrap();
     store
         .link_account(&link("GEN-001", "7"), &receipt("again"))
         .await
         .unwrap();
-    let while_linked = store.finish_sync(&late, &receipt("2")).await.unwrap();
+    let while_linked = store.finish_sync(&late, Some(&receipt("2"))).await.unwrap();
     assert_eq!(
         [while_unlinked, while_linked],
         [SyncWritten::Overtaken, SyncWritten::Overtaken]
     );
-    assert_ne!(generation(store).await, old);
 }
 
 async fn an_event_known_by_its_id_is_left_out(store: &dyn Store) {
-    let generation = linked(store).await;
-    let first = sync("GEN-001", "7", generation, &["news 1", "news 2", "news 2"]);
-    store.finish_sync(&first, &receipt("1")).await.unwrap();
+    let turn = linked(store).await;
+    let first = sync(&turn, "7", &["news 1", "news 2", "news 2"]);
+    store.finish_sync(&first, Some(&receipt("1"))).await.unwrap();
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 1", "news 2"]);
-    let second = sync("GEN-001", "7", generation, &["news 2", "news 3"]);
-    store.finish_sync(&second, &receipt("2")).await.unwrap();
+    let second = sync(&turn, "7", &["news 2", "news 3"]);
+    store.finish_sync(&second, Some(&receipt("2"))).await.unwrap();
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 3"]);
 }
 
 async fn a_sync_repeated_gives_its_first_answer(store: &dyn Store) {
-    let generation = linked(store).await;
-    let synced = sync("GEN-001", "7", generation, &["news"]);
-    store.finish_sync(&synced, &receipt("1")).await.unwrap();
-    let again = store.finish_sync(&synced, &receipt("1")).await.unwrap();
+    let turn = linked(store).await;
+    let synced = sync(&turn, "7", &["news"]);
+    store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
+    let again = store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
     assert_eq!(again, SyncWritten::Repeated(sealed("answer to 1")));
 }
 
 async fn a_sync_that_comes_too_late_is_not_stored(store: &dyn Store) {
-    let generation = linked(store).await;
+    let turn = linked(store).await;
     let synced = FinishedSync {
         cursor: Some(json!(17)),
-        ..sync("GEN-001", "7", generation, &["news"])
+        ..sync(&turn, "7", &["news"])
     };
-    let late = store.finish_sync(&synced, &late_receipt("1")).await;
+    let late = store.finish_sync(&synced, Some(&late_receipt("1"))).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     let after = store
         .credentials(&user("GEN-001"), AccountType::Github)
@@ -145,18 +156,22 @@ async fn a_sync_that_comes_too_late_is_not_stored(store: &dyn Store) {
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
-async fn the_begin_of_a_sync_is_told_while_the_account_is_linked(store: &dyn Store) {
+async fn a_sync_that_nobody_asked_for_keeps_no_answer(store: &dyn Store) {
+    let turn = linked(store).await;
+    let synced = sync(&turn, "7", &["news"]);
+    assert_eq!(store.finish_sync(&synced, None).await.unwrap(), SyncWritten::Stored);
+    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(relayed(store, &user("GEN-001")).await, ["news"]);
+}
+
+async fn the_begin_of_a_sync_is_told_while_its_turn_lasts(store: &dyn Store) {
     let owner = user("GEN-001");
-    let begin = async |name| {
-        store
-            .begin_sync(&owner, AccountType::Github, &event(name))
-            .await
-            .unwrap();
-    };
-    begin("too early").await;
-    linked(store).await;
-    begin("in time").await;
+    let first = linked(store).await;
+    store.begin_sync(&first, &event("in time")).await.unwrap();
+    store.finish_sync(&sync(&first, "7", &[]), None).await.unwrap();
+    let second = turn(store).await;
+    store.begin_sync(&first, &event("another's turn")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
-    begin("too late").await;
+    store.begin_sync(&second, &event("too late")).await.unwrap();
     assert_eq!(relayed(store, &owner).await, ["in time", "GEN-001 unlinked"]);
 }

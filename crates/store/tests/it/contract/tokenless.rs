@@ -1,13 +1,16 @@
 //! Accounts: links for which the platform issued nothing to keep.
 
+use std::time::Duration;
+
 use protocol::account::AccountType;
 use store::vault::Sealed;
 use store::{
-    Link, LinkOutcome, RevokeAll, RevokeAllOutcome, SealedColumn, SealedTokens, Sealings, Store, StoreError, Told,
-    UnlinkOutcome,
+    FinishedSync, Link, LinkOutcome, RevokeAll, RevokeAllOutcome, SealedColumn, SealedTokens, Sealings, Store,
+    StoreError, Taken, Told, UnlinkOutcome,
 };
 
 use super::queue::lease;
+use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{late_receipt, link, link_without_tokens, receipt, sync, tokens, unlink, user};
 
@@ -28,11 +31,16 @@ async fn an_account_without_tokens_is_linked_and_synced_like_any_other(store: &d
     let link = link_without_tokens("GEN-001", "7");
     let linked = store.link_account(&link, &receipt("1")).await.unwrap();
     assert_eq!(linked, LinkOutcome::Linked);
-    let found = store.credentials(&link.user, AccountType::Github).await.unwrap();
-    let found = found.unwrap();
+    let Taken { turn, found, .. } = taken(store).await;
     assert_eq!((found.account, found.tokens), (link.account, None));
-    let synced = sync("GEN-001", "7", found.generation, &["news"]);
-    store.finish_sync(&synced, &receipt("2")).await.unwrap();
+    // Whoever asks may sync it; it is never due, as there is nobody to ask.
+    let synced = FinishedSync {
+        next_sync: Duration::ZERO,
+        ..sync(&turn, "7", &["news"])
+    };
+    store.finish_sync(&synced, Some(&receipt("2"))).await.unwrap();
+    let due = store.take_due_turns(&[AccountType::Github], 10, Duration::ZERO).await;
+    assert!(due.unwrap().is_empty());
     assert_eq!(stored_tokens(store, "GEN-001").await, None);
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "news"]);
 }

@@ -1,0 +1,48 @@
+//! Refreshes, a transaction each.
+
+mod finish;
+mod lose;
+mod send;
+
+use async_trait::async_trait;
+use tokio_postgres::types::ToSql;
+
+use self::finish::FinishRefresh;
+use self::lose::LoseLink;
+use self::send::BeginRefresh;
+use super::PgStore;
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
+
+#[async_trait]
+impl Refreshes for PgStore {
+    async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError> {
+        self.pool.transact("begin the refresh", &BeginRefresh(refresh)).await
+    }
+
+    async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
+        let undo = "UPDATE accounts SET sends = sends - 1, send_id = NULL \
+                    WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND sent_generation = $3 AND send_id = $4 \
+                    RETURNING 1";
+        let (user, account) = (refresh.turn.user.as_str(), refresh.turn.account.as_str());
+        let values: [&(dyn ToSql + Sync); 4] = [&user, &account, &refresh.generation, &refresh.sending];
+        self.pool.query("undo the refresh", undo, &values).await?;
+        Ok(())
+    }
+
+    async fn finish_refresh(&self, refreshed: &Refreshed) -> Result<RefreshWritten, StoreError> {
+        self.pool
+            .transact("store the refreshed tokens", &FinishRefresh(refreshed))
+            .await
+    }
+
+    async fn lose_link(&self, lost: &LostLink, receipt: &Receipt) -> Result<LossWritten, StoreError> {
+        let work = LoseLink {
+            lost,
+            receipt,
+            audit: &self.audit,
+        };
+        self.pool.transact("store the lost link", &work).await
+    }
+}

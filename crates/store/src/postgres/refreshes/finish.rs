@@ -1,0 +1,73 @@
+//! `finish_refresh`.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use tokio_postgres::types::ToSql;
+
+use crate::postgres::error::Failure;
+use crate::postgres::pool::{Ending, Work};
+use crate::postgres::row::written;
+use crate::postgres::{head, queue};
+use crate::refreshes::{RefreshWritten, Refreshed};
+
+pub(super) struct FinishRefresh<'a>(pub(super) &'a Refreshed);
+
+#[async_trait]
+impl Work for FinishRefresh<'_> {
+    type Outcome = RefreshWritten;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshWritten>, Failure> {
+        let Self(refreshed) = self;
+        let (turn, give_back) = (&refreshed.turn, &refreshed.give_back);
+        head::lock_user(tx, &turn.user).await?;
+        head::lock_platform_account(tx, give_back.account, &give_back.platform_user_id).await?;
+        if let Some(generation) = replace(tx, refreshed).await? {
+            return Ok(Ending::Commit(RefreshWritten::Stored(generation)));
+        }
+        if let Some(generation) = stored_before(tx, refreshed).await? {
+            return Ok(Ending::RollBack(RefreshWritten::Stored(generation)));
+        }
+        queue::revoke(tx, &turn.user, give_back).await?;
+        Ok(Ending::Commit(RefreshWritten::Overtaken))
+    }
+}
+
+/// The new generation; none where the tokens are not of the old one any more.
+async fn replace(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i64>, Failure> {
+    let Refreshed { turn, tokens, .. } = refreshed;
+    let replace = tx
+        .prepare_cached(
+            "UPDATE accounts SET access_token = $4, refresh_token = $5, token_expires_at = $6, \
+             generation = nextval('account_generations') \
+             WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND lost_generation IS DISTINCT FROM generation \
+             RETURNING generation",
+        )
+        .await?;
+    let refresh = tokens.refresh.as_ref().map(|refresh| refresh.as_bytes());
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &turn.user.as_str(),
+        &turn.account.as_str(),
+        &refreshed.generation,
+        &tokens.access.as_bytes(),
+        &refresh,
+        &tokens.expires_at.map(written),
+    ];
+    let replaced = tx.query_opt(&replace, &values).await?;
+    Ok(replaced.map(|row| row.try_get("generation")).transpose()?)
+}
+
+/// The generation under which these very tokens are there: a commit whose answer was lost.
+async fn stored_before(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i64>, Failure> {
+    let turn = &refreshed.turn;
+    let look = tx
+        .prepare_cached(
+            "SELECT generation FROM accounts WHERE user_id = $1 AND account_type = $2 AND access_token = $3 \
+             AND lost_generation IS DISTINCT FROM generation",
+        )
+        .await?;
+    let access = refreshed.tokens.access.as_bytes();
+    let found = tx
+        .query_opt(&look, &[&turn.user.as_str(), &turn.account.as_str(), &access])
+        .await?;
+    Ok(found.map(|row| row.try_get("generation")).transpose()?)
+}

@@ -1,0 +1,82 @@
+//! Turns of syncs. What only moves a lease is here, one statement each; what ends a sync is a transaction in a file of its own.
+
+mod finish;
+mod take;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::AccountType;
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+
+use self::finish::{BeginSync, FinishSync};
+use self::take::TakeTurn;
+use super::{PgStore, row};
+use crate::StoreError;
+use crate::answers::Receipt;
+use crate::syncs::{FinishedSync, SyncWritten, Syncs, Taken, Taking, Turn};
+
+#[async_trait]
+impl Syncs for PgStore {
+    async fn take_due_turns(
+        &self,
+        platforms: &[AccountType],
+        max: usize,
+        lease: Duration,
+    ) -> Result<Vec<Taken>, StoreError> {
+        let step = "take the turns of syncs";
+        let take = "UPDATE accounts SET fence = nextval('account_generations'), \
+                    leased_until = now() + $3 * interval '1 second' \
+                    WHERE (user_id, account_type) IN (SELECT user_id, account_type FROM accounts \
+                    WHERE account_type = ANY($1) AND next_sync_at <= now() \
+                    AND lost_generation IS DISTINCT FROM generation AND access_token IS NOT NULL \
+                    AND (leased_until IS NULL OR leased_until <= now()) \
+                    AND (paused_until IS NULL OR paused_until <= now()) \
+                    AND account_type NOT IN (SELECT account_type FROM pauses WHERE until > now()) \
+                    ORDER BY next_sync_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                    RETURNING user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \
+                    scopes, connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, \
+                    generation, cursor, fence, failures, \
+                    extract(epoch FROM now() - next_sync_at)::double precision AS late";
+        let platforms: Vec<&str> = platforms.iter().map(|platform| platform.as_str()).collect();
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let rows = self
+            .pool
+            .query(step, take, &[&platforms, &max, &lease.as_secs_f64()])
+            .await?;
+        let taken = rows.iter().map(row::taken).collect::<Result<_, _>>();
+        taken.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
+        let work = TakeTurn { user, account, lease };
+        self.pool.transact("take the turn of a sync", &work).await
+    }
+
+    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError> {
+        let keep = "UPDATE accounts SET leased_until = now() + $4 * interval '1 second' \
+                    WHERE user_id = $1 AND account_type = $2 AND fence = $3 RETURNING 1";
+        let lease = lease.as_secs_f64();
+        let kept = self
+            .pool
+            .query(
+                "keep the turn of a sync",
+                keep,
+                &[&turn.user.as_str(), &turn.account.as_str(), &turn.fence, &lease],
+            )
+            .await?;
+        Ok(!kept.is_empty())
+    }
+
+    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError> {
+        let work = BeginSync { turn, syncing };
+        self.pool.transact("announce the sync", &work).await
+    }
+
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError> {
+        self.pool
+            .transact("store the sync", &FinishSync { sync, receipt })
+            .await
+    }
+}

@@ -1,0 +1,132 @@
+//! `begin_sync` and `finish_sync`.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::cluster::envelope::Envelope;
+use tokio_postgres::types::ToSql;
+
+use crate::answers::Receipt;
+use crate::postgres::error::Failure;
+use crate::postgres::pool::{Ending, Work};
+use crate::postgres::row::written;
+use crate::postgres::{head, outbox, receipt};
+use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Turn};
+
+pub(super) struct BeginSync<'a> {
+    pub(super) turn: &'a Turn,
+    pub(super) syncing: &'a Envelope,
+}
+
+#[async_trait]
+impl Work for BeginSync<'_> {
+    type Outcome = ();
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
+        let Self { turn, syncing } = self;
+        head::lock_user(tx, &turn.user).await?;
+        let look = tx
+            .prepare_cached("SELECT FROM accounts WHERE user_id = $1 AND account_type = $2 AND fence = $3")
+            .await?;
+        let values: [&(dyn ToSql + Sync); 3] = [&turn.user.as_str(), &turn.account.as_str(), &turn.fence];
+        if tx.query_opt(&look, &values).await?.is_none() {
+            return Ok(Ending::RollBack(()));
+        }
+        outbox::send(tx, &turn.user, std::slice::from_ref(*syncing)).await?;
+        Ok(Ending::Commit(()))
+    }
+}
+
+pub(super) struct FinishSync<'a> {
+    pub(super) sync: &'a FinishedSync,
+    pub(super) receipt: Option<&'a Receipt>,
+}
+
+#[async_trait]
+impl Work for FinishSync<'_> {
+    type Outcome = SyncWritten;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SyncWritten>, Failure> {
+        let Self { sync, receipt } = self;
+        let user = &sync.turn.user;
+        head::lock_user(tx, user).await?;
+        if let Some(receipt) = receipt
+            && let Some(answer) = receipt::repeated(tx, receipt).await?
+        {
+            return Ok(Ending::RollBack(SyncWritten::Repeated(answer)));
+        }
+        let is_ours = write(tx, sync).await?;
+        if let Some(pause) = &sync.pause {
+            self::pause(tx, &sync.turn, pause).await?;
+        }
+        if !is_ours {
+            return Ok(Ending::Commit(SyncWritten::Overtaken));
+        }
+        outbox::send(tx, user, &sync.events).await?;
+        let Some(receipt) = receipt else {
+            return Ok(Ending::Commit(SyncWritten::Stored));
+        };
+        receipt::remember(tx, receipt).await?;
+        Ok(Ending::CommitBefore(receipt.deadline, SyncWritten::Stored))
+    }
+}
+
+/// False when the turn was lost.
+async fn write(tx: &Transaction<'_>, sync: &FinishedSync) -> Result<bool, Failure> {
+    let account = &sync.account;
+    let update = tx
+        .prepare_cached(
+            "UPDATE accounts SET username = $4, display_name = $5, avatar_url = $6, status = $7, scopes = $8, \
+             last_synced = $9, error_message = $10, cursor = coalesce($11, cursor), failures = $12, leased_until = NULL, \
+             next_sync_at = now() + $13 * interval '1 second' \
+             WHERE user_id = $1 AND account_type = $2 AND fence = $3 AND lost_generation IS DISTINCT FROM generation",
+        )
+        .await?;
+    let updated = tx
+        .execute(
+            &update,
+            &[
+                &sync.turn.user.as_str(),
+                &sync.turn.account.as_str(),
+                &sync.turn.fence,
+                &account.username,
+                &account.display_name,
+                &account.avatar_url,
+                &account.status.as_str(),
+                &account.scopes,
+                &account.last_synced.map(written),
+                &account.error_message,
+                &sync.cursor,
+                &i32::try_from(sync.failures).unwrap_or(i32::MAX),
+                &sync.next_sync.as_secs_f64(),
+            ],
+        )
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Whoever has the turn by now: the platform asks all of us.
+async fn pause(tx: &Transaction<'_>, turn: &Turn, pause: &Pause) -> Result<(), Failure> {
+    let (platform, wait) = (turn.account.as_str(), pause.wait.as_secs_f64());
+    match pause.of {
+        Paused::Account => {
+            let account = tx
+                .prepare_cached(
+                    "UPDATE accounts SET paused_until = greatest(paused_until, now() + $3 * interval '1 second'), \
+                     next_sync_at = greatest(next_sync_at, now() + $3 * interval '1 second') \
+                     WHERE user_id = $1 AND account_type = $2",
+                )
+                .await?;
+            tx.execute(&account, &[&turn.user.as_str(), &platform, &wait]).await?;
+        }
+        Paused::Platform => {
+            let all = tx
+                .prepare_cached(
+                    "INSERT INTO pauses (account_type, until) VALUES ($1, now() + $2 * interval '1 second') \
+                     ON CONFLICT (account_type) DO UPDATE SET until = greatest(pauses.until, excluded.until)",
+                )
+                .await?;
+            tx.execute(&all, &[&platform, &wait]).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Syncs: when each account's turn comes, who has it, and what platforms ask to wait.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::{AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+
+use crate::StoreError;
+use crate::accounts::Credentials;
+use crate::answers::Receipt;
+use crate::vault::Sealed;
+
+/// Who may ask a platform about an account. That is one worker at a time, whether a client asked for it or its time has come: it
+/// has the account's [`Turn`] for as long as it gives signs of life, and a worker that lost its turn can change nothing (fencing).
+#[async_trait]
+pub trait Syncs: Send + Sync {
+    /// Takes the turns of up to `max` accounts of these platforms that are due, longest due first. Accounts without tokens are never
+    /// due, and neither are those that were lost or whose platform asked to wait.
+    ///
+    /// # Errors
+    /// [`StoreError`]; turns that were taken and not told end with their lease.
+    async fn take_due_turns(
+        &self,
+        platforms: &[AccountType],
+        max: usize,
+        lease: Duration,
+    ) -> Result<Vec<Taken>, StoreError>;
+
+    /// Takes the turn of this account, due or not.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a turn that was taken and not told ends with its lease.
+    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError>;
+
+    /// A sign of life: the turn lasts so long from now. False: it was lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Publishes that a sync has begun. No receipt: it changes nothing that is promised.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError>;
+
+    /// Records how a sync ended, and lets the turn go. Without a receipt where no client asked for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError>;
+}
+
+/// The right to ask an account's platform. Each has a higher fence than the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Whose account.
+    pub user: UserId,
+    /// Which platform.
+    pub account: AccountType,
+    /// Moves when somebody else takes the turn, and when the account is linked anew.
+    pub fence: i64,
+}
+
+/// A turn that was taken, and the account as it was then.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The turn.
+    pub turn: Turn,
+    /// The account.
+    pub found: Credentials,
+    /// How many syncs in a row have failed.
+    pub failures: u32,
+    /// How long it had been due.
+    pub late: Duration,
+}
+
+/// Whether a turn could be taken.
+#[derive(Debug)]
+pub enum Taking {
+    /// It is the caller's.
+    Taken(Box<Taken>),
+    /// Somebody else has it.
+    Busy,
+    /// The platform asked to wait, and so long is left.
+    Paused(Duration),
+    /// The platform no longer takes the account's tokens: only its user can help, by linking it anew.
+    Lost,
+    /// No such account is linked.
+    NotConnected,
+}
+
+/// How a sync ended.
+#[derive(Debug, Clone)]
+pub struct FinishedSync {
+    /// The turn that it was done in.
+    pub turn: Turn,
+    /// The account as it is now: status, name, picture, scopes, `last_synced`, error.
+    pub account: UserAccount,
+    /// Where to go on next time; none keeps the old one.
+    pub cursor: Option<serde_json::Value>,
+    /// Published with it; an event whose id is known already is left out.
+    pub events: Vec<Envelope>,
+    /// How many syncs in a row have failed with this one.
+    pub failures: u32,
+    /// How long from now until the account is due again; a pause may make it longer.
+    pub next_sync: Duration,
+    /// What the platform asks to wait. It never shortens a pause that is there.
+    pub pause: Option<Pause>,
+}
+
+/// A platform asks to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// From now.
+    pub wait: Duration,
+    /// By whom.
+    pub of: Paused,
+}
+
+/// Who leaves a platform alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paused {
+    /// Calls for this account.
+    Account,
+    /// Calls for all accounts of the platform.
+    Platform,
+}
+
+/// What became of a finished sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncWritten {
+    /// Stored.
+    Stored,
+    /// The account was unlinked, lost or linked anew meanwhile, or somebody else has the turn; nothing was written but the pause.
+    Overtaken,
+    /// This job, or its idempotency key, was answered before; nothing was done.
+    Repeated(Sealed),
+}

@@ -1,0 +1,222 @@
+//! Turns: whose account is asked about when, and by whom.
+
+use std::time::Duration;
+
+use protocol::account::AccountType;
+use store::{FinishedSync, Link, Pause, Paused, Store, SyncWritten, Taken, Taking};
+use testkit::wait;
+
+use super::syncs::taken;
+use crate::sample::{account, event, link, receipt, sync, user};
+
+super::kept_by_both_stores!(
+    an_account_that_was_just_linked_is_not_due_yet,
+    a_turn_is_had_by_one_and_free_when_its_sync_has_ended,
+    a_due_account_is_taken_once_and_again_when_it_is_due_again,
+    only_so_many_turns_of_these_platforms_are_taken,
+    a_turn_without_signs_of_life_goes_to_another_who_alone_can_write,
+    a_turn_that_ran_out_still_counts_until_it_is_taken,
+    failures_are_counted_until_the_account_is_linked_anew,
+    an_account_that_is_to_be_left_alone_has_no_turns,
+    a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have,
+    a_pause_is_never_shortened_nor_ended_by_a_new_link,
+    a_pause_counts_also_when_the_turn_was_lost,
+    what_is_not_linked_has_no_turn,
+);
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+async fn link_to(store: &dyn Store, name: &str, platform: AccountType) {
+    let link = Link {
+        account: account(platform, "7"),
+        ..link(name, "7")
+    };
+    let job = format!("link {name} {platform}");
+    store.link_account(&link, &receipt(&job)).await.unwrap();
+}
+
+/// Ends a turn; the account is due again after so long.
+async fn ended(store: &dyn Store, taken: &Taken, next_sync: Duration) {
+    let sync = FinishedSync {
+        next_sync,
+        ..sync(&taken.turn, "7", &[])
+    };
+    assert_eq!(store.finish_sync(&sync, None).await.unwrap(), SyncWritten::Stored);
+}
+
+/// Links GitHub accounts that are due at once.
+async fn link_due(store: &dyn Store, users: &[&str]) {
+    for name in users {
+        link_to(store, name, AccountType::Github).await;
+        let Taking::Taken(taken) = take(store, name).await else {
+            panic!("the turn is free");
+        };
+        ended(store, &taken, Duration::ZERO).await;
+    }
+}
+
+async fn take(store: &dyn Store, name: &str) -> Taking {
+    store.take_turn(&user(name), AccountType::Github, LONG).await.unwrap()
+}
+
+async fn take_due(store: &dyn Store, max: usize, lease: Duration) -> Vec<Taken> {
+    let due = store.take_due_turns(&[AccountType::Github], max, lease).await.unwrap();
+    assert!(due.len() <= max);
+    due
+}
+
+async fn an_account_that_was_just_linked_is_not_due_yet(store: &dyn Store) {
+    link_to(store, "GEN-001", AccountType::Github).await;
+    assert!(take_due(store, 10, LONG).await.is_empty());
+}
+
+async fn a_turn_is_had_by_one_and_free_when_its_sync_has_ended(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let mine = taken(store).await;
+    assert!(matches!(take(store, "GEN-001").await, Taking::Busy));
+    assert!(take_due(store, 10, LONG).await.is_empty());
+    ended(store, &mine, LONG).await;
+    let next = taken(store).await;
+    assert!(next.turn.fence > mine.turn.fence);
+    assert_eq!(next.found.generation, mine.found.generation);
+}
+
+async fn a_due_account_is_taken_once_and_again_when_it_is_due_again(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let due = take_due(store, 10, LONG).await;
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].found.account.platform_user_id, "7");
+    assert!(due[0].late < LONG);
+    assert!(take_due(store, 10, LONG).await.is_empty());
+    ended(store, &due[0], LONG).await;
+    assert!(take_due(store, 10, LONG).await.is_empty());
+
+    ended(store, &taken(store).await, Duration::from_millis(50)).await;
+    let again = async || !take_due(store, 10, LONG).await.is_empty();
+    wait::until_true("the account to be due again", wait::deadline(), again).await;
+}
+
+async fn only_so_many_turns_of_these_platforms_are_taken(store: &dyn Store) {
+    link_due(store, &["GEN-001", "GEN-002", "GEN-003"]).await;
+    let others = store.take_due_turns(&[AccountType::Discord], 10, LONG).await.unwrap();
+    assert!(others.is_empty());
+    let first = take_due(store, 2, LONG).await;
+    let mut users: Vec<_> = first.into_iter().map(|taken| taken.turn.user).collect();
+    users.extend(take_due(store, 2, LONG).await.into_iter().map(|taken| taken.turn.user));
+    users.sort();
+    assert_eq!(users, ["GEN-001", "GEN-002", "GEN-003"].map(user));
+}
+
+async fn a_turn_without_signs_of_life_goes_to_another_who_alone_can_write(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let lost = take_due(store, 1, Duration::from_millis(1)).await.remove(0);
+    let next = async || take_due(store, 1, LONG).await.pop();
+    let next = wait::until("another to have the turn", wait::deadline(), next).await;
+    assert!(!store.keep_turn(&lost.turn, LONG).await.unwrap());
+    assert!(store.keep_turn(&next.turn, LONG).await.unwrap());
+    store.begin_sync(&lost.turn, &event("stale")).await.unwrap();
+    let mut stale = sync(&lost.turn, "7", &["stale news"]);
+    stale.account.username = "stale".to_owned();
+    assert_eq!(
+        store.finish_sync(&stale, Some(&receipt("1"))).await.unwrap(),
+        SyncWritten::Overtaken
+    );
+    ended(store, &next, LONG).await;
+    assert_eq!(store.accounts(&user("GEN-001")).await.unwrap()[0].username, "name of 7");
+    let events = crate::recorder::relayed(store, &user("GEN-001")).await;
+    assert_eq!(events, ["GEN-001 linked 7"]);
+}
+
+async fn a_turn_that_ran_out_still_counts_until_it_is_taken(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let mine = take_due(store, 1, Duration::ZERO).await.remove(0);
+    assert!(store.keep_turn(&mine.turn, Duration::ZERO).await.unwrap());
+    ended(store, &mine, LONG).await;
+}
+
+async fn failures_are_counted_until_the_account_is_linked_anew(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let mine = taken(store).await;
+    assert_eq!(mine.failures, 0);
+    let failed = FinishedSync {
+        failures: 3,
+        ..sync(&mine.turn, "7", &[])
+    };
+    store.finish_sync(&failed, None).await.unwrap();
+    assert_eq!(taken(store).await.failures, 3);
+    link_to(store, "GEN-001", AccountType::Github).await;
+    store
+        .link_account(&link("GEN-001", "7"), &receipt("again"))
+        .await
+        .unwrap();
+    assert_eq!(taken(store).await.failures, 0);
+}
+
+/// A sync that ends with this pause, and is due at once.
+async fn throttled(store: &dyn Store, taken: &Taken, of: Paused, wait: Duration) -> SyncWritten {
+    let throttled = FinishedSync {
+        pause: Some(Pause { wait, of }),
+        next_sync: Duration::ZERO,
+        ..sync(&taken.turn, "7", &[])
+    };
+    store.finish_sync(&throttled, None).await.unwrap()
+}
+
+fn assert_paused(taking: &Taking, at_least: Duration) {
+    let Taking::Paused(left) = taking else {
+        panic!("{taking:?}");
+    };
+    assert!(*left > at_least && *left <= LONG, "{left:?}");
+}
+
+async fn an_account_that_is_to_be_left_alone_has_no_turns(store: &dyn Store) {
+    link_due(store, &["GEN-001", "GEN-002"]).await;
+    let mine = taken(store).await;
+    throttled(store, &mine, Paused::Account, LONG).await;
+    assert_paused(&take(store, "GEN-001").await, LONG / 2);
+    let due = take_due(store, 10, LONG).await;
+    let users: Vec<_> = due.iter().map(|taken| taken.turn.user.as_str()).collect();
+    assert_eq!(users, ["GEN-002"]);
+}
+
+async fn a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have(store: &dyn Store) {
+    link_due(store, &["GEN-001", "GEN-002"]).await;
+    link_to(store, "GEN-001", AccountType::Discord).await;
+    throttled(store, &taken(store).await, Paused::Platform, LONG).await;
+    assert!(take_due(store, 10, LONG).await.is_empty());
+    for name in ["GEN-001", "GEN-002"] {
+        assert_paused(&take(store, name).await, LONG / 2);
+    }
+    let discord = store.take_turn(&user("GEN-001"), AccountType::Discord, LONG).await;
+    assert!(matches!(discord.unwrap(), Taking::Taken(_)));
+}
+
+async fn a_pause_is_never_shortened_nor_ended_by_a_new_link(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let mine = taken(store).await;
+    throttled(store, &mine, Paused::Account, LONG).await;
+    throttled(store, &mine, Paused::Account, Duration::from_secs(1)).await;
+    assert_paused(&take(store, "GEN-001").await, LONG / 2);
+    store
+        .link_account(&link("GEN-001", "7"), &receipt("again"))
+        .await
+        .unwrap();
+    assert_paused(&take(store, "GEN-001").await, LONG / 2);
+}
+
+async fn a_pause_counts_also_when_the_turn_was_lost(store: &dyn Store) {
+    link_due(store, &["GEN-001"]).await;
+    let lost = take_due(store, 1, Duration::ZERO).await.remove(0);
+    let next = taken(store).await;
+    let written = throttled(store, &lost, Paused::Account, LONG).await;
+    assert_eq!(written, SyncWritten::Overtaken);
+    ended(store, &next, Duration::ZERO).await;
+    assert_paused(&take(store, "GEN-001").await, LONG / 2);
+    assert!(take_due(store, 10, LONG).await.is_empty());
+}
+
+async fn what_is_not_linked_has_no_turn(store: &dyn Store) {
+    assert!(matches!(take(store, "GEN-404").await, Taking::NotConnected));
+    link_to(store, "GEN-001", AccountType::Discord).await;
+    assert!(matches!(take(store, "GEN-001").await, Taking::NotConnected));
+}

@@ -1,0 +1,60 @@
+//! Syncs, whether a client asks for one or an account's time has come: there is one way to do both, and whoever goes it has the
+//! account's turn.
+//!
+//! [`attempt`] is that way; it may need new tokens ([`refresh`]) or find that the link is lost ([`lost`]). [`schedule`] looks for
+//! accounts that are due.
+
+mod attempt;
+mod failure;
+mod lost;
+mod outcome;
+mod refresh;
+mod schedule;
+mod turn;
+
+use std::sync::Arc;
+
+use lifecycle::{Clock, Entropy, Tasks};
+use protocol::account::{AccountStatus, AccountType, StatusChanged};
+use protocol::id::UserId;
+use protocol::time::Timestamp;
+use store::Store;
+use store::vault::Vault;
+
+use crate::account::Offered;
+use crate::metrics::Metrics;
+use crate::outbox::Relay;
+
+pub(crate) use failure::SyncFailure;
+pub(crate) use schedule::Schedule;
+pub(crate) use turn::TakeError;
+
+/// Syncs accounts. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Syncer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) offered: Offered,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
+}
+
+impl Syncer {
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    /// The account of this user is like this, as of now.
+    fn changed(&self, user: &UserId, account: AccountType, status: AccountStatus) -> StatusChanged {
+        StatusChanged {
+            user_id: user.clone(),
+            account_type: account,
+            status,
+            timestamp: self.now(),
+            metadata: None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! One sync: tokens that are good, and what the platform says to them.
+
+use std::time::Duration;
+
+use platforms::{ApiError, Platform, Profile, SyncPage};
+use protocol::account::{AccountStatus, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Outcome;
+use protocol::event::Event;
+use protocol::security::AlertType;
+use store::{Credentials, Taken, Turn};
+use tokio::time::{Instant, timeout_at};
+
+use super::{SyncFailure, Syncer};
+use crate::account::open_tokens;
+use crate::jobs::Call;
+
+impl Syncer {
+    pub(super) async fn attempt(&self, taken: Taken, call: Option<&Call>) -> Result<Outcome, SyncFailure> {
+        let mut taken = taken;
+        let until = call.map_or_else(|| Instant::now() + PATIENCE, Call::patience);
+        if let Some(call) = call {
+            self.store
+                .begin_sync(&taken.turn, &self.syncing(call, &taken.turn))
+                .await?;
+            self.relay.user(&call.user).await;
+        }
+        match self.page(&taken.turn, &mut taken.found, until).await {
+            Ok(page) => self.synced(taken, page, call).await,
+            Err(told @ (SyncFailure::Lost(_) | SyncFailure::Overtaken | SyncFailure::Store(_))) => Err(told),
+            Err(failure) => self.not_synced(taken, failure, call).await,
+        }
+    }
+
+    fn syncing(&self, call: &Call, turn: &Turn) -> Envelope {
+        let change = self.changed(&turn.user, turn.account, AccountStatus::Syncing);
+        call.envelope("syncing", &Event::StatusChanged(change))
+    }
+
+    /// What is new. Tokens about to end are replaced first, and so are those that the platform refuses, once.
+    async fn page(&self, turn: &Turn, found: &mut Credentials, until: Instant) -> Result<SyncPage, SyncFailure> {
+        let platform = self.offered.get(turn.account)?;
+        let mut is_fresh = false;
+        if self.is_ending(platform, found) {
+            *found = self.refresh(turn, found).await?;
+            is_fresh = true;
+        }
+        loop {
+            let Some(tokens) = &found.tokens else {
+                return Ok(as_known(&found.account));
+            };
+            let may_refresh = !is_fresh && tokens.refresh.is_some();
+            let tokens = open_tokens(&self.vault, self.now(), &turn.user, turn.account, tokens)?;
+            let asked = timeout_at(until, platform.sync(&tokens, found.cursor.as_ref())).await;
+            match asked.unwrap_or_else(|elapsed| Err(ApiError::Unavailable(turn.account, elapsed.into()))) {
+                Ok(page) => return Ok(page),
+                Err(ApiError::Refused(_)) if may_refresh => {
+                    *found = self.refresh(turn, found).await?;
+                    is_fresh = true;
+                }
+                Err(ApiError::Refused(_)) => {
+                    // Other tokens by now are somebody else's, and so is the turn.
+                    let now = self.lose(turn, found, AlertType::TokenExpired).await?;
+                    return Err(now.map_or(SyncFailure::Lost(turn.account), |_other| SyncFailure::Overtaken));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether the access token is so near its end that it is to be replaced: between half the platform's margin and the whole of it,
+    /// so that links made together are not refreshed together.
+    fn is_ending(&self, platform: &dyn Platform, found: &Credentials) -> bool {
+        let renewable = found.tokens.as_ref().filter(|tokens| tokens.refresh.is_some());
+        let Some(end) = renewable.and_then(|tokens| tokens.expires_at) else {
+            return false;
+        };
+        let margin = platform.pace().refresh_margin;
+        end.since(self.now()) <= self.between(margin / 2, margin)
+    }
+
+    /// A time that chance picks.
+    pub(super) fn between(&self, least: Duration, most: Duration) -> Duration {
+        let chance = f64::from(u32::from_le_bytes(self.entropy.bytes())) / f64::from(u32::MAX);
+        least + most.saturating_sub(least).mul_f64(chance)
+    }
+}
+
+/// What is new of an account without tokens: the platform is not called for it, so what it said at the link still holds.
+fn as_known(account: &UserAccount) -> SyncPage {
+    SyncPage {
+        profile: Profile {
+            platform_user_id: account.platform_user_id.clone(),
+            username: account.username.clone(),
+            display_name: account.display_name.clone(),
+            avatar_url: account.avatar_url.clone(),
+        },
+        scopes: None,
+        news: Vec::new(),
+        cursor: None,
+        more: false,
+        next_sync: None,
+    }
+}
+
+/// How long a platform may take where no client waits.
+const PATIENCE: Duration = Duration::from_secs(30);

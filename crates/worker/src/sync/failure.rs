@@ -1,0 +1,87 @@
+//! Why the sync of an account that is there failed.
+
+use std::time::Duration;
+
+use platforms::{ApiError, Pause, RefreshError};
+use protocol::account::AccountType;
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
+use protocol::fault::Fault;
+use protocol::time::Timestamp;
+use store::StoreError;
+use store::vault::VaultError;
+
+use crate::account::NotOffered;
+use crate::jobs::{RecallError, whole_seconds};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SyncFailure {
+    #[error(transparent)]
+    NotOffered(#[from] NotOffered),
+    #[error("open the tokens")]
+    Sealed(#[from] VaultError),
+    #[error(transparent)]
+    Platform(#[from] ApiError),
+    #[error("refresh the tokens")]
+    Refresh(#[source] RefreshError),
+    #[error("the platform asks to wait {0:?} before tokens are refreshed")]
+    RefreshThrottled(Duration, Pause),
+    #[error("the platform asked to wait, and {0:?} are left")]
+    Paused(Duration),
+    #[error("{0} no longer takes the account's tokens")]
+    Lost(AccountType),
+    #[error("the account was unlinked or linked anew meanwhile, or another worker has its turn")]
+    Overtaken,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+}
+
+impl From<RefreshError> for SyncFailure {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Throttled { wait, pause, .. } => Self::RefreshThrottled(wait, pause),
+            error => Self::Refresh(error),
+        }
+    }
+}
+
+impl Fault for SyncFailure {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotOffered(error) => error.code(),
+            Self::Sealed(error) => error.code(),
+            Self::Platform(error) => error.code(),
+            Self::Refresh(_) => ErrorCode::PlatformUnavailable,
+            Self::RefreshThrottled(..) | Self::Paused(_) => ErrorCode::PlatformRateLimited,
+            Self::Lost(_) => ErrorCode::OauthFailed,
+            Self::Overtaken => ErrorCode::Conflict,
+            Self::Store(error) => error.code(),
+            Self::Recall(error) => error.code(),
+        }
+    }
+}
+
+impl SyncFailure {
+    /// What the client reads.
+    pub(crate) fn failure(&self, last_synced: Option<Timestamp>) -> Failure {
+        let failure = match self {
+            Self::Lost(_) => Failure::saying(self.code(), CONNECT_AGAIN),
+            Self::Platform(ApiError::Throttled { wait, .. }) | Self::RefreshThrottled(wait, _) | Self::Paused(wait) => {
+                Failure {
+                    retry_after: Some(whole_seconds(*wait)),
+                    ..Failure::of(self.code())
+                }
+            }
+            _ => Failure::of(self.code()),
+        };
+        Failure {
+            last_synced: Some(last_synced),
+            ..failure
+        }
+    }
+}
+
+/// What is said of a lost link wherever its state is told.
+pub(super) const CONNECT_AGAIN: &str = "The platform no longer accepts this link; connect the account again.";

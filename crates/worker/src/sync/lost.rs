@@ -1,0 +1,98 @@
+//! A link that its platform has ended: all devices are told, and nobody asks that platform about it again until it is linked anew.
+
+use std::time::Duration;
+
+use protocol::account::{AccountStatus, StatusChanged, StatusMetadata};
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::trace::Traceparent;
+use protocol::event::Event;
+use protocol::id::{ConnectionId, JobId, SessionId};
+use protocol::security::{Alert, AlertType, Severity};
+use store::vault::Sealed;
+use store::{Credentials, LossWritten, LostLink, Receipt, Turn};
+use tokio::time::Instant;
+
+use super::failure::CONNECT_AGAIN;
+use super::{SyncFailure, Syncer};
+use crate::digest::digest;
+use crate::jobs::event_id;
+
+impl Syncer {
+    /// Records the loss and tells it; gives the account as it is where it has other tokens by now.
+    pub(super) async fn lose(
+        &self,
+        turn: &Turn,
+        found: &Credentials,
+        kind: AlertType,
+    ) -> Result<Option<Credentials>, SyncFailure> {
+        let lost = LostLink {
+            turn: turn.clone(),
+            generation: found.generation,
+            error_message: CONNECT_AGAIN.to_owned(),
+            events: vec![self.status(turn, found), self.alert(turn, found, kind)],
+        };
+        match self.store.lose_link(&lost, &self.receipt()).await? {
+            LossWritten::Moved => return self.read_again(turn).await.map(Some),
+            LossWritten::NotConnected => return Err(SyncFailure::Overtaken),
+            LossWritten::Lost => {}
+        }
+        tracing::info!(platform = %turn.account, alert = kind.as_str(), "a link is lost");
+        self.metrics.sync(turn.account, "lost");
+        self.relay.user(&turn.user).await;
+        Ok(None)
+    }
+
+    fn status(&self, turn: &Turn, found: &Credentials) -> Envelope {
+        let change = StatusChanged {
+            metadata: Some(StatusMetadata {
+                error_message: Some(CONNECT_AGAIN.to_owned()),
+                last_synced: found.account.last_synced,
+            }),
+            ..self.changed(&turn.user, turn.account, AccountStatus::Error)
+        };
+        Envelope::of(event_id(&about(found, "status")), &Event::StatusChanged(change))
+    }
+
+    fn alert(&self, turn: &Turn, found: &Credentials, kind: AlertType) -> Envelope {
+        let (platform, name) = (turn.account, &found.account.username);
+        let message = match kind {
+            AlertType::RefreshFailed => {
+                format!("The {platform} account {name} did not answer when its access was renewed. Connect it again.")
+            }
+            _ => format!("{platform} has ended the access to the account {name}. Connect it again."),
+        };
+        Envelope::of_alert(Alert {
+            user_id: turn.user.clone(),
+            alert_id: event_id(&about(found, "alert")).into(),
+            severity: Severity::High,
+            kind,
+            message,
+            timestamp: self.now(),
+            requires_action: true,
+        })
+    }
+
+    /// Who found it out: a worker, for nobody in particular.
+    #[expect(clippy::expect_used, reason = "these are printable ASCII")]
+    fn receipt(&self) -> Receipt {
+        let id = "these are ids";
+        Receipt {
+            job: JobId::new(self.entropy.token()).expect(id),
+            session: SessionId::new("worker").expect(id),
+            connection: ConnectionId::new("worker").expect(id),
+            origin: None,
+            traceparent: Traceparent::begin(u128::from_le_bytes(self.entropy.bytes()), self.entropy.u64()),
+            idempotency: None,
+            answer: Sealed::from_bytes(Vec::new()),
+            keep: Duration::ZERO,
+            deadline: Instant::now() + PATIENCE,
+        }
+    }
+}
+
+/// Whoever finds it out says the same: generations are never used twice.
+fn about(found: &Credentials, what: &str) -> [u8; 32] {
+    digest([b"lost", what.as_bytes(), &found.generation.to_be_bytes()])
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,175 @@
+//! How a sync ends: in the account's row, and in what its user's devices hear.
+//!
+//! A client that asks is always told how its sync ended. A sync that nobody asked for is told only where it changes the account's
+//! status, and a platform that is away is news after the third time.
+
+use std::time::Duration;
+
+use platforms::{ApiError, SyncPage};
+use protocol::account::{AccountStatus, StatusChanged, StatusMetadata, UserAccount};
+use protocol::answer::{self, Answer, SyncData};
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Outcome;
+use protocol::event::Event;
+use protocol::fault::chain;
+use serde_json::json;
+use store::{FinishedSync, Pause, Paused, SyncWritten, Taken, Turn};
+
+use super::{SyncFailure, Syncer};
+use crate::account::{named, notification};
+use crate::digest::digest;
+use crate::jobs::{Call, event_id};
+
+impl Syncer {
+    pub(super) async fn synced(
+        &self,
+        taken: Taken,
+        page: SyncPage,
+        call: Option<&Call>,
+    ) -> Result<Outcome, SyncFailure> {
+        let Taken { turn, found, .. } = taken;
+        let now = self.now();
+        let was = found.account.status;
+        let account = UserAccount {
+            status: AccountStatus::Connected,
+            last_synced: Some(now),
+            error_message: None,
+            scopes: page.scopes.unwrap_or_else(|| found.account.scopes.clone()),
+            ..named(found.account, page.profile)
+        };
+        let outcome = Outcome::from(&Answer::Sync(answer::Sync {
+            last_synced: now,
+            data: SyncData {
+                profile: profile_of(&account),
+                notifications: page.news.len() as u64,
+                more: page.more,
+            },
+        }));
+        let news = page.news.into_iter();
+        let news = news.map(|news| notification(&turn.user, turn.account, news));
+        let ended = self.ended(&turn, was, &account, call);
+        let every = self.offered.get(turn.account)?.pace().sync_every;
+        let every = every.max(page.next_sync.unwrap_or(Duration::ZERO));
+        let sync = FinishedSync {
+            events: news.chain(ended).collect(),
+            account,
+            cursor: page.cursor,
+            failures: 0,
+            next_sync: self.between(every, every.mul_f64(1.1)),
+            pause: None,
+            turn,
+        };
+        let receipt = call.map(|call| call.receipt(&outcome));
+        let written = self.store.finish_sync(&sync, receipt.as_ref()).await?;
+        self.metrics.sync(sync.turn.account, "ok");
+        match (written, call) {
+            (SyncWritten::Stored, _) => Ok(outcome),
+            (SyncWritten::Repeated(answer), Some(call)) => Ok(call.recall(&answer)?),
+            (SyncWritten::Overtaken | SyncWritten::Repeated(_), _) => Err(SyncFailure::Overtaken),
+        }
+    }
+
+    /// A platform that asks to wait leaves the account as it was; any other failure is the account's state from now on.
+    pub(super) async fn not_synced(
+        &self,
+        taken: Taken,
+        cause: SyncFailure,
+        call: Option<&Call>,
+    ) -> Result<Outcome, SyncFailure> {
+        let Taken {
+            turn, found, failures, ..
+        } = taken;
+        let was = found.account.status;
+        let pause = self.pause(&turn, &cause);
+        let is_pause = pause.is_some() || matches!(cause, SyncFailure::Paused(_));
+        let failures = if is_pause { failures } else { failures.saturating_add(1) };
+        let failure = cause.failure(found.account.last_synced);
+        let account = if is_pause || (call.is_none() && failures < TOLD_AFTER) {
+            found.account
+        } else {
+            UserAccount {
+                status: AccountStatus::Error,
+                error_message: Some(failure.message.clone()),
+                ..found.account
+            }
+        };
+        let every = self.offered.get(turn.account)?.pace().sync_every;
+        let longest = every
+            .saturating_mul(2_u32.saturating_pow(failures))
+            .min(LONGEST.max(every));
+        let sync = FinishedSync {
+            events: self.ended(&turn, was, &account, call).into_iter().collect(),
+            account,
+            cursor: None,
+            failures,
+            next_sync: self.between(longest / 2, longest),
+            pause,
+            turn,
+        };
+        self.metrics
+            .sync(sync.turn.account, if is_pause { "paused" } else { "failed" });
+        let receipt = call.map(|call| call.receipt(&Outcome::from(&call.complete(failure))));
+        match (self.store.finish_sync(&sync, receipt.as_ref()).await, call) {
+            (Ok(SyncWritten::Repeated(answer)), Some(call)) => Ok(call.recall(&answer)?),
+            (Ok(_), _) => Err(cause),
+            (Err(unwritten), _) => {
+                // The client still learns what the platform said: nothing that is stored depends on it.
+                tracing::warn!(error = chain(&unwritten), "a failed sync is not recorded");
+                Err(cause)
+            }
+        }
+    }
+
+    fn pause(&self, turn: &Turn, cause: &SyncFailure) -> Option<Pause> {
+        let (wait, of) = match cause {
+            SyncFailure::Platform(ApiError::Throttled { wait, pause, .. }) => (*wait, *pause),
+            SyncFailure::RefreshThrottled(wait, pause) => (*wait, *pause),
+            _ => return None,
+        };
+        let (of, whose) = match of {
+            platforms::Pause::Account => (Paused::Account, "account"),
+            platforms::Pause::App => (Paused::Platform, "app"),
+        };
+        self.metrics.pause(turn.account, whose);
+        tracing::info!(platform = %turn.account, whose, ?wait, "a platform asks to wait");
+        Some(Pause { wait, of })
+    }
+
+    /// What all devices hear of the state that a sync leaves the account in.
+    fn ended(&self, turn: &Turn, was: AccountStatus, account: &UserAccount, call: Option<&Call>) -> Option<Envelope> {
+        if call.is_none() && was == account.status {
+            return None;
+        }
+        let change = Event::StatusChanged(StatusChanged {
+            metadata: Some(StatusMetadata {
+                error_message: account.error_message.clone(),
+                last_synced: account.last_synced,
+            }),
+            ..self.changed(&turn.user, turn.account, account.status)
+        });
+        Some(match call {
+            Some(call) => call.envelope("synced", &change),
+            None => {
+                let fence = turn.fence.to_be_bytes();
+                let about = [b"turn".as_slice(), &fence, turn.user.as_str().as_bytes()];
+                Envelope::of(event_id(&digest(about)), &change)
+            }
+        })
+    }
+}
+
+/// The profile within the answer. Its texts are cut, so the answer stays far below its 32 KiB.
+fn profile_of(account: &UserAccount) -> serde_json::Value {
+    json!({
+        "platformUserId": account.platform_user_id,
+        "username": account.username,
+        "displayName": account.display_name,
+        "avatarUrl": account.avatar_url,
+    })
+}
+
+/// Failures in a row that nobody asked for, until they are the account's state.
+const TOLD_AFTER: u32 = 3;
+
+/// After failures, unless the platform's own pace is slower.
+const LONGEST: Duration = Duration::from_hours(1);

@@ -1,0 +1,68 @@
+//! An account's turn: taken for a client that asks, and kept by signs of life while the platform is asked.
+
+use std::time::Duration;
+
+use protocol::account::AccountType;
+use protocol::cluster::job::Outcome;
+use protocol::fault::chain;
+use store::{StoreError, Taken, Taking, Turn};
+use tokio::time::{Instant, sleep};
+
+use super::{SyncFailure, Syncer};
+use crate::jobs::Call;
+
+impl Syncer {
+    /// Takes the turn of an account that a client asks for; waits, within the call's patience, while somebody else has it.
+    pub(crate) async fn take_turn(&self, call: &Call, account: AccountType) -> Result<Taken, TakeError> {
+        loop {
+            match self.store.take_turn(&call.user, account, LEASE).await? {
+                Taking::Taken(taken) => return Ok(*taken),
+                Taking::Busy if Instant::now() + LOOK_AGAIN < call.patience() => sleep(LOOK_AGAIN).await,
+                Taking::Busy => return Err(TakeError::Failure(SyncFailure::Overtaken)),
+                Taking::Paused(wait) => return Err(TakeError::Failure(SyncFailure::Paused(wait))),
+                Taking::Lost => return Err(TakeError::Failure(SyncFailure::Lost(account))),
+                Taking::NotConnected => return Err(TakeError::NotConnected),
+            }
+        }
+    }
+
+    /// Syncs an account within its turn, for a client or for nobody. Whoever loses the turn stops asking.
+    pub(crate) async fn sync(&self, taken: Taken, call: Option<&Call>) -> Result<Outcome, SyncFailure> {
+        let turn = taken.turn.clone();
+        tokio::select! {
+            outcome = self.attempt(taken, call) => outcome,
+            () = self.keep(&turn) => Err(SyncFailure::Overtaken),
+        }
+    }
+
+    /// Until the turn is lost. That the store is away loses nothing: whoever would take the turn cannot reach it either.
+    async fn keep(&self, turn: &Turn) {
+        loop {
+            sleep(SIGN_OF_LIFE).await;
+            match self.store.keep_turn(turn, LEASE).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::debug!(error = chain(&error), "a turn is not kept"),
+            }
+        }
+    }
+}
+
+/// Why an account's turn was not had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeError {
+    #[error("no such account is connected")]
+    NotConnected,
+    #[error(transparent)]
+    Failure(#[from] SyncFailure),
+    #[error("take the account's turn")]
+    Store(#[from] StoreError),
+}
+
+/// A worker that is silent for longer is taken for dead. What keeps a refresh token from being sent a third time is not this but the
+/// count in the account's row.
+pub(super) const LEASE: Duration = Duration::from_secs(3);
+
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
