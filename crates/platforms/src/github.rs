@@ -119,7 +119,9 @@ impl Platform for Github {
     }
 
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
-        oauth::exchange(&DIALECT, &self.settings, &self.http, request).await
+        Ok(oauth::exchange(&DIALECT, &self.settings, &self.http, request)
+            .await?
+            .grant)
     }
 
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {

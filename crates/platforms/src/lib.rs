@@ -6,7 +6,7 @@
 
 //!
 //! In reading order: [`platform`] says what every platform can do and how it can fail; [`settings`] says where one is;
-//! [`github`] is one; [`oauth`], [`http`] and [`throttle`] are what all of them share.
+//! [`github`] and [`telegram`] are two; [`oauth`], [`http`] and [`throttle`] are what all of them share.
 
 mod github;
 mod http;
@@ -14,6 +14,7 @@ mod oauth;
 mod platform;
 mod private;
 mod settings;
+mod telegram;
 mod throttle;
 mod tls;
 
@@ -25,4 +26,5 @@ pub use platform::{
 };
 pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};
+pub use telegram::{Telegram, TelegramSettings};
 pub use tls::system_tls;

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
+use oauth2::basic::{
+    BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+    BasicTokenIntrospectionResponse, BasicTokenType,
+};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest,
-    HttpResponse, PkceCodeVerifier, RequestTokenError, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, ExtraTokenFields,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RequestTokenError, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse, TokenUrl,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -59,14 +63,40 @@ fn s256(verifier: &Secret) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()))
 }
 
+/// What a code has become.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) grant: Grant,
+    /// Who granted it, where the platform speaks OpenID Connect. Nothing of it has been checked.
+    pub(crate) id_token: Option<Secret>,
+}
+
+/// What may stand beside the tokens.
+#[derive(Debug, Deserialize, Serialize)]
+struct Beside {
+    id_token: Option<Secret>,
+}
+
+impl ExtraTokenFields for Beside {}
+
+type Answer = StandardTokenResponse<Beside, BasicTokenType>;
+
+type Exchanger = Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
+
 /// Presents the code, once.
 pub(crate) async fn exchange(
     dialect: &Dialect,
     settings: &Settings,
     http: &Http,
     request: &ExchangeRequest,
-) -> Result<Grant, ExchangeError> {
-    let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
+) -> Result<Issued, ExchangeError> {
+    let client = Exchanger::new(ClientId::new(settings.client_id.clone()))
         .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
         .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
         .set_auth_type(dialect.credentials.clone());
@@ -82,7 +112,7 @@ pub(crate) async fn exchange(
     }
 }
 
-fn granted(dialect: &Dialect, answer: &BasicTokenResponse) -> Grant {
+fn granted(dialect: &Dialect, answer: &Answer) -> Issued {
     // oauth2 has split at spaces, as the RFC writes scopes.
     let mut scopes: Vec<String> = match answer.scopes() {
         Some(scopes) => scopes
@@ -100,10 +130,13 @@ fn granted(dialect: &Dialect, answer: &BasicTokenResponse) -> Grant {
         refresh: answer.refresh_token().map(|token| Secret::new(token.secret())),
         expires_in: answer.expires_in(),
     };
-    Grant {
-        tokens: Some(tokens),
-        scopes,
-        owner: None,
+    Issued {
+        grant: Grant {
+            tokens: Some(tokens),
+            scopes,
+            owner: None,
+        },
+        id_token: answer.extra_fields().id_token.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every platform can do, and how it can fail.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +28,11 @@ pub trait Platform: Send + Sync {
     /// Who says to send a user back (RFC 9207), where this platform says so. An answer that names anybody else is not this one's.
     fn issuer(&self) -> Option<String> {
         None
+    }
+
+    /// What two codes have in common of which only one may be exchanged; the code itself, where it has one spelling.
+    fn name_of_code<'a>(&self, code: &'a Secret) -> Cow<'a, str> {
+        Cow::Borrowed(code.expose())
     }
 
     /// Exchanges a code for tokens. Sent at most once: after an error that is not `NotSent` the code is spent.

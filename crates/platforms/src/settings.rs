@@ -27,7 +27,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the {0} URL must be https, or http to a loopback address")]
 pub struct InsecureUrl(
-    /// Which one: `authorize`, `token`, `api` or `revoke`.
+    /// Which one: `authorize`, `token`, `api`, `revoke` or `jwks`.
     pub &'static str,
 );
 
@@ -53,7 +53,8 @@ impl Settings {
     }
 }
 
-fn is_private(url: &Url) -> bool {
+/// Whether nobody on the way reads what is sent there.
+pub(crate) fn is_private(url: &Url) -> bool {
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => true,
         ("http", Some(host)) => is_this_machine(&host),

@@ -20,6 +20,7 @@ use crate::{
     github,
     held::{Held, hold},
     platform::{Platform, Route},
+    telegram,
     world::World,
     x_twitter,
 };
@@ -89,6 +90,7 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
             Platform::Github => github::throttled(limit, seconds),
             Platform::Discord => discord::throttled(limit, seconds),
             Platform::XTwitter => x_twitter::throttled(limit, seconds),
+            Platform::Telegram => telegram::throttled(seconds),
         },
         Kind::Deny => {
             request.extensions_mut().insert(Denied);
@@ -138,4 +140,5 @@ pub(crate) fn platforms(world: &World) -> Router<World> {
         .nest("/github", github::routes(world))
         .nest("/discord", discord::routes(world))
         .nest("/x_twitter", x_twitter::routes(world))
+        .nest("/telegram", telegram::routes(world))
 }

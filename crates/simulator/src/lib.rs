@@ -9,8 +9,8 @@
 //! here is in memory and pretended: its client secret and its tokens open nothing.
 //!
 //! In reading order: [`server`] binds and serves; [`front`] is what every request passes before its platform; a
-//! platform ([`github`], [`discord`], [`x_twitter`]) does its work on the [`world`], which holds [`account`], [`grant`], [`fault`], [`held`] and
-//! [`ledger`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
+//! platform ([`github`], [`discord`], [`x_twitter`], [`telegram`]) does its work on the [`world`], which holds [`account`],
+//! [`grant`], [`fault`], [`held`] and [`ledger`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
 
 mod account;
 mod clock;
@@ -26,6 +26,7 @@ mod ledger;
 mod oauth;
 mod platform;
 mod server;
+mod telegram;
 mod world;
 mod x_twitter;
 

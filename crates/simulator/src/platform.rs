@@ -12,6 +12,8 @@ pub enum Platform {
     Discord,
     /// x.com and api.x.com, under `/x_twitter`.
     XTwitter,
+    /// oauth.telegram.org, under `/telegram`.
+    Telegram,
 }
 
 /// What a request is for. Every platform answers the same few questions, each in its own dialect.
@@ -26,6 +28,8 @@ pub enum Route {
     Profile,
     /// What came in for the account.
     Notifications,
+    /// The keys that the platform signs with.
+    Keys,
     /// A token or a whole grant is given back.
     Revoke,
 }

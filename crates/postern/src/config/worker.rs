@@ -10,8 +10,8 @@ use url::Url;
 use worker::{ConnectState, EmailSettings, RedirectPolicy, Seats, SessionTimes, SmsSettings};
 
 use super::{
-    ConfigError, DatabaseArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs, VaultKeysArgs,
-    address, duration,
+    ConfigError, DatabaseArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs, TelegramArgs,
+    VaultKeysArgs, address, duration,
 };
 
 /// The worker's flags and variables.
@@ -47,6 +47,9 @@ pub struct WorkerArgs {
     /// GitHub.
     #[command(flatten)]
     pub github: GithubArgs,
+    /// Telegram.
+    #[command(flatten)]
+    pub telegram: TelegramArgs,
     /// Second factors by email.
     #[command(flatten)]
     pub email: EmailArgs,
@@ -68,6 +71,8 @@ pub struct WorkerNode {
     pub vault_keys: VaultKeys,
     /// GitHub, where it is offered.
     pub github: Option<platforms::Settings>,
+    /// Telegram, where it is offered.
+    pub telegram: Option<platforms::TelegramSettings>,
     /// Where emails go out, if they do.
     pub email: Option<EmailSettings>,
     /// Where text messages go out, if they do.
@@ -93,6 +98,7 @@ impl WorkerArgs {
         let database = self.database.check(problems);
         let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
+        let telegram = self.telegram.check(problems);
         let email = self.email.check(problems);
         let sms = self.sms.check(problems);
         let redirects = self.redirects(problems);
@@ -125,6 +131,7 @@ impl WorkerArgs {
             database: database?,
             vault_keys: vault_keys?,
             github,
+            telegram,
             email,
             sms,
             worker,

@@ -8,7 +8,7 @@ use bus::{Bus, MemoryBus, RedisSettings};
 use futures_util::future::select_all;
 use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Tasks};
-use platforms::{Github, Http, Timeouts};
+use platforms::{Github, Http, Telegram, TelegramSettings, Timeouts};
 use protocol::secret::Secret;
 use simulator::{BindError, Simulator};
 use store::vault::{Vault, VaultKeys};
@@ -201,12 +201,14 @@ impl Parts {
         ground: &Ground,
     ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
-        let github = Github::new(simulated_github(simulator)?, http).map_err(StartError::from)?;
+        let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
+        let telegram = Telegram::new(simulated_telegram(simulator)?, http, Arc::clone(&ground.clock));
+        let telegram = telegram.map_err(StartError::from)?;
         let parts = worker::Parts {
             bus: self.bus(ground, &ground.metrics).await?,
             store: Arc::clone(&self.store),
             vault: Arc::new(Vault::new(keys, Arc::clone(&ground.entropy))),
-            platforms: vec![Arc::new(github)],
+            platforms: vec![Arc::new(github), Arc::new(telegram)],
             couriers: worker::Couriers::default(),
             clock: Arc::clone(&ground.clock),
             entropy: Arc::clone(&ground.entropy),
@@ -253,6 +255,24 @@ impl Parts {
             Wire::Redis(settings) => Arc::new(ground.redis(settings, &metrics.meter()).await?),
         })
     }
+}
+
+/// Telegram, as the simulator plays it.
+fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
+    let issuer = format!("{base}/telegram");
+    Ok(TelegramSettings {
+        oauth: platforms::Settings {
+            client_id: simulator::CLIENT_ID.to_owned(),
+            client_secret: Secret::new(simulator::CLIENT_SECRET),
+            authorize_url: Url::parse(&format!("{issuer}/auth"))?,
+            token_url: Url::parse(&format!("{issuer}/token"))?,
+            api_url: Url::parse(&issuer)?,
+            revoke_url: None,
+        },
+        jwks_url: Url::parse(&format!("{issuer}/.well-known/jwks.json"))?,
+        issuer,
+        bot_token: None,
+    })
 }
 
 /// GitHub, as the simulator plays it.

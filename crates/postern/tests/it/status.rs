@@ -14,8 +14,8 @@ async fn an_account_connected_on_one_gateway_is_seen_on_the_other_in_the_embedde
         .stdout;
     // The customer's own code, as often as one likes.
     for _ in 0..2 {
-        let seen = run(&dev.gateways(), token.trim(), &dev.ca(), "test_code_123").await;
-        assert_status_seen(&seen);
+        let seen = run(&dev.gateways(), token.trim(), &dev.ca(), "telegram", "test_code_123").await;
+        assert_status_seen(&seen, "telegram");
     }
     dev.stop().await;
 }
@@ -29,19 +29,21 @@ async fn an_account_connected_on_one_gateway_is_seen_on_the_other_across_process
         &gateways,
         &cluster.token("GEN-001"),
         cluster.authority().pem_path(),
+        "github",
         "test_code_status",
     )
     .await;
-    assert_status_seen(&seen);
+    assert_status_seen(&seen, "github");
     assert_eq!(platforms.exchanges("test_code_status"), 1);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-async fn run(gateways: &[String], token: &str, ca: &std::path::Path, code: &str) -> Value {
+async fn run(gateways: &[String], token: &str, ca: &std::path::Path, platform: &str, code: &str) -> Value {
     let output = Script::new(script("status.cjs"))
         .trusting(ca)
         .env("GATEWAYS", gateways.join(" "))
         .env("TOKEN", token)
+        .env("PLATFORM", platform)
         .env("CODE", code)
         .run()
         .await;
@@ -49,18 +51,18 @@ async fn run(gateways: &[String], token: &str, ca: &std::path::Path, code: &str)
     serde_json::from_str(&output.stdout).unwrap()
 }
 
-fn assert_status_seen(seen: &Value) {
+fn assert_status_seen(seen: &Value, platform: &str) {
     for client in ["caller", "other"] {
         let status = &seen[client][0];
         assert_eq!(status["userId"], "GEN-001", "{client}");
-        assert_eq!(status["accountType"], "github", "{client}");
+        assert_eq!(status["accountType"], platform, "{client}");
         assert_eq!(status["status"], "connected", "{client}");
         assert!(status["timestamp"].as_str().unwrap().ends_with('Z'), "{client}");
     }
     let response = &seen["response"];
     assert_eq!(response["success"], true, "{response}");
     let account = &response["account"];
-    assert_eq!(account["accountType"], "github");
+    assert_eq!(account["accountType"], platform);
     assert_eq!(account["status"], "connected");
     for field in ["platformUserId", "username", "connectedAt"] {
         assert!(account[field].is_string(), "{field}: {account}");

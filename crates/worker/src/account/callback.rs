@@ -57,7 +57,7 @@ impl AccountService {
             Returned::Failed => return self.refuse(call, account, ConnectError::Failed, None).await,
         };
         let presented = Presented {
-            account,
+            platform,
             code,
             state: Some(&callback.state),
         };

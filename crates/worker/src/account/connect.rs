@@ -32,7 +32,7 @@ impl AccountService {
         let begun = self.begun(call, asked).await?;
         let linked = self.store.credentials(&call.user, account).await?;
         let presented = Presented {
-            account,
+            platform,
             code: &asked.oauth_code,
             state: asked.state.as_ref(),
         };

@@ -18,7 +18,7 @@ use crate::jobs::Call;
 
 /// A code on its way to its platform.
 pub(super) struct Presented<'a> {
-    pub(super) account: AccountType,
+    pub(super) platform: &'a dyn Platform,
     pub(super) code: &'a Secret,
     /// The state that it came with, where it was begun here.
     pub(super) state: Option<&'a Secret>,
@@ -47,7 +47,7 @@ impl AccountService {
         let exchange = Exchange {
             user: call.user.clone(),
             session: call.session.clone(),
-            account: presented.account,
+            account: presented.platform.account_type(),
             code_hash: self.code_hash(call, presented),
             state_hash: presented.state.map(state_hash),
         };
@@ -59,10 +59,10 @@ impl AccountService {
 
     /// A code that may be presented again is another one in each job, and still one within its job.
     fn code_hash(&self, call: &Call, presented: &Presented<'_>) -> [u8; 32] {
-        let code = presented.code.expose();
-        let platform = presented.account.as_str().as_bytes();
+        let code = presented.platform.name_of_code(presented.code);
+        let platform = presented.platform.account_type().as_str().as_bytes();
         match &self.repeatable_codes {
-            Some(prefix) if code.starts_with(prefix) => {
+            Some(prefix) if code.starts_with(prefix.as_str()) => {
                 digest([platform, code.as_bytes(), call.job.as_str().as_bytes()])
             }
             _ => digest([platform, code.as_bytes()]),

@@ -40,7 +40,7 @@ const connected = (socket) => new Promise((resolve) => socket.on("connect", reso
 Promise.all([connected(caller), connected(other)]).then(() => {
   caller.emit("account:connect", {
     userId: "GEN-001",
-    accountType: "github",
+    accountType: process.env.PLATFORM,
     oauthCode: process.env.CODE,
     redirectUri: "http://localhost:3000/callback",
   });

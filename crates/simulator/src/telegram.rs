@@ -1,0 +1,68 @@
+//! Telegram, as an OpenID provider: its pages and its published keys, under `/telegram`.
+//!
+//! Telegram's own page on this is thin; what it leaves open follows OpenID Connect Core 1.0, and what public clients of it have
+//! measured: the nonce is not echoed, and the user is `id` and not `sub`.
+
+mod authorize;
+mod id_token;
+mod token;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    front::guard,
+    platform::{Platform, Route},
+    world::World,
+};
+
+/// Telegram's pages.
+pub(crate) fn routes(world: &World) -> Router<World> {
+    let at = |route, work| guard(world, Platform::Telegram, route, work);
+    Router::new()
+        .route("/.well-known/openid-configuration", get(discovery))
+        .route(
+            "/.well-known/jwks.json",
+            at(Route::Keys, get(async || Json(id_token::published()))),
+        )
+        .route("/auth", at(Route::Authorize, get(authorize::authorize)))
+        .route("/token", at(Route::Token, post(token::exchange)))
+}
+
+async fn discovery(State(world): State<World>) -> Json<Value> {
+    let issuer = issuer(&world);
+    Json(json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/auth"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["EdDSA"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": ["openid", "profile", "phone", "telegram:bot_access"],
+    }))
+}
+
+/// How Telegram says "too many requests" (Bot API, `ResponseParameters`).
+pub(crate) fn throttled(seconds: u32) -> Response {
+    let body = json!({
+        "ok": false,
+        "error_code": 429,
+        "description": format!("Too Many Requests: retry after {seconds}"),
+        "parameters": { "retry_after": seconds },
+    });
+    (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response()
+}
+
+/// Who signs: not the real Telegram.
+fn issuer(world: &World) -> String {
+    format!("{}/telegram", world.base())
+}
