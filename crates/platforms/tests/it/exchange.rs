@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use platforms::{AuthorizeRequest, ExchangeError, ExchangeRequest, Platform};
 use protocol::secret::Secret;
 use simulator::{CLIENT_ID, Kind, Limit, Platform::Github as AtGithub, Route};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use url::Url;
 
-use crate::world::{BACK, World, request, settings, silent, unanswering, with_settings, world};
+use crate::world::{BACK, World, request, settings, silent, unanswering, visit, with_settings, world};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
@@ -22,22 +21,8 @@ fn authorize(world: &World) -> Url {
     world.github.authorize(&request)
 }
 
-/// Opens the authorize page as a browser would; gives back the query of where it leads.
 async fn consent(world: &World) -> HashMap<String, String> {
-    let page = authorize(world);
-    let mut socket = TcpStream::connect((page.host_str().unwrap(), page.port().unwrap()))
-        .await
-        .unwrap();
-    let ask = format!(
-        "GET {}?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        page.path(),
-        page.query().unwrap()
-    );
-    socket.write_all(ask.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
-    Url::parse(location).unwrap().query_pairs().into_owned().collect()
+    visit(&authorize(world)).await
 }
 
 fn with_verifier(code: &str, verifier: &str) -> ExchangeRequest {

@@ -7,4 +7,5 @@ mod http;
 mod profile;
 mod revoke;
 mod sync;
+mod telegram;
 mod world;

@@ -1,5 +1,6 @@
 //! A simulator that runs beside a test, a GitHub client that speaks to it, and the secrets that must stay secret.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use platforms::{ExchangeRequest, Github, Http, Platform, Settings, Timeouts, Tok
 use protocol::fault::chain;
 use protocol::secret::Secret;
 use simulator::{CLIENT_ID, CLIENT_SECRET, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use url::Url;
 
 /// Ten times what the slowest of these tests needs on a busy machine.
@@ -140,4 +143,21 @@ pub(crate) fn silent(error: &(dyn Error + 'static), secrets: &[&str]) -> String 
         assert!(!printed.contains(secret), "{secret} shows in {printed}");
     }
     chain
+}
+
+/// Opens the authorize page as a browser would; gives back the query of where it leads.
+pub(crate) async fn visit(page: &Url) -> HashMap<String, String> {
+    let mut socket = TcpStream::connect((page.host_str().unwrap(), page.port().unwrap()))
+        .await
+        .unwrap();
+    let ask = format!(
+        "GET {}?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        page.path(),
+        page.query().unwrap()
+    );
+    socket.write_all(ask.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    Url::parse(location).unwrap().query_pairs().into_owned().collect()
 }

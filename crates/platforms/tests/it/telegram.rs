@@ -1,0 +1,103 @@
+//! Telegram, from the authorize page to who the user is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lifecycle::SystemClock;
+use platforms::{
+    AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Http, Platform, Telegram, TelegramSettings, Timeouts,
+};
+use protocol::secret::Secret;
+use simulator::Platform::Telegram as AtTelegram;
+use simulator::{Fault, Kind, Route};
+use url::Url;
+
+use crate::world::{BACK, World, request, settings, silent, visit, world};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+fn telegram(world: &World, issuer: &str) -> Telegram {
+    let base = world.simulator.url();
+    let url = |path: &str| Url::parse(&format!("{base}/telegram{path}")).unwrap();
+    let mut oauth = settings(base);
+    (oauth.authorize_url, oauth.token_url) = (url("/auth"), url("/token"));
+    let settings = TelegramSettings {
+        oauth,
+        issuer: issuer.to_owned(),
+        jwks_url: url("/.well-known/jwks.json"),
+        bot_token: Some(Secret::new("123456:TEST-TOKEN")),
+    };
+    Telegram::new(settings, Http::new(Timeouts::default()).unwrap(), Arc::new(SystemClock)).unwrap()
+}
+
+fn here(world: &World) -> Telegram {
+    telegram(world, &format!("{}/telegram", world.simulator.url()))
+}
+
+async fn code(telegram: &Telegram) -> HashMap<String, String> {
+    let page = telegram.authorize(&AuthorizeRequest {
+        redirect_uri: BACK.to_owned(),
+        state: Secret::new("the-state"),
+        verifier: Secret::new(VERIFIER),
+    });
+    visit(&page).await
+}
+
+async fn exchange(telegram: &Telegram, code: &str, verifier: &str) -> Result<Grant, ExchangeError> {
+    let request = ExchangeRequest {
+        verifier: Some(Secret::new(verifier)),
+        ..request(code)
+    };
+    telegram.exchange(&request).await
+}
+
+#[tokio::test]
+async fn a_code_and_its_verifier_say_who_the_user_is_once() {
+    world(async |world| {
+        let telegram = here(&world);
+        let back = code(&telegram).await;
+        assert_eq!(back["state"], "the-state");
+        let grant = exchange(&telegram, &back["code"], VERIFIER).await.unwrap();
+        assert!(grant.tokens.is_none());
+        assert_eq!(grant.owner.unwrap().username, "octocat");
+        let again = exchange(&telegram, &back["code"], VERIFIER).await.unwrap_err();
+        assert_eq!(
+            silent(&again, &[VERIFIER]),
+            "telegram refused the authorization code: invalid_grant"
+        );
+        let other = code(&telegram).await["code"].clone();
+        exchange(&telegram, &other, "another-verifier").await.unwrap_err();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_issuer_is_not_believed() {
+    world(async |world| {
+        let telegram = telegram(&world, Telegram::ISSUER);
+        let error = telegram.exchange(&request("test_code_ada")).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
+        assert!(silent(&error, &["test_code_ada"]).ends_with("the id_token is of another issuer"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_a_platform_without_them_tells_nobody() {
+    world(async |world| {
+        let telegram = here(&world);
+        let away = Kind::Status {
+            status: 503,
+            headers: [].into(),
+            body: String::new(),
+        };
+        world.simulator.fault(Fault::once(AtTelegram, Route::Keys, away));
+        let error = telegram.exchange(&request("test_code_ada")).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
+        for _ in 0..3 {
+            telegram.exchange(&request("test_code_ada")).await.unwrap();
+        }
+        assert_eq!(world.simulator.snapshot().ledger.requests(AtTelegram, Route::Keys), 2);
+    })
+    .await;
+}
