@@ -48,6 +48,8 @@ const DIALECT: Dialect = Dialect {
         "unverified_user_email",
     ],
     errors_are_ok: true,
+    refusals: &["bad_refresh_token"],
+    user_agent: None,
 };
 
 /// The interval that GitHub's notifications usually ask for. No margin: its tokens do not end.

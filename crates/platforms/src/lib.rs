@@ -6,8 +6,9 @@
 
 //!
 //! In reading order: [`platform`] says what every platform can do and how it can fail; [`settings`] says where one is;
-//! [`github`] and [`telegram`] are two; [`oauth`], [`http`] and [`throttle`] are what all of them share.
+//! [`github`], [`discord`] and [`telegram`] are three; [`oauth`], [`http`] and [`throttle`] are what all of them share.
 
+mod discord;
 mod github;
 mod http;
 mod oauth;
@@ -18,6 +19,7 @@ mod telegram;
 mod throttle;
 mod tls;
 
+pub use discord::Discord;
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
 pub use platform::{

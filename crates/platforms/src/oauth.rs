@@ -2,29 +2,29 @@
 //! which are data: [`Dialect`].
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use oauth2::basic::{
     BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
     BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, ExtraTokenFields,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RequestTokenError, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse, TokenUrl,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RefreshToken, RequestTokenError, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
+use url::form_urlencoded::Serializer;
 
 use crate::http::{CallError, Http};
-use crate::platform::{AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Tokens};
+use crate::platform::{AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, Tokens};
 use crate::settings::Settings;
-use crate::throttle;
+use crate::throttle::{self, Throttle};
 
 /// In what a platform's flow differs from the others'.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub(crate) struct Dialect {
     pub(crate) errors: &'static [&'static str],
     /// Whether the token endpoint answers errors with 200.
     pub(crate) errors_are_ok: bool,
+    /// By which codes it refuses a refresh token, beside `invalid_grant` (RFC 6749 section 5.2).
+    pub(crate) refusals: &'static [&'static str],
+    /// What calls name themselves, where the platform asks for a form of its own.
+    pub(crate) user_agent: Option<&'static str>,
 }
 
 /// The page to send the user to.
@@ -112,6 +116,88 @@ pub(crate) async fn exchange(
     }
 }
 
+/// Presents a refresh token, once. A platform that answers without a new one goes on taking the old (RFC 6749 section 6).
+pub(crate) async fn refresh(
+    dialect: &Dialect,
+    settings: &Settings,
+    http: &Http,
+    refresh: &Secret,
+) -> Result<Grant, RefreshError> {
+    let client = Exchanger::new(ClientId::new(settings.client_id.clone()))
+        .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
+        .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
+        .set_auth_type(dialect.credentials.clone());
+    let token = RefreshToken::new(refresh.expose().to_owned());
+    let endpoint = TokenEndpoint { dialect, http };
+    match client.exchange_refresh_token(&token).request_async(&endpoint).await {
+        Ok(answer) => {
+            let mut grant = granted(dialect, &answer).grant;
+            if let Some(tokens) = &mut grant.tokens {
+                tokens.refresh.get_or_insert_with(|| refresh.clone());
+            }
+            Ok(grant)
+        }
+        Err(error) => Err(not_refreshed(dialect, error)),
+    }
+}
+
+/// What a failed refresh means. Tokens are issued with a 200 only (RFC 6749 section 5.1), so whatever else a 4xx is about, the
+/// application's credentials or a firewall, the refresh token is as good as before.
+fn not_refreshed(dialect: &Dialect, error: RequestTokenError<Interrupted, BasicErrorResponse>) -> RefreshError {
+    let account = dialect.account;
+    let still_good = |error: CallError| RefreshError::NotSent(account, error.into());
+    match error {
+        RequestTokenError::ServerResponse(answer) if refuses(dialect, answer.error()) => RefreshError::Refused(account),
+        RequestTokenError::ServerResponse(_) => still_good(CallError::Status(StatusCode::BAD_REQUEST)),
+        RequestTokenError::Request(Interrupted::Throttled(Throttle { wait, pause })) => {
+            RefreshError::Throttled { account, wait, pause }
+        }
+        RequestTokenError::Request(Interrupted::Call(error @ CallError::NotSent(_))) => still_good(error),
+        RequestTokenError::Request(Interrupted::Call(CallError::Status(status))) if status.is_client_error() => {
+            still_good(CallError::Status(status))
+        }
+        RequestTokenError::Request(Interrupted::Call(error)) => RefreshError::Unknown(account, error.into()),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            RefreshError::Unknown(account, CallError::Unreadable.into())
+        }
+    }
+}
+
+fn refuses(dialect: &Dialect, error: &BasicErrorResponseType) -> bool {
+    *error == BasicErrorResponseType::InvalidGrant || dialect.refusals.contains(&error.as_ref())
+}
+
+/// Gives a token back (RFC 7009).
+pub(crate) async fn revoke(
+    dialect: &Dialect,
+    settings: &Settings,
+    http: &Http,
+    (url, token): (&Url, &Secret),
+) -> Result<(), RevokeError> {
+    let account = dialect.account;
+    let unavailable = |error: CallError| RevokeError::Unavailable(account, error.into());
+    let form = Serializer::new(String::new())
+        .append_pair("client_id", &settings.client_id)
+        .append_pair("client_secret", settings.client_secret.expose())
+        .append_pair("token", token.expose())
+        .finish();
+    let mut request = Request::post(url.as_str()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(name) = dialect.user_agent {
+        request = request.header(header::USER_AGENT, name);
+    }
+    let request = request.body(form.into_bytes());
+    let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
+    let answer = http.send(request).await.map_err(unavailable)?;
+    if let Some(Throttle { wait, .. }) = throttle::asked(&answer) {
+        return Err(RevokeError::Throttled { account, wait });
+    }
+    match answer.status() {
+        // RFC 7009 section 2.2: also for a token that is dead already.
+        StatusCode::OK => Ok(()),
+        status => Err(unavailable(CallError::Status(status))),
+    }
+}
+
 fn granted(dialect: &Dialect, answer: &Answer) -> Issued {
     // oauth2 has split at spaces, as the RFC writes scopes.
     let mut scopes: Vec<String> = match answer.scopes() {
@@ -147,7 +233,9 @@ fn failed(dialect: &Dialect, error: RequestTokenError<Interrupted, BasicErrorRes
         RequestTokenError::ServerResponse(answer) => {
             ExchangeError::Refused(account, documented(dialect, answer.error()))
         }
-        RequestTokenError::Request(Interrupted::Throttled(wait)) => ExchangeError::Throttled { account, wait },
+        RequestTokenError::Request(Interrupted::Throttled(Throttle { wait, .. })) => {
+            ExchangeError::Throttled { account, wait }
+        }
         RequestTokenError::Request(Interrupted::Call(error @ CallError::NotSent(_))) => {
             ExchangeError::NotSent(account, error.into())
         }
@@ -178,22 +266,28 @@ struct TokenEndpoint<'a> {
 enum Interrupted {
     #[error("the call failed")]
     Call(#[from] CallError),
-    #[error("the platform asks to wait {0:?}")]
-    Throttled(Duration),
+    #[error("the platform asks to wait {:?}", .0.wait)]
+    Throttled(Throttle),
 }
 
 impl TokenEndpoint<'_> {
-    async fn post(&self, request: HttpRequest) -> Result<HttpResponse, Interrupted> {
+    async fn post(&self, mut request: HttpRequest) -> Result<HttpResponse, Interrupted> {
+        if let Some(name) = self.dialect.user_agent {
+            request
+                .headers_mut()
+                .insert(header::USER_AGENT, HeaderValue::from_static(name));
+        }
         let mut answer = self.http.send(request).await?;
-        if let Some(wait) = throttle::wait(&answer) {
-            return Err(Interrupted::Throttled(wait));
+        if let Some(throttle) = throttle::asked(&answer) {
+            return Err(Interrupted::Throttled(throttle));
         }
         let status = answer.status();
         if self.dialect.errors_are_ok && status.is_success() && holds_error(&answer) {
             *answer.status_mut() = StatusCode::BAD_REQUEST;
         }
-        // A redirect is not followed, and a server that failed may have issued tokens first.
-        if status.is_success() || status.is_client_error() {
+        // A redirect is not followed, and a server that failed may have issued tokens first. An error that is no OAuth error comes
+        // from something that stands before the server.
+        if status.is_success() || (status.is_client_error() && holds_error(&answer)) {
             Ok(answer)
         } else {
             Err(CallError::Status(status).into())

@@ -245,7 +245,7 @@ impl Fault for ExchangeError {
 /// Why a refresh token brought no new tokens. No variant holds a token or an answer's body.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// Nothing left this machine: the token is still good.
+    /// Nothing left this machine, or the platform turned the application away before it looked: the token is still good.
     #[error("{0} could not be reached")]
     NotSent(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The platform does not take it: spent by someone else, or the user took the grant back.

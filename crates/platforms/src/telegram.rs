@@ -74,6 +74,8 @@ const DIALECT: Dialect = Dialect {
     credentials: AuthType::BasicAuth,
     errors: &[],
     errors_are_ok: false,
+    refusals: &[],
+    user_agent: None,
 };
 
 /// There is nothing to look at: a sync of an account without tokens calls nobody.

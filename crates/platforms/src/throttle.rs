@@ -3,28 +3,87 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
+use serde::Deserialize;
 use time::UtcDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-/// How long to wait before the next call; `None` if this answer does not ask for it.
+use crate::platform::Pause;
+
+/// What an answer asks for that says "too many requests".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Throttle {
+    /// How long to wait before the next call.
+    pub(crate) wait: Duration,
+    /// Who is to wait: the application where the answer says so (a global limit, an allowance of the application), else the account.
+    pub(crate) pause: Pause,
+}
+
+/// How long to wait before the next call, and who is to; `None` if this answer does not ask for it.
 ///
 /// The first row that applies decides:
 ///
 /// | says | where | who |
 /// | --- | --- | --- |
-/// | seconds, or an HTTP date | `Retry-After` | github |
-/// | the end of the window, in epoch seconds, once nothing remains of it | `x-ratelimit-remaining`, `x-ratelimit-reset` | github |
+/// | that a paid allowance is used up | `type` of the body, `.../usage-capped` | `x_twitter`: a day |
+/// | seconds | `parameters.retry_after` of the body | telegram |
+/// | seconds with a fraction, rounded up | `retry_after` of the body | discord |
+/// | seconds, or an HTTP date | `Retry-After` | github, discord |
+/// | the end of each window of which nothing remains, in epoch seconds; the last one counts | `...-remaining`, `...-reset` | github, `x_twitter` |
 /// | nothing | | 60 s; whoever tries again and again makes them grow |
 ///
 /// Never less than 1 s nor more than a day: neither a clock that is wrong nor a typo may stop a link for good.
-pub(crate) fn wait(answer: &Response<Vec<u8>>) -> Option<Duration> {
+pub(crate) fn asked(answer: &Response<Vec<u8>>) -> Option<Throttle> {
     if !is_throttled(answer) {
         return None;
     }
-    let rows = [retry_after, window_reset];
-    let wait = rows.iter().find_map(|row| row(answer.headers())).unwrap_or(UNSAID);
-    Some(wait.clamp(SHORTEST, LONGEST))
+    let (headers, body) = (answer.headers(), Body::read(answer.body()));
+    let wait = body
+        .wait()
+        .or_else(|| retry_after(headers))
+        .or_else(|| last_reset(headers))
+        .unwrap_or(UNSAID);
+    let everyone =
+        body.global || body.is_capped() || headers.contains_key("x-ratelimit-global") || is_spent(headers, APP_DAY);
+    Some(Throttle {
+        wait: wait.clamp(SHORTEST, LONGEST),
+        pause: if everyone { Pause::App } else { Pause::Account },
+    })
+}
+
+/// What bodies say, where they are JSON.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    parameters: Parameters,
+    retry_after: Option<f64>,
+    global: bool,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Parameters {
+    retry_after: Option<f64>,
+}
+
+impl Body {
+    fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        if self.is_capped() {
+            return Some(LONGEST);
+        }
+        let seconds = self.parameters.retry_after.or(self.retry_after)?;
+        Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(LONGEST))
+    }
+
+    fn is_capped(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind.ends_with("/usage-capped"))
+    }
 }
 
 const UNSAID: Duration = Duration::from_secs(60);
@@ -38,7 +97,7 @@ fn is_throttled(answer: &Response<Vec<u8>>) -> bool {
         StatusCode::TOO_MANY_REQUESTS => true,
         StatusCode::FORBIDDEN => {
             headers.contains_key(header::RETRY_AFTER)
-                || nothing_remains(headers)
+                || is_spent(headers, GITHUB)
                 || String::from_utf8_lossy(answer.body()).contains("rate limit")
         }
         _ => false,
@@ -53,17 +112,27 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-fn window_reset(headers: &HeaderMap) -> Option<Duration> {
-    if !nothing_remains(headers) {
-        return None;
-    }
-    let reset = text(headers, "x-ratelimit-reset")?.parse().ok()?;
-    Some(between(date(headers)?, UtcDateTime::from_unix_timestamp(reset).ok()?))
+/// When the last of the exhausted windows ends.
+fn last_reset(headers: &HeaderMap) -> Option<Duration> {
+    let now = date(headers)?;
+    let resets = WINDOWS
+        .into_iter()
+        .filter(|window| is_spent(headers, window))
+        .filter_map(|window| {
+            let reset = text(headers, &format!("{window}-reset"))?.parse().ok()?;
+            Some(between(now, UtcDateTime::from_unix_timestamp(reset).ok()?))
+        });
+    resets.max()
 }
 
-fn nothing_remains(headers: &HeaderMap) -> bool {
-    text(headers, "x-ratelimit-remaining") == Some("0")
+fn is_spent(headers: &HeaderMap, window: &str) -> bool {
+    text(headers, &format!("{window}-remaining")) == Some("0")
 }
+
+/// How the headers of a window begin: GitHub's hour, X's quarter of an hour, and X's days.
+const WINDOWS: [&str; 4] = [GITHUB, "x-rate-limit", "x-user-limit-24hour", APP_DAY];
+const GITHUB: &str = "x-ratelimit";
+const APP_DAY: &str = "x-app-limit-24hour";
 
 /// The platform's own time: its deadlines are read by its clock, not by ours.
 fn date(headers: &HeaderMap) -> Option<UtcDateTime> {
@@ -87,13 +156,17 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Option<Duration> {
+        throttle(status, headers, body).map(|throttle| throttle.wait)
+    }
+
+    fn throttle(status: u16, headers: &[(&str, &str)], body: &str) -> Option<Throttle> {
         let mut answer = Response::builder()
             .status(status)
             .header("date", "Mon, 23 Nov 2026 16:31:00 GMT");
         for (name, value) in headers {
             answer = answer.header(*name, *value);
         }
-        wait(&answer.body(body.into()).unwrap())
+        asked(&answer.body(body.into()).unwrap())
     }
 
     const fn seconds(seconds: u64) -> Option<Duration> {
@@ -119,6 +192,46 @@ mod tests {
             answer(403, &[], "You have exceeded a secondary rate limit."),
             seconds(60)
         );
+    }
+
+    #[test]
+    fn each_platform_is_understood() {
+        let asked = |headers: &[(&str, &str)], body| {
+            let throttle = throttle(429, headers, body).unwrap();
+            (throttle.wait.as_secs(), throttle.pause)
+        };
+        let (account, app) = (Pause::Account, Pause::App);
+        let telegram = r#"{"ok":false,"error_code":429,"parameters":{"retry_after":11}}"#;
+        assert_eq!(asked(&[], telegram), (11, account));
+        let discord = r#"{"message":"slow","retry_after":1.336,"global":false}"#;
+        assert_eq!(
+            asked(&[("retry-after", "9")], discord),
+            (2, account),
+            "the body is nearer the truth"
+        );
+        assert_eq!(asked(&[("x-ratelimit-global", "true")], discord), (2, app));
+        assert_eq!(asked(&[], r#"{"retry_after":64.57,"global":true}"#), (65, app));
+        // 2026-11-23T16:31:30Z and :40.
+        let quarter = [("x-rate-limit-remaining", "0"), ("x-rate-limit-reset", "1795451490")];
+        assert_eq!(asked(&quarter, ""), (30, account));
+        let user_day = [
+            ("x-user-limit-24hour-remaining", "0"),
+            ("x-user-limit-24hour-reset", "1795451500"),
+        ];
+        assert_eq!(
+            asked(&[quarter[0], quarter[1], user_day[0], user_day[1]], ""),
+            (40, account)
+        );
+        let app_day = [
+            ("x-app-limit-24hour-remaining", "0"),
+            ("x-app-limit-24hour-reset", "1795451500"),
+        ];
+        assert_eq!(
+            asked(&[("x-rate-limit-remaining", "9"), app_day[0], app_day[1]], ""),
+            (40, app)
+        );
+        let capped = r#"{"type":"https://api.twitter.com/2/problems/usage-capped","title":"UsageCapExceeded"}"#;
+        assert_eq!(asked(&quarter, capped), (86_400, app));
     }
 
     #[test]

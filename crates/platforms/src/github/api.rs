@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::http::{CallError, Http};
-use crate::platform::{ApiError, Pause, Profile, RevokeError};
-use crate::throttle;
+use crate::platform::{ApiError, Profile, RevokeError};
+use crate::throttle::{self, Throttle};
 
 use super::cursor::{Cursor, Page};
 
@@ -92,12 +92,11 @@ impl Api<'_> {
 
     async fn call(self, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {
         let answer = send(self.http, request.body(Vec::new())).await.map_err(unavailable)?;
-        if let Some(wait) = throttle::wait(&answer) {
+        if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
             return Err(ApiError::Throttled {
                 account: Github,
                 wait,
-                // GitHub counts per user.
-                pause: Pause::Account,
+                pause,
             });
         }
         match answer.status() {
@@ -112,7 +111,7 @@ impl Api<'_> {
 pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<(), RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let answer = send(http, request).await.map_err(unavailable)?;
-    if let Some(wait) = throttle::wait(&answer) {
+    if let Some(Throttle { wait, .. }) = throttle::asked(&answer) {
         return Err(RevokeError::Throttled { account: Github, wait });
     }
     match answer.status() {

@@ -1,0 +1,184 @@
+//! Discord, as an application with user tokens: profile and health of the link. No user token may read messages or
+//! notifications there.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{Request, StatusCode, header};
+use oauth2::AuthType;
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use crate::http::{CallError, Http};
+use crate::oauth::{self, Dialect};
+use crate::platform::{
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
+    RevokeError, Scope, SyncPage, Tokens,
+};
+use crate::settings::{InsecureUrl, Settings};
+use crate::throttle::{self, Throttle};
+
+/// discord.com, or a server that speaks like it.
+#[derive(Debug)]
+pub struct Discord {
+    settings: Settings,
+    http: Http,
+}
+
+/// How Discord does OAuth.
+const DIALECT: Dialect = Dialect {
+    account: AccountType::Discord,
+    scopes: &["identify"],
+    scope_separator: ' ',
+    credentials: AuthType::RequestBody,
+    errors: &[],
+    errors_are_ok: false,
+    refusals: &[],
+    user_agent: Some(USER_AGENT),
+};
+
+/// Discord asks for this form; calls that name themselves otherwise may be blocked.
+const USER_AGENT: &str = concat!("DiscordBot (postern, ", env!("CARGO_PKG_VERSION"), ")");
+
+/// An access token lives for 7 days. There is no news to look for, only whether the link still holds.
+const PACE: Pace = Pace {
+    sync_every: Duration::from_secs(60 * 60),
+    refresh_margin: Duration::from_secs(24 * 60 * 60),
+};
+
+impl Discord {
+    /// Where discord.com's authorize page is.
+    pub const AUTHORIZE_URL: &str = "https://discord.com/oauth2/authorize";
+    /// Where discord.com makes tokens of codes.
+    pub const TOKEN_URL: &str = "https://discord.com/api/oauth2/token";
+    /// Where discord.com's API is.
+    pub const API_URL: &str = "https://discord.com/api/v10";
+
+    /// Discord at these URLs. Without a `revoke_url` it is `revoke` below the token URL, as on discord.com.
+    ///
+    /// # Errors
+    /// [`InsecureUrl`].
+    pub fn new(settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
+        settings.check()?;
+        Ok(Self { settings, http })
+    }
+
+    fn revoke_url(&self) -> Url {
+        match &self.settings.revoke_url {
+            Some(url) => url.clone(),
+            None => below(&self.settings.token_url, &["revoke"]),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], token: &Secret) -> Result<T, ApiError> {
+        let account = DIALECT.account;
+        let unavailable = |error: CallError| ApiError::Unavailable(account, error.into());
+        let request = Request::get(below(&self.settings.api_url, path).as_str())
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+            .body(Vec::new())
+            .map_err(|error| unavailable(CallError::NotSent(error.into())))?;
+        let answer = self.http.send(request).await.map_err(unavailable)?;
+        if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+            return Err(ApiError::Throttled { account, wait, pause });
+        }
+        match answer.status() {
+            // The parser's error is left behind: it may quote what it could not read.
+            StatusCode::OK => {
+                serde_json::from_slice(answer.body()).map_err(|_quotes| unavailable(CallError::Unreadable))
+            }
+            StatusCode::UNAUTHORIZED => Err(ApiError::Refused(account)),
+            status => Err(unavailable(CallError::Status(status))),
+        }
+    }
+}
+
+#[async_trait]
+impl Platform for Discord {
+    fn account_type(&self) -> AccountType {
+        DIALECT.account
+    }
+
+    fn pace(&self) -> Pace {
+        PACE
+    }
+
+    fn authorize(&self, request: &AuthorizeRequest) -> Url {
+        oauth::authorization_url(&DIALECT, &self.settings, request)
+    }
+
+    async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
+        let issued = oauth::exchange(&DIALECT, &self.settings, &self.http, request).await?;
+        Ok(issued.grant)
+    }
+
+    async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
+        oauth::refresh(&DIALECT, &self.settings, &self.http, refresh).await
+    }
+
+    async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
+        let user: User = self.get(&["users", "@me"], &tokens.access).await?;
+        Ok(user.into())
+    }
+
+    async fn sync(&self, tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
+        let Authorization { mut scopes, user } = self.get(&["oauth2", "@me"], &tokens.access).await?;
+        scopes.sort();
+        Ok(SyncPage {
+            profile: user.into(),
+            scopes: Some(scopes),
+            news: Vec::new(),
+            cursor: None,
+            more: false,
+            next_sync: None,
+        })
+    }
+
+    /// Any token that is given back ends all that the application has of its user. So one token alone is left to end by itself, within
+    /// its 7 days: given back it would end another user's link too.
+    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError> {
+        match scope {
+            Scope::Grant => oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await,
+            Scope::Token => Ok(()),
+        }
+    }
+}
+
+/// What a token is good for, and whose it is.
+#[derive(Deserialize)]
+struct Authorization {
+    scopes: Vec<String>,
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    username: String,
+    global_name: Option<String>,
+    avatar: Option<String>,
+}
+
+impl From<User> for Profile {
+    fn from(user: User) -> Self {
+        let picture = |hash| format!("https://cdn.discordapp.com/avatars/{}/{hash}.png", user.id);
+        Self {
+            avatar_url: user.avatar.map(picture),
+            platform_user_id: user.id,
+            username: user.username,
+            display_name: user.global_name,
+        }
+    }
+}
+
+fn below(url: &Url, segments: &[&str]) -> Url {
+    let mut url = url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}

@@ -1,0 +1,206 @@
+//! Discord: tokens that rotate, a profile, and a grant that ends whole.
+
+use std::time::Duration;
+
+use platforms::{ApiError, AuthorizeRequest, Discord, Http, Pause, Platform, RefreshError, Scope, Settings, Timeouts};
+use protocol::secret::Secret;
+use simulator::{
+    CLIENT_ID, CLIENT_SECRET, Fault, Handle, Kind, Limit, Platform::Discord as AtDiscord, Rotation, Route,
+};
+use url::Url;
+
+use crate::world::{BACK, request, silent, world};
+
+fn discord(simulator: &Handle, client_secret: &str) -> Discord {
+    let url = |path: &str| Url::parse(&format!("{}/discord/{path}", simulator.url())).unwrap();
+    let settings = Settings {
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: Secret::new(client_secret),
+        authorize_url: url("oauth2/authorize"),
+        token_url: url("api/oauth2/token"),
+        api_url: url("api/v10"),
+        revoke_url: None,
+    };
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(20),
+        total: Duration::from_secs(30),
+    };
+    Discord::new(settings, Http::new(timeouts).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_code_becomes_tokens_a_profile_and_a_healthy_link() {
+    world(async |world| {
+        let discord = discord(&world.simulator, CLIENT_SECRET);
+        let grant = discord.exchange(&request("test_code_ada")).await.unwrap();
+        assert_eq!(grant.scopes, ["identify"]);
+        let tokens = grant.tokens.unwrap();
+        assert_eq!(tokens.expires_in, Some(Duration::from_secs(7 * 24 * 60 * 60)));
+        let profile = discord.profile(&tokens).await.unwrap();
+        assert_eq!(profile.username, "ada");
+        let page = discord.sync(&tokens, None).await.unwrap();
+        assert_eq!((page.profile, page.scopes), (profile, Some(grant.scopes)));
+        world.simulator.withdraw(AtDiscord, "ada");
+        let withdrawn = discord.sync(&tokens, None).await;
+        assert!(matches!(withdrawn, Err(ApiError::Refused(_))), "{withdrawn:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_authorize_url_asks_for_the_name_alone_and_carries_a_challenge() {
+    world(async |world| {
+        let asked = AuthorizeRequest {
+            redirect_uri: BACK.to_owned(),
+            state: Secret::new("the-state"),
+            verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+        };
+        let url = discord(&world.simulator, CLIENT_SECRET).authorize(&asked);
+        let query: Vec<_> = url.query_pairs().into_owned().collect();
+        for (name, value) in [
+            ("scope", "identify"),
+            ("state", "the-state"),
+            ("code_challenge_method", "S256"),
+        ] {
+            assert!(query.contains(&(name.to_owned(), value.to_owned())), "{name}: {url}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_brings_the_next_tokens_and_a_second_one_is_refused() {
+    world(async |world| {
+        let discord = discord(&world.simulator, CLIENT_SECRET);
+        let first = discord
+            .exchange(&request("test_code_ada"))
+            .await
+            .unwrap()
+            .tokens
+            .unwrap()
+            .refresh
+            .unwrap();
+        let second = discord.refresh(&first).await.unwrap();
+        discord.profile(&second.tokens.unwrap()).await.unwrap();
+        let error = discord.refresh(&first).await.unwrap_err();
+        assert!(matches!(error, RefreshError::Refused(_)), "{error:?}");
+        silent(&error, &[first.expose()]);
+        let last = world.simulator.snapshot().ledger.refreshes.pop().unwrap();
+        assert_eq!(
+            (last.refresh_token.as_str(), last.rotation),
+            (first.expose(), Rotation::Reused)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_a_refusal_of_the_token_itself_counts_as_one() {
+    world(async |world| {
+        let good = discord(&world.simulator, CLIENT_SECRET);
+        let token = good
+            .exchange(&request("test_code_ada"))
+            .await
+            .unwrap()
+            .tokens
+            .unwrap()
+            .refresh
+            .unwrap();
+        let misconfigured = discord(&world.simulator, "not-the-secret")
+            .refresh(&token)
+            .await
+            .unwrap_err();
+        assert!(matches!(misconfigured, RefreshError::NotSent(..)), "{misconfigured:?}");
+        silent(&misconfigured, &[token.expose(), "not-the-secret"]);
+        let status = |status| Kind::Status {
+            status,
+            headers: [].into(),
+            body: "error code: 1010".to_owned(),
+        };
+        for (kind, is_good) in [(status(403), true), (status(503), false), (Kind::Garbage, false)] {
+            world
+                .simulator
+                .fault(Fault::once(AtDiscord, Route::Token, kind.clone()));
+            let error = good.refresh(&token).await.unwrap_err();
+            assert_eq!(
+                matches!(error, RefreshError::NotSent(..)),
+                is_good,
+                "{kind:?}: {error:?}"
+            );
+            assert_eq!(
+                matches!(error, RefreshError::Unknown(..)),
+                !is_good,
+                "{kind:?}: {error:?}"
+            );
+        }
+        good.refresh(&token).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_unknown_and_the_token_is_not_sent_again() {
+    world(async |world| {
+        let discord = discord(&world.simulator, CLIENT_SECRET);
+        let token = discord
+            .exchange(&request("test_code_ada"))
+            .await
+            .unwrap()
+            .tokens
+            .unwrap()
+            .refresh
+            .unwrap();
+        world
+            .simulator
+            .fault(Fault::once(AtDiscord, Route::Token, Kind::DropResponse));
+        let error = discord.refresh(&token).await.unwrap_err();
+        assert!(matches!(error, RefreshError::Unknown(..)), "{error:?}");
+        silent(&error, &[token.expose()]);
+        assert_eq!(world.simulator.snapshot().ledger.refreshes.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_throttled_call_says_how_long_to_wait_and_who() {
+    world(async |world| {
+        let discord = discord(&world.simulator, CLIENT_SECRET);
+        let tokens = discord.exchange(&request("test_code_ada")).await.unwrap().tokens.unwrap();
+        for (limit, whom) in [(Limit::Primary, Pause::Account), (Limit::Secondary, Pause::App)] {
+            let kind = Kind::Throttle { limit, seconds: 30 };
+            world.simulator.fault(Fault::once(AtDiscord, Route::Profile, kind.clone()));
+            let called = discord.profile(&tokens).await.unwrap_err();
+            assert!(
+                matches!(called, ApiError::Throttled { wait, pause, .. } if wait.as_secs() == 30 && pause == whom),
+                "{called:?}"
+            );
+            world.simulator.fault(Fault::once(AtDiscord, Route::Token, kind));
+            let refreshed = discord.refresh(tokens.refresh.as_ref().unwrap()).await.unwrap_err();
+            assert!(
+                matches!(refreshed, RefreshError::Throttled { wait, pause, .. } if wait.as_secs() == 30 && pause == whom),
+                "{refreshed:?}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_ends_whole_and_one_token_is_left_to_end_by_itself() {
+    world(async |world| {
+        let discord = discord(&world.simulator, CLIENT_SECRET);
+        let tokens = discord
+            .exchange(&request("test_code_ada"))
+            .await
+            .unwrap()
+            .tokens
+            .unwrap();
+        let refresh = tokens.refresh.unwrap();
+        discord.revoke(&refresh, Scope::Token).await.unwrap();
+        assert_eq!(world.simulator.snapshot().tokens.len(), 1);
+        discord.revoke(&refresh, Scope::Grant).await.unwrap();
+        assert!(world.simulator.snapshot().tokens.is_empty());
+        discord.revoke(&refresh, Scope::Grant).await.unwrap();
+    })
+    .await;
+}
