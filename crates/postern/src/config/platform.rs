@@ -1,7 +1,7 @@
 //! The application's credentials at the platforms.
 
 use clap::Args;
-use platforms::{Github, InsecureUrl, Settings, Telegram, TelegramSettings};
+use platforms::{Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings};
 use protocol::secret::Secret;
 use url::Url;
 
@@ -30,39 +30,27 @@ pub struct GithubArgs {
     pub github_revoke_url: Option<String>,
 }
 
-impl GithubArgs {
-    /// Checks the section; none when the platform is off.
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
-        let client_id = self.github_client_id.clone()?;
-        let client_secret = self.github_client_secret.clone();
-        let mut url = |variable, text: &str| {
-            problems.take(
-                variable,
-                Url::parse(text).map_err(|error| format!("is no URL: {error}")),
-            )
-        };
-        let authorize_url = url("POSTERN_GITHUB_AUTH_URL", &self.github_auth_url);
-        let token_url = url("POSTERN_GITHUB_TOKEN_URL", &self.github_token_url);
-        let api_url = url("POSTERN_GITHUB_API_URL", &self.github_api_url);
-        let revoke_url = self
-            .github_revoke_url
-            .as_deref()
-            .map(|text| url("POSTERN_GITHUB_REVOKE_URL", text));
-        let client_secret = problems.require("POSTERN_GITHUB_CLIENT_SECRET", client_secret, "the client id is set");
-        let settings = Settings {
-            client_id,
-            client_secret: client_secret?,
-            authorize_url: authorize_url?,
-            token_url: token_url?,
-            api_url: api_url?,
-            revoke_url: revoke_url.flatten(),
-        };
-        if let Err(insecure) = settings.check() {
-            problems.note(variable_of(insecure), "must be https, or http to a loopback address");
-            return None;
-        }
-        Some(settings)
-    }
+/// Discord: an application. Without a client id the platform is not offered.
+#[derive(Debug, Clone, Args)]
+pub struct DiscordArgs {
+    /// The application's client id.
+    #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID")]
+    pub discord_client_id: Option<String>,
+    /// The application's client secret.
+    #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
+    pub discord_client_secret: Option<Secret>,
+    /// Where users let the application in.
+    #[arg(long, env = "POSTERN_DISCORD_AUTH_URL", default_value = Discord::AUTHORIZE_URL)]
+    pub discord_auth_url: String,
+    /// Where codes become tokens.
+    #[arg(long, env = "POSTERN_DISCORD_TOKEN_URL", default_value = Discord::TOKEN_URL)]
+    pub discord_token_url: String,
+    /// Where the API is.
+    #[arg(long, env = "POSTERN_DISCORD_API_URL", default_value = Discord::API_URL)]
+    pub discord_api_url: String,
+    /// Where grants are given back, the whole URL; default: `/revoke` of the token URL.
+    #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL")]
+    pub discord_revoke_url: Option<String>,
 }
 
 /// Telegram: the Web Login of a bot. Without a client id the platform is not offered.
@@ -94,54 +82,114 @@ pub struct TelegramArgs {
     pub telegram_api_url: String,
 }
 
+impl GithubArgs {
+    /// Checks the section; none when the platform is off.
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
+        let section = Section {
+            client_id: self.github_client_id.as_deref(),
+            client_secret: ("POSTERN_GITHUB_CLIENT_SECRET", self.github_client_secret.as_ref()),
+            authorize: ("POSTERN_GITHUB_AUTH_URL", &self.github_auth_url),
+            token: ("POSTERN_GITHUB_TOKEN_URL", &self.github_token_url),
+            api: ("POSTERN_GITHUB_API_URL", &self.github_api_url),
+            revoke: ("POSTERN_GITHUB_REVOKE_URL", self.github_revoke_url.as_deref()),
+        };
+        section.check(problems)
+    }
+}
+
+impl DiscordArgs {
+    /// Checks the section; none when the platform is off.
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
+        let section = Section {
+            client_id: self.discord_client_id.as_deref(),
+            client_secret: ("POSTERN_DISCORD_CLIENT_SECRET", self.discord_client_secret.as_ref()),
+            authorize: ("POSTERN_DISCORD_AUTH_URL", &self.discord_auth_url),
+            token: ("POSTERN_DISCORD_TOKEN_URL", &self.discord_token_url),
+            api: ("POSTERN_DISCORD_API_URL", &self.discord_api_url),
+            revoke: ("POSTERN_DISCORD_REVOKE_URL", self.discord_revoke_url.as_deref()),
+        };
+        section.check(problems)
+    }
+}
+
 impl TelegramArgs {
     /// Checks the section; none when the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TelegramSettings> {
-        let client_id = self.telegram_client_id.clone()?;
-        let client_secret = self.telegram_client_secret.clone();
-        let mut url = |variable, text: &str| {
-            problems.take(
-                variable,
-                Url::parse(text).map_err(|error| format!("is no URL: {error}")),
-            )
+        let section = Section {
+            client_id: self.telegram_client_id.as_deref(),
+            client_secret: ("POSTERN_TELEGRAM_CLIENT_SECRET", self.telegram_client_secret.as_ref()),
+            authorize: ("POSTERN_TELEGRAM_AUTH_URL", &self.telegram_auth_url),
+            token: ("POSTERN_TELEGRAM_TOKEN_URL", &self.telegram_token_url),
+            api: ("POSTERN_TELEGRAM_API_URL", &self.telegram_api_url),
+            revoke: ("POSTERN_TELEGRAM_REVOKE_URL", None),
         };
-        let authorize_url = url("POSTERN_TELEGRAM_AUTH_URL", &self.telegram_auth_url);
-        let token_url = url("POSTERN_TELEGRAM_TOKEN_URL", &self.telegram_token_url);
-        let jwks_url = url("POSTERN_TELEGRAM_JWKS_URL", &self.telegram_jwks_url);
-        let api_url = url("POSTERN_TELEGRAM_API_URL", &self.telegram_api_url);
-        let client_secret = problems.require("POSTERN_TELEGRAM_CLIENT_SECRET", client_secret, "the client id is set");
+        let oauth = section.check(problems)?;
+        let jwks_url = Url::parse(&self.telegram_jwks_url).map_err(|error| format!("is no URL: {error}"));
         let settings = TelegramSettings {
-            oauth: Settings {
-                client_id,
-                client_secret: client_secret?,
-                authorize_url: authorize_url?,
-                token_url: token_url?,
-                api_url: api_url?,
-                revoke_url: None,
-            },
+            oauth,
             issuer: self.telegram_issuer.clone(),
-            jwks_url: jwks_url?,
+            jwks_url: problems.take(JWKS_URL, jwks_url)?,
             bot_token: self.telegram_bot_token.clone(),
         };
-        if let Err(InsecureUrl(name)) = settings.check() {
-            let variable = match name {
-                "authorize" => "POSTERN_TELEGRAM_AUTH_URL",
-                "token" => "POSTERN_TELEGRAM_TOKEN_URL",
-                "jwks" => "POSTERN_TELEGRAM_JWKS_URL",
-                _ => "POSTERN_TELEGRAM_API_URL",
-            };
-            problems.note(variable, "must be https, or http to a loopback address");
+        if settings.check().is_err() {
+            // The section has checked all the others.
+            problems.note(JWKS_URL, INSECURE);
             return None;
         }
         Some(settings)
     }
 }
 
-fn variable_of(InsecureUrl(name): InsecureUrl) -> &'static str {
-    match name {
-        "authorize" => "POSTERN_GITHUB_AUTH_URL",
-        "token" => "POSTERN_GITHUB_TOKEN_URL",
-        "revoke" => "POSTERN_GITHUB_REVOKE_URL",
-        _ => "POSTERN_GITHUB_API_URL",
+const JWKS_URL: &str = "POSTERN_TELEGRAM_JWKS_URL";
+const INSECURE: &str = "must be https, or http to a loopback address";
+
+/// What every platform's section has: each variable with what it was given.
+struct Section<'a> {
+    client_id: Option<&'a str>,
+    client_secret: (&'static str, Option<&'a Secret>),
+    authorize: (&'static str, &'a str),
+    token: (&'static str, &'a str),
+    api: (&'static str, &'a str),
+    revoke: (&'static str, Option<&'a str>),
+}
+
+impl Section<'_> {
+    fn check(&self, problems: &mut Problems) -> Option<Settings> {
+        let client_id = self.client_id?.to_owned();
+        let mut url = |(variable, text): (&'static str, &str)| {
+            problems.take(
+                variable,
+                Url::parse(text).map_err(|error| format!("is no URL: {error}")),
+            )
+        };
+        let authorize_url = url(self.authorize);
+        let token_url = url(self.token);
+        let api_url = url(self.api);
+        let (revoke, text) = self.revoke;
+        let revoke_url = text.map(|text| url((revoke, text)));
+        let (variable, secret) = self.client_secret;
+        let client_secret = problems.require(variable, secret.cloned(), "the client id is set");
+        let settings = Settings {
+            client_id,
+            client_secret: client_secret?,
+            authorize_url: authorize_url?,
+            token_url: token_url?,
+            api_url: api_url?,
+            revoke_url: revoke_url.flatten(),
+        };
+        if let Err(insecure) = settings.check() {
+            problems.note(self.variable_of(insecure), INSECURE);
+            return None;
+        }
+        Some(settings)
+    }
+
+    fn variable_of(&self, InsecureUrl(name): InsecureUrl) -> &'static str {
+        match name {
+            "authorize" => self.authorize.0,
+            "token" => self.token.0,
+            "revoke" => self.revoke.0,
+            _ => self.api.0,
+        }
     }
 }

@@ -10,8 +10,8 @@ use url::Url;
 use worker::{ConnectState, EmailSettings, RedirectPolicy, Seats, SessionTimes, SmsSettings};
 
 use super::{
-    ConfigError, DatabaseArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs, TelegramArgs,
-    VaultKeysArgs, address, duration,
+    ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs,
+    TelegramArgs, VaultKeysArgs, address, duration,
 };
 
 /// The worker's flags and variables.
@@ -47,6 +47,9 @@ pub struct WorkerArgs {
     /// GitHub.
     #[command(flatten)]
     pub github: GithubArgs,
+    /// Discord.
+    #[command(flatten)]
+    pub discord: DiscordArgs,
     /// Telegram.
     #[command(flatten)]
     pub telegram: TelegramArgs,
@@ -71,6 +74,8 @@ pub struct WorkerNode {
     pub vault_keys: VaultKeys,
     /// GitHub, where it is offered.
     pub github: Option<platforms::Settings>,
+    /// Discord, where it is offered.
+    pub discord: Option<platforms::Settings>,
     /// Telegram, where it is offered.
     pub telegram: Option<platforms::TelegramSettings>,
     /// Where emails go out, if they do.
@@ -98,6 +103,7 @@ impl WorkerArgs {
         let database = self.database.check(problems);
         let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
+        let discord = self.discord.check(problems);
         let telegram = self.telegram.check(problems);
         let email = self.email.check(problems);
         let sms = self.sms.check(problems);
@@ -131,6 +137,7 @@ impl WorkerArgs {
             database: database?,
             vault_keys: vault_keys?,
             github,
+            discord,
             telegram,
             email,
             sms,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platforms::{Github, Http, Platform, Settings, Telegram, TelegramSettings, Timeouts};
+use platforms::{Discord, Github, Http, Platform, Settings, Telegram, TelegramSettings, Timeouts};
 use store::PgStore;
 use store::vault::Vault;
 use worker::{Couriers, Email, EmailSettings, Parts, Sms, SmsSettings, Worker};
@@ -26,7 +26,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         bus,
         store: Arc::new(store),
         vault: Arc::new(vault),
-        platforms: offered(node.github, node.telegram, &ground)?,
+        platforms: offered((node.github, node.discord, node.telegram), &ground)?,
         couriers: couriers(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),
@@ -48,14 +48,16 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
 
 /// The platforms that the operator has given credentials for.
 fn offered(
-    github: Option<Settings>,
-    telegram: Option<TelegramSettings>,
+    (github, discord, telegram): (Option<Settings>, Option<Settings>, Option<TelegramSettings>),
     ground: &Ground,
 ) -> Result<Vec<Arc<dyn Platform>>, StartError> {
     let http = Http::new(Timeouts::default())?;
     let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
     if let Some(settings) = github {
         platforms.push(Arc::new(Github::new(settings, http.clone())?));
+    }
+    if let Some(settings) = discord {
+        platforms.push(Arc::new(Discord::new(settings, http.clone())?));
     }
     if let Some(settings) = telegram {
         let clock = Arc::clone(&ground.clock);
