@@ -13,6 +13,7 @@ mod callback;
 mod command_line;
 mod delivery;
 mod devices;
+mod discord;
 mod drain;
 mod factor;
 mod factor_sent;
