@@ -91,7 +91,10 @@ impl GithubArgs {
             authorize: ("POSTERN_GITHUB_AUTH_URL", &self.github_auth_url),
             token: ("POSTERN_GITHUB_TOKEN_URL", &self.github_token_url),
             api: ("POSTERN_GITHUB_API_URL", &self.github_api_url),
-            revoke: ("POSTERN_GITHUB_REVOKE_URL", self.github_revoke_url.as_deref()),
+            revoke: self
+                .github_revoke_url
+                .as_deref()
+                .map(|url| ("POSTERN_GITHUB_REVOKE_URL", url)),
         };
         section.check(problems)
     }
@@ -106,7 +109,10 @@ impl DiscordArgs {
             authorize: ("POSTERN_DISCORD_AUTH_URL", &self.discord_auth_url),
             token: ("POSTERN_DISCORD_TOKEN_URL", &self.discord_token_url),
             api: ("POSTERN_DISCORD_API_URL", &self.discord_api_url),
-            revoke: ("POSTERN_DISCORD_REVOKE_URL", self.discord_revoke_url.as_deref()),
+            revoke: self
+                .discord_revoke_url
+                .as_deref()
+                .map(|url| ("POSTERN_DISCORD_REVOKE_URL", url)),
         };
         section.check(problems)
     }
@@ -121,7 +127,7 @@ impl TelegramArgs {
             authorize: ("POSTERN_TELEGRAM_AUTH_URL", &self.telegram_auth_url),
             token: ("POSTERN_TELEGRAM_TOKEN_URL", &self.telegram_token_url),
             api: ("POSTERN_TELEGRAM_API_URL", &self.telegram_api_url),
-            revoke: ("POSTERN_TELEGRAM_REVOKE_URL", None),
+            revoke: None,
         };
         let oauth = section.check(problems)?;
         let jwks_url = Url::parse(&self.telegram_jwks_url).map_err(|error| format!("is no URL: {error}"));
@@ -150,7 +156,7 @@ struct Section<'a> {
     authorize: (&'static str, &'a str),
     token: (&'static str, &'a str),
     api: (&'static str, &'a str),
-    revoke: (&'static str, Option<&'a str>),
+    revoke: Option<(&'static str, &'a str)>,
 }
 
 impl Section<'_> {
@@ -165,8 +171,7 @@ impl Section<'_> {
         let authorize_url = url(self.authorize);
         let token_url = url(self.token);
         let api_url = url(self.api);
-        let (revoke, text) = self.revoke;
-        let revoke_url = text.map(|text| url((revoke, text)));
+        let revoke_url = self.revoke.map(url);
         let (variable, secret) = self.client_secret;
         let client_secret = problems.require(variable, secret.cloned(), "the client id is set");
         let settings = Settings {
@@ -188,7 +193,7 @@ impl Section<'_> {
         match name {
             "authorize" => self.authorize.0,
             "token" => self.token.0,
-            "revoke" => self.revoke.0,
+            "revoke" => self.revoke.map_or(self.api.0, |(variable, _)| variable),
             _ => self.api.0,
         }
     }
