@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::http::{CallError, Http};
+use crate::http::{CallError, Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
@@ -138,8 +138,8 @@ impl Platform for Discord {
         })
     }
 
-    /// Any token that is given back ends all that the application has of its user. So one token alone is left to end by itself, within
-    /// its 7 days: given back it would end another user's link too.
+    /// Any token that is given back ends all that the application has of its user. So one token alone is left where it is: given
+    /// back it would end another user's link too.
     async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError> {
         match scope {
             Scope::Grant => oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await,
@@ -173,12 +173,4 @@ impl From<User> for Profile {
             display_name: user.global_name,
         }
     }
-}
-
-fn below(url: &Url, segments: &[&str]) -> Url {
-    let mut url = url.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    url
 }

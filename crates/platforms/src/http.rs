@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use url::Url;
 
 use crate::tls::system_tls;
 
@@ -119,4 +120,13 @@ impl Http {
             CallError::Broken(error)
         }
     }
+}
+
+/// A URL below another.
+pub(crate) fn below(url: &Url, segments: &[&str]) -> Url {
+    let mut url = url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
 }

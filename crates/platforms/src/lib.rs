@@ -23,8 +23,8 @@ pub use discord::Discord;
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
 pub use platform::{
-    Addressed, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, InboxPage, News, Pace, Pause,
-    Platform, Profile, RefreshError, RevokeError, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Pace, Pause, Platform, Profile,
+    RefreshError, RevokeError, Scope, SyncPage, Tokens,
 };
 pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};

@@ -10,9 +10,9 @@ use oauth2::basic::{
     BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, ExtraTokenFields,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RefreshToken, RequestTokenError, StandardRevocableToken,
-    StandardTokenResponse, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RefreshToken, RequestTokenError,
+    StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -85,13 +85,26 @@ impl ExtraTokenFields for Beside {}
 
 type Answer = StandardTokenResponse<Beside, BasicTokenType>;
 
+/// A client that knows its token endpoint, and needs no other.
 type Exchanger = Client<
     BasicErrorResponse,
     Answer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
 >;
+
+fn exchanger(dialect: &Dialect, settings: &Settings) -> Exchanger {
+    Client::new(ClientId::new(settings.client_id.clone()))
+        .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
+        .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
+        .set_auth_type(dialect.credentials.clone())
+}
 
 /// Presents the code, once.
 pub(crate) async fn exchange(
@@ -100,10 +113,7 @@ pub(crate) async fn exchange(
     http: &Http,
     request: &ExchangeRequest,
 ) -> Result<Issued, ExchangeError> {
-    let client = Exchanger::new(ClientId::new(settings.client_id.clone()))
-        .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
-        .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
-        .set_auth_type(dialect.credentials.clone());
+    let client = exchanger(dialect, settings);
     let mut call = client
         .exchange_code(AuthorizationCode::new(request.code.expose().to_owned()))
         .add_extra_param("redirect_uri", &request.redirect_uri);
@@ -116,27 +126,18 @@ pub(crate) async fn exchange(
     }
 }
 
-/// Presents a refresh token, once. A platform that answers without a new one goes on taking the old (RFC 6749 section 6).
+/// Presents a refresh token, once.
 pub(crate) async fn refresh(
     dialect: &Dialect,
     settings: &Settings,
     http: &Http,
     refresh: &Secret,
 ) -> Result<Grant, RefreshError> {
-    let client = Exchanger::new(ClientId::new(settings.client_id.clone()))
-        .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
-        .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
-        .set_auth_type(dialect.credentials.clone());
+    let client = exchanger(dialect, settings);
     let token = RefreshToken::new(refresh.expose().to_owned());
     let endpoint = TokenEndpoint { dialect, http };
     match client.exchange_refresh_token(&token).request_async(&endpoint).await {
-        Ok(answer) => {
-            let mut grant = granted(dialect, &answer).grant;
-            if let Some(tokens) = &mut grant.tokens {
-                tokens.refresh.get_or_insert_with(|| refresh.clone());
-            }
-            Ok(grant)
-        }
+        Ok(answer) => Ok(granted(dialect, &answer).grant),
         Err(error) => Err(not_refreshed(dialect, error)),
     }
 }

@@ -41,7 +41,8 @@ pub trait Platform: Send + Sync {
     /// [`ExchangeError`].
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError>;
 
-    /// Exchanges a refresh token for new tokens; where it rotates, the old one is spent. Never called without a refresh token, so a
+    /// Exchanges a refresh token for new tokens; where it rotates, the old one is spent, else the grant may come without one and
+    /// the old one goes on (RFC 6749 section 6). Never called without a refresh token, so a
     /// platform that issues none has nothing to say here.
     ///
     /// # Errors
@@ -61,20 +62,6 @@ pub trait Platform: Send + Sync {
     /// # Errors
     /// [`ApiError`].
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError>;
-
-    /// Whether the application itself is told things here, as a bot is.
-    fn has_inbox(&self) -> bool {
-        false
-    }
-
-    /// What the application itself was told since `cursor`, for whichever accounts it concerns. Handing in a cursor confirms
-    /// everything before it. One caller at a time: some platforms refuse a second.
-    ///
-    /// # Errors
-    /// [`ApiError`].
-    async fn inbox(&self, _cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
-        Ok(InboxPage::default())
-    }
 
     /// Gives a grant back. A token that is dead already counts as given back.
     ///
@@ -164,26 +151,6 @@ pub struct SyncPage {
     pub more: bool,
     /// How long the platform wants to be left alone before the next one, where it says so.
     pub next_sync: Option<Duration>,
-}
-
-/// One page of what the application itself was told.
-#[derive(Debug, Clone, Default)]
-pub struct InboxPage {
-    /// Oldest first.
-    pub items: Vec<Addressed>,
-    /// Hand this in next time; none: keep the old one.
-    pub cursor: Option<Value>,
-    /// Whether the platform has more than one page took.
-    pub more: bool,
-}
-
-/// News of one account of the platform, whoever has linked it here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addressed {
-    /// The account's stable id, as in [`Profile::platform_user_id`].
-    pub platform_user_id: String,
-    /// What happened.
-    pub news: News,
 }
 
 /// One thing that happened on the platform.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::http::{CallError, Http};
+use crate::http::{CallError, Http, below};
 use crate::platform::{ApiError, Profile, RevokeError};
 use crate::throttle::{self, Throttle};
 
@@ -83,11 +83,7 @@ impl Api<'_> {
 
     /// A URL of the API.
     pub(super) fn path(self, segments: &[&str]) -> Url {
-        let mut url = self.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        url
+        below(self.url, segments)
     }
 
     async fn call(self, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {

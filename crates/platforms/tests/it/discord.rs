@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use platforms::{ApiError, AuthorizeRequest, Discord, Http, Pause, Platform, RefreshError, Scope, Settings, Timeouts};
+use platforms::{
+    ApiError, AuthorizeRequest, Discord, Http, Pause, Platform, RefreshError, Scope, Settings, Timeouts, Tokens,
+};
 use protocol::secret::Secret;
 use simulator::{
     CLIENT_ID, CLIENT_SECRET, Fault, Handle, Kind, Limit, Platform::Discord as AtDiscord, Rotation, Route,
@@ -26,6 +28,12 @@ fn discord(simulator: &Handle, client_secret: &str) -> Discord {
         total: Duration::from_secs(30),
     };
     Discord::new(settings, Http::new(timeouts).unwrap()).unwrap()
+}
+
+/// What a test code of ada's brings.
+async fn tokens(discord: &Discord) -> Tokens {
+    let grant = discord.exchange(&request("test_code_ada")).await.unwrap();
+    grant.tokens.unwrap()
 }
 
 #[tokio::test]
@@ -72,14 +80,7 @@ async fn the_authorize_url_asks_for_the_name_alone_and_carries_a_challenge() {
 async fn a_refresh_brings_the_next_tokens_and_a_second_one_is_refused() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
-        let first = discord
-            .exchange(&request("test_code_ada"))
-            .await
-            .unwrap()
-            .tokens
-            .unwrap()
-            .refresh
-            .unwrap();
+        let first = tokens(&discord).await.refresh.unwrap();
         let second = discord.refresh(&first).await.unwrap();
         discord.profile(&second.tokens.unwrap()).await.unwrap();
         let error = discord.refresh(&first).await.unwrap_err();
@@ -98,14 +99,7 @@ async fn a_refresh_brings_the_next_tokens_and_a_second_one_is_refused() {
 async fn only_a_refusal_of_the_token_itself_counts_as_one() {
     world(async |world| {
         let good = discord(&world.simulator, CLIENT_SECRET);
-        let token = good
-            .exchange(&request("test_code_ada"))
-            .await
-            .unwrap()
-            .tokens
-            .unwrap()
-            .refresh
-            .unwrap();
+        let token = tokens(&good).await.refresh.unwrap();
         let misconfigured = discord(&world.simulator, "not-the-secret")
             .refresh(&token)
             .await
@@ -142,14 +136,7 @@ async fn only_a_refusal_of_the_token_itself_counts_as_one() {
 async fn a_lost_answer_is_unknown_and_the_token_is_not_sent_again() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
-        let token = discord
-            .exchange(&request("test_code_ada"))
-            .await
-            .unwrap()
-            .tokens
-            .unwrap()
-            .refresh
-            .unwrap();
+        let token = tokens(&discord).await.refresh.unwrap();
         world
             .simulator
             .fault(Fault::once(AtDiscord, Route::Token, Kind::DropResponse));
@@ -165,7 +152,7 @@ async fn a_lost_answer_is_unknown_and_the_token_is_not_sent_again() {
 async fn a_throttled_call_says_how_long_to_wait_and_who() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
-        let tokens = discord.exchange(&request("test_code_ada")).await.unwrap().tokens.unwrap();
+        let tokens = tokens(&discord).await;
         for (limit, whom) in [(Limit::Primary, Pause::Account), (Limit::Secondary, Pause::App)] {
             let kind = Kind::Throttle { limit, seconds: 30 };
             world.simulator.fault(Fault::once(AtDiscord, Route::Profile, kind.clone()));
@@ -189,12 +176,7 @@ async fn a_throttled_call_says_how_long_to_wait_and_who() {
 async fn a_grant_ends_whole_and_one_token_is_left_to_end_by_itself() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
-        let tokens = discord
-            .exchange(&request("test_code_ada"))
-            .await
-            .unwrap()
-            .tokens
-            .unwrap();
+        let tokens = tokens(&discord).await;
         let refresh = tokens.refresh.unwrap();
         discord.revoke(&refresh, Scope::Token).await.unwrap();
         assert_eq!(world.simulator.snapshot().tokens.len(), 1);
