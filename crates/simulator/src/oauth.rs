@@ -1,5 +1,5 @@
-//! The token endpoint of RFC 6749 as discord and x have it: a form, the application's credentials, and single-use refresh
-//! tokens. How each says no is its own.
+//! What platforms have in common of RFC 6749: the query of the authorize page, and the token endpoint with a form, the
+//! application's credentials, and single-use refresh tokens. How each says no is its own.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,20 @@ use crate::{
     ledger::Refresh,
     world::World,
 };
+
+/// The query of an authorize page (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
+#[derive(Debug, Deserialize)]
+pub(crate) struct AuthorizeQuery {
+    pub(crate) client_id: Option<String>,
+    pub(crate) redirect_uri: Option<String>,
+    #[serde(default)]
+    pub(crate) scope: String,
+    pub(crate) state: Option<String>,
+    pub(crate) code_challenge: Option<String>,
+    pub(crate) code_challenge_method: Option<String>,
+    /// The simulator's own: who clicks. GitHub has one too, as the account that it suggests.
+    pub(crate) login: Option<String>,
+}
 
 /// What a client may write into the form. What is missing counts as wrong.
 #[derive(Debug, Default, Deserialize)]

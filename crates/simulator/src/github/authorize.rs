@@ -7,7 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use serde::Deserialize;
 use url::{Host, Url};
 
 use crate::{
@@ -15,29 +14,17 @@ use crate::{
     clock,
     front::Denied,
     grant::{CLIENT_ID, Consent},
+    oauth::AuthorizeQuery,
     platform::Platform,
     world::World,
 };
 
 use super::token::{TERMS, normalised};
 
-/// The query of the page. GitHub has `login` too, as the account it suggests; here it is the account that is taken.
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    client_id: Option<String>,
-    redirect_uri: Option<String>,
-    #[serde(default)]
-    scope: String,
-    state: Option<String>,
-    code_challenge: Option<String>,
-    code_challenge_method: Option<String>,
-    login: Option<String>,
-}
-
 pub(super) async fn authorize(
     State(world): State<World>,
     denied: Option<Extension<Denied>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<AuthorizeQuery>,
 ) -> Response {
     if asked.client_id.as_deref() != Some(CLIENT_ID) {
         return (StatusCode::NOT_FOUND, "no such application").into_response();

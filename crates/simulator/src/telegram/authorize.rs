@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use serde::Deserialize;
 use url::Url;
 
 use crate::{
@@ -14,29 +13,17 @@ use crate::{
     clock,
     front::Denied,
     grant::{CLIENT_ID, Consent},
+    oauth::AuthorizeQuery,
     platform::Platform,
     world::World,
 };
 
 use super::token::TERMS;
 
-/// The query of the page. `login` is the simulator's own: who clicks.
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    client_id: Option<String>,
-    redirect_uri: Option<String>,
-    #[serde(default)]
-    scope: String,
-    state: Option<String>,
-    code_challenge: Option<String>,
-    code_challenge_method: Option<String>,
-    login: Option<String>,
-}
-
 pub(super) async fn authorize(
     State(world): State<World>,
     denied: Option<Extension<Denied>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<AuthorizeQuery>,
 ) -> Response {
     let refuse = |why: &'static str| (StatusCode::BAD_REQUEST, why).into_response();
     if asked.client_id.as_deref() != Some(CLIENT_ID) {
