@@ -134,6 +134,20 @@ pub struct StatusChanged {
     pub metadata: Option<StatusMetadata>,
 }
 
+impl StatusChanged {
+    /// The account of this user is like this, and nothing more is to be said.
+    #[must_use]
+    pub fn plain(user: &UserId, account: AccountType, status: AccountStatus, timestamp: Timestamp) -> Self {
+        Self {
+            user_id: user.clone(),
+            account_type: account,
+            status,
+            timestamp,
+            metadata: None,
+        }
+    }
+}
+
 /// What `account:status_changed` may add.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,8 @@
 //! The account commands: begin an authorization, link, unlink, sync, list.
 //!
-//! A connect that comes back to our own [`callback`] is parked until its user says yes ([`confirm`]). A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
-//! (the code becomes tokens, once) and [`link`] (the tokens become an account). A file per command holds its flow and its error.
+//! A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
+//! (the code becomes tokens, once) and [`link`] (the tokens become an account). One that comes back to our own [`callback`] is parked
+//! before the last, until its user says yes ([`confirm`]). A file per command holds its flow and its error.
 
 mod authorize;
 mod callback;
@@ -24,8 +25,6 @@ use std::sync::Arc;
 
 use bus::Events;
 use lifecycle::{Clock, Entropy};
-use protocol::account::{AccountStatus, AccountType, StatusChanged};
-use protocol::id::UserId;
 use protocol::time::Timestamp;
 use store::Store;
 use store::vault::Vault;
@@ -60,16 +59,5 @@ pub(crate) struct AccountService {
 impl AccountService {
     fn now(&self) -> Timestamp {
         self.clock.now().into()
-    }
-
-    /// The account of this user is like this, as of now.
-    fn changed(&self, user: &UserId, account: AccountType, status: AccountStatus) -> StatusChanged {
-        StatusChanged {
-            user_id: user.clone(),
-            account_type: account,
-            status,
-            timestamp: self.now(),
-            metadata: None,
-        }
     }
 }

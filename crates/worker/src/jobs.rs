@@ -18,6 +18,6 @@ mod refusal;
 pub(crate) use call::{Call, event_id};
 pub(crate) use dispatch::Dispatch;
 pub(crate) use lane::LaneServer;
-pub(crate) use receipt::RecallError;
+pub(crate) use receipt::{RecallError, unasked};
 pub(crate) use refusal::{Refusal, whole_seconds};
 pub(crate) use run::Runner;

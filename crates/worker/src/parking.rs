@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::Entropy;
-use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, JobId, SessionId};
-use store::vault::Sealed;
-use store::{Parking, Receipt, StoreError};
+use store::{Parking, StoreError};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::jobs::unasked;
 use crate::outage::Outage;
 use crate::pace::Pace;
 
@@ -41,30 +38,11 @@ pub(crate) async fn give_back_unconfirmed(
 /// As many as there are, but not for ever.
 async fn end_all(parking: &dyn Parking, entropy: &dyn Entropy) -> Result<usize, StoreError> {
     let mut ended = 0;
-    while ended < AT_ONCE && parking.end_parked_link(&by_the_clock(entropy)).await? {
+    while ended < AT_ONCE && parking.end_parked_link(&unasked(entropy, PERIOD)).await? {
         ended += 1;
     }
     Ok(ended)
 }
-
-/// For the audit log: nobody asked, and nobody asks for an answer.
-#[expect(clippy::expect_used, reason = "a word and a token are printable ASCII")]
-fn by_the_clock(entropy: &dyn Entropy) -> Receipt {
-    Receipt {
-        job: JobId::new(entropy.token()).expect("a token is an id"),
-        session: SessionId::new(NOBODY).expect("a word is an id"),
-        connection: ConnectionId::new(NOBODY).expect("a word is an id"),
-        origin: None,
-        traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
-        idempotency: None,
-        answer: Sealed::from_bytes(Vec::new()),
-        keep: Duration::ZERO,
-        deadline: Instant::now() + PERIOD,
-    }
-}
-
-/// In the audit log, in the place of a socket.
-const NOBODY: &str = "worker";
 
 const PERIOD: Duration = Duration::from_secs(1);
 

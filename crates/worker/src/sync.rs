@@ -15,8 +15,6 @@ mod turn;
 use std::sync::Arc;
 
 use lifecycle::{Clock, Entropy, Tasks};
-use protocol::account::{AccountStatus, AccountType, StatusChanged};
-use protocol::id::UserId;
 use protocol::time::Timestamp;
 use store::Store;
 use store::vault::Vault;
@@ -45,16 +43,5 @@ pub(crate) struct Syncer {
 impl Syncer {
     fn now(&self) -> Timestamp {
         self.clock.now().into()
-    }
-
-    /// The account of this user is like this, as of now.
-    fn changed(&self, user: &UserId, account: AccountType, status: AccountStatus) -> StatusChanged {
-        StatusChanged {
-            user_id: user.clone(),
-            account_type: account,
-            status,
-            timestamp: self.now(),
-            metadata: None,
-        }
     }
 }

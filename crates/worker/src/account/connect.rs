@@ -98,7 +98,7 @@ impl AccountService {
                 error_message: Some(failure.message.clone()),
                 last_synced: None,
             }),
-            ..self.changed(&call.user, account, AccountStatus::Error)
+            ..StatusChanged::plain(&call.user, account, AccountStatus::Error, self.now())
         };
         let refused = RefusedLink {
             user: call.user.clone(),

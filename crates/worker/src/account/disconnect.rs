@@ -1,6 +1,6 @@
 //! `account:disconnect`: the link ends here at once, and at its platform as soon as that can be.
 
-use protocol::account::AccountStatus;
+use protocol::account::{AccountStatus, StatusChanged};
 use protocol::answer::{self, Answer};
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
@@ -16,7 +16,7 @@ impl AccountService {
     /// Also for a platform that is no longer offered here: what is linked can be unlinked.
     pub(crate) async fn disconnect(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, DisconnectError> {
         let account = asked.account_type;
-        let change = self.changed(&call.user, account, AccountStatus::Disconnected);
+        let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
         let unlink = Unlink {
             user: call.user.clone(),
             account,

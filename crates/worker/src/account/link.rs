@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lifecycle::Backoff;
 use platforms::{Grant, Profile};
-use protocol::account::{AccountStatus, AccountType, UserAccount};
+use protocol::account::{AccountStatus, AccountType, StatusChanged, UserAccount};
 use protocol::answer::{self, Answer};
 use protocol::cluster::job::Outcome;
 use protocol::command::CommandKind;
@@ -69,7 +69,7 @@ impl AccountService {
         };
         let tokens = grant.tokens.as_ref();
         let tokens = tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens));
-        let change = self.changed(&call.user, account, AccountStatus::Connected);
+        let change = StatusChanged::plain(&call.user, account, AccountStatus::Connected, self.now());
         let outcome = Outcome::from(&Answer::Connect(answer::Connect {
             account: linked.clone(),
         }));

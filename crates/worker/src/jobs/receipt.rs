@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use lifecycle::Entropy;
 use protocol::cluster::callback::Callback;
 use protocol::cluster::job::Outcome;
+use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::fault::Fault;
+use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::json::Json;
 use protocol::secret::Secret;
 use store::Receipt;
 use store::vault::{Binding, Sealed, VaultError};
+use tokio::time::Instant;
 
 use super::call::Call;
 use super::refusal::Refusal;
@@ -47,6 +51,25 @@ impl Call {
         }
     }
 }
+
+/// For the audit log, of what a worker does within this time for nobody in particular: nobody asked, and nobody asks for an answer.
+#[expect(clippy::expect_used, reason = "a word and a token are printable ASCII")]
+pub(crate) fn unasked(entropy: &dyn Entropy, within: Duration) -> Receipt {
+    Receipt {
+        job: JobId::new(entropy.token()).expect("a token is an id"),
+        session: SessionId::new(NOBODY).expect("a word is an id"),
+        connection: ConnectionId::new(NOBODY).expect("a word is an id"),
+        origin: None,
+        traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
+        idempotency: None,
+        answer: Sealed::from_bytes(Vec::new()),
+        keep: Duration::ZERO,
+        deadline: Instant::now() + within,
+    }
+}
+
+/// In the audit log, in the place of a session and of a socket.
+const NOBODY: &str = "worker";
 
 /// An answer that was kept cannot be read.
 #[derive(Debug, thiserror::Error)]

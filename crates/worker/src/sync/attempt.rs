@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use platforms::{ApiError, Platform, Profile, SyncPage};
-use protocol::account::{AccountStatus, UserAccount};
+use protocol::account::{AccountStatus, StatusChanged, UserAccount};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Outcome;
 use protocol::event::Event;
@@ -33,7 +33,7 @@ impl Syncer {
     }
 
     fn syncing(&self, call: &Call, turn: &Turn) -> Envelope {
-        let change = self.changed(&turn.user, turn.account, AccountStatus::Syncing);
+        let change = StatusChanged::plain(&turn.user, turn.account, AccountStatus::Syncing, self.now());
         call.envelope("syncing", &Event::StatusChanged(change))
     }
 

@@ -4,18 +4,14 @@ use std::time::Duration;
 
 use protocol::account::{AccountStatus, StatusChanged, StatusMetadata};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::trace::Traceparent;
 use protocol::event::Event;
-use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::security::{Alert, AlertType, Severity};
-use store::vault::Sealed;
-use store::{Credentials, LossWritten, LostLink, Receipt, Turn};
-use tokio::time::Instant;
+use store::{Credentials, LossWritten, LostLink, Turn};
 
 use super::failure::CONNECT_AGAIN;
 use super::{SyncFailure, Syncer};
 use crate::digest::digest;
-use crate::jobs::event_id;
+use crate::jobs::{event_id, unasked};
 
 impl Syncer {
     /// Records the loss and tells it; gives the account as it is where it has other tokens by now.
@@ -31,7 +27,7 @@ impl Syncer {
             error_message: CONNECT_AGAIN.to_owned(),
             events: vec![self.status(turn, found), self.alert(turn, found, kind)],
         };
-        match self.store.lose_link(&lost, &self.receipt()).await? {
+        match self.store.lose_link(&lost, &unasked(&*self.entropy, PATIENCE)).await? {
             LossWritten::Moved => return self.read_again(turn).await.map(Some),
             LossWritten::NotConnected => return Err(SyncFailure::Overtaken),
             LossWritten::Lost => {}
@@ -48,7 +44,7 @@ impl Syncer {
                 error_message: Some(CONNECT_AGAIN.to_owned()),
                 last_synced: found.account.last_synced,
             }),
-            ..self.changed(&turn.user, turn.account, AccountStatus::Error)
+            ..StatusChanged::plain(&turn.user, turn.account, AccountStatus::Error, self.now())
         };
         Envelope::of(event_id(&about(found, "status")), &Event::StatusChanged(change))
     }
@@ -70,23 +66,6 @@ impl Syncer {
             timestamp: self.now(),
             requires_action: true,
         })
-    }
-
-    /// Who found it out: a worker, for nobody in particular.
-    #[expect(clippy::expect_used, reason = "these are printable ASCII")]
-    fn receipt(&self) -> Receipt {
-        let id = "these are ids";
-        Receipt {
-            job: JobId::new(self.entropy.token()).expect(id),
-            session: SessionId::new("worker").expect(id),
-            connection: ConnectionId::new("worker").expect(id),
-            origin: None,
-            traceparent: Traceparent::begin(u128::from_le_bytes(self.entropy.bytes()), self.entropy.u64()),
-            idempotency: None,
-            answer: Sealed::from_bytes(Vec::new()),
-            keep: Duration::ZERO,
-            deadline: Instant::now() + PATIENCE,
-        }
     }
 }
 

@@ -145,7 +145,7 @@ impl Syncer {
                 error_message: account.error_message.clone(),
                 last_synced: account.last_synced,
             }),
-            ..self.changed(&turn.user, turn.account, account.status)
+            ..StatusChanged::plain(&turn.user, turn.account, account.status, self.now())
         });
         Some(match call {
             Some(call) => call.envelope("synced", &change),
