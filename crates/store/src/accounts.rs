@@ -13,8 +13,8 @@ use crate::parking::ParkedId;
 use crate::queue::{Revocation, RevokeScope, TokenColumn};
 use crate::vault::Sealed;
 
-/// The beginning and the end of a link. Each method is one transaction that locks the user's head row first; the events it is given are
-/// committed with it, to be published after, and so is a row of the audit log wherever a link comes, goes or is refused.
+/// The beginning and the end of a link. Each method is one transaction that locks the user's head row first; the events it is given
+/// are committed with it, to be published after, and so is a row of the audit log wherever a link comes, goes or is refused.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// All linked accounts of a user, by platform name.

@@ -69,9 +69,7 @@ impl Accounts for MemoryStore {
         };
         state.audit(&self.audit, &link.user, entry, receipt, now);
         if !matches!(outcome, Ok(LinkOutcome::Linked)) {
-            if let Some(give_back) = &link.give_back {
-                state.revoke(&link.user, give_back.clone(), now);
-            }
+            state.revoke(&link.user, link.give_back.clone(), now);
             return outcome;
         }
         let mut account = link.account.clone();
@@ -106,9 +104,7 @@ impl Accounts for MemoryStore {
         if rules::failure_is_news(linked.map(|linked| linked.account.status)) {
             state.send(&refused.user, std::slice::from_ref(&refused.event), now);
         }
-        if let Some(give_back) = &refused.give_back {
-            state.revoke(&refused.user, give_back.clone(), now);
-        }
+        state.revoke(&refused.user, refused.give_back.clone(), now);
         let entry = Entry::of_refused_link(refused);
         state.audit(&self.audit, &refused.user, entry, receipt, now);
         state.remember(receipt, now);

@@ -66,9 +66,7 @@ impl Parking for MemoryStore {
             };
             let entry = Entry::of_unconfirmed_link(&link);
             state.audit(&self.audit, &link.user, entry, &receipt, now);
-            if let Some(give_back) = link.give_back() {
-                state.revoke(&link.user, give_back, now);
-            }
+            state.revoke(&link.user, link.give_back(), now);
         }
         Ok(true)
     }
@@ -98,8 +96,6 @@ impl State {
         now: SystemTime,
     ) {
         self.audit(keys, &dropped.user, Entry::of_dropped_link(dropped), receipt, now);
-        if let Some(give_back) = dropped.give_back() {
-            self.revoke(&dropped.user, give_back, now);
-        }
+        self.revoke(&dropped.user, dropped.give_back(), now);
     }
 }

@@ -60,7 +60,7 @@ impl Refreshes for MemoryStore {
         if let Some(linked) = linked.filter(|linked| linked.tokens.as_ref() == Some(&refreshed.tokens)) {
             return Ok(RefreshWritten::Stored(linked.generation));
         }
-        state.revoke(&turn.user, refreshed.give_back.clone(), now);
+        state.revoke(&turn.user, Some(refreshed.give_back.clone()), now);
         Ok(RefreshWritten::Overtaken)
     }
 

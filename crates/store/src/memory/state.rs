@@ -240,14 +240,16 @@ impl State {
         if let Some(linked) = self.accounts.remove(&key) {
             let entry = Entry::of_unlinked(account, &linked.account.platform_user_id);
             self.audit(keys, user, entry, receipt, now);
-            if let Some(tokens) = linked.tokens {
-                self.revoke(user, tokens.revocation(account, linked.account.platform_user_id), now);
-            }
+            let tokens = linked.tokens;
+            let revocation = tokens.map(|tokens| tokens.revocation(account, linked.account.platform_user_id));
+            self.revoke(user, revocation, now);
         }
     }
 
-    /// Queues a revocation, no wider than other links of the same platform account, parked ones too, allow.
-    pub(super) fn revoke(&mut self, user: &UserId, mut revocation: Revocation, now: SystemTime) {
+    /// Queues a revocation, where there is anything to give back, no wider than other links of the same platform account, parked ones
+    /// too, allow.
+    pub(super) fn revoke(&mut self, user: &UserId, revocation: Option<Revocation>, now: SystemTime) {
+        let Some(mut revocation) = revocation else { return };
         let linked = self.accounts.values().map(|linked| &linked.account);
         let mut others = linked.chain(self.parked.values().map(|parked| &parked.link.account));
         let shared = others.any(|account| {

@@ -91,10 +91,7 @@ async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 second')",
         )
         .await?;
-    let tokens = tokens.as_ref();
-    let access = tokens.map(|tokens| tokens.access.as_bytes());
-    let refresh = tokens.and_then(|tokens| Some(tokens.refresh.as_ref()?.as_bytes()));
-    let expires_at = tokens.and_then(|tokens| tokens.expires_at);
+    let (access, refresh, expires_at) = row::token_columns(tokens.as_ref());
     tx.execute(
         &insert,
         &[
@@ -109,7 +106,7 @@ async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure
             &account.scopes,
             &access,
             &refresh,
-            &expires_at.map(row::written),
+            &expires_at,
             &parked.access_epoch,
             &parked.lasts.as_secs_f64(),
         ],
@@ -164,7 +161,7 @@ impl Work for EndParked<'_> {
         };
         let entry = Entry::of_unconfirmed_link(&ended);
         audit::append(tx, audit, &ended.user, entry, &receipt).await?;
-        revoke(tx, &ended).await?;
+        queue::revoke(tx, &ended.user, ended.give_back().as_ref()).await?;
         Ok(Ending::Commit(()))
     }
 }
@@ -195,14 +192,7 @@ pub(super) async fn give_back(
 ) -> Result<(), Failure> {
     let entry = Entry::of_dropped_link(dropped);
     audit::append(tx, keys, &dropped.user, entry, receipt).await?;
-    revoke(tx, dropped).await
-}
-
-async fn revoke(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure> {
-    match parked.give_back() {
-        Some(give_back) => queue::revoke(tx, &parked.user, &give_back).await,
-        None => Ok(()),
-    }
+    queue::revoke(tx, &dropped.user, dropped.give_back().as_ref()).await
 }
 
 /// What [`parked`] reads: an account like those that are linked, where it has what they have.

@@ -92,8 +92,16 @@ impl PgStore {
     }
 }
 
-/// Queues a revocation, no wider than other links of the same platform account, parked ones too, allow. The caller holds that account's lock.
-pub(super) async fn revoke(tx: &Transaction<'_>, user: &UserId, revocation: &Revocation) -> Result<(), Failure> {
+/// Queues a revocation, where there is anything to give back, no wider than other links of the same platform account, parked ones
+/// too, allow. The caller holds that account's lock.
+pub(super) async fn revoke(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    revocation: Option<&Revocation>,
+) -> Result<(), Failure> {
+    let Some(revocation) = revocation else {
+        return Ok(());
+    };
     let platform = revocation.account.as_str();
     let find = tx
         .prepare_cached(

@@ -89,6 +89,18 @@ pub(super) fn tokens(row: &Row) -> Result<Option<SealedTokens>, Failure> {
     }))
 }
 
+/// What [`tokens`] reads, as it is written: `access_token`, `refresh_token`, `token_expires_at`.
+pub(super) type TokenColumns<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<OffsetDateTime>);
+
+/// The token columns of an account whose platform issued these.
+pub(super) fn token_columns(tokens: Option<&SealedTokens>) -> TokenColumns<'_> {
+    (
+        tokens.map(|tokens| tokens.access.as_bytes()),
+        tokens.and_then(|tokens| Some(tokens.refresh.as_ref()?.as_bytes())),
+        tokens.and_then(|tokens| tokens.expires_at).map(written),
+    )
+}
+
 /// From `tasks`, right after it was leased.
 pub(super) fn task(row: &Row) -> Result<Task, Failure> {
     let tries: i32 = row.try_get("tries")?;

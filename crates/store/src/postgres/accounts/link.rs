@@ -9,7 +9,7 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::row::written;
+use crate::postgres::row::{token_columns, written};
 use crate::postgres::{audit, head, outbox, parking, queue, receipt};
 use crate::rules::{self, Admission};
 use crate::vault::AuditKeys;
@@ -52,7 +52,7 @@ impl Work for LinkAccount<'_> {
             }
         };
         // The client is told so, late or not, and may repeat the command: no answer is kept.
-        give_back(tx, link).await?;
+        queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
         Ok(Ending::Commit(refusal))
     }
 }
@@ -72,17 +72,9 @@ impl Work for GiveBack<'_> {
         let Self { link, receipt, audit } = self;
         head::lock_user(tx, &link.user).await?;
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        give_back(tx, link).await?;
+        queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
         audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;
         Ok(Ending::Commit(()))
-    }
-}
-
-/// Queues what the platform issued. The caller holds the lock of its account there.
-async fn give_back(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
-    match &link.give_back {
-        Some(give_back) => queue::revoke(tx, &link.user, give_back).await,
-        None => Ok(()),
     }
 }
 
@@ -103,10 +95,7 @@ async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
              fence = excluded.fence, leased_until = NULL, next_sync_at = excluded.next_sync_at, failures = 0",
         )
         .await?;
-    let tokens = tokens.as_ref();
-    let access = tokens.map(|tokens| tokens.access.as_bytes());
-    let refresh = tokens.and_then(|tokens| Some(tokens.refresh.as_ref()?.as_bytes()));
-    let expires_at = tokens.and_then(|tokens| tokens.expires_at);
+    let (access, refresh, expires_at) = token_columns(tokens.as_ref());
     tx.execute(
         &upsert,
         &[
@@ -123,7 +112,7 @@ async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
             &account.error_message,
             &access,
             &refresh,
-            &expires_at.map(written),
+            &expires_at,
         ],
     )
     .await?;

@@ -38,9 +38,7 @@ impl Work for RefuseLink<'_> {
         if rules::failure_is_news(status) {
             outbox::send(tx, &refused.user, std::slice::from_ref(&refused.event)).await?;
         }
-        if let Some(give_back) = &refused.give_back {
-            queue::revoke(tx, &refused.user, give_back).await?;
-        }
+        queue::revoke(tx, &refused.user, refused.give_back.as_ref()).await?;
         audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, Written::Now))

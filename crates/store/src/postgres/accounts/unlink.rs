@@ -42,7 +42,8 @@ impl Work for UnlinkAccount<'_> {
     }
 }
 
-/// Moves an account's tokens, where it has any, into a revocation, and tells it in the audit log. The caller holds the user's head row.
+/// Moves an account's tokens, where it has any, into a revocation, and tells it in the audit log. The caller holds the user's head
+/// row.
 pub(super) async fn remove(
     tx: &Transaction<'_>,
     keys: &AuditKeys,
@@ -61,8 +62,7 @@ pub(super) async fn remove(
     let deleted = tx.query_one(&delete, &[&user.as_str(), &account.as_str()]).await?;
     let entry = Entry::of_unlinked(account, &platform_user_id);
     audit::append(tx, keys, user, entry, receipt).await?;
-    match row::tokens(&deleted)? {
-        Some(tokens) => queue::revoke(tx, user, &tokens.revocation(account, platform_user_id)).await,
-        None => Ok(()),
-    }
+    let tokens = row::tokens(&deleted)?;
+    let revocation = tokens.map(|tokens| tokens.revocation(account, platform_user_id));
+    queue::revoke(tx, user, revocation.as_ref()).await
 }

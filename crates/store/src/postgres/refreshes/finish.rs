@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::row::written;
+use crate::postgres::row::token_columns;
 use crate::postgres::{head, queue};
 use crate::refreshes::{RefreshWritten, Refreshed};
 
@@ -27,7 +27,7 @@ impl Work for FinishRefresh<'_> {
         if let Some(generation) = stored_before(tx, refreshed).await? {
             return Ok(Ending::RollBack(RefreshWritten::Stored(generation)));
         }
-        queue::revoke(tx, &turn.user, give_back).await?;
+        queue::revoke(tx, &turn.user, Some(give_back)).await?;
         Ok(Ending::Commit(RefreshWritten::Overtaken))
     }
 }
@@ -43,14 +43,14 @@ async fn replace(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i
              RETURNING generation",
         )
         .await?;
-    let refresh = tokens.refresh.as_ref().map(|refresh| refresh.as_bytes());
+    let (access, refresh, expires_at) = token_columns(Some(tokens));
     let values: [&(dyn ToSql + Sync); 6] = [
         &turn.user.as_str(),
         &turn.account.as_str(),
         &refreshed.generation,
-        &tokens.access.as_bytes(),
+        &access,
         &refresh,
-        &tokens.expires_at.map(written),
+        &expires_at,
     ];
     let replaced = tx.query_opt(&replace, &values).await?;
     Ok(replaced.map(|row| row.try_get("generation")).transpose()?)
