@@ -78,12 +78,7 @@ impl Connections {
         let deflate = upgrade.deflate.map(|agreement| self.deflation.of(&agreement));
         let turn = Turn::new(&self.soft, self.drain_window, Arc::clone(&self.entropy));
         let link = Link::new(stream, &upgrade.protocol, deflate, self.bounds(), turn);
-        let origin = Origin {
-            address: peer.to_string(),
-            device_id: None,
-            device_name: None,
-            user_agent: upgrade.user_agent,
-        };
+        let origin = Origin::of_peer(peer, upgrade.user_agent);
         let accepted = Accepted::open(link, upgrade.protocol, origin, permit, &*self.entropy);
         let draining = self.live(accepted).await;
         let ending = draining.flush(self.timing.close).await;

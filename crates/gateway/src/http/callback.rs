@@ -96,9 +96,9 @@ async fn come_back(
     let query = uri.query().unwrap_or_default();
     let come_back = callbacks.come_back(platform, (peer.ip(), &headers), query).await;
     match callbacks.counted(platform, come_back) {
-        Ok((page, keepsake)) => {
+        Ok((page, keepsake, lasts)) => {
             let mut response = callbacks.pages.show(page);
-            keepsake.keep(platform, &mut response);
+            keepsake.keep(platform, lasts, &mut response);
             response
         }
         Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
@@ -132,12 +132,13 @@ async fn not_shown(State(callbacks): State<Arc<Callbacks>>) -> Response {
 }
 
 impl Callbacks {
+    /// The page, and what the browser is to keep beside it for so many seconds.
     async fn come_back(
         &self,
         account: AccountType,
         (peer, headers): (IpAddr, &HeaderMap),
         query: &str,
-    ) -> Result<(Page, Keepsake), Failure> {
+    ) -> Result<(Page, Keepsake, u64), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
         let query = query::Query::read(query)?;
         let kept = self.bus.read(&Begun::key(&query.state)).await;
@@ -155,14 +156,16 @@ impl Callbacks {
             issuer: query.issuer,
             returned: query.returned,
         });
-        let outcome = self.ask(&asker, origin(peer, headers), callback).await?;
+        let outcome = self
+            .ask(&asker, Origin::of_peer(peer, user_agent(headers)), callback)
+            .await?;
         let parked: Parked = read(&outcome)?;
         let keepsake = Keepsake {
             user: asker.user,
             session: asker.session,
             secret: parked.cookie.clone(),
         };
-        Ok((Page::question(&keepsake.user, &parked), keepsake))
+        Ok((Page::question(&keepsake.user, &parked), keepsake, parked.expires_in))
     }
 
     async fn confirm(
@@ -189,7 +192,9 @@ impl Callbacks {
             token,
             cookie: keepsake.secret,
         });
-        let outcome = self.ask(&asker, origin(peer, headers), yes).await?;
+        let outcome = self
+            .ask(&asker, Origin::of_peer(peer, user_agent(headers)), yes)
+            .await?;
         let linked: Connect = read(&outcome)?;
         Ok(Page::linked(&asker.user, &linked.account))
     }
@@ -247,16 +252,6 @@ fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a Outcome) -> Result<T, Failur
 fn unavailable(error: &(impl Fault + 'static)) -> Failure {
     tracing::warn!(error = chain(error), "a callback could not be sent on");
     Failure::of(error.code())
-}
-
-/// Where the browser is, for the audit log.
-fn origin(address: IpAddr, headers: &HeaderMap) -> Origin {
-    Origin {
-        address: address.to_string(),
-        device_id: None,
-        device_name: None,
-        user_agent: user_agent(headers),
-    }
 }
 
 /// The longest form, in bytes: ours has one field of 28.

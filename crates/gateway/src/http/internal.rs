@@ -169,12 +169,7 @@ impl Internal {
 
 /// Which of the application's servers asks.
 fn origin(peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Origin> {
-    peer.map(|peer| Origin {
-        address: peer.ip().to_string(),
-        device_id: None,
-        device_name: None,
-        user_agent: user_agent(headers),
-    })
+    peer.map(|peer| Origin::of_peer(peer.ip(), user_agent(headers)))
 }
 
 fn named(user: &str) -> Result<UserId, Refusal> {

@@ -21,6 +21,17 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Where a request comes from that names no device.
+    #[must_use]
+    pub fn of_peer(address: IpAddr, user_agent: Option<String>) -> Self {
+        Self {
+            address: address.to_string(),
+            device_id: None,
+            device_name: None,
+            user_agent,
+        }
+    }
+
     /// What the device is known by: its own id, else its User-Agent, else `unknown`.
     #[must_use]
     pub fn device(&self) -> &str {

@@ -34,10 +34,10 @@ impl Keepsake {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Has the browser keep it.
-    pub(super) fn keep(&self, platform: AccountType, response: &mut Response) {
+    /// Has the browser keep it for so many seconds.
+    pub(super) fn keep(&self, platform: AccountType, lasts: u64, response: &mut Response) {
         let value = URL_SAFE_NO_PAD.encode(Json::of(self).as_str());
-        set(platform, &value, LIFE, response);
+        set(platform, &value, lasts, response);
     }
 
     /// Has the browser forget it.
@@ -48,7 +48,7 @@ impl Keepsake {
 
 /// Sent to us alone (`__Host-`: over TLS, for this very host), never with a request that another site has made, and read by no
 /// script.
-fn set(platform: AccountType, value: &str, max_age: u32, response: &mut Response) {
+fn set(platform: AccountType, value: &str, max_age: u64, response: &mut Response) {
     let name = name(platform);
     let cookie = format!("{name}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
     if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
@@ -62,9 +62,6 @@ fn name(platform: AccountType) -> String {
     format!("__Host-postern-{platform}")
 }
 
-/// Seconds, as long as what it confirms is parked.
-const LIFE: u32 = 5 * 60;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +73,7 @@ mod tests {
             secret: Secret::new("the secret"),
         };
         let mut response = Response::default();
-        keepsake.keep(AccountType::Github, &mut response);
+        keepsake.keep(AccountType::Github, 300, &mut response);
         response.headers()[SET_COOKIE].clone()
     }
 
