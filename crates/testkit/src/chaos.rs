@@ -1,5 +1,6 @@
 //! A TCP proxy that breaks the link between a client and a server in the ways that networks do.
 
+mod dice;
 mod relay;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +11,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+pub use self::dice::Dice;
 
 use crate::fail::OrFail as _;
 
@@ -42,6 +45,11 @@ impl Proxy {
     /// Where clients connect to.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Leads new connections to another server. Those there are go on.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.link.change(|weather| weather.upstream = upstream);
     }
 
     /// Resets all connections there are (RST to both sides). New ones work.
@@ -118,7 +126,6 @@ impl Proxy {
 /// What the proxy and its tasks share.
 #[derive(Debug)]
 struct Link {
-    upstream: SocketAddr,
     weather: watch::Sender<Weather>,
     fault: Mutex<Option<Fault>>,
     accepted: AtomicU64,
@@ -128,8 +135,9 @@ struct Link {
 }
 
 /// What holds for all connections until it is changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Weather {
+    upstream: SocketAddr,
     frozen: bool,
     refuses: bool,
     delay: Duration,
@@ -148,9 +156,16 @@ enum Fault {
 
 impl Link {
     fn new(upstream: SocketAddr) -> Self {
-        Self {
+        let weather = Weather {
             upstream,
-            weather: watch::Sender::default(),
+            frozen: false,
+            refuses: false,
+            delay: Duration::ZERO,
+            cuts: 0,
+            stranded: 0,
+        };
+        Self {
+            weather: watch::Sender::new(weather),
             fault: Mutex::default(),
             accepted: AtomicU64::default(),
             closed: AtomicU64::default(),

@@ -4,6 +4,7 @@ pub mod frame;
 pub mod http;
 pub mod native;
 pub mod raw;
+pub mod returning;
 pub mod socket;
 pub mod socketio;
 
@@ -22,6 +23,7 @@ use tokio_rustls::TlsConnector;
 
 pub use native::Native;
 pub use raw::Wire;
+pub use returning::Returning;
 pub use socketio::SocketIo;
 
 use self::http::{Request, Response};

@@ -90,6 +90,18 @@ impl Cluster {
         self.worker(self.workers.len() - 1)
     }
 
+    /// Starts a gateway in the place of one that has ended, and waits until it is ready. It has other ports.
+    pub async fn restart_gateway(&mut self, index: usize) {
+        let member = self.launcher.restart(Kind::Gateway, index).await;
+        *self.gateways.get_mut(index).or_fail(&format!("find gateway {index}")) = member;
+    }
+
+    /// Starts a worker in the place of one that has ended, and waits until it is ready.
+    pub async fn restart_worker(&mut self, index: usize) {
+        let member = self.launcher.restart(Kind::Worker, index).await;
+        *self.workers.get_mut(index).or_fail(&format!("find worker {index}")) = member;
+    }
+
     /// A good token of `user`, of the default session, for an hour. It counts as a canary.
     pub fn token(&self, user: &str) -> String {
         let token = self.signer().token(user);

@@ -10,6 +10,7 @@ mod alerts;
 mod audit;
 mod bad_input;
 mod callback;
+mod chaos;
 mod command_line;
 mod delivery;
 mod devices;

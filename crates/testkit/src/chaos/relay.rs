@@ -21,7 +21,8 @@ pub(super) async fn connection(mut client: TcpStream, link: Arc<Link>, number: u
     };
     let served = async {
         hold.clone().thawed().await;
-        let mut server = TcpStream::connect(link.upstream).await?;
+        let upstream = link.weather.borrow().upstream;
+        let mut server = TcpStream::connect(upstream).await?;
         let outcome = tokio::select! {
             outcome = both_ways(&mut client, &mut server, &link, &hold) => outcome,
             () = cut(&mut weather, born_after) => Err(io::ErrorKind::ConnectionReset.into()),

@@ -70,6 +70,11 @@ impl Socket {
             .await
     }
 
+    /// As [`Socket::next`], for as long as it takes; the connection may end meanwhile, and then how is no failure of the test.
+    pub async fn next_or_end(&self) -> Result<Event, Closed> {
+        self.inbox.wait(|content| content.events.pop_front()).await
+    }
+
     /// The events that have come and were not taken.
     ///
     /// For 'it does not come', first await something that the server sends after it would have come.

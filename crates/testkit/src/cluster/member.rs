@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -124,6 +125,7 @@ pub(super) struct Launcher {
     scratch: Arc<Scratch>,
     /// For one kind of node or for all; of two values the later counts.
     settings: Vec<(Option<Kind>, String, String)>,
+    restarts: AtomicU64,
 }
 
 impl Launcher {
@@ -132,7 +134,15 @@ impl Launcher {
             binary,
             scratch: Arc::new(scratch),
             settings,
+            restarts: AtomicU64::new(0),
         }
+    }
+
+    /// Starts a node in the place of one that has ended, and waits until it is ready.
+    pub(super) async fn restart(&self, kind: Kind, index: usize) -> Member {
+        let number = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("{}-{index}-restart-{number}", kind.subcommand());
+        self.start(kind, &name, &[]).await
     }
 
     /// Starts a node on free ports and waits until it is ready. `name` heads its logs and is used once.

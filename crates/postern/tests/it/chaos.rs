@@ -1,0 +1,67 @@
+//! Whatever fails, no client loses an event without being told, and none hears one twice.
+//!
+//! The faults, their order and the clients' pace follow from a seed, which is printed; POSTERN_CHAOS_SEED repeats it and
+//! POSTERN_CHAOS_SECONDS makes it last.
+
+mod audience;
+mod stage;
+
+use std::time::Duration;
+
+use testkit::chaos::Dice;
+use testkit::{Proxy, Redis, wait};
+
+use self::stage::{Faults, Stage};
+
+#[tokio::test]
+async fn whatever_fails_nothing_is_lost_without_notice_and_nothing_comes_twice() {
+    let stage = Stage::start("chaos", Dice::new(seed())).await;
+    let lasts = seconds("POSTERN_CHAOS_SECONDS").unwrap_or(Duration::from_secs(40));
+    let stage = stage.suffer(&Faults::ALL, lasts).await;
+    stage.judge(false).await;
+}
+
+#[tokio::test]
+async fn when_redis_loses_everything_every_client_is_told() {
+    let mut stage = Stage::start("flush", Dice::new(seed())).await;
+    stage.publish_some().await;
+    stage.redis.command(&["FLUSHALL"]).await;
+    stage.publish_some().await;
+    stage.judge(true).await;
+}
+
+#[tokio::test]
+async fn when_a_replica_that_lags_takes_over_every_client_is_told() {
+    let mut stage = Stage::start("failover", Dice::new(seed())).await;
+    let replica = Redis::start().await;
+    let link = Proxy::start(stage.redis.addr()).await;
+    let (host, port) = (link.addr().ip().to_string(), link.addr().port().to_string());
+    replica.command(&["REPLICAOF", &host, &port]).await;
+    wait::until_true("the replica to follow", wait::deadline(), async || {
+        replica
+            .command(&["INFO", "replication"])
+            .await
+            .contains("master_link_status:up")
+    })
+    .await;
+    stage.publish_some().await;
+    // From here on the replica misses what happens.
+    link.freeze();
+    stage.publish_some().await;
+    stage.redis.kill().await;
+    replica.command(&["REPLICAOF", "NO", "ONE"]).await;
+    stage.lead_redis_to(replica);
+    stage.publish_some().await;
+    stage.judge(true).await;
+}
+
+fn seed() -> u64 {
+    std::env::var("POSTERN_CHAOS_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(20_261_124)
+}
+
+fn seconds(variable: &str) -> Option<Duration> {
+    std::env::var(variable).ok()?.parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,292 @@
+//! A cluster of three gateways and two workers with 200 clients that come back, publishers that insist, and faults.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::chaos::Dice;
+use testkit::client::Door;
+use testkit::client::http::{Request, plain};
+use testkit::client::returning::{Library, Returning};
+use testkit::cluster::Cluster;
+use testkit::{Proxy, Redis, wait};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::audience::Audience;
+use crate::stage::POSTERN;
+
+/// A cluster under test. Its clients and publishers end with it.
+pub(crate) struct Stage {
+    name: &'static str,
+    dice: Dice,
+    cluster: Cluster,
+    pub(crate) redis: Redis,
+    /// The one before a failover.
+    retired: Option<Redis>,
+    redis_link: Proxy,
+    balancer: Arc<Mutex<Balancer>>,
+    audience: Audience,
+    _clients: Vec<Returning>,
+    publishers: JoinSet<(String, u64)>,
+    enough: Arc<AtomicBool>,
+    published: Arc<Mutex<BTreeMap<String, u64>>>,
+    faults: BTreeMap<&'static str, usize>,
+}
+
+/// Which gateways take connections, as a load balancer knows it.
+#[derive(Default)]
+struct Balancer {
+    /// By index; none while it is not ready.
+    doors: Vec<Option<(Door, std::net::SocketAddr)>>,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Faults {
+    GatewayKilled,
+    GatewayDrained,
+    WorkerKilled,
+    RedisConnectionsKilled,
+    RedisPaused,
+}
+
+impl Faults {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::GatewayKilled,
+        Self::GatewayDrained,
+        Self::WorkerKilled,
+        Self::RedisConnectionsKilled,
+        Self::RedisPaused,
+    ];
+}
+
+impl Stage {
+    pub(crate) async fn start(name: &'static str, mut dice: Dice) -> Self {
+        println!("{name}: {dice:?}");
+        let redis = Redis::start().await;
+        let redis_link = Proxy::start(redis.addr()).await;
+        let cluster = Cluster::builder(POSTERN)
+            .redis(&redis)
+            .redis_through(&redis_link)
+            .gateways(GATEWAYS)
+            .workers(WORKERS)
+            .gateway_env("POSTERN_DRAIN_WINDOW", "2s")
+            .gateway_env("POSTERN_CONNECT_RATE", "off")
+            .start()
+            .await;
+        let doors = (0..GATEWAYS).map(|gateway| Some(way_in(&cluster, gateway)));
+        let balancer = Arc::new(Mutex::new(Balancer { doors: doors.collect() }));
+        let mut audience = Audience::default();
+        let clients = (0..CLIENTS).map(|index| {
+            let user = user(index % USERS);
+            let library = Library::ALL[index / USERS % Library::ALL.len()];
+            let balancer = Arc::clone(&balancer);
+            let route = move |dice: &mut Dice| balancer.lock().unwrap().choose(dice).map(|(door, _)| door);
+            Returning::start(
+                library,
+                cluster.token(&user),
+                Arc::new(route),
+                dice.fork(),
+                audience.join(&user),
+            )
+        });
+        let mut stage = Self {
+            name,
+            _clients: clients.collect(),
+            dice,
+            cluster,
+            redis,
+            retired: None,
+            redis_link,
+            balancer,
+            audience,
+            publishers: JoinSet::new(),
+            enough: Arc::default(),
+            published: Arc::default(),
+            faults: BTreeMap::new(),
+        };
+        stage.all_connected().await;
+        for index in 0..USERS {
+            stage.publish_to(user(index));
+        }
+        stage
+    }
+
+    /// Publishes numbered alerts to a user, one after the other, each until it is accepted.
+    fn publish_to(&mut self, user: String) {
+        let mut dice = self.dice.fork();
+        let balancer = Arc::clone(&self.balancer);
+        let published = Arc::clone(&self.published);
+        let enough = Arc::clone(&self.enough);
+        let token = self.cluster.internal_token().to_owned();
+        self.publishers.spawn(async move {
+            let mut number = 0;
+            loop {
+                number += 1;
+                let last = enough.load(Ordering::SeqCst);
+                let alert = json!({
+                    "event": "security:alert",
+                    "idempotencyKey": format!("{user}-{number}"),
+                    "data": {"severity": "low", "type": "suspicious_login", "message": number.to_string(),
+                        "requiresAction": false},
+                });
+                let request = Request::post(&format!("/v1/users/{user}/events"), &alert).bearer(&token);
+                loop {
+                    let addr = balancer.lock().unwrap().choose(&mut dice).map(|(_, internal)| internal);
+                    if let Some(addr) = addr
+                        && let Ok(Ok(response)) = timeout(PATIENCE, plain(addr, &request)).await
+                        && response.status == 202
+                    {
+                        break;
+                    }
+                    dice.rest(Duration::from_millis(100)..Duration::from_millis(500)).await;
+                }
+                published.lock().unwrap().insert(user.clone(), number);
+                if last {
+                    return (user, number);
+                }
+                dice.rest(Duration::from_millis(200)..Duration::from_millis(1_200))
+                    .await;
+            }
+        });
+    }
+
+    /// Waits until each user has had a few more.
+    pub(crate) async fn publish_some(&mut self) {
+        let before = self.published.lock().unwrap().clone();
+        wait::until_true("some more events", LONG, async || {
+            let now = self.published.lock().unwrap();
+            (0..USERS).all(|index| {
+                let at = |numbers: &BTreeMap<String, u64>| numbers.get(&user(index)).copied().unwrap_or_default();
+                at(&now) >= at(&before) + 3
+            })
+        })
+        .await;
+    }
+
+    /// Lets all nodes reach Redis elsewhere, as after a failover.
+    pub(crate) fn lead_redis_to(&mut self, redis: Redis) {
+        self.redis_link.lead_to(redis.addr());
+        self.redis_link.cut();
+        self.retired = Some(std::mem::replace(&mut self.redis, redis));
+    }
+
+    /// Lets things go wrong for this long, one after the other.
+    pub(crate) async fn suffer(mut self, faults: &[Faults], lasts: Duration) -> Self {
+        let end = Instant::now() + lasts;
+        while Instant::now() < end {
+            let fault = faults[self.dice.below(faults.len())];
+            self.strike(fault).await;
+            self.dice.rest(Duration::from_millis(200)..Duration::from_secs(3)).await;
+        }
+        self
+    }
+
+    async fn strike(&mut self, fault: Faults) {
+        let name = match fault {
+            Faults::GatewayKilled => {
+                let gateway = self.dice.below(GATEWAYS);
+                self.cluster.gateway(gateway).kill().await;
+                self.bring_back(gateway).await;
+                "gateways killed"
+            }
+            Faults::GatewayDrained => {
+                let gateway = self.dice.below(GATEWAYS);
+                self.balancer.lock().unwrap().doors[gateway] = None;
+                self.cluster.gateway(gateway).terminate();
+                let status = self.cluster.gateway(gateway).wait(LONG).await;
+                assert_eq!(status, 0, "a drained gateway ends well");
+                self.bring_back(gateway).await;
+                "gateways drained"
+            }
+            Faults::WorkerKilled => {
+                let worker = self.dice.below(WORKERS);
+                self.cluster.worker(worker).kill().await;
+                self.cluster.restart_worker(worker).await;
+                "workers killed"
+            }
+            Faults::RedisConnectionsKilled => {
+                let kind = ["normal", "pubsub"][self.dice.below(2)];
+                self.redis
+                    .command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"])
+                    .await;
+                "times Redis connections killed"
+            }
+            Faults::RedisPaused => {
+                self.redis.pause();
+                self.dice.rest(Duration::from_secs(1)..Duration::from_secs(4)).await;
+                self.redis.resume();
+                "times Redis paused"
+            }
+        };
+        *self.faults.entry(name).or_default() += 1;
+    }
+
+    async fn bring_back(&mut self, gateway: usize) {
+        self.balancer.lock().unwrap().doors[gateway] = None;
+        self.cluster.restart_gateway(gateway).await;
+        self.balancer.lock().unwrap().doors[gateway] = Some(way_in(&self.cluster, gateway));
+    }
+
+    async fn all_connected(&self) {
+        wait::until_true("all clients to be connected", LONG, async || {
+            self.audience.connected() == CLIENTS
+        })
+        .await;
+    }
+
+    /// Ends the publishing, waits until everyone has heard the last, and reads the records.
+    pub(crate) async fn judge(mut self, redis_lost_something: bool) {
+        self.all_connected().await;
+        self.enough.store(true, Ordering::SeqCst);
+        let mut last = BTreeMap::new();
+        while let Some(ended) = self.publishers.join_next().await {
+            let (user, number) = ended.unwrap();
+            last.insert(user, number);
+        }
+        let all: u64 = last.values().sum();
+        wait::until_true("all clients to hear the last", LONG, async || {
+            self.audience.heard(&last) == CLIENTS
+        })
+        .await;
+        let verdict = self.audience.verdict(redis_lost_something);
+        println!(
+            "{}: {all} alerts, {:?}; {} times recovered, {} times told that they could not be",
+            self.name, self.faults, verdict.recovered, verdict.told
+        );
+        assert_eq!(verdict.wrongs, Vec::<String>::new());
+        if let Some(retired) = &mut self.retired {
+            // What it has kept is looked through at the end.
+            retired.restart().await;
+        }
+        assert_eq!(self.cluster.finish().await, Vec::<String>::new());
+    }
+}
+
+impl Balancer {
+    fn choose(&self, dice: &mut Dice) -> Option<(Door, std::net::SocketAddr)> {
+        let ready: Vec<_> = self.doors.iter().flatten().collect();
+        (!ready.is_empty()).then(|| ready[dice.below(ready.len())].clone())
+    }
+}
+
+/// Where clients and where publishers get in.
+fn way_in(cluster: &Cluster, gateway: usize) -> (Door, std::net::SocketAddr) {
+    (cluster.door(gateway), cluster.gateway(gateway).internal_addr())
+}
+
+fn user(index: usize) -> String {
+    format!("GEN-{index:03}")
+}
+
+const GATEWAYS: usize = 3;
+const WORKERS: usize = 2;
+const USERS: usize = 40;
+const CLIENTS: usize = 200;
+/// How long an answer of the internal API is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Two minutes: whatever is behind after a storm has long caught up.
+const LONG: Duration = Duration::from_secs(120);

@@ -1,0 +1,100 @@
+//! Randomness that a seed repeats, and pauses drawn from it.
+
+use std::ops::Range;
+use std::time::Duration;
+
+/// `SplitMix64` (Steele, Lea and Flood, 2014): the same seed gives the same draws.
+#[derive(Clone, Debug)]
+pub struct Dice {
+    state: u64,
+}
+
+impl Dice {
+    /// Dice of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// Dice of their own for a part of the test, so that its draws do not depend on how often the others draw.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self::new(self.draw())
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
+        usize::try_from(self.draw() % bound).unwrap_or_default()
+    }
+
+    /// A time in this range.
+    pub fn between(&mut self, range: Range<Duration>) -> Duration {
+        let part = u32::try_from(self.draw() >> 32).unwrap_or_default();
+        range.start + (range.end - range.start).mul_f64(f64::from(part) / f64::from(u32::MAX))
+    }
+
+    /// Mixes the order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+
+    /// Lets a time in this range pass: faults and clients have their own pace, which no condition sets.
+    pub async fn rest(&mut self, range: Range<Duration>) {
+        tokio::time::sleep(self.between(range)).await;
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_repeats_its_draws() {
+        // The reference's first three of seed 1234567.
+        let mut dice = Dice::new(1_234_567);
+        let draws = [dice.draw(), dice.draw(), dice.draw()];
+        assert_eq!(
+            draws,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
+    }
+
+    #[test]
+    fn a_part_draws_the_same_however_often_the_others_draw() {
+        let (mut one, mut other) = (Dice::new(1), Dice::new(1));
+        let (mut one_part, mut other_part) = (one.fork(), other.fork());
+        one.below(6);
+        assert_eq!(one_part.draw(), other_part.draw());
+        other.below(6);
+        assert_eq!(one.draw(), other.draw());
+    }
+
+    #[test]
+    fn draws_stay_in_their_range_and_a_shuffle_keeps_all() {
+        let mut dice = Dice::new(7);
+        let mut cards = [0, 1, 2, 3, 4, 5];
+        for _ in 0..1_000 {
+            assert!(dice.below(3) < 3);
+            let range = Duration::from_millis(5)..Duration::from_millis(7);
+            let drawn = dice.between(range.clone());
+            assert!(range.start <= drawn && drawn <= range.end);
+            dice.shuffle(&mut cards);
+        }
+        cards.sort_unstable();
+        assert_eq!(cards, [0, 1, 2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,282 @@
+//! Clients that come back by themselves, as their libraries do: with a delay that grows and is drawn at random, to whichever
+//! server they are led to, and to the place that they left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::socket::Socket;
+use super::{Closed, Door, Event, Native, Refused, SocketIo};
+use crate::chaos::Dice;
+
+/// A client that stays connected as well as it can. Dropping it ends its connection without a goodbye.
+#[derive(Debug)]
+pub struct Returning {
+    _task: JoinSet<()>,
+}
+
+/// Which library a client is, and how it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// The official Socket.IO client with connection state recovery.
+    SocketIo,
+    /// The same with socket.io-msgpack-parser.
+    SocketIoMsgpack,
+    /// A plain WebSocket that keeps `session` and the last offset, as docs/clients.md says.
+    Native,
+    /// The same with MessagePack.
+    NativeMsgpack,
+}
+
+impl Library {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::SocketIo, Self::SocketIoMsgpack, Self::Native, Self::NativeMsgpack];
+
+    fn is_socketio(self) -> bool {
+        matches!(self, Self::SocketIo | Self::SocketIoMsgpack)
+    }
+}
+
+/// What a client's application is told, in the order in which it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moment {
+    /// The client is connected.
+    Joined {
+        /// Whether it was told that it missed nothing: `socket.recovered`, or `recovered` of `ready`.
+        recovered: bool,
+        /// Its place: `pid`, or `session` of `ready`.
+        place: String,
+    },
+    /// An event, `resync` among them.
+    Heard(Event),
+    /// An attempt to connect failed, or the connection ended; the client will be back.
+    Away(String),
+    /// The client was told to stay away, and does.
+    Dismissed(String),
+}
+
+/// Which server an attempt goes to, as a load balancer decides; none while there is none.
+pub type Route = dyn Fn(&mut Dice) -> Option<Door> + Send + Sync;
+
+impl Returning {
+    /// Connects with this token, and again whenever the connection is lost. Each moment is told to `tell`.
+    pub fn start(
+        library: Library,
+        token: String,
+        route: Arc<Route>,
+        dice: Dice,
+        tell: impl FnMut(Moment) + Send + 'static,
+    ) -> Self {
+        let client = Client {
+            library,
+            token,
+            route,
+            dice,
+            tell,
+            place: None,
+            offset: None,
+        };
+        let mut task = JoinSet::new();
+        task.spawn(client.run());
+        Self { _task: task }
+    }
+}
+
+struct Client<T> {
+    library: Library,
+    token: String,
+    route: Arc<Route>,
+    dice: Dice,
+    tell: T,
+    /// `pid`, or `session`.
+    place: Option<String>,
+    /// That of the last event that had one.
+    offset: Option<String>,
+}
+
+impl<T: FnMut(Moment) + Send> Client<T> {
+    async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let away = match self.connect().await {
+                Ok(connection) => {
+                    failures = 0;
+                    self.serve(&connection).await
+                }
+                Err(away) => away,
+            };
+            if away.is_final {
+                return (self.tell)(Moment::Dismissed(away.why));
+            }
+            let hint = hinted(&away.why);
+            (self.tell)(Moment::Away(away.why));
+            self.wait(failures, hint).await;
+            failures += 1;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Connection, Away> {
+        let Some(door) = (self.route)(&mut self.dice) else {
+            return Err(Away::for_now("no server"));
+        };
+        match timeout(PATIENCE, self.connect_to(&door)).await {
+            Ok(Ok(connection)) => {
+                self.joined(&connection);
+                Ok(connection)
+            }
+            Ok(Err(refused)) => Err(Away::after_refusal(&refused, self.library)),
+            Err(_too_long) => Err(Away::for_now("no answer")),
+        }
+    }
+
+    async fn connect_to(&mut self, door: &Door) -> Result<Connection, Refused> {
+        let mut auth = Map::from_iter([("token".to_owned(), json!(self.token))]);
+        match (&self.place, self.library.is_socketio()) {
+            (None, _) => {}
+            (Some(place), true) => {
+                auth.insert("pid".to_owned(), json!(place));
+                // Left out before the first event, as JSON.stringify leaves out what is undefined.
+                auth.extend(self.offset.as_ref().map(|offset| ("offset".to_owned(), json!(offset))));
+            }
+            (Some(place), false) => {
+                let resume = json!({ "session": place, "offset": self.offset });
+                auth.insert("resume".to_owned(), resume);
+            }
+        }
+        let auth = Value::Object(auth);
+        Ok(match self.library {
+            Library::SocketIo => Connection::SocketIo(SocketIo::to(door).auth(auth).connect().await?),
+            Library::SocketIoMsgpack => Connection::SocketIo(SocketIo::to(door).msgpack().auth(auth).connect().await?),
+            Library::Native => Connection::Native(Native::to(door).auth(auth).connect().await?),
+            Library::NativeMsgpack => Connection::Native(Native::to(door).msgpack().auth(auth).connect().await?),
+        })
+    }
+
+    /// Takes note of its place, by the rules of each library.
+    fn joined(&mut self, connection: &Connection) {
+        let (place, recovered) = match connection {
+            Connection::SocketIo(socket) => {
+                let place = text(&socket.connect_answer(), "pid");
+                // The official client goes by this alone, and keeps its offset whatever comes.
+                let recovered = place.is_some() && place == self.place;
+                (place, recovered)
+            }
+            Connection::Native(socket) => {
+                let ready = socket.ready();
+                let recovered = ready.get("recovered") == Some(&Value::Bool(true));
+                if !recovered || self.offset.is_none() {
+                    self.offset = text(&ready, "offset");
+                }
+                (text(&ready, "session"), recovered)
+            }
+        };
+        let told = place.clone().unwrap_or_default();
+        self.place = place;
+        (self.tell)(Moment::Joined { recovered, place: told });
+    }
+
+    /// Hears events until the connection has ended.
+    async fn serve(&mut self, connection: &Connection) -> Away {
+        loop {
+            match connection.socket().next_or_end().await {
+                Ok(event) => {
+                    let offset = event.offset.clone();
+                    (self.tell)(Moment::Heard(event));
+                    // After the listeners have run.
+                    self.offset = offset.or(self.offset.take());
+                }
+                Err(closed) => return Away::after_close(&closed, connection),
+            }
+        }
+    }
+
+    /// As the official client waits: a second at first, twice as long each time up to five, half of it more or less; or as long as
+    /// the server asked for.
+    async fn wait(&mut self, failures: u32, hint: Option<Duration>) {
+        let base = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures));
+        let drawn = (base / 2).min(LONGEST_DELAY)..(base + base / 2).min(LONGEST_DELAY);
+        self.dice.rest(hint.map_or(drawn, |hint| hint..hint)).await;
+    }
+}
+
+enum Connection {
+    SocketIo(SocketIo),
+    Native(Native),
+}
+
+impl Connection {
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::SocketIo(socket) => socket,
+            Self::Native(socket) => socket,
+        }
+    }
+}
+
+/// Why a client is not connected.
+struct Away {
+    why: String,
+    /// It must not come back by itself.
+    is_final: bool,
+}
+
+impl Away {
+    fn for_now(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            is_final: false,
+        }
+    }
+
+    /// `CONNECT_ERROR` stops the official client until its application acts; the codes below are no reason to come back either.
+    fn after_refusal(refused: &Refused, library: Library) -> Self {
+        let is_final = match refused {
+            Refused::Answered { closed: None, .. } => library.is_socketio(),
+            Refused::Answered {
+                closed: Some(closed), ..
+            }
+            | Refused::Closed(closed) => is_final(closed),
+            Refused::Unreachable(_) | Refused::Http(_) => false,
+        };
+        Self {
+            why: format!("{refused:?}"),
+            is_final,
+        }
+    }
+
+    /// The official client goes by `41`, others by the close code.
+    fn after_close(closed: &Closed, connection: &Connection) -> Self {
+        Self {
+            why: closed.to_string(),
+            is_final: match connection {
+                Connection::SocketIo(socket) => socket.was_dismissed(),
+                Connection::Native(_) => is_final(closed),
+            },
+        }
+    }
+}
+
+/// Whether this close code asks for something other than coming back.
+fn is_final(closed: &Closed) -> bool {
+    [1009, 4400, 4401, 4403].contains(&closed.code)
+}
+
+/// How long the server asks to wait.
+fn hinted(why: &str) -> Option<Duration> {
+    let (_, rest) = why.split_once("reconnect-after-ms=")?;
+    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok().map(Duration::from_millis)
+}
+
+fn text(object: &Value, key: &str) -> Option<String> {
+    object.get(key)?.as_str().map(str::to_owned)
+}
+
+/// The defaults of socket.io-client.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// An attempt that takes longer is given up, as socket.io-client does by default.
+const PATIENCE: Duration = Duration::from_secs(20);
