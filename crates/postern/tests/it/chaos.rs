@@ -1,7 +1,7 @@
 //! Whatever fails, no client loses an event without being told, and none hears one twice.
 //!
-//! The faults, their order and the clients' pace follow from a seed, which is printed; POSTERN_CHAOS_SEED repeats it and
-//! POSTERN_CHAOS_SECONDS makes it last.
+//! The faults, their order and the clients' pace follow from a seed, which is printed; `POSTERN_CHAOS_SEED` repeats it and
+//! `POSTERN_CHAOS_SECONDS` makes it last.
 
 mod audience;
 mod stage;
@@ -16,7 +16,7 @@ use self::stage::{Faults, Stage};
 #[tokio::test]
 async fn whatever_fails_nothing_is_lost_without_notice_and_nothing_comes_twice() {
     let stage = Stage::start("chaos", Dice::new(seed())).await;
-    let lasts = seconds("POSTERN_CHAOS_SECONDS").unwrap_or(Duration::from_secs(40));
+    let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
     let stage = stage.suffer(&Faults::ALL, lasts).await;
     stage.judge(false).await;
 }
@@ -56,12 +56,11 @@ async fn when_a_replica_that_lags_takes_over_every_client_is_told() {
 }
 
 fn seed() -> u64 {
-    std::env::var("POSTERN_CHAOS_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(20_261_124)
+    by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_124)
 }
 
-fn seconds(variable: &str) -> Option<Duration> {
-    std::env::var(variable).ok()?.parse().ok().map(Duration::from_secs)
+/// What whoever runs a test by hand wants.
+#[expect(clippy::disallowed_methods, reason = "a test is no node: it has no configuration")]
+fn by_hand(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
