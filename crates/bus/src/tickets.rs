@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use protocol::cluster::position::Position;
 use protocol::id::{ConnectionId, SessionId, TicketId, UserId};
+use protocol::time::Timestamp;
 
 use crate::BusError;
 
@@ -18,12 +19,14 @@ pub trait Tickets: Send + Sync {
     /// [`BusError::Away`]: it may be known.
     async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError>;
 
-    /// Hands a ticket to whoever comes with it now, and tells every node that listens for the user. None when there is no such
-    /// ticket, when it is of another session, and when the user's order has begun anew since it was issued.
+    /// Hands a ticket to whoever came with it at `came`, and tells every node that listens for the user. None when there is no such
+    /// ticket, when it is of another session, when the user's order has begun anew since it was issued, and when someone who came
+    /// later has it already: a server that was slow may get to an attempt long after its client gave up.
     ///
     /// # Errors
     /// [`BusError::Away`]: it may have been handed over; asking again does no harm.
-    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError>;
+    async fn redeem(&self, key: &TicketKey, session: &SessionId, came: Timestamp)
+    -> Result<Option<Redeemed>, BusError>;
 
     /// A sign of life of these holders. Says of each whether it is the holder still, as far as anyone knows; in the order asked.
     ///

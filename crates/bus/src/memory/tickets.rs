@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use protocol::id::SessionId;
+use protocol::time::Timestamp;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
@@ -11,38 +12,52 @@ use crate::{BusError, Heard, Hold, Redeemed, Ticket, TicketKey, Tickets};
 /// The tickets there are.
 pub(super) type Issued = Expiring<TicketKey, Record>;
 
-/// A ticket, and how often it was redeemed.
+/// A ticket, how often it was redeemed, and when the last one came who did.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     ticket: Ticket,
     redemption: u64,
+    came: Option<Timestamp>,
 }
 
 #[async_trait]
 impl Tickets for MemoryBus {
     async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
         let (ticket, redemption) = (ticket.clone(), 0);
-        lock(&self.shared.tickets).insert(key.clone(), Record { ticket, redemption }, TICKET_LIFE);
+        let record = Record {
+            ticket,
+            redemption,
+            came: None,
+        };
+        lock(&self.shared.tickets).insert(key.clone(), record, TICKET_LIFE);
         Ok(Hold {
             key: key.clone(),
             redemption,
         })
     }
 
-    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
+    async fn redeem(
+        &self,
+        key: &TicketKey,
+        session: &SessionId,
+        came: Timestamp,
+    ) -> Result<Option<Redeemed>, BusError> {
         let mut events = lock(&self.shared.events);
         let epoch = events.position(&key.user, &*self.shared.entropy).epoch;
         let mut issued = lock(&self.shared.tickets);
         let known = issued.get(key).cloned();
         // Of an order that has begun anew nobody can say what was missed.
         let good = known.filter(|Record { ticket, .. }| ticket.session == *session && ticket.begins.epoch == epoch);
-        let Some(Record { ticket, redemption }) = good else {
+        // One that was held up is overtaken by the next, and its client has given it up.
+        let good = good.filter(|known| known.came.is_none_or(|last| last <= came));
+        let Some(Record { ticket, redemption, .. }) = good else {
             return Ok(None);
         };
         let redemption = redemption + 1;
         let record = Record {
             ticket: ticket.clone(),
             redemption,
+            came: Some(came),
         };
         issued.insert(key.clone(), record, TICKET_LIFE);
         let redeemed = Heard::Redeemed {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use protocol::id::{ConnectionId, SessionId};
+use protocol::time::Timestamp;
 
 use super::RedisBus;
 use super::client::{Arg, Script};
@@ -52,7 +53,12 @@ impl Tickets for RedisBus {
         })
     }
 
-    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
+    async fn redeem(
+        &self,
+        key: &TicketKey,
+        session: &SessionId,
+        came: Timestamp,
+    ) -> Result<Option<Redeemed>, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.position(&key.user), names.log(&key.user), names.ticket(key)];
         let args = [
@@ -62,6 +68,7 @@ impl Tickets for RedisBus {
             Arg::from(TICKET_LIFE.as_secs()),
             Arg::from(names.events(&key.user)),
             Arg::from(key.id.as_str()),
+            Arg::from(came.as_millis().to_string()),
         ];
         let script = &shared.tickets.redeem;
         let mut answer = shared.commands.run("redeem a ticket", script, keys, args).await?;

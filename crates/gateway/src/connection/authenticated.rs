@@ -75,8 +75,9 @@ impl Authenticated {
     /// # Errors
     /// The socket, to be ended: its session is over, or the bus does not hear for this user in time.
     pub(super) async fn join(mut self, on: &Connections) -> Result<Live, Draining> {
+        let came = on.clock.now().into();
         let resumed = match &self.manner.resume {
-            Some(resume) => Resumed::of(resume, &self.identity, &*on.bus, &on.metrics).await,
+            Some(resume) => Resumed::of(resume, &self.identity, came, &*on.bus, &on.metrics).await,
             None => Ok(None),
         };
         let Ok(resumed) = resumed else {

@@ -5,6 +5,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::Position;
 use protocol::fault::chain;
 use protocol::id::{ConnectionId, TicketId};
+use protocol::time::Timestamp;
 use protocol::wire::auth::Resume;
 
 use super::replay::PAGE;
@@ -37,7 +38,7 @@ pub(super) struct Beginning {
 
 /// Why a ticket is no good.
 enum Unrecovered {
-    /// It is over, of another session or user, or of an order that is over; or none of ours.
+    /// It is over, of another session or user, or of an order that is over; in the hands of one who came later; or none of ours.
     Unknown,
     /// The offset is none of ours.
     ForeignOffset,
@@ -46,17 +47,18 @@ enum Unrecovered {
 }
 
 impl Resumed {
-    /// Tries a ticket of this caller, who has proven to be itself. None is a fresh start, whatever the reason.
+    /// Tries a ticket of this caller, who came at `came` and has proven to be itself. None is a fresh start, whatever the reason.
     ///
     /// # Errors
     /// [`BusError::Away`]: nobody can say just now.
     pub(super) async fn of(
         resume: &Resume,
         identity: &Identity,
+        came: Timestamp,
         bus: &dyn Bus,
         metrics: &Metrics,
     ) -> Result<Option<Self>, BusError> {
-        let tried = redeem(resume, identity, bus).await?;
+        let tried = redeem(resume, identity, came, bus).await?;
         metrics.resumed(match &tried {
             Ok(_) => "recovered",
             Err(Unrecovered::Unknown) => "unknown",
@@ -100,7 +102,12 @@ impl Beginning {
     }
 }
 
-async fn redeem(resume: &Resume, identity: &Identity, bus: &dyn Bus) -> Result<Result<Resumed, Unrecovered>, BusError> {
+async fn redeem(
+    resume: &Resume,
+    identity: &Identity,
+    came: Timestamp,
+    bus: &dyn Bus,
+) -> Result<Result<Resumed, Unrecovered>, BusError> {
     let Ok(id) = TicketId::new(&resume.session) else {
         return Ok(Err(Unrecovered::Unknown));
     };
@@ -108,7 +115,7 @@ async fn redeem(resume: &Resume, identity: &Identity, bus: &dyn Bus) -> Result<R
         user: identity.user.clone(),
         id,
     };
-    let Some(Redeemed { ticket, hold }) = bus.redeem(&key, &identity.session).await? else {
+    let Some(Redeemed { ticket, hold }) = bus.redeem(&key, &identity.session, came).await? else {
         return Ok(Err(Unrecovered::Unknown));
     };
     let Some(after) = last_handled(ticket.begins, resume.offset.as_deref()) else {

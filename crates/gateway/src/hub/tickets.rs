@@ -71,6 +71,7 @@ mod tests {
     use futures_util::FutureExt;
     use lifecycle::{SeededEntropy, Tasks};
     use protocol::id::{ConnectionId, SessionId};
+    use protocol::time::Timestamp;
     use protocol::wire::Dialect;
     use telemetry::metrics::Metrics as Registry;
 
@@ -112,7 +113,10 @@ mod tests {
 
         hub.keep_all().await;
         assert_eq!(dismissal.said().now_or_never(), None, "it is the holder");
-        bus.redeem(&key, &session).await.unwrap().unwrap();
+        bus.redeem(&key, &session, Timestamp::from_millis(1))
+            .await
+            .unwrap()
+            .unwrap();
         hub.keep_all().await;
         assert_eq!(dismissal.said().now_or_never(), Some(Ending::Replaced));
     }

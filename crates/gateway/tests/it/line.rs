@@ -18,6 +18,7 @@ use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
+use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 /// A line to a bus.
@@ -358,9 +359,14 @@ impl Tickets for Line {
         self.bus.issue(key, ticket).await
     }
 
-    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
+    async fn redeem(
+        &self,
+        key: &TicketKey,
+        session: &SessionId,
+        came: Timestamp,
+    ) -> Result<Option<Redeemed>, BusError> {
         self.up("redeem")?;
-        self.bus.redeem(key, session).await
+        self.bus.redeem(key, session, came).await
     }
 
     async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {

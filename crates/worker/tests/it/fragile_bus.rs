@@ -16,6 +16,7 @@ use protocol::cluster::job::{Job, Lane, Reply};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
+use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 /// Works like the bus within, unless told otherwise.
@@ -243,8 +244,13 @@ impl Tickets for FragileBus {
         self.bus().issue(key, ticket).await
     }
 
-    async fn redeem(&self, key: &TicketKey, session: &SessionId) -> Result<Option<Redeemed>, BusError> {
-        self.bus().redeem(key, session).await
+    async fn redeem(
+        &self,
+        key: &TicketKey,
+        session: &SessionId,
+        came: Timestamp,
+    ) -> Result<Option<Redeemed>, BusError> {
+        self.bus().redeem(key, session, came).await
     }
 
     async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {

@@ -4,6 +4,7 @@ use bus::{Bus, Heard, Hold, Ticket, TicketKey};
 use futures_util::future::join_all;
 use protocol::cluster::position::{Epoch, Position};
 use protocol::id::{ConnectionId, SessionId, TicketId};
+use protocol::time::Timestamp;
 
 use crate::nodes::Ear;
 use crate::sample::{position, publish, user};
@@ -14,6 +15,7 @@ holds_for_both!(
     a_ticket_of_an_order_that_began_anew_is_no_good,
     a_redemption_takes_the_ticket_from_the_holder_before,
     of_many_redemptions_at_once_one_is_the_last,
+    whoever_came_earlier_is_too_late,
     a_redemption_is_heard_wherever_the_user_is,
     a_ticket_ends_at_the_word_of_its_holder_alone,
     a_ticket_that_is_gone_is_nobodys,
@@ -22,11 +24,15 @@ holds_for_both!(
 
 async fn a_ticket_comes_back_as_it_was_issued_any_number_of_times(bus: &dyn Bus) {
     let (key, ticket) = (key("GEN-001", "t-1"), ticket(bus, "GEN-001").await);
-    assert_eq!(bus.redeem(&key, &session("s-1")).await.unwrap(), None, "not yet issued");
+    assert_eq!(
+        bus.redeem(&key, &session("s-1"), now()).await.unwrap(),
+        None,
+        "not yet issued"
+    );
     bus.issue(&key, &ticket).await.unwrap();
     publish(bus, &key.user, 1).await;
     for redemption in 1..=3 {
-        let redeemed = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap();
+        let redeemed = bus.redeem(&key, &session("s-1"), now()).await.unwrap().unwrap();
         assert_eq!(redeemed.ticket, ticket);
         assert_eq!(redeemed.hold, hold(&key, redemption));
     }
@@ -41,10 +47,14 @@ async fn a_ticket_is_good_for_its_user_and_session_alone(bus: &dyn Bus) {
         (key("GEN-001", "t-2"), "s-1"),
     ];
     for (key, of) in foreign {
-        assert_eq!(bus.redeem(&key, &session(of)).await.unwrap(), None, "{key:?} {of}");
+        assert_eq!(
+            bus.redeem(&key, &session(of), now()).await.unwrap(),
+            None,
+            "{key:?} {of}"
+        );
     }
     assert_eq!(bus.keep(&[first]).await.unwrap(), [true], "a try takes it from nobody");
-    assert!(bus.redeem(&issued, &session("s-1")).await.unwrap().is_some());
+    assert!(bus.redeem(&issued, &session("s-1"), now()).await.unwrap().is_some());
 }
 
 async fn a_ticket_of_an_order_that_began_anew_is_no_good(bus: &dyn Bus) {
@@ -58,14 +68,14 @@ async fn a_ticket_of_an_order_that_began_anew_is_no_good(bus: &dyn Bus) {
         ..ticket(bus, "GEN-001").await
     };
     bus.issue(&key, &ticket).await.unwrap();
-    assert_eq!(bus.redeem(&key, &session("s-1")).await.unwrap(), None);
+    assert_eq!(bus.redeem(&key, &session("s-1"), now()).await.unwrap(), None);
 }
 
 async fn a_redemption_takes_the_ticket_from_the_holder_before(bus: &dyn Bus) {
     let key = key("GEN-001", "t-1");
     let first = bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
     assert_eq!(bus.keep(std::slice::from_ref(&first)).await.unwrap(), [true]);
-    let second = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap().hold;
+    let second = bus.redeem(&key, &session("s-1"), now()).await.unwrap().unwrap().hold;
     assert_eq!(bus.keep(&[first, second]).await.unwrap(), [false, true]);
 }
 
@@ -73,7 +83,7 @@ async fn of_many_redemptions_at_once_one_is_the_last(bus: &dyn Bus) {
     let key = key("GEN-001", "t-1");
     bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
     let session = session("s-1");
-    let redeemed = join_all((0..50).map(|_| bus.redeem(&key, &session))).await;
+    let redeemed = join_all((0..50).map(|_| bus.redeem(&key, &session, now()))).await;
     let holds: Vec<Hold> = redeemed
         .into_iter()
         .map(|redeemed| redeemed.unwrap().unwrap().hold)
@@ -87,6 +97,16 @@ async fn of_many_redemptions_at_once_one_is_the_last(bus: &dyn Bus) {
     assert_eq!(holders, [&hold(&key, 50)]);
 }
 
+async fn whoever_came_earlier_is_too_late(bus: &dyn Bus) {
+    let key = key("GEN-001", "t-1");
+    bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
+    let session = session("s-1");
+    let [given_up, again] = [1_000, 1_001].map(Timestamp::from_millis);
+    let holder = bus.redeem(&key, &session, again).await.unwrap().unwrap().hold;
+    assert_eq!(bus.redeem(&key, &session, given_up).await.unwrap(), None);
+    assert_eq!(bus.keep(&[holder]).await.unwrap(), [true], "it is taken from nobody");
+}
+
 async fn a_redemption_is_heard_wherever_the_user_is(bus: &dyn Bus) {
     let key = key("GEN-001", "t 1");
     let mut ears = [Ear::open(bus).await, Ear::open(bus).await];
@@ -94,7 +114,7 @@ async fn a_redemption_is_heard_wherever_the_user_is(bus: &dyn Bus) {
         ear.feed.subscribe(&key.user).await.unwrap();
     }
     bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
-    bus.redeem(&key, &session("s-1")).await.unwrap();
+    bus.redeem(&key, &session("s-1"), now()).await.unwrap();
     publish(bus, &key.user, 1).await;
     for ear in &mut ears {
         let redeemed = Heard::Redeemed {
@@ -110,7 +130,7 @@ async fn a_redemption_is_heard_wherever_the_user_is(bus: &dyn Bus) {
 async fn a_ticket_ends_at_the_word_of_its_holder_alone(bus: &dyn Bus) {
     let key = key("GEN-001", "t-1");
     let first = bus.issue(&key, &ticket(bus, "GEN-001").await).await.unwrap();
-    let second = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap().hold;
+    let second = bus.redeem(&key, &session("s-1"), now()).await.unwrap().unwrap().hold;
     bus.void(&first).await.unwrap();
     assert_eq!(
         bus.keep(&[first, second]).await.unwrap(),
@@ -118,7 +138,7 @@ async fn a_ticket_ends_at_the_word_of_its_holder_alone(bus: &dyn Bus) {
         "it is known still"
     );
     bus.void(&hold(&key, 1)).await.unwrap();
-    assert_eq!(bus.redeem(&key, &session("s-1")).await.unwrap(), None);
+    assert_eq!(bus.redeem(&key, &session("s-1"), now()).await.unwrap(), None);
 }
 
 async fn a_ticket_that_is_gone_is_nobodys(bus: &dyn Bus) {
@@ -127,7 +147,7 @@ async fn a_ticket_that_is_gone_is_nobodys(bus: &dyn Bus) {
     bus.void(&hold).await.unwrap();
     assert_eq!(bus.keep(std::slice::from_ref(&hold)).await.unwrap(), [true]);
     assert_eq!(
-        bus.redeem(&key, &session("s-1")).await.unwrap(),
+        bus.redeem(&key, &session("s-1"), now()).await.unwrap(),
         None,
         "keeping it brings nothing back"
     );
@@ -137,9 +157,14 @@ async fn odd_names_are_names_like_others(bus: &dyn Bus) {
     for (whose, name) in [("a}:pid:b", "x"), ("with space", "a b"), ("*", "}:log"), ("u", "*")] {
         let key = key(whose, name);
         bus.issue(&key, &ticket(bus, whose).await).await.unwrap();
-        let redeemed = bus.redeem(&key, &session("s-1")).await.unwrap().unwrap();
+        let redeemed = bus.redeem(&key, &session("s-1"), now()).await.unwrap().unwrap();
         assert_eq!(redeemed.hold.key, key);
     }
+}
+
+/// When everyone comes to whom it makes no difference.
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_000)
 }
 
 fn key(whose: &str, name: &str) -> TicketKey {

@@ -3,6 +3,7 @@
 use bus::{BusError, Hint, Past, Ticket, TicketKey};
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, SessionId, TicketId};
+use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
@@ -82,7 +83,9 @@ async fn another_primary_begins_new_epochs() {
     bus.issue(&key, &ticket).await.unwrap();
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(
-        bus.redeem(&key, &ticket.session).await.unwrap(),
+        bus.redeem(&key, &ticket.session, Timestamp::from_millis(1))
+            .await
+            .unwrap(),
         None,
         "its place is of another history"
     );
