@@ -38,24 +38,39 @@ impl Audience {
         move |moment| record.lock().unwrap().push(moment)
     }
 
-    /// How many clients are connected now.
-    pub(crate) fn connected(&self) -> usize {
-        let connected = |listener: &&Listener| {
-            let record = listener.record.lock().unwrap();
+    /// Who is not connected now, and what happened to them last.
+    pub(crate) fn absent(&self) -> Vec<String> {
+        self.each(|listener, record| {
             let last = record.iter().rfind(|moment| !matches!(moment, Moment::Heard(_)));
-            matches!(last, Some(Moment::Joined { .. }))
-        };
-        self.listeners.iter().filter(connected).count()
+            (!matches!(last, Some(Moment::Joined { .. }))).then(|| format!("{}: {last:?}", listener.user))
+        })
     }
 
-    /// How many clients have heard this number of their user's.
-    pub(crate) fn heard(&self, numbers: &BTreeMap<String, u64>) -> usize {
-        let heard = |listener: &&Listener| {
+    /// Who was told to stay away.
+    pub(crate) fn dismissed(&self) -> Vec<String> {
+        self.each(|listener, record| match record.last() {
+            Some(Moment::Dismissed(why)) => Some(format!("{}: {why}", listener.user)),
+            _ => None,
+        })
+    }
+
+    /// Who has not heard this number of their user's, and what they heard last.
+    pub(crate) fn behind(&self, numbers: &BTreeMap<String, u64>) -> Vec<String> {
+        self.each(|listener, record| {
             let last = numbers.get(&listener.user);
-            let record = listener.record.lock().unwrap();
-            record.iter().rev().any(|moment| number(moment).as_ref() == last)
-        };
-        self.listeners.iter().filter(heard).count()
+            let heard = record.iter().rev().any(|moment| number(moment).as_ref() == last);
+            (!heard).then(|| format!("{}: {:?} of {last:?}", listener.user, record.last()))
+        })
+    }
+
+    /// What is to be said of each client, by its index.
+    fn each(&self, say: impl Fn(&Listener, &[Moment]) -> Option<String>) -> Vec<String> {
+        let listeners = self.listeners.iter().enumerate();
+        let said = listeners.filter_map(|(index, listener)| {
+            let said = say(listener, &listener.record.lock().unwrap())?;
+            Some(format!("client {index} of {said}"))
+        });
+        said.collect()
     }
 
     /// Reads all records. What a client heard before it was told that it could not be recovered may come again after it only where

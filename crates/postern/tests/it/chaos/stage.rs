@@ -181,9 +181,17 @@ impl Stage {
     /// Lets things go wrong for this long, one after the other.
     pub(crate) async fn suffer(mut self, faults: &[Faults], lasts: Duration) -> Self {
         let end = Instant::now() + lasts;
+        let mut bag = Vec::new();
         while Instant::now() < end {
-            let fault = faults[self.dice.below(faults.len())];
-            self.strike(fault).await;
+            if bag.is_empty() {
+                // Each comes up before any comes up again.
+                bag.extend(faults);
+                self.dice.shuffle(&mut bag);
+            }
+            if let Some(fault) = bag.pop() {
+                self.strike(fault).await;
+            }
+            assert_eq!(self.audience.dismissed(), Vec::<String>::new(), "nobody is sent away");
             self.dice.rest(Duration::from_millis(200)..Duration::from_secs(3)).await;
         }
         self
@@ -236,10 +244,11 @@ impl Stage {
     }
 
     async fn all_connected(&self) {
-        wait::until_true("all clients to be connected", LONG, async || {
-            self.audience.connected() == CLIENTS
-        })
-        .await;
+        let connected = wait::until_true("all clients to be connected", 2 * LONG, async || {
+            self.audience.absent().is_empty()
+        });
+        let connected = timeout(LONG, connected).await;
+        assert_eq!(self.audience.absent(), Vec::<String>::new(), "after {connected:?}");
     }
 
     /// Ends the publishing, waits until everyone has heard the last, and reads the records.
@@ -247,15 +256,21 @@ impl Stage {
         self.all_connected().await;
         self.enough.store(true, Ordering::SeqCst);
         let mut last = BTreeMap::new();
-        while let Some(ended) = self.publishers.join_next().await {
-            let (user, number) = ended.unwrap();
-            last.insert(user, number);
-        }
+        let publishers = async {
+            while let Some(ended) = self.publishers.join_next().await {
+                let (user, number) = ended.unwrap();
+                last.insert(user, number);
+            }
+        };
+        timeout(LONG, publishers)
+            .await
+            .expect("each publisher is heard at last");
         let all: u64 = last.values().sum();
-        wait::until_true("all clients to hear the last", LONG, async || {
-            self.audience.heard(&last) == CLIENTS
-        })
-        .await;
+        let heard = wait::until_true("all clients to hear the last", 2 * LONG, async || {
+            self.audience.behind(&last).is_empty()
+        });
+        let heard = timeout(LONG, heard).await;
+        assert_eq!(self.audience.behind(&last), Vec::<String>::new(), "after {heard:?}");
         let verdict = self.audience.verdict(redis_lost_something);
         println!(
             "{}: {all} alerts, {:?}; {} times recovered, {} times told that they could not be",
@@ -293,4 +308,4 @@ const CLIENTS: usize = 200;
 /// How long an answer of the internal API is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Whatever is behind after a storm has long caught up.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_secs(120);
