@@ -23,7 +23,7 @@ pub use discord::Discord;
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
 pub use platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Pace, Pause, Platform, Profile,
+    Addressed, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Pace, Pause, Platform, Profile,
     RefreshError, RevokeError, Scope, SyncPage, Tokens,
 };
 pub use private::is_this_machine;

@@ -168,6 +168,15 @@ pub struct News {
     pub at: Timestamp,
 }
 
+/// News for whoever has linked this user of the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// Which user, as in [`Profile::platform_user_id`].
+    pub platform_user_id: String,
+    /// The same thing has the same id here as in a sync.
+    pub news: News,
+}
+
 /// How much a revocation ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {

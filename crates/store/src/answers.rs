@@ -20,7 +20,7 @@ pub trait Answers: Send + Sync {
     /// [`StoreError::Away`].
     async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError>;
 
-    /// Deletes answers, exchanges, confirmations, alerts, devices and sent events that are past their time; says how many rows.
+    /// Deletes answers, exchanges, confirmations, alerts, devices, deliveries and sent events that are past their time; says how many rows.
     ///
     /// # Errors
     /// [`StoreError::Away`].

@@ -12,6 +12,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod deliveries;
 mod devices;
 mod error;
 mod outbox;
@@ -41,6 +42,7 @@ pub use accounts::{
 pub use alerts::Alerts;
 pub use answers::{Answers, Earlier, Idempotency, Receipt};
 pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, VerifyError, verify_audit};
+pub use deliveries::{Delivered, Deliveries, Delivery};
 pub use devices::{Acquaintance, Arrival, Devices, Novelty};
 pub use error::StoreError;
 pub use memory::MemoryStore;
@@ -63,7 +65,19 @@ pub use syncs::{FinishedSync, Pause, Paused, SyncWritten, Syncs, Taken, Taking, 
 
 /// All roles of the store.
 pub trait Store:
-    Accounts + Alerts + Answers + Audit + Devices + Outbox + Parking + Queue + Refreshes + Security + Sessions + Syncs
+    Accounts
+    + Alerts
+    + Answers
+    + Audit
+    + Deliveries
+    + Devices
+    + Outbox
+    + Parking
+    + Queue
+    + Refreshes
+    + Security
+    + Sessions
+    + Syncs
 {
 }
 
@@ -72,6 +86,7 @@ impl<T> Store for T where
         + Alerts
         + Answers
         + Audit
+        + Deliveries
         + Devices
         + Outbox
         + Parking

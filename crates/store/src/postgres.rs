@@ -5,6 +5,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod deliveries;
 mod devices;
 mod error;
 mod head;

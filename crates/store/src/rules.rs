@@ -119,6 +119,9 @@ pub(crate) const ALERTS_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 /// How long devices and networks are known since a worker was last told of them.
 pub(crate) const SEEN_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
+/// How long deliveries are known: GitHub lets one be sent again for three days, the others give up within hours.
+pub(crate) const DELIVERIES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
+
 /// What is kept of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KnownSession {

@@ -7,7 +7,7 @@ use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
 use crate::answers::{Answers, Earlier, Idempotency};
-use crate::rules::{ALERTS_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
+use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 
 #[async_trait]
 impl Answers for MemoryStore {
@@ -27,6 +27,7 @@ impl Answers for MemoryStore {
             known_events,
             alerts,
             seen,
+            deliveries,
             ..
         } = &mut *state;
         answers.retain(|_, answer| now < answer.expires_at);
@@ -34,6 +35,7 @@ impl Answers for MemoryStore {
         spent.retain(|_, at| now < *at + REMEMBERED_FOR);
         alerts.retain(|_, raised| now < raised.raised_at + ALERTS_KEPT_FOR);
         seen.retain(|_, at| now < *at + SEEN_KEPT_FOR);
+        deliveries.retain(|_, at| now < *at + DELIVERIES_KEPT_FOR);
         outbox.retain(|_, outgoing| {
             let kept = outgoing.sent_at.is_none_or(|sent_at| now < sent_at + REMEMBERED_FOR);
             if !kept {
@@ -46,5 +48,7 @@ impl Answers for MemoryStore {
 }
 
 fn rows(state: &State) -> u64 {
-    (state.answers.len() + state.spent.len() + state.outbox.len() + state.alerts.len() + state.seen.len()) as u64
+    let answers = state.answers.len() + state.spent.len();
+    let events = state.outbox.len() + state.alerts.len() + state.deliveries.len();
+    (answers + events + state.seen.len()) as u64
 }

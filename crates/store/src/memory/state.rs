@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
     /// By user, kind and name; when a worker was told last.
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
+    /// By platform name and delivery; when it came.
+    pub(super) deliveries: HashMap<(&'static str, String), SystemTime>,
     last_number: i64,
 }
 

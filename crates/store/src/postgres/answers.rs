@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::PgStore;
 use crate::StoreError;
 use crate::answers::{Answers, Earlier, Idempotency};
-use crate::rules::{ALERTS_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
+use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 use crate::vault::Sealed;
 
 #[async_trait]
@@ -41,6 +41,10 @@ impl Answers for PgStore {
         let seen = "DELETE FROM seen WHERE (user_id, kind, name) IN \
                     (SELECT user_id, kind, name FROM seen WHERE seen_at <= now() - $2 * interval '1 second' LIMIT $1) \
                     RETURNING 1";
+        let deliveries = "DELETE FROM webhook_deliveries WHERE (account_type, delivery_id) IN \
+                          (SELECT account_type, delivery_id FROM webhook_deliveries \
+                          WHERE delivered_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
+        let deliveries_kept = DELIVERIES_KEPT_FOR.as_secs_f64();
         let seen_kept = SEEN_KEPT_FOR.as_secs_f64();
         let alerts_kept = ALERTS_KEPT_FOR.as_secs_f64();
         Ok(self.delete("forget answers", answers, &[&batch]).await?
@@ -49,6 +53,9 @@ impl Answers for PgStore {
                 .delete("forget confirmations", confirmations, &[&batch, &kept])
                 .await?
             + self.delete("forget alerts", alerts, &[&batch, &alerts_kept]).await?
+            + self
+                .delete("forget deliveries", deliveries, &[&batch, &deliveries_kept])
+                .await?
             + self.delete("forget devices", seen, &[&batch, &seen_kept]).await?
             + self.delete("forget sent events", events, &[&batch, &kept]).await?)
     }

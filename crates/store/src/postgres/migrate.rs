@@ -79,6 +79,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V10__no_tokens", include_str!("../../migrations/V10__no_tokens.sql")),
     ("V11__syncs", include_str!("../../migrations/V11__syncs.sql")),
     (
+        "V12__webhook_deliveries",
+        include_str!("../../migrations/V12__webhook_deliveries.sql"),
+    ),
+    (
         "V13__parked_links",
         include_str!("../../migrations/V13__parked_links.sql"),
     ),

@@ -4,6 +4,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod deliveries;
 mod devices;
 mod links;
 mod outbox;

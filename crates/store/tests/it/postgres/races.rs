@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::{Accounts, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope};
+use protocol::account::AccountType;
+use protocol::id::UserId;
+use store::{Accounts, Delivered, Deliveries, Delivery, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope};
 
 use crate::database;
 use crate::recorder::{Recorder, relayed};
@@ -162,4 +164,41 @@ async fn transactions_of_one_user_get_their_events_published_in_the_order_of_com
         assert_eq!(pair[0].replace("first", "second"), pair[1]);
     }
     assert!(relayed(&one, &user("GEN-001")).await.is_empty());
+}
+
+/// Head rows are locked in one order, whatever order a delivery names its addressees in.
+#[tokio::test]
+async fn deliveries_to_the_same_users_at_once_do_not_wait_in_a_circle_and_one_of_two_alike_is_new() {
+    let (schema, one, other) = two_stores().await;
+    for (user_id, platform_user_id) in [("A", "1"), ("B", "2"), ("C", "3")] {
+        let link = link(user_id, platform_user_id);
+        one.link_account(&link, &receipt(user_id)).await.unwrap();
+    }
+    let there = ["1", "2", "3"].map(str::to_owned);
+    let back = ["3", "2", "1"].map(str::to_owned);
+    for round in 0..20 {
+        let tell = |user: &UserId, _: &str| vec![event(&format!("{user} hears {round}"))];
+        let id = format!("d-{round}");
+        let delivery = |id, addressees| Delivery {
+            platform: AccountType::Github,
+            id,
+            addressees,
+            tell: &tell,
+        };
+        let (first, second, polled) = tokio::join!(
+            async { one.deliver(&delivery(Some(&id), &there)).await.unwrap() },
+            async { other.deliver(&delivery(Some(&id), &there)).await.unwrap() },
+            async { other.deliver(&delivery(None, &back)).await.unwrap() },
+        );
+        let repeated = [&first, &second].map(|delivered| *delivered == Delivered::Repeated);
+        assert!(repeated[0] != repeated[1], "{first:?} {second:?}");
+        assert!(matches!(polled, Delivered::To(_)));
+    }
+    assert_eq!(
+        schema
+            .sql("SELECT count(*) FROM outbox WHERE event_id NOT LIKE '%linked%'")
+            .await,
+        [(20 * 3).to_string()]
+    );
+    assert_eq!(schema.sql("SELECT count(*) FROM webhook_deliveries").await, ["20"]);
 }

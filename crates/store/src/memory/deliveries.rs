@@ -1,0 +1,34 @@
+//! Addressed events.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::StoreError;
+use crate::deliveries::{Delivered, Deliveries, Delivery};
+
+#[async_trait]
+impl Deliveries for MemoryStore {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(id) = delivery.id {
+            let key = (delivery.platform.as_str(), id.to_owned());
+            if state.deliveries.contains_key(&key) {
+                return Ok(Delivered::Repeated);
+            }
+            state.deliveries.insert(key, now);
+        }
+        let linked = state.accounts.iter().filter(|((_, platform), linked)| {
+            *platform == delivery.platform.as_str() && delivery.addressees.contains(&linked.account.platform_user_id)
+        });
+        let linked = linked.map(|((user, _), linked)| (user.clone(), linked.account.platform_user_id.clone()));
+        let linked: Vec<_> = linked.collect();
+        let mut told = Vec::new();
+        for (user, platform_user_id) in linked {
+            if state.send(&user, &(delivery.tell)(&user, &platform_user_id), now) > 0 {
+                told.push(user);
+            }
+        }
+        Ok(Delivered::To(told))
+    }
+}

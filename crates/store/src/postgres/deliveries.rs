@@ -1,0 +1,85 @@
+//! Addressed events.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+use protocol::id::UserId;
+
+use super::error::Failure;
+use super::pool::{Ending, Work};
+use super::{PgStore, head, outbox, row};
+use crate::StoreError;
+use crate::deliveries::{Delivered, Deliveries, Delivery};
+
+#[async_trait]
+impl Deliveries for PgStore {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+        self.pool.transact("deliver news", &Deliver(delivery)).await
+    }
+}
+
+struct Deliver<'a>(&'a Delivery<'a>);
+
+#[async_trait]
+impl Work for Deliver<'_> {
+    type Outcome = Delivered;
+
+    /// The delivery's id is taken before any head row, and the head rows in their order: deliveries that share users wait for each
+    /// other in a line, never in a circle.
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Delivered>, Failure> {
+        let Self(delivery) = self;
+        if let Some(id) = delivery.id
+            && !is_new(tx, delivery.platform, id).await?
+        {
+            return Ok(Ending::RollBack(Delivered::Repeated));
+        }
+        let mut told = Vec::new();
+        for user in linked(tx, delivery).await? {
+            head::lock_user(tx, &user).await?;
+            // An unlink may have been here between the look and the lock.
+            let Some(platform_user_id) = platform_user_id(tx, &user, delivery.platform).await? else {
+                continue;
+            };
+            let theirs = (delivery.tell)(&user, &platform_user_id);
+            if outbox::send(tx, &user, &theirs).await? > 0 {
+                told.push(user);
+            }
+        }
+        Ok(Ending::Commit(Delivered::To(told)))
+    }
+}
+
+/// Waits for another transaction that has the same delivery in hand.
+async fn is_new(tx: &Transaction<'_>, platform: AccountType, id: &str) -> Result<bool, Failure> {
+    let record = tx
+        .prepare_cached(
+            "INSERT INTO webhook_deliveries (account_type, delivery_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .await?;
+    Ok(tx.execute(&record, &[&platform.as_str(), &id]).await? > 0)
+}
+
+/// Who has linked an addressee, in the order in which head rows are locked.
+async fn linked(tx: &Transaction<'_>, delivery: &Delivery<'_>) -> Result<BTreeSet<UserId>, Failure> {
+    let find = tx
+        .prepare_cached("SELECT user_id FROM accounts WHERE account_type = $1 AND platform_user_id = ANY($2)")
+        .await?;
+    let rows = tx
+        .query(&find, &[&delivery.platform.as_str(), &delivery.addressees])
+        .await?;
+    rows.iter().map(row::user).collect()
+}
+
+async fn platform_user_id(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    platform: AccountType,
+) -> Result<Option<String>, Failure> {
+    let find = tx
+        .prepare_cached("SELECT platform_user_id FROM accounts WHERE user_id = $1 AND account_type = $2")
+        .await?;
+    let found = tx.query_opt(&find, &[&user.as_str(), &platform.as_str()]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?)
+}

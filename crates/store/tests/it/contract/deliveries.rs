@@ -1,0 +1,118 @@
+//! Addressed events: heard by whoever has linked the addressee, once.
+
+use std::time::Duration;
+
+use lifecycle::ManualClock;
+use protocol::account::AccountType;
+use protocol::cluster::envelope::Envelope;
+use protocol::id::UserId;
+use store::{Answers, Delivered, Deliveries, Delivery, MemoryStore, Store};
+
+use crate::recorder::relayed;
+use crate::sample::{audit_keys, event, link, receipt, unlink, user};
+
+super::kept_by_both_stores!(
+    all_who_have_linked_an_addressee_hear_it_and_nobody_else,
+    a_delivery_that_comes_again_delivers_nothing,
+    the_same_thing_in_two_deliveries_is_heard_once,
+    who_has_unlinked_hears_nothing,
+);
+
+/// One thing for each addressee.
+fn told(user: &UserId, addressee: &str) -> Vec<Envelope> {
+    vec![event(&format!("{user} hears of {addressee}"))]
+}
+
+fn delivery<'a>(id: Option<&'a str>, addressees: &'a [String]) -> Delivery<'a> {
+    Delivery {
+        platform: AccountType::Github,
+        id,
+        addressees,
+        tell: &told,
+    }
+}
+
+fn to(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+/// Links a GitHub account, and takes what that has to tell out of the way.
+async fn linked(store: &dyn Store, user_id: &str, platform_user_id: &str) -> UserId {
+    let link = link(user_id, platform_user_id);
+    store.link_account(&link, &receipt(user_id)).await.unwrap();
+    relayed(store, &link.user).await;
+    link.user
+}
+
+async fn all_who_have_linked_an_addressee_hear_it_and_nobody_else(store: &dyn Store) {
+    let one = linked(store, "GEN-001", "7").await;
+    let two = linked(store, "GEN-002", "7").await;
+    let other = linked(store, "GEN-003", "8").await;
+    let nobody = linked(store, "GEN-004", "9").await;
+
+    let addressees = to(&["8", "7", "10"]);
+    let delivered = store.deliver(&delivery(Some("d-1"), &addressees)).await.unwrap();
+    assert_eq!(delivered, Delivered::To(vec![one.clone(), two.clone(), other.clone()]));
+    assert_eq!(relayed(store, &one).await, ["GEN-001 hears of 7"]);
+    assert_eq!(relayed(store, &two).await, ["GEN-002 hears of 7"]);
+    assert_eq!(relayed(store, &other).await, ["GEN-003 hears of 8"]);
+    assert!(relayed(store, &nobody).await.is_empty());
+
+    let of_another_platform = Delivery {
+        platform: AccountType::Discord,
+        ..delivery(Some("d-1"), &addressees)
+    };
+    let delivered = store.deliver(&of_another_platform).await.unwrap();
+    assert_eq!(delivered, Delivered::To(Vec::new()));
+}
+
+async fn a_delivery_that_comes_again_delivers_nothing(store: &dyn Store) {
+    let ada = linked(store, "GEN-001", "7").await;
+    let (first, again) = (to(&["8"]), to(&["7"]));
+    let delivered = store.deliver(&delivery(Some("d-1"), &first)).await.unwrap();
+    assert_eq!(delivered, Delivered::To(Vec::new()));
+    let delivered = store.deliver(&delivery(Some("d-1"), &again)).await.unwrap();
+    assert_eq!(delivered, Delivered::Repeated);
+    assert!(relayed(store, &ada).await.is_empty());
+    let delivered = store.deliver(&delivery(Some("d-2"), &again)).await.unwrap();
+    assert_eq!(delivered, Delivered::To(vec![ada]));
+}
+
+async fn the_same_thing_in_two_deliveries_is_heard_once(store: &dyn Store) {
+    let ada = linked(store, "GEN-001", "7").await;
+    let addressees = to(&["7"]);
+    for (id, heard) in [(Some("d-1"), 1), (Some("d-2"), 0), (None, 0)] {
+        let delivered = store.deliver(&delivery(id, &addressees)).await.unwrap();
+        assert_eq!(delivered, Delivered::To(vec![ada.clone(); heard]), "{id:?}");
+        assert_eq!(relayed(store, &ada).await.len(), heard, "{id:?}");
+    }
+}
+
+async fn who_has_unlinked_hears_nothing(store: &dyn Store) {
+    let ada = linked(store, "GEN-001", "7").await;
+    store
+        .unlink_account(&unlink("GEN-001"), &receipt("unlink"))
+        .await
+        .unwrap();
+    relayed(store, &ada).await;
+    let delivered = store.deliver(&delivery(None, &to(&["7"]))).await.unwrap();
+    assert_eq!(delivered, Delivered::To(Vec::new()));
+    assert!(relayed(store, &user("GEN-001")).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_delivery_is_known_for_a_week() {
+    let clock = std::sync::Arc::new(ManualClock::new(std::time::SystemTime::UNIX_EPOCH));
+    let store = MemoryStore::new(std::sync::Arc::<ManualClock>::clone(&clock), audit_keys());
+    let none = Vec::new();
+    let day = Duration::from_hours(24);
+    for (wait, delivered) in [
+        (Duration::ZERO, Delivered::To(Vec::new())),
+        (day * 6, Delivered::Repeated),
+        (day, Delivered::To(Vec::new())),
+    ] {
+        clock.advance(wait);
+        store.prune().await.unwrap();
+        assert_eq!(store.deliver(&delivery(Some("d-1"), &none)).await.unwrap(), delivered);
+    }
+}
