@@ -25,6 +25,7 @@ use crate::handshake::token::Tokens;
 use crate::http::Http;
 use crate::http::callback::Callbacks;
 use crate::http::internal::{self, Internal};
+use crate::http::webhook::Webhooks;
 use crate::hub::Hub;
 use crate::listener::certificate::{CertificateError, Reloader};
 use crate::listener::tcp::{Arrival, Listener};
@@ -174,6 +175,12 @@ impl Gateway {
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         );
+        let webhooks = Webhooks::new(
+            Arc::clone(&inquiries),
+            (settings.timing.patience(Lane::Webhook), settings.timing.request_head),
+            Arc::clone(&entropy),
+            Arc::clone(&metrics),
+        );
         let soft = tasks.connections.soft();
         let connections = Connections {
             heartbeat: settings.heartbeat,
@@ -202,7 +209,7 @@ impl Gateway {
         let http = Http::new(
             settings.origins,
             available(hub, soft.clone()),
-            callbacks,
+            (callbacks, webhooks),
             settings.timing.request_head,
             soft,
             Arc::clone(&metrics),

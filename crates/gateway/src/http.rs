@@ -3,7 +3,9 @@
 pub(crate) mod callback;
 mod exchange;
 pub(crate) mod internal;
+mod rates;
 mod routes;
+pub(crate) mod webhook;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::callback::Callbacks;
 use self::exchange::Exchange;
+use self::webhook::Webhooks;
 use crate::handshake::upgrade::Upgrade;
 use crate::listener::Stream;
 use crate::metrics::Metrics;
@@ -44,14 +47,14 @@ impl Http {
     pub(crate) fn new(
         origins: Origins,
         available: Available,
-        callbacks: Callbacks,
+        (callbacks, webhooks): (Callbacks, Webhooks),
         head_within: Duration,
         soft: CancellationToken,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             origins,
-            routes: routes::routes(callbacks),
+            routes: routes::routes(callbacks, webhooks),
             available,
             head_within,
             soft,

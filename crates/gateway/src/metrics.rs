@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     resumes: Counter<u64>,
     published: Counter<u64>,
     callbacks: Counter<u64>,
+    webhooks: Counter<u64>,
     certificate_failures: Counter<u64>,
     refusals_uncounted: Counter<u64>,
 }
@@ -84,6 +85,10 @@ impl Metrics {
             callbacks: counter(
                 "postern_gateway_callbacks_total",
                 "Browsers that came back from a platform or said yes, by platform and outcome",
+            ),
+            webhooks: counter(
+                "postern_gateway_webhooks_total",
+                "Requests to platforms' webhooks, by platform and outcome",
             ),
             certificate_failures: counter(
                 "postern_gateway_certificate_failures_total",
@@ -169,6 +174,13 @@ impl Metrics {
     pub(crate) fn called_back(&self, platform: AccountType, error: Option<ErrorCode>) {
         let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
         self.callbacks
+            .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
+    }
+
+    /// A platform, or somebody in its name, called a webhook.
+    pub(crate) fn webhook(&self, platform: AccountType, error: Option<ErrorCode>) {
+        let outcome = KeyValue::new("outcome", error.map_or("ok", ErrorCode::as_str));
+        self.webhooks
             .add(1, &[KeyValue::new("platform", platform.as_str()), outcome]);
     }
 

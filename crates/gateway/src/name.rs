@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Entropy;
 use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId, TicketId};
+use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId, TicketId, UserId};
 
 /// A name for a gateway that starts.
 pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
@@ -34,6 +34,16 @@ pub(crate) fn trace(entropy: &dyn Entropy) -> Traceparent {
 /// The session of what the application's own servers ask, which is none of a user's.
 pub(crate) fn internal_api() -> SessionId {
     known_good(SessionId::new("internal API"))
+}
+
+/// Whom a webhook's job is done for, in which session and on which socket: for nobody, in none, on none.
+pub(crate) fn webhook() -> (UserId, SessionId, ConnectionId) {
+    let nobody = "webhook";
+    (
+        known_good(UserId::new(nobody)),
+        known_good(SessionId::new(nobody)),
+        known_good(ConnectionId::new(nobody)),
+    )
 }
 
 /// A name for an event.

@@ -169,6 +169,8 @@ pub struct Timing {
     pub interactive: Duration,
     /// Until a command of the platform lane is answered.
     pub platform: Duration,
+    /// Until a platform's webhook is answered.
+    pub webhook: Duration,
 }
 
 impl Timing {
@@ -178,6 +180,7 @@ impl Timing {
         match lane {
             Lane::Interactive => self.interactive,
             Lane::Platform => self.platform,
+            Lane::Webhook => self.webhook,
         }
     }
 }
@@ -195,6 +198,7 @@ impl Default for Timing {
             refusals: Duration::from_secs(60),
             interactive: Lane::Interactive.patience(),
             platform: Lane::Platform.patience(),
+            webhook: Lane::Webhook.patience(),
         }
     }
 }

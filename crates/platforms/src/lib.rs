@@ -18,6 +18,7 @@ mod settings;
 mod telegram;
 mod throttle;
 mod tls;
+mod webhook;
 
 pub use discord::Discord;
 pub use github::Github;
@@ -30,3 +31,4 @@ pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramSettings};
 pub use tls::system_tls;
+pub use webhook::{Delivered, Hook, InvalidHookSecret, Request, Thanks, WebhookError};

@@ -13,6 +13,7 @@ mod problem;
 mod redis;
 mod token;
 mod vault;
+mod webhook;
 mod worker;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub use problem::{ConfigError, Problems};
 pub use redis::RedisArgs;
 pub use token::{JwtSecretArgs, TokenArgs};
 pub use vault::{RotateArgs, VaultKeysArgs};
+pub use webhook::WebhookArgs;
 pub use worker::{WorkerArgs, WorkerNode};
 
 /// The default of `POSTERN_INTERNAL_LISTEN`: this machine only, until someone says otherwise.

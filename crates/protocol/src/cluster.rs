@@ -6,3 +6,4 @@ pub mod job;
 pub mod origin;
 pub mod position;
 pub mod trace;
+pub mod webhook;

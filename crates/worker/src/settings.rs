@@ -59,6 +59,8 @@ pub struct Seats {
     pub interactive: usize,
     /// Of [`Lane::Platform`].
     pub platform: usize,
+    /// Of [`Lane::Webhook`].
+    pub webhook: usize,
 }
 
 impl Seats {
@@ -66,6 +68,7 @@ impl Seats {
         match lane {
             Lane::Interactive => self.interactive,
             Lane::Platform => self.platform,
+            Lane::Webhook => self.webhook,
         }
     }
 }
@@ -75,6 +78,7 @@ impl Default for Seats {
         Self {
             interactive: 16,
             platform: 8,
+            webhook: 8,
         }
     }
 }

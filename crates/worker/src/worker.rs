@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Clock, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
-use platforms::Platform;
+use platforms::{Hook, Platform};
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
 use store::Store;
@@ -14,6 +14,7 @@ use store::vault::Vault;
 use tokio::sync::Notify;
 
 use crate::account::{AccountService, Authorizations, Offered};
+use crate::addressed::Addressees;
 use crate::audit::{Refusals, log_heads};
 use crate::factor::{Couriers, FactorChallenges, FactorService};
 use crate::jobs::{Dispatch, LaneServer, Runner};
@@ -27,6 +28,7 @@ use crate::session::{SessionService, keep_deadlines};
 use crate::settings::Settings;
 use crate::sync::{Schedule, Syncer};
 use crate::upkeep::prune;
+use crate::webhooks::Webhooks;
 
 /// What a worker works with.
 #[derive(Clone)]
@@ -39,6 +41,8 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     /// The platforms that are offered here; the others are `not_supported`.
     pub platforms: Vec<Arc<dyn Platform>>,
+    /// The webhooks that deliveries are taken from; the others are `not_supported`.
+    pub hooks: Vec<Arc<Hook>>,
     /// What carries the codes of second factors; methods without a courier are `not_supported`.
     pub couriers: Couriers,
     /// The time of day.
@@ -127,6 +131,14 @@ impl Worker {
             times: settings.sessions,
             clock: Arc::clone(&parts.clock),
         };
+        let webhooks = Webhooks {
+            hooks: parts.hooks.clone(),
+            addressees: Addressees {
+                store: Arc::<dyn Store>::clone(&parts.store),
+                relay: Arc::clone(&relay),
+            },
+            clock: Arc::clone(&parts.clock),
+        };
         let runner = Arc::new(Runner {
             dispatch: Dispatch {
                 account,
@@ -134,6 +146,7 @@ impl Worker {
                 security,
                 refusals: Refusals(Arc::<dyn Store>::clone(&parts.store)),
                 session,
+                webhooks,
             },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),
@@ -268,6 +281,7 @@ fn task_name(lane: Lane) -> &'static str {
     match lane {
         Lane::Interactive => "interactive lane",
         Lane::Platform => "platform lane",
+        Lane::Webhook => "webhook lane",
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{BusError, Claimed, EntryId, Jobs};
 pub(super) struct Lanes {
     interactive: SharedQueue,
     platform: SharedQueue,
+    webhook: SharedQueue,
 }
 
 impl Lanes {
@@ -31,6 +32,7 @@ impl Lanes {
         match lane {
             Lane::Interactive => &self.interactive,
             Lane::Platform => &self.platform,
+            Lane::Webhook => &self.webhook,
         }
     }
 }

@@ -7,7 +7,6 @@
 mod cookie;
 mod page;
 mod query;
-mod rates;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,7 +32,7 @@ use tokio::time::{Instant, timeout};
 
 use self::cookie::Keepsake;
 use self::page::{Page, Pages};
-use self::rates::CallRates;
+use super::rates::CallRates;
 use crate::command::Inquiries;
 use crate::handshake::upgrade::user_agent;
 use crate::metrics::Metrics;

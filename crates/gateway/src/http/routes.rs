@@ -8,11 +8,14 @@ use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
 use super::callback::{self, Callbacks};
+use super::webhook::{self, Webhooks};
 use crate::handshake::refusal::failure_body;
 
 /// What the public port answers besides the sockets.
-pub(super) fn routes(callbacks: Callbacks) -> Router {
-    callback::router(callbacks).fallback(nothing_here)
+pub(super) fn routes(callbacks: Callbacks, webhooks: Webhooks) -> Router {
+    callback::router(callbacks)
+        .merge(webhook::router(webhooks))
+        .fallback(nothing_here)
 }
 
 async fn nothing_here() -> Response {

@@ -11,7 +11,7 @@ use worker::{ConnectState, EmailSettings, RedirectPolicy, Seats, SessionTimes, S
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs,
-    TelegramArgs, VaultKeysArgs, address, duration,
+    TelegramArgs, VaultKeysArgs, WebhookArgs, address, duration,
 };
 
 /// The worker's flags and variables.
@@ -53,6 +53,9 @@ pub struct WorkerArgs {
     /// Telegram.
     #[command(flatten)]
     pub telegram: TelegramArgs,
+    /// What platforms prove their webhooks by.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     /// Second factors by email.
     #[command(flatten)]
     pub email: EmailArgs,
@@ -78,6 +81,8 @@ pub struct WorkerNode {
     pub discord: Option<platforms::Settings>,
     /// Telegram, where it is offered.
     pub telegram: Option<platforms::TelegramSettings>,
+    /// The webhooks that deliveries are taken from.
+    pub hooks: Vec<platforms::Hook>,
     /// Where emails go out, if they do.
     pub email: Option<EmailSettings>,
     /// Where text messages go out, if they do.
@@ -105,6 +110,7 @@ impl WorkerArgs {
         let github = self.github.check(problems);
         let discord = self.discord.check(problems);
         let telegram = self.telegram.check(problems);
+        let hooks = self.webhooks.check(problems);
         let email = self.email.check(problems);
         let sms = self.sms.check(problems);
         let redirects = self.redirects(problems);
@@ -139,6 +145,7 @@ impl WorkerArgs {
             github,
             discord,
             telegram,
+            hooks,
             email,
             sms,
             worker,

@@ -209,6 +209,7 @@ impl Parts {
             store: Arc::clone(&self.store),
             vault: Arc::new(Vault::new(keys, Arc::clone(&ground.entropy))),
             platforms: vec![Arc::new(github), Arc::new(telegram)],
+            hooks: Vec::new(),
             couriers: worker::Couriers::default(),
             clock: Arc::clone(&ground.clock),
             entropy: Arc::clone(&ground.entropy),

@@ -27,6 +27,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         store: Arc::new(store),
         vault: Arc::new(vault),
         platforms: offered((node.github, node.discord, node.telegram), &ground)?,
+        hooks: node.hooks.into_iter().map(Arc::new).collect(),
         couriers: couriers(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),

@@ -32,4 +32,5 @@ mod sessions;
 mod stage;
 mod status;
 mod vault_rotate;
+mod webhooks;
 mod worker_death;

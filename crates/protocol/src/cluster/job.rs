@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::callback::{Callback, ConfirmLink};
 use super::origin::Origin;
 use super::trace::Traceparent;
+use super::webhook::Webhook;
 use crate::answer::{Answer, Failure};
 use crate::code::ErrorCode;
 use crate::command::Command;
@@ -22,11 +23,13 @@ pub enum Lane {
     Interactive,
     /// A platform is asked at length: 30 s.
     Platform,
+    /// A platform waits for it: 3 s, as long as Discord does.
+    Webhook,
 }
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 2] = [Self::Interactive, Self::Platform];
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Platform, Self::Webhook];
 
     /// The name in keys and metric labels.
     #[must_use]
@@ -34,6 +37,7 @@ impl Lane {
         match self {
             Self::Interactive => "interactive",
             Self::Platform => "platform",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -43,18 +47,20 @@ impl Lane {
         match self {
             Self::Interactive => std::time::Duration::from_secs(10),
             Self::Platform => std::time::Duration::from_secs(30),
+            Self::Webhook => std::time::Duration::from_secs(3),
         }
     }
 }
 
-/// What is asked, with who asks it. The payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
+/// What is asked, with who asks it: a user, or for a [`Work::Webhook`] a name that stands for nobody, whom nothing is done for.
+/// The payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     /// The form of this message, [`Job::VERSION`].
     pub v: u8,
     /// Its name; a job delivered twice is answered from the first run.
     pub id: JobId,
-    /// Who asks, proven by token.
+    /// Who asks, proven by token; a webhook's name where a platform does.
     pub user: UserId,
     /// In which session.
     pub session: SessionId,
@@ -102,6 +108,8 @@ pub enum Work {
     ConfirmLink(ConfirmLink),
     /// What a gateway has refused the job's user, for the audit log.
     Refusals(Vec<Refused>),
+    /// What a platform has sent of its own accord. The answer is a [`super::webhook::WebhookAnswer`].
+    Webhook(Webhook),
 }
 
 impl Work {
@@ -117,6 +125,7 @@ impl Work {
             Self::Callback(_) => Callback::NAME,
             Self::ConfirmLink(_) => ConfirmLink::NAME,
             Self::Refusals(_) => "audit.refusals",
+            Self::Webhook(_) => Webhook::NAME,
         }
     }
 
@@ -132,6 +141,7 @@ impl Work {
             | Self::Callback(_)
             | Self::ConfirmLink(_)
             | Self::Refusals(_) => Lane::Interactive,
+            Self::Webhook(_) => Lane::Webhook,
         }
     }
 }

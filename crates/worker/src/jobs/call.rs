@@ -62,7 +62,8 @@ impl Call {
                 | Work::Callback(_)
                 | Work::ConfirmLink(_)
                 | Work::RaiseAlert(_)
-                | Work::Refusals(_) => None,
+                | Work::Refusals(_)
+                | Work::Webhook(_) => None,
             },
             name: job.work.name(),
             idempotency: idempotency::of(job),

@@ -12,6 +12,7 @@ use crate::audit::Refusals;
 use crate::factor::{FactorService, StepUp};
 use crate::security::SecurityService;
 use crate::session::SessionService;
+use crate::webhooks::Webhooks;
 
 /// The features.
 pub(crate) struct Dispatch {
@@ -20,6 +21,7 @@ pub(crate) struct Dispatch {
     pub(crate) security: SecurityService,
     pub(crate) refusals: Refusals,
     pub(crate) session: SessionService,
+    pub(crate) webhooks: Webhooks,
 }
 
 impl Dispatch {
@@ -39,6 +41,7 @@ impl Dispatch {
             Work::RaiseAlert(alert) => Ok(self.security.raise_alert(call, alert).await?),
             Work::Refusals(refused) => self.refusals.record(call, refused).await,
             Work::OpenSession(asked) => Ok(self.session.open(call, asked).await?),
+            Work::Webhook(webhook) => Ok(self.webhooks.receive(webhook).await?),
         }
     }
 
@@ -80,7 +83,7 @@ impl Dispatch {
         }
     }
 
-    /// Whether this writes to the store, so that events may wait to be relayed after it.
+    /// Whether this writes to the store for its user, so that events of theirs may wait to be relayed after it.
     pub(super) fn writes(work: &Work) -> bool {
         matches!(
             work,

@@ -10,12 +10,13 @@ use protocol::cluster::job::Refused;
 use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use store::{
-    Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Devices,
-    Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome, LossWritten, LostLink, MemoryStore,
-    Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Publisher, Queue, Receipt, Refresh,
-    RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security,
-    SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError,
-    SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
+    Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Delivered,
+    Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome,
+    LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking,
+    Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed,
+    RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
+    SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink,
+    UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -307,6 +308,13 @@ impl Sessions for FragileStore {
 
     async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
         self.store.retime_sessions(user, left).await
+    }
+}
+
+#[async_trait]
+impl Deliveries for FragileStore {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+        self.store.deliver(delivery).await
     }
 }
 

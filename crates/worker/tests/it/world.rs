@@ -82,6 +82,7 @@ impl World {
             store: Arc::<FragileStore>::clone(&self.store),
             vault: Arc::clone(&self.vault),
             platforms: self.platforms.clone(),
+            hooks: Vec::new(),
             couriers: self.couriers.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
             entropy: Arc::new(OsEntropy),
@@ -93,7 +94,10 @@ impl World {
     pub(crate) async fn worker(&self) -> Running {
         let worker = self.build();
         let readiness = worker.readiness();
-        assert_eq!(readiness.waiting_for(), ["interactive lane", "platform lane", "store"]);
+        assert_eq!(
+            readiness.waiting_for(),
+            ["interactive lane", "platform lane", "webhook lane", "store"]
+        );
         let running = worker.spawn();
         tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();
         running

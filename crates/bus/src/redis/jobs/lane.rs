@@ -19,6 +19,7 @@ use crate::{BusError, Claimed, EntryId, Jobs};
 pub(in crate::redis) struct Lanes {
     interactive: Door,
     platform: Door,
+    webhook: Door,
 }
 
 /// Where jobs of one lane are taken.
@@ -37,6 +38,7 @@ impl Lanes {
         Self {
             interactive: door(),
             platform: door(),
+            webhook: door(),
         }
     }
 
@@ -44,6 +46,7 @@ impl Lanes {
         match lane {
             Lane::Interactive => &self.interactive,
             Lane::Platform => &self.platform,
+            Lane::Webhook => &self.webhook,
         }
     }
 }

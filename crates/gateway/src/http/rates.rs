@@ -1,4 +1,4 @@
-//! How often browsers may come back: from one address, and from one platform. What is beyond is refused.
+//! How often one address may call, and how often all together for one platform. What is beyond is refused.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -13,7 +13,7 @@ use crate::listener::tcp::counted_as;
 use crate::rate::Limits;
 use crate::settings::Rate;
 
-/// The counts of this gateway.
+/// The counts of one route of this gateway.
 pub(super) struct CallRates(Mutex<Counts>);
 
 struct Counts {

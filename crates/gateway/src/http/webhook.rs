@@ -1,0 +1,223 @@
+//! `/webhooks/{platform}`: where platforms call. Nothing is believed here: what has the platform's signature at all goes on to a worker,
+//! which has the secrets, and the platform is answered what that says.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode, Uri};
+use lifecycle::Entropy;
+use protocol::account::AccountType;
+use protocol::answer::Failure;
+use protocol::cluster::job::{Job, Work};
+use protocol::cluster::origin::Origin;
+use protocol::cluster::webhook::{self, Brought, Webhook, WebhookAnswer};
+use protocol::code::ErrorCode;
+use protocol::fault::{Fault, chain};
+use protocol::secret::Secret;
+use tokio::time::{Instant, timeout};
+use url::form_urlencoded;
+
+use super::rates::CallRates;
+use super::routes::failed;
+use crate::command::Inquiries;
+use crate::handshake::upgrade::user_agent;
+use crate::metrics::Metrics;
+use crate::name;
+
+/// What the webhooks need.
+pub(crate) struct Webhooks {
+    inquiries: Arc<Inquiries>,
+    /// How long a worker may take.
+    patience: Duration,
+    /// How long a platform may take to send a body.
+    body_within: Duration,
+    rates: CallRates,
+    entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
+}
+
+impl Webhooks {
+    pub(crate) fn new(
+        inquiries: Arc<Inquiries>,
+        (patience, body_within): (Duration, Duration),
+        entropy: Arc<dyn Entropy>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            inquiries,
+            patience,
+            body_within,
+            rates: CallRates::new(Instant::now()),
+            entropy,
+            metrics,
+        }
+    }
+}
+
+/// The routes of the webhooks.
+pub(super) fn router(webhooks: Webhooks) -> Router {
+    Router::new()
+        .route("/webhooks/{platform}", get(challenge).post(deliver))
+        .with_state(Arc::new(webhooks))
+}
+
+/// `POST /webhooks/{platform}`: a delivery.
+async fn deliver(
+    State(webhooks): State<Arc<Webhooks>>,
+    Path(platform): Path<String>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Ok(platform) = platform.parse() else {
+        return refused(&Failure::of(ErrorCode::NotSupported));
+    };
+    let answer = webhooks.deliver(platform, (peer.ip(), &headers), body).await;
+    webhooks.answer(platform, answer)
+}
+
+/// `GET /webhooks/{platform}?crc_token=`: X asks whether we have the secret. No other platform asks.
+async fn challenge(
+    State(webhooks): State<Arc<Webhooks>>,
+    Path(platform): Path<String>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let Ok(AccountType::XTwitter) = platform.parse() else {
+        return refused(&Failure::of(ErrorCode::NotSupported));
+    };
+    let query = uri.query().unwrap_or_default();
+    let answer = webhooks.challenge((peer.ip(), &headers), query).await;
+    webhooks.answer(AccountType::XTwitter, answer)
+}
+
+impl Webhooks {
+    async fn deliver(
+        &self,
+        account: AccountType,
+        (peer, headers): (IpAddr, &HeaderMap),
+        body: Body,
+    ) -> Result<WebhookAnswer, Failure> {
+        let wanted = webhook::headers(account);
+        let wanted_names = wanted.signature.iter().chain(wanted.others);
+        let brought = wanted_names.filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?)));
+        let brought: BTreeMap<_, _> = brought
+            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+            .collect();
+        if wanted.signature.iter().any(|name| !brought.contains_key(*name)) {
+            return Err(Failure::saying(
+                ErrorCode::Unauthenticated,
+                "The platform's signature is missing.",
+            ));
+        }
+        self.rates.admit(peer, account, Instant::now())?;
+        let body = timeout(self.body_within, to_bytes(body, MAX_BODY)).await;
+        let Ok(Ok(body)) = body else {
+            return Err(Failure::saying(
+                ErrorCode::BadRequest,
+                "The body is too long, or took too long.",
+            ));
+        };
+        let brought = Brought::Delivery {
+            headers: brought,
+            body: Secret::new(STANDARD.encode(&body)),
+        };
+        self.ask(Webhook { account, brought }, Origin::of_peer(peer, user_agent(headers)))
+            .await
+    }
+
+    async fn challenge(&self, (peer, headers): (IpAddr, &HeaderMap), query: &str) -> Result<WebhookAnswer, Failure> {
+        let account = AccountType::XTwitter;
+        self.rates.admit(peer, account, Instant::now())?;
+        let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "crc_token");
+        let (_, token) = token.ok_or_else(|| Failure::of(ErrorCode::BadRequest))?;
+        let brought = Brought::Challenge(Secret::new(token));
+        self.ask(Webhook { account, brought }, Origin::of_peer(peer, user_agent(headers)))
+            .await
+    }
+
+    async fn ask(&self, webhook: Webhook, origin: Origin) -> Result<WebhookAnswer, Failure> {
+        let (user, session, connection) = name::webhook();
+        let job = Job {
+            v: Job::VERSION,
+            id: name::job(&*self.entropy),
+            user,
+            session,
+            connection,
+            node: self.inquiries.node().clone(),
+            origin: Some(origin),
+            traceparent: name::trace(&*self.entropy),
+            idempotency_key: None,
+            authenticated_at: None,
+            work: Work::Webhook(webhook),
+        };
+        let asked = self.inquiries.ask(&job, self.patience).await;
+        let outcome = asked.map_err(|error| {
+            tracing::warn!(error = chain(&error), "a webhook could not be sent on");
+            Failure::of(error.code())
+        })?;
+        let outcome = outcome.ok_or_else(|| Failure::of(ErrorCode::Timeout))?;
+        match outcome.error {
+            // A worker of another release may have written it otherwise.
+            None => outcome
+                .data
+                .read()
+                .map_err(|_unreadable| Failure::of(ErrorCode::Internal)),
+            Some(code) => Err(outcome.data.read().unwrap_or_else(|_unreadable| Failure::of(code))),
+        }
+    }
+
+    fn answer(&self, platform: AccountType, answer: Result<WebhookAnswer, Failure>) -> Response {
+        self.metrics
+            .webhook(platform, answer.as_ref().err().map(|failure| failure.error));
+        match answer {
+            Ok(answer) => taken(&answer),
+            Err(failure) => refused(&failure),
+        }
+    }
+}
+
+fn taken(answer: &WebhookAnswer) -> Response {
+    let body = answer
+        .body
+        .as_ref()
+        .map_or_else(String::new, |body| body.as_str().to_owned());
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Discord wants one even where there is no body.
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A platform tries again what is answered 5xx or 429, and should not what is answered otherwise.
+fn refused(failure: &Failure) -> Response {
+    let status = match failure.error {
+        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorCode::NotSupported => StatusCode::NOT_FOUND,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = failed(status, failure);
+    if let Some(seconds) = failure.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The longest body, in bytes. A comment on GitHub has 64 KiB at most, and some 30 KiB beside it.
+const MAX_BODY: usize = 256 * 1024;

@@ -1,0 +1,143 @@
+//! Discord: Ed25519 over a timestamp and the body. Webhook events and interactions come in one shape to one URL and are told apart by
+//! their fields. Of the events, a direct message of the Social SDK is news for its recipients.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use protocol::notification::NotificationType;
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::mac::unhex;
+use super::{Delivered, InvalidHookSecret, Request, Thanks, WebhookError};
+use crate::platform::{Addressed, News};
+
+/// The application's public key.
+#[derive(Debug)]
+pub(super) struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    pub(super) fn parse(text: &Secret) -> Result<Self, InvalidHookSecret> {
+        let bytes = unhex::<32>(text.expose()).ok_or(InvalidHookSecret("is a public key of 64 hexadecimal digits"))?;
+        let key = VerifyingKey::from_bytes(&bytes).map_err(|_no_point| InvalidHookSecret("is no public key"))?;
+        // With such a key there are signatures that hold for every text.
+        if key.is_weak() {
+            return Err(InvalidHookSecret("is no public key"));
+        }
+        Ok(Self(key))
+    }
+}
+
+pub(super) fn read(
+    PublicKey(key): &PublicKey,
+    request: &Request<'_>,
+    now: SystemTime,
+) -> Result<Delivered, WebhookError> {
+    let timestamp = request.header("x-signature-timestamp")?;
+    let signature = unhex::<64>(&request.header("x-signature-ed25519")?).ok_or(WebhookError::Unproved)?;
+    let signed = [timestamp.as_bytes(), request.body].concat();
+    key.verify_strict(&signed, &Signature::from_bytes(&signature))
+        .map_err(|_differs| WebhookError::Unproved)?;
+    if !is_fresh(&timestamp, now) {
+        return Err(WebhookError::Unproved);
+    }
+    let delivery: Delivery = request.json()?;
+    let thanks = match (delivery.kind, &delivery.event) {
+        (INTERACTION_PING, None) => Thanks::Pong,
+        _ => Thanks::NoContent,
+    };
+    Ok(Delivered {
+        // It gives its deliveries no name. One that is tried again is signed anew: its message's own id is what makes that one.
+        id: Sha256::digest(&signed)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        news: delivery.event.map_or_else(Vec::new, Event::news),
+        thanks,
+    })
+}
+
+/// What was signed long ago may have been overheard since.
+fn is_fresh(timestamp: &str, now: SystemTime) -> bool {
+    let seconds = timestamp.parse().ok();
+    let at = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    let apart = at.map(|at| now.duration_since(at).unwrap_or_else(|later| later.duration()));
+    apart.is_some_and(|apart| apart <= BELIEVED_FOR)
+}
+
+/// Discord gives up after 10 minutes, but signs each try anew.
+const BELIEVED_FOR: Duration = Duration::from_mins(5);
+
+#[derive(Deserialize)]
+struct Delivery {
+    #[serde(rename = "type")]
+    kind: u64,
+    /// Webhook events have one and interactions none; both count 1 among their types.
+    event: Option<Event>,
+}
+
+/// A PING of an interactions URL. That of a webhook events URL is 0.
+const INTERACTION_PING: u64 = 1;
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    data: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    id: String,
+    content: String,
+    author: User,
+    timestamp: Timestamp,
+    /// Of a message that exists within the game only.
+    recipient_id: Option<String>,
+    channel: Option<Channel>,
+}
+
+#[derive(Deserialize)]
+struct Channel {
+    #[serde(default)]
+    recipients: Vec<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    #[serde(default)]
+    username: String,
+}
+
+impl Event {
+    fn news(self) -> Vec<Addressed> {
+        if self.kind != "GAME_DIRECT_MESSAGE_CREATE" {
+            return Vec::new();
+        }
+        // A message of another shape is not worth being sent again.
+        let Ok(message) = Message::deserialize(self.data) else {
+            return Vec::new();
+        };
+        let of_channel = message.channel.into_iter().flat_map(|channel| channel.recipients);
+        let mut recipients: Vec<String> = of_channel.map(|user| user.id).chain(message.recipient_id).collect();
+        recipients.retain(|id| *id != message.author.id);
+        recipients.sort();
+        recipients.dedup();
+        let news = News {
+            id: message.id,
+            kind: NotificationType::Message,
+            content: message.content,
+            sender: message.author.username,
+            at: message.timestamp,
+        };
+        let addressed = recipients.into_iter().map(|platform_user_id| Addressed {
+            platform_user_id,
+            news: news.clone(),
+        });
+        addressed.collect()
+    }
+}

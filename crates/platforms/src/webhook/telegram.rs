@@ -1,0 +1,103 @@
+//! Telegram: a secret that comes with each update. The bot sees what is written where it is; that is news for those who are answered
+//! or named there, where the update carries their id. Telegram names others by `@username` alone, which says nothing about who that is.
+
+use protocol::notification::NotificationType;
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use serde::Deserialize;
+
+use super::{Delivered, Request, Thanks, WebhookError, mac};
+use crate::platform::{Addressed, News};
+
+pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
+    if !mac::is_same(secret, &request.header("x-telegram-bot-api-secret-token")?) {
+        return Err(WebhookError::Unproved);
+    }
+    let update: Update = request.json()?;
+    Ok(Delivered {
+        id: update.update_id.to_string(),
+        news: update.news(),
+        thanks: Thanks::Ok,
+    })
+}
+
+/// What happened in a chat of the bot's.
+#[derive(Deserialize)]
+pub(crate) struct Update {
+    /// Counts up.
+    pub(crate) update_id: i64,
+    message: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    message_id: i64,
+    chat: Chat,
+    from: Option<User>,
+    /// Seconds since 1970.
+    date: i64,
+    text: Option<String>,
+    caption: Option<String>,
+    #[serde(default)]
+    entities: Vec<Entity>,
+    #[serde(default)]
+    caption_entities: Vec<Entity>,
+    reply_to_message: Option<Box<Answered>>,
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    from: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct Chat {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: i64,
+    first_name: String,
+    username: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Entity {
+    /// Of a `text_mention`: a user without a username.
+    user: Option<User>,
+}
+
+impl Update {
+    /// What is news in it. Who is answered and named hears of the answer.
+    pub(crate) fn news(self) -> Vec<Addressed> {
+        let Some(message) = self.message else { return Vec::new() };
+        let Some(sender) = message.from else { return Vec::new() };
+        let Some(content) = message.text.or(message.caption) else {
+            return Vec::new();
+        };
+        let answered = message.reply_to_message.and_then(|answered| answered.from);
+        let answered = answered.map(|user| (user.id, NotificationType::Reply));
+        let named = message.entities.into_iter().chain(message.caption_entities);
+        let named = named.filter_map(|entity| Some((entity.user?.id, NotificationType::Mention)));
+        let mut addressees: Vec<(i64, NotificationType)> = Vec::new();
+        for (user, kind) in answered.into_iter().chain(named) {
+            if user != sender.id && addressees.iter().all(|(known, _)| *known != user) {
+                addressees.push((user, kind));
+            }
+        }
+        let news = |kind| News {
+            // A message's number counts within its chat.
+            id: format!("{} {}", message.chat.id, message.message_id),
+            kind,
+            content: content.clone(),
+            sender: sender.username.clone().unwrap_or_else(|| sender.first_name.clone()),
+            at: Timestamp::from_millis(message.date.saturating_mul(1_000)),
+        };
+        let addressed = addressees.into_iter().map(|(user, kind)| Addressed {
+            platform_user_id: user.to_string(),
+            news: news(kind),
+        });
+        addressed.collect()
+    }
+}

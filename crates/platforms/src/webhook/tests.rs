@@ -1,0 +1,401 @@
+//! Each platform's requests: its own are taken, and nothing that differs from them in a bit.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use protocol::notification::NotificationType;
+use protocol::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: u64 = 1_700_000_000;
+
+fn hook(platform: AccountType, secret: &str) -> Hook {
+    Hook::new(platform, &Secret::new(secret)).unwrap()
+}
+
+fn read_at(hook: &Hook, now: u64, headers: &[(&str, &str)], body: &[u8]) -> Result<Delivered, WebhookError> {
+    let header = |name: &str| {
+        let found = headers.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    hook.read(
+        &Request { header: &header, body },
+        UNIX_EPOCH + Duration::from_secs(now),
+    )
+}
+
+fn read(hook: &Hook, headers: &[(&str, &str)], body: &[u8]) -> Result<Delivered, WebhookError> {
+    read_at(hook, NOW, headers, body)
+}
+
+/// The text with the lowest bit of its last byte turned over.
+fn with_one_bit_changed(text: &[u8]) -> Vec<u8> {
+    let mut changed = text.to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    changed
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn heard(delivered: &Delivered) -> Vec<(&str, NotificationType, &str, &str, &str)> {
+    let news = delivered.news.iter();
+    news.map(|it| {
+        let news = &it.news;
+        let texts = (news.id.as_str(), news.content.as_str(), news.sender.as_str());
+        (it.platform_user_id.as_str(), news.kind, texts.0, texts.1, texts.2)
+    })
+    .collect()
+}
+
+const GITHUB_SECRET: &str = "It's a Secret to Everybody";
+/// Of GitHub's documentation, for `Hello, World!`.
+const GITHUB_SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+
+#[test]
+fn githubs_own_vector_holds_and_none_that_differs_from_it() {
+    let headers = |signature| {
+        [
+            ("x-hub-signature-256", signature),
+            ("x-github-event", "ping"),
+            ("x-github-delivery", "d-1"),
+        ]
+    };
+    let hello = b"Hello, World!";
+    let taken = read(
+        &hook(AccountType::Github, GITHUB_SECRET),
+        &headers(GITHUB_SIGNATURE),
+        hello,
+    )
+    .unwrap();
+    assert_eq!(
+        (taken.id.as_str(), taken.news.len(), taken.thanks),
+        ("d-1", 0, Thanks::Ok)
+    );
+
+    let github = hook(AccountType::Github, GITHUB_SECRET);
+    let refused = [
+        read(&github, &headers(GITHUB_SIGNATURE), &with_one_bit_changed(hello)),
+        read(&github, &headers(&GITHUB_SIGNATURE.replace("757", "756")), hello),
+        read(&github, &headers(GITHUB_SIGNATURE.trim_start_matches("sha256=")), hello),
+        read(&github, &headers("sha256="), hello),
+        read(&github, &headers("sha256=00\u{e9}"), hello),
+        read(
+            &github,
+            &[("x-github-event", "ping"), ("x-github-delivery", "d-1")],
+            hello,
+        ),
+        read(
+            &hook(AccountType::Github, "another secret"),
+            &headers(GITHUB_SIGNATURE),
+            hello,
+        ),
+    ];
+    assert_eq!(refused, [const { Err(WebhookError::Unproved) }; 7]);
+}
+
+fn github(event: &str, delivery: &Value) -> Delivered {
+    let body = delivery.to_string();
+    let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
+    let headers = [
+        ("x-hub-signature-256", &*format!("sha256={signature}")),
+        ("x-github-event", event),
+        ("x-github-delivery", "d-1"),
+    ];
+    read(&hook(AccountType::Github, GITHUB_SECRET), &headers, body.as_bytes()).unwrap()
+}
+
+fn comment(body: &str) -> Value {
+    json!({
+        "action": "created",
+        "issue": {
+            "id": 1,
+            "user": {"login": "Ada", "id": 7},
+            "assignees": [{"login": "bob", "id": 8}, {"login": "bob-2", "id": 9}],
+        },
+        "comment": {"id": 42, "body": body, "user": {"login": "eve", "id": 10}, "created_at": "2026-11-24T08:00:00Z"},
+        "sender": {"login": "eve", "id": 10},
+    })
+}
+
+#[test]
+fn github_tells_those_whom_a_comment_names_and_whose_id_it_carries() {
+    let text = "@ada @Bob-2, see @stranger, x@bob.example, @bob/team and @eve";
+    let taken = github("issue_comment", &comment(text));
+    let mention = NotificationType::Mention;
+    assert_eq!(
+        heard(&taken),
+        [
+            ("7", mention, "comment 42", text, "eve"),
+            ("9", mention, "comment 42", text, "eve")
+        ]
+    );
+    let mut edited = comment(text);
+    edited["action"] = json!("edited");
+    assert_eq!(heard(&github("issue_comment", &edited)), []);
+    assert_eq!(heard(&github("watch", &comment(text))), []);
+    assert_eq!(heard(&github("issue_comment", &json!({"action": "created"}))), []);
+}
+
+const X_SECRET: &str = "consumer-secret";
+
+fn x_signature(secret: &str, body: &[u8]) -> String {
+    format!("sha256={}", STANDARD.encode(mac::sign(&Secret::new(secret), body)))
+}
+
+fn x_headers(signature: &str) -> [(&str, &str); 1] {
+    [("x-twitter-webhooks-signature", signature)]
+}
+
+fn mention_on_x() -> Value {
+    json!({"data": {
+        "event_uuid": "-2080765813578191303",
+        "filter": {"user_id": "111"},
+        "event_type": "post.mention.create",
+        "tag": "mentions",
+        "payload": {"id": "2080765813578191303", "text": "hey @ada", "author_id": "222", "created_at": "2026-07-24T21:23:23.000Z"},
+        "includes": {"users": [{"id": "222", "username": "OtherUser"}, {"id": "111", "username": "ada"}]},
+    }})
+}
+
+#[test]
+fn xs_challenge_is_answered_as_documented() {
+    let answer = hook(AccountType::XTwitter, X_SECRET).answer_challenge("challenge_string");
+    let documented = "sha256=S/mG8E9n5SjoGuCqHguvP8K8uuu5ogCPF0dOpIdyZlk=";
+    assert_eq!(answer.as_deref(), Ok(documented));
+    let of_another = hook(AccountType::Github, X_SECRET).answer_challenge("challenge_string");
+    assert_eq!(of_another, Err(WebhookError::Unreadable));
+}
+
+#[test]
+fn no_challenge_gives_away_the_signature_of_a_delivery() {
+    let x = hook(AccountType::XTwitter, X_SECRET);
+    let forged = mention_on_x().to_string();
+    for challenge in [forged.as_str(), "{}", "[1]", " ", "", "\u{e9}", &"a".repeat(257)] {
+        assert_eq!(
+            x.answer_challenge(challenge),
+            Err(WebhookError::Unreadable),
+            "{challenge}"
+        );
+    }
+}
+
+#[test]
+fn xs_deliveries_hold_and_none_that_differs_from_them() {
+    let x = hook(AccountType::XTwitter, X_SECRET);
+    let body = mention_on_x().to_string().into_bytes();
+    let signature = x_signature(X_SECRET, &body);
+    let taken = read(&x, &x_headers(&signature), &body).unwrap();
+    assert_eq!((taken.id.as_str(), taken.thanks), ("-2080765813578191303", Thanks::Ok));
+    assert_eq!(
+        heard(&taken),
+        [(
+            "111",
+            NotificationType::Mention,
+            "2080765813578191303",
+            "hey @ada",
+            "OtherUser"
+        )]
+    );
+    let in_hex = format!("sha256={}", hex(&mac::sign(&Secret::new(X_SECRET), &body)));
+    let refused = [
+        read(&x, &x_headers(&signature), &with_one_bit_changed(&body)),
+        read(&x, &x_headers(&x_signature("another secret", &body)), &body),
+        read(&x, &x_headers(&in_hex), &body),
+        read(&x, &x_headers("sha256="), &body),
+        read(&x, &[], &body),
+    ];
+    assert_eq!(refused, [const { Err(WebhookError::Unproved) }; 5]);
+}
+
+#[test]
+fn x_tells_of_direct_messages_and_of_nothing_else() {
+    let x = hook(AccountType::XTwitter, X_SECRET);
+    let take = |delivery: &Value| {
+        let body = delivery.to_string().into_bytes();
+        read(
+            &x,
+            &[("x-twitter-webhooks-signature", &x_signature(X_SECRET, &body))],
+            &body,
+        )
+        .unwrap()
+    };
+    let mut message = json!({"data": {
+        "event_uuid": "1",
+        "filter": {"user_id": "111"},
+        "event_type": "dm.received",
+        "payload": {
+            "direct_message_events": [{
+                "type": "message_create",
+                "id": "33",
+                "created_timestamp": "1784928224372",
+                "message_create": {
+                    "target": {"recipient_id": "111"},
+                    "sender_id": "222",
+                    "message_data": {"text": "hello!"},
+                },
+            }],
+            "users": {"222": {"data": {"id": "222", "username": "OtherUser"}}},
+        },
+    }});
+    let taken = take(&message);
+    assert_eq!(
+        heard(&taken),
+        [("111", NotificationType::Message, "33", "hello!", "OtherUser")]
+    );
+    assert_eq!(taken.news[0].news.at, Timestamp::from_millis(1_784_928_224_372));
+    message["data"]["event_type"] = json!("dm.sent");
+    assert_eq!(heard(&take(&message)), []);
+    let mut of_keyword = mention_on_x();
+    of_keyword["data"]["filter"] = json!({"keyword": "ada"});
+    assert_eq!(heard(&take(&of_keyword)), []);
+}
+
+const DISCORD_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+/// RFC 8032 section 7.1, the secret key of its first test.
+const DISCORD_SECRET_KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+const DISCORD_SIGNATURE: &str = "09047712d219a6627d677fe94ecb8845a120c47ce2110e9760e34a93ab43e7fac689a79a828c2eb380ed2c6e558fb604179b533be108d6354493c89e602e670b";
+
+fn discord(now: u64, body: &str) -> Result<Delivered, WebhookError> {
+    let key = SigningKey::from_bytes(&mac::unhex(DISCORD_SECRET_KEY).unwrap());
+    let signature = hex(&key.sign(format!("{NOW}{body}").as_bytes()).to_bytes());
+    let headers = [
+        ("x-signature-timestamp", &*NOW.to_string()),
+        ("x-signature-ed25519", &signature),
+    ];
+    read_at(&hook(AccountType::Discord, DISCORD_KEY), now, &headers, body.as_bytes())
+}
+
+#[test]
+fn discords_vector_holds_and_none_that_differs_from_it() {
+    let discord = hook(AccountType::Discord, DISCORD_KEY);
+    let ping = br#"{"type":0}"#;
+    let headers = |timestamp, signature| [("x-signature-timestamp", timestamp), ("x-signature-ed25519", signature)];
+    let good = headers("1700000000", DISCORD_SIGNATURE);
+    let taken = read(&discord, &good, ping).unwrap();
+    assert_eq!((taken.news.len(), taken.thanks), (0, Thanks::NoContent));
+    assert_eq!(taken.id.len(), 64);
+
+    let other_key = hook(
+        AccountType::Discord,
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+    );
+    let changed = DISCORD_SIGNATURE.replace("09047", "09046");
+    let refused = [
+        read(&discord, &good, br#"{"type":1}"#),
+        read(&discord, &headers("1700000001", DISCORD_SIGNATURE), ping),
+        read(&discord, &headers("1700000000", &changed), ping),
+        read(&discord, &headers("1700000000", ""), ping),
+        read(&discord, &good[..1], ping),
+        read(&other_key, &good, ping),
+        read_at(&discord, NOW + 301, &good, ping),
+        read_at(&discord, NOW - 301, &good, ping),
+    ];
+    assert_eq!(refused, [const { Err(WebhookError::Unproved) }; 8]);
+    for now in [NOW + 300, NOW - 300] {
+        assert!(read_at(&discord, now, &good, ping).is_ok(), "{now}");
+    }
+}
+
+#[test]
+fn discord_hears_a_pong_for_interactions_and_its_messages_are_told() {
+    let ping = r#"{"type":1,"token":"t","id":"1","application_id":"2","version":1}"#;
+    assert_eq!(discord(NOW, ping).unwrap().thanks, Thanks::Pong);
+    let message = json!({"type": 1, "version": 1, "event": {
+        "type": "GAME_DIRECT_MESSAGE_CREATE",
+        "timestamp": "2025-08-14T18:09:38.063234",
+        "data": {
+            "id": "1405614357781545021",
+            "content": "get in friend",
+            "author": {"id": "5", "username": "eve"},
+            "timestamp": "2025-08-14T18:09:37.947000+00:00",
+            "channel": {"recipients": [{"id": "7", "username": "ada"}, {"id": "5", "username": "eve"}]},
+        },
+    }});
+    let taken = discord(NOW, &message.to_string()).unwrap();
+    assert_eq!(taken.thanks, Thanks::NoContent);
+    assert_eq!(
+        heard(&taken),
+        [(
+            "7",
+            NotificationType::Message,
+            "1405614357781545021",
+            "get in friend",
+            "eve"
+        )]
+    );
+    let authorized = r#"{"type":1,"event":{"type":"APPLICATION_AUTHORIZED","data":{"user":{"id":"7"}}}}"#;
+    assert_eq!(heard(&discord(NOW, authorized).unwrap()), []);
+}
+
+const TELEGRAM_SECRET: &str = "telegram-secret_token";
+
+#[test]
+fn telegrams_secret_is_the_whole_proof() {
+    let telegram = hook(AccountType::Telegram, TELEGRAM_SECRET);
+    let headers = |secret| [("x-telegram-bot-api-secret-token", secret)];
+    let update = br#"{"update_id":99,"poll":{}}"#;
+    let taken = read(&telegram, &headers(TELEGRAM_SECRET), update).unwrap();
+    assert_eq!(
+        (taken.id.as_str(), taken.news.len(), taken.thanks),
+        ("99", 0, Thanks::Ok)
+    );
+    let changed = String::from_utf8(with_one_bit_changed(TELEGRAM_SECRET.as_bytes())).unwrap();
+    let refused = ["", "telegram", changed.as_str(), "telegram-secret_token2"];
+    for secret in refused {
+        assert_eq!(
+            read(&telegram, &headers(secret), update),
+            Err(WebhookError::Unproved),
+            "{secret}"
+        );
+    }
+    assert_eq!(read(&telegram, &[], update), Err(WebhookError::Unproved));
+    assert_eq!(
+        read(&telegram, &headers(TELEGRAM_SECRET), b"no update"),
+        Err(WebhookError::Unreadable)
+    );
+}
+
+#[test]
+fn telegram_tells_who_is_answered_or_named() {
+    let telegram = hook(AccountType::Telegram, TELEGRAM_SECRET);
+    let update = json!({"update_id": 99, "message": {
+        "message_id": 5,
+        "chat": {"id": -100, "type": "group"},
+        "from": {"id": 10, "first_name": "Eve", "is_bot": false},
+        "date": 1_700_000_000,
+        "text": "Ada and Bob, and me",
+        "entities": [
+            {"type": "text_mention", "user": {"id": 7, "first_name": "Ada"}},
+            {"type": "text_mention", "user": {"id": 8, "first_name": "Bob"}},
+            {"type": "text_mention", "user": {"id": 10, "first_name": "Eve"}},
+            {"type": "mention", "offset": 0, "length": 3},
+        ],
+        "reply_to_message": {"message_id": 4, "from": {"id": 7, "first_name": "Ada"}},
+    }});
+    let headers = [("x-telegram-bot-api-secret-token", TELEGRAM_SECRET)];
+    let taken = read(&telegram, &headers, update.to_string().as_bytes()).unwrap();
+    let text = "Ada and Bob, and me";
+    assert_eq!(
+        heard(&taken),
+        [
+            ("7", NotificationType::Reply, "-100 5", text, "Eve"),
+            ("8", NotificationType::Mention, "-100 5", text, "Eve")
+        ]
+    );
+}
+
+#[test]
+fn a_secret_with_which_nothing_is_proved_is_refused() {
+    for platform in AccountType::ALL {
+        assert!(Hook::new(platform, &Secret::new("")).is_err(), "{platform}");
+    }
+    for key in ["no key", DISCORD_KEY.trim_end_matches("1a"), &"00".repeat(32)] {
+        assert!(Hook::new(AccountType::Discord, &Secret::new(key)).is_err(), "{key}");
+    }
+}

@@ -1,0 +1,163 @@
+//! X: an HMAC in base64 under the application's consumer secret, for deliveries and for the challenge alike. A delivery says for whom
+//! it is: mentions and legacy direct messages are news. Encrypted chats are not read.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use protocol::notification::NotificationType;
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Delivered, Request, Thanks, WebhookError, delivery_id, mac};
+use crate::platform::{Addressed, News};
+
+/// The answer to a challenge. Anybody may ask for it, and it is signed like a delivery: so nothing is answered that could be the body
+/// of one, or whoever asked would have its signature.
+pub(super) fn response_token(secret: &Secret, challenge: &str) -> Result<String, WebhookError> {
+    let of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.".contains(&byte);
+    if challenge.is_empty() || challenge.len() > LONGEST_CHALLENGE || !challenge.bytes().all(of_a_token) {
+        return Err(WebhookError::Unreadable);
+    }
+    let signature = STANDARD.encode(mac::sign(secret, challenge.as_bytes()));
+    Ok(format!("sha256={signature}"))
+}
+
+/// X's own have some 50 characters.
+const LONGEST_CHALLENGE: usize = 256;
+
+pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
+    let signature = request.header("x-twitter-webhooks-signature")?;
+    let signature = signature.strip_prefix("sha256=").ok_or(WebhookError::Unproved)?;
+    let signature = STANDARD
+        .decode(signature)
+        .map_err(|_no_base64| WebhookError::Unproved)?;
+    mac::verify(secret, request.body, &signature)?;
+    let Envelope { data } = request.json()?;
+    let news = match data.event_type.as_str() {
+        "post.mention.create" => mention(&data).into_iter().collect(),
+        "dm.received" => messages(&data),
+        _ => Vec::new(),
+    };
+    // A payload of another shape is not worth being sent again.
+    let addressee = data.filter.and_then(|filter| filter.user_id);
+    let addressed = addressee.map(|user| {
+        news.into_iter().map(move |news| Addressed {
+            platform_user_id: user.clone(),
+            news,
+        })
+    });
+    Ok(Delivered {
+        id: delivery_id(data.event_uuid)?,
+        news: addressed.into_iter().flatten().collect(),
+        thanks: Thanks::Ok,
+    })
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    event_uuid: String,
+    event_type: String,
+    filter: Option<Filter>,
+    #[serde(default)]
+    payload: Value,
+    #[serde(default)]
+    includes: Value,
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    user_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Post {
+    id: String,
+    text: String,
+    author_id: String,
+    created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Includes {
+    #[serde(default)]
+    users: Vec<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    username: String,
+}
+
+fn mention(data: &Data) -> Option<News> {
+    let post = Post::deserialize(&data.payload).ok()?;
+    let users = Includes::deserialize(&data.includes).map_or_else(|_none| Vec::new(), |includes| includes.users);
+    let author = users.into_iter().find(|user| user.id == post.author_id);
+    Some(News {
+        id: post.id,
+        kind: NotificationType::Mention,
+        content: post.text,
+        sender: author.map_or(post.author_id, |author| author.username),
+        at: post.created_at,
+    })
+}
+
+#[derive(Deserialize)]
+struct Messages {
+    direct_message_events: Vec<MessageEvent>,
+    #[serde(default)]
+    users: BTreeMap<String, Wrapped>,
+}
+
+#[derive(Deserialize)]
+struct MessageEvent {
+    id: String,
+    created_timestamp: String,
+    message_create: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    sender_id: String,
+    message_data: MessageData,
+}
+
+#[derive(Deserialize)]
+struct MessageData {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Wrapped {
+    data: User,
+}
+
+fn messages(data: &Data) -> Vec<News> {
+    let Ok(Messages {
+        direct_message_events,
+        users,
+    }) = Messages::deserialize(&data.payload)
+    else {
+        return Vec::new();
+    };
+    let news = direct_message_events.into_iter().filter_map(|event| {
+        let message = event.message_create?;
+        let sender = users.get(&message.sender_id).map(|user| user.data.username.clone());
+        Some(News {
+            id: event.id,
+            kind: NotificationType::Message,
+            content: message.message_data.text,
+            sender: sender.unwrap_or(message.sender_id),
+            at: Timestamp::from_millis(event.created_timestamp.parse().ok()?),
+        })
+    });
+    news.collect()
+}

@@ -1,0 +1,346 @@
+//! What platforms deliver of their own accord: heard by whoever has linked whom it is addressed to, once, and nobody else's.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lifecycle::{Clock as _, SystemClock};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use testkit::client::SocketIo;
+use testkit::client::http::{Request, Response};
+use testkit::cluster::{Builder, Cluster};
+use testkit::wait;
+
+use crate::stage::{POSTERN, client};
+
+const GITHUB_SECRET: &str = "the secret of a GitHub webhook";
+const X_SECRET: &str = "the API consumer secret at X";
+const TELEGRAM_SECRET: &str = "the-secret_token-of-a-bot";
+const DISCORD_KEY: [u8; 32] = [7; 32];
+
+/// Two gateways and a worker that has the secrets of all four webhooks.
+fn hooked() -> Builder {
+    let public_key = SigningKey::from_bytes(&DISCORD_KEY).verifying_key();
+    Cluster::builder(POSTERN)
+        .worker_env("POSTERN_GITHUB_WEBHOOK_SECRET", GITHUB_SECRET)
+        .worker_env("POSTERN_X_TWITTER_WEBHOOK_SECRET", X_SECRET)
+        .worker_env("POSTERN_DISCORD_WEBHOOK_SECRET", hex(public_key.as_bytes()))
+        .worker_env("POSTERN_TELEGRAM_WEBHOOK_SECRET", TELEGRAM_SECRET)
+}
+
+async fn cluster() -> Cluster {
+    let cluster = hooked().start().await;
+    for secret in [GITHUB_SECRET, X_SECRET, TELEGRAM_SECRET] {
+        cluster.canary(secret);
+    }
+    cluster
+}
+
+/// Links user 7 of each platform to GEN-001, and user 8 to GEN-002: a webhook needs no more of a link than its row.
+async fn link(cluster: &Cluster) {
+    for (user, id) in [("GEN-001", "7"), ("GEN-002", "8")] {
+        let head = format!("INSERT INTO users (user_id) VALUES ('{user}') ON CONFLICT DO NOTHING");
+        cluster.schema().sql(&head).await;
+        for platform in ["github", "x_twitter", "discord", "telegram"] {
+            let row = format!(
+                "INSERT INTO accounts (user_id, account_type, platform_user_id, username, status, scopes, connected_at) \
+                 VALUES ('{user}', '{platform}', '{id}', 'name of {id}', 'connected', '{{}}', now())"
+            );
+            cluster.schema().sql(&row).await;
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hmac(secret: &str, body: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn now() -> u64 {
+    let now: SystemTime = SystemClock.now();
+    now.duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// A delivery of a platform to user 7 there.
+#[derive(Clone, Copy)]
+struct Delivery<'a> {
+    /// Which delivery it is.
+    id: u64,
+    /// Which thing it tells of.
+    thing: u64,
+    says: &'a str,
+}
+
+/// How a delivery is signed.
+#[derive(Clone, Copy)]
+enum Signed {
+    Well,
+    /// And a bit of its body is another one since.
+    AndChanged,
+    WithAnotherSecret,
+    /// Six minutes ago; platforms that sign no time cannot be told by it.
+    LongAgo,
+}
+
+const PLATFORMS: [&str; 4] = ["github", "x_twitter", "discord", "telegram"];
+
+fn body(platform: &str, Delivery { id, thing, says }: Delivery<'_>) -> String {
+    let body = match platform {
+        "github" => json!({
+            "action": "created",
+            "issue": {"user": {"login": "ada", "id": 7}},
+            "comment": {
+                "id": thing,
+                "body": format!("@ada {says}"),
+                "user": {"login": "eve", "id": 9},
+                "created_at": "2026-11-24T08:00:00Z",
+            },
+        }),
+        "x_twitter" => json!({"data": {
+            "event_uuid": id.to_string(),
+            "filter": {"user_id": "7"},
+            "event_type": "post.mention.create",
+            "payload": {
+                "id": thing.to_string(),
+                "text": format!("@ada {says}"),
+                "author_id": "9",
+                "created_at": "2026-11-24T08:00:00.000Z",
+            },
+            "includes": {"users": [{"id": "9", "username": "eve"}]},
+        }}),
+        "discord" => json!({"version": 1, "type": 1, "event": {
+            "type": "GAME_DIRECT_MESSAGE_CREATE",
+            "delivery": id,
+            "data": {
+                "id": thing.to_string(),
+                "content": format!("@ada {says}"),
+                "author": {"id": "9", "username": "eve"},
+                "timestamp": "2026-11-24T08:00:00.000000+00:00",
+                "channel": {"recipients": [{"id": "7", "username": "ada"}]},
+            },
+        }}),
+        _ => json!({"update_id": id, "message": {
+            "message_id": thing,
+            "chat": {"id": -100},
+            "from": {"id": 9, "first_name": "Eve", "username": "eve"},
+            "date": 1_795_507_200,
+            "text": format!("@ada {says}"),
+            "reply_to_message": {"from": {"id": 7, "first_name": "Ada"}},
+        }}),
+    };
+    body.to_string()
+}
+
+/// What the platform sends.
+fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
+    let body = body(platform, delivery);
+    let secret = |ours| match signed {
+        Signed::WithAnotherSecret => "a secret of somebody else's",
+        _ => ours,
+    };
+    let request = Request::new("POST", &format!("/webhooks/{platform}")).header("Content-Type", "application/json");
+    let request = match platform {
+        "github" => request
+            .header(
+                "X-Hub-Signature-256",
+                &format!("sha256={}", hex(&hmac(secret(GITHUB_SECRET), &body))),
+            )
+            .header("X-GitHub-Event", "issue_comment")
+            .header("X-GitHub-Delivery", &format!("delivery-{}", delivery.id)),
+        "x_twitter" => request.header(
+            "x-twitter-webhooks-signature",
+            &format!("sha256={}", STANDARD.encode(hmac(secret(X_SECRET), &body))),
+        ),
+        "discord" => {
+            let at = match signed {
+                Signed::LongAgo => now() - 360,
+                _ => now(),
+            };
+            let key = match signed {
+                Signed::WithAnotherSecret => SigningKey::from_bytes(&[8; 32]),
+                _ => SigningKey::from_bytes(&DISCORD_KEY),
+            };
+            let signature = key.sign(format!("{at}{body}").as_bytes());
+            request
+                .header("X-Signature-Ed25519", &hex(&signature.to_bytes()))
+                .header("X-Signature-Timestamp", &at.to_string())
+        }
+        _ => request.header("X-Telegram-Bot-Api-Secret-Token", secret(TELEGRAM_SECRET)),
+    };
+    match signed {
+        Signed::AndChanged => request.body(body.replace("@ada", "@bda")),
+        _ => request.body(body),
+    }
+}
+
+/// Sends as a platform does: again, as long as the answer is that nobody could take it just now.
+async fn send(cluster: &Cluster, gateway: usize, request: &Request) -> Response {
+    wait::until("the webhook to be answered", wait::deadline(), async || {
+        let answer = cluster.door(gateway).http(request).await.unwrap();
+        Some(answer).filter(|answer| answer.status != 503)
+    })
+    .await
+}
+
+async fn sent(cluster: &Cluster, platform: &str, delivery: Delivery<'_>) {
+    let answer = send(cluster, 1, &request(platform, delivery, Signed::Well)).await;
+    let wanted = if platform == "discord" { 204 } else { 200 };
+    assert_eq!((answer.status, answer.text().as_str()), (wanted, ""), "{platform}");
+}
+
+async fn heard(socket: &SocketIo) -> Value {
+    socket.next_event("notification:incoming").await.data
+}
+
+#[tokio::test]
+async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_addressee() {
+    let cluster = cluster().await;
+    link(&cluster).await;
+    let ada = client(&cluster, 0, "GEN-001").await;
+    let bob = client(&cluster, 1, "GEN-002").await;
+    for platform in PLATFORMS {
+        let first = Delivery {
+            id: 1,
+            thing: 100,
+            says: "hello",
+        };
+        sent(&cluster, platform, first).await;
+        let told = heard(&ada).await;
+        assert_eq!(
+            (&told["userId"], &told["platform"], &told["content"], &told["sender"]),
+            (&json!("GEN-001"), &json!(platform), &json!("@ada hello"), &json!("eve"))
+        );
+        assert_eq!(told["timestamp"], "2026-11-24T08:00:00.000Z", "{told}");
+
+        // A delivery is known by its name, whatever it says by now. Discord's have none: there it is what they say that counts.
+        if platform != "discord" {
+            let again = Delivery {
+                thing: 101,
+                says: "something else",
+                ..first
+            };
+            sent(&cluster, platform, again).await;
+        }
+        // A thing is told once, in whichever delivery it comes.
+        sent(&cluster, platform, Delivery { id: 2, ..first }).await;
+        let marker = Delivery {
+            id: 3,
+            thing: 102,
+            says: "goodbye",
+        };
+        sent(&cluster, platform, marker).await;
+        assert_eq!(heard(&ada).await["content"], "@ada goodbye", "{platform}");
+    }
+    let others = bob.unread();
+    assert!(
+        others.iter().all(|event| event.name != "notification:incoming"),
+        "{others:?}"
+    );
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_changed_signed_by_another_or_old_is_refused_and_delivers_nothing() {
+    let cluster = cluster().await;
+    link(&cluster).await;
+    let ada = client(&cluster, 0, "GEN-001").await;
+    let forged = Delivery {
+        id: 1,
+        thing: 100,
+        says: "send money",
+    };
+    for platform in PLATFORMS {
+        let mut wrong = vec![Signed::WithAnotherSecret];
+        // Telegram signs nothing: its secret comes with each update.
+        if platform != "telegram" {
+            wrong.push(Signed::AndChanged);
+        }
+        if platform == "discord" {
+            wrong.push(Signed::LongAgo);
+        }
+        for signed in wrong {
+            let answer = send(&cluster, 0, &request(platform, forged, signed)).await;
+            assert_eq!(answer.status, 401, "{platform}: {}", answer.text());
+        }
+        let unsigned = Request::post(&format!("/webhooks/{platform}"), &json!({}));
+        assert_eq!(send(&cluster, 0, &unsigned).await.status, 401, "{platform}");
+        // What was refused is not known either.
+        let marker = Delivery {
+            says: "hello",
+            ..forged
+        };
+        sent(&cluster, platform, marker).await;
+        assert_eq!(heard(&ada).await["content"], "@ada hello", "{platform}");
+    }
+    let elsewhere = Request::post("/webhooks/myspace", &json!({}));
+    assert_eq!(send(&cluster, 0, &elsewhere).await.status, 404);
+    let long = request("telegram", forged, Signed::Well).body("x".repeat(256 * 1024 + 1));
+    assert_eq!(send(&cluster, 0, &long).await.status, 400);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_webhook_proves_itself_when_its_platform_asks() {
+    let cluster = cluster().await;
+    let asked = send(
+        &cluster,
+        0,
+        &Request::get("/webhooks/x_twitter?crc_token=challenge_string"),
+    )
+    .await;
+    let response_token = format!("sha256={}", STANDARD.encode(hmac(X_SECRET, "challenge_string")));
+    assert_eq!(
+        (asked.status, asked.json()),
+        (200, json!({ "response_token": response_token }))
+    );
+    let forged = "/webhooks/x_twitter?crc_token=%7B%22data%22%3A%7B%7D%7D";
+    assert_eq!(send(&cluster, 0, &Request::get(forged)).await.status, 400);
+    assert_eq!(
+        send(&cluster, 0, &Request::get("/webhooks/x_twitter")).await.status,
+        400
+    );
+    assert_eq!(
+        send(&cluster, 0, &Request::get("/webhooks/github?crc_token=a"))
+            .await
+            .status,
+        404
+    );
+
+    for (ping, status, pong) in [(r#"{"type":0}"#, 204, ""), (r#"{"type":1}"#, 200, r#"{"type":1}"#)] {
+        let at = now();
+        let signature = SigningKey::from_bytes(&DISCORD_KEY).sign(format!("{at}{ping}").as_bytes());
+        let ping = Request::new("POST", "/webhooks/discord")
+            .header("X-Signature-Ed25519", &hex(&signature.to_bytes()))
+            .header("X-Signature-Timestamp", &at.to_string())
+            .body(ping);
+        let answer = send(&cluster, 1, &ping).await;
+        assert_eq!((answer.status, answer.text().as_str()), (status, pong));
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_a_worker_or_without_its_secret_a_webhook_takes_nothing() {
+    let builder = Cluster::builder(POSTERN).worker_env("POSTERN_TELEGRAM_WEBHOOK_SECRET", TELEGRAM_SECRET);
+    let cluster = builder.start().await;
+    let delivery = Delivery {
+        id: 1,
+        thing: 100,
+        says: "hello",
+    };
+    let answer = send(&cluster, 0, &request("github", delivery, Signed::Well)).await;
+    assert_eq!(answer.status, 404, "{}", answer.text());
+
+    cluster.worker(0).kill().await;
+    let telegram = request("telegram", delivery, Signed::Well);
+    let answer = cluster.door(0).http(&telegram).await.unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.text());
+}

@@ -1,0 +1,52 @@
+//! News that a platform addresses to users of its own, for whoever has linked them.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use platforms::Addressed;
+use protocol::account::AccountType;
+use protocol::id::UserId;
+use store::{Delivered, Delivery, Store, StoreError};
+
+use crate::account::notification;
+use crate::outbox::Relay;
+
+/// Delivers addressed news.
+#[derive(Clone)]
+pub(crate) struct Addressees {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) relay: Arc<Relay>,
+}
+
+impl Addressees {
+    /// Delivers these news, and publishes them. A delivery with an `id` that came before delivers nothing, and news that a sync has told of
+    /// are not told again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was delivered, or nobody knows.
+    pub(crate) async fn deliver(
+        &self,
+        platform: AccountType,
+        id: Option<&str>,
+        addressed: &[Addressed],
+    ) -> Result<Delivered, StoreError> {
+        let addressees: Vec<String> = addressed.iter().map(|it| it.platform_user_id.clone()).collect();
+        let tell = |user: &UserId, addressee: &str| {
+            let theirs = addressed.iter().filter(|it| it.platform_user_id == addressee);
+            theirs.map(|it| notification(user, platform, it.news.clone())).collect()
+        };
+        let delivered = self
+            .store
+            .deliver(&Delivery {
+                platform,
+                id,
+                addressees: &addressees,
+                tell: &tell,
+            })
+            .await?;
+        if let Delivered::To(users) = &delivered {
+            join_all(users.iter().map(|user| self.relay.user(user))).await;
+        }
+        Ok(delivered)
+    }
+}
