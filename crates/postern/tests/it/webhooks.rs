@@ -25,6 +25,7 @@ const DISCORD_KEY: [u8; 32] = [7; 32];
 fn hooked() -> Builder {
     let public_key = SigningKey::from_bytes(&DISCORD_KEY).verifying_key();
     Cluster::builder(POSTERN)
+        .gateway_env("POSTERN_BATCH_INTERVAL", "0s")
         .worker_env("POSTERN_GITHUB_WEBHOOK_SECRET", GITHUB_SECRET)
         .worker_env("POSTERN_X_TWITTER_WEBHOOK_SECRET", X_SECRET)
         .worker_env("POSTERN_DISCORD_WEBHOOK_SECRET", hex(public_key.as_bytes()))
@@ -69,13 +70,15 @@ fn now() -> u64 {
     now.duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A delivery of a platform to user 7 there.
+/// A delivery of a platform.
 #[derive(Clone, Copy)]
 struct Delivery<'a> {
     /// Which delivery it is.
     id: u64,
     /// Which thing it tells of.
     thing: u64,
+    /// Which user of the platform is to hear it.
+    to: u64,
     says: &'a str,
 }
 
@@ -92,11 +95,11 @@ enum Signed {
 
 const PLATFORMS: [&str; 4] = ["github", "x_twitter", "discord", "telegram"];
 
-fn body(platform: &str, Delivery { id, thing, says }: Delivery<'_>) -> String {
+fn body(platform: &str, Delivery { id, thing, to, says }: Delivery<'_>) -> String {
     let body = match platform {
         "github" => json!({
             "action": "created",
-            "issue": {"user": {"login": "ada", "id": 7}},
+            "issue": {"user": {"login": "ada", "id": to}},
             "comment": {
                 "id": thing,
                 "body": format!("@ada {says}"),
@@ -106,7 +109,7 @@ fn body(platform: &str, Delivery { id, thing, says }: Delivery<'_>) -> String {
         }),
         "x_twitter" => json!({"data": {
             "event_uuid": id.to_string(),
-            "filter": {"user_id": "7"},
+            "filter": {"user_id": to.to_string()},
             "event_type": "post.mention.create",
             "payload": {
                 "id": thing.to_string(),
@@ -124,7 +127,7 @@ fn body(platform: &str, Delivery { id, thing, says }: Delivery<'_>) -> String {
                 "content": format!("@ada {says}"),
                 "author": {"id": "9", "username": "eve"},
                 "timestamp": "2026-11-24T08:00:00.000000+00:00",
-                "channel": {"recipients": [{"id": "7", "username": "ada"}]},
+                "channel": {"recipients": [{"id": to.to_string(), "username": "ada"}]},
             },
         }}),
         _ => json!({"update_id": id, "message": {
@@ -133,7 +136,7 @@ fn body(platform: &str, Delivery { id, thing, says }: Delivery<'_>) -> String {
             "from": {"id": 9, "first_name": "Eve", "username": "eve"},
             "date": 1_795_507_200,
             "text": format!("@ada {says}"),
-            "reply_to_message": {"from": {"id": 7, "first_name": "Ada"}},
+            "reply_to_message": {"from": {"id": to, "first_name": "Ada"}},
         }}),
     };
     body.to_string()
@@ -210,6 +213,7 @@ async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_add
         let first = Delivery {
             id: 1,
             thing: 100,
+            to: 7,
             says: "hello",
         };
         sent(&cluster, platform, first).await;
@@ -234,16 +238,20 @@ async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_add
         let marker = Delivery {
             id: 3,
             thing: 102,
+            to: 7,
             says: "goodbye",
         };
         sent(&cluster, platform, marker).await;
         assert_eq!(heard(&ada).await["content"], "@ada goodbye", "{platform}");
     }
-    let others = bob.unread();
-    assert!(
-        others.iter().all(|event| event.name != "notification:incoming"),
-        "{others:?}"
-    );
+    let to_bob = Delivery {
+        id: 4,
+        thing: 103,
+        to: 8,
+        says: "only you",
+    };
+    sent(&cluster, "telegram", to_bob).await;
+    assert_eq!(heard(&bob).await["content"], "@ada only you");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
@@ -255,6 +263,7 @@ async fn what_is_changed_signed_by_another_or_old_is_refused_and_delivers_nothin
     let forged = Delivery {
         id: 1,
         thing: 100,
+        to: 7,
         says: "send money",
     };
     for platform in PLATFORMS {
@@ -334,6 +343,7 @@ async fn without_a_worker_or_without_its_secret_a_webhook_takes_nothing() {
     let delivery = Delivery {
         id: 1,
         thing: 100,
+        to: 7,
         says: "hello",
     };
     let answer = send(&cluster, 0, &request("github", delivery, Signed::Well)).await;
