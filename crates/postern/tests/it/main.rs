@@ -9,6 +9,7 @@
 mod alerts;
 mod audit;
 mod bad_input;
+mod browser;
 mod callback;
 mod chaos;
 mod command_line;

@@ -1,0 +1,58 @@
+// The official client in a browser and in Node.js, side by side. The browser gets its page and the client's own bundle from here,
+// and says here what it hears. Prints the gateway's key once there is a page; then of each who it is, what was negotiated, and each
+// event as JSON.
+const { createHash } = require("node:crypto");
+const fs = require("node:fs");
+const http = require("node:http");
+const path = require("node:path");
+const tls = require("node:tls");
+const { io } = require("socket.io-client");
+
+const { GATEWAY, PORT, TOKEN } = process.env;
+
+// Runs in both, so that both do the same; a browser has only what it is given.
+function listen(io, gateway, token, say) {
+  const socket = io(gateway, { transports: ["websocket"], auth: { token } });
+  socket.on("connect", () => say(`connected ${socket.io.engine.transport.ws.extensions}`));
+  socket.on("connect_error", (error) => say(`failed ${error.message}`));
+  socket.onAny((event, data) => say(`heard ${event} ${JSON.stringify(data)}`));
+}
+
+const page = `<!doctype html><title>client</title><script src="/client.js"></script><script>
+${listen}
+let said = Promise.resolve();
+const say = (line) => { said = said.then(() => fetch("/said", { method: "POST", body: line })); };
+listen(io, ${JSON.stringify(GATEWAY)}, ${JSON.stringify(TOKEN)}, say);
+</script>`;
+const bundle = path.join(path.dirname(require.resolve("socket.io-client/package.json")), "dist/socket.io.js");
+
+async function said(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  console.log(`browser ${Buffer.concat(parts)}`);
+}
+
+const server = http.createServer(async (request, response) => {
+  if (request.url === "/client.js") return fs.createReadStream(bundle).pipe(response);
+  if (request.url === "/said") await said(request);
+  response.setHeader("content-type", "text/html");
+  response.end(request.url === "/" ? page : "");
+});
+
+// A browser has no option to trust an authority; it can be told to take this server's key.
+function keyOf({ hostname, port }) {
+  return new Promise((resolve, reject) => {
+    const peer = tls.connect({ host: hostname, port, rejectUnauthorized: true }, () => {
+      const { publicKey } = peer.getPeerX509Certificate();
+      peer.destroy();
+      const spki = publicKey.export({ type: "spki", format: "der" });
+      resolve(createHash("sha256").update(spki).digest("base64"));
+    });
+    peer.on("error", reject);
+  });
+}
+
+server.listen(Number(PORT), "127.0.0.1", async () => {
+  console.log(`page ${await keyOf(new URL(GATEWAY))}`);
+  listen(io, GATEWAY, TOKEN, (line) => console.log(`node ${line}`));
+});
