@@ -18,7 +18,10 @@ async fn a_worker_is_ready_once_its_lanes_and_its_store_have_answered() {
     let readiness = worker.readiness();
     let _running = worker.spawn();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(readiness.waiting_for(), ["interactive lane", "platform lane", "store"]);
+    assert_eq!(
+        readiness.waiting_for(),
+        ["interactive lane", "platform lane", "webhook lane", "store"]
+    );
 
     world.bus.refuses_claims.store(false, Ordering::SeqCst);
     world.store.is_away.store(false, Ordering::SeqCst);
