@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{Request, StatusCode, header};
 use oauth2::AuthType;
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -13,14 +12,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::http::{CallError, Http, below};
+use crate::api;
+use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
     RevokeError, Scope, SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
-use crate::throttle::{self, Throttle};
 
 /// discord.com, or a server that speaks like it.
 #[derive(Debug)]
@@ -38,6 +37,7 @@ const DIALECT: Dialect = Dialect {
     errors: &[],
     errors_are_ok: false,
     refusals: &[],
+    dead_token: None,
     user_agent: Some(USER_AGENT),
 };
 
@@ -75,25 +75,8 @@ impl Discord {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], token: &Secret) -> Result<T, ApiError> {
-        let account = DIALECT.account;
-        let unavailable = |error: CallError| ApiError::Unavailable(account, error.into());
-        let request = Request::get(below(&self.settings.api_url, path).as_str())
-            .header(header::USER_AGENT, USER_AGENT)
-            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
-            .body(Vec::new())
-            .map_err(|error| unavailable(CallError::NotSent(error.into())))?;
-        let answer = self.http.send(request).await.map_err(unavailable)?;
-        if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
-            return Err(ApiError::Throttled { account, wait, pause });
-        }
-        match answer.status() {
-            // The parser's error is left behind: it may quote what it could not read.
-            StatusCode::OK => {
-                serde_json::from_slice(answer.body()).map_err(|_quotes| unavailable(CallError::Unreadable))
-            }
-            StatusCode::UNAUTHORIZED => Err(ApiError::Refused(account)),
-            status => Err(unavailable(CallError::Status(status))),
-        }
+        let url = below(&self.settings.api_url, path);
+        api::read(DIALECT.account, &api::get(&DIALECT, &self.http, &url, token).await?)
     }
 }
 

@@ -15,7 +15,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::http::Http;
+use crate::http::{Http, basic};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevokeError, Scope,
@@ -49,6 +49,7 @@ const DIALECT: Dialect = Dialect {
     ],
     errors_are_ok: true,
     refusals: &["bad_refresh_token"],
+    dead_token: None,
     user_agent: None,
 };
 
@@ -175,7 +176,7 @@ impl Platform for Github {
         let request = api::request(Method::DELETE, &self.revoke_url(scope))
             .header(
                 "authorization",
-                api::basic(&self.settings.client_id, &self.settings.client_secret),
+                basic(&self.settings.client_id, &self.settings.client_secret),
             )
             .header("content-type", "application/json")
             .body(body.to_string().into_bytes());

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, Response, StatusCode};
+use protocol::secret::Secret;
 use url::Url;
 
 use crate::tls::system_tls;
@@ -120,6 +122,12 @@ impl Http {
             CallError::Broken(error)
         }
     }
+}
+
+/// The application's credentials (RFC 7617).
+pub(crate) fn basic(client_id: &str, client_secret: &Secret) -> String {
+    let pair = STANDARD.encode(format!("{client_id}:{}", client_secret.expose()));
+    format!("Basic {pair}")
 }
 
 /// A URL below another.

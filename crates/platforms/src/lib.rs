@@ -6,8 +6,9 @@
 
 //!
 //! In reading order: [`platform`] says what every platform can do and how it can fail; [`settings`] says where one is;
-//! [`github`], [`discord`] and [`telegram`] are three; [`oauth`], [`http`] and [`throttle`] are what all of them share.
+//! [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`], [`http`] and [`throttle`] are what all of them share.
 
+mod api;
 mod discord;
 mod github;
 mod http;
@@ -19,6 +20,7 @@ mod telegram;
 mod throttle;
 mod tls;
 mod webhook;
+mod x_twitter;
 
 pub use discord::Discord;
 pub use github::Github;
@@ -32,3 +34,4 @@ pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramSettings};
 pub use tls::system_tls;
 pub use webhook::{Delivered, Hook, InvalidHookSecret, Request, Thanks, WebhookError};
+pub use x_twitter::XTwitter;

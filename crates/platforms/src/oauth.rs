@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::http::{CallError, Http};
+use crate::http::{CallError, Http, basic};
 use crate::platform::{AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, Tokens};
 use crate::settings::Settings;
 use crate::throttle::{self, Throttle};
@@ -43,6 +43,8 @@ pub(crate) struct Dialect {
     pub(crate) errors_are_ok: bool,
     /// By which codes it refuses a refresh token, beside `invalid_grant` (RFC 6749 section 5.2).
     pub(crate) refusals: &'static [&'static str],
+    /// How it answers the revocation of a token that is dead already, where that is not 200 (RFC 7009 section 2.2).
+    pub(crate) dead_token: Option<StatusCode>,
     /// What calls name themselves, where the platform asks for a form of its own.
     pub(crate) user_agent: Option<&'static str>,
 }
@@ -177,16 +179,7 @@ pub(crate) async fn revoke(
 ) -> Result<(), RevokeError> {
     let account = dialect.account;
     let unavailable = |error: CallError| RevokeError::Unavailable(account, error.into());
-    let form = Serializer::new(String::new())
-        .append_pair("client_id", &settings.client_id)
-        .append_pair("client_secret", settings.client_secret.expose())
-        .append_pair("token", token.expose())
-        .finish();
-    let mut request = Request::post(url.as_str()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    if let Some(name) = dialect.user_agent {
-        request = request.header(header::USER_AGENT, name);
-    }
-    let request = request.body(form.into_bytes());
+    let request = revocation(dialect, settings, url, token);
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
     if let Some(Throttle { wait, .. }) = throttle::asked(&answer) {
@@ -195,8 +188,28 @@ pub(crate) async fn revoke(
     match answer.status() {
         // RFC 7009 section 2.2: also for a token that is dead already.
         StatusCode::OK => Ok(()),
+        status if dialect.dead_token == Some(status) => Ok(()),
         status => Err(unavailable(CallError::Status(status))),
     }
+}
+
+fn revocation(dialect: &Dialect, settings: &Settings, url: &Url, token: &Secret) -> http::Result<Request<Vec<u8>>> {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("token", token.expose());
+    let mut request = Request::post(url.as_str()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let AuthType::BasicAuth = dialect.credentials {
+        request = request.header(
+            header::AUTHORIZATION,
+            basic(&settings.client_id, &settings.client_secret),
+        );
+    } else {
+        form.append_pair("client_id", &settings.client_id)
+            .append_pair("client_secret", settings.client_secret.expose());
+    }
+    if let Some(name) = dialect.user_agent {
+        request = request.header(header::USER_AGENT, name);
+    }
+    request.body(form.finish().into_bytes())
 }
 
 fn granted(dialect: &Dialect, answer: &Answer) -> Issued {

@@ -75,6 +75,7 @@ const DIALECT: Dialect = Dialect {
     errors: &[],
     errors_are_ok: false,
     refusals: &[],
+    dead_token: None,
     user_agent: None,
 };
 

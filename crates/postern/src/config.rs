@@ -26,7 +26,7 @@ pub use database::DatabaseArgs;
 pub use gateway::{GatewayArgs, GatewayNode};
 pub use log::LogArgs;
 pub use message::{EmailArgs, SmsArgs};
-pub use platform::{DiscordArgs, GithubArgs, TelegramArgs};
+pub use platform::{DiscordArgs, GithubArgs, TelegramArgs, XTwitterArgs};
 pub use problem::{ConfigError, Problems};
 pub use redis::RedisArgs;
 pub use token::{JwtSecretArgs, TokenArgs};

@@ -10,6 +10,7 @@
 //! | `POST /withdraw` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
 //! | `POST /lifetime` | `{"platform": "discord", "seconds": 5}` | |
 //! | `POST /expire` | `{"platform": "discord", "login": "ada"}` | `{"tokens": 1}` |
+//! | `POST /x_twitter/posts` | [`NewPost`] | `{"id": 9}` |
 //! | `POST /github/notifications` | [`NewNotification`] | [`Issued`](crate::Issued) |
 
 use std::time::Duration;
@@ -24,7 +25,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World};
+use crate::{
+    fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World,
+    x_twitter::inbox::NewPost,
+};
 
 pub(crate) fn routes() -> Router<World> {
     Router::new()
@@ -36,6 +40,7 @@ pub(crate) fn routes() -> Router<World> {
         .route("/lifetime", post(lifetime))
         .route("/expire", post(expire))
         .route("/github/notifications", post(notify))
+        .route("/x_twitter/posts", post(post_at_x))
 }
 
 async fn state(State(world): State<World>) -> Response {
@@ -93,4 +98,12 @@ async fn expire(State(world): State<World>, Json(of): Json<Account>) -> Response
 
 async fn notify(State(world): State<World>, Json(notification): Json<NewNotification>) -> Response {
     (StatusCode::CREATED, Json(Handle::new(world).notify(notification))).into_response()
+}
+
+async fn post_at_x(State(world): State<World>, Json(post): Json<NewPost>) -> Response {
+    (
+        StatusCode::CREATED,
+        Json(json!({ "id": Handle::new(world).post(post) })),
+    )
+        .into_response()
 }

@@ -13,6 +13,7 @@ use crate::{
     ledger::Ledger,
     platform::Platform,
     world::World,
+    x_twitter::inbox::NewPost,
 };
 
 /// Controls a simulator while it serves.
@@ -86,6 +87,11 @@ impl Handle {
     /// Something happens at GitHub that concerns this account.
     pub fn notify(&self, notification: NewNotification) -> Issued {
         self.world.lock().github.inboxes.put(notification, clock::now())
+    }
+
+    /// Something happens at X that concerns this account; gives its id.
+    pub fn post(&self, post: NewPost) -> u64 {
+        self.world.lock().x_twitter.put(post, clock::now())
     }
 
     /// What is remembered now.

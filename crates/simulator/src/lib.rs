@@ -39,3 +39,4 @@ pub use held::Held;
 pub use ledger::{Extent, Ledger, Refresh, Revocation};
 pub use platform::{Platform, Route};
 pub use server::{BindError, Simulator};
+pub use x_twitter::inbox::{NewPost, PostKind};

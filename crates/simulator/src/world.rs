@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger};
+use crate::{fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger, x_twitter::inbox::Inboxes};
 
 /// The simulator's memory, shared by its requests and its handles.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ pub(crate) struct State {
     pub(crate) holds: Holds,
     pub(crate) ledger: Ledger,
     pub(crate) github: Github,
+    pub(crate) x_twitter: Inboxes,
 }
 
 impl World {
@@ -30,6 +31,7 @@ impl World {
             holds: Holds::default(),
             ledger: Ledger::default(),
             github: Github::default(),
+            x_twitter: Inboxes::default(),
         };
         Self {
             base: base.into(),

@@ -3,6 +3,9 @@
 //! The facts are those of X's developer documentation; that refresh tokens are single-use and that reuse ends the family is what
 //! clients report of it.
 
+pub(crate) mod inbox;
+mod timeline;
+
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -18,7 +21,7 @@ use crate::{
     clock,
     fault::Limit,
     front::guard,
-    grant::{Renewal, Terms},
+    grant::{Renewal, Terms, Token},
     ledger::{Extent, Revocation},
     oauth::{self, No},
     platform::{Platform, Route},
@@ -41,6 +44,11 @@ pub(crate) fn routes(world: &World) -> Router<World> {
         .route("/2/oauth2/token", at(Route::Token, post(token)))
         .route("/2/oauth2/revoke", at(Route::Revoke, post(revoke)))
         .route("/2/users/me", at(Route::Profile, get(me)))
+        .route(
+            "/2/users/{id}/mentions",
+            at(Route::Notifications, get(timeline::mentions)),
+        )
+        .route("/2/dm_events", at(Route::Notifications, get(timeline::messages)))
         .fallback(async || problem(StatusCode::NOT_FOUND, "Not Found"))
 }
 
@@ -114,17 +122,11 @@ async fn revoke(State(world): State<World>, request: Request) -> Response {
     answer
 }
 
-/// Wants both scopes, as documented.
 async fn me(State(world): State<World>, headers: HeaderMap) -> Response {
-    let Some(token) = oauth::bearer(&world, &TERMS, &headers) else {
-        return problem(StatusCode::UNAUTHORIZED, "Unauthorized");
+    let token = match allowed(&world, &headers, &[]) {
+        Ok(token) => token,
+        Err(status) => return refusal(status),
     };
-    if !["tweet.read", "users.read"]
-        .iter()
-        .all(|&scope| token.scopes.contains(scope))
-    {
-        return problem(StatusCode::FORBIDDEN, "Forbidden");
-    }
     let account = Account::named(&token.login);
     Json(json!({ "data": {
         "id": account.snowflake(),
@@ -132,6 +134,19 @@ async fn me(State(world): State<World>, headers: HeaderMap) -> Response {
         "username": account.login,
     }}))
     .into_response()
+}
+
+/// A good token with these scopes and the two that everything wants, as documented.
+fn allowed(world: &World, headers: &HeaderMap, scopes: &[&str]) -> Result<Token, StatusCode> {
+    let Some(token) = oauth::bearer(world, &TERMS, headers) else {
+        return Err(StatusCode::UNAUTHORIZED);
+    };
+    let mut wanted = ["tweet.read", "users.read"].iter().chain(scopes);
+    if wanted.all(|&scope| token.scopes.contains(scope)) {
+        Ok(token)
+    } else {
+        Err(StatusCode::FORBIDDEN)
+    }
 }
 
 fn unauthorized() -> Response {
@@ -143,6 +158,11 @@ fn unauthorized() -> Response {
 fn refused(description: &str) -> Response {
     let body = json!({ "error": "invalid_request", "error_description": description });
     (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}
+
+/// What follows from a token that is not good for this.
+fn refusal(status: StatusCode) -> Response {
+    problem(status, status.canonical_reason().unwrap_or_default())
 }
 
 /// An error of the API.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::request::Builder;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use protocol::account::AccountType::Github;
@@ -124,14 +123,6 @@ pub(super) fn request(method: Method, url: &Url) -> Builder {
         .uri(url.as_str())
         .header(header::ACCEPT, "application/vnd.github+json")
         .header("x-github-api-version", "2022-11-28")
-}
-
-/// The application's credentials (RFC 7617).
-pub(super) fn basic(client_id: &str, client_secret: &Secret) -> String {
-    format!(
-        "Basic {}",
-        STANDARD.encode(format!("{client_id}:{}", client_secret.expose()))
-    )
 }
 
 fn bearer(token: &Secret) -> String {

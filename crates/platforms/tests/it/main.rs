@@ -10,3 +10,4 @@ mod revoke;
 mod sync;
 mod telegram;
 mod world;
+mod x_twitter;

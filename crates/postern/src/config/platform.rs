@@ -1,7 +1,7 @@
 //! The application's credentials at the platforms.
 
 use clap::Args;
-use platforms::{Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings};
+use platforms::{Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings, XTwitter};
 use protocol::secret::Secret;
 use url::Url;
 
@@ -51,6 +51,29 @@ pub struct DiscordArgs {
     /// Where grants are given back, the whole URL; default: `/revoke` of the token URL.
     #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL")]
     pub discord_revoke_url: Option<String>,
+}
+
+/// X: an application, as a confidential client. Without a client id the platform is not offered.
+#[derive(Debug, Clone, Args)]
+pub struct XTwitterArgs {
+    /// The application's client id.
+    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID")]
+    pub x_twitter_client_id: Option<String>,
+    /// The application's client secret.
+    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
+    pub x_twitter_client_secret: Option<Secret>,
+    /// Where users let the application in.
+    #[arg(long, env = "POSTERN_X_TWITTER_AUTH_URL", default_value = XTwitter::AUTHORIZE_URL)]
+    pub x_twitter_auth_url: String,
+    /// Where codes become tokens.
+    #[arg(long, env = "POSTERN_X_TWITTER_TOKEN_URL", default_value = XTwitter::TOKEN_URL)]
+    pub x_twitter_token_url: String,
+    /// Where the API is.
+    #[arg(long, env = "POSTERN_X_TWITTER_API_URL", default_value = XTwitter::API_URL)]
+    pub x_twitter_api_url: String,
+    /// Where grants are given back, the whole URL; default: `/oauth2/revoke` of the API.
+    #[arg(long, env = "POSTERN_X_TWITTER_REVOKE_URL")]
+    pub x_twitter_revoke_url: Option<String>,
 }
 
 /// Telegram: the Web Login of a bot. Without a client id the platform is not offered.
@@ -113,6 +136,24 @@ impl DiscordArgs {
                 .discord_revoke_url
                 .as_deref()
                 .map(|url| ("POSTERN_DISCORD_REVOKE_URL", url)),
+        };
+        section.check(problems)
+    }
+}
+
+impl XTwitterArgs {
+    /// Checks the section; none when the platform is off.
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
+        let section = Section {
+            client_id: self.x_twitter_client_id.as_deref(),
+            client_secret: ("POSTERN_X_TWITTER_CLIENT_SECRET", self.x_twitter_client_secret.as_ref()),
+            authorize: ("POSTERN_X_TWITTER_AUTH_URL", &self.x_twitter_auth_url),
+            token: ("POSTERN_X_TWITTER_TOKEN_URL", &self.x_twitter_token_url),
+            api: ("POSTERN_X_TWITTER_API_URL", &self.x_twitter_api_url),
+            revoke: self
+                .x_twitter_revoke_url
+                .as_deref()
+                .map(|url| ("POSTERN_X_TWITTER_REVOKE_URL", url)),
         };
         section.check(problems)
     }

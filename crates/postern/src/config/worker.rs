@@ -11,7 +11,7 @@ use worker::{ConnectState, EmailSettings, RedirectPolicy, Seats, SessionTimes, S
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs,
-    TelegramArgs, VaultKeysArgs, WebhookArgs, address, duration,
+    TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
 };
 
 /// The worker's flags and variables.
@@ -50,6 +50,9 @@ pub struct WorkerArgs {
     /// Discord.
     #[command(flatten)]
     pub discord: DiscordArgs,
+    /// X.
+    #[command(flatten)]
+    pub x_twitter: XTwitterArgs,
     /// Telegram.
     #[command(flatten)]
     pub telegram: TelegramArgs,
@@ -79,6 +82,8 @@ pub struct WorkerNode {
     pub github: Option<platforms::Settings>,
     /// Discord, where it is offered.
     pub discord: Option<platforms::Settings>,
+    /// X, where it is offered.
+    pub x_twitter: Option<platforms::Settings>,
     /// Telegram, where it is offered.
     pub telegram: Option<platforms::TelegramSettings>,
     /// The webhooks that deliveries are taken from.
@@ -109,6 +114,7 @@ impl WorkerArgs {
         let vault_keys = self.vault.check(problems);
         let github = self.github.check(problems);
         let discord = self.discord.check(problems);
+        let x_twitter = self.x_twitter.check(problems);
         let telegram = self.telegram.check(problems);
         let hooks = self.webhooks.check(problems);
         let email = self.email.check(problems);
@@ -144,6 +150,7 @@ impl WorkerArgs {
             vault_keys: vault_keys?,
             github,
             discord,
+            x_twitter,
             telegram,
             hooks,
             email,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platforms::{Discord, Github, Http, Platform, Settings, Telegram, TelegramSettings, Timeouts};
+use platforms::{Discord, Github, Http, Platform, Settings, Telegram, TelegramSettings, Timeouts, XTwitter};
 use store::PgStore;
 use store::vault::Vault;
 use worker::{Couriers, Email, EmailSettings, Parts, Sms, SmsSettings, Worker};
@@ -26,7 +26,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         bus,
         store: Arc::new(store),
         vault: Arc::new(vault),
-        platforms: offered((node.github, node.discord, node.telegram), &ground)?,
+        platforms: offered([node.github, node.discord, node.x_twitter], node.telegram, &ground)?,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
         couriers: couriers(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
@@ -49,7 +49,8 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
 
 /// The platforms that the operator has given credentials for.
 fn offered(
-    (github, discord, telegram): (Option<Settings>, Option<Settings>, Option<TelegramSettings>),
+    [github, discord, x_twitter]: [Option<Settings>; 3],
+    telegram: Option<TelegramSettings>,
     ground: &Ground,
 ) -> Result<Vec<Arc<dyn Platform>>, StartError> {
     let http = Http::new(Timeouts::default())?;
@@ -59,6 +60,9 @@ fn offered(
     }
     if let Some(settings) = discord {
         platforms.push(Arc::new(Discord::new(settings, http.clone())?));
+    }
+    if let Some(settings) = x_twitter {
+        platforms.push(Arc::new(XTwitter::new(settings, http.clone())?));
     }
     if let Some(settings) = telegram {
         let clock = Arc::clone(&ground.clock);

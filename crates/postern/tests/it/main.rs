@@ -35,3 +35,4 @@ mod status;
 mod vault_rotate;
 mod webhooks;
 mod worker_death;
+mod x_twitter;

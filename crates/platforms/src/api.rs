@@ -1,0 +1,51 @@
+//! A call of a platform's API with a user's token, and what its answer means; the same wherever nothing is said in headers.
+
+use http::{Request, Response, StatusCode, header};
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::http::{CallError, Http};
+use crate::oauth::Dialect;
+use crate::platform::ApiError;
+use crate::throttle::{self, Throttle};
+
+/// Asks. The answer is 200, or an error that is neither about the token nor about too many requests.
+pub(crate) async fn get(
+    dialect: &Dialect,
+    http: &Http,
+    url: &Url,
+    token: &Secret,
+) -> Result<Response<Vec<u8>>, ApiError> {
+    let account = dialect.account;
+    let mut request = Request::get(url.as_str()).header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+    if let Some(name) = dialect.user_agent {
+        request = request.header(header::USER_AGENT, name);
+    }
+    let request = request.body(Vec::new());
+    let request = request.map_err(|error| unavailable(account, CallError::NotSent(error.into())))?;
+    let answer = http.send(request).await.map_err(|error| unavailable(account, error))?;
+    if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+        return Err(ApiError::Throttled { account, wait, pause });
+    }
+    match answer.status() {
+        StatusCode::UNAUTHORIZED => Err(ApiError::Refused(account)),
+        _ => Ok(answer),
+    }
+}
+
+/// What a 200 says; any other status is no usable answer.
+pub(crate) fn read<T: DeserializeOwned>(account: AccountType, answer: &Response<Vec<u8>>) -> Result<T, ApiError> {
+    match answer.status() {
+        // The parser's error is left behind: it may quote what it could not read.
+        StatusCode::OK => {
+            serde_json::from_slice(answer.body()).map_err(|_quotes| unavailable(account, CallError::Unreadable))
+        }
+        status => Err(unavailable(account, CallError::Status(status))),
+    }
+}
+
+fn unavailable(account: AccountType, error: CallError) -> ApiError {
+    ApiError::Unavailable(account, error.into())
+}

@@ -1,0 +1,164 @@
+//! X, as a confidential client: posts that name the user, and direct messages.
+
+mod cursor;
+mod inbox;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use oauth2::AuthType;
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use self::cursor::Cursor;
+use self::inbox::Inbox;
+use crate::api;
+use crate::http::{Http, below};
+use crate::oauth::{self, Dialect};
+use crate::platform::{
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
+    RevokeError, Scope, SyncPage, Tokens,
+};
+use crate::settings::{InsecureUrl, Settings};
+
+/// x.com, or a server that speaks like it.
+#[derive(Debug)]
+pub struct XTwitter {
+    settings: Settings,
+    http: Http,
+}
+
+/// How X does OAuth. Whatever is wrong at its token endpoint is `invalid_request`, a spent token too.
+const DIALECT: Dialect = Dialect {
+    account: AccountType::XTwitter,
+    scopes: &["tweet.read", "users.read", "dm.read", "offline.access"],
+    scope_separator: ' ',
+    credentials: AuthType::BasicAuth,
+    errors: &[],
+    errors_are_ok: false,
+    refusals: &["invalid_request"],
+    dead_token: Some(StatusCode::BAD_REQUEST),
+    user_agent: None,
+};
+
+/// An access token lives for two hours. Reads are paid for, and direct messages may be read 15 times in 15 minutes.
+const PACE: Pace = Pace {
+    sync_every: Duration::from_secs(5 * 60),
+    refresh_margin: Duration::from_secs(10 * 60),
+};
+
+impl XTwitter {
+    /// Where x.com's authorize page is.
+    pub const AUTHORIZE_URL: &str = "https://x.com/i/oauth2/authorize";
+    /// Where x.com makes tokens of codes.
+    pub const TOKEN_URL: &str = "https://api.x.com/2/oauth2/token";
+    /// Where x.com's API is.
+    pub const API_URL: &str = "https://api.x.com/2";
+
+    /// X at these URLs. Without a `revoke_url` it is `oauth2/revoke` of the API, as on x.com.
+    ///
+    /// # Errors
+    /// [`InsecureUrl`].
+    pub fn new(settings: Settings, http: Http) -> Result<Self, InsecureUrl> {
+        settings.check()?;
+        Ok(Self { settings, http })
+    }
+
+    fn revoke_url(&self) -> Url {
+        match &self.settings.revoke_url {
+            Some(url) => url.clone(),
+            None => below(&self.settings.api_url, &["oauth2", "revoke"]),
+        }
+    }
+}
+
+#[async_trait]
+impl Platform for XTwitter {
+    fn account_type(&self) -> AccountType {
+        DIALECT.account
+    }
+
+    fn pace(&self) -> Pace {
+        PACE
+    }
+
+    fn authorize(&self, request: &AuthorizeRequest) -> Url {
+        oauth::authorization_url(&DIALECT, &self.settings, request)
+    }
+
+    async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
+        let issued = oauth::exchange(&DIALECT, &self.settings, &self.http, request).await?;
+        Ok(issued.grant)
+    }
+
+    async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
+        oauth::refresh(&DIALECT, &self.settings, &self.http, refresh).await
+    }
+
+    async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
+        #[derive(Deserialize)]
+        struct Me {
+            data: User,
+        }
+        let mut url = below(&self.settings.api_url, &["users", "me"]);
+        url.query_pairs_mut().append_pair("user.fields", "profile_image_url");
+        let answer = api::get(&DIALECT, &self.http, &url, &tokens.access).await?;
+        let Me { data } = api::read(DIALECT.account, &answer)?;
+        Ok(data.into())
+    }
+
+    async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
+        let profile = self.profile(tokens).await?;
+        // A cursor that cannot be read was written by another release.
+        let cursor: Cursor = cursor
+            .cloned()
+            .and_then(|cursor| serde_json::from_value(cursor).ok())
+            .unwrap_or_default();
+        let inbox = Inbox {
+            http: &self.http,
+            api: &self.settings.api_url,
+            token: &tokens.access,
+            user: &profile.platform_user_id,
+        };
+        let mentions = inbox.mentions(&cursor).await?;
+        let messages = inbox.messages().await?;
+        let read = cursor.read(mentions, messages);
+        Ok(SyncPage {
+            profile,
+            scopes: None,
+            news: read.news,
+            more: read.cursor.goes_on(),
+            cursor: Some(json!(read.cursor)),
+            next_sync: None,
+        })
+    }
+
+    /// X ends the one token that is named: of a grant that is the refresh token, and the access token beside it ends within two
+    /// hours.
+    async fn revoke(&self, token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
+        oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
+    }
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    name: String,
+    username: String,
+    profile_image_url: Option<String>,
+}
+
+impl From<User> for Profile {
+    fn from(user: User) -> Self {
+        Self {
+            platform_user_id: user.id,
+            username: user.username,
+            display_name: Some(user.name),
+            avatar_url: user.profile_image_url,
+        }
+    }
+}

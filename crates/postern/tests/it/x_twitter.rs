@@ -1,0 +1,76 @@
+//! An X account's way through a cluster: connected, synced, told of what happens there, refreshed and given back.
+
+use serde_json::json;
+use simulator::{NewPost, Platform, Rotation};
+use testkit::cluster::{Builder, Cluster};
+use testkit::wait;
+
+use crate::stage::{POSTERN, Platforms, client};
+
+/// Gives the workers of a cluster the simulated X.
+fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
+    let url = format!("{}/x_twitter", platforms.handle.url());
+    builder
+        .worker_env("POSTERN_X_TWITTER_CLIENT_ID", simulator::CLIENT_ID)
+        .worker_env("POSTERN_X_TWITTER_CLIENT_SECRET", simulator::CLIENT_SECRET)
+        .worker_env("POSTERN_X_TWITTER_AUTH_URL", format!("{url}/i/oauth2/authorize"))
+        .worker_env("POSTERN_X_TWITTER_TOKEN_URL", format!("{url}/2/oauth2/token"))
+        .worker_env("POSTERN_X_TWITTER_API_URL", format!("{url}/2"))
+}
+
+#[tokio::test]
+async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
+    let platforms = Platforms::start().await;
+    let cluster = linked_to(&platforms, Cluster::builder(POSTERN)).start().await;
+    let canaries = || {
+        for token in &platforms.handle.snapshot().tokens {
+            cluster.canary(&token.access_token);
+            token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
+        }
+    };
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let connect = json!({
+        "userId": "GEN-001",
+        "accountType": "x_twitter",
+        "oauthCode": "test_code_ada",
+        "redirectUri": "http://localhost:3000/callback",
+    });
+    let answer = caller.emit_with_ack("account:connect", connect).await;
+    assert_eq!(answer["account"]["username"], "ada", "{answer}");
+    canaries();
+
+    let account = json!({ "userId": "GEN-001", "accountType": "x_twitter" });
+    let answer = caller.emit_with_ack("account:sync", account.clone()).await;
+    assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
+    platforms.handle.post(NewPost {
+        login: "ada".to_owned(),
+        text: "look, @ada".to_owned(),
+        ..NewPost::default()
+    });
+    // The platform no longer takes the access token: the sync has it replaced first.
+    platforms.handle.expire(Platform::XTwitter, "ada");
+    let answer = caller.emit_with_ack("account:sync", account.clone()).await;
+    assert_eq!(answer["data"]["notifications"], 1, "{answer}");
+    canaries();
+    let told = caller.next_event("notification:incoming").await;
+    assert_eq!(
+        (&told.data["type"], &told.data["content"], &told.data["sender"]),
+        (&json!("mention"), &json!("look, @ada"), &json!("grace"))
+    );
+    let refreshes = platforms.handle.snapshot().ledger.refreshes;
+    assert!(
+        matches!(&refreshes[..], [only] if only.rotation != Rotation::Reused),
+        "{refreshes:?}"
+    );
+
+    let answer = caller.emit_with_ack("account:disconnect", account).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    wait::until_true("the grant to be given back", wait::deadline(), async || {
+        let revocations = platforms.handle.snapshot().ledger.revocations;
+        revocations
+            .iter()
+            .any(|given_back| given_back.login.as_deref() == Some("ada"))
+    })
+    .await;
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
