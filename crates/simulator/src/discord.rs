@@ -14,6 +14,7 @@ use time::Duration;
 
 use crate::{
     account::Account,
+    authorize::Page,
     fault::Limit,
     front::guard,
     grant::{CLIENT_ID, Renewal, Terms, Token},
@@ -33,10 +34,24 @@ const TERMS: Terms = Terms {
     test_scopes: &["identify"],
 };
 
+/// A limit of `state` is not documented.
+const PAGE: Page = Page {
+    terms: &TERMS,
+    most_state: usize::MAX,
+    wants_challenge: false,
+};
+
 /// Discord's token endpoints and its API.
 pub(crate) fn routes(world: &World) -> Router<World> {
     let at = |route, work| guard(world, Platform::Discord, route, work);
     Router::new()
+        .route(
+            "/oauth2/authorize",
+            at(
+                Route::Authorize,
+                get(async |world, denied, asked| PAGE.click(world, denied, asked)),
+            ),
+        )
         .route("/api/oauth2/token", at(Route::Token, post(token)))
         .route("/api/oauth2/token/revoke", at(Route::Revoke, post(revoke)))
         .route("/api/v10/users/@me", at(Route::Profile, get(me)))

@@ -13,6 +13,7 @@
 //! [`grant`], [`fault`], [`held`] and [`ledger`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
 
 mod account;
+mod authorize;
 mod clock;
 mod control;
 mod discord;

@@ -3,7 +3,6 @@
 //! Telegram's own page on this is thin; what it leaves open follows OpenID Connect Core 1.0, and what public clients of it have
 //! measured: the nonce is not echoed, and the user is `id` and not `sub`.
 
-mod authorize;
 mod id_token;
 mod token;
 
@@ -17,6 +16,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
+    authorize::Page,
     front::guard,
     platform::{Platform, Route},
     world::World,
@@ -31,9 +31,22 @@ pub(crate) fn routes(world: &World) -> Router<World> {
             "/.well-known/jwks.json",
             at(Route::Keys, get(async || Json(id_token::published()))),
         )
-        .route("/auth", at(Route::Authorize, get(authorize::authorize)))
+        .route(
+            "/auth",
+            at(
+                Route::Authorize,
+                get(async |world, denied, asked| PAGE.click(world, denied, asked)),
+            ),
+        )
         .route("/token", at(Route::Token, post(token::exchange)))
 }
+
+/// How long a state may be is not documented; a client whose own is longer was refused with these words.
+const PAGE: Page = Page {
+    terms: &token::TERMS,
+    most_state: 64,
+    wants_challenge: true,
+};
 
 async fn discovery(State(world): State<World>) -> Json<Value> {
     let issuer = issuer(&world);

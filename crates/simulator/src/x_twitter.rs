@@ -18,6 +18,7 @@ use time::Duration;
 
 use crate::{
     account::Account,
+    authorize::Page,
     clock,
     fault::Limit,
     front::guard,
@@ -37,10 +38,24 @@ const TERMS: Terms = Terms {
     test_scopes: &["dm.read", "offline.access", "tweet.read", "users.read"],
 };
 
+/// Both parameters of PKCE are required.
+const PAGE: Page = Page {
+    terms: &TERMS,
+    most_state: 500,
+    wants_challenge: true,
+};
+
 /// X's token endpoints and its API.
 pub(crate) fn routes(world: &World) -> Router<World> {
     let at = |route, work| guard(world, Platform::XTwitter, route, work);
     Router::new()
+        .route(
+            "/i/oauth2/authorize",
+            at(
+                Route::Authorize,
+                get(async |world, denied, asked| PAGE.click(world, denied, asked)),
+            ),
+        )
         .route("/2/oauth2/token", at(Route::Token, post(token)))
         .route("/2/oauth2/revoke", at(Route::Revoke, post(revoke)))
         .route("/2/users/me", at(Route::Profile, get(me)))

@@ -8,7 +8,7 @@ use bus::{Bus, MemoryBus, RedisSettings};
 use futures_util::future::select_all;
 use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Tasks};
-use platforms::{Github, Http, Telegram, TelegramSettings, Timeouts};
+use platforms::{Discord, Github, Http, Telegram, TelegramSettings, Timeouts, XTwitter};
 use protocol::secret::Secret;
 use simulator::{BindError, Simulator};
 use store::vault::{Vault, VaultKeys};
@@ -202,13 +202,20 @@ impl Parts {
     ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
         let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
+        let discord = Discord::new(simulated_discord(simulator)?, http.clone()).map_err(StartError::from)?;
+        let x_twitter = XTwitter::new(simulated_x_twitter(simulator)?, http.clone()).map_err(StartError::from)?;
         let telegram = Telegram::new(simulated_telegram(simulator)?, http, Arc::clone(&ground.clock));
         let telegram = telegram.map_err(StartError::from)?;
         let parts = worker::Parts {
             bus: self.bus(ground, &ground.metrics).await?,
             store: Arc::clone(&self.store),
             vault: Arc::new(Vault::new(keys, Arc::clone(&ground.entropy))),
-            platforms: vec![Arc::new(github), Arc::new(telegram)],
+            platforms: vec![
+                Arc::new(github),
+                Arc::new(discord),
+                Arc::new(x_twitter),
+                Arc::new(telegram),
+            ],
             hooks: Vec::new(),
             couriers: worker::Couriers::default(),
             clock: Arc::clone(&ground.clock),
@@ -262,14 +269,7 @@ impl Parts {
 fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
     let issuer = format!("{base}/telegram");
     Ok(TelegramSettings {
-        oauth: platforms::Settings {
-            client_id: simulator::CLIENT_ID.to_owned(),
-            client_secret: Secret::new(simulator::CLIENT_SECRET),
-            authorize_url: Url::parse(&format!("{issuer}/auth"))?,
-            token_url: Url::parse(&format!("{issuer}/token"))?,
-            api_url: Url::parse(&issuer)?,
-            revoke_url: None,
-        },
+        oauth: simulated(&issuer, ["auth", "token", ""])?,
         jwks_url: Url::parse(&format!("{issuer}/.well-known/jwks.json"))?,
         issuer,
         bot_token: None,
@@ -278,12 +278,31 @@ fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
 
 /// GitHub, as the simulator plays it.
 fn simulated_github(base: &str) -> Result<platforms::Settings, ParseError> {
+    let paths = ["login/oauth/authorize", "login/oauth/access_token", "api"];
+    simulated(&format!("{base}/github"), paths)
+}
+
+/// Discord, as the simulator plays it.
+fn simulated_discord(base: &str) -> Result<platforms::Settings, ParseError> {
+    let paths = ["oauth2/authorize", "api/oauth2/token", "api/v10"];
+    simulated(&format!("{base}/discord"), paths)
+}
+
+/// X, as the simulator plays it.
+fn simulated_x_twitter(base: &str) -> Result<platforms::Settings, ParseError> {
+    let paths = ["i/oauth2/authorize", "2/oauth2/token", "2"];
+    simulated(&format!("{base}/x_twitter"), paths)
+}
+
+/// The simulator's application, with these paths for authorization, tokens and API.
+fn simulated(base: &str, [authorize, token, api]: [&str; 3]) -> Result<platforms::Settings, ParseError> {
+    let url = |path: &str| Url::parse(&format!("{base}/{path}"));
     Ok(platforms::Settings {
         client_id: simulator::CLIENT_ID.to_owned(),
         client_secret: Secret::new(simulator::CLIENT_SECRET),
-        authorize_url: Url::parse(&format!("{base}/github/login/oauth/authorize"))?,
-        token_url: Url::parse(&format!("{base}/github/login/oauth/access_token"))?,
-        api_url: Url::parse(&format!("{base}/github/api"))?,
+        authorize_url: url(authorize)?,
+        token_url: url(token)?,
+        api_url: url(api)?,
         revoke_url: None,
     })
 }

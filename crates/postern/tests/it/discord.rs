@@ -5,7 +5,7 @@ use simulator::Platform;
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 
-use crate::stage::{POSTERN, Platforms, client};
+use crate::stage::{POSTERN, Platforms, client, let_in};
 
 /// Gives the workers of a cluster the simulated discord.
 fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
@@ -23,12 +23,7 @@ async fn a_discord_account_is_connected_synced_and_given_back() {
     let platforms = Platforms::start().await;
     let cluster = linked_to(&platforms, Cluster::builder(POSTERN)).start().await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    let connect = json!({
-        "userId": "GEN-001",
-        "accountType": "discord",
-        "oauthCode": "test_code_ada",
-        "redirectUri": "http://localhost:3000/callback",
-    });
+    let connect = let_in(&platforms, &caller, "GEN-001", "discord").await;
     let answer = caller.emit_with_ack("account:connect", connect).await;
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
     let issued = platforms.handle.snapshot().tokens;

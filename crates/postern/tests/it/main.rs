@@ -32,6 +32,7 @@ mod session_ends;
 mod sessions;
 mod stage;
 mod status;
+mod telegram;
 mod vault_rotate;
 mod webhooks;
 mod worker_death;

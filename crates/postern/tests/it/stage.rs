@@ -76,6 +76,26 @@ pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str)
     answer.header("location").to_owned()
 }
 
+/// Sends this user to a platform, who is ada there, and back; gives the payload of `account:connect` that follows.
+pub(crate) async fn let_in(platforms: &Platforms, caller: &SocketIo, user: &str, account: &str) -> Value {
+    let redirect = format!("http://localhost:3000/callback/{account}");
+    let asked = json!({ "accountType": account, "redirectUri": redirect });
+    let authorized = caller.emit_with_ack("account:authorize", asked).await;
+    let url = authorized["authorizationUrl"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{authorized}"));
+    let back = visit(platforms.handle.url(), url, "ada").await;
+    let query = back.split_once('?').unwrap().1;
+    let of = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap();
+    json!({
+        "userId": user,
+        "accountType": account,
+        "oauthCode": of("code="),
+        "state": of("state="),
+        "redirectUri": redirect,
+    })
+}
+
 /// Two gateways, a worker, and the simulated GitHub.
 pub(crate) async fn cluster(platforms: &Platforms) -> Cluster {
     platforms.linked_to(Cluster::builder(POSTERN)).start().await

@@ -5,7 +5,7 @@ use simulator::{NewPost, Platform, Rotation};
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 
-use crate::stage::{POSTERN, Platforms, client};
+use crate::stage::{POSTERN, Platforms, client, let_in};
 
 /// Gives the workers of a cluster the simulated X.
 fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
@@ -29,12 +29,7 @@ async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
         }
     };
     let caller = client(&cluster, 0, "GEN-001").await;
-    let connect = json!({
-        "userId": "GEN-001",
-        "accountType": "x_twitter",
-        "oauthCode": "test_code_ada",
-        "redirectUri": "http://localhost:3000/callback",
-    });
+    let connect = let_in(&platforms, &caller, "GEN-001", "x_twitter").await;
     let answer = caller.emit_with_ack("account:connect", connect).await;
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
     canaries();
