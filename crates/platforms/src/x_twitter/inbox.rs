@@ -136,6 +136,8 @@ struct Post {
 #[derive(Deserialize)]
 struct Message {
     id: String,
+    /// Left out where it is a picture alone.
+    #[serde(default)]
     text: String,
     sender_id: String,
     created_at: Timestamp,
