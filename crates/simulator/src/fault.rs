@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::platform::{Platform, Route};
 
@@ -16,6 +17,10 @@ pub struct Fault {
     /// How many requests it meets; one when left out.
     #[serde(default)]
     pub times: Times,
+    /// How many of a thousand requests it meets, as the simulator's seed picks them; all when left out. The others go on to the
+    /// faults behind it.
+    #[serde(default = "all")]
+    pub per_mille: u32,
     /// What it does to them.
     #[serde(flatten)]
     pub kind: Kind,
@@ -104,6 +109,7 @@ impl Fault {
             platform,
             route,
             times: Times::Count(1),
+            per_mille: all(),
             kind,
         }
     }
@@ -114,18 +120,40 @@ impl Fault {
             platform,
             route,
             times: Times::Forever,
+            per_mille: all(),
             kind,
+        }
+    }
+
+    /// A fault for so many of a thousand requests of this route, until the faults are cleared.
+    pub fn sometimes(platform: Platform, route: Route, kind: Kind, per_mille: u32) -> Self {
+        Self {
+            per_mille,
+            ..Self::forever(platform, route, kind)
         }
     }
 }
 
+fn all() -> u32 {
+    1_000
+}
+
 /// The faults still to come, in the order they were set.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     faults: Vec<Fault>,
+    chance: Chance,
 }
 
 impl Plan {
+    /// No faults yet; whom those of chance meet will follow from `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            faults: Vec::new(),
+            chance: Chance { seed, drawn: 0 },
+        }
+    }
+
     pub(crate) fn add(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
@@ -141,14 +169,36 @@ impl Plan {
     /// What happens to the next request of this route; used up by asking.
     pub(crate) fn take(&mut self, platform: Platform, route: Route) -> Option<Kind> {
         self.faults.retain(|fault| fault.times != Times::Count(0));
-        let fault = self
+        let chance = &mut self.chance;
+        let mut here = self
             .faults
             .iter_mut()
-            .find(|fault| (fault.platform, fault.route) == (platform, route))?;
+            .filter(|fault| (fault.platform, fault.route) == (platform, route));
+        let fault = here.find(|fault| fault.per_mille >= all() || chance.draw() < fault.per_mille)?;
         if let Times::Count(left) = &mut fault.times {
             *left -= 1;
         }
         Some(fault.kind.clone())
+    }
+}
+
+/// Draws that a seed repeats.
+#[derive(Debug)]
+struct Chance {
+    seed: u64,
+    drawn: u64,
+}
+
+impl Chance {
+    /// A number below 1,000.
+    fn draw(&mut self) -> u32 {
+        self.drawn += 1;
+        let digest = Sha256::new()
+            .chain_update("chance")
+            .chain_update(self.seed.to_be_bytes())
+            .chain_update(self.drawn.to_be_bytes());
+        let [a, b, c, d, ..] = <[u8; 32]>::from(digest.finalize());
+        u32::from_be_bytes([a, b, c, d]) % all()
     }
 }
 
@@ -158,11 +208,12 @@ mod tests {
 
     #[test]
     fn faults_come_in_order_and_only_as_often_as_they_were_asked_for() {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(7);
         let fault = |times, kind| Fault {
             platform: Platform::Github,
             route: Route::Token,
             times,
+            per_mille: all(),
             kind,
         };
         plan.add(fault(Times::Count(2), Kind::Garbage));
@@ -176,6 +227,21 @@ mod tests {
             .map(|_| plan.take(Platform::Github, Route::Token).unwrap())
             .collect();
         assert_eq!(taken, [Kind::Garbage, Kind::Garbage, Kind::Hang, Kind::Hang]);
+    }
+
+    #[test]
+    fn a_fault_of_chance_meets_its_share_and_the_same_ones_again() {
+        let met = |seed| {
+            let mut plan = Plan::new(seed);
+            let drop = Fault::sometimes(Platform::Github, Route::Token, Kind::DropResponse, 10);
+            plan.add(drop);
+            let requests = 0..20_000;
+            let met = requests.filter(|_| plan.take(Platform::Github, Route::Token).is_some());
+            met.collect::<Vec<_>>()
+        };
+        assert!((100..300).contains(&met(7).len()), "{}", met(7).len());
+        assert_eq!(met(7), met(7));
+        assert_ne!(met(7), met(8));
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl World {
     pub(crate) fn new(base: String, seed: u64) -> Self {
         let state = State {
             grants: Grants::new(seed),
-            plan: Plan::default(),
+            plan: Plan::new(seed),
             holds: Holds::default(),
             ledger: Ledger::default(),
             github: Github::default(),

@@ -12,6 +12,7 @@ use testkit::chaos::Dice;
 use testkit::{Proxy, Redis, wait};
 
 use self::stage::{Faults, Stage};
+use crate::stage::by_hand;
 
 #[tokio::test]
 async fn whatever_fails_nothing_is_lost_without_notice_and_nothing_comes_twice() {
@@ -57,10 +58,4 @@ async fn when_a_replica_that_lags_takes_over_every_client_is_told() {
 
 fn seed() -> u64 {
     by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_124)
-}
-
-/// What whoever runs a test by hand wants.
-#[expect(clippy::disallowed_methods, reason = "a test is no node: it has no configuration")]
-fn by_hand(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
 }

@@ -8,7 +8,7 @@ use testkit::wait;
 use crate::stage::{POSTERN, Platforms, client, let_in};
 
 /// Gives the workers of a cluster the simulated discord.
-fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
+pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = platforms.handle.url();
     builder
         .worker_env("POSTERN_DISCORD_CLIENT_ID", simulator::CLIENT_ID)

@@ -25,6 +25,7 @@ mod pins;
 mod postgres_away;
 mod presence;
 mod redis_away;
+mod refreshes;
 mod resume;
 mod revoke_all;
 mod secrets;

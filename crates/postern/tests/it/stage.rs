@@ -22,7 +22,12 @@ pub(crate) struct Platforms {
 impl Platforms {
     /// Starts it on a free port.
     pub(crate) async fn start() -> Self {
-        let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+        Self::seeded(7).await
+    }
+
+    /// As [`Platforms::start`], with chance that follows from this seed.
+    pub(crate) async fn seeded(seed: u64) -> Self {
+        let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), seed).await.unwrap();
         let handle = simulator.handle();
         let mut serving = JoinSet::new();
         serving.spawn(simulator.serve(std::future::pending()));
@@ -78,22 +83,34 @@ pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str)
 
 /// Sends this user to a platform, who is ada there, and back; gives the payload of `account:connect` that follows.
 pub(crate) async fn let_in(platforms: &Platforms, caller: &SocketIo, user: &str, account: &str) -> Value {
+    let let_in = let_in_as(platforms, caller, user, account, "ada").await;
+    let_in.unwrap_or_else(|answer| panic!("{answer}"))
+}
+
+/// As [`let_in`], with any login there; gives the answer to `account:authorize` where that failed.
+pub(crate) async fn let_in_as(
+    platforms: &Platforms,
+    caller: &SocketIo,
+    user: &str,
+    account: &str,
+    login: &str,
+) -> Result<Value, Value> {
     let redirect = format!("http://localhost:3000/callback/{account}");
     let asked = json!({ "accountType": account, "redirectUri": redirect });
     let authorized = caller.emit_with_ack("account:authorize", asked).await;
-    let url = authorized["authorizationUrl"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{authorized}"));
-    let back = visit(platforms.handle.url(), url, "ada").await;
+    let Some(url) = authorized["authorizationUrl"].as_str() else {
+        return Err(authorized);
+    };
+    let back = visit(platforms.handle.url(), url, login).await;
     let query = back.split_once('?').unwrap().1;
     let of = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap();
-    json!({
+    Ok(json!({
         "userId": user,
         "accountType": account,
         "oauthCode": of("code="),
         "state": of("state="),
         "redirectUri": redirect,
-    })
+    }))
 }
 
 /// Two gateways, a worker, and the simulated GitHub.
@@ -123,4 +140,10 @@ pub(crate) fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/it/scripts")
         .join(name)
+}
+
+/// What whoever runs a test by hand wants.
+#[expect(clippy::disallowed_methods, reason = "a test is no node: it has no configuration")]
+pub(crate) fn by_hand(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }

@@ -1,0 +1,101 @@
+//! Refresh tokens that are good once, while one answer in a hundred is lost and workers are killed: no token is sent more often than
+//! it may be, nothing stale is kept, and nobody loses a link without being told.
+//!
+//! `POSTERN_REFRESHES` says how many; the faults and pauses follow from a seed, which `POSTERN_CHAOS_SEED` repeats.
+
+mod owner;
+mod record;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulator::{Fault, Kind, Platform, Route};
+use testkit::chaos::Dice;
+use testkit::cluster::Cluster;
+use testkit::wait;
+use tokio::task::JoinSet;
+
+use self::owner::{Owner, login};
+use self::record::{Record, now};
+use crate::discord::linked_to;
+use crate::stage::{POSTERN, Platforms, by_hand, client};
+
+#[tokio::test]
+async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost_link_is_told() {
+    let seed = by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_124);
+    let wanted = usize::try_from(by_hand("POSTERN_REFRESHES").unwrap_or(1_000)).unwrap();
+    let mut dice = Dice::new(seed);
+    println!("refreshes: {dice:?}");
+    let platforms = Arc::new(Platforms::seeded(seed).await);
+    let cluster = Cluster::builder(POSTERN)
+        .workers(WORKERS)
+        .gateway_env("POSTERN_CONNECT_RATE", "off");
+    let mut cluster = linked_to(&platforms, cluster).start().await;
+    // So short that each sync, whoever asks for it, needs new tokens first.
+    platforms.handle.lifetime(Platform::Discord, Duration::from_secs(5));
+    let record = Record::default();
+    let mut owners = JoinSet::new();
+    for index in 0..USERS {
+        let user = format!("GEN-{index:03}");
+        let owner = Owner {
+            client: client(&cluster, index % 2, &user).await,
+            login: login(index),
+            user,
+            platforms: Arc::clone(&platforms),
+            record: record.clone(),
+            dice: dice.fork(),
+        };
+        owner.link().await;
+        owners.spawn(owner.watch());
+    }
+
+    let drops = Fault::sometimes(Platform::Discord, Route::Token, Kind::DropResponse, 10);
+    platforms.handle.fault(drops);
+    let mut killed = 0;
+    while record.read(&platforms).refreshed < wanted {
+        for _ in 0..=dice.below(5) {
+            make_due(&cluster).await;
+            dice.rest(Duration::from_millis(100)..Duration::from_millis(700)).await;
+        }
+        let worker = dice.below(WORKERS);
+        cluster.worker(worker).kill().await;
+        cluster.restart_worker(worker).await;
+        killed += 1;
+        assert!(owners.try_join_next().is_none(), "an owner has given up");
+    }
+    platforms.handle.clear_faults();
+
+    // Whatever was lost is told, linked anew, and good for one more refresh.
+    let since = now();
+    wait::until_true("all links to be refreshed once more", LONG, async || {
+        make_due(&cluster).await;
+        dice.rest(Duration::from_millis(300)..Duration::from_millis(600)).await;
+        let verdict = record.read(&platforms);
+        let good = verdict.refreshed_since(since);
+        (0..USERS).all(|index| good.contains(login(index).as_str()))
+    })
+    .await;
+    owners.shutdown().await;
+    let verdict = record.read(&platforms);
+    println!("refreshes: {killed} workers killed; {verdict}");
+    assert_eq!(verdict.wrongs, Vec::<String>::new());
+    assert!(verdict.slowest() < 10 * TOLD_WITHIN, "{verdict}");
+    for token in platforms.handle.snapshot().tokens {
+        cluster.canary(&token.access_token);
+        token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
+    }
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+/// As time would: all accounts that are not just being synced are to be, now.
+async fn make_due(cluster: &Cluster) {
+    let due = "UPDATE accounts SET next_sync_at = now() WHERE (user_id, account_type) IN (SELECT user_id, account_type \
+               FROM accounts WHERE next_sync_at > now() FOR UPDATE SKIP LOCKED)";
+    cluster.schema().sql(due).await;
+}
+
+const WORKERS: usize = 3;
+const USERS: usize = 60;
+/// How soon a user hears that a link is lost.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+const LONG: Duration = Duration::from_secs(120);

@@ -1,0 +1,61 @@
+//! A user with one linked account: asks for syncs now and then, and links anew what is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::chaos::Dice;
+use testkit::client::SocketIo;
+
+use super::record::Record;
+use crate::stage::{Platforms, let_in_as};
+
+pub(crate) struct Owner {
+    pub(crate) client: SocketIo,
+    pub(crate) user: String,
+    /// At the platform.
+    pub(crate) login: String,
+    pub(crate) platforms: Arc<Platforms>,
+    pub(crate) record: Record,
+    pub(crate) dice: Dice,
+}
+
+impl Owner {
+    /// Links the account. Whatever fails, a person tries again.
+    pub(crate) async fn link(&self) {
+        loop {
+            let let_in = let_in_as(&self.platforms, &self.client, &self.user, "discord", &self.login);
+            if let Ok(connect) = let_in.await
+                && self.client.emit_with_ack("account:connect", connect).await["success"] == true
+            {
+                return;
+            }
+        }
+    }
+
+    /// Until the test is over.
+    pub(crate) async fn watch(mut self) {
+        loop {
+            let pause = Duration::from_secs(12)..Duration::from_secs(20);
+            tokio::select! {
+                event = self.client.next_or_end() => {
+                    let event = event.unwrap();
+                    let kind = event.data["type"].as_str().unwrap_or_default();
+                    if event.name == "security:alert" && ["token_expired", "refresh_failed"].contains(&kind) {
+                        self.record.told(&self.login, kind);
+                        self.link().await;
+                    }
+                }
+                () = self.dice.rest(pause) => {
+                    let account = json!({ "userId": self.user, "accountType": "discord" });
+                    self.client.emit("account:sync", account).await;
+                }
+            }
+        }
+    }
+}
+
+/// The name of a user's account at the platform.
+pub(crate) fn login(index: usize) -> String {
+    format!("ada{index:03}")
+}
