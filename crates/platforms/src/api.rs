@@ -1,4 +1,4 @@
-//! A call of a platform's API with a user's token, and what its answer means; the same wherever nothing is said in headers.
+//! A call of a platform's API, and what its answer means; the same wherever nothing is said in headers.
 
 use http::{Request, Response, StatusCode, header};
 use protocol::account::AccountType;
@@ -11,19 +11,39 @@ use crate::oauth::Dialect;
 use crate::platform::ApiError;
 use crate::throttle::{self, Throttle};
 
+/// Whose call it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Credential<'a> {
+    /// A user's, by an access token (RFC 6750).
+    Bearer(&'a Secret),
+    /// That of an application's bot, as Discord wants it.
+    Bot(&'a Secret),
+}
+
 /// Asks. The answer is 200, or an error that is neither about the token nor about too many requests.
 pub(crate) async fn get(
     dialect: &Dialect,
     http: &Http,
     url: &Url,
-    token: &Secret,
+    credential: Credential<'_>,
 ) -> Result<Response<Vec<u8>>, ApiError> {
-    let account = dialect.account;
-    let mut request = Request::get(url.as_str()).header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+    let authorization = match credential {
+        Credential::Bearer(token) => format!("Bearer {}", token.expose()),
+        Credential::Bot(token) => format!("Bot {}", token.expose()),
+    };
+    let mut request = Request::get(url.as_str()).header(header::AUTHORIZATION, authorization);
     if let Some(name) = dialect.user_agent {
         request = request.header(header::USER_AGENT, name);
     }
-    let request = request.body(Vec::new());
+    send(dialect.account, http, request.body(Vec::new())).await
+}
+
+/// As [`get`], for a request that was made otherwise.
+pub(crate) async fn send(
+    account: AccountType,
+    http: &Http,
+    request: Result<Request<Vec<u8>>, http::Error>,
+) -> Result<Response<Vec<u8>>, ApiError> {
     let request = request.map_err(|error| unavailable(account, CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(|error| unavailable(account, error))?;
     if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {

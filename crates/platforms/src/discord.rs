@@ -1,5 +1,7 @@
 //! Discord, as an application with user tokens: profile and health of the link. No user token may read messages or
-//! notifications there.
+//! notifications there; its bot may read what is written where it is.
+
+mod bot;
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::api;
+use crate::api::{self, Credential};
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -20,6 +22,8 @@ use crate::platform::{
     RevokeError, Scope, SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
+
+pub use bot::DiscordBot;
 
 /// discord.com, or a server that speaks like it.
 #[derive(Debug)]
@@ -76,7 +80,10 @@ impl Discord {
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], token: &Secret) -> Result<T, ApiError> {
         let url = below(&self.settings.api_url, path);
-        api::read(DIALECT.account, &api::get(&DIALECT, &self.http, &url, token).await?)
+        api::read(
+            DIALECT.account,
+            &api::get(&DIALECT, &self.http, &url, Credential::Bearer(token)).await?,
+        )
     }
 }
 

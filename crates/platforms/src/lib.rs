@@ -5,13 +5,14 @@
 //! Must not know: Redis, SQL, sockets. Tokens come and go as secrets; nothing here keeps one.
 
 //!
-//! In reading order: [`platform`] says what every platform can do and how it can fail; [`settings`] says where one is;
+//! In reading order: [`platform`] says what every platform can do and how it can fail, [`inbox`] what its bot can; [`settings`] says where one is;
 //! [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`], [`http`] and [`throttle`] are what all of them share.
 
 mod api;
 mod discord;
 mod github;
 mod http;
+mod inbox;
 mod oauth;
 mod platform;
 mod private;
@@ -22,16 +23,17 @@ mod tls;
 mod webhook;
 mod x_twitter;
 
-pub use discord::Discord;
+pub use discord::{Discord, DiscordBot};
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
+pub use inbox::{BotSettings, Inbox, InboxPage};
 pub use platform::{
     Addressed, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Pace, Pause, Platform, Profile,
     RefreshError, RevokeError, Scope, SyncPage, Tokens,
 };
 pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};
-pub use telegram::{Telegram, TelegramSettings};
+pub use telegram::{Telegram, TelegramBot, TelegramSettings};
 pub use tls::system_tls;
 pub use webhook::{Delivered, Hook, InvalidHookSecret, Request, Thanks, WebhookError};
 pub use x_twitter::XTwitter;

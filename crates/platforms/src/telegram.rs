@@ -1,5 +1,6 @@
 //! Telegram: it says who a user is, by OpenID Connect or by the legacy Login Widget, and issues nothing worth keeping.
 
+mod bot;
 mod id_token;
 mod keys;
 mod widget;
@@ -26,6 +27,7 @@ use crate::platform::{
 };
 use crate::settings::{InsecureUrl, Settings, is_private};
 
+pub use bot::TelegramBot;
 use id_token::{Expected, Unbelieved};
 use keys::Keys;
 use widget::Widget;

@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 
 use crate::platform::Addressed;
 
+pub(crate) use telegram::Update;
+
 /// One platform's webhook, with what its requests are proved by.
 #[derive(Debug)]
 pub struct Hook(Proof);

@@ -16,7 +16,7 @@ use url::Url;
 
 use self::cursor::Cursor;
 use self::inbox::Inbox;
-use crate::api;
+use crate::api::{self, Credential};
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -106,7 +106,7 @@ impl Platform for XTwitter {
         }
         let mut url = below(&self.settings.api_url, &["users", "me"]);
         url.query_pairs_mut().append_pair("user.fields", "profile_image_url");
-        let answer = api::get(&DIALECT, &self.http, &url, &tokens.access).await?;
+        let answer = api::get(&DIALECT, &self.http, &url, Credential::Bearer(&tokens.access)).await?;
         let Me { data } = api::read(DIALECT.account, &answer)?;
         Ok(data.into())
     }

@@ -11,6 +11,8 @@
 //! | `POST /lifetime` | `{"platform": "discord", "seconds": 5}` | |
 //! | `POST /expire` | `{"platform": "discord", "login": "ada"}` | `{"tokens": 1}` |
 //! | `POST /x_twitter/posts` | [`NewPost`] | `{"id": 9}` |
+//! | `POST /discord/messages` | [`NewMessage`] | `{"id": 9}` |
+//! | `POST /telegram/messages` | [`NewMessage`] | `{"id": 9}` |
 //! | `POST /github/notifications` | [`NewNotification`] | [`Issued`](crate::Issued) |
 
 use std::time::Duration;
@@ -22,11 +24,11 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World,
+    chat::NewMessage, fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World,
     x_twitter::inbox::NewPost,
 };
 
@@ -41,6 +43,8 @@ pub(crate) fn routes() -> Router<World> {
         .route("/expire", post(expire))
         .route("/github/notifications", post(notify))
         .route("/x_twitter/posts", post(post_at_x))
+        .route("/discord/messages", post(say_at_discord))
+        .route("/telegram/messages", post(say_at_telegram))
 }
 
 async fn state(State(world): State<World>) -> Response {
@@ -101,9 +105,17 @@ async fn notify(State(world): State<World>, Json(notification): Json<NewNotifica
 }
 
 async fn post_at_x(State(world): State<World>, Json(post): Json<NewPost>) -> Response {
-    (
-        StatusCode::CREATED,
-        Json(json!({ "id": Handle::new(world).post(post) })),
-    )
-        .into_response()
+    created(Handle::new(world).post(post))
+}
+
+async fn say_at_discord(State(world): State<World>, Json(message): Json<NewMessage>) -> Response {
+    created(Handle::new(world).say_at_discord(&message))
+}
+
+async fn say_at_telegram(State(world): State<World>, Json(message): Json<NewMessage>) -> Response {
+    created(Handle::new(world).say_at_telegram(&message))
+}
+
+fn created(id: impl Serialize) -> Response {
+    (StatusCode::CREATED, Json(json!({ "id": id }))).into_response()
 }

@@ -1,6 +1,8 @@
-//! Discord, as an application's user tokens meet it: discord.com/api under `/api`.
+//! Discord, as an application's user tokens and its bot meet it: discord.com/api under `/api`.
 //!
 //! The facts are those of Discord's developer documentation. Whatever is wrong with a code or a refresh token, it says the same.
+
+pub(crate) mod guild;
 
 use axum::{
     Json, Router,
@@ -55,6 +57,18 @@ pub(crate) fn routes(world: &World) -> Router<World> {
         .route("/api/oauth2/token", at(Route::Token, post(token)))
         .route("/api/oauth2/token/revoke", at(Route::Revoke, post(revoke)))
         .route("/api/v10/users/@me", at(Route::Profile, get(me)))
+        .route(
+            "/api/v10/users/@me/guilds",
+            at(Route::Notifications, get(guild::guilds)),
+        )
+        .route(
+            "/api/v10/guilds/{id}/channels",
+            at(Route::Notifications, get(guild::channels)),
+        )
+        .route(
+            "/api/v10/channels/{id}/messages",
+            at(Route::Notifications, get(guild::messages)),
+        )
         .route("/api/v10/oauth2/@me", at(Route::Profile, get(authorization)))
         .fallback(async || problem(StatusCode::NOT_FOUND, "404: Not Found"))
 }
@@ -137,8 +151,7 @@ async fn authorization(State(world): State<World>, headers: HeaderMap) -> Respon
 
 /// Answers who names its program as Discord wants it and brings a good token.
 fn answer(world: &World, headers: &HeaderMap, body: impl FnOnce(&Token) -> Value) -> Response {
-    let named = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    if !named.is_some_and(|name| name.starts_with("DiscordBot (")) {
+    if !is_named(headers) {
         return (StatusCode::FORBIDDEN, "error code: 1010").into_response();
     }
     match oauth::bearer(world, &TERMS, headers) {
@@ -147,8 +160,18 @@ fn answer(world: &World, headers: &HeaderMap, body: impl FnOnce(&Token) -> Value
     }
 }
 
+/// Whether a program names itself as Discord wants it.
+fn is_named(headers: &HeaderMap) -> bool {
+    let named = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    named.is_some_and(|name| name.starts_with("DiscordBot ("))
+}
+
 fn user(token: &Token) -> Value {
-    let account = Account::named(&token.login);
+    profile(&token.login)
+}
+
+fn profile(login: &str) -> Value {
+    let account = Account::named(login);
     json!({
         "id": account.snowflake(),
         "username": account.login,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
+    chat::NewMessage,
     clock,
     fault::Fault,
     github::inbox::{Issued, NewNotification},
@@ -92,6 +93,16 @@ impl Handle {
     /// Something happens at X that concerns this account; gives its id.
     pub fn post(&self, post: NewPost) -> u64 {
         self.world.lock().x_twitter.put(post, clock::now())
+    }
+
+    /// Somebody writes in Discord's guild; gives the message's id.
+    pub fn say_at_discord(&self, message: &NewMessage) -> u64 {
+        self.world.lock().guild.put(message, clock::now())
+    }
+
+    /// Somebody writes in a group of Telegram's; gives the update's id.
+    pub fn say_at_telegram(&self, message: &NewMessage) -> i64 {
+        self.world.lock().telegram.put(message, clock::now())
     }
 
     /// What is remembered now.

@@ -14,6 +14,7 @@
 
 mod account;
 mod authorize;
+mod chat;
 mod clock;
 mod control;
 mod discord;
@@ -32,6 +33,7 @@ mod world;
 mod x_twitter;
 
 pub use account::DEFAULT_LOGIN;
+pub use chat::{BOT_TOKEN, NewMessage};
 pub use fault::{Fault, Kind, Limit, Times};
 pub use github::inbox::{Issued, NewNotification};
 pub use grant::{CLIENT_ID, CLIENT_SECRET, Rotation, Token};

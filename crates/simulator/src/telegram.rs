@@ -1,8 +1,9 @@
-//! Telegram, as an OpenID provider: its pages and its published keys, under `/telegram`.
+//! Telegram, as an OpenID provider, with its pages and its published keys, and its Bot API; under `/telegram`.
 //!
 //! Telegram's own page on this is thin; what it leaves open follows OpenID Connect Core 1.0, and what public clients of it have
 //! measured: the nonce is not echoed, and the user is `id` and not `sub`.
 
+pub(crate) mod bot;
 mod id_token;
 mod token;
 
@@ -39,6 +40,7 @@ pub(crate) fn routes(world: &World) -> Router<World> {
             ),
         )
         .route("/token", at(Route::Token, post(token::exchange)))
+        .route("/{bot}/getUpdates", at(Route::Notifications, post(bot::get_updates)))
 }
 
 /// How long a state may be is not documented; a client whose own is longer was refused with these words.

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger, x_twitter::inbox::Inboxes};
+use crate::{
+    discord::guild::Guild, fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger,
+    telegram::bot::Updates, x_twitter::inbox::Inboxes,
+};
 
 /// The simulator's memory, shared by its requests and its handles.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) github: Github,
     pub(crate) x_twitter: Inboxes,
+    pub(crate) guild: Guild,
+    pub(crate) telegram: Updates,
 }
 
 impl World {
@@ -32,6 +37,8 @@ impl World {
             ledger: Ledger::default(),
             github: Github::default(),
             x_twitter: Inboxes::default(),
+            guild: Guild::default(),
+            telegram: Updates::default(),
         };
         Self {
             base: base.into(),

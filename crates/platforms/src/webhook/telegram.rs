@@ -25,7 +25,7 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
 #[derive(Deserialize)]
 pub(crate) struct Update {
     /// Counts up.
-    pub(crate) update_id: i64,
+    update_id: i64,
     message: Option<Message>,
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::DIALECT;
 use super::cursor::Cursor;
-use crate::api;
+use crate::api::{self, Credential};
 use crate::http::{Http, below};
 use crate::platform::{ApiError, News};
 
@@ -49,10 +49,10 @@ impl Inbox<'_> {
         let first = url.clone();
         url.query_pairs_mut()
             .extend_pairs(cursor.next.as_ref().map(|next| ("pagination_token", next)));
-        let mut answer = api::get(&DIALECT, self.http, &url, self.token).await?;
+        let mut answer = api::get(&DIALECT, self.http, &url, Credential::Bearer(self.token)).await?;
         if cursor.next.is_some() && answer.status() == StatusCode::BAD_REQUEST {
             // X has forgotten the pages; what was read already is news by the same names.
-            answer = api::get(&DIALECT, self.http, &first, self.token).await?;
+            answer = api::get(&DIALECT, self.http, &first, Credential::Bearer(self.token)).await?;
         }
         let posts: Answer<Post> = api::read(DIALECT.account, &answer)?;
         Ok(posts.page(|post, sender| {
@@ -79,7 +79,7 @@ impl Inbox<'_> {
             .append_pair("event_types", "MessageCreate")
             .append_pair("dm_event.fields", "created_at,sender_id,text")
             .append_pair("expansions", "sender_id");
-        let answer = api::get(&DIALECT, self.http, &url, self.token).await?;
+        let answer = api::get(&DIALECT, self.http, &url, Credential::Bearer(self.token)).await?;
         if answer.status() == StatusCode::FORBIDDEN {
             return Ok(Page::default());
         }

@@ -6,6 +6,7 @@
     reason = "a test helper that cannot go on fails its test"
 )]
 
+mod bots;
 mod client;
 mod control;
 mod faults;

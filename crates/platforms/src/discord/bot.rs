@@ -1,0 +1,186 @@
+//! What is written in the guilds that the application's bot is in, by REST: channels name their last message, and those that have a
+//! newer one are read on.
+
+mod cursor;
+mod message;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use protocol::account::AccountType;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use self::cursor::{Cursor, Place, Snowflake};
+use self::message::Message;
+use super::DIALECT;
+use crate::api::{self, Credential};
+use crate::http::{Http, below};
+use crate::inbox::{BotSettings, Inbox, InboxPage};
+use crate::platform::{Addressed, ApiError};
+use crate::settings::InsecureUrl;
+
+/// The bot of an application of discord.com, or of a server that speaks like it.
+pub struct DiscordBot {
+    settings: BotSettings,
+    http: Http,
+}
+
+impl DiscordBot {
+    /// The bot with this token.
+    ///
+    /// # Errors
+    /// [`InsecureUrl`].
+    pub fn new(settings: BotSettings, http: Http) -> Result<Self, InsecureUrl> {
+        settings.check()?;
+        Ok(Self { settings, http })
+    }
+
+    async fn ask(&self, path: &[&str], query: &[(&str, &str)]) -> Result<http::Response<Vec<u8>>, ApiError> {
+        let mut url = below(&self.settings.api_url, path);
+        url.query_pairs_mut().extend_pairs(query);
+        api::get(&DIALECT, &self.http, &url, Credential::Bot(&self.settings.token)).await
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, ApiError> {
+        api::read(DIALECT.account, &self.ask(path, query).await?)
+    }
+
+    /// Reads what is new in a guild, as far as the round goes; false where there is more.
+    async fn read_guild(
+        &self,
+        guild: &Snowflake,
+        cursor: &mut Cursor,
+        round: &mut Round,
+        news: &mut Vec<Addressed>,
+    ) -> Result<bool, ApiError> {
+        let channels: Vec<Channel> = self.list(&["guilds", &guild.to_string(), "channels"], &[]).await?;
+        let mut places = cursor.places(guild, channels.into_iter().map(|it| (it.id, it.last_message_id)));
+        for place in places.iter_mut().filter(|place| place.is_behind()) {
+            if !round.goes_on() {
+                break;
+            }
+            let messages = self.messages(&place.channel, &place.read).await?;
+            if messages.len() < MESSAGES {
+                // Nothing is left to read, or nothing may be read here: Discord then gives an empty list.
+                place.read = place.last;
+            }
+            for message in messages {
+                place.read = place.read.max(message.id());
+                news.extend(message.news());
+            }
+        }
+        let is_whole = !places.iter().any(Place::is_behind);
+        cursor.keep(guild, places);
+        Ok(is_whole)
+    }
+
+    /// Those after this one, oldest first. A channel that the bot may not see, or that is gone, has none.
+    async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<Vec<Message>, ApiError> {
+        let path = ["channels", &channel.to_string(), "messages"];
+        let query = [("after", after.to_string()), ("limit", MESSAGES.to_string())];
+        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = self.ask(&path, &query).await?;
+        if [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status()) {
+            return Ok(Vec::new());
+        }
+        let mut messages: Vec<Message> = api::read(DIALECT.account, &answer)?;
+        messages.sort_by_key(Message::id);
+        Ok(messages)
+    }
+}
+
+#[async_trait]
+impl Inbox for DiscordBot {
+    fn account_type(&self) -> AccountType {
+        DIALECT.account
+    }
+
+    fn read_every(&self) -> Duration {
+        EVERY
+    }
+
+    async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
+        // A cursor that cannot be read was written by another release.
+        let cursor = cursor.cloned().and_then(|cursor| serde_json::from_value(cursor).ok());
+        let mut cursor: Cursor = cursor.unwrap_or_default();
+        let limit = GUILDS.to_string();
+        let after = cursor.after.unwrap_or_default().to_string();
+        let guilds: Vec<Guild> = self
+            .list(&["users", "@me", "guilds"], &[("limit", &limit), ("after", &after)])
+            .await?;
+        let mut round = Round::new();
+        let mut news = Vec::new();
+        let mut more = guilds.len() >= GUILDS;
+        for guild in &guilds {
+            if !self.read_guild(&guild.id, &mut cursor, &mut round, &mut news).await? || round.is_late() {
+                more = true;
+                break;
+            }
+            cursor.after = Some(guild.id);
+        }
+        if !more {
+            cursor.after = None;
+        }
+        Ok(InboxPage {
+            news,
+            cursor: Some(json!(cursor)),
+            more,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Guild {
+    id: Snowflake,
+}
+
+#[derive(Deserialize)]
+struct Channel {
+    id: Snowflake,
+    last_message_id: Option<Snowflake>,
+}
+
+/// How much is read at a time.
+struct Round {
+    left: usize,
+    until: Instant,
+}
+
+impl Round {
+    fn new() -> Self {
+        Self {
+            left: CHANNELS,
+            until: Instant::now() + LASTS,
+        }
+    }
+
+    /// Whether one more channel is read.
+    fn goes_on(&mut self) -> bool {
+        if self.is_late() || self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        true
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+/// A round costs a call, and one more for each guild and each channel with something new.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// When no further call is begun; each takes 4 s at most.
+const LASTS: Duration = Duration::from_secs(5);
+
+/// Guilds at a time, and channels among them that are read on: far from 50 calls a second.
+const GUILDS: usize = 10;
+const CHANNELS: usize = 15;
+
+/// The most that one answer has.
+const MESSAGES: usize = 100;

@@ -1,0 +1,90 @@
+//! A message in a guild: news for whom it answers or names.
+
+use protocol::notification::NotificationType;
+use protocol::time::Timestamp;
+use serde::Deserialize;
+
+use super::cursor::Snowflake;
+use crate::platform::{Addressed, News};
+
+/// A message, as the API lists it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Message {
+    /// One that somebody wrote.
+    Written(Written),
+    /// One of another shape: not worth being asked for again.
+    Other {
+        /// Its place among the others.
+        id: Snowflake,
+    },
+}
+
+/// Its text is empty where Discord keeps it from the bot (`MESSAGE_CONTENT`).
+#[derive(Deserialize)]
+pub(super) struct Written {
+    id: Snowflake,
+    content: String,
+    author: User,
+    timestamp: Timestamp,
+    #[serde(default)]
+    mentions: Vec<User>,
+    referenced_message: Option<Box<Answered>>,
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    author: User,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    #[serde(default)]
+    username: String,
+}
+
+impl Message {
+    pub(super) fn id(&self) -> Snowflake {
+        match self {
+            Self::Written(Written { id, .. }) | Self::Other { id } => *id,
+        }
+    }
+
+    /// What is news in it.
+    pub(super) fn news(self) -> Vec<Addressed> {
+        match self {
+            Self::Written(message) => message.news(),
+            Self::Other { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Written {
+    /// Who is answered and named hears of the answer. Roles and everyone are nobody in particular.
+    fn news(self) -> Vec<Addressed> {
+        let answered = self.referenced_message.map(|answered| answered.author.id);
+        let answered = answered.map(|user| (user, NotificationType::Reply));
+        let named = self
+            .mentions
+            .into_iter()
+            .map(|user| (user.id, NotificationType::Mention));
+        let mut addressees: Vec<(String, NotificationType)> = Vec::new();
+        for (user, kind) in answered.into_iter().chain(named) {
+            if user != self.author.id && addressees.iter().all(|(known, _)| *known != user) {
+                addressees.push((user, kind));
+            }
+        }
+        let addressed = addressees.into_iter().map(|(platform_user_id, kind)| Addressed {
+            platform_user_id,
+            news: News {
+                id: self.id.to_string(),
+                kind,
+                content: self.content.clone(),
+                sender: self.author.username.clone(),
+                at: self.timestamp,
+            },
+        });
+        addressed.collect()
+    }
+}
