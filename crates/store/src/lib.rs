@@ -1,6 +1,6 @@
 //! What must survive: linked accounts and their sealed tokens, links that wait to be confirmed, security settings and second
 //! factors, alerts, devices, answers already given, events still to be published, work still to be done, when accounts are synced
-//! next, sessions that were opened and ended, and the audit log.
+//! next, up to where bots' inboxes were read, sessions that were opened and ended, and the audit log.
 //!
 //! Owns: one trait per role, one method per business transaction, [`Store`] being all of them; two implementations: `PgStore`
 //! (deadpool-postgres, refinery migrations) and `MemoryStore`, the embedded default; and the [`vault`], which seals secrets
@@ -15,6 +15,7 @@ mod audit;
 mod deliveries;
 mod devices;
 mod error;
+mod inboxes;
 mod outbox;
 mod parking;
 mod queue;
@@ -45,6 +46,7 @@ pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, Veri
 pub use deliveries::{Delivered, Deliveries, Delivery};
 pub use devices::{Acquaintance, Arrival, Devices, Novelty};
 pub use error::StoreError;
+pub use inboxes::{InboxTurn, Inboxes};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
@@ -71,6 +73,7 @@ pub trait Store:
     + Audit
     + Deliveries
     + Devices
+    + Inboxes
     + Outbox
     + Parking
     + Queue
@@ -88,6 +91,7 @@ impl<T> Store for T where
         + Audit
         + Deliveries
         + Devices
+        + Inboxes
         + Outbox
         + Parking
         + Queue

@@ -6,6 +6,7 @@ mod answers;
 mod audit;
 mod deliveries;
 mod devices;
+mod inboxes;
 mod outbox;
 mod parking;
 mod queue;

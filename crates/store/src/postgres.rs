@@ -9,6 +9,7 @@ mod deliveries;
 mod devices;
 mod error;
 mod head;
+mod inboxes;
 mod migrate;
 mod outbox;
 mod parking;

@@ -2,7 +2,8 @@
 //!
 //! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the second factor,
 //! what carries its codes, and the settings; the opening and ending of sessions; confirmations, alerts, and the end of all access;
-//! what platforms deliver of their own accord; the relay of committed events; links that nobody confirms; revocations at the platforms; refusals and heads of the audit log.
+//! what platforms deliver of their own accord and what their bots receive; the relay of committed events; links that nobody confirms;
+//! revocations at the platforms; refusals and heads of the audit log.
 //!
 //! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may die at any
 //! line: another one repeats the answer, or does the work, or tells the client to start again.
@@ -15,6 +16,7 @@ mod jobs;
 mod account;
 mod addressed;
 mod factor;
+mod inboxes;
 mod redirect;
 mod security;
 mod session;

@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     sync_lag: Histogram<f64>,
     refreshes: Counter<u64>,
     pauses: Counter<u64>,
+    inboxes: Counter<u64>,
 }
 
 impl Metrics {
@@ -83,6 +84,10 @@ impl Metrics {
             pauses: meter
                 .u64_counter("postern_worker_pauses_total")
                 .with_description("Requests of platforms to wait by whom they mean")
+                .build(),
+            inboxes: meter
+                .u64_counter("postern_worker_inbox_reads_total")
+                .with_description("Looks into the inboxes of bots by platform and by how they ended")
                 .build(),
         }
     }
@@ -146,6 +151,11 @@ impl Metrics {
     pub(crate) fn pause(&self, account: AccountType, whose: &'static str) {
         let platform = KeyValue::new("platform", account.as_str());
         self.pauses.add(1, &[platform, KeyValue::new("whose", whose)]);
+    }
+
+    /// An inbox was looked into: `ok`, `failed`, `refused` or `throttled`.
+    pub(crate) fn inbox(&self, account: AccountType, outcome: &'static str) {
+        self.inboxes.add(1, &of_platform(account, outcome));
     }
 
     /// A message was `sent`, or why it was not.

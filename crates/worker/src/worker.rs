@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Clock, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
-use platforms::{Hook, Platform};
+use platforms::{Hook, Inbox, Platform};
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
 use store::Store;
@@ -17,6 +17,7 @@ use crate::account::{AccountService, Authorizations, Offered};
 use crate::addressed::Addressees;
 use crate::audit::{Refusals, log_heads};
 use crate::factor::{Couriers, FactorChallenges, FactorService};
+use crate::inboxes::InboxReader;
 use crate::jobs::{Dispatch, LaneServer, Runner};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub platforms: Vec<Arc<dyn Platform>>,
     /// The webhooks that deliveries are taken from; the others are `not_supported`.
     pub hooks: Vec<Arc<Hook>>,
+    /// The bots' inboxes that are read.
+    pub inboxes: Vec<Arc<dyn Inbox>>,
     /// What carries the codes of second factors; methods without a courier are `not_supported`.
     pub couriers: Couriers,
     /// The time of day.
@@ -59,6 +62,7 @@ pub struct Worker {
     sweep: (Sweep, Latch),
     revocations: Revocations,
     schedule: Schedule,
+    inboxes: Vec<InboxReader>,
     parts: Parts,
     metrics: Metrics,
     tasks: Tasks,
@@ -131,12 +135,20 @@ impl Worker {
             times: settings.sessions,
             clock: Arc::clone(&parts.clock),
         };
+        let addressees = Addressees {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            relay: Arc::clone(&relay),
+        };
+        let inbox_reader = |inbox: &Arc<dyn Inbox>| InboxReader {
+            inbox: Arc::clone(inbox),
+            store: Arc::<dyn Store>::clone(&parts.store),
+            addressees: addressees.clone(),
+            metrics: metrics.clone(),
+        };
+        let inboxes = parts.inboxes.iter().map(inbox_reader).collect();
         let webhooks = Webhooks {
             hooks: parts.hooks.clone(),
-            addressees: Addressees {
-                store: Arc::<dyn Store>::clone(&parts.store),
-                relay: Arc::clone(&relay),
-            },
+            addressees,
             clock: Arc::clone(&parts.clock),
         };
         let runner = Arc::new(Runner {
@@ -174,6 +186,7 @@ impl Worker {
                 readiness.latch("store"),
             ),
             schedule: Schedule(syncer),
+            inboxes,
             revocations: Revocations {
                 worker: id.clone(),
                 queue: Arc::<dyn Store>::clone(&parts.store),
@@ -240,6 +253,9 @@ impl Worker {
         tasks.essential("parked links", unconfirmed);
         tasks.essential("revocations", self.revocations.run());
         tasks.essential("syncs", self.schedule.run());
+        for reader in self.inboxes {
+            tasks.essential("bot's inbox", reader.run(tasks.soft()));
+        }
         tasks.essential(
             "audit heads",
             log_heads(Arc::<dyn Store>::clone(&parts.store), tasks.soft()),

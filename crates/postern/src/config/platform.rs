@@ -1,7 +1,7 @@
 //! The application's credentials at the platforms.
 
 use clap::Args;
-use platforms::{Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings, XTwitter};
+use platforms::{BotSettings, Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings, XTwitter};
 use protocol::secret::Secret;
 use url::Url;
 
@@ -48,6 +48,9 @@ pub struct DiscordArgs {
     /// Where the API is.
     #[arg(long, env = "POSTERN_DISCORD_API_URL", default_value = Discord::API_URL)]
     pub discord_api_url: String,
+    /// The token of the application's bot, which reads what is written where it is; without it nothing is read.
+    #[arg(long, env = "POSTERN_DISCORD_BOT_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub discord_bot_token: Option<Secret>,
     /// Where grants are given back, the whole URL; default: `/revoke` of the token URL.
     #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL")]
     pub discord_revoke_url: Option<String>,
@@ -85,9 +88,12 @@ pub struct TelegramArgs {
     /// The Web Login's client secret; not the bot's token.
     #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub telegram_client_secret: Option<Secret>,
-    /// The bot's token: what the legacy Login Widget hands over is checked with it, and not taken without.
+    /// The bot's token: what the legacy Login Widget hands over is checked with it, and the bot's inbox is read with it.
     #[arg(long, env = "POSTERN_TELEGRAM_BOT_TOKEN", hide_env_values = true, value_parser = secret)]
     pub telegram_bot_token: Option<Secret>,
+    /// `poll`: the inbox of the bot whose token is given is read here, and nowhere else, unless a webhook is set; or `off`.
+    #[arg(long, env = TELEGRAM_INBOX, default_value = "poll")]
+    pub telegram_inbox: String,
     /// Where users let the application in.
     #[arg(long, env = "POSTERN_TELEGRAM_AUTH_URL", default_value = Telegram::AUTHORIZE_URL)]
     pub telegram_auth_url: String,
@@ -187,6 +193,41 @@ impl TelegramArgs {
     }
 }
 
+impl DiscordArgs {
+    /// The bot whose inbox is read, of a platform with these settings.
+    pub(super) fn bot(&self, offered: Option<&Settings>) -> Option<BotSettings> {
+        Some(BotSettings {
+            token: self.discord_bot_token.clone()?,
+            api_url: offered?.api_url.clone(),
+        })
+    }
+}
+
+impl TelegramArgs {
+    /// The bot whose inbox is read, of a platform with these settings; none while Telegram sends everything to a webhook.
+    pub(super) fn bot(
+        &self,
+        offered: Option<&TelegramSettings>,
+        has_webhook: bool,
+        problems: &mut Problems,
+    ) -> Option<BotSettings> {
+        let is_read = match self.telegram_inbox.as_str() {
+            "poll" => !has_webhook,
+            "off" => false,
+            _ => {
+                problems.note(TELEGRAM_INBOX, "is `poll` or `off`");
+                false
+            }
+        };
+        let offered = offered.filter(|_| is_read)?;
+        Some(BotSettings {
+            token: offered.bot_token.clone()?,
+            api_url: offered.oauth.api_url.clone(),
+        })
+    }
+}
+
+const TELEGRAM_INBOX: &str = "POSTERN_TELEGRAM_INBOX";
 const JWKS_URL: &str = "POSTERN_TELEGRAM_JWKS_URL";
 const INSECURE: &str = "must be https, or http to a loopback address";
 

@@ -86,6 +86,10 @@ pub struct WorkerNode {
     pub x_twitter: Option<platforms::Settings>,
     /// Telegram, where it is offered.
     pub telegram: Option<platforms::TelegramSettings>,
+    /// Discord's bot, where its inbox is read.
+    pub discord_bot: Option<platforms::BotSettings>,
+    /// Telegram's bot, where its inbox is read.
+    pub telegram_bot: Option<platforms::BotSettings>,
     /// The webhooks that deliveries are taken from.
     pub hooks: Vec<platforms::Hook>,
     /// Where emails go out, if they do.
@@ -117,6 +121,9 @@ impl WorkerArgs {
         let x_twitter = self.x_twitter.check(problems);
         let telegram = self.telegram.check(problems);
         let hooks = self.webhooks.check(problems);
+        let discord_bot = self.discord.bot(discord.as_ref());
+        let has_webhook = self.webhooks.telegram_webhook_secret.is_some();
+        let telegram_bot = self.telegram.bot(telegram.as_ref(), has_webhook, problems);
         let email = self.email.check(problems);
         let sms = self.sms.check(problems);
         let redirects = self.redirects(problems);
@@ -152,6 +159,8 @@ impl WorkerArgs {
             discord,
             x_twitter,
             telegram,
+            discord_bot,
+            telegram_bot,
             hooks,
             email,
             sms,

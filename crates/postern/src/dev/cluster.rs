@@ -8,7 +8,9 @@ use bus::{Bus, MemoryBus, RedisSettings};
 use futures_util::future::select_all;
 use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Tasks};
-use platforms::{Discord, Github, Http, Telegram, TelegramSettings, Timeouts, XTwitter};
+use platforms::{
+    BotSettings, Discord, DiscordBot, Github, Http, Telegram, TelegramBot, TelegramSettings, Timeouts, XTwitter,
+};
 use protocol::secret::Secret;
 use simulator::{BindError, Simulator};
 use store::vault::{Vault, VaultKeys};
@@ -204,8 +206,12 @@ impl Parts {
         let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
         let discord = Discord::new(simulated_discord(simulator)?, http.clone()).map_err(StartError::from)?;
         let x_twitter = XTwitter::new(simulated_x_twitter(simulator)?, http.clone()).map_err(StartError::from)?;
-        let telegram = Telegram::new(simulated_telegram(simulator)?, http, Arc::clone(&ground.clock));
+        let telegram = Telegram::new(simulated_telegram(simulator)?, http.clone(), Arc::clone(&ground.clock));
         let telegram = telegram.map_err(StartError::from)?;
+        let bot = simulated_bot(&format!("{simulator}/discord/api/v10"))?;
+        let discord_bot = DiscordBot::new(bot, http.clone()).map_err(StartError::from)?;
+        let bot = simulated_bot(&format!("{simulator}/telegram"))?;
+        let telegram_bot = TelegramBot::new(bot, http, Arc::clone(&ground.clock)).map_err(StartError::from)?;
         let parts = worker::Parts {
             bus: self.bus(ground, &ground.metrics).await?,
             store: Arc::clone(&self.store),
@@ -216,6 +222,7 @@ impl Parts {
                 Arc::new(x_twitter),
                 Arc::new(telegram),
             ],
+            inboxes: vec![Arc::new(discord_bot), Arc::new(telegram_bot)],
             hooks: Vec::new(),
             couriers: worker::Couriers::default(),
             clock: Arc::clone(&ground.clock),
@@ -273,6 +280,14 @@ fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
         jwks_url: Url::parse(&format!("{issuer}/.well-known/jwks.json"))?,
         issuer,
         bot_token: None,
+    })
+}
+
+/// The bot of the simulator's application, which has the same token everywhere.
+fn simulated_bot(api: &str) -> Result<BotSettings, ParseError> {
+    Ok(BotSettings {
+        token: Secret::new(simulator::BOT_TOKEN),
+        api_url: Url::parse(api)?,
     })
 }
 

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platforms::{Discord, Github, Http, Platform, Settings, Telegram, TelegramSettings, Timeouts, XTwitter};
+use platforms::{
+    BotSettings, Discord, DiscordBot, Github, Http, Inbox, Platform, Settings, Telegram, TelegramBot, TelegramSettings,
+    Timeouts, XTwitter,
+};
 use store::PgStore;
 use store::vault::Vault;
 use worker::{Couriers, Email, EmailSettings, Parts, Sms, SmsSettings, Worker};
@@ -27,6 +30,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         store: Arc::new(store),
         vault: Arc::new(vault),
         platforms: offered([node.github, node.discord, node.x_twitter], node.telegram, &ground)?,
+        inboxes: inboxes(node.discord_bot, node.telegram_bot, &ground)?,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
         couriers: couriers(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
@@ -69,6 +73,23 @@ fn offered(
         platforms.push(Arc::new(Telegram::new(settings, http, clock)?));
     }
     Ok(platforms)
+}
+
+/// The bots whose inboxes the operator wants read.
+fn inboxes(
+    discord: Option<BotSettings>,
+    telegram: Option<BotSettings>,
+    ground: &Ground,
+) -> Result<Vec<Arc<dyn Inbox>>, StartError> {
+    let http = Http::new(Timeouts::default())?;
+    let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
+    if let Some(settings) = discord {
+        inboxes.push(Arc::new(DiscordBot::new(settings, http.clone())?));
+    }
+    if let Some(settings) = telegram {
+        inboxes.push(Arc::new(TelegramBot::new(settings, http, Arc::clone(&ground.clock))?));
+    }
+    Ok(inboxes)
 }
 
 /// What carries codes, as far as the operator has said where to.

@@ -1,7 +1,7 @@
-//! A discord account's way through a cluster: connected, synced, and given back when its user has had enough.
+//! A discord account's way through a cluster: connected, synced, told of what the bot reads, refreshed and given back.
 
 use serde_json::json;
-use simulator::Platform;
+use simulator::{BOT_TOKEN, NewMessage, Platform, Rotation};
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 
@@ -16,25 +16,63 @@ pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
         .worker_env("POSTERN_DISCORD_AUTH_URL", format!("{url}/discord/oauth2/authorize"))
         .worker_env("POSTERN_DISCORD_TOKEN_URL", format!("{url}/discord/api/oauth2/token"))
         .worker_env("POSTERN_DISCORD_API_URL", format!("{url}/discord/api/v10"))
+        .worker_env("POSTERN_DISCORD_BOT_TOKEN", BOT_TOKEN)
 }
 
 #[tokio::test]
-async fn a_discord_account_is_connected_synced_and_given_back() {
+async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
     let platforms = Platforms::start().await;
-    let cluster = linked_to(&platforms, Cluster::builder(POSTERN)).start().await;
+    let cluster = Cluster::builder(POSTERN).workers(2);
+    let cluster = linked_to(&platforms, cluster).start().await;
+    cluster.canary(BOT_TOKEN);
+    let canaries = || {
+        for token in &platforms.handle.snapshot().tokens {
+            cluster.canary(&token.access_token);
+            token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
+        }
+    };
     let caller = client(&cluster, 0, "GEN-001").await;
     let connect = let_in(&platforms, &caller, "GEN-001", "discord").await;
     let answer = caller.emit_with_ack("account:connect", connect).await;
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
-    let issued = platforms.handle.snapshot().tokens;
-    for token in &issued {
-        cluster.canary(&token.access_token);
-        cluster.canary(token.refresh_token.as_ref().unwrap());
-    }
+    canaries();
 
     let account = json!({ "userId": "GEN-001", "accountType": "discord" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
+
+    // What was said before the bot first looked is no news.
+    wait::until_true("the first look", wait::deadline(), async || {
+        let looked = "SELECT 1 FROM inboxes WHERE account_type = 'discord' AND cursor IS NOT NULL";
+        !cluster.schema().sql(looked).await.is_empty()
+    })
+    .await;
+    for text in ["look, @ada", "and there, @ada"] {
+        platforms.handle.say_at_discord(&NewMessage {
+            mentions: vec!["ada".to_owned()],
+            text: text.to_owned(),
+            ..NewMessage::default()
+        });
+    }
+    // Two workers have the bot's token, and each thing is heard once.
+    for text in ["look, @ada", "and there, @ada"] {
+        let told = caller.next_event("notification:incoming").await;
+        assert_eq!(
+            (&told.data["type"], &told.data["content"], &told.data["sender"]),
+            (&json!("mention"), &json!(text), &json!("grace"))
+        );
+    }
+
+    // The platform no longer takes the access token: the sync has it replaced first.
+    platforms.handle.expire(Platform::Discord, "ada");
+    let answer = caller.emit_with_ack("account:sync", account.clone()).await;
+    assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
+    canaries();
+    let refreshes = platforms.handle.snapshot().ledger.refreshes;
+    assert!(
+        matches!(&refreshes[..], [only] if only.rotation == Rotation::Rotated),
+        "{refreshes:?}"
+    );
 
     let answer = caller.emit_with_ack("account:disconnect", account).await;
     assert_eq!(answer["success"], true, "{answer}");

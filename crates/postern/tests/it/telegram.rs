@@ -1,7 +1,8 @@
-//! A telegram account's way through a cluster: let in by its signed name, synced without a call, and ended here alone.
+//! A telegram account's way through a cluster: let in by its signed name, synced without a call, told of what the bot receives, and
+//! ended here alone.
 
 use serde_json::json;
-use simulator::{Platform, Route};
+use simulator::{BOT_TOKEN, NewMessage, Platform, Route};
 use testkit::cluster::{Builder, Cluster};
 
 use crate::stage::{POSTERN, Platforms, client, let_in};
@@ -17,12 +18,15 @@ fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
         .worker_env("POSTERN_TELEGRAM_JWKS_URL", format!("{url}/.well-known/jwks.json"))
         .worker_env("POSTERN_TELEGRAM_API_URL", &url)
         .worker_env("POSTERN_TELEGRAM_ISSUER", &url)
+        .worker_env("POSTERN_TELEGRAM_BOT_TOKEN", BOT_TOKEN)
 }
 
 #[tokio::test]
-async fn a_telegram_account_is_connected_synced_and_ended() {
+async fn a_telegram_account_is_connected_synced_told_and_ended() {
     let platforms = Platforms::start().await;
-    let cluster = linked_to(&platforms, Cluster::builder(POSTERN)).start().await;
+    let cluster = Cluster::builder(POSTERN).workers(2);
+    let mut cluster = linked_to(&platforms, cluster).start().await;
+    cluster.canary(BOT_TOKEN);
     cluster.canary(simulator::CLIENT_SECRET);
     let caller = client(&cluster, 0, "GEN-001").await;
     let connect = let_in(&platforms, &caller, "GEN-001", "telegram").await;
@@ -43,6 +47,34 @@ async fn a_telegram_account_is_connected_synced_and_ended() {
     let account = json!({ "userId": "GEN-001", "accountType": "telegram" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
+    let say = |text: &str, answers: Option<&str>| {
+        platforms.handle.say_at_telegram(&NewMessage {
+            mentions: vec!["ada".to_owned()],
+            answers: answers.map(str::to_owned),
+            text: text.to_owned(),
+            ..NewMessage::default()
+        });
+    };
+    let heard = async |kind: &str, text: &str| {
+        let told = caller.next_event("notification:incoming").await;
+        assert_eq!(
+            (&told.data["type"], &told.data["content"], &told.data["sender"]),
+            (&json!(kind), &json!(text), &json!("grace"))
+        );
+    };
+    // Two workers have the bot's token, one reads, and each thing is heard once.
+    say("look, Ada", None);
+    say("indeed, Ada", Some("ada"));
+    heard("mention", "look, Ada").await;
+    heard("reply", "indeed, Ada").await;
+    // Whoever it was that read, another goes on.
+    for worker in [0, 1] {
+        cluster.worker(worker).kill().await;
+        cluster.restart_worker(worker).await;
+    }
+    say("still there, Ada?", None);
+    heard("mention", "still there, Ada?").await;
+
     let answer = caller.emit_with_ack("account:disconnect", account).await;
     assert_eq!(answer["success"], true, "{answer}");
     let listed = caller.emit_with_ack("account:list", json!({})).await;

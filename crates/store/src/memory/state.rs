@@ -9,6 +9,7 @@ use protocol::id::{EventId, JobId, SessionId, UserId};
 use protocol::security::Alert;
 use protocol::time::Timestamp;
 
+use super::inboxes::Inbox;
 use super::parking::Parked;
 use super::sessions::SessionRow;
 use super::upkeep::Upkeep;
@@ -51,6 +52,8 @@ pub(super) struct State {
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
     /// By platform name and delivery; when it came.
     pub(super) deliveries: HashMap<(&'static str, String), SystemTime>,
+    /// By platform name.
+    pub(super) inboxes: HashMap<&'static str, Inbox>,
     last_number: i64,
 }
 

@@ -86,6 +86,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V13__parked_links",
         include_str!("../../migrations/V13__parked_links.sql"),
     ),
+    ("V14__inboxes", include_str!("../../migrations/V14__inboxes.sql")),
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod answers;
 mod audit;
 mod deliveries;
 mod devices;
+mod inboxes;
 mod links;
 mod outbox;
 mod parking;

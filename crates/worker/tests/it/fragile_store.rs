@@ -9,14 +9,15 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::Refused;
 use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
+use serde_json::Value;
 use store::{
     Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Delivered,
-    Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, Link, LinkOutcome,
-    LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking,
-    Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed,
-    RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
-    SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink,
-    UnlinkOutcome, Written,
+    Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxTurn, Inboxes,
+    Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId,
+    ParkedLink, Parking, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes,
+    RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened,
+    SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken, Taking, Task,
+    TaskId, Turn, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -27,6 +28,10 @@ pub(crate) struct FragileStore {
     pub(crate) is_away: AtomicBool,
     /// So many links are not stored.
     pub(crate) refused_links: AtomicU64,
+    /// So many deliveries are not stored.
+    pub(crate) refused_deliveries: AtomicU64,
+    inbox_looks: AtomicU64,
+    ended_inbox_turns: AtomicU64,
 }
 
 impl FragileStore {
@@ -35,8 +40,27 @@ impl FragileStore {
             store,
             is_away: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
+            refused_deliveries: AtomicU64::new(0),
+            inbox_looks: AtomicU64::new(0),
+            ended_inbox_turns: AtomicU64::new(0),
         }
     }
+
+    /// How many turns of inboxes have ended.
+    pub(crate) fn ended_inbox_turns(&self) -> u64 {
+        self.ended_inbox_turns.load(Ordering::SeqCst)
+    }
+
+    /// How often workers wanted the turn of an inbox.
+    pub(crate) fn inbox_looks(&self) -> u64 {
+        self.inbox_looks.load(Ordering::SeqCst)
+    }
+}
+
+/// Takes one from those that are still to be refused.
+fn is_refused(left: &AtomicU64) -> bool {
+    let one_less = |left: u64| left.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
 }
 
 fn away(step: &'static str) -> StoreError {
@@ -65,11 +89,7 @@ impl Accounts for FragileStore {
     }
 
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
-        let one_less = |left: u64| left.checked_sub(1);
-        let refused = self
-            .refused_links
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
-        if refused.is_ok() {
+        if is_refused(&self.refused_links) {
             return Err(away("store the link"));
         }
         self.store.link_account(link, receipt).await
@@ -314,6 +334,9 @@ impl Sessions for FragileStore {
 #[async_trait]
 impl Deliveries for FragileStore {
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+        if is_refused(&self.refused_deliveries) {
+            return Err(away("deliver news"));
+        }
         self.store.deliver(delivery).await
     }
 }
@@ -322,5 +345,19 @@ impl Deliveries for FragileStore {
 impl Devices for FragileStore {
     async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
         self.store.arrive(arrival).await
+    }
+}
+
+#[async_trait]
+impl Inboxes for FragileStore {
+    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
+        self.inbox_looks.fetch_add(1, Ordering::SeqCst);
+        self.store.take_inbox(platform, lease).await
+    }
+
+    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
+        let finished = self.store.finish_inbox(turn, cursor, next).await;
+        self.ended_inbox_turns.fetch_add(1, Ordering::SeqCst);
+        finished
     }
 }

@@ -16,6 +16,7 @@ mod engine;
 mod factor;
 mod factor_sent;
 mod idempotency;
+mod inboxes;
 mod outage;
 mod outbox;
 mod refresh;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock};
-use platforms::{Github, Http, Platform, Settings as PlatformSettings, Timeouts};
+use platforms::{Github, Http, Inbox, Platform, Settings as PlatformSettings, Timeouts};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 use simulator::{
@@ -33,6 +33,7 @@ pub(crate) struct World {
     metrics: Metrics,
     vault: Arc<Vault>,
     platforms: Vec<Arc<dyn Platform>>,
+    pub(crate) inboxes: Vec<Arc<dyn Inbox>>,
     pub(crate) couriers: Couriers,
 }
 
@@ -57,6 +58,7 @@ impl World {
             metrics: Metrics::new("test"),
             vault: Arc::new(Vault::new(keys, Arc::new(OsEntropy))),
             platforms,
+            inboxes: Vec::new(),
             couriers: Couriers::default(),
         }
     }
@@ -83,6 +85,7 @@ impl World {
             vault: Arc::clone(&self.vault),
             platforms: self.platforms.clone(),
             hooks: Vec::new(),
+            inboxes: self.inboxes.clone(),
             couriers: self.couriers.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
             entropy: Arc::new(OsEntropy),

@@ -1,0 +1,57 @@
+//! Inboxes of bots.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use protocol::account::AccountType;
+use serde_json::Value;
+
+use super::MemoryStore;
+use crate::StoreError;
+use crate::inboxes::{InboxTurn, Inboxes};
+
+/// What is kept of one.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    fence: i64,
+    leased_until: Option<SystemTime>,
+    cursor: Option<Value>,
+    next_at: SystemTime,
+}
+
+#[async_trait]
+impl Inboxes for MemoryStore {
+    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let inbox = state.inboxes.entry(platform.as_str()).or_insert(Inbox {
+            fence: 0,
+            leased_until: None,
+            cursor: None,
+            next_at: now,
+        });
+        if now < inbox.next_at || inbox.leased_until.is_some_and(|until| now < until) {
+            return Ok(None);
+        }
+        inbox.fence += 1;
+        inbox.leased_until = Some(now + lease);
+        Ok(Some(InboxTurn {
+            platform,
+            fence: inbox.fence,
+            cursor: inbox.cursor.clone(),
+        }))
+    }
+
+    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let inbox = state.inboxes.get_mut(turn.platform.as_str());
+        let Some(inbox) = inbox.filter(|inbox| inbox.fence == turn.fence) else {
+            return Ok(false);
+        };
+        inbox.cursor = cursor.cloned().or_else(|| inbox.cursor.take());
+        inbox.leased_until = None;
+        inbox.next_at = now + next;
+        Ok(true)
+    }
+}

@@ -1,0 +1,56 @@
+//! Inboxes of bots, one statement each.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::AccountType;
+use serde_json::Value;
+use tokio_postgres::Row;
+
+use super::PgStore;
+use super::error::Failure;
+use crate::StoreError;
+use crate::inboxes::{InboxTurn, Inboxes};
+
+#[async_trait]
+impl Inboxes for PgStore {
+    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
+        let step = "take the turn of an inbox";
+        let take = "INSERT INTO inboxes (account_type, fence, leased_until) \
+                    VALUES ($1, 1, now() + $2 * interval '1 second') \
+                    ON CONFLICT (account_type) DO UPDATE \
+                    SET fence = inboxes.fence + 1, leased_until = excluded.leased_until \
+                    WHERE inboxes.next_at <= now() \
+                    AND (inboxes.leased_until IS NULL OR inboxes.leased_until <= now()) \
+                    RETURNING fence, cursor";
+        let rows = self
+            .pool
+            .query(step, take, &[&platform.as_str(), &lease.as_secs_f64()])
+            .await?;
+        let turn = |row: &Row| {
+            Ok(InboxTurn {
+                platform,
+                fence: row.try_get("fence")?,
+                cursor: row.try_get("cursor")?,
+            })
+        };
+        let taken = rows.first().map(turn).transpose();
+        taken.map_err(|failure: Failure| self.pool.report(step, failure))
+    }
+
+    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
+        let finish = "UPDATE inboxes SET cursor = coalesce($3, cursor), leased_until = NULL, \
+                      next_at = now() + $4 * interval '1 second' \
+                      WHERE account_type = $1 AND fence = $2 RETURNING 1";
+        let (platform, next) = (turn.platform.as_str(), next.as_secs_f64());
+        let finished = self
+            .pool
+            .query(
+                "end the turn of an inbox",
+                finish,
+                &[&platform, &turn.fence, &cursor, &next],
+            )
+            .await?;
+        Ok(!finished.is_empty())
+    }
+}

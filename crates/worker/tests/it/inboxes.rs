@@ -1,0 +1,192 @@
+//! The inboxes of bots: one worker at a time, each thing once, and nothing lost with whoever read it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use platforms::{Addressed, ApiError, Inbox, InboxPage, News, Pause};
+use protocol::account::AccountType;
+use protocol::notification::NotificationType;
+use protocol::time::Timestamp;
+use serde_json::{Value, json};
+use testkit::wait;
+use worker::Running;
+
+use crate::client::{Client, DEADLINE, succeeded};
+use crate::rotating::Rotating;
+use crate::world::World;
+
+/// An inbox whose messages are numbered. It gives one at a time, and forgets those before the one that it is asked for.
+#[derive(Default)]
+struct Numbered {
+    received: Mutex<Vec<u64>>,
+    reads: AtomicU64,
+    /// Readers at this moment, and how often there were two.
+    readers: AtomicU64,
+    collisions: AtomicU64,
+    throttles: AtomicU64,
+    /// The next reader stays for ever.
+    holds: AtomicBool,
+}
+
+const ASKED_TO_WAIT: Duration = Duration::from_secs(77);
+
+impl Numbered {
+    fn receive(&self, number: u64) {
+        self.received.lock().unwrap().push(number);
+    }
+
+    fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a reader until it is dropped.
+struct Reader<'a>(&'a Numbered);
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Inbox for Numbered {
+    fn account_type(&self) -> AccountType {
+        AccountType::Github
+    }
+
+    fn read_every(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
+        let _reader = Reader(self);
+        if self.readers.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.collisions.fetch_add(1, Ordering::SeqCst);
+        }
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.holds.swap(false, Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        let one_less = |left: u64| left.checked_sub(1);
+        let throttled = self
+            .throttles
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        if throttled.is_ok() {
+            return Err(ApiError::Throttled {
+                account: self.account_type(),
+                wait: ASKED_TO_WAIT,
+                pause: Pause::App,
+            });
+        }
+        let mut received = self.received.lock().unwrap();
+        let next = cursor.and_then(Value::as_u64).unwrap_or_default();
+        received.retain(|number| *number >= next);
+        let Some(number) = received.first() else {
+            return Ok(InboxPage::default());
+        };
+        let news = News {
+            id: number.to_string(),
+            kind: NotificationType::Mention,
+            content: number.to_string(),
+            sender: "grace".to_owned(),
+            at: Timestamp::from_millis(0),
+        };
+        Ok(InboxPage {
+            news: vec![Addressed {
+                platform_user_id: "1".to_owned(),
+                news,
+            }],
+            cursor: Some(json!(number + 1)),
+            more: true,
+        })
+    }
+}
+
+/// Two workers that share an inbox, and a client who is told what it has.
+async fn shared() -> (Arc<Numbered>, World, [Running; 2], Client) {
+    let inbox = Arc::new(Numbered::default());
+    let mut world = World::rotating(Arc::new(Rotating::default()));
+    world.inboxes.push(Arc::<Numbered>::clone(&inbox));
+    let workers = [world.worker().await, world.worker().await];
+    let mut client = world.client("u", "s").await;
+    succeeded(&client.connect("code").await);
+    client.status().await;
+    client.alert().await;
+    (inbox, world, workers, client)
+}
+
+async fn heard(client: &mut Client) -> String {
+    let (name, data) = client.event().await;
+    assert_eq!(name, "notification:incoming", "{data}");
+    data["content"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn two_workers_read_one_at_a_time_and_each_thing_is_heard_once() {
+    let (inbox, _world, _workers, mut client) = shared().await;
+    for number in 1..=6 {
+        inbox.receive(number);
+    }
+    for number in 1..=6 {
+        assert_eq!(heard(&mut client).await, number.to_string());
+    }
+    assert_eq!(inbox.collisions.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_could_not_be_kept_is_read_again() {
+    let (inbox, world, _workers, mut client) = shared().await;
+    world.store.refused_deliveries.store(1, Ordering::SeqCst);
+    inbox.receive(1);
+    wait::until_true("a refusal", DEADLINE, async || {
+        world.store.refused_deliveries.load(Ordering::SeqCst) == 0
+    })
+    .await;
+    // The turn of whoever failed ends by itself.
+    world.clock.advance(Duration::from_secs(15));
+    assert_eq!(heard(&mut client).await, "1");
+}
+
+#[tokio::test]
+async fn an_inbox_is_taken_over_from_a_worker_that_hangs_and_given_up_by_one_that_drains() {
+    let (inbox, world, [one, other], mut client) = shared().await;
+    inbox.holds.store(true, Ordering::SeqCst);
+    wait::until_true("a reader that hangs", DEADLINE, async || {
+        !inbox.holds.load(Ordering::SeqCst)
+    })
+    .await;
+    inbox.receive(1);
+    // Whichever it is: it lets the turn go at once when it drains, and the clock stands still.
+    one.drain(DEADLINE).await;
+    let third = world.worker().await;
+    other.drain(DEADLINE).await;
+    assert_eq!(heard(&mut client).await, "1");
+    drop(third);
+}
+
+#[tokio::test]
+async fn an_inbox_whose_platform_asks_to_wait_is_read_by_nobody_before() {
+    let (inbox, world, _workers, mut client) = shared().await;
+    inbox.throttles.store(1, Ordering::SeqCst);
+    world
+        .counted("postern_worker_inbox_reads_total", &["\"throttled\""], 1)
+        .await;
+    wait::until_true("the turn to end", DEADLINE, async || {
+        world.store.ended_inbox_turns() == inbox.reads()
+    })
+    .await;
+    inbox.receive(1);
+    world.clock.advance(ASKED_TO_WAIT - Duration::from_secs(1));
+    let (reads, looks) = (inbox.reads(), world.store.inbox_looks());
+    wait::until_true("both workers to look", DEADLINE, async || {
+        world.store.inbox_looks() >= looks + 4
+    })
+    .await;
+    assert_eq!(inbox.reads(), reads);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(heard(&mut client).await, "1");
+}
