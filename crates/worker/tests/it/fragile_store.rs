@@ -1,5 +1,6 @@
 //! The embedded store, which can be made to be away.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -30,8 +31,9 @@ pub(crate) struct FragileStore {
     pub(crate) refused_links: AtomicU64,
     /// So many deliveries are not stored.
     pub(crate) refused_deliveries: AtomicU64,
+    due_looks: AtomicU64,
     inbox_looks: AtomicU64,
-    ended_inbox_turns: AtomicU64,
+    ended_inbox_turns: Mutex<Vec<AccountType>>,
 }
 
 impl FragileStore {
@@ -41,14 +43,21 @@ impl FragileStore {
             is_away: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
+            due_looks: AtomicU64::new(0),
             inbox_looks: AtomicU64::new(0),
-            ended_inbox_turns: AtomicU64::new(0),
+            ended_inbox_turns: Mutex::default(),
         }
     }
 
-    /// How many turns of inboxes have ended.
-    pub(crate) fn ended_inbox_turns(&self) -> u64 {
-        self.ended_inbox_turns.load(Ordering::SeqCst)
+    /// How many turns of this platform's inbox have ended.
+    pub(crate) fn ended_inbox_turns(&self, platform: AccountType) -> usize {
+        let ended = self.ended_inbox_turns.lock().unwrap();
+        ended.iter().filter(|ended| **ended == platform).count()
+    }
+
+    /// How often workers looked for accounts that are due.
+    pub(crate) fn due_looks(&self) -> u64 {
+        self.due_looks.load(Ordering::SeqCst)
     }
 
     /// How often workers wanted the turn of an inbox.
@@ -116,7 +125,9 @@ impl Syncs for FragileStore {
         max: usize,
         lease: Duration,
     ) -> Result<Vec<Taken>, StoreError> {
-        self.store.take_due_turns(platforms, max, lease).await
+        let due = self.store.take_due_turns(platforms, max, lease).await;
+        self.due_looks.fetch_add(1, Ordering::SeqCst);
+        due
     }
 
     async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
@@ -357,7 +368,7 @@ impl Inboxes for FragileStore {
 
     async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
         let finished = self.store.finish_inbox(turn, cursor, next).await;
-        self.ended_inbox_turns.fetch_add(1, Ordering::SeqCst);
+        self.ended_inbox_turns.lock().unwrap().push(turn.platform);
         finished
     }
 }

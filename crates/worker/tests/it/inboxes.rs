@@ -176,7 +176,7 @@ async fn an_inbox_whose_platform_asks_to_wait_is_read_by_nobody_before() {
         .counted("postern_worker_inbox_reads_total", &["\"throttled\""], 1)
         .await;
     wait::until_true("the turn to end", DEADLINE, async || {
-        world.store.ended_inbox_turns() == inbox.reads()
+        world.store.ended_inbox_turns(AccountType::Github) as u64 == inbox.reads()
     })
     .await;
     inbox.receive(1);

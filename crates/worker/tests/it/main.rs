@@ -24,6 +24,7 @@ mod revoke_all;
 mod settings;
 mod state;
 mod sync;
+mod throttles;
 
 mod client;
 mod fragile_bus;

@@ -38,7 +38,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn new(platforms: Vec<Arc<dyn Platform>>) -> Self {
+    pub(crate) fn new(platforms: Vec<Arc<dyn Platform>>) -> Self {
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let keys = VaultKeys::parse(&Secret::new(format!("test:{}=", "A".repeat(43)))).unwrap();
         Self {

@@ -1,0 +1,275 @@
+//! A platform that asks to wait: whoever is meant is not asked about before, by anybody, and whoever is not meant is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::ManualClock;
+use platforms::{BotSettings, Discord, DiscordBot, Github, Http, Platform, Settings, TelegramBot, Timeouts, XTwitter};
+use protocol::account::AccountType;
+use protocol::command::CommandKind;
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+use simulator::{BOT_TOKEN, CLIENT_ID, CLIENT_SECRET, Fault, Handle, Kind, Limit, Platform as At, Route, Simulator};
+use testkit::wait;
+
+use crate::client::{Client, DEADLINE, refused, succeeded};
+use crate::world::World;
+
+/// Longer than any account waits for its next sync, shorter than the life of any access token.
+const SECONDS: u32 = 5_000;
+
+#[tokio::test]
+async fn github_403_with_nothing_left_of_the_window() {
+    holds_back_one_account(At::Github, Route::Profile, throttle(Limit::Primary)).await;
+}
+
+#[tokio::test]
+async fn github_403_of_the_secondary_limit() {
+    holds_back_one_account(At::Github, Route::Notifications, throttle(Limit::Secondary)).await;
+}
+
+#[tokio::test]
+async fn github_429() {
+    holds_back_one_account(At::Github, Route::Notifications, status(429)).await;
+}
+
+#[tokio::test]
+async fn discord_429_of_a_user() {
+    holds_back_one_account(At::Discord, Route::Profile, throttle(Limit::Primary)).await;
+}
+
+#[tokio::test]
+async fn discord_429_while_tokens_are_refreshed() {
+    holds_back_one_account(At::Discord, Route::Token, throttle(Limit::Primary)).await;
+}
+
+#[tokio::test]
+async fn discord_429_of_the_whole_application() {
+    holds_back(At::Discord, Route::Profile, throttle(Limit::Secondary), Whom::All).await;
+}
+
+#[tokio::test]
+async fn discord_403_that_says_when() {
+    holds_back_one_account(At::Discord, Route::Profile, status(403)).await;
+}
+
+#[tokio::test]
+async fn x_429_of_a_window() {
+    holds_back_one_account(At::XTwitter, Route::Notifications, throttle(Limit::Primary)).await;
+}
+
+#[tokio::test]
+async fn x_429_of_a_users_day() {
+    holds_back_one_account(At::XTwitter, Route::Profile, throttle(Limit::Secondary)).await;
+}
+
+#[tokio::test]
+async fn x_429_while_tokens_are_refreshed() {
+    holds_back_one_account(At::XTwitter, Route::Token, throttle(Limit::Primary)).await;
+}
+
+#[tokio::test]
+async fn x_403_that_says_when() {
+    holds_back_one_account(At::XTwitter, Route::Notifications, status(403)).await;
+}
+
+/// Telegram is asked for its bot's inbox alone; the other bot's is read on.
+#[tokio::test]
+async fn telegram_429_of_the_bot() {
+    let (handle, _serving) = simulator().await;
+    let mut world = World::new(Vec::new());
+    let clock = Arc::<ManualClock>::clone(&world.clock);
+    let telegram = TelegramBot::new(bot(&handle, "telegram"), http(), clock).unwrap();
+    world.inboxes.push(Arc::new(telegram));
+    let discord = DiscordBot::new(bot(&handle, "discord/api/v10"), http()).unwrap();
+    world.inboxes.push(Arc::new(discord));
+    handle.fault(Fault::once(
+        At::Telegram,
+        Route::Notifications,
+        throttle(Limit::Primary),
+    ));
+    let _workers = [world.worker().await, world.worker().await];
+    wait::until_true("the throttled turn to end", DEADLINE, async || {
+        world.store.ended_inbox_turns(AccountType::Telegram) > 0
+    })
+    .await;
+    world.clock.advance(Duration::from_secs((SECONDS - 1).into()));
+    let looks = world.store.inbox_looks();
+    let (at_telegram, at_discord) = (asked(&handle, At::Telegram), asked(&handle, At::Discord));
+    wait::until_true("discord to be read on", DEADLINE, async || {
+        world.store.inbox_looks() > looks + 8 && asked(&handle, At::Discord) > at_discord
+    })
+    .await;
+    assert_eq!(asked(&handle, At::Telegram), at_telegram);
+    world.clock.advance(Duration::from_secs(1));
+    wait::until_true("telegram to be read on", DEADLINE, async || {
+        asked(&handle, At::Telegram) > at_telegram
+    })
+    .await;
+}
+
+/// Whom a platform means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    One,
+    All,
+}
+
+async fn holds_back_one_account(at: At, route: Route, fault: Kind) {
+    holds_back(at, route, fault, Whom::One).await;
+}
+
+async fn holds_back(at: At, route: Route, fault: Kind, whom: Whom) {
+    let (handle, _serving) = simulator().await;
+    let world = World::new(vec![platform(&handle, at)]);
+    let _worker = world.worker().await;
+    let (mut ada, mut bob) = (linked(&world, at, "ada").await, linked(&world, at, "bob").await);
+    succeeded(&sync(&mut ada, at).await);
+    succeeded(&sync(&mut bob, at).await);
+    // What a sync asks that has nothing new.
+    let before = asked(&handle, at);
+    succeeded(&sync(&mut bob, at).await);
+    let one_sync = asked(&handle, at) - before;
+
+    if route == Route::Token {
+        handle.expire(at, "ada");
+    }
+    handle.fault(Fault::once(at, route, fault));
+    let answer = sync(&mut ada, at).await;
+    refused(&answer, "platform_rate_limited");
+    let wait = answer["retryAfter"].as_u64().unwrap();
+    // Where the platform says when, its own seconds are counted, and those of its `Date` begin a little later.
+    assert!(wait.abs_diff(SECONDS.into()) <= 1, "{wait}");
+
+    // Nobody who asks, and no account that is due, gets through a second too early.
+    world.clock.advance(Duration::from_secs(wait - 1));
+    let before = asked(&handle, at);
+    if whom == Whom::One {
+        world.counted("postern_worker_syncs_total", &["\"ok\""], 4).await;
+    }
+    let looks = world.store.due_looks();
+    wait::until_true("due accounts to be looked for", DEADLINE, async || {
+        world.store.due_looks() > looks + 2
+    })
+    .await;
+    refused(&sync(&mut ada, at).await, "platform_rate_limited");
+    let of_bob = match whom {
+        Whom::One => {
+            succeeded(&sync(&mut bob, at).await);
+            2 * one_sync
+        }
+        Whom::All => {
+            refused(&sync(&mut bob, at).await, "platform_rate_limited");
+            0
+        }
+    };
+    assert_eq!(asked(&handle, at) - before, of_bob);
+
+    world.clock.advance(Duration::from_secs(1));
+    succeeded(&sync(&mut ada, at).await);
+    succeeded(&sync(&mut bob, at).await);
+    assert!(asked(&handle, at) - before >= of_bob + 2 * one_sync);
+}
+
+async fn linked(world: &World, at: At, login: &str) -> Client {
+    let mut client = world.client(login, "s").await;
+    let account = json!({
+        "accountType": at,
+        "oauthCode": format!("test_code_{login}"),
+        "redirectUri": "http://localhost:3000/callback",
+    });
+    succeeded(&client.ask(CommandKind::Connect, account).await);
+    client
+}
+
+async fn sync(client: &mut Client, at: At) -> Value {
+    client.ask(CommandKind::Sync, json!({ "accountType": at })).await
+}
+
+/// How often this platform was asked for anything.
+fn asked(handle: &Handle, at: At) -> u64 {
+    let ledger = handle.snapshot().ledger;
+    let routes = [Route::Token, Route::Profile, Route::Notifications, Route::Revoke];
+    routes.into_iter().map(|route| ledger.requests(at, route)).sum()
+}
+
+fn throttle(limit: Limit) -> Kind {
+    Kind::Throttle {
+        limit,
+        seconds: SECONDS,
+    }
+}
+
+/// A status that says in a header how long to wait.
+fn status(status: u16) -> Kind {
+    Kind::Status {
+        status,
+        headers: [("retry-after".to_owned(), SECONDS.to_string())].into(),
+        body: String::new(),
+    }
+}
+
+async fn simulator() -> (Handle, tokio::task::JoinSet<()>) {
+    let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+    let handle = simulator.handle();
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(simulator.serve(std::future::pending()));
+    (handle, serving)
+}
+
+fn platform(handle: &Handle, at: At) -> Arc<dyn Platform> {
+    let settings = |authorize: &str, token: &str, api: &str| {
+        let url = |path: &str| format!("{}/{path}", handle.url()).parse().unwrap();
+        Settings {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: Secret::new(CLIENT_SECRET),
+            authorize_url: url(authorize),
+            token_url: url(token),
+            api_url: url(api),
+            revoke_url: None,
+        }
+    };
+    match at {
+        At::Github => {
+            let settings = settings(
+                "github/login/oauth/authorize",
+                "github/login/oauth/access_token",
+                "github/api",
+            );
+            Arc::new(Github::new(settings, http()).unwrap())
+        }
+        At::Discord => {
+            let settings = settings(
+                "discord/oauth2/authorize",
+                "discord/api/oauth2/token",
+                "discord/api/v10",
+            );
+            Arc::new(Discord::new(settings, http()).unwrap())
+        }
+        At::XTwitter => {
+            let settings = settings(
+                "x_twitter/i/oauth2/authorize",
+                "x_twitter/2/oauth2/token",
+                "x_twitter/2",
+            );
+            Arc::new(XTwitter::new(settings, http()).unwrap())
+        }
+        At::Telegram => panic!("no account of telegram is asked about"),
+    }
+}
+
+fn bot(handle: &Handle, api: &str) -> BotSettings {
+    BotSettings {
+        token: Secret::new(BOT_TOKEN),
+        api_url: format!("{}/{api}", handle.url()).parse().unwrap(),
+    }
+}
+
+/// Patient, as the machine may be busy.
+fn http() -> Http {
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(20),
+        total: Duration::from_secs(30),
+    };
+    Http::new(timeouts).unwrap()
+}
