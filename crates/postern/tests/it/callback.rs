@@ -13,7 +13,8 @@ use testkit::wait;
 use crate::command_line::{Dev, postern};
 use crate::stage::{POSTERN, Platforms, client, visit};
 
-const PUBLIC_URL: &str = "https://postern.example";
+/// Where browsers reach a cluster.
+pub(crate) const PUBLIC_URL: &str = "https://postern.example";
 
 /// A cluster that is reached at a public URL.
 pub(crate) async fn hosted(platforms: &Platforms) -> Cluster {
@@ -23,14 +24,30 @@ pub(crate) async fn hosted(platforms: &Platforms) -> Cluster {
     cluster
 }
 
-/// Begins an authorization, and gives the path and query with which the platform sends this account's browser back.
+/// Begins an authorization at GitHub, and gives the path and query with which it sends this account's browser back.
 pub(crate) async fn sent_back(platforms: &Platforms, asker: &SocketIo, login: &str) -> String {
-    let asked = json!({"accountType": "github", "redirectUri": format!("{PUBLIC_URL}/oauth/callback/github")});
+    sent_back_from(platforms, asker, "github", login).await
+}
+
+async fn sent_back_from(platforms: &Platforms, asker: &SocketIo, account: &str, login: &str) -> String {
+    let asked = json!({"accountType": account, "redirectUri": format!("{PUBLIC_URL}/oauth/callback/{account}")});
     let authorized = asker.emit_with_ack("account:authorize", asked).await;
     assert_eq!(authorized["success"], true, "{authorized}");
     let url = authorized["authorizationUrl"].as_str().unwrap();
     let back = visit(platforms.handle.url(), url, login).await;
     back.strip_prefix(PUBLIC_URL).unwrap().to_owned()
+}
+
+/// Links ada's account as her browser does, over two gateways; gives the answer that the asker hears.
+pub(crate) async fn link_by_page(cluster: &Cluster, platforms: &Platforms, asker: &SocketIo, account: &str) -> Value {
+    let path = sent_back_from(platforms, asker, account, "ada").await;
+    let (browser, page) = Browser::open(&cluster.door(1), &path).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let linked = browser
+        .press_at(&cluster.door(0), &format!("/oauth/callback/{account}"))
+        .await;
+    assert_eq!(linked.status, 200, "{}", linked.text());
+    asker.next_event("account:connect_response").await.data
 }
 
 /// What a browser has of us: a cookie, and the page's token.

@@ -5,12 +5,14 @@ use simulator::{BOT_TOKEN, NewMessage, Platform, Rotation};
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 
-use crate::stage::{POSTERN, Platforms, client, let_in};
+use crate::callback::{PUBLIC_URL, link_by_page};
+use crate::stage::{POSTERN, Platforms, client};
 
 /// Gives the workers of a cluster the simulated discord.
 pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = platforms.handle.url();
     builder
+        .worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL)
         .worker_env("POSTERN_DISCORD_CLIENT_ID", simulator::CLIENT_ID)
         .worker_env("POSTERN_DISCORD_CLIENT_SECRET", simulator::CLIENT_SECRET)
         .worker_env("POSTERN_DISCORD_AUTH_URL", format!("{url}/discord/oauth2/authorize"))
@@ -32,9 +34,8 @@ async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
         }
     };
     let caller = client(&cluster, 0, "GEN-001").await;
-    let connect = let_in(&platforms, &caller, "GEN-001", "discord").await;
-    let answer = caller.emit_with_ack("account:connect", connect).await;
-    assert_eq!(answer["account"]["username"], "ada", "{answer}");
+    let linked = link_by_page(&cluster, &platforms, &caller, "discord").await;
+    assert_eq!(linked["account"]["username"], "ada", "{linked}");
     canaries();
 
     let account = json!({ "userId": "GEN-001", "accountType": "discord" });

@@ -19,6 +19,7 @@ mod discord;
 mod drain;
 mod factor;
 mod factor_sent;
+mod github;
 mod internal_api;
 mod jwks;
 mod pins;

@@ -81,14 +81,9 @@ pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str)
     answer.header("location").to_owned()
 }
 
-/// Sends this user to a platform, who is ada there, and back; gives the payload of `account:connect` that follows.
-pub(crate) async fn let_in(platforms: &Platforms, caller: &SocketIo, user: &str, account: &str) -> Value {
-    let let_in = let_in_as(platforms, caller, user, account, "ada").await;
-    let_in.unwrap_or_else(|answer| panic!("{answer}"))
-}
-
-/// As [`let_in`], with any login there; gives the answer to `account:authorize` where that failed.
-pub(crate) async fn let_in_as(
+/// Sends this user to a platform and back, with this login there; gives the payload of `account:connect` that follows, or the answer to
+/// `account:authorize` where that failed.
+pub(crate) async fn let_in(
     platforms: &Platforms,
     caller: &SocketIo,
     user: &str,

@@ -5,12 +5,14 @@ use serde_json::json;
 use simulator::{BOT_TOKEN, NewMessage, Platform, Route};
 use testkit::cluster::{Builder, Cluster};
 
+use crate::callback::{PUBLIC_URL, link_by_page};
 use crate::stage::{POSTERN, Platforms, client, let_in};
 
 /// Gives the workers of a cluster the simulated telegram.
 fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = format!("{}/telegram", platforms.handle.url());
     builder
+        .worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL)
         .worker_env("POSTERN_TELEGRAM_CLIENT_ID", simulator::CLIENT_ID)
         .worker_env("POSTERN_TELEGRAM_CLIENT_SECRET", simulator::CLIENT_SECRET)
         .worker_env("POSTERN_TELEGRAM_AUTH_URL", format!("{url}/auth"))
@@ -29,7 +31,10 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
     cluster.canary(BOT_TOKEN);
     cluster.canary(simulator::CLIENT_SECRET);
     let caller = client(&cluster, 0, "GEN-001").await;
-    let connect = let_in(&platforms, &caller, "GEN-001", "telegram").await;
+    let linked = link_by_page(&cluster, &platforms, &caller, "telegram").await;
+    assert_eq!(linked["account"]["username"], "ada", "{linked}");
+    // The same again, by a callback of the application's own.
+    let connect = let_in(&platforms, &caller, "GEN-001", "telegram", "ada").await.unwrap();
     let answer = caller.emit_with_ack("account:connect", connect.clone()).await;
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
     for token in platforms.handle.snapshot().tokens {
@@ -42,7 +47,7 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
         .snapshot()
         .ledger
         .requests(Platform::Telegram, Route::Token);
-    assert_eq!(exchanges, 1);
+    assert_eq!(exchanges, 2);
 
     let account = json!({ "userId": "GEN-001", "accountType": "telegram" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;

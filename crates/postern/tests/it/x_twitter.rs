@@ -5,12 +5,14 @@ use simulator::{NewPost, Platform, Rotation};
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 
-use crate::stage::{POSTERN, Platforms, client, let_in};
+use crate::callback::{PUBLIC_URL, link_by_page};
+use crate::stage::{POSTERN, Platforms, client};
 
 /// Gives the workers of a cluster the simulated X.
 fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = format!("{}/x_twitter", platforms.handle.url());
     builder
+        .worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL)
         .worker_env("POSTERN_X_TWITTER_CLIENT_ID", simulator::CLIENT_ID)
         .worker_env("POSTERN_X_TWITTER_CLIENT_SECRET", simulator::CLIENT_SECRET)
         .worker_env("POSTERN_X_TWITTER_AUTH_URL", format!("{url}/i/oauth2/authorize"))
@@ -29,9 +31,8 @@ async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
         }
     };
     let caller = client(&cluster, 0, "GEN-001").await;
-    let connect = let_in(&platforms, &caller, "GEN-001", "x_twitter").await;
-    let answer = caller.emit_with_ack("account:connect", connect).await;
-    assert_eq!(answer["account"]["username"], "ada", "{answer}");
+    let linked = link_by_page(&cluster, &platforms, &caller, "x_twitter").await;
+    assert_eq!(linked["account"]["username"], "ada", "{linked}");
     canaries();
 
     let account = json!({ "userId": "GEN-001", "accountType": "x_twitter" });

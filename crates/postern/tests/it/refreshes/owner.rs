@@ -8,7 +8,7 @@ use testkit::chaos::Dice;
 use testkit::client::SocketIo;
 
 use super::record::Record;
-use crate::stage::{Platforms, let_in_as};
+use crate::stage::{Platforms, let_in};
 
 pub(crate) struct Owner {
     pub(crate) client: SocketIo,
@@ -24,8 +24,8 @@ impl Owner {
     /// Links the account. Whatever fails, a person tries again.
     pub(crate) async fn link(&self) {
         loop {
-            let let_in = let_in_as(&self.platforms, &self.client, &self.user, "discord", &self.login);
-            if let Ok(connect) = let_in.await
+            let connect = let_in(&self.platforms, &self.client, &self.user, "discord", &self.login);
+            if let Ok(connect) = connect.await
                 && self.client.emit_with_ack("account:connect", connect).await["success"] == true
             {
                 return;

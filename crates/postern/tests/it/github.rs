@@ -1,0 +1,52 @@
+//! A github account's way through a cluster: connected, synced, told of what happens there, and given back. Its tokens end with the
+//! grant, so there is nothing to refresh.
+
+use serde_json::json;
+use simulator::{Extent, NewNotification, Platform};
+use testkit::wait;
+
+use crate::callback::{hosted, link_by_page};
+use crate::stage::{Platforms, client};
+
+#[tokio::test]
+async fn a_github_account_is_connected_synced_told_and_given_back() {
+    let platforms = Platforms::start().await;
+    let cluster = hosted(&platforms).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let linked = link_by_page(&cluster, &platforms, &caller, "github").await;
+    assert_eq!(linked["account"]["username"], "ada", "{linked}");
+    for token in platforms.handle.snapshot().tokens {
+        cluster.canary(&token.access_token);
+    }
+
+    let account = json!({ "userId": "GEN-001", "accountType": "github" });
+    let answer = caller.emit_with_ack("account:sync", account.clone()).await;
+    assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
+    platforms.handle.notify(NewNotification {
+        login: "ada".to_owned(),
+        title: "look, @ada".to_owned(),
+        ..NewNotification::default()
+    });
+    let answer = caller.emit_with_ack("account:sync", account.clone()).await;
+    assert_eq!(answer["data"]["notifications"], 1, "{answer}");
+    let told = caller.next_event("notification:incoming").await;
+    assert_eq!(
+        (&told.data["type"], &told.data["content"]),
+        (&json!("mention"), &json!("look, @ada"))
+    );
+    assert!(platforms.handle.snapshot().ledger.refreshes.is_empty());
+
+    let answer = caller.emit_with_ack("account:disconnect", account).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    wait::until_true("the grant to be given back", wait::deadline(), async || {
+        platforms.handle.snapshot().tokens.is_empty()
+    })
+    .await;
+    let ledger = platforms.handle.snapshot().ledger;
+    let given_back = ledger.revocations.first().unwrap();
+    assert_eq!(
+        (given_back.platform, given_back.extent, given_back.login.as_deref()),
+        (Platform::Github, Extent::Grant, Some("ada"))
+    );
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
