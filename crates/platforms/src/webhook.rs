@@ -110,7 +110,7 @@ impl Hook {
     pub fn read(&self, request: &Request<'_>, now: SystemTime) -> Result<Delivered, WebhookError> {
         match &self.0 {
             Proof::Github(secret) => github::read(secret, request),
-            Proof::XTwitter(secret) => x_twitter::read(secret, request),
+            Proof::XTwitter(secret) => x_twitter::read(secret, request, now),
             Proof::Discord(key) => discord::read(key, request, now),
             Proof::Telegram(secret) => telegram::read(secret, request),
         }

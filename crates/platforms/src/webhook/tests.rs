@@ -214,7 +214,7 @@ fn xs_deliveries_hold_and_none_that_differs_from_them() {
 }
 
 #[test]
-fn x_tells_of_direct_messages_and_of_nothing_else() {
+fn x_tells_of_replies_direct_messages_and_followers_and_of_nothing_else() {
     let x = hook(AccountType::XTwitter, X_SECRET);
     let take = |delivery: &Value| {
         let body = delivery.to_string().into_bytes();
@@ -251,6 +251,33 @@ fn x_tells_of_direct_messages_and_of_nothing_else() {
     assert_eq!(taken.news[0].news.at, Timestamp::from_millis(1_784_928_224_372));
     message["data"]["event_type"] = json!("dm.sent");
     assert_eq!(heard(&take(&message)), []);
+    let mut follow = json!({"data": {
+        "event_uuid": "-7953119945885597316",
+        "filter": {"user_id": "111"},
+        "event_type": "follow.follow",
+        "payload": {
+            "source": {"data": {"id": "222", "username": "OtherUser"}},
+            "target": {"data": {"id": "111", "username": "ada"}},
+        },
+    }});
+    let told = (
+        "111",
+        NotificationType::Follow,
+        "follow -7953119945885597316",
+        "@OtherUser follows you",
+        "OtherUser",
+    );
+    assert_eq!(heard(&take(&follow)), [told]);
+    follow["data"]["filter"]["user_id"] = json!("222");
+    assert_eq!(heard(&take(&follow)), [], "who follows knows it");
+    follow["data"]["filter"]["user_id"] = json!("111");
+    follow["data"]["event_type"] = json!("follow.unfollow");
+    assert_eq!(heard(&take(&follow)), []);
+    let mut reply = mention_on_x();
+    reply["data"]["payload"]["in_reply_to_user_id"] = json!("111");
+    assert_eq!(heard(&take(&reply))[0].1, NotificationType::Reply);
+    reply["data"]["payload"]["in_reply_to_user_id"] = json!("222");
+    assert_eq!(heard(&take(&reply))[0].1, NotificationType::Mention);
     let mut of_keyword = mention_on_x();
     of_keyword["data"]["filter"] = json!({"keyword": "ada"});
     assert_eq!(heard(&take(&of_keyword)), []);

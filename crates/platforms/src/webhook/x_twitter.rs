@@ -1,7 +1,8 @@
 //! X: an HMAC in base64 under the application's consumer secret, for deliveries and for the challenge alike. A delivery says for whom
-//! it is: mentions and legacy direct messages are news. Encrypted chats are not read.
+//! it is: mentions, legacy direct messages and new followers are news. Encrypted chats are not read.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +29,7 @@ pub(super) fn response_token(secret: &Secret, challenge: &str) -> Result<String,
 /// X's own have some 50 characters.
 const LONGEST_CHALLENGE: usize = 256;
 
-pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
+pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> Result<Delivered, WebhookError> {
     let signature = request.header("x-twitter-webhooks-signature")?;
     let signature = signature.strip_prefix("sha256=").ok_or(WebhookError::Unproved)?;
     let signature = STANDARD
@@ -39,19 +40,19 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
     let news = match data.event_type.as_str() {
         "post.mention.create" => mention(&data).into_iter().collect(),
         "dm.received" => messages(&data),
+        "follow.follow" => follower(&data, now).into_iter().collect(),
         _ => Vec::new(),
     };
     // A payload of another shape is not worth being sent again.
-    let addressee = data.filter.and_then(|filter| filter.user_id);
-    let addressed = addressee.map(|user| {
+    let addressed = data.addressee().map(|user| {
         news.into_iter().map(move |news| Addressed {
-            platform_user_id: user.clone(),
+            platform_user_id: user.to_owned(),
             news,
         })
     });
     Ok(Delivered {
-        id: delivery_id(data.event_uuid)?,
         news: addressed.into_iter().flatten().collect(),
+        id: delivery_id(data.event_uuid)?,
         thanks: Thanks::Ok,
     })
 }
@@ -72,6 +73,12 @@ struct Data {
     includes: Value,
 }
 
+impl Data {
+    fn addressee(&self) -> Option<&str> {
+        self.filter.as_ref()?.user_id.as_deref()
+    }
+}
+
 #[derive(Deserialize)]
 struct Filter {
     user_id: Option<String>,
@@ -83,6 +90,7 @@ struct Post {
     text: String,
     author_id: String,
     created_at: Timestamp,
+    in_reply_to_user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -101,12 +109,34 @@ fn mention(data: &Data) -> Option<News> {
     let post = Post::deserialize(&data.payload).ok()?;
     let users = Includes::deserialize(&data.includes).map_or_else(|_none| Vec::new(), |includes| includes.users);
     let author = users.into_iter().find(|user| user.id == post.author_id);
+    let answered = post.in_reply_to_user_id.as_deref();
     Some(News {
         id: post.id,
-        kind: NotificationType::Mention,
+        kind: match answered {
+            Some(user) if data.addressee() == Some(user) => NotificationType::Reply,
+            _ => NotificationType::Mention,
+        },
         content: post.text,
         sender: author.map_or(post.author_id, |author| author.username),
         at: post.created_at,
+    })
+}
+
+#[derive(Deserialize)]
+struct Follow {
+    source: Wrapped,
+    target: Wrapped,
+}
+
+/// Who is followed hears of it, and who follows does not, though the event comes for both. It has no name and no time of its own.
+fn follower(data: &Data, now: SystemTime) -> Option<News> {
+    let Follow { source, target } = Follow::deserialize(&data.payload).ok()?;
+    (data.addressee() == Some(&target.data.id) && source.data.id != target.data.id).then(|| News {
+        id: format!("follow {}", data.event_uuid),
+        kind: NotificationType::Follow,
+        content: format!("@{} follows you", source.data.username),
+        sender: source.data.username,
+        at: now.into(),
     })
 }
 
