@@ -1,5 +1,7 @@
 //! `account:disconnect`: the link ends here at once, and at its platform as soon as that can be.
 
+use std::time::Duration;
+
 use protocol::account::{AccountStatus, StatusChanged};
 use protocol::answer::{self, Answer};
 use protocol::cluster::job::Outcome;
@@ -13,7 +15,8 @@ use super::AccountService;
 use crate::jobs::{Call, RecallError, Refusal};
 
 impl AccountService {
-    /// Also for a platform that is no longer offered here: what is linked can be unlinked.
+    /// Also for a platform that is no longer offered here: what is linked can be unlinked. Whoever asks the platform about the account is
+    /// waited for, for a while: tokens that a refresh is about to bring are then given back with the link.
     pub(crate) async fn disconnect(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, DisconnectError> {
         let account = asked.account_type;
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
@@ -22,6 +25,7 @@ impl AccountService {
             account,
             event: call.envelope("disconnected", &Event::StatusChanged(change)),
         };
+        self.syncer.await_turn(call, account, PATIENCE).await?;
         let outcome = Outcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
         match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
             UnlinkOutcome::Unlinked => Ok(outcome),
@@ -30,6 +34,9 @@ impl AccountService {
         }
     }
 }
+
+/// A refresh whose answer does not come for so long is not waited for; what it brings is given back by who has it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why nothing was unlinked.
 #[derive(Debug, thiserror::Error)]

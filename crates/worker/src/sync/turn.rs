@@ -26,6 +26,16 @@ impl Syncer {
         }
     }
 
+    /// Waits for so long at most until nobody has the account's turn, and takes it where somebody might: whoever unlinks it ends the turn.
+    pub(crate) async fn await_turn(&self, call: &Call, account: AccountType, most: Duration) -> Result<(), StoreError> {
+        let until = Instant::now() + most;
+        while matches!(self.store.take_turn(&call.user, account, LEASE).await?, Taking::Busy) && Instant::now() < until
+        {
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
     /// Syncs an account within its turn, for a client or for nobody. Whoever loses the turn stops asking.
     pub(crate) async fn sync(&self, taken: Taken, call: Option<&Call>) -> Result<Outcome, SyncFailure> {
         let turn = taken.turn.clone();

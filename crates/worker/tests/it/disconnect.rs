@@ -5,11 +5,13 @@ use std::time::Duration;
 use protocol::command::CommandKind;
 use protocol::id::WorkerId;
 use serde_json::json;
-use simulator::{Extent, Kind, Limit, Route};
+use simulator::{Extent, Fault, Kind, Limit, Platform, Route};
 use store::Queue;
+use testkit::wait;
 
 use crate::client::{DEADLINE, refused, succeeded};
-use crate::world::{status, with_github};
+use crate::simulated::{linked, platform, simulator};
+use crate::world::{World, status, with_github};
 
 #[tokio::test]
 async fn a_disconnected_account_is_gone_here_and_its_grant_at_the_platform() {
@@ -69,7 +71,7 @@ async fn a_grant_that_the_platform_did_not_take_back_is_offered_again() {
             world.clock.advance(Duration::from_secs(60));
             github.requests(Route::Revoke) >= 2
         };
-        testkit::wait::until_true("the second try", DEADLINE, tried_again).await;
+        wait::until_true("the second try", DEADLINE, tried_again).await;
         assert_eq!(github.revocations(1).await, [(Extent::Grant, Some("ada".to_owned()))]);
     })
     .await;
@@ -87,7 +89,7 @@ async fn a_platform_that_asks_to_wait_is_given_the_time() {
         };
         github.fault(Route::Revoke, wait);
         succeeded(&client.for_github(CommandKind::Disconnect).await);
-        testkit::wait::until_true("the first try", DEADLINE, async || github.requests(Route::Revoke) == 1).await;
+        wait::until_true("the first try", DEADLINE, async || github.requests(Route::Revoke) == 1).await;
         assert!(worker.drain(DEADLINE).await.is_clean());
 
         let other = WorkerId::new("other").unwrap();
@@ -118,4 +120,39 @@ async fn a_grant_that_the_platform_never_takes_back_is_given_up_and_counted() {
         assert_eq!(github.requests(Route::Revoke), 8);
     })
     .await;
+}
+
+/// A refresh that is under way has spent the tokens that are there, and brings others.
+#[tokio::test]
+async fn a_link_is_ended_with_the_tokens_that_a_refresh_is_about_to_bring() {
+    let (handle, _serving) = simulator().await;
+    let world = World::new(vec![platform(&handle, Platform::Discord)]);
+    let _worker = world.worker().await;
+    let mut client = linked(&world, Platform::Discord, "ada").await;
+    handle.expire(Platform::Discord, "ada");
+    handle.fault(Fault::once(Platform::Discord, Route::Token, Kind::Hold));
+    let account = json!({"accountType": "discord"});
+    let sync = client.job(CommandKind::Sync, account.clone());
+    client.submit(&sync).await;
+    let is_held = async || !handle.snapshot().held.is_empty();
+    wait::until_true("a refresh under way", DEADLINE, is_held).await;
+    let disconnect = client.job(CommandKind::Disconnect, account);
+    client.submit(&disconnect).await;
+    let waits = world.store.busy_turns();
+    wait::until_true("the disconnect to wait", DEADLINE, async || {
+        world.store.busy_turns() > waits
+    })
+    .await;
+    handle.release();
+    succeeded(&client.answer(&disconnect).await);
+    client.answer(&sync).await;
+    wait::until_true("the grant to be given back", DEADLINE, async || {
+        handle.snapshot().tokens.is_empty()
+    })
+    .await;
+    let given_back = handle.snapshot().ledger.revocations;
+    assert!(
+        matches!(&given_back[..], [only] if only.login.as_deref() == Some("ada")),
+        "{given_back:?}"
+    );
 }

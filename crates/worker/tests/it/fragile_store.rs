@@ -32,6 +32,7 @@ pub(crate) struct FragileStore {
     /// So many deliveries are not stored.
     pub(crate) refused_deliveries: AtomicU64,
     due_looks: AtomicU64,
+    busy_turns: AtomicU64,
     inbox_looks: AtomicU64,
     ended_inbox_turns: Mutex<Vec<AccountType>>,
 }
@@ -44,6 +45,7 @@ impl FragileStore {
             refused_links: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
             due_looks: AtomicU64::new(0),
+            busy_turns: AtomicU64::new(0),
             inbox_looks: AtomicU64::new(0),
             ended_inbox_turns: Mutex::default(),
         }
@@ -53,6 +55,11 @@ impl FragileStore {
     pub(crate) fn ended_inbox_turns(&self, platform: AccountType) -> usize {
         let ended = self.ended_inbox_turns.lock().unwrap();
         ended.iter().filter(|ended| **ended == platform).count()
+    }
+
+    /// How often somebody wanted the turn of an account that another had.
+    pub(crate) fn busy_turns(&self) -> u64 {
+        self.busy_turns.load(Ordering::SeqCst)
     }
 
     /// How often workers looked for accounts that are due.
@@ -131,7 +138,11 @@ impl Syncs for FragileStore {
     }
 
     async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
-        self.store.take_turn(user, account, lease).await
+        let taking = self.store.take_turn(user, account, lease).await;
+        if matches!(taking, Ok(Taking::Busy)) {
+            self.busy_turns.fetch_add(1, Ordering::SeqCst);
+        }
+        taking
     }
 
     async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError> {

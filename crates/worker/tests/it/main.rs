@@ -31,4 +31,5 @@ mod fragile_bus;
 mod fragile_store;
 mod rotating;
 mod scripted;
+mod simulated;
 mod world;

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::ManualClock;
-use platforms::{BotSettings, Discord, DiscordBot, Github, Http, Platform, Settings, TelegramBot, Timeouts, XTwitter};
+use platforms::{BotSettings, DiscordBot, TelegramBot};
 use protocol::account::AccountType;
-use protocol::command::CommandKind;
 use protocol::secret::Secret;
-use serde_json::{Value, json};
-use simulator::{BOT_TOKEN, CLIENT_ID, CLIENT_SECRET, Fault, Handle, Kind, Limit, Platform as At, Route, Simulator};
+use simulator::{BOT_TOKEN, Fault, Handle, Kind, Limit, Platform as At, Route};
 use testkit::wait;
 
-use crate::client::{Client, DEADLINE, refused, succeeded};
+use crate::client::{DEADLINE, refused, succeeded};
+use crate::simulated::{http, linked, platform, simulator, sync};
 use crate::world::World;
 
 /// Longer than any account waits for its next sync, shorter than the life of any access token.
@@ -171,21 +170,6 @@ async fn holds_back(at: At, route: Route, fault: Kind, whom: Whom) {
     assert!(asked(&handle, at) - before >= of_bob + 2 * one_sync);
 }
 
-async fn linked(world: &World, at: At, login: &str) -> Client {
-    let mut client = world.client(login, "s").await;
-    let account = json!({
-        "accountType": at,
-        "oauthCode": format!("test_code_{login}"),
-        "redirectUri": "http://localhost:3000/callback",
-    });
-    succeeded(&client.ask(CommandKind::Connect, account).await);
-    client
-}
-
-async fn sync(client: &mut Client, at: At) -> Value {
-    client.ask(CommandKind::Sync, json!({ "accountType": at })).await
-}
-
 /// How often this platform was asked for anything.
 fn asked(handle: &Handle, at: At) -> u64 {
     let ledger = handle.snapshot().ledger;
@@ -209,67 +193,9 @@ fn status(status: u16) -> Kind {
     }
 }
 
-async fn simulator() -> (Handle, tokio::task::JoinSet<()>) {
-    let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
-    let handle = simulator.handle();
-    let mut serving = tokio::task::JoinSet::new();
-    serving.spawn(simulator.serve(std::future::pending()));
-    (handle, serving)
-}
-
-fn platform(handle: &Handle, at: At) -> Arc<dyn Platform> {
-    let settings = |authorize: &str, token: &str, api: &str| {
-        let url = |path: &str| format!("{}/{path}", handle.url()).parse().unwrap();
-        Settings {
-            client_id: CLIENT_ID.to_owned(),
-            client_secret: Secret::new(CLIENT_SECRET),
-            authorize_url: url(authorize),
-            token_url: url(token),
-            api_url: url(api),
-            revoke_url: None,
-        }
-    };
-    match at {
-        At::Github => {
-            let settings = settings(
-                "github/login/oauth/authorize",
-                "github/login/oauth/access_token",
-                "github/api",
-            );
-            Arc::new(Github::new(settings, http()).unwrap())
-        }
-        At::Discord => {
-            let settings = settings(
-                "discord/oauth2/authorize",
-                "discord/api/oauth2/token",
-                "discord/api/v10",
-            );
-            Arc::new(Discord::new(settings, http()).unwrap())
-        }
-        At::XTwitter => {
-            let settings = settings(
-                "x_twitter/i/oauth2/authorize",
-                "x_twitter/2/oauth2/token",
-                "x_twitter/2",
-            );
-            Arc::new(XTwitter::new(settings, http()).unwrap())
-        }
-        At::Telegram => panic!("no account of telegram is asked about"),
-    }
-}
-
 fn bot(handle: &Handle, api: &str) -> BotSettings {
     BotSettings {
         token: Secret::new(BOT_TOKEN),
         api_url: format!("{}/{api}", handle.url()).parse().unwrap(),
     }
-}
-
-/// Patient, as the machine may be busy.
-fn http() -> Http {
-    let timeouts = Timeouts {
-        connect: Duration::from_secs(20),
-        total: Duration::from_secs(30),
-    };
-    Http::new(timeouts).unwrap()
 }
