@@ -8,6 +8,7 @@
 //! In reading order: [`platform`] says what every platform can do and how it can fail, [`inbox`] what its bot can; [`settings`] says where one is;
 //! [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`], [`http`] and [`throttle`] are what all of them share.
 
+mod addressed;
 mod api;
 mod discord;
 mod github;

@@ -1,12 +1,12 @@
 //! Telegram: a secret that comes with each update. The bot sees what is written where it is; that is news for those who are answered
 //! or named there, where the update carries their id. Telegram names others by `@username` alone, which says nothing about who that is.
 
-use protocol::notification::NotificationType;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::{Delivered, Request, Thanks, WebhookError, mac};
+use crate::addressed;
 use crate::platform::{Addressed, News};
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
@@ -69,7 +69,7 @@ struct Entity {
 }
 
 impl Update {
-    /// What is news in it. Who is answered and named hears of the answer.
+    /// What is news in it.
     pub(crate) fn news(self) -> Vec<Addressed> {
         let Some(message) = self.message else { return Vec::new() };
         let Some(sender) = message.from else { return Vec::new() };
@@ -77,27 +77,15 @@ impl Update {
             return Vec::new();
         };
         let answered = message.reply_to_message.and_then(|answered| answered.from);
-        let answered = answered.map(|user| (user.id, NotificationType::Reply));
         let named = message.entities.into_iter().chain(message.caption_entities);
-        let named = named.filter_map(|entity| Some((entity.user?.id, NotificationType::Mention)));
-        let mut addressees: Vec<(i64, NotificationType)> = Vec::new();
-        for (user, kind) in answered.into_iter().chain(named) {
-            if user != sender.id && addressees.iter().all(|(known, _)| *known != user) {
-                addressees.push((user, kind));
-            }
-        }
-        let news = |kind| News {
+        let named = named.filter_map(|entity| Some(entity.user?.id));
+        addressed::of_message(&sender.id, answered.map(|user| user.id), named, |kind| News {
             // A message's number counts within its chat.
             id: format!("{} {}", message.chat.id, message.message_id),
             kind,
             content: content.clone(),
             sender: sender.username.clone().unwrap_or_else(|| sender.first_name.clone()),
             at: Timestamp::from_millis(message.date.saturating_mul(1_000)),
-        };
-        let addressed = addressees.into_iter().map(|(user, kind)| Addressed {
-            platform_user_id: user.to_string(),
-            news: news(kind),
-        });
-        addressed.collect()
+        })
     }
 }

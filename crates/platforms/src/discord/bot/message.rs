@@ -1,10 +1,10 @@
 //! A message in a guild: news for whom it answers or names.
 
-use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::cursor::Snowflake;
+use crate::addressed;
 use crate::platform::{Addressed, News};
 
 /// A message, as the API lists it.
@@ -61,30 +61,16 @@ impl Message {
 }
 
 impl Written {
-    /// Who is answered and named hears of the answer. Roles and everyone are nobody in particular.
+    /// Roles and everyone are nobody in particular.
     fn news(self) -> Vec<Addressed> {
         let answered = self.referenced_message.map(|answered| answered.author.id);
-        let answered = answered.map(|user| (user, NotificationType::Reply));
-        let named = self
-            .mentions
-            .into_iter()
-            .map(|user| (user.id, NotificationType::Mention));
-        let mut addressees: Vec<(String, NotificationType)> = Vec::new();
-        for (user, kind) in answered.into_iter().chain(named) {
-            if user != self.author.id && addressees.iter().all(|(known, _)| *known != user) {
-                addressees.push((user, kind));
-            }
-        }
-        let addressed = addressees.into_iter().map(|(platform_user_id, kind)| Addressed {
-            platform_user_id,
-            news: News {
-                id: self.id.to_string(),
-                kind,
-                content: self.content.clone(),
-                sender: self.author.username.clone(),
-                at: self.timestamp,
-            },
-        });
-        addressed.collect()
+        let named = self.mentions.into_iter().map(|user| user.id);
+        addressed::of_message(&self.author.id, answered, named, |kind| News {
+            id: self.id.to_string(),
+            kind,
+            content: self.content.clone(),
+            sender: self.author.username.clone(),
+            at: self.timestamp,
+        })
     }
 }

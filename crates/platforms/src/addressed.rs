@@ -1,0 +1,28 @@
+//! Whom a message concerns.
+
+use protocol::notification::NotificationType;
+
+use crate::platform::{Addressed, News};
+
+/// A message as news for each whom it concerns, once: who is answered hears a reply, who is named a mention, and who wrote it nothing.
+/// `news` is the same for all but for its kind.
+pub(crate) fn of_message<Id: PartialEq + ToString>(
+    author: &Id,
+    answered: Option<Id>,
+    named: impl IntoIterator<Item = Id>,
+    news: impl Fn(NotificationType) -> News,
+) -> Vec<Addressed> {
+    let answered = answered.map(|user| (user, NotificationType::Reply));
+    let named = named.into_iter().map(|user| (user, NotificationType::Mention));
+    let mut concerned: Vec<(Id, NotificationType)> = Vec::new();
+    for (user, kind) in answered.into_iter().chain(named) {
+        if user != *author && concerned.iter().all(|(known, _)| *known != user) {
+            concerned.push((user, kind));
+        }
+    }
+    let addressed = concerned.into_iter().map(|(user, kind)| Addressed {
+        platform_user_id: user.to_string(),
+        news: news(kind),
+    });
+    addressed.collect()
+}
