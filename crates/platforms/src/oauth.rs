@@ -182,8 +182,8 @@ pub(crate) async fn revoke(
     let request = revocation(dialect, settings, url, token);
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
-    if let Some(Throttle { wait, .. }) = throttle::asked(&answer) {
-        return Err(RevokeError::Throttled { account, wait });
+    if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+        return Err(RevokeError::Throttled { account, wait, pause });
     }
     match answer.status() {
         // RFC 7009 section 2.2: also for a token that is dead already.
@@ -247,8 +247,8 @@ fn failed(dialect: &Dialect, error: RequestTokenError<Interrupted, BasicErrorRes
         RequestTokenError::ServerResponse(answer) => {
             ExchangeError::Refused(account, documented(dialect, answer.error()))
         }
-        RequestTokenError::Request(Interrupted::Throttled(Throttle { wait, .. })) => {
-            ExchangeError::Throttled { account, wait }
+        RequestTokenError::Request(Interrupted::Throttled(Throttle { wait, pause })) => {
+            ExchangeError::Throttled { account, wait, pause }
         }
         RequestTokenError::Request(Interrupted::Call(error @ CallError::NotSent(_))) => {
             ExchangeError::NotSent(account, error.into())

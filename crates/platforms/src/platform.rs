@@ -205,6 +205,8 @@ pub enum ExchangeError {
         account: AccountType,
         /// How long.
         wait: Duration,
+        /// Who is to wait.
+        pause: Pause,
     },
 }
 
@@ -292,6 +294,8 @@ pub enum RevokeError {
         account: AccountType,
         /// How long.
         wait: Duration,
+        /// Who is to wait.
+        pause: Pause,
     },
     /// No usable answer.
     #[error("{0} did not answer the revocation properly")]

@@ -1,5 +1,7 @@
 //! Linked accounts: one row per user and platform, tokens sealed.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
@@ -132,6 +134,8 @@ pub enum ExchangeStart {
     First,
     /// It was sent before, or may have been.
     Spent,
+    /// The platform asked the application to wait, and so long is left. The code is not spent.
+    Paused(Duration),
 }
 
 /// A link to store.

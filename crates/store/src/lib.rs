@@ -18,6 +18,7 @@ mod error;
 mod inboxes;
 mod outbox;
 mod parking;
+mod pauses;
 mod queue;
 mod refreshes;
 mod sealings;
@@ -50,6 +51,7 @@ pub use inboxes::{InboxTurn, Inboxes};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
+pub use pauses::Pauses;
 pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
 pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
 pub use refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
@@ -76,6 +78,7 @@ pub trait Store:
     + Inboxes
     + Outbox
     + Parking
+    + Pauses
     + Queue
     + Refreshes
     + Security
@@ -94,6 +97,7 @@ impl<T> Store for T where
         + Inboxes
         + Outbox
         + Parking
+        + Pauses
         + Queue
         + Refreshes
         + Security

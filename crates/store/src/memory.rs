@@ -9,6 +9,7 @@ mod devices;
 mod inboxes;
 mod outbox;
 mod parking;
+mod pauses;
 mod queue;
 mod refreshes;
 mod sealings;

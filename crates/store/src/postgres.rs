@@ -13,6 +13,7 @@ mod inboxes;
 mod migrate;
 mod outbox;
 mod parking;
+mod pauses;
 mod pool;
 mod queue;
 mod receipt;

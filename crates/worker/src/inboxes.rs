@@ -15,6 +15,7 @@ use crate::addressed::Addressees;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::pace::Pace;
+use crate::throttle;
 
 /// Reads one inbox whenever this worker has its turn.
 pub(crate) struct InboxReader {
@@ -72,7 +73,10 @@ impl InboxReader {
             }
             Err(error) => {
                 let wait = match &error {
-                    ApiError::Throttled { wait, .. } => *wait,
+                    ApiError::Throttled { wait, pause, .. } => {
+                        throttle::heed(&*self.store, &self.metrics, platform, (*wait, *pause)).await;
+                        *wait
+                    }
                     ApiError::Refused(_) => AFTER_REFUSAL,
                     ApiError::Unavailable(..) => AFTER_FAILURE,
                 };

@@ -34,6 +34,7 @@ mod digest;
 mod metrics;
 mod outage;
 mod pace;
+mod throttle;
 
 pub use factor::{
     Couriers, Email, EmailError, EmailSettings, InvalidSender, InvalidSmsUrl, InvalidSmtpUrl, Rescued, Sender, Sms,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use lifecycle::{Entropy, Tasks};
 use protocol::id::WorkerId;
-use store::Queue;
 use store::vault::Vault;
+use store::{Pauses, Queue};
 use tokio::sync::{Notify, Semaphore};
 
 use self::revoke::Revoker;
@@ -22,6 +22,7 @@ use crate::pace::Pace;
 pub(crate) struct Revocations {
     pub(crate) worker: WorkerId,
     pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) pauses: Arc<dyn Pauses>,
     pub(crate) offered: Offered,
     pub(crate) vault: Arc<Vault>,
     /// A revocation may have been queued by this worker. The others find it within a second.
@@ -36,6 +37,7 @@ impl Revocations {
     pub(crate) async fn run(self) {
         let revoker = Arc::new(Revoker {
             queue: Arc::clone(&self.queue),
+            pauses: self.pauses,
             offered: self.offered,
             vault: self.vault,
             entropy: self.entropy,

@@ -190,6 +190,7 @@ impl Worker {
             revocations: Revocations {
                 worker: id.clone(),
                 queue: Arc::<dyn Store>::clone(&parts.store),
+                pauses: Arc::<dyn Store>::clone(&parts.store),
                 offered,
                 vault: Arc::clone(&parts.vault),
                 wake,

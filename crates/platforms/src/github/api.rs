@@ -106,8 +106,12 @@ impl Api<'_> {
 pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<(), RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let answer = send(http, request).await.map_err(unavailable)?;
-    if let Some(Throttle { wait, .. }) = throttle::asked(&answer) {
-        return Err(RevokeError::Throttled { account: Github, wait });
+    if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+        return Err(RevokeError::Throttled {
+            account: Github,
+            wait,
+            pause,
+        });
     }
     match answer.status() {
         // GitHub answers so for a token that is dead already.

@@ -33,6 +33,10 @@ impl Accounts for MemoryStore {
     async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {
         let now = self.now();
         let mut state = self.state();
+        let paused = state.pause_left(exchange.account, now);
+        if !paused.is_zero() {
+            return Ok(ExchangeStart::Paused(paused));
+        }
         let hashes = || std::iter::once(exchange.code_hash).chain(exchange.state_hash);
         if hashes().any(|hash| state.spent.contains_key(&hash)) {
             return Ok(ExchangeStart::Spent);

@@ -24,6 +24,9 @@ impl Inboxes for MemoryStore {
     async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
         let now = self.now();
         let mut state = self.state();
+        if !state.pause_left(platform, now).is_zero() {
+            return Ok(None);
+        }
         let inbox = state.inboxes.entry(platform.as_str()).or_insert(Inbox {
             fence: 0,
             leased_until: None,

@@ -16,10 +16,15 @@ impl Queue for MemoryStore {
     async fn lease_tasks(&self, _worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let free = state
-            .tasks
-            .iter_mut()
-            .filter(|(_, task)| !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now));
+        let State { tasks, pauses, .. } = &mut *state;
+        let paused = |task: &QueuedTask| {
+            pauses
+                .get(task.revocation.account.as_str())
+                .is_some_and(|until| now < *until)
+        };
+        let free = tasks.iter_mut().filter(|(_, task)| {
+            !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now) && !paused(task)
+        });
         let mut leased = Vec::new();
         for (row, task) in free {
             if task.tries >= LAST_TRY {

@@ -157,10 +157,7 @@ impl State {
                     upkeep.next_sync_at = upkeep.next_sync_at.max(until);
                 }
             }
-            Paused::Platform => {
-                let all = self.pauses.entry(turn.account.as_str()).or_insert(until);
-                *all = until.max(*all);
-            }
+            Paused::Platform => self.pause_platform(turn.account, until),
         }
     }
 }

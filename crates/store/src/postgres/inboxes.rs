@@ -17,7 +17,8 @@ impl Inboxes for PgStore {
     async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
         let step = "take the turn of an inbox";
         let take = "INSERT INTO inboxes (account_type, fence, leased_until) \
-                    VALUES ($1, 1, now() + $2 * interval '1 second') \
+                    SELECT $1, 1, now() + $2 * interval '1 second' \
+                    WHERE NOT EXISTS (SELECT FROM pauses WHERE account_type = $1 AND until > now()) \
                     ON CONFLICT (account_type) DO UPDATE \
                     SET fence = inboxes.fence + 1, leased_until = excluded.leased_until \
                     WHERE inboxes.next_at <= now() \

@@ -22,6 +22,7 @@ impl Queue for PgStore {
                     leased_until = now() + $2 * interval '1 second' \
                     WHERE id IN (SELECT id FROM tasks WHERE kind = 'revocation' AND dead_at IS NULL AND due_at <= now() \
                     AND (leased_until IS NULL OR leased_until <= now()) AND tries < $3::bigint \
+                    AND account_type NOT IN (SELECT account_type FROM pauses WHERE until > now()) \
                     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
                     RETURNING id, fence, tries, user_id, account_type, platform_user_id, token, token_column, scope";
         let max = i64::try_from(max).unwrap_or(i64::MAX);

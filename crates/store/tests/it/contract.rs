@@ -10,6 +10,7 @@ mod inboxes;
 mod links;
 mod outbox;
 mod parking;
+mod pauses;
 mod queue;
 mod refreshes;
 mod revoke_all;

@@ -1,5 +1,7 @@
 //! `account:connect`: a code of the platform becomes a linked account.
 
+use std::time::Duration;
+
 use bus::BusError;
 use platforms::{ApiError, ExchangeError, ExchangeRequest};
 use protocol::account::{AccountStatus, AccountType, StatusChanged, StatusMetadata};
@@ -143,6 +145,8 @@ pub(crate) enum ConnectError {
     Bus(#[from] BusError),
     #[error("the code was sent before, or may have been")]
     Spent,
+    #[error("the platform asked to wait, and {0:?} are left")]
+    Paused(Duration),
     #[error("the authorization was not begun for our own callback")]
     NotHosted,
     #[error("another issuer sends the user back")]
@@ -179,6 +183,7 @@ impl Fault for ConnectError {
             Self::State(_) | Self::NotHosted | Self::OtherIssuer | Self::Spent | Self::Failed => ErrorCode::OauthFailed,
             Self::Exchange(error) => error.code(),
             Self::Profile(error) => error.code(),
+            Self::Paused(_) => ErrorCode::PlatformRateLimited,
             Self::AlreadyConnected => ErrorCode::AlreadyConnected,
             Self::EpochMoved => ErrorCode::Conflict,
             Self::NotParked => ErrorCode::ConfirmationInvalid,
@@ -202,12 +207,12 @@ impl Refusal for ConnectError {
             }
             Self::NotParked => saying("This link was confirmed already, or its time is over; start again."),
             Self::Spent => saying("This authorization code was used before; start again."),
-            Self::Exchange(ExchangeError::Throttled { wait, .. }) | Self::Profile(ApiError::Throttled { wait, .. }) => {
-                Failure {
-                    retry_after: Some(whole_seconds(*wait)),
-                    ..saying("The platform asks to wait; then start again.")
-                }
-            }
+            Self::Paused(wait)
+            | Self::Exchange(ExchangeError::Throttled { wait, .. })
+            | Self::Profile(ApiError::Throttled { wait, .. }) => Failure {
+                retry_after: Some(whole_seconds(*wait)),
+                ..saying("The platform asks to wait; then start again.")
+            },
             Self::Exchange(ExchangeError::NotSent(..)) | Self::Profile(ApiError::Unavailable(..)) => {
                 saying("The platform cannot be reached; start again.")
             }

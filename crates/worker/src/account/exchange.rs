@@ -15,6 +15,7 @@ use super::connect::ConnectError;
 use super::link::Granted;
 use crate::digest::digest;
 use crate::jobs::Call;
+use crate::throttle;
 
 /// A code on its way to its platform.
 pub(super) struct Presented<'a> {
@@ -54,6 +55,7 @@ impl AccountService {
         match self.store.begin_exchange(&exchange).await? {
             ExchangeStart::First => Ok(()),
             ExchangeStart::Spent => Err(ConnectError::Spent),
+            ExchangeStart::Paused(wait) => Err(ConnectError::Paused(wait)),
         }
     }
 
@@ -112,6 +114,9 @@ impl AccountService {
             .as_ref()
             .map_or_else(|error| error.code().as_str(), |_| "granted");
         self.metrics.exchange(account, outcome);
+        if let Err(ExchangeError::Throttled { wait, pause, .. }) = &exchanged {
+            throttle::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+        }
         exchanged
     }
 
@@ -126,6 +131,10 @@ impl AccountService {
         };
         match in_time(call, account, platform.profile(tokens)).await {
             Err(ApiError::Unavailable(..)) => in_time(call, account, platform.profile(tokens)).await,
+            Err(ApiError::Throttled { wait, pause, .. }) => {
+                throttle::heed(&*self.store, &self.metrics, account, (wait, pause)).await;
+                Err(ApiError::Throttled { account, wait, pause })
+            }
             answered => answered,
         }
     }

@@ -7,17 +7,19 @@ use lifecycle::Entropy;
 use platforms::{RevokeError, Scope};
 use protocol::fault::chain;
 use store::vault::{Vault, VaultError};
-use store::{Queue, RevokeScope, StoreError, Task};
+use store::{Pauses, Queue, RevokeScope, StoreError, Task};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::pause::pause;
 use crate::account::{NotOffered, Offered, token_binding};
 use crate::metrics::Metrics;
+use crate::throttle;
 
 /// Tries revocations.
 pub(super) struct Revoker {
     pub(super) queue: Arc<dyn Queue>,
+    pub(super) pauses: Arc<dyn Pauses>,
     pub(super) offered: Offered,
     pub(super) vault: Arc<Vault>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -54,7 +56,11 @@ impl Revoker {
 
     async fn put_back(&self, task: &Task, error: &TryError) -> Result<(bool, &'static str), StoreError> {
         let after = match error {
-            TryError::Platform(RevokeError::Throttled { wait, .. }) => *wait,
+            TryError::Platform(RevokeError::Throttled { wait, pause, .. }) => {
+                let platform = task.revocation.account;
+                throttle::heed(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
+                *wait
+            }
             _ => pause(task.tries, &*self.entropy),
         };
         let why = chain(error);

@@ -19,6 +19,7 @@ use super::{SyncFailure, Syncer};
 use crate::account::{named, notification};
 use crate::digest::digest;
 use crate::jobs::{Call, event_id};
+use crate::throttle;
 
 impl Syncer {
     pub(super) async fn synced(
@@ -126,12 +127,11 @@ impl Syncer {
             SyncFailure::RefreshThrottled(wait, pause) => (*wait, *pause),
             _ => return None,
         };
-        let (of, whose) = match of {
-            platforms::Pause::Account => (Paused::Account, "account"),
-            platforms::Pause::App => (Paused::Platform, "app"),
+        throttle::told(&self.metrics, turn.account, (wait, of));
+        let of = match of {
+            platforms::Pause::Account => Paused::Account,
+            platforms::Pause::App => Paused::Platform,
         };
-        self.metrics.pause(turn.account, whose);
-        tracing::info!(platform = %turn.account, whose, ?wait, "a platform asks to wait");
         Some(Pause { wait, of })
     }
 

@@ -15,10 +15,10 @@ use store::{
     Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Delivered,
     Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxTurn, Inboxes,
     Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId,
-    ParkedLink, Parking, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes,
-    RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding, SessionOpened,
-    SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken, Taking, Task,
-    TaskId, Turn, Unlink, UnlinkOutcome, Written,
+    ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed,
+    Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding,
+    SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken,
+    Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -33,6 +33,7 @@ pub(crate) struct FragileStore {
     pub(crate) refused_deliveries: AtomicU64,
     due_looks: AtomicU64,
     busy_turns: AtomicU64,
+    leases: AtomicU64,
     inbox_looks: AtomicU64,
     ended_inbox_turns: Mutex<Vec<AccountType>>,
 }
@@ -46,6 +47,7 @@ impl FragileStore {
             refused_deliveries: AtomicU64::new(0),
             due_looks: AtomicU64::new(0),
             busy_turns: AtomicU64::new(0),
+            leases: AtomicU64::new(0),
             inbox_looks: AtomicU64::new(0),
             ended_inbox_turns: Mutex::default(),
         }
@@ -60,6 +62,11 @@ impl FragileStore {
     /// How often somebody wanted the turn of an account that another had.
     pub(crate) fn busy_turns(&self) -> u64 {
         self.busy_turns.load(Ordering::SeqCst)
+    }
+
+    /// How often workers looked for revocations that are due.
+    pub(crate) fn leases(&self) -> u64 {
+        self.leases.load(Ordering::SeqCst)
     }
 
     /// How often workers looked for accounts that are due.
@@ -287,7 +294,9 @@ impl Parking for FragileStore {
 #[async_trait]
 impl Queue for FragileStore {
     async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
-        self.store.lease_tasks(worker, max, lease).await
+        let leased = self.store.lease_tasks(worker, max, lease).await;
+        self.leases.fetch_add(1, Ordering::SeqCst);
+        leased
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -381,5 +390,12 @@ impl Inboxes for FragileStore {
         let finished = self.store.finish_inbox(turn, cursor, next).await;
         self.ended_inbox_turns.lock().unwrap().push(turn.platform);
         finished
+    }
+}
+
+#[async_trait]
+impl Pauses for FragileStore {
+    async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
+        self.store.pause_platform(platform, wait).await
     }
 }

@@ -67,13 +67,17 @@ pub(crate) fn platform(handle: &Handle, at: At) -> Arc<dyn Platform> {
 /// A client who has linked the account of this login.
 pub(crate) async fn linked(world: &World, at: At, login: &str) -> Client {
     let mut client = world.client(login, "s").await;
-    let account = json!({
+    succeeded(&client.ask(CommandKind::Connect, code(at, login)).await);
+    client
+}
+
+/// What `account:connect` brings for this login.
+pub(crate) fn code(at: At, login: &str) -> Value {
+    json!({
         "accountType": at,
         "oauthCode": format!("test_code_{login}"),
         "redirectUri": "http://localhost:3000/callback",
-    });
-    succeeded(&client.ask(CommandKind::Connect, account).await);
-    client
+    })
 }
 
 /// Asks for a sync.

@@ -6,12 +6,14 @@ use std::time::Duration;
 use lifecycle::ManualClock;
 use platforms::{BotSettings, DiscordBot, TelegramBot};
 use protocol::account::AccountType;
+use protocol::command::CommandKind;
 use protocol::secret::Secret;
+use serde_json::json;
 use simulator::{BOT_TOKEN, Fault, Handle, Kind, Limit, Platform as At, Route};
 use testkit::wait;
 
 use crate::client::{DEADLINE, refused, succeeded};
-use crate::simulated::{http, linked, platform, simulator, sync};
+use crate::simulated::{code, http, linked, platform, simulator, sync};
 use crate::world::World;
 
 /// Longer than any account waits for its next sync, shorter than the life of any access token.
@@ -103,6 +105,48 @@ async fn telegram_429_of_the_bot() {
     world.clock.advance(Duration::from_secs(1));
     wait::until_true("telegram to be read on", DEADLINE, async || {
         asked(&handle, At::Telegram) > at_telegram
+    })
+    .await;
+}
+
+/// The whole application is meant, whoever in it was told: also whoever links, gives back, or reads a bot's inbox.
+#[tokio::test]
+async fn an_application_that_is_to_wait_links_nothing_gives_nothing_back_and_reads_no_inbox() {
+    let (handle, _serving) = simulator().await;
+    let mut world = World::new(vec![platform(&handle, At::Discord)]);
+    let bot = DiscordBot::new(bot(&handle, "discord/api/v10"), http()).unwrap();
+    let _worker = world.worker().await;
+    let mut ada = linked(&world, At::Discord, "ada").await;
+    handle.fault(Fault::once(At::Discord, Route::Token, throttle(Limit::Secondary)));
+    let mut bob = world.client("bob", "s").await;
+    let answer = bob.ask(CommandKind::Connect, code(At::Discord, "bob")).await;
+    refused(&answer, "platform_rate_limited");
+    assert_eq!(answer["retryAfter"], SECONDS);
+
+    world.inboxes.push(Arc::new(bot));
+    let _reader = world.worker().await;
+    let before = asked(&handle, At::Discord);
+    succeeded(
+        &ada.ask(CommandKind::Disconnect, json!({ "accountType": At::Discord }))
+            .await,
+    );
+    let answer = bob.ask(CommandKind::Connect, code(At::Discord, "bobby")).await;
+    refused(&answer, "platform_rate_limited");
+    let (leases, looks) = (world.store.leases(), world.store.inbox_looks());
+    wait::until_true("revocations and inbox to be looked for", DEADLINE, async || {
+        world.store.leases() > leases + 2 && world.store.inbox_looks() > looks + 2
+    })
+    .await;
+    assert_eq!(asked(&handle, At::Discord), before);
+
+    world.clock.advance(Duration::from_secs(SECONDS.into()));
+    succeeded(&bob.ask(CommandKind::Connect, code(At::Discord, "bobby")).await);
+    wait::until_true("the grant to be given back", DEADLINE, async || {
+        handle.snapshot().ledger.requests(At::Discord, Route::Revoke) > 0
+    })
+    .await;
+    wait::until_true("the inbox to be read", DEADLINE, async || {
+        handle.snapshot().ledger.requests(At::Discord, Route::Notifications) > 0
     })
     .await;
 }

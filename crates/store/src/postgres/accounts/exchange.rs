@@ -5,6 +5,7 @@ use deadpool_postgres::Transaction;
 
 use crate::accounts::{Exchange, ExchangeStart};
 use crate::postgres::error::Failure;
+use crate::postgres::pauses;
 use crate::postgres::pool::{Ending, Work};
 
 pub(super) struct BeginExchange<'a>(pub(super) &'a Exchange);
@@ -15,6 +16,10 @@ impl Work for BeginExchange<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<ExchangeStart>, Failure> {
         let Self(exchange) = self;
+        let paused = pauses::left(tx, exchange.account).await?;
+        if !paused.is_zero() {
+            return Ok(Ending::RollBack(ExchangeStart::Paused(paused)));
+        }
         // A conflict on either hash: the code was sent, or the state was used up with another code.
         let insert = tx
             .prepare_cached(

@@ -9,7 +9,7 @@ use crate::answers::Receipt;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::written;
-use crate::postgres::{head, outbox, receipt};
+use crate::postgres::{head, outbox, pauses, receipt};
 use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Turn};
 
 pub(super) struct BeginSync<'a> {
@@ -118,15 +118,7 @@ async fn pause(tx: &Transaction<'_>, turn: &Turn, pause: &Pause) -> Result<(), F
                 .await?;
             tx.execute(&account, &[&turn.user.as_str(), &platform, &wait]).await?;
         }
-        Paused::Platform => {
-            let all = tx
-                .prepare_cached(
-                    "INSERT INTO pauses (account_type, until) VALUES ($1, now() + $2 * interval '1 second') \
-                     ON CONFLICT (account_type) DO UPDATE SET until = greatest(pauses.until, excluded.until)",
-                )
-                .await?;
-            tx.execute(&all, &[&platform, &wait]).await?;
-        }
+        Paused::Platform => pauses::pause(tx, turn.account, pause.wait).await?,
     }
     Ok(())
 }

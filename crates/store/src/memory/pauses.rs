@@ -1,0 +1,33 @@
+//! Platforms that ask the whole application to wait.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use protocol::account::AccountType;
+
+use super::MemoryStore;
+use super::state::State;
+use crate::StoreError;
+use crate::pauses::Pauses;
+
+#[async_trait]
+impl Pauses for MemoryStore {
+    async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
+        let until = self.now() + wait;
+        self.state().pause_platform(platform, until);
+        Ok(())
+    }
+}
+
+impl State {
+    pub(super) fn pause_platform(&mut self, platform: AccountType, until: SystemTime) {
+        let all = self.pauses.entry(platform.as_str()).or_insert(until);
+        *all = until.max(*all);
+    }
+
+    /// What is left of a platform's pause; nothing where there is none.
+    pub(super) fn pause_left(&self, platform: AccountType, now: SystemTime) -> Duration {
+        let until = self.pauses.get(platform.as_str());
+        until.map_or(Duration::ZERO, |until| until.duration_since(now).unwrap_or_default())
+    }
+}

@@ -1,0 +1,43 @@
+//! Platforms that ask the whole application to wait.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use protocol::account::AccountType;
+
+use super::error::Failure;
+use super::{PgStore, row};
+use crate::StoreError;
+use crate::pauses::Pauses;
+
+#[async_trait]
+impl Pauses for PgStore {
+    async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
+        let (platform, wait) = (platform.as_str(), wait.as_secs_f64());
+        self.pool
+            .query("leave a platform alone", PAUSE, &[&platform, &wait])
+            .await?;
+        Ok(())
+    }
+}
+
+/// As part of what else becomes of a call.
+pub(super) async fn pause(tx: &Transaction<'_>, platform: AccountType, wait: Duration) -> Result<(), Failure> {
+    let pause = tx.prepare_cached(PAUSE).await?;
+    tx.execute(&pause, &[&platform.as_str(), &wait.as_secs_f64()]).await?;
+    Ok(())
+}
+
+/// What is left of a platform's pause; nothing where there is none.
+pub(super) async fn left(tx: &Transaction<'_>, platform: AccountType) -> Result<Duration, Failure> {
+    let look = tx
+        .prepare_cached(
+            "SELECT extract(epoch FROM max(until) - now())::double precision AS paused FROM pauses WHERE account_type = $1",
+        )
+        .await?;
+    row::seconds(&tx.query_one(&look, &[&platform.as_str()]).await?, "paused")
+}
+
+const PAUSE: &str = "INSERT INTO pauses (account_type, until) VALUES ($1, now() + $2 * interval '1 second') \
+                     ON CONFLICT (account_type) DO UPDATE SET until = greatest(pauses.until, excluded.until)";
