@@ -39,14 +39,15 @@ impl DiscordBot {
         Ok(Self { settings, http })
     }
 
-    async fn ask(&self, path: &[&str], query: &[(&str, &str)]) -> Result<http::Response<Vec<u8>>, ApiError> {
+    /// None where the bot may not look, or there is nothing any more: 403 and 404 end a look, and are not tried again.
+    async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Option<T>, ApiError> {
         let mut url = below(&self.settings.api_url, path);
         url.query_pairs_mut().extend_pairs(query);
-        api::get(&DIALECT, &self.http, &url, Credential::Bot(&self.settings.token)).await
-    }
-
-    async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, ApiError> {
-        api::read(DIALECT.account, &self.ask(path, query).await?)
+        let answer = api::get(&DIALECT, &self.http, &url, Credential::Bot(&self.settings.token)).await?;
+        if [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status()) {
+            return Ok(None);
+        }
+        api::read(DIALECT.account, &answer).map(Some)
     }
 
     /// Reads what is new in a guild, as far as the round goes; false where there is more.
@@ -57,7 +58,10 @@ impl DiscordBot {
         round: &mut Round,
         news: &mut Vec<Addressed>,
     ) -> Result<bool, ApiError> {
-        let channels: Vec<Channel> = self.list(&["guilds", &guild.to_string(), "channels"], &[]).await?;
+        let path = ["guilds", &guild.to_string(), "channels"];
+        let Some(channels) = self.list::<Vec<Channel>>(&path, &[]).await? else {
+            return Ok(true);
+        };
         let mut places = cursor.places(guild, channels.into_iter().map(|it| (it.id, it.last_message_id)));
         for place in places.iter_mut().filter(|place| place.is_behind()) {
             if !round.goes_on() {
@@ -78,16 +82,12 @@ impl DiscordBot {
         Ok(is_whole)
     }
 
-    /// Those after this one, oldest first. A channel that the bot may not see, or that is gone, has none.
+    /// Those after this one, oldest first.
     async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<Vec<Message>, ApiError> {
         let path = ["channels", &channel.to_string(), "messages"];
         let query = [("after", after.to_string()), ("limit", MESSAGES.to_string())];
         let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let answer = self.ask(&path, &query).await?;
-        if [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status()) {
-            return Ok(Vec::new());
-        }
-        let mut messages: Vec<Message> = api::read(DIALECT.account, &answer)?;
+        let mut messages: Vec<Message> = self.list(&path, &query).await?.unwrap_or_default();
         messages.sort_by_key(Message::id);
         Ok(messages)
     }
@@ -107,20 +107,23 @@ impl Inbox for DiscordBot {
         // A cursor that cannot be read was written by another release.
         let cursor = cursor.cloned().and_then(|cursor| serde_json::from_value(cursor).ok());
         let mut cursor: Cursor = cursor.unwrap_or_default();
-        let limit = GUILDS.to_string();
-        let after = cursor.after.unwrap_or_default().to_string();
-        let guilds: Vec<Guild> = self
-            .list(&["users", "@me", "guilds"], &[("limit", &limit), ("after", &after)])
-            .await?;
         let mut round = Round::new();
+        let after = cursor.after.unwrap_or_default().to_string();
+        let query = [("limit", GUILDS.to_string()), ("after", after)];
+        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let guilds = self.list(&["users", "@me", "guilds"], &query).await?;
+        let guilds: Vec<Guild> = guilds.unwrap_or_default();
         let mut news = Vec::new();
         let mut more = guilds.len() >= GUILDS;
         for guild in &guilds {
-            if !self.read_guild(&guild.id, &mut cursor, &mut round, &mut news).await? || round.is_late() {
+            let is_whole = self.read_guild(&guild.id, &mut cursor, &mut round, &mut news).await?;
+            if is_whole {
+                cursor.after = Some(guild.id);
+            }
+            if !is_whole || round.is_late() {
                 more = true;
                 break;
             }
-            cursor.after = Some(guild.id);
         }
         if !more {
             cursor.after = None;

@@ -201,12 +201,7 @@ async fn a_channel_that_the_bot_may_not_see_is_passed_over() {
         world.simulator.say_at_discord(&message("secret", &["ada"], None));
         // Guilds and channels are listed; then the one channel is read.
         let late = Kind::Latency { milliseconds: 0 };
-        let missing_access = Kind::Status {
-            status: 403,
-            headers: [].into(),
-            body: r#"{"message":"Missing Access","code":50001}"#.to_owned(),
-        };
-        for kind in [late.clone(), late, missing_access] {
+        for kind in [late.clone(), late, missing_access()] {
             world
                 .simulator
                 .fault(Fault::once(Platform::Discord, Route::Notifications, kind));
@@ -216,6 +211,34 @@ async fn a_channel_that_the_bot_may_not_see_is_passed_over() {
         assert_eq!(read(&bot, &mut cursor).await.0.len(), 1, "and not asked for again");
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_guild_that_the_bot_may_not_look_at_keeps_nothing_from_being_read_later() {
+    world(async |world| {
+        let bot = discord(&world);
+        let mut cursor = None;
+        world.simulator.say_at_discord(&message("long ago", &["ada"], None));
+        read(&bot, &mut cursor).await;
+        world.simulator.say_at_discord(&message("meanwhile", &["ada"], None));
+        for kind in [Kind::Latency { milliseconds: 0 }, missing_access()] {
+            world
+                .simulator
+                .fault(Fault::once(Platform::Discord, Route::Notifications, kind));
+        }
+        assert_eq!(read(&bot, &mut cursor).await.0, []);
+        assert_eq!(read(&bot, &mut cursor).await.0.len(), 1);
+    })
+    .await;
+}
+
+/// As Discord says that a bot lacks a permission.
+fn missing_access() -> Kind {
+    Kind::Status {
+        status: 403,
+        headers: [].into(),
+        body: r#"{"message":"Missing Access","code":50001}"#.to_owned(),
+    }
 }
 
 #[tokio::test]
