@@ -43,6 +43,8 @@ pub struct Delivered {
     pub id: String,
     /// What is news in it; often nothing is.
     pub news: Vec<Addressed>,
+    /// Who has taken the application's access back, as the platform says: the platform's ids of its users.
+    pub withdrawn: Vec<String>,
     /// What the platform wants to hear when it is kept.
     pub thanks: Thanks,
 }

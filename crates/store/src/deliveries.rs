@@ -10,7 +10,7 @@ use crate::StoreError;
 /// What a platform says about users of its own, who are ours where they are linked.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Queues the events for all who have linked an addressee by now; an event whose id is known already is left out. Without
+    /// Makes accounts due, and queues the events for all who have linked an addressee by now; an event whose id is known already is left out. Without
     /// a receipt: nobody asked.
     ///
     /// # Errors
@@ -28,6 +28,8 @@ pub struct Delivery<'a> {
     pub id: Option<&'a str>,
     /// Whom it is addressed to: the platform's ids of its users.
     pub addressees: &'a [String],
+    /// Whose accounts are to be looked at now, if they are linked: the platform says that they are not what they were.
+    pub due: &'a [String],
     /// What a user of ours hears who has linked this one of the platform's. The id of each event follows from what it tells of.
     pub tell: &'a (dyn Fn(&UserId, &str) -> Vec<Envelope> + Send + Sync),
 }

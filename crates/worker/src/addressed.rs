@@ -20,7 +20,7 @@ pub(crate) struct Addressees {
 
 impl Addressees {
     /// Delivers these news, and publishes them. A delivery with an `id` that came before delivers nothing, and news that a sync has told of
-    /// are not told again.
+    /// are not told again. The accounts of the platform's users in `due` are looked at as soon as can be.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was delivered, or nobody knows.
@@ -29,6 +29,7 @@ impl Addressees {
         platform: AccountType,
         id: Option<&str>,
         addressed: &[Addressed],
+        due: &[String],
     ) -> Result<Delivered, StoreError> {
         let addressees: Vec<String> = addressed.iter().map(|it| it.platform_user_id.clone()).collect();
         let tell = |user: &UserId, addressee: &str| {
@@ -41,6 +42,7 @@ impl Addressees {
                 platform,
                 id,
                 addressees: &addressees,
+                due,
                 tell: &tell,
             })
             .await?;

@@ -62,7 +62,7 @@ impl InboxReader {
         match read {
             Ok(page) => {
                 // Kept before the platform hears of the new place.
-                self.addressees.deliver(platform, None, &page.news).await?;
+                self.addressees.deliver(platform, None, &page.news, &[]).await?;
                 let next = if page.more {
                     Duration::ZERO
                 } else {

@@ -58,7 +58,9 @@ impl Webhooks {
         };
         let delivery = hook.read(&request, self.clock.now()).map_err(refused)?;
         let platform = hook.platform();
-        let delivered = self.addressees.deliver(platform, Some(&delivery.id), &delivery.news);
+        let delivered = self
+            .addressees
+            .deliver(platform, Some(&delivery.id), &delivery.news, &delivery.withdrawn);
         match delivered.await? {
             Delivered::To(users) => tracing::debug!(%platform, users = users.len(), "a delivery is taken"),
             Delivered::Repeated => tracing::debug!(%platform, "a delivery came again"),

@@ -1,5 +1,6 @@
 //! Discord: Ed25519 over a timestamp and the body. Webhook events and interactions come in one shape to one URL and are told apart by
-//! their fields. Of the events, a direct message of the Social SDK is news for its recipients.
+//! their fields. Of the events, a direct message of the Social SDK is news for its recipients, and who ends an authorization is
+//! worth a look.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,13 +49,15 @@ pub(super) fn read(
         (INTERACTION_PING, None) => Thanks::Pong,
         _ => Thanks::NoContent,
     };
+    let (news, withdrawn) = delivery.event.map_or_else(Default::default, Event::read);
     Ok(Delivered {
         // It gives its deliveries no name. One that is tried again is signed anew: its message's own id is what makes that one.
         id: Sha256::digest(&signed)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
-        news: delivery.event.map_or_else(Vec::new, Event::news),
+        news,
+        withdrawn,
         thanks,
     })
 }
@@ -113,26 +116,42 @@ struct User {
     username: String,
 }
 
+/// Who has let the application in, or has had enough of it.
+#[derive(Deserialize)]
+struct Authorization {
+    user: User,
+}
+
 impl Event {
-    fn news(self) -> Vec<Addressed> {
-        if self.kind != "GAME_DIRECT_MESSAGE_CREATE" {
-            return Vec::new();
+    /// What is news, and who has taken access back. Data of another shape are not worth being sent again.
+    fn read(self) -> (Vec<Addressed>, Vec<String>) {
+        match self.kind.as_str() {
+            "GAME_DIRECT_MESSAGE_CREATE" => {
+                let message = Message::deserialize(self.data);
+                (message.map(Message::news).unwrap_or_default(), Vec::new())
+            }
+            "APPLICATION_DEAUTHORIZED" => {
+                let ended = Authorization::deserialize(self.data);
+                (Vec::new(), ended.into_iter().map(|ended| ended.user.id).collect())
+            }
+            _ => Default::default(),
         }
-        // A message of another shape is not worth being sent again.
-        let Ok(message) = Message::deserialize(self.data) else {
-            return Vec::new();
-        };
-        let of_channel = message.channel.into_iter().flat_map(|channel| channel.recipients);
-        let mut recipients: Vec<String> = of_channel.map(|user| user.id).chain(message.recipient_id).collect();
-        recipients.retain(|id| *id != message.author.id);
+    }
+}
+
+impl Message {
+    fn news(self) -> Vec<Addressed> {
+        let of_channel = self.channel.into_iter().flat_map(|channel| channel.recipients);
+        let mut recipients: Vec<String> = of_channel.map(|user| user.id).chain(self.recipient_id).collect();
+        recipients.retain(|id| *id != self.author.id);
         recipients.sort();
         recipients.dedup();
         let news = News {
-            id: message.id,
+            id: self.id,
             kind: NotificationType::Message,
-            content: message.content,
-            sender: message.author.username,
-            at: message.timestamp,
+            content: self.content,
+            sender: self.author.username,
+            at: self.timestamp,
         };
         let addressed = recipients.into_iter().map(|platform_user_id| Addressed {
             platform_user_id,

@@ -27,6 +27,8 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
             Some(write) => mentions(&request.json()?, write),
             None => Vec::new(),
         },
+        // It tells GitHub Apps alone, which have no notifications.
+        withdrawn: Vec::new(),
         thanks: Thanks::Ok,
     })
 }

@@ -17,6 +17,7 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
     Ok(Delivered {
         id: update.update_id.to_string(),
         news: update.news(),
+        withdrawn: Vec::new(),
         thanks: Thanks::Ok,
     })
 }

@@ -214,7 +214,7 @@ fn xs_deliveries_hold_and_none_that_differs_from_them() {
 }
 
 #[test]
-fn x_tells_of_replies_direct_messages_and_followers_and_of_nothing_else() {
+fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_else() {
     let x = hook(AccountType::XTwitter, X_SECRET);
     let take = |delivery: &Value| {
         let body = delivery.to_string().into_bytes();
@@ -278,6 +278,16 @@ fn x_tells_of_replies_direct_messages_and_followers_and_of_nothing_else() {
     assert_eq!(heard(&take(&reply))[0].1, NotificationType::Reply);
     reply["data"]["payload"]["in_reply_to_user_id"] = json!("222");
     assert_eq!(heard(&take(&reply))[0].1, NotificationType::Mention);
+    let revoked = take(&json!({"data": {
+        "event_uuid": "5934540941047412905",
+        "filter": {},
+        "event_type": "oauth.revoke",
+        "payload": {"date_time": "2026-07-23T21:44:05+00:00", "user_id": "111", "app_id": "29820954"},
+    }}));
+    assert_eq!(
+        (heard(&revoked), revoked.withdrawn.as_slice()),
+        (vec![], &["111".to_owned()][..])
+    );
     let mut of_keyword = mention_on_x();
     of_keyword["data"]["filter"] = json!({"keyword": "ada"});
     assert_eq!(heard(&take(&of_keyword)), []);
@@ -330,7 +340,7 @@ fn discords_vector_holds_and_none_that_differs_from_it() {
 }
 
 #[test]
-fn discord_hears_a_pong_for_interactions_and_its_messages_are_told() {
+fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizations_are_told() {
     let ping = r#"{"type":1,"token":"t","id":"1","application_id":"2","version":1}"#;
     assert_eq!(discord(NOW, ping).unwrap().thanks, Thanks::Pong);
     let message = json!({"type": 1, "version": 1, "event": {
@@ -357,7 +367,13 @@ fn discord_hears_a_pong_for_interactions_and_its_messages_are_told() {
         )]
     );
     let authorized = r#"{"type":1,"event":{"type":"APPLICATION_AUTHORIZED","data":{"user":{"id":"7"}}}}"#;
-    assert_eq!(heard(&discord(NOW, authorized).unwrap()), []);
+    let taken = discord(NOW, authorized).unwrap();
+    assert_eq!((heard(&taken), taken.withdrawn.len()), (vec![], 0));
+    let ended = discord(NOW, &authorized.replace("_AUTHORIZED", "_DEAUTHORIZED")).unwrap();
+    assert_eq!(
+        (heard(&ended), ended.withdrawn.as_slice()),
+        (vec![], &["7".to_owned()][..])
+    );
 }
 
 const TELEGRAM_SECRET: &str = "telegram-secret_token";

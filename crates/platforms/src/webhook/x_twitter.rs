@@ -50,7 +50,12 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> R
             news,
         })
     });
+    let withdrawn = match data.event_type.as_str() {
+        "oauth.revoke" => Revoked::deserialize(&data.payload).map(|revoked| revoked.user_id).ok(),
+        _ => None,
+    };
     Ok(Delivered {
+        withdrawn: withdrawn.into_iter().collect(),
         news: addressed.into_iter().flatten().collect(),
         id: delivery_id(data.event_uuid)?,
         thanks: Thanks::Ok,
@@ -120,6 +125,12 @@ fn mention(data: &Data) -> Option<News> {
         sender: author.map_or(post.author_id, |author| author.username),
         at: post.created_at,
     })
+}
+
+/// Its filter may be empty.
+#[derive(Deserialize)]
+struct Revoked {
+    user_id: String,
 }
 
 #[derive(Deserialize)]

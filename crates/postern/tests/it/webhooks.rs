@@ -9,12 +9,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use lifecycle::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use simulator::Platform;
 use testkit::client::SocketIo;
 use testkit::client::http::{Request, Response};
 use testkit::cluster::{Builder, Cluster};
 use testkit::wait;
 
-use crate::stage::{POSTERN, client};
+use crate::callback::link_by_page;
+use crate::stage::{POSTERN, Platforms, client};
+use crate::x_twitter::linked_to;
 
 const GITHUB_SECRET: &str = "the secret of a GitHub webhook";
 const X_SECRET: &str = "the API consumer secret at X";
@@ -353,4 +356,36 @@ async fn without_a_worker_or_without_its_secret_a_webhook_takes_nothing() {
     let telegram = request("telegram", delivery, Signed::Well);
     let answer = cluster.door(0).http(&telegram).await.unwrap();
     assert_eq!(answer.status, 503, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn access_that_is_taken_back_at_the_platform_is_told_as_soon_as_the_platform_says_so() {
+    let platforms = Platforms::start().await;
+    let cluster = linked_to(&platforms, hooked()).start().await;
+    let ada = client(&cluster, 0, "GEN-001").await;
+    let linked = link_by_page(&cluster, &platforms, &ada, "x_twitter").await;
+    platforms.handle.withdraw(Platform::XTwitter, "ada");
+    let body = json!({"data": {
+        "event_uuid": "1",
+        "filter": {},
+        "event_type": "oauth.revoke",
+        "payload": {"user_id": linked["account"]["platformUserId"]},
+    }})
+    .to_string();
+    let signature = format!("sha256={}", STANDARD.encode(hmac(X_SECRET, &body)));
+    let request = Request::new("POST", "/webhooks/x_twitter")
+        .header("x-twitter-webhooks-signature", &signature)
+        .body(body);
+    assert_eq!(send(&cluster, 1, &request).await.status, 200);
+    // By itself it would be looked at a minute later.
+    let told = wait::until("the alert", wait::deadline(), async || {
+        let alert = ada.next_event("security:alert").await.data;
+        (alert["type"] != "account_linked").then_some(alert)
+    })
+    .await;
+    assert_eq!(
+        (&told["type"], &told["requiresAction"]),
+        (&json!("token_expired"), &json!(true))
+    );
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

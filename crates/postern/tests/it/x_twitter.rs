@@ -9,7 +9,7 @@ use crate::callback::{PUBLIC_URL, link_by_page};
 use crate::stage::{POSTERN, Platforms, client};
 
 /// Gives the workers of a cluster the simulated X.
-fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
+pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = format!("{}/x_twitter", platforms.handle.url());
     builder
         .worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL)

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::MemoryStore;
+use super::state::State;
 use crate::StoreError;
 use crate::deliveries::{Delivered, Deliveries, Delivery};
 
@@ -17,6 +18,17 @@ impl Deliveries for MemoryStore {
                 return Ok(Delivered::Repeated);
             }
             state.deliveries.insert(key, now);
+        }
+        let State { accounts, upkeep, .. } = &mut *state;
+        for (key, linked) in accounts
+            .iter()
+            .filter(|((_, platform), _)| *platform == delivery.platform.as_str())
+        {
+            if delivery.due.contains(&linked.account.platform_user_id)
+                && let Some(upkeep) = upkeep.get_mut(key)
+            {
+                upkeep.next_sync_at = upkeep.next_sync_at.min(now);
+            }
         }
         let linked = state.accounts.iter().filter(|((_, platform), linked)| {
             *platform == delivery.platform.as_str() && delivery.addressees.contains(&linked.account.platform_user_id)

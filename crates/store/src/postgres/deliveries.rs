@@ -47,8 +47,27 @@ impl Work for Deliver<'_> {
                 told.push(user);
             }
         }
+        make_due(tx, delivery).await?;
         Ok(Ending::Commit(Delivered::To(told)))
     }
+}
+
+/// Rows are taken in one order, after the head rows: whoever has one of them waits for none of ours.
+async fn make_due(tx: &Transaction<'_>, delivery: &Delivery<'_>) -> Result<(), Failure> {
+    if delivery.due.is_empty() {
+        return Ok(());
+    }
+    let update = tx
+        .prepare_cached(
+            "WITH meant AS (SELECT user_id, account_type FROM accounts \
+             WHERE account_type = $1 AND platform_user_id = ANY($2) ORDER BY user_id FOR UPDATE) \
+             UPDATE accounts SET next_sync_at = least(next_sync_at, now()) FROM meant \
+             WHERE accounts.user_id = meant.user_id AND accounts.account_type = meant.account_type",
+        )
+        .await?;
+    tx.execute(&update, &[&delivery.platform.as_str(), &delivery.due])
+        .await?;
+    Ok(())
 }
 
 /// Waits for another transaction that has the same delivery in hand.

@@ -16,6 +16,7 @@ super::kept_by_both_stores!(
     a_delivery_that_comes_again_delivers_nothing,
     the_same_thing_in_two_deliveries_is_heard_once,
     who_has_unlinked_hears_nothing,
+    an_account_that_a_delivery_is_about_is_due_at_once,
 );
 
 /// One thing for each addressee.
@@ -28,6 +29,7 @@ fn delivery<'a>(id: Option<&'a str>, addressees: &'a [String]) -> Delivery<'a> {
         platform: AccountType::Github,
         id,
         addressees,
+        due: &[],
         tell: &told,
     }
 }
@@ -98,6 +100,32 @@ async fn who_has_unlinked_hears_nothing(store: &dyn Store) {
     let delivered = store.deliver(&delivery(None, &to(&["7"]))).await.unwrap();
     assert_eq!(delivered, Delivered::To(Vec::new()));
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
+}
+
+async fn an_account_that_a_delivery_is_about_is_due_at_once(store: &dyn Store) {
+    let ada = linked(store, "GEN-001", "7").await;
+    linked(store, "GEN-002", "8").await;
+    let due = async || {
+        let platforms = [AccountType::Github, AccountType::Discord];
+        let taken = store
+            .take_due_turns(&platforms, 9, Duration::from_hours(1))
+            .await
+            .unwrap();
+        taken.into_iter().map(|taken| taken.turn.user).collect::<Vec<_>>()
+    };
+    let about = to(&["7"]);
+    let delivery = Delivery {
+        due: &about,
+        ..delivery(Some("d-1"), &[])
+    };
+    let elsewhere = Delivery {
+        platform: AccountType::Discord,
+        ..delivery
+    };
+    store.deliver(&elsewhere).await.unwrap();
+    assert_eq!(due().await, []);
+    store.deliver(&delivery).await.unwrap();
+    assert_eq!(due().await, [ada]);
 }
 
 #[tokio::test]

@@ -183,6 +183,7 @@ async fn deliveries_to_the_same_users_at_once_do_not_wait_in_a_circle_and_one_of
             platform: AccountType::Github,
             id,
             addressees,
+            due: &[],
             tell: &tell,
         };
         let (first, second, polled) = tokio::join!(
