@@ -7,9 +7,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use protocol::account::AccountType::Github;
 use protocol::secret::Secret;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::api;
 use crate::http::{CallError, Http, below};
 use crate::platform::{ApiError, Profile, RevokeError};
 use crate::throttle::{self, Throttle};
@@ -43,7 +43,7 @@ impl Api<'_> {
         }
         let request = request(Method::GET, &self.path(&["user"])).header(header::AUTHORIZATION, bearer(token));
         let answer = self.call(request).await?;
-        let user: User = read(&answer)?;
+        let user: User = api::read(Github, &answer)?;
         let profile = Profile {
             platform_user_id: user.id.to_string(),
             username: user.login,
@@ -70,7 +70,7 @@ impl Api<'_> {
             return Ok(Listed { page: None, next_poll });
         }
         let page = Page {
-            threads: read(&answer)?,
+            threads: api::read(Github, &answer)?,
             validator: text(answer.headers(), header::LAST_MODIFIED.as_str()).map(str::to_owned),
             goes_on: text(answer.headers(), header::LINK.as_str()).is_some_and(|link| link.contains("rel=\"next\"")),
         };
@@ -86,26 +86,15 @@ impl Api<'_> {
     }
 
     async fn call(self, request: Builder) -> Result<Response<Vec<u8>>, ApiError> {
-        let answer = send(self.http, request.body(Vec::new())).await.map_err(unavailable)?;
-        if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
-            return Err(ApiError::Throttled {
-                account: Github,
-                wait,
-                pause,
-            });
-        }
-        match answer.status() {
-            StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(answer),
-            StatusCode::UNAUTHORIZED => Err(ApiError::Refused(Github)),
-            status => Err(unavailable(CallError::Status(status))),
-        }
+        api::send(Github, self.http, request.body(Vec::new())).await
     }
 }
 
 /// Sends a revocation and reads what came of it.
 pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<(), RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
-    let answer = send(http, request).await.map_err(unavailable)?;
+    let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
+    let answer = http.send(request).await.map_err(unavailable)?;
     if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
         return Err(RevokeError::Throttled {
             account: Github,
@@ -131,20 +120,6 @@ pub(super) fn request(method: Method, url: &Url) -> Builder {
 
 fn bearer(token: &Secret) -> String {
     format!("Bearer {}", token.expose())
-}
-
-async fn send(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<Response<Vec<u8>>, CallError> {
-    http.send(request.map_err(|error| CallError::NotSent(error.into()))?)
-        .await
-}
-
-fn unavailable(error: CallError) -> ApiError {
-    ApiError::Unavailable(Github, error.into())
-}
-
-fn read<T: DeserializeOwned>(answer: &Response<Vec<u8>>) -> Result<T, ApiError> {
-    // The parser's error is left behind: it may quote what it could not read.
-    serde_json::from_slice(answer.body()).map_err(|_quotes| unavailable(CallError::Unreadable))
 }
 
 fn scopes(headers: &HeaderMap) -> Option<Vec<String>> {
