@@ -6,11 +6,10 @@ use serde_json::{Value, json};
 use testkit::client::http::{Request, Response};
 use testkit::client::{Door, Native, SocketIo};
 use testkit::cluster::Cluster;
-use testkit::tls;
 use testkit::token::claims;
 use testkit::wait;
 
-use crate::command_line::{Dev, postern};
+use crate::command_line::Dev;
 use crate::stage::{POSTERN, Platforms, client, visit};
 
 /// Where browsers reach a cluster.
@@ -374,14 +373,8 @@ async fn a_session_that_is_over_links_nothing_any_more() {
 #[tokio::test]
 async fn the_embedded_cluster_has_the_callback_at_its_first_gateway() {
     let dev = Dev::start(&[]).await;
-    let token = postern(&["token", "--user", "GEN-001", "--dir", dev.dir()])
-        .await
-        .stdout;
-    let ca = std::fs::read_to_string(dev.ca()).unwrap();
-    let gateway = dev.gateways().swap_remove(0);
-    let address = gateway.strip_prefix("https://").unwrap().parse().unwrap();
-    let door = Door::new(address, tls::client_trusting(&ca));
-    let asker = SocketIo::connect(&door, token.trim()).await.unwrap();
+    let (gateway, door) = (dev.gateways().swap_remove(0), dev.door());
+    let asker = dev.client("GEN-001").await;
     let asked = json!({"accountType": "github", "redirectUri": format!("{gateway}/oauth/callback/github")});
     let authorized = asker.emit_with_ack("account:authorize", asked).await;
     let url = authorized["authorizationUrl"].as_str().unwrap();

@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
+use testkit::client::{Door, SocketIo};
 use testkit::process::{Launch, Process};
 use testkit::scratch::Scratch;
-use testkit::{node, wait};
+use testkit::{node, tls, wait};
 
 use crate::stage::POSTERN;
 
@@ -43,6 +44,20 @@ impl Dev {
     /// Whom its clients trust.
     pub(crate) fn ca(&self) -> PathBuf {
         self.ready["ca"].as_str().unwrap().into()
+    }
+
+    /// A client of this user at the first gateway.
+    pub(crate) async fn client(&self, user: &str) -> SocketIo {
+        let token = postern(&["token", "--user", user, "--dir", self.dir()]).await.stdout;
+        SocketIo::connect(&self.door(), token.trim()).await.unwrap()
+    }
+
+    /// Where clients reach the first gateway.
+    pub(crate) fn door(&self) -> Door {
+        let ca = std::fs::read_to_string(self.ca()).unwrap();
+        let gateway = self.gateways().swap_remove(0);
+        let address = gateway.strip_prefix("https://").unwrap().parse().unwrap();
+        Door::new(address, tls::client_trusting(&ca))
     }
 
     /// Where its simulated platforms are.

@@ -3,9 +3,11 @@
 
 use serde_json::json;
 use simulator::{BOT_TOKEN, NewMessage, Platform, Route};
+use testkit::client::http::{self, Request};
 use testkit::cluster::{Builder, Cluster};
 
 use crate::callback::{PUBLIC_URL, link_by_page};
+use crate::command_line::Dev;
 use crate::stage::{POSTERN, Platforms, client, let_in};
 
 /// Gives the workers of a cluster the simulated telegram.
@@ -85,4 +87,25 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
     let listed = caller.emit_with_ack("account:list", json!({})).await;
     assert_eq!(listed["accounts"], json!([]), "{listed}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_embedded_cluster_tells_what_its_bot_is_made_to_receive() {
+    let dev = Dev::start(&[]).await;
+    let caller = dev.client("GEN-001").await;
+    let connect = json!({
+        "userId": "GEN-001",
+        "accountType": "telegram",
+        "oauthCode": "test_code_ada",
+        "redirectUri": "http://localhost:3000/callback",
+    });
+    let answer = caller.emit_with_ack("account:connect", connect).await;
+    assert_eq!(answer["account"]["username"], "ada", "{answer}");
+    let simulator = dev.simulator().strip_prefix("http://").unwrap().parse().unwrap();
+    let message = json!({ "author": "grace", "mentions": ["ada"], "text": "look, Ada" });
+    let said = http::plain(simulator, &Request::post("/_control/telegram/messages", &message)).await;
+    assert_eq!(said.unwrap().status, 201);
+    let told = caller.next_event("notification:incoming").await;
+    assert_eq!(told.data["content"], "look, Ada");
+    dev.stop().await;
 }
