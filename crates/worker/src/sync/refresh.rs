@@ -144,7 +144,7 @@ fn label(asked: &Result<Tokens, RefreshError>) -> &'static str {
 /// How long a platform may take. It is asked once more at most, so it is given time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const BEFORE_SENDING_AGAIN: Duration = Duration::from_secs(2);
+const BEFORE_SENDING_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long tokens wait for a store that is away.
 const KEPT_FOR: Duration = Duration::from_mins(10);

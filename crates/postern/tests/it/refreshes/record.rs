@@ -140,6 +140,6 @@ pub(crate) fn now() -> i64 {
     i64::try_from(now.as_millis()).unwrap()
 }
 
-/// A worker waits for 2 s before it sends a token again, and the turn of a dead one ends after as long; two workers that send one token
+/// A worker waits for 1 s before it sends a token again, and the turn of a dead one ends after 2 s at least; two workers that send one token
 /// at once do it within a few milliseconds.
 const PERMITTED_AFTER: i64 = 200;
