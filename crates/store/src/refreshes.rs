@@ -59,8 +59,10 @@ pub struct Refresh {
 /// Whether a refresh token may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshStart {
-    /// Once, now.
+    /// Once, now; and once more, if no answer comes.
     Send,
+    /// Once, now, and never again.
+    SendLast,
     /// It was sent twice, or may have been, and nobody has seen an answer.
     Spent,
     /// The account has other tokens by now.

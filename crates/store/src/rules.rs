@@ -78,13 +78,22 @@ pub(crate) fn send(refresh: &Refresh, standing: Option<&Standing>) -> Sending {
     if standing.generation != refresh.generation {
         Sending::Nothing(RefreshStart::Moved)
     } else if standing.sends > 0 && standing.sending == Some(refresh.sending) {
-        Sending::Nothing(RefreshStart::Send)
+        Sending::Nothing(permission(standing.sends))
     } else if standing.sends >= MOST_SENDS {
         Sending::Nothing(RefreshStart::Spent)
     } else if !standing.paused.is_zero() {
         Sending::Nothing(RefreshStart::Paused(standing.paused))
     } else {
         Sending::Counts(standing.sends + 1)
+    }
+}
+
+/// What the sending may do that makes it so many.
+pub(crate) fn permission(sends: u32) -> RefreshStart {
+    if sends < MOST_SENDS {
+        RefreshStart::Send
+    } else {
+        RefreshStart::SendLast
     }
 }
 

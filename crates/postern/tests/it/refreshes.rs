@@ -16,7 +16,7 @@ use testkit::wait;
 use tokio::task::JoinSet;
 
 use self::owner::{Owner, login};
-use self::record::{Record, now};
+use self::record::{Record, TOLD_WITHIN, now};
 use crate::discord::linked_to;
 use crate::stage::{POSTERN, Platforms, by_hand, client};
 
@@ -101,6 +101,4 @@ async fn make_due(cluster: &Cluster) {
 
 const WORKERS: usize = 3;
 const USERS: usize = 60;
-/// How soon a user hears that a link is lost.
-const TOLD_WITHIN: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(120);

@@ -25,7 +25,7 @@ impl Refreshes for MemoryStore {
             upkeep.sent = Some((refresh.generation, sends, Some(refresh.sending)));
             upkeep.next_sync_at = upkeep.next_sync_at.min(now);
         }
-        Ok(RefreshStart::Send)
+        Ok(rules::permission(sends))
     }
 
     async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {

@@ -42,13 +42,14 @@ impl Syncer {
                 generation: found.generation,
                 sending: i64::from_le_bytes(self.entropy.bytes()),
             };
-            match self.begin_refresh(&sending).await? {
-                RefreshStart::Send => {}
+            let is_last = match self.begin_refresh(&sending).await? {
+                RefreshStart::Send => false,
+                RefreshStart::SendLast => true,
                 RefreshStart::Spent => return self.lost_or_moved(turn, &found, AlertType::RefreshFailed).await,
                 RefreshStart::Moved => return self.read_again(turn).await,
                 RefreshStart::Paused(wait) => return Err(SyncFailure::Paused(wait)),
                 RefreshStart::Overtaken => return Err(SyncFailure::Overtaken),
-            }
+            };
             let asked = timeout(PATIENCE, platform.refresh(&token)).await;
             let unknown = |why: Box<dyn Error + Send + Sync>| RefreshError::Unknown(turn.account, why);
             let asked = asked.unwrap_or_else(|elapsed| Err(unknown(elapsed.into())));
@@ -61,6 +62,9 @@ impl Syncer {
                 }
                 Err(error @ RefreshError::Unknown(..)) => {
                     tracing::warn!(platform = %turn.account, error = chain(&error), "nobody knows what became of a refresh");
+                    if is_last {
+                        return self.lost_or_moved(turn, &found, AlertType::RefreshFailed).await;
+                    }
                     sleep(BEFORE_SENDING_AGAIN).await;
                 }
                 Err(error) => {

@@ -33,6 +33,8 @@ pub(crate) struct Verdict {
     told: BTreeMap<String, usize>,
     /// From the first sending of a token whose answer came to nobody, to its alert; in order.
     took: Vec<Duration>,
+    /// What was sent for those that took long.
+    late: Vec<String>,
     /// Sentences on what is wrong.
     pub(crate) wrongs: Vec<String>,
 }
@@ -99,7 +101,14 @@ impl Verdict {
             let last = sendings.iter().rfind(|sending| sending.at <= told.at);
             let first = last.and_then(|last| sendings.iter().find(|first| first.refresh_token == last.refresh_token));
             let took = told.at - first.map_or(told.at, |first| first.at);
-            self.took.push(Duration::from_millis(took.unsigned_abs()));
+            let took = Duration::from_millis(took.unsigned_abs());
+            if took > TOLD_WITHIN {
+                let sent = sendings.iter().rev().filter(|sending| sending.at <= told.at).take(3);
+                let sent: Vec<_> = sent.map(|sending| (told.at - sending.at, sending.rotation)).collect();
+                self.late
+                    .push(format!("{} after {took:?}; sent, in ms before: {sent:?}", told.kind));
+            }
+            self.took.push(took);
         }
         self.took.sort_unstable();
     }
@@ -123,16 +132,20 @@ impl fmt::Display for Verdict {
             twice,
             told,
             took,
+            late,
             ..
         } = self;
         let median = took.get(took.len() / 2).copied().unwrap_or_default();
         write!(
             f,
-            "{refreshed} refreshes, {twice} tokens sent twice; told {told:?}, after {median:?} in the middle and {:?} at most",
+            "{refreshed} refreshes, {twice} tokens sent twice; told {told:?}, after {median:?} in the middle and {:?} at most; late: {late:?}",
             self.slowest()
         )
     }
 }
+
+/// How soon a user is to hear that a link is lost.
+pub(crate) const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// The time of day, in milliseconds since 1970.
 pub(crate) fn now() -> i64 {

@@ -33,7 +33,7 @@ impl Work for BeginRefresh<'_> {
         let standing = found.as_ref().map(standing).transpose()?;
         let sends = match rules::send(refresh, standing.as_ref()) {
             Sending::Nothing(start) => return Ok(Ending::RollBack(start)),
-            Sending::Counts(sends) => i32::try_from(sends).unwrap_or(i32::MAX),
+            Sending::Counts(sends) => sends,
         };
         let record = tx
             .prepare_cached(
@@ -41,9 +41,17 @@ impl Work for BeginRefresh<'_> {
                  next_sync_at = least(next_sync_at, now()) WHERE user_id = $1 AND account_type = $2",
             )
             .await?;
-        tx.execute(&record, &[&user, &account, &sends, &refresh.sending])
-            .await?;
-        Ok(Ending::Commit(RefreshStart::Send))
+        tx.execute(
+            &record,
+            &[
+                &user,
+                &account,
+                &i32::try_from(sends).unwrap_or(i32::MAX),
+                &refresh.sending,
+            ],
+        )
+        .await?;
+        Ok(Ending::Commit(rules::permission(sends)))
     }
 }
 

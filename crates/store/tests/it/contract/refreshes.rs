@@ -94,7 +94,7 @@ async fn a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn(store: &dyn 
     let one = linked(store).await;
     assert_eq!(begin(store, &one, 1).await, RefreshStart::Send);
     let other = again(store, &one).await;
-    assert_eq!(begin(store, &other, 2).await, RefreshStart::Send);
+    assert_eq!(begin(store, &other, 2).await, RefreshStart::SendLast);
     assert_eq!(begin(store, &other, 3).await, RefreshStart::Spent);
     let third = again(store, &other).await;
     assert_eq!(begin(store, &third, 4).await, RefreshStart::Spent);
@@ -102,8 +102,9 @@ async fn a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn(store: &dyn 
 
 async fn a_sending_recorded_again_counts_once(store: &dyn Store) {
     let taken = linked(store).await;
-    for number in [1, 1, 1, 2, 2] {
-        assert_eq!(begin(store, &taken, number).await, RefreshStart::Send);
+    let (first, last) = (RefreshStart::Send, RefreshStart::SendLast);
+    for (number, start) in [(1, first), (1, first), (1, first), (2, last), (2, last)] {
+        assert_eq!(begin(store, &taken, number).await, start);
     }
     assert_eq!(begin(store, &taken, 3).await, RefreshStart::Spent);
 }
@@ -119,7 +120,7 @@ async fn a_sending_that_did_not_happen_does_not_count(store: &dyn Store) {
     }
     assert_eq!(begin(store, &taken, 10).await, RefreshStart::Send);
     store.undo_refresh(&sending(&taken, 9)).await.unwrap();
-    assert_eq!(begin(store, &taken, 11).await, RefreshStart::Send);
+    assert_eq!(begin(store, &taken, 11).await, RefreshStart::SendLast);
     assert_eq!(begin(store, &taken, 12).await, RefreshStart::Spent);
 }
 
@@ -164,8 +165,8 @@ async fn new_tokens_have_a_new_generation_that_may_be_refreshed_again(store: &dy
     let mut turn = linked(store).await;
     for round in 0..3 {
         let name = format!("of round {round}");
-        for send in 0..2 {
-            assert_eq!(begin(store, &turn, round * 10 + send).await, RefreshStart::Send);
+        for (send, start) in [(0, RefreshStart::Send), (1, RefreshStart::SendLast)] {
+            assert_eq!(begin(store, &turn, round * 10 + send).await, start);
         }
         let written = store.finish_refresh(&refreshed(&turn, &name)).await.unwrap();
         let RefreshWritten::Stored(generation) = written else {
