@@ -11,6 +11,7 @@ use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
 use serde_json::{Value, json};
 use testkit::wait;
+use tokio::sync::Notify;
 use worker::Running;
 
 use crate::client::{Client, DEADLINE, succeeded};
@@ -26,8 +27,9 @@ struct Numbered {
     readers: AtomicU64,
     collisions: AtomicU64,
     throttles: AtomicU64,
-    /// The next reader stays for ever.
+    /// The next reader stays until it is let go.
     holds: AtomicBool,
+    let_go: Notify,
 }
 
 const ASKED_TO_WAIT: Duration = Duration::from_secs(77);
@@ -68,7 +70,7 @@ impl Inbox for Numbered {
         }
         self.reads.fetch_add(1, Ordering::SeqCst);
         if self.holds.swap(false, Ordering::SeqCst) {
-            std::future::pending::<()>().await;
+            self.let_go.notified().await;
         }
         tokio::task::yield_now().await;
         let one_less = |left: u64| left.checked_sub(1);
@@ -127,7 +129,15 @@ async fn heard(client: &mut Client) -> String {
 
 #[tokio::test]
 async fn two_workers_read_one_at_a_time_and_each_thing_is_heard_once() {
-    let (inbox, _world, _workers, mut client) = shared().await;
+    let (inbox, world, _workers, mut client) = shared().await;
+    inbox.holds.store(true, Ordering::SeqCst);
+    wait::until_true("a reader", DEADLINE, async || !inbox.holds.load(Ordering::SeqCst)).await;
+    let looks = world.store.inbox_looks();
+    wait::until_true("the other to look", DEADLINE, async || {
+        world.store.inbox_looks() > looks + 3
+    })
+    .await;
+    inbox.let_go.notify_one();
     for number in 1..=6 {
         inbox.receive(number);
     }
