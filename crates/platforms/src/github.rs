@@ -15,6 +15,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::cursor::kept;
 use crate::http::{Http, basic};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -149,11 +150,7 @@ impl Platform for Github {
         {
             return Ok(page);
         }
-        // A cursor that cannot be read was written by another release. Starting over repeats news under their old ids.
-        let cursor: Cursor = cursor
-            .cloned()
-            .and_then(|cursor| serde_json::from_value(cursor).ok())
-            .unwrap_or_default();
+        let cursor: Cursor = kept(cursor).unwrap_or_default();
         let listed = self.api().notifications(&tokens.access, &cursor).await?;
         let page = SyncPage {
             next_sync: listed.next_poll,

@@ -1,15 +1,17 @@
 //! The world outside: one [`Platform`] per platform, its quirks as data where they are data.
 //!
-//! Owns: authorization URLs, code exchange, profiles, sync, revocation, and what each platform's failures mean.
+//! Owns: authorization URLs, code exchange, profiles, sync, webhooks, bots' inboxes, revocation, and what each platform's failures
+//! mean.
 //!
 //! Must not know: Redis, SQL, sockets. Tokens come and go as secrets; nothing here keeps one.
-
 //!
-//! In reading order: [`platform`] says what every platform can do and how it can fail, [`inbox`] what its bot can; [`settings`] says where one is;
-//! [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`], [`http`] and [`throttle`] are what all of them share.
+//! In reading order: [`platform`] says what every platform can do and how it can fail, [`inbox`] what its bot can, [`webhook`] what
+//! it delivers; [`settings`] says where one is; [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`],
+//! [`http`], [`cursor`] and [`throttle`] are what they share.
 
 mod addressed;
 mod api;
+mod cursor;
 mod discord;
 mod github;
 mod http;

@@ -17,6 +17,7 @@ use url::Url;
 use self::cursor::Cursor;
 use self::inbox::Inbox;
 use crate::api::{self, Credential};
+use crate::cursor::kept;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -113,11 +114,7 @@ impl Platform for XTwitter {
 
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
         let profile = self.profile(tokens).await?;
-        // A cursor that cannot be read was written by another release.
-        let cursor: Cursor = cursor
-            .cloned()
-            .and_then(|cursor| serde_json::from_value(cursor).ok())
-            .unwrap_or_default();
+        let cursor: Cursor = kept(cursor).unwrap_or_default();
         let inbox = Inbox {
             http: &self.http,
             api: &self.settings.api_url,

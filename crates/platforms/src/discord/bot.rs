@@ -18,6 +18,7 @@ use self::cursor::{Cursor, Place, Snowflake};
 use self::message::Message;
 use super::DIALECT;
 use crate::api::{self, Credential};
+use crate::cursor::kept;
 use crate::http::{Http, below};
 use crate::inbox::{BotSettings, Inbox, InboxPage};
 use crate::platform::{Addressed, ApiError};
@@ -104,9 +105,7 @@ impl Inbox for DiscordBot {
     }
 
     async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
-        // A cursor that cannot be read was written by another release.
-        let cursor = cursor.cloned().and_then(|cursor| serde_json::from_value(cursor).ok());
-        let mut cursor: Cursor = cursor.unwrap_or_default();
+        let mut cursor: Cursor = kept(cursor).unwrap_or_default();
         let mut round = Round::new();
         let after = cursor.after.unwrap_or_default().to_string();
         let query = [("limit", GUILDS.to_string()), ("after", after)];

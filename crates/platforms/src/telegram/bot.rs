@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api;
+use crate::cursor::kept;
 use crate::http::{Http, below};
 use crate::inbox::{BotSettings, Inbox, InboxPage};
 use crate::platform::ApiError;
@@ -70,8 +71,7 @@ impl Inbox for TelegramBot {
 
     async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
         let now = self.clock.now();
-        // A cursor that cannot be read was written by another release.
-        let cursor: Option<Cursor> = cursor.cloned().and_then(|cursor| serde_json::from_value(cursor).ok());
+        let cursor: Option<Cursor> = kept(cursor);
         let offset = cursor.filter(|cursor| cursor.counts(self.id(), now));
         let updates = self.updates(offset.map(|cursor| cursor.next)).await?;
         let last = updates
