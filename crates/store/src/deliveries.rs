@@ -10,8 +10,8 @@ use crate::StoreError;
 /// What a platform says about users of its own, who are ours where they are linked.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Makes accounts due, and queues the events for all who have linked an addressee by now; an event whose id is known already is left out. Without
-    /// a receipt: nobody asked.
+    /// Makes accounts due, and queues the events for all who have linked an addressee by now; an event whose id is known already is
+    /// left out. Without a receipt: nobody asked.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -27,7 +27,13 @@ impl State {
 
     /// What is left of a platform's pause; nothing where there is none.
     pub(super) fn pause_left(&self, platform: AccountType, now: SystemTime) -> Duration {
-        let until = self.pauses.get(platform.as_str());
-        until.map_or(Duration::ZERO, |until| until.duration_since(now).unwrap_or_default())
+        left(self.pauses.get(platform.as_str()).copied(), now)
     }
+}
+
+/// What is left of a pause; nothing where there is none.
+pub(super) fn left(until: Option<SystemTime>, now: SystemTime) -> Duration {
+    until
+        .and_then(|until| until.duration_since(now).ok())
+        .unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use protocol::id::WorkerId;
 
 use super::MemoryStore;
+use super::pauses::left;
 use super::state::{QueuedTask, State};
 use crate::StoreError;
 use crate::queue::{Queue, Task, TaskId};
@@ -18,9 +19,8 @@ impl Queue for MemoryStore {
         let mut state = self.state();
         let State { tasks, pauses, .. } = &mut *state;
         let paused = |task: &QueuedTask| {
-            pauses
-                .get(task.revocation.account.as_str())
-                .is_some_and(|until| now < *until)
+            let until = pauses.get(task.revocation.account.as_str());
+            !left(until.copied(), now).is_zero()
         };
         let free = tasks.iter_mut().filter(|(_, task)| {
             !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now) && !paused(task)

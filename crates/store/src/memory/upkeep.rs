@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use protocol::account::AccountType;
 use protocol::id::UserId;
 
+use super::pauses::left;
 use super::state::State;
 use crate::rules::{FIRST_SYNC, Standing};
 
@@ -45,9 +46,7 @@ impl State {
     pub(super) fn paused(&self, user: &UserId, account: AccountType, now: SystemTime) -> Duration {
         let key = (user.clone(), account.as_str());
         let own = self.upkeep.get(&key).and_then(|upkeep| upkeep.paused_until);
-        let until = own.max(self.pauses.get(account.as_str()).copied());
-        let left = until.and_then(|until| until.duration_since(now).ok());
-        left.unwrap_or(Duration::ZERO)
+        left(own, now).max(self.pause_left(account, now))
     }
 
     /// None: the account is not linked.
