@@ -25,12 +25,18 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
     let bus = Arc::new(ground.redis(&node.redis, &meter).await?);
     let store = PgStore::connect(&node.database, node.vault_keys.audit_keys(), &meter).await?;
     let vault = Vault::new(node.vault_keys, Arc::clone(&ground.entropy));
+    let http = Http::new(Timeouts::default())?;
     let parts = Parts {
         bus,
         store: Arc::new(store),
         vault: Arc::new(vault),
-        platforms: offered([node.github, node.discord, node.x_twitter], node.telegram, &ground)?,
-        inboxes: inboxes(node.discord_bot, node.telegram_bot, &ground)?,
+        platforms: offered(
+            [node.github, node.discord, node.x_twitter],
+            node.telegram,
+            &http,
+            &ground,
+        )?,
+        inboxes: inboxes(node.discord_bot, node.telegram_bot, &http, &ground)?,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
         couriers: couriers(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
@@ -55,9 +61,9 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
 fn offered(
     [github, discord, x_twitter]: [Option<Settings>; 3],
     telegram: Option<TelegramSettings>,
+    http: &Http,
     ground: &Ground,
 ) -> Result<Vec<Arc<dyn Platform>>, StartError> {
-    let http = Http::new(Timeouts::default())?;
     let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
     if let Some(settings) = github {
         platforms.push(Arc::new(Github::new(settings, http.clone())?));
@@ -70,7 +76,7 @@ fn offered(
     }
     if let Some(settings) = telegram {
         let clock = Arc::clone(&ground.clock);
-        platforms.push(Arc::new(Telegram::new(settings, http, clock)?));
+        platforms.push(Arc::new(Telegram::new(settings, http.clone(), clock)?));
     }
     Ok(platforms)
 }
@@ -79,15 +85,19 @@ fn offered(
 fn inboxes(
     discord: Option<BotSettings>,
     telegram: Option<BotSettings>,
+    http: &Http,
     ground: &Ground,
 ) -> Result<Vec<Arc<dyn Inbox>>, StartError> {
-    let http = Http::new(Timeouts::default())?;
     let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
     if let Some(settings) = discord {
         inboxes.push(Arc::new(DiscordBot::new(settings, http.clone())?));
     }
     if let Some(settings) = telegram {
-        inboxes.push(Arc::new(TelegramBot::new(settings, http, Arc::clone(&ground.clock))?));
+        inboxes.push(Arc::new(TelegramBot::new(
+            settings,
+            http.clone(),
+            Arc::clone(&ground.clock),
+        )?));
     }
     Ok(inboxes)
 }
