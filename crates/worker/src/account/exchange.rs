@@ -129,14 +129,14 @@ impl AccountService {
             (None, Some(tokens)) => tokens,
             (None, None) => return Err(ApiError::Refused(account)),
         };
-        match in_time(call, account, platform.profile(tokens)).await {
+        let answered = match in_time(call, account, platform.profile(tokens)).await {
             Err(ApiError::Unavailable(..)) => in_time(call, account, platform.profile(tokens)).await,
-            Err(ApiError::Throttled { wait, pause, .. }) => {
-                throttle::heed(&*self.store, &self.metrics, account, (wait, pause)).await;
-                Err(ApiError::Throttled { account, wait, pause })
-            }
             answered => answered,
+        };
+        if let Err(ApiError::Throttled { wait, pause, .. }) = &answered {
+            throttle::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
+        answered
     }
 
     /// Tokens that nobody knows the account of: they alone are given back, other links of that account may live.
