@@ -27,16 +27,10 @@ async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
     let cluster = Cluster::builder(POSTERN).workers(2);
     let cluster = linked_to(&platforms, cluster).start().await;
     cluster.canary(BOT_TOKEN);
-    let canaries = || {
-        for token in &platforms.handle.snapshot().tokens {
-            cluster.canary(&token.access_token);
-            token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
-        }
-    };
     let caller = client(&cluster, 0, "GEN-001").await;
     let linked = link_by_page(&cluster, &platforms, &caller, "discord").await;
     assert_eq!(linked["account"]["username"], "ada", "{linked}");
-    canaries();
+    platforms.watch_tokens(&cluster);
 
     let account = json!({ "userId": "GEN-001", "accountType": "discord" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
@@ -68,7 +62,7 @@ async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
     platforms.handle.expire(Platform::Discord, "ada");
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
-    canaries();
+    platforms.watch_tokens(&cluster);
     let refreshes = platforms.handle.snapshot().ledger.refreshes;
     assert!(
         matches!(&refreshes[..], [only] if only.rotation == Rotation::Rotated),

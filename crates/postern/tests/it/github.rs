@@ -15,9 +15,7 @@ async fn a_github_account_is_connected_synced_told_and_given_back() {
     let caller = client(&cluster, 0, "GEN-001").await;
     let linked = link_by_page(&cluster, &platforms, &caller, "github").await;
     assert_eq!(linked["account"]["username"], "ada", "{linked}");
-    for token in platforms.handle.snapshot().tokens {
-        cluster.canary(&token.access_token);
-    }
+    platforms.watch_tokens(&cluster);
 
     let account = json!({ "userId": "GEN-001", "accountType": "github" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;

@@ -80,13 +80,9 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
     println!("refreshes: {killed} workers killed; {verdict}");
     assert_eq!(verdict.wrongs, Vec::<String>::new());
     assert!(verdict.slowest() < 10 * TOLD_WITHIN, "{verdict}");
-    let issued = platforms.handle.snapshot();
-    for token in &issued.tokens {
-        cluster.canary(&token.access_token);
-        token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
-    }
+    platforms.watch_tokens(&cluster);
     // Each line is searched for each of them.
-    for spent in issued.ledger.refreshes.iter().rev().take(100) {
+    for spent in platforms.handle.snapshot().ledger.refreshes.iter().rev().take(100) {
         cluster.canary(&spent.refresh_token);
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());

@@ -37,6 +37,14 @@ impl Platforms {
         }
     }
 
+    /// No token that is live now may be found anywhere at the end.
+    pub(crate) fn watch_tokens(&self, cluster: &Cluster) {
+        for token in self.handle.snapshot().tokens {
+            cluster.canary(&token.access_token);
+            token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
+        }
+    }
+
     /// Gives the workers of a cluster this GitHub.
     pub(crate) fn linked_to(&self, builder: Builder) -> Builder {
         let url = self.handle.url();

@@ -39,9 +39,7 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
     let connect = let_in(&platforms, &caller, "GEN-001", "telegram", "ada").await.unwrap();
     let answer = caller.emit_with_ack("account:connect", connect.clone()).await;
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
-    for token in platforms.handle.snapshot().tokens {
-        cluster.canary(&token.access_token);
-    }
+    platforms.watch_tokens(&cluster);
     let answer = caller.emit_with_ack("account:connect", connect).await;
     assert_eq!(answer["success"], false, "a state is good once: {answer}");
     let exchanges = platforms

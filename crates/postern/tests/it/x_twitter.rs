@@ -24,16 +24,10 @@ pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
 async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
     let platforms = Platforms::start().await;
     let cluster = linked_to(&platforms, Cluster::builder(POSTERN)).start().await;
-    let canaries = || {
-        for token in &platforms.handle.snapshot().tokens {
-            cluster.canary(&token.access_token);
-            token.refresh_token.iter().for_each(|refresh| cluster.canary(refresh));
-        }
-    };
     let caller = client(&cluster, 0, "GEN-001").await;
     let linked = link_by_page(&cluster, &platforms, &caller, "x_twitter").await;
     assert_eq!(linked["account"]["username"], "ada", "{linked}");
-    canaries();
+    platforms.watch_tokens(&cluster);
 
     let account = json!({ "userId": "GEN-001", "accountType": "x_twitter" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
@@ -47,7 +41,7 @@ async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
     platforms.handle.expire(Platform::XTwitter, "ada");
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["notifications"], 1, "{answer}");
-    canaries();
+    platforms.watch_tokens(&cluster);
     let told = caller.next_event("notification:incoming").await;
     assert_eq!(
         (&told.data["type"], &told.data["content"], &told.data["sender"]),

@@ -126,7 +126,7 @@ async fn a_grant_that_the_platform_never_takes_back_is_given_up_and_counted() {
 #[tokio::test]
 async fn a_link_is_ended_with_the_tokens_that_a_refresh_is_about_to_bring() {
     let (handle, _serving) = simulator().await;
-    let world = World::new(vec![platform(&handle, Platform::Discord)]);
+    let world = World::new(vec![platform(handle.url(), Platform::Discord)]);
     let _worker = world.worker().await;
     let mut client = linked(&world, Platform::Discord, "ada").await;
     handle.expire(Platform::Discord, "ada");

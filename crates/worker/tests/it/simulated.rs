@@ -22,10 +22,10 @@ pub(crate) async fn simulator() -> (Handle, JoinSet<()>) {
     (handle, serving)
 }
 
-/// A platform at this simulator.
-pub(crate) fn platform(handle: &Handle, at: At) -> Arc<dyn Platform> {
+/// A platform at the simulator with this URL.
+pub(crate) fn platform(base: &str, at: At) -> Arc<dyn Platform> {
     let settings = |authorize: &str, token: &str, api: &str| {
-        let url = |path: &str| format!("{}/{path}", handle.url()).parse().unwrap();
+        let url = |path: &str| format!("{base}/{path}").parse().unwrap();
         Settings {
             client_id: CLIENT_ID.to_owned(),
             client_secret: Secret::new(CLIENT_SECRET),

@@ -113,7 +113,7 @@ async fn telegram_429_of_the_bot() {
 #[tokio::test]
 async fn an_application_that_is_to_wait_links_nothing_gives_nothing_back_and_reads_no_inbox() {
     let (handle, _serving) = simulator().await;
-    let mut world = World::new(vec![platform(&handle, At::Discord)]);
+    let mut world = World::new(vec![platform(handle.url(), At::Discord)]);
     let bot = DiscordBot::new(bot(&handle, "discord/api/v10"), http()).unwrap();
     let _worker = world.worker().await;
     let mut ada = linked(&world, At::Discord, "ada").await;
@@ -164,7 +164,7 @@ async fn holds_back_one_account(at: At, route: Route, fault: Kind) {
 
 async fn holds_back(at: At, route: Route, fault: Kind, whom: Whom) {
     let (handle, _serving) = simulator().await;
-    let world = World::new(vec![platform(&handle, at)]);
+    let world = World::new(vec![platform(handle.url(), at)]);
     let _worker = world.worker().await;
     let (mut ada, mut bob) = (linked(&world, at, "ada").await, linked(&world, at, "bob").await);
     succeeded(&sync(&mut ada, at).await);

@@ -1,15 +1,12 @@
 //! What the workers of one test share: bus, store, vault, clock, and a platform.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock};
-use platforms::{Github, Http, Inbox, Platform, Settings as PlatformSettings, Timeouts};
+use platforms::{Inbox, Platform};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
-use simulator::{
-    CLIENT_ID, CLIENT_SECRET, Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator,
-};
+use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
 use store::MemoryStore;
 use store::vault::{Vault, VaultKeys};
 use telemetry::metrics::Metrics;
@@ -23,6 +20,7 @@ use crate::fragile_bus::FragileBus;
 use crate::fragile_store::FragileStore;
 use crate::rotating::Rotating;
 use crate::scripted::Scripted;
+use crate::simulated::platform;
 
 /// Everything that is not a worker or a client.
 pub(crate) struct World {
@@ -130,7 +128,7 @@ pub(crate) struct AtSimulator {
 /// Runs `test` in a world whose platform is a simulated GitHub, over HTTP.
 pub(crate) async fn with_github(test: impl AsyncFnOnce(World, AtSimulator)) {
     let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
-    let world = World::new(vec![Arc::new(github(simulator.url()))]);
+    let world = World::new(vec![platform(simulator.url(), AtGithub)]);
     let at_simulator = AtSimulator {
         handle: simulator.handle(),
     };
@@ -143,24 +141,7 @@ pub(crate) async fn with_github(test: impl AsyncFnOnce(World, AtSimulator)) {
 /// A world whose platform cannot be reached.
 pub(crate) async fn without_github() -> World {
     let nobody_listens = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
-    World::new(vec![Arc::new(github(nobody_listens.url()))])
-}
-
-fn github(base: &str) -> Github {
-    let url = |path: &str| Url::parse(&format!("{base}/github/{path}")).unwrap();
-    let settings = PlatformSettings {
-        client_id: CLIENT_ID.to_owned(),
-        client_secret: Secret::new(CLIENT_SECRET),
-        authorize_url: url("login/oauth/authorize"),
-        token_url: url("login/oauth/access_token"),
-        api_url: url("api"),
-        revoke_url: None,
-    };
-    let patient = Timeouts {
-        connect: Duration::from_secs(20),
-        total: Duration::from_secs(30),
-    };
-    Github::new(settings, Http::new(patient).unwrap()).unwrap()
+    World::new(vec![platform(nobody_listens.url(), AtGithub)])
 }
 
 impl AtSimulator {
