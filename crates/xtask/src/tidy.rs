@@ -8,6 +8,7 @@ mod inherited;
 mod leftovers;
 mod named;
 mod patience;
+mod security_tests;
 mod token;
 mod tree;
 
@@ -28,6 +29,7 @@ pub(crate) fn findings(metadata: &Metadata) -> std::io::Result<Vec<Finding>> {
         leftovers::check(&tree),
         named::check(&tree),
         patience::check(&tree),
+        security_tests::check(&tree),
     ]
     .concat();
     findings.sort();
