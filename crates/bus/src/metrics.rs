@@ -46,7 +46,7 @@ impl Metrics {
                 .build(),
             expiries: meter
                 .u64_gauge("postern_bus_expiries_arrive")
-                .with_description("Whether Redis announces expiries, 1 or 0, as seen at the start")
+                .with_description("Whether Redis announces expiries, 1 or 0")
                 .build(),
         }
     }

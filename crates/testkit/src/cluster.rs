@@ -151,11 +151,12 @@ impl Cluster {
         self.launcher.logs()
     }
 
-    /// Stops all nodes in order and gives every line of logs, metrics, Redis and Postgres in which a canary, a secret of
+    /// Makes sure that the gateways receive what Redis announces, stops all nodes in order and gives every line of logs, metrics, Redis and Postgres in which a canary, a secret of
     /// the cluster, a token of its users or a secret that they were told is found. It should be empty.
     ///
     /// Redis and Postgres must be running and not paused.
     pub async fn finish(self) -> Vec<String> {
+        self.expiries_arrive().await;
         let mut canaries = self.canaries.all();
         canaries.extend(self.secrets.texts().map(str::to_owned));
         let is_leak = |line: &&str| canaries.iter().any(|canary| line.contains(canary.as_str()));
@@ -171,6 +172,19 @@ impl Cluster {
         self.stop().await;
         found += &self.logs();
         found.lines().filter(is_leak).map(str::to_owned).collect()
+    }
+
+    /// Waits until each gateway says that expiries arrive, unless the test has told Redis not to announce them.
+    async fn expiries_arrive(&self) {
+        if !redis::announces_expiries(self.stores.redis_addr).await {
+            return;
+        }
+        for gateway in self.gateways.iter().filter(|gateway| gateway.exit_status().is_none()) {
+            wait::until_true("expiries to arrive at each gateway", wait::deadline(), async || {
+                gateway.metrics().await.lines().any(|line| line == EXPIRIES_ARRIVE)
+            })
+            .await;
+        }
     }
 
     /// What Redis keeps: a job or an answer is dropped a moment after it was heard.
@@ -213,6 +227,9 @@ impl Cluster {
         }
     }
 }
+
+/// What the metrics of a gateway hold then.
+const EXPIRIES_ARRIVE: &str = "postern_bus_expiries_arrive 1";
 
 /// How long what was heard may stay in Redis.
 const SETTLED: Duration = Duration::from_secs(10);

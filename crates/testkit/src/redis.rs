@@ -132,6 +132,13 @@ pub(crate) async fn dump(server: SocketAddr, prefix: &str) -> String {
     dump
 }
 
+/// Whether a server is configured to announce the keys that have ended.
+pub(crate) async fn announces_expiries(server: SocketAddr) -> bool {
+    let answer = text(&resp::command(server, &["CONFIG", "GET", "notify-keyspace-events"]).await);
+    let events = answer.lines().nth(1).unwrap_or_default();
+    events.contains('E') && (events.contains('x') || events.contains('A'))
+}
+
 /// A key's value by its type, empty when the key has expired meanwhile.
 async fn value(server: SocketAddr, key: &[u8]) -> String {
     let kind = text(&resp::command(server, &[b"TYPE", key]).await);

@@ -8,6 +8,7 @@
 
 mod connect;
 mod contract;
+mod expiries;
 mod nodes;
 mod sample;
 mod traps;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Events, MemoryBus};
+use bus::{Bus, Events, MemoryBus, RedisBus, RedisSettings};
 use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenSettings};
 use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
@@ -18,7 +18,7 @@ use protocol::time::Timestamp;
 use telemetry::metrics::Metrics;
 use testkit::tls::Authority;
 use testkit::token::Signer;
-use testkit::{Door, wait};
+use testkit::{Door, Redis, wait};
 
 use crate::line::Line;
 
@@ -44,13 +44,36 @@ impl House {
 
     /// A gateway whose settings differ.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let signer = Signer::hs256();
-        let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
+        let (signer, key) = secret();
         Self::trusting(signer, key, change).await
+    }
+
+    /// A gateway with the settings of production on a Redis, under a prefix of its own.
+    pub(crate) async fn on(redis: &Redis) -> Self {
+        let metrics = Metrics::new("test");
+        let settings = RedisSettings {
+            url: redis.url().parse().unwrap(),
+            prefix: redis.prefix().parse().unwrap(),
+            limits_url: None,
+            ca: None,
+        };
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let bus = RedisBus::connect(&settings, clock, entropy, Tasks::new(), &metrics.meter()).await;
+        Self::build(secret(), Arc::new(bus.unwrap()), metrics, |_| {}).await
     }
 
     /// A gateway that takes the tokens of this signer.
     pub(crate) async fn trusting(signer: Signer, key: TokenKey, change: impl FnOnce(&mut Settings)) -> Self {
+        let bus = Arc::new(MemoryBus::new(Arc::new(OsEntropy)));
+        Self::build((signer, key), bus, Metrics::new("test"), change).await
+    }
+
+    async fn build(
+        (signer, key): (Signer, TokenKey),
+        bus: Arc<dyn Bus>,
+        metrics: Metrics,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let authority = Authority::new();
         let (certificate, private_key) = authority.issue_files(SERVER);
         let tokens = TokenSettings {
@@ -66,8 +89,7 @@ impl House {
         change(&mut settings);
 
         let entropy = Arc::new(OsEntropy);
-        let line = Arc::new(Line::new(MemoryBus::new(Arc::clone(&entropy) as _)));
-        let metrics = Metrics::new("test");
+        let line = Arc::new(Line::new(bus));
         let bus: Arc<dyn Bus> = Arc::clone(&line) as _;
         let gateway = Gateway::build(settings, bus, Arc::new(SystemClock), entropy, &metrics.meter())
             .await
@@ -162,10 +184,21 @@ impl House {
         self.authority.issue_files(SERVER);
     }
 
+    /// Puts a certificate that has expired in the place of the server's.
+    pub(crate) fn let_certificate_expire(&self) {
+        self.authority.issue_expired_files(SERVER);
+    }
+
     /// Drains the gateway.
     pub(crate) async fn drain(self, within: Duration) -> DrainReport {
         self.running.drain(within).await
     }
+}
+
+fn secret() -> (Signer, TokenKey) {
+    let signer = Signer::hs256();
+    let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
+    (signer, key)
 }
 
 fn loopback() -> SocketAddr {

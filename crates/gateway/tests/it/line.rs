@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Limits,
-    Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
+    Alive, Bucket, Bus, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key,
+    Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
     Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::Tasks;
@@ -17,20 +17,27 @@ use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
+use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
+use protocol::json::Json;
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 /// A line to a bus.
 pub(crate) struct Line {
-    bus: MemoryBus,
+    bus: Arc<dyn Bus>,
     cut: AtomicBool,
+    refused: Mutex<HashSet<&'static str>>,
     silent: Arc<AtomicBool>,
     lost: Arc<AtomicUsize>,
     deaf_to_replies: Arc<AtomicBool>,
     announce: Mutex<Option<mpsc::Sender<Heard>>>,
     listened: Mutex<Option<Arc<Ear>>>,
     seed: Mutex<Seed>,
+    /// What is added to the time that sessions have left, where a gateway asks.
+    postponed: Mutex<Duration>,
+    /// Sessions that nobody knows have idled out, says whoever is asked.
+    idled_out: AtomicBool,
     tasks: Tasks,
 }
 
@@ -41,10 +48,11 @@ pub(crate) struct Ear {
 }
 
 impl Line {
-    pub(crate) fn new(bus: MemoryBus) -> Self {
+    pub(crate) fn new(bus: Arc<dyn Bus>) -> Self {
         Self {
             bus,
             cut: AtomicBool::new(false),
+            refused: Mutex::default(),
             silent: Arc::default(),
             lost: Arc::default(),
             deaf_to_replies: Arc::default(),
@@ -56,6 +64,8 @@ impl Line {
                 lead: LONG / 6,
                 over_end: false,
             }),
+            postponed: Mutex::default(),
+            idled_out: AtomicBool::new(false),
             tasks: Tasks::new(),
         }
     }
@@ -63,6 +73,11 @@ impl Line {
     /// Everything fails from now on, or no longer.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// These steps fail from now on, and no others.
+    pub(crate) fn refuse(&self, steps: &[&'static str]) {
+        self.refused.lock().unwrap().extend(steps);
     }
 
     /// Events are published and nobody hears of them, or no longer.
@@ -99,12 +114,21 @@ impl Line {
             user: job.user.clone(),
             session: job.session.clone(),
         };
-        let seed = *self.seed.lock().unwrap();
-        self.bus.seed(&key, seed).await?;
+        let outcome = if self.idled_out.load(Ordering::SeqCst) {
+            Outcome {
+                error: Some(ErrorCode::Unauthenticated),
+                aside: None,
+                data: Json::of(&()),
+            }
+        } else {
+            let seed = *self.seed.lock().unwrap();
+            self.bus.seed(&key, seed).await?;
+            Outcome::from(&Answer::Acknowledged)
+        };
         let reply = Reply {
             v: Job::VERSION,
             job: job.id.clone(),
-            outcome: Outcome::from(&Answer::Acknowledged),
+            outcome,
         };
         self.bus.reply(&job.node, &reply).await
     }
@@ -119,8 +143,36 @@ impl Line {
         };
     }
 
+    /// Gateways are told an end and a warning that come half an hour late, so that their own timers never fire: what is known of a
+    /// session in time is what the bus announces.
+    pub(crate) fn postpone_timers(&self) {
+        *self.postponed.lock().unwrap() = LONG;
+    }
+
+    /// Sessions that nobody knows have idled out from now on.
+    pub(crate) fn let_sessions_idle_out(&self) {
+        self.idled_out.store(true, Ordering::SeqCst);
+    }
+
+    fn postponed(&self, state: SessionState) -> SessionState {
+        let by = *self.postponed.lock().unwrap();
+        match state {
+            SessionState::Alive(alive) => SessionState::Alive(Alive {
+                left: alive.left + by,
+                // A warning that is due stays so.
+                warns_in: if alive.warns_in.is_zero() {
+                    alive.warns_in
+                } else {
+                    alive.warns_in + by
+                },
+                ..alive
+            }),
+            other => other,
+        }
+    }
+
     fn up(&self, step: &'static str) -> Result<(), BusError> {
-        if self.cut.load(Ordering::SeqCst) {
+        if self.cut.load(Ordering::SeqCst) || self.refused.lock().unwrap().contains(step) {
             let source = "the line is cut".into();
             return Err(BusError::Away { step, source });
         }
@@ -281,12 +333,17 @@ impl Sessions for Line {
 
     async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
         self.up("poke")?;
-        self.bus.poke(sessions).await
+        let states = self.bus.poke(sessions).await?;
+        Ok(states.into_iter().map(|state| self.postponed(state)).collect())
     }
 
     async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
         self.up("touch")?;
-        self.bus.touch(session).await
+        let touched = self.bus.touch(session).await?;
+        Ok(Touched {
+            state: self.postponed(touched.state),
+            ..touched
+        })
     }
 
     async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {

@@ -10,12 +10,14 @@ mod house;
 mod line;
 mod worker;
 
+mod alone;
 mod batching;
 mod certificate;
 mod commands;
 mod deflate;
 mod dialects;
 mod drain;
+mod expiries;
 mod fanout;
 mod framing;
 mod heartbeat;

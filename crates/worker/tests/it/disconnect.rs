@@ -58,6 +58,23 @@ async fn what_is_not_connected_cannot_be_disconnected() {
     .await;
 }
 
+/// The next look into the queue would come a second after the last one. The test below has the looks alone: nobody is woken then.
+#[tokio::test(start_paused = true)]
+async fn a_grant_is_given_back_at_once_by_the_worker_that_queued_it() {
+    let world = World::scripted();
+    let _worker = world.worker().await;
+    let mut client = world.client("u", "s").await;
+    succeeded(&client.connect("any").await);
+    let looks = world.store.leases();
+    wait::until_true("a look into the queue", DEADLINE, async || world.store.leases() > looks).await;
+    let begun = tokio::time::Instant::now();
+    succeeded(&client.for_github(CommandKind::Disconnect).await);
+    world
+        .counted("postern_worker_revocations_total", &["outcome=\"done\""], 1)
+        .await;
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_grant_that_the_platform_did_not_take_back_is_offered_again() {
     with_github(async |world, github| {

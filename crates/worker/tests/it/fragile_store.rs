@@ -27,6 +27,8 @@ pub(crate) struct FragileStore {
     store: MemoryStore,
     /// No job is looked up.
     pub(crate) is_away: AtomicBool,
+    /// No sweep looks for unsent events.
+    pub(crate) refuses_sweeps: AtomicBool,
     /// So many links are not stored.
     pub(crate) refused_links: AtomicU64,
     /// So many deliveries are not stored.
@@ -43,6 +45,7 @@ impl FragileStore {
         Self {
             store,
             is_away: AtomicBool::new(false),
+            refuses_sweeps: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
             due_looks: AtomicU64::new(0),
@@ -265,7 +268,7 @@ impl Outbox for FragileStore {
     }
 
     async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
-        if self.is_away.load(Ordering::SeqCst) {
+        if self.is_away.load(Ordering::SeqCst) || self.refuses_sweeps.load(Ordering::SeqCst) {
             return Err(away("look for unsent events"));
         }
         self.store.users_behind(limit).await

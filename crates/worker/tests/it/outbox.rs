@@ -28,6 +28,19 @@ async fn events_that_the_bus_refused_come_later_in_their_order() {
     .await;
 }
 
+/// The other half of the test above: there the sweep is alone.
+#[tokio::test(start_paused = true)]
+async fn events_are_published_by_whoever_committed_them_while_no_sweep_works() {
+    let world = World::scripted();
+    let _worker = world.worker().await;
+    world.store.refuses_sweeps.store(true, Ordering::SeqCst);
+    let mut client = world.client("u", "s").await;
+    succeeded(&client.ask(CommandKind::Connect, connect("any")).await);
+    assert_eq!(client.status().await.0, "connected");
+    succeeded(&client.for_github(CommandKind::Disconnect).await);
+    assert_eq!(client.status().await.0, "disconnected");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_told_lately_is_told_again_to_a_bus_that_has_lost_its_memory() {
     let world = World::scripted();

@@ -1,5 +1,5 @@
-//! What Redis announces of its own accord, on a plain channel. Nothing here makes good what was missed: who listens must not
-//! depend on it.
+//! What Redis says of its keys, by keyspace notifications. Nothing here makes good what was missed: who listens must not depend
+//! on it.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use super::Listener;
 use super::connector::{Connector, Use};
 use super::link::Link;
 
-/// Listens to one channel until nobody does any more, over connections of its own. `subscribed` is called for each of them.
+/// Listens to one `__keyevent` channel until nobody does any more, over connections of its own. `subscribed` is called for each
+/// of them.
 pub(in crate::redis) async fn listen<L: Listener>(
     connector: Connector,
     to_do: Use,
@@ -43,9 +44,15 @@ async fn connection<L: Listener>(
     let Ok(link) = connector.link(to_do).await else {
         return;
     };
+    receive(&link, channel, listener, subscribed).await;
+}
+
+/// Subscribes, and passes keys on until the link is lost.
+async fn receive<L: Listener>(link: &Link, channel: &str, listener: &mut L, subscribed: &(impl Fn() + Send)) {
     let fred = link.client();
-    let (mut messages, mut reconnects) = (fred.message_rx(), fred.reconnect_rx());
-    if subscribe(&link, channel).await.is_err() {
+    // fred sorts messages by their channel: those of `__keyevent` channels never come to `message_rx`.
+    let (mut events, mut reconnects) = (fred.keyspace_event_rx(), fred.reconnect_rx());
+    if subscribe(link, channel).await.is_err() {
         // Not allowed, most likely: asking again soon would change nothing.
         sleep(REFUSED_PAUSE).await;
         return;
@@ -54,12 +61,8 @@ async fn connection<L: Listener>(
     let mut beat = interval(BEAT);
     loop {
         tokio::select! {
-            message = messages.recv() => match message {
-                Ok(message) => {
-                    if let Some(body) = message.value.as_bytes() {
-                        listener.hear(&message.channel, body);
-                    }
-                }
+            event = events.recv() => match event {
+                Ok(event) => listener.hear(channel, event.key.as_bytes()),
                 Err(RecvError::Lagged(_)) => listener.missed(),
                 Err(RecvError::Closed) => return,
             },
@@ -83,3 +86,6 @@ async fn subscribe(link: &Link, channel: &str) -> Result<(), fred::error::Error>
 const PAUSE: Duration = Duration::from_millis(250);
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 const BEAT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,16 @@ impl Use {
     fn messages(self) -> usize {
         match self {
             Self::Events => 65_536,
-            Self::Replies | Self::Expiries => 4096,
-            Self::Commands | Self::Limits | Self::Reads => 1,
+            Self::Replies => 4096,
+            Self::Commands | Self::Limits | Self::Expiries | Self::Reads => 1,
+        }
+    }
+
+    /// How many notifications of the server about its keys may wait to be read: fred keeps them apart from messages.
+    fn keyspace_events(self) -> usize {
+        match self {
+            Self::Expiries => 4096,
+            Self::Commands | Self::Limits | Self::Events | Self::Replies | Self::Reads => 1,
         }
     }
 }
@@ -112,10 +120,13 @@ impl Connector {
     fn client(&self, to_do: Use) -> Client {
         let (config, performance) = (self.config(), performance());
         let client = Client::new(config, Some(performance), Some(connection()), Some(policy()));
-        // The capacity in the configuration is that of eight channels, 47 MB of them for a burst of messages; so the one for
-        // messages is put in place here.
+        // The capacity in the configuration is that of eight channels, 47 MB of them for a burst of messages; so those for
+        // messages and for keyspace events are put in place here.
+        let notifications = &client.inner().notifications;
         let (messages, _) = broadcast::channel(to_do.messages());
-        client.inner().notifications.pubsub.store(Arc::new(messages));
+        notifications.pubsub.store(Arc::new(messages));
+        let (keyspace_events, _) = broadcast::channel(to_do.keyspace_events());
+        notifications.keyspace.store(Arc::new(keyspace_events));
         client
     }
 
@@ -138,7 +149,7 @@ impl Connector {
 fn performance() -> PerformanceConfig {
     PerformanceConfig {
         default_command_timeout: COMMAND_TIMEOUT,
-        // Of what remains after the messages only reconnects are listened to, and one that is overrun is still one.
+        // Of what remains after those two only reconnects are listened to, and one that is overrun is still one.
         broadcast_channel_capacity: 16,
         ..PerformanceConfig::default()
     }

@@ -8,10 +8,10 @@ use lifecycle::Entropy;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
-use crate::SessionKey;
 use crate::redis::RedisBus;
 use crate::redis::client::{Client, Listener, Use, announcements};
 use crate::redis::names::Names;
+use crate::{BusError, SessionKey};
 
 /// Begins to listen, over a connection of its own; what does not fit the channel is dropped.
 pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
@@ -40,7 +40,7 @@ pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
     });
     let (commands, soft) = (shared.commands.clone(), shared.tasks.soft());
     shared.tasks.each("redis expiry probe", async move {
-        Box::pin(soft.run_until_cancelled(probe.look(&commands))).await;
+        Box::pin(soft.run_until_cancelled(probe.watch(&commands))).await;
     });
     told
 }
@@ -53,26 +53,39 @@ struct Probe {
 }
 
 impl Probe {
-    async fn look(&self, commands: &Client) {
-        let step = "probe expiries";
-        let arrive = async {
-            timeout(PROBE_WAIT, self.subscribed.notified()).await.ok()?;
-            commands
-                .set(step, self.key.clone(), Vec::new(), PROBE_LIFE)
-                .await
-                .ok()?;
-            sleep(2 * PROBE_LIFE).await;
-            // Reading a key that is due makes Redis delete it.
-            commands.get(step, vec![self.key.clone()]).await.ok()?;
-            timeout(PROBE_WAIT, self.heard.notified()).await.ok()
-        };
-        let arrive = arrive.await.is_some();
-        commands.metrics().expiries_arrive(arrive);
-        if arrive {
-            tracing::debug!("Redis announces expiries");
-        } else {
-            tracing::info!("Redis does not announce expiries: sessions are watched by asking alone");
+    /// Says in metric and log whether expiries are announced: looks again with each new connection, and after a while, as an
+    /// operator may have changed what Redis announces, or the key was lost with all others.
+    async fn watch(&self, commands: &Client) {
+        let mut known = None;
+        loop {
+            let patience = if known == Some(true) { LOOK_EVERY } else { PROBE_WAIT };
+            drop(timeout(patience, self.subscribed.notified()).await);
+            // While Redis cannot be asked nothing new is known.
+            let Ok(arrive) = self.look(commands).await else {
+                continue;
+            };
+            commands.metrics().expiries_arrive(arrive);
+            if known.replace(arrive) != Some(arrive) {
+                tell(arrive);
+            }
         }
+    }
+
+    async fn look(&self, commands: &Client) -> Result<bool, BusError> {
+        let step = "probe expiries";
+        commands.set(step, self.key.clone(), Vec::new(), PROBE_LIFE).await?;
+        sleep(2 * PROBE_LIFE).await;
+        // Reading a key that is due makes Redis delete it.
+        commands.get(step, vec![self.key.clone()]).await?;
+        Ok(timeout(PROBE_WAIT, self.heard.notified()).await.is_ok())
+    }
+}
+
+fn tell(arrive: bool) {
+    if arrive {
+        tracing::debug!("Redis announces expiries");
+    } else {
+        tracing::info!("Redis does not announce expiries: sessions are watched by asking alone");
     }
 }
 
@@ -106,3 +119,4 @@ impl Listener for Ear {
 const HINTS: usize = 4096;
 const PROBE_LIFE: Duration = Duration::from_millis(100);
 const PROBE_WAIT: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ if (subcommand === "migrate") {
   console.log("migrated");
 } else {
   const [host, port] = process.env.POSTERN_INTERNAL_LISTEN.split(":");
-  const answers = { "/readyz": "ready", "/metrics": "up 1\n", "/env": JSON.stringify(process.env) };
+  const answers = { "/readyz": "ready", "/metrics": "postern_bus_expiries_arrive 1\n", "/env": JSON.stringify(process.env) };
   const server = http.createServer((request, response) => response.end(answers[request.url]));
   server.listen(port, host);
   process.on("SIGTERM", () => process.exit(0));

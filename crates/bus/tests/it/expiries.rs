@@ -1,0 +1,126 @@
+//! The ends of sessions as Redis announces them: by keyspace notifications, to whoever listens.
+
+use std::time::Duration;
+
+use bus::{Bus, Seed, SessionKey};
+use protocol::id::SessionId;
+use testkit::{Redis, wait};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::nodes::connect;
+use crate::sample::user;
+
+#[tokio::test]
+async fn warning_and_end_of_a_session_are_announced_in_any_database_and_under_any_prefix() {
+    let redis = Redis::start().await;
+    for (database, prefix) in [(0, "pn"), (0, "tenant-2"), (3, "pn"), (3, "tenant-2")] {
+        let bus = connect(&format!("{}/{database}", redis.url()), prefix).await;
+        let mut expiries = bus.expiries();
+        until_subscribed(&redis, database).await;
+        let key = session("s-1");
+        seed(&*bus, &key).await;
+        for what in ["the warning", "the end"] {
+            assert_eq!(next(&mut expiries, what).await, key, "db {database}, prefix {prefix}");
+        }
+        drop(expiries);
+        until_nobody_is_subscribed(&redis, database).await;
+    }
+}
+
+#[tokio::test]
+async fn what_ends_in_another_database_or_under_another_prefix_is_no_session_of_ours() {
+    let redis = Redis::start().await;
+    let ours = connect(&format!("{}/3", redis.url()), "pn").await;
+    let mut expiries = ours.expiries();
+    until_subscribed(&redis, 3).await;
+    for (database, prefix) in [(0, "pn"), (3, "other")] {
+        let other = connect(&format!("{}/{database}", redis.url()), prefix).await;
+        let key = session("theirs");
+        seed(&*other, &key).await;
+        wait::until_true("the other session to be over", wait::deadline(), async || {
+            let states = other.poke(std::slice::from_ref(&key)).await.unwrap();
+            states == [bus::SessionState::Unknown]
+        })
+        .await;
+    }
+    seed(&*ours, &session("ours")).await;
+    assert_eq!(next(&mut expiries, "our own session").await, session("ours"));
+}
+
+#[tokio::test]
+async fn expiries_are_announced_again_after_the_connection_was_killed() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let mut expiries = bus.expiries();
+    for round in 0..3 {
+        until_subscribed(&redis, 0).await;
+        let key = session(&format!("s-{round}"));
+        seed(&*bus, &key).await;
+        for what in ["the warning", "the end"] {
+            assert_eq!(next(&mut expiries, what).await, key);
+        }
+        redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    }
+}
+
+#[tokio::test]
+async fn more_expiries_than_are_read_end_nothing() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let mut expiries = bus.expiries();
+    until_subscribed(&redis, 0).await;
+    // Nobody reads meanwhile.
+    let many = "for n = 1, 20000 do redis.call('SET', 'pn:{u}:s:' .. n, '', 'PX', 1) end";
+    redis.command(&["EVAL", many, "0"]).await;
+    wait::until_true("all keys to be gone", wait::deadline(), async || {
+        redis.command(&["DBSIZE"]).await == "0"
+    })
+    .await;
+    let key = session("the last");
+    wait::until_true("an expiry after the burst", wait::deadline(), async || {
+        seed(&*bus, &key).await;
+        std::iter::from_fn(|| expiries.try_recv().ok()).any(|read| read == key)
+    })
+    .await;
+}
+
+/// A session that is warned and over in a moment.
+async fn seed(bus: &dyn Bus, key: &SessionKey) {
+    let seed = Seed {
+        left: Duration::from_millis(400),
+        timeout: Duration::from_secs(60),
+        lead: Duration::from_millis(200),
+        over_end: false,
+    };
+    bus.seed(key, seed).await.unwrap();
+}
+
+async fn next(expiries: &mut mpsc::Receiver<SessionKey>, what: &str) -> SessionKey {
+    let next = timeout(wait::deadline(), expiries.recv()).await;
+    next.unwrap_or_else(|_| panic!("{what} was not announced")).unwrap()
+}
+
+async fn until_subscribed(redis: &Redis, database: u8) {
+    until_subscribers(redis, database, "1").await;
+}
+
+async fn until_nobody_is_subscribed(redis: &Redis, database: u8) {
+    until_subscribers(redis, database, "0").await;
+}
+
+async fn until_subscribers(redis: &Redis, database: u8, count: &str) {
+    let channel = format!("__keyevent@{database}__:expired");
+    wait::until_true("the number of subscribers", wait::deadline(), async || {
+        let answer = redis.command(&["PUBSUB", "NUMSUB", &channel]).await;
+        answer.lines().nth(1) == Some(count)
+    })
+    .await;
+}
+
+fn session(id: &str) -> SessionKey {
+    SessionKey {
+        user: user("GEN-001"),
+        session: SessionId::new(id).unwrap(),
+    }
+}

@@ -1,0 +1,99 @@
+//! Where two mechanisms keep one promise, each keeps it alone. What is here has its other half in a test beside the code, or in
+//! the file of its subject; docs/security-tests.md lists the pairs.
+
+use std::time::Duration;
+
+use bus::{Events, SessionKey, Sessions};
+use protocol::account::AccountType;
+use protocol::cluster::envelope::{Audience, Envelope};
+use protocol::event::{Class, Notice};
+use protocol::id::{EventId, SessionId, UserId};
+use protocol::security::{SessionEnd, SessionExpired};
+use protocol::time::Timestamp;
+use serde_json::json;
+use testkit::{Native, SocketIo};
+
+use crate::house::House;
+use crate::worker::Worker;
+
+#[tokio::test]
+async fn events_arrive_while_neither_positions_nor_the_log_can_be_read() {
+    let house = House::new().await;
+    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    house.line.refuse(&["positions", "since"]);
+    for kind in AccountType::ALL {
+        house.publish("u", kind).await;
+        for socket in [&*native, &*socketio] {
+            assert_eq!(socket.next().await.data["accountType"], json!(kind));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_received_while_kept_answers_cannot_be_read() {
+    let house = House::new().await;
+    house.line.refuse(&["kept replies"]);
+    let _worker = Worker::obliging(&house);
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let answer = client.request("account:list", json!({})).await;
+    assert_eq!(answer.data, json!({ "success": true, "of": "u" }));
+}
+
+#[tokio::test]
+async fn who_comes_back_ends_the_socket_that_it_left_while_signs_of_life_fail() {
+    let house = House::new().await;
+    house.line.refuse(&["keep"]);
+    let left = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let resume = json!({ "session": left.ready()["session"] });
+    let auth = json!({ "token": house.token("u"), "resume": resume });
+    let back = Native::to(&house.door).auth(auth).connect().await.unwrap();
+    assert_eq!(left.closed().await.code, 4429);
+    assert!(back.is_open());
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_closes_its_sockets_by_its_event_while_nobody_can_be_asked() {
+    let house = House::new().await;
+    let (socket, key) = of_a_session(&house).await;
+    house.line.refuse(&["poke", "touch"]);
+    let notice = Notice::SessionExpired(SessionExpired {
+        user_id: key.user.clone(),
+        timestamp: Timestamp::from_millis(1_795_451_460_007),
+        reason: SessionEnd::Ended,
+    });
+    let told = Envelope {
+        v: Envelope::VERSION,
+        id: EventId::new("the end").unwrap(),
+        audience: Audience::Session(key.session.clone()),
+        class: Class::Critical,
+        event: notice.name().to_owned(),
+        data: notice.data(),
+    };
+    house.line.publish(&key.user, &told).await.unwrap();
+    assert_ended(&socket).await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_closes_its_sockets_at_the_next_question_when_its_event_was_lost() {
+    let house = House::new().await;
+    house.line.sessions_last(Duration::from_secs(3));
+    let (socket, key) = of_a_session(&house).await;
+    house.line.end(&key, Duration::from_secs(60)).await.unwrap();
+    assert_ended(&socket).await;
+}
+
+async fn of_a_session(house: &House) -> (SocketIo, SessionKey) {
+    let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let key = SessionKey {
+        user: UserId::new("u").unwrap(),
+        session: SessionId::new(SessionId::DEFAULT).unwrap(),
+    };
+    (socket, key)
+}
+
+async fn assert_ended(socket: &SocketIo) {
+    let expired = socket.next_event("security:session_expired").await;
+    assert_eq!(expired.data["reason"], json!("ended"));
+    assert_eq!(socket.closed().await.code, 4403);
+}
