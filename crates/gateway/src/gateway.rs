@@ -49,7 +49,6 @@ pub struct Gateway {
     readiness: Readiness,
     listening: Latch,
     bus_live: Condition,
-    metrics: Arc<Metrics>,
     tasks: NodeTasks,
 }
 
@@ -113,7 +112,13 @@ impl Gateway {
         let readiness = Readiness::new();
 
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
-        let reloader = Reloader::load(settings.tls.clone(), Arc::clone(&provider)).await?;
+        let reloader = Reloader::load(
+            settings.tls.clone(),
+            Arc::clone(&provider),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        )
+        .await?;
         let tls = Tls::new(provider, reloader.certificate(), settings.timing.tls).map_err(BuildError::Tls)?;
         let listener = Listener::bind(
             settings.listen,
@@ -235,7 +240,6 @@ impl Gateway {
             listening: readiness.latch("listener"),
             bus_live: readiness.condition("bus"),
             readiness,
-            metrics,
             tasks,
         })
     }
@@ -280,7 +284,7 @@ impl Gateway {
         let presence = Arc::clone(&self.entrance.connections.presence);
         core.essential("presence", presence.run(core.soft()));
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
-        let reloads = self.reloader.run(self.certificate_every, core.soft(), self.metrics);
+        let reloads = self.reloader.run(self.certificate_every, core.soft());
         core.essential("certificate", reloads);
         if let Some(keeper) = self.keeper {
             core.essential("jwks", keeper.run(core.soft()));

@@ -2,7 +2,7 @@
 
 use lifecycle::Tasks;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use protocol::account::AccountType;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     callbacks: Counter<u64>,
     webhooks: Counter<u64>,
     certificate_failures: Counter<u64>,
+    certificate_expires: Gauge<f64>,
     refusals_uncounted: Counter<u64>,
 }
 
@@ -94,6 +95,10 @@ impl Metrics {
                 "postern_gateway_certificate_failures_total",
                 "Changes of the certificate's files that could not be used",
             ),
+            certificate_expires: meter
+                .f64_gauge("postern_gateway_certificate_expires_timestamp_seconds")
+                .with_description("When the certificate in use ends, in seconds since 1970")
+                .build(),
             refusals_uncounted: counter(
                 "postern_gateway_refusals_uncounted_total",
                 "Refused commands that the audit log will not tell of, because too many users were refused at once",
@@ -187,6 +192,11 @@ impl Metrics {
     /// A changed certificate could not be used.
     pub(crate) fn certificate_failed(&self) {
         self.certificate_failures.add(1, &[]);
+    }
+
+    /// The certificate in use ends then, since 1970.
+    pub(crate) fn certificate_expires(&self, at: Duration) {
+        self.certificate_expires.record(at.as_secs_f64(), &[]);
     }
 }
 

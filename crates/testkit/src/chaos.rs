@@ -1,5 +1,6 @@
 //! A TCP proxy that breaks the link between a client and a server in the ways that networks do.
 
+mod air;
 mod dice;
 mod relay;
 
@@ -12,8 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::air::Quality;
 pub use self::dice::Dice;
 
+use self::air::Air;
 use crate::fail::OrFail as _;
 
 /// A proxy in front of one server. Its connections and tasks end with it.
@@ -85,6 +88,11 @@ impl Proxy {
         self.link.change(|weather| weather.delay = delay);
     }
 
+    /// New connections go over a link of this quality, with chance that follows from this seed.
+    pub fn degrade(&self, quality: Quality, seed: u64) {
+        *self.link.quality.lock().unwrap_or_else(PoisonError::into_inner) = Some((quality, Dice::new(seed)));
+    }
+
     /// Once: of the next bytes that the server sends, on whichever connection, the first `bytes` arrive and then the
     /// connection is reset.
     pub fn cut_next_answer_after(&self, bytes: usize) {
@@ -128,6 +136,7 @@ impl Proxy {
 struct Link {
     weather: watch::Sender<Weather>,
     fault: Mutex<Option<Fault>>,
+    quality: Mutex<Option<(Quality, Dice)>>,
     accepted: AtomicU64,
     closed: AtomicU64,
     to_server: AtomicU64,
@@ -167,6 +176,7 @@ impl Link {
         Self {
             weather: watch::Sender::new(weather),
             fault: Mutex::default(),
+            quality: Mutex::default(),
             accepted: AtomicU64::default(),
             closed: AtomicU64::default(),
             to_server: AtomicU64::default(),
@@ -176,6 +186,13 @@ impl Link {
 
     fn change(&self, change: impl FnOnce(&mut Weather)) {
         self.weather.send_modify(change);
+    }
+
+    /// One direction of a new connection, where the link is a bad one.
+    fn air(&self) -> Option<Air> {
+        let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
+        let (quality, dice) = quality.as_mut()?;
+        Some(Air::new(quality.clone(), dice.fork()))
     }
 
     fn lock_fault(&self) -> std::sync::MutexGuard<'_, Option<Fault>> {

@@ -125,6 +125,12 @@ impl Postgres {
         self.process = process.or_fail("start postgres on its old port");
     }
 
+    /// SIGKILL to one of the server's processes, as the kernel sends it when memory runs out: the server ends all connections,
+    /// recovers from its log and goes on.
+    pub fn crash(&self) {
+        self.process.kill_child();
+    }
+
     /// SIGSTOP to the server and all its processes: connections stay open and nothing answers.
     pub fn pause(&mut self) {
         self.process.pause();

@@ -122,6 +122,12 @@ impl Process {
         }
     }
 
+    /// SIGKILL to the first of its descendants.
+    pub(crate) fn kill_child(&self) {
+        let child = descendants(self.pid).into_iter().next();
+        send(child.or_fail("find a child of the process"), Signal::SIGKILL);
+    }
+
     /// SIGCONT to the process and all its descendants.
     pub fn resume(&self) {
         for child in descendants(self.pid) {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -54,8 +56,13 @@ impl Authority {
 
     /// A server certificate for localhost, 127.0.0.1 and `::1`, with a fresh key.
     pub fn issue(&self) -> Identity {
+        self.issue_with(|_| {})
+    }
+
+    fn issue_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let params = CertificateParams::new(names).or_fail("name a test certificate");
+        let mut params = CertificateParams::new(names).or_fail("name a test certificate");
+        change(&mut params);
         let key = new_key();
         let certificate = params.signed_by(&key, &self.issuer).or_fail("issue a test certificate");
         Identity {
@@ -67,7 +74,19 @@ impl Authority {
     /// Issues a certificate into the files `<name>.pem` and `<name>.key` and gives their paths. Called again with the
     /// same name it renews both files in place.
     pub fn issue_files(&self, name: &str) -> (PathBuf, PathBuf) {
-        let Identity { certificate, key } = self.issue();
+        self.write_files(name, self.issue())
+    }
+
+    /// As [`Authority::issue_files`], a certificate that ended with the year 1999.
+    pub fn issue_expired_files(&self, name: &str) -> (PathBuf, PathBuf) {
+        let expired = self.issue_with(|params| {
+            params.not_before = date_time_ymd(1999, 1, 1);
+            params.not_after = date_time_ymd(2000, 1, 1);
+        });
+        self.write_files(name, expired)
+    }
+
+    fn write_files(&self, name: &str, Identity { certificate, key }: Identity) -> (PathBuf, PathBuf) {
         (
             self.replace(&format!("{name}.pem"), certificate),
             self.replace(&format!("{name}.key"), key),

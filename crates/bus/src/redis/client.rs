@@ -178,6 +178,14 @@ impl Client {
         self.shared.pulse().is_live(Instant::now())
     }
 
+    /// Refuses where our clock and the server's are too far apart.
+    pub(super) fn check_clock(&self, step: &'static str) -> Result<(), BusError> {
+        if self.shared.pulse().is_skewed() {
+            return Err(Failure::Skewed.at(step));
+        }
+        Ok(())
+    }
+
     /// The moment at which the server's clock shows `millis`; now for what is over.
     pub(super) fn instant_of(&self, millis: u64) -> Instant {
         self.shared.pulse().instant_of(millis, Instant::now())

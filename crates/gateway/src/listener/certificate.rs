@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use lifecycle::Clock;
 use protocol::fault::chain;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -11,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
 use tokio_util::sync::CancellationToken;
+use x509_cert::der::{self, Decode};
 
 use crate::metrics::Metrics;
 use crate::settings::TlsSettings;
@@ -32,22 +34,36 @@ impl ResolvesServerCert for Certificate {
 pub(crate) struct Reloader {
     files: TlsSettings,
     seen: Content,
+    /// When the certificate in use ends, since 1970.
+    expires: Duration,
     provider: Arc<CryptoProvider>,
     certificate: Arc<Certificate>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
 }
 
 impl Reloader {
     /// Reads the files for the first time.
-    pub(crate) async fn load(files: TlsSettings, provider: Arc<CryptoProvider>) -> Result<Self, CertificateError> {
+    pub(crate) async fn load(
+        files: TlsSettings,
+        provider: Arc<CryptoProvider>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, CertificateError> {
         let seen = Content::read(&files).await?;
+        let (parsed, expires) = seen.parse(&provider)?;
+        metrics.certificate_expires(expires);
         let certificate = Arc::new(Certificate {
-            current: RwLock::new(Arc::new(seen.parse(&provider)?)),
+            current: RwLock::new(Arc::new(parsed)),
         });
         Ok(Self {
             files,
             seen,
+            expires,
             provider,
             certificate,
+            clock,
+            metrics,
         })
     }
 
@@ -57,10 +73,15 @@ impl Reloader {
     }
 
     /// Looks at the files again and again until the node drains. Whatever cannot be used leaves the old certificate in place,
-    /// and is reported once.
-    pub(crate) async fn run(mut self, every: Duration, soft: CancellationToken, metrics: Arc<Metrics>) {
+    /// and is reported once. So is an end that is near, and one that has passed.
+    pub(crate) async fn run(mut self, every: Duration, soft: CancellationToken) {
         let mut unreadable = false;
+        let mut told = Remaining::Enough;
         loop {
+            let remaining = self.remaining();
+            if std::mem::replace(&mut told, remaining) != remaining {
+                remaining.tell();
+            }
             tokio::select! {
                 () = soft.cancelled() => return,
                 () = tokio::time::sleep(every) => {}
@@ -80,7 +101,7 @@ impl Reloader {
             match outcome {
                 Ok(()) => tracing::info!("the certificate was read again"),
                 Err(error) => {
-                    metrics.certificate_failed();
+                    self.metrics.certificate_failed();
                     tracing::warn!(
                         error = chain(&error),
                         "the certificate's files cannot be used, the old one stays"
@@ -93,9 +114,44 @@ impl Reloader {
     fn replace(&mut self, content: Content) -> Result<(), CertificateError> {
         let parsed = content.parse(&self.provider);
         self.seen = content;
+        let (parsed, expires) = parsed?;
+        self.expires = expires;
+        self.metrics.certificate_expires(expires);
         let mut current = self.certificate.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(parsed?);
+        *current = Arc::new(parsed);
         Ok(())
+    }
+
+    fn remaining(&self) -> Remaining {
+        let now = self
+            .clock
+            .now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        match self.expires.saturating_sub(now) {
+            Duration::ZERO => Remaining::Nothing,
+            left if left < SOON => Remaining::Little,
+            _ => Remaining::Enough,
+        }
+    }
+}
+
+/// How much of a certificate's life remains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remaining {
+    Enough,
+    /// Less than [`SOON`].
+    Little,
+    Nothing,
+}
+
+impl Remaining {
+    fn tell(self) {
+        match self {
+            Self::Enough => {}
+            Self::Little => tracing::warn!("the certificate ends within two weeks: renew its files"),
+            Self::Nothing => tracing::error!("the certificate has expired: clients refuse it, renew its files"),
+        }
     }
 }
 
@@ -108,6 +164,9 @@ pub enum CertificateError {
     /// A file holds no such thing in PEM.
     #[error("find the {0} in its file")]
     Pem(&'static str, #[source] pem::Error),
+    /// It does not say when it ends.
+    #[error("find the end of the certificate")]
+    Validity(#[source] der::Error),
     /// Certificate and key are not a pair, or of a kind that TLS 1.3 does not know.
     #[error("use the certificate with its key")]
     Pair(#[source] rustls::Error),
@@ -132,15 +191,19 @@ impl Content {
         })
     }
 
-    fn parse(&self, provider: &CryptoProvider) -> Result<CertifiedKey, CertificateError> {
+    /// The certificate with its key, and when it ends, since 1970.
+    fn parse(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Duration), CertificateError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<_, _>>()
             .map_err(|error| CertificateError::Pem("certificate", error))?;
-        if chain.is_empty() {
+        let Some(own) = chain.first() else {
             return Err(CertificateError::Pem("certificate", pem::Error::NoItemsFound));
-        }
+        };
+        let own = x509_cert::Certificate::from_der(own).map_err(CertificateError::Validity)?;
+        let expires = own.tbs_certificate.validity.not_after.to_unix_duration();
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| CertificateError::Pem("key", error))?;
-        CertifiedKey::from_der(chain, key, provider).map_err(CertificateError::Pair)
+        let certified = CertifiedKey::from_der(chain, key, provider).map_err(CertificateError::Pair)?;
+        Ok((certified, expires))
     }
 }
 
@@ -149,3 +212,6 @@ impl std::fmt::Debug for Content {
         f.debug_struct("Content").finish_non_exhaustive()
     }
 }
+
+/// An end that is so near is told.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);

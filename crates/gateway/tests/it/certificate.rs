@@ -59,6 +59,28 @@ async fn a_certificate_that_cannot_be_used_leaves_the_old_one_and_is_counted_onc
 }
 
 #[tokio::test]
+async fn an_expired_certificate_is_told_by_the_metric_and_renewing_it_needs_no_restart() {
+    const EXPIRES: &str = "postern_gateway_certificate_expires_timestamp_seconds";
+    /// The first of January 2000.
+    const EXPIRED: f64 = 946_684_800.0;
+    let house = House::with(|settings| settings.timing.certificate = Duration::from_millis(50)).await;
+    let before = house.metric(EXPIRES);
+    assert!(before > 1_795_451_460.0, "{before}");
+    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    house.let_certificate_expire();
+    house.metric_is(EXPIRES, EXPIRED).await;
+    assert!(house.door.open().await.is_err(), "clients refuse it");
+    assert!(client.is_open());
+    house.renew_certificate();
+    house.metric_is(EXPIRES, before).await;
+    wait::until_true("clients to be served again", wait::deadline(), async || {
+        house.door.open().await.is_ok()
+    })
+    .await;
+    assert!(client.is_open());
+}
+
+#[tokio::test]
 async fn another_authority_s_client_is_not_fooled() {
     let house = House::new().await;
     let stranger = Door::new(house.door.addr(), Authority::new().client());

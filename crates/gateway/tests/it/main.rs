@@ -24,6 +24,7 @@ mod heartbeat;
 mod jwks;
 mod newcomers;
 mod official;
+mod poor_links;
 mod publish;
 mod rates;
 mod resume;

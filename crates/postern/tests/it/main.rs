@@ -34,6 +34,7 @@ mod session_ends;
 mod sessions;
 mod stage;
 mod status;
+mod sync_turns;
 mod telegram;
 mod vault_rotate;
 mod webhooks;

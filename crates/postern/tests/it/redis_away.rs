@@ -11,10 +11,13 @@ use testkit::wait;
 
 use tokio::time::Instant;
 
-use crate::stage::{POSTERN, Platforms, client, connect};
+use crate::stage::{POSTERN, Platforms, by_hand, client, connect};
 
-/// How long it is away: longer than every timeout that could close a socket or give up a link.
-const AWAY: Duration = Duration::from_secs(10);
+/// How long it is away: longer than every timeout that could close a socket or give up a link. By hand, as long as
+/// `POSTERN_REDIS_AWAY_SECONDS` says.
+fn away() -> Duration {
+    Duration::from_secs(by_hand("POSTERN_REDIS_AWAY_SECONDS").unwrap_or(10))
+}
 
 struct Stage {
     redis: Redis,
@@ -49,7 +52,7 @@ async fn stage() -> Stage {
 }
 
 impl Stage {
-    /// While Redis is away, commands are answered `unavailable` and new upgrades 503, until `AWAY` is over.
+    /// While Redis is away, commands are answered `unavailable` and new upgrades 503, until [`away`] is over.
     async fn assert_refused_while_away(&self) {
         let since = Instant::now();
         let door = self.cluster.door(0);
@@ -64,7 +67,7 @@ impl Stage {
         .await;
         assert_eq!(refused, 503);
         // Heartbeats go on meanwhile, and set the pace.
-        while since.elapsed() < AWAY {
+        while since.elapsed() < away() {
             self.socketio.next_ping().await;
             let answer = self.socketio.emit_with_ack("account:list", json!({})).await;
             assert_eq!(answer["error"], "unavailable", "{answer}");

@@ -1,6 +1,8 @@
-//! A worker dies in the middle of a connect.
+//! A worker dies in the middle of a connect, or the answer is lost on its way.
 
 use serde_json::json;
+use testkit::Proxy;
+use testkit::client::SocketIo;
 
 use crate::stage::{Platforms, client, cluster, connect};
 
@@ -69,5 +71,39 @@ async fn a_command_repeated_with_its_key_gets_the_first_result() {
     let other = caller.emit_with_ack("account:connect", command).await;
     assert_eq!(other["error"], "conflict");
     assert_eq!(platforms.exchanges("test_code_other"), 0);
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_answer_lost_after_the_commit_is_given_again_for_the_same_key() {
+    let platforms = Platforms::start().await;
+    let cluster = cluster(&platforms).await;
+    let link = Proxy::start(cluster.gateway(0).addr()).await;
+    let door = cluster.door(0).at(link.addr());
+    let caller = SocketIo::connect(&door, &cluster.token("GEN-001")).await.unwrap();
+    let other = client(&cluster, 1, "GEN-001").await;
+    let mut command = connect("GEN-001", "test_code_unheard");
+    command["idempotencyKey"] = json!("once");
+    platforms.hold_next_exchange();
+    caller.emit("account:connect", command.clone()).await;
+    platforms.exchange_is_held().await;
+    // Whatever is said to the caller from now on breaks its connection.
+    link.cut_next_answer_after(0);
+    platforms.handle.release();
+    let committed = other.next_event("account:status_changed").await;
+    assert_eq!(committed.data["status"], "connected");
+    assert_eq!(caller.closed().await.code, 1006);
+    assert!(
+        caller
+            .unread()
+            .iter()
+            .all(|event| event.name != "account:connect_response")
+    );
+
+    let back = client(&cluster, 0, "GEN-001").await;
+    let again = back.emit_with_ack("account:connect", command.clone()).await;
+    assert_eq!(again["success"], true, "{again}");
+    assert_eq!(back.emit_with_ack("account:connect", command).await, again);
+    assert_eq!(platforms.exchanges("test_code_unheard"), 1);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

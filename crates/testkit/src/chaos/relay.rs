@@ -10,6 +10,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::air::{Air, PACKET};
 use super::{Fault, Link, Weather, reset};
 
 /// Passes bytes between a client and the server until both have ended, one has reset, or the link is cut.
@@ -51,6 +52,7 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, 
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let answer_is_lost = AtomicBool::new(false);
+    let (to_server_air, to_client_air) = (link.air(), link.air());
     let requests = Requests {
         link,
         tail: Vec::new(),
@@ -61,8 +63,18 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, 
         answer_is_lost: &answer_is_lost,
     };
     tokio::try_join!(
-        pump(from_client, to_server, hold, &link.to_server, requests),
-        pump(from_server, to_client, hold, &link.to_client, answers),
+        pump(
+            (from_client, to_server),
+            (hold, to_server_air),
+            &link.to_server,
+            requests
+        ),
+        pump(
+            (from_server, to_client),
+            (hold, to_client_air),
+            &link.to_client,
+            answers
+        ),
     )?;
     Ok(())
 }
@@ -70,9 +82,8 @@ async fn both_ways(client: &mut TcpStream, server: &mut TcpStream, link: &Link, 
 /// Reads ahead, stamps each piece with the time it is due, and writes it then. Between the two lies a bounded queue, so
 /// that a delay is latency and not bandwidth.
 async fn pump(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
-    hold: &Hold,
+    (mut from, mut to): (ReadHalf<'_>, WriteHalf<'_>),
+    (hold, mut air): (&Hold, Option<Air>),
     count: &AtomicU64,
     mut inspect: impl Inspect,
 ) -> io::Result<()> {
@@ -81,10 +92,11 @@ async fn pump(
         let mut hold = hold.clone();
         loop {
             hold.thawed().await;
-            let mut piece = vec![0; PIECE];
+            let mut piece = vec![0; if air.is_some() { PACKET } else { PIECE }];
             let length = from.read(&mut piece).await?;
             piece.truncate(length);
-            let due = Instant::now() + hold.weather.borrow().delay;
+            let delay = hold.weather.borrow().delay;
+            let due = air.as_mut().map_or_else(Instant::now, |air| air.send(length)) + delay;
             if length == 0 || queue.send((due, piece)).await.is_err() {
                 return io::Result::Ok(());
             }

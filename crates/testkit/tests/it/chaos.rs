@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use testkit::chaos::Quality;
 use testkit::{Proxy, wait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -225,4 +226,30 @@ async fn a_request_is_recognised_only_as_a_whole() {
     send(&mut pair.client, "MIT").await;
     assert_eq!(receive(&mut pair.server, 3).await, "MIT");
     assert!(pair.proxy.fault_is_pending());
+}
+
+#[tokio::test]
+async fn over_a_bad_link_everything_comes_late_and_in_order() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(listener.local_addr().unwrap()).await;
+    let (least, most) = (Duration::from_millis(10), Duration::from_millis(50));
+    let quality = Quality {
+        latency: least..most,
+        loss: 50,
+        sent_again: least..most,
+        bytes_per_second: 100_000,
+    };
+    proxy.degrade(quality, 7);
+    let begun = tokio::time::Instant::now();
+    let mut client = TcpStream::connect(proxy.addr()).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    let sent: String = (0..2_000).map(|number| format!("{number:05}")).collect();
+    send(&mut client, &sent).await;
+    assert_eq!(receive(&mut server, sent.len()).await, sent);
+    // Ten kilobytes at a hundred a second.
+    assert!(
+        begun.elapsed() > Duration::from_millis(100) + least,
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -9,6 +9,9 @@ pub(super) enum Failure {
     /// The last beat was not answered: nothing was sent.
     #[error("Redis does not answer")]
     Down,
+    /// Our clock is wrong, or the server's: what is decided by the time of day is better left to others.
+    #[error("the clocks of Redis and this node are too far apart")]
+    Skewed,
     /// Too many commands are under way: nothing was sent.
     #[error("too many commands wait for Redis")]
     Busy,

@@ -42,7 +42,12 @@ impl Pulse {
 
     /// Whether this server can be relied on.
     pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.up && self.silence(now) < STALE && self.skew <= MOST_SKEW
+        self.up && self.silence(now) < STALE && !self.is_skewed()
+    }
+
+    /// Whether our clock and the server's are too far apart.
+    pub(super) fn is_skewed(&self) -> bool {
+        self.skew > MOST_SKEW
     }
 
     /// The moment at which the server's clock shows `millis`; `now` for what is over.

@@ -54,6 +54,80 @@ async fn while_postgres_is_stopped_the_store_says_so_and_works_after() {
 }
 
 #[tokio::test]
+async fn what_was_committed_before_postgres_crashed_is_there_after_and_a_repeat_finds_it() {
+    let postgres = Postgres::start().await;
+    let schema = postgres.schema().await;
+    migrate(&settings(&schema.url())).await.unwrap();
+    let store = store_at(&schema.url()).await;
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+    postgres.crash();
+    wait::until_true("the loss of the connection", wait::deadline(), async || {
+        postgres.scratch().logs().contains("all server processes terminated")
+    })
+    .await;
+    comes_back(&store).await;
+    let repeated = store.link_account(&link, &receipt).await.unwrap();
+    assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+    assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_loses_a_deadlock_is_tried_again() {
+    // Of its own: the server counts deadlocks for all.
+    let postgres = Postgres::start().await;
+    // Whoever notices gives way. The store does, half a second after it began to wait; the other would an hour later.
+    postgres.sql("ALTER ROLE postgres SET deadlock_timeout = '500ms'").await;
+    let schema = postgres.schema().await;
+    migrate(&settings(&schema.url())).await.unwrap();
+    let store = store_at(&schema.url()).await;
+    schema.sql("INSERT INTO users (user_id) VALUES ('GEN-001')").await;
+    let other = "SET deadlock_timeout = '1h'; LOCK TABLE accounts IN EXCLUSIVE MODE; \
+                 DO $$BEGIN FOR i IN 1..600 LOOP EXIT WHEN EXISTS \
+                 (SELECT FROM pg_locks WHERE NOT granted AND relation = 'accounts'::regclass); \
+                 PERFORM pg_sleep(0.01); END LOOP; END$$; \
+                 SELECT FROM users WHERE user_id = 'GEN-001' FOR UPDATE";
+    let locked = format!(
+        "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'ExclusiveLock' AND relation = '{}.accounts'::regclass",
+        schema.name()
+    );
+    let linking = async {
+        wait::until_true("the table to be locked", wait::deadline(), async || {
+            schema.sql(&locked).await == ["1"]
+        })
+        .await;
+        let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+        store.link_account(&link, &receipt).await
+    };
+    let (_, linked) = tokio::join!(schema.sql(other), linking);
+    assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    wait::until_true("the deadlock to be counted", wait::deadline(), async || {
+        postgres.sql(deadlocks).await != ["0"]
+    })
+    .await;
+}
+
+/// What Postgres says then, said by a trigger: a disk that is really full would be the machine's.
+#[tokio::test]
+async fn a_full_disk_is_said_and_leaves_nothing_half_done() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    schema
+        .sql(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END$$; \
+             CREATE TRIGGER full_disk BEFORE INSERT ON answers FOR EACH ROW EXECUTE FUNCTION full_disk()",
+        )
+        .await;
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    is_away(store.link_account(&link, &receipt)).await;
+    schema.sql("DROP TRIGGER full_disk ON answers").await;
+    assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["0"]);
+    assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+}
+
+#[tokio::test]
 async fn while_postgres_hangs_nobody_waits_for_long_and_hung_connections_are_not_used_again() {
     let mut postgres = Postgres::start().await;
     let schema = postgres.schema().await;

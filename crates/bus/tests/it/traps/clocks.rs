@@ -1,0 +1,59 @@
+//! A node whose clock is wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, BusError, RedisBus, RedisSettings};
+use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock, Tasks};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use protocol::cluster::job::Lane::Interactive;
+use testkit::{Redis, wait};
+
+use crate::nodes::MOMENT;
+use crate::sample::{job, worker};
+
+#[tokio::test]
+async fn a_node_whose_clock_is_an_hour_off_takes_no_jobs_until_it_is_right() {
+    let redis = Redis::shared().await;
+    let hour = Duration::from_secs(3_600);
+    for wrong in [SystemClock.now() + hour, SystemClock.now() - hour] {
+        let clock = Arc::new(ManualClock::new(wrong));
+        let prefix = redis.prefix();
+        let skewed = connect(redis, &prefix, Arc::clone(&clock)).await;
+        let right = crate::nodes::connect(&redis.url(), &prefix).await;
+        assert!(!skewed.is_live(), "it must not be sent clients");
+        right
+            .submit(Interactive, &job("j-1", 1), Duration::from_secs(60))
+            .await
+            .unwrap();
+        let refused = skewed.claim(Interactive, &worker("w-1"), 1, MOMENT).await;
+        assert!(matches!(refused, Err(BusError::Away { .. })), "{refused:?}");
+        let claimed = right.claim(Interactive, &worker("w-2"), 1, wait::deadline()).await;
+        assert_eq!(claimed.unwrap().len(), 1, "another node has it");
+
+        wait::until_true("the right clock to be noticed", wait::deadline(), async || {
+            clock.set(SystemClock.now());
+            skewed.is_live()
+        })
+        .await;
+        right
+            .submit(Interactive, &job("j-2", 1), Duration::from_secs(60))
+            .await
+            .unwrap();
+        let claimed = skewed.claim(Interactive, &worker("w-1"), 1, wait::deadline()).await;
+        assert_eq!(claimed.unwrap().len(), 1);
+    }
+}
+
+async fn connect(redis: &Redis, prefix: &str, clock: Arc<ManualClock>) -> Arc<dyn Bus> {
+    let settings = RedisSettings {
+        url: redis.url().parse().unwrap(),
+        prefix: prefix.parse().unwrap(),
+        limits_url: None,
+        ca: None,
+    };
+    let meter = SdkMeterProvider::default().meter("test");
+    let bus = RedisBus::connect(&settings, clock, Arc::new(OsEntropy), Tasks::new(), &meter).await;
+    Arc::new(bus.unwrap())
+}
