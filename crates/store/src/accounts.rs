@@ -40,7 +40,7 @@ pub trait Accounts: Send + Sync {
     /// Records, before anything is sent, that this code (and state) is about to be exchanged. Only the first caller may send.
     ///
     /// # Errors
-    /// [`StoreError`]; unless it is `Unknown`, nothing was recorded.
+    /// [`StoreError`]; unless it is `Unknown`, nothing was recorded. [`StoreError::SessionEnded`] for its session.
     async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError>;
 
     /// Links an account, or replaces the tokens of the same one. A parked link is taken with it, or nothing is done.
@@ -50,7 +50,7 @@ pub trait Accounts: Send + Sync {
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError>;
 
     /// Records that a link failed at the platform: the answer, its event unless the account is linked and working, and what is to
-    /// be given back.
+    /// be given back. Of a session that has ended, only the last.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -167,6 +167,8 @@ pub enum LinkOutcome {
     AlreadyConnected,
     /// All access was revoked meanwhile; the new grant is queued for revocation.
     EpochMoved,
+    /// The session that asked has ended; the new grant is queued for revocation.
+    SessionEnded,
     /// It was to be a parked link, and there is none; nothing was done.
     NotParked,
     /// This job, or its idempotency key, was answered before; nothing was done.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, JobId, SessionId};
+use protocol::id::{ConnectionId, JobId, SessionId, UserId};
 use tokio::time::Instant;
 
 use crate::StoreError;
@@ -14,11 +14,17 @@ use crate::vault::Sealed;
 /// Committed answers. Each is written in the same transaction as the change it tells of ([`Receipt`]).
 #[async_trait]
 pub trait Answers: Send + Sync {
-    /// What was answered before to this job, or under this idempotency key.
+    /// What was answered before to this job of a user, or under this idempotency key. A session that has ended is told what this very
+    /// job was answered, and nothing else.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError>;
+    /// [`StoreError::Away`], [`StoreError::SessionEnded`].
+    async fn earlier(
+        &self,
+        (user, by): (&UserId, &Actor),
+        job: &JobId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Earlier, StoreError>;
 
     /// Deletes answers, exchanges, confirmations, alerts, devices, deliveries and sent events that are past their time; says how many rows.
     ///
@@ -32,8 +38,8 @@ pub trait Answers: Send + Sync {
 pub struct Receipt {
     /// The job; unique. A second transaction of the same job rolls back and reports the first one's answer.
     pub job: JobId,
-    /// In which session it was asked; for the audit log.
-    pub session: SessionId,
+    /// In whose name it is done.
+    pub actor: Actor,
     /// On which socket; for the audit log.
     pub connection: ConnectionId,
     /// From where, where that is known; for the audit log.
@@ -48,6 +54,36 @@ pub struct Receipt {
     pub keep: Duration,
     /// Looked at once more right before the commit: past it, nothing is committed.
     pub deadline: Instant,
+}
+
+/// In whose name something is done for a user. Every transaction that locks a user's head row names one, and does nothing for a session
+/// that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A session of the user.
+    Session(SessionId),
+    /// No session: the application's own server, a platform, an operator, or a worker of its own accord. The audit log has this name in
+    /// the place of a session's.
+    System(SessionId),
+}
+
+impl Actor {
+    /// The session that must not have ended.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::System(_) => None,
+        }
+    }
+
+    /// The name in the audit log.
+    #[must_use]
+    pub fn name(&self) -> &SessionId {
+        match self {
+            Self::Session(name) | Self::System(name) => name,
+        }
+    }
 }
 
 /// A client's idempotency key within its scope.

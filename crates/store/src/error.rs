@@ -36,6 +36,9 @@ pub enum StoreError {
     /// The request's deadline passed before the commit; nothing was done.
     #[error("{0}: the deadline has passed")]
     TooLate(&'static str),
+    /// The session that asked has ended; nothing was done.
+    #[error("{0}: the session has ended")]
+    SessionEnded(&'static str),
 }
 
 impl Fault for StoreError {
@@ -44,6 +47,7 @@ impl Fault for StoreError {
             Self::Away { .. } => ErrorCode::Unavailable,
             Self::Unknown { .. } | Self::TooLate(_) => ErrorCode::Timeout,
             Self::Broken { .. } => ErrorCode::Internal,
+            Self::SessionEnded(_) => ErrorCode::Forbidden,
         }
     }
 }

@@ -42,7 +42,7 @@ pub use accounts::{
     SealedTokens, Told, Unlink, UnlinkOutcome, Written,
 };
 pub use alerts::Alerts;
-pub use answers::{Answers, Earlier, Idempotency, Receipt};
+pub use answers::{Actor, Answers, Earlier, Idempotency, Receipt};
 pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, VerifyError, verify_audit};
 pub use deliveries::{Delivered, Deliveries, Delivery};
 pub use devices::{Acquaintance, Arrival, Devices, Novelty};

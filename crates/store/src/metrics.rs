@@ -53,6 +53,7 @@ impl Metrics {
             StoreError::Unknown { .. } => "unknown",
             StoreError::Broken { .. } => "broken",
             StoreError::TooLate(_) => "too_late",
+            StoreError::SessionEnded(_) => "session_ended",
         };
         self.errors
             .add(1, &[KeyValue::new("step", step), KeyValue::new("meaning", meaning)]);

@@ -76,6 +76,8 @@ pub enum ParkOutcome {
     Parked,
     /// All access was revoked meanwhile; the grant is queued for revocation.
     EpochMoved,
+    /// The session that asked has ended; the grant is queued for revocation.
+    SessionEnded,
     /// This job was answered before; nothing was done.
     Repeated(Sealed),
 }

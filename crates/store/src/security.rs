@@ -8,7 +8,7 @@ use protocol::security::{FactorMethod, Settings};
 use protocol::time::Timestamp;
 
 use crate::StoreError;
-use crate::answers::Receipt;
+use crate::answers::{Actor, Receipt};
 use crate::audit::Act;
 use crate::vault::{Sealed, VaultError};
 
@@ -25,8 +25,9 @@ pub trait Security: Send + Sync {
     /// receipt and the events together, or nothing. `decide` may be asked again when another transaction was in the way.
     ///
     /// # Errors
-    /// [`StoreError`]; `Broken` when `decide` cannot open what the vault has sealed.
-    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError>;
+    /// [`StoreError`]; `Broken` when `decide` cannot open what the vault has sealed. A session that has ended is refused before `decide`
+    /// is asked.
+    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError>;
 }
 
 /// The rules, which are the worker's: from the record and the store's time, which is the same for all workers, to what shall be.

@@ -21,7 +21,7 @@ pub trait Sessions: Send + Sync {
     /// [`StoreError`].
     async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError>;
 
-    /// Whether a session was ended.
+    /// Whether a session has ended: what every transaction asks that acts for one.
     ///
     /// # Errors
     /// [`StoreError::Away`].
@@ -40,7 +40,7 @@ pub trait Sessions: Send + Sync {
     /// Counts a wrong second factor. Gives how many came in the session since it was opened.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; [`StoreError::SessionEnded`].
     async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError>;
 
     /// A user's sessions that may be alive, oldest first.

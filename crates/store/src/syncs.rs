@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::id::UserId;
+use protocol::id::{SessionId, UserId};
 
 use crate::StoreError;
 use crate::accounts::Credentials;
@@ -28,11 +28,16 @@ pub trait Syncs: Send + Sync {
         lease: Duration,
     ) -> Result<Vec<Taken>, StoreError>;
 
-    /// Takes the turn of this account, due or not.
+    /// Takes the turn of this account, due or not, for a session that asks.
     ///
     /// # Errors
-    /// [`StoreError`]; a turn that was taken and not told ends with its lease.
-    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError>;
+    /// [`StoreError`]; a turn that was taken and not told ends with its lease. [`StoreError::SessionEnded`] for the session.
+    async fn take_turn(
+        &self,
+        (user, session): (&UserId, &SessionId),
+        account: AccountType,
+        lease: Duration,
+    ) -> Result<Taking, StoreError>;
 
     /// A sign of life: the turn lasts so long from now. False: it was lost.
     ///
@@ -40,13 +45,14 @@ pub trait Syncs: Send + Sync {
     /// [`StoreError::Away`].
     async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError>;
 
-    /// Publishes that a sync has begun. No receipt: it changes nothing that is promised.
+    /// Publishes that a sync has begun, for a session that asked. No receipt: it changes nothing that is promised.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError>;
+    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError>;
 
-    /// Records how a sync ended, and lets the turn go. Without a receipt where no client asked for it.
+    /// Records how a sync ended, and lets the turn go. Without a receipt where no client asked for it. Of a session that has ended, only
+    /// what the platform asks to wait is recorded.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -136,6 +142,8 @@ pub enum SyncWritten {
     Stored,
     /// The account was unlinked, lost or linked anew meanwhile, or somebody else has the turn; nothing was written but the pause.
     Overtaken,
+    /// The session that asked has ended; nothing was written but the pause.
+    SessionEnded,
     /// This job, or its idempotency key, was answered before; nothing was done.
     Repeated(Sealed),
 }

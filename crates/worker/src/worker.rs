@@ -162,6 +162,7 @@ impl Worker {
             },
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             answers: Arc::<dyn Store>::clone(&parts.store),
+            sessions: Arc::<dyn Store>::clone(&parts.store),
             vault: Arc::clone(&parts.vault),
             relay: Arc::clone(&relay),
             revocations: Arc::clone(&wake),

@@ -25,7 +25,7 @@ pub(crate) fn extend(
         about: entry.about,
         result: entry.result.to_owned(),
         count: entry.count.into(),
-        session: receipt.session.to_string(),
+        session: receipt.actor.name().to_string(),
         connection: receipt.connection.to_string(),
         address: origin.map_or_else(String::new, |origin| origin.address.clone()),
         device: origin.map_or_else(String::new, |origin| origin.device().to_owned()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use protocol::account::AccountType;
+use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::job::Refused;
 use protocol::code::ErrorCode;
 use protocol::id::{AlertId, SessionId};
@@ -124,6 +124,12 @@ impl Entry {
             result: ErrorCode::Timeout.as_str(),
             ..Self::of_link(link, Admission::New)
         }
+    }
+
+    /// A link that was ready when the session that asked for it had ended.
+    pub(crate) fn of_link_of_ended_session(account: &UserAccount) -> Self {
+        let about = format!("{} {}", account.account_type, account.platform_user_id);
+        Self::refused(Act::LinkRefused, about, ErrorCode::Forbidden)
     }
 
     /// A link that waits to be confirmed.

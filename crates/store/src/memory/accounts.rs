@@ -37,6 +37,7 @@ impl Accounts for MemoryStore {
         if !paused.is_zero() {
             return Ok(ExchangeStart::Paused(paused));
         }
+        state.refuse_ended("begin the exchange", &exchange.user, Some(&exchange.session))?;
         let hashes = || std::iter::once(exchange.code_hash).chain(exchange.state_hash);
         if hashes().any(|hash| state.spent.contains_key(&hash)) {
             return Ok(ExchangeStart::Spent);
@@ -48,8 +49,18 @@ impl Accounts for MemoryStore {
     async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
-            return Ok(LinkOutcome::Repeated(answer));
+        match state.begin("store the link", &link.user, receipt, now) {
+            Ok(None) => {}
+            Ok(Some(answer)) => return Ok(LinkOutcome::Repeated(answer)),
+            Err(_ended) => {
+                let is_held = link.parked.as_ref();
+                if is_held.is_none_or(|parked| state.take_parked(&link.user, parked, now)) {
+                    state.revoke(&link.user, link.give_back.clone(), now);
+                    let entry = Entry::of_link_of_ended_session(&link.account);
+                    state.audit(&self.audit, &link.user, entry, receipt, now);
+                }
+                return Ok(LinkOutcome::SessionEnded);
+            }
         }
         if let Some(parked) = &link.parked {
             // A transaction that comes too late leaves it where it is.
@@ -100,8 +111,15 @@ impl Accounts for MemoryStore {
     async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
-            return Ok(Written::Before(answer));
+        match state.begin("store the failed link", &refused.user, receipt, now) {
+            Ok(None) => {}
+            Ok(Some(answer)) => return Ok(Written::Before(answer)),
+            Err(_ended) => {
+                state.revoke(&refused.user, refused.give_back.clone(), now);
+                let entry = Entry::of_refused_link(refused);
+                state.audit(&self.audit, &refused.user, entry, receipt, now);
+                return Ok(Written::Now);
+            }
         }
         in_time("store the failed link", receipt)?;
         let linked = state.account(&refused.user, refused.account);
@@ -118,7 +136,7 @@ impl Accounts for MemoryStore {
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
+        if let Some(answer) = state.begin("unlink the account", &unlink.user, receipt, now)? {
             return Ok(UnlinkOutcome::Repeated(answer));
         }
         if state.account(&unlink.user, unlink.account).is_none() {
@@ -139,7 +157,7 @@ impl Accounts for MemoryStore {
             .map(|linked| linked.account.account_type)
             .collect();
         let Told { events, receipt } = (all.told)(&linked);
-        if let Some(answer) = state.repeated(&receipt, now) {
+        if let Some(answer) = state.begin("revoke all access", &all.user, &receipt, now)? {
             return Ok(RevokeAllOutcome::Repeated(answer));
         }
         if state.spent.contains_key(&all.confirmation) {

@@ -17,6 +17,7 @@ impl Alerts for MemoryStore {
     async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
         let now = self.now();
         let mut state = self.state();
+        state.refuse_ended("raise the alert", &alert.user_id, receipt.actor.session())?;
         in_time("raise the alert", receipt)?;
         let event = Envelope::of_alert(alert.clone());
         if state.send(&alert.user_id, &[event], now) > 0 {
@@ -45,6 +46,7 @@ impl Alerts for MemoryStore {
     async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError> {
         let now = self.now();
         let mut state = self.state();
+        state.refuse_ended("acknowledge the alert", user, receipt.actor.session())?;
         let mut theirs = state.alerts_of(user);
         let Some((number, raised)) = theirs.find(|(_, raised)| raised.alert.alert_id == *alert) else {
             return Ok(false);

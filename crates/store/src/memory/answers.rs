@@ -1,18 +1,27 @@
 //! Answers already given.
 
 use async_trait::async_trait;
-use protocol::id::JobId;
+use protocol::id::{JobId, UserId};
 
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
-use crate::answers::{Answers, Earlier, Idempotency};
+use crate::answers::{Actor, Answers, Earlier, Idempotency};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 
 #[async_trait]
 impl Answers for MemoryStore {
-    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError> {
-        Ok(self.state().earlier(job, idempotency, self.now()))
+    async fn earlier(
+        &self,
+        (user, by): (&UserId, &Actor),
+        job: &JobId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Earlier, StoreError> {
+        let (state, now) = (self.state(), self.now());
+        if state.answered(job, now).is_none() {
+            state.refuse_ended("look for an earlier answer", user, by.session())?;
+        }
+        Ok(state.earlier(job, idempotency, now))
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {

@@ -84,7 +84,7 @@ impl MemoryStore {
     ) -> Result<Written, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
+        if let Some(answer) = state.begin(step, user, receipt, now)? {
             return Ok(Written::Before(answer));
         }
         in_time(step, receipt)?;

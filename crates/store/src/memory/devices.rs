@@ -21,6 +21,7 @@ impl Devices for MemoryStore {
         } = arrival;
         let now = self.now();
         let mut state = self.state();
+        state.refuse_ended("note a device", user, receipt.actor.session())?;
         in_time("note a device", receipt)?;
         let factor = state.security.get(*user).and_then(|record| record.factor.as_ref());
         let (failures, last_failed) = factor.map_or((0, None), |factor| (factor.failures, factor.last_failed));

@@ -8,7 +8,7 @@ use protocol::id::UserId;
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
-use crate::answers::Receipt;
+use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
 use crate::parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
 use crate::vault::AuditKeys;
@@ -25,8 +25,15 @@ impl Parking for MemoryStore {
     async fn park_link(&self, parked: &ParkedLink, receipt: &Receipt) -> Result<ParkOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        if let Some(answer) = state.repeated(receipt, now) {
-            return Ok(ParkOutcome::Repeated(answer));
+        match state.begin("park the link", &parked.user, receipt, now) {
+            Ok(None) => {}
+            Ok(Some(answer)) => return Ok(ParkOutcome::Repeated(answer)),
+            Err(_ended) => {
+                let entry = Entry::of_link_of_ended_session(&parked.account);
+                state.audit(&self.audit, &parked.user, entry, receipt, now);
+                state.revoke(&parked.user, parked.give_back(), now);
+                return Ok(ParkOutcome::SessionEnded);
+            }
         }
         if state.access_epoch(&parked.user) != parked.access_epoch {
             state.give_parked_back(&self.audit, parked, receipt, now);
@@ -61,7 +68,7 @@ impl Parking for MemoryStore {
         };
         if let Some(Parked { link, .. }) = state.parked.remove(&number) {
             let receipt = Receipt {
-                session: link.session.clone(),
+                actor: Actor::System(link.session.clone()),
                 ..receipt.clone()
             };
             let entry = Entry::of_unconfirmed_link(&link);

@@ -5,6 +5,7 @@ use protocol::id::UserId;
 
 use super::{MemoryStore, in_time};
 use crate::StoreError;
+use crate::answers::Actor;
 use crate::audit::Entry;
 use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
 
@@ -14,10 +15,11 @@ impl Security for MemoryStore {
         Ok(self.state().security.get(user).cloned().unwrap_or_default())
     }
 
-    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
         let step = "change the security settings";
         let now = self.now();
         let mut state = self.state();
+        state.refuse_ended(step, user, by.session())?;
         let record = state.security.get(user).cloned().unwrap_or_default();
         let decision = decide(&record, now.into()).map_err(|error| StoreError::Broken {
             step,

@@ -7,6 +7,7 @@ use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
+use super::state::State;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::audit::Entry;
@@ -52,9 +53,7 @@ impl Sessions for MemoryStore {
     }
 
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
-        let state = self.state();
-        let known = state.sessions.get(&(user.clone(), session.clone()));
-        Ok(known.is_some_and(|row| row.known.ended_at.is_some()))
+        Ok(self.state().is_session_ended(user, session))
     }
 
     async fn end_sessions(
@@ -69,7 +68,7 @@ impl Sessions for MemoryStore {
             WhichSessions::AllBut(but) => session != but,
             WhichSessions::All => true,
         };
-        let count = match state.repeated(&receipt(0), wall) {
+        let count = match state.begin("end the sessions", &ending.user, &receipt(0), wall)? {
             Some(answer) => Err(answer),
             None => {
                 let alive = state.sessions.iter().filter(|((user, session), row)| {
@@ -99,6 +98,7 @@ impl Sessions for MemoryStore {
 
     async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
         let mut state = self.state();
+        state.refuse_ended("count a wrong second factor", user, Some(session))?;
         let row = state.sessions.get_mut(&(user.clone(), session.clone()));
         Ok(row.map_or(0, |row| {
             row.failures = row.failures.saturating_add(1);
@@ -158,5 +158,13 @@ impl Sessions for MemoryStore {
             }
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// What every transaction asks that acts for a session.
+    pub(super) fn is_session_ended(&self, user: &UserId, session: &SessionId) -> bool {
+        let known = self.sessions.get(&(user.clone(), session.clone()));
+        known.is_some_and(|row| row.known.ended_at.is_some())
     }
 }

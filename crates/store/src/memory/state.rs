@@ -13,6 +13,7 @@ use super::inboxes::Inbox;
 use super::parking::Parked;
 use super::sessions::SessionRow;
 use super::upkeep::Upkeep;
+use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::answers::{Earlier, Idempotency, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
@@ -131,8 +132,13 @@ impl State {
             .map(|(_, linked)| linked)
     }
 
+    /// What this very job was answered.
+    pub(super) fn answered(&self, job: &JobId, now: SystemTime) -> Option<&Answer> {
+        self.answers.get(job).filter(|answer| now < answer.expires_at)
+    }
+
     pub(super) fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>, now: SystemTime) -> Earlier {
-        let live = |job| self.answers.get(job).filter(|answer| now < answer.expires_at);
+        let live = |job| self.answered(job, now);
         if let Some(answer) = live(job) {
             return Earlier::Answer(answer.answer.clone());
         }
@@ -142,6 +148,34 @@ impl State {
             Some((key, answer)) if answer.idempotency.as_ref() == Some(key) => Earlier::Answer(answer.answer.clone()),
             Some(_) => Earlier::OtherBody,
         }
+    }
+
+    /// Refuses what a session asks for that has ended.
+    pub(super) fn refuse_ended(
+        &self,
+        step: &'static str,
+        user: &UserId,
+        session: Option<&SessionId>,
+    ) -> Result<(), StoreError> {
+        match session {
+            Some(session) if self.is_session_ended(user, session) => Err(StoreError::SessionEnded(step)),
+            _ => Ok(()),
+        }
+    }
+
+    /// First in the transaction of a job: gives what stands in its way. A session that has ended meanwhile still has the answer to this
+    /// very job.
+    pub(super) fn begin(
+        &self,
+        step: &'static str,
+        user: &UserId,
+        receipt: &Receipt,
+        now: SystemTime,
+    ) -> Result<Option<Sealed>, StoreError> {
+        if self.answered(&receipt.job, now).is_none() {
+            self.refuse_ended(step, user, receipt.actor.session())?;
+        }
+        Ok(self.repeated(receipt, now))
     }
 
     /// The answer that stands in a transaction's way. Another body under the same key was refused before the work began; here

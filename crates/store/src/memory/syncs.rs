@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::id::UserId;
+use protocol::id::{SessionId, UserId};
 
 use super::state::State;
 use super::{MemoryStore, in_time};
@@ -47,9 +47,15 @@ impl Syncs for MemoryStore {
             .collect())
     }
 
-    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
+    async fn take_turn(
+        &self,
+        (user, session): (&UserId, &SessionId),
+        account: AccountType,
+        lease: Duration,
+    ) -> Result<Taking, StoreError> {
         let now = self.now();
         let mut state = self.state();
+        state.refuse_ended("take the turn of a sync", user, Some(session))?;
         let Some(standing) = state.standing(user, account, now) else {
             return Ok(Taking::NotConnected);
         };
@@ -75,9 +81,10 @@ impl Syncs for MemoryStore {
         Ok(held.map(|upkeep| upkeep.leased_until = Some(now + lease)).is_some())
     }
 
-    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError> {
+    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
         let now = self.now();
         let mut state = self.state();
+        state.refuse_ended("announce the sync", &turn.user, Some(session))?;
         let standing = state.standing(&turn.user, turn.account, now);
         if standing.is_some_and(|standing| standing.fence == turn.fence) {
             state.send(&turn.user, std::slice::from_ref(syncing), now);
@@ -89,8 +96,18 @@ impl Syncs for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let turn = &sync.turn;
-        if let Some(answer) = receipt.and_then(|receipt| state.repeated(receipt, now)) {
-            return Ok(SyncWritten::Repeated(answer));
+        let begun = receipt.map_or(Ok(None), |receipt| {
+            state.begin("store the sync", &turn.user, receipt, now)
+        });
+        match begun {
+            Ok(None) => {}
+            Ok(Some(answer)) => return Ok(SyncWritten::Repeated(answer)),
+            Err(_ended) => {
+                if let Some(pause) = &sync.pause {
+                    state.pause(turn, pause, now);
+                }
+                return Ok(SyncWritten::SessionEnded);
+            }
         }
         let standing = state.standing(&turn.user, turn.account, now);
         let is_ours = standing.is_some_and(|standing| standing.fence == turn.fence && !standing.is_lost);

@@ -84,7 +84,7 @@ impl Work for RaiseAlert<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { alert, receipt, keys } = self;
         let user = &alert.user_id;
-        head::lock_user(tx, user).await?;
+        head::lock_user(tx, user, receipt.actor.session()).await?;
         if outbox::send(tx, user, &[Envelope::of_alert((*alert).clone())]).await? > 0 {
             audit::append(tx, keys, user, Entry::of_raised_alert(alert), receipt).await?;
         }
@@ -110,7 +110,7 @@ impl Work for Acknowledge<'_> {
             receipt,
             keys,
         } = self;
-        head::lock_user(tx, user).await?;
+        head::lock_user(tx, user, receipt.actor.session()).await?;
         let look = tx
             .prepare_cached("SELECT type, acked_at IS NOT NULL FROM alerts WHERE user_id = $1 AND alert_id = $2")
             .await?;

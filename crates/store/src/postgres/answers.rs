@@ -1,27 +1,37 @@
 //! Answers already given, and the end of what is only kept for a while.
 
 use async_trait::async_trait;
-use protocol::id::JobId;
+use protocol::id::{JobId, SessionId, UserId};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::PgStore;
+use super::error::Failure;
+use super::{PgStore, sessions};
 use crate::StoreError;
-use crate::answers::{Answers, Earlier, Idempotency};
+use crate::answers::{Actor, Answers, Earlier, Idempotency};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 use crate::vault::Sealed;
 
 #[async_trait]
 impl Answers for PgStore {
-    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError> {
+    async fn earlier(
+        &self,
+        (user, by): (&UserId, &Actor),
+        job: &JobId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Earlier, StoreError> {
         let step = "look for an earlier answer";
-        let find = "SELECT answer, job_id = $1 OR body = $3 AS same FROM answers \
+        let find = "SELECT answer, job_id = $1 AS own, job_id = $1 OR body = $3 AS same FROM answers \
                     WHERE (job_id = $1 OR scope = $2) AND expires_at > now() ORDER BY job_id = $1 DESC LIMIT 1";
         let scope = idempotency.map(|key| key.scope.as_slice());
         let body = idempotency.map(|key| key.body.as_slice());
-        let rows = self.pool.query(step, find, &[&job.as_str(), &scope, &body]).await?;
-        let earlier = rows.first().map_or(Ok(Earlier::Nothing), earlier);
-        earlier.map_err(|error| self.pool.report(step, error.into()))
+        let (user, session) = (user.as_str(), by.session().map(SessionId::as_str));
+        let answer: [&(dyn ToSql + Sync); 3] = [&job.as_str(), &scope, &body];
+        let ended: [&(dyn ToSql + Sync); 2] = [&user, &session];
+        let both = self.pool.query_both(step, (find, &answer), (sessions::ENDED, &ended));
+        let (found, ended) = both.await?;
+        let earlier = earlier(found.first(), !ended.is_empty());
+        earlier.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
@@ -76,7 +86,14 @@ impl PgStore {
     }
 }
 
-fn earlier(row: &Row) -> Result<Earlier, tokio_postgres::Error> {
+fn earlier(row: Option<&Row>, is_ended: bool) -> Result<Earlier, Failure> {
+    let is_own = row.map_or(Ok(false), |row| row.try_get("own"))?;
+    if is_ended && !is_own {
+        return Err(Failure::SessionEnded);
+    }
+    let Some(row) = row else {
+        return Ok(Earlier::Nothing);
+    };
     // Null when no key was given: then the job is the same, or the row would not be here.
     let same: Option<bool> = row.try_get("same")?;
     if same == Some(false) {

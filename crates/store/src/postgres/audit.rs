@@ -8,7 +8,8 @@ use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
-use super::{PgStore, head, receipt};
+use super::receipt::Begun;
+use super::{PgStore, receipt};
 use crate::StoreError;
 use crate::accounts::Written;
 use crate::answers::Receipt;
@@ -85,8 +86,7 @@ impl Work for Record<'_> {
             receipt,
             keys,
         } = self;
-        head::lock_user(tx, user).await?;
-        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+        if let Begun::Before(answer) = receipt::begin(tx, user, receipt).await? {
             return Ok(Ending::RollBack(Written::Before(answer)));
         }
         for entry in entries {

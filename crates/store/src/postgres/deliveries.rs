@@ -37,7 +37,7 @@ impl Work for Deliver<'_> {
         }
         let mut told = Vec::new();
         for user in linked(tx, delivery).await? {
-            head::lock_user(tx, &user).await?;
+            head::lock_user(tx, &user, None).await?;
             // An unlink may have been here between the look and the lock.
             let Some(platform_user_id) = platform_user_id(tx, &user, delivery.platform).await? else {
                 continue;

@@ -41,7 +41,7 @@ impl Work for Arrive<'_> {
             judge,
             receipt,
         } = self.arrival;
-        head::lock_user(tx, user).await?;
+        head::lock_user(tx, user, receipt.actor.session()).await?;
         let (device, network) = (from.device(), from.network());
         let novelty = look(tx, user, device, &network).await?;
         note(tx, user, device, &network).await?;

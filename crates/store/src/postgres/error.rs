@@ -29,6 +29,9 @@ pub(super) enum Failure {
     /// The deadline passed before COMMIT was sent.
     #[error("the deadline has passed")]
     TooLate,
+    /// The session that the transaction acts for has ended.
+    #[error("the session has ended")]
+    SessionEnded,
 }
 
 impl Failure {
@@ -56,10 +59,11 @@ impl Failure {
         let away = match &self {
             Self::Pool(_) | Self::Silent => true,
             Self::Statement(error) => is_away(error) || self.is_conflict(),
-            Self::Row(_) | Self::Commit(_) | Self::TooLate => false,
+            Self::Row(_) | Self::Commit(_) | Self::TooLate | Self::SessionEnded => false,
         };
         match self {
             Self::TooLate => StoreError::TooLate(step),
+            Self::SessionEnded => StoreError::SessionEnded(step),
             Self::Commit(failure) => StoreError::Unknown { step, source: failure },
             failure if away => StoreError::Away {
                 step,

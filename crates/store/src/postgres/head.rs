@@ -2,25 +2,53 @@
 //! in a circle.
 
 use deadpool_postgres::Transaction;
+use futures_util::future::try_join;
 use protocol::account::AccountType;
-use protocol::id::UserId;
+use protocol::id::{SessionId, UserId};
 
 use super::error::Failure;
+use super::sessions;
 
 /// First: the user's head row, made where there is none. Gives the user's access epoch.
-pub(super) async fn lock_user(tx: &Transaction<'_>, user: &UserId) -> Result<i64, Failure> {
-    let lock = tx
-        .prepare_cached("SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE")
-        .await?;
-    if let Some(row) = tx.query_opt(&lock, &[&user.as_str()]).await? {
-        return Ok(row.try_get(0)?);
+///
+/// # Errors
+/// [`Failure::SessionEnded`] where `session`, for which the transaction acts, has ended; the row is locked all the same. None: it acts
+/// for no session.
+pub(super) async fn lock_user(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    session: Option<&SessionId>,
+) -> Result<i64, Failure> {
+    if let Some(epoch) = lock_and_check(tx, user, session).await? {
+        return Ok(epoch);
     }
     let make = tx
         .prepare_cached("INSERT INTO users (user_id) VALUES ($1) ON CONFLICT DO NOTHING")
         .await?;
     tx.execute(&make, &[&user.as_str()]).await?;
-    Ok(tx.query_one(&lock, &[&user.as_str()]).await?.try_get(0)?)
+    let made = lock_and_check(tx, user, session).await?;
+    made.ok_or_else(|| Failure::row(NoHead))
 }
+
+/// Locks the row, if it is there, and looks at the session. The two statements travel together, and the second begins when the lock is
+/// held: within the first, it would see the session as it was before the wait.
+async fn lock_and_check(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    session: Option<&SessionId>,
+) -> Result<Option<i64>, Failure> {
+    let lock = tx
+        .prepare_cached("SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE")
+        .await?;
+    let lock = async { Ok(tx.query_opt(&lock, &[&user.as_str()]).await?) };
+    let (row, ()) = try_join(lock, sessions::refuse_ended(tx, user, session)).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Users are never deleted.
+#[derive(Debug, thiserror::Error)]
+#[error("a user's head row is gone")]
+struct NoHead;
 
 /// From here on nothing that was begun before can be linked. The caller holds the user's head row.
 pub(super) async fn move_access_epoch(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {

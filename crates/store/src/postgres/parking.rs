@@ -10,9 +10,10 @@ use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
+use super::receipt::Begun;
 use super::{PgStore, audit, head, queue, receipt, row};
 use crate::StoreError;
-use crate::answers::Receipt;
+use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
 use crate::parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
 use crate::vault::AuditKeys;
@@ -64,12 +65,20 @@ impl Work for ParkLink<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<ParkOutcome>, Failure> {
         let Self { parked, receipt, audit } = self;
-        let access_epoch = head::lock_user(tx, &parked.user).await?;
-        if let Some(answer) = receipt::repeated(tx, receipt).await? {
-            return Ok(Ending::RollBack(ParkOutcome::Repeated(answer)));
-        }
+        let access_epoch = match receipt::begin(tx, &parked.user, receipt).await {
+            Ok(Begun::Now(access_epoch)) => Some(access_epoch),
+            Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(ParkOutcome::Repeated(answer))),
+            Err(Failure::SessionEnded) => None,
+            Err(failure) => return Err(failure),
+        };
         let (platform, id) = (parked.account.account_type, &parked.account.platform_user_id);
         head::lock_platform_account(tx, platform, id).await?;
+        let Some(access_epoch) = access_epoch else {
+            let entry = Entry::of_link_of_ended_session(&parked.account);
+            audit::append(tx, audit, &parked.user, entry, receipt).await?;
+            queue::revoke(tx, &parked.user, parked.give_back().as_ref()).await?;
+            return Ok(Ending::Commit(ParkOutcome::SessionEnded));
+        };
         if access_epoch != parked.access_epoch {
             give_back(tx, audit, parked, receipt).await?;
             return Ok(Ending::Commit(ParkOutcome::EpochMoved));
@@ -147,7 +156,7 @@ impl Work for EndParked<'_> {
     /// Another worker, or a confirmation in the last moment, may have been here between the look and the lock.
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { over, receipt, audit } = self;
-        head::lock_user(tx, &over.user).await?;
+        head::lock_user(tx, &over.user, None).await?;
         head::lock_platform_account(tx, over.platform, &over.platform_user_id).await?;
         let delete = format!("DELETE FROM parked_links WHERE id = $1 AND ends_at <= now() RETURNING {COLUMNS}");
         let delete = tx.prepare_cached(&delete).await?;
@@ -156,7 +165,7 @@ impl Work for EndParked<'_> {
         };
         let ended = parked(&ended)?;
         let receipt = Receipt {
-            session: ended.session.clone(),
+            actor: Actor::System(ended.session.clone()),
             ..(*receipt).clone()
         };
         let entry = Entry::of_unconfirmed_link(&ended);

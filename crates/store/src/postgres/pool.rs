@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Manager, Object, Runtime, Transaction};
+use futures_util::future::try_join;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -80,18 +81,33 @@ impl Pool {
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
+        self.ask(step, async |client| query(client, (sql, values)).await).await
+    }
+
+    /// Runs two statements that are a transaction each, the second after the first. They travel together.
+    pub(super) async fn query_both(
+        &self,
+        step: &'static str,
+        first: Query<'_>,
+        second: Query<'_>,
+    ) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
+        let both = async |client: &Client| try_join(query(client, first), query(client, second)).await;
+        self.ask(step, both).await
+    }
+
+    async fn ask<T>(
+        &self,
+        step: &'static str,
+        ask: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, StoreError> {
         let until = Instant::now() + PATIENCE;
-        let rows = async {
+        let answer = async {
             let client = self.connection(until).await?;
-            let rows = within(until, async {
-                let statement = client.prepare_cached(sql).await?;
-                client.query(&statement, values).await
-            });
-            let rows = rows.await;
-            self.put_back(client, rows.as_ref().err());
-            rows
+            let answer = within(until, ask(&client)).await;
+            self.put_back(client, answer.as_ref().err());
+            answer
         };
-        rows.await.map_err(|failure| self.report(step, failure))
+        answer.await.map_err(|failure| self.report(step, failure))
     }
 
     /// Says what the connections are doing, for as long as there are any. To watch them does not keep them open.
@@ -133,6 +149,14 @@ impl Pool {
             drop(self.connections.retain(|_, _| false));
         }
     }
+}
+
+/// A statement and its values.
+pub(super) type Query<'a> = (&'a str, &'a [&'a (dyn ToSql + Sync)]);
+
+async fn query(client: &Client, (sql, values): Query<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let statement = client.prepare_cached(sql).await?;
+    client.query(&statement, values).await
 }
 
 /// What the connections are doing.

@@ -1,23 +1,57 @@
 //! The part of a transaction that makes a job delivered twice be done once.
 
 use deadpool_postgres::Transaction;
+use protocol::id::UserId;
+use tokio_postgres::Row;
 
 use super::error::Failure;
+use super::head;
 use crate::answers::Receipt;
 use crate::vault::Sealed;
 
-/// What was answered before to this job, or under its idempotency key. Another body under the same key was refused before the
-/// work began; here it only must not be committed beside the first.
+/// How the transaction of a job begins.
+pub(super) enum Begun {
+    /// There is something to do, under this access epoch of the user.
+    Now(i64),
+    /// It was answered before, or its idempotency key was.
+    Before(Sealed),
+}
+
+/// First in the transaction of a job: locks the user's head row, and looks for an earlier answer. A session that has ended meanwhile
+/// still has the answer to this very job: it was committed before.
+///
+/// # Errors
+/// [`Failure::SessionEnded`]; the row is locked all the same.
+pub(super) async fn begin(tx: &Transaction<'_>, user: &UserId, receipt: &Receipt) -> Result<Begun, Failure> {
+    let locked = match head::lock_user(tx, user, receipt.actor.session()).await {
+        Err(Failure::SessionEnded) => None,
+        locked => Some(locked?),
+    };
+    match (locked, find(tx, receipt).await?) {
+        (Some(_), Some((_, answer))) | (None, Some((true, answer))) => Ok(Begun::Before(answer)),
+        (Some(access_epoch), None) => Ok(Begun::Now(access_epoch)),
+        (None, _) => Err(Failure::SessionEnded),
+    }
+}
+
+/// What was answered before to this job, or under its idempotency key.
 pub(super) async fn repeated(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<Sealed>, Failure> {
+    Ok(find(tx, receipt).await?.map(|(_, answer)| answer))
+}
+
+/// The same, and whether it was this very job. Another body under the same key was refused before the work began; here it only must not
+/// be committed beside the first.
+async fn find(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<(bool, Sealed)>, Failure> {
     let find = tx
         .prepare_cached(
-            "SELECT answer FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at > now() \
+            "SELECT job_id = $1, answer FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at > now() \
              ORDER BY job_id = $1 DESC LIMIT 1",
         )
         .await?;
     let scope = receipt.idempotency.as_ref().map(|key| key.scope.as_slice());
     let row = tx.query_opt(&find, &[&receipt.job.as_str(), &scope]).await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?.map(Sealed::from_bytes))
+    let found = |row: Row| Ok::<_, Failure>((row.try_get(0)?, Sealed::from_bytes(row.try_get(1)?)));
+    row.map(found).transpose()
 }
 
 /// Writes the answer beside the change it tells of. A transaction that wrote one for the same job meanwhile makes this fail

@@ -11,6 +11,7 @@ use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::{PgStore, audit, head, outbox, receipt, row};
 use crate::StoreError;
+use crate::answers::Actor;
 use crate::audit::Entry;
 use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
 use crate::vault::AuditKeys;
@@ -26,9 +27,10 @@ impl Security for PgStore {
         record.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
         let work = DecideSecurity {
             user,
+            by,
             decide,
             audit: &self.audit,
         };
@@ -38,6 +40,7 @@ impl Security for PgStore {
 
 struct DecideSecurity<'a> {
     user: &'a UserId,
+    by: &'a Actor,
     decide: &'a Decide<'a>,
     audit: &'a AuditKeys,
 }
@@ -47,7 +50,7 @@ impl Work for DecideSecurity<'_> {
     type Outcome = Decided;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Decided>, Failure> {
-        head::lock_user(tx, self.user).await?;
+        head::lock_user(tx, self.user, self.by.session()).await?;
         let (record, now) = self.read(tx).await?;
         let change = match (self.decide)(&record, now).map_err(Failure::row)? {
             Decision::Leave(outcome) => return Ok(Ending::RollBack(Decided::Now(outcome))),

@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
+use super::receipt::Begun;
 use super::row::{timestamp, user, written};
 use super::{PgStore, audit, head, outbox, receipt};
 use crate::StoreError;
@@ -30,9 +31,8 @@ impl Sessions for PgStore {
     }
 
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
-        let read = "SELECT 1 FROM sessions WHERE user_id = $1 AND session_id = $2 AND ended_at IS NOT NULL";
         let values: [&(dyn ToSql + Sync); 2] = [&user.as_str(), &session.as_str()];
-        Ok(!self.pool.query("read the session", read, &values).await?.is_empty())
+        Ok(!self.pool.query("read the session", ENDED, &values).await?.is_empty())
     }
 
     async fn end_sessions(
@@ -49,14 +49,8 @@ impl Sessions for PgStore {
     }
 
     async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
-        let step = "count a wrong second factor";
-        let count =
-            "UPDATE sessions SET failures = failures + 1 WHERE user_id = $1 AND session_id = $2 RETURNING failures";
-        let values: [&(dyn ToSql + Sync); 2] = [&user.as_str(), &session.as_str()];
-        let rows = self.pool.query(step, count, &values).await?;
-        let failures = rows.first().map_or(Ok(0), |row| row.try_get::<_, i32>("failures"));
-        let failures = failures.map_err(|error| self.pool.report(step, error.into()))?;
-        Ok(u32::try_from(failures).unwrap_or(0))
+        let work = CountFailure { user, session };
+        self.pool.transact("count a wrong second factor", &work).await
     }
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError> {
@@ -111,6 +105,46 @@ impl Sessions for PgStore {
     }
 }
 
+/// Finds the session that has ended.
+pub(super) const ENDED: &str = "SELECT FROM sessions WHERE user_id = $1 AND session_id = $2 AND ended_at IS NOT NULL";
+
+/// Refuses what a session asks for that has ended. Whoever holds a lock that the end takes too sends this after it.
+pub(super) async fn refuse_ended(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    session: Option<&SessionId>,
+) -> Result<(), Failure> {
+    let Some(session) = session else { return Ok(()) };
+    let look = tx.prepare_cached(ENDED).await?;
+    match tx.query_opt(&look, &[&user.as_str(), &session.as_str()]).await? {
+        Some(_) => Err(Failure::SessionEnded),
+        None => Ok(()),
+    }
+}
+
+struct CountFailure<'a> {
+    user: &'a UserId,
+    session: &'a SessionId,
+}
+
+#[async_trait]
+impl Work for CountFailure<'_> {
+    type Outcome = u32;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<u32>, Failure> {
+        head::lock_user(tx, self.user, Some(self.session)).await?;
+        let count = tx
+            .prepare_cached(
+                "UPDATE sessions SET failures = failures + 1 WHERE user_id = $1 AND session_id = $2 RETURNING failures",
+            )
+            .await?;
+        let (user, session) = (self.user.as_str(), self.session.as_str());
+        let counted = tx.query_opt(&count, &[&user, &session]).await?;
+        let failures = counted.map_or(Ok(0), |row| row.try_get::<_, i32>("failures"))?;
+        Ok(Ending::Commit(u32::try_from(failures).unwrap_or(0)))
+    }
+}
+
 struct OpenSession<'a>(&'a SessionOpening);
 
 #[async_trait]
@@ -120,7 +154,7 @@ impl Work for OpenSession<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SessionOpened>, Failure> {
         let opening = self.0;
         let (user, session) = (opening.user.as_str(), opening.session.as_str());
-        head::lock_user(tx, &opening.user).await?;
+        head::lock_user(tx, &opening.user, None).await?;
         let find = tx
             .prepare_cached("SELECT exp_at, ended_at, newest_iat FROM sessions WHERE user_id = $1 AND session_id = $2")
             .await?;
@@ -178,8 +212,7 @@ impl Work for EndSessions<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SessionsEnded>, Failure> {
         let user = &self.ending.user;
-        head::lock_user(tx, user).await?;
-        if let Some(answer) = receipt::repeated(tx, &(self.receipt)(0)).await? {
+        if let Begun::Before(answer) = receipt::begin(tx, user, &(self.receipt)(0)).await? {
             let ended = recently_ended(tx, user).await?;
             let count = Err(answer);
             return Ok(Ending::RollBack(SessionsEnded { count, ended }));

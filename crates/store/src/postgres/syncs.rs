@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
-use protocol::id::UserId;
+use protocol::id::{SessionId, UserId};
 
 use self::finish::{BeginSync, FinishSync};
 use self::take::TakeTurn;
@@ -49,8 +49,18 @@ impl Syncs for PgStore {
         taken.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
-        let work = TakeTurn { user, account, lease };
+    async fn take_turn(
+        &self,
+        (user, session): (&UserId, &SessionId),
+        account: AccountType,
+        lease: Duration,
+    ) -> Result<Taking, StoreError> {
+        let work = TakeTurn {
+            user,
+            session,
+            account,
+            lease,
+        };
         self.pool.transact("take the turn of a sync", &work).await
     }
 
@@ -69,8 +79,8 @@ impl Syncs for PgStore {
         Ok(!kept.is_empty())
     }
 
-    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError> {
-        let work = BeginSync { turn, syncing };
+    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
+        let work = BeginSync { turn, session, syncing };
         self.pool.transact("announce the sync", &work).await
     }
 

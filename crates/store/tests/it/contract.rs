@@ -6,6 +6,7 @@ mod answers;
 mod audit;
 mod deliveries;
 mod devices;
+mod ended_sessions;
 mod inboxes;
 mod links;
 mod outbox;

@@ -7,7 +7,7 @@ use lifecycle::{Clock, ManualClock};
 use store::{Accounts, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
 
 use crate::recorder::relayed;
-use crate::sample::{alert, audit_keys, job, link, receipt, unlink, user, worker};
+use crate::sample::{actor, alert, audit_keys, job, link, receipt, unlink, user, worker};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -25,7 +25,13 @@ async fn an_answer_is_kept_as_long_as_was_asked_and_a_sent_event_for_a_day() {
     clock.advance(HOUR - Duration::from_millis(1));
     assert_eq!(store.prune().await.unwrap(), 0);
     clock.advance(Duration::from_millis(1));
-    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert_eq!(store.prune().await.unwrap(), 1);
     clock.advance(23 * HOUR);
     assert_eq!(store.prune().await.unwrap(), 1);

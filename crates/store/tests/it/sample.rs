@@ -14,7 +14,9 @@ use protocol::secret::Secret;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::vault::{AuditKeys, Sealed, VaultKeys};
-use store::{FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, SealedTokens, Turn, Unlink};
+use store::{
+    Actor, FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, SealedTokens, Turn, Unlink,
+};
 use testkit::wait;
 use tokio::time::Instant;
 
@@ -174,11 +176,20 @@ pub(crate) fn origin(address: &str, device: &str) -> Origin {
     }
 }
 
+/// The session in which everything here is asked.
+pub(crate) fn session() -> SessionId {
+    SessionId::new("session").unwrap()
+}
+
+pub(crate) fn actor() -> Actor {
+    Actor::Session(session())
+}
+
 /// The answer to a job, kept for an hour, with all the time it needs.
 pub(crate) fn receipt(job_name: &str) -> Receipt {
     Receipt {
         job: job(job_name),
-        session: SessionId::new("session").unwrap(),
+        actor: actor(),
         connection: ConnectionId::new("connection").unwrap(),
         origin: Some(origin("192.0.2.7", "device")),
         traceparent: Traceparent::begin(0xbeef, 1),

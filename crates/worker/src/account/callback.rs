@@ -105,6 +105,7 @@ impl AccountService {
         match parked.await? {
             ParkOutcome::Parked => Ok(outcome),
             ParkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
+            ParkOutcome::SessionEnded => Err(ConnectError::SessionEnded),
             ParkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }

@@ -163,6 +163,8 @@ pub(crate) enum ConnectError {
     AlreadyConnected,
     #[error("all access was revoked meanwhile")]
     EpochMoved,
+    #[error("the session has ended")]
+    SessionEnded,
     #[error("nothing is parked under this token and cookie")]
     NotParked,
     #[error("open the parked tokens")]
@@ -186,6 +188,7 @@ impl Fault for ConnectError {
             Self::Paused(_) => ErrorCode::PlatformRateLimited,
             Self::AlreadyConnected => ErrorCode::AlreadyConnected,
             Self::EpochMoved => ErrorCode::Conflict,
+            Self::SessionEnded => ErrorCode::Forbidden,
             Self::NotParked => ErrorCode::ConfirmationInvalid,
             Self::Sealed(error) => error.code(),
             Self::Store(error) => error.code(),

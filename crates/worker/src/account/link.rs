@@ -97,6 +97,7 @@ impl AccountService {
             LinkOutcome::Linked => Ok(outcome),
             LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),
             LinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
+            LinkOutcome::SessionEnded => Err(ConnectError::SessionEnded),
             LinkOutcome::NotParked => Err(ConnectError::NotParked),
             LinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }

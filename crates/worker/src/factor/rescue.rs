@@ -12,7 +12,7 @@ use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::security::SettingsUpdated;
 use store::vault::Sealed;
-use store::{Act, Change, Decided, Decision, Deed, Factor, Receipt, Security, SecurityRecord, StoreError};
+use store::{Act, Actor, Change, Decided, Decision, Deed, Factor, Receipt, Security, SecurityRecord, StoreError};
 use tokio::time::Instant;
 
 use super::deed;
@@ -92,7 +92,7 @@ async fn rescue(
             deeds: vec![deed],
         })))
     };
-    Ok(match store.decide_security(user, &decide).await? {
+    Ok(match store.decide_security(user, &receipt.actor, &decide).await? {
         Decided::Now(outcome) if outcome.error.is_none() => Rescued::Done,
         Decided::Now(_) | Decided::Before(_) => Rescued::NoFactor,
     })
@@ -103,7 +103,7 @@ async fn rescue(
 fn by_operator(entropy: &dyn Entropy) -> Receipt {
     Receipt {
         job: JobId::new(entropy.token()).expect("a token is an id"),
-        session: SessionId::new(OPERATOR).expect("a word is an id"),
+        actor: Actor::System(SessionId::new(OPERATOR).expect("a word is an id")),
         connection: ConnectionId::new(OPERATOR).expect("a word is an id"),
         origin: None,
         traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),

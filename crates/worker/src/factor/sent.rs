@@ -53,7 +53,7 @@ impl FactorService {
             };
             Ok(with_challenge(record, factor.method, new, now))
         };
-        self.store.decide_security(&call.user, &put).await?;
+        self.store.decide_security(&call.user, &call.actor, &put).await?;
 
         let factor = self
             .store
@@ -126,7 +126,7 @@ impl FactorService {
             }
             Ok(unasked(record))
         };
-        self.store.decide_security(&call.user, &forget).await?;
+        self.store.decide_security(&call.user, &call.actor, &forget).await?;
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ impl FactorService {
             _ => None,
         };
         let decide = |record: &SecurityRecord, now| self.decide(call, asked, step_up, sent, record, now);
-        match self.store.decide_security(&call.user, &decide).await? {
+        match self.store.decide_security(&call.user, &call.actor, &decide).await? {
             Decided::Now(outcome) => {
                 if outcome.error.is_none() && matches!(wish, Wish::Off) {
                     let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));

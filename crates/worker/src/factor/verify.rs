@@ -22,7 +22,7 @@ impl FactorService {
         let before = self.store.security(&call.user).await?;
         let end = self.session_end(call).await?;
         let decide = |record: &SecurityRecord, now| self.judge(call, asked, (is_open, &end), record, now);
-        match self.store.decide_security(&call.user, &decide).await? {
+        match self.store.decide_security(&call.user, &call.actor, &decide).await? {
             Decided::Before(answer) => Ok(call.recall(&answer)?),
             Decided::Now(outcome) => {
                 if outcome.error.is_none() {

@@ -14,8 +14,8 @@ use protocol::event::{Class, Event};
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::json;
-use store::Idempotency;
 use store::vault::Vault;
+use store::{Actor, Idempotency};
 use tokio::time::Instant;
 
 use super::idempotency;
@@ -26,6 +26,8 @@ use crate::digest::{digest, hex};
 pub(crate) struct Call {
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
+    /// In whose name: the session's, or that of somebody who needs none.
+    pub(crate) actor: Actor,
     pub(crate) connection: ConnectionId,
     /// From where, where that is known.
     pub(crate) origin: Option<Origin>,
@@ -48,6 +50,7 @@ impl Call {
         Self {
             user: job.user.clone(),
             session: job.session.clone(),
+            actor: actor(job),
             connection: job.connection.clone(),
             origin: job.origin.clone(),
             traceparent: job.traceparent.clone(),
@@ -126,6 +129,20 @@ impl Call {
             self.job.as_str().as_bytes(),
             step.as_bytes(),
         ]))
+    }
+}
+
+/// Who acts. A gateway asks for itself whether a session may be opened, and reports who came and what it refused, whatever became of the
+/// session since.
+fn actor(job: &Job) -> Actor {
+    match &job.work {
+        Work::Command(_) | Work::Callback(_) | Work::ConfirmLink(_) => Actor::Session(job.session.clone()),
+        Work::OpenSession(_)
+        | Work::Joined(_)
+        | Work::EndAllSessions
+        | Work::RaiseAlert(_)
+        | Work::Refusals(_)
+        | Work::Webhook(_) => Actor::System(job.session.clone()),
     }
 }
 

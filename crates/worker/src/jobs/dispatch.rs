@@ -83,6 +83,39 @@ impl Dispatch {
         }
     }
 
+    /// Whether what is answered is read, and not committed by a transaction that refuses a session that has ended: then the session is
+    /// looked at once more before anybody is told. Who joins is told what is open; where it came from is noted whatever became of it.
+    pub(super) fn reads(work: &Work) -> bool {
+        match work {
+            Work::Command(command) => match command {
+                Command::Authorize(_)
+                | Command::List(_)
+                | Command::GetSettings(_)
+                | Command::Alerts(_)
+                | Command::Sessions(_)
+                | Command::ExtendSession(_)
+                | Command::Refresh(_) => true,
+                Command::Connect(_)
+                | Command::Disconnect(_)
+                | Command::Sync(_)
+                | Command::EndSessions(_)
+                | Command::VerifyTwoFactor(_)
+                | Command::RequestConfirmation(_)
+                | Command::RevokeAll(_)
+                | Command::UpdateSettings(_)
+                | Command::Acknowledge(_) => false,
+            },
+            Work::Joined(_) => true,
+            Work::Callback(_)
+            | Work::ConfirmLink(_)
+            | Work::OpenSession(_)
+            | Work::EndAllSessions
+            | Work::RaiseAlert(_)
+            | Work::Refusals(_)
+            | Work::Webhook(_) => false,
+        }
+    }
+
     /// Whether this writes to the store for its user, so that events of theirs may wait to be relayed after it.
     pub(super) fn writes(work: &Work) -> bool {
         matches!(

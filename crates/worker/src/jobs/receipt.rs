@@ -12,8 +12,8 @@ use protocol::fault::Fault;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::json::Json;
 use protocol::secret::Secret;
-use store::Receipt;
 use store::vault::{Binding, Sealed, VaultError};
+use store::{Actor, Receipt};
 use tokio::time::Instant;
 
 use super::call::Call;
@@ -25,7 +25,7 @@ impl Call {
         let text = Secret::new(Json::of(outcome).as_str());
         Receipt {
             job: self.job.clone(),
-            session: self.session.clone(),
+            actor: self.actor.clone(),
             connection: self.connection.clone(),
             origin: self.origin.clone(),
             traceparent: self.traceparent.clone(),
@@ -57,7 +57,7 @@ impl Call {
 pub(crate) fn unasked(entropy: &dyn Entropy, within: Duration) -> Receipt {
     Receipt {
         job: JobId::new(entropy.token()).expect("a token is an id"),
-        session: SessionId::new(NOBODY).expect("a word is an id"),
+        actor: Actor::System(SessionId::new(NOBODY).expect("a word is an id")),
         connection: ConnectionId::new(NOBODY).expect("a word is an id"),
         origin: None,
         traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bus::{Claimed, EntryId, Jobs};
 use futures_util::FutureExt;
 use protocol::answer::Failure;
-use protocol::cluster::job::{Job, Lane, Outcome, Reply};
+use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
 use protocol::code::{ErrorCode, Severity};
 use protocol::fault::{Fault, chain};
 use store::vault::Vault;
-use store::{Answers, Earlier};
+use store::{Answers, Earlier, Sessions, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,6 +26,7 @@ pub(crate) struct Runner {
     pub(crate) dispatch: Dispatch,
     pub(crate) jobs: Arc<dyn Jobs>,
     pub(crate) answers: Arc<dyn Answers>,
+    pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) relay: Arc<Relay>,
     /// Told when a revocation may have been queued.
@@ -81,14 +82,31 @@ impl Runner {
     }
 
     /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again; but nobody
-    /// hears an answer who may not ask.
+    /// hears an answer who may not ask, or whose session has ended.
     async fn attempt(&self, call: &Call, job: &Job) -> Result<Outcome, Box<dyn Refusal>> {
+        let asker = (&call.user, &call.actor);
+        let earlier = self
+            .answers
+            .earlier(asker, &call.job, call.idempotency.as_ref())
+            .await?;
         let step_up = self.dispatch.factor.step_up(call, &job.work).await?;
-        match self.answers.earlier(&call.job, call.idempotency.as_ref()).await? {
-            Earlier::Nothing => self.dispatch.dispatch(call, &job.work, step_up).await,
+        match earlier {
+            Earlier::Nothing => {
+                let outcome = self.dispatch.dispatch(call, &job.work, step_up).await?;
+                self.still_concerns(call, &job.work).await?;
+                Ok(outcome)
+            }
             Earlier::Answer(answer) => Ok(call.recall(&answer)?),
             Earlier::OtherBody => Err(OtherBody.into()),
         }
+    }
+
+    /// What was read is not for a session that has ended meanwhile.
+    async fn still_concerns(&self, call: &Call, work: &Work) -> Result<(), StoreError> {
+        if Dispatch::reads(work) && self.sessions.is_session_ended(&call.user, &call.session).await? {
+            return Err(StoreError::SessionEnded("answer what was read"));
+        }
+        Ok(())
     }
 
     /// An entry that could not be answered is not let go: it is delivered again, and its answer repeated.

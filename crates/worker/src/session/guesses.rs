@@ -4,7 +4,7 @@ use bus::BusError;
 use protocol::cluster::job::Outcome;
 use protocol::fault::chain;
 use protocol::id::{InvalidId, JobId};
-use store::{Receipt, SessionEnding, StoreError, WhichSessions};
+use store::{Actor, Receipt, SessionEnding, StoreError, WhichSessions};
 
 use super::SessionService;
 use crate::digest::{digest, hex};
@@ -23,8 +23,11 @@ impl SessionService {
     }
 
     async fn count(&self, call: &Call, outcome: &Outcome) -> Result<(), CountError> {
-        if self.store.count_failure(&call.user, &call.session).await? < MOST_FAILURES {
-            return Ok(());
+        match self.store.count_failure(&call.user, &call.session).await {
+            Ok(count) if count >= MOST_FAILURES => {}
+            // Ended meanwhile: there is nothing left to count for.
+            Ok(_) | Err(StoreError::SessionEnded(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
         let ending = SessionEnding {
             user: call.user.clone(),
@@ -35,6 +38,7 @@ impl SessionService {
         let job = JobId::new(hex(&digest([b"guesses".as_slice(), call.job.as_str().as_bytes()])))?;
         let receipt = |_| Receipt {
             job: job.clone(),
+            actor: Actor::System(call.session.clone()),
             idempotency: None,
             ..call.receipt(outcome)
         };

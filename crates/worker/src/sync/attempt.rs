@@ -20,9 +20,8 @@ impl Syncer {
         let mut taken = taken;
         let until = call.map_or_else(|| Instant::now() + PATIENCE, Call::patience);
         if let Some(call) = call {
-            self.store
-                .begin_sync(&taken.turn, &self.syncing(call, &taken.turn))
-                .await?;
+            let syncing = self.syncing(call, &taken.turn);
+            self.store.begin_sync(&taken.turn, &call.session, &syncing).await?;
             self.relay.user(&call.user).await;
         }
         match self.page(&taken.turn, &mut taken.found, until).await {

@@ -13,7 +13,7 @@ use protocol::cluster::job::Outcome;
 use protocol::event::Event;
 use protocol::fault::chain;
 use serde_json::json;
-use store::{FinishedSync, Pause, Paused, SyncWritten, Taken, Turn};
+use store::{FinishedSync, Pause, Paused, StoreError, SyncWritten, Taken, Turn};
 
 use super::{SyncFailure, Syncer};
 use crate::account::{named, notification};
@@ -66,6 +66,7 @@ impl Syncer {
         match (written, call) {
             (SyncWritten::Stored, _) => Ok(outcome),
             (SyncWritten::Repeated(answer), Some(call)) => Ok(call.recall(&answer)?),
+            (SyncWritten::SessionEnded, _) => Err(StoreError::SessionEnded("store the sync").into()),
             (SyncWritten::Overtaken | SyncWritten::Repeated(_), _) => Err(SyncFailure::Overtaken),
         }
     }

@@ -15,7 +15,11 @@ impl Syncer {
     /// Takes the turn of an account that a client asks for; waits, within the call's patience, while somebody else has it.
     pub(crate) async fn take_turn(&self, call: &Call, account: AccountType) -> Result<Taken, TakeError> {
         loop {
-            match self.store.take_turn(&call.user, account, LEASE).await? {
+            match self
+                .store
+                .take_turn((&call.user, &call.session), account, LEASE)
+                .await?
+            {
                 Taking::Taken(taken) => return Ok(*taken),
                 Taking::Busy if Instant::now() + LOOK_AGAIN < call.patience() => sleep(LOOK_AGAIN).await,
                 Taking::Busy => return Err(TakeError::Failure(SyncFailure::Overtaken)),
@@ -29,8 +33,8 @@ impl Syncer {
     /// Waits for so long at most until nobody has the account's turn, and takes it where somebody might: whoever unlinks it ends the turn.
     pub(crate) async fn await_turn(&self, call: &Call, account: AccountType, most: Duration) -> Result<(), StoreError> {
         let until = Instant::now() + most;
-        while matches!(self.store.take_turn(&call.user, account, LEASE).await?, Taking::Busy) && Instant::now() < until
-        {
+        let session = (&call.user, &call.session);
+        while matches!(self.store.take_turn(session, account, LEASE).await?, Taking::Busy) && Instant::now() < until {
             sleep(LOOK_AGAIN).await;
         }
         Ok(())

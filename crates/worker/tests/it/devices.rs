@@ -7,10 +7,11 @@ use lifecycle::Clock;
 use protocol::answer::Answer;
 use protocol::cluster::job::{Job, Joined, Outcome, Work};
 use protocol::command::CommandKind;
+use protocol::id::SessionId;
 use protocol::security::FactorMethod;
 use serde_json::json;
 use store::vault::Sealed;
-use store::{Change, Decision, Factor, Security, SecurityRecord};
+use store::{Actor, Change, Decision, Factor, Security, SecurityRecord};
 
 use crate::client::{Client, refused, succeeded};
 use crate::world::World;
@@ -121,7 +122,12 @@ async fn fail(world: &World, client: &Client, failures: u32) {
             deeds: Vec::new(),
         })))
     };
-    world.store.decide_security(&client.user, &fail).await.unwrap();
+    let operator = Actor::System(SessionId::new("operator").unwrap());
+    world
+        .store
+        .decide_security(&client.user, &operator, &fail)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,10 +12,10 @@ use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use serde_json::Value;
 use store::{
-    Accounts, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided, Delivered,
-    Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxTurn, Inboxes,
-    Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome, ParkedId,
-    ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed,
+    Accounts, Actor, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided,
+    Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxTurn,
+    Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome,
+    ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed,
     Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding,
     SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken,
     Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
@@ -147,8 +147,13 @@ impl Syncs for FragileStore {
         due
     }
 
-    async fn take_turn(&self, user: &UserId, account: AccountType, lease: Duration) -> Result<Taking, StoreError> {
-        let taking = self.store.take_turn(user, account, lease).await;
+    async fn take_turn(
+        &self,
+        session: (&UserId, &SessionId),
+        account: AccountType,
+        lease: Duration,
+    ) -> Result<Taking, StoreError> {
+        let taking = self.store.take_turn(session, account, lease).await;
         if matches!(taking, Ok(Taking::Busy)) {
             self.busy_turns.fetch_add(1, Ordering::SeqCst);
         }
@@ -159,8 +164,8 @@ impl Syncs for FragileStore {
         self.store.keep_turn(turn, lease).await
     }
 
-    async fn begin_sync(&self, turn: &Turn, syncing: &Envelope) -> Result<(), StoreError> {
-        self.store.begin_sync(turn, syncing).await
+    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
+        self.store.begin_sync(turn, session, syncing).await
     }
 
     async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError> {
@@ -208,11 +213,16 @@ impl Alerts for FragileStore {
 
 #[async_trait]
 impl Answers for FragileStore {
-    async fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>) -> Result<Earlier, StoreError> {
+    async fn earlier(
+        &self,
+        asker: (&UserId, &Actor),
+        job: &JobId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Earlier, StoreError> {
         if self.is_away.load(Ordering::SeqCst) {
             return Err(away("look for an earlier answer"));
         }
-        self.store.earlier(job, idempotency).await
+        self.store.earlier(asker, job, idempotency).await
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
@@ -317,8 +327,8 @@ impl Security for FragileStore {
         self.store.security(user).await
     }
 
-    async fn decide_security(&self, user: &UserId, decide: &Decide<'_>) -> Result<Decided, StoreError> {
-        self.store.decide_security(user, decide).await
+    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+        self.store.decide_security(user, by, decide).await
     }
 }
 

@@ -12,6 +12,7 @@ mod callback;
 mod connect;
 mod devices;
 mod disconnect;
+mod ended_sessions;
 mod engine;
 mod factor;
 mod factor_sent;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::super::{Act, Entry, extend};
 use super::*;
 use crate::MemoryStore;
-use crate::answers::Receipt;
+use crate::answers::{Actor, Receipt};
 use crate::vault::{Sealed, VaultKeys};
 
 const NEW: &str = "2026-11:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -37,7 +37,7 @@ fn entry(number: usize) -> Entry {
 fn receipt(number: usize) -> Receipt {
     Receipt {
         job: JobId::new(format!("job {number}")).unwrap(),
-        session: SessionId::new("session").unwrap(),
+        actor: Actor::Session(SessionId::new("session").unwrap()),
         connection: ConnectionId::new("connection").unwrap(),
         origin: Some(Origin {
             address: "192.0.2.7".to_owned(),

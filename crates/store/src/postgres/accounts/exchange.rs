@@ -5,8 +5,8 @@ use deadpool_postgres::Transaction;
 
 use crate::accounts::{Exchange, ExchangeStart};
 use crate::postgres::error::Failure;
-use crate::postgres::pauses;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::{pauses, sessions};
 
 pub(super) struct BeginExchange<'a>(pub(super) &'a Exchange);
 
@@ -40,6 +40,7 @@ impl Work for BeginExchange<'_> {
                 ],
             )
             .await?;
+        sessions::refuse_ended(tx, &exchange.user, Some(&exchange.session)).await?;
         Ok(match inserted {
             0 => Ending::RollBack(ExchangeStart::Spent),
             _ => Ending::Commit(ExchangeStart::First),

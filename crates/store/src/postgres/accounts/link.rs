@@ -9,6 +9,7 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::receipt::Begun;
 use crate::postgres::row::{token_columns, written};
 use crate::postgres::{audit, head, outbox, parking, queue, receipt};
 use crate::rules::{self, Admission};
@@ -26,10 +27,15 @@ impl Work for LinkAccount<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LinkOutcome>, Failure> {
         let Self { link, receipt, audit } = self;
-        let access_epoch = head::lock_user(tx, &link.user).await?;
-        if let Some(answer) = receipt::repeated(tx, receipt).await? {
-            return Ok(Ending::RollBack(LinkOutcome::Repeated(answer)));
-        }
+        let access_epoch = match receipt::begin(tx, &link.user, receipt).await {
+            Ok(Begun::Now(access_epoch)) => access_epoch,
+            Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(LinkOutcome::Repeated(answer))),
+            Err(Failure::SessionEnded) => {
+                self.give_back(tx).await?;
+                return Ok(Ending::Commit(LinkOutcome::SessionEnded));
+            }
+            Err(failure) => return Err(failure),
+        };
         if let Some(parked) = &link.parked
             && !parking::take(tx, &link.user, parked).await?
         {
@@ -57,6 +63,22 @@ impl Work for LinkAccount<'_> {
     }
 }
 
+impl LinkAccount<'_> {
+    /// The session that asked has ended. What was parked is not parked any more.
+    async fn give_back(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
+        let Self { link, receipt, audit } = self;
+        if let Some(parked) = &link.parked
+            && !parking::take(tx, &link.user, parked).await?
+        {
+            return Ok(());
+        }
+        head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
+        queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
+        let entry = Entry::of_link_of_ended_session(&link.account);
+        audit::append(tx, audit, &link.user, entry, receipt).await
+    }
+}
+
 /// Queues the revocation of a grant that nobody will hold.
 pub(super) struct GiveBack<'a> {
     pub(super) link: &'a Link,
@@ -70,7 +92,7 @@ impl Work for GiveBack<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { link, receipt, audit } = self;
-        head::lock_user(tx, &link.user).await?;
+        head::lock_user(tx, &link.user, None).await?;
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
         audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;

@@ -9,7 +9,8 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::{audit, head, outbox, queue, receipt, row};
+use crate::postgres::receipt::Begun;
+use crate::postgres::{audit, outbox, queue, receipt, row};
 use crate::rules;
 use crate::vault::AuditKeys;
 
@@ -29,9 +30,15 @@ impl Work for RefuseLink<'_> {
             receipt,
             audit,
         } = self;
-        head::lock_user(tx, &refused.user).await?;
-        if let Some(answer) = receipt::repeated(tx, receipt).await? {
-            return Ok(Ending::RollBack(Written::Before(answer)));
+        match receipt::begin(tx, &refused.user, receipt).await {
+            Ok(Begun::Now(_)) => {}
+            Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(Written::Before(answer))),
+            Err(Failure::SessionEnded) => {
+                queue::revoke(tx, &refused.user, refused.give_back.as_ref()).await?;
+                audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
+                return Ok(Ending::Commit(Written::Now));
+            }
+            Err(failure) => return Err(failure),
         }
         let linked = linked(tx, &refused.user, refused.account).await?;
         let status = linked.as_ref().map(row::status).transpose()?;

@@ -13,6 +13,7 @@ use crate::audit::Entry;
 use crate::parking::ParkedLink;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::receipt::Begun;
 use crate::postgres::{audit, head, outbox, parking, receipt, row};
 use crate::vault::AuditKeys;
 
@@ -31,13 +32,13 @@ impl Work for RevokeEverything<'_> {
             confirmation,
             told,
         } = self.all;
-        head::lock_user(tx, user).await?;
+        // Who asks is the same, however much is linked.
+        if let Begun::Before(answer) = receipt::begin(tx, user, &told(&[]).receipt).await? {
+            return Ok(Ending::RollBack(RevokeAllOutcome::Repeated(answer)));
+        }
         let linked = linked(tx, user).await?;
         let accounts: Vec<_> = linked.iter().map(|(account, _)| *account).collect();
         let Told { events, receipt } = told(&accounts);
-        if let Some(answer) = receipt::repeated(tx, &receipt).await? {
-            return Ok(Ending::RollBack(RevokeAllOutcome::Repeated(answer)));
-        }
         if !spend(tx, user, confirmation).await? {
             return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
         }

@@ -11,6 +11,7 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::receipt::Begun;
 use crate::postgres::{audit, head, outbox, queue, receipt, row};
 use crate::vault::AuditKeys;
 
@@ -27,8 +28,7 @@ impl Work for UnlinkAccount<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<UnlinkOutcome>, Failure> {
         let Self { unlink, receipt, audit } = self;
         let Unlink { user, account, event } = unlink;
-        head::lock_user(tx, user).await?;
-        if let Some(answer) = receipt::repeated(tx, receipt).await? {
+        if let Begun::Before(answer) = receipt::begin(tx, user, receipt).await? {
             return Ok(Ending::RollBack(UnlinkOutcome::Repeated(answer)));
         }
         let Some(linked) = linked(tx, user, *account).await? else {

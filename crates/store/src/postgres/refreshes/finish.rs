@@ -19,7 +19,7 @@ impl Work for FinishRefresh<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshWritten>, Failure> {
         let Self(refreshed) = self;
         let (turn, give_back) = (&refreshed.turn, &refreshed.give_back);
-        head::lock_user(tx, &turn.user).await?;
+        head::lock_user(tx, &turn.user, None).await?;
         head::lock_platform_account(tx, give_back.account, &give_back.platform_user_id).await?;
         if let Some(generation) = replace(tx, refreshed).await? {
             return Ok(Ending::Commit(RefreshWritten::Stored(generation)));

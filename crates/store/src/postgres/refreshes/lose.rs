@@ -26,7 +26,7 @@ impl Work for LoseLink<'_> {
         let Self { lost, receipt, audit } = self;
         let turn = &lost.turn;
         let (user, account) = (turn.user.as_str(), turn.account.as_str());
-        head::lock_user(tx, &turn.user).await?;
+        head::lock_user(tx, &turn.user, None).await?;
         let look = tx
             .prepare_cached(
                 "SELECT generation, coalesce(lost_generation = generation, false) AS lost, platform_user_id \

@@ -3,17 +3,21 @@
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use protocol::cluster::envelope::Envelope;
+use protocol::id::SessionId;
 use tokio_postgres::types::ToSql;
 
 use crate::answers::Receipt;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::receipt::Begun;
 use crate::postgres::row::written;
 use crate::postgres::{head, outbox, pauses, receipt};
 use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Turn};
+use crate::vault::Sealed;
 
 pub(super) struct BeginSync<'a> {
     pub(super) turn: &'a Turn,
+    pub(super) session: &'a SessionId,
     pub(super) syncing: &'a Envelope,
 }
 
@@ -22,8 +26,8 @@ impl Work for BeginSync<'_> {
     type Outcome = ();
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
-        let Self { turn, syncing } = self;
-        head::lock_user(tx, &turn.user).await?;
+        let Self { turn, session, syncing } = self;
+        head::lock_user(tx, &turn.user, Some(session)).await?;
         let look = tx
             .prepare_cached("SELECT FROM accounts WHERE user_id = $1 AND account_type = $2 AND fence = $3")
             .await?;
@@ -48,11 +52,16 @@ impl Work for FinishSync<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SyncWritten>, Failure> {
         let Self { sync, receipt } = self;
         let user = &sync.turn.user;
-        head::lock_user(tx, user).await?;
-        if let Some(receipt) = receipt
-            && let Some(answer) = receipt::repeated(tx, receipt).await?
-        {
-            return Ok(Ending::RollBack(SyncWritten::Repeated(answer)));
+        match self.begin(tx).await {
+            Ok(None) => {}
+            Ok(Some(answer)) => return Ok(Ending::RollBack(SyncWritten::Repeated(answer))),
+            Err(Failure::SessionEnded) => {
+                if let Some(pause) = &sync.pause {
+                    self::pause(tx, &sync.turn, pause).await?;
+                }
+                return Ok(Ending::Commit(SyncWritten::SessionEnded));
+            }
+            Err(failure) => return Err(failure),
         }
         let is_ours = write(tx, sync).await?;
         if let Some(pause) = &sync.pause {
@@ -67,6 +76,21 @@ impl Work for FinishSync<'_> {
         };
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, SyncWritten::Stored))
+    }
+}
+
+impl FinishSync<'_> {
+    /// Gives what was answered before.
+    async fn begin(&self, tx: &Transaction<'_>) -> Result<Option<Sealed>, Failure> {
+        let user = &self.sync.turn.user;
+        let Some(receipt) = self.receipt else {
+            head::lock_user(tx, user, None).await?;
+            return Ok(None);
+        };
+        Ok(match receipt::begin(tx, user, receipt).await? {
+            Begun::Now(_) => None,
+            Begun::Before(answer) => Some(answer),
+        })
     }
 }
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
-use protocol::id::UserId;
+use protocol::id::{SessionId, UserId};
 
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::row;
+use crate::postgres::{row, sessions};
 use crate::syncs::Taking;
 
 pub(super) struct TakeTurn<'a> {
     pub(super) user: &'a UserId,
+    pub(super) session: &'a SessionId,
     pub(super) account: AccountType,
     pub(super) lease: Duration,
 }
@@ -34,7 +35,9 @@ impl Work for TakeTurn<'_> {
                  FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE",
             )
             .await?;
-        let Some(found) = tx.query_opt(&look, &[&user, &account]).await? else {
+        let found = tx.query_opt(&look, &[&user, &account]).await?;
+        sessions::refuse_ended(tx, self.user, Some(self.session)).await?;
+        let Some(found) = found else {
             return Ok(Ending::RollBack(Taking::NotConnected));
         };
         let paused = row::seconds(&found, "paused")?;

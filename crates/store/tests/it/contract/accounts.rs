@@ -10,7 +10,7 @@ use store::{
 
 use super::queue::lease;
 use crate::recorder::relayed;
-use crate::sample::{account, job, late_receipt, link, receipt, refused, sealed, tokens, unlink, user};
+use crate::sample::{account, actor, job, late_receipt, link, receipt, refused, sealed, tokens, unlink, user};
 
 super::kept_by_both_stores!(
     a_link_is_read_back_as_it_was_stored,
@@ -167,7 +167,13 @@ async fn an_unlink_repeated_gives_its_first_answer(store: &dyn Store) {
 async fn unlinking_nothing_keeps_no_answer(store: &dyn Store) {
     let nothing = store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
     assert_eq!(nothing, UnlinkOutcome::NotConnected);
-    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
@@ -176,7 +182,13 @@ async fn an_unlink_that_comes_too_late_is_not_done(store: &dyn Store) {
     let late = store.unlink_account(&unlink("GEN-001"), &late_receipt("2")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap().len(), 1);
-    assert_eq!(store.earlier(&job("2"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("2"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
     assert!(lease(store).await.is_empty());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use store::{Earlier, LinkOutcome, Receipt, Store};
 use testkit::wait;
 
-use crate::sample::{idempotency, job, link, receipt, receipt_with_key, refused, sealed};
+use crate::sample::{actor, idempotency, job, link, receipt, receipt_with_key, refused, sealed, user};
 
 super::kept_by_both_stores!(
     an_answer_is_found_by_its_job,
@@ -16,7 +16,12 @@ super::kept_by_both_stores!(
 
 async fn an_answer_is_found_by_its_job(store: &dyn Store) {
     store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
-    let earlier = async |name| store.earlier(&job(name), None).await.unwrap();
+    let earlier = async |name| {
+        store
+            .earlier((&user("GEN-001"), &actor()), &job(name), None)
+            .await
+            .unwrap()
+    };
     assert_eq!(earlier("1").await, Earlier::Answer(sealed("answer to 1")));
     assert_eq!(earlier("2").await, Earlier::Nothing);
 }
@@ -29,7 +34,10 @@ async fn an_answer_is_found_by_its_key_unless_the_body_differs(store: &dyn Store
         .unwrap();
     let earlier = async |name, scope, body| {
         let key = idempotency(scope, body);
-        store.earlier(&job(name), Some(&key)).await.unwrap()
+        store
+            .earlier((&user("GEN-001"), &actor()), &job(name), Some(&key))
+            .await
+            .unwrap()
     };
     let first = Earlier::Answer(sealed("answer to 1"));
     assert_eq!(earlier("2", 1, 1).await, first);
@@ -49,7 +57,11 @@ fn fleeting(name: &str) -> Receipt {
 
 async fn is_over(store: &dyn Store, name: &str) {
     wait::until_true("the answer to be over", wait::deadline(), async || {
-        store.earlier(&job(name), Some(&idempotency(1, 1))).await.unwrap() == Earlier::Nothing
+        store
+            .earlier((&user("GEN-001"), &actor()), &job(name), Some(&idempotency(1, 1)))
+            .await
+            .unwrap()
+            == Earlier::Nothing
     })
     .await;
 }
@@ -61,7 +73,10 @@ async fn an_answer_ends_with_its_time_and_its_key_is_free_again(store: &dyn Stor
         .link_account(&link("GEN-001", "7"), &receipt_with_key("2", &idempotency(1, 2)))
         .await;
     assert_eq!(again.unwrap(), LinkOutcome::Linked);
-    let earlier = store.earlier(&job("3"), Some(&idempotency(1, 2))).await.unwrap();
+    let earlier = store
+        .earlier((&user("GEN-001"), &actor()), &job("3"), Some(&idempotency(1, 2)))
+        .await
+        .unwrap();
     assert_eq!(earlier, Earlier::Answer(sealed("answer to 2")));
 }
 
@@ -72,7 +87,10 @@ async fn pruning_removes_what_is_over_and_nothing_else(store: &dyn Store) {
     assert_eq!(store.prune().await.unwrap(), 1);
     assert_eq!(store.prune().await.unwrap(), 0);
     assert_eq!(
-        store.earlier(&job("2"), None).await.unwrap(),
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("2"), None)
+            .await
+            .unwrap(),
         Earlier::Answer(sealed("answer to 2"))
     );
 }

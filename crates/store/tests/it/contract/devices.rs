@@ -7,7 +7,7 @@ use store::{Acquaintance, Arrival, Change, Decided, Decision, Factor, Novelty, S
 use tokio::join;
 
 use crate::recorder::relayed;
-use crate::sample::{alert, late_receipt, origin, receipt, sealed, user};
+use crate::sample::{actor, alert, late_receipt, origin, receipt, sealed, user};
 
 super::kept_by_both_stores!(
     a_device_is_the_first_then_new_then_known,
@@ -125,7 +125,7 @@ async fn an_arrival_that_comes_too_late_is_not_noted(store: &dyn Store) {
 
 async fn wrong_second_factors_are_shown(store: &dyn Store) {
     let decided = store
-        .decide_security(&user("GEN-001"), &|_record, now| {
+        .decide_security(&user("GEN-001"), &actor(), &|_record, now| {
             let factor = Factor {
                 method: FactorMethod::Totp,
                 secret: sealed("secret"),

@@ -9,7 +9,7 @@ use super::queue::lease;
 use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{
-    event, idempotency, job, late_receipt, link, receipt, receipt_with_key, sealed, sync, tokens, unlink, user,
+    actor, event, idempotency, job, late_receipt, link, receipt, receipt_with_key, sealed, sync, tokens, unlink, user,
 };
 
 super::kept_by_both_stores!(
@@ -68,7 +68,13 @@ async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(sto
     assert_eq!(refused, LinkOutcome::AlreadyConnected);
 
     assert_eq!(store.accounts(&first.user).await.unwrap(), [first.account]);
-    assert_eq!(store.earlier(&job("2"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("2"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7"]);
     let [task] = lease(store).await.try_into().unwrap();
     assert_eq!(Some(task.revocation), second.give_back);
@@ -82,7 +88,13 @@ async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn St
     let refused = store.link_account(&late, &receipt("1")).await.unwrap();
     assert_eq!(refused, LinkOutcome::EpochMoved);
     assert!(store.accounts(&late.user).await.unwrap().is_empty());
-    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert!(relayed(store, &late.user).await.is_empty());
     let [task] = lease(store).await.try_into().unwrap();
     assert_eq!(Some(task.revocation), late.give_back);
@@ -137,7 +149,13 @@ async fn a_link_that_comes_too_late_is_given_back(store: &dyn Store) {
     let late = store.link_account(&link, &late_receipt("1")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert!(store.accounts(&link.user).await.unwrap().is_empty());
-    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert!(relayed(store, &link.user).await.is_empty());
     let [task] = lease(store).await.try_into().unwrap();
     assert_eq!(Some(task.revocation), link.give_back);

@@ -7,7 +7,7 @@ use protocol::id::{SessionId, WorkerId};
 use store::{Exchange, ExchangeStart, Store, Taking};
 use testkit::wait;
 
-use crate::sample::{link, receipt, unlink, user};
+use crate::sample::{link, receipt, session, unlink, user};
 
 super::kept_by_both_stores!(
     nothing_is_begun_at_a_platform_that_asked_to_wait,
@@ -37,7 +37,10 @@ async fn nothing_is_begun_at_a_platform_that_asked_to_wait(store: &dyn Store) {
         .unwrap();
     store.pause_platform(paused, LONG).await.unwrap();
 
-    let taking = store.take_turn(&user("GEN-002"), paused, LONG).await.unwrap();
+    let taking = store
+        .take_turn((&user("GEN-002"), &session()), paused, LONG)
+        .await
+        .unwrap();
     assert!(matches!(taking, Taking::Paused(left) if left > LONG / 2), "{taking:?}");
     let begun = store.begin_exchange(&exchange(paused, 1)).await.unwrap();
     assert!(

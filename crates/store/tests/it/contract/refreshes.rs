@@ -13,7 +13,7 @@ use store::{
 use super::queue::lease;
 use super::syncs::taken;
 use crate::recorder::relayed;
-use crate::sample::{alert, event, link, receipt, sealed, sync, unlink, user};
+use crate::sample::{alert, event, link, receipt, sealed, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
     a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn,
@@ -246,7 +246,10 @@ async fn a_lost_link_is_told_once_and_left_alone(store: &dyn Store) {
     let acts: Vec<_> = rows.iter().map(|row| row.act.as_str()).collect();
     assert_eq!(acts, ["account_linked", "link_lost"]);
 
-    let taking = store.take_turn(&owner, AccountType::Github, LONG).await.unwrap();
+    let taking = store
+        .take_turn((&owner, &session()), AccountType::Github, LONG)
+        .await
+        .unwrap();
     assert!(matches!(taking, Taking::Lost), "{taking:?}");
     assert_eq!(begin(store, &taken, 1).await, RefreshStart::Overtaken);
 }

@@ -16,7 +16,7 @@ use store::{
 };
 
 use crate::contract::queue::lease;
-use crate::sample::{link, parked, receipt, sealed, unlink, user};
+use crate::sample::{actor, link, parked, receipt, sealed, unlink, user};
 
 super::kept_by_both_stores!(
     texts_of_another_key_are_found_batch_by_batch,
@@ -211,7 +211,9 @@ pub(crate) fn to(record: SecurityRecord) -> Decision {
 }
 
 pub(crate) async fn put(store: &impl Store, user: &UserId, record: &SecurityRecord) {
-    let put = store.decide_security(user, &|_, _| Ok(to(record.clone()))).await;
+    let put = store
+        .decide_security(user, &actor(), &|_, _| Ok(to(record.clone())))
+        .await;
     put.unwrap();
 }
 

@@ -16,7 +16,7 @@ use store::{
 };
 
 use crate::recorder::relayed;
-use crate::sample::{audit_keys, event, late_receipt, receipt, sealed, user};
+use crate::sample::{actor, audit_keys, event, late_receipt, receipt, sealed, user};
 
 super::kept_by_both_stores!(
     a_user_begins_with_the_defaults,
@@ -108,7 +108,7 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
         minutes(30),
     ] {
         let decided = store
-            .decide_security(&user, &|_, _| Ok(to(record.clone(), "told", None)))
+            .decide_security(&user, &actor(), &|_, _| Ok(to(record.clone(), "told", None)))
             .await;
         assert_eq!(decided.unwrap(), Decided::Now(outcome()));
         assert_eq!(store.security(&user).await.unwrap(), record);
@@ -118,7 +118,8 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
 async fn decisions_that_race_are_made_one_after_the_other(store: &dyn Store) {
     let user = user("GEN-001");
     let one_more = |record: &SecurityRecord, _| Ok(to(minutes(record.session_timeout + 1), "told", None));
-    let decided = join_all((0..20).map(|_| store.decide_security(&user, &one_more))).await;
+    let actor = actor();
+    let decided = join_all((0..20).map(|_| store.decide_security(&user, &actor, &one_more))).await;
     assert!(decided.iter().all(Result::is_ok), "{decided:?}");
     assert_eq!(store.security(&user).await.unwrap().session_timeout, 50);
 }
@@ -128,11 +129,11 @@ async fn a_job_that_comes_again_changes_nothing(store: &dyn Store) {
     let first = |_: &SecurityRecord, _| Ok(to(minutes(5), "first", Some(receipt("1"))));
     let again = |_: &SecurityRecord, _| Ok(to(minutes(6), "again", Some(receipt("1"))));
     assert_eq!(
-        store.decide_security(&user, &first).await.unwrap(),
+        store.decide_security(&user, &actor(), &first).await.unwrap(),
         Decided::Now(outcome())
     );
     assert_eq!(
-        store.decide_security(&user, &again).await.unwrap(),
+        store.decide_security(&user, &actor(), &again).await.unwrap(),
         Decided::Before(sealed("answer to 1"))
     );
     assert_eq!(store.security(&user).await.unwrap().session_timeout, 5);
@@ -148,14 +149,14 @@ async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
         Ok(Decision::Leave(outcome()))
     };
     assert_eq!(
-        store.decide_security(&user, &leave).await.unwrap(),
+        store.decide_security(&user, &actor(), &leave).await.unwrap(),
         Decided::Now(outcome())
     );
     let late = |_: &SecurityRecord, _| Ok(to(minutes(6), "late", Some(late_receipt("1"))));
-    let error = store.decide_security(&user, &late).await.unwrap_err();
+    let error = store.decide_security(&user, &actor(), &late).await.unwrap_err();
     assert!(matches!(error, StoreError::TooLate(_)), "{error:?}");
     let unreadable = |_: &SecurityRecord, _| Err(VaultError::Altered);
-    let error = store.decide_security(&user, &unreadable).await.unwrap_err();
+    let error = store.decide_security(&user, &actor(), &unreadable).await.unwrap_err();
     assert!(matches!(error, StoreError::Broken { .. }), "{error:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     assert_eq!(store.security(&user).await.unwrap(), SecurityRecord::default());
@@ -182,7 +183,7 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
         })))
     };
     for _ in 0..2 {
-        store.decide_security(&user, &decide).await.unwrap();
+        store.decide_security(&user, &actor(), &decide).await.unwrap();
     }
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
     let told: Vec<_> = rows

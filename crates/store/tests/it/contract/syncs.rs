@@ -8,7 +8,7 @@ use serde_json::json;
 use store::{Earlier, FinishedSync, Store, StoreError, SyncWritten, Taken, Taking, Turn};
 
 use crate::recorder::relayed;
-use crate::sample::{event, job, late_receipt, link, receipt, sealed, sync, unlink, user};
+use crate::sample::{actor, event, job, late_receipt, link, receipt, sealed, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
     a_sync_is_stored_with_its_cursor,
@@ -37,7 +37,11 @@ async fn turn(store: &dyn Store) -> Turn {
 /// The turn of GEN-001's GitHub account, which nobody has.
 pub(super) async fn taken(store: &dyn Store) -> Taken {
     let taking = store
-        .take_turn(&user("GEN-001"), AccountType::Github, Duration::from_secs(3_600))
+        .take_turn(
+            (&user("GEN-001"), &session()),
+            AccountType::Github,
+            Duration::from_secs(3_600),
+        )
         .await;
     match taking.unwrap() {
         Taking::Taken(taken) => *taken,
@@ -98,7 +102,13 @@ async fn a_sync_of_an_account_linked_anew_writes_nothing(store: &dyn Store) {
     let written = store.finish_sync(&late, Some(&receipt("1"))).await.unwrap();
     assert_eq!(written, SyncWritten::Overtaken);
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap()[0].username, "name of 7");
-    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
 }
 
@@ -160,18 +170,27 @@ async fn a_sync_that_nobody_asked_for_keeps_no_answer(store: &dyn Store) {
     let turn = linked(store).await;
     let synced = sync(&turn, "7", &["news"]);
     assert_eq!(store.finish_sync(&synced, None).await.unwrap(), SyncWritten::Stored);
-    assert_eq!(store.earlier(&job("1"), None).await.unwrap(), Earlier::Nothing);
+    assert_eq!(
+        store
+            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .await
+            .unwrap(),
+        Earlier::Nothing
+    );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news"]);
 }
 
 async fn the_begin_of_a_sync_is_told_while_its_turn_lasts(store: &dyn Store) {
     let owner = user("GEN-001");
     let first = linked(store).await;
-    store.begin_sync(&first, &event("in time")).await.unwrap();
+    store.begin_sync(&first, &session(), &event("in time")).await.unwrap();
     store.finish_sync(&sync(&first, "7", &[]), None).await.unwrap();
     let second = turn(store).await;
-    store.begin_sync(&first, &event("another's turn")).await.unwrap();
+    store
+        .begin_sync(&first, &session(), &event("another's turn"))
+        .await
+        .unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
-    store.begin_sync(&second, &event("too late")).await.unwrap();
+    store.begin_sync(&second, &session(), &event("too late")).await.unwrap();
     assert_eq!(relayed(store, &owner).await, ["in time", "GEN-001 unlinked"]);
 }

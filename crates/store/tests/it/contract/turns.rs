@@ -7,7 +7,7 @@ use store::{FinishedSync, Link, Pause, Paused, Store, SyncWritten, Taken, Taking
 use testkit::wait;
 
 use super::syncs::taken;
-use crate::sample::{account, event, link, receipt, sync, user};
+use crate::sample::{account, event, link, receipt, session, sync, user};
 
 super::kept_by_both_stores!(
     an_account_that_was_just_linked_is_not_due_yet,
@@ -56,7 +56,10 @@ async fn link_due(store: &dyn Store, users: &[&str]) {
 }
 
 async fn take(store: &dyn Store, name: &str) -> Taking {
-    store.take_turn(&user(name), AccountType::Github, LONG).await.unwrap()
+    store
+        .take_turn((&user(name), &session()), AccountType::Github, LONG)
+        .await
+        .unwrap()
 }
 
 async fn take_due(store: &dyn Store, max: usize, lease: Duration) -> Vec<Taken> {
@@ -114,7 +117,7 @@ async fn a_turn_without_signs_of_life_goes_to_another_who_alone_can_write(store:
     let next = wait::until("another to have the turn", wait::deadline(), next).await;
     assert!(!store.keep_turn(&lost.turn, LONG).await.unwrap());
     assert!(store.keep_turn(&next.turn, LONG).await.unwrap());
-    store.begin_sync(&lost.turn, &event("stale")).await.unwrap();
+    store.begin_sync(&lost.turn, &session(), &event("stale")).await.unwrap();
     let mut stale = sync(&lost.turn, "7", &["stale news"]);
     stale.account.username = "stale".to_owned();
     assert_eq!(
@@ -187,7 +190,9 @@ async fn a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have(store:
     for name in ["GEN-001", "GEN-002"] {
         assert_paused(&take(store, name).await, LONG / 2);
     }
-    let discord = store.take_turn(&user("GEN-001"), AccountType::Discord, LONG).await;
+    let discord = store
+        .take_turn((&user("GEN-001"), &session()), AccountType::Discord, LONG)
+        .await;
     assert!(matches!(discord.unwrap(), Taking::Taken(_)));
 }
 

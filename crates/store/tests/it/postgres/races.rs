@@ -6,8 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use protocol::account::AccountType;
 use protocol::id::UserId;
-use store::{Accounts, Delivered, Deliveries, Delivery, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope};
+use store::{
+    Accounts, Delivered, Deliveries, Delivery, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope, StoreError,
+};
+use testkit::wait;
 
+use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::database;
 use crate::recorder::{Recorder, relayed};
 use crate::sample::{event, link, receipt, refused, sealed, unlink, user, worker};
@@ -202,4 +206,49 @@ async fn deliveries_to_the_same_users_at_once_do_not_wait_in_a_circle_and_one_of
         [(20 * 3).to_string()]
     );
     assert_eq!(schema.sql("SELECT count(*) FROM webhook_deliveries").await, ["20"]);
+}
+
+/// Each waits for the head row while somebody ends the session that it acts for, and begins when that is committed: a statement that
+/// takes lock and session at once sees the session as it was before the wait.
+#[tokio::test]
+async fn whoever_waits_for_the_end_of_its_session_does_nothing_after_it() {
+    let schema = database::migrated().await;
+    let store = database::store(&schema).await;
+    schema.sql(RELEASABLE).await;
+    schema
+        .sql("INSERT INTO users (user_id) VALUES ('GEN-001'); \
+              INSERT INTO sessions (user_id, session_id, exp_at, address) VALUES ('GEN-001', 'session', now() + '1 h', '')")
+        .await;
+    store
+        .link_account(&link("GEN-001", "7"), &receipt("link"))
+        .await
+        .unwrap();
+    let end = format!(
+        "SELECT FROM users WHERE user_id = 'GEN-001' FOR UPDATE; \
+         UPDATE sessions SET ended_at = now() WHERE user_id = 'GEN-001'; DO $$BEGIN {WAIT_FOR_RELEASE} END$$"
+    );
+    let waits = format!(
+        "SELECT count(*) FROM pg_locks AS held JOIN pg_stat_activity AS waiting \
+         ON held.pid = ANY(pg_blocking_pids(waiting.pid)) \
+         WHERE held.relation = '{}.sessions'::regclass AND held.mode = 'RowExclusiveLock'",
+        schema.name()
+    );
+    let ends = format!(
+        "SELECT count(*) FROM pg_locks WHERE relation = '{}.sessions'::regclass AND mode = 'RowExclusiveLock'",
+        schema.name()
+    );
+    let shows =
+        async |sql: &str| wait::until_true("the lock", wait::deadline(), async || schema.sql(sql).await == ["1"]).await;
+    let (unlink, unlink_receipt) = (unlink("GEN-001"), receipt("unlink"));
+    let meanwhile = async {
+        shows(&ends).await;
+        tokio::join!(store.unlink_account(&unlink, &unlink_receipt), async {
+            shows(&waits).await;
+            schema.sql(RELEASE).await;
+        })
+        .0
+    };
+    let (_, unlinked) = tokio::join!(schema.sql(&end), meanwhile);
+    assert!(matches!(unlinked, Err(StoreError::SessionEnded(_))), "{unlinked:?}");
+    assert_eq!(schema.sql("SELECT count(*) FROM accounts").await, ["1"]);
 }

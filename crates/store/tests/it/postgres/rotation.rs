@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::contract::sealings::{NEW, OLD, guarded, put, to, vault};
 use crate::database;
-use crate::sample::{link, receipt, sealed, user};
+use crate::sample::{actor, link, receipt, sealed, user};
 
 #[tokio::test]
 async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote() {
@@ -64,7 +64,7 @@ async fn a_second_factor_that_is_being_changed_is_sealed_anew_after_that() {
         assert!(!rotation.unwrap().complete, "the row was sealed anew under a writer");
         Ok(to(record.clone()))
     };
-    store.decide_security(&owner, &rotate_within).await.unwrap();
+    store.decide_security(&owner, &actor(), &rotate_within).await.unwrap();
 
     let rotation = rotate(&store, &both).await.unwrap();
     assert!(rotation.complete, "{rotation:?}");

@@ -1,0 +1,318 @@
+//! A session that has ended: nothing is done for it any more.
+
+use std::time::Duration;
+
+use protocol::account::AccountType;
+use protocol::answer::Answer;
+use protocol::cluster::job::{Outcome, Refused};
+use protocol::code::ErrorCode;
+use store::{
+    Acquaintance, Actor, Arrival, Change, Decision, Earlier, Exchange, ExchangeStart, LinkOutcome, ParkOutcome, Pause,
+    Paused, Receipt, RevokeAll, RevokeAllOutcome, SecurityRecord, SessionEnding, SessionOpening, Store, StoreError,
+    SyncWritten, Taking, Told, WhichSessions, Written,
+};
+
+use super::queue::lease;
+use super::syncs::taken;
+use crate::recorder::relayed;
+use crate::sample::{
+    actor, alert, alert_id, event, idempotency, job, link, origin, parked, receipt, receipt_with_key, refused, sealed,
+    session, sync, unlink, user,
+};
+
+super::kept_by_both_stores!(
+    nothing_is_changed_for_an_ended_session,
+    nothing_is_begun_at_a_platform_for_an_ended_session,
+    an_ended_session_syncs_nothing_and_a_pause_is_heeded,
+    a_link_of_an_ended_session_is_given_back,
+    what_a_platform_issued_before_it_failed_is_given_back_though_the_session_ended,
+    a_parked_link_of_an_ended_session_is_given_back_and_not_confirmed,
+    an_ended_session_hears_its_own_job_s_answer_and_no_other,
+    an_ended_session_ends_no_other,
+    others_act_though_the_session_has_ended,
+);
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// Opens the session of these tests.
+async fn open(store: &dyn Store) {
+    let opening = SessionOpening {
+        user: user("GEN-001"),
+        session: session(),
+        issued_at: None,
+        timeout: LONG,
+        origin: origin("192.0.2.1", "phone"),
+    };
+    store.open_session(&opening).await.unwrap();
+}
+
+/// Opens it, and somebody else ends it.
+async fn end(store: &dyn Store) {
+    open(store).await;
+    let ending = SessionEnding {
+        user: user("GEN-001"),
+        which: WhichSessions::One(session()),
+        notice: &|_| event("the end"),
+    };
+    let ended = store.end_sessions(&ending, &|_| by_system("end")).await.unwrap();
+    assert_eq!(ended.count, Ok(1));
+    assert_eq!(relayed(store, &user("GEN-001")).await.last().unwrap(), "the end");
+}
+
+fn by_system(job: &str) -> Receipt {
+    Receipt {
+        actor: Actor::System(session()),
+        ..receipt(job)
+    }
+}
+
+#[track_caller]
+fn is_refused<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
+    assert!(matches!(outcome, Err(StoreError::SessionEnded(_))), "{outcome:?}");
+}
+
+async fn told(store: &dyn Store) -> Vec<String> {
+    let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
+    rows.iter().map(|row| format!("{} {}", row.act, row.result)).collect()
+}
+
+async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
+    let user = user("GEN-001");
+    store
+        .link_account(&link("GEN-001", "7"), &receipt("link"))
+        .await
+        .unwrap();
+    store
+        .raise_alert(&alert("GEN-001", "a-1"), &by_system("raise"))
+        .await
+        .unwrap();
+    end(store).await;
+    let before = told(store).await;
+    is_refused(store.unlink_account(&unlink("GEN-001"), &receipt("1")).await);
+    let all = RevokeAll {
+        user: user.clone(),
+        confirmation: [1; 32],
+        told: &|_| Told {
+            events: vec![event("revoked")],
+            receipt: receipt("2"),
+        },
+    };
+    is_refused(store.revoke_all(&all).await);
+    let change = |_: &SecurityRecord, _| {
+        Ok(Decision::Change(Box::new(Change {
+            record: SecurityRecord::default(),
+            events: vec![event("changed")],
+            outcome: Outcome::from(&Answer::Acknowledged),
+            receipt: None,
+            deeds: Vec::new(),
+        })))
+    };
+    is_refused(store.decide_security(&user, &actor(), &change).await);
+    is_refused(store.acknowledge_alert(&user, &alert_id("a-1"), &receipt("3")).await);
+    is_refused(
+        store
+            .record_confirmation(&user, "security:revoke_all", &receipt("4"))
+            .await,
+    );
+    is_refused(store.count_failure(&user, &session()).await);
+    assert_eq!(store.accounts(&user).await.unwrap().len(), 1);
+    assert_eq!(store.access_epoch(&user).await.unwrap(), 0);
+    assert_eq!(store.open_alerts(&user).await.unwrap().len(), 1);
+    assert_eq!(relayed(store, &user).await, Vec::<String>::new());
+    assert_eq!(told(store).await, before);
+}
+
+async fn nothing_is_begun_at_a_platform_for_an_ended_session(store: &dyn Store) {
+    let exchange = |of| Exchange {
+        user: user("GEN-001"),
+        session: of,
+        account: AccountType::Github,
+        code_hash: [1; 32],
+        state_hash: None,
+    };
+    end(store).await;
+    is_refused(store.begin_exchange(&exchange(session())).await);
+    let other = protocol::id::SessionId::new("another").unwrap();
+    assert_eq!(
+        store.begin_exchange(&exchange(other)).await.unwrap(),
+        ExchangeStart::First,
+        "the code was not used up"
+    );
+}
+
+async fn an_ended_session_syncs_nothing_and_a_pause_is_heeded(store: &dyn Store) {
+    let user = user("GEN-001");
+    store
+        .link_account(&link("GEN-001", "7"), &receipt("link"))
+        .await
+        .unwrap();
+    let taken = taken(store).await;
+    end(store).await;
+    is_refused(store.take_turn((&user, &session()), AccountType::Github, LONG).await);
+    is_refused(store.begin_sync(&taken.turn, &session(), &event("syncing")).await);
+    let paused = store::FinishedSync {
+        pause: Some(Pause {
+            wait: LONG,
+            of: Paused::Account,
+        }),
+        ..sync(&taken.turn, "7", &["synced"])
+    };
+    let written = store.finish_sync(&paused, Some(&receipt("1"))).await.unwrap();
+    assert_eq!(written, SyncWritten::SessionEnded);
+    assert_eq!(relayed(store, &user).await, Vec::<String>::new());
+    let other = protocol::id::SessionId::new("another").unwrap();
+    let taking = store
+        .take_turn((&user, &other), AccountType::Github, LONG)
+        .await
+        .unwrap();
+    assert!(matches!(taking, Taking::Paused(_)), "{taking:?}");
+}
+
+async fn a_link_of_an_ended_session_is_given_back(store: &dyn Store) {
+    end(store).await;
+    let link = link("GEN-001", "7");
+    let linked = store.link_account(&link, &receipt("1")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::SessionEnded);
+    assert!(store.accounts(&link.user).await.unwrap().is_empty());
+    assert_eq!(relayed(store, &link.user).await, Vec::<String>::new());
+    let revoked: Vec<_> = lease(store)
+        .await
+        .into_iter()
+        .map(|task| task.revocation.platform_user_id)
+        .collect();
+    assert_eq!(revoked, ["7"]);
+    assert_eq!(told(store).await, ["session_ended ok", "link_refused forbidden"]);
+}
+
+async fn what_a_platform_issued_before_it_failed_is_given_back_though_the_session_ended(store: &dyn Store) {
+    end(store).await;
+    let refused = store::RefusedLink {
+        give_back: link("GEN-001", "7").give_back,
+        ..refused("GEN-001")
+    };
+    assert_eq!(store.refuse_link(&refused, &receipt("1")).await.unwrap(), Written::Now);
+    assert_eq!(lease(store).await.len(), 1);
+    assert_eq!(
+        relayed(store, &refused.user).await,
+        Vec::<String>::new(),
+        "nobody is told"
+    );
+}
+
+async fn a_parked_link_of_an_ended_session_is_given_back_and_not_confirmed(store: &dyn Store) {
+    let waiting = parked("GEN-001", "7", 1);
+    assert_eq!(
+        store.park_link(&waiting, &receipt("park")).await.unwrap(),
+        ParkOutcome::Parked
+    );
+    end(store).await;
+    let late = parked("GEN-001", "8", 2);
+    assert_eq!(
+        store.park_link(&late, &receipt("1")).await.unwrap(),
+        ParkOutcome::SessionEnded
+    );
+    assert_eq!(store.parked_link(&late.user, &late.id).await.unwrap(), None);
+    let confirmed = store::Link {
+        parked: Some(waiting.id),
+        ..link("GEN-001", "7")
+    };
+    for job in ["2", "3"] {
+        let linked = store.link_account(&confirmed, &receipt(job)).await.unwrap();
+        assert_eq!(linked, LinkOutcome::SessionEnded);
+    }
+    assert_eq!(store.parked_link(&waiting.user, &waiting.id).await.unwrap(), None);
+    let revoked = lease(store)
+        .await
+        .into_iter()
+        .map(|task| task.revocation.platform_user_id);
+    let mut revoked: Vec<_> = revoked.collect();
+    revoked.sort();
+    assert_eq!(revoked, ["7", "8"], "each once");
+}
+
+async fn an_ended_session_hears_its_own_job_s_answer_and_no_other(store: &dyn Store) {
+    let (user, key) = (user("GEN-001"), idempotency(1, 1));
+    let link = link("GEN-001", "7");
+    store
+        .link_account(&link, &receipt_with_key("done", &key))
+        .await
+        .unwrap();
+    end(store).await;
+    let asker = (&user, &actor());
+    let answer = sealed("answer to done");
+    assert_eq!(
+        store.earlier(asker, &job("done"), Some(&key)).await.unwrap(),
+        Earlier::Answer(answer.clone())
+    );
+    assert_eq!(
+        store
+            .link_account(&link, &receipt_with_key("done", &key))
+            .await
+            .unwrap(),
+        LinkOutcome::Repeated(answer.clone())
+    );
+    is_refused(store.earlier(asker, &job("again"), Some(&key)).await);
+    is_refused(store.earlier(asker, &job("new"), None).await);
+    is_refused(
+        store
+            .unlink_account(&unlink("GEN-001"), &receipt_with_key("again", &key))
+            .await,
+    );
+    let system = (&user, &Actor::System(session()));
+    assert_eq!(
+        store.earlier(system, &job("new"), None).await.unwrap(),
+        Earlier::Nothing
+    );
+}
+
+async fn an_ended_session_ends_no_other(store: &dyn Store) {
+    end(store).await;
+    let other = protocol::id::SessionId::new("another").unwrap();
+    let opening = SessionOpening {
+        user: user("GEN-001"),
+        session: other.clone(),
+        issued_at: None,
+        timeout: LONG,
+        origin: origin("192.0.2.1", "phone"),
+    };
+    store.open_session(&opening).await.unwrap();
+    let ending = SessionEnding {
+        user: user("GEN-001"),
+        which: WhichSessions::AllBut(session()),
+        notice: &|_| event("another end"),
+    };
+    is_refused(store.end_sessions(&ending, &|_| receipt("1")).await);
+    assert!(!store.is_session_ended(&user("GEN-001"), &other).await.unwrap());
+}
+
+async fn others_act_though_the_session_has_ended(store: &dyn Store) {
+    let user = user("GEN-001");
+    end(store).await;
+    store
+        .raise_alert(&alert("GEN-001", "a-1"), &by_system("1"))
+        .await
+        .unwrap();
+    let refusals = [Refused {
+        command: "security:ack".to_owned(),
+        error: ErrorCode::Forbidden,
+        count: 1,
+    }];
+    let recorded = store.record_refusals(&user, &refusals, &by_system("2")).await.unwrap();
+    assert_eq!(recorded, Written::Now);
+    let arrival = Arrival {
+        user: &user,
+        from: &origin("192.0.2.7", "phone"),
+        judge: &|_| Vec::new(),
+        receipt: &by_system("3"),
+    };
+    assert_eq!(store.arrive(&arrival).await.unwrap().device, Acquaintance::First);
+    let all = RevokeAll {
+        user: user.clone(),
+        confirmation: [1; 32],
+        told: &|_| Told {
+            events: Vec::new(),
+            receipt: by_system("4"),
+        },
+    };
+    assert_eq!(store.revoke_all(&all).await.unwrap(), RevokeAllOutcome::Revoked(0));
+}
