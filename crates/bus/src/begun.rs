@@ -1,36 +1,55 @@
-//! An authorization under way, as it is kept for its state: whose it is can be read by every node, all else is sealed.
+//! A pending authorization, as it is kept for its state: what it is for can be read by every node, all else is sealed.
 
+use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
 use sha2::{Digest, Sha256};
 
-use crate::Key;
+use crate::{BusError, Challenges, Key};
 
 /// What `account:authorize` keeps. A gateway that is handed nothing but the state learns in whose name to ask a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
-    /// Who has begun it.
-    pub user: UserId,
-    /// In which session.
+    /// In which session it was begun.
     pub session: SessionId,
+    /// At which platform.
+    pub account: AccountType,
     /// The rest, sealed for the user: for workers.
     pub sealed: Vec<u8>,
 }
 
 impl Begun {
-    /// Where the authorization of this state is kept. What the platform and the client see of it hides where that is.
+    /// Where it is noted to which user this state was issued. What the platform and the client see of it hides where that is.
     #[must_use]
-    pub fn key(state: &Secret) -> Key {
-        let digest = Sha256::digest(state.expose().as_bytes());
+    pub fn issued(state: &Secret) -> Key {
+        Key::State { hash: hash(state) }
+    }
+
+    /// Where the authorization of this state is kept, if it was issued to this user.
+    #[must_use]
+    pub fn key(user: &UserId, state: &Secret) -> Key {
         Key::Authorize {
-            state_hash: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            user: user.clone(),
+            state_hash: hash(state),
         }
     }
 
-    /// As bytes: user and session each on a line, as no id holds a line break, then the rest.
+    /// Finds the authorization of a state, and whose it is.
+    ///
+    /// # Errors
+    /// [`BusError::Away`].
+    pub async fn find(challenges: &dyn Challenges, state: &Secret) -> Result<Option<(UserId, Self)>, BusError> {
+        let user = challenges.read(&Self::issued(state)).await?;
+        let user = user.and_then(|user| UserId::new(str::from_utf8(&user).ok()?).ok());
+        let Some(user) = user else { return Ok(None) };
+        let kept = challenges.read(&Self::key(&user, state)).await?;
+        Ok(kept.as_deref().and_then(Self::read).map(|begun| (user, begun)))
+    }
+
+    /// As bytes: session and platform each on a line, as no id holds a line break, then the rest.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        let mut bytes = format!("{}\n{}\n", self.user, self.session).into_bytes();
+        let mut bytes = format!("{}\n{}\n", self.session, self.account).into_bytes();
         bytes.extend_from_slice(&self.sealed);
         bytes
     }
@@ -39,13 +58,19 @@ impl Begun {
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
-        let (user, session, sealed) = (parts.next()?, parts.next()?, parts.next()?);
+        let (session, account, sealed) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self {
-            user: UserId::new(std::str::from_utf8(user).ok()?).ok()?,
-            session: SessionId::new(std::str::from_utf8(session).ok()?).ok()?,
+            session: SessionId::new(str::from_utf8(session).ok()?).ok()?,
+            account: str::from_utf8(account).ok()?.parse().ok()?,
             sealed: sealed.to_vec(),
         })
     }
+}
+
+/// SHA-256 of a state, in hexadecimal.
+fn hash(state: &Secret) -> String {
+    let digest = Sha256::digest(state.expose().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -55,8 +80,8 @@ mod tests {
     #[test]
     fn what_was_written_reads_back_whatever_is_sealed() {
         let begun = Begun {
-            user: UserId::new("GEN 001").unwrap(),
-            session: SessionId::new("s").unwrap(),
+            session: SessionId::new("s 1").unwrap(),
+            account: AccountType::Github,
             sealed: b"\n\0\xff\n".to_vec(),
         };
         assert_eq!(Begun::read(&begun.write()), Some(begun));
@@ -64,14 +89,22 @@ mod tests {
 
     #[test]
     fn what_was_written_by_somebody_else_is_nothing() {
-        for bytes in [b"".as_slice(), b"u\n", b"u\ns", b"\ns\nsealed", b"\xff\ns\nsealed"] {
+        for bytes in [
+            b"".as_slice(),
+            b"s\n",
+            b"s\ngithub",
+            b"\ngithub\nsealed",
+            b"s\nmyspace\nsealed",
+            b"\xff\ngithub\nsealed",
+        ] {
             assert_eq!(Begun::read(bytes), None, "{bytes:?}");
         }
     }
 
     #[test]
     fn a_key_does_not_show_the_state() {
-        let key = format!("{:?}", Begun::key(&Secret::new("the-state")));
-        assert!(!key.contains("the-state"), "{key}");
+        let state = Secret::new("the-state");
+        let keys = [Begun::issued(&state), Begun::key(&UserId::new("u").unwrap(), &state)];
+        assert!(!format!("{keys:?}").contains("the-state"), "{keys:?}");
     }
 }

@@ -10,7 +10,8 @@ use crate::BusError;
 /// Short-lived values. What must never be taken twice is unique in Postgres too: a failover brings keys back.
 #[async_trait]
 pub trait Challenges: Send + Sync {
-    /// Keeps a value for `ttl`, replacing one of the same key.
+    /// Keeps a value for `ttl`, replacing one of the same key. Where the user then has more of its [`Kind`] than one may have, the
+    /// oldest is deleted, in the same step.
     ///
     /// # Errors
     /// [`BusError::Away`].
@@ -27,22 +28,34 @@ pub trait Challenges: Send + Sync {
     /// # Errors
     /// [`BusError::Away`]: it may be gone.
     async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError>;
+
+    /// Reads all values of one kind that a user has, in no order.
+    ///
+    /// # Errors
+    /// [`BusError::Away`].
+    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError>;
+
+    /// Deletes all values of one kind that a user has.
+    ///
+    /// # Errors
+    /// [`BusError::Away`]: they may be deleted.
+    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError>;
 }
 
 /// Where a challenge is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// An authorization under way ([`crate::Begun`]), by the hash of its state, in hexadecimal.
-    Authorize {
+    /// The user that a state was issued to, by the state's hash, in hexadecimal.
+    State {
         /// SHA-256 of the state.
-        state_hash: String,
+        hash: String,
     },
-    /// A flag of one user and session: an authorization is open for this platform.
-    OpenAuthorize {
+    /// A pending authorization ([`crate::Begun`]), by the hash of its state, in hexadecimal.
+    Authorize {
         /// Whose.
         user: UserId,
-        /// `<session>:<platform>`.
-        of: String,
+        /// SHA-256 of the state.
+        state_hash: String,
     },
     /// A confirmation that a user may use once.
     Confirmation {
@@ -65,4 +78,51 @@ pub enum Key {
         /// `<session>:<connection>`.
         of: String,
     },
+}
+
+/// A kind of challenge that belongs to a user. All of one user and kind are kept together, and are bounded in number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// [`Key::Authorize`].
+    Authorize,
+    /// [`Key::Confirmation`].
+    Confirmation,
+    /// [`Key::TwoFactor`].
+    TwoFactor,
+    /// [`Key::StepUp`].
+    StepUp,
+}
+
+impl Kind {
+    /// How many a user may have. Five authorizations are a promise of docs/protocol.md; the others lie above what the limits of
+    /// commands let a user make within the life of one, so that no session can push out what another waits for.
+    pub(crate) fn most(self) -> usize {
+        match self {
+            Self::Authorize => 5,
+            Self::Confirmation => 256,
+            Self::TwoFactor => 1_024,
+            Self::StepUp => 64,
+        }
+    }
+}
+
+/// Where a challenge is among all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// It belongs to no user: what it is, and its hash.
+    Alone(&'static str, &'a str),
+    /// Under this name among those of one user and kind.
+    Owned(&'a UserId, Kind, &'a str),
+}
+
+impl Key {
+    pub(crate) fn place(&self) -> Place<'_> {
+        match self {
+            Self::State { hash } => Place::Alone("oauth", hash),
+            Self::Authorize { user, state_hash } => Place::Owned(user, Kind::Authorize, state_hash),
+            Self::Confirmation { user, hash } => Place::Owned(user, Kind::Confirmation, hash),
+            Self::TwoFactor { user, id } => Place::Owned(user, Kind::TwoFactor, id),
+            Self::StepUp { user, of } => Place::Owned(user, Kind::StepUp, of),
+        }
+    }
 }

@@ -29,7 +29,7 @@ mod memory;
 mod redis;
 
 pub use begun::Begun;
-pub use challenges::{Challenges, Key};
+pub use challenges::{Challenges, Key, Kind};
 pub use error::BusError;
 pub use events::{Events, Feed, Heard, Past, Published};
 pub use hints::{Hint, Hints};

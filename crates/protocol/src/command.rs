@@ -201,7 +201,7 @@ impl Command {
     /// # Errors
     /// [`InvalidCommand`], which names the field and never its value.
     pub fn parse(kind: CommandKind, data: Value) -> Result<Self, InvalidCommand> {
-        Ok(match kind {
+        let command = match kind {
             CommandKind::Authorize => Self::Authorize(read(data)?),
             CommandKind::Connect => Self::Connect(read(data)?),
             CommandKind::Disconnect => Self::Disconnect(read(data)?),
@@ -218,7 +218,49 @@ impl Command {
             CommandKind::Acknowledge => Self::Acknowledge(read(data)?),
             CommandKind::Alerts => Self::Alerts(read(data)?),
             CommandKind::Refresh => Self::Refresh(read(data)?),
-        })
+        };
+        match command.texts().into_iter().find(|text| text.bytes > text.most) {
+            Some(text) => Err(text.too_long()),
+            None => Ok(command),
+        }
+    }
+
+    /// The texts whose length a client chooses: a job carries them to a worker, and costs what they do. Ids are bounded by their
+    /// type, a token of `auth:refresh` by the size of a message and goes into no job.
+    fn texts(&self) -> Vec<Text> {
+        let bytes = |secret: &Option<Secret>| secret.as_ref().map_or(0, |secret| secret.expose().len());
+        match self {
+            Self::Authorize(data) => vec![Text::new("redirectUri", data.redirect_uri.len(), MAX_URI)],
+            Self::Connect(data) => vec![
+                Text::new("redirectUri", data.redirect_uri.len(), MAX_URI),
+                Text::new("oauthCode", data.oauth_code.expose().len(), MAX_CODE),
+                Text::new("state", bytes(&data.state), MAX_WORD),
+                Text::new("codeVerifier", bytes(&data.code_verifier), MAX_WORD),
+            ],
+            Self::VerifyTwoFactor(data) => vec![
+                Text::new("sessionId", data.session_id.len(), MAX_WORD),
+                Text::new("token", data.token.expose().len(), MAX_WORD),
+            ],
+            Self::RequestConfirmation(data) => vec![Text::new("action", data.action.len(), MAX_WORD)],
+            Self::RevokeAll(data) => {
+                let bytes = data.confirmation_token.expose().len();
+                vec![Text::new("confirmationToken", bytes, MAX_WORD)]
+            }
+            Self::UpdateSettings(data) => {
+                let bytes = data.settings.address.as_ref().map_or(0, String::len);
+                vec![Text::new("settings.address", bytes, MAX_ADDRESS)]
+            }
+            Self::EndSessions(data) => vec![Text::new("sessionId", data.session_id.len(), MAX_WORD)],
+            Self::Disconnect(_)
+            | Self::Sync(_)
+            | Self::List(_)
+            | Self::GetSettings(_)
+            | Self::ExtendSession(_)
+            | Self::Sessions(_)
+            | Self::Acknowledge(_)
+            | Self::Alerts(_)
+            | Self::Refresh(_) => Vec::new(),
+        }
     }
 
     /// Which command it is.
@@ -265,6 +307,35 @@ impl Command {
         }
     }
 }
+
+/// A text of a payload, and how long it may be.
+struct Text {
+    field: &'static str,
+    bytes: usize,
+    most: usize,
+}
+
+impl Text {
+    fn new(field: &'static str, bytes: usize, most: usize) -> Self {
+        Self { field, bytes, most }
+    }
+
+    fn too_long(&self) -> InvalidCommand {
+        InvalidCommand {
+            field: self.field.to_owned(),
+            problem: format!("a text of at most {} bytes was expected", self.most),
+        }
+    }
+}
+
+/// The longest redirect URI, in bytes.
+const MAX_URI: usize = 2_048;
+/// The longest authorization code: no platform's comes near it.
+const MAX_CODE: usize = 4_096;
+/// The longest code, token, name or state of ours; RFC 7636 section 4.1 bounds a PKCE verifier by the same.
+const MAX_WORD: usize = 128;
+/// The longest address that codes are sent to (RFC 5321 section 4.5.3.1.3).
+const MAX_ADDRESS: usize = 256;
 
 /// The name under which a client may repeat a command and get the first result: 1 to 128 characters, beside the payload's own
 /// fields.
@@ -515,6 +586,40 @@ mod tests {
             "accountType: one of `telegram`, `x_twitter`, `discord`, `github` was expected"
         );
         assert_eq!(refusal(CommandKind::List, json!([1])), "data: an object was expected");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused_by_its_field() {
+        let refused = |kind, field: &str, most: usize| {
+            let mut data = json!({
+                "userId": "u", "accountType": "github", "oauthCode": "c", "redirectUri": "https://app/cb",
+                "sessionId": "s", "token": "t", "action": "a", "confirmationToken": "t", "settings": {},
+            });
+            let place = format!("/{}", field.replace('.', "/"));
+            let mut put = |bytes: usize| {
+                let text = json!("x".repeat(bytes));
+                let (parent, name) = place.rsplit_once('/').unwrap();
+                data.pointer_mut(parent).unwrap()[name] = text;
+                Command::parse(kind, data.clone()).map(drop)
+            };
+            assert_eq!(put(most), Ok(()), "{field}");
+            let sentence = put(most + 1).unwrap_err().to_string();
+            assert_eq!(
+                sentence,
+                format!("{field}: a text of at most {most} bytes was expected")
+            );
+        };
+        refused(CommandKind::Authorize, "redirectUri", 2_048);
+        refused(CommandKind::Connect, "redirectUri", 2_048);
+        refused(CommandKind::Connect, "oauthCode", 4_096);
+        refused(CommandKind::Connect, "state", 128);
+        refused(CommandKind::Connect, "codeVerifier", 128);
+        refused(CommandKind::VerifyTwoFactor, "sessionId", 128);
+        refused(CommandKind::VerifyTwoFactor, "token", 128);
+        refused(CommandKind::RequestConfirmation, "action", 128);
+        refused(CommandKind::RevokeAll, "confirmationToken", 128);
+        refused(CommandKind::UpdateSettings, "settings.address", 256);
+        refused(CommandKind::EndSessions, "sessionId", 128);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use protocol::cluster::job::Lane;
 use protocol::id::{JobId, NodeId, SessionId, UserId};
 
 use super::settings::Prefix;
-use crate::{Bucket, Key, SessionKey, TicketKey};
+use crate::{Bucket, Kind, SessionKey, TicketKey};
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -77,15 +77,20 @@ impl Names {
         format!("{}:rl:{}:{of}", self.prefix.as_str(), bucket.name)
     }
 
-    /// A challenge: string.
-    pub(super) fn challenge(&self, key: &Key) -> String {
-        match key {
-            Key::Authorize { state_hash } => format!("{}:oauth:{}", self.prefix.as_str(), encoded(state_hash)),
-            Key::OpenAuthorize { user, of } => self.of_user(user, &format!("oauth:{}", encoded(of))),
-            Key::Confirmation { user, hash } => self.of_user(user, &format!("confirm:{}", encoded(hash))),
-            Key::TwoFactor { user, id } => self.of_user(user, &format!("2fa:{}", encoded(id))),
-            Key::StepUp { user, of } => self.of_user(user, &format!("stepup:{}", encoded(of))),
-        }
+    /// The challenges of one kind that a user has: hash.
+    pub(super) fn challenges(&self, user: &UserId, kind: Kind) -> String {
+        let kind = match kind {
+            Kind::Authorize => "oauth",
+            Kind::Confirmation => "confirm",
+            Kind::TwoFactor => "2fa",
+            Kind::StepUp => "stepup",
+        };
+        self.of_user(user, kind)
+    }
+
+    /// A challenge that belongs to no user: string.
+    pub(super) fn challenge_of_nobody(&self, what: &'static str, hash: &str) -> String {
+        format!("{}:{what}:{}", self.prefix.as_str(), encoded(hash))
     }
 
     /// A session: string whose TTL is its time left.
@@ -190,13 +195,6 @@ mod tests {
             name: "sync",
             of: Some("github".to_owned()),
         };
-        let authorize = Key::Authorize {
-            state_hash: "00ff".to_owned(),
-        };
-        let confirmation = Key::Confirmation {
-            user: user.clone(),
-            hash: "ff00".to_owned(),
-        };
         let session = SessionKey {
             user: user.clone(),
             session: SessionId::new("s-1").unwrap(),
@@ -217,8 +215,8 @@ mod tests {
             names.ticket(&ticket),
             names.cell(&user, &sync),
             names.cell_of_anyone(&sync),
-            names.challenge(&authorize),
-            names.challenge(&confirmation),
+            names.challenge_of_nobody("oauth", "00ff"),
+            names.challenges(&user, Kind::Confirmation),
             names.lane(Lane::Interactive),
             names.dead(Lane::Platform),
             names.node(&node),
@@ -239,7 +237,7 @@ mod tests {
                 "pn:{GEN-001}:rl:sync:github",
                 "pn:rl:sync:github",
                 "pn:oauth:00ff",
-                "pn:{GEN-001}:confirm:ff00",
+                "pn:{GEN-001}:confirm",
                 "pn:{jobs:interactive}",
                 "pn:{jobs:platform}:dead",
                 "pn:{n:gw-1}",

@@ -97,6 +97,13 @@ async fn a_user_with_few_rights_is_enough() {
         "+del",
         "+hmget",
         "+hset",
+        "+hget",
+        "+hgetall",
+        "+hvals",
+        "+hlen",
+        "+hdel",
+        "+pttl",
+        "+pexpire",
         "+hincrby",
         "+zscore",
         "+zadd",
@@ -150,11 +157,18 @@ async fn a_user_with_few_rights_is_enough() {
     bus.reply(&node, &reply("j-1")).await.unwrap();
     assert_eq!(replies.recv().await.unwrap(), reply("j-1"));
     assert_eq!(bus.kept_replies(&node, &[reply("j-1").job]).await.unwrap().len(), 1);
-    let key = Key::Authorize {
-        state_hash: "00ff".to_owned(),
+    let key = Key::State {
+        hash: "00ff".to_owned(),
     };
-    bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
-    assert!(bus.read(&key).await.unwrap().is_some() && bus.take(&key).await.unwrap().is_some());
+    let owned = Key::Confirmation {
+        user: user.clone(),
+        hash: "00ff".to_owned(),
+    };
+    for key in [key, owned] {
+        bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+        assert!(bus.read(&key).await.unwrap().is_some() && bus.take(&key).await.unwrap().is_some());
+    }
+    bus.delete_all(&user, bus::Kind::Authorize).await.unwrap();
     let bucket = Bucket {
         name: "connect",
         of: None,

@@ -76,6 +76,7 @@ fn limit(caller: &Caller, command: &Command) -> Option<Limit> {
             let (name, of) = ("verify_2fa", None);
             Some(Limit::Attempts(Bucket { name, of }, quota(5)))
         }
+        Command::Authorize(_) => per_minute("authorize", None, 10),
         Command::Connect(_) => per_minute("connect", None, 10),
         Command::Disconnect(_) => per_minute("disconnect", None, 10),
         Command::UpdateSettings(_) => per_minute("update_settings", None, 10),

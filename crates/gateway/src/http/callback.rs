@@ -140,15 +140,14 @@ impl Callbacks {
     ) -> Result<(Page, Keepsake, u64), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
         let query = query::Query::read(query)?;
-        let kept = self.bus.read(&Begun::key(&query.state)).await;
-        let kept = kept.map_err(|error| unavailable(&error))?;
-        let Some(begun) = kept.as_deref().and_then(Begun::read) else {
+        let begun = Begun::find(&*self.bus, &query.state).await;
+        let Some((user, begun)) = begun.map_err(|error| unavailable(&error))? else {
             return Err(Failure::saying(
                 ErrorCode::OauthFailed,
                 "This authorization is over or was never begun; start again.",
             ));
         };
-        let asker = self.asker(begun.user, begun.session).await?;
+        let asker = self.asker(user, begun.session).await?;
         let callback = Work::Callback(Callback {
             account,
             state: query.state,

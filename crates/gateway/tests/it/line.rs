@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{
     Alive, Bucket, Bus, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key,
-    Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
-    Ticket, TicketKey, Tickets, Touched, Verdict,
+    Kind, Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
+    Sessions, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
@@ -322,6 +322,14 @@ impl Challenges for Line {
 
     async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
         self.bus.take(key).await
+    }
+
+    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError> {
+        self.bus.read_all(user, kind).await
+    }
+
+    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError> {
+        self.bus.delete_all(user, kind).await
     }
 }
 

@@ -11,6 +11,7 @@ mod line;
 mod worker;
 
 mod alone;
+mod authorize;
 mod batching;
 mod certificate;
 mod commands;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Begun, BusError, Challenges, Key};
+use bus::{Begun, BusError, Challenges, Kind};
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 use protocol::json::Json;
@@ -12,7 +12,7 @@ use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use store::vault::{Binding, Sealed, Vault, VaultError};
 
-use crate::digest::{digest, hex};
+use crate::digest::digest;
 
 /// What the platform's callback must fit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl Authorizations {
         Self { challenges, vault }
     }
 
-    /// Remembers an authorization for [`LIFE`].
+    /// Remembers an authorization for [`LIFE`], in the place of the oldest where the user has as many as one may.
     pub(super) async fn begin(
         &self,
         user: &UserId,
@@ -49,13 +49,15 @@ impl Authorizations {
     ) -> Result<(), BusError> {
         let text = Secret::new(Json::of(authorization).as_str());
         let begun = Begun {
-            user: user.clone(),
             session: authorization.session.clone(),
+            account: authorization.account,
             sealed: self.vault.seal(&binding(user), &text).as_bytes().to_vec(),
         };
-        let flag = open_flag(user, &authorization.session, authorization.account);
-        self.challenges.put(&Begun::key(state), &begun.write(), LIFE).await?;
-        self.challenges.put(&flag, &name_of(state), LIFE).await
+        let issued_to = user.as_str().as_bytes();
+        self.challenges.put(&Begun::issued(state), issued_to, LIFE).await?;
+        self.challenges
+            .put(&Begun::key(user, state), &begun.write(), LIFE)
+            .await
     }
 
     /// Takes the authorization of this state: whatever becomes of the connect, the state is used up.
@@ -66,14 +68,13 @@ impl Authorizations {
         account: AccountType,
         state: &Secret,
     ) -> Result<Authorization, TakeError> {
-        let record = self.challenges.take(&Begun::key(state)).await?;
+        let record = self.challenges.take(&Begun::key(user, state)).await?;
         let begun = record.as_deref().and_then(Begun::read).ok_or(TakeError::Unknown)?;
         let text = self.vault.open(&binding(user), &Sealed::from_bytes(begun.sealed))?;
         let authorization: Authorization = serde_json::from_str(text.expose())?;
         if authorization.session != *session || authorization.account != account {
             return Err(TakeError::Elsewhere);
         }
-        self.close(user, session, account, state).await?;
         Ok(authorization)
     }
 
@@ -84,23 +85,9 @@ impl Authorizations {
         session: &SessionId,
         account: AccountType,
     ) -> Result<bool, BusError> {
-        let flag = self.challenges.read(&open_flag(user, session, account)).await?;
-        Ok(flag.is_some())
-    }
-
-    /// Takes the flag down, unless it stands for an authorization that was begun after this one.
-    async fn close(
-        &self,
-        user: &UserId,
-        session: &SessionId,
-        account: AccountType,
-        state: &Secret,
-    ) -> Result<(), BusError> {
-        let flag = open_flag(user, session, account);
-        if self.challenges.read(&flag).await? == Some(name_of(state)) {
-            self.challenges.take(&flag).await?;
-        }
-        Ok(())
+        let open = self.challenges.read_all(user, Kind::Authorize).await?;
+        let mut open = open.iter().filter_map(|record| Begun::read(record));
+        Ok(open.any(|begun| begun.session == *session && begun.account == account))
     }
 }
 
@@ -120,11 +107,6 @@ pub(crate) enum TakeError {
     Bus(#[from] BusError),
 }
 
-/// Under which name a flag tells of an authorization.
-fn name_of(state: &Secret) -> Vec<u8> {
-    hex(&state_hash(state)).into_bytes()
-}
-
 /// The name of a state that was used up.
 pub(super) fn state_hash(state: &Secret) -> [u8; 32] {
     digest([state.expose().as_bytes()])
@@ -135,13 +117,6 @@ fn binding(user: &UserId) -> Binding<'_> {
         user,
         scope: "authorize",
         column: "record",
-    }
-}
-
-fn open_flag(user: &UserId, session: &SessionId, account: AccountType) -> Key {
-    Key::OpenAuthorize {
-        user: user.clone(),
-        of: format!("{session}:{account}"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Limits,
+    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind, Limits,
     Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
     Ticket, TicketKey, Tickets, Touched, Verdict,
 };
@@ -141,6 +141,14 @@ impl Challenges for FragileBus {
             return Err(away("take a challenge"));
         }
         self.bus().take(key).await
+    }
+
+    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError> {
+        self.bus().read_all(user, kind).await
+    }
+
+    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError> {
+        self.bus().delete_all(user, kind).await
     }
 }
 

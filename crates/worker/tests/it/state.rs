@@ -135,6 +135,29 @@ async fn the_newer_of_two_authorizations_stays_open_when_the_older_is_used() {
 }
 
 #[tokio::test]
+async fn a_sixth_authorization_makes_the_oldest_state_unknown_and_no_other() {
+    with_github(async |world, github| {
+        let _worker = world.worker().await;
+        let mut first_session = world.client("u", "first").await;
+        let mut client = world.client("u", "s").await;
+        let oldest = begun(&mut first_session).await;
+        let second = begun(&mut client).await;
+        for _ in 0..4 {
+            begun(&mut client).await;
+        }
+        let replaced = with(connect("test_code_ada"), "state", oldest);
+        refused(&first_session.ask(CommandKind::Connect, replaced).await, "oauth_failed");
+        assert_eq!(github.requests(Route::Token), 0);
+        let kept = with(connect("test_code_ada"), "state", second);
+        succeeded(&client.ask(CommandKind::Connect, kept).await);
+
+        // Nothing is open in the first session any more, so it need not bring a state.
+        refused(&first_session.connect("test_code_eve").await, "already_connected");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_operator_may_require_the_state_always() {
     with_github(async |mut world, github| {
         world.settings.connect_state = ConnectState::Required;

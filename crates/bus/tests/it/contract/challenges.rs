@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, Key};
+use bus::{Bus, Key, Kind};
 use futures_util::future::join_all;
 use testkit::wait;
 
@@ -14,55 +14,68 @@ holds_for_both!(
     a_value_ends_with_its_time,
     a_later_value_replaces_an_earlier_one,
     keys_do_not_share,
+    a_sixth_authorization_replaces_the_oldest,
+    of_authorizations_that_race_five_remain,
+    a_value_put_again_counts_once_and_is_the_newest,
+    values_that_ended_make_room,
+    all_values_of_a_user_and_kind_are_read_and_deleted_together,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn a_value_is_read_until_it_is_taken(bus: &dyn Bus) {
-    let key = state("00ff");
-    assert_eq!(bus.read(&key).await.unwrap(), None);
-    bus.put(&key, b"sealed \x00\xff", MINUTE).await.unwrap();
-    for _ in 0..2 {
-        assert_eq!(bus.read(&key).await.unwrap().unwrap(), b"sealed \x00\xff");
+    for key in [state("00ff"), authorization("one", 1)] {
+        assert_eq!(bus.read(&key).await.unwrap(), None);
+        bus.put(&key, b"\x00 sealed \x00\xff", MINUTE).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(bus.read(&key).await.unwrap().unwrap(), b"\x00 sealed \x00\xff");
+        }
+        assert_eq!(bus.take(&key).await.unwrap().unwrap(), b"\x00 sealed \x00\xff");
+        assert_eq!(bus.take(&key).await.unwrap(), None);
+        assert_eq!(bus.read(&key).await.unwrap(), None);
     }
-    assert_eq!(bus.take(&key).await.unwrap().unwrap(), b"sealed \x00\xff");
-    assert_eq!(bus.take(&key).await.unwrap(), None);
-    assert_eq!(bus.read(&key).await.unwrap(), None);
 }
 
 async fn of_many_takers_one_succeeds(bus: &dyn Bus) {
-    let key = state("00ff");
-    bus.put(&key, b"once", MINUTE).await.unwrap();
-    let taken = join_all((0..50).map(|_| bus.take(&key))).await;
-    assert_eq!(taken.into_iter().filter_map(|taken| taken.unwrap()).count(), 1);
+    for key in [state("00ff"), authorization("one", 1)] {
+        bus.put(&key, b"once", MINUTE).await.unwrap();
+        let taken = join_all((0..50).map(|_| bus.take(&key))).await;
+        assert_eq!(taken.into_iter().filter_map(|taken| taken.unwrap()).count(), 1);
+    }
 }
 
 async fn a_value_ends_with_its_time(bus: &dyn Bus) {
-    let (short, long) = (state("01"), state("02"));
-    bus.put(&long, b"stays", MINUTE).await.unwrap();
-    bus.put(&short, b"ends", Duration::from_millis(50)).await.unwrap();
-    wait::until_true("the value to end", wait::deadline(), async || {
-        bus.read(&short).await.unwrap().is_none()
-    })
-    .await;
-    assert_eq!(bus.take(&short).await.unwrap(), None);
-    assert!(bus.read(&long).await.unwrap().is_some());
+    for (short, long) in [
+        (state("01"), state("02")),
+        (authorization("one", 1), authorization("one", 2)),
+    ] {
+        bus.put(&long, b"stays", MINUTE).await.unwrap();
+        bus.put(&short, b"ends", Duration::from_millis(50)).await.unwrap();
+        wait::until_true("the value to end", wait::deadline(), async || {
+            bus.read(&short).await.unwrap().is_none()
+        })
+        .await;
+        assert_eq!(bus.take(&short).await.unwrap(), None);
+        assert!(bus.read(&long).await.unwrap().is_some());
+    }
+    assert_eq!(bus.read_all(&user("one"), Kind::Authorize).await.unwrap(), [b"stays"]);
 }
 
 async fn a_later_value_replaces_an_earlier_one(bus: &dyn Bus) {
-    let key = state("00ff");
-    bus.put(&key, b"earlier", Duration::from_millis(50)).await.unwrap();
-    bus.put(&key, b"later", MINUTE).await.unwrap();
-    assert_eq!(bus.take(&key).await.unwrap().unwrap(), b"later");
+    for key in [state("00ff"), authorization("one", 1)] {
+        bus.put(&key, b"earlier", Duration::from_millis(50)).await.unwrap();
+        bus.put(&key, b"later", MINUTE).await.unwrap();
+        assert_eq!(bus.take(&key).await.unwrap().unwrap(), b"later");
+    }
 }
 
 async fn keys_do_not_share(bus: &dyn Bus) {
     let keys = [
         state("00ff"),
         state("ff00"),
-        open("one", "s-1:github"),
-        open("one", "s-2:github"),
-        open("other", "s-1:github"),
+        authorization("one", 1),
+        authorization("one", 2),
+        authorization("other", 1),
         confirmation("one", "00ff"),
         confirmation("other", "00ff"),
         Key::TwoFactor {
@@ -82,16 +95,88 @@ async fn keys_do_not_share(bus: &dyn Bus) {
     }
 }
 
-fn state(hash: &str) -> Key {
-    Key::Authorize {
-        state_hash: hash.to_owned(),
+async fn a_sixth_authorization_replaces_the_oldest(bus: &dyn Bus) {
+    for number in 1..=5 {
+        bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
+    }
+    bus.put(&authorization("other", 1), b"another's", MINUTE).await.unwrap();
+    assert!(bus.read(&authorization("one", 1)).await.unwrap().is_some());
+    for number in 6..=8 {
+        bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
+        let replaced = authorization("one", number - 5);
+        assert_eq!(bus.read(&replaced).await.unwrap(), None);
+        assert_eq!(bus.take(&replaced).await.unwrap(), None);
+        assert_eq!(authorizations(bus).await, (number - 4..=number).collect::<Vec<_>>());
+    }
+    assert!(bus.read(&authorization("other", 1)).await.unwrap().is_some());
+}
+
+async fn of_authorizations_that_race_five_remain(bus: &dyn Bus) {
+    let keys: Vec<Key> = (0..100).map(|number| authorization("one", number)).collect();
+    let kept = join_all(keys.iter().zip(0..).map(|(key, number)| async move {
+        bus.put(key, &[number], MINUTE).await.unwrap();
+    }));
+    kept.await;
+    assert_eq!(authorizations(bus).await.len(), 5);
+}
+
+async fn a_value_put_again_counts_once_and_is_the_newest(bus: &dyn Bus) {
+    for number in [1, 2, 3, 4, 5, 1, 6] {
+        bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
+    }
+    assert_eq!(authorizations(bus).await, [1, 3, 4, 5, 6]);
+}
+
+async fn values_that_ended_make_room(bus: &dyn Bus) {
+    bus.put(&authorization("one", 1), &[1], MINUTE).await.unwrap();
+    let short = authorization("one", 2);
+    bus.put(&short, &[2], Duration::from_millis(50)).await.unwrap();
+    wait::until_true("the value to end", wait::deadline(), async || {
+        bus.read(&short).await.unwrap().is_none()
+    })
+    .await;
+    for number in 3..=6 {
+        bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
+    }
+    assert_eq!(authorizations(bus).await, [1, 3, 4, 5, 6]);
+}
+
+async fn all_values_of_a_user_and_kind_are_read_and_deleted_together(bus: &dyn Bus) {
+    assert_eq!(authorizations(bus).await, [0; 0]);
+    for number in 1..=3 {
+        bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
+    }
+    let others = [authorization("other", 1), confirmation("one", "00ff")];
+    for key in &others {
+        bus.put(key, b"stays", MINUTE).await.unwrap();
+    }
+    bus.take(&authorization("one", 2)).await.unwrap();
+    assert_eq!(authorizations(bus).await, [1, 3]);
+    for _ in 0..2 {
+        bus.delete_all(&user("one"), Kind::Authorize).await.unwrap();
+        assert_eq!(authorizations(bus).await, [0; 0]);
+    }
+    assert_eq!(bus.take(&authorization("one", 1)).await.unwrap(), None);
+    for key in &others {
+        assert!(bus.read(key).await.unwrap().is_some());
     }
 }
 
-fn open(id: &str, of: &str) -> Key {
-    Key::OpenAuthorize {
+/// The numbers of the authorizations of one user, sorted.
+async fn authorizations(bus: &dyn Bus) -> Vec<u8> {
+    let mut numbers = bus.read_all(&user("one"), Kind::Authorize).await.unwrap().concat();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn state(hash: &str) -> Key {
+    Key::State { hash: hash.to_owned() }
+}
+
+fn authorization(id: &str, number: u8) -> Key {
+    Key::Authorize {
         user: user(id),
-        of: of.to_owned(),
+        state_hash: format!("{number:02x}"),
     }
 }
 

@@ -91,10 +91,16 @@ async fn use_everything(bus: &dyn Bus) {
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
     bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
     bus.reply(&node("gw-1"), &reply("j-1")).await.unwrap();
-    let key = Key::Authorize {
-        state_hash: "00ff".to_owned(),
+    let key = Key::State {
+        hash: "00ff".to_owned(),
     };
-    bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+    let owned = Key::Confirmation {
+        user: user.clone(),
+        hash: "00ff".to_owned(),
+    };
+    for key in [key, owned] {
+        bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
+    }
     let bucket = Bucket {
         name: "connect",
         of: None,

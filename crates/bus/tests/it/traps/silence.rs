@@ -62,8 +62,8 @@ async fn more_commands_than_fit_do_no_harm_that_stays() {
     wait::until_true("the bus to live", wait::deadline(), async || bus.is_live()).await;
     let asked = Instant::now();
     for _ in 0..20 {
-        let key = Key::Authorize {
-            state_hash: "00ff".to_owned(),
+        let key = Key::State {
+            hash: "00ff".to_owned(),
         };
         bus.read(&key).await.unwrap();
     }
