@@ -8,6 +8,7 @@ use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::{Class, Notice};
 use protocol::id::{EventId, SessionId, UserId};
+use protocol::json::Json;
 use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
 use serde_json::json;
@@ -83,6 +84,26 @@ async fn the_end_of_a_session_closes_its_sockets_at_the_next_question_when_its_e
     assert_ended(&socket).await;
 }
 
+/// Nothing is announced here but events: the bus is in memory.
+#[tokio::test]
+async fn a_timeout_that_was_shortened_takes_effect_by_its_event() {
+    let house = House::new().await;
+    let (socket, key) = of_a_session(&house).await;
+    house.line.retime(&key, 4 * SECOND, 2 * SECOND).await.unwrap();
+    let updated = Envelope {
+        v: Envelope::VERSION,
+        id: EventId::new("the settings").unwrap(),
+        audience: Audience::User,
+        class: Class::Critical,
+        event: "security:settings_updated".to_owned(),
+        data: Json::of(&json!({ "userId": "u" })),
+    };
+    house.line.publish(&key.user, &updated).await.unwrap();
+    socket.next_event("security:session_warning").await;
+    let expired = socket.next_event("security:session_expired").await;
+    assert_eq!(expired.data["reason"], json!("idle"));
+}
+
 async fn of_a_session(house: &House) -> (SocketIo, SessionKey) {
     let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     let key = SessionKey {
@@ -91,6 +112,8 @@ async fn of_a_session(house: &House) -> (SocketIo, SessionKey) {
     };
     (socket, key)
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 async fn assert_ended(socket: &SocketIo) {
     let expired = socket.next_event("security:session_expired").await;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use bus::{SessionKey, Sessions};
+use protocol::id::{SessionId, UserId};
 use serde_json::json;
 use testkit::{Redis, SocketIo, wait};
 
@@ -31,6 +33,20 @@ async fn a_session_is_warned_and_ended_by_timers_alone_where_redis_announces_not
     assert_warned_and_ended(&socket).await;
     assert!(opened.elapsed() > LIFE / 2, "not before it was due");
     assert!(house.metric(ANNOUNCED) < 0.5, "nothing was announced");
+}
+
+/// As when the event that tells of it is lost: the gateway's timers are set to half an hour.
+#[tokio::test]
+async fn a_timeout_that_was_shortened_takes_effect_by_what_redis_announces_alone() {
+    let house = House::on(Redis::shared().await).await;
+    house.metric_is(ANNOUNCED, 1.0).await;
+    let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let key = SessionKey {
+        user: UserId::new("u").unwrap(),
+        session: SessionId::new(SessionId::DEFAULT).unwrap(),
+    };
+    house.line.retime(&key, LIFE, LIFE / 2).await.unwrap();
+    assert_warned_and_ended(&socket).await;
 }
 
 #[tokio::test]
