@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use cli::{AuditCommand, Cli, Command, VaultCommand};
 use lifecycle::SystemClock;
+use nix::sys::resource::{Resource, setrlimit};
 
 pub use audit::{AuditError, BrokenChains, HeadsError};
 pub use dev::{DevError, IdentityError};
@@ -39,6 +40,9 @@ pub enum RunError {
     /// The log.
     #[error("set up the log")]
     Log(#[from] telemetry::logs::LogsError),
+    /// The limit of core files.
+    #[error("disable core files")]
+    CoreFiles(#[source] nix::Error),
     /// The runtime.
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
@@ -76,6 +80,8 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub fn run(cli: Cli) -> Result<ExitCode, RunError> {
+    // A core file would hold every key and token of the process.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(RunError::CoreFiles)?;
     telemetry::logs::init(node::log_format(), &cli.log.filter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

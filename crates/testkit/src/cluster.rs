@@ -151,8 +151,9 @@ impl Cluster {
         self.launcher.logs()
     }
 
-    /// Makes sure that the gateways receive what Redis announces, stops all nodes in order and gives every line of logs, metrics, Redis and Postgres in which a canary, a secret of
-    /// the cluster, a token of its users or a secret that they were told is found. It should be empty.
+    /// Makes sure that the gateways receive what Redis announces, stops all nodes in order and gives every line of logs, metrics,
+    /// Redis and Postgres in which a canary, a secret of the cluster, a token of its users or a secret that they were told is
+    /// found, and every key of Redis without a TTL, the job lanes left out. It should be empty.
     ///
     /// Redis and Postgres must be running and not paused.
     pub async fn finish(self) -> Vec<String> {
@@ -169,9 +170,20 @@ impl Cluster {
             .settled_redis(|dump| !dump.lines().any(|line| is_leak(&line)))
             .await;
         found += &self.stores.schema.dump().await;
+        let mut findings = self.keys_without_ttl().await;
         self.stop().await;
         found += &self.logs();
-        found.lines().filter(is_leak).map(str::to_owned).collect()
+        findings.extend(found.lines().filter(is_leak).map(str::to_owned));
+        findings
+    }
+
+    /// Keys of the cluster that would stay in Redis for ever.
+    async fn keys_without_ttl(&self) -> Vec<String> {
+        let prefix = format!("{}:", self.stores.redis_prefix);
+        let lanes = format!("{prefix}{{jobs:");
+        let mut keys = redis::keys_without_ttl(self.stores.redis_addr, &prefix).await;
+        keys.retain(|key| !key.starts_with(&lanes));
+        keys.iter().map(|key| format!("{key} has no TTL")).collect()
     }
 
     /// Waits until each gateway says that expiries arrive, unless the test has told Redis not to announce them.

@@ -139,6 +139,18 @@ pub(crate) async fn announces_expiries(server: SocketAddr) -> bool {
     events.contains('E') && (events.contains('x') || events.contains('A'))
 }
 
+/// Every key that begins with `prefix` and has no TTL.
+pub(crate) async fn keys_without_ttl(server: SocketAddr, prefix: &str) -> Vec<String> {
+    let mut keys = Vec::new();
+    for key in resp::command(server, &["KEYS", &format!("{prefix}*")]).await {
+        // -2: the key has expired meanwhile.
+        if text(&resp::command(server, &[b"TTL".as_slice(), &key]).await) == "-1" {
+            keys.push(String::from_utf8_lossy(&key).into_owned());
+        }
+    }
+    keys
+}
+
 /// A key's value by its type, empty when the key has expired meanwhile.
 async fn value(server: SocketAddr, key: &[u8]) -> String {
     let kind = text(&resp::command(server, &[b"TYPE", key]).await);

@@ -25,5 +25,6 @@ mod hints;
 mod jobs;
 mod limits;
 mod presence;
+mod session_races;
 mod sessions;
 mod tickets;

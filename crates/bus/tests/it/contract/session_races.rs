@@ -1,0 +1,92 @@
+//! Activity in the millisecond of a warning or of an end, from two nodes at once, 1,000 times.
+
+use std::time::Duration;
+
+use bus::{Alive, Bus, Seed, SessionKey, SessionState, Touched};
+use futures_util::future::join_all;
+use protocol::id::SessionId;
+use tokio::task::yield_now;
+
+use crate::sample::user;
+
+holds_for_both!(
+    activity_at_the_end_extends_the_session_or_finds_it_over_for_good,
+    of_two_activities_at_the_warning_one_announces_the_extension,
+);
+
+async fn activity_at_the_end_extends_the_session_or_finds_it_over_for_good(bus: &dyn Bus) {
+    join_all((0..ROUNDS).map(async |round| {
+        let key = session(round);
+        bus.seed(&key, ENDING).await.unwrap();
+        // As near to the end as polling comes: on either side of it.
+        let margin = Duration::from_millis(u64::from(round % 3));
+        while alive(state(bus, &key).await).is_some_and(|alive| alive.left > margin) {
+            yield_now().await;
+        }
+        let touched = bus.touch(&key).await.unwrap();
+        let after = alive(state(bus, &key).await);
+        match alive(touched.state) {
+            Some(extended) => {
+                let after = after.unwrap_or_else(|| panic!("round {round}: extended, and over"));
+                assert_eq!(after.generation, extended.generation, "round {round}");
+                assert!(after.left > ENDING.left, "round {round}: {after:?}");
+            }
+            None => assert_eq!(after, None, "round {round}: over, and alive again"),
+        }
+    }))
+    .await;
+}
+
+async fn of_two_activities_at_the_warning_one_announces_the_extension(bus: &dyn Bus) {
+    join_all((0..ROUNDS).map(async |round| {
+        let key = session(round);
+        bus.seed(&key, WARNING).await.unwrap();
+        while alive(state(bus, &key).await).is_some_and(|alive| !alive.warns_in.is_zero()) {
+            yield_now().await;
+        }
+        let activities = join_all([bus.touch(&key), bus.touch(&key)]).await;
+        let activities: Vec<Touched> = activities.into_iter().map(Result::unwrap).collect();
+        let announced = activities.iter().filter(|touched| touched.after_warning).count();
+        assert_eq!(announced, 1, "round {round}: {activities:?}");
+        let after = alive(state(bus, &key).await).unwrap();
+        assert!(
+            !after.warns_in.is_zero(),
+            "round {round}: warned in a generation that was extended"
+        );
+    }))
+    .await;
+}
+
+async fn state(bus: &dyn Bus, key: &SessionKey) -> SessionState {
+    bus.poke(std::slice::from_ref(key)).await.unwrap()[0]
+}
+
+fn alive(state: SessionState) -> Option<Alive> {
+    match state {
+        SessionState::Alive(alive) => Some(alive),
+        _ => None,
+    }
+}
+
+fn session(round: u32) -> SessionKey {
+    SessionKey {
+        user: user(&format!("GEN-{round}")),
+        session: SessionId::new("s-1").unwrap(),
+    }
+}
+
+const ROUNDS: u32 = 1_000;
+
+const ENDING: Seed = Seed {
+    left: Duration::from_millis(500),
+    timeout: Duration::from_secs(30 * 60),
+    lead: Duration::from_millis(250),
+    over_end: false,
+};
+
+const WARNING: Seed = Seed {
+    left: Duration::from_secs(60),
+    timeout: Duration::from_secs(30 * 60),
+    lead: Duration::from_millis(59_500),
+    over_end: false,
+};
