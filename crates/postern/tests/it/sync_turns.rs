@@ -6,11 +6,13 @@ use testkit::client::SocketIo;
 use testkit::cluster::Cluster;
 use testkit::wait;
 
-use crate::stage::{Platforms, client, cluster, connect};
+use crate::stage::{POSTERN, Platforms, client, connect};
 
 #[tokio::test]
 async fn a_sync_whose_worker_was_killed_is_finished_by_another_and_told_once() {
-    let (platforms, mut cluster, caller) = in_the_middle_of_a_sync().await;
+    let (platforms, mut cluster, caller) = with_something_new().await;
+    caller.emit("account:sync", account()).await;
+    until_asked(&platforms).await;
     cluster.worker(0).kill().await;
     cluster.start_worker().await;
     assert_told_once(&caller).await;
@@ -18,22 +20,24 @@ async fn a_sync_whose_worker_was_killed_is_finished_by_another_and_told_once() {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
+/// A sync that nobody asked for: nothing but its fence keeps the late worker from writing.
 #[tokio::test]
 async fn a_worker_stopped_for_longer_than_its_turn_writes_nothing_when_it_goes_on() {
-    let (platforms, mut cluster, caller) = in_the_middle_of_a_sync().await;
+    let (platforms, mut cluster, caller) = with_something_new().await;
+    cluster.schema().sql("UPDATE accounts SET next_sync_at = now()").await;
+    until_asked(&platforms).await;
     cluster.worker(0).pause();
     cluster.start_worker().await;
-    assert_told_once(&caller).await;
+    let told = caller.next_event("notification:incoming").await;
+    assert_eq!(told.data["content"], json!("look, @ada"));
     // The version of the row, as Postgres counts it.
     let rows = "SELECT xmin, row::text FROM accounts AS row";
     let before = cluster.schema().sql(rows).await;
-    cluster.worker(0).resume();
+    // What the platform has said waits for the worker when it goes on.
     platforms.handle.release();
-    wait::until_true("the late worker to be done with it", wait::deadline(), async || {
-        let metrics = cluster.worker(0).metrics().await;
-        metrics
-            .lines()
-            .any(|line| line == "postern_worker_jobs_running{lane=\"platform\"} 0")
+    cluster.worker(0).resume();
+    wait::until_true("the late worker to see that it is late", wait::deadline(), async || {
+        cluster.worker(0).logs().contains("not synced")
     })
     .await;
     assert_eq!(cluster.schema().sql(rows).await, before);
@@ -42,10 +46,15 @@ async fn a_worker_stopped_for_longer_than_its_turn_writes_nothing_when_it_goes_o
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// One worker has asked the platform what is new, and the answer, with one notification, is held.
-async fn in_the_middle_of_a_sync() -> (Platforms, Cluster, SocketIo) {
+/// The platform has one notification, and the answer that tells of it will be held.
+async fn with_something_new() -> (Platforms, Cluster, SocketIo) {
     let platforms = Platforms::start().await;
-    let cluster = cluster(&platforms).await;
+    let cluster = platforms
+        .linked_to(Cluster::builder(POSTERN))
+        .worker_env("POSTERN_LOG", "info,worker=debug")
+        .gateway_env("POSTERN_DRAIN_WINDOW", "1s")
+        .start()
+        .await;
     let caller = client(&cluster, 0, "GEN-001").await;
     let linked = caller
         .emit_with_ack("account:connect", connect("GEN-001", "test_code_ada"))
@@ -61,12 +70,14 @@ async fn in_the_middle_of_a_sync() -> (Platforms, Cluster, SocketIo) {
     });
     let hold = Fault::once(Platform::Github, Route::Notifications, Kind::Hold);
     platforms.handle.fault(hold);
-    caller.emit("account:sync", account()).await;
+    (platforms, cluster, caller)
+}
+
+async fn until_asked(platforms: &Platforms) {
     wait::until_true("the platform to be asked", wait::deadline(), async || {
         !platforms.handle.snapshot().held.is_empty()
     })
     .await;
-    (platforms, cluster, caller)
 }
 
 /// The sync is answered, what was new is told, and another sync finds nothing.

@@ -151,6 +151,41 @@ async fn an_application_that_is_to_wait_links_nothing_gives_nothing_back_and_rea
     .await;
 }
 
+#[tokio::test]
+async fn a_platform_that_fails_for_an_hour_is_asked_less_and_less_and_another_as_before() {
+    const ROUNDS: u64 = 12;
+    let (handle, _serving) = simulator().await;
+    let world = World::new(vec![
+        platform(handle.url(), At::Github),
+        platform(handle.url(), At::XTwitter),
+    ]);
+    let _worker = world.worker().await;
+    let mut ada = linked(&world, At::Github, "ada").await;
+    succeeded(&ada.ask(CommandKind::Connect, code(At::XTwitter, "ada")).await);
+    for route in [Route::Profile, Route::Notifications] {
+        let fails = Kind::Status {
+            status: 503,
+            headers: [].into(),
+            body: String::new(),
+        };
+        handle.fault(Fault::forever(At::Github, route, fails));
+    }
+    let at_github = asked(&handle, At::Github);
+    for _ in 0..ROUNDS {
+        let at_x = asked(&handle, At::XTwitter);
+        // A little longer than from one sync of X to the next.
+        world.clock.advance(Duration::from_secs(6 * 60));
+        wait::until_true("x to be asked", DEADLINE, async || asked(&handle, At::XTwitter) > at_x).await;
+    }
+    let times = asked(&handle, At::Github) - at_github;
+    assert!((3..=ROUNDS * 2 / 3).contains(&times), "{times}");
+    handle.clear_faults();
+    world.clock.advance(Duration::from_secs(60 * 60));
+    world
+        .counted("postern_worker_syncs_total", &["platform=\"github\"", "\"ok\""], 1)
+        .await;
+}
+
 /// Whom a platform means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whom {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use store::{Accounts, LinkOutcome, Queue, StoreError, migrate};
 use testkit::{Postgres, Proxy, wait};
 use tokio::time::Instant;
@@ -212,7 +213,7 @@ async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
 }
 
 #[tokio::test]
-async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long() {
+async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long_also_by_more_than_the_pool_has_connections() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     schema.sql(RELEASABLE).await;
@@ -227,11 +228,14 @@ async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long() {
             schema.sql(&kept).await == ["1"]
         })
         .await;
-        is_away(store.link_account(&link, &receipt)).await;
+        // More than the pool has connections: the last ones wait for one of those that wait for the lock.
+        let callers = (0..6).map(|_| is_away(store.link_account(&link, &receipt)));
+        join_all(callers).await;
         schema.sql(RELEASE).await;
     };
     tokio::join!(schema.sql(&keep), meanwhile);
     assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
+    assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
 }
 
 #[tokio::test]
