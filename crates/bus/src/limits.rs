@@ -11,23 +11,36 @@ use crate::BusError;
 /// what was taken last.
 #[async_trait]
 pub trait Limits: Send + Sync {
-    /// Takes one from the bucket of the user, if there is one to take.
+    /// Takes from several buckets of the user in one step and one round trip: from all of them, or from none. The buckets differ.
     ///
     /// # Errors
     /// [`BusError::Away`]: it is for the caller to refuse; an unasked limit is no permission.
-    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError>;
+
+    /// Takes one from the bucket of the user, if there is one to take.
+    ///
+    /// # Errors
+    /// [`BusError::Away`], as with [`Limits::admit_all`].
+    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+        let charge = Charge {
+            bucket: bucket.clone(),
+            quota,
+            cost: 1,
+        };
+        self.admit_all(user, &[charge]).await
+    }
 
     /// Takes one of `count` in any `period`, wherever the period is laid: where a cell refills one by one and would let twice as
     /// many through, each of these is free again only when its own period is over. For guesses at a secret.
     ///
     /// # Errors
-    /// [`BusError::Away`], as with [`Limits::admit`].
+    /// [`BusError::Away`], as with [`Limits::admit_all`].
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
 
     /// The same, counted for the whole cluster, whoever asks: for what many users may do to one address.
     ///
     /// # Errors
-    /// [`BusError::Away`], as with [`Limits::admit`].
+    /// [`BusError::Away`], as with [`Limits::admit_all`].
     async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
 }
 
@@ -38,6 +51,24 @@ pub struct Bucket {
     pub name: &'static str,
     /// The session, account or address that has its own count.
     pub of: Option<String>,
+}
+
+/// What is taken from one bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// From which bucket.
+    pub bucket: Bucket,
+    /// How much the bucket holds.
+    pub quota: Quota,
+    /// How much is taken: at most the quota's count, else it is never admitted.
+    pub cost: u32,
+}
+
+impl Charge {
+    /// How long what is taken needs to come back.
+    pub(crate) fn refill(&self) -> Duration {
+        self.quota.interval() * self.cost
+    }
 }
 
 /// How much is allowed: `count` at once, refilled evenly over `period`.
@@ -51,7 +82,7 @@ pub struct Quota {
 
 impl Quota {
     /// How long one takes to come back, at least 1 us. Rounded down, so that `count` of them fit into the period.
-    pub(crate) fn interval(&self) -> Duration {
+    fn interval(&self) -> Duration {
         let interval = self.period / self.count.max(1);
         Duration::from_micros(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)).max(Duration::from_micros(1))
     }

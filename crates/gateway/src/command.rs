@@ -29,7 +29,7 @@ use self::refusals::Refusals;
 use crate::handshake::token::{Identity, Tokens};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
-use crate::settings::Timing;
+use crate::settings::{Rate, Timing};
 
 pub(crate) use self::caller::Caller;
 pub(crate) use self::inquiry::Inquiries;
@@ -41,6 +41,7 @@ pub(crate) struct Commands {
     inquiries: Arc<Inquiries>,
     node: NodeId,
     timing: Timing,
+    rate: Option<Rate>,
     pending: Pending,
     refusals: Refusals,
     entropy: Arc<dyn Entropy>,
@@ -49,11 +50,11 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    /// Commands of this node; `tasks` own what is under way.
+    /// Commands of this node; `rate` is that of a user's budgets, `tasks` own what is under way.
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
         (sessions, inquiries): (Arc<Sessions>, Arc<Inquiries>),
-        timing: Timing,
+        (timing, rate): (Timing, Option<Rate>),
         entropy: Arc<dyn Entropy>,
         tasks: Tasks,
         metrics: Arc<Metrics>,
@@ -64,6 +65,7 @@ impl Commands {
             sessions,
             inquiries,
             timing,
+            rate,
             pending: Pending::default(),
             refusals: Refusals::default(),
             entropy,
@@ -195,7 +197,7 @@ impl Commands {
             self.sessions.admit(caller).await?;
         }
         if let Work::Command(command) = &job.work {
-            admit::within_limits(&*self.bus, caller, command).await?;
+            admit::within_limits(&*self.bus, self.rate, caller, command).await?;
         }
         tracing::debug!(
             user = %job.user,

@@ -8,6 +8,7 @@ mod codec;
 mod dismissal;
 mod draining;
 mod ending;
+mod joins;
 mod live;
 pub(crate) mod outbound;
 pub(crate) mod outgoing;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::authenticated::until;
 pub(crate) use self::dismissal::Dismissal;
 pub(crate) use self::ending::Ending;
+pub(crate) use self::joins::Joins;
 
 use self::accepted::Accepted;
 use self::draining::Draining;
@@ -54,6 +56,7 @@ use crate::settings::{Heartbeat, Rate, Timing};
 pub(crate) struct Connections {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) event_rate: Option<Rate>,
+    pub(crate) joins: Joins,
     pub(crate) deflation: Deflation,
     pub(crate) batch_interval: Duration,
     pub(crate) timing: Timing,

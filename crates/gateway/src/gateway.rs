@@ -13,12 +13,12 @@ use protocol::cluster::job::{Lane, Reply};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::command::{Commands, Inquiries};
-use crate::connection::Connections;
+use crate::connection::{Connections, Joins};
 use crate::deflate::Deflation;
 use crate::handshake::jwks::{JwksError, Keeper};
 use crate::handshake::token::Tokens;
@@ -154,7 +154,7 @@ impl Gateway {
         let commands = Arc::new(Commands::new(
             Arc::clone(&bus),
             (Arc::clone(&sessions), Arc::clone(&inquiries)),
-            settings.timing,
+            (settings.timing, settings.command_rate),
             Arc::clone(&entropy),
             tasks.connections.clone(),
             Arc::clone(&metrics),
@@ -190,6 +190,7 @@ impl Gateway {
         let connections = Connections {
             heartbeat: settings.heartbeat,
             event_rate: settings.event_rate,
+            joins: Joins::new(settings.user_connect_rate, Instant::now()),
             deflation: Deflation::new(settings.deflate_threshold),
             batch_interval: settings.batch_interval,
             timing: settings.timing,

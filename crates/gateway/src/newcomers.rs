@@ -123,11 +123,15 @@ impl Newcomers {
         }
         let job = caller.job(self.inquiries.node(), &*self.entropy, Work::Joined(Joined { unseen }));
         match self.inquiries.ask(&job, self.patience).await {
-            Ok(Some(outcome)) if outcome.error != Some(ErrorCode::Unavailable) => {
+            // Nobody has looked: a part is away, or the user has too many jobs in hand.
+            Ok(None) => Next::Again,
+            Ok(Some(outcome)) if matches!(outcome.error, Some(ErrorCode::Unavailable | ErrorCode::RateLimited)) => {
+                Next::Again
+            }
+            Ok(Some(outcome)) => {
                 inquiry.tell(&outcome);
                 again.map_or(Next::Done, Next::After)
             }
-            Ok(_) => Next::Again,
             Err(error) => {
                 tracing::debug!(
                     error = chain(&error),

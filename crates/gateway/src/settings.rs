@@ -30,8 +30,12 @@ pub struct Settings {
     pub heartbeat: Heartbeat,
     /// New connections per address (IPv6: per /64); none is no limit.
     pub connect_rate: Option<Rate>,
+    /// New sockets per user, a CONNECT after leaving included; none is no limit.
+    pub user_connect_rate: Option<Rate>,
     /// Events per socket; none is no limit.
     pub event_rate: Option<Rate>,
+    /// Commands of one user that become jobs, over the whole cluster, and protective commands beside them; none is no limit.
+    pub command_rate: Option<Rate>,
     /// From how many bytes on a message is sent compressed, to a client that takes it.
     pub deflate_threshold: usize,
     /// How long feed events may wait for each other; zero is not at all.
@@ -59,7 +63,9 @@ impl Settings {
             origins: Origins::none(),
             heartbeat: Heartbeat::default(),
             connect_rate: Rate::new(100, 1_000).ok(),
+            user_connect_rate: Rate::new(4, 256).ok(),
             event_rate: Rate::new(20, 40).ok(),
+            command_rate: Rate::new(2, 60).ok(),
             deflate_threshold: 1024,
             batch_interval: Duration::from_secs(5),
             max_sockets_per_user: 64,
@@ -165,7 +171,7 @@ pub struct Timing {
     pub certificate: Duration,
     /// Between two reports of refused commands.
     pub refusals: Duration,
-    /// Until a command of the interactive lane is answered.
+    /// Until a command of the interactive or the sign-in lane is answered.
     pub interactive: Duration,
     /// Until a command of the platform lane is answered.
     pub platform: Duration,
@@ -178,7 +184,7 @@ impl Timing {
     #[must_use]
     pub fn patience(&self, lane: Lane) -> Duration {
         match lane {
-            Lane::Interactive => self.interactive,
+            Lane::SignIn | Lane::Interactive => self.interactive,
             Lane::Platform => self.platform,
             Lane::Webhook => self.webhook,
         }

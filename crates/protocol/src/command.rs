@@ -1,4 +1,6 @@
-//! What the client asks: one type per command, and one table of their names.
+//! What the client asks: one type per command, one table of their names, and one of what varies between them.
+
+mod policy;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,8 @@ use crate::fault::Fault;
 use crate::id::{AlertId, UserId};
 use crate::secret::Secret;
 use crate::security::SettingsChange;
+
+pub use self::policy::{CommandLimit, CommandPolicy, Cost, LimitScope};
 
 /// A command as the client's payload says it, checked for shape, not yet for permission.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -146,10 +150,7 @@ impl CommandKind {
     /// Which queue its job waits in.
     #[must_use]
     pub fn lane(self) -> Lane {
-        match self {
-            Self::Sync => Lane::Platform,
-            _ => Lane::Interactive,
-        }
+        self.policy().lane
     }
 
     fn row(self) -> (&'static str, &'static str) {
@@ -283,6 +284,28 @@ impl Command {
             Self::Acknowledge(_) => CommandKind::Acknowledge,
             Self::Alerts(_) => CommandKind::Alerts,
             Self::Refresh(_) => CommandKind::Refresh,
+        }
+    }
+
+    /// The linked account that the payload names, or the platform that is to be linked.
+    #[must_use]
+    pub fn account_type(&self) -> Option<AccountType> {
+        match self {
+            Self::Authorize(data) => Some(data.account_type),
+            Self::Connect(data) => Some(data.account_type),
+            Self::Disconnect(data) | Self::Sync(data) => Some(data.account_type),
+            Self::List(_)
+            | Self::VerifyTwoFactor(_)
+            | Self::RequestConfirmation(_)
+            | Self::RevokeAll(_)
+            | Self::GetSettings(_)
+            | Self::UpdateSettings(_)
+            | Self::ExtendSession(_)
+            | Self::Sessions(_)
+            | Self::EndSessions(_)
+            | Self::Acknowledge(_)
+            | Self::Alerts(_)
+            | Self::Refresh(_) => None,
         }
     }
 

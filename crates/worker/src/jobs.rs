@@ -1,11 +1,12 @@
 //! The engine: claims jobs, runs each once at a time until its deadline, answers it, and lets it go.
 //!
-//! [`lane`] claims, and [`renew`] says that what was claimed is still worked on; [`run`] takes one job from its claim to its
+//! [`lane`] claims, [`slots`] has a user with enough in hand wait, and [`renew`] says that what was claimed is still worked on; [`run`] takes one job from its claim to its
 //! answer, through [`dispatch`], the one match from command to feature. A feature sees a [`call`], makes its [`receipt`], and
 //! fails with a [`refusal`].
 
 mod lane;
 mod renew;
+mod slots;
 
 mod dispatch;
 mod run;
@@ -21,3 +22,4 @@ pub(crate) use lane::LaneServer;
 pub(crate) use receipt::{RecallError, unasked};
 pub(crate) use refusal::{Refusal, whole_seconds};
 pub(crate) use run::Runner;
+pub(crate) use slots::UserSlots;

@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     jobs: Counter<u64>,
     job_seconds: Histogram<f64>,
     running: UpDownCounter<i64>,
+    waiting: UpDownCounter<i64>,
     exchanges: Counter<u64>,
     relayed: Counter<u64>,
     relays_stopped: Counter<u64>,
@@ -43,6 +44,10 @@ impl Metrics {
             running: meter
                 .i64_up_down_counter("postern_worker_jobs_running")
                 .with_description("Jobs in hand by lane")
+                .build(),
+            waiting: meter
+                .i64_up_down_counter("postern_worker_jobs_waiting")
+                .with_description("Claimed jobs that wait for a slot of their user or a permit of their lane")
                 .build(),
             exchanges: meter
                 .u64_counter("postern_worker_exchanges_total")
@@ -101,13 +106,13 @@ impl Metrics {
     }
 
     /// A job is in hand until the guard is dropped.
-    pub(crate) fn running(&self, lane: Lane) -> InHand {
-        let lane = [KeyValue::new("lane", lane.as_str())];
-        self.running.add(1, &lane);
-        InHand {
-            running: self.running.clone(),
-            lane,
-        }
+    pub(crate) fn running(&self, lane: Lane) -> Counted {
+        Counted::of(lane, &self.running)
+    }
+
+    /// A claimed job waits until the guard is dropped.
+    pub(crate) fn waiting(&self, lane: Lane) -> Counted {
+        Counted::of(lane, &self.waiting)
     }
 
     /// An exchange has ended: `granted`, or why not.
@@ -165,16 +170,27 @@ impl Metrics {
     }
 }
 
-/// Counts a job as running while it lives.
+/// Counts one more in a lane while it lives.
 #[derive(Debug)]
-pub(crate) struct InHand {
-    running: UpDownCounter<i64>,
+pub(crate) struct Counted {
+    count: UpDownCounter<i64>,
     lane: [KeyValue; 1],
 }
 
-impl Drop for InHand {
+impl Counted {
+    fn of(lane: Lane, count: &UpDownCounter<i64>) -> Self {
+        let lane = [KeyValue::new("lane", lane.as_str())];
+        count.add(1, &lane);
+        Self {
+            count: count.clone(),
+            lane,
+        }
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.running.add(-1, &self.lane);
+        self.count.add(-1, &self.lane);
     }
 }
 

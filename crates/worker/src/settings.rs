@@ -55,6 +55,8 @@ impl Default for SessionTimes {
 /// How many jobs of each lane run at once. What is beyond waits in the lane, for this worker or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seats {
+    /// Of [`Lane::SignIn`].
+    pub sign_in: usize,
     /// Of [`Lane::Interactive`].
     pub interactive: usize,
     /// Of [`Lane::Platform`].
@@ -66,6 +68,7 @@ pub struct Seats {
 impl Seats {
     pub(crate) fn of(self, lane: Lane) -> usize {
         match lane {
+            Lane::SignIn => self.sign_in,
             Lane::Interactive => self.interactive,
             Lane::Platform => self.platform,
             Lane::Webhook => self.webhook,
@@ -76,6 +79,7 @@ impl Seats {
 impl Default for Seats {
     fn default() -> Self {
         Self {
+            sign_in: 8,
             interactive: 16,
             platform: 8,
             webhook: 8,

@@ -18,7 +18,7 @@ use crate::addressed::Addressees;
 use crate::audit::{Refusals, log_heads};
 use crate::factor::{Couriers, FactorChallenges, FactorService};
 use crate::inboxes::InboxReader;
-use crate::jobs::{Dispatch, LaneServer, Runner};
+use crate::jobs::{Dispatch, LaneServer, Runner, UserSlots};
 use crate::liveness::watch_bus;
 use crate::metrics::Metrics;
 use crate::outbox::{Relay, Sweep, watch_memory};
@@ -168,10 +168,12 @@ impl Worker {
             revocations: Arc::clone(&wake),
             metrics: metrics.clone(),
         });
+        let slots = UserSlots::default();
         let lane_server = |lane: Lane| LaneServer {
             lane,
             worker: id.clone(),
             seats: settings.seats.of(lane),
+            slots: slots.clone(),
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             runner: Arc::clone(&runner),
             entropy: Arc::clone(&parts.entropy),
@@ -297,6 +299,7 @@ impl Running {
 
 fn task_name(lane: Lane) -> &'static str {
     match lane {
+        Lane::SignIn => "sign-in lane",
         Lane::Interactive => "interactive lane",
         Lane::Platform => "platform lane",
         Lane::Webhook => "webhook lane",

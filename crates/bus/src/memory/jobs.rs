@@ -22,6 +22,7 @@ use crate::{BusError, Claimed, EntryId, Jobs};
 /// One queue per lane.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
+    sign_in: SharedQueue,
     interactive: SharedQueue,
     platform: SharedQueue,
     webhook: SharedQueue,
@@ -30,6 +31,7 @@ pub(super) struct Lanes {
 impl Lanes {
     fn of(&self, lane: Lane) -> &SharedQueue {
         match lane {
+            Lane::SignIn => &self.sign_in,
             Lane::Interactive => &self.interactive,
             Lane::Platform => &self.platform,
             Lane::Webhook => &self.webhook,

@@ -1,6 +1,7 @@
 //! Rate cells in memory.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::id::UserId;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::{Bucket, BusError, Limits, Quota, Verdict};
+use crate::{Bucket, BusError, Charge, Limits, Quota, Verdict};
 
 /// Each cell is one point in time, the theoretical arrival time (TAT): when the bucket will be full again.
 pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
@@ -19,17 +20,23 @@ pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<Instant>>
 
 #[async_trait]
 impl Limits for MemoryBus {
-    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
         let now = Instant::now();
-        let cell = (user.clone(), bucket.clone());
         let mut cells = lock(&self.shared.cells);
-        let full_at = cells.get(&cell).map_or(now, |full_at| now.max(*full_at));
-        let taken = full_at + quota.interval();
-        let wait = taken.saturating_duration_since(now + quota.period);
-        if !wait.is_zero() {
-            return Ok(Verdict::Refused(wait));
+        let mut taken = Vec::with_capacity(charges.len());
+        let mut longest = Duration::ZERO;
+        for charge in charges {
+            let cell = (user.clone(), charge.bucket.clone());
+            let full_at = cells.get(&cell).map_or(now, |full_at| now.max(*full_at)) + charge.refill();
+            longest = longest.max(full_at.saturating_duration_since(now + charge.quota.period));
+            taken.push((cell, full_at));
         }
-        cells.insert(cell, taken, taken - now);
+        if !longest.is_zero() {
+            return Ok(Verdict::Refused(longest));
+        }
+        for (cell, full_at) in taken {
+            cells.insert(cell, full_at, full_at - now);
+        }
         Ok(Verdict::Admitted)
     }
 

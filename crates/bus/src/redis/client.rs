@@ -91,11 +91,11 @@ impl Client {
     }
 
     /// Runs a script in one step on the server.
-    pub(super) async fn run<const K: usize>(
+    pub(super) async fn run(
         &self,
         step: &'static str,
         script: &Script,
-        keys: [String; K],
+        keys: impl IntoIterator<Item = String>,
         args: impl IntoIterator<Item = Arg>,
     ) -> Result<Answer, BusError> {
         let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();

@@ -7,7 +7,7 @@ use protocol::id::UserId;
 
 use super::RedisBus;
 use super::client::{Arg, Client, Script};
-use crate::{Bucket, BusError, Limits, Quota, Verdict};
+use crate::{Bucket, BusError, Charge, Limits, Quota, Verdict};
 
 /// Where the cells are, and what changes them.
 pub(super) struct Cells {
@@ -43,11 +43,17 @@ impl Cells {
 
 #[async_trait]
 impl Limits for RedisBus {
-    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
+        if charges.is_empty() {
+            return Ok(Verdict::Admitted);
+        }
         let Cells { client, admit, .. } = &self.shared.limits;
-        let cell = self.shared.names.cell(user, bucket);
-        let times = [quota.interval(), quota.period].map(|time| Arg::from(time.as_micros()));
-        let mut answer = client.run("ask a limit", admit, [cell], times).await?;
+        let cells = charges
+            .iter()
+            .map(|charge| self.shared.names.cell(user, &charge.bucket));
+        let times = charges.iter().flat_map(|charge| [charge.refill(), charge.quota.period]);
+        let times = times.map(|time| Arg::from(time.as_micros()));
+        let mut answer = client.run("ask a limit", admit, cells, times).await?;
         Ok(verdict(answer.read()?))
     }
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Quota, Verdict};
+use bus::{Bucket, Bus, BusError, Charge, Quota, Verdict};
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
-use protocol::command::{Command, InvalidCommand};
+use protocol::command::{Command, CommandLimit, Cost, InvalidCommand, LimitScope};
 use protocol::fault::{Fault, chain};
 
 use super::Caller;
+use crate::settings::Rate;
 
 /// A payload that cannot be read: the sentence names the field.
 pub(super) fn invalid(error: &InvalidCommand) -> Failure {
@@ -30,14 +31,15 @@ pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure
     }
 }
 
-/// Takes one from the user's count of this command, if it has one. A limit that cannot be asked is no permission.
-pub(super) async fn within_limits(bus: &dyn Bus, caller: &Caller, command: &Command) -> Result<(), Failure> {
-    let verdict = match limit(caller, command) {
-        None => return Ok(()),
-        Some(Limit::Refilled(bucket, quota)) => bus.admit(&caller.user, &bucket, quota).await,
-        Some(Limit::Attempts(bucket, quota)) => bus.admit_attempt(&caller.user, &bucket, quota).await,
-    };
-    match verdict {
+/// Takes what the command costs from its user's budgets, and one from its own limit; `rate` is that of a budget. A limit that
+/// cannot be asked is no permission.
+pub(super) async fn within_limits(
+    bus: &dyn Bus,
+    rate: Option<Rate>,
+    caller: &Caller,
+    command: &Command,
+) -> Result<(), Failure> {
+    match take(bus, rate, caller, command).await {
         Ok(Verdict::Admitted) => Ok(()),
         Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),
         Err(error) => {
@@ -56,37 +58,82 @@ pub(super) fn rate_limited(wait: Duration) -> Failure {
     }
 }
 
-/// How a command is counted.
-enum Limit {
-    /// What was taken comes back evenly.
-    Refilled(Bucket, Quota),
-    /// What was taken comes back when its own period is over.
-    Attempts(Bucket, Quota),
-}
-
-/// The limits of docs/protocol.md.
-fn limit(caller: &Caller, command: &Command) -> Option<Limit> {
-    let quota = |count| Quota {
-        count,
-        period: Duration::from_secs(60),
-    };
-    let per_minute = |name, of, count| Some(Limit::Refilled(Bucket { name, of }, quota(count)));
-    match command {
-        Command::VerifyTwoFactor(_) => {
-            let (name, of) = ("verify_2fa", None);
-            Some(Limit::Attempts(Bucket { name, of }, quota(5)))
+/// One round trip for all that refills, and one more for attempts.
+async fn take(bus: &dyn Bus, rate: Option<Rate>, caller: &Caller, command: &Command) -> Result<Verdict, BusError> {
+    let policy = command.kind().policy();
+    let name = bucket_name(command);
+    let mut charges = rate.map_or_else(Vec::new, |rate| budgets(caller, policy.cost, rate));
+    let mut attempts = None;
+    match policy.limit {
+        Some(CommandLimit::PerMinute(count, scope)) => charges.push(Charge {
+            bucket: Bucket {
+                name,
+                of: scope_of(scope, caller, command),
+            },
+            quota: a_minute(count),
+            cost: 1,
+        }),
+        Some(CommandLimit::InAnyMinute(count)) => attempts = Some(a_minute(count)),
+        None => {}
+    }
+    let verdict = bus.admit_all(&caller.user, &charges).await?;
+    match (verdict, attempts) {
+        (Verdict::Admitted, Some(quota)) => {
+            let bucket = Bucket { name, of: None };
+            bus.admit_attempt(&caller.user, &bucket, quota).await
         }
-        Command::Authorize(_) => per_minute("authorize", None, 10),
-        Command::Connect(_) => per_minute("connect", None, 10),
-        Command::Disconnect(_) => per_minute("disconnect", None, 10),
-        Command::UpdateSettings(_) => per_minute("update_settings", None, 10),
-        Command::RequestConfirmation(_) => per_minute("request_confirmation", Some(caller.session.to_string()), 10),
-        Command::RevokeAll(_) => per_minute("revoke_all", Some(caller.session.to_string()), 10),
-        Command::Sync(sync) => per_minute("sync", Some(account(sync.account_type)), 6),
-        _ => None,
+        (verdict, _) => Ok(verdict),
     }
 }
 
-fn account(account_type: AccountType) -> String {
-    account_type.as_str().to_owned()
+/// What a command takes from the budgets of its user.
+fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
+    let charge = |name, of, quota, cost| Charge {
+        bucket: Bucket { name, of },
+        quota,
+        cost,
+    };
+    let whole = Quota {
+        count: rate.burst.get(),
+        period: Duration::from_secs(rate.burst.get().into()) / rate.per_second.get(),
+    };
+    match cost {
+        Cost::Exempt => Vec::new(),
+        Cost::Commands(cost) => vec![charge("commands", None, whole, cost)],
+        Cost::Protection(cost) => {
+            let part = Quota {
+                count: (whole.count / SESSIONS_SHARE).max(cost),
+                ..whole
+            };
+            let session = Some(caller.session.to_string());
+            vec![
+                charge("protection", None, whole, cost),
+                charge("protection", session, part, cost),
+            ]
+        }
+    }
+}
+
+/// The part of a user's protective commands that one session may take: one in so many.
+const SESSIONS_SHARE: u32 = 6;
+
+fn a_minute(count: u32) -> Quota {
+    Quota {
+        count,
+        period: Duration::from_secs(60),
+    }
+}
+
+/// The command's name without its family: `connect`.
+fn bucket_name(command: &Command) -> &'static str {
+    let event = command.kind().event();
+    event.split_once(':').map_or(event, |(_, name)| name)
+}
+
+fn scope_of(scope: LimitScope, caller: &Caller, command: &Command) -> Option<String> {
+    match scope {
+        LimitScope::User => None,
+        LimitScope::Session => Some(caller.session.to_string()),
+        LimitScope::Account => command.account_type().map(AccountType::as_str).map(str::to_owned),
+    }
 }

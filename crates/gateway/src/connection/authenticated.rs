@@ -73,8 +73,11 @@ impl Authenticated {
     /// client. The greeting leaves before any event, and names the place after which events come.
     ///
     /// # Errors
-    /// The socket, to be ended: its session is over, or the bus does not hear for this user in time.
+    /// The socket, to be ended: its user comes too often, its session is over, or the bus does not hear for this user in time.
     pub(super) async fn join(mut self, on: &Connections) -> Result<Live, Draining> {
+        if !on.joins.admit(&self.identity.user, Instant::now()) {
+            return Err(Draining::unproven(self.link, Ending::JoinRate));
+        }
         let came = on.clock.now().into();
         let resumed = match &self.manner.resume {
             Some(resume) => Resumed::of(resume, &self.identity, came, &*on.bus, &on.metrics).await,

@@ -37,6 +37,8 @@ pub(crate) enum Ending {
     Stalled,
     /// Too many messages.
     Flood,
+    /// Its user comes too often.
+    JoinRate,
     /// Too many sockets of its user.
     Surplus,
     /// Events are lost, and its client has no word for that.
@@ -106,6 +108,7 @@ impl Ending {
             Self::QueueFull => goodbye("queue_full", Some(CloseCode::TooSlow), false, false),
             Self::Stalled => goodbye("stalled", Some(CloseCode::TooSlow), false, false),
             Self::Flood => goodbye("flood", Some(CloseCode::TooMany), true, true),
+            Self::JoinRate => goodbye("join_rate", Some(CloseCode::TooMany), false, true),
             Self::Surplus => goodbye("surplus", Some(CloseCode::TooMany), true, true),
             Self::Resync => goodbye("resync", Some(CloseCode::Restart), false, true),
             Self::Replaced => goodbye("replaced", Some(CloseCode::TooMany), true, true),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Alive, Bucket, Bus, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key,
-    Kind, Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
+    Alive, Bucket, Bus, BusError, Challenges, Charge, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs,
+    Key, Kind, Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
     Sessions, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::Tasks;
@@ -31,6 +31,7 @@ pub(crate) struct Line {
     silent: Arc<AtomicBool>,
     lost: Arc<AtomicUsize>,
     deaf_to_replies: Arc<AtomicBool>,
+    asked_limits: AtomicUsize,
     announce: Mutex<Option<mpsc::Sender<Heard>>>,
     listened: Mutex<Option<Arc<Ear>>>,
     seed: Mutex<Seed>,
@@ -56,6 +57,7 @@ impl Line {
             silent: Arc::default(),
             lost: Arc::default(),
             deaf_to_replies: Arc::default(),
+            asked_limits: AtomicUsize::new(0),
             announce: Mutex::default(),
             listened: Mutex::default(),
             seed: Mutex::new(Seed {
@@ -93,6 +95,11 @@ impl Line {
     /// Answers are kept and nobody hears of them.
     pub(crate) fn lose_replies(&self) {
         self.deaf_to_replies.store(true, Ordering::SeqCst);
+    }
+
+    /// How often the refilling limits were asked.
+    pub(crate) fn asked_limits(&self) -> usize {
+        self.asked_limits.load(Ordering::SeqCst)
     }
 
     /// Tells the gateway that messages may have been missed.
@@ -295,9 +302,10 @@ impl Jobs for Line {
 
 #[async_trait]
 impl Limits for Line {
-    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
         self.up("admit")?;
-        self.bus.admit(user, bucket, quota).await
+        self.asked_limits.fetch_add(1, Ordering::SeqCst);
+        self.bus.admit_all(user, charges).await
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {

@@ -13,6 +13,7 @@ mod worker;
 mod alone;
 mod authorize;
 mod batching;
+mod budgets;
 mod certificate;
 mod commands;
 mod deflate;

@@ -2,7 +2,9 @@
 
 use gateway::Rate;
 use serde_json::json;
+use testkit::client::Refused;
 use testkit::{Native, SocketIo, wait};
+use tokio::time::Instant;
 
 use crate::house::House;
 use crate::worker::Worker;
@@ -53,6 +55,47 @@ async fn a_socket_that_says_too_much_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn a_user_that_comes_too_often_is_closed_and_others_are_not() {
+    let house = House::with(|settings| settings.user_connect_rate = Rate::parse("1/8").unwrap()).await;
+    let begun = Instant::now();
+    let mut come = 0;
+    let refused = loop {
+        match SocketIo::connect(&house.door, &house.token("u")).await {
+            Ok(_) => come += 1,
+            Err(refused) => break refused,
+        }
+        assert!(come <= 8 + begun.elapsed().as_secs() + 1, "{come} have come");
+    };
+    assert!(come >= 8, "{come} have come");
+    assert!(
+        matches!(&refused, Refused::Closed(closed) if closed.code == 4429),
+        "{refused:?}"
+    );
+    SocketIo::connect(&house.door, &house.token("v")).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_leaves_and_connects_again_on_one_socket_has_come_again() {
+    let house = House::with(|settings| settings.user_connect_rate = Rate::parse("1/8").unwrap()).await;
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for _ in 0..100 {
+        let before = client.connect_answer();
+        client.send_text("41").await;
+        client
+            .send_text(format!("40{{\"token\":\"{}\"}}", house.token("u")))
+            .await;
+        wait::until_true("an answer to CONNECT, or the end", wait::deadline(), async || {
+            client.connect_answer() != before || !client.is_open()
+        })
+        .await;
+        if !client.is_open() {
+            break;
+        }
+    }
+    assert_eq!(client.closed().await.code, 4429);
+}
+
+#[tokio::test]
 async fn a_flood_ends_its_socket_and_no_other() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
@@ -68,5 +111,6 @@ async fn a_flood_ends_its_socket_and_no_other() {
     }
     assert!(socketio.was_dismissed(), "it does not come back at once");
     assert!(worker.done() <= 2 * 64, "{} got through", worker.done());
-    assert_eq!(neighbour.request("account:list", json!({})).await.data["success"], true);
+    let extended = neighbour.request("security:extend_session", json!({})).await.data;
+    assert_eq!(extended["success"], true, "{extended}");
 }

@@ -46,9 +46,15 @@ pub struct GatewayArgs {
     /// New connections per address, `<per second>/<burst>` or `off`.
     #[arg(long, env = "POSTERN_CONNECT_RATE", default_value = "100/1000")]
     pub connect_rate: String,
+    /// New sockets per user at each gateway, `<per second>/<burst>` or `off`.
+    #[arg(long, env = "POSTERN_USER_CONNECT_RATE", default_value = "4/256")]
+    pub user_connect_rate: String,
     /// Events per socket, `<per second>/<burst>` or `off`.
     #[arg(long, env = "POSTERN_EVENT_RATE", default_value = "20/40")]
     pub event_rate: String,
+    /// Commands per user over all gateways, `<per second>/<burst>` or `off`.
+    #[arg(long, env = "POSTERN_COMMAND_RATE", default_value = "2/60")]
+    pub command_rate: String,
     /// From how many bytes on a message is sent compressed.
     #[arg(long, env = "POSTERN_DEFLATE_THRESHOLD", default_value = "1024")]
     pub deflate_threshold: String,
@@ -103,7 +109,9 @@ impl GatewayArgs {
         let interval = problems.take("POSTERN_HEARTBEAT_INTERVAL", duration(&self.heartbeat_interval));
         let timeout = problems.take("POSTERN_HEARTBEAT_TIMEOUT", duration(&self.heartbeat_timeout));
         let connect_rate = problems.take("POSTERN_CONNECT_RATE", Rate::parse(&self.connect_rate));
+        let user_connect_rate = problems.take("POSTERN_USER_CONNECT_RATE", Rate::parse(&self.user_connect_rate));
         let event_rate = problems.take("POSTERN_EVENT_RATE", Rate::parse(&self.event_rate));
+        let command_rate = problems.take("POSTERN_COMMAND_RATE", Rate::parse(&self.command_rate));
         let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
         let batch_interval = problems.take("POSTERN_BATCH_INTERVAL", duration(&self.batch_interval));
         let most = problems.take(
@@ -125,7 +133,9 @@ impl GatewayArgs {
                 timeout: timeout?,
             },
             connect_rate: connect_rate?,
+            user_connect_rate: user_connect_rate?,
             event_rate: event_rate?,
+            command_rate: command_rate?,
             deflate_threshold: deflate_threshold?,
             batch_interval: batch_interval?,
             max_sockets_per_user: most?.get(),

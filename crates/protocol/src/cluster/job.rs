@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
+    /// A session is opened or a second factor checked: 10 s. Nothing else stands before it.
+    SignIn,
     /// Someone waits for it: 10 s.
     Interactive,
     /// A platform is asked at length: 30 s.
@@ -29,12 +31,13 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 3] = [Self::Interactive, Self::Platform, Self::Webhook];
+    pub const ALL: [Self; 4] = [Self::SignIn, Self::Interactive, Self::Platform, Self::Webhook];
 
     /// The name in keys and metric labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::SignIn => "sign_in",
             Self::Interactive => "interactive",
             Self::Platform => "platform",
             Self::Webhook => "webhook",
@@ -45,7 +48,7 @@ impl Lane {
     #[must_use]
     pub fn patience(self) -> std::time::Duration {
         match self {
-            Self::Interactive => std::time::Duration::from_secs(10),
+            Self::SignIn | Self::Interactive => std::time::Duration::from_secs(10),
             Self::Platform => std::time::Duration::from_secs(30),
             Self::Webhook => std::time::Duration::from_secs(3),
         }
@@ -134,14 +137,26 @@ impl Work {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Command(command) => command.kind().lane(),
-            Self::OpenSession(_)
-            | Self::Joined(_)
+            Self::OpenSession(_) => Lane::SignIn,
+            Self::Joined(_)
             | Self::RaiseAlert(_)
             | Self::EndAllSessions
             | Self::Callback(_)
             | Self::ConfirmLink(_)
             | Self::Refusals(_) => Lane::Interactive,
             Self::Webhook(_) => Lane::Webhook,
+        }
+    }
+
+    /// Whether a client or a browser of the job's user causes it. A worker has few of those in hand for each user; what the
+    /// application, the cluster or a platform asks for is not held up by what the user's clients do.
+    #[must_use]
+    pub fn is_caused_by_client(&self) -> bool {
+        match self {
+            Self::Command(_) | Self::OpenSession(_) | Self::Joined(_) | Self::Callback(_) | Self::ConfirmLink(_) => {
+                true
+            }
+            Self::RaiseAlert(_) | Self::EndAllSessions | Self::Refusals(_) | Self::Webhook(_) => false,
         }
     }
 }

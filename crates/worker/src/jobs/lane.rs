@@ -1,4 +1,5 @@
-//! One lane: claims as many jobs as there are free seats, and starts each.
+//! One lane: claims jobs while a concurrency permit is free, and starts each. A job of a user that has enough in hand waits here,
+//! without a permit, while its lease is renewed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,13 @@ use lifecycle::{Backoff, Entropy, Latch, Tasks};
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::renew::{Held, renew};
+use super::renew::{Held, Hold, renew};
 use super::run::Runner;
+use super::slots::{Place, UserSlots};
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 
@@ -21,11 +24,28 @@ pub(crate) struct LaneServer {
     pub(crate) lane: Lane,
     pub(crate) worker: WorkerId,
     pub(crate) seats: usize,
+    /// Shared by all lanes of the worker.
+    pub(crate) slots: UserSlots,
     pub(crate) jobs: Arc<dyn Jobs>,
     pub(crate) runner: Arc<Runner>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
+}
+
+/// What a claimed job has, and what it still has to wait for.
+struct Entrance {
+    seats: Arc<Semaphore>,
+    /// None where the job is not counted for its user.
+    place: Option<Place>,
+    slot: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What a running job holds.
+struct InHand {
+    _slot: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl LaneServer {
@@ -48,17 +68,18 @@ impl LaneServer {
         let drain = self.tasks.soft();
         let outage = Outage::of("claim jobs");
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_CAP);
-        while let Some(free) = free_seats(&seats, &drain).await {
+        while let Some(permit) = free_permit(&seats, &drain).await {
+            // The other free permits are not held while this waits for jobs: a job that waits for its user's slot may need one.
+            let most = 1 + seats.available_permits();
             // Never dropped half-way: what it had claimed by then would count as lost by this worker.
-            let claim = self.jobs.claim(self.lane, &self.worker, free.num_permits(), CLAIM_WAIT);
-            match claim.await {
+            match self.jobs.claim(self.lane, &self.worker, most, CLAIM_WAIT).await {
                 Ok(claimed) => {
                     if let Some(latch) = latch.take() {
                         latch.release();
                     }
                     outage.over();
                     backoff.reset();
-                    self.start(claimed, free, held);
+                    self.start_all(claimed, permit, &seats, held);
                 }
                 Err(error) => {
                     outage.met(&error);
@@ -69,46 +90,107 @@ impl LaneServer {
         }
     }
 
-    fn start(&self, claimed: Vec<Claimed>, mut free: OwnedSemaphorePermit, held: &Held) {
+    fn start_all(&self, claimed: Vec<Claimed>, permit: OwnedSemaphorePermit, seats: &Arc<Semaphore>, held: &Held) {
+        let mut permit = Some(permit);
         for claimed in claimed {
             // An entry that was not renewed in time comes back to the very worker that still has it in hand.
             let Some(hold) = held.hold(&claimed.entry) else {
                 continue;
             };
-            let Some(seat) = free.split(1) else {
-                return;
+            let place = if claimed.job.work.is_caused_by_client() {
+                let Some(place) = self.slots.enter(&claimed.job.user, self.lane) else {
+                    self.refuse(claimed, hold);
+                    continue;
+                };
+                Some(place)
+            } else {
+                None
             };
-            let span = tracing::info_span!(
-                "job",
-                job = %claimed.job.id,
-                user = %claimed.job.user,
-                command = claimed.job.work.name(),
-                trace = claimed.job.traceparent.trace_id(),
-                node = %claimed.job.node,
-            );
-            let runner = Arc::clone(&self.runner);
-            let lane = self.lane;
-            let in_hand = self.metrics.running(lane);
-            let run = async move {
-                runner.run(lane, claimed).await;
-                drop((hold, seat, in_hand));
+            let slot = place.as_ref().and_then(Place::try_slot);
+            let is_ready = place.is_none() || slot.is_some();
+            let entrance = Entrance {
+                seats: Arc::clone(seats),
+                permit: is_ready.then(|| permit.take().or_else(|| another(seats))).flatten(),
+                place,
+                slot,
             };
-            self.tasks.each("job", run.instrument(span));
+            self.start(claimed, entrance, hold);
         }
+    }
+
+    fn start(&self, claimed: Claimed, mut entrance: Entrance, hold: Hold) {
+        let span = span_of(&claimed);
+        let runner = Arc::clone(&self.runner);
+        let (lane, metrics) = (self.lane, self.metrics.clone());
+        let run = async move {
+            let waiting = metrics.waiting(lane);
+            let entered = timeout_at(claimed.deadline, entrance.pass()).await;
+            drop(waiting);
+            if let Ok(Some(in_hand)) = entered {
+                let running = metrics.running(lane);
+                runner.run(lane, claimed).await;
+                drop((running, in_hand));
+            } else {
+                runner.give_up(lane, &claimed).await;
+            }
+            drop((hold, entrance));
+        };
+        self.tasks.each("job", run.instrument(span));
+    }
+
+    /// Answers a job of a user that has as many waiting as may wait.
+    fn refuse(&self, claimed: Claimed, hold: Hold) {
+        let span = span_of(&claimed);
+        let runner = Arc::clone(&self.runner);
+        let lane = self.lane;
+        let refuse = async move {
+            runner.refuse(lane, &claimed).await;
+            drop(hold);
+        };
+        self.tasks.each("job", refuse.instrument(span));
     }
 }
 
-/// All free seats, at least one; none when the node drains.
-async fn free_seats(seats: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-    let mut free = tokio::select! {
-        biased;
-        () = drain.cancelled() => return None,
-        seat = Arc::clone(seats).acquire_owned() => seat.ok()?,
-    };
-    while let Ok(another) = Arc::clone(seats).try_acquire_owned() {
-        free.merge(another);
+impl Entrance {
+    /// Waits for what the job does not have yet: first for a slot of its user, then for a permit of the lane.
+    async fn pass(&mut self) -> Option<InHand> {
+        let slot = match (&self.place, self.slot.take()) {
+            (Some(place), None) => Some(place.slot().await?),
+            (_, slot) => slot,
+        };
+        let permit = match self.permit.take() {
+            Some(permit) => permit,
+            None => Arc::clone(&self.seats).acquire_owned().await.ok()?,
+        };
+        Some(InHand {
+            _slot: slot,
+            _permit: permit,
+        })
     }
-    Some(free)
+}
+
+fn span_of(claimed: &Claimed) -> tracing::Span {
+    tracing::info_span!(
+        "job",
+        job = %claimed.job.id,
+        user = %claimed.job.user,
+        command = claimed.job.work.name(),
+        trace = claimed.job.traceparent.trace_id(),
+        node = %claimed.job.node,
+    )
+}
+
+/// A free permit; none when the node drains.
+async fn free_permit(seats: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+    tokio::select! {
+        biased;
+        () = drain.cancelled() => None,
+        permit = Arc::clone(seats).acquire_owned() => permit.ok(),
+    }
+}
+
+fn another(seats: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(seats).try_acquire_owned().ok()
 }
 
 /// A claim that finds nothing returns after this long; a drain waits for it.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{Claimed, EntryId, Jobs};
 use futures_util::FutureExt;
@@ -58,6 +59,28 @@ impl Runner {
         if let Ended::Panicked(_, panic) = ended {
             resume_unwind(panic);
         }
+    }
+
+    /// Answers a job that may not even wait: too many of its user do.
+    pub(super) async fn refuse(&self, lane: Lane, claimed: &Claimed) {
+        let Claimed { entry, job, deadline } = claimed;
+        let call = Call::new(job, *deadline, Arc::clone(&self.vault));
+        let failure = Failure {
+            retry_after: Some(1),
+            ..Failure::of(ErrorCode::RateLimited)
+        };
+        let outcome = Outcome::from(&call.complete(failure));
+        self.metrics
+            .job(job.work.name(), ErrorCode::RateLimited.as_str(), Duration::ZERO);
+        self.answer(lane, entry, job, Some(outcome)).await;
+    }
+
+    /// Lets a job go that has waited until its deadline; the gateway has answered `timeout`.
+    pub(super) async fn give_up(&self, lane: Lane, claimed: &Claimed) {
+        tracing::warn!("the deadline has passed before the job could run");
+        self.metrics
+            .job(claimed.job.work.name(), Ended::Late.label(), Duration::ZERO);
+        self.answer(lane, &claimed.entry, &claimed.job, None).await;
     }
 
     async fn work(&self, job: &Job, deadline: Instant) -> Ended {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind, Limits,
-    Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState, Sessions,
-    Ticket, TicketKey, Tickets, Touched, Verdict,
+    Bucket, BusError, Challenges, Charge, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind,
+    Limits, Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
+    Sessions, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
@@ -154,8 +154,8 @@ impl Challenges for FragileBus {
 
 #[async_trait]
 impl Limits for FragileBus {
-    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        self.bus().admit(user, bucket, quota).await
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
+        self.bus().admit_all(user, charges).await
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {

@@ -1,5 +1,6 @@
 //! The embedded store, which can be made to be away.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub(crate) struct FragileStore {
     busy_turns: AtomicU64,
     leases: AtomicU64,
     inbox_looks: AtomicU64,
+    slow_lists: Mutex<HashMap<UserId, Duration>>,
+    lists_in_hand: AtomicU64,
+    most_lists_in_hand: AtomicU64,
     ended_inbox_turns: Mutex<Vec<AccountType>>,
 }
 
@@ -52,6 +56,9 @@ impl FragileStore {
             busy_turns: AtomicU64::new(0),
             leases: AtomicU64::new(0),
             inbox_looks: AtomicU64::new(0),
+            slow_lists: Mutex::default(),
+            lists_in_hand: AtomicU64::new(0),
+            most_lists_in_hand: AtomicU64::new(0),
             ended_inbox_turns: Mutex::default(),
         }
     }
@@ -77,6 +84,16 @@ impl FragileStore {
         self.due_looks.load(Ordering::SeqCst)
     }
 
+    /// Each list of this user's accounts takes so long from now on.
+    pub(crate) fn slow_down_lists_of(&self, user: &str, by: Duration) {
+        self.slow_lists.lock().unwrap().insert(UserId::new(user).unwrap(), by);
+    }
+
+    /// How many slow lists were in hand at once, at most.
+    pub(crate) fn most_slow_lists(&self) -> u64 {
+        self.most_lists_in_hand.load(Ordering::SeqCst)
+    }
+
     /// How often workers wanted the turn of an inbox.
     pub(crate) fn inbox_looks(&self) -> u64 {
         self.inbox_looks.load(Ordering::SeqCst)
@@ -99,6 +116,14 @@ fn away(step: &'static str) -> StoreError {
 #[async_trait]
 impl Accounts for FragileStore {
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
+        let slow = self.slow_lists.lock().unwrap().get(user).copied();
+        if let Some(slow) = slow {
+            let in_hand = self.lists_in_hand.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_lists_in_hand.fetch_max(in_hand, Ordering::SeqCst);
+            let never = tokio::time::timeout(slow, std::future::pending::<()>());
+            never.await.unwrap_err();
+            self.lists_in_hand.fetch_sub(1, Ordering::SeqCst);
+        }
         self.store.accounts(user).await
     }
 

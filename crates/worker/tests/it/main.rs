@@ -16,6 +16,7 @@ mod ended_sessions;
 mod engine;
 mod factor;
 mod factor_sent;
+mod fairness;
 mod idempotency;
 mod inboxes;
 mod outage;

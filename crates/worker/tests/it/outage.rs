@@ -20,7 +20,13 @@ async fn a_worker_is_ready_once_its_lanes_and_its_store_have_answered() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(
         readiness.waiting_for(),
-        ["interactive lane", "platform lane", "webhook lane", "store"]
+        [
+            "sign-in lane",
+            "interactive lane",
+            "platform lane",
+            "webhook lane",
+            "store"
+        ]
     );
 
     world.bus.refuses_claims.store(false, Ordering::SeqCst);

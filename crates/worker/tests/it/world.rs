@@ -97,7 +97,13 @@ impl World {
         let readiness = worker.readiness();
         assert_eq!(
             readiness.waiting_for(),
-            ["interactive lane", "platform lane", "webhook lane", "store"]
+            [
+                "sign-in lane",
+                "interactive lane",
+                "platform lane",
+                "webhook lane",
+                "store"
+            ]
         );
         let running = worker.spawn();
         tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();

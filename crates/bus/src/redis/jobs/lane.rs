@@ -17,6 +17,7 @@ use crate::{BusError, Claimed, EntryId, Jobs};
 
 /// The lanes, each with a connection of its own, so that none blocks another. It is opened by the first claim.
 pub(in crate::redis) struct Lanes {
+    sign_in: Door,
     interactive: Door,
     platform: Door,
     webhook: Door,
@@ -36,6 +37,7 @@ impl Lanes {
             looked: Mutex::default(),
         };
         Self {
+            sign_in: door(),
             interactive: door(),
             platform: door(),
             webhook: door(),
@@ -44,6 +46,7 @@ impl Lanes {
 
     fn door(&self, lane: Lane) -> &Door {
         match lane {
+            Lane::SignIn => &self.sign_in,
             Lane::Interactive => &self.interactive,
             Lane::Platform => &self.platform,
             Lane::Webhook => &self.webhook,

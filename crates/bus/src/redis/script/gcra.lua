@@ -1,15 +1,20 @@
--- Takes one from a bucket, by the generic cell rate algorithm: the cell is the time at which the bucket will be full again.
--- Keys: cell. Arguments: how long one takes to come back, how long all of them take (us).
--- Answers how long to wait (us), 0 when one was taken.
-local cell, interval, period = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+-- Takes from several buckets, from all of them or from none, by the generic cell rate algorithm: each cell is the time at which
+-- its bucket will be full again.
+-- Keys: cells. Arguments: of each cell, how long what is taken needs to come back, how long all of it needs (us).
+-- Answers how long to wait (us), 0 when it was taken.
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 
-local full_at = math.max(now, tonumber(redis.call('GET', cell) or now))
-local taken = full_at + interval
-local wait = taken - (now + period)
+local wait, taken = 0, {}
+for number, cell in ipairs(KEYS) do
+  local refill, period = tonumber(ARGV[2 * number - 1]), tonumber(ARGV[2 * number])
+  taken[number] = math.max(now, tonumber(redis.call('GET', cell) or now)) + refill
+  wait = math.max(wait, taken[number] - (now + period))
+end
 if wait > 0 then
   return string.format('%.0f', wait)
 end
-redis.call('SET', cell, string.format('%.0f', taken), 'PX', math.ceil((taken - now) / 1000))
+for number, cell in ipairs(KEYS) do
+  redis.call('SET', cell, string.format('%.0f', taken[number]), 'PX', math.ceil((taken[number] - now) / 1000))
+end
 return '0'

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Quota, Verdict};
+use bus::{Bucket, Bus, Charge, Quota, Verdict};
 use futures_util::future::join_all;
 use testkit::wait;
 use tokio::time::Instant;
@@ -14,6 +14,8 @@ holds_for_both!(
     callers_that_race_share_one_quota,
     a_refusal_says_when_the_next_one_is_free,
     buckets_do_not_share,
+    of_several_buckets_all_are_charged_or_none,
+    a_charge_takes_what_it_costs,
     of_attempts_that_race_as_many_as_the_quota_says_are_taken,
     each_attempt_is_free_again_when_its_own_period_is_over,
     what_is_counted_for_anyone_is_shared_and_is_no_users,
@@ -83,6 +85,58 @@ async fn buckets_do_not_share(bus: &dyn Bus) {
             Verdict::Refused(_)
         ));
     }
+}
+
+async fn of_several_buckets_all_are_charged_or_none(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let charge = |name, count| Charge {
+        bucket: bucket(name, None),
+        quota: Quota { count, ..HOURLY },
+        cost: 1,
+    };
+    let (wide, narrow) = (charge("commands", 3), charge("connect", 1));
+    let both = [wide.clone(), narrow.clone()];
+    assert_eq!(bus.admit_all(&user, &both).await.unwrap(), Verdict::Admitted);
+    for refused in [both.clone(), [narrow, wide.clone()]] {
+        let Verdict::Refused(wait) = bus.admit_all(&user, &refused).await.unwrap() else {
+            panic!("the narrow one is empty");
+        };
+        assert!(
+            wait > HOURLY.period - wait::deadline(),
+            "the longest wait of all: {wait:?}"
+        );
+    }
+    let wide = [wide];
+    assert_eq!(bus.admit_all(&user, &wide).await.unwrap(), Verdict::Admitted);
+    assert_eq!(
+        bus.admit_all(&user, &wide).await.unwrap(),
+        Verdict::Admitted,
+        "no refusal has cost it"
+    );
+    assert!(matches!(
+        bus.admit_all(&user, &wide).await.unwrap(),
+        Verdict::Refused(_)
+    ));
+    assert_eq!(bus.admit_all(&user, &[]).await.unwrap(), Verdict::Admitted);
+}
+
+async fn a_charge_takes_what_it_costs(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let charge = |cost| Charge {
+        bucket: bucket("commands", None),
+        quota: HOURLY,
+        cost,
+    };
+    assert_eq!(bus.admit_all(&user, &[charge(3)]).await.unwrap(), Verdict::Admitted);
+    assert!(matches!(
+        bus.admit_all(&user, &[charge(3)]).await.unwrap(),
+        Verdict::Refused(_)
+    ));
+    assert_eq!(bus.admit_all(&user, &[charge(2)]).await.unwrap(), Verdict::Admitted);
+    assert!(matches!(
+        bus.admit_all(&user, &[charge(1)]).await.unwrap(),
+        Verdict::Refused(_)
+    ));
 }
 
 async fn of_attempts_that_race_as_many_as_the_quota_says_are_taken(bus: &dyn Bus) {

@@ -50,7 +50,7 @@ impl Deaf {
         let commands = Arc::new(Commands::new(
             Arc::new(bus.clone()),
             (sessions, inquiries),
-            Timing::default(),
+            (Timing::default(), None),
             entropy,
             tasks.clone(),
             Arc::new(Metrics::new(&Registry::new("test").meter(), &tasks)),
