@@ -50,6 +50,11 @@ pub enum Key {
         /// SHA-256 of the state.
         hash: String,
     },
+    /// A link that waits to be confirmed ([`crate::PendingLink`]), by the hash of what its page and its browser keep, in hexadecimal.
+    PendingLink {
+        /// SHA-256 of both and of the platform.
+        hash: String,
+    },
     /// A pending authorization ([`crate::Begun`]), by the hash of its state, in hexadecimal.
     Authorize {
         /// Whose.
@@ -119,6 +124,7 @@ impl Key {
     pub(crate) fn place(&self) -> Place<'_> {
         match self {
             Self::State { hash } => Place::Alone("oauth", hash),
+            Self::PendingLink { hash } => Place::Alone("link", hash),
             Self::Authorize { user, state_hash } => Place::Owned(user, Kind::Authorize, state_hash),
             Self::Confirmation { user, hash } => Place::Owned(user, Kind::Confirmation, hash),
             Self::TwoFactor { user, id } => Place::Owned(user, Kind::TwoFactor, id),

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::settings::{Rate, Timing};
 
+pub(crate) use self::admit::rate_limited;
 pub(crate) use self::caller::Caller;
 pub(crate) use self::inquiry::Inquiries;
 
@@ -114,7 +115,7 @@ impl Commands {
 
     /// Answers a request that is held back because its socket says too much.
     pub(crate) fn hold_back(&self, caller: &Caller, request: &Request, wait: Duration) {
-        let failure = admit::rate_limited(wait);
+        let failure = rate_limited(wait);
         match CommandKind::of_event(&request.event) {
             Some(kind) => {
                 let outline = Outline::of(kind, &request.data);
@@ -127,7 +128,7 @@ impl Commands {
     /// Answers a frame that names no event.
     pub(crate) fn refuse_nameless(&self, caller: &Caller, id: Option<&RequestId>, held_back: Option<Duration>) {
         let nameless = || Failure::saying(ErrorCode::BadRequest, "event: a name is required");
-        self.refuse(caller, None, &held_back.map_or_else(nameless, admit::rate_limited), id);
+        self.refuse(caller, None, &held_back.map_or_else(nameless, rate_limited), id);
     }
 
     /// Answers what has no response event of its own.
@@ -155,7 +156,7 @@ impl Commands {
         outline: Outline,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
-        let permit = caller.begin().ok_or_else(|| admit::rate_limited(BUSY_WAIT))?;
+        let permit = caller.begin().ok_or_else(|| rate_limited(BUSY_WAIT))?;
         let now = Instant::now();
         let slot = Slot {
             caller: Arc::clone(caller),

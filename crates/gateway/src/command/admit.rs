@@ -50,7 +50,7 @@ pub(super) async fn within_limits(
 }
 
 /// Too much; the client may try again after this long, rounded up to seconds.
-pub(super) fn rate_limited(wait: Duration) -> Failure {
+pub(crate) fn rate_limited(wait: Duration) -> Failure {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     Failure {
         retry_after: Some(seconds.max(1)),

@@ -1,10 +1,12 @@
 //! `/oauth/callback/{platform}`: where a browser comes back from a platform. What was granted there is parked by a worker, and
 //! linked when the page's button is pressed by whoever has the page and its cookie.
 //!
-//! In whose name a browser comes is known by its state alone. Nothing here says who sits before it: the page names the user and
+//! In whose name a browser comes back is known by its state alone, and in whose name it says yes by what its page and its cookie
+//! hold: both are looked up, and make no job before they are found. Nothing here says who sits before it: the page names the user and
 //! the account, and says what to do with somebody else's link.
 
 mod cookie;
+mod limits;
 mod page;
 mod query;
 
@@ -17,7 +19,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use bus::{Begun, Bus, SessionKey, SessionState};
+use bus::{Begun, Bus, PendingLink, SessionKey, SessionState};
 use http::{HeaderMap, Uri};
 use lifecycle::Entropy;
 use protocol::account::AccountType;
@@ -30,7 +32,7 @@ use protocol::fault::{Fault, chain};
 use protocol::id::{SessionId, UserId};
 use tokio::time::{Instant, timeout};
 
-use self::cookie::Keepsake;
+use self::limits::admit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
 use crate::command::Inquiries;
@@ -95,9 +97,9 @@ async fn come_back(
     let query = uri.query().unwrap_or_default();
     let come_back = callbacks.come_back(platform, (peer.ip(), &headers), query).await;
     match callbacks.counted(platform, come_back) {
-        Ok((page, keepsake, lasts)) => {
+        Ok((page, parked)) => {
             let mut response = callbacks.pages.show(page);
-            keepsake.keep(platform, lasts, &mut response);
+            cookie::keep(&parked.cookie, platform, parked.expires_in, &mut response);
             response
         }
         Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
@@ -119,7 +121,7 @@ async fn confirm(
     match callbacks.counted(platform, confirmed) {
         Ok(page) => {
             let mut response = callbacks.pages.show(page);
-            Keepsake::drop_from(platform, &mut response);
+            cookie::drop_from(platform, &mut response);
             response
         }
         Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
@@ -131,13 +133,13 @@ async fn not_shown(State(callbacks): State<Arc<Callbacks>>) -> Response {
 }
 
 impl Callbacks {
-    /// The page, and what the browser is to keep beside it for so many seconds.
+    /// The page, and the link that it asks for. What is refused before there is a job leaves the state as it is.
     async fn come_back(
         &self,
         account: AccountType,
         (peer, headers): (IpAddr, &HeaderMap),
         query: &str,
-    ) -> Result<(Page, Keepsake, u64), Failure> {
+    ) -> Result<(Page, Parked), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
         let query = query::Query::read(query)?;
         let begun = Begun::find(&*self.bus, &query.state).await;
@@ -148,6 +150,7 @@ impl Callbacks {
             ));
         };
         let asker = self.asker(user, begun.session).await?;
+        admit(&*self.bus, &asker.user, &limits::CONNECT).await?;
         let callback = Work::Callback(Callback {
             account,
             state: query.state,
@@ -158,12 +161,20 @@ impl Callbacks {
             .ask(&asker, Origin::of_peer(peer, user_agent(headers)), callback)
             .await?;
         let parked: Parked = read(&outcome)?;
-        let keepsake = Keepsake {
-            user: asker.user,
-            session: asker.session,
-            secret: parked.cookie.clone(),
+        self.remember(&asker, &parked).await?;
+        Ok((Page::question(&asker.user, &parked), parked))
+    }
+
+    /// Has every gateway find a link that was just parked by what its page and its browser keep.
+    async fn remember(&self, asker: &SessionKey, parked: &Parked) -> Result<(), Failure> {
+        let key = PendingLink::key(parked.account.account_type, &parked.token, &parked.cookie);
+        let link = PendingLink {
+            user: asker.user.clone(),
+            session: asker.session.clone(),
         };
-        Ok((Page::question(&keepsake.user, &parked), keepsake, parked.expires_in))
+        let lasts = Duration::from_secs(parked.expires_in);
+        let kept = self.bus.put(&key, &link.write(), lasts).await;
+        kept.map_err(|error| unavailable(&error))
     }
 
     async fn confirm(
@@ -178,21 +189,22 @@ impl Callbacks {
             return Err(query::unreadable());
         };
         let token = query::token(&form)?;
-        let keepsake = Keepsake::of(headers, account).ok_or_else(|| {
-            Failure::saying(
-                ErrorCode::ConfirmationInvalid,
-                "This page was not opened in this browser, or its time is over; start again.",
-            )
+        let cookie = cookie::kept(headers, account).ok_or_else(not_pending)?;
+        let key = PendingLink::key(account, &token, &cookie);
+        let found = self.bus.read(&key).await.map_err(|error| unavailable(&error))?;
+        let link = found.as_deref().and_then(PendingLink::read).ok_or_else(not_pending)?;
+        let asker = self.asker(link.user, link.session).await?;
+        admit(&*self.bus, &asker.user, &limits::CONFIRM).await?;
+        let yes = Work::ConfirmLink(ConfirmLink { account, token, cookie });
+        let origin = Origin::of_peer(peer, user_agent(headers));
+        let outcome = self.ask(&asker, origin, yes).await.map_err(|failure| {
+            // It was confirmed or given back a moment ago.
+            let is_gone = failure.error == ErrorCode::ConfirmationInvalid;
+            if is_gone { not_pending() } else { failure }
         })?;
-        let asker = self.asker(keepsake.user, keepsake.session).await?;
-        let yes = Work::ConfirmLink(ConfirmLink {
-            account,
-            token,
-            cookie: keepsake.secret,
-        });
-        let outcome = self
-            .ask(&asker, Origin::of_peer(peer, user_agent(headers)), yes)
-            .await?;
+        if let Err(error) = self.bus.take(&key).await {
+            tracing::debug!(error = chain(&error), "a confirmed link can be found until its time is over");
+        }
         let linked: Connect = read(&outcome)?;
         Ok(Page::linked(&asker.user, &linked.account))
     }
@@ -239,6 +251,14 @@ impl Callbacks {
         self.metrics.called_back(platform, error);
         ended
     }
+}
+
+/// The one answer to a button that finds no pending link, for whatever reason.
+fn not_pending() -> Failure {
+    Failure::saying(
+        ErrorCode::ConfirmationInvalid,
+        "This page was not opened in this browser, was answered before, or its time is over; start again.",
+    )
 }
 
 /// What a worker of another release may have written otherwise.

@@ -14,6 +14,7 @@ mod alone;
 mod authorize;
 mod batching;
 mod budgets;
+mod callback;
 mod certificate;
 mod commands;
 mod deflate;

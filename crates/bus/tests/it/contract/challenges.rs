@@ -73,6 +73,9 @@ async fn keys_do_not_share(bus: &dyn Bus) {
     let keys = [
         state("00ff"),
         state("ff00"),
+        Key::PendingLink {
+            hash: "00ff".to_owned(),
+        },
         authorization("one", 1),
         authorization("one", 2),
         authorization("other", 1),
