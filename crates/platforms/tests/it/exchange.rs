@@ -8,7 +8,7 @@ use simulator::{CLIENT_ID, Kind, Limit, Platform::Github as AtGithub, Route};
 use tokio::net::TcpSocket;
 use url::Url;
 
-use crate::world::{BACK, World, request, settings, silent, unanswering, visit, with_settings, world};
+use crate::world::{BACK, World, html, request, settings, silent, unanswering, visit, with_settings, world};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
@@ -141,6 +141,24 @@ async fn without_a_usable_answer_the_outcome_is_unknown_and_the_code_is_not_sent
             );
             assert_eq!(world.requests(Route::Token), before + 1, "{kind:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_for_people_is_no_answer_to_an_exchange_or_about_a_profile() {
+    world(async |world| {
+        let tokens = world.tokens("ada").await;
+        for route in [Route::Token, Route::Profile] {
+            world.fault(route, html(200));
+        }
+        let error = world.github.exchange(&request("test_code_bob")).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
+        let chain = silent(&error, &["test_code_bob", "Just a moment"]);
+        assert!(chain.contains("could not be read"), "{chain}");
+        let error = world.github.profile(&tokens).await.unwrap_err();
+        let chain = silent(&error, &[tokens.access.expose(), "Just a moment"]);
+        assert!(chain.contains("could not be read"), "{chain}");
     })
     .await;
 }

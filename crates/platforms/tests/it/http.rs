@@ -1,5 +1,7 @@
 //! What leaves this machine, seen by a bare socket.
 
+use std::time::Duration;
+
 use platforms::{ExchangeError, Platform, Tokens};
 use protocol::secret::Secret;
 use simulator::CLIENT_SECRET;
@@ -7,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::world::{github, request, settings, silent, with_settings};
+use crate::world::{DEADLINE, github, impatient, request, settings, silent, with_settings};
 
 /// Takes one connection, reads what comes at once, and answers it with `answer`.
 async fn overhear(listener: TcpListener, answer: &str) -> Vec<u8> {
@@ -42,6 +44,35 @@ async fn every_request_names_this_program_and_its_version() {
         "{heard}"
     );
     assert!(heard.contains("accept: application/vnd.github+json\r\n"), "{heard}");
+}
+
+/// Takes one connection, and answers it a byte each tenth of a second, without end.
+async fn trickle(listener: TcpListener) {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+    for byte in head.bytes().chain(std::iter::repeat(b' ')) {
+        pace.tick().await;
+        if socket.write_all(&[byte]).await.is_err() {
+            break;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_trickles_in_byte_by_byte_is_given_up_when_its_time_is_over() {
+    let (listener, address) = listen().await;
+    let github = impatient(&format!("http://{address}"));
+    let exchange = request("test_code_ada");
+    let outcome = tokio::select! {
+        () = trickle(listener) => panic!("it never ends"),
+        outcome = tokio::time::timeout(DEADLINE, github.exchange(&exchange)) => outcome.unwrap(),
+    };
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, ExchangeError::Unknown(..)), "{error:?}");
+    let chain = silent(&error, &["test_code_ada"]);
+    assert!(chain.contains("no answer within 2s"), "{chain}");
 }
 
 #[tokio::test]

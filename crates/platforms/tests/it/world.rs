@@ -55,6 +55,11 @@ pub(crate) fn github(base: &str) -> Github {
     with_settings(settings(base))
 }
 
+/// A client that gives up after two seconds.
+pub(crate) fn impatient(base: &str) -> Github {
+    Github::new(settings(base), Http::new(IMPATIENT).unwrap()).unwrap()
+}
+
 /// A client with these settings.
 pub(crate) fn with_settings(settings: Settings) -> Github {
     Github::new(settings, Http::new(PATIENT).unwrap()).unwrap()
@@ -109,7 +114,7 @@ pub(crate) fn request(code: &str) -> ExchangeRequest {
 }
 
 /// The faults after which nobody knows what the platform has done, each with what the error must say of it.
-pub(crate) fn unanswering() -> [(Kind, &'static str); 6] {
+pub(crate) fn unanswering() -> [(Kind, &'static str); 8] {
     let status = Kind::Status {
         status: 503,
         headers: [].into(),
@@ -120,7 +125,7 @@ pub(crate) fn unanswering() -> [(Kind, &'static str); 6] {
         (Kind::Hang, "no answer within 2s"),
         (
             Kind::HugeBody {
-                bytes: 64 * 1024 * 1024,
+                bytes: 100 * 1024 * 1024,
             },
             "larger than 1048576 bytes",
         ),
@@ -131,8 +136,25 @@ pub(crate) fn unanswering() -> [(Kind, &'static str); 6] {
             },
             "status 307",
         ),
+        (
+            // Where clouds tell their machines secrets.
+            Kind::Redirect {
+                location: "http://169.254.169.254/latest/meta-data/".to_owned(),
+            },
+            "status 307",
+        ),
         (status, "status 503"),
+        (html(500), "status 500"),
     ]
+}
+
+/// A page for people, with this status.
+pub(crate) fn html(status: u16) -> Kind {
+    Kind::Status {
+        status,
+        headers: [("content-type".to_owned(), "text/html".to_owned())].into(),
+        body: "<!doctype html><title>Just a moment</title>".to_owned(),
+    }
 }
 
 /// Asserts that an error, printed in every way there is, holds none of these secrets; gives back its chain.
