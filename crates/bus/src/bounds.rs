@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// How many events a user's log holds.
 pub(crate) const LOG_LENGTH: usize = 256;
+/// How many bytes of events a user's log holds: the oldest go where its events are large, as they do where there are many. More
+/// than waits for a socket, so that one that was closed for its full queue can catch up.
+pub(crate) const LOG_BYTES: usize = 2 * 1024 * 1024;
 /// How long a log outlives its last event.
 pub(crate) const LOG_LIFE: Duration = Duration::from_secs(60 * 60);
 /// How many event ids of a user are known as published.
@@ -14,6 +17,9 @@ pub(crate) const ORDER_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long a ticket outlives the last sign of its holder. Gateways give one every 30 s, so that a client has two minutes to
 /// come back.
 pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(150);
+
+/// How many tickets a user has: twice as many as sockets, for those that are on their way back.
+pub(crate) const TICKETS: usize = 128;
 
 /// How many jobs a lane holds, those being worked on included.
 pub(crate) const LANE_ENTRIES: usize = 10_000;

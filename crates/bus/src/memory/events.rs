@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::{LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
+use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
 use crate::epoch::new_epoch;
+use crate::letter::Letter;
 use crate::outlet::Outlet;
 use crate::{BusError, Events, Feed, Heard, Past, Published};
 
@@ -30,8 +31,10 @@ impl Events for MemoryBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
         let mut state = lock(&self.shared.events);
         let order = state.order(user, &*self.shared.entropy);
+        // As many as it would have in Redis.
+        let bytes = envelope.write()?.len();
         let envelope = Arc::new(envelope.clone());
-        let Some(position) = order.append(&envelope) else {
+        let Some(position) = order.append(&envelope, bytes) else {
             return Ok(Published::Before);
         };
         let event = Heard::Event {
@@ -91,9 +94,18 @@ impl State {
 struct Order {
     epoch: Epoch,
     seq: u64,
-    log: VecDeque<(Position, Arc<Envelope>)>,
+    log: VecDeque<Entry>,
+    log_bytes: usize,
     log_ends: Instant,
     seen: VecDeque<EventId>,
+}
+
+/// An event in a log.
+#[derive(Debug)]
+struct Entry {
+    position: Position,
+    envelope: Arc<Envelope>,
+    bytes: usize,
 }
 
 impl Order {
@@ -102,6 +114,7 @@ impl Order {
             epoch: new_epoch(entropy),
             seq: 0,
             log: VecDeque::new(),
+            log_bytes: 0,
             log_ends: Instant::now(),
             seen: VecDeque::new(),
         }
@@ -115,7 +128,7 @@ impl Order {
     }
 
     /// Gives the event the next place; none when its id was seen before.
-    fn append(&mut self, envelope: &Arc<Envelope>) -> Option<Position> {
+    fn append(&mut self, envelope: &Arc<Envelope>, bytes: usize) -> Option<Position> {
         if self.seen.contains(&envelope.id) {
             return None;
         }
@@ -124,26 +137,39 @@ impl Order {
             self.seen.pop_front();
         }
         self.seq += 1;
-        self.log.push_back((self.position(), Arc::clone(envelope)));
-        if self.log.len() > LOG_LENGTH {
-            self.log.pop_front();
+        self.end_log();
+        self.log_bytes += bytes;
+        self.log.push_back(Entry {
+            position: self.position(),
+            envelope: Arc::clone(envelope),
+            bytes,
+        });
+        while self.log.len() > LOG_LENGTH || self.log_bytes > LOG_BYTES {
+            let Some(oldest) = self.log.pop_front() else { break };
+            self.log_bytes -= oldest.bytes;
         }
         self.log_ends = Instant::now() + LOG_LIFE;
         Some(self.position())
     }
 
     fn since(&mut self, after: &Position, limit: usize) -> Past {
-        if self.log_ends <= Instant::now() {
-            self.log.clear();
-        }
-        let first = self.log.front().map_or(self.seq + 1, |(first, _)| first.seq);
+        self.end_log();
+        let first = self.log.front().map_or(self.seq + 1, |first| first.position.seq);
         let reaches_back = after.seq <= self.seq && first <= after.seq + 1;
         if after.epoch != self.epoch || !reaches_back {
             return Past::Lost(self.position());
         }
-        let later = self.log.iter().filter(|(position, _)| position.seq > after.seq);
-        let event = |(position, envelope): &(Position, Arc<Envelope>)| (position.clone(), Envelope::clone(envelope));
+        let later = self.log.iter().filter(|entry| entry.position.seq > after.seq);
+        let event = |entry: &Entry| (entry.position.clone(), Envelope::clone(&entry.envelope));
         Past::Events(later.take(limit).map(event).collect())
+    }
+
+    /// Empties the log when its time is over.
+    fn end_log(&mut self) {
+        if self.log_ends <= Instant::now() {
+            self.log.clear();
+            self.log_bytes = 0;
+        }
     }
 }
 

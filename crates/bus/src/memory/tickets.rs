@@ -1,38 +1,87 @@
 //! Tickets in memory.
 
 use async_trait::async_trait;
-use protocol::id::SessionId;
+use protocol::id::{SessionId, TicketId, UserId};
 use protocol::time::Timestamp;
+use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::TICKET_LIFE;
+use crate::bounds::{TICKET_LIFE, TICKETS};
 use crate::{BusError, Heard, Hold, Redeemed, Ticket, TicketKey, Tickets};
 
-/// The tickets there are.
-pub(super) type Issued = Expiring<TicketKey, Record>;
+/// The tickets of each user, those first whose holders were silent for longest.
+#[derive(Debug, Default)]
+pub(super) struct Issued {
+    users: Expiring<UserId, Vec<Record>>,
+}
 
 /// A ticket, how often it was redeemed, and when the last one came who did.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
+struct Record {
+    id: TicketId,
     ticket: Ticket,
     redemption: u64,
     came: Option<Timestamp>,
+    ends: Instant,
+}
+
+impl Issued {
+    fn find(&self, key: &TicketKey) -> Option<Record> {
+        let known = self.of(&key.user);
+        known.into_iter().find(|record| record.id == key.id)
+    }
+
+    /// Keeps a record for a ticket's life from now.
+    fn keep(&mut self, user: &UserId, record: Record) {
+        let ends = Instant::now() + TICKET_LIFE;
+        let id = record.id.clone();
+        let mut known = self.of(user);
+        known.retain(|other| other.id != id);
+        known.push(Record { ends, ..record });
+        while known.len() > TICKETS {
+            let index = surplus(&known, &id);
+            known.remove(index);
+        }
+        self.users.insert(user.clone(), known, TICKET_LIFE);
+    }
+
+    fn remove(&mut self, key: &TicketKey) {
+        let mut known = self.of(&key.user);
+        known.retain(|record| record.id != key.id);
+        self.users.insert(key.user.clone(), known, TICKET_LIFE);
+    }
+
+    fn of(&self, user: &UserId) -> Vec<Record> {
+        let now = Instant::now();
+        let mut known = self.users.get(user).cloned().unwrap_or_default();
+        known.retain(|record| record.ends > now);
+        known
+    }
+}
+
+/// Which one goes: the first of the session that has most, and not the newcomer.
+fn surplus(known: &[Record], newcomer: &TicketId) -> usize {
+    let of = |session: &SessionId| known.iter().filter(|other| other.ticket.session == *session).count();
+    let others = known.iter().enumerate().filter(|(_, record)| record.id != *newcomer);
+    let goes = others.rev().max_by_key(|(_, record)| of(&record.ticket.session));
+    goes.map_or(0, |(index, _)| index)
 }
 
 #[async_trait]
 impl Tickets for MemoryBus {
     async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
-        let (ticket, redemption) = (ticket.clone(), 0);
         let record = Record {
-            ticket,
-            redemption,
+            id: key.id.clone(),
+            ticket: ticket.clone(),
+            redemption: 0,
             came: None,
+            ends: Instant::now(),
         };
-        lock(&self.shared.tickets).insert(key.clone(), record, TICKET_LIFE);
+        lock(&self.shared.tickets).keep(&key.user, record);
         Ok(Hold {
             key: key.clone(),
-            redemption,
+            redemption: 0,
         })
     }
 
@@ -45,21 +94,21 @@ impl Tickets for MemoryBus {
         let mut events = lock(&self.shared.events);
         let epoch = events.position(&key.user, &*self.shared.entropy).epoch;
         let mut issued = lock(&self.shared.tickets);
-        let known = issued.get(key).cloned();
+        let known = issued.find(key);
         // Of an order that has begun anew nobody can say what was missed.
         let good = known.filter(|Record { ticket, .. }| ticket.session == *session && ticket.begins.epoch == epoch);
         // One that was held up is overtaken by the next, and its client has given it up.
         let good = good.filter(|known| known.came.is_none_or(|last| last <= came));
-        let Some(Record { ticket, redemption, .. }) = good else {
+        let Some(known) = good else {
             return Ok(None);
         };
-        let redemption = redemption + 1;
+        let (ticket, redemption) = (known.ticket.clone(), known.redemption + 1);
         let record = Record {
-            ticket: ticket.clone(),
             redemption,
             came: Some(came),
+            ..known
         };
-        issued.insert(key.clone(), record, TICKET_LIFE);
+        issued.keep(&key.user, record);
         let redeemed = Heard::Redeemed {
             user: key.user.clone(),
             ticket: key.id.clone(),
@@ -76,12 +125,12 @@ impl Tickets for MemoryBus {
     async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
         let mut issued = lock(&self.shared.tickets);
         let keep = |hold: &Hold| {
-            let Some(record) = issued.get(&hold.key).cloned() else {
+            let Some(record) = issued.find(&hold.key) else {
                 return true;
             };
             let holds = record.redemption == hold.redemption;
             if holds {
-                issued.insert(hold.key.clone(), record, TICKET_LIFE);
+                issued.keep(&hold.key.user, record);
             }
             holds
         };
@@ -90,10 +139,8 @@ impl Tickets for MemoryBus {
 
     async fn void(&self, hold: &Hold) -> Result<(), BusError> {
         let mut issued = lock(&self.shared.tickets);
-        if issued
-            .get(&hold.key)
-            .is_some_and(|record| record.redemption == hold.redemption)
-        {
+        let known = issued.find(&hold.key);
+        if known.is_some_and(|record| record.redemption == hold.redemption) {
             issued.remove(&hold.key);
         }
         Ok(())

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use self::feed::RedisFeed;
 use super::RedisBus;
 use super::client::{Answer, Arg, Script};
-use crate::bounds::{LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
+use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
 use crate::epoch::new_epoch;
 use crate::letter::Letter;
 use crate::{BusError, Events, Feed, Heard, Past, Published};
@@ -59,6 +59,7 @@ impl Events for RedisBus {
             Arg::from(ORDER_LIFE.as_secs()),
             Arg::from(LOG_LIFE.as_secs()),
             Arg::from(LOG_LENGTH),
+            Arg::from(LOG_BYTES),
             Arg::from(SEEN_LENGTH),
         ];
         let publish = &shared.events.publish;

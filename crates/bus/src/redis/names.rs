@@ -6,7 +6,7 @@ use protocol::cluster::job::Lane;
 use protocol::id::{JobId, NodeId, SessionId, UserId};
 
 use super::settings::Prefix;
-use crate::{Bucket, Kind, SessionKey, TicketKey};
+use crate::{Bucket, Kind, SessionKey};
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -48,9 +48,9 @@ impl Names {
         self.of_user(user, "eids")
     }
 
-    /// A ticket: hash of session, connection, epoch, seq and redemption.
-    pub(super) fn ticket(&self, key: &TicketKey) -> String {
-        self.of_user(&key.user, &format!("pid:{}", encoded(key.id.as_str())))
+    /// The tickets of a user: hash.
+    pub(super) fn tickets(&self, user: &UserId) -> String {
+        self.of_user(user, "pids")
     }
 
     /// A rate cell: string.
@@ -175,8 +175,6 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 #[cfg(test)]
 mod tests {
-    use protocol::id::TicketId;
-
     use super::*;
 
     fn names() -> Names {
@@ -199,10 +197,6 @@ mod tests {
             user: user.clone(),
             session: SessionId::new("s-1").unwrap(),
         };
-        let ticket = TicketKey {
-            user: user.clone(),
-            id: TicketId::new("gXcO").unwrap(),
-        };
         let written = [
             names.session(&session),
             names.warning(&session),
@@ -212,7 +206,7 @@ mod tests {
             names.log(&user),
             names.position(&user),
             names.event_ids(&user),
-            names.ticket(&ticket),
+            names.tickets(&user),
             names.cell(&user, &sync),
             names.cell_of_anyone(&sync),
             names.challenge_of_nobody("oauth", "00ff"),
@@ -233,7 +227,7 @@ mod tests {
                 "pn:{GEN-001}:log",
                 "pn:{GEN-001}:pos",
                 "pn:{GEN-001}:eids",
-                "pn:{GEN-001}:pid:gXcO",
+                "pn:{GEN-001}:pids",
                 "pn:{GEN-001}:rl:sync:github",
                 "pn:rl:sync:github",
                 "pn:oauth:00ff",

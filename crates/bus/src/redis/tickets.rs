@@ -1,4 +1,4 @@
-//! Tickets in Redis: a hash each.
+//! Tickets in Redis: a hash of a user's.
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
@@ -8,7 +8,7 @@ use protocol::time::Timestamp;
 use super::RedisBus;
 use super::client::{Arg, Script};
 use super::events::position;
-use crate::bounds::{ORDER_LIFE, TICKET_LIFE};
+use crate::bounds::{ORDER_LIFE, TICKET_LIFE, TICKETS};
 use crate::epoch::new_epoch;
 use crate::{BusError, Hold, Redeemed, Ticket, TicketKey, Tickets};
 
@@ -23,13 +23,23 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            issue: Script::new(include_str!("script/issue_ticket.lua")),
+            issue: Script::new(concat!(
+                include_str!("script/ticket.lua"),
+                include_str!("script/issue_ticket.lua")
+            )),
             redeem: Script::new(concat!(
                 include_str!("script/order.lua"),
+                include_str!("script/ticket.lua"),
                 include_str!("script/redeem_ticket.lua")
             )),
-            keep: Script::new(include_str!("script/keep_ticket.lua")),
-            void: Script::new(include_str!("script/void_ticket.lua")),
+            keep: Script::new(concat!(
+                include_str!("script/ticket.lua"),
+                include_str!("script/keep_ticket.lua")
+            )),
+            void: Script::new(concat!(
+                include_str!("script/ticket.lua"),
+                include_str!("script/void_ticket.lua")
+            )),
         }
     }
 }
@@ -39,13 +49,15 @@ impl Tickets for RedisBus {
     async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
         let shared = &self.shared;
         let args = [
+            Arg::from(key.id.as_str()),
             Arg::from(ticket.session.as_str()),
             Arg::from(ticket.connection.as_str()),
             Arg::from(&ticket.begins.epoch),
             Arg::from(ticket.begins.seq),
-            Arg::from(TICKET_LIFE.as_secs()),
+            Arg::from(TICKET_LIFE.as_millis()),
+            Arg::from(TICKETS),
         ];
-        let (script, keys) = (&shared.tickets.issue, [shared.names.ticket(key)]);
+        let (script, keys) = (&shared.tickets.issue, [shared.names.tickets(&key.user)]);
         shared.commands.run("issue a ticket", script, keys, args).await?;
         Ok(Hold {
             key: key.clone(),
@@ -60,12 +72,16 @@ impl Tickets for RedisBus {
         came: Timestamp,
     ) -> Result<Option<Redeemed>, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.position(&key.user), names.log(&key.user), names.ticket(key)];
+        let keys = [
+            names.position(&key.user),
+            names.log(&key.user),
+            names.tickets(&key.user),
+        ];
         let args = [
             Arg::from(&new_epoch(&*shared.entropy)),
             Arg::from(ORDER_LIFE.as_secs()),
             Arg::from(session.as_str()),
-            Arg::from(TICKET_LIFE.as_secs()),
+            Arg::from(TICKET_LIFE.as_millis()),
             Arg::from(names.events(&key.user)),
             Arg::from(key.id.as_str()),
             Arg::from(came.as_millis().to_string()),
@@ -99,8 +115,8 @@ impl Tickets for RedisBus {
 
     async fn void(&self, hold: &Hold) -> Result<(), BusError> {
         let shared = &self.shared;
-        let (script, keys) = (&shared.tickets.void, [shared.names.ticket(&hold.key)]);
-        let args = [Arg::from(hold.redemption)];
+        let (script, keys) = (&shared.tickets.void, [shared.names.tickets(&hold.key.user)]);
+        let args = [Arg::from(hold.key.id.as_str()), Arg::from(hold.redemption)];
         shared.commands.run("void a ticket", script, keys, args).await.map(drop)
     }
 }
@@ -108,8 +124,12 @@ impl Tickets for RedisBus {
 impl RedisBus {
     async fn keep_one(&self, hold: &Hold) -> Result<bool, BusError> {
         let shared = &self.shared;
-        let (script, keys) = (&shared.tickets.keep, [shared.names.ticket(&hold.key)]);
-        let args = [Arg::from(hold.redemption), Arg::from(TICKET_LIFE.as_secs())];
+        let (script, keys) = (&shared.tickets.keep, [shared.names.tickets(&hold.key.user)]);
+        let args = [
+            Arg::from(hold.key.id.as_str()),
+            Arg::from(hold.redemption),
+            Arg::from(TICKET_LIFE.as_millis()),
+        ];
         let mut answer = shared.commands.run("keep a ticket", script, keys, args).await?;
         Ok(answer.read::<u8>()? == 1)
     }

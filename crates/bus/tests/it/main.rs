@@ -9,6 +9,7 @@
 mod connect;
 mod contract;
 mod expiries;
+mod footprint;
 mod nodes;
 mod sample;
 mod traps;

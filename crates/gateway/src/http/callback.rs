@@ -203,7 +203,10 @@ impl Callbacks {
             if is_gone { not_pending() } else { failure }
         })?;
         if let Err(error) = self.bus.take(&key).await {
-            tracing::debug!(error = chain(&error), "a confirmed link can be found until its time is over");
+            tracing::debug!(
+                error = chain(&error),
+                "a confirmed link can be found until its time is over"
+            );
         }
         let linked: Connect = read(&outcome)?;
         Ok(Page::linked(&asker.user, &linked.account))

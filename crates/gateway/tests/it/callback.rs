@@ -169,7 +169,8 @@ async fn returns_from_a_platform_count_as_connects_of_their_user_and_spend_no_st
     let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
     let _other = SocketIo::connect(&house.door, &house.token("other")).await.unwrap();
     let (user, other) = (UserId::new("u").unwrap(), UserId::new("other").unwrap());
-    let connect = json!({ "userId": "u", "accountType": "github", "oauthCode": "c", "redirectUri": "http://localhost/cb" });
+    let connect =
+        json!({ "userId": "u", "accountType": "github", "oauthCode": "c", "redirectUri": "http://localhost/cb" });
     for number in 0..5 {
         let connected = client.emit_with_ack("account:connect", connect.clone()).await;
         assert_eq!(connected["success"], true, "{connected}");

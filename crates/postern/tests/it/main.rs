@@ -28,6 +28,7 @@ mod postgres_away;
 mod presence;
 mod process_limits;
 mod redis_away;
+mod redis_memory;
 mod refreshes;
 mod resume;
 mod revoke_all;

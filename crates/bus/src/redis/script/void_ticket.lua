@@ -1,6 +1,7 @@
 -- Ends a ticket at its holder's word.
--- Keys: ticket. Arguments: number of the holder's redemption.
-if redis.call('HGET', KEYS[1], 'redemption') == ARGV[1] then
-  redis.call('DEL', KEYS[1])
+-- Keys: tickets. Arguments: name, number of the holder's redemption.
+local ticket = read(KEYS[1], ARGV[1])
+if ticket and ticket.redemption == tonumber(ARGV[2]) then
+  redis.call('HDEL', KEYS[1], ARGV[1])
 end
 return {}

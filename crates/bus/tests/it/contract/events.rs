@@ -2,7 +2,9 @@
 
 use bus::{Bus, Heard, Past, Published};
 use futures_util::future::join_all;
+use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::{Epoch, Position};
+use protocol::json::Json;
 
 use crate::nodes::Ear;
 use crate::sample::{event, position, publish, user};
@@ -13,6 +15,7 @@ holds_for_both!(
     only_the_newest_512_ids_are_remembered,
     the_log_gives_back_what_came_after_a_place_page_by_page,
     the_log_holds_the_newest_256_events_and_says_so,
+    the_log_holds_two_mib_of_events_and_says_so,
     a_place_that_never_was_is_reported_lost,
     a_position_begins_at_zero_and_stays,
     a_feed_hears_the_users_it_subscribed_to_and_no_others,
@@ -86,6 +89,37 @@ async fn the_log_holds_the_newest_256_events_and_says_so(bus: &dyn Bus) {
     assert_eq!(numbers(&held), (45..=300).collect::<Vec<_>>());
     assert_eq!(bus.since(&user, &at(43), 1000).await.unwrap(), Past::Lost(at(300)));
     assert_eq!(bus.since(&user, &at(43), 1).await.unwrap(), Past::Lost(at(300)));
+}
+
+async fn the_log_holds_two_mib_of_events_and_says_so(bus: &dyn Bus) {
+    let user = user("GEN-001");
+    let large = |number: u64| Envelope {
+        data: Json::of(&(number, "x".repeat(15 * 1024))),
+        ..event(number)
+    };
+    for number in 1..=200 {
+        bus.publish(&user, &large(number)).await.unwrap();
+    }
+    let now = position(bus, &user).await;
+    let at = |seq| Position {
+        epoch: now.epoch.clone(),
+        seq,
+    };
+    // 135 of 15 KiB and what is around each.
+    let held = events(bus.since(&user, &at(65), 1000).await.unwrap());
+    assert_eq!(held.len(), 135);
+    assert_eq!(held[0], (at(66), large(66)));
+    for lost in [at(64), at(0)] {
+        assert_eq!(bus.since(&user, &lost, 1000).await.unwrap(), Past::Lost(at(200)));
+    }
+
+    // Small ones have room again as the large ones leave, up to their number.
+    for number in 201..=500 {
+        publish(bus, &user, number).await;
+    }
+    let held = events(bus.since(&user, &at(244), 1000).await.unwrap());
+    assert_eq!(numbers(&held), (245..=500).collect::<Vec<_>>());
+    assert_eq!(bus.since(&user, &at(243), 1000).await.unwrap(), Past::Lost(at(500)));
 }
 
 async fn a_place_that_never_was_is_reported_lost(bus: &dyn Bus) {
@@ -218,7 +252,7 @@ async fn a_node_that_does_not_read_is_told_that_it_missed_something(bus: &dyn Bu
     ear.until(&last).await;
 }
 
-fn events(past: Past) -> Vec<(Position, protocol::cluster::envelope::Envelope)> {
+fn events(past: Past) -> Vec<(Position, Envelope)> {
     match past {
         Past::Events(events) => events,
         Past::Lost(now) => panic!("lost, now {now}"),
@@ -226,8 +260,8 @@ fn events(past: Past) -> Vec<(Position, protocol::cluster::envelope::Envelope)> 
 }
 
 /// The payloads, which are the numbers of the events, checked against their places.
-fn numbers(events: &[(Position, protocol::cluster::envelope::Envelope)]) -> Vec<u64> {
-    let number = |(position, envelope): &(Position, protocol::cluster::envelope::Envelope)| {
+fn numbers(events: &[(Position, Envelope)]) -> Vec<u64> {
+    let number = |(position, envelope): &(Position, Envelope)| {
         let number: u64 = envelope.data.read().unwrap();
         assert_eq!(position.seq, number);
         number

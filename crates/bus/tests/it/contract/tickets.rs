@@ -20,6 +20,7 @@ holds_for_both!(
     a_ticket_ends_at_the_word_of_its_holder_alone,
     a_ticket_that_is_gone_is_nobodys,
     odd_names_are_names_like_others,
+    of_too_many_tickets_the_longest_silent_of_the_largest_session_goes,
 );
 
 async fn a_ticket_comes_back_as_it_was_issued_any_number_of_times(bus: &dyn Bus) {
@@ -36,6 +37,35 @@ async fn a_ticket_comes_back_as_it_was_issued_any_number_of_times(bus: &dyn Bus)
         assert_eq!(redeemed.ticket, ticket);
         assert_eq!(redeemed.hold, hold(&key, redemption));
     }
+}
+
+async fn of_too_many_tickets_the_longest_silent_of_the_largest_session_goes(bus: &dyn Bus) {
+    let (owners, ticket) = (key("GEN-001", "owner's"), ticket(bus, "GEN-001").await);
+    bus.issue(&owners, &ticket).await.unwrap();
+    let thiefs = Ticket {
+        session: session("s-2"),
+        ..ticket.clone()
+    };
+    let keys: Vec<TicketKey> = (0..130).map(|number| key("GEN-001", &format!("t-{number}"))).collect();
+    let mut holds = Vec::new();
+    for key in &keys {
+        holds.push(bus.issue(key, &thiefs).await.unwrap());
+        // The first gives a sign of life each time.
+        assert_eq!(bus.keep(&holds[..1]).await.unwrap(), [true]);
+    }
+    let redeem = async |key: &TicketKey, of: &str| bus.redeem(key, &session(of), now()).await.unwrap().is_some();
+    assert!(redeem(&owners, "s-1").await, "another session costs it nothing");
+    let mut known = Vec::new();
+    for key in &keys {
+        known.push(redeem(key, "s-2").await);
+    }
+    assert_eq!(known.iter().filter(|known| **known).count(), 127);
+    assert!(known[0] && known[65..].iter().all(|known| *known), "{known:?}");
+    assert_eq!(
+        bus.keep(&holds).await.unwrap(),
+        known.iter().map(|known| !known).collect::<Vec<_>>(),
+        "a holder without a ticket goes on"
+    );
 }
 
 async fn a_ticket_is_good_for_its_user_and_session_alone(bus: &dyn Bus) {

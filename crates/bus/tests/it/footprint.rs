@@ -1,0 +1,200 @@
+//! What one user can make Redis hold, in bytes: each role is used far beyond what the limits of commands let through, under names
+//! as long as names may be. docs/operations/redis-memory.md says the bound and what it is made of.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bus::{Bucket, Bus, Key, PendingLink, Present, Quota, Ticket, TicketKey};
+use futures_util::future::join_all;
+use protocol::account::AccountType;
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::origin::Origin;
+use protocol::id::{ConnectionId, EventId, SessionId, TicketId, UserId};
+use protocol::json::Json;
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use testkit::Redis;
+
+use crate::nodes::connect;
+use crate::sample::{event, node, position};
+
+/// Of what is kept for a user by name.
+const MOST: u64 = 5 * 1024 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_user_holds_less_than_its_bound_whatever_is_done_in_its_name() {
+    let redis = Redis::start().await;
+    let bus = connect(&redis.url(), "pn").await;
+    let user = UserId::new("}".repeat(128)).unwrap();
+    publish_events(&*bus, &user).await;
+    keep_challenges(&*bus, &user).await;
+    come_and_go(&*bus, &user).await;
+    ask_limits(&*bus, &user).await;
+
+    let mut bytes = BTreeMap::<String, u64>::new();
+    let keys = redis.command(&["KEYS", "pn:*"]).await;
+    for key in keys.lines() {
+        let used = redis.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).await;
+        let what = key.rsplit("}:").next().unwrap().trim_start_matches("pn:");
+        let what = what.split(':').next().unwrap().to_owned();
+        *bytes.entry(what).or_default() += used.parse::<u64>().unwrap();
+    }
+    println!("{bytes:#?}");
+    let bound = |what: &str, most: u64| {
+        let used = bytes[what];
+        assert!(used > 0 && used <= most, "{what}: {used} bytes, and not {most}");
+    };
+    bound("log", 2_700_000);
+    bound("eids", 150_000);
+    bound("oauth", 70_000);
+    bound("link", 60_000);
+    bound("confirm", 40_000);
+    bound("2fa", 400_000);
+    bound("stepup", 40_000);
+    bound("pids", 100_000);
+    bound("conn", 240_000);
+    bound("seen", 320_000);
+    bound("rl", 200_000);
+    let all: u64 = bytes.values().sum();
+    assert!(all <= MOST, "{all}");
+}
+
+/// More and larger events than a log holds, each under the longest id.
+async fn publish_events(bus: &dyn Bus, user: &UserId) {
+    let events = (0..1_000).map(|number| Envelope {
+        id: EventId::new(long("e", number)).unwrap(),
+        data: Json::of(&"x".repeat(16 * 1024)),
+        ..event(number)
+    });
+    for event in events {
+        bus.publish(user, &event).await.unwrap();
+    }
+}
+
+/// More challenges of each kind than a user may have. Those that belong to no user are as many as ten a minute are.
+async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
+    let (word, record) = ([b'x'; 128], [b'x'; 4_096]);
+    for number in 0..2_000 {
+        let (user, name) = (user.clone(), long("c", number));
+        let hash = format!("{number:064}");
+        let keys: [(Key, &[u8]); 4] = [
+            (
+                Key::Authorize {
+                    user: user.clone(),
+                    state_hash: hash.clone(),
+                },
+                &record,
+            ),
+            (
+                Key::Confirmation {
+                    user: user.clone(),
+                    hash,
+                },
+                b"issued",
+            ),
+            (
+                Key::TwoFactor {
+                    user: user.clone(),
+                    id: name.clone(),
+                },
+                &word,
+            ),
+            (
+                Key::StepUp {
+                    user,
+                    of: format!("{name}:{name}"),
+                },
+                b"given",
+            ),
+        ];
+        let kept = keys.iter().map(|(key, value)| bus.put(key, value, LIFE));
+        assert!(join_all(kept).await.iter().all(Result::is_ok));
+    }
+    let both = [user.as_str(), user.as_str()].join("\n");
+    for number in 0..110 {
+        let state = Key::State {
+            hash: format!("{number:064}"),
+        };
+        bus.put(&state, user.as_str().as_bytes(), LIFE).await.unwrap();
+        let link = PendingLink::key(AccountType::Github, &Secret::new(number.to_string()), &Secret::new("c"));
+        bus.put(&link, both.as_bytes(), LIFE).await.unwrap();
+    }
+}
+
+/// More sockets, devices and tickets than a user may have, each of a session of its own.
+async fn come_and_go(bus: &dyn Bus, user: &UserId) {
+    let begins = position(bus, user).await;
+    bus.lease(&node("gw"), LIFE).await.unwrap();
+    for number in 0..600 {
+        let (session, connection) = (
+            SessionId::new(long("s", number)).unwrap(),
+            ConnectionId::new(long("c", number)).unwrap(),
+        );
+        let key = TicketKey {
+            user: user.clone(),
+            id: TicketId::new(long("t", number)).unwrap(),
+        };
+        let ticket = Ticket {
+            session: session.clone(),
+            connection: connection.clone(),
+            begins: begins.clone(),
+        };
+        bus.issue(&key, &ticket).await.unwrap();
+        let origin = Origin {
+            address: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".to_owned(),
+            device_id: Some(wide(number)),
+            device_name: Some(wide(number)),
+            user_agent: Some(long("u", number).repeat(2)),
+        };
+        // The set begins anew when it is full: here it is about to.
+        if number < 254 {
+            bus.note_seen(user, &origin).await.unwrap();
+        }
+        let present = Present {
+            connection,
+            node: node("gw"),
+            session,
+            connected_at: Timestamp::from_millis(i64::try_from(number).unwrap()),
+            origin,
+        };
+        bus.enter(user, &present, 64).await.unwrap();
+    }
+    bus.begin_look(user, &long("l", 0)).await.unwrap();
+}
+
+/// As many cells as a user's commands of a minute ask for, each for a session of its own.
+async fn ask_limits(bus: &dyn Bus, user: &UserId) {
+    let quota = Quota {
+        count: 10,
+        period: Duration::from_secs(60),
+    };
+    for number in 0..180 {
+        let bucket = Bucket {
+            name: "request_confirmation",
+            of: Some(long("s", number)),
+        };
+        bus.admit(user, &bucket, quota).await.unwrap();
+    }
+    for name in [
+        "connect",
+        "disconnect",
+        "authorize",
+        "update_settings",
+        "confirm_link",
+        "commands",
+    ] {
+        bus.admit(user, &Bucket { name, of: None }, quota).await.unwrap();
+    }
+}
+
+/// A name of 128 characters, none of which a key shows as it is.
+fn long(kind: &str, number: u64) -> String {
+    format!("{kind}{number:>127}").replace(' ', "}")
+}
+
+/// What a gateway leaves of a device's name: 256 characters, however many bytes each has.
+fn wide(number: u64) -> String {
+    format!("{number:0>8}{}", "\u{1f511}".repeat(248))
+}
+
+const LIFE: Duration = Duration::from_secs(300);
