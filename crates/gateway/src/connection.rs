@@ -26,7 +26,6 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Clock, Entropy};
 use protocol::cluster::origin::Origin;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::authenticated::until;
@@ -46,6 +45,7 @@ use crate::handshake::token::Tokens;
 use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
 use crate::listener::Stream;
+use crate::listener::pending::PendingPermit;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
 use crate::presence::Presence;
@@ -77,7 +77,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Serves a stream that has just become a WebSocket, to its end.
-    pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, peer: IpAddr, permit: OwnedSemaphorePermit) {
+    pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, peer: IpAddr, permit: PendingPermit) {
         let deflate = upgrade.deflate.map(|agreement| self.deflation.of(&agreement));
         let turn = Turn::new(&self.soft, self.drain_window, Arc::clone(&self.entropy));
         let link = Link::new(stream, &upgrade.protocol, deflate, self.bounds(), turn);

@@ -10,6 +10,7 @@ use bus::{Bus, BusError, Heard, SessionKey};
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use protocol::cluster::job::{Lane, Reply};
+use protocol::fault::chain;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring;
 use tokio::sync::{Notify, mpsc};
@@ -120,13 +121,8 @@ impl Gateway {
         )
         .await?;
         let tls = Tls::new(provider, reloader.certificate(), settings.timing.tls).map_err(BuildError::Tls)?;
-        let listener = Listener::bind(
-            settings.listen,
-            settings.pending_connections,
-            settings.connect_rate,
-            Arc::clone(&metrics),
-        )
-        .map_err(|error| BuildError::Listen(settings.listen, error))?;
+        let listener = Listener::bind(&settings, Arc::clone(&metrics))
+            .map_err(|error| BuildError::Listen(settings.listen, error))?;
 
         let (tokens, keeper) = Tokens::new(settings.tokens, &readiness, &entropy, meter)?;
         let node = name::node(&*entropy);
@@ -173,16 +169,13 @@ impl Gateway {
         let callbacks = Callbacks::new(
             Arc::clone(&bus),
             Arc::clone(&inquiries),
-            (
-                settings.timing.patience(Lane::Interactive),
-                settings.timing.request_head,
-            ),
+            settings.timing.patience(Lane::Interactive),
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         );
         let webhooks = Webhooks::new(
             Arc::clone(&inquiries),
-            (settings.timing.patience(Lane::Webhook), settings.timing.request_head),
+            settings.timing.patience(Lane::Webhook),
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         );
@@ -216,7 +209,7 @@ impl Gateway {
             settings.origins,
             available(hub, soft.clone()),
             (callbacks, webhooks),
-            settings.timing.request_head,
+            settings.timing,
             soft,
             Arc::clone(&metrics),
         );
@@ -317,7 +310,13 @@ impl Entrance {
     /// Takes a client from TCP to the end of its socket, or of its HTTP requests. Each step is boxed: the task of a socket keeps
     /// room for the largest of what it holds inline, for as long as it lives.
     async fn welcome(self: Arc<Self>, arrival: Arrival) {
-        let Arrival { tcp, permit, peer } = arrival;
+        let Arrival {
+            tcp,
+            peer,
+            accepted,
+            open: _open,
+            pending,
+        } = arrival;
         let stream = match self.tls.handshake(tcp).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -326,15 +325,15 @@ impl Entrance {
                 return;
             }
         };
-        let served = Box::pin(Arc::clone(&self.http).serve(stream, peer)).await;
+        let served = Box::pin(Arc::clone(&self.http).serve(stream, peer, accepted)).await;
         match served {
             Ok(Some((stream, upgrade))) => {
-                Box::pin(self.connections.serve(stream, upgrade, peer.ip(), permit)).await;
+                Box::pin(self.connections.serve(stream, upgrade, peer.ip(), pending)).await;
             }
             Ok(None) => {}
             Err(error) => {
-                self.metrics.refused("http");
-                tracing::debug!(%error, "no HTTP request");
+                self.metrics.refused(error.label());
+                tracing::debug!(error = chain(&error), "no HTTP request");
             }
         }
     }

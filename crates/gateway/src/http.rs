@@ -1,10 +1,14 @@
-//! HTTP on a fresh TLS stream: routes answer it, until a request makes it a WebSocket.
+//! HTTP on a fresh TLS stream: a route answers its one request, or the request makes it a WebSocket.
 
+mod body;
 pub(crate) mod callback;
+mod cutoff;
 mod exchange;
 pub(crate) mod internal;
 mod rates;
 mod routes;
+#[cfg(test)]
+mod tests;
 pub(crate) mod webhook;
 
 use std::future::poll_fn;
@@ -16,24 +20,24 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::callback::Callbacks;
+use self::cutoff::{Cutoff, Stage};
 use self::exchange::Exchange;
 use self::webhook::Webhooks;
 use crate::handshake::upgrade::Upgrade;
-use crate::listener::Stream;
+use crate::listener::{Stream, linger};
 use crate::metrics::Metrics;
-use crate::settings::Origins;
+use crate::settings::{Origins, Timing};
 
 /// How requests are answered on this gateway.
 pub(crate) struct Http {
     origins: Origins,
     routes: Router,
     available: Available,
-    head_within: Duration,
+    timing: Timing,
     soft: CancellationToken,
     metrics: Arc<Metrics>,
 }
@@ -41,14 +45,39 @@ pub(crate) struct Http {
 /// Says whether a new socket could be served just now.
 pub(crate) type Available = Box<dyn Fn() -> bool + Send + Sync>;
 
+/// Why a connection ended without an answer or an upgrade.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The client breaks HTTP or goes away, or its head is too slow.
+    #[error("speak HTTP")]
+    Http(#[from] hyper::Error),
+    /// No whole head in time.
+    #[error("the request took too long")]
+    SlowRequest,
+    /// The answer was not taken in time.
+    #[error("the peer did not take its answer")]
+    SlowReader,
+}
+
+impl ServeError {
+    /// The metric label.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Http(error) if error.is_timeout() => "slow_request",
+            Self::Http(_) => "http",
+            Self::SlowRequest => "slow_request",
+            Self::SlowReader => "slow_reader",
+        }
+    }
+}
+
 impl Http {
-    /// `head_within` bounds the head of a request and the pause between two; after `soft` each connection ends with the request
-    /// it is at.
+    /// After `soft` each connection ends with the request it is at.
     pub(crate) fn new(
         origins: Origins,
         available: Available,
         (callbacks, webhooks): (Callbacks, Webhooks),
-        head_within: Duration,
+        timing: Timing,
         soft: CancellationToken,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -56,34 +85,44 @@ impl Http {
             origins,
             routes: routes::routes(callbacks, webhooks),
             available,
-            head_within,
+            timing,
             soft,
             metrics,
         }
     }
 
-    /// Answers requests until the stream ends, or becomes a WebSocket and is given back as raw bytes: no state of HTTP stays.
+    /// Answers the one request of a connection, or gives the stream back as raw bytes when it has become a WebSocket: no state of
+    /// HTTP stays. The request must be whole in time, counted from `accepted`, and the peer must take the answer in time.
     ///
     /// # Errors
-    /// When the client breaks HTTP, goes away or is too slow.
+    /// [`ServeError`].
     pub(crate) async fn serve(
         self: Arc<Self>,
         stream: Stream,
         peer: SocketAddr,
-    ) -> Result<Option<(Stream, Upgrade)>, hyper::Error> {
+        accepted: Instant,
+    ) -> Result<Option<(Stream, Upgrade)>, ServeError> {
         let soft = self.soft.clone();
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.head_within)
+            .header_read_timeout(self.timing.request_head)
             .max_buf_size(MAX_HEAD);
-        let exchange = Exchange::new(self, peer);
+        let request_by = accepted + self.timing.request;
+        let (cutoff, mut timer) = (Cutoff::new(request_by), Cutoff::timer(request_by));
+        let exchange = Exchange::new(self, peer, request_by, cutoff.clone());
         let mut connection = Box::new(builder.serve_connection(TokioIo::new(stream), exchange));
         let mut draining = false;
         loop {
             let ended = tokio::select! {
                 biased;
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+                stage = poll_fn(|cx| cutoff.poll_late(&mut timer, cx)) => {
+                    return Err(match stage {
+                        Stage::Writing(_) => ServeError::SlowReader,
+                        Stage::Requesting(_) | Stage::Answering => ServeError::SlowRequest,
+                    });
+                }
                 () = soft.cancelled(), if !draining => None,
             };
             match ended {
@@ -95,13 +134,12 @@ impl Http {
             }
         }
         let parts = connection.into_parts();
-        let mut stream = parts.io.into_inner();
+        let stream = parts.io.into_inner();
         // Bytes before our 101 are no frames of this WebSocket: the client must wait for it (RFC 6455, section 4.1).
         match parts.service.granted() {
             Some(upgrade) if parts.read_buf.is_empty() => Ok(Some((stream, upgrade))),
             _ => {
-                // The client may be gone already.
-                drop(timeout(GOODBYE_WITHIN, stream.shutdown()).await);
+                linger(stream, GOODBYE_WITHIN).await;
                 Ok(None)
             }
         }

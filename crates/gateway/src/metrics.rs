@@ -12,6 +12,7 @@ use std::time::Duration;
 /// The instruments of one gateway.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    pending: UpDownCounter<i64>,
     sockets: UpDownCounter<i64>,
     connects: Counter<u64>,
     refusals: Counter<u64>,
@@ -41,6 +42,10 @@ impl Metrics {
             .build();
         let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
         Self {
+            pending: meter
+                .i64_up_down_counter("postern_gateway_pending_connections")
+                .with_description("Connections on their way in, from TCP to the token")
+                .build(),
             sockets: meter
                 .i64_up_down_counter("postern_gateway_sockets")
                 .with_description("Authenticated sockets that are open, by dialect")
@@ -104,6 +109,11 @@ impl Metrics {
                 "Refused commands that the audit log will not tell of, because too many users were refused at once",
             ),
         }
+    }
+
+    /// So many connections more, or fewer, are on their way in.
+    pub(crate) fn pending(&self, change: i64) {
+        self.pending.add(change, &[]);
     }
 
     /// A socket became live; it counts as open until the return value is dropped.

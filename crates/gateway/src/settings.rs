@@ -42,7 +42,10 @@ pub struct Settings {
     pub batch_interval: Duration,
     /// How many sockets one user may have, in the whole cluster.
     pub max_sockets_per_user: usize,
-    /// How many connections may be on their way in at once, from TCP to the token. Above it newcomers are dropped.
+    /// How many connections may be open at once, fewer than the process may have file descriptors. Above it new ones are dropped.
+    pub max_connections: usize,
+    /// How many connections may be on their way in at once, from TCP to the token. Above it new ones are dropped, and where
+    /// `connect_rate` is set, an address is given a sixteenth of them.
     pub pending_connections: usize,
     /// Over how long a draining gateway spreads its closes.
     pub drain_window: Duration,
@@ -69,6 +72,7 @@ impl Settings {
             deflate_threshold: 1024,
             batch_interval: Duration::from_secs(5),
             max_sockets_per_user: 64,
+            max_connections: usize::MAX,
             pending_connections: 4_096,
             drain_window: Duration::from_secs(20),
             internal_token: None,
@@ -157,8 +161,12 @@ impl FromStr for Rate {
 pub struct Timing {
     /// For a TLS handshake.
     pub tls: Duration,
-    /// For the head of an HTTP request, and for the pause between two requests.
+    /// For the head of an HTTP request, from the end of the TLS handshake.
     pub request_head: Duration,
+    /// For a whole HTTP request, from accept; a body that is longer under way is refused.
+    pub request: Duration,
+    /// For a peer to take the answer to an HTTP request.
+    pub answer: Duration,
     /// From the upgrade to a valid token.
     pub authentication: Duration,
     /// From a valid token until the bus hears for the user.
@@ -196,6 +204,8 @@ impl Default for Timing {
         Self {
             tls: Duration::from_secs(5),
             request_head: Duration::from_secs(5),
+            request: Duration::from_secs(10),
+            answer: Duration::from_secs(5),
             authentication: Duration::from_secs(10),
             join: Duration::from_secs(5),
             write: Duration::from_secs(20),

@@ -12,13 +12,13 @@ mod inbox;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 pub use native::Native;
@@ -33,6 +33,7 @@ use crate::canary::Canaries;
 #[derive(Clone, Debug)]
 pub struct Door {
     addr: SocketAddr,
+    from: Option<IpAddr>,
     tls: Arc<ClientConfig>,
     canaries: Canaries,
 }
@@ -42,6 +43,7 @@ impl Door {
     pub fn new(addr: SocketAddr, tls: Arc<ClientConfig>) -> Self {
         Self {
             addr,
+            from: None,
             tls,
             canaries: Canaries::default(),
         }
@@ -55,11 +57,20 @@ impl Door {
 
     /// The same trust at another address, as that of a proxy.
     pub fn at(&self, addr: SocketAddr) -> Self {
+        Self { addr, ..self.clone() }
+    }
+
+    /// The same server for clients at another address of this machine, as 127.0.0.2.
+    pub fn with_source(&self, address: IpAddr) -> Self {
         Self {
-            addr,
-            tls: Arc::clone(&self.tls),
-            canaries: self.canaries.clone(),
+            from: Some(address),
+            ..self.clone()
         }
+    }
+
+    /// The same server with another client configuration of TLS.
+    pub fn with_tls(&self, tls: Arc<ClientConfig>) -> Self {
+        Self { tls, ..self.clone() }
     }
 
     /// Where it listens.
@@ -67,10 +78,24 @@ impl Door {
         self.addr
     }
 
+    /// Connects, and says nothing.
+    pub async fn tcp(&self) -> io::Result<TcpStream> {
+        let socket = match self.addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(from) = self.from {
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        let stream = socket.connect(self.addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
     /// Connects and does the TLS handshake.
     pub async fn open(&self) -> io::Result<Wire> {
-        let stream = TcpStream::connect(self.addr).await?;
-        stream.set_nodelay(true)?;
+        // Boxed: clients are inline in the futures of whole tests.
+        let stream = Box::pin(self.tcp()).await?;
         let name = ServerName::from(self.addr.ip());
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
         Ok(Wire::new(stream))

@@ -8,7 +8,6 @@ use protocol::secret::Secret;
 use protocol::wire::auth::{Auth, Resume};
 use protocol::wire::socketio::{self, Open};
 use protocol::wire::{Request, RequestId};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Connections;
 use super::authenticated::{Authenticated, Manner};
@@ -20,6 +19,7 @@ use super::transport::MAX_MESSAGE;
 use crate::form::Form;
 use crate::handshake::token::Identity;
 use crate::handshake::upgrade::Protocol;
+use crate::listener::pending::PendingPermit;
 
 /// A WebSocket before its token.
 pub(super) struct Accepted {
@@ -29,7 +29,7 @@ pub(super) struct Accepted {
     /// Where it comes from.
     origin: Origin,
     /// Its place among those on their way in; a client that has left and stays has given it back.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<PendingPermit>,
 }
 
 /// A token, and how its client wants to be spoken to.
@@ -71,7 +71,7 @@ impl Accepted {
         link: Box<Link>,
         protocol: Protocol,
         origin: Origin,
-        permit: OwnedSemaphorePermit,
+        permit: PendingPermit,
         entropy: &dyn Entropy,
     ) -> Self {
         let bearer = match protocol {

@@ -124,10 +124,12 @@ impl State {
             Input::Message => self.message(now),
             Input::Pong => {
                 // An unasked pong moves the next ping too, as with the reference.
+                let asked = matches!(self.pulse, Pulse::Waiting { .. });
                 self.pulse = Pulse::Resting {
                     ping_at: now + self.bounds.heartbeat.interval,
                 };
-                None
+                // One pong for each ping is free.
+                if asked { None } else { self.message(now) }
             }
             Input::Blocked => {
                 self.blocked_since.get_or_insert(now);

@@ -8,7 +8,6 @@ mod tests;
 mod walk;
 
 use std::future::poll_fn;
-use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use bytes::Bytes;
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
 use protocol::code::CloseCode;
 use protocol::wire::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -25,12 +23,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, FrameHe
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error};
 
-use self::walk::{Packing, Walk};
+use self::walk::{Packing, TooManyFragments, Walk};
 use super::ending::Ending;
 use super::outbound::{self, Outbound};
 use super::outgoing::Outgoing;
 use crate::deflate::{Deflate, Uninflatable};
-use crate::listener::Stream;
+use crate::listener::{Stream, linger};
 
 /// One WebSocket. It has one owner, who reads and writes: only so can its buffers be replaced.
 pub(super) struct Transport {
@@ -128,9 +126,8 @@ impl Transport {
                 None => socket.flush().await,
             };
             if said.is_ok() {
-                linger(socket.into_inner().into_inner()).await?;
+                linger(socket.into_inner().into_inner(), within).await;
             }
-            io::Result::Ok(())
         };
         // How it ends makes no difference to anyone: the peer is gone or will be.
         drop(timeout(within, Box::pin(goodbye)).await);
@@ -275,19 +272,11 @@ fn frame(message: Outgoing) -> tungstenite::Message {
     tungstenite::Message::Frame(Frame::from_payload(header, bytes))
 }
 
-/// Ends our half of the stream and reads the peer's to its end: a socket that is closed with unread bytes is reset, and a reset
-/// overtakes the Close frame.
-async fn linger(mut stream: Stream) -> io::Result<()> {
-    stream.shutdown().await?;
-    let mut scratch = [0; 1024];
-    while stream.read(&mut scratch).await? > 0 {}
-    Ok(())
-}
-
 /// What an error of tungstenite means. It sends no Close frame of its own.
 fn ending(error: &Error) -> Ending {
     match error {
         Error::Capacity(_) => Ending::TooBig,
+        Error::Io(error) if error.get_ref().is_some_and(|error| error.is::<TooManyFragments>()) => Ending::TooBig,
         Error::Utf8(_) => Ending::NotUtf8,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost,
         Error::Protocol(_) => Ending::ProtocolError,

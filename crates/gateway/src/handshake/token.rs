@@ -97,6 +97,8 @@ pub(crate) enum Refused {
     Issuer,
     /// Another audience.
     Audience,
+    /// Another kind of token than an access token.
+    Kind,
     /// `sub` or `sid` cannot be an id.
     Subject,
 }
@@ -115,6 +117,7 @@ impl Refused {
             Self::Issuer => "token_issuer",
             Self::Audience => "token_audience",
             Self::Subject => "token_subject",
+            Self::Kind => "token_kind",
         }
     }
 }
@@ -174,10 +177,13 @@ impl Tokens {
         if header.crit.is_some() {
             return Err(Refused::Malformed);
         }
+        if !gives_access(header.typ.as_deref(), &claims) {
+            return Err(Refused::Kind);
+        }
         claims.check(self.issuer.as_deref(), self.audience.as_deref(), Timestamp::from(now))
     }
 
-    /// The claims, signed by our key. Of the header only `alg` and `kid` are looked at: a key that a token brings or points to
+    /// The claims, signed by our key. Of the header only `alg`, `kid`, `typ` and `crit` are looked at: a key that a token brings or points to
     /// (`jwk`, `jku`, `x5c`, `x5u`) is the word of whoever made the token.
     fn decode(&self, token: &str) -> Result<TokenData<Claims>, Refused> {
         let decoded = match &self.keys {
@@ -189,6 +195,21 @@ impl Tokens {
             }
         };
         decoded.map_err(|error| refused(&error))
+    }
+}
+
+/// Whether a token is an access token. One whose header says so (RFC 9068, section 2.1) is believed; one of no kind, or `JWT`, which
+/// says nothing, must not look like an id token; every other kind is meant for something else (RFC 8725, section 3.11).
+fn gives_access(kind: Option<&str>, claims: &Claims) -> bool {
+    let kind = kind.map(str::to_ascii_lowercase);
+    // RFC 7515, section 4.1.9: the prefix may be left out.
+    match kind
+        .as_deref()
+        .map(|kind| kind.strip_prefix("application/").unwrap_or(kind))
+    {
+        Some("at+jwt") => true,
+        None | Some("jwt") => !claims.is_id_token(),
+        Some(_) => false,
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) fn accept_key(head: &Parts) -> Result<String, Refusal> {
     if head.method != Method::GET || head.version != Version::HTTP_11 || has_body(headers) {
         return Err(Refusal::Handshake);
     }
-    if !lists(headers, CONNECTION, "upgrade") || !lists(headers, UPGRADE, "websocket") {
+    // One Upgrade of one protocol: a proxy in front may read a list, or a second header, otherwise than we do.
+    let upgrade = single(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+    if !upgrade || !lists(headers, CONNECTION, "upgrade") {
         return Err(Refusal::Handshake);
     }
     if single(headers, &SEC_WEBSOCKET_VERSION) != Some("13") {
@@ -100,6 +102,9 @@ mod tests {
             accept(|head| head.method = Method::POST),
             accept(|head| head.version = Version::HTTP_10),
             accept(|head| drop(head.headers.remove(UPGRADE))),
+            accept(|head| drop(head.headers.insert(UPGRADE, value("h2c, websocket")))),
+            accept(|head| assert!(head.headers.append(UPGRADE, value("websocket")))),
+            accept(|head| assert!(head.headers.append(UPGRADE, value("h2c")))),
             accept(|head| drop(head.headers.insert(CONNECTION, value("keep-alive")))),
             accept(|head| drop(head.headers.insert(CONTENT_LENGTH, value("5")))),
             accept(|head| drop(head.headers.insert(TRANSFER_ENCODING, value("chunked")))),

@@ -30,7 +30,7 @@ use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::fault::{Fault, chain};
 use protocol::id::{SessionId, UserId};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use self::limits::admit;
 use self::page::{Page, Pages};
@@ -46,8 +46,6 @@ pub(crate) struct Callbacks {
     inquiries: Arc<Inquiries>,
     /// How long a worker may take, with the platform.
     patience: Duration,
-    /// How long a browser may take to send a form.
-    form_within: Duration,
     rates: CallRates,
     pages: Pages,
     entropy: Arc<dyn Entropy>,
@@ -58,7 +56,7 @@ impl Callbacks {
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
         inquiries: Arc<Inquiries>,
-        (patience, form_within): (Duration, Duration),
+        patience: Duration,
         entropy: Arc<dyn Entropy>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -66,7 +64,6 @@ impl Callbacks {
             bus,
             inquiries,
             patience,
-            form_within,
             rates: CallRates::new(Instant::now()),
             pages: Pages::new(),
             entropy,
@@ -184,10 +181,8 @@ impl Callbacks {
         body: Body,
     ) -> Result<Page, Failure> {
         self.rates.admit(peer, account, Instant::now())?;
-        let form = timeout(self.form_within, to_bytes(body, MAX_FORM)).await;
-        let Ok(Ok(form)) = form else {
-            return Err(query::unreadable());
-        };
+        let form = to_bytes(body, MAX_FORM).await;
+        let form = form.map_err(|_too_long_or_late| query::unreadable())?;
         let token = query::token(&form)?;
         let cookie = cookie::kept(headers, account).ok_or_else(not_pending)?;
         let key = PendingLink::key(account, &token, &cookie);

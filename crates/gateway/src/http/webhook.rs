@@ -24,7 +24,7 @@ use protocol::cluster::webhook::{self, Brought, Webhook, WebhookAnswer};
 use protocol::code::ErrorCode;
 use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::rates::CallRates;
@@ -39,8 +39,6 @@ pub(crate) struct Webhooks {
     inquiries: Arc<Inquiries>,
     /// How long a worker may take.
     patience: Duration,
-    /// How long a platform may take to send a body.
-    body_within: Duration,
     rates: CallRates,
     entropy: Arc<dyn Entropy>,
     metrics: Arc<Metrics>,
@@ -49,14 +47,13 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     pub(crate) fn new(
         inquiries: Arc<Inquiries>,
-        (patience, body_within): (Duration, Duration),
+        patience: Duration,
         entropy: Arc<dyn Entropy>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             inquiries,
             patience,
-            body_within,
             rates: CallRates::new(Instant::now()),
             entropy,
             metrics,
@@ -122,13 +119,9 @@ impl Webhooks {
             ));
         }
         self.rates.admit(peer, account, Instant::now())?;
-        let body = timeout(self.body_within, to_bytes(body, MAX_BODY)).await;
-        let Ok(Ok(body)) = body else {
-            return Err(Failure::saying(
-                ErrorCode::BadRequest,
-                "The body is too long, or took too long.",
-            ));
-        };
+        let body = to_bytes(body, MAX_BODY).await.map_err(|_too_long_or_late| {
+            Failure::saying(ErrorCode::BadRequest, "The body is too long, or took too long.")
+        })?;
         let brought = Brought::Delivery {
             headers: brought,
             body: Secret::new(STANDARD.encode(&body)),

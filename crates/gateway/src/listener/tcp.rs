@@ -10,15 +10,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::pending::{Pending, PendingPermit};
 use crate::metrics::Metrics;
 use crate::rate::Limits;
-use crate::settings::Rate;
+use crate::settings::Settings;
 
 /// The bound port.
 pub(crate) struct Listener {
     tcp: TcpListener,
     local: SocketAddr,
-    pending: Arc<Semaphore>,
+    /// One permit for each connection that may be open.
+    open: Arc<Semaphore>,
+    pending: Arc<Pending>,
     rate: Option<Limits<IpAddr>>,
     metrics: Arc<Metrics>,
 }
@@ -29,23 +32,25 @@ pub(crate) struct Arrival {
     pub(crate) tcp: TcpStream,
     /// Where it comes from.
     pub(crate) peer: SocketAddr,
-    /// Its place among those on their way in, given back with the token or the end.
-    pub(crate) permit: OwnedSemaphorePermit,
+    /// When it was accepted.
+    pub(crate) accepted: Instant,
+    /// Permit to be open, held until the end.
+    pub(crate) open: OwnedSemaphorePermit,
+    /// Permit to be on its way in, given back with the token or the end.
+    pub(crate) pending: PendingPermit,
 }
 
 impl Listener {
     /// Takes the port.
-    pub(crate) fn bind(
-        address: SocketAddr,
-        pending: usize,
-        rate: Option<Rate>,
-        metrics: Arc<Metrics>,
-    ) -> io::Result<Self> {
-        let tcp = listen(address)?;
+    pub(crate) fn bind(settings: &Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let tcp = listen(settings.listen)?;
+        let rate = settings.connect_rate;
+        let pending = Pending::new(settings.pending_connections, rate.is_some(), Arc::clone(&metrics));
         Ok(Self {
             local: tcp.local_addr()?,
             tcp,
-            pending: Arc::new(Semaphore::new(pending)),
+            open: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            pending,
             rate: rate.map(|rate| Limits::new(rate, Instant::now())),
             metrics,
         })
@@ -65,8 +70,8 @@ impl Listener {
                 accepted = self.tcp.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, peer)) => match self.admit(peer) {
-                    Ok(permit) => welcome(Arrival { tcp, peer, permit }),
+                Ok((tcp, peer)) => match self.admit(tcp, peer) {
+                    Ok(arrival) => welcome(arrival),
                     // Dropped without a word: an answer would cost a TLS handshake, which is what is rationed.
                     Err(reason) => self.metrics.refused(reason),
                 },
@@ -80,14 +85,23 @@ impl Listener {
         }
     }
 
-    fn admit(&mut self, peer: SocketAddr) -> Result<OwnedSemaphorePermit, &'static str> {
+    /// # Errors
+    /// Metric label of the bound that is reached.
+    fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) -> Result<Arrival, &'static str> {
+        let (address, accepted) = (counted_as(peer.ip()), Instant::now());
         if let Some(rate) = &mut self.rate {
-            rate.admit(&counted_as(peer.ip()), Instant::now())
-                .map_err(|_wait| "connect_rate")?;
+            rate.admit(&address, accepted).map_err(|_wait| "connect_rate")?;
         }
-        Arc::clone(&self.pending)
-            .try_acquire_owned()
-            .map_err(|_none_left| "pending_connections")
+        let open = Arc::clone(&self.open).try_acquire_owned();
+        let open = open.map_err(|_none_left| "open_connections")?;
+        let pending = self.pending.acquire(address)?;
+        Ok(Arrival {
+            tcp,
+            peer,
+            accepted,
+            open,
+            pending,
+        })
     }
 }
 

@@ -15,7 +15,10 @@ use protocol::id::{EventId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
+use rustls::ClientConfig;
 use telemetry::metrics::Metrics;
+use testkit::client::Wire;
+use testkit::client::http::Request;
 use testkit::tls::Authority;
 use testkit::token::Signer;
 use testkit::{Door, Redis, wait};
@@ -118,6 +121,21 @@ impl House {
     /// A good token of a user.
     pub(crate) fn token(&self, user: &str) -> String {
         self.signer.token(user)
+    }
+
+    /// A live plain WebSocket of a user, as bytes.
+    pub(crate) async fn wire(&self, user: &str) -> Wire {
+        self.wire_with(user, self.authority.client()).await
+    }
+
+    /// The same with this client configuration of TLS.
+    pub(crate) async fn wire_with(&self, user: &str, tls: Arc<ClientConfig>) -> Wire {
+        let mut wire = self.door.with_tls(tls).open().await.unwrap();
+        let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
+        wire.upgrade(&request.bearer(&self.token(user))).await.unwrap();
+        let ready = wire.next_frame().await.unwrap().payload;
+        assert!(ready.starts_with(br#"{"event":"ready""#), "{ready:?}");
+        wire
     }
 
     /// Publishes an event for a user, as another node would.

@@ -3,6 +3,8 @@
 use gateway::Rate;
 use serde_json::json;
 use testkit::client::Refused;
+use testkit::client::frame::Frame;
+use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 use tokio::time::Instant;
 
@@ -24,7 +26,11 @@ async fn an_address_that_connects_too_often_is_dropped() {
 
 #[tokio::test]
 async fn no_more_than_so_many_are_on_their_way_in() {
-    let house = House::with(|settings| settings.pending_connections = 2).await;
+    let house = House::with(|settings| {
+        settings.connect_rate = None;
+        settings.pending_connections = 2;
+    })
+    .await;
     let live = Native::connect(&house.door, &house.token("u")).await.unwrap();
     let first = Native::to(&house.door).open().await.unwrap();
     let _second = Native::to(&house.door).open().await.unwrap();
@@ -113,4 +119,41 @@ async fn a_flood_ends_its_socket_and_no_other() {
     assert!(worker.done() <= 2 * 64, "{} got through", worker.done());
     let extended = neighbour.request("security:extend_session", json!({})).await.data;
     assert_eq!(extended["success"], true, "{extended}");
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_or_of_pongs_ends_its_socket_and_no_other() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    for opcode in [9, 10] {
+        let mut flood = house.wire("u").await;
+        let frames: Vec<u8> = (0..400).flat_map(|_| Frame::new(opcode, "x").bytes()).collect();
+        flood.send(&frames).await.unwrap();
+        assert_eq!(flood.closed().await.code, 4429, "opcode {opcode}");
+    }
+    let mut flood = house.door.open().await.unwrap();
+    flood
+        .upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
+        .await
+        .unwrap();
+    let pongs: Vec<u8> = (0..400).flat_map(|_| Frame::text("3").bytes()).collect();
+    flood.send(&pongs).await.unwrap();
+    assert_eq!(flood.closed().await.code, 4429, "pongs of Engine.IO");
+    assert_eq!(neighbour.request("account:list", json!({})).await.data["success"], true);
+}
+
+#[tokio::test]
+async fn headers_that_name_another_address_are_not_believed() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    for header in ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP"] {
+        let client = Native::to(&house.door)
+            .header(header, "for=203.0.113.9")
+            .bearer(&house.token("u"));
+        let client = client.connect().await.unwrap();
+        client.request("account:list", json!({})).await;
+        let origin = worker.last().origin.unwrap();
+        assert_eq!(origin.address, "127.0.0.1", "{header}");
+    }
 }

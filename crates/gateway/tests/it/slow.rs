@@ -7,27 +7,10 @@ use protocol::cluster::job::Outcome;
 use protocol::json::Json;
 use serde_json::json;
 use testkit::client::frame::Frame;
-use testkit::client::http::Request;
-use testkit::client::raw::Wire;
 use testkit::{Native, wait};
 
 use crate::house::House;
 use crate::worker::Worker;
-
-/// A live client that reads nothing from now on.
-async fn deaf(house: &House, user: &str) -> Wire {
-    let mut wire = house.door.open().await.unwrap();
-    let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
-    wire.upgrade(&request.bearer(&house.token(user))).await.unwrap();
-    assert!(
-        wire.next_frame()
-            .await
-            .unwrap()
-            .payload
-            .starts_with(br#"{"event":"ready""#)
-    );
-    wire
-}
 
 /// Answers every command with 60 KiB.
 fn verbose(house: &House) -> Worker {
@@ -49,7 +32,7 @@ async fn a_peer_whose_queue_is_full_is_closed_and_its_neighbours_are_not() {
     .await;
     let _worker = verbose(&house);
     let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let mut deaf = deaf(&house, "u").await;
+    let mut deaf = house.wire("u").await;
     let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the queue to be full", wait::deadline(), async || {
@@ -71,7 +54,7 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     })
     .await;
     let _worker = verbose(&house);
-    let mut deaf = deaf(&house, "u").await;
+    let mut deaf = house.wire("u").await;
     let stalled = "postern_gateway_closes_total{code=\"4413\"";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the peer to be given up", wait::deadline(), async || {
@@ -93,7 +76,7 @@ async fn sockets_that_stop_reading_are_closed_within_their_bound_and_the_others_
         for _ in 0..6 {
             hearing.push(Native::connect(&house.door, &house.token(user)).await.unwrap());
         }
-        deaf_wires.push(deaf(&house, user).await);
+        deaf_wires.push(house.wire(user).await);
     }
     let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
     let mut sent = 0;

@@ -41,6 +41,10 @@ async fn refusing() -> (House, Vec<(&'static str, String)>) {
             signer.sign(&with(good(claims("u", hour)), json!({ "aud": "another" }))),
         ),
         ("token_subject", signer.sign(&good(claims("", hour)))),
+        (
+            "token_kind",
+            signer.sign(&with(good(claims("u", hour)), json!({ "nonce": "n-1" }))),
+        ),
     ];
     (house, tokens)
 }
@@ -89,6 +93,49 @@ async fn a_plain_websocket_is_refused_with_an_error_and_closed() {
             assert_eq!(closed, Some(closed_4401()), "{reason}");
         }
     }
+}
+
+/// Nothing that depends on a secret takes longer for one of them than for another: the algorithm is compared before anything is
+/// computed, a public key is no secret, and an HMAC is compared in constant time by its library.
+#[tokio::test]
+async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
+    let signer = Signer::eddsa();
+    let key = TokenKey::public_pem(signer.verifier()).unwrap();
+    let house = House::trusting(signer, key, |_| {}).await;
+    let (signer, rsa) = (&house.signer, Signer::rs256());
+    let good = claims("u", Duration::from_secs(3600));
+    let unsigned_as = |alg: &str| {
+        let signed = signer.sign_with(&json!({ "alg": alg, "typ": "JWT" }), &good);
+        signed.rsplit_once('.').unwrap().0.to_owned() + "."
+    };
+    let public = Signer::hs256_with(signer.verifier());
+    let tokens = [
+        unsigned(&good),
+        unsigned_as("none"),
+        unsigned_as("nOnE"),
+        unsigned_as("NONE"),
+        unsigned_as("EdDSA"),
+        unsigned_as(""),
+        confused(signer.verifier(), &good),
+        public.sign_with(&json!({ "alg": "EdDSA" }), &good),
+        confused(rsa.verifier(), &good),
+        rsa.sign(&good),
+        rsa.sign_with(&json!({ "alg": "EdDSA" }), &good),
+        Signer::es256().sign(&good),
+        Signer::eddsa().sign(&good),
+        signer.sign_with(&json!({ "alg": "RS256" }), &good),
+        signer.sign_with(&json!({ "alg": ["EdDSA"] }), &good),
+        signer.sign_with(&json!({}), &good),
+    ];
+    for (case, token) in tokens.iter().enumerate() {
+        let client = Native::connect(&house.door, token).await;
+        let Err(Refused::Answered { data, closed }) = client else {
+            panic!("case {case}: {client:?}")
+        };
+        let words = json!({ "event": "auth", "error": "unauthenticated", "message": "A valid token is required." });
+        assert_eq!((data, closed), (words, Some(closed_4401())), "case {case}");
+    }
+    Native::connect(&house.door, &signer.sign(&good)).await.unwrap();
 }
 
 #[tokio::test]

@@ -225,26 +225,6 @@ async fn new_sockets_are_refused_while_the_bus_is_away() {
 }
 
 #[tokio::test]
-async fn other_paths_are_answered_and_the_connection_serves_again() {
-    let house = House::new().await;
-    let mut wire = house.door.open().await.unwrap();
-    let request = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
-    wire.send(
-        &[
-            &request[..],
-            &request[..],
-            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        ]
-        .concat(),
-    )
-    .await
-    .unwrap();
-    let answers = String::from_utf8(wire.read_to_end().await).unwrap();
-    assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 3, "{answers}");
-    assert!(answers.contains(r#""error":"not_supported""#));
-}
-
-#[tokio::test]
 async fn a_request_that_never_ends_is_cut_off() {
     let house = House::with(|settings| settings.timing.request_head = Duration::from_millis(300)).await;
     let mut wire = house.door.open().await.unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::Gateway;
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::{Ground, Internal, StartError};
 use crate::config::GatewayNode;
@@ -13,10 +14,11 @@ use crate::config::GatewayNode;
 ///
 /// # Errors
 /// When it cannot start.
-pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
+pub(crate) async fn gateway(mut node: GatewayNode) -> Result<ExitCode, StartError> {
     let ground = Ground::new("gateway");
     let meter = ground.metrics.meter();
     let bus = Arc::new(ground.redis(&node.redis, &meter).await?);
+    node.gateway.max_connections = max_connections();
     let drain_within = node.gateway.drain_window + ANSWERING;
     let (clock, entropy) = (Arc::clone(&ground.clock), Arc::clone(&ground.entropy));
     let gateway = Gateway::build(node.gateway, bus, clock, entropy, &meter).await?;
@@ -32,5 +34,21 @@ pub(crate) async fn gateway(node: GatewayNode) -> Result<ExitCode, StartError> {
     Ok(ground.leave(ending, &report).await)
 }
 
+/// Connections that leave file descriptors for everything else: a Redis that is reconnected to must not find them taken.
+fn max_connections() -> usize {
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((soft, _hard)) => usize::try_from(soft)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(RESERVED)
+            .max(1),
+        Err(error) => {
+            tracing::warn!(%error, "file descriptor limit unknown, connections are not bounded by it");
+            usize::MAX
+        }
+    }
+}
+
+/// File descriptors for Redis, the internal port, the log and files that are read again.
+const RESERVED: usize = 128;
 /// What a drain may take beyond its window: commands under way are answered first.
 const ANSWERING: Duration = Duration::from_secs(10);

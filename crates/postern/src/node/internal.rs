@@ -1,11 +1,24 @@
-//! The internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network.
+//! The internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network. Its peers are
+//! trusted, but one that stalls must not hold a connection for ever.
+
+mod patient;
 
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use lifecycle::Tasks;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
+use self::patient::Patient;
 use super::StartError;
 
 /// A bound internal listener.
@@ -30,15 +43,63 @@ impl Internal {
 
     /// Serves it until the tasks end.
     pub(crate) fn serve(self, router: Router, tasks: &Tasks) {
-        let stop = tasks.soft();
+        let connections = tasks.clone();
         tasks.essential("internal listener", async move {
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            let served = axum::serve(self.listener, service)
-                .with_graceful_shutdown(stop.cancelled_owned())
-                .await;
-            if let Err(error) = served {
-                tracing::error!(%error, "the internal listener failed");
+            let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+            while let Some((tcp, peer, permit)) = self.next(&permits, &connections).await {
+                let router = router.clone().layer(Extension(ConnectInfo(peer)));
+                let served = serve_connection(tcp, router, connections.clone(), permit);
+                connections.each("internal connection", served);
             }
         });
     }
+
+    /// The next connection, as soon as there may be one more; none when the node stops.
+    async fn next(
+        &self,
+        permits: &Arc<Semaphore>,
+        tasks: &Tasks,
+    ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let next = async {
+            let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+            loop {
+                match self.listener.accept().await {
+                    Ok((tcp, peer)) => return Some((tcp, peer, permit)),
+                    Err(error) => {
+                        tracing::warn!(%error, "accept on the internal listener failed, retrying");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = tasks.soft().cancelled_owned() => None,
+            next = next => next,
+        }
+    }
 }
+
+/// Serves the requests of one connection. When the node stops, it ends with the request it is at.
+async fn serve_connection(tcp: TcpStream, router: Router, tasks: Tasks, _permit: OwnedSemaphorePermit) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let io = TokioIo::new(Patient::new(tcp, PATIENCE));
+    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = tasks.soft().cancelled_owned() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an internal connection broke off");
+    }
+}
+
+/// Enough for the application's servers and what scrapes metrics. The next one waits.
+const MAX_CONNECTIONS: usize = 1024;
+/// For the head of a request, and for a peer that sends or takes nothing: longer than any request takes to be answered.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -35,6 +35,7 @@ mod revoke_all;
 mod secrets;
 mod session_ends;
 mod sessions;
+mod silent_clients;
 mod stage;
 mod status;
 mod sync_turns;

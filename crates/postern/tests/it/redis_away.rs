@@ -99,7 +99,7 @@ impl Stage {
 
 #[tokio::test]
 async fn a_redis_that_stops_for_ten_seconds_closes_no_socket_and_loses_nothing() {
-    let mut stage = stage().await;
+    let mut stage = Box::pin(stage()).await;
     stage.redis.pause();
     stage.assert_refused_while_away().await;
     stage.redis.resume();
@@ -116,7 +116,7 @@ async fn a_redis_that_stops_for_ten_seconds_closes_no_socket_and_loses_nothing()
 
 #[tokio::test]
 async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_others_back() {
-    let mut stage = stage().await;
+    let mut stage = Box::pin(stage()).await;
     let token = stage.cluster.token("GEN-001");
     let beside = Native::connect(&stage.cluster.door(0), &token).await.unwrap();
     stage.redis.kill().await;
@@ -144,7 +144,7 @@ async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_ot
 
 #[tokio::test]
 async fn a_node_without_redis_says_that_it_is_not_ready() {
-    let mut stage = stage().await;
+    let mut stage = Box::pin(stage()).await;
     stage.redis.pause();
     for member in [stage.cluster.gateway(0), stage.cluster.worker(0)] {
         wait::until("the node to be unready", wait::deadline(), async || {

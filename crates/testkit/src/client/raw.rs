@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
+use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -12,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::frame::Frame;
 use super::http::{Request, Response, WEBSOCKET_KEY, exchange, read_some};
 use super::{Closed, Refused};
-use crate::fail::fail;
+use crate::fail::{OrFail as _, fail};
 use crate::wait;
 
 /// A connection to a [`Door`](super::Door). Nothing is read unless asked for, and nothing is answered by itself.
@@ -104,6 +106,49 @@ impl Wire {
     pub fn reset(self) {
         // It can fail only where the connection is already gone.
         drop(self.stream.get_ref().0.set_zero_linger());
+    }
+
+    /// Ends our half of the TCP connection and leaves the other open; `politely` says so in TLS first.
+    pub async fn end_half(&mut self, politely: bool) -> io::Result<()> {
+        match politely {
+            true => self.stream.shutdown().await,
+            false => self.stream.get_mut().0.shutdown().await,
+        }
+    }
+
+    /// The client's side of the TLS session.
+    pub fn tls(&self) -> &rustls::ClientConnection {
+        self.stream.get_ref().1
+    }
+
+    /// Sends a handshake message of TLS in a session whose handshake is over, as no library does, and gives the TCP connection back.
+    /// The client's configuration must have `enable_secret_extraction`.
+    pub async fn send_handshake_message(self, message: &[u8]) -> TcpStream {
+        let (mut tcp, session) = self.stream.into_inner();
+        let suite = session.negotiated_cipher_suite().and_then(|suite| suite.tls13());
+        let suite = suite.unwrap_or_else(|| fail("send a handshake message", "the session is not of TLS 1.3"));
+        let secrets = session
+            .dangerous_extract_secrets()
+            .or_fail("take the secrets of a session");
+        let (sequence, secrets) = secrets.tx;
+        let mut encrypter = match secrets {
+            ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+            | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+            | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => suite.aead_alg.encrypter(key, iv),
+            _ => fail("send a handshake message", "the session's cipher is unknown"),
+        };
+        let message = OutboundPlainMessage {
+            typ: ContentType::Handshake,
+            version: ProtocolVersion::TLSv1_2,
+            payload: OutboundChunks::Single(message),
+        };
+        let record = encrypter
+            .encrypt(message, sequence)
+            .or_fail("encrypt a handshake message");
+        tcp.write_all(&record.encode())
+            .await
+            .or_fail("send a handshake message");
+        tcp
     }
 
     /// Hands an upgraded connection over to a WebSocket library.

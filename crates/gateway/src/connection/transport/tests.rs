@@ -3,7 +3,7 @@
 mod deflate;
 
 use proptest::prelude::*;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::Message as Theirs;
 
 use super::*;

@@ -21,6 +21,10 @@ pub(super) struct Walk<S> {
     step: Step,
     /// The last data frame was not its message's final one.
     in_message: bool,
+    /// Data frames of the message that is under way, or of the last one.
+    fragments: usize,
+    /// A message has had more fragments than it may have: nothing more is read.
+    has_too_many_fragments: bool,
     /// Compression was agreed.
     deflates: bool,
     /// Of the messages that have not come out above, where compression was agreed. A read is a few kilobytes, so they are few.
@@ -37,6 +41,11 @@ pub(super) enum Packing {
     /// A binary message, compressed.
     DeflatedBinary,
 }
+
+/// A message has more frames than it may have. Empty ones are within every bound of bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("a message in too many fragments")]
+pub(super) struct TooManyFragments;
 
 /// What the next byte is (RFC 6455, section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +69,8 @@ impl<S> Walk<S> {
             inner,
             step: Step::First,
             in_message: false,
+            fragments: 0,
+            has_too_many_fragments: false,
             deflates,
             packings: VecDeque::new(),
         }
@@ -150,6 +161,9 @@ impl<S> Walk<S> {
         let opcode = *byte & OPCODE;
         if opcode < CONTROL {
             self.in_message = *byte & FIN == 0;
+            let before = if opcode == CONTINUATION { self.fragments } else { 0 };
+            self.fragments = before + 1;
+            self.has_too_many_fragments |= self.fragments > MAX_FRAGMENTS;
         }
         if self.deflates && matches!(opcode, TEXT | BINARY) {
             self.packings.push_back(match (*byte & RSV1, opcode) {
@@ -178,6 +192,9 @@ fn payload(left: u64) -> Step {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Walk<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.has_too_many_fragments {
+            return Poll::Ready(Err(io::Error::other(TooManyFragments)));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         self.walk(buf.filled_mut().get_mut(before..).unwrap_or_default());
@@ -202,11 +219,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Walk<S> {
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
+const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 /// The lowest opcode of a control frame.
 const CONTROL: u8 = 0x8;
 const MASK: u8 = 0x80;
+/// Frames of one message. The longest message has 64 bytes in each.
+const MAX_FRAGMENTS: usize = 1024;
 /// In messages: a pipelining client's memory is given back.
 const KEPT_CAPACITY: usize = 16;
 
@@ -267,6 +287,25 @@ mod tests {
         assert!(!at_rest_after(&bytes));
         bytes.extend(frame(FIN, 5));
         assert!(at_rest_after(&bytes));
+    }
+
+    #[tokio::test]
+    async fn a_message_may_have_so_many_fragments_and_the_next_as_many_again() {
+        let message = |count: usize| {
+            let middle = (2..count).flat_map(|_| frame(0, 0));
+            [frame(1, 0), middle.collect(), frame(FIN, 0)].concat()
+        };
+        let read = async |bytes: Vec<u8>| {
+            let mut walk = Walk::new(&bytes[..], false);
+            tokio::io::AsyncReadExt::read_to_end(&mut walk, &mut Vec::new()).await
+        };
+        assert!(
+            read([message(MAX_FRAGMENTS), message(MAX_FRAGMENTS)].concat())
+                .await
+                .is_ok()
+        );
+        let error = read(message(MAX_FRAGMENTS + 1)).await.unwrap_err();
+        assert!(error.get_ref().is_some_and(|error| error.is::<TooManyFragments>()));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{Identity, Refused};
 
@@ -20,6 +22,13 @@ pub(super) struct Claims {
     nbf: Option<f64>,
     iat: Option<f64>,
     auth_time: Option<f64>,
+    nonce: Option<IgnoredAny>,
+    at_hash: Option<IgnoredAny>,
+    c_hash: Option<IgnoredAny>,
+    /// Kind of the token by Keycloak, which has it in the claims.
+    typ: Option<Value>,
+    /// Kind of the token by Cognito.
+    token_use: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +39,21 @@ enum Audience {
 }
 
 impl Claims {
+    /// Whether the token says who signed in at an application, and gives no access (`OpenID` Connect Core, sections 2 and 3.1.3.6):
+    /// it has claims that no access token has, or its issuer says so. An id token that shows none of them passes for an access
+    /// token where its audience is the configured one.
+    pub(super) fn is_id_token(&self) -> bool {
+        let says = |claim: &Option<Value>, kind: &str| {
+            let said = claim.as_ref().and_then(Value::as_str);
+            said.is_some_and(|said| said.eq_ignore_ascii_case(kind))
+        };
+        self.nonce.is_some()
+            || self.at_hash.is_some()
+            || self.c_hash.is_some()
+            || says(&self.typ, "ID")
+            || says(&self.token_use, "id")
+    }
+
     /// Checks all of them. `exp` has no leeway: what ends a session must not be argued with; `nbf` and `iat` have it, because
     /// clocks differ.
     pub(super) fn check(

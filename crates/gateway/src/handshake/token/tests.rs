@@ -157,6 +157,79 @@ fn what_is_critical_and_unknown_is_refused() {
 }
 
 #[test]
+fn a_token_of_another_kind_gives_no_access() {
+    let signer = Signer::hs256();
+    let tokens = shared(&signer);
+    let outcome = |header: Value, changes: Value| {
+        let mut whole = json!({ "alg": "HS256" });
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(header.as_object().unwrap().clone());
+        verify(&tokens, &signer.sign_with(&whole, &claims(&changes))).map(|_| ())
+    };
+    for kind in [
+        "JWT",
+        "jwt",
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "application/jwt",
+    ] {
+        assert_eq!(outcome(json!({ "typ": kind }), json!({})), Ok(()), "{kind}");
+    }
+    assert_eq!(outcome(json!({}), json!({})), Ok(()));
+    for kind in [
+        "id_token+jwt",
+        "logout+jwt",
+        "dpop+jwt",
+        "secevent+jwt",
+        "rt+jwt",
+        "JWE",
+        "",
+        "at+jwt ",
+        "application/",
+    ] {
+        assert_eq!(
+            outcome(json!({ "typ": kind }), json!({})),
+            Err(Refused::Kind),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn an_id_token_gives_no_access_where_it_can_be_told() {
+    let signer = Signer::hs256();
+    let tokens = shared(&signer);
+    let outcome = |kind: &str, changes: &Value| {
+        let header = json!({ "alg": "HS256", "typ": kind });
+        verify(&tokens, &signer.sign_with(&header, &claims(changes))).map(|_| ())
+    };
+    for claim in [
+        json!({ "nonce": "n-0S6_WzA2Mj" }),
+        json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RQ" }),
+        json!({ "c_hash": "LDktKdoQak3Pk0cnXxCltA" }),
+        json!({ "typ": "ID" }),
+        json!({ "token_use": "id" }),
+    ] {
+        assert_eq!(outcome("JWT", &claim), Err(Refused::Kind), "{claim}");
+        assert_eq!(
+            outcome("at+jwt", &claim),
+            Ok(()),
+            "{claim}: its header says that it is an access token"
+        );
+    }
+    for claim in [
+        json!({ "typ": "Bearer" }),
+        json!({ "token_use": "access" }),
+        json!({ "typ": 7 }),
+    ] {
+        assert_eq!(outcome("JWT", &claim), Ok(()), "{claim}");
+    }
+}
+
+#[test]
 fn what_is_no_token_is_refused_without_a_panic() {
     let tokens = shared(&Signer::hs256());
     assert_eq!(verify(&tokens, ""), Err(Refused::Missing));

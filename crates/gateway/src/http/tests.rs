@@ -1,0 +1,123 @@
+//! Deadlines of one connection, over a pipe and in paused time.
+
+use bus::{Bus, MemoryBus};
+use lifecycle::{Entropy, OsEntropy, Tasks};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{advance, interval, sleep};
+
+use super::*;
+use crate::command::Inquiries;
+use crate::name;
+
+fn http() -> Arc<Http> {
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(Arc::clone(&entropy)));
+    let meter = telemetry::metrics::Metrics::new("test").meter();
+    let metrics = Arc::new(Metrics::new(&meter, &Tasks::new()));
+    let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), name::node(&*entropy)));
+    let timing = Timing::default();
+    let callbacks = Callbacks::new(
+        bus,
+        Arc::clone(&inquiries),
+        timing.interactive,
+        Arc::clone(&entropy),
+        Arc::clone(&metrics),
+    );
+    let webhooks = Webhooks::new(inquiries, timing.webhook, entropy, Arc::clone(&metrics));
+    let soft = CancellationToken::new();
+    let routes = (callbacks, webhooks);
+    Arc::new(Http::new(
+        Origins::none(),
+        Box::new(|| true),
+        routes,
+        timing,
+        soft,
+        metrics,
+    ))
+}
+
+/// Serves a connection that was accepted at this moment; gives how long after it ended, and how.
+async fn serve(stream: DuplexStream, accepted: Instant) -> (u64, &'static str) {
+    let peer = SocketAddr::from(([192, 0, 2, 1], 4_711));
+    let served = http().serve(Box::new(stream), peer, accepted).await;
+    let outcome = match &served {
+        Ok(Some(_)) => "upgraded",
+        Ok(None) => "answered",
+        Err(error) => error.label(),
+    };
+    (accepted.elapsed().as_secs(), outcome)
+}
+
+/// Sends one byte a second, and then nothing; keeps the connection.
+async fn trickle(peer: &mut DuplexStream, bytes: &[u8]) {
+    let mut second = interval(Duration::from_secs(1));
+    for byte in bytes {
+        second.tick().await;
+        if peer.write_all(&[*byte]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_comes_a_byte_a_second_is_cut_at_5_s() {
+    let (stream, mut peer) = duplex(1024);
+    let (ended, ()) = tokio::join!(
+        serve(stream, Instant::now()),
+        trickle(&mut peer, b"GET /x HTTP/1.1\r\nHost: x\r\n")
+    );
+    assert_eq!(ended, (5, "slow_request"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_cut_10_s_after_accept_however_long_tls_took() {
+    let (stream, _peer) = duplex(1024);
+    let accepted = Instant::now();
+    advance(Duration::from_secs(7)).await;
+    assert_eq!(serve(stream, accepted).await, (10, "slow_request"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_not_there_10_s_after_accept_is_refused() {
+    let (stream, mut peer) = duplex(1024);
+    let head =
+        b"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=00\r\nContent-Length: 90\r\n\r\n";
+    let attack = async {
+        peer.write_all(head).await.unwrap();
+        trickle(&mut peer, &[b'x'; 30]).await;
+        let mut answer = Vec::new();
+        drop(peer.read_to_end(&mut answer).await);
+        String::from_utf8(answer).unwrap()
+    };
+    let ((after, outcome), answer) = tokio::join!(serve(stream, Instant::now()), attack);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    // A second more for the peer to read that.
+    assert!((10..=11).contains(&after), "{after}");
+    assert_eq!(outcome, "answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_take_its_answer_is_cut_5_s_after_it() {
+    let (stream, mut peer) = duplex(64);
+    let attack = async {
+        peer.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        sleep(Duration::from_secs(60)).await;
+    };
+    let (ended, ()) = tokio::join!(serve(stream, Instant::now()), attack);
+    assert_eq!(ended, (5, "slow_reader"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_asks_ahead_is_answered_once() {
+    let (stream, mut peer) = duplex(1024);
+    let attack = async {
+        peer.write_all(&b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n".repeat(9))
+            .await
+            .unwrap();
+        let mut answers = Vec::new();
+        peer.read_to_end(&mut answers).await.unwrap();
+        String::from_utf8(answers).unwrap()
+    };
+    let (_, answers) = tokio::join!(serve(stream, Instant::now()), attack);
+    assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 1, "{answers}");
+}

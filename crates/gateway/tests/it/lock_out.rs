@@ -1,0 +1,204 @@
+//! Whoever has no token and holds connections keeps nobody else out.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use gateway::{Rate, Settings};
+use testkit::client::http::Request;
+use testkit::client::{Door, Wire};
+use testkit::{Native, wait};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use crate::house::House;
+
+/// Another address of this machine than the one that clients have by themselves.
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const PENDING: &str = "postern_gateway_pending_connections";
+const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
+
+fn refused(house: &House) -> f64 {
+    let reasons = [
+        "pending_connections",
+        "pending_per_address",
+        "connect_rate",
+        "open_connections",
+    ];
+    let count = |reason| house.metric(&format!("postern_gateway_refusals_total{{reason=\"{reason}\"}}"));
+    reasons.into_iter().map(count).sum()
+}
+
+/// Asks on one connection again and again, for as long as it is served, and then on another one.
+async fn keep_asking(door: Door) {
+    let mut tenth = interval(Duration::from_millis(100));
+    loop {
+        tenth.tick().await;
+        if let Ok(mut wire) = door.open().await {
+            while wire.send(REQUEST).await.is_ok() {
+                tenth.tick().await;
+            }
+        }
+    }
+}
+
+/// Asks ahead as fast as the kernel takes it, reads nothing, and keeps the connection.
+async fn ask_ahead_and_never_read(door: Door) -> Wire {
+    let mut pace = interval(Duration::from_millis(10));
+    let mut wire = loop {
+        pace.tick().await;
+        if let Ok(wire) = door.open().await {
+            break wire;
+        }
+    };
+    let many = REQUEST.repeat(1_000);
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(2), wire.send(&many)).await {}
+    wire
+}
+
+#[tokio::test]
+async fn keep_alive_connections_of_one_address_do_not_keep_another_address_out() {
+    let house = House::with(|settings| settings.pending_connections = 64).await;
+    let mut attack = JoinSet::new();
+    for _ in 0..96 {
+        attack.spawn(keep_asking(house.door.clone()));
+    }
+    wait::until_true("the attack to reach a bound", wait::deadline(), async || {
+        refused(&house) > 50.0
+    })
+    .await;
+    let elsewhere = house.door.with_source(ELSEWHERE);
+    for attempt in 0..10 {
+        let client = Native::connect(&elsewhere, &house.token("u")).await;
+        assert!(client.is_ok(), "attempt {attempt}: {client:?}");
+    }
+}
+
+#[tokio::test]
+async fn four_thousand_silent_connections_of_one_address_hold_a_sixteenth_of_the_permits() {
+    let house = House::with(|settings| settings.connect_rate = Rate::parse("10000/10000").unwrap()).await;
+    let mut silent = Vec::new();
+    for _ in 0..4_096 {
+        // What is dropped at once may show as a failed connect already.
+        silent.extend(house.door.tcp().await.ok());
+    }
+    let elsewhere = house.door.with_source(ELSEWHERE);
+    Native::connect(&elsewhere, &house.token("u")).await.unwrap();
+    assert!(refused(&house) >= 3_000.0, "{} refused", refused(&house));
+}
+
+#[tokio::test]
+async fn connections_that_ask_ahead_and_never_read_are_cut_and_free_their_permits() {
+    let house = House::with(|settings| {
+        settings.connect_rate = None;
+        settings.pending_connections = 40;
+    })
+    .await;
+    let mut attack = JoinSet::new();
+    for _ in 0..40 {
+        attack.spawn(ask_ahead_and_never_read(house.door.clone()));
+    }
+    // They stay connected, as far as it depends on them.
+    let deaf = attack.join_all().await;
+    wait::until_true("a permit", wait::deadline(), async || {
+        Native::connect(&house.door, &house.token("u")).await.is_ok()
+    })
+    .await;
+    house.metric_is(PENDING, 0.0).await;
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn a_connection_answers_one_request_and_is_closed() {
+    let house = House::new().await;
+    let mut wire = house.door.open().await.unwrap();
+    wire.send(&REQUEST.repeat(3)).await.unwrap();
+    let answers = String::from_utf8(wire.read_to_end().await).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 1, "{answers}");
+    assert!(answers.contains(r#""error":"not_supported""#));
+    assert!(
+        answers.to_ascii_lowercase().contains("\r\nconnection: close\r\n"),
+        "{answers}"
+    );
+    house.metric_is(PENDING, 0.0).await;
+}
+
+#[tokio::test]
+async fn every_plain_route_closes_its_connection() {
+    let house = House::new().await;
+    for request in [
+        Request::get("/oauth/callback/github?code=a&state=b"),
+        Request::get("/oauth/callback/nowhere"),
+        Request::new("HEAD", "/oauth/callback/github"),
+        Request::new("POST", "/oauth/callback/github").body("token=x"),
+        Request::new("PUT", "/oauth/callback/github"),
+        Request::new("POST", "/webhooks/github").body("{}"),
+        Request::get("/webhooks/x_twitter?crc_token=a"),
+        Request::get("/socket.io/?EIO=4&transport=polling"),
+        Request::get("/ws"),
+        Request::get("/"),
+    ] {
+        let mut wire = house.door.open().await.unwrap();
+        wire.send(&request.bytes()).await.unwrap();
+        let answer = String::from_utf8_lossy(&wire.read_to_end().await).to_ascii_lowercase();
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{request:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_or_never_finish_are_cut_and_free_their_permits() {
+    let shorter = |settings: &mut Settings| {
+        settings.timing.tls = Duration::from_millis(500);
+        settings.timing.request_head = Duration::from_millis(500);
+        settings.timing.authentication = Duration::from_millis(500);
+    };
+    let house = House::with(shorter).await;
+    let mut attack = JoinSet::new();
+    for n in 0..200 {
+        let door = house.door.clone();
+        attack.spawn(async move {
+            match n % 4 {
+                0 => until_cut(door.tcp().await.unwrap(), b"").await,
+                // A handshake record of 512 bytes that comes one by one.
+                1 => {
+                    let record = [&[22, 3, 1, 2, 0, 1, 0, 1, 252][..], &[7; 600]].concat();
+                    until_cut(door.tcp().await.unwrap(), &record).await;
+                }
+                2 => trickle_head(door.open().await.unwrap()).await,
+                _ => drop(Native::to(&door).open().await.unwrap().closed().await),
+            }
+        });
+    }
+    attack.join_all().await;
+    house.metric_is(PENDING, 0.0).await;
+    house
+        .metric_is("postern_gateway_sockets{dialect=\"native_json\"}", 0.0)
+        .await;
+}
+
+/// Sends a byte now and then, until the server ends the connection.
+async fn until_cut(mut tcp: TcpStream, bytes: &[u8]) {
+    use tokio::io::AsyncWriteExt;
+    let mut pace = interval(Duration::from_millis(20));
+    for byte in bytes {
+        pace.tick().await;
+        if tcp.write_all(&[*byte]).await.is_err() {
+            return;
+        }
+    }
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(wait::deadline(), tcp.read_to_end(&mut rest)).await;
+    assert!(end.is_ok(), "the connection stayed open");
+}
+
+/// The same with the head of a request.
+async fn trickle_head(mut wire: Wire) {
+    let head = [&b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: "[..], &[b'a'; 4_000]].concat();
+    let (mut pace, mut sent) = (interval(Duration::from_millis(20)), 0);
+    while wire.send(&head[sent..=sent]).await.is_ok() {
+        sent += 1;
+        assert!(sent < head.len(), "the head was waited for");
+        pace.tick().await;
+    }
+}
