@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus::{Bus, Seed, SessionKey};
 use protocol::id::SessionId;
-use testkit::{Redis, wait};
+use testkit::{Proxy, Redis, wait};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -62,6 +62,24 @@ async fn expiries_are_announced_again_after_the_connection_was_killed() {
         }
         redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     }
+}
+
+#[tokio::test]
+async fn a_subscription_whose_answer_was_lost_is_tried_again_at_once() {
+    let redis = Redis::start().await;
+    let link = Proxy::start(redis.addr()).await;
+    let bus = connect(&format!("redis://{}", link.addr()), "pn").await;
+    link.lose_answer_to("$9\r\nSUBSCRIBE\r\n");
+    let mut expiries = bus.expiries();
+    wait::until_true("the answer to be lost", wait::deadline(), async || {
+        !link.fault_is_pending()
+    })
+    .await;
+    wait::until_true("an expiry to be announced", wait::deadline(), async || {
+        seed(&*bus, &session("s-1")).await;
+        expiries.try_recv().is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

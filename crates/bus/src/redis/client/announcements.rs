@@ -52,9 +52,11 @@ async fn receive<L: Listener>(link: &Link, channel: &str, listener: &mut L, subs
     let fred = link.client();
     // fred sorts messages by their channel: those of `__keyevent` channels never come to `message_rx`.
     let (mut events, mut reconnects) = (fred.keyspace_event_rx(), fred.reconnect_rx());
-    if subscribe(link, channel).await.is_err() {
-        // Not allowed, most likely: asking again soon would change nothing.
-        sleep(REFUSED_PAUSE).await;
+    if let Err(error) = subscribe(link, channel).await {
+        if error.details().starts_with("NOPERM") {
+            // Asking again soon would change nothing.
+            sleep(REFUSED_PAUSE).await;
+        }
         return;
     }
     subscribed();
