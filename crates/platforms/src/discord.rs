@@ -19,7 +19,7 @@ use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
-    RevokeError, Scope, SyncPage, Tokens,
+    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -41,7 +41,7 @@ const DIALECT: Dialect = Dialect {
     errors: &[],
     errors_are_ok: false,
     refusals: &[],
-    dead_token: None,
+    unknown_token: None,
     user_agent: Some(USER_AGENT),
 };
 
@@ -129,12 +129,17 @@ impl Platform for Discord {
     }
 
     /// Any token that is given back ends all that the application has of its user. So one token alone is left where it is: given
-    /// back it would end another user's link too.
-    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError> {
+    /// back it would end another user's link too. Of a grant each token is given back, because Discord does not say when it does not
+    /// know one.
+    fn revocation(&self, scope: Scope) -> RevocationPlan {
         match scope {
-            Scope::Grant => oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await,
-            Scope::Token => Ok(()),
+            Scope::Grant => RevocationPlan::EachToken,
+            Scope::Token => RevocationPlan::Nothing,
         }
+    }
+
+    async fn revoke(&self, token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+        oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
     }
 }
 

@@ -1,5 +1,5 @@
-//! GitHub, as an OAuth App: its tokens never expire by time and there is no refresh token; a GitHub App's tokens could not
-//! read notifications.
+//! GitHub, as an OAuth App: its tokens never expire by time and there is no refresh token. A GitHub App's expire and are renewed, but
+//! cannot read notifications.
 
 mod api;
 mod cursor;
@@ -19,8 +19,8 @@ use crate::cursor::kept;
 use crate::http::{Http, basic};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevokeError, Scope,
-    SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
+    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -50,14 +50,14 @@ const DIALECT: Dialect = Dialect {
     ],
     errors_are_ok: true,
     refusals: &["bad_refresh_token"],
-    dead_token: None,
+    unknown_token: None,
     user_agent: None,
 };
 
-/// The interval that GitHub's notifications usually ask for. No margin: its tokens do not end.
+/// The interval that GitHub's notifications usually ask for. Tokens that expire do so after 8 hours.
 const PACE: Pace = Pace {
     sync_every: Duration::from_secs(60),
-    refresh_margin: Duration::ZERO,
+    refresh_margin: Duration::from_secs(10 * 60),
 };
 
 impl Github {
@@ -128,6 +128,10 @@ impl Platform for Github {
             .grant)
     }
 
+    async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
+        oauth::refresh(&DIALECT, &self.settings, &self.http, refresh).await
+    }
+
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
         let (profile, _) = self.api().user(&tokens.access).await?;
         Ok(profile)
@@ -168,7 +172,12 @@ impl Platform for Github {
         })
     }
 
-    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError> {
+    /// GitHub takes a good access token, and answers 422 to anything else.
+    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+        RevocationPlan::GoodAccessToken
+    }
+
+    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<Revoked, RevokeError> {
         let body = json!({ "access_token": token.expose() });
         let request = api::request(Method::DELETE, &self.revoke_url(scope))
             .header(

@@ -32,7 +32,7 @@ pub use http::{BuildError, Http, Timeouts};
 pub use inbox::{BotSettings, Inbox, InboxPage};
 pub use platform::{
     Addressed, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Pace, Pause, Platform, Profile,
-    RefreshError, RevokeError, Scope, SyncPage, Tokens,
+    RefreshError, RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 pub use private::is_this_machine;
 pub use settings::{InsecureUrl, Settings};

@@ -22,7 +22,9 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::http::{CallError, Http, basic};
-use crate::platform::{AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, Tokens};
+use crate::platform::{
+    AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, Revoked, Tokens,
+};
 use crate::settings::Settings;
 use crate::throttle::{self, Throttle};
 
@@ -43,8 +45,8 @@ pub(crate) struct Dialect {
     pub(crate) errors_are_ok: bool,
     /// By which codes it refuses a refresh token, beside `invalid_grant` (RFC 6749 section 5.2).
     pub(crate) refusals: &'static [&'static str],
-    /// How it answers the revocation of a token that is dead already, where that is not 200 (RFC 7009 section 2.2).
-    pub(crate) dead_token: Option<StatusCode>,
+    /// How it answers the revocation of a token that it does not know, where that is not 200 (RFC 7009 section 2.2).
+    pub(crate) unknown_token: Option<StatusCode>,
     /// What calls name themselves, where the platform asks for a form of its own.
     pub(crate) user_agent: Option<&'static str>,
 }
@@ -176,7 +178,7 @@ pub(crate) async fn revoke(
     settings: &Settings,
     http: &Http,
     (url, token): (&Url, &Secret),
-) -> Result<(), RevokeError> {
+) -> Result<Revoked, RevokeError> {
     let account = dialect.account;
     let unavailable = |error: CallError| RevokeError::Unavailable(account, error.into());
     let request = revocation(dialect, settings, url, token);
@@ -186,9 +188,9 @@ pub(crate) async fn revoke(
         return Err(RevokeError::Throttled { account, wait, pause });
     }
     match answer.status() {
-        // RFC 7009 section 2.2: also for a token that is dead already.
-        StatusCode::OK => Ok(()),
-        status if dialect.dead_token == Some(status) => Ok(()),
+        // RFC 7009 section 2.2: also for a token that it does not know.
+        StatusCode::OK => Ok(Revoked::Ended),
+        status if dialect.unknown_token == Some(status) => Ok(Revoked::UnknownToken),
         status => Err(unavailable(CallError::Status(status))),
     }
 }

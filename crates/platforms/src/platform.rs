@@ -63,11 +63,14 @@ pub trait Platform: Send + Sync {
     /// [`ApiError`].
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError>;
 
-    /// Gives a grant back. A token that is dead already counts as given back.
+    /// Which of a link's tokens end so much of its grant.
+    fn revocation(&self, scope: Scope) -> RevocationPlan;
+
+    /// Gives one token back, as the plan says.
     ///
     /// # Errors
     /// [`RevokeError`].
-    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<(), RevokeError>;
+    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<Revoked, RevokeError>;
 }
 
 /// How often a platform's accounts are worth a look.
@@ -184,6 +187,26 @@ pub enum Scope {
     Grant,
     /// This token alone.
     Token,
+}
+
+/// What is called to end a grant, or one link's part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationPlan {
+    /// Nothing.
+    Nothing,
+    /// One call, with the access token. It must be good, so one that has expired is replaced first.
+    GoodAccessToken,
+    /// A call for each token that may be good, the refresh token first.
+    EachToken,
+}
+
+/// How a platform answered a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// The token is dead. A platform that answers as RFC 7009 section 2.2 says does not tell whether it was before.
+    Ended,
+    /// It does not know the token: that may have died with its grant, or the grant lives on without it.
+    UnknownToken,
 }
 
 /// Why a code was not exchanged. No variant holds a code, a token or an answer's body.

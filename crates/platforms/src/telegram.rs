@@ -22,8 +22,8 @@ use url::Url;
 use crate::http::{CallError, Http};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevokeError, Scope,
-    SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevocationPlan,
+    RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings, is_private};
 
@@ -77,7 +77,7 @@ const DIALECT: Dialect = Dialect {
     errors: &[],
     errors_are_ok: false,
     refusals: &[],
-    dead_token: None,
+    unknown_token: None,
     user_agent: None,
 };
 
@@ -182,8 +182,13 @@ impl Platform for Telegram {
     }
 
     /// There is nothing to give back, and nowhere to.
-    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
-        Ok(())
+    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+        RevocationPlan::Nothing
+    }
+
+    /// No token of telegram's is known to anybody.
+    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+        Ok(Revoked::UnknownToken)
     }
 }
 

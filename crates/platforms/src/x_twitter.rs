@@ -22,7 +22,7 @@ use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
-    RevokeError, Scope, SyncPage, Tokens,
+    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -42,7 +42,7 @@ const DIALECT: Dialect = Dialect {
     errors: &[],
     errors_are_ok: false,
     refusals: &["invalid_request"],
-    dead_token: Some(StatusCode::BAD_REQUEST),
+    unknown_token: Some(StatusCode::BAD_REQUEST),
     user_agent: None,
 };
 
@@ -134,9 +134,12 @@ impl Platform for XTwitter {
         })
     }
 
-    /// X ends the one token that is named: of a grant that is the refresh token, and the access token beside it ends within two
-    /// hours.
-    async fn revoke(&self, token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
+    /// X ends the one token that is named.
+    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+        RevocationPlan::EachToken
+    }
+
+    async fn revoke(&self, token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
         oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
     }
 }

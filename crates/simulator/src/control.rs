@@ -9,6 +9,7 @@
 //! | `POST /test_codes` | `{"single_use": true}` | |
 //! | `POST /withdraw` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
 //! | `POST /lifetime` | `{"platform": "discord", "seconds": 5}` | |
+//! | `POST /github/expiring_tokens` | | |
 //! | `POST /expire` | `{"platform": "discord", "login": "ada"}` | `{"tokens": 1}` |
 //! | `POST /x_twitter/posts` | [`NewPost`] | `{"id": 9}` |
 //! | `POST /discord/messages` | [`NewMessage`] | `{"id": 9}` |
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> Router<World> {
         .route("/lifetime", post(lifetime))
         .route("/expire", post(expire))
         .route("/github/notifications", post(notify))
+        .route("/github/expiring_tokens", post(expiring_github_tokens))
         .route("/x_twitter/posts", post(post_at_x))
         .route("/discord/messages", post(say_at_discord))
         .route("/telegram/messages", post(say_at_telegram))
@@ -98,6 +100,11 @@ async fn withdraw(State(world): State<World>, Json(of): Json<Account>) -> Respon
 
 async fn expire(State(world): State<World>, Json(of): Json<Account>) -> Response {
     Json(json!({ "tokens": Handle::new(world).expire(of.platform, &of.login) })).into_response()
+}
+
+async fn expiring_github_tokens(State(world): State<World>) -> StatusCode {
+    Handle::new(world).expiring_github_tokens();
+    StatusCode::NO_CONTENT
 }
 
 async fn notify(State(world): State<World>, Json(notification): Json<NewNotification>) -> Response {

@@ -29,6 +29,7 @@ use crate::{
 const TERMS: Terms = Terms {
     platform: Platform::Discord,
     token_prefix: "",
+    refresh_prefix: "",
     // Not documented; what RFC 6749 section 4.1.2 recommends.
     code_lifetime: Duration::minutes(10),
     access_lifetime: Some(Duration::days(7)),

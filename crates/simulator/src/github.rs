@@ -34,6 +34,8 @@ use crate::{
 pub(crate) struct Github {
     pub(crate) inboxes: inbox::Inboxes,
     pub(crate) meter: rate::Meter,
+    /// It issues what a GitHub App is given.
+    pub(crate) expiring_tokens: bool,
 }
 
 /// GitHub's pages and API.

@@ -36,6 +36,8 @@ pub(crate) struct Terms {
     pub(crate) platform: Platform,
     /// How its tokens begin.
     pub(crate) token_prefix: &'static str,
+    /// How its refresh tokens begin.
+    pub(crate) refresh_prefix: &'static str,
     /// How long its codes are good.
     pub(crate) code_lifetime: Duration,
     /// How long its access tokens are good; none: until they are revoked.
@@ -112,6 +114,15 @@ pub struct Token {
     /// The code it was issued for: what a second presentation of that code revokes.
     #[serde(skip)]
     code: String,
+}
+
+/// What an account has granted and nobody has taken back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LiveGrant {
+    /// At which platform.
+    pub platform: Platform,
+    /// Whose account it opens.
+    pub login: String,
 }
 
 /// Every code and token of every platform.
@@ -268,7 +279,8 @@ impl Grants {
     }
 
     fn issue(&mut self, terms: &Terms, root: Root, now: UtcDateTime) -> Token {
-        let refresh_token = terms.renews(&root.scopes).then(|| self.minter.mint(40));
+        let renews = terms.renews(&root.scopes);
+        let refresh_token = renews.then(|| format!("{}{}", terms.refresh_prefix, self.minter.mint(40)));
         let lifetime = self.lifetimes.get(&terms.platform).copied().or(terms.access_lifetime);
         let token = Token {
             platform: terms.platform,
@@ -305,6 +317,26 @@ impl Grants {
         if let Some(token) = self.tokens.iter_mut().find(alike) {
             token.refresh_token = None;
         }
+    }
+
+    /// Ends one access token; the refresh token beside it stays good.
+    pub(crate) fn revoke_access_token(&mut self, platform: Platform, access_token: &str, now: UtcDateTime) {
+        for token in &mut self.tokens {
+            if token.platform == platform && token.access_token == access_token {
+                token.expires_at = Some(now);
+            }
+        }
+        self.tokens.retain(|token| token.is_alive(now));
+    }
+
+    /// The accounts that the application still has something of, an access token or what buys one.
+    pub(crate) fn live(&self, now: UtcDateTime) -> BTreeSet<LiveGrant> {
+        let alive = self.tokens.iter().filter(|token| token.is_alive(now));
+        let of = |token: &Token| LiveGrant {
+            platform: token.platform,
+            login: token.login.clone(),
+        };
+        alive.map(of).collect()
     }
 
     /// Every live token, oldest first.
@@ -391,6 +423,10 @@ impl Grants {
 }
 
 impl Token {
+    fn is_alive(&self, now: UtcDateTime) -> bool {
+        self.is_good(now) || self.refresh_token.is_some()
+    }
+
     fn is_good(&self, now: UtcDateTime) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
@@ -459,6 +495,7 @@ mod tests {
     const TERMS: Terms = Terms {
         platform: Platform::Discord,
         token_prefix: "",
+        refresh_prefix: "",
         code_lifetime: Duration::minutes(10),
         access_lifetime: Some(Duration::HOUR),
         renewal: Renewal::Always,

@@ -1,5 +1,6 @@
 //! The controls, for the process the simulator runs in. [`control`](crate::control) offers the same over HTTP.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use crate::{
     clock,
     fault::Fault,
     github::inbox::{Issued, NewNotification},
-    grant::Token,
+    grant::{LiveGrant, Token},
     held::Held,
     ledger::Ledger,
     platform::Platform,
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub ledger: Ledger,
     /// The live tokens, oldest first.
     pub tokens: Vec<Token>,
+    /// The grants that live, by platform and login.
+    pub grants: BTreeSet<LiveGrant>,
     /// The faults still waiting for a request.
     pub faults: Vec<Fault>,
     /// The requests whose answer is being held, oldest first.
@@ -80,6 +83,11 @@ impl Handle {
         self.world.lock().grants.set_lifetime(platform, lifetime);
     }
 
+    /// From now on GitHub issues what a GitHub App is given: access tokens that end after 8 hours, and refresh tokens.
+    pub fn expiring_github_tokens(&self) {
+        self.world.lock().github.expiring_tokens = true;
+    }
+
     /// The account's access tokens end as time would end them; its refresh tokens stay good. Says how many there were.
     pub fn expire(&self, platform: Platform, login: &str) -> usize {
         self.world.lock().grants.expire(platform, login, clock::now())
@@ -111,6 +119,7 @@ impl Handle {
         Snapshot {
             ledger: state.ledger.clone(),
             tokens: state.grants.tokens().to_vec(),
+            grants: state.grants.live(clock::now()),
             faults: state.plan.faults().to_vec(),
             held: state.holds.list(),
         }

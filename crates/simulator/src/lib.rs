@@ -36,7 +36,7 @@ pub use account::DEFAULT_LOGIN;
 pub use chat::{BOT_TOKEN, NewMessage};
 pub use fault::{Fault, Kind, Limit, Times};
 pub use github::inbox::{Issued, NewNotification};
-pub use grant::{CLIENT_ID, CLIENT_SECRET, Rotation, Token};
+pub use grant::{CLIENT_ID, CLIENT_SECRET, LiveGrant, Rotation, Token};
 pub use handle::{Handle, Snapshot};
 pub use held::Held;
 pub use ledger::{Extent, Ledger, Refresh, Revocation};

@@ -108,18 +108,26 @@ pub(crate) fn grant(world: &World, terms: &'static Terms, asked: &Asked) -> Resu
             })
         }
         "refresh_token" => {
-            let renewed = state.grants.refresh(terms, &asked.refresh_token, now);
-            state.ledger.refreshes.push(Refresh {
-                platform: terms.platform,
-                login: renewed.login,
-                refresh_token: asked.refresh_token.clone(),
-                at: now.unix_timestamp() * 1_000 + i64::from(now.millisecond()),
-                rotation: renewed.rotation,
-            });
-            renewed.token.ok_or(No::RefreshToken)
+            drop(state);
+            refresh(world, terms, &asked.refresh_token).ok_or(No::RefreshToken)
         }
         _ => Err(No::GrantType),
     }
+}
+
+/// New tokens for a refresh token, counted.
+pub(crate) fn refresh(world: &World, terms: &'static Terms, refresh_token: &str) -> Option<Token> {
+    let now = clock::now();
+    let mut state = world.lock();
+    let renewed = state.grants.refresh(terms, refresh_token, now);
+    state.ledger.refreshes.push(Refresh {
+        platform: terms.platform,
+        login: renewed.login,
+        refresh_token: refresh_token.to_owned(),
+        at: now.unix_timestamp() * 1_000 + i64::from(now.millisecond()),
+        rotation: renewed.rotation,
+    });
+    renewed.token
 }
 
 /// The answer that carries a token (RFC 6749 section 5.1).
@@ -134,7 +142,7 @@ pub(crate) fn issued(token: &Token, token_type: &str) -> Value {
 }
 
 /// Whole seconds: what has just been issued was not shortened by being written down.
-fn seconds(left: Duration) -> i64 {
+pub(crate) fn seconds(left: Duration) -> i64 {
     (left + Duration::milliseconds(500)).whole_seconds()
 }
 

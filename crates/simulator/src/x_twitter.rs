@@ -32,6 +32,7 @@ use crate::{
 const TERMS: Terms = Terms {
     platform: Platform::XTwitter,
     token_prefix: "",
+    refresh_prefix: "",
     code_lifetime: Duration::seconds(30),
     access_lifetime: Some(Duration::hours(2)),
     renewal: Renewal::With("offline.access"),
@@ -123,7 +124,9 @@ async fn revoke(State(world): State<World>, request: Request) -> Response {
         .either(Platform::XTwitter, &asked.token)
         .map(|token| token.login.clone());
     state.grants.revoke_refresh_token(Platform::XTwitter, &asked.token);
-    state.grants.revoke_token(Platform::XTwitter, &asked.token);
+    state
+        .grants
+        .revoke_access_token(Platform::XTwitter, &asked.token, clock::now());
     let answer = match login {
         Some(_) => Json(json!({ "revoked": true })).into_response(),
         None => refused("Value passed for the token was invalid."),

@@ -12,7 +12,7 @@ use protocol::time::Timestamp;
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::parking::ParkedId;
-use crate::queue::{Revocation, RevokeScope, TokenColumn};
+use crate::queue::{Revocation, RevokeScope};
 use crate::vault::Sealed;
 
 /// The beginning and the end of a link. Each method is one transaction that locks the user's head row first; the events it is given
@@ -43,7 +43,8 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError`]; unless it is `Unknown`, nothing was recorded. [`StoreError::SessionEnded`] for its session.
     async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError>;
 
-    /// Links an account, or replaces the tokens of the same one. A parked link is taken with it, or nothing is done.
+    /// Links an account, or replaces the tokens of the same one: the old ones move into a queued revocation, of themselves alone. A
+    /// parked link is taken with it, or nothing is done.
     ///
     /// # Errors
     /// [`StoreError`]; after `TooLate` the new grant is queued for revocation, or stays parked.
@@ -95,18 +96,13 @@ pub struct SealedTokens {
 }
 
 impl SealedTokens {
-    /// What ends this link at its platform: the refresh token where there is one, else the access token.
+    /// What ends this link at its platform.
     #[must_use]
     pub fn revocation(self, account: AccountType, platform_user_id: String) -> Revocation {
-        let (token, column) = match self.refresh {
-            Some(refresh) => (refresh, TokenColumn::Refresh),
-            None => (self.access, TokenColumn::Access),
-        };
         Revocation {
             account,
             platform_user_id,
-            token,
-            column,
+            tokens: self,
             scope: RevokeScope::Grant,
         }
     }

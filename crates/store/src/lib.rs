@@ -53,7 +53,7 @@ pub use outbox::{Outbox, PublishError, Publisher, Relayed};
 pub use parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
 pub use pauses::Pauses;
 pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
-pub use queue::{Queue, Revocation, RevokeScope, Task, TaskId, TokenColumn};
+pub use queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId, TokenColumn};
 pub use refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};

@@ -7,16 +7,23 @@ use protocol::account::AccountType;
 use protocol::id::{UserId, WorkerId};
 
 use crate::StoreError;
-use crate::vault::Sealed;
+use crate::accounts::SealedTokens;
 
 /// The durable queue. A task is leased to one worker; a worker that lost its lease can change nothing (fencing).
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Leases up to `max` due tasks for `lease`.
+    /// Leases due tasks for `lease`, of each platform as many as there is room for, longest due first.
     ///
     /// # Errors
     /// [`StoreError::Away`].
-    async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError>;
+    async fn lease_tasks(&self, worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError>;
+
+    /// Replaces the tokens of a task in hand by those that are still to be given back, and says how much it may end by now. None: the
+    /// lease was lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]; unless it is `Unknown`, nothing was replaced.
+    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError>;
 
     /// Removes a task that is done. False: the lease was lost.
     ///
@@ -29,6 +36,24 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`StoreError::Away`].
     async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError>;
+}
+
+/// How much of one platform may be taken in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Which platform.
+    pub platform: AccountType,
+    /// So many.
+    pub most: usize,
+}
+
+impl Room {
+    /// Takes a place of this platform; false where there is none.
+    pub(crate) fn fill(rooms: &mut [Self], platform: AccountType) -> bool {
+        let free = |room: &&mut Self| room.platform == platform && room.most > 0;
+        let room = rooms.iter_mut().find(free);
+        room.map(|room| room.most -= 1).is_some()
+    }
 }
 
 /// A leased task.
@@ -60,16 +85,14 @@ pub struct Revocation {
     pub account: AccountType,
     /// Whose grant it is there; empty where the platform would not say. Such a revocation is never wider than its token.
     pub platform_user_id: String,
-    /// The token to give back: the refresh token where there is one. It stays sealed as it was in the account's row.
-    pub token: Sealed,
-    /// The column it is sealed for.
-    pub column: TokenColumn,
+    /// All tokens of the link, sealed as they were in the account's row: which of them end the grant, its platform's module knows.
+    pub tokens: SealedTokens,
     /// How much of it. The store narrows `Grant` to `Token` while another link of the same platform account lives.
     pub scope: RevokeScope,
 }
 
 /// What a token is, and the column that the vault binds it to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenColumn {
     /// An access token.
     Access,
@@ -78,9 +101,6 @@ pub enum TokenColumn {
 }
 
 impl TokenColumn {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Access, Self::Refresh];
-
     /// The name in rows and in the vault's bindings.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -18,8 +18,8 @@ use crate::sessions::{SessionOpened, SessionOpening};
 pub(crate) enum Admission {
     /// Nothing of the platform is linked.
     New,
-    /// The same account is linked: its tokens are replaced. The old ones are not given back, because a platform that ends a
-    /// grant with any of its tokens (GitHub, Discord) would end the new ones too.
+    /// The same account is linked: its tokens are replaced. The old ones are given back, and no more than they: the new link is one of
+    /// the same platform account, so their revocation is narrowed.
     Renewal,
     /// Another account of the platform is linked.
     OtherAccount,

@@ -41,8 +41,10 @@ pub enum SealedColumn {
     AccountAccess,
     /// Its refresh token.
     AccountRefresh,
-    /// The token of a revocation in the queue.
-    Task,
+    /// The access token of a revocation in the queue.
+    TaskAccess,
+    /// Its refresh token.
+    TaskRefresh,
     /// The secret or address of a second factor that waits for its first code.
     PendingFactor,
     /// The secret or address of a second factor that is on.
@@ -54,12 +56,13 @@ pub enum SealedColumn {
 impl SealedColumn {
     /// All. A token moves from a parked link to an account or a task, and from an account to a task, a secret from a second factor that waits to one that is on, and never back,
     /// so that none slips through between two of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ParkedAccess,
         Self::ParkedRefresh,
         Self::AccountAccess,
         Self::AccountRefresh,
-        Self::Task,
+        Self::TaskAccess,
+        Self::TaskRefresh,
         Self::PendingFactor,
         Self::Factor,
         Self::RecoveryKey,
@@ -73,7 +76,8 @@ impl SealedColumn {
             Self::ParkedRefresh => "parked_links.refresh_token",
             Self::AccountAccess => "accounts.access_token",
             Self::AccountRefresh => "accounts.refresh_token",
-            Self::Task => "tasks.token",
+            Self::TaskAccess => "tasks.access_token",
+            Self::TaskRefresh => "tasks.refresh_token",
             Self::PendingFactor => "security.pending_secret",
             Self::Factor => "security.factor_secret",
             Self::RecoveryKey => "security.recovery_key",

@@ -10,23 +10,19 @@ use protocol::id::{SessionId, UserId};
 use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::answers::Receipt;
+use crate::queue::Room;
 use crate::vault::Sealed;
 
 /// Who may ask a platform about an account. That is one worker at a time, whether a client asked for it or its time has come: it
 /// has the account's [`Turn`] for as long as it gives signs of life, and a worker that lost its turn can change nothing (fencing).
 #[async_trait]
 pub trait Syncs: Send + Sync {
-    /// Takes the turns of up to `max` accounts of these platforms that are due, longest due first. Accounts without tokens are never
-    /// due, and neither are those that were lost or whose platform asked to wait.
+    /// Takes the turns of accounts that are due, of each platform as many as there is room for, longest due first. Accounts without tokens
+    /// are never due, and neither are those that were lost or whose platform asked to wait.
     ///
     /// # Errors
     /// [`StoreError`]; turns that were taken and not told end with their lease.
-    async fn take_due_turns(
-        &self,
-        platforms: &[AccountType],
-        max: usize,
-        lease: Duration,
-    ) -> Result<Vec<Taken>, StoreError>;
+    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError>;
 
     /// Takes the turn of this account, due or not, for a session that asks.
     ///

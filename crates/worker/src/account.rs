@@ -18,6 +18,7 @@ mod link;
 mod news;
 
 mod offered;
+mod permits;
 mod text;
 mod tokens;
 
@@ -38,6 +39,7 @@ pub(crate) use authorization::Authorizations;
 pub(crate) use link::named;
 pub(crate) use news::notification;
 pub(crate) use offered::{NotOffered, Offered};
+pub(crate) use permits::AccountPermits;
 pub(crate) use tokens::{open_tokens, seal_tokens, token_binding};
 
 /// Does the account commands; each is a method in the file of its name.
@@ -47,6 +49,7 @@ pub(crate) struct AccountService {
     pub(crate) authorizations: Authorizations,
     pub(crate) vault: Arc<Vault>,
     pub(crate) offered: Offered,
+    pub(crate) permits: AccountPermits,
     pub(crate) syncer: Syncer,
     pub(crate) redirects: RedirectPolicy,
     pub(crate) connect_state: ConnectState,

@@ -17,6 +17,7 @@ mod account;
 mod addressed;
 mod factor;
 mod inboxes;
+mod platform_permits;
 mod redirect;
 mod security;
 mod session;
@@ -41,5 +42,5 @@ pub use factor::{
     SmsError, SmsSettings, SmtpServer, reset_factor, unlock_factor,
 };
 pub use redirect::{RedirectError, RedirectPolicy};
-pub use settings::{ConnectState, Seats, SessionTimes, Settings};
+pub use settings::{AtPlatform, ConnectState, Seats, SessionTimes, Settings};
 pub use worker::{Parts, Running, Worker};

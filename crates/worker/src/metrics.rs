@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     sync_lag: Histogram<f64>,
     refreshes: Counter<u64>,
     pauses: Counter<u64>,
+    platform_busy: Counter<u64>,
     inboxes: Counter<u64>,
 }
 
@@ -89,6 +90,10 @@ impl Metrics {
             pauses: meter
                 .u64_counter("postern_worker_pauses_total")
                 .with_description("Requests of platforms to wait by whom they mean")
+                .build(),
+            platform_busy: meter
+                .u64_counter("postern_worker_platform_busy_total")
+                .with_description("Jobs that were refused because too many were at their platform already")
                 .build(),
             inboxes: meter
                 .u64_counter("postern_worker_inbox_reads_total")
@@ -156,6 +161,12 @@ impl Metrics {
     pub(crate) fn pause(&self, account: AccountType, whose: &'static str) {
         let platform = KeyValue::new("platform", account.as_str());
         self.pauses.add(1, &[platform, KeyValue::new("whose", whose)]);
+    }
+
+    /// A job was refused because too many are at its platform.
+    pub(crate) fn platform_busy(&self, account: AccountType) {
+        let platform = [KeyValue::new("platform", account.as_str())];
+        self.platform_busy.add(1, &platform);
     }
 
     /// An inbox was looked into: `ok`, `failed`, `refused` or `throttled`.

@@ -1,32 +1,38 @@
 //! Grants on their way back to the platforms: queued with the unlink that ended them, tried until the platform has taken them.
 
+mod end;
 mod pause;
 mod revoke;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Entropy, Tasks};
+use lifecycle::{Clock, Entropy, Tasks};
+use protocol::account::AccountType;
 use protocol::id::WorkerId;
 use store::vault::Vault;
-use store::{Pauses, Queue};
-use tokio::sync::{Notify, Semaphore};
+use store::{Accounts, Pauses, Queue, Room};
+use tokio::sync::Notify;
 
 use self::revoke::Revoker;
 use crate::account::Offered;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::pace::Pace;
+use crate::platform_permits::PlatformPermits;
+use crate::settings::AtPlatform;
 
 /// Leases due revocations and tries them.
 pub(crate) struct Revocations {
     pub(crate) worker: WorkerId,
     pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) pauses: Arc<dyn Pauses>,
     pub(crate) offered: Offered,
     pub(crate) vault: Arc<Vault>,
     /// A revocation may have been queued by this worker. The others find it within a second.
     pub(crate) wake: Arc<Notify>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
@@ -37,21 +43,23 @@ impl Revocations {
     pub(crate) async fn run(self) {
         let revoker = Arc::new(Revoker {
             queue: Arc::clone(&self.queue),
+            accounts: self.accounts,
             pauses: self.pauses,
             offered: self.offered,
             vault: self.vault,
+            clock: self.clock,
             entropy: self.entropy,
-            metrics: self.metrics,
+            metrics: self.metrics.clone(),
         });
-        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let permits = PlatformPermits::new(AT_ONCE, self.metrics);
         let outage = Outage::of("lease revocations");
         let mut pace = Pace::new(PERIOD, self.tasks.soft());
         while pace.next_or(&self.wake).await {
-            let free = room.available_permits();
-            if free == 0 {
-                continue;
-            }
-            let leased = match self.queue.lease_tasks(&self.worker, free, LEASE).await {
+            let rooms = AccountType::ALL.map(|platform| Room {
+                platform,
+                most: permits.available(platform),
+            });
+            let leased = match self.queue.lease_tasks(&self.worker, &rooms, LEASE).await {
                 Ok(leased) => leased,
                 Err(error) => {
                     outage.met(&error);
@@ -60,13 +68,13 @@ impl Revocations {
             };
             outage.over();
             for task in leased {
-                let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-                    break;
+                let Some(permit) = permits.try_acquire(task.revocation.account) else {
+                    continue;
                 };
                 let revoker = Arc::clone(&revoker);
                 self.tasks.each("revocation", async move {
                     revoker.revoke(task).await;
-                    drop(place);
+                    drop(permit);
                 });
             }
         }
@@ -75,7 +83,8 @@ impl Revocations {
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-const AT_ONCE: usize = 4;
+/// Revocations at each platform: one that hangs delays those to no other.
+const AT_ONCE: AtPlatform = AtPlatform { running: 4, waiting: 0 };
 
-/// Longer than a try may take ([`revoke::PATIENCE`]) and its outcome to be stored.
+/// Longer than a try may take (`revoke::PATIENCE`) and its outcome to be stored.
 const LEASE: Duration = Duration::from_secs(60);

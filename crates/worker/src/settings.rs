@@ -63,6 +63,19 @@ pub struct Seats {
     pub platform: usize,
     /// Of [`Lane::Webhook`].
     pub webhook: usize,
+    /// Connects and returning browsers, at each platform. They give their lane's permit back.
+    pub exchanges: AtPlatform,
+    /// Syncs that clients ask for, at each platform. They too.
+    pub syncs: AtPlatform,
+}
+
+/// How many jobs of a kind are at a platform at once. It bounds what a platform that hangs can hold up: more of the same kind there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtPlatform {
+    /// So many are asking it.
+    pub running: usize,
+    /// So many more wait to ask, without a permit of their lane. What is beyond is refused.
+    pub waiting: usize,
 }
 
 impl Seats {
@@ -83,6 +96,14 @@ impl Default for Seats {
             interactive: 16,
             platform: 8,
             webhook: 8,
+            exchanges: AtPlatform {
+                running: 32,
+                waiting: 128,
+            },
+            syncs: AtPlatform {
+                running: 16,
+                waiting: 64,
+            },
         }
     }
 }

@@ -13,7 +13,7 @@ use store::Store;
 use store::vault::Vault;
 use tokio::sync::Notify;
 
-use crate::account::{AccountService, Authorizations, Offered};
+use crate::account::{AccountPermits, AccountService, Authorizations, Offered};
 use crate::addressed::Addressees;
 use crate::audit::{Refusals, log_heads};
 use crate::factor::{Couriers, FactorChallenges, FactorService};
@@ -101,6 +101,7 @@ impl Worker {
             authorizations: Authorizations::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.vault)),
             vault: Arc::clone(&parts.vault),
             offered: offered.clone(),
+            permits: AccountPermits::new(settings.seats, &metrics),
             syncer: syncer.clone(),
             redirects: settings.redirects,
             connect_state: settings.connect_state,
@@ -193,10 +194,12 @@ impl Worker {
             revocations: Revocations {
                 worker: id.clone(),
                 queue: Arc::<dyn Store>::clone(&parts.store),
+                accounts: Arc::<dyn Store>::clone(&parts.store),
                 pauses: Arc::<dyn Store>::clone(&parts.store),
                 offered,
                 vault: Arc::clone(&parts.vault),
                 wake,
+                clock: Arc::clone(&parts.clock),
                 entropy: Arc::clone(&parts.entropy),
                 tasks: tasks.clone(),
                 metrics: metrics.clone(),

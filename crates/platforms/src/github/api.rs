@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::api;
 use crate::http::{CallError, Http, below};
-use crate::platform::{ApiError, Profile, RevokeError};
+use crate::platform::{ApiError, Profile, RevokeError, Revoked};
 use crate::throttle::{self, Throttle};
 
 use super::cursor::{Cursor, Page};
@@ -91,7 +91,7 @@ impl Api<'_> {
 }
 
 /// Sends a revocation and reads what came of it.
-pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<(), RevokeError> {
+pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<Revoked, RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
@@ -103,8 +103,9 @@ pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>)
         });
     }
     match answer.status() {
-        // GitHub answers so for a token that is dead already.
-        StatusCode::NO_CONTENT | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(()),
+        StatusCode::NO_CONTENT => Ok(Revoked::Ended),
+        // The one for an access token that is dead, the other for whatever is none.
+        StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(Revoked::UnknownToken),
         status => Err(unavailable(CallError::Status(status))),
     }
 }

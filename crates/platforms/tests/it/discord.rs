@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use platforms::{
-    ApiError, AuthorizeRequest, Discord, Http, Pause, Platform, RefreshError, Scope, Settings, Timeouts, Tokens,
+    ApiError, AuthorizeRequest, Discord, Http, Pause, Platform, RefreshError, RevocationPlan, Revoked, Scope, Settings,
+    Timeouts, Tokens,
 };
 use protocol::secret::Secret;
 use simulator::{
@@ -178,11 +179,13 @@ async fn a_grant_ends_whole_and_one_token_is_left_to_end_by_itself() {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let tokens = tokens(&discord).await;
         let refresh = tokens.refresh.unwrap();
-        discord.revoke(&refresh, Scope::Token).await.unwrap();
-        assert_eq!(world.simulator.snapshot().tokens.len(), 1);
-        discord.revoke(&refresh, Scope::Grant).await.unwrap();
-        assert!(world.simulator.snapshot().tokens.is_empty());
-        discord.revoke(&refresh, Scope::Grant).await.unwrap();
+        assert_eq!(discord.revocation(Scope::Token), RevocationPlan::Nothing);
+        assert_eq!(discord.revocation(Scope::Grant), RevocationPlan::EachToken);
+        // Discord does not say whether it knew the token (RFC 7009 section 2.2).
+        for _ in 0..2 {
+            assert_eq!(discord.revoke(&refresh, Scope::Grant).await.unwrap(), Revoked::Ended);
+            assert!(world.simulator.snapshot().grants.is_empty());
+        }
     })
     .await;
 }

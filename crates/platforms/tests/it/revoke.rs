@@ -1,6 +1,6 @@
 //! Giving back what a platform granted.
 
-use platforms::{Platform, RevokeError, Scope};
+use platforms::{Platform, RefreshError, RevocationPlan, RevokeError, Revoked, Scope};
 use protocol::secret::Secret;
 use simulator::{Extent, Kind, Limit, Route};
 
@@ -36,24 +36,42 @@ async fn a_token_ends_alone_and_a_grant_with_all_its_tokens() {
 }
 
 #[tokio::test]
-async fn what_is_dead_already_counts_as_given_back() {
+async fn what_github_does_not_know_is_not_told_as_given_back() {
     world(async |world| {
+        let tokens = world.tokens("ada").await;
         for scope in [Scope::Token, Scope::Grant] {
-            world.github.revoke(&Secret::new("gho_dead"), scope).await.unwrap();
+            assert_eq!(world.github.revocation(scope), RevocationPlan::GoodAccessToken);
+            // 404, and 422 for what is no access token.
+            for unknown in ["gho_dead", "ghr_a_refresh_token"] {
+                let answered = world.github.revoke(&Secret::new(unknown), scope).await.unwrap();
+                assert_eq!(answered, Revoked::UnknownToken, "{unknown}");
+            }
         }
-        world.fault(
-            Route::Revoke,
-            Kind::Status {
-                status: 422,
-                headers: [].into(),
-                body: "{}".to_owned(),
-            },
+        let answered = world.github.revoke(&tokens.access, Scope::Grant).await.unwrap();
+        assert_eq!(answered, Revoked::Ended);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_github_app_are_renewed_once_and_end_with_their_grant() {
+    world(async |world| {
+        world.simulator.expiring_github_tokens();
+        let first = world.tokens("ada").await;
+        let refresh = first.refresh.unwrap();
+        let second = world.github.refresh(&refresh).await.unwrap().tokens.unwrap();
+        assert!(second.expires_in.is_some());
+        let old = world.github.revoke(&first.access, Scope::Grant).await.unwrap();
+        assert_eq!(old, Revoked::UnknownToken, "a renewal ends the old access token");
+        let again = world.github.refresh(&refresh).await.unwrap_err();
+        assert!(matches!(again, RefreshError::Refused(_)), "{again:?}");
+
+        let third = world.tokens("ada").await;
+        assert_eq!(
+            world.github.revoke(&third.access, Scope::Grant).await.unwrap(),
+            Revoked::Ended
         );
-        world
-            .github
-            .revoke(&Secret::new("gho_dead"), Scope::Token)
-            .await
-            .unwrap();
+        assert!(world.simulator.snapshot().grants.is_empty());
     })
     .await;
 }

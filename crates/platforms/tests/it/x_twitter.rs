@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use platforms::{ApiError, Http, Platform, RefreshError, Scope, Settings, Timeouts, Tokens, XTwitter};
+use platforms::{
+    ApiError, Http, Platform, RefreshError, RevocationPlan, Revoked, Scope, Settings, Timeouts, Tokens, XTwitter,
+};
 use protocol::notification::NotificationType::{Mention, Message, Reply};
 use protocol::secret::Secret;
 use simulator::{
@@ -135,14 +137,23 @@ async fn a_throttled_look_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_token_ends_when_it_is_given_back_and_a_dead_one_counts_as_given_back() {
+async fn each_token_ends_when_it_is_given_back_and_a_dead_one_is_not_known() {
     world(async |world| {
         let x_twitter = x_twitter(&world.simulator);
-        let refresh = tokens(&x_twitter).await.refresh.unwrap();
-        x_twitter.revoke(&refresh, Scope::Grant).await.unwrap();
+        let tokens = tokens(&x_twitter).await;
+        let refresh = tokens.refresh.unwrap();
+        assert_eq!(x_twitter.revocation(Scope::Token), RevocationPlan::EachToken);
+        assert_eq!(x_twitter.revoke(&refresh, Scope::Grant).await.unwrap(), Revoked::Ended);
         let error = x_twitter.refresh(&refresh).await.unwrap_err();
         assert!(matches!(error, RefreshError::Refused(_)), "{error:?}");
-        x_twitter.revoke(&refresh, Scope::Grant).await.unwrap();
+        let again = x_twitter.revoke(&refresh, Scope::Grant).await.unwrap();
+        assert_eq!(again, Revoked::UnknownToken);
+        assert_eq!(world.simulator.snapshot().grants.len(), 1, "the access token is good");
+        assert_eq!(
+            x_twitter.revoke(&tokens.access, Scope::Grant).await.unwrap(),
+            Revoked::Ended
+        );
+        assert!(world.simulator.snapshot().grants.is_empty());
     })
     .await;
 }

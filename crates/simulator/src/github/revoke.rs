@@ -17,6 +17,7 @@ use crate::{
 };
 
 use super::problem;
+use super::token::{APP_TERMS, TERMS};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
@@ -54,7 +55,8 @@ fn revoke(world: &World, client_id: &str, extent: Extent, asked: Body) -> Respon
     }
     let answer = match login {
         Some(_) => StatusCode::NO_CONTENT.into_response(),
-        None => problem(StatusCode::NOT_FOUND, "Not Found"),
+        None if is_access_token(&access_token) => problem(StatusCode::NOT_FOUND, "Not Found"),
+        None => problem(StatusCode::UNPROCESSABLE_ENTITY, "Validation Failed"),
     };
     state.ledger.revocations.push(Revocation {
         platform: Platform::Github,
@@ -63,4 +65,11 @@ fn revoke(world: &World, client_id: &str, extent: Extent, asked: Body) -> Respon
         login,
     });
     answer
+}
+
+/// Whether it was once, at least.
+fn is_access_token(text: &str) -> bool {
+    [&TERMS, &APP_TERMS]
+        .iter()
+        .any(|terms| text.starts_with(terms.token_prefix))
 }

@@ -23,6 +23,7 @@ use super::{id_token, issuer};
 pub(super) const TERMS: Terms = Terms {
     platform: Platform::Telegram,
     token_prefix: "tg_",
+    refresh_prefix: "",
     code_lifetime: Duration::minutes(10),
     access_lifetime: Some(Duration::hours(1)),
     renewal: Renewal::Never,

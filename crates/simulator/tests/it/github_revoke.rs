@@ -54,14 +54,17 @@ async fn a_grant_ends_with_every_token_of_its_account() {
 }
 
 #[tokio::test]
-async fn a_dead_token_is_404_and_a_missing_one_422() {
+async fn a_dead_token_is_404_and_one_of_another_kind_or_none_422() {
     simulate(async |client| {
         let dead = revoke(&client, "grant", CLIENT_SECRET, &json!({ "access_token": "gho_dead" })).await;
         assert_eq!(dead.status, StatusCode::NOT_FOUND);
+        let refresh_token = json!({ "access_token": "ghr_is_no_access_token" });
+        let foreign = revoke(&client, "grant", CLIENT_SECRET, &refresh_token).await;
+        assert_eq!(foreign.status, StatusCode::UNPROCESSABLE_ENTITY);
         let missing = revoke(&client, "token", CLIENT_SECRET, &json!({})).await;
         assert_eq!(missing.status, StatusCode::UNPROCESSABLE_ENTITY);
         let revocations = client.handle.snapshot().ledger.revocations;
-        assert_eq!(revocations.len(), 1, "what named no token was no revocation");
+        assert_eq!(revocations.len(), 2, "what named no token was no revocation");
         assert_eq!(revocations[0].login, None);
     })
     .await;
@@ -81,6 +84,43 @@ async fn only_the_application_itself_may_revoke() {
             .json(Method::DELETE, other, &[(header::AUTHORIZATION, &basic)], &body)
             .await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_github_app_has_tokens_that_expire_and_a_grant_until_both_are_dead() {
+    simulate(async |client| {
+        client.handle.expiring_github_tokens();
+        let ask = async |form: &[(&str, &str)]| {
+            let mut form = form.to_vec();
+            form.extend([("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)]);
+            let accept = [(header::ACCEPT, "application/json")];
+            client
+                .post("/github/login/oauth/access_token", &form, &accept)
+                .await
+                .json()
+        };
+        let first = ask(&[("code", "test_code_ada")]).await;
+        assert_eq!(first["expires_in"], 8 * 60 * 60);
+        client.handle.expire(Github, "ada");
+        let lives = || client.handle.snapshot().grants.len();
+        assert_eq!(lives(), 1, "the refresh token is good");
+
+        let refresh = first["refresh_token"].as_str().unwrap();
+        let renew = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        let second = ask(&renew).await;
+        assert_eq!(ask(&renew).await["error"], "bad_refresh_token");
+        assert_eq!(lives(), 0, "whoever presents it again ends the grant");
+
+        let third = ask(&[("code", "test_code_ada")]).await;
+        let body = json!({ "access_token": third["access_token"] });
+        assert_eq!(
+            revoke(&client, "grant", CLIENT_SECRET, &body).await.status,
+            StatusCode::NO_CONTENT
+        );
+        assert_eq!(lives(), 0);
+        assert_ne!(first["access_token"], second["access_token"]);
     })
     .await;
 }

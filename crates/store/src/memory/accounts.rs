@@ -70,8 +70,8 @@ impl Accounts for MemoryStore {
             }
         }
         let linked = state.account(&link.user, link.account.account_type);
-        let linked = linked.map(|linked| linked.account.clone());
-        let platform_user_id = linked.as_ref().map(|linked| linked.platform_user_id.as_str());
+        let linked = linked.cloned();
+        let platform_user_id = linked.as_ref().map(|linked| linked.account.platform_user_id.as_str());
         let met = rules::admit(link, state.access_epoch(&link.user), platform_user_id);
         let outcome = match met {
             Admission::EpochMoved => Ok(LinkOutcome::EpochMoved),
@@ -88,9 +88,14 @@ impl Accounts for MemoryStore {
             return outcome;
         }
         let mut account = link.account.clone();
-        if let Some(before) = linked {
-            account.connected_at = before.connected_at;
-        }
+        let replaced = linked.map(|before| {
+            account.connected_at = before.account.connected_at;
+            before.tokens
+        });
+        let replaced = replaced.flatten().map(|tokens| {
+            let platform_user_id = account.platform_user_id.clone();
+            tokens.revocation(account.account_type, platform_user_id)
+        });
         state.spare(account.account_type, &account.platform_user_id);
         let credentials = Credentials {
             generation: state.next_number(),
@@ -103,6 +108,7 @@ impl Accounts for MemoryStore {
         let upkeep = Upkeep::of_linked(fence, state.upkeep.get(&key), now);
         state.upkeep.insert(key.clone(), upkeep);
         state.accounts.insert(key, credentials);
+        state.revoke(&link.user, replaced, now);
         state.send(&link.user, &link.events, now);
         state.remember(receipt, now);
         outcome

@@ -9,12 +9,13 @@ use super::MemoryStore;
 use super::pauses::left;
 use super::state::{QueuedTask, State};
 use crate::StoreError;
-use crate::queue::{Queue, Task, TaskId};
+use crate::accounts::SealedTokens;
+use crate::queue::{Queue, RevokeScope, Room, Task, TaskId};
 use crate::rules::LAST_TRY;
 
 #[async_trait]
 impl Queue for MemoryStore {
-    async fn lease_tasks(&self, _worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
+    async fn lease_tasks(&self, _worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let State { tasks, pauses, .. } = &mut *state;
@@ -25,6 +26,7 @@ impl Queue for MemoryStore {
         let free = tasks.iter_mut().filter(|(_, task)| {
             !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now) && !paused(task)
         });
+        let mut rooms = rooms.to_vec();
         let mut leased = Vec::new();
         for (row, task) in free {
             if task.tries >= LAST_TRY {
@@ -32,8 +34,8 @@ impl Queue for MemoryStore {
                 task.dead = true;
                 continue;
             }
-            if leased.len() == max {
-                break;
+            if !Room::fill(&mut rooms, task.revocation.account) {
+                continue;
             }
             task.fence += 1;
             task.leased_until = Some(now + lease);
@@ -49,6 +51,14 @@ impl Queue for MemoryStore {
             task.tries += 1;
         }
         Ok(leased)
+    }
+
+    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError> {
+        let mut state = self.state();
+        Ok(held(&mut state, task).map(|task| {
+            task.revocation.tokens = tokens.clone();
+            task.revocation.scope
+        }))
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {

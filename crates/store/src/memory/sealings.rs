@@ -71,21 +71,25 @@ fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
         });
         texts.collect()
     };
+    let task = |bound| {
+        let texts = state.tasks.iter().filter_map(move |(number, task)| {
+            Some(SealedText {
+                number: *number,
+                user: task.user.clone(),
+                scope: task.revocation.account.to_string(),
+                bound: TokenColumn::as_str(bound).to_owned(),
+                sealed: of_tokens(&task.revocation.tokens, bound)?.clone(),
+            })
+        });
+        texts.collect()
+    };
     match column {
         SealedColumn::ParkedAccess => parked(TokenColumn::Access),
         SealedColumn::ParkedRefresh => parked(TokenColumn::Refresh),
         SealedColumn::AccountAccess => account(TokenColumn::Access),
         SealedColumn::AccountRefresh => account(TokenColumn::Refresh),
-        SealedColumn::Task => {
-            let tasks = state.tasks.iter().map(|(number, task)| SealedText {
-                number: *number,
-                user: task.user.clone(),
-                scope: task.revocation.account.to_string(),
-                bound: task.revocation.column.as_str().to_owned(),
-                sealed: task.revocation.token.clone(),
-            });
-            tasks.collect()
-        }
+        SealedColumn::TaskAccess => task(TokenColumn::Access),
+        SealedColumn::TaskRefresh => task(TokenColumn::Refresh),
         SealedColumn::PendingFactor | SealedColumn::Factor | SealedColumn::RecoveryKey => {
             let texts = state.security.iter().filter_map(|(user, record)| {
                 let (method, sealed) = of_factor(record, column)?;
@@ -136,10 +140,6 @@ fn place(text: &SealedText) -> (i64, &str, &str) {
 
 /// The text that stands in this one's row now.
 fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -> Option<&'a mut Sealed> {
-    if column == SealedColumn::Task {
-        let task = state.tasks.get_mut(&text.number)?;
-        return Some(&mut task.revocation.token);
-    }
     if matches!(
         column,
         SealedColumn::PendingFactor | SealedColumn::Factor | SealedColumn::RecoveryKey
@@ -151,15 +151,23 @@ fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -
             _ => record.factor.as_mut().map(|factor| &mut factor.secret),
         };
     }
-    let tokens = if matches!(column, SealedColumn::ParkedAccess | SealedColumn::ParkedRefresh) {
-        state.parked.get_mut(&text.number)?.link.tokens.as_mut()?
-    } else {
-        let mut accounts = state.accounts.iter_mut();
-        let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;
-        linked.tokens.as_mut()?
+    let tokens = match column {
+        SealedColumn::TaskAccess | SealedColumn::TaskRefresh => {
+            &mut state.tasks.get_mut(&text.number)?.revocation.tokens
+        }
+        SealedColumn::ParkedAccess | SealedColumn::ParkedRefresh => {
+            state.parked.get_mut(&text.number)?.link.tokens.as_mut()?
+        }
+        _ => {
+            let mut accounts = state.accounts.iter_mut();
+            let (_, linked) = accounts.find(|((user, platform), _)| *user == text.user && *platform == text.scope)?;
+            linked.tokens.as_mut()?
+        }
     };
     match column {
-        SealedColumn::AccountRefresh | SealedColumn::ParkedRefresh => tokens.refresh.as_mut(),
+        SealedColumn::AccountRefresh | SealedColumn::ParkedRefresh | SealedColumn::TaskRefresh => {
+            tokens.refresh.as_mut()
+        }
         _ => Some(&mut tokens.access),
     }
 }

@@ -11,22 +11,18 @@ use super::state::State;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::queue::Room;
 use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Syncs, Taken, Taking, Turn};
 
 #[async_trait]
 impl Syncs for MemoryStore {
-    async fn take_due_turns(
-        &self,
-        platforms: &[AccountType],
-        max: usize,
-        lease: Duration,
-    ) -> Result<Vec<Taken>, StoreError> {
+    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let mut due: Vec<_> = state
             .accounts
             .iter()
-            .filter(|(_, linked)| linked.tokens.is_some() && platforms.contains(&linked.account.account_type))
+            .filter(|(_, linked)| linked.tokens.is_some())
             .filter_map(|((user, _), linked)| {
                 let account = linked.account.account_type;
                 let key = (user.clone(), account.as_str());
@@ -40,8 +36,10 @@ impl Syncs for MemoryStore {
             })
             .collect();
         due.sort_by_key(|(since, ..)| *since);
-        due.truncate(max);
-        let due = due.into_iter();
+        let mut rooms = rooms.to_vec();
+        let due = due
+            .into_iter()
+            .filter(|(_, _, account)| Room::fill(&mut rooms, *account));
         Ok(due
             .filter_map(|(_, user, account)| state.take(user, account, now + lease, now))
             .collect())

@@ -108,10 +108,13 @@ impl Accounts for PgStore {
     }
 }
 
-/// What of the platform is linked now: its row's `platform_user_id` and `status`.
+/// What of the platform is linked now: its row's `platform_user_id`, `status` and tokens.
 async fn linked(tx: &Transaction<'_>, user: &UserId, account: AccountType) -> Result<Option<Row>, Failure> {
     let find = tx
-        .prepare_cached("SELECT platform_user_id, status FROM accounts WHERE user_id = $1 AND account_type = $2")
+        .prepare_cached(
+            "SELECT platform_user_id, status, access_token, refresh_token, token_expires_at \
+             FROM accounts WHERE user_id = $1 AND account_type = $2",
+        )
         .await?;
     Ok(tx.query_opt(&find, &[&user.as_str(), &account.as_str()]).await?)
 }

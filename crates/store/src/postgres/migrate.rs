@@ -87,6 +87,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/V13__parked_links.sql"),
     ),
     ("V14__inboxes", include_str!("../../migrations/V14__inboxes.sql")),
+    (
+        "V17__whole_grants",
+        include_str!("../../migrations/V17__whole_grants.sql"),
+    ),
 ];
 
 #[cfg(test)]

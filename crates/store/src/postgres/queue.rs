@@ -10,32 +10,55 @@ use protocol::id::{UserId, WorkerId};
 use super::error::Failure;
 use super::{PgStore, row};
 use crate::StoreError;
-use crate::queue::{Queue, Revocation, Task, TaskId};
+use crate::accounts::SealedTokens;
+use crate::queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId};
 use crate::rules::{self, LAST_TRY};
 
 #[async_trait]
 impl Queue for PgStore {
-    async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
+    async fn lease_tasks(&self, worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError> {
         let step = "lease tasks";
         self.bury_lost_tasks().await?;
         let take = "UPDATE tasks SET fence = fence + 1, tries = tries + 1, leased_by = $1, \
                     leased_until = now() + $2 * interval '1 second' \
-                    WHERE id IN (SELECT id FROM tasks WHERE kind = 'revocation' AND dead_at IS NULL AND due_at <= now() \
+                    WHERE id IN (SELECT due.id FROM unnest($4::text[], $5::bigint[]) AS room (platform, most) \
+                    CROSS JOIN LATERAL (SELECT id FROM tasks WHERE account_type = room.platform \
+                    AND kind = 'revocation' AND dead_at IS NULL AND due_at <= now() \
                     AND (leased_until IS NULL OR leased_until <= now()) AND tries < $3::bigint \
                     AND account_type NOT IN (SELECT account_type FROM pauses WHERE until > now()) \
-                    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
-                    RETURNING id, fence, tries, user_id, account_type, platform_user_id, token, token_column, scope";
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
+                    ORDER BY due_at, id LIMIT room.most FOR UPDATE SKIP LOCKED) AS due) \
+                    RETURNING id, fence, tries, user_id, account_type, platform_user_id, access_token, refresh_token, \
+                    token_expires_at, scope";
+        let (platforms, most) = row::room_columns(rooms);
         let rows = self
             .pool
             .query(
                 step,
                 take,
-                &[&worker.as_str(), &lease.as_secs_f64(), &i64::from(LAST_TRY), &max],
+                &[
+                    &worker.as_str(),
+                    &lease.as_secs_f64(),
+                    &i64::from(LAST_TRY),
+                    &platforms,
+                    &most,
+                ],
             )
             .await?;
         let tasks = rows.iter().map(row::task).collect::<Result<_, _>>();
         tasks.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError> {
+        let step = "keep the tokens of a task";
+        let keep = "UPDATE tasks SET access_token = $3, refresh_token = $4, token_expires_at = $5 \
+                    WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING scope";
+        let (access, refresh, expires_at) = row::token_columns(Some(tokens));
+        let kept = self
+            .pool
+            .query(step, keep, &[&task.row, &task.fence, &access, &refresh, &expires_at])
+            .await?;
+        let scope = kept.first().map(row::scope).transpose();
+        scope.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -114,18 +137,20 @@ pub(super) async fn revoke(
     let scope = rules::narrowed(revocation.scope, shared.try_get(0)?);
     let insert = tx
         .prepare_cached(
-            "INSERT INTO tasks (kind, user_id, account_type, platform_user_id, token, token_column, scope) \
-             VALUES ('revocation', $1, $2, $3, $4, $5, $6)",
+            "INSERT INTO tasks (kind, user_id, account_type, platform_user_id, access_token, refresh_token, \
+             token_expires_at, scope) VALUES ('revocation', $1, $2, $3, $4, $5, $6, $7)",
         )
         .await?;
+    let (access, refresh, expires_at) = row::token_columns(Some(&revocation.tokens));
     tx.execute(
         &insert,
         &[
             &user.as_str(),
             &platform,
             &revocation.platform_user_id,
-            &revocation.token.as_bytes(),
-            &revocation.column.as_str(),
+            &access,
+            &refresh,
+            &expires_at,
             &scope.as_str(),
         ],
     )

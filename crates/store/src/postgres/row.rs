@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 
 use super::error::Failure;
 use crate::accounts::{Credentials, SealedTokens};
-use crate::queue::{Revocation, RevokeScope, Task, TaskId, TokenColumn};
+use crate::queue::{Revocation, RevokeScope, Room, Task, TaskId};
 use crate::syncs::{Taken, Turn};
 use crate::vault::Sealed;
 
@@ -75,7 +75,7 @@ pub(super) fn status(row: &Row) -> Result<AccountStatus, Failure> {
     })
 }
 
-/// From the token columns of `accounts`.
+/// From the token columns of `accounts`, `parked_links` and `tasks`.
 pub(super) fn tokens(row: &Row) -> Result<Option<SealedTokens>, Failure> {
     let Some(access) = row.try_get::<_, Option<Vec<u8>>>("access_token")? else {
         return Ok(None);
@@ -101,6 +101,12 @@ pub(super) fn token_columns(tokens: Option<&SealedTokens>) -> TokenColumns<'_> {
     )
 }
 
+/// Rooms as two arrays: the platforms, and how many of each.
+pub(super) fn room_columns(rooms: &[Room]) -> (Vec<&'static str>, Vec<i64>) {
+    let most = |room: &Room| i64::try_from(room.most).unwrap_or(i64::MAX);
+    rooms.iter().map(|room| (room.platform.as_str(), most(room))).unzip()
+}
+
 /// From `tasks`, right after it was leased.
 pub(super) fn task(row: &Row) -> Result<Task, Failure> {
     let tries: i32 = row.try_get("tries")?;
@@ -115,11 +121,8 @@ pub(super) fn task(row: &Row) -> Result<Task, Failure> {
         revocation: Revocation {
             account: account_type(row)?,
             platform_user_id: row.try_get("platform_user_id")?,
-            token: Sealed::from_bytes(row.try_get("token")?),
-            column: token_column(row)?,
-            scope: word(row, "scope", |text| {
-                RevokeScope::ALL.into_iter().find(|scope| scope.as_str() == text)
-            })?,
+            tokens: tokens(row)?.ok_or_else(|| Failure::row(NoToken))?,
+            scope: scope(row)?,
         },
     })
 }
@@ -141,10 +144,10 @@ pub(super) fn alert(row: &Row) -> Result<Alert, Failure> {
     })
 }
 
-/// From the column `token_column`.
-pub(super) fn token_column(row: &Row) -> Result<TokenColumn, Failure> {
-    word(row, "token_column", |text| {
-        TokenColumn::ALL.into_iter().find(|column| column.as_str() == text)
+/// From the column `scope` of `tasks`.
+pub(super) fn scope(row: &Row) -> Result<RevokeScope, Failure> {
+    word(row, "scope", |text| {
+        RevokeScope::ALL.into_iter().find(|scope| scope.as_str() == text)
     })
 }
 
@@ -179,6 +182,11 @@ pub(super) fn account_type(row: &Row) -> Result<AccountType, Failure> {
 pub(super) fn word<T>(row: &Row, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
     read(row.try_get(column)?).ok_or_else(|| Failure::row(UnknownWord(column)))
 }
+
+/// Somebody else wrote it.
+#[derive(Debug, thiserror::Error)]
+#[error("column access_token is empty")]
+struct NoToken;
 
 /// A newer build wrote it, or someone else did.
 #[derive(Debug, thiserror::Error)]

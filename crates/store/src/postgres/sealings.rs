@@ -24,9 +24,10 @@ impl Sealings for PgStore {
         let number = after.map_or(i64::MIN, |after| after.number);
         let (user, scope) = after.map_or(("", ""), |after| (after.user.as_str(), after.scope.as_str()));
         let rows = match column {
-            SealedColumn::Task | SealedColumn::ParkedAccess | SealedColumn::ParkedRefresh => {
-                self.pool.query(step, &find(column), &[&head, &max, &number]).await?
-            }
+            SealedColumn::TaskAccess
+            | SealedColumn::TaskRefresh
+            | SealedColumn::ParkedAccess
+            | SealedColumn::ParkedRefresh => self.pool.query(step, &find(column), &[&head, &max, &number]).await?,
             _ => {
                 self.pool
                     .query(step, &find(column), &[&head, &max, &user, &scope])
@@ -105,7 +106,8 @@ fn place(column: SealedColumn) -> (Table, &'static str, &'static str) {
         SealedColumn::ParkedRefresh => (PARKED_LINKS, "refresh_token", "'refresh_token'"),
         SealedColumn::AccountAccess => (ACCOUNTS, "access_token", "'access_token'"),
         SealedColumn::AccountRefresh => (ACCOUNTS, "refresh_token", "'refresh_token'"),
-        SealedColumn::Task => (TASKS, "token", "token_column"),
+        SealedColumn::TaskAccess => (TASKS, "access_token", "'access_token'"),
+        SealedColumn::TaskRefresh => (TASKS, "refresh_token", "'refresh_token'"),
         SealedColumn::PendingFactor => (
             SECURITY,
             "pending_secret",

@@ -15,35 +15,32 @@ use self::take::TakeTurn;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::answers::Receipt;
+use crate::queue::Room;
 use crate::syncs::{FinishedSync, SyncWritten, Syncs, Taken, Taking, Turn};
 
 #[async_trait]
 impl Syncs for PgStore {
-    async fn take_due_turns(
-        &self,
-        platforms: &[AccountType],
-        max: usize,
-        lease: Duration,
-    ) -> Result<Vec<Taken>, StoreError> {
+    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError> {
         let step = "take the turns of syncs";
         let take = "UPDATE accounts SET fence = nextval('account_generations'), \
                     leased_until = now() + $3 * interval '1 second' \
-                    WHERE (user_id, account_type) IN (SELECT user_id, account_type FROM accounts \
-                    WHERE account_type = ANY($1) AND next_sync_at <= now() \
+                    WHERE (user_id, account_type) IN (SELECT due.user_id, due.account_type \
+                    FROM unnest($1::text[], $2::bigint[]) AS room (platform, most) \
+                    CROSS JOIN LATERAL (SELECT user_id, account_type FROM accounts \
+                    WHERE account_type = room.platform AND next_sync_at <= now() \
                     AND lost_generation IS DISTINCT FROM generation AND access_token IS NOT NULL \
                     AND (leased_until IS NULL OR leased_until <= now()) \
                     AND (paused_until IS NULL OR paused_until <= now()) \
                     AND account_type NOT IN (SELECT account_type FROM pauses WHERE until > now()) \
-                    ORDER BY next_sync_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                    ORDER BY next_sync_at LIMIT room.most FOR UPDATE SKIP LOCKED) AS due) \
                     RETURNING user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \
                     scopes, connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, \
                     generation, cursor, fence, failures, \
                     extract(epoch FROM now() - next_sync_at)::double precision AS late";
-        let platforms: Vec<&str> = platforms.iter().map(|platform| platform.as_str()).collect();
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let (platforms, most) = row::room_columns(rooms);
         let rows = self
             .pool
-            .query(step, take, &[&platforms, &max, &lease.as_secs_f64()])
+            .query(step, take, &[&platforms, &most, &lease.as_secs_f64()])
             .await?;
         let taken = rows.iter().map(row::taken).collect::<Result<_, _>>();
         taken.map_err(|failure| self.pool.report(step, failure))

@@ -7,7 +7,7 @@ use lifecycle::{Clock, ManualClock};
 use store::{Accounts, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
 
 use crate::recorder::relayed;
-use crate::sample::{actor, alert, audit_keys, job, link, receipt, unlink, user, worker};
+use crate::sample::{actor, alert, audit_keys, job, link, receipt, rooms, unlink, user, worker};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -72,7 +72,7 @@ async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
 async fn a_lease_and_a_delay_end_when_their_time_is_over() {
     let (clock, store) = store_with_a_sent_event().await;
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
-    let lease = async || store.lease_tasks(&worker("w"), 1, HOUR).await.unwrap().pop();
+    let lease = async || store.lease_tasks(&worker("w"), &rooms(1), HOUR).await.unwrap().pop();
     lease().await.unwrap();
     clock.advance(HOUR - Duration::from_millis(1));
     assert!(lease().await.is_none());

@@ -15,7 +15,8 @@ use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::vault::{AuditKeys, Sealed, VaultKeys};
 use store::{
-    Actor, FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, SealedTokens, Turn, Unlink,
+    Actor, FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, Room, SealedTokens, Turn,
+    Unlink,
 };
 use testkit::wait;
 use tokio::time::Instant;
@@ -82,6 +83,20 @@ pub(crate) fn account(platform: AccountType, platform_user_id: &str) -> UserAcco
         connected_at: Timestamp::from_millis(1_795_451_460_007),
         last_synced: None,
         error_message: None,
+    }
+}
+
+/// Room for so much of each platform.
+pub(crate) fn rooms(most: usize) -> [Room; 4] {
+    AccountType::ALL.map(|platform| Room { platform, most })
+}
+
+/// Tokens as a platform gives them that renews them.
+pub(crate) fn renewable(name: &str) -> SealedTokens {
+    SealedTokens {
+        refresh: Some(sealed(&format!("refresh of {name}"))),
+        expires_at: Some(Timestamp::from_millis(1_795_451_470_007)),
+        ..tokens(name)
     }
 }
 

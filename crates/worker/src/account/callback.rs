@@ -23,9 +23,10 @@ use crate::digest::digest;
 use crate::jobs::Call;
 
 impl AccountService {
-    /// The state is used up whatever comes of it. From then on the session that asked is told how it ended.
+    /// The state is used up whatever comes of it, unless too much is under way at the platform. From then on the session that asked is told how it ended.
     pub(crate) async fn callback(&self, call: &Call, callback: &Callback) -> Result<Outcome, ConnectError> {
         let platform = self.offered.get(callback.account)?;
+        let _permit = self.permits.exchanges.acquire(call, callback.account).await?;
         let begun = self
             .authorizations
             .take(&call.user, &call.session, callback.account, &callback.state)

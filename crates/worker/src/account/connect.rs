@@ -22,6 +22,7 @@ use super::exchange::{Presented, Withheld};
 use super::link::{Beginning, BegunBy};
 use super::offered::NotOffered;
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
+use crate::platform_permits::PlatformBusy;
 use crate::settings::ConnectState;
 
 impl AccountService {
@@ -31,6 +32,7 @@ impl AccountService {
         if !self.redirects.allows(account, &asked.redirect_uri) {
             return Err(ConnectError::Redirect(account));
         }
+        let _permit = self.permits.exchanges.acquire(call, account).await?;
         let begun = self.begun(call, asked).await?;
         let linked = self.store.credentials(&call.user, account).await?;
         let presented = Presented {
@@ -133,6 +135,8 @@ struct Begun {
 pub(crate) enum ConnectError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
+    #[error(transparent)]
+    Busy(#[from] PlatformBusy),
     #[error("the redirect URI is not allowed for {0}")]
     Redirect(AccountType),
     #[error("the redirect URI is not the authorization's")]
@@ -179,6 +183,7 @@ impl Fault for ConnectError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(error) => error.code(),
+            Self::Busy(error) => error.code(),
             Self::Redirect(_) | Self::OtherRedirect | Self::StateMissing => ErrorCode::BadRequest,
             Self::State(TakeError::Bus(error)) | Self::Bus(error) => error.code(),
             Self::Denied => ErrorCode::OauthDenied,
@@ -201,6 +206,7 @@ impl Refusal for ConnectError {
     fn failure(&self) -> Failure {
         let saying = |message: &str| Failure::saying(self.code(), message);
         match self {
+            Self::Busy(error) => error.failure(),
             Self::Redirect(account) => redirect_refused(*account),
             Self::OtherRedirect => saying("redirectUri: this is not the redirectUri of account:authorize"),
             Self::StateMissing => saying("state: this field is required"),

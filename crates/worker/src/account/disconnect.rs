@@ -16,7 +16,8 @@ use crate::jobs::{Call, RecallError, Refusal};
 
 impl AccountService {
     /// Also for a platform that is no longer offered here: what is linked can be unlinked. Whoever asks the platform about the account is
-    /// waited for, for a while: tokens that a refresh is about to bring are then given back with the link.
+    /// waited for, for a while: tokens that a refresh is about to bring are then given back with the link. Where many wait already, they
+    /// are given back by who has them.
     pub(crate) async fn disconnect(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, DisconnectError> {
         let account = asked.account_type;
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
@@ -25,7 +26,10 @@ impl AccountService {
             account,
             event: call.envelope("disconnected", &Event::StatusChanged(change)),
         };
-        self.syncer.await_turn(call, account, PATIENCE).await?;
+        if let Some(_permit) = self.permits.unlinks.try_acquire(account) {
+            call.leave_lane();
+            self.syncer.await_turn(call, account, PATIENCE).await?;
+        }
         let outcome = Outcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
         match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
             UnlinkOutcome::Unlinked => Ok(outcome),

@@ -11,11 +11,13 @@ use store::StoreError;
 use super::AccountService;
 use super::offered::NotOffered;
 use crate::jobs::{Call, Refusal};
+use crate::platform_permits::PlatformBusy;
 use crate::sync::{SyncFailure, TakeError};
 
 impl AccountService {
     pub(crate) async fn sync(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, SyncError> {
         self.offered.get(asked.account_type)?;
+        let _permit = self.permits.syncs.acquire(call, asked.account_type).await?;
         let taken = match self.syncer.take_turn(call, asked.account_type).await {
             Ok(taken) => taken,
             Err(TakeError::NotConnected) => return Err(SyncError::NotConnected),
@@ -37,6 +39,8 @@ impl AccountService {
 pub(crate) enum SyncError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
+    #[error(transparent)]
+    Busy(#[from] PlatformBusy),
     #[error("no such account is connected")]
     NotConnected,
     #[error("read the account")]
@@ -54,6 +58,7 @@ impl Fault for SyncError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(error) => error.code(),
+            Self::Busy(error) => error.code(),
             Self::NotConnected => ErrorCode::NotConnected,
             Self::Store(error) => error.code(),
             Self::Failed { cause, .. } => cause.code(),
@@ -64,6 +69,7 @@ impl Fault for SyncError {
 impl Refusal for SyncError {
     fn failure(&self) -> Failure {
         match self {
+            Self::Busy(error) => error.failure(),
             Self::Failed { cause, last_synced } => cause.failure(*last_synced),
             _ => Failure::of(self.code()),
         }

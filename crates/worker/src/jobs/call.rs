@@ -19,6 +19,7 @@ use store::{Actor, Idempotency};
 use tokio::time::Instant;
 
 use super::idempotency;
+use super::permit::LanePermit;
 use super::refusal::Refusal;
 use crate::digest::{digest, hex};
 
@@ -43,10 +44,11 @@ pub(crate) struct Call {
     pub(super) idempotency: Option<Idempotency>,
     pub(super) vault: Arc<Vault>,
     account: Option<AccountType>,
+    lane_permit: LanePermit,
 }
 
 impl Call {
-    pub(super) fn new(job: &Job, deadline: Instant, vault: Arc<Vault>) -> Self {
+    pub(super) fn new(job: &Job, deadline: Instant, vault: Arc<Vault>, lane_permit: LanePermit) -> Self {
         Self {
             user: job.user.clone(),
             session: job.session.clone(),
@@ -75,7 +77,13 @@ impl Call {
                 Work::Command(Command::Disconnect(data) | Command::Sync(data)) => Some(data.account_type),
                 _ => None,
             },
+            lane_permit,
         }
+    }
+
+    /// Gives the lane's permit back, before a wait that something else bounds: another job of the lane runs meanwhile.
+    pub(crate) fn leave_lane(&self) {
+        self.lane_permit.release();
     }
 
     /// Until when a platform may be waited for: what it did, or did not, must still be stored by the deadline.

@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::permit::LanePermit;
 use super::renew::{Held, Hold, renew};
 use super::run::Runner;
 use super::slots::{Place, UserSlots};
@@ -45,7 +46,7 @@ struct Entrance {
 /// What a running job holds.
 struct InHand {
     _slot: Option<OwnedSemaphorePermit>,
-    _permit: OwnedSemaphorePermit,
+    permit: LanePermit,
 }
 
 impl LaneServer {
@@ -128,7 +129,7 @@ impl LaneServer {
             drop(waiting);
             if let Ok(Some(in_hand)) = entered {
                 let running = metrics.running(lane);
-                runner.run(lane, claimed).await;
+                runner.run(lane, claimed, in_hand.permit.clone()).await;
                 drop((running, in_hand));
             } else {
                 runner.give_up(lane, &claimed).await;
@@ -164,7 +165,7 @@ impl Entrance {
         };
         Some(InHand {
             _slot: slot,
-            _permit: permit,
+            permit: LanePermit::new(permit),
         })
     }
 }

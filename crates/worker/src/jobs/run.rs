@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::call::Call;
 use super::dispatch::Dispatch;
+use super::permit::LanePermit;
 use super::refusal::Refusal;
 use crate::metrics::Metrics;
 use crate::outbox::Relay;
@@ -45,17 +46,18 @@ enum Ended {
 }
 
 impl Runner {
-    /// Runs a job and answers it.
+    /// Runs a job and answers it. It holds its lane's permit to the end, unless the feature gives that back.
     ///
     /// # Panics
     /// When the feature panicked, after that was answered: whoever owns the task counts it.
-    pub(super) async fn run(&self, lane: Lane, claimed: Claimed) {
+    pub(super) async fn run(&self, lane: Lane, claimed: Claimed, permit: LanePermit) {
         let Claimed { entry, job, deadline } = claimed;
         let begun = Instant::now();
-        let ended = self.work(&job, deadline).await;
+        let ended = self.work(&job, deadline, permit.clone()).await;
         self.metrics.job(job.work.name(), ended.label(), begun.elapsed());
         tracing::debug!(ended = ended.label(), "the job is done");
         tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
+        drop(permit);
         if let Ended::Panicked(_, panic) = ended {
             resume_unwind(panic);
         }
@@ -64,7 +66,7 @@ impl Runner {
     /// Answers a job that may not even wait: too many of its user do.
     pub(super) async fn refuse(&self, lane: Lane, claimed: &Claimed) {
         let Claimed { entry, job, deadline } = claimed;
-        let call = Call::new(job, *deadline, Arc::clone(&self.vault));
+        let call = Call::new(job, *deadline, Arc::clone(&self.vault), LanePermit::none());
         let failure = Failure {
             retry_after: Some(1),
             ..Failure::of(ErrorCode::RateLimited)
@@ -83,8 +85,8 @@ impl Runner {
         self.answer(lane, &claimed.entry, &claimed.job, None).await;
     }
 
-    async fn work(&self, job: &Job, deadline: Instant) -> Ended {
-        let call = Call::new(job, deadline, Arc::clone(&self.vault));
+    async fn work(&self, job: &Job, deadline: Instant, permit: LanePermit) -> Ended {
+        let call = Call::new(job, deadline, Arc::clone(&self.vault), permit);
         // Unwind safety: what the feature was doing is not looked at after a panic, it is only dropped.
         let attempt = AssertUnwindSafe(self.attempt(&call, job)).catch_unwind();
         match timeout_at(deadline, attempt).await {

@@ -3,25 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::Entropy;
-use platforms::{RevokeError, Scope};
+use lifecycle::{Clock, Entropy};
+use platforms::{RefreshError, RevokeError, Revoked};
 use protocol::fault::chain;
 use store::vault::{Vault, VaultError};
-use store::{Pauses, Queue, RevokeScope, StoreError, Task};
+use store::{Accounts, Pauses, Queue, StoreError, Task};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::pause::pause;
-use crate::account::{NotOffered, Offered, token_binding};
+use crate::account::{NotOffered, Offered};
 use crate::metrics::Metrics;
 use crate::throttle;
 
 /// Tries revocations.
 pub(super) struct Revoker {
     pub(super) queue: Arc<dyn Queue>,
+    pub(super) accounts: Arc<dyn Accounts>,
     pub(super) pauses: Arc<dyn Pauses>,
     pub(super) offered: Offered,
     pub(super) vault: Arc<Vault>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) metrics: Metrics,
 }
@@ -30,8 +32,9 @@ impl Revoker {
     /// Tries a leased revocation, and tells the queue how it went.
     pub(super) async fn revoke(&self, task: Task) {
         let account = task.revocation.account;
-        let told = match self.try_once(&task).await {
-            Ok(()) => self.queue.finish_task(&task.id).await.map(|ours| (ours, "done")),
+        let tried = timeout(PATIENCE, self.end(&task)).await;
+        let told = match tried.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+            Ok(revoked) => self.finish(&task, revoked).await,
             Err(error) => self.put_back(&task, &error).await,
         };
         match told {
@@ -42,21 +45,26 @@ impl Revoker {
         }
     }
 
-    async fn try_once(&self, task: &Task) -> Result<(), TryError> {
-        let revocation = &task.revocation;
-        let platform = self.offered.get(revocation.account)?;
-        let binding = token_binding(&task.user, revocation.account, revocation.column);
-        let token = self.vault.open(&binding, &revocation.token)?;
-        let scope = match revocation.scope {
-            RevokeScope::Grant => Scope::Grant,
-            RevokeScope::Token => Scope::Token,
-        };
-        Ok(timeout(PATIENCE, platform.revoke(&token, scope)).await??)
+    /// Trying again would change nothing about a token that the platform does not know.
+    async fn finish(&self, task: &Task, revoked: Revoked) -> Result<(bool, &'static str), StoreError> {
+        let ours = self.queue.finish_task(&task.id).await?;
+        if revoked == Revoked::Ended {
+            return Ok((ours, "done"));
+        }
+        tracing::warn!(
+            user = %task.user,
+            platform = %task.revocation.account,
+            platform_user = task.revocation.platform_user_id,
+            task = task.id.row,
+            "the platform does not know the token that was given back: whether its grant has ended is not known"
+        );
+        Ok((ours, "unknown_token"))
     }
 
     async fn put_back(&self, task: &Task, error: &TryError) -> Result<(bool, &'static str), StoreError> {
         let after = match error {
-            TryError::Platform(RevokeError::Throttled { wait, pause, .. }) => {
+            TryError::Platform(RevokeError::Throttled { wait, pause, .. })
+            | TryError::Renew(RefreshError::Throttled { wait, pause, .. }) => {
                 let platform = task.revocation.account;
                 throttle::heed(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
                 *wait
@@ -83,13 +91,19 @@ impl Revoker {
 
 /// Why a try failed.
 #[derive(Debug, thiserror::Error)]
-enum TryError {
+pub(super) enum TryError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
     #[error("open the token")]
     Sealed(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] RevokeError),
+    #[error("renew the access token")]
+    Renew(#[from] RefreshError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("another worker has the revocation by now")]
+    LeaseLost,
     #[error("the platform took too long")]
     TooSlow(#[from] Elapsed),
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::account::AccountType;
 use protocol::fault::chain;
-use store::Taken;
-use tokio::sync::{Notify, Semaphore};
+use store::{Room, Taken};
+use tokio::sync::Notify;
 
 use super::Syncer;
 use super::turn::LEASE;
 use crate::outage::Outage;
 use crate::pace::Pace;
+use crate::platform_permits::PlatformPermits;
+use crate::settings::AtPlatform;
 
 /// Takes the turns of due accounts.
 pub(crate) struct Schedule(pub(crate) Syncer);
@@ -20,16 +23,17 @@ impl Schedule {
     pub(crate) async fn run(self) {
         let Self(syncer) = self;
         let platforms = syncer.offered.all();
-        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let permits = PlatformPermits::new(AT_ONCE, syncer.metrics.clone());
         let freed = Arc::new(Notify::new());
         let outage = Outage::of("take the turns of syncs");
         let mut pace = Pace::new(PERIOD, syncer.tasks.soft());
         while pace.next_or(&freed).await {
-            let free = room.available_permits();
-            if free == 0 {
-                continue;
-            }
-            let due = match syncer.store.take_due_turns(&platforms, free, LEASE).await {
+            let room = |platform: &AccountType| Room {
+                platform: *platform,
+                most: permits.available(*platform),
+            };
+            let rooms: Vec<_> = platforms.iter().map(room).collect();
+            let due = match syncer.store.take_due_turns(&rooms, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
                     outage.met(&error);
@@ -37,15 +41,15 @@ impl Schedule {
                 }
             };
             outage.over();
-            let more = due.len() == free;
+            let more = rooms.iter().any(|room| is_filled(room, &due));
             for taken in due {
-                let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-                    break;
+                let Some(permit) = permits.try_acquire(taken.turn.account) else {
+                    continue;
                 };
                 let (syncer, freed) = (syncer.clone(), Arc::clone(&freed));
                 syncer.tasks.clone().each("sync", async move {
                     syncer.due(taken).await;
-                    drop(place);
+                    drop(permit);
                     if more {
                         freed.notify_one();
                     }
@@ -66,7 +70,13 @@ impl Syncer {
     }
 }
 
+/// Whether a platform may have more that is due.
+fn is_filled(room: &Room, due: &[Taken]) -> bool {
+    let of_platform = due.iter().filter(|taken| taken.turn.account == room.platform);
+    room.most > 0 && of_platform.count() == room.most
+}
+
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// Syncs at once, beside those that clients ask for.
-const AT_ONCE: usize = 16;
+/// Syncs at each platform, beside those that clients ask for: one that hangs delays those at no other.
+const AT_ONCE: AtPlatform = AtPlatform { running: 8, waiting: 0 };

@@ -44,7 +44,7 @@ pub(crate) async fn call_back(client: &mut Client, callback: &Callback) -> Outco
 }
 
 /// Has something parked.
-async fn parked(client: &mut Client, github: &AtSimulator) -> Parked {
+pub(crate) async fn parked(client: &mut Client, github: &AtSimulator) -> Parked {
     let callback = come_back(client, github, HOSTED).await;
     call_back(client, &callback).await.data.read().unwrap()
 }

@@ -11,7 +11,7 @@ use testkit::wait;
 
 use crate::client::{DEADLINE, refused, succeeded};
 use crate::simulated::{linked, platform, simulator};
-use crate::world::{World, status, with_github};
+use crate::world::{World, room_for, status, with_github};
 
 #[tokio::test]
 async fn a_disconnected_account_is_gone_here_and_its_grant_at_the_platform() {
@@ -110,7 +110,14 @@ async fn a_platform_that_asks_to_wait_is_given_the_time() {
         assert!(worker.drain(DEADLINE).await.is_clean());
 
         let other = WorkerId::new("other").unwrap();
-        let due = async || world.store.lease_tasks(&other, 1, DEADLINE).await.unwrap().len();
+        let due = async || {
+            world
+                .store
+                .lease_tasks(&other, &room_for(1), DEADLINE)
+                .await
+                .unwrap()
+                .len()
+        };
         world.clock.advance(Duration::from_secs(7_199));
         assert_eq!(due().await, 0);
         world.clock.advance(Duration::from_secs(1));
@@ -167,9 +174,12 @@ async fn a_link_is_ended_with_the_tokens_that_a_refresh_is_about_to_bring() {
         handle.snapshot().tokens.is_empty()
     })
     .await;
+    world
+        .counted("postern_worker_revocations_total", &["outcome=\"done\""], 1)
+        .await;
     let given_back = handle.snapshot().ledger.revocations;
     assert!(
-        matches!(&given_back[..], [only] if only.login.as_deref() == Some("ada")),
+        matches!(&given_back[..], [first, second] if first.login.as_deref() == Some("ada") && second.login.is_none()),
         "{given_back:?}"
     );
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use protocol::cluster::job::Job;
 use protocol::command::CommandKind;
 use serde_json::json;
 use simulator::{Kind, Route};
 
-use crate::client::{DEADLINE, connect, refused, succeeded};
+use crate::client::{Client, DEADLINE, connect, refused, succeeded};
 use crate::scripted::Scripted;
 use crate::world::{World, with_github};
 
@@ -54,20 +55,29 @@ async fn slow_jobs_of_one_lane_hold_up_no_other() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
+/// Longer than a worker may be silent.
+const SLOW: Duration = Duration::from_secs(8);
+
+/// Submits a list of accounts that takes so long.
+async fn slow_list(world: &World) -> (Client, Job) {
+    let mut client = world.client("slow", "s").await;
+    world.store.slow_down_lists_of("slow", SLOW);
+    let list = client.job(CommandKind::List, json!({}));
+    client.submit(&list).await;
+    (client, list)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_without_a_seat_waits_for_one() {
     let mut world = World::scripted();
     world.settings.seats.interactive = 1;
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
-    let slow = client.job(CommandKind::Connect, connect(Scripted::HANGS));
-    client.submit(&slow).await;
-    let list = client.job(CommandKind::List, json!({}));
-    client.submit(&list).await;
     let begun = tokio::time::Instant::now();
-    succeeded(&client.answer(&list).await);
-    assert!(begun.elapsed() > Duration::from_secs(8), "after the slow one");
-    refused(&client.answer(&slow).await, "oauth_failed");
+    let (mut slow, list) = slow_list(&world).await;
+    succeeded(&client.ask(CommandKind::List, json!({})).await);
+    assert!(begun.elapsed() >= SLOW, "after the slow one");
+    succeeded(&slow.answer(&list).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,18 +86,25 @@ async fn a_job_that_is_worked_on_is_not_taken_by_another_worker() {
     // With its only seat taken, the first worker claims nothing, its own job neither.
     world.settings.seats.interactive = 1;
     let _busy = world.worker().await;
-    let mut client = world.client("u", "s").await;
     let begun = tokio::time::Instant::now();
-    let slow = client.job(CommandKind::Connect, connect(Scripted::HANGS));
-    client.submit(&slow).await;
+    let (mut slow, list) = slow_list(&world).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
 
     let _idle = world.worker().await;
-    refused(&client.answer(&slow).await, "oauth_failed");
-    assert!(
-        begun.elapsed() > Duration::from_secs(8),
-        "the first worker's own answer"
-    );
+    succeeded(&slow.answer(&list).await);
+    assert!(begun.elapsed() >= SLOW, "the first worker's own answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_at_its_platform_is_not_taken_by_another_worker() {
+    let world = World::scripted();
+    let _busy = world.worker().await;
+    let _idle = world.worker().await;
+    let mut client = world.client("u", "s").await;
+    let slow = client.job(CommandKind::Connect, connect(&Scripted::takes(8_000, 1)));
+    client.submit(&slow).await;
+    // Another worker would find the code spent.
+    succeeded(&client.answer(&slow).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,9 +17,9 @@ use store::{
     Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxTurn,
     Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome,
     ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed,
-    Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, Security, SecurityRecord, SessionEnding,
-    SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError, SyncWritten, Syncs, Taken,
-    Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
+    Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, RevokeScope, Room, SealedTokens, Security,
+    SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError,
+    SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -34,6 +34,8 @@ pub(crate) struct FragileStore {
     pub(crate) refused_links: AtomicU64,
     /// So many deliveries are not stored.
     pub(crate) refused_deliveries: AtomicU64,
+    /// So often it is not stored how far a revocation got.
+    pub(crate) refused_progress: AtomicU64,
     due_looks: AtomicU64,
     busy_turns: AtomicU64,
     leases: AtomicU64,
@@ -52,6 +54,7 @@ impl FragileStore {
             refuses_sweeps: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
+            refused_progress: AtomicU64::new(0),
             due_looks: AtomicU64::new(0),
             busy_turns: AtomicU64::new(0),
             leases: AtomicU64::new(0),
@@ -161,13 +164,8 @@ impl Accounts for FragileStore {
 
 #[async_trait]
 impl Syncs for FragileStore {
-    async fn take_due_turns(
-        &self,
-        platforms: &[AccountType],
-        max: usize,
-        lease: Duration,
-    ) -> Result<Vec<Taken>, StoreError> {
-        let due = self.store.take_due_turns(platforms, max, lease).await;
+    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError> {
+        let due = self.store.take_due_turns(rooms, lease).await;
         self.due_looks.fetch_add(1, Ordering::SeqCst);
         due
     }
@@ -331,10 +329,17 @@ impl Parking for FragileStore {
 
 #[async_trait]
 impl Queue for FragileStore {
-    async fn lease_tasks(&self, worker: &WorkerId, max: usize, lease: Duration) -> Result<Vec<Task>, StoreError> {
-        let leased = self.store.lease_tasks(worker, max, lease).await;
+    async fn lease_tasks(&self, worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError> {
+        let leased = self.store.lease_tasks(worker, rooms, lease).await;
         self.leases.fetch_add(1, Ordering::SeqCst);
         leased
+    }
+
+    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError> {
+        if is_refused(&self.refused_progress) {
+            return Err(away("keep the tokens of a task"));
+        }
+        self.store.keep_tokens(task, tokens).await
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use platforms::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Pause, Platform, Profile, RefreshError,
-    RevokeError, Scope, SyncPage, Tokens,
+    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -169,7 +169,11 @@ impl Platform for Rotating {
         })
     }
 
-    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
-        Ok(())
+    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+        RevocationPlan::EachToken
+    }
+
+    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+        Ok(Revoked::Ended)
     }
 }

@@ -1,11 +1,13 @@
 //! A platform that does what a test says, where the simulator cannot: it panics, or never answers in paused time.
 
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use platforms::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevokeError, Scope,
-    SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevocationPlan,
+    RevokeError, Revoked, Scope, SyncPage, Tokens,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -14,12 +16,23 @@ use url::Url;
 
 /// Looks at the code to know what to do.
 #[derive(Debug)]
-pub(crate) struct Scripted(pub(crate) AccountType);
+pub(crate) struct Scripted {
+    account: AccountType,
+    /// How many tokens were given back.
+    pub(crate) revoked: AtomicU64,
+}
 
 impl Scripted {
     /// In the place of GitHub.
     pub(crate) fn github() -> Self {
-        Self(AccountType::Github)
+        Self::of(AccountType::Github)
+    }
+
+    pub(crate) fn of(account: AccountType) -> Self {
+        Self {
+            account,
+            revoked: AtomicU64::new(0),
+        }
     }
 
     /// A code that makes the exchange panic.
@@ -27,11 +40,16 @@ impl Scripted {
     /// A code that is never answered.
     pub(crate) const HANGS: &str = "hangs";
 
+    /// Another one; the `nth`.
+    pub(crate) fn hangs(nth: usize) -> String {
+        format!("{} {nth}", Self::HANGS)
+    }
+
     /// A code for which the platform says who the user is, and issues nothing.
     pub(crate) const TELLS: &str = "tells";
 
     /// A code that takes so many milliseconds; the `nth` of its kind.
-    pub(crate) fn takes(millis: u64, nth: u32) -> String {
+    pub(crate) fn takes(millis: u64, nth: impl Display) -> String {
         format!("{TAKES}{millis} {nth}")
     }
 }
@@ -41,7 +59,7 @@ const TAKES: &str = "takes ";
 #[async_trait]
 impl Platform for Scripted {
     fn account_type(&self) -> AccountType {
-        self.0
+        self.account
     }
 
     fn pace(&self) -> Pace {
@@ -63,7 +81,7 @@ impl Platform for Scripted {
         }
         match request.code.expose() {
             Self::PANICS => panic!("the test said so"),
-            Self::HANGS => std::future::pending().await,
+            code if code.starts_with(Self::HANGS) => std::future::pending().await,
             Self::TELLS => Ok(Grant {
                 tokens: None,
                 scopes: Vec::new(),
@@ -85,12 +103,28 @@ impl Platform for Scripted {
         Ok(ada())
     }
 
+    /// Never answers in the place of GitHub, and has no news elsewhere.
     async fn sync(&self, _tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
-        std::future::pending().await
+        if self.account == AccountType::Github {
+            return std::future::pending().await;
+        }
+        Ok(SyncPage {
+            profile: ada(),
+            scopes: None,
+            news: Vec::new(),
+            cursor: None,
+            more: false,
+            next_sync: None,
+        })
     }
 
-    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<(), RevokeError> {
-        Ok(())
+    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+        RevocationPlan::EachToken
+    }
+
+    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+        self.revoked.fetch_add(1, Ordering::SeqCst);
+        Ok(Revoked::Ended)
     }
 }
 

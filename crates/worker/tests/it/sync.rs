@@ -10,7 +10,7 @@ use store::Queue;
 
 use crate::client::{refused, succeeded};
 use crate::scripted::Scripted;
-use crate::world::{World, status, with_github};
+use crate::world::{World, room_for, status, with_github};
 
 #[tokio::test]
 async fn a_sync_answers_what_it_found_and_tells_all_devices() {
@@ -171,7 +171,7 @@ async fn an_account_without_tokens_is_synced_and_ended_without_a_call() {
     assert_eq!(client.status().await.0, "disconnected");
     let queued = world
         .store
-        .lease_tasks(&WorkerId::new("w").unwrap(), 9, Duration::from_secs(1))
+        .lease_tasks(&WorkerId::new("w").unwrap(), &room_for(9), Duration::from_secs(1))
         .await;
     assert!(queued.unwrap().is_empty());
 }

@@ -7,8 +7,8 @@ use platforms::{Inbox, Platform};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
-use store::MemoryStore;
 use store::vault::{Vault, VaultKeys};
+use store::{MemoryStore, Room};
 use telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -72,7 +72,7 @@ impl World {
     }
 
     pub(crate) fn offer_discord(&mut self) {
-        self.platforms.push(Arc::new(Scripted(AccountType::Discord)));
+        self.platforms.push(Arc::new(Scripted::of(AccountType::Discord)));
     }
 
     /// A worker that is put together.
@@ -121,6 +121,12 @@ impl World {
         testkit::wait::until_true(metric, DEADLINE, counted).await;
     }
 
+    /// Waits until a worker has looked for revocations once more, which was not looking yet.
+    pub(crate) async fn next_look(&self) {
+        let looks = self.store.leases();
+        testkit::wait::until_true("another look", DEADLINE, async || self.store.leases() > looks + 1).await;
+    }
+
     pub(crate) async fn client(&self, user: &str, session: &str) -> Client {
         Client::new(Arc::clone(&self.bus), user, session).await
     }
@@ -128,7 +134,7 @@ impl World {
 
 /// A simulated GitHub.
 pub(crate) struct AtSimulator {
-    handle: Handle,
+    pub(crate) handle: Handle,
 }
 
 /// Runs `test` in a world whose platform is a simulated GitHub, over HTTP.
@@ -224,6 +230,11 @@ impl AtSimulator {
             .unwrap();
         Url::parse(location).unwrap().query_pairs().into_owned().collect()
     }
+}
+
+/// Room for so many revocations of each platform.
+pub(crate) fn room_for(most: usize) -> [Room; 4] {
+    AccountType::ALL.map(|platform| Room { platform, most })
 }
 
 /// An answer of an ailing platform.

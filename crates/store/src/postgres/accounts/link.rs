@@ -10,7 +10,7 @@ use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
-use crate::postgres::row::{token_columns, written};
+use crate::postgres::row::{token_columns, tokens, written};
 use crate::postgres::{audit, head, outbox, parking, queue, receipt};
 use crate::rules::{self, Admission};
 use crate::vault::AuditKeys;
@@ -42,8 +42,8 @@ impl Work for LinkAccount<'_> {
             return Ok(Ending::RollBack(LinkOutcome::NotParked));
         }
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        let linked = linked(tx, &link.user, link.account.account_type).await?;
-        let linked: Option<&str> = linked.as_ref().map(|row| row.try_get("platform_user_id")).transpose()?;
+        let found = linked(tx, &link.user, link.account.account_type).await?;
+        let linked: Option<&str> = found.as_ref().map(|row| row.try_get("platform_user_id")).transpose()?;
         let met = rules::admit(link, access_epoch, linked);
         audit::append(tx, audit, &link.user, Entry::of_link(link, met), receipt).await?;
         let refusal = match met {
@@ -51,6 +51,12 @@ impl Work for LinkAccount<'_> {
             Admission::OtherAccount => LinkOutcome::AlreadyConnected,
             Admission::New | Admission::Renewal => {
                 write(tx, link).await?;
+                let replaced = found.as_ref().map(tokens).transpose()?.flatten();
+                let replaced = replaced.map(|tokens| {
+                    let platform_user_id = link.account.platform_user_id.clone();
+                    tokens.revocation(link.account.account_type, platform_user_id)
+                });
+                queue::revoke(tx, &link.user, replaced.as_ref()).await?;
                 queue::spare(tx, link.account.account_type, &link.account.platform_user_id).await?;
                 outbox::send(tx, &link.user, &link.events).await?;
                 receipt::remember(tx, receipt).await?;

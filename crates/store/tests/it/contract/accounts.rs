@@ -4,13 +4,13 @@ use protocol::account::{AccountStatus, AccountType};
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use store::{
-    Earlier, Exchange, ExchangeStart, Link, LinkOutcome, RevokeScope, SealedTokens, Store, StoreError, TokenColumn,
-    UnlinkOutcome, Written,
+    Earlier, Exchange, ExchangeStart, Link, LinkOutcome, RevokeScope, SealedTokens, Store, StoreError, UnlinkOutcome,
+    Written,
 };
 
 use super::queue::lease;
 use crate::recorder::relayed;
-use crate::sample::{account, actor, job, late_receipt, link, receipt, refused, sealed, tokens, unlink, user};
+use crate::sample::{account, actor, job, late_receipt, link, receipt, refused, renewable, sealed, unlink, user};
 
 super::kept_by_both_stores!(
     a_link_is_read_back_as_it_was_stored,
@@ -19,7 +19,7 @@ super::kept_by_both_stores!(
     a_code_is_sent_once,
     a_state_is_used_once_whatever_the_code,
     an_unlink_moves_the_token_into_a_revocation,
-    an_unlink_gives_back_the_refresh_token_where_there_is_one,
+    an_unlink_gives_back_every_token_of_the_link,
     an_unlink_spares_another_users_link_of_the_same_account,
     an_unlink_repeated_gives_its_first_answer,
     unlinking_nothing_keeps_no_answer,
@@ -122,22 +122,17 @@ async fn an_unlink_moves_the_token_into_a_revocation(store: &dyn Store) {
     );
     let [task] = lease(store).await.try_into().unwrap();
     assert_eq!((&task.user, task.tries), (&link.user, 0));
-    assert_eq!(task.revocation.column, TokenColumn::Access);
     assert_eq!(task.revocation.scope, RevokeScope::Grant);
     assert_eq!(Some(task.revocation), link.give_back);
 }
 
-async fn an_unlink_gives_back_the_refresh_token_where_there_is_one(store: &dyn Store) {
+async fn an_unlink_gives_back_every_token_of_the_link(store: &dyn Store) {
     let mut link = link("GEN-001", "7");
-    link.tokens = Some(SealedTokens {
-        refresh: Some(sealed("refresh")),
-        ..tokens("7")
-    });
+    link.tokens = Some(renewable("7"));
     store.link_account(&link, &receipt("1")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
     let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(task.revocation.token, sealed("refresh"));
-    assert_eq!(task.revocation.column, TokenColumn::Refresh);
+    assert_eq!(task.revocation.tokens, renewable("7"));
 }
 
 async fn an_unlink_spares_another_users_link_of_the_same_account(store: &dyn Store) {

@@ -9,7 +9,7 @@ use protocol::id::UserId;
 use store::{Answers, Delivered, Deliveries, Delivery, MemoryStore, Store};
 
 use crate::recorder::relayed;
-use crate::sample::{audit_keys, event, link, receipt, unlink, user};
+use crate::sample::{audit_keys, event, link, receipt, rooms, unlink, user};
 
 super::kept_by_both_stores!(
     all_who_have_linked_an_addressee_hear_it_and_nobody_else,
@@ -106,11 +106,7 @@ async fn an_account_that_a_delivery_is_about_is_due_at_once(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     linked(store, "GEN-002", "8").await;
     let due = async || {
-        let platforms = [AccountType::Github, AccountType::Discord];
-        let taken = store
-            .take_due_turns(&platforms, 9, Duration::from_hours(1))
-            .await
-            .unwrap();
+        let taken = store.take_due_turns(&rooms(9), Duration::from_hours(1)).await.unwrap();
         taken.into_iter().map(|taken| taken.turn.user).collect::<Vec<_>>()
     };
     let about = to(&["7"]);

@@ -9,11 +9,13 @@ use super::queue::lease;
 use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{
-    actor, event, idempotency, job, late_receipt, link, receipt, receipt_with_key, sealed, sync, tokens, unlink, user,
+    actor, event, idempotency, job, late_receipt, link, receipt, receipt_with_key, renewable, sealed, sync, tokens,
+    unlink, user,
 };
 
 super::kept_by_both_stores!(
     the_same_account_linked_again_gets_new_tokens_and_keeps_its_date,
+    an_account_linked_again_gives_its_old_tokens_back_and_no_more,
     another_account_of_the_platform_is_refused_and_its_grant_given_back,
     a_link_begun_before_all_access_was_revoked_is_given_back,
     a_grant_given_back_spares_a_link_of_the_same_account,
@@ -55,10 +57,24 @@ async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store:
     assert_eq!(after.cursor, None);
     assert_ne!(after.generation, found.generation);
     assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7", "again"]);
-    assert!(
-        lease(store).await.is_empty(),
-        "ending the old token could end the new one"
-    );
+}
+
+async fn an_account_linked_again_gives_its_old_tokens_back_and_no_more(store: &dyn Store) {
+    let first = Link {
+        tokens: Some(renewable("first")),
+        ..link("GEN-001", "7")
+    };
+    store.link_account(&first, &receipt("1")).await.unwrap();
+    for job in ["2", "2"] {
+        let again = Link {
+            tokens: Some(renewable("again")),
+            ..first.clone()
+        };
+        store.link_account(&again, &receipt(job)).await.unwrap();
+    }
+    let [task] = lease(store).await.try_into().unwrap();
+    assert_eq!(task.revocation.tokens, renewable("first"));
+    assert_eq!(task.revocation.scope, RevokeScope::Token, "the new link lives");
 }
 
 async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(store: &dyn Store) {

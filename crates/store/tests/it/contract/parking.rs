@@ -112,7 +112,7 @@ async fn a_parked_link_that_is_refused_is_parked_no_more_and_given_back_once(sto
     let met = store.link_account(&confirmed(&waiting), &receipt("2")).await.unwrap();
     assert_eq!(met, LinkOutcome::NotParked);
     let [given_back] = revocations(store).await.try_into().unwrap();
-    assert_eq!(given_back.token, waiting.tokens.unwrap().access);
+    assert_eq!(given_back.tokens, waiting.tokens.unwrap());
 }
 
 async fn a_confirmation_that_comes_too_late_leaves_the_link_parked(store: &dyn Store) {
@@ -141,8 +141,8 @@ async fn a_link_that_nobody_confirms_is_given_back_when_its_time_is_over(store: 
 
     let [given_back] = revocations(store).await.try_into().unwrap();
     assert_eq!(
-        (given_back.token, given_back.scope),
-        (over.tokens.unwrap().access, RevokeScope::Grant)
+        (given_back.tokens, given_back.scope),
+        (over.tokens.unwrap(), RevokeScope::Grant)
     );
     assert!(store.parked_link(&lasting.user, &lasting.id).await.unwrap().is_some());
 }
@@ -167,7 +167,7 @@ async fn a_link_begun_before_all_access_was_revoked_is_not_parked_and_given_back
     let found = store.parked_link(&begun_before.user, &begun_before.id).await.unwrap();
     assert_eq!(found, None);
     let [given_back] = revocations(store).await.try_into().unwrap();
-    assert_eq!(given_back.token, begun_before.tokens.unwrap().access);
+    assert_eq!(given_back.tokens, begun_before.tokens.unwrap());
 }
 
 async fn all_that_is_parked_is_given_back_when_all_access_is_revoked(store: &dyn Store) {
@@ -235,8 +235,8 @@ async fn a_link_keeps_its_grant_when_a_parked_link_of_the_account_ends(store: &d
     assert!(store.end_parked_link(&receipt("end")).await.unwrap());
     let [given_back] = revocations(store).await.try_into().unwrap();
     assert_eq!(
-        (given_back.account, given_back.scope, given_back.token),
-        (AccountType::Github, RevokeScope::Token, over.tokens.unwrap().access)
+        (given_back.account, given_back.scope, given_back.tokens),
+        (AccountType::Github, RevokeScope::Token, over.tokens.unwrap())
     );
 }
 

@@ -7,7 +7,7 @@ use protocol::id::{SessionId, WorkerId};
 use store::{Exchange, ExchangeStart, Store, Taking};
 use testkit::wait;
 
-use crate::sample::{link, receipt, session, unlink, user};
+use crate::sample::{link, receipt, rooms, session, unlink, user};
 
 super::kept_by_both_stores!(
     nothing_is_begun_at_a_platform_that_asked_to_wait,
@@ -48,7 +48,7 @@ async fn nothing_is_begun_at_a_platform_that_asked_to_wait(store: &dyn Store) {
         "{begun:?}"
     );
     let worker = WorkerId::new("w").unwrap();
-    assert!(store.lease_tasks(&worker, 9, LONG).await.unwrap().is_empty());
+    assert!(store.lease_tasks(&worker, &rooms(9), LONG).await.unwrap().is_empty());
     assert_eq!(store.take_inbox(paused, LONG).await.unwrap(), None);
 
     let begun = store.begin_exchange(&exchange(other, 2)).await.unwrap();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use store::{Store, Task};
+use protocol::account::AccountType;
+use store::{Link, RevokeScope, Room, Store, Task, Unlink};
 use testkit::wait;
 
-use crate::sample::{link, receipt, unlink, worker};
+use crate::sample::{link, receipt, renewable, rooms, tokens, unlink, worker};
 
 super::kept_by_both_stores!(
     a_task_is_leased_to_one_worker_and_gone_when_done,
@@ -15,13 +16,16 @@ super::kept_by_both_stores!(
     a_task_is_given_up_after_its_eighth_try,
     a_task_is_given_up_when_its_eighth_worker_is_lost,
     no_more_tasks_are_leased_than_asked_for,
+    many_tasks_of_one_platform_leave_room_for_those_of_another,
+    what_is_left_of_a_task_is_what_its_next_worker_finds,
+    what_is_left_of_a_task_is_told_by_who_has_it_alone,
 );
 
 const LONG: Duration = Duration::from_secs(3_600);
 
 /// Leases all that is due, for long.
 pub(super) async fn lease(store: &dyn Store) -> Vec<Task> {
-    let mut tasks = store.lease_tasks(&worker("w"), 100, LONG).await.unwrap();
+    let mut tasks = store.lease_tasks(&worker("w"), &rooms(100), LONG).await.unwrap();
     tasks.sort_by_key(|task| task.id.row);
     tasks
 }
@@ -42,7 +46,11 @@ async fn queue(store: &dyn Store, tasks: usize) {
 }
 
 async fn lease_one(store: &dyn Store, for_long: Duration) -> Option<Task> {
-    store.lease_tasks(&worker("w"), 1, for_long).await.unwrap().pop()
+    store
+        .lease_tasks(&worker("w"), &rooms(1), for_long)
+        .await
+        .unwrap()
+        .pop()
 }
 
 async fn a_task_is_leased_to_one_worker_and_gone_when_done(store: &dyn Store) {
@@ -126,8 +134,66 @@ async fn queue_is_empty(store: &dyn Store) {
 
 async fn no_more_tasks_are_leased_than_asked_for(store: &dyn Store) {
     queue(store, 5).await;
-    let lease = async |max| store.lease_tasks(&worker("w"), max, LONG).await.unwrap().len();
+    let lease = async |max| store.lease_tasks(&worker("w"), &rooms(max), LONG).await.unwrap().len();
     assert_eq!(lease(0).await, 0);
     assert_eq!(lease(2).await, 2);
     assert_eq!(lease(9).await, 3);
+}
+
+async fn many_tasks_of_one_platform_leave_room_for_those_of_another(store: &dyn Store) {
+    queue(store, 5).await;
+    let mut of_discord = link("GEN-discord", "9");
+    of_discord.account.account_type = AccountType::Discord;
+    store.link_account(&of_discord, &receipt("link")).await.unwrap();
+    let unlinked = Unlink {
+        account: AccountType::Discord,
+        ..unlink("GEN-discord")
+    };
+    store.unlink_account(&unlinked, &receipt("unlink")).await.unwrap();
+    let room = |platform, most| Room { platform, most };
+    let rooms = [room(AccountType::Github, 2), room(AccountType::Discord, 2)];
+    let leased = store.lease_tasks(&worker("w"), &rooms, LONG).await.unwrap();
+    let mut users: Vec<_> = leased.iter().map(|task| task.user.as_str()).collect();
+    users.sort_unstable();
+    assert_eq!(users, ["GEN-0", "GEN-1", "GEN-discord"]);
+}
+
+async fn what_is_left_of_a_task_is_what_its_next_worker_finds(store: &dyn Store) {
+    let whole = Link {
+        tokens: Some(renewable("7")),
+        ..link("GEN-0", "7")
+    };
+    store.link_account(&whole, &receipt("link")).await.unwrap();
+    store
+        .unlink_account(&unlink("GEN-0"), &receipt("unlink"))
+        .await
+        .unwrap();
+    let first = lease_one(store, Duration::ZERO).await.unwrap();
+    assert_eq!(first.revocation.tokens, renewable("7"));
+    let kept = store.keep_tokens(&first.id, &tokens("left")).await.unwrap();
+    assert_eq!(kept, Some(RevokeScope::Grant));
+    // The worker dies here.
+    let second = wait::until("the lease to run out", wait::deadline(), async || {
+        lease_one(store, LONG).await
+    });
+    assert_eq!(second.await.revocation.tokens, tokens("left"));
+}
+
+async fn what_is_left_of_a_task_is_told_by_who_has_it_alone(store: &dyn Store) {
+    queue(store, 1).await;
+    let lost = lease_one(store, Duration::ZERO).await.unwrap();
+    let held = wait::until("the lease to run out", wait::deadline(), async || {
+        lease_one(store, LONG).await
+    })
+    .await;
+    assert_eq!(store.keep_tokens(&lost.id, &tokens("late")).await.unwrap(), None);
+    // Somebody else links the same account meanwhile.
+    store
+        .link_account(&link("GEN-2", "0"), &receipt("theirs"))
+        .await
+        .unwrap();
+    let kept = store.keep_tokens(&held.id, &tokens("left")).await.unwrap();
+    assert_eq!(kept, Some(RevokeScope::Token));
+    assert!(store.finish_task(&held.id).await.unwrap());
+    assert_eq!(store.keep_tokens(&held.id, &tokens("left")).await.unwrap(), None);
 }

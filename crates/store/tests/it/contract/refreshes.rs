@@ -13,7 +13,7 @@ use store::{
 use super::queue::lease;
 use super::syncs::taken;
 use crate::recorder::relayed;
-use crate::sample::{alert, event, link, receipt, sealed, session, sync, unlink, user};
+use crate::sample::{alert, event, link, receipt, rooms, sealed, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
     a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn,
@@ -155,7 +155,7 @@ async fn an_account_whose_refresh_has_begun_is_due(store: &dyn Store) {
     let mine = again(store, &first).await;
     // An hour from now, says the sync before; now, says the refresh.
     store.keep_turn(&mine.turn, Duration::ZERO).await.unwrap();
-    let due = async || store.take_due_turns(&[AccountType::Github], 1, LONG).await.unwrap();
+    let due = async || store.take_due_turns(&rooms(1), LONG).await.unwrap();
     assert!(due().await.is_empty());
     assert_eq!(begin(store, &mine, 1).await, RefreshStart::Send);
     assert_eq!(due().await.len(), 1);
@@ -200,7 +200,7 @@ async fn tokens_of_an_older_generation_are_given_back(store: &dyn Store) {
     assert_eq!(now.found.tokens, Some(new_tokens("second")));
     // Not the whole grant: the link lives.
     let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(task.revocation.token, sealed("refresh late"));
+    assert_eq!(task.revocation.tokens, new_tokens("late"));
     assert_eq!(task.revocation.scope, RevokeScope::Token);
 }
 
@@ -214,11 +214,11 @@ async fn tokens_that_come_after_the_unlink_are_given_back(store: &dyn Store) {
     let tokens: Vec<_> = lease(store)
         .await
         .into_iter()
-        .map(|task| (task.revocation.token, task.revocation.scope))
+        .map(|task| (task.revocation.tokens.refresh, task.revocation.scope))
         .collect();
     assert_eq!(
         tokens,
-        ["refresh first", "refresh late"].map(|token| (sealed(token), RevokeScope::Grant))
+        ["refresh first", "refresh late"].map(|token| (Some(sealed(token)), RevokeScope::Grant))
     );
 }
 

@@ -76,10 +76,7 @@ async fn all_accounts_go_and_each_grant_is_queued_for_revocation(store: &dyn Sto
         .collect();
     assert_eq!(platforms, ["discord", "github", "telegram", "x_twitter"]);
     for revocation in revocations {
-        assert_eq!(
-            (revocation.scope, revocation.token),
-            (RevokeScope::Grant, tokens("7").access)
-        );
+        assert_eq!((revocation.scope, revocation.tokens), (RevokeScope::Grant, tokens("7")));
     }
 }
 

@@ -118,14 +118,17 @@ async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl S
     let rotation = rotate(store, &both).await.unwrap();
     assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
     let counts: Vec<u64> = rotation.resealed.values().copied().collect();
-    assert_eq!(counts, [1, 1, 449, 449, 1, 0, 0, 0]);
+    assert_eq!(counts, [1, 1, 449, 449, 1, 1, 0, 0, 0]);
 
     let new = vault(NEW);
     let owner = user("u449");
     let opened = new.open(&binding(&owner, TokenColumn::Access), &access(store, "u449").await);
     assert_eq!(opened.unwrap().expose(), "u449 access");
     let task = lease(store).await.remove(0);
-    let opened = new.open(&binding(&task.user, task.revocation.column), &task.revocation.token);
+    let tokens = task.revocation.tokens;
+    let opened = new.open(&binding(&task.user, TokenColumn::Access), &tokens.access);
+    assert_eq!(opened.unwrap().expose(), "u7 access");
+    let opened = new.open(&binding(&task.user, TokenColumn::Refresh), &tokens.refresh.unwrap());
     assert_eq!(opened.unwrap().expose(), "u7 refresh");
 
     let waiting = store.parked_link(&waiting.user, &waiting.id).await.unwrap().unwrap();
@@ -231,7 +234,7 @@ async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(sto
     let rotation = rotate(store, &both).await.unwrap();
     assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
     let counts: Vec<u64> = rotation.resealed.values().copied().collect();
-    assert_eq!(counts, [0, 0, 0, 0, 0, 205, 205, 205]);
+    assert_eq!(counts, [0, 0, 0, 0, 0, 0, 205, 205, 205]);
 
     let record = store.security(&users[1]).await.unwrap();
     let (factor, pending) = (record.factor.unwrap(), record.pending.unwrap());

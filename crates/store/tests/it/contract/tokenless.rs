@@ -12,7 +12,7 @@ use store::{
 use super::queue::lease;
 use super::syncs::taken;
 use crate::recorder::relayed;
-use crate::sample::{late_receipt, link, link_without_tokens, receipt, sync, tokens, unlink, user};
+use crate::sample::{late_receipt, link, link_without_tokens, receipt, rooms, sync, tokens, unlink, user};
 
 super::kept_by_both_stores!(
     an_account_without_tokens_is_linked_and_synced_like_any_other,
@@ -39,7 +39,7 @@ async fn an_account_without_tokens_is_linked_and_synced_like_any_other(store: &d
         ..sync(&turn, "7", &["news"])
     };
     store.finish_sync(&synced, Some(&receipt("2"))).await.unwrap();
-    let due = store.take_due_turns(&[AccountType::Github], 10, Duration::ZERO).await;
+    let due = store.take_due_turns(&rooms(10), Duration::ZERO).await;
     assert!(due.unwrap().is_empty());
     assert_eq!(stored_tokens(store, "GEN-001").await, None);
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "news"]);

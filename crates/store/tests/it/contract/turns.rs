@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::{FinishedSync, Link, Pause, Paused, Store, SyncWritten, Taken, Taking};
+use store::{FinishedSync, Link, Pause, Paused, Room, Store, SyncWritten, Taken, Taking};
 use testkit::wait;
 
 use super::syncs::taken;
@@ -63,7 +63,16 @@ async fn take(store: &dyn Store, name: &str) -> Taking {
 }
 
 async fn take_due(store: &dyn Store, max: usize, lease: Duration) -> Vec<Taken> {
-    let due = store.take_due_turns(&[AccountType::Github], max, lease).await.unwrap();
+    let due = store
+        .take_due_turns(
+            &[Room {
+                platform: AccountType::Github,
+                most: max,
+            }],
+            lease,
+        )
+        .await
+        .unwrap();
     assert!(due.len() <= max);
     due
 }
@@ -101,7 +110,16 @@ async fn a_due_account_is_taken_once_and_again_when_it_is_due_again(store: &dyn 
 
 async fn only_so_many_turns_of_these_platforms_are_taken(store: &dyn Store) {
     link_due(store, &["GEN-001", "GEN-002", "GEN-003"]).await;
-    let others = store.take_due_turns(&[AccountType::Discord], 10, LONG).await.unwrap();
+    let others = store
+        .take_due_turns(
+            &[Room {
+                platform: AccountType::Discord,
+                most: 10,
+            }],
+            LONG,
+        )
+        .await
+        .unwrap();
     assert!(others.is_empty());
     let first = take_due(store, 2, LONG).await;
     let mut users: Vec<_> = first.into_iter().map(|taken| taken.turn.user).collect();

@@ -8,7 +8,7 @@ use testkit::{Postgres, Proxy, wait};
 use tokio::time::Instant;
 
 use crate::database::{self, settings, store_at};
-use crate::sample::{link, receipt, sealed, user, worker};
+use crate::sample::{link, receipt, rooms, sealed, user, worker};
 
 /// The store gives up after 2.5 s; the rest is for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(6);
@@ -45,7 +45,7 @@ async fn while_postgres_is_stopped_the_store_says_so_and_works_after() {
     postgres.stop().await;
     is_away(store.accounts(&user("GEN-001"))).await;
     is_away(store.link_account(&link("GEN-002", "8"), &receipt("2"))).await;
-    is_away(store.lease_tasks(&worker("w"), 1, Duration::ZERO)).await;
+    is_away(store.lease_tasks(&worker("w"), &rooms(1), Duration::ZERO)).await;
 
     postgres.start_again().await;
     comes_back(&store).await;

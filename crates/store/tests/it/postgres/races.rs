@@ -14,7 +14,7 @@ use testkit::wait;
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::database;
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{event, link, receipt, refused, sealed, unlink, user, worker};
+use crate::sample::{event, link, receipt, refused, rooms, sealed, unlink, user, worker};
 
 async fn two_stores() -> (testkit::postgres::Schema, PgStore, PgStore) {
     let schema = database::migrated().await;
@@ -107,7 +107,9 @@ async fn two_workers_never_lease_the_same_task() {
             .unwrap();
     }
     let leases = [&one, &other].into_iter().cycle().take(12).map(async |store| {
-        let leased = store.lease_tasks(&worker("w"), 3, Duration::from_secs(60)).await;
+        let leased = store
+            .lease_tasks(&worker("w"), &rooms(3), Duration::from_secs(60))
+            .await;
         leased.unwrap()
     });
     let leased = join_all(leases).await.concat();

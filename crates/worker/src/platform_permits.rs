@@ -1,0 +1,143 @@
+//! Permits for work at a platform: one that is slow, or never answers, holds up nothing but its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::account::AccountType;
+use protocol::answer::Failure;
+use protocol::code::ErrorCode;
+use protocol::fault::Fault;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::jobs::{Call, Refusal, whole_seconds};
+use crate::metrics::Metrics;
+use crate::settings::AtPlatform;
+
+/// The permits of every platform for one kind of work. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct PlatformPermits {
+    platforms: Arc<ByPlatform<Permits>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Permits {
+    running: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+impl PlatformPermits {
+    /// So many of each platform.
+    pub(crate) fn new(bounds: AtPlatform, metrics: Metrics) -> Self {
+        let permits = || Permits {
+            running: Arc::new(Semaphore::new(bounds.running)),
+            waiting: Semaphore::new(bounds.waiting),
+        };
+        Self {
+            platforms: Arc::new(ByPlatform::new(permits)),
+            metrics,
+        }
+    }
+
+    /// A permit for work of a call, which leaves its lane for it: until a permit is free, and while it works at the platform, the call
+    /// holds up nobody who wants something else. Asked for before anything is spent, so that a call that is refused can be repeated.
+    pub(crate) async fn acquire(
+        &self,
+        call: &Call,
+        platform: AccountType,
+    ) -> Result<OwnedSemaphorePermit, PlatformBusy> {
+        let permit = self.platforms.get(platform).take(call).await;
+        if permit.is_none() {
+            self.metrics.platform_busy(platform);
+        }
+        permit.ok_or(PlatformBusy(platform))
+    }
+
+    /// A permit, if one is free now.
+    pub(crate) fn try_acquire(&self, platform: AccountType) -> Option<OwnedSemaphorePermit> {
+        self.platforms.get(platform).free()
+    }
+
+    /// How many permits of a platform are free now.
+    pub(crate) fn available(&self, platform: AccountType) -> usize {
+        self.platforms.get(platform).running.available_permits()
+    }
+}
+
+impl Permits {
+    /// None where too many wait already, or the call's deadline is near.
+    async fn take(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
+        let latest = call.patience().checked_sub(LEAST_TIME)?;
+        if Instant::now() >= latest {
+            return None;
+        }
+        if let Some(permit) = self.free() {
+            call.leave_lane();
+            return Some(permit);
+        }
+        let _place = self.waiting.try_acquire().ok()?;
+        call.leave_lane();
+        let free = Arc::clone(&self.running).acquire_owned();
+        timeout_at(latest, free).await.ok()?.ok()
+    }
+
+    fn free(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.running).try_acquire_owned().ok()
+    }
+}
+
+/// One of a kind for each platform.
+#[derive(Debug)]
+struct ByPlatform<T> {
+    discord: T,
+    github: T,
+    telegram: T,
+    x_twitter: T,
+}
+
+impl<T> ByPlatform<T> {
+    fn new(one: impl Fn() -> T) -> Self {
+        Self {
+            discord: one(),
+            github: one(),
+            telegram: one(),
+            x_twitter: one(),
+        }
+    }
+
+    fn get(&self, platform: AccountType) -> &T {
+        match platform {
+            AccountType::Discord => &self.discord,
+            AccountType::Github => &self.github,
+            AccountType::Telegram => &self.telegram,
+            AccountType::XTwitter => &self.x_twitter,
+        }
+    }
+}
+
+/// So much is under way at a platform that a call would not come to its turn in time. Nothing was sent, and nothing is used up.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("too much is under way at {0}")]
+pub(crate) struct PlatformBusy(AccountType);
+
+impl Fault for PlatformBusy {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::PlatformUnavailable
+    }
+}
+
+impl Refusal for PlatformBusy {
+    fn failure(&self) -> Failure {
+        Failure {
+            retry_after: Some(whole_seconds(LEAST_TIME)),
+            ..Failure::saying(
+                self.code(),
+                "The platform answers too slowly; nothing was sent, try again.",
+            )
+        }
+    }
+}
+
+/// What a call has left, at least, for what it asks of the platform: as long as one request may take.
+const LEAST_TIME: Duration = Duration::from_secs(4);
