@@ -26,6 +26,7 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Clock, Entropy};
 use protocol::cluster::origin::Origin;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::authenticated::until;
@@ -45,7 +46,9 @@ use crate::handshake::token::Tokens;
 use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
 use crate::listener::Stream;
+use crate::listener::admission::Admission;
 use crate::listener::pending::PendingPermit;
+use crate::listener::tcp::counted_as;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
 use crate::presence::Presence;
@@ -57,6 +60,7 @@ pub(crate) struct Connections {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) event_rate: Option<Rate>,
     pub(crate) joins: Joins,
+    pub(crate) admission: Admission,
     pub(crate) deflation: Deflation,
     pub(crate) batch_interval: Duration,
     pub(crate) timing: Timing,
@@ -83,15 +87,15 @@ impl Connections {
         let link = Link::new(stream, &upgrade.protocol, deflate, self.bounds(), turn);
         let origin = Origin::of_peer(peer, upgrade.user_agent);
         let accepted = Accepted::open(link, upgrade.protocol, origin, permit, &*self.entropy);
-        let draining = self.live(accepted).await;
+        let draining = self.live(accepted, peer).await;
         let ending = draining.flush(self.timing.close).await;
         self.metrics
             .closed(ending.code().map_or(0, |code| code.as_u16()), ending.label());
         tracing::debug!(why = ending.label(), "the socket has ended");
     }
 
-    /// From one phase to the next. A Socket.IO client may leave and come back on the same socket.
-    async fn live(&self, mut accepted: Accepted) -> Draining {
+    /// From one phase to the next. A Socket.IO client may leave and come back on the same socket, as if on a new one.
+    async fn live(&self, mut accepted: Accepted, peer: IpAddr) -> Draining {
         loop {
             let authenticated = match accepted.authenticate(self).await {
                 Ok(authenticated) => authenticated,
@@ -103,7 +107,13 @@ impl Connections {
             };
             self.newcomers.tell(live.caller(), live.is_recovered());
             match live.serve(self).await {
-                Served::Left(again) => accepted = again,
+                Served::Left(link, origin) => match self.admission.admit(counted_as(peer), Instant::now()) {
+                    Ok(permit) => accepted = Accepted::left(link, origin, permit),
+                    Err(reason) => {
+                        self.metrics.refused(reason);
+                        return Draining::unproven(link, Ending::JoinRate);
+                    }
+                },
                 Served::Ended(draining) => return draining,
             }
         }

@@ -183,6 +183,7 @@ impl Gateway {
         let connections = Connections {
             heartbeat: settings.heartbeat,
             event_rate: settings.event_rate,
+            admission: listener.admission(),
             joins: Joins::new(settings.user_connect_rate, Instant::now()),
             deflation: Deflation::new(settings.deflate_threshold),
             batch_interval: settings.batch_interval,

@@ -28,8 +28,8 @@ pub(super) struct Accepted {
     bearer: Option<Secret>,
     /// Where it comes from.
     origin: Origin,
-    /// Its place among those on their way in; a client that has left and stays has given it back.
-    permit: Option<PendingPermit>,
+    /// Its place among those on their way in.
+    permit: PendingPermit,
 }
 
 /// A token, and how its client wants to be spoken to.
@@ -91,17 +91,17 @@ impl Accepted {
             link,
             bearer,
             origin,
-            permit: Some(permit),
+            permit,
         }
     }
 
     /// A Socket.IO client that left, and may connect again on the same WebSocket.
-    pub(super) fn left(link: Box<Link>, origin: Origin) -> Self {
+    pub(super) fn left(link: Box<Link>, origin: Origin, permit: PendingPermit) -> Self {
         Self {
             link,
             bearer: None,
             origin,
-            permit: None,
+            permit,
         }
     }
 
@@ -127,7 +127,7 @@ impl Accepted {
                     resume,
                     ..
                 } = claim;
-                drop(self.permit.take());
+                drop(self.permit);
                 let origin = Origin {
                     device_id: device.id,
                     device_name: device.name,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bus::Hold;
 use protocol::answer::Failure;
+use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::event::{Notice, name};
@@ -12,7 +13,7 @@ use protocol::time::Timestamp;
 use protocol::wire::Request;
 
 use super::Connections;
-use super::accepted::{Accepted, ROOT};
+use super::accepted::ROOT;
 use super::authenticated::until;
 use super::codec::Said;
 use super::draining::Draining;
@@ -50,7 +51,7 @@ pub(super) struct Standing {
 /// How serving came to an end.
 pub(super) enum Served {
     /// The client left and keeps the WebSocket.
-    Left(Accepted),
+    Left(Box<Link>, Origin),
     /// The socket is to be ended.
     Ended(Draining),
 }
@@ -99,7 +100,7 @@ impl Live {
             }
             match next {
                 Ok(Next::GoOn) => {}
-                Ok(Next::Leave) => return Served::Left(Accepted::left(self.link, self.caller.origin.clone())),
+                Ok(Next::Leave) => return Served::Left(self.link, self.caller.origin.clone()),
                 Err(ending) => return Served::Ended(self.end(ending, on.clock.now().into())),
             }
         }

@@ -10,9 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::pending::{Pending, PendingPermit};
+use super::admission::Admission;
+use super::pending::PendingPermit;
 use crate::metrics::Metrics;
-use crate::rate::Limits;
 use crate::settings::Settings;
 
 /// The bound port.
@@ -21,8 +21,7 @@ pub(crate) struct Listener {
     local: SocketAddr,
     /// One permit for each connection that may be open.
     open: Arc<Semaphore>,
-    pending: Arc<Pending>,
-    rate: Option<Limits<IpAddr>>,
+    admission: Admission,
     metrics: Arc<Metrics>,
 }
 
@@ -44,16 +43,18 @@ impl Listener {
     /// Takes the port.
     pub(crate) fn bind(settings: &Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
         let tcp = listen(settings.listen)?;
-        let rate = settings.connect_rate;
-        let pending = Pending::new(settings.pending_connections, rate.is_some(), Arc::clone(&metrics));
         Ok(Self {
             local: tcp.local_addr()?,
             tcp,
             open: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
-            pending,
-            rate: rate.map(|rate| Limits::new(rate, Instant::now())),
+            admission: Admission::new(settings, Arc::clone(&metrics)),
             metrics,
         })
+    }
+
+    /// What clients of this port must pass.
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission.clone()
     }
 
     /// The port that was taken.
@@ -62,7 +63,7 @@ impl Listener {
     }
 
     /// Hands every client that is let in to `welcome`, until the node drains. Then the port is free again.
-    pub(crate) async fn run(mut self, soft: CancellationToken, welcome: impl Fn(Arrival)) {
+    pub(crate) async fn run(self, soft: CancellationToken, welcome: impl Fn(Arrival)) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -87,14 +88,11 @@ impl Listener {
 
     /// # Errors
     /// Metric label of the bound that is reached.
-    fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) -> Result<Arrival, &'static str> {
-        let (address, accepted) = (counted_as(peer.ip()), Instant::now());
-        if let Some(rate) = &mut self.rate {
-            rate.admit(&address, accepted).map_err(|_wait| "connect_rate")?;
-        }
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<Arrival, &'static str> {
+        let accepted = Instant::now();
         let open = Arc::clone(&self.open).try_acquire_owned();
         let open = open.map_err(|_none_left| "open_connections")?;
-        let pending = self.pending.acquire(address)?;
+        let pending = self.admission.admit(counted_as(peer.ip()), accepted)?;
         Ok(Arrival {
             tcp,
             peer,

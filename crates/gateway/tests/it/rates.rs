@@ -84,6 +84,43 @@ async fn a_user_that_comes_too_often_is_closed_and_others_are_not() {
 async fn whoever_leaves_and_connects_again_on_one_socket_has_come_again() {
     let house = House::with(|settings| settings.user_connect_rate = Rate::parse("1/8").unwrap()).await;
     let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    leave_and_connect_until_closed(&house, &client).await;
+    assert_eq!(client.closed().await.code, 4429);
+}
+
+#[tokio::test]
+async fn whoever_leaves_and_connects_again_counts_for_its_address() {
+    let house = House::with(|settings| settings.connect_rate = Rate::parse("1/4").unwrap()).await;
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    leave_and_connect_until_closed(&house, &client).await;
+    assert_eq!(client.closed().await.code, 4429);
+}
+
+#[tokio::test]
+async fn whoever_has_left_is_on_its_way_in_again() {
+    let house = House::with(|settings| {
+        settings.connect_rate = None;
+        settings.pending_connections = 1;
+    })
+    .await;
+    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    client.send_text("41").await;
+    let pending = "postern_gateway_pending_connections";
+    house.metric_is(pending, 1.0).await;
+    assert!(house.door.open().await.is_err(), "the only permit is taken");
+    let before = client.connect_answer();
+    client
+        .send_text(format!("40{{\"token\":\"{}\"}}", house.token("u")))
+        .await;
+    wait::until_true("an answer to CONNECT", wait::deadline(), async || {
+        client.connect_answer() != before
+    })
+    .await;
+    house.metric_is(pending, 0.0).await;
+}
+
+/// Leaves and connects again on one socket, for as long as it is let.
+async fn leave_and_connect_until_closed(house: &House, client: &SocketIo) {
     for _ in 0..100 {
         let before = client.connect_answer();
         client.send_text("41").await;
@@ -98,7 +135,6 @@ async fn whoever_leaves_and_connects_again_on_one_socket_has_come_again() {
             break;
         }
     }
-    assert_eq!(client.closed().await.code, 4429);
 }
 
 #[tokio::test]

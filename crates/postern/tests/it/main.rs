@@ -10,6 +10,7 @@ mod alerts;
 mod audit;
 mod bad_input;
 mod browser;
+mod bystander;
 mod callback;
 mod chaos;
 mod command_line;

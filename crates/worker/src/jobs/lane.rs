@@ -43,12 +43,6 @@ struct Entrance {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// What a running job holds.
-struct InHand {
-    _slot: Option<OwnedSemaphorePermit>,
-    permit: LanePermit,
-}
-
 impl LaneServer {
     /// Until the node drains, and then until what was claimed is done. The latch is released by the first claim that works.
     pub(crate) async fn serve(self, latch: Latch) {
@@ -127,10 +121,10 @@ impl LaneServer {
             let waiting = metrics.waiting(lane);
             let entered = timeout_at(claimed.deadline, entrance.pass()).await;
             drop(waiting);
-            if let Ok(Some(in_hand)) = entered {
+            if let Ok(Some(permit)) = entered {
                 let running = metrics.running(lane);
-                runner.run(lane, claimed, in_hand.permit.clone()).await;
-                drop((running, in_hand));
+                runner.run(lane, claimed, permit).await;
+                drop(running);
             } else {
                 runner.give_up(lane, &claimed).await;
             }
@@ -154,7 +148,7 @@ impl LaneServer {
 
 impl Entrance {
     /// Waits for what the job does not have yet: first for a slot of its user, then for a permit of the lane.
-    async fn pass(&mut self) -> Option<InHand> {
+    async fn pass(&mut self) -> Option<LanePermit> {
         let slot = match (&self.place, self.slot.take()) {
             (Some(place), None) => Some(place.slot().await?),
             (_, slot) => slot,
@@ -163,10 +157,7 @@ impl Entrance {
             Some(permit) => permit,
             None => Arc::clone(&self.seats).acquire_owned().await.ok()?,
         };
-        Some(InHand {
-            _slot: slot,
-            permit: LanePermit::new(permit),
-        })
+        Some(LanePermit::new(permit, slot))
     }
 }
 

@@ -1,24 +1,35 @@
-//! A job's permit to run in its lane.
+//! What a running job has of its lane and of its user.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A permit that a job may give back before it ends. Clones share it.
-#[derive(Debug, Clone)]
-pub(super) struct LanePermit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+/// A permit of the lane, and a slot of the user where the job is counted for one. A job may give both back before it ends. Clones
+/// share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LanePermit(Arc<Mutex<Option<Held>>>);
+
+#[derive(Debug)]
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
+}
 
 impl LanePermit {
-    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(Mutex::new(Some(permit))))
+    pub(super) fn new(permit: OwnedSemaphorePermit, slot: Option<OwnedSemaphorePermit>) -> Self {
+        let held = Held {
+            _permit: permit,
+            _slot: slot,
+        };
+        Self(Arc::new(Mutex::new(Some(held))))
     }
 
     /// That of a job which is refused before it runs.
     pub(super) fn none() -> Self {
-        Self(Arc::new(Mutex::new(None)))
+        Self::default()
     }
 
-    /// From here on another job of the lane may run.
+    /// From here on another job of the lane, and of the user, may run.
     pub(super) fn release(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

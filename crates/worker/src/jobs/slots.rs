@@ -1,5 +1,5 @@
 //! How many jobs of one user this worker has in hand, over all its lanes: the user's further jobs wait without a concurrency permit
-//! and without a connection to the store.
+//! and without a connection to the store. A job that asks a platform gives its slot back.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,11 +30,10 @@ struct Claims {
 }
 
 /// The lanes that share a user's slots. Session openings and second factors have a slot of their own, so that a flood of other
-/// commands never delays them, and so have syncs: a platform that hangs keeps them for long.
+/// commands never delays them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Share {
     SignIn,
-    Platform,
     Other,
 }
 
@@ -42,15 +41,14 @@ impl Share {
     fn of(lane: Lane) -> Self {
         match lane {
             Lane::SignIn => Self::SignIn,
-            Lane::Platform => Self::Platform,
-            Lane::Interactive | Lane::Webhook => Self::Other,
+            Lane::Interactive | Lane::Platform | Lane::Webhook => Self::Other,
         }
     }
 
+    /// Four over both.
     fn slots(self) -> usize {
         match self {
             Self::SignIn => 1,
-            Self::Platform => 4,
             Self::Other => 3,
         }
     }
@@ -134,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_so_many_slots_and_sign_in_keeps_one_of_its_own() {
+    fn a_user_has_four_slots_and_sign_in_keeps_one_of_them() {
         let slots = UserSlots::default();
         let enter = |lane| slots.enter(&user("u"), lane).unwrap();
-        let places = [Lane::Interactive; 4].map(enter);
+        let places = [Lane::Interactive, Lane::Platform, Lane::Interactive, Lane::Platform].map(enter);
         let taken: Vec<_> = places.iter().map(Place::try_slot).collect();
         assert_eq!(taken.iter().flatten().count(), 3);
         let sign_in = [Lane::SignIn; 2].map(enter);

@@ -1,0 +1,257 @@
+//! Attackers that can be told to pause.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::{Fault, Handle, Kind, Platform, Route};
+use testkit::client::{Door, SocketIo};
+use testkit::cluster::Cluster;
+use testkit::{token, wait};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+
+use crate::stage::{Platforms, connect};
+
+/// An attack under way. It ends with this value.
+pub(super) struct Attack {
+    control: Control,
+    /// So many steps, and it has begun.
+    warm: u64,
+    /// The platform that hangs meanwhile.
+    hangs: Option<Handle>,
+    _attackers: JoinSet<()>,
+}
+
+/// What an attacker goes by.
+#[derive(Clone)]
+struct Control {
+    is_on: watch::Sender<bool>,
+    steps: Arc<AtomicU64>,
+}
+
+impl Control {
+    fn new() -> Self {
+        Self {
+            is_on: watch::Sender::new(false),
+            steps: Arc::default(),
+        }
+    }
+
+    /// Waits until the attack is on, and counts a step of it.
+    async fn step(&self) {
+        self.is(true).await;
+        self.count();
+    }
+
+    fn count(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn is(&self, wanted: bool) {
+        drop(self.is_on.subscribe().wait_for(|is_on| *is_on == wanted).await);
+    }
+}
+
+impl Attack {
+    fn of(warm: u64, spawn: impl FnOnce(&Control, &mut JoinSet<()>)) -> Self {
+        let (control, mut attackers) = (Control::new(), JoinSet::new());
+        spawn(&control, &mut attackers);
+        Self {
+            control,
+            warm,
+            hangs: None,
+            _attackers: attackers,
+        }
+    }
+
+    /// So many users send every command from 64 sockets each: 1,000 a second in all.
+    pub(super) fn flood(cluster: &Cluster, users: u64) -> Self {
+        Self::of(200, |control, attackers| {
+            for user in 0..users {
+                let user = format!("noisy-{user}");
+                let now = token::now();
+                let claims = json!({ "sub": user, "sid": "s", "iat": now, "exp": now + 3_600 });
+                let token = cluster.token_with(&claims);
+                for _ in 0..64 {
+                    let pace = Duration::from_millis(60 * users);
+                    let flood = flood(cluster.door(0), user.clone(), token.clone(), pace, control.clone());
+                    attackers.spawn(flood);
+                }
+            }
+        })
+    }
+
+    /// A hundred users link an account of a platform that does not answer, again and again.
+    pub(super) fn hung_platform(cluster: &Cluster, platforms: &Platforms) -> Self {
+        let mut attack = Self::of(100, |control, attackers| {
+            for user in 0..100 {
+                let user = format!("linking-{user}");
+                let token = cluster.token(&user);
+                attackers.spawn(link(cluster.door(0), user, token, control.clone()));
+            }
+        });
+        attack.hangs = Some(platforms.handle.clone());
+        attack
+    }
+
+    /// 4,096 connections without a token ask for something each 4 s, and are opened again 16 s after they were ended. It has begun when
+    /// all have tried.
+    pub(super) fn idle_connections(cluster: &Cluster) -> Self {
+        Self::of(4_096, |control, attackers| {
+            for _ in 0..4_096 {
+                attackers.spawn(ask_now_and_then(cluster.door(0), control.clone()));
+            }
+        })
+    }
+
+    /// 40 connections without a token ask ahead and never read.
+    pub(super) fn non_readers(cluster: &Cluster) -> Self {
+        Self::of(40, |control, attackers| {
+            for _ in 0..40 {
+                attackers.spawn(ask_ahead(cluster.door(0), control.clone()));
+            }
+        })
+    }
+
+    /// Goes on, and waits until that is to be felt.
+    pub(super) async fn begin(&self) {
+        if let Some(platform) = &self.hangs {
+            platform.fault(Fault::forever(Platform::Github, Route::Token, Kind::Hold));
+        }
+        let steps = || self.control.steps.load(Ordering::Relaxed);
+        let before = steps();
+        self.control.is_on.send_replace(true);
+        wait::until_true("the attack to be under way", wait::deadline(), async || {
+            steps() >= before + self.warm
+        })
+        .await;
+    }
+
+    pub(super) fn pause(&self) {
+        self.control.is_on.send_replace(false);
+        if let Some(platform) = &self.hangs {
+            platform.clear_faults();
+            platform.release();
+        }
+    }
+}
+
+/// Sends one command after the other and waits for no answer; comes back where its socket is ended, and now and then of its own
+/// accord.
+async fn flood(door: Door, user: String, token: String, pace: Duration, control: Control) {
+    let commands = every_command(&user, &token);
+    let (mut next, mut pace, mut pause) = (0, every(pace), every(Duration::from_secs(2)));
+    loop {
+        pause.tick().await;
+        control.is(true).await;
+        let Ok(socket) = SocketIo::connect(&door, &token).await else {
+            continue;
+        };
+        for _ in 0..200 {
+            control.step().await;
+            if !socket.is_open() {
+                break;
+            }
+            let (event, data) = &commands[next % commands.len()];
+            next += 1;
+            socket.emit(event, data.clone()).await;
+            pace.tick().await;
+        }
+    }
+}
+
+/// Every command, with what looks right.
+fn every_command(user: &str, token: &str) -> Vec<(&'static str, Value)> {
+    let account = json!({ "userId": user, "accountType": "github" });
+    let redirect = "http://localhost:3000/callback";
+    let code = json!({ "userId": user, "sessionId": "none", "token": "123456" });
+    let revoke = json!({ "userId": user, "confirmationToken": "none" });
+    let settings = json!({ "userId": user, "settings": { "sessionTimeout": 60 } });
+    vec![
+        (
+            "account:authorize",
+            json!({ "accountType": "github", "redirectUri": redirect }),
+        ),
+        ("account:connect", connect(user, "test_code_flood")),
+        ("account:list", json!({})),
+        ("account:sync", account.clone()),
+        ("account:disconnect", account),
+        ("security:verify_2fa", code),
+        (
+            "security:request_confirmation",
+            json!({ "action": "security:revoke_all" }),
+        ),
+        ("security:revoke_all", revoke),
+        ("security:get_settings", json!({})),
+        ("security:update_settings", settings),
+        ("security:extend_session", json!({})),
+        ("security:sessions", json!({})),
+        ("security:end_sessions", json!({ "sessionId": "none" })),
+        ("security:ack", json!({ "alertId": "none" })),
+        ("security:alerts", json!({})),
+        ("auth:refresh", json!({ "token": token })),
+    ]
+}
+
+/// Presents one code after the other, each when the one before was answered.
+async fn link(door: Door, user: String, token: String, control: Control) {
+    let socket = SocketIo::connect(&door, &token).await.unwrap();
+    let mut pause = every(Duration::from_secs(1));
+    for number in 0.. {
+        control.step().await;
+        let code = format!("test_code_{user}_{number}");
+        socket.emit_with_ack("account:connect", connect(&user, &code)).await;
+        pause.tick().await;
+    }
+}
+
+async fn ask_now_and_then(door: Door, control: Control) {
+    let mut pause = every(Duration::from_secs(16));
+    loop {
+        control.is(true).await;
+        let ask = async {
+            let opened = door.open().await;
+            control.count();
+            let Ok(mut wire) = opened else { return };
+            let mut pace = every(Duration::from_secs(4));
+            while wire.send(REQUEST).await.is_ok() {
+                pace.tick().await;
+            }
+        };
+        tokio::select! {
+            () = ask => {}
+            () = control.is(false) => continue,
+        }
+        pause.tick().await;
+    }
+}
+
+async fn ask_ahead(door: Door, control: Control) {
+    let many = REQUEST.repeat(1_000);
+    let mut pause = every(Duration::from_secs(1));
+    loop {
+        control.step().await;
+        let ask = async {
+            let Ok(mut wire) = door.open().await else { return };
+            // As much as the kernel takes, and then a little longer than a gateway waits.
+            while let Ok(Ok(())) = timeout(Duration::from_secs(30), wire.send(&many)).await {}
+        };
+        tokio::select! {
+            () = ask => {}
+            () = control.is(false) => continue,
+        }
+        pause.tick().await;
+    }
+}
+
+/// Ticks that are never made up for.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
