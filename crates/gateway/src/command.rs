@@ -200,6 +200,10 @@ impl Commands {
         if let Work::Command(command) = &job.work {
             admit::within_limits(&*self.bus, self.rate, caller, command).await?;
         }
+        // Found to be over while the limits were asked.
+        if caller.is_session_over() {
+            return Err(Failure::of(ErrorCode::Forbidden));
+        }
         tracing::debug!(
             user = %job.user,
             conn = %job.connection,

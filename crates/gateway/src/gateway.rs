@@ -265,16 +265,17 @@ impl Gateway {
         let NodeTasks { connections, core } = &self.tasks;
         let hub = Arc::clone(&self.entrance.connections.hub);
         let commands = Arc::clone(&self.entrance.connections.commands);
-        let missed = Arc::new(Notify::new());
-        let hears = Arc::clone(&hub).run(self.ears.heard, Arc::clone(&missed), core.soft());
+        let [answers_missed, ends_missed] = [(); 2].map(|()| Arc::new(Notify::new()));
+        let missed = [Arc::clone(&answers_missed), Arc::clone(&ends_missed)];
+        let hears = Arc::clone(&hub).run(self.ears.heard, missed, core.soft());
         core.essential("hub", hears);
         core.essential("tickets", Arc::clone(&hub).keep_tickets(core.soft()));
         core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
-        core.essential("answers", commands.run(self.ears.replies, missed, core.soft()));
+        core.essential("answers", commands.run(self.ears.replies, answers_missed, core.soft()));
         let sessions = Arc::clone(&self.entrance.connections.sessions);
         core.essential(
             "sessions",
-            sessions.run(self.ears.expiries, self.ears.hinted, core.soft()),
+            sessions.run(self.ears.expiries, self.ears.hinted, ends_missed, core.soft()),
         );
         let presence = Arc::clone(&self.entrance.connections.presence);
         core.essential("presence", presence.run(core.soft()));

@@ -11,7 +11,7 @@ mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, BusError, Feed, Hold, Past};
+use bus::{Bus, BusError, Feed, Hold, Past, SessionState};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::position::Position;
 use protocol::id::UserId;
@@ -76,6 +76,39 @@ impl Hub {
         Some((seat, position))
     }
 
+    /// What a user's log has after this position, at most so many events. A log that has lost some may have lost the end of a session:
+    /// so nothing of it is told, nor of what comes after, before the bus has said that the sessions of the user's sockets go on. None:
+    /// it cannot say that yet, and is to be asked again.
+    ///
+    /// # Errors
+    /// [`BusError::Away`].
+    async fn past(&self, user: &UserId, after: &Position, limit: usize) -> Result<Option<Past>, BusError> {
+        let past = self.bus.since(user, after, limit).await?;
+        if matches!(past, Past::Lost(_)) && !self.confirm_sessions(user).await? {
+            return Ok(None);
+        }
+        Ok(Some(past))
+    }
+
+    /// Ends the user's sockets whose session has ended. True when all others' go on.
+    async fn confirm_sessions(&self, user: &UserId) -> Result<bool, BusError> {
+        let keys = self.rooms().sessions(user);
+        let states = self.bus.poke(&keys).await?;
+        let rooms = self.rooms();
+        let mut is_known = true;
+        for (key, state) in keys.iter().zip(states) {
+            match state {
+                SessionState::Alive(_) => {}
+                SessionState::Ended => rooms.end_session(key),
+                SessionState::Unknown => {
+                    rooms.ask_about_session(key);
+                    is_known = false;
+                }
+            }
+        }
+        Ok(is_known)
+    }
+
     fn rooms(&self) -> MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,12 +124,12 @@ impl Seat {
             .for_each(|place| place.hold(hold.clone()));
     }
 
-    /// What the user's log has after this position, at most so many events.
+    /// What the user's log has after this position, at most so many events. None: it is to be asked again.
     ///
     /// # Errors
     /// [`BusError::Away`].
-    pub(crate) async fn read(&self, after: &Position, limit: usize) -> Result<Past, BusError> {
-        self.hub.bus.since(&self.user, after, limit).await
+    pub(crate) async fn read(&self, after: &Position, limit: usize) -> Result<Option<Past>, BusError> {
+        self.hub.past(&self.user, after, limit).await
     }
 
     /// Queues an event that the socket has read in the log.

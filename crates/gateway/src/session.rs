@@ -20,7 +20,7 @@ use protocol::command::CommandKind;
 use protocol::event::Class;
 use protocol::fault::{Fault, chain};
 use protocol::time::Timestamp;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use self::table::{MemberId, Table};
@@ -37,6 +37,8 @@ pub(crate) struct Sessions {
     hints: mpsc::Sender<SessionKey>,
     /// The table has changed.
     changed: Notify,
+    /// How many sessions workers are asked about at once because Redis has lost them: all may be lost together.
+    reopenings: Semaphore,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tasks: Tasks,
@@ -65,6 +67,7 @@ impl Sessions {
             table: Mutex::default(),
             hints,
             changed: Notify::new(),
+            reopenings: Semaphore::new(REOPENINGS),
             clock,
             entropy,
             tasks,
@@ -86,11 +89,15 @@ impl Sessions {
     /// but first the bus is asked, as the session may have been extended elsewhere.
     pub(crate) async fn admit(&self, caller: &Caller) -> Result<(), Failure> {
         let key = key(caller);
+        if caller.is_session_over() {
+            return Err(Failure::of(ErrorCode::Forbidden));
+        }
         if !self.table().seems_over(&key, Instant::now()) {
             return Ok(());
         }
         match self.bus.poke(std::slice::from_ref(&key)).await {
             Ok(states) if matches!(states.first(), Some(SessionState::Alive(_))) => Ok(()),
+            Ok(states) if states.first() == Some(&SessionState::Ended) => Err(Failure::of(ErrorCode::Forbidden)),
             Ok(_) => Err(Failure::of(ErrorCode::Unauthenticated)),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "a session could not be asked for");
@@ -115,7 +122,8 @@ impl Sessions {
                 self.changed.notify_one();
                 Ok(self.extended(caller, &alive))
             }
-            SessionState::Ended | SessionState::Unknown => Err(Failure::of(ErrorCode::Unauthenticated)),
+            SessionState::Ended => Err(Failure::of(ErrorCode::Forbidden)),
+            SessionState::Unknown => Err(Failure::of(ErrorCode::Unauthenticated)),
         }
     }
 
@@ -187,6 +195,9 @@ fn key(caller: &Caller) -> SessionKey {
         session: caller.session.clone(),
     }
 }
+
+/// Logins of other users go first.
+const REOPENINGS: usize = 32;
 
 /// How long a worker may take to say whether a session is open.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);

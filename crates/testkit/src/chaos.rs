@@ -88,6 +88,11 @@ impl Proxy {
         self.link.change(|weather| weather.delay = delay);
     }
 
+    /// Holds each request that has these bytes in it for this long, and all that follows it on its connection.
+    pub fn delay_requests(&self, request: impl Into<Vec<u8>>, delay: Duration) {
+        *self.link.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some((request.into(), delay));
+    }
+
     /// New connections go over a link of this quality, with chance that follows from this seed.
     pub fn degrade(&self, quality: Quality, seed: u64) {
         *self.link.quality.lock().unwrap_or_else(PoisonError::into_inner) = Some((quality, Dice::new(seed)));
@@ -137,6 +142,8 @@ struct Link {
     weather: watch::Sender<Weather>,
     fault: Mutex<Option<Fault>>,
     quality: Mutex<Option<(Quality, Dice)>>,
+    /// Requests with these bytes are held.
+    slow: Mutex<Option<(Vec<u8>, Duration)>>,
     accepted: AtomicU64,
     closed: AtomicU64,
     to_server: AtomicU64,
@@ -177,6 +184,7 @@ impl Link {
             weather: watch::Sender::new(weather),
             fault: Mutex::default(),
             quality: Mutex::default(),
+            slow: Mutex::default(),
             accepted: AtomicU64::default(),
             closed: AtomicU64::default(),
             to_server: AtomicU64::default(),

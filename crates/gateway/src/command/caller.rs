@@ -93,6 +93,11 @@ impl Caller {
         self.dismissal.say(ending);
     }
 
+    /// Whether the socket's session was found to be over.
+    pub(crate) fn is_session_over(&self) -> bool {
+        self.dismissal.is_session_over()
+    }
+
     /// Says something to this socket alone.
     pub(crate) fn notify(&self, notice: &Notice) {
         self.outbound.push(self.form.push(&Push {

@@ -110,6 +110,11 @@ impl Authenticated {
         let Ok(Some((seat, position))) = timeout(on.timing.join, joining).await else {
             return Err(Draining::unproven(self.link, Ending::Unavailable));
         };
+        match timeout(on.timing.join, on.sessions.confirm(&caller)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(closed)) => return Err(self.refuse(closed)),
+            Err(_too_late) => return Err(self.refuse(Closed::Unavailable)),
+        }
         // With its seat it hears that it is one too many, as others come.
         let Ok(Ok(entry)) = timeout(on.timing.join, on.presence.enter(&caller)).await else {
             return Err(Draining::unproven(self.link, Ending::Unavailable));

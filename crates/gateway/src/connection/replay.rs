@@ -98,14 +98,18 @@ impl Replay {
 
     async fn read(&mut self, seat: &Seat) -> Step {
         match seat.read(&self.cursor, PAGE).await {
-            Ok(Past::Events(events)) => {
+            Ok(Some(Past::Events(events))) => {
                 if events.is_empty() {
                     self.rest(SOON);
                 }
                 self.page = events.into();
                 Step::GoOn
             }
-            Ok(Past::Lost(now)) => {
+            Ok(None) => {
+                self.rest(LATER);
+                Step::GoOn
+            }
+            Ok(Some(Past::Lost(now))) => {
                 seat.lose();
                 self.cursor = now;
                 Step::GoOn

@@ -26,16 +26,18 @@ enum Answer {
     Opened(UserId, RoomId, Position),
     Read(UserId, RoomId, Past),
     Checked(Vec<(UserId, Position)>, Round),
+    /// Not enough yet: the work is to be done again.
+    Later(Work),
     /// It did not: the work is to be done again.
     Failed(Work, BusError),
 }
 
 impl Hub {
-    /// Delivers until the node is done; `missed` is notified whenever messages of the bus may have been missed.
+    /// Delivers until the node is done; all `missed` are notified whenever messages of the bus may have been missed.
     pub(crate) async fn run(
         self: Arc<Self>,
         mut heard: mpsc::Receiver<Heard>,
-        missed: Arc<Notify>,
+        missed: [Arc<Notify>; 2],
         soft: CancellationToken,
     ) {
         let mut asked: FuturesUnordered<BoxFuture<'static, Answer>> = FuturesUnordered::new();
@@ -57,13 +59,14 @@ impl Hub {
                         self.rooms().redeemed(&user, &ticket, redemption);
                     }
                     Some(Heard::Missed) => {
-                        missed.notify_one();
+                        missed.iter().for_each(|missed| missed.notify_one());
                         self.rooms().check_all();
                     }
                     // The ear is closed for good: the node cannot go on.
                     None => return,
                 },
                 Some(answer) = asked.next() => match answer {
+                    Answer::Later(work) => failed.push(work),
                     Answer::Failed(work, error) => {
                         if failed.is_empty() {
                             tracing::warn!(error = chain(&error), "the bus did not answer the hub, which will ask again");
@@ -93,8 +96,11 @@ impl Hub {
                 .await
                 .map(|position| Answer::Opened(user.clone(), *room, position)),
             Work::Read(user, room, after) => {
-                let past = self.bus.since(user, after, PAGE).await;
-                past.map(|past| Answer::Read(user.clone(), *room, past))
+                let past = self.past(user, after, PAGE).await;
+                past.map(|past| match past {
+                    Some(past) => Answer::Read(user.clone(), *room, past),
+                    None => Answer::Later(work.clone()),
+                })
             }
             Work::Check(users, round) => {
                 let positions = self.bus.positions(users).await;
@@ -128,7 +134,7 @@ impl Hub {
                     rooms.checked(&user, position, &self.metrics);
                 }
             }
-            Answer::Failed(..) => {}
+            Answer::Later(_) | Answer::Failed(..) => {}
         }
     }
 

@@ -89,7 +89,7 @@ impl Place {
     /// to.
     pub(super) fn miss(&mut self, now: &Position) -> bool {
         match &self.hears {
-            Hears::After(cursor) if is_beyond(now, cursor) => {}
+            Hears::After(cursor) if is_beyond(now, cursor) && !self.is_over() => {}
             Hears::After(_) | Hears::Later | Hears::Nothing => return false,
         }
         self.hears = Hears::After(now.clone());
@@ -101,7 +101,9 @@ impl Place {
     /// was not recovered where it comes back.
     pub(super) fn lose(&mut self) {
         let Subscriber { form, outbound, .. } = &self.subscriber;
-        if form.native().is_some() {
+        if self.is_over() {
+            self.hears = Hears::Nothing;
+        } else if form.native().is_some() {
             let notice = Notice::Resync;
             outbound.push(form.push(&Push {
                 event: notice.name().to_owned(),
@@ -121,12 +123,22 @@ impl Place {
 
     /// Has it asked about its session, the end of which may have moved.
     pub(super) fn session_moved(&self, user: &UserId) {
-        let Subscriber { session, moved, .. } = &self.subscriber;
-        let key = SessionKey {
+        if let Some(key) = self.session(user) {
+            drop(self.subscriber.moved.try_send(key));
+        }
+    }
+
+    /// The session of its socket; none that was found to be over.
+    pub(super) fn session(&self, user: &UserId) -> Option<SessionKey> {
+        (!self.is_over()).then(|| SessionKey {
             user: user.clone(),
-            session: session.clone(),
-        };
-        drop(moved.try_send(key));
+            session: self.subscriber.session.clone(),
+        })
+    }
+
+    /// Whether its session was found to be over.
+    fn is_over(&self) -> bool {
+        self.subscriber.dismissal.is_session_over()
     }
 
     /// False: the event itself is not for clients.
@@ -137,7 +149,11 @@ impl Place {
         false
     }
 
+    /// Nothing is for a socket whose session is over.
     fn is_addressed(&self, audience: &Audience) -> bool {
+        if self.is_over() {
+            return false;
+        }
         match audience {
             Audience::User => true,
             Audience::Session(session) => *session == self.subscriber.session,

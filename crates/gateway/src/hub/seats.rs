@@ -1,6 +1,6 @@
 //! Who of this gateway's sockets is which user's, and what is to be done for them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bus::{Past, SessionKey};
@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::encoded::Encoded;
 use super::gap::{Gap, Output};
 use super::place::Place;
-use crate::connection::Dismissal;
 use crate::connection::outbound::Outbound;
+use crate::connection::{Dismissal, Ending};
 use crate::form::Form;
 use crate::metrics::Metrics;
 
@@ -246,6 +246,31 @@ impl Rooms {
             Progress::Behind => {}
         }
         progress
+    }
+
+    /// The sessions of a user's sockets, but those that were found to be over.
+    pub(super) fn sessions(&self, user: &UserId) -> Vec<SessionKey> {
+        let sessions: BTreeSet<_> = self.places(user).filter_map(|place| place.session(user)).collect();
+        sessions.into_iter().collect()
+    }
+
+    /// A session has ended: its sockets here are to end, and get no more events.
+    pub(super) fn end_session(&self, key: &SessionKey) {
+        let ended = self
+            .places(&key.user)
+            .filter(|place| place.session(&key.user).as_ref() == Some(key));
+        ended.for_each(|place| place.end(Ending::SessionEnded));
+    }
+
+    /// Has it asked where a session stands.
+    pub(super) fn ask_about_session(&self, key: &SessionKey) {
+        let mut theirs = self
+            .places(&key.user)
+            .filter(|place| place.session(&key.user).as_ref() == Some(key));
+        theirs
+            .next()
+            .into_iter()
+            .for_each(|place| place.session_moved(&key.user));
     }
 
     /// A socket's own place.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{BusError, SessionKey, SessionState};
+use bus::{Alive, BusError, SessionKey, SessionState};
 use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::ErrorCode;
 use protocol::fault::chain;
@@ -39,6 +39,29 @@ impl Sessions {
     /// # Errors
     /// [`Closed`]: it has none.
     pub(crate) async fn join(self: &Arc<Self>, caller: &Arc<Caller>) -> Result<Membership, Closed> {
+        let alive = self.standing(caller).await?;
+        let key = key(caller);
+        let token_ends = until(caller.token().ends, self.now());
+        let member = (Arc::clone(caller), token_ends);
+        let id = self.table().join(&key, member, &alive, Instant::now());
+        self.changed.notify_one();
+        Ok(Membership {
+            sessions: Arc::clone(self),
+            key,
+            id,
+        })
+    }
+
+    /// Asks again whether the session of a socket goes on, once the bus is heard for its user: an end that was announced before was not
+    /// heard here, and none that comes after is missed.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub(crate) async fn confirm(&self, caller: &Caller) -> Result<(), Closed> {
+        self.standing(caller).await.map(drop)
+    }
+
+    async fn standing(&self, caller: &Caller) -> Result<Alive, Closed> {
         let key = key(caller);
         let mut state = self.ask(&key).await?;
         // Whoever has a newer token may open the session that tokens without `sid` share, even where it was ended.
@@ -48,17 +71,7 @@ impl Sessions {
             state = self.ask(&key).await?;
         }
         match state {
-            SessionState::Alive(alive) => {
-                let token_ends = until(caller.token().ends, self.now());
-                let member = (Arc::clone(caller), token_ends);
-                let id = self.table().join(&key, member, &alive, Instant::now());
-                self.changed.notify_one();
-                Ok(Membership {
-                    sessions: Arc::clone(self),
-                    key,
-                    id,
-                })
-            }
+            SessionState::Alive(alive) => Ok(alive),
             SessionState::Ended => Err(Closed::Ended),
             // Over, or lost, in the moment since it was opened: another try will tell.
             SessionState::Unknown => Err(Closed::Unavailable),

@@ -66,6 +66,8 @@ struct Session<M> {
     owed: bool,
     /// The bus is being asked.
     asking: bool,
+    /// The bus is to be asked at once, or once more when it has answered: what is on its way may be older than the hint.
+    hinted: bool,
     /// Where it stands in the queue.
     due: Option<Instant>,
 }
@@ -146,16 +148,18 @@ impl<M: Clone> Table<M> {
         }
     }
 
-    /// The bus says that something may have come for a session.
-    pub(super) fn hinted(&mut self, key: &SessionKey, now: Instant) {
-        if let Some(session) = self.sessions.get_mut(key)
-            && !session.asking
-        {
-            if let Some(before) = session.due.replace(now) {
-                self.due.remove(&(before, key.clone()));
-            }
-            self.due.insert((now, key.clone()));
+    /// Something may have come for a session.
+    pub(super) fn hinted(&mut self, key: &SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.hinted = true;
+            self.plan(key, None);
         }
+    }
+
+    /// Something may have come for any session.
+    pub(super) fn all_hinted(&mut self) {
+        let keys: Vec<_> = self.sessions.keys().cloned().collect();
+        keys.iter().for_each(|key| self.hinted(key));
     }
 
     /// Whether the session is over as far as is known here: the bus may know of activity elsewhere.
@@ -174,6 +178,7 @@ impl<M: Clone> Table<M> {
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.due = None;
                 session.asking = true;
+                session.hinted = false;
                 if session.owed {
                     session.owed = false;
                     session.touched = Some(now);
@@ -266,6 +271,7 @@ impl<M: Clone> Session<M> {
             touched: None,
             owed: false,
             asking: false,
+            hinted: false,
             due: None,
         }
     }
@@ -300,8 +306,11 @@ impl<M: Clone> Session<M> {
         (!sockets.is_empty()).then_some(Effect::Warn(sockets, alive.left))
     }
 
-    /// When the bus is to be asked next: for a warning, at the deadline, to pass on activity.
+    /// When the bus is to be asked next: at a hint, for a warning, at the deadline, to pass on activity.
     fn next(&self) -> Instant {
+        if self.hinted {
+            return self.begun;
+        }
         let warnings = self.members.iter().filter_map(|member| self.warning_of(member));
         let end = warnings.fold(self.expires, Instant::min);
         let Some(touched) = self.touched.filter(|_| self.owed) else {

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use protocol::event::Notice;
 use protocol::fault::chain;
 use protocol::security::SessionWarning;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +18,13 @@ use crate::command::Caller;
 use crate::connection::Ending;
 
 impl Sessions {
-    /// Watches until the node is done. Hints, of the bus and of this node, make it ask earlier; nothing else depends on them.
+    /// Watches until the node is done. Hints, of the bus and of this node, make it ask earlier; nothing else depends on them. When
+    /// messages of the bus may have been `missed`, an end may be among them: all sessions are asked about.
     pub(crate) async fn run(
         self: Arc<Self>,
         mut expiries: mpsc::Receiver<SessionKey>,
         mut hints: mpsc::Receiver<SessionKey>,
+        missed: Arc<Notify>,
         soft: CancellationToken,
     ) {
         loop {
@@ -36,8 +38,9 @@ impl Sessions {
                 biased;
                 () = soft.cancelled() => return,
                 () = self.changed.notified() => {}
-                Some(key) = expiries.recv() => self.table().hinted(&key, Instant::now()),
-                Some(key) = hints.recv() => self.table().hinted(&key, Instant::now()),
+                () = missed.notified() => self.table().all_hinted(),
+                Some(key) = expiries.recv() => self.table().hinted(&key),
+                Some(key) = hints.recv() => self.table().hinted(&key),
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
         }
@@ -105,7 +108,11 @@ impl Sessions {
     /// Redis has lost a session whose deadline lies ahead: a worker says whether it goes on.
     async fn reopen(&self, caller: &Caller) {
         let key = key(caller);
-        let over = match self.open(caller).await {
+        // Fails only when closed, and nobody closes it.
+        let permit = self.reopenings.acquire().await;
+        let opened = self.open(caller).await;
+        drop(permit);
+        let over = match opened {
             Ok(()) | Err(Closed::Unavailable) => None,
             Err(Closed::Ended) => Some(Over::Ended),
             Err(Closed::Idle) => Some(Over::Idle),

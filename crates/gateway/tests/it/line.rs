@@ -21,13 +21,15 @@ use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::time::Timestamp;
-use tokio::sync::mpsc;
+use testkit::wait;
+use tokio::sync::{mpsc, watch};
 
 /// A line to a bus.
 pub(crate) struct Line {
     bus: Arc<dyn Bus>,
     cut: AtomicBool,
     refused: Mutex<HashSet<&'static str>>,
+    holds: Arc<Holds>,
     silent: Arc<AtomicBool>,
     lost: Arc<AtomicUsize>,
     deaf_to_replies: Arc<AtomicBool>,
@@ -46,6 +48,26 @@ pub(crate) struct Line {
 pub(crate) struct Ear {
     feed: Arc<dyn Feed>,
     users: Mutex<HashSet<UserId>>,
+    holds: Arc<Holds>,
+}
+
+/// A step that nobody gets through.
+#[derive(Default)]
+struct Holds {
+    step: watch::Sender<Option<&'static str>>,
+    waiting: AtomicUsize,
+}
+
+impl Holds {
+    async fn pass(&self, step: &'static str) {
+        let mut held = self.step.subscribe();
+        if *held.borrow_and_update() != Some(step) {
+            return;
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        drop(held.wait_for(|held| *held != Some(step)).await);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Line {
@@ -54,6 +76,7 @@ impl Line {
             bus,
             cut: AtomicBool::new(false),
             refused: Mutex::default(),
+            holds: Arc::default(),
             silent: Arc::default(),
             lost: Arc::default(),
             deaf_to_replies: Arc::default(),
@@ -80,6 +103,22 @@ impl Line {
     /// These steps fail from now on, and no others.
     pub(crate) fn refuse(&self, steps: &[&'static str]) {
         self.refused.lock().unwrap().extend(steps);
+    }
+
+    /// Whoever takes this step waits, until [`Line::let_go`].
+    pub(crate) fn hold(&self, step: &'static str) {
+        self.holds.step.send_replace(Some(step));
+    }
+
+    /// Waits until somebody waits in the step that is held.
+    pub(crate) async fn held(&self) {
+        let waits = async || self.holds.waiting.load(Ordering::SeqCst) > 0;
+        wait::until_true("somebody to be held", wait::deadline(), waits).await;
+    }
+
+    /// Lets all go on.
+    pub(crate) fn let_go(&self) {
+        self.holds.step.send_replace(None);
     }
 
     /// Events are published and nobody hears of them, or no longer.
@@ -227,6 +266,7 @@ impl Events for Line {
         let ear = Arc::new(Ear {
             feed,
             users: Mutex::default(),
+            holds: Arc::clone(&self.holds),
         });
         *self.listened.lock().unwrap() = Some(Arc::clone(&ear));
         Ok((ear, announced))
@@ -237,6 +277,7 @@ impl Events for Line {
 impl Feed for Ear {
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
         self.users.lock().unwrap().insert(user.clone());
+        self.holds.pass("subscribe").await;
         self.feed.subscribe(user).await
     }
 
@@ -304,6 +345,7 @@ impl Jobs for Line {
 impl Limits for Line {
     async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
         self.up("admit")?;
+        self.holds.pass("admit").await;
         self.asked_limits.fetch_add(1, Ordering::SeqCst);
         self.bus.admit_all(user, charges).await
     }

@@ -21,6 +21,7 @@ mod commands;
 mod deflate;
 mod dialects;
 mod drain;
+mod ended_sessions;
 mod expiries;
 mod fanout;
 mod framing;

@@ -18,6 +18,7 @@ mod delivery;
 mod devices;
 mod discord;
 mod drain;
+mod ended_sessions;
 mod factor;
 mod factor_sent;
 mod github;

@@ -1,8 +1,9 @@
 //! One connection through the proxy: two pumps, and the moment at which it breaks.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -106,6 +107,7 @@ async fn pump(
         let mut hold = hold.clone();
         while let Some((due, piece)) = held.recv().await {
             tokio::time::sleep_until(due).await;
+            tokio::time::sleep(inspect.hold(&piece)).await;
             hold.thawed().await;
             let passed = inspect.pass(&piece);
             let length = passed.unwrap_or(piece.len());
@@ -139,6 +141,11 @@ impl Hold {
 
 /// Looks at bytes on their way, where a single fault may strike.
 trait Inspect {
+    /// For how long the piece, and all behind it, is held.
+    fn hold(&self, _piece: &[u8]) -> Duration {
+        Duration::ZERO
+    }
+
     /// None lets the piece pass; a number lets that many bytes pass and breaks the connection.
     fn pass(&mut self, piece: &[u8]) -> Option<usize>;
 }
@@ -152,6 +159,13 @@ struct Requests<'a> {
 }
 
 impl Inspect for Requests<'_> {
+    fn hold(&self, piece: &[u8]) -> Duration {
+        let slow = self.link.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = slow.as_ref();
+        let held = held.filter(|(request, _)| piece.windows(request.len()).any(|window| window == request));
+        held.map_or(Duration::ZERO, |(_, delay)| *delay)
+    }
+
     fn pass(&mut self, piece: &[u8]) -> Option<usize> {
         let mut fault = self.link.lock_fault();
         let Some(Fault::LoseAnswerTo(request)) = fault.as_ref() else {

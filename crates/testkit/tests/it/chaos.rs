@@ -253,3 +253,17 @@ async fn over_a_bad_link_everything_comes_late_and_in_order() {
         begun.elapsed()
     );
 }
+
+#[tokio::test]
+async fn a_delayed_request_holds_up_its_own_connection_and_no_other() {
+    let mut pair = Pair::connect().await;
+    pair.proxy.delay_requests("SLOW", Duration::from_millis(300));
+    let mut other = TcpStream::connect(pair.proxy.addr()).await.unwrap();
+    let (mut other_server, _) = pair.listener.accept().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    send(&mut pair.client, "SLOW").await;
+    send(&mut other, "quick").await;
+    assert_eq!(receive(&mut other_server, 5).await, "quick");
+    assert_eq!(receive(&mut pair.server, 4).await, "SLOW");
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}

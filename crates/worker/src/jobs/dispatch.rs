@@ -74,6 +74,16 @@ impl Dispatch {
         })
     }
 
+    /// What an answer promises that was committed before and is repeated now.
+    pub(super) async fn keep_promise(&self, call: &Call, work: &Work) -> Result<(), Box<dyn Refusal>> {
+        match work {
+            Work::Command(Command::EndSessions(data)) => drop(self.session.end(call, data).await?),
+            Work::EndAllSessions => drop(self.session.end_all(call).await?),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// What follows a job that may have committed, whatever became of it: done again, it changes nothing more.
     pub(super) async fn follow_up(&self, job: &Job) {
         if let Work::Command(Command::UpdateSettings(asked)) = &job.work
@@ -114,6 +124,11 @@ impl Dispatch {
             | Work::Refusals(_)
             | Work::Webhook(_) => false,
         }
+    }
+
+    /// Whether this ends sessions.
+    pub(super) fn ends_sessions(work: &Work) -> bool {
+        matches!(work, Work::Command(Command::EndSessions(_)) | Work::EndAllSessions)
     }
 
     /// Whether this writes to the store for its user, so that events of theirs may wait to be relayed after it.

@@ -115,15 +115,23 @@ impl Runner {
             .earlier(asker, &call.job, call.idempotency.as_ref())
             .await?;
         let step_up = self.dispatch.factor.step_up(call, &job.work).await?;
-        match earlier {
+        let outcome = match earlier {
             Earlier::Nothing => {
                 let outcome = self.dispatch.dispatch(call, &job.work, step_up).await?;
                 self.still_concerns(call, &job.work).await?;
-                Ok(outcome)
+                outcome
             }
-            Earlier::Answer(answer) => Ok(call.recall(&answer)?),
-            Earlier::OtherBody => Err(OtherBody.into()),
+            Earlier::Answer(answer) => {
+                self.dispatch.keep_promise(call, &job.work).await?;
+                call.recall(&answer)?
+            }
+            Earlier::OtherBody => return Err(OtherBody.into()),
+        };
+        // What is published after the answer comes after the end, on every gateway.
+        if Dispatch::ends_sessions(&job.work) && !self.relay.user(&job.user).await {
+            return Err(Untold.into());
         }
+        Ok(outcome)
     }
 
     /// What was read is not for a session that has ended meanwhile.
@@ -188,6 +196,19 @@ fn report(refusal: &dyn Refusal) {
         Severity::Ours => tracing::error!(code = code.as_str(), error, "failed"),
     }
 }
+
+/// Sessions have ended, and not every gateway may know.
+#[derive(Debug, thiserror::Error)]
+#[error("the ends of sessions were not published")]
+struct Untold;
+
+impl Fault for Untold {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Unavailable
+    }
+}
+
+impl Refusal for Untold {}
 
 /// An idempotency key that was used with another body.
 #[derive(Debug, thiserror::Error)]

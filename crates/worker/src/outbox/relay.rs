@@ -33,14 +33,18 @@ impl Relay {
         }
     }
 
-    /// Publishes what this user's transactions have committed. What fails stays in the outbox, for the sweep.
-    pub(crate) async fn user(&self, user: &UserId) {
+    /// Publishes what this user's transactions have committed; true when all of it is. What fails stays in the outbox, for the sweep.
+    pub(crate) async fn user(&self, user: &UserId) -> bool {
         match self.outbox.relay_user(user, &self.publisher).await {
             Ok(relayed) => {
                 self.outage.over();
                 self.metrics.relay(relayed);
+                !relayed.stopped
             }
-            Err(error) => self.outage.met(&error),
+            Err(error) => {
+                self.outage.met(&error);
+                false
+            }
         }
     }
 }

@@ -36,7 +36,9 @@ impl Sweep {
                     }
                     outage.over();
                     stream::iter(&users)
-                        .for_each_concurrent(AT_ONCE, |user| self.relay.user(user))
+                        .for_each_concurrent(AT_ONCE, |user| async {
+                            self.relay.user(user).await;
+                        })
                         .await;
                 }
                 Err(error) => outage.met(&error),

@@ -1,5 +1,7 @@
 //! A session that has ended: a worker does nothing for it, whatever its gateway thinks.
 
+use std::sync::atomic::Ordering;
+
 use protocol::cluster::callback::{Callback, ConfirmLink, Returned};
 use protocol::cluster::job::{Joined, OpenSession, Work};
 use protocol::command::CommandKind;
@@ -146,4 +148,22 @@ async fn a_session_that_ended_itself_is_answered_when_the_job_comes_again() {
     }
     let another = client.job(CommandKind::EndSessions, json!({"sessionId": "s"}));
     refused(&client.ask_for(&another).await, "forbidden");
+}
+
+/// What is published after the answer shall come after the end, on every gateway.
+#[tokio::test]
+async fn the_end_of_a_session_is_answered_when_it_is_published() {
+    let world = World::scripted();
+    let _worker = world.worker().await;
+    let (mut owner, mut thief) = (world.client("u", "owner").await, world.client("u", "thief").await);
+    open(&mut owner).await;
+    open(&mut thief).await;
+    world.bus.refuses_events.store(true, Ordering::SeqCst);
+    let asked = json!({"sessionId": "thief", "idempotencyKey": "k"});
+    refused(&owner.ask(CommandKind::EndSessions, asked.clone()).await, "unavailable");
+    refused(&thief.ask(CommandKind::List, json!({})).await, "forbidden");
+    world.bus.refuses_events.store(false, Ordering::SeqCst);
+    let answer = owner.ask(CommandKind::EndSessions, asked).await;
+    assert_eq!(answer["sessionsEnded"], json!(1), "{answer}");
+    assert_eq!(owner.event().await.0, "security:session_expired");
 }

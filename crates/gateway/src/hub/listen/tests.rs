@@ -41,7 +41,10 @@ impl Deaf {
         let hub = Arc::new(Hub::new(Arc::new(bus.clone()), feed, Arc::new(metrics)));
         let (tell, heard) = mpsc::channel(8);
         let missed = Arc::new(Notify::new());
-        tasks.each("hub", Arc::clone(&hub).run(heard, Arc::clone(&missed), tasks.soft()));
+        tasks.each(
+            "hub",
+            Arc::clone(&hub).run(heard, [Arc::clone(&missed), Arc::default()], tasks.soft()),
+        );
         let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
         let subscriber = Subscriber {
             connection: ConnectionId::new("c").unwrap(),
