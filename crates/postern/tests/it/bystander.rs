@@ -116,4 +116,4 @@ const ROUNDS: &str = "POSTERN_TEST_BYSTANDER_ROUNDS";
 /// Below this, three times is a matter of the machine, which runs the attackers too.
 const QUIET: Duration = Duration::from_millis(50);
 /// The same where other tests run beside.
-const BUSY: Duration = Duration::from_secs(1);
+const BUSY: Duration = Duration::from_secs(2);

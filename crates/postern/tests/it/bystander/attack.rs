@@ -67,9 +67,9 @@ impl Attack {
         }
     }
 
-    /// So many users send every command from 64 sockets each: 1,000 a second in all.
+    /// So many users send every command from 64 sockets each: 1,000 a second in all. It has begun when all are connected.
     pub(super) fn flood(cluster: &Cluster, users: u64) -> Self {
-        Self::of(200, |control, attackers| {
+        Self::of(64 * 4 * users, |control, attackers| {
             for user in 0..users {
                 let user = format!("noisy-{user}");
                 let now = token::now();
