@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use protocol::cluster::job::Reply;
+
 /// How many events a user's log holds.
 pub(crate) const LOG_LENGTH: usize = 256;
 /// How many bytes of events a user's log holds: the oldest go where its events are large, as they do where there are many. More
@@ -29,8 +31,14 @@ pub(crate) const LANE_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 /// How many workers a job is given to before it is buried.
 pub(crate) const DELIVERIES: u32 = 2;
-/// How long an answer waits to be read.
-pub(crate) const REPLY_LIFE: Duration = Duration::from_secs(60);
+/// How long an answer waits to be read. One that holds secrets does not: it must not be found in a copy of what Redis has.
+pub(crate) fn reply_life(reply: &Reply) -> Duration {
+    if reply.outcome.secret {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(60)
+    }
+}
 /// How many answers may be on their way to one node; one that finds no room is read by [`crate::Jobs::kept_replies`].
 pub(crate) const REPLIES_BOUND: usize = 4096;
 

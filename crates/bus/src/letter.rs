@@ -106,6 +106,7 @@ mod tests {
             outcome: Outcome {
                 error: None,
                 aside: None,
+                secret: false,
                 data: Json::parse(r#"{"success":true}"#.to_owned()).unwrap(),
             },
         }

@@ -35,7 +35,7 @@ pub use error::BusError;
 pub use events::{Events, Feed, Heard, Past, Published};
 pub use hints::{Hint, Hints};
 pub use jobs::{Claimed, EntryId, Jobs};
-pub use limits::{Bucket, Charge, Limits, Quota, Verdict};
+pub use limits::{Bucket, Charge, Limits, Quota, Share, Verdict};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
 pub use pending_link::PendingLink;

@@ -37,6 +37,18 @@ pub trait Limits: Send + Sync {
     /// [`BusError::Away`], as with [`Limits::admit_all`].
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
 
+    /// The same for one of several who share the count: of `quota.count`, no more than `share.most` are theirs.
+    ///
+    /// # Errors
+    /// [`BusError::Away`], as with [`Limits::admit`].
+    async fn admit_shared_attempt(
+        &self,
+        user: &UserId,
+        bucket: &Bucket,
+        quota: Quota,
+        share: &Share<'_>,
+    ) -> Result<Verdict, BusError>;
+
     /// The same, counted for the whole cluster, whoever asks: for what many users may do to one address.
     ///
     /// # Errors
@@ -78,6 +90,25 @@ pub struct Quota {
     pub count: u32,
     /// In how long.
     pub period: Duration,
+}
+
+/// What one of those who share a count may take of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share<'a> {
+    /// Who takes.
+    pub of: &'a str,
+    /// How many of the count may be theirs, at least 1.
+    pub most: u32,
+}
+
+impl Share<'_> {
+    /// Of a count that is not shared.
+    pub(crate) fn whole(quota: Quota) -> Self {
+        Self {
+            of: "",
+            most: quota.count,
+        }
+    }
 }
 
 impl Quota {

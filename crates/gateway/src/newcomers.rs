@@ -117,11 +117,12 @@ impl Newcomers {
             Ok(Verdict::Refused(wait)) => (false, Some(wait)),
             Err(_away) => return Next::Again,
         };
-        let is_told = inquiry.told || hint.none_open || is_gone;
-        if is_told && !unseen {
+        let told = inquiry.told || hint.none_open || is_gone;
+        if told && !unseen {
             return again.map_or(Next::Done, Next::After);
         }
-        let job = caller.job(self.inquiries.node(), &*self.entropy, Work::Joined(Joined { unseen }));
+        let work = Work::Joined(Joined { unseen, told });
+        let job = caller.job(self.inquiries.node(), &*self.entropy, work);
         match self.inquiries.ask(&job, self.patience).await {
             // Nobody has looked: a part is away, or the user has too many jobs in hand.
             Ok(None) => Next::Again,
@@ -129,7 +130,11 @@ impl Newcomers {
                 Next::Again
             }
             Ok(Some(outcome)) => {
-                inquiry.tell(&outcome);
+                if (inquiry.tell(&outcome) || outcome.error.is_some()) && unseen && !told {
+                    // Only now does the worker look at where the socket came from, also when the socket has left meanwhile.
+                    inquiry.tried = false;
+                    return Next::After(Duration::ZERO);
+                }
                 again.map_or(Next::Done, Next::After)
             }
             Err(error) => {
@@ -165,7 +170,7 @@ enum Next {
 struct Inquiry {
     caller: Arc<Caller>,
     backoff: Backoff,
-    /// It was looked at, at least once.
+    /// A worker was asked where it comes from, or that was tried.
     tried: bool,
     /// It knows which alerts were open.
     told: bool,
@@ -181,13 +186,17 @@ impl Inquiry {
         }
     }
 
-    fn tell(&mut self, outcome: &Outcome) {
+    /// True when there was anything to tell.
+    fn tell(&mut self, outcome: &Outcome) -> bool {
         if std::mem::replace(&mut self.told, true) {
-            return;
+            return false;
         }
         let open: Option<Alerts> = outcome.data.read().ok();
-        let open = open.into_iter().flat_map(|open| open.alerts);
-        open.for_each(|alert| self.push(&alert));
+        let open = open.map_or_else(Vec::new, |open| open.alerts);
+        for alert in &open {
+            self.push(alert);
+        }
+        !open.is_empty()
     }
 
     fn push(&self, alert: &Alert) {

@@ -47,6 +47,27 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether the payload holds what its user alone may know.
+    #[must_use]
+    pub fn holds_secrets(&self) -> bool {
+        match self {
+            Self::Authorize(_) | Self::Confirmation(_) => true,
+            Self::Verified(data) => data.recovery_codes.is_some(),
+            Self::Settings(data) | Self::SettingsUpdated(data) => data.enrolment.is_some(),
+            Self::Connect(_)
+            | Self::Disconnect(_)
+            | Self::Sync(_)
+            | Self::List(_)
+            | Self::RevokeAll(_)
+            | Self::SessionExtended(_)
+            | Self::Sessions(_)
+            | Self::SessionsEnded(_)
+            | Self::Acknowledged
+            | Self::Alerts(_)
+            | Self::Refreshed(_) => false,
+        }
+    }
+
     /// The payload, written, `success` in front.
     #[must_use]
     pub fn data(&self) -> Json {

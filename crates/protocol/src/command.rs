@@ -15,7 +15,7 @@ use crate::id::{AlertId, UserId};
 use crate::secret::Secret;
 use crate::security::SettingsChange;
 
-pub use self::policy::{CommandLimit, CommandPolicy, Cost, LimitScope};
+pub use self::policy::{CommandPolicy, Cost, LimitScope, PerMinute};
 
 /// A command as the client's payload says it, checked for shape, not yet for permission.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! Alerts as rows: read again when all that was sent is lost, and sent again until they are acknowledged.
 
 use async_trait::async_trait;
-use protocol::id::{AlertId, UserId};
+use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
+use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
@@ -31,10 +32,37 @@ pub trait Alerts: Send + Sync {
     /// [`StoreError::Away`].
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError>;
 
-    /// Acknowledges an alert. False: this user has none of that name. To do it again changes nothing, so of the receipt no answer
-    /// is kept.
+    /// Acknowledges an alert. A session cannot acknowledge one that is about itself, nor a `suspicious_login` that was raised after
+    /// it gave wrong second factors, unless it has given a right one since, or its user has signed in since. To do it again changes
+    /// nothing, so of the receipt no answer is kept.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError>;
+    async fn acknowledge_alert(
+        &self,
+        user: &UserId,
+        alert: &AlertId,
+        by: &SignIn,
+        receipt: &Receipt,
+    ) -> Result<Acknowledged, StoreError>;
+}
+
+/// A session, and when its user signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// Which session.
+    pub session: SessionId,
+    /// As far as its token says.
+    pub at: Option<Timestamp>,
+}
+
+/// What became of an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// The alert is acknowledged, now or before.
+    Yes,
+    /// The user has no such alert.
+    Unknown,
+    /// It is about the session that acknowledges it.
+    AboutItself,
 }

@@ -7,13 +7,14 @@ use protocol::security::Alert;
 use protocol::time::Timestamp;
 
 use crate::StoreError;
+use crate::alerts::SignIn;
 use crate::answers::Receipt;
 
-/// What a user was seen with in the last 90 days.
+/// What a user was seen with in the last 90 days, and whether there was anything before.
 #[async_trait]
 pub trait Devices: Send + Sync {
-    /// Takes note of where a user came from, and commits what `judge` makes of it: alerts are rows and events, and these and a
-    /// device that is new are told in the audit log. Of several at once each sees what the ones before have noted. Done again,
+    /// Takes note of where a user came from, and commits what `judge` makes of it: alerts are rows and events about
+    /// the session, and these and a device that is new are told in the audit log. Of several at once each sees what the ones before have noted. Done again,
     /// there is nothing new; so of the receipt no answer is kept.
     ///
     /// # Errors
@@ -25,6 +26,8 @@ pub trait Devices: Send + Sync {
 pub struct Arrival<'a> {
     /// Whose socket it is.
     pub user: &'a UserId,
+    /// Its session.
+    pub sign_in: &'a SignIn,
     /// Where it comes from.
     pub from: &'a Origin,
     /// Which alerts to raise: the rules, which are the worker's. It may be asked again when another transaction was in the way.
@@ -51,9 +54,9 @@ pub struct Novelty {
 /// Whether something was seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acquaintance {
-    /// It is the first of its kind.
+    /// The user comes for the first time.
     First,
-    /// It was not, though others were.
+    /// It was not, or was forgotten.
     New,
     /// It was.
     Known,

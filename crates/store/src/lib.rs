@@ -41,7 +41,7 @@ pub use accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
     SealedTokens, Told, Unlink, UnlinkOutcome, Written,
 };
-pub use alerts::Alerts;
+pub use alerts::{Acknowledged, Alerts, SignIn};
 pub use answers::{Actor, Answers, Earlier, Idempotency, Receipt};
 pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, VerifyError, verify_audit};
 pub use deliveries::{Delivered, Deliveries, Delivery};
@@ -58,8 +58,8 @@ pub use refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten
 pub use rotation::{Rotation, Unopened, rotate};
 pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
 pub use security::{
-    Change, DEFAULT_SESSION_TIMEOUT, Decide, Decided, Decision, Deed, Factor, PendingFactor, Security, SecurityRecord,
-    SentCode,
+    Change, DEFAULT_SESSION_TIMEOUT, Decide, Decided, Decision, Deed, Effect, Factor, PendingFactor, RecoveryTry,
+    Security, SecurityRecord, SentCode,
 };
 pub use sessions::{
     OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt,

@@ -8,6 +8,7 @@ use protocol::security::{FactorMethod, Settings};
 use protocol::time::Timestamp;
 
 use crate::StoreError;
+use crate::alerts::SignIn;
 use crate::answers::{Actor, Receipt};
 use crate::audit::Act;
 use crate::vault::{Sealed, VaultError};
@@ -86,7 +87,16 @@ pub struct Factor {
     /// The HMAC of each recovery code that is unused.
     pub recovery_codes: Vec<[u8; 32]>,
     /// When recovery codes were tried lately, oldest first.
-    pub recovery_tried: Vec<Timestamp>,
+    pub recovery_tried: Vec<RecoveryTry>,
+}
+
+/// A recovery code that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryTry {
+    /// When.
+    pub at: Timestamp,
+    /// In which session.
+    pub session: SessionId,
 }
 
 /// A code that was sent for a challenge.
@@ -141,6 +151,21 @@ pub struct Change {
     pub receipt: Option<Receipt>,
     /// Told in the audit log, as done by whom the receipt names.
     pub deeds: Vec<Deed>,
+    /// What else comes of it.
+    pub effect: Effect,
+}
+
+/// What a change does beside the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// Its alerts are about this session.
+    Suspected(SignIn),
+    /// No alert is about this session any more: it has given the second factor.
+    Cleared(SessionId),
+    /// The access epoch moves: authorizations that were begun before cannot be finished.
+    AuthorizationsEnd,
 }
 
 /// A change in words of the audit log.

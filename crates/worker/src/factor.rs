@@ -13,6 +13,7 @@ mod wish;
 
 mod challenge;
 mod check;
+mod code;
 mod lockout;
 mod recovery;
 mod totp;
@@ -40,10 +41,11 @@ use protocol::id::UserId;
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Vault};
-use store::{Act, Change, Decision, Deed, Security, SecurityRecord};
+use store::{Act, Change, Decision, Deed, Effect, Security, SecurityRecord};
 
 use crate::jobs::Call;
 use crate::metrics::Metrics;
+use crate::session::LiveSessions;
 
 pub(crate) use challenge::FactorChallenges;
 pub use courier::Couriers;
@@ -57,6 +59,7 @@ pub(crate) struct FactorService {
     pub(crate) store: Arc<dyn Security>,
     pub(crate) challenges: FactorChallenges,
     pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) live: LiveSessions,
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -77,12 +80,24 @@ fn refuse_with(call: &Call, failure: Failure) -> Decision {
 
 /// The record changes as this job's command asked, and the job is answered so.
 fn change(call: &Call, record: SecurityRecord, deeds: Vec<Deed>, events: Vec<Envelope>, outcome: Outcome) -> Decision {
+    change_with(call, record, (deeds, events), outcome, Effect::Nothing)
+}
+
+/// The same, with what else comes of it.
+fn change_with(
+    call: &Call,
+    record: SecurityRecord,
+    (deeds, events): (Vec<Deed>, Vec<Envelope>),
+    outcome: Outcome,
+    effect: Effect,
+) -> Decision {
     Decision::Change(Box::new(Change {
         record,
         events,
         receipt: Some(call.receipt(&outcome)),
         outcome,
         deeds,
+        effect,
     }))
 }
 

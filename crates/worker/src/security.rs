@@ -17,6 +17,7 @@ use store::Store;
 use crate::outbox::Relay;
 
 pub(crate) use alert::NewAlert;
+pub(crate) use alerts::AcknowledgeError;
 
 /// Does these commands; each is a method in the file of its name.
 pub(crate) struct SecurityService {

@@ -1,12 +1,13 @@
 //! Sessions: what a gateway cannot decide alone. Postgres says whether a session was ended, Redis when it is over.
 //!
 //! [`open`] lets a socket in whose session Redis does not know, [`end`] ends sessions for ever, [`retime`] gives them another
-//! timeout, [`list`] says which there are, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss of Redis costs a session a minute of its time at most.
+//! timeout, [`list`] says which there are, [`live`] whether there is another, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss of Redis costs a session a minute of its time at most.
 
 mod end;
 mod guesses;
 mod keep;
 mod list;
+mod live;
 mod open;
 mod retime;
 
@@ -21,6 +22,7 @@ use store::Store;
 use crate::settings::SessionTimes;
 
 pub(crate) use keep::keep_deadlines;
+pub(crate) use live::{LiveSessions, LookError};
 
 /// Opens and ends sessions.
 pub(crate) struct SessionService {

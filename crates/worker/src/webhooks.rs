@@ -39,6 +39,7 @@ impl Webhooks {
         Ok(Outcome {
             error: None,
             aside: None,
+            secret: false,
             data: Json::of(&answer),
         })
     }

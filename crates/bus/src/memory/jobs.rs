@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use self::lane::Queue;
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::{REPLIES_BOUND, REPLY_LIFE};
+use crate::bounds::{REPLIES_BOUND, reply_life};
 use crate::letter::Letter;
 use crate::{BusError, Claimed, EntryId, Jobs};
 
@@ -99,8 +99,11 @@ impl Jobs for MemoryBus {
 
     async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError> {
         let mut replies = lock(&self.shared.replies);
-        let key = (node.clone(), reply.job.clone());
-        replies.kept.insert(key, reply.clone(), REPLY_LIFE);
+        let life = reply_life(reply);
+        if !life.is_zero() {
+            let key = (node.clone(), reply.job.clone());
+            replies.kept.insert(key, reply.clone(), life);
+        }
         if let Some(ears) = replies.ears.get_mut(node) {
             ears.retain(|ear| !ear.is_closed());
             for ear in ears {

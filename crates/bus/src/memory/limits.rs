@@ -9,14 +9,13 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::{Bucket, BusError, Charge, Limits, Quota, Verdict};
+use crate::{Bucket, BusError, Charge, Limits, Quota, Share, Verdict};
 
 /// Each cell is one point in time, the theoretical arrival time (TAT): when the bucket will be full again.
 pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
 
-/// When attempts were taken, oldest first: at most as many as the quota has.
-/// Those of anyone have no user.
-pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<Instant>>;
+/// When attempts were taken, and by whom, newest first: at most as many as the quota has. Those of anyone have no user.
+pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<(Instant, String)>>;
 
 #[async_trait]
 impl Limits for MemoryBus {
@@ -41,30 +40,46 @@ impl Limits for MemoryBus {
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        Ok(self.attempt((Some(user.clone()), bucket.clone()), quota))
+        let key = (Some(user.clone()), bucket.clone());
+        Ok(self.attempt(key, quota, &Share::whole(quota)))
+    }
+
+    async fn admit_shared_attempt(
+        &self,
+        user: &UserId,
+        bucket: &Bucket,
+        quota: Quota,
+        share: &Share<'_>,
+    ) -> Result<Verdict, BusError> {
+        Ok(self.attempt((Some(user.clone()), bucket.clone()), quota, share))
     }
 
     async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        Ok(self.attempt((None, bucket.clone()), quota))
+        Ok(self.attempt((None, bucket.clone()), quota, &Share::whole(quota)))
     }
 }
 
 impl MemoryBus {
-    fn attempt(&self, key: (Option<UserId>, Bucket), quota: Quota) -> Verdict {
+    fn attempt(&self, key: (Option<UserId>, Bucket), quota: Quota, share: &Share<'_>) -> Verdict {
         let now = Instant::now();
         let count = usize::try_from(quota.count.max(1)).unwrap_or(usize::MAX);
+        let most = usize::try_from(share.most.max(1)).unwrap_or(usize::MAX);
         let mut attempts = lock(&self.shared.attempts);
-        let mut times = attempts.get(&key).cloned().unwrap_or_default();
-        if times.len() >= count {
-            let free_at = times.front().map_or(now, |oldest| *oldest + quota.period);
-            let wait = free_at.saturating_duration_since(now);
-            if !wait.is_zero() {
-                return Verdict::Refused(wait);
-            }
-            times.pop_front();
+        let mut taken = attempts.get(&key).cloned().unwrap_or_default();
+        let oldest = taken.get(count - 1);
+        let oldest_of_theirs = taken.iter().filter(|(_, by)| by == share.of).nth(most - 1);
+        let free_at = oldest
+            .into_iter()
+            .chain(oldest_of_theirs)
+            .map(|(at, _)| *at + quota.period)
+            .max();
+        let wait = free_at.map_or(Duration::ZERO, |free_at| free_at.saturating_duration_since(now));
+        if !wait.is_zero() {
+            return Verdict::Refused(wait);
         }
-        times.push_back(now);
-        attempts.insert(key, times, quota.period);
+        taken.push_front((now, share.of.to_owned()));
+        taken.truncate(count);
+        attempts.insert(key, taken, quota.period);
         Verdict::Admitted
     }
 }

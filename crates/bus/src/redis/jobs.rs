@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Arg, Script};
-use crate::bounds::{LANE_BYTES, LANE_ENTRIES, REPLY_LIFE};
+use crate::bounds::{LANE_BYTES, LANE_ENTRIES, reply_life};
 use crate::letter::Letter;
 use crate::{BusError, Claimed, EntryId, Jobs};
 
@@ -97,7 +97,7 @@ impl Jobs for RedisBus {
         let keys = [shared.names.reply(node, &reply.job)];
         let args = [
             Arg::from(reply.write()?),
-            Arg::from(REPLY_LIFE.as_secs()),
+            Arg::from(reply_life(reply).as_secs()),
             Arg::from(shared.names.node(node)),
         ];
         let told = shared.commands.run("send an answer", &shared.jobs.reply, keys, args);

@@ -7,7 +7,7 @@ use protocol::id::UserId;
 
 use super::RedisBus;
 use super::client::{Arg, Client, Script};
-use crate::{Bucket, BusError, Charge, Limits, Quota, Verdict};
+use crate::{Bucket, BusError, Charge, Limits, Quota, Share, Verdict};
 
 /// Where the cells are, and what changes them.
 pub(super) struct Cells {
@@ -30,11 +30,13 @@ impl Cells {
     }
 
     /// Counts an attempt among those whose times are kept here.
-    async fn attempt(&self, times: String, quota: Quota) -> Result<Verdict, BusError> {
+    async fn attempt(&self, times: String, quota: Quota, share: &Share<'_>) -> Result<Verdict, BusError> {
         let Self { client, attempt, .. } = self;
         let arguments = [
             Arg::from(u128::from(quota.count.max(1))),
             Arg::from(quota.period.as_micros()),
+            Arg::from(share.of),
+            Arg::from(u128::from(share.most.max(1))),
         ];
         let mut answer = client.run("count an attempt", attempt, [times], arguments).await?;
         Ok(verdict(answer.read()?))
@@ -58,15 +60,24 @@ impl Limits for RedisBus {
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        self.shared
-            .limits
-            .attempt(self.shared.names.cell(user, bucket), quota)
-            .await
+        let times = self.shared.names.cell(user, bucket);
+        self.shared.limits.attempt(times, quota, &Share::whole(quota)).await
+    }
+
+    async fn admit_shared_attempt(
+        &self,
+        user: &UserId,
+        bucket: &Bucket,
+        quota: Quota,
+        share: &Share<'_>,
+    ) -> Result<Verdict, BusError> {
+        let times = self.shared.names.cell(user, bucket);
+        self.shared.limits.attempt(times, quota, share).await
     }
 
     async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
         let times = self.shared.names.cell_of_anyone(bucket);
-        self.shared.limits.attempt(times, quota).await
+        self.shared.limits.attempt(times, quota, &Share::whole(quota)).await
     }
 }
 

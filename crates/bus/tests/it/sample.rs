@@ -89,6 +89,7 @@ pub(crate) fn reply(job: &str) -> Reply {
         outcome: Outcome {
             error: None,
             aside: None,
+            secret: false,
             data: Json::of(&[job]),
         },
     }

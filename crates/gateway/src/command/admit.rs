@@ -6,7 +6,7 @@ use bus::{Bucket, Bus, BusError, Charge, Quota, Verdict};
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
-use protocol::command::{Command, CommandLimit, Cost, InvalidCommand, LimitScope};
+use protocol::command::{Command, Cost, InvalidCommand, LimitScope, PerMinute};
 use protocol::fault::{Fault, chain};
 
 use super::Caller;
@@ -58,32 +58,21 @@ pub(crate) fn rate_limited(wait: Duration) -> Failure {
     }
 }
 
-/// One round trip for all that refills, and one more for attempts.
+/// One round trip for all. Second factors are counted by workers, which know what is an attempt.
 async fn take(bus: &dyn Bus, rate: Option<Rate>, caller: &Caller, command: &Command) -> Result<Verdict, BusError> {
     let policy = command.kind().policy();
-    let name = bucket_name(command);
     let mut charges = rate.map_or_else(Vec::new, |rate| budgets(caller, policy.cost, rate));
-    let mut attempts = None;
-    match policy.limit {
-        Some(CommandLimit::PerMinute(count, scope)) => charges.push(Charge {
+    if let Some(PerMinute(count, scope)) = policy.limit {
+        charges.push(Charge {
             bucket: Bucket {
-                name,
+                name: bucket_name(command),
                 of: scope_of(scope, caller, command),
             },
             quota: a_minute(count),
             cost: 1,
-        }),
-        Some(CommandLimit::InAnyMinute(count)) => attempts = Some(a_minute(count)),
-        None => {}
+        });
     }
-    let verdict = bus.admit_all(&caller.user, &charges).await?;
-    match (verdict, attempts) {
-        (Verdict::Admitted, Some(quota)) => {
-            let bucket = Bucket { name, of: None };
-            bus.admit_attempt(&caller.user, &bucket, quota).await
-        }
-        (verdict, _) => Ok(verdict),
-    }
+    bus.admit_all(&caller.user, &charges).await
 }
 
 /// What a command takes from the budgets of its user.

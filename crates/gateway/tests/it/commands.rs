@@ -269,6 +269,7 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
         Some(Outcome {
             error: Some(ErrorCode::NotSupported),
             aside: None,
+            secret: false,
             data: Json::of(&data),
         })
     });
@@ -292,6 +293,7 @@ async fn what_belongs_before_an_answer_is_heard_before_it() {
                 event: "security:2fa_required".to_owned(),
                 data: Json::of(&json!({ "sessionId": "challenge" })),
             }),
+            secret: false,
             data: Json::of(&json!({ "success": false, "error": "2fa_required" })),
         })
     });
@@ -329,26 +331,17 @@ async fn a_worker_is_told_when_the_caller_signed_in() {
 }
 
 #[tokio::test]
-async fn five_codes_a_minute_are_passed_on_and_none_while_the_bus_is_away() {
+async fn codes_are_passed_on_to_be_counted_by_who_knows_the_challenge() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
     let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    let other = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    let code = json!({ "userId": "u", "sessionId": "challenge", "token": "123456" });
-    house.line.cut(true);
-    let refused = client.emit_with_ack("security:verify_2fa", code.clone()).await;
-    assert_eq!(refused["error"], "unavailable");
-    house.line.cut(false);
-    for number in 0..6 {
-        let socket = if number % 2 == 0 { &client } else { &other };
-        let answer = socket.emit_with_ack("security:verify_2fa", code.clone()).await;
-        match number {
-            0..5 => assert_eq!(answer["success"], true, "{answer}"),
-            _ => assert_eq!(answer["error"], "rate_limited", "{answer}"),
-        }
+    let code = json!({ "userId": "u", "sessionId": "challenge", "token": "no code" });
+    for _ in 0..8 {
+        let answer = client.emit_with_ack("security:verify_2fa", code.clone()).await;
+        assert_eq!(answer["success"], true, "{answer}");
     }
     // Each is counted once its answer is out.
-    wait::until_true("five codes", wait::deadline(), async || worker.done() == 5).await;
+    wait::until_true("eight codes", wait::deadline(), async || worker.done() == 8).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ fn verbose(house: &House) -> Worker {
         Some(Outcome {
             error: None,
             aside: None,
+            secret: false,
             data: Json::of(&data),
         })
     })

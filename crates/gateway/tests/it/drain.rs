@@ -63,6 +63,7 @@ async fn what_is_under_way_is_answered_first() {
             Outcome {
                 error: None,
                 aside: None,
+                secret: false,
                 data,
             },
         )

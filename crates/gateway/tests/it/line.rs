@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bus::{
     Alive, Bucket, Bus, BusError, Challenges, Charge, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs,
     Key, Kind, Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
-    Sessions, Ticket, TicketKey, Tickets, Touched, Verdict,
+    Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
@@ -164,6 +164,7 @@ impl Line {
             Outcome {
                 error: Some(ErrorCode::Unauthenticated),
                 aside: None,
+                secret: false,
                 data: Json::of(&()),
             }
         } else {
@@ -353,6 +354,17 @@ impl Limits for Line {
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
         self.up("count an attempt")?;
         self.bus.admit_attempt(user, bucket, quota).await
+    }
+
+    async fn admit_shared_attempt(
+        &self,
+        user: &UserId,
+        bucket: &Bucket,
+        quota: Quota,
+        share: &Share<'_>,
+    ) -> Result<Verdict, BusError> {
+        self.up("count an attempt")?;
+        self.bus.admit_shared_attempt(user, bucket, quota, share).await
     }
 
     async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {

@@ -2,9 +2,11 @@
 
 use bus::Hints;
 use protocol::cluster::origin::Origin;
-use protocol::id::UserId;
+use protocol::id::{AlertId, UserId};
+use protocol::security::{Alert, AlertType, Severity};
+use protocol::time::Timestamp;
 use serde_json::json;
-use testkit::{Native, wait};
+use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
 use crate::worker::Worker;
@@ -61,4 +63,49 @@ async fn a_known_device_of_a_user_without_open_alerts_costs_no_job() {
             .iter()
             .all(|socket| socket.is_open())
     );
+}
+
+fn urgent(name: &str) -> Alert {
+    Alert {
+        user_id: UserId::new("u").unwrap(),
+        alert_id: AlertId::new(name).unwrap(),
+        severity: Severity::High,
+        kind: AlertType::SuspiciousLogin,
+        message: "look".to_owned(),
+        timestamp: Timestamp::from_millis(1_795_451_460_007),
+        requires_action: true,
+    }
+}
+
+#[tokio::test]
+async fn alerts_come_again_oldest_first_and_before_the_arrival_is_looked_at() {
+    let house = House::new().await;
+    let names: Vec<_> = (0..20).rev().map(|number| format!("{number:02}")).collect();
+    let worker = Worker::knowing(&house, names.iter().map(|name| urgent(name)).collect());
+    let native = device(&house, "u", "phone").await;
+    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    for socket in [&*native, &*socketio] {
+        for name in &names {
+            assert_eq!(&socket.next_event("security:alert").await.data["alertId"], name);
+        }
+    }
+    wait::until_true("both arrivals to be looked at", wait::deadline(), async || {
+        worker.looks().iter().filter(|look| look.told).count() == 2
+    })
+    .await;
+    assert!(worker.looks().iter().all(|look| look.unseen));
+    assert_eq!(worker.looks().len(), 4);
+}
+
+#[tokio::test]
+async fn who_leaves_when_told_of_alerts_is_looked_at_all_the_same() {
+    let house = House::new().await;
+    let worker = Worker::knowing(&house, vec![urgent("a")]);
+    let thief = device(&house, "u", "phone").await;
+    thief.next_event("security:alert").await;
+    drop(thief);
+    wait::until_true("the arrival to be looked at", wait::deadline(), async || {
+        worker.looks().iter().any(|look| look.unseen && look.told)
+    })
+    .await;
 }

@@ -107,6 +107,7 @@ async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
         Outcome {
             error: None,
             aside: None,
+            secret: false,
             data,
         },
     )

@@ -18,6 +18,7 @@ fn verbose(house: &House) -> Worker {
         Some(Outcome {
             error: None,
             aside: None,
+            secret: false,
             data: Json::of(&json!({ "success": true, "padding": "x".repeat(60 * 1024) })),
         })
     })

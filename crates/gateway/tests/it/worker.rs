@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::{Bus, Jobs};
 use protocol::answer::{Alerts, Answer};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
+use protocol::cluster::job::{Job, Joined, Lane, Outcome, Reply, Work};
 use protocol::id::WorkerId;
 use protocol::json::Json;
 use protocol::security::Alert;
@@ -34,6 +34,7 @@ impl Worker {
             Some(Outcome {
                 error: None,
                 aside: None,
+                secret: false,
                 data: Json::of(&json!({ "success": true, "of": job.user })),
             })
         })
@@ -91,6 +92,16 @@ impl Worker {
             _ => None,
         });
         joined.collect()
+    }
+
+    /// The same, as it was asked.
+    pub(crate) fn looks(&self) -> Vec<Joined> {
+        let jobs = self.joined.lock().unwrap();
+        let looks = jobs.iter().filter_map(|job| match &job.work {
+            Work::Joined(joined) => Some(*joined),
+            _ => None,
+        });
+        looks.collect()
     }
 
     /// How many jobs were done.

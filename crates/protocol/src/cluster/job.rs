@@ -177,6 +177,9 @@ pub struct OpenSession {
 pub struct Joined {
     /// The gateway does not know whether its user was seen with this device and on this network.
     pub unseen: bool,
+    /// The socket has been told which alerts are open. One that has not is told first: what its arrival raises is newer.
+    #[serde(default)]
+    pub told: bool,
 }
 
 /// A command that was refused, once or several times.
@@ -210,8 +213,16 @@ pub struct Outcome {
     /// What the caller's socket is told before the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<Aside>,
+    /// Whether the payload holds secrets of its user: on its way it is told and nowhere kept.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub secret: bool,
     /// The payload, `success` in front.
     pub data: Json,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 /// A notice, already written, that leaves before the answer on the same socket.
@@ -237,6 +248,7 @@ impl From<&Answer> for Outcome {
         Self {
             error: None,
             aside: None,
+            secret: answer.holds_secrets(),
             data: answer.data(),
         }
     }
@@ -247,6 +259,7 @@ impl From<&Failure> for Outcome {
         Self {
             error: Some(failure.error),
             aside: None,
+            secret: false,
             data: failure.data(),
         }
     }

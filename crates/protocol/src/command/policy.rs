@@ -11,7 +11,7 @@ pub struct CommandPolicy {
     /// What it takes from the budgets of its user.
     pub cost: Cost,
     /// The limit of its own, beside the budgets.
-    pub limit: Option<CommandLimit>,
+    pub limit: Option<PerMinute>,
 }
 
 /// What a command takes from the budgets of its user, which count over the whole cluster.
@@ -26,14 +26,9 @@ pub enum Cost {
     Protection(u32),
 }
 
-/// A limit that one command has for itself.
+/// A limit that one command has for itself: so many a minute, each coming back evenly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommandLimit {
-    /// So many a minute, each coming back evenly.
-    PerMinute(u32, LimitScope),
-    /// So many of its user in any minute, wherever it is laid.
-    InAnyMinute(u32),
-}
+pub struct PerMinute(pub u32, pub LimitScope);
 
 /// Whose count a limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +45,6 @@ impl CommandKind {
     /// The row of this command: the limits of docs/protocol.md.
     #[must_use]
     pub fn policy(self) -> CommandPolicy {
-        use CommandLimit::{InAnyMinute, PerMinute};
         use Cost::{Commands, Exempt, Protection};
         use Lane::{Interactive, Platform, SignIn};
         use LimitScope::{Account, Session, User};
@@ -62,7 +56,7 @@ impl CommandKind {
             Self::Disconnect => row(Interactive, Commands(1), Some(PerMinute(10, User))),
             Self::Sync => row(Platform, Commands(1), Some(PerMinute(6, Account))),
             Self::List => row(Interactive, Commands(1), None),
-            Self::VerifyTwoFactor => row(SignIn, Protection(1), Some(InAnyMinute(5))),
+            Self::VerifyTwoFactor => row(SignIn, Protection(1), None),
             Self::RequestConfirmation => row(Interactive, Protection(1), Some(PerMinute(10, Session))),
             Self::RevokeAll => row(Interactive, Protection(1), Some(PerMinute(10, Session))),
             Self::GetSettings => row(Interactive, Commands(1), None),

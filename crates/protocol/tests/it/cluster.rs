@@ -78,7 +78,7 @@ const ID: &str = "[ -~]{1,128}";
 fn work() -> impl Strategy<Value = Work> {
     prop_oneof![
         strategy::command().prop_map(Work::Command),
-        any::<bool>().prop_map(|unseen| Work::Joined(Joined { unseen })),
+        any::<(bool, bool)>().prop_map(|(unseen, told)| Work::Joined(Joined { unseen, told })),
         strategy::alert().prop_map(Work::RaiseAlert),
         (".*", any::<u32>()).prop_map(|(command, count)| {
             let error = ErrorCode::Forbidden;

@@ -15,6 +15,7 @@ impl Devices for MemoryStore {
     async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
         let Arrival {
             user,
+            sign_in,
             from,
             judge,
             receipt,
@@ -36,6 +37,7 @@ impl Devices for MemoryStore {
         for (kind, name) in [("device", from.device()), ("network", &network)] {
             state.seen.insert(((*user).clone(), kind, name.to_owned()), now);
         }
+        state.had_device.insert((*user).clone());
         if novelty.device != Acquaintance::Known {
             state.audit(
                 &self.audit,
@@ -47,7 +49,7 @@ impl Devices for MemoryStore {
         }
         for alert in judge(&novelty) {
             let entry = Entry::of_raised_alert(&alert);
-            if state.send(user, &[Envelope::of_alert(alert)], now) > 0 {
+            if state.send_about(user, &[Envelope::of_alert(alert)], Some(sign_in), now) > 0 {
                 state.audit(&self.audit, user, entry, receipt, now);
             }
         }
@@ -55,12 +57,11 @@ impl Devices for MemoryStore {
     }
 }
 
+/// Every device comes on a network, so there was one of both or of neither.
 fn acquaintance(state: &State, user: &UserId, kind: &'static str, name: &str) -> Acquaintance {
-    let others = state.seen.range((user.clone(), kind, String::new())..);
-    let mut others = others.take_while(|((owner, of, _), _)| owner == user && *of == kind);
     if state.seen.contains_key(&(user.clone(), kind, name.to_owned())) {
         Acquaintance::Known
-    } else if others.next().is_some() {
+    } else if state.had_device.contains(user) {
         Acquaintance::New
     } else {
         Acquaintance::First

@@ -7,7 +7,7 @@ use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
-use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
+use crate::security::{Decide, Decided, Decision, Effect, Security, SecurityRecord};
 
 #[async_trait]
 impl Security for MemoryStore {
@@ -40,7 +40,16 @@ impl Security for MemoryStore {
             state.remember(receipt, now);
         }
         state.security.insert(user.clone(), change.record);
-        state.send(user, &change.events, now);
+        let about = match &change.effect {
+            Effect::Suspected(about) => Some(about),
+            Effect::Nothing | Effect::Cleared(_) | Effect::AuthorizationsEnd => None,
+        };
+        state.send_about(user, &change.events, about, now);
+        match &change.effect {
+            Effect::Nothing | Effect::Suspected(_) => {}
+            Effect::Cleared(session) => state.clear(user, session),
+            Effect::AuthorizationsEnd => *state.access_epochs.entry(user.clone()).or_default() += 1,
+        }
         Ok(Decided::Now(change.outcome))
     }
 }

@@ -6,15 +6,16 @@ use std::time::SystemTime;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{EventId, JobId, SessionId, UserId};
-use protocol::security::Alert;
 use protocol::time::Timestamp;
 
+use super::alerts::RaisedAlert;
 use super::inboxes::Inbox;
 use super::parking::Parked;
 use super::sessions::SessionRow;
 use super::upkeep::Upkeep;
 use crate::StoreError;
 use crate::accounts::Credentials;
+use crate::alerts::SignIn;
 use crate::answers::{Earlier, Idempotency, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
@@ -51,6 +52,8 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
     /// By user, kind and name; when a worker was told last.
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
+    /// Users who were ever seen with a device.
+    pub(super) had_device: HashSet<UserId>,
     /// By platform name and delivery; when it came.
     pub(super) deliveries: HashMap<(&'static str, String), SystemTime>,
     /// By platform name.
@@ -81,14 +84,6 @@ pub(super) struct Outgoing {
     pub(super) event: Envelope,
     pub(super) created_at: SystemTime,
     pub(super) sent_at: Option<SystemTime>,
-}
-
-/// An alert.
-#[derive(Debug)]
-pub(super) struct RaisedAlert {
-    pub(super) alert: Alert,
-    pub(super) raised_at: SystemTime,
-    pub(super) acknowledged: bool,
 }
 
 /// Work in the queue.
@@ -216,10 +211,21 @@ impl State {
     /// Queues events behind those that are there; one whose id is known is left out. An alert is a row too. Says how many are
     /// new.
     pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) -> u64 {
+        self.send_about(user, events, None, now)
+    }
+
+    /// The same, where alerts among them are about a session.
+    pub(super) fn send_about(
+        &mut self,
+        user: &UserId,
+        events: &[Envelope],
+        about: Option<&SignIn>,
+        now: SystemTime,
+    ) -> u64 {
         let mut new = 0;
         for event in events {
             if let Ok(Some(alert)) = rules::alert_of(event)
-                && !self.keep_alert(user, alert, now)
+                && !self.keep_alert(user, alert, about, now)
             {
                 continue;
             }
@@ -238,31 +244,6 @@ impl State {
             new += 1;
         }
         new
-    }
-
-    /// False when it is there already.
-    fn keep_alert(&mut self, user: &UserId, alert: Alert, now: SystemTime) -> bool {
-        if self
-            .alerts_of(user)
-            .any(|(_, raised)| raised.alert.alert_id == alert.alert_id)
-        {
-            return false;
-        }
-        let key = (user.clone(), self.next_number());
-        let raised = RaisedAlert {
-            alert,
-            raised_at: now,
-            acknowledged: false,
-        };
-        self.alerts.insert(key, raised);
-        true
-    }
-
-    /// With their numbers.
-    pub(super) fn alerts_of(&self, user: &UserId) -> impl Iterator<Item = (i64, &RaisedAlert)> {
-        let theirs = self.alerts.range((user.clone(), i64::MIN)..);
-        let theirs = theirs.take_while(move |((owner, _), _)| owner == user);
-        theirs.map(|((_, number), raised)| (*number, raised))
     }
 
     /// Moves an account's tokens, where it has any, into a revocation, and tells it in the audit log.

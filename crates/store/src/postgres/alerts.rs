@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use protocol::cluster::envelope::Envelope;
-use protocol::id::{AlertId, UserId};
+use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
 use tokio_postgres::Row;
 
@@ -12,7 +12,7 @@ use super::pool::{Ending, Work};
 use super::row::written;
 use super::{PgStore, audit, head, outbox, row};
 use crate::StoreError;
-use crate::alerts::Alerts;
+use crate::alerts::{Acknowledged, Alerts, SignIn};
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::rules::{self, PAGE};
@@ -51,10 +51,17 @@ impl Alerts for PgStore {
         self.page(step, &rows)
     }
 
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError> {
+    async fn acknowledge_alert(
+        &self,
+        user: &UserId,
+        alert: &AlertId,
+        by: &SignIn,
+        receipt: &Receipt,
+    ) -> Result<Acknowledged, StoreError> {
         let work = Acknowledge {
             user,
             alert,
+            by,
             receipt,
             keys: &self.audit,
         };
@@ -95,47 +102,78 @@ impl Work for RaiseAlert<'_> {
 struct Acknowledge<'a> {
     user: &'a UserId,
     alert: &'a AlertId,
+    by: &'a SignIn,
     receipt: &'a Receipt,
     keys: &'a AuditKeys,
 }
 
 #[async_trait]
 impl Work for Acknowledge<'_> {
-    type Outcome = bool;
+    type Outcome = Acknowledged;
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<bool>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Acknowledged>, Failure> {
         let Self {
             user,
             alert,
+            by,
             receipt,
             keys,
         } = self;
         head::lock_user(tx, user, receipt.actor.session()).await?;
-        let look = tx
-            .prepare_cached("SELECT type, acked_at IS NOT NULL FROM alerts WHERE user_id = $1 AND alert_id = $2")
+        let look = tx.prepare_cached(LOOK).await?;
+        let (session, signed_in) = (by.session.as_str(), by.at.map(written));
+        let found = tx
+            .query_opt(&look, &[&user.as_str(), &alert.as_str(), &session, &signed_in])
             .await?;
-        let Some(row) = tx.query_opt(&look, &[&user.as_str(), &alert.as_str()]).await? else {
-            return Ok(Ending::RollBack(false));
+        let Some(row) = found else {
+            return Ok(Ending::RollBack(Acknowledged::Unknown));
         };
-        let (kind, acknowledged): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
-        if acknowledged {
-            return Ok(Ending::RollBack(true));
+        if row.try_get("acknowledged")? {
+            return Ok(Ending::RollBack(Acknowledged::Yes));
         }
+        if row.try_get("about_itself")? {
+            return Ok(Ending::RollBack(Acknowledged::AboutItself));
+        }
+        let kind: String = row.try_get("type")?;
         let mark = tx
             .prepare_cached("UPDATE alerts SET acked_at = now() WHERE user_id = $1 AND alert_id = $2")
             .await?;
         tx.execute(&mark, &[&user.as_str(), &alert.as_str()]).await?;
         audit::append(tx, keys, user, Entry::of_acknowledged(&kind, alert), receipt).await?;
-        Ok(Ending::CommitBefore(receipt.deadline, true))
+        Ok(Ending::CommitBefore(receipt.deadline, Acknowledged::Yes))
     }
 }
 
+/// An alert as the session `$3` sees it, whose user signed in at `$4`. Who gave wrong second factors is a subject of a suspicious
+/// login that came after. A sign-in is later than the alert, and than the one that the session had then: clocks differ.
+const LOOK: &str = "SELECT type, acked_at IS NOT NULL AS acknowledged, EXISTS (SELECT FROM alerts AS own \
+                    WHERE own.user_id = $1 AND own.about_session = $3 AND (own.id = alerts.id \
+                    OR alerts.type = 'suspicious_login' AND own.type = 'failed_2fa' AND own.id < alerts.id) \
+                    AND coalesce($4 <= greatest(alerts.raised_at, own.about_signed_in), true)) AS about_itself \
+                    FROM alerts WHERE user_id = $1 AND alert_id = $2";
+
+/// No alert is about this session any more.
+pub(super) async fn clear(tx: &Transaction<'_>, user: &UserId, session: &SessionId) -> Result<(), Failure> {
+    let clear = tx
+        .prepare_cached(
+            "UPDATE alerts SET about_session = NULL, about_signed_in = NULL WHERE user_id = $1 AND about_session = $2",
+        )
+        .await?;
+    tx.execute(&clear, &[&user.as_str(), &session.as_str()]).await?;
+    Ok(())
+}
+
 /// Writes an alert's row; false when it is there already. Only the outbox calls this: a row comes with its event.
-pub(super) async fn keep(tx: &Transaction<'_>, user: &UserId, alert: &Alert) -> Result<bool, Failure> {
+pub(super) async fn keep(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    alert: &Alert,
+    about: Option<&SignIn>,
+) -> Result<bool, Failure> {
     let insert = tx
         .prepare_cached(
-            "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id, alert_id) DO NOTHING",
+            "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action, \
+             about_session, about_signed_in) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, alert_id) DO NOTHING",
         )
         .await?;
     // Postgres holds no NUL in a text.
@@ -151,6 +189,8 @@ pub(super) async fn keep(tx: &Transaction<'_>, user: &UserId, alert: &Alert) -> 
                 &message,
                 &written(alert.timestamp),
                 &alert.requires_action,
+                &about.map(|about| about.session.as_str()),
+                &about.and_then(|about| about.at).map(written),
             ],
         )
         .await?;

@@ -37,6 +37,7 @@ impl Work for Arrive<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Novelty>, Failure> {
         let Arrival {
             user,
+            sign_in,
             from,
             judge,
             receipt,
@@ -51,7 +52,7 @@ impl Work for Arrive<'_> {
         }
         for alert in judge(&novelty) {
             let entry = Entry::of_raised_alert(&alert);
-            if outbox::send(tx, user, &[Envelope::of_alert(alert)]).await? > 0 {
+            if outbox::send_about(tx, user, &[Envelope::of_alert(alert)], Some(sign_in)).await? > 0 {
                 audit::append(tx, self.keys, user, entry, receipt).await?;
             }
         }
@@ -63,9 +64,8 @@ async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) 
     let look = tx
         .prepare_cached(
             "SELECT \
-             EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'device') AS any_device, \
+             (SELECT had_device FROM users WHERE user_id = $1) AS had_device, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'device' AND name = $2) AS this_device, \
-             EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'network') AS any_network, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'network' AND name = $3) AS this_network, \
              coalesce(failures, 0) AS failures, last_failed_at, clock_timestamp() AS now \
              FROM (SELECT) AS always LEFT JOIN security ON user_id = $1",
@@ -74,16 +74,17 @@ async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) 
     let found = tx.query_one(&look, &[&user.as_str(), &device, &network]).await?;
     let last_failed: Option<_> = found.try_get("last_failed_at")?;
     Ok(Novelty {
-        device: acquaintance(&found, "any_device", "this_device")?,
-        network: acquaintance(&found, "any_network", "this_network")?,
+        device: acquaintance(&found, "this_device")?,
+        network: acquaintance(&found, "this_network")?,
         failures: u32::try_from(found.try_get::<_, i32>("failures")?).map_err(Failure::row)?,
         last_failed: last_failed.map(row::timestamp),
         now: row::timestamp(found.try_get("now")?),
     })
 }
 
-fn acquaintance(row: &Row, any: &str, this: &str) -> Result<Acquaintance, Failure> {
-    Ok(match (row.try_get(this)?, row.try_get(any)?) {
+/// Every device comes on a network, so there was one of both or of neither.
+fn acquaintance(row: &Row, this: &str) -> Result<Acquaintance, Failure> {
+    Ok(match (row.try_get(this)?, row.try_get("had_device")?) {
         (true, _) => Acquaintance::Known,
         (false, true) => Acquaintance::New,
         (false, false) => Acquaintance::First,
@@ -98,5 +99,9 @@ async fn note(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) 
         )
         .await?;
     tx.execute(&note, &[&user.as_str(), &device, &network]).await?;
+    let mark = tx
+        .prepare_cached("UPDATE users SET had_device = true WHERE user_id = $1 AND NOT had_device")
+        .await?;
+    tx.execute(&mark, &[&user.as_str()]).await?;
     Ok(())
 }

@@ -91,6 +91,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V17__whole_grants",
         include_str!("../../migrations/V17__whole_grants.sql"),
     ),
+    (
+        "V18__alert_subjects",
+        include_str!("../../migrations/V18__alert_subjects.sql"),
+    ),
 ];
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::{PgStore, alerts, head, row};
 use crate::StoreError;
+use crate::alerts::SignIn;
 use crate::outbox::{Outbox, Publisher, Relayed};
 use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 
@@ -74,6 +75,16 @@ impl Outbox for PgStore {
 /// Queues events, in their order, behind those that are there; one whose id is known is left out. An alert is a row too. Says
 /// how many are new.
 pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<u64, Failure> {
+    send_about(tx, user, events, None).await
+}
+
+/// The same, where alerts among them are about a session.
+pub(super) async fn send_about(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    events: &[Envelope],
+    about: Option<&SignIn>,
+) -> Result<u64, Failure> {
     let mut new = 0;
     let insert = tx
         .prepare_cached(
@@ -82,7 +93,7 @@ pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope
         .await?;
     for event in events {
         if let Some(alert) = rules::alert_of(event).map_err(Failure::row)?
-            && !alerts::keep(tx, user, &alert).await?
+            && !alerts::keep(tx, user, &alert, about).await?
         {
             continue;
         }

@@ -9,11 +9,11 @@ use protocol::time::Timestamp;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
-use super::{PgStore, audit, head, outbox, receipt, row};
+use super::{PgStore, alerts, audit, head, outbox, receipt, row};
 use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
-use crate::security::{Decide, Decided, Decision, Security, SecurityRecord};
+use crate::security::{Decide, Decided, Decision, Effect, Security, SecurityRecord};
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -66,7 +66,16 @@ impl Work for DecideSecurity<'_> {
             receipt::remember(tx, receipt).await?;
         }
         columns::write(tx, self.user, &change.record).await?;
-        outbox::send(tx, self.user, &change.events).await?;
+        let about = match &change.effect {
+            Effect::Suspected(about) => Some(about),
+            Effect::Nothing | Effect::Cleared(_) | Effect::AuthorizationsEnd => None,
+        };
+        outbox::send_about(tx, self.user, &change.events, about).await?;
+        match &change.effect {
+            Effect::Nothing | Effect::Suspected(_) => {}
+            Effect::Cleared(session) => alerts::clear(tx, self.user, session).await?,
+            Effect::AuthorizationsEnd => head::move_access_epoch(tx, self.user).await?,
+        }
         let decided = Decided::Now(change.outcome);
         Ok(match change.receipt {
             Some(receipt) => Ending::CommitBefore(receipt.deadline, decided),

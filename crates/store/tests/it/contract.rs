@@ -5,7 +5,7 @@ mod alerts;
 mod answers;
 mod audit;
 mod deliveries;
-mod devices;
+pub(crate) mod devices;
 mod ended_sessions;
 mod inboxes;
 mod links;

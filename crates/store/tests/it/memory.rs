@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lifecycle::{Clock, ManualClock};
-use store::{Accounts, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
+use store::{Accounts, Acquaintance, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
 
+use crate::contract::devices::returns;
 use crate::recorder::relayed;
 use crate::sample::{actor, alert, audit_keys, job, link, receipt, rooms, unlink, user, worker};
 
@@ -83,4 +84,19 @@ async fn a_lease_and_a_delay_end_when_their_time_is_over() {
     assert!(lease().await.is_none());
     clock.advance(Duration::from_millis(1));
     assert!(lease().await.is_some());
+}
+
+#[tokio::test]
+async fn after_ninety_days_a_device_is_forgotten_and_that_there_was_one_is_not() {
+    let (clock, store) = store_with_a_sent_event().await;
+    for (after, expected) in [
+        (HOUR, Acquaintance::First),
+        (90 * 24 * HOUR - HOUR, Acquaintance::Known),
+        (90 * 24 * HOUR, Acquaintance::New),
+    ] {
+        clock.advance(after);
+        store.prune().await.unwrap();
+        let novelty = returns(&store, "GEN-001").await;
+        assert_eq!((novelty.device, novelty.network), (expected, expected), "{after:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What only Postgres can break.
 
 mod audit;
+mod devices;
 mod dump;
 mod metrics;
 mod outage;

@@ -15,8 +15,8 @@ use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::vault::{AuditKeys, Sealed, VaultKeys};
 use store::{
-    Actor, FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, Room, SealedTokens, Turn,
-    Unlink,
+    Actor, FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, Room, SealedTokens, SignIn,
+    Turn, Unlink,
 };
 use testkit::wait;
 use tokio::time::Instant;
@@ -64,6 +64,13 @@ pub(crate) fn alert(user_id: &str, name: &str) -> Alert {
         message: format!("it was \"{name}\""),
         timestamp: Timestamp::from_millis(1_795_451_460_007),
         requires_action: true,
+    }
+}
+
+pub(crate) fn sign_in(session: &str) -> SignIn {
+    SignIn {
+        session: SessionId::new(session).unwrap(),
+        at: None,
     }
 }
 

@@ -99,6 +99,7 @@ impl AccountService {
         let outcome = Outcome {
             error: None,
             aside: None,
+            secret: true,
             data: Json::of(&page),
         };
         let receipt = call.receipt(&outcome);

@@ -19,6 +19,7 @@ impl Refusals {
             error: None,
             data: Json::of(&json!({ "success": true })),
             aside: None,
+            secret: false,
         };
         let Self(audit) = self;
         match audit

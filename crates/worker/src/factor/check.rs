@@ -6,9 +6,11 @@ use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use store::Factor;
 use store::vault::VaultError;
+use subtle::{Choice, ConstantTimeEq as _};
 
 use super::lockout::{Door, door};
-use super::{recovery, totp};
+use super::recovery::{self, Trying};
+use super::totp;
 
 /// What became of a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +42,15 @@ pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp)
     })
 }
 
-/// Checks a code that was sent for this challenge, by its HMAC under each key of the vault. The comparison may take its time: the HMAC of what came tells nothing about what is kept.
+/// Checks a code that was sent for this challenge, by its HMAC under each key of the vault.
 pub(super) fn sent_code(factor: &Factor, challenge: &str, macs: &[[u8; 32]], now: Timestamp) -> Checked {
     if let Some(unlooked) = kept_out(factor, now) {
         return unlooked;
     }
     let sent = factor.sent.iter().find(|sent| sent.challenge == challenge);
-    let is_right = sent.and_then(|sent| sent.code).is_some_and(|code| macs.contains(&code));
+    let is_right = sent
+        .and_then(|sent| sent.code)
+        .is_some_and(|code| is_among(&code, macs));
     if !is_right {
         return Checked::Wrong(failed(factor.clone(), now));
     }
@@ -73,9 +77,9 @@ fn kept_out(factor: &Factor, now: Timestamp) -> Option<Checked> {
 }
 
 /// Checks a recovery code by its HMAC; none where no code was ever given out. It is looked at while a delay or a lock applies, ends
-/// both, and is used up. The comparison may take its time: the HMAC of what came tells nothing about what is kept.
-pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, now: Timestamp) -> Checked {
-    let recovery_tried = match recovery::count(&factor.recovery_tried, now) {
+/// both, and is used up.
+pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, trying: Trying<'_>, now: Timestamp) -> Checked {
+    let recovery_tried = match recovery::count(&factor.recovery_tried, trying, now) {
         Ok(tried) => tried,
         Err(wait) => return Checked::Wait(wait),
     };
@@ -84,7 +88,7 @@ pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, now: Timesta
         ..factor.clone()
     };
     let before = factor.recovery_codes.len();
-    factor.recovery_codes.retain(|kept| Some(*kept) != mac);
+    factor.recovery_codes.retain(|kept| !is_among(kept, mac.as_slice()));
     if factor.recovery_codes.len() == before {
         return Checked::Wrong(failed(factor, now));
     }
@@ -93,6 +97,12 @@ pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, now: Timesta
         last_failed: None,
         ..factor
     })
+}
+
+/// Whether an HMAC is one of these. All are compared as a whole, whichever it is.
+pub(super) fn is_among(kept: &[u8; 32], macs: &[[u8; 32]]) -> bool {
+    let same = macs.iter().fold(Choice::from(0), |same, mac| same | mac.ct_eq(kept));
+    same.into()
 }
 
 fn failed(factor: Factor, now: Timestamp) -> Factor {
@@ -130,6 +140,13 @@ mod tests {
         }
     }
 
+    fn trying(session: &SessionId) -> Trying<'_> {
+        Trying {
+            session,
+            most: recovery::TRIES,
+        }
+    }
+
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(1_111_111_080_000).plus(Duration::from_secs(seconds))
     }
@@ -153,17 +170,21 @@ mod tests {
 
     #[test]
     fn a_recovery_code_opens_a_locked_factor_once() {
+        let session = SessionId::new("s").unwrap();
         let locked = Factor {
             failures: LOCK_AT,
             last_failed: Some(at(0)),
             ..factor()
         };
         assert_eq!(check(&locked, "081804", at(1)), Checked::Locked);
-        let Checked::Right(open) = recovery_code(&locked, Some([2; 32]), at(1)) else {
+        let Checked::Right(open) = recovery_code(&locked, Some([2; 32]), trying(&session), at(1)) else {
             panic!("the recovery code was wrong");
         };
         assert_eq!((open.failures, &open.recovery_codes), (0, &vec![[1; 32]]));
-        assert!(matches!(recovery_code(&open, Some([2; 32]), at(2)), Checked::Wrong(_)));
+        assert!(matches!(
+            recovery_code(&open, Some([2; 32]), trying(&session), at(2)),
+            Checked::Wrong(_)
+        ));
     }
 
     #[test]

@@ -5,15 +5,16 @@ use std::time::Duration;
 use protocol::answer::{self, Answer, Failure};
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
-use protocol::command::VerifyTwoFactor;
 use protocol::secret::Secret;
 use protocol::security::Enrolment;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Act, Decision, Factor, PendingFactor, SecurityRecord};
+use store::{Act, Decision, Effect, Factor, PendingFactor, SecurityRecord};
 
+use super::check;
+use super::code::Code;
 use super::wish::Means;
-use super::{FactorService, change, deed, factor_binding, news, recovery, recovery_binding, totp};
+use super::{FactorService, change_with, deed, factor_binding, news, recovery, recovery_binding, totp};
 use crate::jobs::Call;
 
 impl FactorService {
@@ -60,15 +61,16 @@ impl FactorService {
     pub(super) fn confirm(
         &self,
         call: &Call,
-        asked: &VerifyTwoFactor,
+        code: &Code,
         (record, pending): (&SecurityRecord, &PendingFactor),
         end: &answer::Verified,
         now: Timestamp,
     ) -> Result<Decision, VaultError> {
-        let Some(last_step) = self.first_step(call, &asked.token, pending, now)? else {
+        let Some(last_step) = self.first_step(call, code, pending, now)? else {
             let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
             let failed = vec![news::failed(call, 0, now)];
-            return Ok(change(call, record.clone(), Vec::new(), failed, outcome));
+            let effect = Effect::Suspected(call.sign_in());
+            return Ok(change_with(call, record.clone(), (Vec::new(), failed), outcome, effect));
         };
         let codes: Vec<Secret> = (0..recovery::CODES)
             .map(|_| recovery::generate(&*self.entropy))
@@ -89,6 +91,11 @@ impl FactorService {
             recovery_key: Some(recovery_key),
             recovery_tried: Vec::new(),
         };
+        // Whatever was begun without a second factor must not be finished without one.
+        let effect = match record.factor {
+            None => Effect::AuthorizationsEnd,
+            Some(_) => Effect::Nothing,
+        };
         let record = SecurityRecord {
             factor: Some(factor),
             pending: None,
@@ -103,19 +110,20 @@ impl FactorService {
             ..end.clone()
         }));
         let deeds = vec![deed(Act::FactorOn, pending.method.as_str())];
-        Ok(change(call, record, deeds, events, outcome))
+        Ok(change_with(call, record, (deeds, events), outcome, effect))
     }
 
     /// The time step of the first code, 0 where it was sent; none: it is wrong.
     fn first_step(
         &self,
         call: &Call,
-        code: &Secret,
+        code: &Code,
         pending: &PendingFactor,
         now: Timestamp,
     ) -> Result<Option<i64>, VaultError> {
+        let Code::Digits(code) = code else { return Ok(None) };
         if let Some(sent) = pending.code {
-            let is_right = self.macs_of_sent(&call.user, code).contains(&sent);
+            let is_right = check::is_among(&sent, &self.macs_of_sent(&call.user, code));
             return Ok(is_right.then_some(0));
         }
         let secret = self

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use lifecycle::Entropy;
+use protocol::id::SessionId;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
+use store::RecoveryTry;
 use totp_rs::Secret as Base32;
 
 /// A new code as its user reads it: `ABCD-EFGH-IJKL-MNOP`.
@@ -28,18 +30,30 @@ pub(super) fn read(text: &Secret) -> Option<Secret> {
     is_code.then(|| Secret::new(code))
 }
 
+/// Who tries a recovery code, and how many of the hour's tries may be theirs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trying<'a> {
+    pub(super) session: &'a SessionId,
+    pub(super) most: usize,
+}
+
 /// The tries that count from now on, this one with them.
 ///
 /// # Errors
-/// How long to wait: there were enough within the hour.
-pub(super) fn count(tried: &[Timestamp], now: Timestamp) -> Result<Vec<Timestamp>, Duration> {
-    let mut counted: Vec<_> = tried.iter().copied().filter(|at| now.since(*at) < HOUR).collect();
-    if let Some(oldest) = counted.first()
-        && counted.len() >= TRIES
-    {
-        return Err(oldest.plus(HOUR).since(now));
+/// How long to wait: there were enough within the hour, or enough of this session.
+pub(super) fn count(tried: &[RecoveryTry], trying: Trying<'_>, now: Timestamp) -> Result<Vec<RecoveryTry>, Duration> {
+    let recent = tried.iter().filter(|tried| now.since(tried.at) < HOUR);
+    let mut counted: Vec<_> = recent.cloned().collect();
+    let of_all = counted.iter().rev().nth(TRIES - 1);
+    let mut own = counted.iter().rev().filter(|tried| tried.session == *trying.session);
+    let of_own = own.nth(trying.most.saturating_sub(1));
+    if let Some(until) = of_all.into_iter().chain(of_own).map(|tried| tried.at.plus(HOUR)).max() {
+        return Err(until.since(now));
     }
-    counted.push(now);
+    counted.push(RecoveryTry {
+        at: now,
+        session: trying.session.clone(),
+    });
     Ok(counted)
 }
 
@@ -49,7 +63,8 @@ pub(super) const CODES: usize = 10;
 /// 80 bits in base32 (RFC 4648, section 6).
 const LENGTH: usize = 16;
 const GROUP: usize = 4;
-const TRIES: usize = 5;
+/// In an hour.
+pub(super) const TRIES: usize = 5;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[cfg(test)]
@@ -72,17 +87,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_hour_holds_more_than_five_tries(pauses in proptest::collection::vec(0..2_000_000_u64, 1..60)) {
+        fn no_hour_holds_more_than_five_tries_and_none_more_than_three_of_one_session(
+            tries in proptest::collection::vec((0..2_000_000_u64, 0..3_u8), 1..60),
+        ) {
             let mut now = Timestamp::from_millis(0);
-            let (mut tried, mut taken) = (Vec::new(), Vec::new());
-            for pause in pauses {
+            let mut tried = Vec::new();
+            let mut taken: Vec<RecoveryTry> = Vec::new();
+            for (pause, session) in tries {
                 now = now.plus(Duration::from_millis(pause));
-                if let Ok(counted) = count(&tried, now) {
-                    tried = counted;
-                    taken.push(now);
+                let session = SessionId::new(session.to_string()).unwrap();
+                let trying = Trying { session: &session, most: 3 };
+                match count(&tried, trying, now) {
+                    Ok(counted) => {
+                        tried = counted;
+                        taken.extend(tried.last().cloned());
+                    }
+                    Err(wait) => {
+                        prop_assert!(!wait.is_zero() && wait <= HOUR);
+                        prop_assert!(count(&tried, trying, now.plus(wait)).is_ok());
+                    }
                 }
-                let within = taken.iter().filter(|at| now.since(**at) < HOUR).count();
-                prop_assert!(within <= TRIES, "{within}");
+                let within: Vec<_> = taken.iter().filter(|taken| now.since(taken.at) < HOUR).collect();
+                prop_assert!(within.len() <= TRIES, "{within:?}");
+                let own = within.iter().filter(|taken| taken.session == session).count();
+                prop_assert!(own <= 3, "{within:?}");
             }
         }
     }

@@ -12,7 +12,9 @@ use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::security::SettingsUpdated;
 use store::vault::Sealed;
-use store::{Act, Actor, Change, Decided, Decision, Deed, Factor, Receipt, Security, SecurityRecord, StoreError};
+use store::{
+    Act, Actor, Change, Decided, Decision, Deed, Effect, Factor, Receipt, Security, SecurityRecord, StoreError,
+};
 use tokio::time::Instant;
 
 use super::deed;
@@ -90,6 +92,7 @@ async fn rescue(
             outcome: Outcome::from(&Answer::Acknowledged),
             receipt: Some(receipt.clone()),
             deeds: vec![deed],
+            effect: Effect::Nothing,
         })))
     };
     Ok(match store.decide_security(user, &receipt.actor, &decide).await? {

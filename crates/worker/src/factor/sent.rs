@@ -14,7 +14,7 @@ use protocol::secret::Secret;
 use protocol::security::{FactorMethod, TwoFactorRequired};
 use protocol::time::Timestamp;
 use store::vault::Binding;
-use store::{Change, Decision, Factor, SecurityRecord, SentCode};
+use store::{Change, Decision, Effect, Factor, SecurityRecord, SentCode};
 
 use super::challenge::LIFE;
 use super::courier::{CarryError, Message};
@@ -180,6 +180,7 @@ fn unasked(record: SecurityRecord) -> Decision {
         outcome: Outcome::from(&Answer::Acknowledged),
         receipt: None,
         deeds: Vec::new(),
+        effect: Effect::Nothing,
     }))
 }
 

@@ -10,8 +10,8 @@ use protocol::command::Command;
 use protocol::event::Notice;
 use protocol::fault::Fault;
 use protocol::security::{FactorMethod, TwoFactorRequired};
-use store::StoreError;
 use store::vault::VaultError;
+use store::{Factor, StoreError};
 
 use super::challenge::LIFE;
 use super::courier::CarryError;
@@ -47,14 +47,27 @@ impl FactorService {
         if matches!(command, Command::EndSessions(_)) && signed_in_lately(call, self.clock.now().into()) {
             return Ok(StepUp::NotNeeded);
         }
-        Err(StepUpError::Required(match factor.method {
+        Err(self.required(call, &factor).await?)
+    }
+
+    /// Asks for the second factor, where one is on, whether or not one was given before.
+    pub(crate) async fn challenge(&self, call: &Call) -> Result<(), StepUpError> {
+        match self.store.security(&call.user).await?.factor {
+            Some(factor) => Err(self.required(call, &factor).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// A challenge of this factor is open.
+    async fn required(&self, call: &Call, factor: &Factor) -> Result<StepUpError, StepUpError> {
+        Ok(StepUpError::Required(match factor.method {
             FactorMethod::Totp => TwoFactorRequired {
                 user_id: call.user.clone(),
                 session_id: self.challenges.open(call).await?,
                 expires_in: LIFE.as_secs(),
                 method: FactorMethod::Totp,
             },
-            FactorMethod::Sms | FactorMethod::Email => self.challenge_by_message(call, &factor).await?,
+            FactorMethod::Sms | FactorMethod::Email => self.challenge_by_message(call, factor).await?,
         }))
     }
 }

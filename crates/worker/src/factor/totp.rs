@@ -37,8 +37,8 @@ pub(super) fn handover(secret: &Secret, user: &str) -> Result<Handover, VaultErr
     })
 }
 
-/// The step whose code this is, among the current and the previous one and later than `after`. The comparison takes the same time
-/// wherever codes differ.
+/// The step whose code this is, among the current and the previous one and later than `after`. The codes of both are computed and
+/// compared as a whole whatever came, so that the time says nothing about which were used or how much of one was right.
 ///
 /// # Errors
 /// What was sealed is no secret of ours.
@@ -52,14 +52,15 @@ pub(super) fn accepted_step(
         .build()
         .map_err(|_says_nothing| VaultError::Malformed)?;
     let current = now.as_secs().div_euclid(STEP);
-    let mut steps = [current - 1, current]
-        .into_iter()
-        .filter(|step| after.is_none_or(|after| *step > after));
-    let is_its_code = |step: &i64| {
+    let compared = [current - 1, current].map(|step| {
         let begins = u64::try_from(step * STEP).unwrap_or(0);
-        totp.check(code, begins).is_some()
-    };
-    Ok(steps.rfind(is_its_code))
+        (step, totp.check(code, begins).is_some())
+    });
+    let accepted = compared.into_iter().filter(|(_, is_its_code)| *is_its_code);
+    let unused = accepted
+        .map(|(step, _)| step)
+        .filter(|step| after.is_none_or(|after| *step > after));
+    Ok(unused.max())
 }
 
 /// Without skew: which steps count is decided here, and the library would take the next one too.
@@ -99,7 +100,14 @@ mod tests {
     fn a_code_counts_in_its_own_step_and_the_next_and_only_once() {
         let begins = 1_111_111_080;
         let its_step = begins / 30;
-        for (seconds, accepted) in [(-1, false), (0, true), (59, true), (60, false)] {
+        for (seconds, accepted) in [
+            (-31, false),
+            (-1, false),
+            (0, true),
+            (59, true),
+            (60, false),
+            (90, false),
+        ] {
             assert_eq!(step("081804", begins + seconds, None).is_some(), accepted, "{seconds}");
         }
         assert_eq!(step("081804", begins, Some(its_step - 1)), Some(its_step));

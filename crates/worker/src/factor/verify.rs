@@ -1,27 +1,45 @@
 //! `security:verify_2fa`: a code answers a challenge, or completes an enrolment.
 
-use bus::{BusError, SessionKey, SessionState};
+use std::time::Duration;
+
+use bus::{Bucket, BusError, Quota, SessionKey, SessionState, Share, Verdict};
 use protocol::answer::{self, Answer, Failure};
 use protocol::cluster::job::Outcome;
 use protocol::code::ErrorCode;
 use protocol::command::VerifyTwoFactor;
 use protocol::fault::{Fault, chain};
-use protocol::secret::Secret;
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Act, Decided, Decision, Factor, SecurityRecord, StoreError};
+use store::{Act, Decided, Decision, Effect, Factor, PendingFactor, SecurityRecord, StoreError};
 
 use super::check::{self, Checked};
-use super::{FactorService, change, deed, factor_binding, news, recovery, recovery_binding, refuse, refuse_with, sent};
+use super::code::Code;
+use super::recovery::{self, Trying};
+use super::{FactorService, change_with, deed, factor_binding, news, recovery_binding, refuse, refuse_with, sent};
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
+use crate::session::LookError;
 
 impl FactorService {
+    /// Only what can be a code, for a challenge that is open to the caller's session, is an attempt: it is counted before it is
+    /// looked at, right or wrong. What is no attempt costs the same whether the user has a second factor or not.
     pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<Outcome, VerifyError> {
+        let code = Code::read(&asked.token).ok_or(VerifyError::NoCode)?;
         let is_open = self.challenges.is_open(call, &asked.session_id).await?;
         let before = self.store.security(&call.user).await?;
+        let presented = Presented {
+            call,
+            challenge: &asked.session_id,
+            is_open,
+            code: &code,
+        };
+        if presented.answers(&before, self.clock.now().into()).is_none() {
+            return Err(VerifyError::NoChallenge);
+        }
+        let is_shared = self.live.has_another(&call.user, &call.session).await?;
+        self.count(call, is_shared).await?;
         let end = self.session_end(call).await?;
-        let decide = |record: &SecurityRecord, now| self.judge(call, asked, (is_open, &end), record, now);
+        let decide = |record: &SecurityRecord, now| self.judge(&presented, (&end, is_shared), record, now);
         match self.store.decide_security(&call.user, &call.actor, &decide).await? {
             Decided::Before(answer) => Ok(call.recall(&answer)?),
             Decided::Now(outcome) => {
@@ -37,53 +55,40 @@ impl FactorService {
     /// What the code does to the record.
     fn judge(
         &self,
-        call: &Call,
-        asked: &VerifyTwoFactor,
-        (is_open, end): (bool, &answer::Verified),
+        presented: &Presented<'_>,
+        (end, is_shared): (&answer::Verified, bool),
         record: &SecurityRecord,
         now: Timestamp,
     ) -> Result<Decision, VaultError> {
-        if let Some(pending) = &record.pending
-            && pending.challenge == asked.session_id
-            && pending.session == call.session
-            && now < pending.until
-        {
-            return self.confirm(call, asked, (record, pending), end, now);
-        }
-        let is_open = |factor: &&Factor| match factor.method {
-            FactorMethod::Totp => is_open,
-            FactorMethod::Sms | FactorMethod::Email => {
-                sent::open(factor, &call.session, now).is_some_and(|open| open.challenge == asked.session_id)
+        let call = presented.call;
+        let factor = match presented.answers(record, now) {
+            Some(Answered::Enrolment(pending)) => {
+                return self.confirm(call, presented.code, (record, pending), end, now);
             }
-        };
-        let Some(factor) = record.factor.as_ref().filter(is_open) else {
-            return Ok(refuse(call, ErrorCode::ChallengeExpired));
+            Some(Answered::Challenge(factor)) => factor,
+            None => return Ok(refuse(call, ErrorCode::ChallengeExpired)),
         };
         let with = |factor| SecurityRecord {
             factor: Some(factor),
             ..record.clone()
         };
-        let recovery_code = recovery::read(&asked.token);
-        let checked = match &recovery_code {
-            Some(code) => self.check_recovery(call, code, factor, now)?,
-            None => self.check(call, asked, factor, now)?,
-        };
-        Ok(match checked {
+        Ok(match self.check(presented, factor, is_shared, now)? {
             Checked::Right(factor) => {
                 let outcome = Outcome::from(&Answer::Verified(end.clone()));
-                let by = if recovery_code.is_some() {
-                    "recovery code"
-                } else {
-                    "code"
+                let by = match presented.code {
+                    Code::Recovery(_) => "recovery code",
+                    Code::Digits(_) => "code",
                 };
                 let deeds = vec![deed(Act::FactorGiven, format!("{} {by}", factor.method.as_str()))];
-                let factor = check::without_challenge(factor, &asked.session_id);
-                change(call, with(factor), deeds, Vec::new(), outcome)
+                let factor = check::without_challenge(factor, presented.challenge);
+                let effect = Effect::Cleared(call.session.clone());
+                change_with(call, with(factor), (deeds, Vec::new()), outcome, effect)
             }
             Checked::Wrong(factor) => {
-                let alert = news::failed(call, factor.failures, now);
+                let alerts = vec![news::failed(call, factor.failures, now)];
                 let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
-                change(call, with(factor), Vec::new(), vec![alert], outcome)
+                let effect = Effect::Suspected(call.sign_in());
+                change_with(call, with(factor), (Vec::new(), alerts), outcome, effect)
             }
             Checked::Wait(wait) => {
                 let failure = Failure {
@@ -96,36 +101,29 @@ impl FactorService {
         })
     }
 
-    fn check_recovery(
-        &self,
-        call: &Call,
-        code: &Secret,
-        factor: &Factor,
-        now: Timestamp,
-    ) -> Result<Checked, VaultError> {
-        let place = recovery_binding(&call.user);
-        let key = factor.recovery_key.as_ref();
-        let mac = key.map(|key| self.vault.mac_under(key, &place, code)).transpose()?;
-        Ok(check::recovery_code(factor, mac, now))
-    }
-
     fn check(
         &self,
-        call: &Call,
-        asked: &VerifyTwoFactor,
+        presented: &Presented<'_>,
         factor: &Factor,
+        is_shared: bool,
         now: Timestamp,
     ) -> Result<Checked, VaultError> {
-        match factor.method {
-            FactorMethod::Totp => {
-                let secret = self
-                    .vault
-                    .open(&factor_binding(&call.user, factor.method), &factor.secret)?;
-                check::code(factor, &secret, asked.token.expose(), now)
+        let (user, session) = (&presented.call.user, &presented.call.session);
+        match (presented.code, factor.method) {
+            (Code::Recovery(code), _) => {
+                let place = recovery_binding(user);
+                let key = factor.recovery_key.as_ref();
+                let mac = key.map(|key| self.vault.mac_under(key, &place, code)).transpose()?;
+                let most = if is_shared { SHARE as usize } else { recovery::TRIES };
+                Ok(check::recovery_code(factor, mac, Trying { session, most }, now))
             }
-            FactorMethod::Sms | FactorMethod::Email => {
-                let macs = self.macs_of_sent(&call.user, &asked.token);
-                Ok(check::sent_code(factor, &asked.session_id, &macs, now))
+            (Code::Digits(code), FactorMethod::Totp) => {
+                let secret = self.vault.open(&factor_binding(user, factor.method), &factor.secret)?;
+                check::code(factor, &secret, code.expose(), now)
+            }
+            (Code::Digits(code), FactorMethod::Sms | FactorMethod::Email) => {
+                let macs = self.macs_of_sent(user, code);
+                Ok(check::sent_code(factor, presented.challenge, &macs, now))
             }
         }
     }
@@ -160,6 +158,22 @@ impl FactorService {
         })
     }
 
+    /// Takes one of the user's attempts. Where somebody else may need the others, one session gets no more than its share.
+    async fn count(&self, call: &Call, is_shared: bool) -> Result<(), VerifyError> {
+        let share = Share {
+            of: call.session.as_str(),
+            most: if is_shared { SHARE } else { ATTEMPTS.count },
+        };
+        match self
+            .limits
+            .admit_shared_attempt(&call.user, &VERIFY, ATTEMPTS, &share)
+            .await?
+        {
+            Verdict::Admitted => Ok(()),
+            Verdict::Refused(wait) => Err(VerifyError::TooMany(wait)),
+        }
+    }
+
     /// Marks the socket. If that fails the code is spent all the same, and the client will be asked for the next one.
     async fn note(&self, call: &Call, asked: &VerifyTwoFactor) {
         if let Err(error) = self.challenges.met(call, &asked.session_id).await {
@@ -171,9 +185,68 @@ impl FactorService {
     }
 }
 
+/// Codes of one user, right or wrong.
+const VERIFY: Bucket = Bucket {
+    name: "verify_2fa",
+    of: None,
+};
+const ATTEMPTS: Quota = Quota {
+    count: 5,
+    period: Duration::from_secs(60),
+};
+/// As many of them, and of the tries of recovery codes, as one session gets while the user has another one that is alive: who guesses
+/// in a stolen session leaves its owner two.
+const SHARE: u32 = 3;
+
+/// A code as it came.
+struct Presented<'a> {
+    call: &'a Call,
+    challenge: &'a str,
+    /// Whether the bus knows the challenge as one of the caller's session.
+    is_open: bool,
+    code: &'a Code,
+}
+
+/// What a code is for.
+enum Answered<'a> {
+    /// The first code of a factor that is being set up.
+    Enrolment(&'a PendingFactor),
+    /// A challenge of a factor that is on.
+    Challenge(&'a Factor),
+}
+
+impl Presented<'_> {
+    /// What is open to the caller's session under the challenge that it names.
+    fn answers<'a>(&self, record: &'a SecurityRecord, now: Timestamp) -> Option<Answered<'a>> {
+        let session = &self.call.session;
+        let is_asked = |pending: &&PendingFactor| {
+            pending.challenge == self.challenge && pending.session == *session && now < pending.until
+        };
+        if let Some(pending) = record.pending.as_ref().filter(is_asked) {
+            return Some(Answered::Enrolment(pending));
+        }
+        let is_open = |factor: &&Factor| match factor.method {
+            FactorMethod::Totp => self.is_open,
+            FactorMethod::Sms | FactorMethod::Email => {
+                sent::open(factor, session, now).is_some_and(|open| open.challenge == self.challenge)
+            }
+        };
+        let factor = record.factor.as_ref().filter(is_open)?;
+        Some(Answered::Challenge(factor))
+    }
+}
+
 /// Why no code was checked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
+    #[error("the token cannot be a code")]
+    NoCode,
+    #[error("no such challenge is open to the session")]
+    NoChallenge,
+    #[error("too many codes were given")]
+    TooMany(Duration),
+    #[error(transparent)]
+    Look(#[from] LookError),
     #[error("look for the challenge and the session")]
     Bus(#[from] BusError),
     #[error("verify the code")]
@@ -185,6 +258,10 @@ pub(crate) enum VerifyError {
 impl Fault for VerifyError {
     fn code(&self) -> ErrorCode {
         match self {
+            Self::NoCode => ErrorCode::BadRequest,
+            Self::NoChallenge => ErrorCode::ChallengeExpired,
+            Self::TooMany(_) => ErrorCode::RateLimited,
+            Self::Look(error) => error.code(),
             Self::Bus(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
@@ -192,4 +269,15 @@ impl Fault for VerifyError {
     }
 }
 
-impl Refusal for VerifyError {}
+impl Refusal for VerifyError {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::NoCode => Failure::saying(self.code(), "token: six digits or a recovery code were expected"),
+            Self::TooMany(wait) => Failure {
+                retry_after: Some(whole_seconds(*wait)),
+                ..Failure::of(self.code())
+            },
+            _ => Failure::of(self.code()),
+        }
+    }
+}

@@ -15,7 +15,7 @@ use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::json;
 use store::vault::Vault;
-use store::{Actor, Idempotency};
+use store::{Actor, Idempotency, SignIn};
 use tokio::time::Instant;
 
 use super::idempotency;
@@ -84,6 +84,14 @@ impl Call {
     /// Gives the lane's permit back, before a wait that something else bounds: another job of the lane runs meanwhile.
     pub(crate) fn leave_lane(&self) {
         self.lane_permit.release();
+    }
+
+    /// The caller's session, and when its user signed in.
+    pub(crate) fn sign_in(&self) -> SignIn {
+        SignIn {
+            session: self.session.clone(),
+            at: self.authenticated_at,
+        }
     }
 
     /// Until when a platform may be waited for: what it did, or did not, must still be stored by the deadline.

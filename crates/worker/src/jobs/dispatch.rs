@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use crate::account::AccountService;
 use crate::audit::Refusals;
 use crate::factor::{FactorService, StepUp};
-use crate::security::SecurityService;
+use crate::security::{AcknowledgeError, SecurityService};
 use crate::session::SessionService;
 use crate::webhooks::Webhooks;
 
@@ -65,7 +65,14 @@ impl Dispatch {
             Command::RevokeAll(data) => self.security.revoke_all(call, data).await?,
             Command::GetSettings(_) => self.factor.get_settings(call).await?,
             Command::UpdateSettings(data) => self.factor.update_settings(call, &data.settings, step_up).await?,
-            Command::Acknowledge(data) => self.security.acknowledge(call, data).await?,
+            Command::Acknowledge(data) => match self.security.acknowledge(call, data).await {
+                // Where there is a second factor, it is what shows that the caller is the user.
+                Err(AcknowledgeError::AboutItself) => {
+                    self.factor.challenge(call).await?;
+                    return Err(AcknowledgeError::AboutItself.into());
+                }
+                acknowledged => acknowledged?,
+            },
             Command::Alerts(data) => self.security.alerts(call, data).await?,
             Command::Sessions(_) => self.session.list(call).await?,
             Command::ExtendSession(_) | Command::Refresh(_) => {
@@ -144,7 +151,7 @@ impl Dispatch {
                     | Command::UpdateSettings(_)
                     | Command::EndSessions(_)
             ) | Work::RaiseAlert(_)
-                | Work::Joined(Joined { unseen: true })
+                | Work::Joined(Joined { unseen: true, .. })
                 | Work::EndAllSessions
                 | Work::Callback(_)
                 | Work::ConfirmLink(_)

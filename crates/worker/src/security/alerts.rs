@@ -6,7 +6,7 @@ use protocol::code::ErrorCode;
 use protocol::command::{Acknowledge, Alerts};
 use protocol::fault::Fault;
 use protocol::security::Alert;
-use store::StoreError;
+use store::{Acknowledged, StoreError};
 
 use super::SecurityService;
 use crate::jobs::{Call, Refusal};
@@ -20,15 +20,16 @@ impl SecurityService {
 
     /// Takes note that the user has seen to an alert. Done again, it changes nothing and answers the same.
     pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<Outcome, AcknowledgeError> {
-        let acknowledged = Outcome::from(&Answer::Acknowledged);
-        if !self
+        let outcome = Outcome::from(&Answer::Acknowledged);
+        let acknowledged = self
             .store
-            .acknowledge_alert(&call.user, &asked.alert_id, &call.receipt(&acknowledged))
-            .await?
-        {
-            return Err(AcknowledgeError::Unknown);
+            .acknowledge_alert(&call.user, &asked.alert_id, &call.sign_in(), &call.receipt(&outcome))
+            .await?;
+        match acknowledged {
+            Acknowledged::Yes => Ok(outcome),
+            Acknowledged::Unknown => Err(AcknowledgeError::Unknown),
+            Acknowledged::AboutItself => Err(AcknowledgeError::AboutItself),
         }
-        Ok(acknowledged)
     }
 
     /// Raises what the application's own server published. The answer means that it is on its way to the user's devices.
@@ -49,6 +50,8 @@ impl SecurityService {
 pub(crate) enum AcknowledgeError {
     #[error("the user has no such alert")]
     Unknown,
+    #[error("the alert is about the caller's session")]
+    AboutItself,
     #[error("acknowledge the alert")]
     Store(#[from] StoreError),
 }
@@ -57,6 +60,7 @@ impl Fault for AcknowledgeError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Unknown => ErrorCode::BadRequest,
+            Self::AboutItself => ErrorCode::ReauthRequired,
             Self::Store(error) => error.code(),
         }
     }
@@ -66,6 +70,10 @@ impl Refusal for AcknowledgeError {
     fn failure(&self) -> Failure {
         match self {
             Self::Unknown => Failure::saying(self.code(), "alertId: there is no such alert"),
+            Self::AboutItself => Failure::saying(
+                self.code(),
+                "This alert is about this session: sign in again, or acknowledge it in another session.",
+            ),
             Self::Store(_) => Failure::of(self.code()),
         }
     }

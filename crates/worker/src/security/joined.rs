@@ -5,6 +5,7 @@ use protocol::cluster::job::{Joined, Outcome};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::fault::chain;
+use protocol::security::Alert;
 use store::{Arrival, Novelty, StoreError};
 
 use super::SecurityService;
@@ -12,14 +13,20 @@ use super::arrival::{alerts, guessed};
 use crate::jobs::Call;
 
 impl SecurityService {
-    /// Tells which alerts are open, and takes note of where the socket comes from, if its gateway could not tell that it is known.
+    /// Tells which alerts are open, and takes note of where the socket comes from, if its gateway could not tell that it is known. A
+    /// socket that is to be told of alerts hears them before its arrival can raise one: its gateway asks again after that.
     pub(crate) async fn joined(&self, call: &Call, joined: &Joined) -> Result<Outcome, StoreError> {
-        // In this order: what the arrival raises reaches the socket as an event, like all others.
-        let open = self.open_alerts(call).await?;
-        if let Some(from) = call.origin.as_ref().filter(|_| joined.unseen) {
-            self.arrive(call, from, &open).await?;
+        let open = if joined.told {
+            Vec::new()
+        } else {
+            self.open_alerts(call).await?
+        };
+        let nothing_to_tell = open.is_empty();
+        let outcome = Outcome::from(&Answer::Alerts(answer::Alerts { alerts: open }));
+        if let Some(from) = call.origin.as_ref().filter(|_| joined.unseen && nothing_to_tell) {
+            self.arrive(call, from, &outcome).await?;
         }
-        Ok(open)
+        Ok(outcome)
     }
 
     /// A wrong second factor makes the connects that follow a worker's business.
@@ -30,7 +37,7 @@ impl SecurityService {
     }
 
     /// What is open. That there is nothing is noted, so that the next socket need not ask.
-    async fn open_alerts(&self, call: &Call) -> Result<Outcome, StoreError> {
+    async fn open_alerts(&self, call: &Call) -> Result<Vec<Alert>, StoreError> {
         let look = self.entropy.token();
         let begun = self.hints.begin_look(&call.user, &look).await;
         let alerts = self.store.open_alerts(&call.user).await?;
@@ -40,12 +47,13 @@ impl SecurityService {
         {
             tracing::debug!(error = chain(&error), "the next socket will ask for open alerts too");
         }
-        Ok(Outcome::from(&Answer::Alerts(answer::Alerts { alerts })))
+        Ok(alerts)
     }
 
     async fn arrive(&self, call: &Call, from: &Origin, outcome: &Outcome) -> Result<(), StoreError> {
         let arrival = Arrival {
             user: &call.user,
+            sign_in: &call.sign_in(),
             from,
             judge: &|novelty| alerts(&call.user, from, novelty),
             receipt: &call.receipt(outcome),

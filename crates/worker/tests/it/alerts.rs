@@ -55,7 +55,10 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
         let raise = client.work(Work::RaiseAlert(alert(name)));
         succeeded(&client.ask_for(&raise).await);
     }
-    let open = client.work(Work::Joined(Joined { unseen: false }));
+    let open = client.work(Work::Joined(Joined {
+        unseen: false,
+        told: false,
+    }));
     assert_eq!(names(&client.ask_for(&open).await), ["a", "b"]);
 
     let ack = json!({"alertId": "a"});
@@ -64,7 +67,10 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
     for _ in 0..2 {
         succeeded(&client.ask(CommandKind::Acknowledge, ack.clone()).await);
     }
-    let open = client.work(Work::Joined(Joined { unseen: false }));
+    let open = client.work(Work::Joined(Joined {
+        unseen: false,
+        told: false,
+    }));
     assert_eq!(names(&client.ask_for(&open).await), ["b"]);
     assert_eq!(names(&client.ask(CommandKind::Alerts, json!({})).await), ["a", "b"]);
 }

@@ -23,7 +23,7 @@ pub(crate) fn host(world: &mut World) {
 }
 
 /// Begins an authorization, and does what its user's browser does, up to our door.
-async fn come_back(client: &mut Client, github: &AtSimulator, redirect_uri: &str) -> Callback {
+pub(crate) async fn come_back(client: &mut Client, github: &AtSimulator, redirect_uri: &str) -> Callback {
     let asked = json!({"accountType": "github", "redirectUri": redirect_uri});
     let authorized = client.ask(CommandKind::Authorize, asked).await;
     succeeded(&authorized);

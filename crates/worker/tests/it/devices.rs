@@ -11,7 +11,7 @@ use protocol::id::SessionId;
 use protocol::security::FactorMethod;
 use serde_json::json;
 use store::vault::Sealed;
-use store::{Actor, Change, Decision, Factor, Security, SecurityRecord};
+use store::{Actor, Change, Decision, Effect, Factor, Security, SecurityRecord};
 
 use crate::client::{Client, refused, succeeded};
 use crate::world::World;
@@ -20,7 +20,10 @@ use crate::world::World;
 fn joined(client: &mut Client, device: &str, address: &str) -> Job {
     client.origin.device_id = Some(device.to_owned());
     client.origin.address = address.to_owned();
-    client.work(Work::Joined(Joined { unseen: true }))
+    client.work(Work::Joined(Joined {
+        unseen: true,
+        told: false,
+    }))
 }
 
 async fn join(client: &mut Client, device: &str, address: &str) {
@@ -86,13 +89,20 @@ async fn a_new_device_on_a_new_network_is_suspicious_until_its_user_says_that_it
     );
     assert!(!hint(&world, &client).await.none_open);
 
-    let open = client.work(Work::Joined(Joined { unseen: false }));
+    let open = client.work(Work::Joined(Joined {
+        unseen: false,
+        told: false,
+    }));
     let told = client.ask_for(&open).await;
     assert_eq!(told["alerts"][0]["alertId"], suspicious["alertId"], "{told}");
     assert!(!hint(&world, &client).await.none_open);
     let ack = json!({"alertId": suspicious["alertId"]});
-    succeeded(&client.ask(CommandKind::Acknowledge, ack).await);
-    let none = client.work(Work::Joined(Joined { unseen: false }));
+    let mut owner = world.client("u", "another").await;
+    succeeded(&owner.ask(CommandKind::Acknowledge, ack).await);
+    let none = client.work(Work::Joined(Joined {
+        unseen: false,
+        told: false,
+    }));
     assert_eq!(client.ask_for(&none).await["alerts"], json!([]));
     assert!(hint(&world, &client).await.none_open);
 }
@@ -120,6 +130,7 @@ async fn fail(world: &World, client: &Client, failures: u32) {
             outcome: Outcome::from(&Answer::Acknowledged),
             receipt: None,
             deeds: Vec::new(),
+            effect: Effect::Nothing,
         })))
     };
     let operator = Actor::System(SessionId::new("operator").unwrap());

@@ -105,10 +105,16 @@ async fn who_joined_and_was_ended_is_noted_and_told_nothing() {
     let world = World::scripted();
     let _worker = world.worker().await;
     let (mut owner, mut thief) = ended(&world).await;
-    let joined = owner.work(Work::Joined(Joined { unseen: true }));
+    let joined = owner.work(Work::Joined(Joined {
+        unseen: true,
+        told: false,
+    }));
     succeeded(&owner.ask_for(&joined).await);
     thief.origin.device_id = Some("the thief's".to_owned());
-    let joined = thief.work(Work::Joined(Joined { unseen: true }));
+    let joined = thief.work(Work::Joined(Joined {
+        unseen: true,
+        told: false,
+    }));
     refused(&thief.ask_for(&joined).await, "forbidden");
     assert_eq!(owner.alert().await["type"], json!("new_device"));
 }

@@ -1,5 +1,6 @@
 //! The second factor: enrolment, codes, challenges, and what needs one.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bus::{Seed, SessionKey};
@@ -15,16 +16,23 @@ use crate::client::{Client, refused, succeeded};
 use crate::world::World;
 
 /// A world with a worker and a client whose user has a second factor.
-struct Guarded {
-    world: World,
-    client: Client,
+pub(crate) struct Guarded {
+    pub(crate) world: World,
+    pub(crate) client: Client,
     secret: String,
-    recovery_codes: Vec<String>,
+    pub(crate) recovery_codes: Vec<String>,
     _worker: Running,
 }
 
 impl Guarded {
-    async fn new() -> Self {
+    /// Every attempt is let through.
+    async fn unlimited() -> Self {
+        let guarded = Self::new().await;
+        guarded.world.bus.counts_no_attempts.store(true, Ordering::SeqCst);
+        guarded
+    }
+
+    pub(crate) async fn new() -> Self {
         let world = World::scripted();
         let worker = world.worker().await;
         let mut client = world.client("u", "s").await;
@@ -47,16 +55,16 @@ impl Guarded {
         guarded
     }
 
-    fn next_step(&mut self) {
+    pub(crate) fn next_step(&mut self) {
         self.world.clock.advance(Duration::from_secs(30));
     }
 
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         code(&self.world, &self.secret)
     }
 
     /// A challenge on a device that has not given the factor.
-    async fn challenged(&self, session: &str) -> (Client, Value) {
+    pub(crate) async fn challenged(&self, session: &str) -> (Client, Value) {
         let mut client = self.world.client("u", session).await;
         let required = disconnect(&mut client).await;
         let challenge = required.aside.unwrap().data.read::<Value>().unwrap()["sessionId"].clone();
@@ -65,7 +73,7 @@ impl Guarded {
 }
 
 /// The code of the authenticator, by the clock of the world.
-fn code(world: &World, secret: &str) -> String {
+pub(crate) fn code(world: &World, secret: &str) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
     let now = world.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -79,7 +87,7 @@ pub(crate) async fn update(client: &mut Client, settings: Value) -> Value {
 }
 
 /// Begins to turn the factor on, right after a sign-in.
-async fn enrol(world: &World, client: &mut Client) -> Value {
+pub(crate) async fn enrol(world: &World, client: &mut Client) -> Value {
     client.signed_in = Some(world.clock.now().into());
     let answer = update(client, json!({"twoFactorEnabled": true})).await;
     client.signed_in = None;
@@ -152,6 +160,50 @@ async fn it_takes_effect_with_the_first_right_code_from_the_session_that_asked()
     assert_eq!(enabled(&mut client).await, true);
     // Whoever gave the first code has given one.
     assert!(disconnect(&mut client).await.aside.is_none());
+}
+
+#[tokio::test]
+async fn answers_that_hold_secrets_say_so_and_others_do_not() {
+    let world = World::scripted();
+    let _worker = world.worker().await;
+    let mut client = world.client("u", "s").await;
+    client.signed_in = Some(world.clock.now().into());
+    let mut is_secret = async |kind, data| {
+        let job = client.job(kind, data);
+        client.submit(&job).await;
+        let outcome = client.outcome(&job).await;
+        assert_eq!(outcome.error, None, "{outcome:?}");
+        (outcome.secret, outcome.data.read::<Value>().unwrap())
+    };
+    for (kind, data, secret) in [
+        (
+            CommandKind::Authorize,
+            json!({"accountType": "github", "redirectUri": "http://localhost/cb"}),
+            true,
+        ),
+        (
+            CommandKind::RequestConfirmation,
+            json!({"action": "security:revoke_all"}),
+            true,
+        ),
+        (
+            CommandKind::UpdateSettings,
+            json!({"settings": {"sessionTimeout": 5}}),
+            false,
+        ),
+        (CommandKind::GetSettings, json!({}), false),
+        (CommandKind::Alerts, json!({}), false),
+    ] {
+        assert_eq!(is_secret(kind, data).await.0, secret, "{kind:?}");
+    }
+    let enrol = json!({"settings": {"twoFactorEnabled": true}});
+    let (secret, answer) = is_secret(CommandKind::UpdateSettings, enrol).await;
+    assert!(secret, "{answer}");
+    let enrolment = &answer["enrolment"];
+    let first = code(&world, enrolment["secret"].as_str().unwrap());
+    let first = json!({"sessionId": enrolment["sessionId"], "token": first});
+    let (secret, answer) = is_secret(CommandKind::VerifyTwoFactor, first).await;
+    assert!(secret && answer["recoveryCodes"].is_array(), "{answer}");
 }
 
 #[tokio::test]
@@ -241,7 +293,7 @@ async fn a_challenge_is_its_sessions_own_and_used_once() {
 
 #[tokio::test]
 async fn a_recovery_code_is_its_users_own_and_its_factors_own() {
-    let mut guarded = Guarded::new().await;
+    let mut guarded = Guarded::unlimited().await;
     let mut neighbour = guarded.world.client("v", "s").await;
     let enrolment = enrol(&guarded.world, &mut neighbour).await;
     let first = code(&guarded.world, enrolment["secret"].as_str().unwrap());
@@ -269,7 +321,7 @@ async fn a_recovery_code_is_its_users_own_and_its_factors_own() {
 
 #[tokio::test]
 async fn ten_wrong_codes_cost_time_and_a_recovery_code_ends_that() {
-    let guarded = Guarded::new().await;
+    let guarded = Guarded::unlimited().await;
     let (mut device, challenge) = guarded.challenged("t").await;
     for _ in 0..10 {
         refused(&verify(&mut device, &challenge, "000000").await, "2fa_invalid");
@@ -287,7 +339,7 @@ async fn ten_wrong_codes_cost_time_and_a_recovery_code_ends_that() {
 
 #[tokio::test]
 async fn the_hundredth_wrong_code_locks_until_an_operator_unlocks() {
-    let mut guarded = Guarded::new().await;
+    let mut guarded = Guarded::unlimited().await;
     let (mut device, challenge) = guarded.challenged("t").await;
     for _ in 0..100 {
         refused(&verify(&mut device, &challenge, "000000").await, "2fa_invalid");

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bus::{
     Bucket, BusError, Challenges, Charge, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind,
     Limits, Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
-    Sessions, Ticket, TicketKey, Tickets, Touched, Verdict,
+    Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
@@ -27,6 +27,12 @@ pub(crate) struct FragileBus {
     pub(crate) refuses_claims: AtomicBool,
     /// No challenge is taken.
     pub(crate) refuses_takes: AtomicBool,
+    /// No attempt is counted: the bus is away.
+    pub(crate) refuses_attempts: AtomicBool,
+    /// Every attempt that several share is let through: as many as a test wants, in no time.
+    pub(crate) counts_no_attempts: AtomicBool,
+    /// How often a challenge was looked for.
+    pub(crate) challenge_reads: AtomicU64,
     /// So many answers are not taken.
     pub(crate) refused_answers: AtomicU64,
 }
@@ -38,6 +44,9 @@ impl FragileBus {
             refuses_events: AtomicBool::new(false),
             refuses_claims: AtomicBool::new(false),
             refuses_takes: AtomicBool::new(false),
+            refuses_attempts: AtomicBool::new(false),
+            counts_no_attempts: AtomicBool::new(false),
+            challenge_reads: AtomicU64::new(0),
             refused_answers: AtomicU64::new(0),
         }
     }
@@ -133,6 +142,7 @@ impl Challenges for FragileBus {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+        self.challenge_reads.fetch_add(1, Ordering::SeqCst);
         self.bus().read(key).await
     }
 
@@ -160,6 +170,22 @@ impl Limits for FragileBus {
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
         self.bus().admit_attempt(user, bucket, quota).await
+    }
+
+    async fn admit_shared_attempt(
+        &self,
+        user: &UserId,
+        bucket: &Bucket,
+        quota: Quota,
+        share: &Share<'_>,
+    ) -> Result<Verdict, BusError> {
+        if self.refuses_attempts.load(Ordering::SeqCst) {
+            return Err(away("count an attempt"));
+        }
+        if self.counts_no_attempts.load(Ordering::SeqCst) {
+            return Ok(Verdict::Admitted);
+        }
+        self.bus().admit_shared_attempt(user, bucket, quota, share).await
     }
 
     async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {

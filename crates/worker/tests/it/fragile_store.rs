@@ -13,13 +13,14 @@ use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use serde_json::Value;
 use store::{
-    Accounts, Actor, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide, Decided,
-    Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxTurn,
-    Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox, ParkOutcome,
-    ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart, RefreshWritten, Refreshed,
-    Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, RevokeScope, Room, SealedTokens, Security,
-    SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, StoreError,
-    SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome, Written,
+    Accounts, Acknowledged, Actor, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide,
+    Decided, Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency,
+    InboxTurn, Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox,
+    ParkOutcome, ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart,
+    RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, RevokeScope, Room,
+    SealedTokens, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded,
+    SessionsReceipt, SignIn, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome,
+    Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -36,6 +37,8 @@ pub(crate) struct FragileStore {
     pub(crate) refused_deliveries: AtomicU64,
     /// So often it is not stored how far a revocation got.
     pub(crate) refused_progress: AtomicU64,
+    /// How often a second factor was read or changed.
+    pub(crate) security_calls: AtomicU64,
     due_looks: AtomicU64,
     busy_turns: AtomicU64,
     leases: AtomicU64,
@@ -55,6 +58,7 @@ impl FragileStore {
             refused_links: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
             refused_progress: AtomicU64::new(0),
+            security_calls: AtomicU64::new(0),
             due_looks: AtomicU64::new(0),
             busy_turns: AtomicU64::new(0),
             leases: AtomicU64::new(0),
@@ -229,8 +233,14 @@ impl Alerts for FragileStore {
         self.store.open_alerts(user).await
     }
 
-    async fn acknowledge_alert(&self, user: &UserId, alert: &AlertId, receipt: &Receipt) -> Result<bool, StoreError> {
-        self.store.acknowledge_alert(user, alert, receipt).await
+    async fn acknowledge_alert(
+        &self,
+        user: &UserId,
+        alert: &AlertId,
+        by: &SignIn,
+        receipt: &Receipt,
+    ) -> Result<Acknowledged, StoreError> {
+        self.store.acknowledge_alert(user, alert, by, receipt).await
     }
 }
 
@@ -354,10 +364,12 @@ impl Queue for FragileStore {
 #[async_trait]
 impl Security for FragileStore {
     async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError> {
+        self.security_calls.fetch_add(1, Ordering::SeqCst);
         self.store.security(user).await
     }
 
     async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+        self.security_calls.fetch_add(1, Ordering::SeqCst);
         self.store.decide_security(user, by, decide).await
     }
 }

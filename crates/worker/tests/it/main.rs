@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod authorizations;
 mod callback;
 mod connect;
 mod devices;
@@ -18,6 +19,7 @@ mod factor;
 mod factor_sent;
 mod fairness;
 mod grants;
+mod guesses;
 mod idempotency;
 mod inboxes;
 mod outage;
@@ -27,6 +29,7 @@ mod revoke_all;
 mod settings;
 mod slow_platform;
 mod state;
+mod subjects;
 mod sync;
 mod throttles;
 

@@ -26,6 +26,7 @@ holds_for_both!(
     a_job_submitted_twice_is_delivered_twice_under_one_id,
     an_answer_reaches_its_node_and_is_kept,
     an_answer_that_was_heard_is_kept_no_longer,
+    an_answer_that_holds_secrets_is_told_and_not_kept,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -209,6 +210,18 @@ async fn an_answer_that_was_heard_is_kept_no_longer(bus: &dyn Bus) {
     bus.forget_replies(&mine, &[]).await.unwrap();
     assert!(bus.kept_replies(&mine, &jobs).await.unwrap().is_empty());
     assert_eq!(bus.kept_replies(&other, &jobs).await.unwrap(), [reply("j-1")]);
+}
+
+async fn an_answer_that_holds_secrets_is_told_and_not_kept(bus: &dyn Bus) {
+    let mine = node("gw-1");
+    let mut replies = bus.replies(&mine).await.unwrap();
+    let mut secret = reply("j-1");
+    secret.outcome.secret = true;
+    bus.reply(&mine, &secret).await.unwrap();
+    let heard = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
+    assert_eq!(heard, secret);
+    let jobs = [JobId::new("j-1").unwrap()];
+    assert!(bus.kept_replies(&mine, &jobs).await.unwrap().is_empty());
 }
 
 /// One job, however long that takes.

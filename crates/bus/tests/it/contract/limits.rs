@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Charge, Quota, Verdict};
+use bus::{Bucket, Bus, Charge, Quota, Share, Verdict};
 use futures_util::future::join_all;
 use testkit::wait;
 use tokio::time::Instant;
@@ -18,6 +18,9 @@ holds_for_both!(
     a_charge_takes_what_it_costs,
     of_attempts_that_race_as_many_as_the_quota_says_are_taken,
     each_attempt_is_free_again_when_its_own_period_is_over,
+    of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest,
+    takers_that_race_get_no_more_than_their_share,
+    what_one_took_alone_counts_when_it_has_to_share,
     what_is_counted_for_anyone_is_shared_and_is_no_users,
 );
 
@@ -175,6 +178,51 @@ async fn each_attempt_is_free_again_when_its_own_period_is_over(bus: &dyn Bus) {
         pause <= HOURLY.period && pause > HOURLY.period - wait::deadline(),
         "{pause:?}"
     );
+}
+
+async fn take(bus: &dyn Bus, of: &str, most: u32) -> Verdict {
+    let verify = bucket("verify_2fa", None);
+    let share = Share { of, most };
+    bus.admit_shared_attempt(&user("GEN-001"), &verify, HOURLY, &share)
+        .await
+        .unwrap()
+}
+
+async fn of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest(bus: &dyn Bus) {
+    for _ in 0..3 {
+        assert_eq!(take(bus, "thief", 3).await, Verdict::Admitted);
+    }
+    let Verdict::Refused(pause) = take(bus, "thief", 3).await else {
+        panic!("more than a share was taken");
+    };
+    assert!(
+        pause <= HOURLY.period && pause > HOURLY.period - wait::deadline(),
+        "{pause:?}"
+    );
+    for _ in 0..2 {
+        assert_eq!(take(bus, "owner", 3).await, Verdict::Admitted);
+    }
+    for taker in ["owner", "thief", "third", ""] {
+        let verdict = take(bus, taker, 3).await;
+        assert!(matches!(verdict, Verdict::Refused(_)), "{taker} took a sixth");
+    }
+}
+
+async fn takers_that_race_get_no_more_than_their_share(bus: &dyn Bus) {
+    let taken = join_all((0..100).map(|_| take(bus, "thief", 3))).await;
+    let taken = taken.into_iter().filter(|verdict| *verdict == Verdict::Admitted);
+    assert_eq!(taken.count(), 3);
+    let taken = join_all((0..100).map(|_| take(bus, "owner", 3))).await;
+    let taken = taken.into_iter().filter(|verdict| *verdict == Verdict::Admitted);
+    assert_eq!(taken.count(), 2);
+}
+
+async fn what_one_took_alone_counts_when_it_has_to_share(bus: &dyn Bus) {
+    for _ in 0..4 {
+        assert_eq!(take(bus, "first", HOURLY.count).await, Verdict::Admitted);
+    }
+    assert!(matches!(take(bus, "first", 3).await, Verdict::Refused(_)));
+    assert_eq!(take(bus, "second", 3).await, Verdict::Admitted);
 }
 
 async fn what_is_counted_for_anyone_is_shared_and_is_no_users(bus: &dyn Bus) {

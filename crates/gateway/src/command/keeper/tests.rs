@@ -91,6 +91,7 @@ impl Deaf {
             outcome: Outcome {
                 error: None,
                 aside: None,
+                secret: false,
                 data: Json::of(&json!({ "success": true })),
             },
         };

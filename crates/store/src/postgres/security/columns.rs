@@ -8,14 +8,14 @@ use tokio_postgres::Row;
 
 use crate::postgres::error::Failure;
 use crate::postgres::row::{timestamp, word, written};
-use crate::security::{Factor, PendingFactor, SecurityRecord, SentCode};
+use crate::security::{Factor, PendingFactor, RecoveryTry, SecurityRecord, SentCode};
 use crate::vault::Sealed;
 
 /// A user's row.
 pub(super) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
                                sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
-                               recovery_tried_at, pending_method, pending_secret, pending_code, pending_challenge, \
-                               pending_session, pending_until FROM security WHERE user_id = $1";
+                               recovery_tried_at, recovery_tried_in, pending_method, pending_secret, pending_code, \
+                               pending_challenge, pending_session, pending_until FROM security WHERE user_id = $1";
 
 /// From all columns.
 pub(super) fn record(row: &Row) -> Result<SecurityRecord, Failure> {
@@ -35,7 +35,6 @@ fn factor(row: &Row) -> Result<Option<Factor>, Failure> {
     let last_failed: Option<OffsetDateTime> = row.try_get("last_failed_at")?;
     let recovery_key: Option<Vec<u8>> = row.try_get("recovery_key")?;
     let codes: Vec<&[u8]> = row.try_get("recovery_codes")?;
-    let tried: Vec<OffsetDateTime> = row.try_get("recovery_tried_at")?;
     Ok(Some(Factor {
         method: method(row, "factor_method")?,
         secret: Sealed::from_bytes(secret),
@@ -45,9 +44,31 @@ fn factor(row: &Row) -> Result<Option<Factor>, Failure> {
         last_failed: last_failed.map(timestamp),
         recovery_key: recovery_key.map(Sealed::from_bytes),
         recovery_codes: codes.into_iter().map(mac).collect::<Result<_, _>>()?,
-        recovery_tried: tried.into_iter().map(timestamp).collect(),
+        recovery_tried: recovery_tried(row)?,
     }))
 }
+
+/// From two arrays, an element of each for each try. An earlier build writes the first alone.
+fn recovery_tried(row: &Row) -> Result<Vec<RecoveryTry>, Failure> {
+    let times: Vec<OffsetDateTime> = row.try_get("recovery_tried_at")?;
+    let sessions: Option<Vec<&str>> = row.try_get("recovery_tried_in")?;
+    let sessions = sessions
+        .unwrap_or_default()
+        .into_iter()
+        .chain(std::iter::repeat(UNKNOWN));
+    let tried = times.into_iter().zip(sessions);
+    tried
+        .map(|(at, session)| {
+            Ok(RecoveryTry {
+                at: timestamp(at),
+                session: SessionId::new(session).map_err(Failure::row)?,
+            })
+        })
+        .collect()
+}
+
+/// In the place of a session.
+const UNKNOWN: &str = "-";
 
 /// From four arrays, an element of each for each code.
 fn sent(row: &Row) -> Result<Vec<SentCode>, Failure> {
@@ -99,13 +120,13 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             "INSERT INTO security (user_id, session_timeout, factor_method, factor_secret, last_step, sent_challenges, \
              sent_sessions, sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
              recovery_tried_at, pending_method, pending_secret, pending_code, pending_challenge, pending_session, \
-             pending_until) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+             pending_until, recovery_tried_in) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
              ON CONFLICT (user_id) DO UPDATE SET session_timeout = $2, factor_method = $3, factor_secret = $4, \
              last_step = $5, sent_challenges = $6, sent_sessions = $7, sent_codes = $8, sent_until = $9, failures = $10, \
              last_failed_at = $11, recovery_key = $12, recovery_codes = $13, recovery_tried_at = $14, \
              pending_method = $15, pending_secret = $16, pending_code = $17, pending_challenge = $18, \
-             pending_session = $19, pending_until = $20",
+             pending_session = $19, pending_until = $20, recovery_tried_in = $21",
         )
         .await?;
     let minutes = i32::try_from(record.session_timeout).map_err(Failure::row)?;
@@ -120,7 +141,9 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             .map(<[u8; 32]>::as_slice)
             .collect::<Vec<_>>()
     });
-    let tried = factor.map(|factor| factor.recovery_tried.iter().copied().map(written).collect::<Vec<_>>());
+    let tried = factor.map(|factor| &factor.recovery_tried);
+    let tried_at = tried.map(|tried| tried.iter().map(|tried| written(tried.at)).collect::<Vec<_>>());
+    let tried_in = tried.map(|tried| tried.iter().map(|tried| tried.session.as_str()).collect::<Vec<_>>());
     let sent = factor.map(|factor| &factor.sent);
     let sent_challenges = sent.map(|sent| sent.iter().map(|sent| sent.challenge.as_str()).collect::<Vec<_>>());
     let sent_sessions = sent.map(|sent| sent.iter().map(|sent| sent.session.as_str()).collect::<Vec<_>>());
@@ -147,13 +170,14 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             &last_failed,
             &recovery_key.map(Sealed::as_bytes),
             &codes,
-            &tried,
+            &tried_at,
             &pending.map(|pending| pending.method.as_str()),
             &pending.map(|pending| pending.secret.as_bytes()),
             &pending_code.map(<[u8; 32]>::as_slice),
             &pending.map(|pending| pending.challenge.as_str()),
             &pending.map(|pending| pending.session.as_str()),
             &pending.map(|pending| written(pending.until)),
+            &tried_in,
         ],
     )
     .await?;

@@ -1,11 +1,17 @@
 //! Alerts: rows that outlive what was sent.
 
+use std::time::Duration;
+
+use lifecycle::{Clock, SystemClock};
+use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::Outcome;
 use protocol::security::{Alert, AlertType, Severity};
-use store::{Link, Store};
+use protocol::time::Timestamp;
+use store::{Acknowledged, Arrival, Change, Decision, Effect, Link, SecurityRecord, SignIn, Store};
 
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{alert, alert_id, event, late_receipt, link, receipt, user};
+use crate::sample::{actor, alert, alert_id, event, late_receipt, link, origin, receipt, sign_in, user};
 
 super::kept_by_both_stores!(
     an_alert_is_read_back_as_it_was_raised,
@@ -16,6 +22,10 @@ super::kept_by_both_stores!(
     alerts_behind_an_unknown_one_are_all,
     an_alert_that_requires_action_is_open_until_it_is_acknowledged,
     only_its_user_acknowledges_an_alert,
+    no_session_acknowledges_an_alert_about_itself,
+    a_session_that_gave_the_factor_is_no_subject_of_alerts_any_more,
+    a_later_sign_in_acknowledges_and_the_one_of_then_does_not,
+    who_gave_wrong_factors_does_not_acknowledge_the_suspicion_that_followed,
 );
 
 async fn names(store: &dyn Store, after: Option<&str>) -> Vec<String> {
@@ -151,10 +161,10 @@ async fn an_alert_that_requires_action_is_open_until_it_is_acknowledged(store: &
     assert_eq!(open().await, [alert("GEN-001", "a"), alert("GEN-001", "b")]);
     for _ in 0..2 {
         let known = store
-            .acknowledge_alert(&user("GEN-001"), &alert_id("a"), &receipt("seen"))
+            .acknowledge_alert(&user("GEN-001"), &alert_id("a"), &sign_in("s"), &receipt("seen"))
             .await
             .unwrap();
-        assert!(known);
+        assert_eq!(known, Acknowledged::Yes);
         assert_eq!(open().await, [alert("GEN-001", "b")]);
     }
     assert_eq!(names(store, None).await, ["good to know", "a", "b"], "it is still read");
@@ -166,12 +176,113 @@ async fn only_its_user_acknowledges_an_alert(store: &dyn Store) {
         .await
         .unwrap();
     for (who, name) in [("GEN-002", "a"), ("GEN-001", "b")] {
-        assert!(
-            !store
-                .acknowledge_alert(&user(who), &alert_id(name), &receipt("seen"))
-                .await
-                .unwrap()
-        );
+        let acknowledged = store
+            .acknowledge_alert(&user(who), &alert_id(name), &sign_in("s"), &receipt("seen"))
+            .await;
+        assert_eq!(acknowledged.unwrap(), Acknowledged::Unknown);
     }
     assert_eq!(store.open_alerts(&user("GEN-001")).await.unwrap().len(), 1);
+}
+
+/// Raises an alert of this kind about a session, whose user had signed in then.
+async fn raise_about(store: &dyn Store, name: &str, kind: AlertType, about: &SignIn) {
+    let alert = Alert {
+        kind,
+        ..alert("GEN-001", name)
+    };
+    change(store, vec![Envelope::of_alert(alert)], Effect::Suspected(about.clone())).await;
+}
+
+async fn change(store: &dyn Store, events: Vec<Envelope>, effect: Effect) {
+    let decide = |record: &SecurityRecord, _| {
+        Ok(Decision::Change(Box::new(Change {
+            record: record.clone(),
+            events: events.clone(),
+            outcome: Outcome::from(&Answer::Acknowledged),
+            receipt: None,
+            deeds: Vec::new(),
+            effect: effect.clone(),
+        })))
+    };
+    store
+        .decide_security(&user("GEN-001"), &actor(), &decide)
+        .await
+        .unwrap();
+}
+
+async fn acknowledge(store: &dyn Store, name: &str, by: &SignIn) -> Acknowledged {
+    store
+        .acknowledge_alert(&user("GEN-001"), &alert_id(name), by, &receipt("seen"))
+        .await
+        .unwrap()
+}
+
+async fn no_session_acknowledges_an_alert_about_itself(store: &dyn Store) {
+    let (thief, owner) = (sign_in("thief"), sign_in("owner"));
+    raise_about(store, "failed", AlertType::FailedTwoFactor, &thief).await;
+    let from = origin("192.0.2.1", "laptop");
+    let arrival = Arrival {
+        user: &user("GEN-001"),
+        sign_in: &thief,
+        from: &from,
+        judge: &|_| vec![alert("GEN-001", "arrived")],
+        receipt: &receipt("arrived"),
+    };
+    store.arrive(&arrival).await.unwrap();
+    for name in ["failed", "arrived"] {
+        assert_eq!(acknowledge(store, name, &thief).await, Acknowledged::AboutItself);
+        assert_eq!(acknowledge(store, name, &owner).await, Acknowledged::Yes);
+        assert_eq!(
+            acknowledge(store, name, &thief).await,
+            Acknowledged::Yes,
+            "it was already"
+        );
+    }
+    assert!(store.open_alerts(&user("GEN-001")).await.unwrap().is_empty());
+}
+
+async fn a_session_that_gave_the_factor_is_no_subject_of_alerts_any_more(store: &dyn Store) {
+    let (one, other) = (sign_in("one"), sign_in("other"));
+    raise_about(store, "of one", AlertType::FailedTwoFactor, &one).await;
+    raise_about(store, "of other", AlertType::FailedTwoFactor, &other).await;
+    change(store, Vec::new(), Effect::Cleared(one.session.clone())).await;
+    assert_eq!(acknowledge(store, "of one", &one).await, Acknowledged::Yes);
+    assert_eq!(acknowledge(store, "of other", &other).await, Acknowledged::AboutItself);
+    raise_about(store, "after", AlertType::FailedTwoFactor, &one).await;
+    assert_eq!(acknowledge(store, "after", &one).await, Acknowledged::AboutItself);
+}
+
+async fn a_later_sign_in_acknowledges_and_the_one_of_then_does_not(store: &dyn Store) {
+    let at = |at| SignIn {
+        at: Some(at),
+        ..sign_in("s")
+    };
+    let now = Timestamp::from(SystemClock.now());
+    // The clock of who issues tokens may be ahead of ours.
+    let ahead = now.plus(Duration::from_secs(45));
+    raise_about(store, "a", AlertType::FailedTwoFactor, &at(ahead)).await;
+    for not_later in [now.minus(Duration::from_secs(60)), ahead] {
+        let acknowledged = acknowledge(store, "a", &at(not_later)).await;
+        assert_eq!(acknowledged, Acknowledged::AboutItself, "{not_later}");
+    }
+    assert_eq!(acknowledge(store, "a", &sign_in("s")).await, Acknowledged::AboutItself);
+    let later = ahead.plus(Duration::from_secs(1));
+    assert_eq!(acknowledge(store, "a", &at(later)).await, Acknowledged::Yes);
+}
+
+async fn who_gave_wrong_factors_does_not_acknowledge_the_suspicion_that_followed(store: &dyn Store) {
+    let (guesser, owner) = (sign_in("guesser"), sign_in("owner"));
+    raise_about(store, "before", AlertType::SuspiciousLogin, &owner).await;
+    raise_about(store, "failed", AlertType::FailedTwoFactor, &guesser).await;
+    raise_about(store, "suspicion", AlertType::SuspiciousLogin, &owner).await;
+    raise_about(store, "device", AlertType::NewDevice, &owner).await;
+    assert_eq!(
+        acknowledge(store, "suspicion", &guesser).await,
+        Acknowledged::AboutItself
+    );
+    for name in ["before", "device"] {
+        assert_eq!(acknowledge(store, name, &guesser).await, Acknowledged::Yes, "{name}");
+    }
+    change(store, Vec::new(), Effect::Cleared(guesser.session.clone())).await;
+    assert_eq!(acknowledge(store, "suspicion", &guesser).await, Acknowledged::Yes);
 }

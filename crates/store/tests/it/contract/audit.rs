@@ -2,9 +2,11 @@
 
 use protocol::cluster::job::Refused;
 use protocol::code::ErrorCode;
-use store::{AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, Store, StoreError, Told, Written, verify_audit};
+use store::{
+    Acknowledged, AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, Store, StoreError, Told, Written, verify_audit,
+};
 
-use crate::sample::{alert, alert_id, audit_keys, late_receipt, link, receipt, refused, sealed, unlink, user};
+use crate::sample::{alert, alert_id, audit_keys, late_receipt, link, receipt, refused, sealed, sign_in, unlink, user};
 
 super::kept_by_both_stores!(
     what_happens_to_an_account_is_told_with_who_asked,
@@ -129,8 +131,14 @@ async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store:
         store.raise_alert(&raised, &receipt("1")).await.unwrap();
     }
     for known in ["a", "a", "another"] {
-        let acknowledged = store.acknowledge_alert(&user, &alert_id(known), &receipt("2")).await;
-        assert_eq!(acknowledged.unwrap(), known == "a");
+        let acknowledged = store
+            .acknowledge_alert(&user, &alert_id(known), &sign_in("s"), &receipt("2"))
+            .await;
+        let expected = match known {
+            "a" => Acknowledged::Yes,
+            _ => Acknowledged::Unknown,
+        };
+        assert_eq!(acknowledged.unwrap(), expected);
     }
     let late = store.raise_alert(&alert("GEN-001", "b"), &late_receipt("3")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");

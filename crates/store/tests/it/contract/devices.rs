@@ -3,11 +3,13 @@
 use protocol::answer::Answer;
 use protocol::cluster::job::Outcome;
 use protocol::security::{Alert, FactorMethod};
-use store::{Acquaintance, Arrival, Change, Decided, Decision, Factor, Novelty, SecurityRecord, Store, StoreError};
+use store::{
+    Acquaintance, Arrival, Change, Decided, Decision, Effect, Factor, Novelty, SecurityRecord, Store, StoreError,
+};
 use tokio::join;
 
 use crate::recorder::relayed;
-use crate::sample::{actor, alert, late_receipt, origin, receipt, sealed, user};
+use crate::sample::{actor, alert, late_receipt, origin, receipt, sealed, sign_in, user};
 
 super::kept_by_both_stores!(
     a_device_is_the_first_then_new_then_known,
@@ -17,9 +19,15 @@ super::kept_by_both_stores!(
     wrong_second_factors_are_shown,
 );
 
+/// With the same device as always.
+pub(crate) async fn returns(store: &dyn Store, who: &str) -> Novelty {
+    arrive(store, who, "phone", "192.0.2.1").await
+}
+
 async fn arrive(store: &dyn Store, who: &str, device: &str, address: &str) -> Novelty {
     let arrival = Arrival {
         user: &user(who),
+        sign_in: &sign_in("s"),
         from: &origin(address, device),
         judge: &|_novelty| Vec::new(),
         receipt: &receipt("arrived"),
@@ -74,6 +82,7 @@ async fn what_is_judged_is_raised_once_and_told(store: &dyn Store) {
     ] {
         let arrival = Arrival {
             user: &user("GEN-001"),
+            sign_in: &sign_in("s"),
             from: &origin("192.0.2.1", "laptop"),
             judge,
             receipt: &receipt("arrived"),
@@ -113,6 +122,7 @@ async fn of_two_who_see_a_device_at_once_one_finds_it_new(store: &dyn Store) {
 async fn an_arrival_that_comes_too_late_is_not_noted(store: &dyn Store) {
     let late = Arrival {
         user: &user("GEN-001"),
+        sign_in: &sign_in("s"),
         from: &origin("192.0.2.1", "phone"),
         judge: &for_new,
         receipt: &late_receipt("late"),
@@ -146,6 +156,7 @@ async fn wrong_second_factors_are_shown(store: &dyn Store) {
                 outcome: Outcome::from(&Answer::Acknowledged),
                 receipt: None,
                 deeds: Vec::new(),
+                effect: Effect::Nothing,
             })))
         })
         .await;

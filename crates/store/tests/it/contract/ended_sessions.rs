@@ -7,9 +7,9 @@ use protocol::answer::Answer;
 use protocol::cluster::job::{Outcome, Refused};
 use protocol::code::ErrorCode;
 use store::{
-    Acquaintance, Actor, Arrival, Change, Decision, Earlier, Exchange, ExchangeStart, LinkOutcome, ParkOutcome, Pause,
-    Paused, Receipt, RevokeAll, RevokeAllOutcome, SecurityRecord, SessionEnding, SessionOpening, Store, StoreError,
-    SyncWritten, Taking, Told, WhichSessions, Written,
+    Acquaintance, Actor, Arrival, Change, Decision, Earlier, Effect, Exchange, ExchangeStart, LinkOutcome, ParkOutcome,
+    Pause, Paused, Receipt, RevokeAll, RevokeAllOutcome, SecurityRecord, SessionEnding, SessionOpening, Store,
+    StoreError, SyncWritten, Taking, Told, WhichSessions, Written,
 };
 
 use super::queue::lease;
@@ -17,7 +17,7 @@ use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{
     actor, alert, alert_id, event, idempotency, job, link, origin, parked, receipt, receipt_with_key, refused, sealed,
-    session, sync, unlink, user,
+    session, sign_in, sync, unlink, user,
 };
 
 super::kept_by_both_stores!(
@@ -105,10 +105,15 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
             outcome: Outcome::from(&Answer::Acknowledged),
             receipt: None,
             deeds: Vec::new(),
+            effect: Effect::Nothing,
         })))
     };
     is_refused(store.decide_security(&user, &actor(), &change).await);
-    is_refused(store.acknowledge_alert(&user, &alert_id("a-1"), &receipt("3")).await);
+    is_refused(
+        store
+            .acknowledge_alert(&user, &alert_id("a-1"), &sign_in("another"), &receipt("3"))
+            .await,
+    );
     is_refused(
         store
             .record_confirmation(&user, "security:revoke_all", &receipt("4"))
@@ -301,6 +306,7 @@ async fn others_act_though_the_session_has_ended(store: &dyn Store) {
     assert_eq!(recorded, Written::Now);
     let arrival = Arrival {
         user: &user,
+        sign_in: &sign_in("another"),
         from: &origin("192.0.2.7", "phone"),
         judge: &|_| Vec::new(),
         receipt: &by_system("3"),

@@ -11,7 +11,7 @@ use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Sealed, Vault, VaultError, VaultKeys};
 use store::{
-    Change, Decision, Factor, Link, ParkedLink, PendingFactor, Resealed, SealedColumn, SealedTokens, Sealings,
+    Change, Decision, Effect, Factor, Link, ParkedLink, PendingFactor, Resealed, SealedColumn, SealedTokens, Sealings,
     SecurityRecord, Store, TokenColumn, rotate,
 };
 
@@ -210,6 +210,7 @@ pub(crate) fn to(record: SecurityRecord) -> Decision {
         outcome: Outcome::from(&Answer::Acknowledged),
         receipt: None,
         deeds: Vec::new(),
+        effect: Effect::Nothing,
     }))
 }
 

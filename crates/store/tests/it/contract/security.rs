@@ -11,12 +11,12 @@ use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{
-    Act, Change, Decided, Decision, Deed, Factor, PendingFactor, Receipt, SecurityRecord, SentCode, Store, StoreError,
-    verify_audit,
+    Act, Change, Decided, Decision, Deed, Effect, Factor, Link, LinkOutcome, PendingFactor, Receipt, RecoveryTry,
+    SecurityRecord, SentCode, Store, StoreError, verify_audit,
 };
 
 use crate::recorder::relayed;
-use crate::sample::{actor, audit_keys, event, late_receipt, receipt, sealed, user};
+use crate::sample::{actor, audit_keys, event, late_receipt, link, receipt, sealed, user};
 
 super::kept_by_both_stores!(
     a_user_begins_with_the_defaults,
@@ -25,6 +25,7 @@ super::kept_by_both_stores!(
     a_job_that_comes_again_changes_nothing,
     what_is_left_or_late_or_unreadable_changes_nothing,
     what_was_done_is_told_in_the_audit_log_with_who_asked,
+    a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be_stored,
 );
 
 fn outcome() -> Outcome {
@@ -39,6 +40,7 @@ fn to(record: SecurityRecord, told: &str, receipt: Option<Receipt>) -> Decision 
         outcome: outcome(),
         receipt,
         deeds: Vec::new(),
+        effect: Effect::Nothing,
     }))
 }
 
@@ -76,7 +78,10 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
         last_failed: Some(Timestamp::from_millis(1_795_451_460_007)),
         recovery_key: Some(sealed("recovery key")),
         recovery_codes: vec![[1; 32], [2; 32]],
-        recovery_tried: vec![Timestamp::from_millis(1_795_451_460_009)],
+        recovery_tried: vec![RecoveryTry {
+            at: Timestamp::from_millis(1_795_451_460_009),
+            session: session.clone(),
+        }],
     };
     let pending = PendingFactor {
         method: FactorMethod::Sms,
@@ -180,6 +185,7 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
             outcome: outcome(),
             receipt: Some(receipt("1")),
             deeds: deeds.clone(),
+            effect: Effect::Nothing,
         })))
     };
     for _ in 0..2 {
@@ -214,4 +220,40 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
         ]
     );
     verify_audit(store, &audit_keys(), "GEN-001", &[]).await.unwrap();
+}
+
+async fn a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be_stored(store: &dyn Store) {
+    let user = user("GEN-001");
+    let begun = store.access_epoch(&user).await.unwrap();
+    let decide = |effect: Effect| {
+        move |record: &SecurityRecord, _: Timestamp| {
+            Ok(Decision::Change(Box::new(Change {
+                record: record.clone(),
+                events: Vec::new(),
+                outcome: outcome(),
+                receipt: None,
+                deeds: Vec::new(),
+                effect: effect.clone(),
+            })))
+        }
+    };
+    store
+        .decide_security(&user, &actor(), &decide(Effect::Nothing))
+        .await
+        .unwrap();
+    assert_eq!(store.access_epoch(&user).await.unwrap(), begun);
+    let ends = decide(Effect::AuthorizationsEnd);
+    store.decide_security(&user, &actor(), &ends).await.unwrap();
+    let before = Link {
+        access_epoch: begun,
+        ..link("GEN-001", "7")
+    };
+    let linked = store.link_account(&before, &receipt("1")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::EpochMoved);
+    let after = Link {
+        access_epoch: store.access_epoch(&user).await.unwrap(),
+        ..before
+    };
+    let linked = store.link_account(&after, &receipt("2")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::Linked);
 }
