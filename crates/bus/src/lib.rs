@@ -41,7 +41,7 @@ pub use memory::MemoryBus;
 pub use pending_link::PendingLink;
 pub use presence::{Presence, Present};
 pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
-pub use sessions::{Alive, Seed, SessionKey, SessionState, Sessions, Touched};
+pub use sessions::{Alive, AliveSession, Announced, EndOfAll, Seed, SessionKey, SessionState, Sessions, Touched};
 pub use tickets::{Hold, Redeemed, Ticket, TicketKey, Tickets};
 
 /// All roles of the bus.

@@ -97,7 +97,14 @@ impl Commands {
     pub(crate) async fn refresh(&self, caller: &Caller, request: Request, tokens: &Tokens, clock: &dyn Clock) -> bool {
         let Request { data, id, .. } = request;
         let outline = Outline::of(CommandKind::Refresh, &data);
-        match renewed(caller, data, tokens, clock).await {
+        let renewed = match renewed(caller, data, tokens, clock).await {
+            Ok(identity) => {
+                let recorded = self.sessions.renew_token(caller, identity.issued).await;
+                recorded.map(|()| identity)
+            }
+            Err(failure) => Err(failure),
+        };
+        match renewed {
             Ok(identity) => {
                 caller.renew_token(&identity);
                 let expires = identity.expires;

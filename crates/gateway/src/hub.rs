@@ -100,7 +100,7 @@ impl Hub {
             match state {
                 SessionState::Alive(_) => {}
                 SessionState::Ended => rooms.end_session(key),
-                SessionState::Unknown => {
+                SessionState::Unknown | SessionState::Ending(_) => {
                     rooms.ask_about_session(key);
                     is_known = false;
                 }

@@ -98,6 +98,9 @@ impl Sessions {
         match self.bus.poke(std::slice::from_ref(&key)).await {
             Ok(states) if matches!(states.first(), Some(SessionState::Alive(_))) => Ok(()),
             Ok(states) if states.first() == Some(&SessionState::Ended) => Err(Failure::of(ErrorCode::Forbidden)),
+            Ok(states) if matches!(states.first(), Some(SessionState::Ending(_))) => {
+                Err(Failure::of(ErrorCode::Unavailable))
+            }
             Ok(_) => Err(Failure::of(ErrorCode::Unauthenticated)),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "a session could not be asked for");
@@ -110,9 +113,15 @@ impl Sessions {
     pub(crate) async fn extend(&self, caller: &Caller) -> Result<SessionExtended, Failure> {
         let key = key(caller);
         let mut touched = self.touch_now(&key).await?;
-        if touched.state == SessionState::Unknown && !self.table().seems_over(&key, Instant::now()) {
-            // Lost before its deadline: a worker knows whether it goes on.
-            self.open(caller).await.map_err(|closed| Failure::of(closed.into()))?;
+        let announced = match touched.state {
+            SessionState::Ending(announced) => Some(announced),
+            _ => None,
+        };
+        let is_lost = touched.state == SessionState::Unknown && !self.table().seems_over(&key, Instant::now());
+        if is_lost || announced.is_some() {
+            // A worker knows whether it goes on.
+            let opened = self.open(caller, caller.token().issued, announced).await;
+            opened.map_err(|closed| Failure::of(closed.into()))?;
             touched = self.touch_now(&key).await?;
         }
         self.announce(&key, &touched).await;
@@ -122,9 +131,24 @@ impl Sessions {
                 self.changed.notify_one();
                 Ok(self.extended(caller, &alive))
             }
+            SessionState::Ending(_) => Err(Failure::of(ErrorCode::Unavailable)),
             SessionState::Ended => Err(Failure::of(ErrorCode::Forbidden)),
             SessionState::Unknown => Err(Failure::of(ErrorCode::Unauthenticated)),
         }
+    }
+
+    /// Records another token of the caller's session, before it takes the place of the one before.
+    ///
+    /// # Errors
+    /// The session does not go on, or nobody can say just now.
+    pub(crate) async fn renew_token(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<(), Failure> {
+        let closed = match self.present(caller, issued_at).await {
+            Ok(SessionState::Alive(_)) => return Ok(()),
+            Ok(SessionState::Ended) => Closed::Ended,
+            Ok(SessionState::Unknown | SessionState::Ending(_)) => Closed::Unavailable,
+            Err(closed) => closed,
+        };
+        Err(Failure::of(closed.into()))
     }
 
     async fn touch_now(&self, key: &SessionKey) -> Result<Touched, Failure> {

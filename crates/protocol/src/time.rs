@@ -18,8 +18,14 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// From milliseconds since 1970.
     #[must_use]
-    pub fn from_millis(millis: i64) -> Self {
-        Self(millis.clamp(MIN_MILLIS, MAX_MILLIS))
+    pub const fn from_millis(millis: i64) -> Self {
+        if millis < MIN_MILLIS {
+            Self(MIN_MILLIS)
+        } else if millis > MAX_MILLIS {
+            Self(MAX_MILLIS)
+        } else {
+            Self(millis)
+        }
     }
 
     /// Milliseconds since 1970.

@@ -30,6 +30,7 @@ pub mod vault;
 mod rotation;
 
 mod rules;
+mod session_rules;
 mod turns;
 
 mod memory;
@@ -62,8 +63,8 @@ pub use security::{
     Security, SecurityRecord, SentCode,
 };
 pub use sessions::{
-    OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt,
-    WhichSessions,
+    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, EndOfAll, OpenedSession, SessionEnding, SessionLife,
+    SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, WhichSessions,
 };
 pub use syncs::{FinishedSync, Pause, Paused, SyncWritten, Syncs, Taken, Taking, Turn};
 

@@ -6,12 +6,10 @@ use protocol::account::AccountStatus;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
 use protocol::security::Alert;
-use protocol::time::Timestamp;
 
 use crate::accounts::Link;
 use crate::queue::RevokeScope;
 use crate::refreshes::{Refresh, RefreshStart};
-use crate::sessions::{SessionOpened, SessionOpening};
 
 /// What a link meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,56 +128,6 @@ pub(crate) const SEEN_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
 /// How long deliveries are known: GitHub lets one be sent again for three days, the others give up within hours.
 pub(crate) const DELIVERIES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
-
-/// What is kept of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KnownSession {
-    pub(crate) expires_at: Timestamp,
-    pub(crate) ended_at: Option<Timestamp>,
-    pub(crate) newest_iat: Option<Timestamp>,
-}
-
-impl KnownSession {
-    /// Whether it goes on, as far as is known here.
-    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
-        self.ended_at.is_none() && now < self.expires_at
-    }
-
-    /// Whether it may be alive in Redis, whose deadline is copied here once a minute.
-    pub(crate) fn may_be_alive(&self, now: Timestamp) -> bool {
-        self.ended_at.is_none() && now < self.expires_at.plus(SLACK)
-    }
-}
-
-/// Whether a session may be opened. Tokens without `sid` share one session and cannot be told apart, so that one, once ended, is
-/// opened by a token that is newer than the end and than every token seen before; any other never is.
-pub(crate) fn open(known: Option<&KnownSession>, opening: &SessionOpening, now: Timestamp) -> SessionOpened {
-    let Some(known) = known else {
-        return SessionOpened::Open(opening.timeout);
-    };
-    let issued_after = |time| opening.issued_at.is_some_and(|issued_at| issued_at > time);
-    if let Some(ended_at) = known.ended_at {
-        let is_new = issued_after(ended_at) && known.newest_iat.is_none_or(issued_after);
-        return if opening.session.is_default() && is_new {
-            SessionOpened::Open(opening.timeout)
-        } else {
-            SessionOpened::Ended
-        };
-    }
-    if now < known.expires_at {
-        SessionOpened::Open(known.expires_at.since(now))
-    } else if issued_after(known.expires_at) {
-        SessionOpened::Open(opening.timeout)
-    } else {
-        SessionOpened::IdledOut
-    }
-}
-
-/// How far a session's deadline may lag behind that in Redis.
-pub(crate) const SLACK: Duration = Duration::from_mins(2);
-
-/// How long what follows a session's end may have to be done again.
-pub(crate) const RECENT: Duration = Duration::from_mins(10);
 
 /// After this an unsent event was left behind by a crash; before, its own transaction's relay is on the way.
 pub(crate) const BEHIND_AFTER: Duration = Duration::from_secs(1);

@@ -27,7 +27,7 @@ pub trait Sessions: Send + Sync {
     /// [`StoreError::Away`].
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError>;
 
-    /// Ends sessions for ever. The receipt is made for their number.
+    /// Ends sessions for ever, once their end was announced. The receipt is made for their number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -43,13 +43,32 @@ pub trait Sessions: Send + Sync {
     /// [`StoreError`]; [`StoreError::SessionEnded`].
     async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError>;
 
-    /// A user's sessions that may be alive, oldest first.
+    /// Users of whom ends are committed that the shared state has not confirmed, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Away`].
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError>;
+    async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
-    /// A page of the sessions that may be alive, after this one, in the order of their names.
+    /// A user's ends that are committed and not confirmed.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError>;
+
+    /// Notes that the shared state has confirmed these ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError>;
+
+    /// A user's sessions that were not ended and are among `alive` or alive as far as is known here, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError>;
+
+    /// A page of the sessions that may be alive, after this one, in the order of their names: those that were when all deadlines were
+    /// kept last.
     ///
     /// # Errors
     /// [`StoreError::Away`].
@@ -64,6 +83,12 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// [`StoreError::Away`].
     async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
+
+    /// Notes that every deadline was kept that was moved before so long ago.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError>;
 
     /// Sets the deadlines of a user's sessions to so long from now, also back: another timeout holds for them.
     ///
@@ -84,6 +109,8 @@ pub struct OpenedSession {
     pub opened_at: Timestamp,
     /// Where the socket came from that opened it last.
     pub origin: Origin,
+    /// How long it has without activity, as far as is known here.
+    pub left: Duration,
 }
 
 /// A socket that wants to join a session.
@@ -104,12 +131,25 @@ pub struct SessionOpening {
 /// What became of an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionOpened {
-    /// It is open, for so long without activity.
-    Open(Duration),
-    /// It was ended, and stays so.
-    Ended,
+    /// It is open.
+    Open(SessionLife),
+    /// It was ended then, and stays so.
+    Ended(Timestamp),
+    /// Nobody knows it, and the token is from before the end of all, or does not say when it was issued.
+    Outdated,
     /// Nothing happened in it for too long; a token that was issued later opens it again.
     IdledOut,
+}
+
+/// A session that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLife {
+    /// How long it has without activity.
+    pub left: Duration,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// No token that was presented in it was issued after this, where that is known.
+    pub newest_token: Option<Timestamp>,
 }
 
 /// Which sessions to end.
@@ -118,6 +158,10 @@ pub struct SessionEnding<'a> {
     pub user: UserId,
     /// Which of theirs.
     pub which: WhichSessions,
+    /// Those that are alive in the shared state, whatever is known of them here.
+    pub alive: &'a [SessionId],
+    /// Announces them in the shared state.
+    pub announcer: &'a dyn EndAnnouncer,
     /// Published for each with its end.
     pub notice: &'a (dyn Fn(&SessionId) -> Envelope + Send + Sync),
 }
@@ -127,17 +171,63 @@ pub struct SessionEnding<'a> {
 pub enum WhichSessions {
     /// This one.
     One(SessionId),
-    /// All but this one.
+    /// All but this one, and what was opened before now or is opened by a token from before.
     AllBut(SessionId),
-    /// All.
+    /// All, and what was opened before now or is opened by a token from before.
     All,
 }
 
+/// The shared state that admits sockets: it is told of an end before that is committed, while nobody can open a session of the
+/// user, so that it admits nobody without asking whether it was.
+#[async_trait]
+pub trait EndAnnouncer: Send + Sync {
+    /// Announces that these sessions are about to end, and gives what was known of each, in the order asked. Announced again, they
+    /// are announced once more.
+    ///
+    /// # Errors
+    /// [`AnnounceError`] when they were not, or not surely, announced.
+    async fn announce(&self, user: &UserId, sessions: &[SessionId]) -> Result<Vec<AnnouncedEnd>, AnnounceError>;
+}
+
+/// What the shared state knew of a session that is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnouncedEnd {
+    /// It was alive.
+    pub was_alive: bool,
+    /// The newest time of issue among the tokens that were presented in it, where that is known.
+    pub newest_token: Option<Timestamp>,
+}
+
+/// Ends were not announced. The announcer has reported why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ends were not announced")]
+pub struct AnnounceError;
+
 /// What became of an ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionsEnded {
-    /// How many ended now, or the answer that was given before to this job or its idempotency key; then nothing was done.
-    pub count: Result<usize, Sealed>,
-    /// All of the user's that ended within the last ten minutes: what follows an end must be done for these, again perhaps.
-    pub ended: Vec<SessionId>,
+pub enum SessionsEnded {
+    /// So many that were alive have ended.
+    Ended(usize),
+    /// Nothing was done: this was answered before to this job or its idempotency key.
+    Repeated(Sealed),
+    /// Nothing was done: they could not be announced.
+    Unannounced(AnnounceError),
+}
+
+/// Ends that are committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommittedEnds {
+    /// Sessions that have ended, and when.
+    pub sessions: Vec<(SessionId, Timestamp)>,
+    /// The end of all.
+    pub all: Option<EndOfAll>,
+}
+
+/// The end of all of a user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndOfAll {
+    /// Sessions that were opened by then have ended, and tokens that were issued by then open none.
+    pub ended_at: Timestamp,
+    /// But for this one.
+    pub but: Option<SessionId>,
 }

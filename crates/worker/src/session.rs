@@ -1,8 +1,12 @@
 //! Sessions: what a gateway cannot decide alone. Postgres says whether a session was ended, Redis when it is over.
 //!
-//! [`open`] lets a socket in whose session Redis does not know, [`end`] ends sessions for ever, [`retime`] gives them another
-//! timeout, [`list`] says which there are, [`live`] whether there is another, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss of Redis costs a session a minute of its time at most.
+//! [`open`] lets a socket in whose session Redis does not know, [`end`] ends sessions for ever, [`announce`] and [`confirm`] tell Redis
+//! before and after that is committed, [`retime`] gives them another timeout, [`list`] says which there are, [`live`] whether there is
+//! another, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss
+//! of Redis costs a session a minute of its time at most.
 
+mod announce;
+mod confirm;
 mod end;
 mod guesses;
 mod keep;
@@ -21,8 +25,9 @@ use store::Store;
 
 use crate::settings::SessionTimes;
 
+pub(crate) use confirm::confirm_ends;
 pub(crate) use keep::keep_deadlines;
-pub(crate) use live::{LiveSessions, LookError};
+pub(crate) use live::LiveSessions;
 
 /// Opens and ends sessions.
 pub(crate) struct SessionService {

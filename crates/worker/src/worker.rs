@@ -25,7 +25,7 @@ use crate::outbox::{Relay, Sweep, watch_memory};
 use crate::parking::give_back_unconfirmed;
 use crate::revocation::Revocations;
 use crate::security::SecurityService;
-use crate::session::{LiveSessions, SessionService, keep_deadlines};
+use crate::session::{LiveSessions, SessionService, confirm_ends, keep_deadlines};
 use crate::settings::Settings;
 use crate::sync::{Schedule, Syncer};
 use crate::upkeep::prune;
@@ -114,10 +114,7 @@ impl Worker {
             store: Arc::<dyn Store>::clone(&parts.store),
             challenges: FactorChallenges::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.entropy)),
             sessions: Arc::<dyn Bus>::clone(&parts.bus),
-            live: LiveSessions {
-                store: Arc::<dyn Store>::clone(&parts.store),
-                bus: Arc::<dyn Bus>::clone(&parts.bus),
-            },
+            live: LiveSessions(Arc::<dyn Bus>::clone(&parts.bus)),
             vault: Arc::clone(&parts.vault),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
@@ -277,6 +274,12 @@ impl Worker {
             tasks.soft(),
         );
         tasks.essential("session deadlines", deadlines);
+        let ends = confirm_ends(
+            Arc::<dyn Store>::clone(&parts.store),
+            Arc::<dyn Bus>::clone(&parts.bus),
+            tasks.soft(),
+        );
+        tasks.essential("session ends", ends);
         tasks.essential("upkeep", prune(parts.store, tasks.soft()));
         Running {
             tasks,

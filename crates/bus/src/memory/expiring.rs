@@ -40,6 +40,13 @@ impl<K: Hash + Eq, V> Expiring<K, V> {
         (mortal.ends > Instant::now()).then_some(&mortal.value)
     }
 
+    /// All values that have not ended.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let now = Instant::now();
+        let living = self.values.iter().filter(move |(_, mortal)| mortal.ends > now);
+        living.map(|(key, mortal)| (key, &mortal.value))
+    }
+
     /// The value, a new one where there is none or it has ended, with `ttl` to live from now.
     pub(super) fn renew_or(&mut self, key: K, ttl: Duration, make: impl Fn() -> V) -> &mut V {
         let now = Instant::now();

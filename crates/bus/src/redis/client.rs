@@ -103,7 +103,9 @@ impl Client {
         let value = self.ask(step, async |fred| {
             let known = fred.evalsha(script.hash(), keys.clone(), args.clone()).await;
             match known {
-                Err(error) if error.details().starts_with("NOSCRIPT") => fred.eval(script.text(), keys, args).await,
+                Err(error) if error.details().starts_with("NOSCRIPT") => {
+                    fred.eval(script.text().to_owned(), keys, args).await
+                }
                 other => other,
             }
         });

@@ -1,7 +1,7 @@
 //! Names of keys and channels. Whatever comes from outside is percent-encoded, so that no id can reach another's keys, and
 //! stands in a hash tag, so that everything of one user (node, lane) is in one slot of a cluster.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, utf8_percent_encode};
 use protocol::cluster::job::Lane;
 use protocol::id::{JobId, NodeId, SessionId, UserId};
 
@@ -103,6 +103,26 @@ impl Names {
         self.of_user(&key.user, &format!("w:{}", encoded(key.session.as_str())))
     }
 
+    /// A session's name in the index of its user's: the last part of [`Names::session`].
+    pub(super) fn in_index(&self, session: &SessionId) -> String {
+        encoded(session.as_str())
+    }
+
+    /// The session with this name in an index.
+    pub(super) fn indexed_session(&self, name: &[u8]) -> Option<SessionId> {
+        SessionId::new(percent_decode(name).decode_utf8().ok()?).ok()
+    }
+
+    /// The sessions of a user that are alive: sorted set of names by deadline.
+    pub(super) fn sessions(&self, user: &UserId) -> String {
+        self.of_user(user, "sids")
+    }
+
+    /// By when all of a user's sessions have ended: string.
+    pub(super) fn end_of_all(&self, user: &UserId) -> String {
+        self.of_user(user, "ended")
+    }
+
     /// The sockets of a user: hash.
     pub(super) fn sockets(&self, user: &UserId) -> String {
         self.of_user(user, "conn")
@@ -200,6 +220,8 @@ mod tests {
         let written = [
             names.session(&session),
             names.warning(&session),
+            names.sessions(&user),
+            names.end_of_all(&user),
             names.sockets(&user),
             names.nodes(),
             names.events(&user),
@@ -221,6 +243,8 @@ mod tests {
             [
                 "pn:{GEN-001}:s:s-1",
                 "pn:{GEN-001}:w:s-1",
+                "pn:{GEN-001}:sids",
+                "pn:{GEN-001}:ended",
                 "pn:{GEN-001}:conn",
                 "pn:nodes",
                 "pn:{GEN-001}:ev",
@@ -269,7 +293,17 @@ mod tests {
         for name in [names().session(&key), names().warning(&key)] {
             assert_eq!(names().session_of(&name), Some(key.clone()), "{name}");
         }
-        for other in ["pn:{u}:log", "other:{u}:s:s-1", "pn:{probe:x}:expiry", ""] {
+        let in_index = names().in_index(&key.session);
+        assert!(names().session(&key).ends_with(&in_index));
+        assert_eq!(names().indexed_session(in_index.as_bytes()), Some(key.session));
+        for other in [
+            "pn:{u}:log",
+            "pn:{u}:sids",
+            "pn:{u}:ended",
+            "other:{u}:s:s-1",
+            "pn:{probe:x}:expiry",
+            "",
+        ] {
             assert_eq!(names().session_of(other), None, "{other}");
         }
     }

@@ -2,45 +2,51 @@
 
 mod expiries;
 
+use std::iter::once;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use protocol::id::UserId;
+use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Answer, Arg, Script};
-use crate::{Alive, BusError, Seed, SessionKey, SessionState, Sessions, Touched};
+use crate::sessions::{ANNOUNCED_FOR, MOST_SESSIONS};
+use crate::{Alive, AliveSession, Announced, BusError, EndOfAll, Seed, SessionKey, SessionState, Sessions, Touched};
 
 /// What is one step on the server.
 pub(super) struct Scripts {
     seed: Script,
     poke: Script,
+    record_token: Script,
     touch: Script,
     retime: Script,
+    index: Script,
+    find: Script,
+    announce_end: Script,
     end: Script,
+    end_all: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
+        let of_session = |script: &str| {
+            let common = include_str!("script/session.lua");
+            Script::new(format!("local most = {MOST_SESSIONS}\n{common}{script}"))
+        };
         Self {
-            seed: Script::new(concat!(
-                include_str!("script/session.lua"),
-                include_str!("script/seed_session.lua")
-            )),
-            poke: Script::new(concat!(
-                include_str!("script/session.lua"),
-                include_str!("script/poke_session.lua")
-            )),
-            touch: Script::new(concat!(
-                include_str!("script/session.lua"),
-                include_str!("script/touch_session.lua")
-            )),
-            retime: Script::new(concat!(
-                include_str!("script/session.lua"),
-                include_str!("script/retime_session.lua")
-            )),
-            end: Script::new(include_str!("script/end_session.lua")),
+            seed: of_session(include_str!("script/seed_session.lua")),
+            poke: of_session(include_str!("script/poke_session.lua")),
+            record_token: of_session(include_str!("script/record_token.lua")),
+            touch: of_session(include_str!("script/touch_session.lua")),
+            retime: of_session(include_str!("script/retime_session.lua")),
+            index: Script::new(include_str!("script/index_sessions.lua")),
+            find: of_session(include_str!("script/find_session.lua")),
+            announce_end: of_session(include_str!("script/announce_end.lua")),
+            end: of_session(include_str!("script/end_session.lua")),
+            end_all: Script::new(include_str!("script/end_all_sessions.lua")),
         }
     }
 }
@@ -50,22 +56,21 @@ impl Sessions for RedisBus {
     async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.seed;
         let [left, timeout, lead] = [seed.left, seed.timeout, seed.lead].map(millis);
-        let args = [left, timeout, lead, Arg::from(u32::from(seed.over_end))];
+        let [opened_at, newest_token] = [Some(seed.opened_at), seed.newest_token].map(time);
+        let announced = Arg::from(seed.announced.unwrap_or(0));
+        let args = [left, timeout, lead, opened_at, newest_token, announced];
         state(&mut self.session("seed a session", script, session, args).await?)
     }
 
     async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
-        let script = &self.shared.sessions.poke;
-        let mut states = Vec::with_capacity(sessions.len());
-        for sessions in sessions.chunks(AT_ONCE) {
-            // One script per session, as no script spans two slots of a cluster; they travel together.
-            let asked = sessions.iter().map(async |session| {
-                let answer = self.session("poke a session", script, session, []).await;
-                answer.and_then(|mut answer| state(&mut answer))
-            });
-            states.extend(try_join_all(asked).await?);
-        }
-        Ok(states)
+        let answers = self.all_sessions("poke a session", &self.shared.sessions.poke, sessions, []);
+        answers.await?.iter_mut().map(state).collect()
+    }
+
+    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
+        let script = &self.shared.sessions.record_token;
+        let args = [time(issued_at)];
+        state(&mut self.session("record a token", script, session, args).await?)
     }
 
     async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
@@ -84,10 +89,55 @@ impl Sessions for RedisBus {
         state(&mut self.session("retime a session", script, session, args).await?)
     }
 
-    async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
+    async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {
+        let step = "list the sessions of a user";
+        let (names, scripts) = (&self.shared.names, &self.shared.sessions);
+        let indexed = self
+            .shared
+            .commands
+            .run(step, &scripts.index, [names.sessions(user)], []);
+        let named = indexed.await?.filter_map(|name| names.indexed_session(&name));
+        let keys: Vec<_> = named
+            .map(|session| SessionKey {
+                user: user.clone(),
+                session,
+            })
+            .collect();
+        let found = self.all_sessions(step, &scripts.find, &keys, []).await?;
+        let alive = keys.into_iter().zip(found).filter(|(_, answer)| !answer.is_empty());
+        alive.map(|(key, mut answer)| alive_session(key, &mut answer)).collect()
+    }
+
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+        let script = &self.shared.sessions.announce_end;
+        let answers = self.all_sessions("announce an end", script, sessions, [millis(ANNOUNCED_FOR)]);
+        answers.await?.iter_mut().map(announced).collect()
+    }
+
+    async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
         let script = &self.shared.sessions.end;
-        let ended = self.session("end a session", script, session, [millis(keep)]).await;
-        ended.map(drop)
+        let args = [time(Some(ended_at)), millis(keep)];
+        self.session("end a session", script, session, args).await.map(drop)
+    }
+
+    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+        let (names, script) = (&self.shared.names, &self.shared.sessions.end_all);
+        let but = end.but.as_ref().map(|session| {
+            names.session(&SessionKey {
+                user: user.clone(),
+                session: session.clone(),
+            })
+        });
+        let args = [
+            time(Some(end.ended_at)),
+            Arg::from(but.unwrap_or_default()),
+            millis(keep),
+        ];
+        let ended = self
+            .shared
+            .commands
+            .run("end all sessions", script, [names.end_of_all(user)], args);
+        ended.await.map(drop)
     }
 
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {
@@ -104,8 +154,35 @@ impl RedisBus {
         args: [Arg; N],
     ) -> Result<Answer, BusError> {
         let names = &self.shared.names;
-        let keys = [names.session(session), names.warning(session)];
-        self.shared.commands.run(step, script, keys, args).await
+        let keys = [
+            names.session(session),
+            names.warning(session),
+            names.sessions(&session.user),
+            names.end_of_all(&session.user),
+        ];
+        let name = Arg::from(names.in_index(&session.session));
+        self.shared
+            .commands
+            .run(step, script, keys, once(name).chain(args))
+            .await
+    }
+
+    /// One script per session, as no script spans two slots of a cluster; they travel together.
+    async fn all_sessions<const N: usize>(
+        &self,
+        step: &'static str,
+        script: &Script,
+        sessions: &[SessionKey],
+        args: [Arg; N],
+    ) -> Result<Vec<Answer>, BusError> {
+        let mut answers = Vec::with_capacity(sessions.len());
+        for sessions in sessions.chunks(AT_ONCE) {
+            let asked = sessions
+                .iter()
+                .map(|session| self.session(step, script, session, args.clone()));
+            answers.extend(try_join_all(asked).await?);
+        }
+        Ok(answers)
     }
 }
 
@@ -113,6 +190,7 @@ fn state(answer: &mut Answer) -> Result<SessionState, BusError> {
     match answer.bytes()?.as_ref() {
         b"unknown" => Ok(SessionState::Unknown),
         b"ended" => Ok(SessionState::Ended),
+        b"ending" => Ok(SessionState::Ending(answer.read()?)),
         b"alive" => Ok(SessionState::Alive(Alive {
             generation: answer.read()?,
             left: Duration::from_millis(answer.read()?),
@@ -124,8 +202,32 @@ fn state(answer: &mut Answer) -> Result<SessionState, BusError> {
     }
 }
 
+fn alive_session(key: SessionKey, answer: &mut Answer) -> Result<AliveSession, BusError> {
+    Ok(AliveSession {
+        session: key.session,
+        opened_at: Timestamp::from_millis(answer.read()?),
+        left: Duration::from_millis(answer.read()?),
+        timeout: Duration::from_millis(answer.read()?),
+    })
+}
+
+fn announced(answer: &mut Answer) -> Result<Announced, BusError> {
+    let was_alive = answer.bytes()? == "1";
+    let newest = answer.read()?;
+    Ok(Announced {
+        was_alive,
+        newest_token: (newest > 0).then(|| Timestamp::from_millis(newest)),
+    })
+}
+
 fn millis(duration: Duration) -> Arg {
     Arg::from(duration.as_millis().max(1))
+}
+
+/// 0 where it is not known. No token of a user is from before 1970.
+fn time(time: Option<Timestamp>) -> Arg {
+    let millis = time.map_or(0, Timestamp::as_millis);
+    Arg::from(u64::try_from(millis).unwrap_or(0))
 }
 
 /// How many sessions are asked about at once.

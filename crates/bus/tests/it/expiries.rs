@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bus::{Bus, Seed, SessionKey};
 use protocol::id::SessionId;
+use protocol::time::Timestamp;
 use testkit::{Proxy, Redis, wait};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -109,7 +110,9 @@ async fn seed(bus: &dyn Bus, key: &SessionKey) {
         left: Duration::from_millis(400),
         timeout: Duration::from_secs(60),
         lead: Duration::from_millis(200),
-        over_end: false,
+        opened_at: Timestamp::from_millis(1_000),
+        newest_token: None,
+        announced: None,
     };
     bus.seed(key, seed).await.unwrap();
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use bus::{Alive, BusError, SessionKey, SessionState};
+use bus::{Alive, BusError, SessionState};
 use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::ErrorCode;
 use protocol::fault::chain;
+use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{Membership, OPEN_WITHIN, Sessions, key};
@@ -63,28 +64,54 @@ impl Sessions {
 
     async fn standing(&self, caller: &Caller) -> Result<Alive, Closed> {
         let key = key(caller);
-        let mut state = self.ask(&key).await?;
+        let issued_at = caller.token().issued;
+        let mut state = self.present(caller, issued_at).await?;
         // Whoever has a newer token may open the session that tokens without `sid` share, even where it was ended.
-        let may_open = state == SessionState::Unknown || (state == SessionState::Ended && key.session.is_default());
-        if may_open {
-            self.open(caller).await?;
-            state = self.ask(&key).await?;
+        if state == SessionState::Ended && key.session.is_default() {
+            self.open(caller, issued_at, None).await?;
+            state = self.record(caller, issued_at).await?;
         }
         match state {
             SessionState::Alive(alive) => Ok(alive),
             SessionState::Ended => Err(Closed::Ended),
             // Over, or lost, in the moment since it was opened: another try will tell.
-            SessionState::Unknown => Err(Closed::Unavailable),
+            SessionState::Unknown | SessionState::Ending(_) => Err(Closed::Unavailable),
         }
     }
 
-    /// Asks a worker to open the session of this caller, or to make it known again.
+    /// Records a token of the caller's session, and says where that stands once a worker was asked where the bus cannot tell.
     ///
     /// # Errors
     /// [`Closed`].
-    pub(super) async fn open(&self, caller: &Caller) -> Result<(), Closed> {
+    pub(super) async fn present(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, Closed> {
+        let announced = match self.record(caller, issued_at).await? {
+            SessionState::Unknown => None,
+            SessionState::Ending(announced) => Some(announced),
+            known @ (SessionState::Alive(_) | SessionState::Ended) => return Ok(known),
+        };
+        self.open(caller, issued_at, announced).await?;
+        self.record(caller, issued_at).await
+    }
+
+    async fn record(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, Closed> {
+        let state = self.bus.record_token(&key(caller), issued_at).await;
+        state.map_err(|error| away(&error))
+    }
+
+    /// Asks a worker to open the session of this caller by a token that was issued then, or to make it known again, also where this
+    /// end was announced and not committed.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub(super) async fn open(
+        &self,
+        caller: &Caller,
+        issued_at: Option<Timestamp>,
+        announced: Option<u64>,
+    ) -> Result<(), Closed> {
         let work = Work::OpenSession(OpenSession {
-            issued_at: caller.token().issued,
+            issued_at,
+            announced,
             origin: caller.origin.clone(),
         });
         let job = caller.job(self.inquiries.node(), &*self.entropy, work);
@@ -98,12 +125,6 @@ impl Sessions {
             },
             None => Err(Closed::Unavailable),
         }
-    }
-
-    async fn ask(&self, key: &SessionKey) -> Result<SessionState, Closed> {
-        let states = self.bus.poke(std::slice::from_ref(key)).await;
-        let states = states.map_err(|error| away(&error))?;
-        states.into_iter().next().ok_or(Closed::Unavailable)
     }
 }
 

@@ -37,8 +37,9 @@ pub(super) enum Effect<M> {
     Warn(Vec<M>, Duration),
     /// End these sockets: their session is over.
     End(Vec<M>, Over),
-    /// Nobody knows the session though its deadline lies ahead: have it made known again, on behalf of this socket.
-    Reopen(M),
+    /// Nobody knows the session though its deadline lies ahead, or its end was announced with this number: have a worker say whether it
+    /// goes on, on behalf of this socket.
+    Reopen(M, Option<u64>),
 }
 
 /// Why a session is over.
@@ -209,12 +210,8 @@ impl<M: Clone> Table<M> {
             }
             SessionState::Ended => self.over(key, Over::Ended),
             SessionState::Unknown if session.expires <= now => self.over(key, Over::Idle),
-            SessionState::Unknown => {
-                // Asked again when that has been done.
-                session.asking = true;
-                let member = session.members.first()?;
-                Some(Effect::Reopen(member.socket.clone()))
-            }
+            SessionState::Unknown => session.reopen(None),
+            SessionState::Ending(announced) => session.reopen(Some(announced)),
         }
     }
 
@@ -274,6 +271,13 @@ impl<M: Clone> Session<M> {
             hinted: false,
             due: None,
         }
+    }
+
+    /// It is asked about again when that has been done.
+    fn reopen(&mut self, announced: Option<u64>) -> Option<Effect<M>> {
+        self.asking = true;
+        let member = self.members.first()?;
+        Some(Effect::Reopen(member.socket.clone(), announced))
     }
 
     /// Answers overtake each other: an older generation says nothing any more.

@@ -95,22 +95,23 @@ impl Sessions {
     fn take(self: &Arc<Self>, key: &SessionKey, state: SessionState) {
         let effect = self.table().answered(key, state, Instant::now());
         match effect {
-            Some(Effect::Reopen(caller)) => {
+            Some(Effect::Reopen(caller, announced)) => {
                 let sessions = Arc::clone(self);
-                self.tasks
-                    .each("session reopening", async move { sessions.reopen(&caller).await });
+                self.tasks.each("session reopening", async move {
+                    sessions.reopen(&caller, announced).await;
+                });
             }
             Some(effect) => self.obey(effect),
             None => {}
         }
     }
 
-    /// Redis has lost a session whose deadline lies ahead: a worker says whether it goes on.
-    async fn reopen(&self, caller: &Caller) {
+    /// Redis has lost a session whose deadline lies ahead, or an end was announced: a worker says whether it goes on.
+    async fn reopen(&self, caller: &Caller, announced: Option<u64>) {
         let key = key(caller);
         // Fails only when closed, and nobody closes it.
         let permit = self.reopenings.acquire().await;
-        let opened = self.open(caller).await;
+        let opened = self.open(caller, caller.token().issued, announced).await;
         drop(permit);
         let over = match opened {
             Ok(()) | Err(Closed::Unavailable) => None,
@@ -149,7 +150,7 @@ impl Sessions {
                 callers.iter().for_each(|caller| caller.dismiss(ending));
             }
             // Done by a task of its own, as it takes its time.
-            Effect::Reopen(_) => {}
+            Effect::Reopen(..) => {}
         }
     }
 }

@@ -80,7 +80,8 @@ async fn the_end_of_a_session_closes_its_sockets_at_the_next_question_when_its_e
     let house = House::new().await;
     house.line.sessions_last(Duration::from_secs(3));
     let (socket, key) = of_a_session(&house).await;
-    house.line.end(&key, Duration::from_secs(60)).await.unwrap();
+    let ended_at = Timestamp::from_millis(1_795_451_460_007);
+    house.line.end(&key, ended_at, Duration::from_secs(60)).await.unwrap();
     assert_ended(&socket).await;
 }
 

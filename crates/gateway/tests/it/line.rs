@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Alive, Bucket, Bus, BusError, Challenges, Charge, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs,
-    Key, Kind, Limits, Liveness, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
-    Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
+    Alive, AliveSession, Announced, Bucket, Bus, BusError, Challenges, Charge, Claimed, EndOfAll, EntryId, Events,
+    Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind, Limits, Liveness, Past, Presence, Present, Published, Quota,
+    Redeemed, Seed, SessionKey, SessionState, Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
@@ -87,7 +87,9 @@ impl Line {
                 left: LONG,
                 timeout: LONG,
                 lead: LONG / 6,
-                over_end: false,
+                opened_at: Timestamp::from_millis(1_000),
+                newest_token: None,
+                announced: None,
             }),
             postponed: Mutex::default(),
             idled_out: AtomicBool::new(false),
@@ -168,8 +170,12 @@ impl Line {
                 data: Json::of(&()),
             }
         } else {
+            let announced = match &job.work {
+                Work::OpenSession(asked) => asked.announced,
+                _ => None,
+            };
             let seed = *self.seed.lock().unwrap();
-            self.bus.seed(&key, seed).await?;
+            self.bus.seed(&key, Seed { announced, ..seed }).await?;
             Outcome::from(&Answer::Acknowledged)
         };
         let reply = Reply {
@@ -186,7 +192,9 @@ impl Line {
             left: timeout,
             timeout,
             lead: timeout / 2,
-            over_end: false,
+            opened_at: Timestamp::from_millis(1_000),
+            newest_token: None,
+            announced: None,
         };
     }
 
@@ -420,8 +428,26 @@ impl Sessions for Line {
         self.bus.retime(session, timeout, lead).await
     }
 
-    async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
-        self.bus.end(session, keep).await
+    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
+        self.up("record a token")?;
+        let state = self.bus.record_token(session, issued_at).await?;
+        Ok(self.postponed(state))
+    }
+
+    async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {
+        self.bus.alive_sessions(user).await
+    }
+
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+        self.bus.announce_end(sessions).await
+    }
+
+    async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
+        self.bus.end(session, ended_at, keep).await
+    }
+
+    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+        self.bus.end_all(user, end, keep).await
     }
 
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {

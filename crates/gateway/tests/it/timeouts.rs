@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bus::{SessionKey, Sessions};
+use lifecycle::{Clock, SystemClock};
 use protocol::id::{SessionId, UserId};
 use serde_json::json;
 use testkit::token::claims;
@@ -84,7 +85,8 @@ async fn a_session_that_was_ended_lets_nobody_in() {
         user: UserId::new("u").unwrap(),
         session: SessionId::new("s-1").unwrap(),
     };
-    house.line.end(&ended, Duration::from_secs(60)).await.unwrap();
+    let now = SystemClock.now().into();
+    house.line.end(&ended, now, Duration::from_secs(60)).await.unwrap();
     let mut claims = claims("u", Duration::from_secs(60));
     claims["sid"] = json!("s-1");
     let token = house.signer.sign(&claims);
@@ -98,6 +100,51 @@ async fn a_session_that_was_ended_lets_nobody_in() {
         }
         other => panic!("{other}"),
     }
+}
+
+#[tokio::test]
+async fn a_session_whose_end_was_announced_admits_nobody_without_a_worker_s_word() {
+    let house = House::new().await;
+    let key = SessionKey {
+        user: UserId::new("u").unwrap(),
+        session: SessionId::new(SessionId::DEFAULT).unwrap(),
+    };
+    let live = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    house.line.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let answer = live.emit_with_ack("security:extend_session", json!({})).await;
+    assert_eq!(answer["success"], json!(true), "it was not committed: {answer}");
+    house.line.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let again = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    assert!(again.is_open());
+    house.line.announce_end(&[key]).await.unwrap();
+    house.line.let_sessions_idle_out();
+    SocketIo::connect(&house.door, &house.token("u")).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_newest_token_of_a_session_is_kept_when_it_joins_and_when_it_is_refreshed() {
+    let house = House::new().await;
+    let mut later = claims("u", Duration::from_secs(60));
+    let iat = later["iat"].as_i64().unwrap();
+    let mut token = |seconds: i64| {
+        later["iat"] = json!(iat + seconds);
+        house.signer.sign(&later)
+    };
+    let socket = SocketIo::connect(&house.door, &token(1)).await.unwrap();
+    let newest = async || {
+        let key = SessionKey {
+            user: UserId::new("u").unwrap(),
+            session: SessionId::new(SessionId::DEFAULT).unwrap(),
+        };
+        let announced = house.line.announce_end(&[key]).await.unwrap();
+        announced[0].newest_token.unwrap().as_secs() - iat
+    };
+    drop(SocketIo::connect(&house.door, &token(30)).await.unwrap());
+    drop(SocketIo::connect(&house.door, &token(20)).await.unwrap());
+    assert_eq!(newest().await, 30);
+    let answer = socket.emit_with_ack("auth:refresh", json!({"token": token(45)})).await;
+    assert_eq!(answer["success"], json!(true), "{answer}");
+    assert_eq!(newest().await, 45);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod devices;
 mod discord;
 mod drain;
 mod ended_sessions;
+mod endings;
 mod factor;
 mod factor_sent;
 mod github;

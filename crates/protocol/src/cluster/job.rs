@@ -168,6 +168,9 @@ pub struct OpenSession {
     /// When the token was issued, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
+    /// The announced end that the gateway met in Redis: the store says whether it was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<u64>,
     /// Where the socket comes from.
     pub origin: Origin,
 }

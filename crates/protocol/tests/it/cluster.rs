@@ -100,18 +100,27 @@ fn work() -> impl Strategy<Value = Work> {
                 cookie: Secret::new(cookie),
             })
         }),
-        (option::of(any::<i64>()), ".*", option::of(".*")).prop_map(|(issued_at, address, device_id)| {
-            Work::OpenSession(OpenSession {
-                issued_at: issued_at.map(Timestamp::from_millis),
-                origin: Origin {
-                    address,
-                    device_id,
-                    device_name: None,
-                    user_agent: None,
-                },
-            })
-        }),
+        (
+            option::of(any::<i64>()),
+            option::of(any::<u64>()),
+            ".*",
+            option::of(".*")
+        )
+            .prop_map(opening),
     ]
+}
+
+fn opening((issued_at, announced, address, device_id): (Option<i64>, Option<u64>, String, Option<String>)) -> Work {
+    Work::OpenSession(OpenSession {
+        issued_at: issued_at.map(Timestamp::from_millis),
+        announced,
+        origin: Origin {
+            address,
+            device_id,
+            device_name: None,
+            user_agent: None,
+        },
+    })
 }
 
 fn returned() -> impl Strategy<Value = Returned> {

@@ -1,5 +1,7 @@
 //! Sessions.
 
+mod end;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,23 +9,39 @@ use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
+use super::MemoryStore;
 use super::state::State;
-use super::{MemoryStore, in_time};
 use crate::StoreError;
-use crate::audit::Entry;
-use crate::rules::{self, KnownSession, RECENT};
+use crate::session_rules::{self, KnownSession, SLACK};
 use crate::sessions::{
-    OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt,
-    WhichSessions,
+    CommittedEnds, OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded,
+    SessionsReceipt,
 };
 
 /// The row of a session.
 #[derive(Debug, Clone)]
 pub(super) struct SessionRow {
     known: KnownSession,
-    opened_at: Timestamp,
     failures: u32,
     origin: Origin,
+    end_unconfirmed: bool,
+}
+
+impl SessionRow {
+    /// Of a session that nobody knew here, nobody knows where it came from.
+    fn unknown(known: KnownSession) -> Self {
+        Self {
+            known,
+            failures: 0,
+            origin: Origin {
+                address: String::new(),
+                device_id: None,
+                device_name: None,
+                user_agent: None,
+            },
+            end_unconfirmed: false,
+        }
+    }
 }
 
 #[async_trait]
@@ -34,18 +52,20 @@ impl Sessions for MemoryStore {
         let key = (opening.user.clone(), opening.session.clone());
         let before = state.sessions.get(&key);
         let known = before.map(|row| row.known);
-        let opened = rules::open(known.as_ref(), opening, now);
-        if let SessionOpened::Open(left) = opened {
+        let all = state.ends_of_all.get(&opening.user).map(|(all, _)| all);
+        let opened = session_rules::open(known.as_ref(), all, opening, now);
+        if let SessionOpened::Open(life) = opened {
             let goes_on = before.filter(|row| row.known.is_open(now));
             let row = SessionRow {
                 known: KnownSession {
-                    expires_at: now.plus(left),
+                    opened_at: life.opened_at,
+                    expires_at: now.plus(life.left),
                     ended_at: None,
-                    newest_iat: opening.issued_at.max(known.and_then(|known| known.newest_iat)),
+                    newest_token: opening.issued_at.max(known.and_then(|known| known.newest_token)),
                 },
-                opened_at: goes_on.map_or(now, |row| row.opened_at),
                 failures: goes_on.map_or(0, |row| row.failures),
                 origin: opening.origin.clone(),
+                end_unconfirmed: false,
             };
             state.sessions.insert(key, row);
         }
@@ -61,39 +81,7 @@ impl Sessions for MemoryStore {
         ending: &SessionEnding<'_>,
         receipt: &SessionsReceipt<'_>,
     ) -> Result<SessionsEnded, StoreError> {
-        let (wall, now) = (self.now(), Timestamp::from(self.now()));
-        let mut state = self.state();
-        let is_asked = |session: &SessionId| match &ending.which {
-            WhichSessions::One(one) => session == one,
-            WhichSessions::AllBut(but) => session != but,
-            WhichSessions::All => true,
-        };
-        let count = match state.begin("end the sessions", &ending.user, &receipt(0), wall)? {
-            Some(answer) => Err(answer),
-            None => {
-                let alive = state.sessions.iter().filter(|((user, session), row)| {
-                    *user == ending.user && is_asked(session) && row.known.may_be_alive(now)
-                });
-                let ended: Vec<SessionId> = alive.map(|((_, session), _)| session.clone()).collect();
-                let receipt = receipt(ended.len());
-                in_time("end the sessions", &receipt)?;
-                for session in &ended {
-                    if let Some(row) = state.sessions.get_mut(&(ending.user.clone(), session.clone())) {
-                        row.known.ended_at = Some(now);
-                    }
-                    state.send(&ending.user, &[(ending.notice)(session)], wall);
-                    let entry = Entry::of_ended_session(session);
-                    state.audit(&self.audit, &ending.user, entry, &receipt, wall);
-                }
-                state.remember(&receipt, wall);
-                Ok(ended.len())
-            }
-        };
-        let recent = state.sessions.iter().filter(|((user, _), row)| {
-            *user == ending.user && row.known.ended_at.is_some_and(|ended_at| now.since(ended_at) < RECENT)
-        });
-        let ended = recent.map(|((_, session), _)| session.clone()).collect();
-        Ok(SessionsEnded { count, ended })
+        self.end(ending, receipt).await
     }
 
     async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
@@ -106,18 +94,71 @@ impl Sessions for MemoryStore {
         }))
     }
 
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError> {
-        let now = Timestamp::from(self.now());
+    async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let state = self.state();
-        let alive = state
+        let sessions = state
             .sessions
             .iter()
-            .filter(|((of, _), row)| of == user && row.known.may_be_alive(now));
-        let mut sessions: Vec<_> = alive
+            .filter(|(_, row)| row.end_unconfirmed)
+            .map(|((user, _), _)| user);
+        let all = state
+            .ends_of_all
+            .iter()
+            .filter(|(_, (_, unconfirmed))| *unconfirmed)
+            .map(|(user, _)| user);
+        let mut users: Vec<_> = sessions.chain(all).cloned().collect();
+        users.sort();
+        users.dedup();
+        users.truncate(limit);
+        Ok(users)
+    }
+
+    async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError> {
+        let state = self.state();
+        let theirs = state
+            .sessions
+            .iter()
+            .filter(|((of, _), row)| of == user && row.end_unconfirmed);
+        let sessions = theirs.filter_map(|((_, session), row)| Some((session.clone(), row.known.ended_at?)));
+        let all = state.ends_of_all.get(user).filter(|(_, unconfirmed)| *unconfirmed);
+        Ok(CommittedEnds {
+            sessions: sessions.collect(),
+            all: all.map(|(all, _)| all.clone()),
+        })
+    }
+
+    async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for (session, ended_at) in &ends.sessions {
+            if let Some(row) = state.sessions.get_mut(&(user.clone(), session.clone()))
+                && row.known.ended_at <= Some(*ended_at)
+            {
+                row.end_unconfirmed = false;
+            }
+        }
+        if let Some(told) = &ends.all
+            && let Some((all, unconfirmed)) = state.ends_of_all.get_mut(user)
+            && all.ended_at <= told.ended_at
+        {
+            *unconfirmed = false;
+        }
+        Ok(())
+    }
+
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError> {
+        let now = Timestamp::from(self.now());
+        let state = self.state();
+        let all = state.ends_of_all.get(user).map(|(all, _)| all);
+        let theirs = state.sessions.iter().filter(|((of, session), row)| {
+            let is_alive = row.known.is_open(now) || alive.contains(session);
+            of == user && is_alive && row.known.ended_at(session, all).is_none()
+        });
+        let mut sessions: Vec<_> = theirs
             .map(|((_, session), row)| OpenedSession {
                 session: session.clone(),
-                opened_at: row.opened_at,
+                opened_at: row.known.opened_at,
                 origin: row.origin.clone(),
+                left: row.known.expires_at.since(now),
             })
             .collect();
         sessions.sort_by(|one, other| (one.opened_at, &one.session).cmp(&(other.opened_at, &other.session)));
@@ -129,9 +170,12 @@ impl Sessions for MemoryStore {
         after: Option<&(UserId, SessionId)>,
         limit: usize,
     ) -> Result<Vec<(UserId, SessionId)>, StoreError> {
-        let now = Timestamp::from(self.now());
         let state = self.state();
-        let live = state.sessions.iter().filter(|(_, row)| row.known.may_be_alive(now));
+        let kept_at = state.deadlines_kept_at;
+        let may_be_alive = |row: &SessionRow| {
+            row.known.ended_at.is_none() && kept_at.is_none_or(|kept_at| kept_at < row.known.expires_at.plus(SLACK))
+        };
+        let live = state.sessions.iter().filter(|(_, row)| may_be_alive(row));
         let page = live
             .map(|(key, _)| key)
             .filter(|key| after.is_none_or(|after| *key > after));
@@ -146,6 +190,13 @@ impl Sessions for MemoryStore {
                 row.known.expires_at = row.known.expires_at.max(now.plus(*left));
             }
         }
+        Ok(())
+    }
+
+    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError> {
+        let kept_at = Timestamp::from(self.now()).minus(ago);
+        let mut state = self.state();
+        state.deadlines_kept_at = state.deadlines_kept_at.max(Some(kept_at));
         Ok(())
     }
 
@@ -164,7 +215,8 @@ impl Sessions for MemoryStore {
 impl State {
     /// What every transaction asks that acts for a session.
     pub(super) fn is_session_ended(&self, user: &UserId, session: &SessionId) -> bool {
-        let known = self.sessions.get(&(user.clone(), session.clone()));
-        known.is_some_and(|row| row.known.ended_at.is_some())
+        let all = self.ends_of_all.get(user).map(|(all, _)| all);
+        let row = self.sessions.get(&(user.clone(), session.clone()));
+        row.is_some_and(|row| row.known.ended_at(session, all).is_some())
     }
 }

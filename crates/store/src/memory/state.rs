@@ -21,6 +21,7 @@ use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
 use crate::rules;
 use crate::security::SecurityRecord;
+use crate::sessions::EndOfAll;
 use crate::vault::{AuditKeys, Sealed};
 
 /// Everything.
@@ -50,6 +51,9 @@ pub(super) struct State {
     pub(super) audit: BTreeMap<String, Chain>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
     pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
+    /// When all of a user's sessions were ended last, and whether that is to be confirmed.
+    pub(super) ends_of_all: HashMap<UserId, (EndOfAll, bool)>,
+    pub(super) deadlines_kept_at: Option<Timestamp>,
     /// By user, kind and name; when a worker was told last.
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
     /// Users who were ever seen with a device.

@@ -88,6 +88,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     ("V14__inboxes", include_str!("../../migrations/V14__inboxes.sql")),
     (
+        "V16__session_ends",
+        include_str!("../../migrations/V16__session_ends.sql"),
+    ),
+    (
         "V17__whole_grants",
         include_str!("../../migrations/V17__whole_grants.sql"),
     ),

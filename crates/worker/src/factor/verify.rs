@@ -18,7 +18,6 @@ use super::code::Code;
 use super::recovery::{self, Trying};
 use super::{FactorService, change_with, deed, factor_binding, news, recovery_binding, refuse, refuse_with, sent};
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
-use crate::session::LookError;
 
 impl FactorService {
     /// Only what can be a code, for a challenge that is open to the caller's session, is an attempt: it is counted before it is
@@ -148,7 +147,7 @@ impl FactorService {
         let states = self.sessions.poke(std::slice::from_ref(&session)).await?;
         let left = states.first().and_then(|state| match state {
             SessionState::Alive(alive) => Some(alive.left),
-            SessionState::Ended | SessionState::Unknown => None,
+            SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
         });
         let now = Timestamp::from(self.clock.now());
         Ok(answer::Verified {
@@ -245,8 +244,6 @@ pub(crate) enum VerifyError {
     NoChallenge,
     #[error("too many codes were given")]
     TooMany(Duration),
-    #[error(transparent)]
-    Look(#[from] LookError),
     #[error("look for the challenge and the session")]
     Bus(#[from] BusError),
     #[error("verify the code")]
@@ -261,7 +258,6 @@ impl Fault for VerifyError {
             Self::NoCode => ErrorCode::BadRequest,
             Self::NoChallenge => ErrorCode::ChallengeExpired,
             Self::TooMany(_) => ErrorCode::RateLimited,
-            Self::Look(error) => error.code(),
             Self::Bus(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),

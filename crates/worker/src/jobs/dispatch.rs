@@ -83,10 +83,8 @@ impl Dispatch {
 
     /// What an answer promises that was committed before and is repeated now.
     pub(super) async fn keep_promise(&self, call: &Call, work: &Work) -> Result<(), Box<dyn Refusal>> {
-        match work {
-            Work::Command(Command::EndSessions(data)) => drop(self.session.end(call, data).await?),
-            Work::EndAllSessions => drop(self.session.end_all(call).await?),
-            _ => {}
+        if matches!(work, Work::Command(Command::EndSessions(_)) | Work::EndAllSessions) {
+            self.session.confirm_ends(call).await?;
         }
         Ok(())
     }

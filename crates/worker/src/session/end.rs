@@ -1,7 +1,6 @@
-//! `security:end_sessions`: committed first, then made known to Redis, then told to every gateway by the outbox.
+//! `security:end_sessions`: announced in Redis, committed, confirmed in Redis, then told to every gateway by the outbox.
 
 use bus::BusError;
-use futures_util::future::try_join_all;
 use protocol::answer::{Answer, SessionsEnded};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::Outcome;
@@ -11,9 +10,11 @@ use protocol::event::{Class, Notice};
 use protocol::fault::Fault;
 use protocol::id::SessionId;
 use protocol::security::{SessionEnd, SessionExpired};
-use store::{SessionEnding, StoreError, WhichSessions};
+use store::{AnnounceError, SessionEnding, SessionsEnded as Committed, SessionsReceipt, StoreError, WhichSessions};
 
-use super::{END_REMEMBERED, SessionService, key};
+use super::SessionService;
+use super::announce::BusAnnouncer;
+use super::confirm::{ConfirmError, confirm};
 use crate::digest::digest;
 use crate::jobs::{Call, RecallError, Refusal, event_id};
 
@@ -33,30 +34,42 @@ impl SessionService {
     }
 
     async fn end_these(&self, call: &Call, which: WhichSessions) -> Result<Outcome, EndError> {
-        let ending = SessionEnding {
-            user: call.user.clone(),
-            which,
-            notice: &|session| self.notice(call, session),
-        };
         let receipt = |count| call.receipt(&answer(count));
-        let ended = self.store.end_sessions(&ending, &receipt).await?;
-        self.make_known(call, &ended.ended).await?;
-        match ended.count {
-            Ok(count) => Ok(answer(count)),
-            Err(before) => Ok(call.recall(&before)?),
+        match self.commit_end(call, which, &receipt).await? {
+            Committed::Ended(count) => Ok(answer(count)),
+            Committed::Repeated(before) => Ok(call.recall(&before)?),
+            Committed::Unannounced(error) => Err(EndError::Unannounced(error)),
         }
     }
 
-    /// Redis learns of what is committed.
-    pub(super) async fn make_known(&self, call: &Call, ended: &[SessionId]) -> Result<(), BusError> {
-        let ends = ended
-            .iter()
-            .map(async |session| self.bus.end(&key(&call.user, session), END_REMEMBERED).await);
-        try_join_all(ends).await.map(drop)
+    /// Ends sessions. Once this returns, Redis knows of it too, or nothing was done.
+    pub(super) async fn commit_end(
+        &self,
+        call: &Call,
+        which: WhichSessions,
+        receipt: &SessionsReceipt<'_>,
+    ) -> Result<Committed, EndError> {
+        let alive = self.bus.alive_sessions(&call.user).await?;
+        let alive: Vec<_> = alive.into_iter().map(|alive| alive.session).collect();
+        let ending = SessionEnding {
+            user: call.user.clone(),
+            which,
+            alive: &alive,
+            announcer: &BusAnnouncer(&*self.bus),
+            notice: &|session| self.notice(call, session),
+        };
+        let ended = self.store.end_sessions(&ending, receipt).await?;
+        self.confirm_ends(call).await?;
+        Ok(ended)
+    }
+
+    /// Has Redis confirm what is committed of the ends of this user's sessions.
+    pub(crate) async fn confirm_ends(&self, call: &Call) -> Result<(), EndError> {
+        Ok(confirm(&*self.store, &*self.bus, &call.user).await?)
     }
 
     /// For the sockets of the session, wherever they are: their gateways close them.
-    pub(super) fn notice(&self, call: &Call, session: &SessionId) -> Envelope {
+    fn notice(&self, call: &Call, session: &SessionId) -> Envelope {
         let notice = Notice::SessionExpired(SessionExpired {
             user_id: call.user.clone(),
             timestamp: self.clock.now().into(),
@@ -91,10 +104,14 @@ const OTHERS: &str = "others";
 pub(crate) enum EndError {
     #[error("the session's name cannot be one")]
     NoSession,
+    #[error("look for the sessions")]
+    Bus(#[from] BusError),
     #[error("end the sessions")]
     Store(#[from] StoreError),
-    #[error("make the ends known")]
-    Bus(#[from] BusError),
+    #[error(transparent)]
+    Unannounced(AnnounceError),
+    #[error("confirm the ends")]
+    Confirm(#[from] ConfirmError),
     #[error(transparent)]
     Recall(#[from] RecallError),
 }
@@ -105,6 +122,8 @@ impl Fault for EndError {
             Self::NoSession => ErrorCode::BadRequest,
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),
+            Self::Unannounced(_) => ErrorCode::Unavailable,
+            Self::Confirm(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
     }

@@ -1,12 +1,12 @@
 //! Ten wrong second factors end the session they came in: whoever guesses in it shall not go on.
 
-use bus::BusError;
 use protocol::cluster::job::Outcome;
 use protocol::fault::chain;
 use protocol::id::{InvalidId, JobId};
-use store::{Actor, Receipt, SessionEnding, StoreError, WhichSessions};
+use store::{Actor, Receipt, StoreError, WhichSessions};
 
 use super::SessionService;
+use super::end::EndError;
 use crate::digest::{digest, hex};
 use crate::jobs::Call;
 
@@ -29,11 +29,6 @@ impl SessionService {
             Ok(_) | Err(StoreError::SessionEnded(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        let ending = SessionEnding {
-            user: call.user.clone(),
-            which: WhichSessions::One(call.session.clone()),
-            notice: &|session| self.notice(call, session),
-        };
         // A deed of its own beside the answer to the guess, once for that.
         let job = JobId::new(hex(&digest([b"guesses".as_slice(), call.job.as_str().as_bytes()])))?;
         let receipt = |_| Receipt {
@@ -42,8 +37,8 @@ impl SessionService {
             idempotency: None,
             ..call.receipt(outcome)
         };
-        let ended = self.store.end_sessions(&ending, &receipt).await?;
-        Ok(self.make_known(call, &ended.ended).await?)
+        let which = WhichSessions::One(call.session.clone());
+        Ok(self.commit_end(call, which, &receipt).await.map(drop)?)
     }
 }
 
@@ -54,8 +49,8 @@ enum CountError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Id(#[from] InvalidId),
-    #[error("make the end known")]
-    Bus(#[from] BusError),
+    #[error(transparent)]
+    End(#[from] EndError),
 }
 
 const MOST_FAILURES: u32 = 10;

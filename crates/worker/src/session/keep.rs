@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{BusError, SessionState};
 use store::StoreError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::key;
@@ -28,18 +29,19 @@ pub(crate) async fn keep_deadlines(
 }
 
 async fn copy_all(store: &dyn store::Sessions, bus: &dyn bus::Sessions) -> Result<(), CopyError> {
+    let begun = Instant::now();
     let mut after = None;
     loop {
         let page = store.live_sessions(after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else {
-            return Ok(());
+            return Ok(store.note_deadlines_kept(begun.elapsed()).await?);
         };
         after = Some(last.clone());
         let keys: Vec<_> = page.iter().map(|(user, session)| key(user, session)).collect();
         let states = bus.poke(&keys).await?;
         let left = page.into_iter().zip(states).filter_map(|(session, state)| match state {
             SessionState::Alive(alive) => Some((session, alive.left)),
-            SessionState::Ended | SessionState::Unknown => None,
+            SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
         });
         let left: Vec<_> = left.collect();
         store.keep_deadlines(&left).await?;

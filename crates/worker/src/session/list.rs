@@ -1,46 +1,85 @@
-//! `security:sessions`: what the store knows of a user's sessions, with their deadlines and sockets from the bus.
+//! `security:sessions`: what is alive in the bus or as far as the store knows, with its sockets from the bus.
 
-use bus::{BusError, SessionState};
+use std::collections::HashMap;
+
+use bus::{AliveSession, BusError, Present};
 use protocol::answer::{Answer, Sessions};
 use protocol::cluster::job::Outcome;
+use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
+use protocol::id::SessionId;
 use protocol::security::SessionInfo;
 use protocol::time::Timestamp;
-use store::StoreError;
+use store::{OpenedSession, StoreError};
 
-use super::{SessionService, key};
+use super::SessionService;
 use crate::jobs::{Call, Refusal};
 
 impl SessionService {
     /// The sessions that are alive.
     pub(crate) async fn list(&self, call: &Call) -> Result<Outcome, ListError> {
-        let opened = self.store.sessions_of(&call.user).await?;
-        let keys: Vec<_> = opened.iter().map(|opened| key(&call.user, &opened.session)).collect();
-        let states = self.bus.poke(&keys).await?;
+        let alive = self.bus.alive_sessions(&call.user).await?;
+        let names: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
+        let mut opened = self.store.sessions_of(&call.user, &names).await?;
+        opened.extend(self.unknown_sessions(call, &alive, &opened).await?);
+        let alive: HashMap<_, _> = alive.into_iter().map(|alive| (alive.session.clone(), alive)).collect();
+        let timeout = self.timeout(&call.user).await?;
         let sockets = self.bus.present(&call.user).await?;
         let now = Timestamp::from(self.clock.now());
-        let sessions = opened.into_iter().zip(states).filter_map(|(opened, state)| {
-            let SessionState::Alive(alive) = state else {
-                return None;
+        let sessions = opened.into_iter().map(|opened| {
+            let (left, timeout) = match alive.get(&opened.session) {
+                Some(alive) => (alive.left, alive.timeout),
+                // The bus has lost it.
+                None => (opened.left, timeout),
             };
-            let sockets = sockets.iter().filter(|socket| socket.session == opened.session).count();
-            let expires_at = now.plus(alive.left);
-            Some(SessionInfo {
+            SessionInfo {
                 current: opened.session == call.session,
+                sockets: sockets_of(&opened.session, &sockets),
                 session_id: opened.session,
                 device_name: opened.origin.device_name,
                 user_agent: opened.origin.user_agent,
                 address: opened.origin.address,
                 connected_at: opened.opened_at,
-                last_active_at: now.minus(alive.timeout.saturating_sub(alive.left)),
-                expires_at,
-                sockets: u32::try_from(sockets).unwrap_or(u32::MAX),
-            })
+                last_active_at: now.minus(timeout.saturating_sub(left)),
+                expires_at: now.plus(left),
+            }
         });
         let sessions = sessions.collect();
         Ok(Outcome::from(&Answer::Sessions(Sessions { sessions })))
     }
+
+    /// Those that are alive and that the store has lost: nobody knows where they came from.
+    async fn unknown_sessions(
+        &self,
+        call: &Call,
+        alive: &[AliveSession],
+        opened: &[OpenedSession],
+    ) -> Result<Vec<OpenedSession>, StoreError> {
+        let mut unknown = Vec::new();
+        for alive in alive {
+            let is_known = opened.iter().any(|opened| opened.session == alive.session);
+            if !is_known && !self.store.is_session_ended(&call.user, &alive.session).await? {
+                unknown.push(OpenedSession {
+                    session: alive.session.clone(),
+                    opened_at: alive.opened_at,
+                    origin: Origin {
+                        address: String::new(),
+                        device_id: None,
+                        device_name: None,
+                        user_agent: None,
+                    },
+                    left: alive.left,
+                });
+            }
+        }
+        Ok(unknown)
+    }
+}
+
+fn sockets_of(session: &SessionId, sockets: &[Present]) -> u32 {
+    let count = sockets.iter().filter(|socket| socket.session == *session).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Why sessions were not listed.

@@ -1,6 +1,6 @@
 //! `session.open`: may a socket join a session that Redis does not know?
 
-use bus::{BusError, Seed};
+use bus::{BusError, Seed, SessionState};
 use protocol::answer::Answer;
 use protocol::cluster::job::{OpenSession, Outcome};
 use protocol::code::ErrorCode;
@@ -21,29 +21,33 @@ impl SessionService {
             timeout,
             origin: asked.origin.clone(),
         };
-        let left = match self.store.open_session(&opening).await? {
-            SessionOpened::Open(left) => left,
-            SessionOpened::Ended => return self.refuse(call).await,
+        let key = key(&call.user, &call.session);
+        let life = match self.store.open_session(&opening).await? {
+            SessionOpened::Open(life) => life,
+            SessionOpened::Ended(ended_at) => {
+                // Redis may have forgotten that.
+                self.bus.end(&key, ended_at, END_REMEMBERED).await?;
+                return Err(OpenError::Ended);
+            }
+            SessionOpened::Outdated => return Err(OpenError::Outdated),
             SessionOpened::IdledOut => return Err(OpenError::IdledOut),
         };
         let seed = Seed {
-            left,
+            left: life.left,
             timeout,
             lead: self.times.lead(timeout),
-            over_end: call.session.is_default(),
+            opened_at: life.opened_at,
+            newest_token: life.newest_token,
+            announced: asked.announced,
         };
-        self.bus.seed(&key(&call.user, &call.session), seed).await?;
-        // An end that was committed meanwhile may have been overwritten just now, and it wins.
-        if self.store.is_session_ended(&call.user, &call.session).await? {
-            return self.refuse(call).await;
+        // An end that was committed meanwhile was announced there before: Redis does not admit the session then. Where another one is
+        // announced, the gateway will find that, and ask again.
+        match self.bus.seed(&key, seed).await? {
+            SessionState::Ended => Err(OpenError::Ended),
+            SessionState::Alive(_) | SessionState::Ending(_) | SessionState::Unknown => {
+                Ok(Outcome::from(&Answer::Acknowledged))
+            }
         }
-        Ok(Outcome::from(&Answer::Acknowledged))
-    }
-
-    /// Redis may have forgotten that it was ended.
-    async fn refuse(&self, call: &Call) -> Result<Outcome, OpenError> {
-        self.bus.end(&key(&call.user, &call.session), END_REMEMBERED).await?;
-        Err(OpenError::Ended)
     }
 }
 
@@ -52,6 +56,8 @@ impl SessionService {
 pub(crate) enum OpenError {
     #[error("the session was ended")]
     Ended,
+    #[error("all sessions were ended since the token was issued")]
+    Outdated,
     #[error("the session idled out and the token is older than its end")]
     IdledOut,
     #[error("open the session")]
@@ -63,7 +69,7 @@ pub(crate) enum OpenError {
 impl Fault for OpenError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Ended => ErrorCode::Forbidden,
+            Self::Ended | Self::Outdated => ErrorCode::Forbidden,
             Self::IdledOut => ErrorCode::Unauthenticated,
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),

@@ -31,17 +31,17 @@ impl SessionService {
     async fn retime_all(&self, user: &UserId) -> Result<(), RetimeError> {
         let timeout = self.timeout(user).await?;
         let lead = self.times.lead(timeout);
-        let sessions = self.store.sessions_of(user).await?;
+        let sessions = self.bus.alive_sessions(user).await?;
         let retimed = sessions
             .iter()
-            .map(async |opened| self.bus.retime(&key(user, &opened.session), timeout, lead).await);
+            .map(async |alive| self.bus.retime(&key(user, &alive.session), timeout, lead).await);
         let states = try_join_all(retimed).await?;
         let left = sessions
             .into_iter()
             .zip(states)
-            .filter_map(|(opened, state)| match state {
-                SessionState::Alive(alive) => Some((opened.session, alive.left)),
-                SessionState::Ended | SessionState::Unknown => None,
+            .filter_map(|(session, state)| match state {
+                SessionState::Alive(alive) => Some((session.session, alive.left)),
+                SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
             });
         let left: Vec<_> = left.collect();
         Ok(self.store.retime_sessions(user, &left).await?)

@@ -16,6 +16,7 @@ use crate::world::{World, with_github};
 async fn open(client: &mut Client) {
     let work = Work::OpenSession(OpenSession {
         issued_at: None,
+        announced: None,
         origin: client.origin.clone(),
     });
     let job = client.work(work);

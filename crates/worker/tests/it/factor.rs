@@ -384,7 +384,9 @@ async fn a_right_code_is_answered_with_the_real_end_of_the_session() {
         left: Duration::from_mins(90),
         timeout: Duration::from_mins(90),
         lead: Duration::from_mins(5),
-        over_end: false,
+        opened_at: Timestamp::from_millis(1_000),
+        newest_token: None,
+        announced: None,
     };
     let session = SessionKey {
         user: client.user.clone(),

@@ -46,6 +46,7 @@ async fn session_openings_and_second_factors_wait_for_no_other_command() {
     let mut client = world.client("u", "new").await;
     let open = client.work(Work::OpenSession(OpenSession {
         issued_at: None,
+        announced: None,
         origin: client.origin.clone(),
     }));
     let begun = Instant::now();

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Bucket, BusError, Challenges, Charge, Claimed, EntryId, Events, Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind,
-    Limits, Liveness, MemoryBus, Past, Presence, Present, Published, Quota, Redeemed, Seed, SessionKey, SessionState,
-    Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
+    AliveSession, Announced, Bucket, BusError, Challenges, Charge, Claimed, EndOfAll, EntryId, Events, Feed, Heard,
+    Hint, Hints, Hold, Jobs, Key, Kind, Limits, Liveness, MemoryBus, Past, Presence, Present, Published, Quota,
+    Redeemed, Seed, SessionKey, SessionState, Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
@@ -27,6 +27,8 @@ pub(crate) struct FragileBus {
     pub(crate) refuses_claims: AtomicBool,
     /// No challenge is taken.
     pub(crate) refuses_takes: AtomicBool,
+    /// No committed end of a session is taken.
+    pub(crate) refuses_ends: AtomicBool,
     /// No attempt is counted: the bus is away.
     pub(crate) refuses_attempts: AtomicBool,
     /// Every attempt that several share is let through: as many as a test wants, in no time.
@@ -44,6 +46,7 @@ impl FragileBus {
             refuses_events: AtomicBool::new(false),
             refuses_claims: AtomicBool::new(false),
             refuses_takes: AtomicBool::new(false),
+            refuses_ends: AtomicBool::new(false),
             refuses_attempts: AtomicBool::new(false),
             counts_no_attempts: AtomicBool::new(false),
             challenge_reads: AtomicU64::new(0),
@@ -54,6 +57,13 @@ impl FragileBus {
     /// Begins anew, as Redis does after a restart without a disk. Who listens has to listen again.
     pub(crate) fn forget(&self) {
         *self.bus.lock().unwrap() = MemoryBus::new(Arc::new(OsEntropy));
+    }
+
+    fn up_for_ends(&self, step: &'static str) -> Result<(), BusError> {
+        if self.refuses_ends.load(Ordering::SeqCst) {
+            return Err(away(step));
+        }
+        Ok(())
     }
 
     fn bus(&self) -> MemoryBus {
@@ -217,8 +227,26 @@ impl Sessions for FragileBus {
         self.bus().retime(session, timeout, lead).await
     }
 
-    async fn end(&self, session: &SessionKey, keep: Duration) -> Result<(), BusError> {
-        self.bus().end(session, keep).await
+    async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
+        self.bus().record_token(session, issued_at).await
+    }
+
+    async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {
+        self.bus().alive_sessions(user).await
+    }
+
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+        self.bus().announce_end(sessions).await
+    }
+
+    async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
+        self.up_for_ends("tell of an end")?;
+        self.bus().end(session, ended_at, keep).await
+    }
+
+    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+        self.up_for_ends("tell of an end")?;
+        self.bus().end_all(user, end, keep).await
     }
 
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {

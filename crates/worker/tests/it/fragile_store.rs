@@ -13,14 +13,14 @@ use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use serde_json::Value;
 use store::{
-    Accounts, Acknowledged, Actor, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, Credentials, Decide,
-    Decided, Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart, FinishedSync, Idempotency,
-    InboxTurn, Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty, OpenedSession, Outbox,
-    ParkOutcome, ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh, RefreshStart,
-    RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, RevokeScope, Room,
-    SealedTokens, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded,
-    SessionsReceipt, SignIn, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink, UnlinkOutcome,
-    Written,
+    Accounts, Acknowledged, Actor, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, CommittedEnds,
+    Credentials, Decide, Decided, Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart,
+    FinishedSync, Idempotency, InboxTurn, Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty,
+    OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh,
+    RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, RevokeScope,
+    Room, SealedTokens, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
+    SessionsEnded, SessionsReceipt, SignIn, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink,
+    UnlinkOutcome, Written,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -396,8 +396,20 @@ impl Sessions for FragileStore {
         self.store.count_failure(user, session).await
     }
 
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<OpenedSession>, StoreError> {
-        self.store.sessions_of(user).await
+    async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.store.users_with_unconfirmed_ends(limit).await
+    }
+
+    async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError> {
+        self.store.unconfirmed_ends(user).await
+    }
+
+    async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError> {
+        self.store.confirm_ends(user, ends).await
+    }
+
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError> {
+        self.store.sessions_of(user, alive).await
     }
 
     async fn live_sessions(
@@ -410,6 +422,10 @@ impl Sessions for FragileStore {
 
     async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
         self.store.keep_deadlines(left).await
+    }
+
+    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError> {
+        self.store.note_deadlines_kept(ago).await
     }
 
     async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {

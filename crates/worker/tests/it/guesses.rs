@@ -15,6 +15,7 @@ use crate::world::World;
 async fn join(client: &mut Client) {
     let opening = OpenSession {
         issued_at: None,
+        announced: None,
         origin: client.origin.clone(),
     };
     let opening = client.work(Work::OpenSession(opening));

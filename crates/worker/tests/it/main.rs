@@ -14,6 +14,7 @@ mod connect;
 mod devices;
 mod disconnect;
 mod ended_sessions;
+mod endings;
 mod engine;
 mod factor;
 mod factor_sent;

@@ -6,6 +6,7 @@ use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock};
 use platforms::{Inbox, Platform};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
+use protocol::time::Timestamp;
 use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
 use store::vault::{Vault, VaultKeys};
 use store::{MemoryStore, Room};
@@ -59,6 +60,11 @@ impl World {
             inboxes: Vec::new(),
             couriers: Couriers::default(),
         }
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().into()
     }
 
     /// A world whose platform, in the place of GitHub, does what its codes say.

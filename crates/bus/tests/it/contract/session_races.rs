@@ -5,6 +5,7 @@ use std::time::Duration;
 use bus::{Alive, Bus, Seed, SessionKey, SessionState, Touched};
 use futures_util::future::join_all;
 use protocol::id::SessionId;
+use protocol::time::Timestamp;
 use tokio::task::yield_now;
 
 use crate::sample::user;
@@ -81,12 +82,16 @@ const ENDING: Seed = Seed {
     left: Duration::from_millis(500),
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_millis(250),
-    over_end: false,
+    opened_at: Timestamp::from_millis(1_000),
+    newest_token: None,
+    announced: None,
 };
 
 const WARNING: Seed = Seed {
     left: Duration::from_secs(60),
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_millis(59_500),
-    over_end: false,
+    opened_at: Timestamp::from_millis(1_000),
+    newest_token: None,
+    announced: None,
 };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bus::{Alive, Bus, Seed, SessionKey, SessionState};
+use bus::{Alive, Announced, Bus, EndOfAll, Seed, SessionKey, SessionState};
 use protocol::id::SessionId;
+use protocol::time::Timestamp;
 use testkit::wait;
 
 use crate::sample::user;
@@ -18,7 +19,14 @@ holds_for_both!(
     another_timeout_leaves_time_for_a_warning,
     another_timeout_brings_no_session_back,
     a_session_that_was_ended_stays_so,
-    a_session_that_many_tokens_share_may_begin_again,
+    a_session_that_was_opened_after_its_end_begins_again,
+    an_end_from_before_its_opening_leaves_a_session_alive,
+    an_announced_end_is_resolved_by_a_seed_that_names_it_alone,
+    an_announced_end_keeps_out_a_seed_that_comes_late,
+    the_newest_token_is_known_when_the_end_is_announced,
+    the_sessions_of_a_user_are_listed_while_they_are_alive,
+    of_too_many_sessions_the_one_that_ends_first_is_forgotten,
+    the_end_of_all_ends_what_was_opened_before_but_one,
     sessions_do_not_share,
 );
 
@@ -123,7 +131,7 @@ async fn another_timeout_leaves_time_for_a_warning(bus: &dyn Bus) {
 
 async fn another_timeout_brings_no_session_back(bus: &dyn Bus) {
     let (unknown, ended) = (session("GEN-001", "s-1"), session("GEN-001", "s-2"));
-    bus.end(&ended, HALF_AN_HOUR.left).await.unwrap();
+    bus.end(&ended, at(2), HALF_AN_HOUR.left).await.unwrap();
     for (key, expected) in [(unknown, SessionState::Unknown), (ended, SessionState::Ended)] {
         let retimed = bus.retime(&key, HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead).await.unwrap();
         assert_eq!(retimed, expected);
@@ -136,22 +144,204 @@ async fn a_session_that_was_ended_stays_so(bus: &dyn Bus) {
         if key.session.as_str() == "known" {
             alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
         }
-        bus.end(&key, HALF_AN_HOUR.left).await.unwrap();
+        bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
         assert_eq!(state(bus, &key).await, SessionState::Ended);
         assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Ended);
         assert_eq!(bus.seed(&key, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
     }
 }
 
-async fn a_session_that_many_tokens_share_may_begin_again(bus: &dyn Bus) {
+async fn a_session_that_was_opened_after_its_end_begins_again(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
+    bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
+    for opened_at in [at(1), at(2)] {
+        let seed = Seed {
+            opened_at,
+            ..HALF_AN_HOUR
+        };
+        assert_eq!(bus.seed(&key, seed).await.unwrap(), SessionState::Ended);
+    }
     let again = Seed {
-        over_end: true,
+        opened_at: at(3),
         ..HALF_AN_HOUR
     };
-    bus.end(&key, HALF_AN_HOUR.left).await.unwrap();
     let begun = alive(bus.seed(&key, again).await.unwrap());
     assert_eq!(alive(bus.seed(&key, again).await.unwrap()).generation, begun.generation);
+}
+
+async fn an_end_from_before_its_opening_leaves_a_session_alive(bus: &dyn Bus) {
+    let key = session("GEN-001", SessionId::DEFAULT);
+    let again = Seed {
+        opened_at: at(3),
+        ..HALF_AN_HOUR
+    };
+    alive(bus.seed(&key, again).await.unwrap());
+    bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
+    alive(state(bus, &key).await);
+    bus.end(&key, at(4), HALF_AN_HOUR.left).await.unwrap();
+    bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
+    assert_eq!(
+        bus.seed(&key, again).await.unwrap(),
+        SessionState::Ended,
+        "the later end holds"
+    );
+}
+
+async fn an_announced_end_is_resolved_by_a_seed_that_names_it_alone(bus: &dyn Bus) {
+    for known in [true, false] {
+        let key = session("GEN-001", if known { "known" } else { "unknown" });
+        if known {
+            alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
+        }
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
+            assert_eq!(announced[0].was_alive, known);
+            numbers.push(ending(state(bus, &key).await));
+        }
+        assert_ne!(numbers[0], numbers[1]);
+        assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Ending(numbers[1]));
+        for announced in [None, Some(numbers[0])] {
+            let seed = Seed {
+                announced,
+                ..HALF_AN_HOUR
+            };
+            assert_eq!(bus.seed(&key, seed).await.unwrap(), SessionState::Ending(numbers[1]));
+        }
+        let seed = Seed {
+            announced: Some(numbers[1]),
+            ..HALF_AN_HOUR
+        };
+        alive(bus.seed(&key, seed).await.unwrap());
+        alive(bus.touch(&key).await.unwrap().state);
+    }
+}
+
+/// Whoever opened it before the end was committed makes it known after that.
+async fn an_announced_end_keeps_out_a_seed_that_comes_late(bus: &dyn Bus) {
+    let key = session("GEN-001", "s-1");
+    bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    ending(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
+    bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
+    assert_eq!(bus.seed(&key, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
+}
+
+async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
+    let key = session("GEN-001", SessionId::DEFAULT);
+    assert_eq!(
+        bus.record_token(&key, Some(at(9))).await.unwrap(),
+        SessionState::Unknown
+    );
+    let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let unknown = Announced {
+        was_alive: false,
+        newest_token: None,
+    };
+    assert_eq!(announced, [unknown]);
+    let seed = Seed {
+        newest_token: Some(at(5)),
+        announced: Some(ending(state(bus, &key).await)),
+        ..HALF_AN_HOUR
+    };
+    let seeded = alive(bus.seed(&key, seed).await.unwrap());
+    for issued_at in [Some(at(8)), Some(at(7)), None] {
+        let recorded = alive(bus.record_token(&key, issued_at).await.unwrap());
+        assert_eq!(recorded.generation, seeded.generation, "no deadline has moved");
+    }
+    alive(bus.touch(&key).await.unwrap().state);
+    let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let known = Announced {
+        was_alive: true,
+        newest_token: Some(at(8)),
+    };
+    assert_eq!(announced, [known]);
+}
+
+async fn the_sessions_of_a_user_are_listed_while_they_are_alive(bus: &dyn Bus) {
+    let short = Seed {
+        left: Duration::from_millis(100),
+        ..HALF_AN_HOUR
+    };
+    alive(bus.seed(&session("GEN-001", "over"), short).await.unwrap());
+    for name in ["s-1", "w: }{", "ended", "ending"] {
+        alive(bus.seed(&session("GEN-001", name), HALF_AN_HOUR).await.unwrap());
+    }
+    alive(bus.seed(&session("GEN-002", "s-2"), HALF_AN_HOUR).await.unwrap());
+    bus.end(&session("GEN-001", "ended"), at(2), HALF_AN_HOUR.left)
+        .await
+        .unwrap();
+    bus.announce_end(&[session("GEN-001", "ending")]).await.unwrap();
+    wait::until_true("the session to be over", wait::deadline(), async || {
+        listed(bus, "GEN-001").await == ["ending", "s-1", "w: }{"]
+    })
+    .await;
+    let all = bus.alive_sessions(&user("GEN-001")).await.unwrap();
+    for one in all {
+        assert_eq!(
+            (one.opened_at, one.timeout),
+            (HALF_AN_HOUR.opened_at, HALF_AN_HOUR.timeout)
+        );
+        assert!(one.left <= HALF_AN_HOUR.left && one.left > HALF_AN_HOUR.left - wait::deadline());
+    }
+}
+
+async fn of_too_many_sessions_the_one_that_ends_first_is_forgotten(bus: &dyn Bus) {
+    for number in 0..256_u64 {
+        let seed = Seed {
+            left: Duration::from_mins(2_000 - number),
+            ..HALF_AN_HOUR
+        };
+        alive(
+            bus.seed(&session("GEN-001", &format!("s-{number}")), seed)
+                .await
+                .unwrap(),
+        );
+    }
+    let newcomer = session("GEN-001", "newcomer");
+    alive(bus.seed(&newcomer, HALF_AN_HOUR).await.unwrap());
+    alive(state(bus, &newcomer).await);
+    assert_eq!(state(bus, &session("GEN-001", "s-255")).await, SessionState::Unknown);
+    alive(state(bus, &session("GEN-001", "s-254")).await);
+    assert_eq!(listed(bus, "GEN-001").await.len(), 256);
+}
+
+async fn the_end_of_all_ends_what_was_opened_before_but_one(bus: &dyn Bus) {
+    let [before, excepted, after, other] = [
+        session("GEN-001", "before"),
+        session("GEN-001", "excepted"),
+        session("GEN-001", "after"),
+        session("GEN-002", "before"),
+    ];
+    let later = Seed {
+        opened_at: at(3),
+        ..HALF_AN_HOUR
+    };
+    for key in [&before, &excepted, &other] {
+        alive(bus.seed(key, HALF_AN_HOUR).await.unwrap());
+    }
+    let end = EndOfAll {
+        ended_at: at(2),
+        but: Some(excepted.session.clone()),
+    };
+    bus.end_all(&user("GEN-001"), &end, HALF_AN_HOUR.left).await.unwrap();
+    let earlier = EndOfAll {
+        ended_at: at(1),
+        but: None,
+    };
+    bus.end_all(&user("GEN-001"), &earlier, HALF_AN_HOUR.left)
+        .await
+        .unwrap();
+    alive(bus.seed(&after, later).await.unwrap());
+    assert_eq!(state(bus, &before).await, SessionState::Ended);
+    assert_eq!(bus.touch(&before).await.unwrap().state, SessionState::Ended);
+    assert_eq!(bus.seed(&before, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
+    let unknown = session("GEN-001", "unknown");
+    assert_eq!(bus.seed(&unknown, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
+    for key in [&excepted, &after, &other] {
+        alive(state(bus, key).await);
+    }
+    assert_eq!(listed(bus, "GEN-001").await, ["after", "excepted"]);
+    alive(bus.seed(&before, later).await.unwrap());
 }
 
 async fn sessions_do_not_share(bus: &dyn Bus) {
@@ -164,7 +354,7 @@ async fn sessions_do_not_share(bus: &dyn Bus) {
     for key in &keys[..3] {
         alive(bus.seed(key, HALF_AN_HOUR).await.unwrap());
     }
-    bus.end(&keys[1], HALF_AN_HOUR.left).await.unwrap();
+    bus.end(&keys[1], at(2), HALF_AN_HOUR.left).await.unwrap();
     let states = bus.poke(&keys).await.unwrap();
     alive(states[0]);
     assert_eq!(states[1], SessionState::Ended);
@@ -176,12 +366,34 @@ async fn state(bus: &dyn Bus, key: &SessionKey) -> SessionState {
     bus.poke(std::slice::from_ref(key)).await.unwrap()[0]
 }
 
+/// The names of a user's sessions, sorted.
+async fn listed(bus: &dyn Bus, id: &str) -> Vec<String> {
+    let alive = bus.alive_sessions(&user(id)).await.unwrap();
+    let mut names: Vec<_> = alive.into_iter().map(|alive| alive.session.to_string()).collect();
+    names.sort();
+    names
+}
+
+/// The number of the announced end.
+#[track_caller]
+fn ending(state: SessionState) -> u64 {
+    match state {
+        SessionState::Ending(number) => number,
+        other => panic!("the session is {other:?}"),
+    }
+}
+
 #[track_caller]
 fn alive(state: SessionState) -> Alive {
     match state {
         SessionState::Alive(alive) => alive,
         other => panic!("the session is {other:?}"),
     }
+}
+
+/// A point in the store's time.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_000 * seconds)
 }
 
 fn session(id: &str, session: &str) -> SessionKey {
@@ -195,5 +407,7 @@ const HALF_AN_HOUR: Seed = Seed {
     left: Duration::from_secs(30 * 60),
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_secs(5 * 60),
-    over_end: false,
+    opened_at: Timestamp::from_millis(1_000),
+    newest_token: None,
+    announced: None,
 };

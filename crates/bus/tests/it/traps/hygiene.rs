@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Key, Quota, RedisBus, Ticket, TicketKey};
+use bus::{Bucket, Bus, EndOfAll, Key, Quota, RedisBus, Seed, SessionKey, Ticket, TicketKey};
 use lifecycle::{OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::job::Lane;
 use protocol::fault::chain;
 use protocol::id::{ConnectionId, SessionId, TicketId};
+use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, MOMENT, connect};
@@ -110,6 +111,36 @@ async fn use_everything(bus: &dyn Bus) {
         period: Duration::from_secs(60),
     };
     bus.admit(&user, &bucket, quota).await.unwrap();
+    use_sessions(bus).await;
+}
+
+async fn use_sessions(bus: &dyn Bus) {
+    let opened_at = Timestamp::from_millis(1_000);
+    let seed = Seed {
+        left: Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
+        lead: Duration::from_secs(5),
+        opened_at,
+        newest_token: None,
+        announced: None,
+    };
+    let keys = ["alive", "announced", "unknown", "ended"].map(|name| SessionKey {
+        user: user("GEN-001"),
+        session: SessionId::new(name).unwrap(),
+    });
+    for known in &keys[..2] {
+        bus.seed(known, seed).await.unwrap();
+    }
+    bus.record_token(&keys[0], Some(opened_at)).await.unwrap();
+    bus.announce_end(&keys[1..3]).await.unwrap();
+    bus.end(&keys[3], opened_at, Duration::from_secs(60)).await.unwrap();
+    let all = EndOfAll {
+        ended_at: opened_at,
+        but: None,
+    };
+    bus.end_all(&user("GEN-001"), &all, Duration::from_secs(60))
+        .await
+        .unwrap();
 }
 
 /// How many connections there are, the one that asks left out.

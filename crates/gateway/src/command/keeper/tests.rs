@@ -9,6 +9,7 @@ use lifecycle::{ManualClock, SeededEntropy, Tasks};
 use protocol::cluster::job::{Job, Lane, Outcome};
 use protocol::id::{NodeId, WorkerId};
 use protocol::json::Json;
+use protocol::time::Timestamp;
 use protocol::wire::{Message, Request};
 use serde_json::{Value, json};
 use telemetry::metrics::Metrics as Registry;
@@ -160,5 +161,7 @@ const HALF_AN_HOUR: Seed = Seed {
     left: Duration::from_mins(30),
     timeout: Duration::from_mins(30),
     lead: Duration::from_mins(5),
-    over_end: false,
+    opened_at: Timestamp::from_millis(1_000),
+    newest_token: None,
+    announced: None,
 };

@@ -135,7 +135,7 @@ proptest! {
                             prop_assert_eq!(over, Over::Idle);
                             ended.extend(those);
                         }
-                        Effect::Reopen(_) => prop_assert!(false, "nothing was lost"),
+                        Effect::Reopen(..) => prop_assert!(false, "nothing was lost"),
                     }
                 }
             }
@@ -178,7 +178,7 @@ fn a_session_that_is_lost_before_its_deadline_is_to_be_opened_again() {
     let at_the_warning = now + TIMEOUT - LEAD;
     assert_eq!(table.due(at_the_warning), [Ask::Poke(key())]);
     let lost = table.answered(&key(), SessionState::Unknown, at_the_warning);
-    assert_eq!(lost, Some(Effect::Reopen(7)));
+    assert_eq!(lost, Some(Effect::Reopen(7, None)));
     assert!(
         table.due(at_the_warning + TIMEOUT).is_empty(),
         "the worker is being asked"

@@ -8,11 +8,12 @@ use protocol::cluster::job::{Outcome, Refused};
 use protocol::code::ErrorCode;
 use store::{
     Acquaintance, Actor, Arrival, Change, Decision, Earlier, Effect, Exchange, ExchangeStart, LinkOutcome, ParkOutcome,
-    Pause, Paused, Receipt, RevokeAll, RevokeAllOutcome, SecurityRecord, SessionEnding, SessionOpening, Store,
-    StoreError, SyncWritten, Taking, Told, WhichSessions, Written,
+    Pause, Paused, Receipt, RevokeAll, RevokeAllOutcome, SecurityRecord, SessionEnding, SessionOpening, SessionsEnded,
+    Store, StoreError, SyncWritten, Taking, Told, WhichSessions, Written,
 };
 
 use super::queue::lease;
+use super::sessions::Redis;
 use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{
@@ -52,10 +53,12 @@ async fn end(store: &dyn Store) {
     let ending = SessionEnding {
         user: user("GEN-001"),
         which: WhichSessions::One(session()),
+        alive: &[],
+        announcer: &Redis::with(&[]),
         notice: &|_| event("the end"),
     };
     let ended = store.end_sessions(&ending, &|_| by_system("end")).await.unwrap();
-    assert_eq!(ended.count, Ok(1));
+    assert_eq!(ended, SessionsEnded::Ended(1));
     assert_eq!(relayed(store, &user("GEN-001")).await.last().unwrap(), "the end");
 }
 
@@ -284,6 +287,8 @@ async fn an_ended_session_ends_no_other(store: &dyn Store) {
     let ending = SessionEnding {
         user: user("GEN-001"),
         which: WhichSessions::AllBut(session()),
+        alive: &[],
+        announcer: &Redis::with(&[]),
         notice: &|_| event("another end"),
     };
     is_refused(store.end_sessions(&ending, &|_| receipt("1")).await);

@@ -1,11 +1,17 @@
 //! Sessions: opened once, ended for ever.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use protocol::cluster::origin::Origin;
-use protocol::id::SessionId;
+use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
-use store::{SessionEnding, SessionOpened, SessionOpening, Store, WhichSessions};
+use store::SessionsEnded::Ended;
+use store::{
+    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, SessionEnding, SessionOpened, SessionOpening,
+    SessionsEnded, Store, WhichSessions,
+};
 use testkit::wait;
 
 use crate::recorder::relayed;
@@ -19,6 +25,18 @@ super::kept_by_both_stores!(
     all_sessions_but_one_are_ended_and_told,
     an_ending_that_is_repeated_is_answered_the_same,
     all_sessions_are_ended_together,
+    what_is_alive_elsewhere_is_ended_and_listed_whatever_its_deadline_here,
+    an_end_counts_what_was_alive,
+    nothing_ends_that_could_not_be_announced,
+    ends_are_announced_before_they_are_committed,
+    ends_are_kept_until_they_are_confirmed,
+    an_end_is_not_confirmed_by_an_earlier_one,
+    the_end_of_all_outdates_tokens_and_sessions_from_before,
+    the_end_of_all_but_one_leaves_that_one,
+    a_token_that_was_seen_in_a_session_does_not_open_it_after_its_end,
+    where_no_token_is_known_the_leeway_after_the_end_counts,
+    a_session_begins_again_later_than_it_ended,
+    sessions_stay_live_until_their_deadlines_are_kept,
     a_user_s_sessions_are_listed_with_where_they_come_from,
     wrong_factors_are_counted_in_a_session_until_it_is_opened_anew,
     a_deadline_is_moved_and_never_back,
@@ -37,36 +55,31 @@ async fn audited(store: &dyn Store) -> Vec<String> {
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 async fn a_session_that_is_open_keeps_its_deadline(store: &dyn Store) {
-    assert_eq!(open(store, "s-1", 0).await, SessionOpened::Open(TIMEOUT));
+    assert_eq!(left(open(store, "s-1", 0).await), Some(TIMEOUT));
     let left = left(open(store, "s-1", 0).await).unwrap();
     assert!(left <= TIMEOUT && left > TIMEOUT - wait::deadline(), "{left:?}");
 }
 
 async fn an_ended_session_is_refused_for_ever(store: &dyn Store) {
     open(store, "s-1", 0).await;
-    assert_eq!(end(store, "1", one("s-1")).await, (Ok(1), vec!["s-1".to_owned()]));
+    assert_eq!(end(store, "1", one("s-1")).await, Ok(1));
     assert!(store.is_session_ended(&user("GEN-001"), &session("s-1")).await.unwrap());
-    assert_eq!(open(store, "s-1", 3600).await, SessionOpened::Ended);
+    for issued_in in [3600, MUCH_LATER] {
+        assert!(is_ended(open(store, "s-1", issued_in).await));
+    }
 }
 
 async fn the_session_of_tokens_without_sid_is_opened_again_by_a_newer_token(store: &dyn Store) {
     open(store, SessionId::DEFAULT, 0).await;
-    assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await.0, Ok(1));
-    assert_eq!(open(store, SessionId::DEFAULT, 0).await, SessionOpened::Ended);
-    assert_eq!(
-        open(store, SessionId::DEFAULT, MUCH_LATER).await,
-        SessionOpened::Open(TIMEOUT)
-    );
-    assert_eq!(end(store, "2", one(SessionId::DEFAULT)).await.0, Ok(1));
-    assert_eq!(
-        open(store, SessionId::DEFAULT, MUCH_LATER).await,
-        SessionOpened::Ended,
-        "that token was seen"
-    );
-    assert_eq!(
-        open(store, SessionId::DEFAULT, MUCH_LATER + 1).await,
-        SessionOpened::Open(TIMEOUT)
-    );
+    assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await, Ok(1));
+    assert!(is_ended(open(store, SessionId::DEFAULT, 0).await));
+    let opened = open(store, SessionId::DEFAULT, MUCH_LATER).await;
+    assert_eq!(left(opened), Some(TIMEOUT));
+    assert_eq!(end(store, "2", one(SessionId::DEFAULT)).await, Ok(1));
+    let seen = open(store, SessionId::DEFAULT, MUCH_LATER).await;
+    assert!(is_ended(seen), "that token was seen");
+    let again = open(store, SessionId::DEFAULT, MUCH_LATER + 1).await;
+    assert_eq!(left(again), Some(TIMEOUT));
 }
 
 async fn a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end(store: &dyn Store) {
@@ -79,16 +92,14 @@ async fn a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end(stor
         store.open_session(&short(0)).await.unwrap() == SessionOpened::IdledOut
     })
     .await;
-    assert_eq!(open(store, "s-1", MUCH_LATER).await, SessionOpened::Open(TIMEOUT));
+    assert_eq!(left(open(store, "s-1", MUCH_LATER).await), Some(TIMEOUT));
 }
 
 async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
     for name in ["s-1", "s-2", "s-3"] {
         open(store, name, 0).await;
     }
-    let (count, mut ended) = end(store, "1", WhichSessions::AllBut(session("s-2"))).await;
-    ended.sort();
-    assert_eq!((count, ended), (Ok(2), vec!["s-1".to_owned(), "s-3".to_owned()]));
+    assert_eq!(end(store, "1", WhichSessions::AllBut(session("s-2"))).await, Ok(2));
     assert!(left(open(store, "s-2", 0).await).is_some());
     let mut told = relayed(store, &user("GEN-001")).await;
     told.sort();
@@ -98,11 +109,9 @@ async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
 
 async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
     open(store, "s-1", 0).await;
-    assert_eq!(end(store, "1", one("s-1")).await.0, Ok(1));
-    let (again, ended) = end(store, "1", one("s-1")).await;
-    assert_eq!(again, Err(sealed("answer to 1")));
-    assert_eq!(ended, ["s-1"], "what follows an end may have to be done again");
-    assert_eq!(end(store, "2", one("s-1")).await.0, Ok(0));
+    assert_eq!(end(store, "1", one("s-1")).await, Ok(1));
+    assert_eq!(end(store, "1", one("s-1")).await, Err(sealed("answer to 1")));
+    assert_eq!(end(store, "2", one("s-1")).await, Ok(0));
     assert_eq!(audited(store).await, ["session_ended s-1"]);
 }
 
@@ -111,9 +120,9 @@ async fn all_sessions_are_ended_together(store: &dyn Store) {
         open(store, name, 0).await;
     }
     for (job, count) in [("1", 2), ("2", 0)] {
-        assert_eq!(end(store, job, WhichSessions::All).await.0, Ok(count));
+        assert_eq!(end(store, job, WhichSessions::All).await, Ok(count));
     }
-    assert_eq!(store.sessions_of(&user("GEN-001")).await.unwrap(), []);
+    assert_eq!(store.sessions_of(&user("GEN-001"), &[]).await.unwrap(), []);
     assert_eq!(relayed(store, &user("GEN-001")).await.len(), 2);
 }
 
@@ -126,7 +135,7 @@ async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Stor
         })
         .await
         .unwrap();
-    let first = store.sessions_of(&user("GEN-001")).await.unwrap();
+    let first = store.sessions_of(&user("GEN-001"), &[]).await.unwrap();
     let moved = Origin {
         address: "192.0.2.2".to_owned(),
         ..opening("s-1", 0).origin
@@ -136,7 +145,7 @@ async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Stor
         ..opening("s-1", 0)
     };
     store.open_session(&again).await.unwrap();
-    let listed = store.sessions_of(&user("GEN-001")).await.unwrap();
+    let listed = store.sessions_of(&user("GEN-001"), &[]).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].session, &listed[0].origin), (&session("s-1"), &moved));
     assert_eq!(listed[0].opened_at, first[0].opened_at, "it goes on");
@@ -157,7 +166,7 @@ async fn wrong_factors_are_counted_in_a_session_until_it_is_opened_anew(store: &
     assert_eq!(store.count_failure(&user, &session("s-1")).await.unwrap(), 1);
     open(store, SessionId::DEFAULT, 1).await;
     assert_eq!(store.count_failure(&user, &default).await.unwrap(), 4, "it goes on");
-    assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await.0, Ok(1));
+    assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await, Ok(1));
     open(store, SessionId::DEFAULT, MUCH_LATER).await;
     assert_eq!(store.count_failure(&user, &default).await.unwrap(), 1);
 }
@@ -184,7 +193,7 @@ async fn live_sessions_are_listed_page_by_page(store: &dyn Store) {
     for name in ["s-1", "s-2", "s-3", "s-4"] {
         open(store, name, 0).await;
     }
-    assert_eq!(end(store, "1", one("s-3")).await.0, Ok(1));
+    assert_eq!(end(store, "1", one("s-3")).await, Ok(1));
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = store.live_sessions(after.as_ref(), 2).await.unwrap();
@@ -195,11 +204,268 @@ async fn live_sessions_are_listed_page_by_page(store: &dyn Store) {
     assert_eq!(listed, ["s-1", "s-2", "s-4"]);
 }
 
+/// Redis knows of activity that was not copied.
+async fn what_is_alive_elsewhere_is_ended_and_listed_whatever_its_deadline_here(store: &dyn Store) {
+    for name in ["s-1", "s-2", "s-3"] {
+        idle(store, name).await;
+    }
+    let alive = ["s-1", "s-2", "lost here"].map(session);
+    let listed = store.sessions_of(&user("GEN-001"), &alive).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|opened| opened.session.as_str()).collect();
+    assert_eq!(listed, ["s-1", "s-2"]);
+    let redis = Redis::with(&alive);
+    assert_eq!(end_in(store, &redis, "1", one("s-1")).await, Ended(1));
+    assert_eq!(
+        end_in(store, &redis, "2", WhichSessions::AllBut(session("s-2"))).await,
+        Ended(1)
+    );
+    assert_eq!(end_in(store, &redis, "3", WhichSessions::All).await, Ended(1));
+    for name in ["s-1", "s-2", "lost here"] {
+        assert!(is_ended(open(store, name, MUCH_LATER).await), "{name}");
+    }
+    assert_eq!(relayed(store, &user("GEN-001")).await.len(), 3);
+}
+
+async fn an_end_counts_what_was_alive(store: &dyn Store) {
+    idle(store, "idle").await;
+    open(store, "s-1", 0).await;
+    for (job, which, count) in [
+        ("1", one("idle"), 0),
+        ("2", one("nobody's"), 0),
+        ("3", WhichSessions::All, 1),
+    ] {
+        assert_eq!(end(store, job, which).await, Ok(count));
+    }
+    assert_eq!(audited(store).await, ["session_ended s-1"]);
+}
+
+async fn nothing_ends_that_could_not_be_announced(store: &dyn Store) {
+    open(store, "s-1", 0).await;
+    let away = Redis {
+        is_away: true,
+        ..Redis::with(&[])
+    };
+    let ended = end_in(store, &away, "1", WhichSessions::All).await;
+    assert_eq!(ended, SessionsEnded::Unannounced(AnnounceError));
+    assert!(left(open(store, "s-1", 0).await).is_some());
+    assert!(left(open(store, "s-2", 0).await).is_some());
+    assert_eq!(
+        store.unconfirmed_ends(&user("GEN-001")).await.unwrap(),
+        CommittedEnds::default()
+    );
+    assert_eq!(end(store, "1", WhichSessions::All).await, Ok(2), "the job was not done");
+}
+
+async fn ends_are_announced_before_they_are_committed(store: &dyn Store) {
+    for name in ["s-1", "s-2"] {
+        open(store, name, 0).await;
+    }
+    let redis = Redis::with(&[session("s-1")]);
+    assert_eq!(end_in(store, &redis, "1", WhichSessions::All).await, Ended(2));
+    let mut announced = redis.announced.lock().unwrap().clone();
+    announced.sort();
+    assert_eq!(announced, ["s-1", "s-2"].map(session));
+}
+
+async fn ends_are_kept_until_they_are_confirmed(store: &dyn Store) {
+    let gen_1 = user("GEN-001");
+    for name in ["s-1", "s-2"] {
+        open(store, name, 0).await;
+    }
+    assert!(store.users_with_unconfirmed_ends(9).await.unwrap().is_empty());
+    end(store, "1", one("s-1")).await.unwrap();
+    let first = store.unconfirmed_ends(&gen_1).await.unwrap();
+    assert_eq!(
+        (first.sessions.len(), &first.sessions[0].0, &first.all),
+        (1, &session("s-1"), &None)
+    );
+    end(store, "2", WhichSessions::AllBut(session("s-2"))).await.unwrap();
+    let all = store.unconfirmed_ends(&gen_1).await.unwrap().all.unwrap();
+    assert_eq!(all.but, Some(session("s-2")));
+    assert_eq!(
+        store.users_with_unconfirmed_ends(9).await.unwrap(),
+        std::slice::from_ref(&gen_1)
+    );
+    store.confirm_ends(&gen_1, &first).await.unwrap();
+    let rest = store.unconfirmed_ends(&gen_1).await.unwrap();
+    assert_eq!((rest.sessions.len(), rest.all.is_some()), (0, true));
+    store.confirm_ends(&gen_1, &rest).await.unwrap();
+    assert_eq!(store.unconfirmed_ends(&gen_1).await.unwrap(), CommittedEnds::default());
+    assert!(store.users_with_unconfirmed_ends(9).await.unwrap().is_empty());
+}
+
+async fn an_end_is_not_confirmed_by_an_earlier_one(store: &dyn Store) {
+    let gen_1 = user("GEN-001");
+    open(store, SessionId::DEFAULT, 0).await;
+    end(store, "1", WhichSessions::All).await.unwrap();
+    let earlier = store.unconfirmed_ends(&gen_1).await.unwrap();
+    open(store, SessionId::DEFAULT, MUCH_LATER).await;
+    assert!(
+        store.unconfirmed_ends(&gen_1).await.unwrap().sessions.is_empty(),
+        "it goes on"
+    );
+    end(store, "2", WhichSessions::All).await.unwrap();
+    store.confirm_ends(&gen_1, &earlier).await.unwrap();
+    let later = store.unconfirmed_ends(&gen_1).await.unwrap();
+    assert_eq!((later.sessions.len(), later.all.is_some()), (1, true));
+}
+
+async fn the_end_of_all_outdates_tokens_and_sessions_from_before(store: &dyn Store) {
+    idle(store, "idle").await;
+    end(store, "1", WhichSessions::All).await.unwrap();
+    for name in ["never opened", SessionId::DEFAULT] {
+        assert_eq!(open(store, name, 0).await, SessionOpened::Outdated, "{name}");
+        let silent = SessionOpening {
+            issued_at: None,
+            ..opening(name, 0)
+        };
+        assert_eq!(
+            store.open_session(&silent).await.unwrap(),
+            SessionOpened::Outdated,
+            "{name}"
+        );
+        assert!(left(open(store, name, MUCH_LATER).await).is_some(), "{name}");
+    }
+    let gen_1 = user("GEN-001");
+    for issued_in in [0, MUCH_LATER] {
+        assert!(
+            is_ended(open(store, "idle", issued_in).await),
+            "nobody could name it, and it has ended"
+        );
+    }
+    assert!(store.is_session_ended(&gen_1, &session("idle")).await.unwrap());
+    assert!(!store.is_session_ended(&gen_1, &session("never opened")).await.unwrap());
+}
+
+async fn the_end_of_all_but_one_leaves_that_one(store: &dyn Store) {
+    idle(store, "mine").await;
+    idle(store, "theirs").await;
+    end(store, "1", WhichSessions::AllBut(session("mine"))).await.unwrap();
+    assert!(
+        !store
+            .is_session_ended(&user("GEN-001"), &session("mine"))
+            .await
+            .unwrap()
+    );
+    assert_eq!(open(store, "mine", 0).await, SessionOpened::IdledOut);
+    assert!(is_ended(open(store, "theirs", 0).await));
+}
+
+async fn a_token_that_was_seen_in_a_session_does_not_open_it_after_its_end(store: &dyn Store) {
+    let redis = Redis {
+        newest: Some(opening(SessionId::DEFAULT, MUCH_LATER).issued_at.unwrap()),
+        ..Redis::with(&[session(SessionId::DEFAULT)])
+    };
+    open(store, SessionId::DEFAULT, 0).await;
+    assert_eq!(end_in(store, &redis, "1", one(SessionId::DEFAULT)).await, Ended(1));
+    assert!(is_ended(open(store, SessionId::DEFAULT, MUCH_LATER).await));
+    assert!(left(open(store, SessionId::DEFAULT, MUCH_LATER + 1).await).is_some());
+}
+
+async fn where_no_token_is_known_the_leeway_after_the_end_counts(store: &dyn Store) {
+    let redis = Redis {
+        newest: None,
+        ..Redis::with(&[])
+    };
+    open(store, SessionId::DEFAULT, 0).await;
+    assert_eq!(end_in(store, &redis, "1", one(SessionId::DEFAULT)).await, Ended(1));
+    let ended_at = store.unconfirmed_ends(&user("GEN-001")).await.unwrap().sessions[0].1;
+    let issued = |after| SessionOpening {
+        issued_at: Some(ended_at.plus(Duration::from_secs(after))),
+        ..opening(SessionId::DEFAULT, 0)
+    };
+    assert!(is_ended(store.open_session(&issued(60)).await.unwrap()));
+    assert!(left(store.open_session(&issued(61)).await.unwrap()).is_some());
+}
+
+async fn a_session_begins_again_later_than_it_ended(store: &dyn Store) {
+    open(store, SessionId::DEFAULT, 0).await;
+    end(store, "1", one(SessionId::DEFAULT)).await.unwrap();
+    let ended_at = store.unconfirmed_ends(&user("GEN-001")).await.unwrap().sessions[0].1;
+    let SessionOpened::Open(life) = open(store, SessionId::DEFAULT, MUCH_LATER).await else {
+        panic!("it begins again");
+    };
+    assert!(life.opened_at > ended_at);
+    let SessionOpened::Open(again) = open(store, SessionId::DEFAULT, MUCH_LATER).await else {
+        panic!("it goes on");
+    };
+    assert_eq!(again.opened_at, life.opened_at);
+}
+
+/// However long nobody copied any.
+async fn sessions_stay_live_until_their_deadlines_are_kept(store: &dyn Store) {
+    idle(store, "s-1").await;
+    let live = async || store.live_sessions(None, 9).await.unwrap().len();
+    let long_after_its_end = [((user("GEN-001"), session("s-1")), Duration::ZERO)];
+    store
+        .retime_sessions(&user("GEN-001"), &[(session("s-1"), Duration::ZERO)])
+        .await
+        .unwrap();
+    assert_eq!(live().await, 1);
+    store.note_deadlines_kept(Duration::from_hours(1)).await.unwrap();
+    assert_eq!(live().await, 1);
+    store.keep_deadlines(&long_after_its_end).await.unwrap();
+    store.note_deadlines_kept(Duration::ZERO).await.unwrap();
+    store.note_deadlines_kept(Duration::from_hours(2)).await.unwrap();
+    assert_eq!(live().await, 1, "its deadline may lag by two minutes");
+}
+
+/// A session that was opened, and is over as far as is known here.
+async fn idle(store: &dyn Store, name: &str) {
+    let short = SessionOpening {
+        timeout: Duration::from_millis(20),
+        ..opening(name, 0)
+    };
+    store.open_session(&short).await.unwrap();
+    wait::until_true("the session to be over", wait::deadline(), async || {
+        store.open_session(&short).await.unwrap() == SessionOpened::IdledOut
+    })
+    .await;
+}
+
+/// What Redis knows of all sessions that it is told about.
+pub(super) struct Redis {
+    alive: Vec<SessionId>,
+    newest: Option<Timestamp>,
+    is_away: bool,
+    announced: Mutex<Vec<SessionId>>,
+}
+
+impl Redis {
+    pub(super) fn with(alive: &[SessionId]) -> Self {
+        Self {
+            alive: alive.to_vec(),
+            newest: Some(Timestamp::from_millis(1)),
+            is_away: false,
+            announced: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl EndAnnouncer for Redis {
+    async fn announce(&self, _user: &UserId, sessions: &[SessionId]) -> Result<Vec<AnnouncedEnd>, AnnounceError> {
+        if self.is_away {
+            return Err(AnnounceError);
+        }
+        self.announced.lock().unwrap().extend(sessions.iter().cloned());
+        let end = |session| AnnouncedEnd {
+            was_alive: self.alive.contains(session),
+            newest_token: self.newest,
+        };
+        Ok(sessions.iter().map(end).collect())
+    }
+}
+
+fn is_ended(opened: SessionOpened) -> bool {
+    matches!(opened, SessionOpened::Ended(_))
+}
+
 /// How long an open session has left.
 fn left(opened: SessionOpened) -> Option<Duration> {
     match opened {
-        SessionOpened::Open(left) => Some(left),
-        SessionOpened::Ended | SessionOpened::IdledOut => None,
+        SessionOpened::Open(life) => Some(life.left),
+        SessionOpened::Ended(_) | SessionOpened::Outdated | SessionOpened::IdledOut => None,
     }
 }
 
@@ -230,15 +496,24 @@ fn opening(name: &str, issued_in: u64) -> SessionOpening {
     }
 }
 
-async fn end(store: &dyn Store, job: &str, which: WhichSessions) -> (Result<usize, store::vault::Sealed>, Vec<String>) {
+/// Ends sessions of which Redis knows nothing but that their tokens are old: how many, or what was answered before.
+async fn end(store: &dyn Store, job: &str, which: WhichSessions) -> Result<usize, store::vault::Sealed> {
+    match end_in(store, &Redis::with(&[]), job, which).await {
+        Ended(count) => Ok(count),
+        SessionsEnded::Repeated(answer) => Err(answer),
+        SessionsEnded::Unannounced(error) => panic!("{error}"),
+    }
+}
+
+async fn end_in(store: &dyn Store, redis: &Redis, job: &str, which: WhichSessions) -> SessionsEnded {
     let ending = SessionEnding {
         user: user("GEN-001"),
         which,
+        alive: &redis.alive,
+        announcer: redis,
         notice: &|session| event(&format!("end of {session}")),
     };
-    let ended = store.end_sessions(&ending, &|_| receipt(job)).await.unwrap();
-    let sessions = ended.ended.iter().map(ToString::to_string).collect();
-    (ended.count, sessions)
+    store.end_sessions(&ending, &|_| receipt(job)).await.unwrap()
 }
 
 fn one(name: &str) -> WhichSessions {

@@ -1,0 +1,159 @@
+//! What both stores decide alike about sessions: whether one may be opened, and which of them an ending ends.
+
+use std::time::Duration;
+
+use protocol::id::SessionId;
+use protocol::time::Timestamp;
+
+use crate::sessions::{
+    AnnouncedEnd, EndOfAll, SessionEnding, SessionLife, SessionOpened, SessionOpening, WhichSessions,
+};
+
+/// What is kept of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KnownSession {
+    pub(crate) opened_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) newest_token: Option<Timestamp>,
+}
+
+impl KnownSession {
+    /// Whether it goes on, as far as is known here.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.expires_at
+    }
+
+    /// When it ended, by itself or with all others.
+    pub(crate) fn ended_at(&self, session: &SessionId, all: Option<&EndOfAll>) -> Option<Timestamp> {
+        let with_all = all.filter(|all| all.covers(session) && self.opened_at <= all.ended_at);
+        self.ended_at.or(with_all.map(|all| all.ended_at))
+    }
+
+    /// No token that was seen before it ended was issued after this. One that ended by itself has been asked about; what was seen in
+    /// another, was seen before it was over.
+    fn newest_token(&self) -> Option<Timestamp> {
+        match self.ended_at {
+            Some(_) => self.newest_token,
+            None => self.newest_token.max(Some(self.expires_at.plus(TOKEN_LEEWAY))),
+        }
+    }
+}
+
+impl EndOfAll {
+    /// Whether it holds for this session.
+    pub(crate) fn covers(&self, session: &SessionId) -> bool {
+        self.but.as_ref() != Some(session)
+    }
+}
+
+/// Whether a session may be opened. Tokens without `sid` share one session and cannot be told apart, so that one, once ended, is
+/// opened by a token that is newer than the end and than every token seen before; any other never is. A session that nobody knows
+/// has ended with all others where its token was issued before that, or does not say when.
+pub(crate) fn open(
+    known: Option<&KnownSession>,
+    all: Option<&EndOfAll>,
+    opening: &SessionOpening,
+    now: Timestamp,
+) -> SessionOpened {
+    let issued_after = |time| opening.issued_at.is_some_and(|issued_at| issued_at > time);
+    // Later than any end, also where the two come within one tick of the clock.
+    let anew = || {
+        let ends = [known.and_then(|known| known.ended_at), all.map(|all| all.ended_at)];
+        let ends = ends.into_iter().flatten().map(|ended_at| ended_at.plus(TICK));
+        SessionOpened::Open(SessionLife {
+            left: opening.timeout,
+            opened_at: ends.fold(now, Timestamp::max),
+            newest_token: opening.issued_at.max(known.and_then(|known| known.newest_token)),
+        })
+    };
+    let Some(known) = known else {
+        let all = all.filter(|all| all.covers(&opening.session));
+        return if all.is_none_or(|all| issued_after(all.ended_at)) {
+            anew()
+        } else {
+            SessionOpened::Outdated
+        };
+    };
+    if let Some(ended_at) = known.ended_at(&opening.session, all) {
+        let is_new = issued_after(ended_at) && known.newest_token().is_none_or(issued_after);
+        return if opening.session.is_default() && is_new {
+            anew()
+        } else {
+            SessionOpened::Ended(ended_at)
+        };
+    }
+    if now < known.expires_at {
+        SessionOpened::Open(SessionLife {
+            left: known.expires_at.since(now),
+            opened_at: known.opened_at,
+            // What Redis knew of its tokens is lost; none of them was further ahead.
+            newest_token: known.newest_token.max(Some(now.plus(TOKEN_LEEWAY))),
+        })
+    } else if issued_after(known.expires_at) {
+        anew()
+    } else {
+        SessionOpened::IdledOut
+    }
+}
+
+/// Whether an ending asks for this session.
+pub(crate) fn is_asked(ending: &SessionEnding<'_>, session: &SessionId) -> bool {
+    match &ending.which {
+        WhichSessions::One(one) => session == one,
+        WhichSessions::AllBut(but) => session != but,
+        WhichSessions::All => true,
+    }
+}
+
+/// Those of a user's sessions that an ending is to end: asked for, not ended, and alive here or in the shared state. What is alive
+/// there may be unknown here, where the database was set back.
+pub(crate) fn to_end(
+    known: &[(SessionId, KnownSession)],
+    ending: &SessionEnding<'_>,
+    all: Option<&EndOfAll>,
+    now: Timestamp,
+) -> Vec<(SessionId, Option<KnownSession>)> {
+    let unknown = ending
+        .alive
+        .iter()
+        .filter(|alive| known.iter().all(|(session, _)| session != *alive));
+    let unknown = unknown.map(|session| (session.clone(), None));
+    let known = known.iter().filter(|(session, row)| {
+        let is_alive = row.is_open(now) || ending.alive.contains(session);
+        is_alive && row.ended_at(session, all).is_none()
+    });
+    let known = known.map(|(session, row)| (session.clone(), Some(*row)));
+    known
+        .chain(unknown)
+        .filter(|(session, _)| is_asked(ending, session))
+        .collect()
+}
+
+/// When sessions end that end now: no earlier than any of them was opened, whatever the clock says.
+pub(crate) fn end_time(ending: &[(SessionId, Option<KnownSession>)], now: Timestamp) -> Timestamp {
+    let opened = ending.iter().filter_map(|(_, row)| row.map(|row| row.opened_at));
+    opened.fold(now, Timestamp::max)
+}
+
+/// The row of a session that ends, and whether it was alive.
+pub(crate) fn end(known: Option<KnownSession>, announced: AnnouncedEnd, ended_at: Timestamp) -> (KnownSession, bool) {
+    let seen = announced.newest_token.unwrap_or(ended_at.plus(TOKEN_LEEWAY));
+    let was_alive = announced.was_alive || known.is_some_and(|known| known.is_open(ended_at));
+    let ended = KnownSession {
+        opened_at: known.map_or(ended_at, |known| known.opened_at),
+        expires_at: known.map_or(ended_at, |known| known.expires_at),
+        ended_at: Some(ended_at),
+        newest_token: known.and_then(|known| known.newest_token).max(Some(seen)),
+    };
+    (ended, was_alive)
+}
+
+/// How far ahead of our clock a token may have been issued.
+const TOKEN_LEEWAY: Duration = Duration::from_secs(60);
+
+/// Two times that are told apart are so far apart.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How far a session's deadline may lag behind that in Redis while it is copied each minute.
+pub(crate) const SLACK: Duration = Duration::from_mins(2);

@@ -1,0 +1,247 @@
+//! Sessions that are ended: whatever Redis, Postgres and the clocks know of them, and while Redis cannot be told.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bus::{SessionKey, SessionState, Sessions};
+use protocol::cluster::job::{Outcome, Work};
+use protocol::code::ErrorCode;
+use protocol::command::CommandKind;
+use protocol::id::SessionId;
+use protocol::time::Timestamp;
+use serde_json::{Value, json};
+use testkit::wait;
+
+use crate::client::{Client, succeeded};
+use crate::world::World;
+
+/// A world with its worker, and clients of one user in sessions of their own that are open.
+async fn opened<const N: usize>(names: [&str; N]) -> (World, worker::Running, [Client; N]) {
+    let world = World::scripted();
+    let worker = world.worker().await;
+    let mut clients = Vec::new();
+    for name in names {
+        let mut client = world.client("u", name).await;
+        let issued_at = world.now();
+        assert_eq!(open(&mut client, Some(issued_at), None).await.error, None);
+        assert!(is_alive(&world, name).await);
+        clients.push(client);
+    }
+    let Ok(clients) = clients.try_into() else {
+        panic!("as many as names");
+    };
+    (world, worker, clients)
+}
+
+/// What its gateway asks for a socket in whose session it does not know, or whose end was announced.
+async fn open(client: &mut Client, issued_at: Option<Timestamp>, announced: Option<u64>) -> Outcome {
+    let asked = json!({"open_session": {"issued_at": issued_at, "announced": announced, "origin": client.origin}});
+    let work: Work = serde_json::from_value(asked).unwrap();
+    let job = client.work(work);
+    client.submit(&job).await;
+    client.outcome(&job).await
+}
+
+async fn end(client: &mut Client, which: &str) -> Value {
+    client.ask(CommandKind::EndSessions, json!({"sessionId": which})).await
+}
+
+async fn state(world: &World, name: &str) -> SessionState {
+    let key = SessionKey {
+        user: protocol::id::UserId::new("u").unwrap(),
+        session: SessionId::new(name).unwrap(),
+    };
+    world.bus.poke(&[key]).await.unwrap()[0]
+}
+
+async fn is_alive(world: &World, name: &str) -> bool {
+    matches!(state(world, name).await, SessionState::Alive(_))
+}
+
+/// The names of the listed sessions.
+async fn listed(client: &mut Client) -> Vec<String> {
+    let answer = client.ask(CommandKind::Sessions, json!({})).await;
+    succeeded(&answer);
+    let sessions = answer["sessions"].as_array().unwrap();
+    let mut names: Vec<_> = sessions
+        .iter()
+        .map(|session| session["sessionId"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Longer than a session lasts without activity, as far as the store can tell: no worker has copied its deadline.
+const UNWATCHED: Duration = Duration::from_hours(2);
+
+#[tokio::test]
+async fn sessions_whose_deadlines_nobody_copied_are_listed_and_ended() {
+    let (world, _worker, [mut owner, ..]) = opened(["mine", "one", "two", "three"]).await;
+    world.clock.advance(UNWATCHED);
+    assert_eq!(listed(&mut owner).await, ["mine", "one", "three", "two"]);
+    assert_eq!(
+        end(&mut owner, "one").await,
+        json!({"success": true, "sessionsEnded": 1})
+    );
+    assert_eq!(state(&world, "one").await, SessionState::Ended);
+    assert_eq!(
+        end(&mut owner, "others").await,
+        json!({"success": true, "sessionsEnded": 2})
+    );
+    for name in ["two", "three"] {
+        assert_eq!(state(&world, name).await, SessionState::Ended);
+    }
+    assert_eq!(listed(&mut owner).await, ["mine"]);
+    let job = owner.work(Work::EndAllSessions);
+    assert_eq!(owner.ask_for(&job).await, json!({"success": true, "sessionsEnded": 1}));
+    assert_eq!(state(&world, "mine").await, SessionState::Ended);
+}
+
+#[tokio::test]
+async fn sessions_that_redis_has_lost_are_listed_and_ended() {
+    let (world, _worker, _) = opened(["mine", "theirs"]).await;
+    world.bus.forget();
+    let mut owner = world.client("u", "mine").await;
+    assert_eq!(listed(&mut owner).await, ["mine", "theirs"]);
+    assert_eq!(
+        end(&mut owner, "others").await,
+        json!({"success": true, "sessionsEnded": 1})
+    );
+    assert_eq!(state(&world, "theirs").await, SessionState::Ended);
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_can_name_has_ended_with_the_others() {
+    let (world, _worker, _) = opened(["mine", "theirs"]).await;
+    let stolen = world.now();
+    world.clock.advance(UNWATCHED);
+    world.bus.forget();
+    let mut owner = world.client("u", "mine").await;
+    assert_eq!(end(&mut owner, "others").await["success"], true);
+    let mut thief = world.client("u", "theirs").await;
+    assert_eq!(
+        open(&mut thief, Some(stolen), None).await.error,
+        Some(ErrorCode::Forbidden)
+    );
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(
+        open(&mut thief, Some(world.now()), None).await.error,
+        Some(ErrorCode::Forbidden),
+        "it stays ended for newer tokens"
+    );
+    let mut never_seen = world.client("u", "never seen").await;
+    for issued_at in [Some(stolen), None] {
+        let outcome = open(&mut never_seen, issued_at, None).await;
+        assert_eq!(outcome.error, Some(ErrorCode::Forbidden), "a token from before");
+    }
+    for (client, name) in [(&mut never_seen, "never seen"), (&mut owner, "mine")] {
+        assert_eq!(open(client, Some(world.now()), None).await.error, None);
+        assert!(is_alive(&world, name).await);
+    }
+}
+
+/// The thief's token is the one that it had; Redis cannot be told for longer than the job of the owner lasts.
+#[tokio::test]
+async fn a_committed_end_admits_nobody_while_redis_cannot_be_told() {
+    let (world, _worker, [mut owner, mut thief]) = opened(["mine", "theirs"]).await;
+    let token = Some(world.now());
+    world.bus.refuses_ends.store(true, Ordering::SeqCst);
+    for which in ["theirs", "others"] {
+        let answer = end(&mut owner, which).await;
+        assert_eq!(
+            answer["error"], "unavailable",
+            "success is answered once Redis knows: {answer}"
+        );
+        assert!(!is_alive(&world, "theirs").await, "a gateway would admit it");
+    }
+    let SessionState::Ending(announced) = state(&world, "theirs").await else {
+        panic!("the end is announced");
+    };
+    // What the thief's gateway does now.
+    for announced in [Some(announced), None] {
+        let outcome = open(&mut thief, token, announced).await;
+        assert_ne!(outcome.error, None);
+        assert!(!is_alive(&world, "theirs").await);
+    }
+    world.bus.refuses_ends.store(false, Ordering::SeqCst);
+    wait::until_true(
+        "every worker to tell Redis until it confirms",
+        wait::deadline(),
+        async || state(&world, "theirs").await == SessionState::Ended,
+    )
+    .await;
+    assert_eq!(open(&mut thief, token, None).await.error, Some(ErrorCode::Forbidden));
+    assert!(is_alive(&world, "mine").await);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_repeated_waits_for_redis_too() {
+    let (world, _worker, [mut owner, _]) = opened(["mine", "theirs"]).await;
+    world.bus.refuses_ends.store(true, Ordering::SeqCst);
+    let asked = json!({"sessionId": "others", "idempotencyKey": "k"});
+    for _ in 0..2 {
+        let answer = owner.ask(CommandKind::EndSessions, asked.clone()).await;
+        assert_eq!(answer["error"], "unavailable", "{answer}");
+    }
+    world.bus.refuses_ends.store(false, Ordering::SeqCst);
+    let answer = owner.ask(CommandKind::EndSessions, asked).await;
+    assert_eq!(answer, json!({"success": true, "sessionsEnded": 1}));
+    assert_eq!(state(&world, "theirs").await, SessionState::Ended);
+}
+
+/// A worker died between its announcement and its commit.
+#[tokio::test]
+async fn an_announced_end_that_was_not_committed_is_taken_back_by_asking() {
+    let (world, _worker, [mut client]) = opened(["s"]).await;
+    let key = SessionKey {
+        user: client.user.clone(),
+        session: SessionId::new("s").unwrap(),
+    };
+    world.bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let SessionState::Ending(announced) = state(&world, "s").await else {
+        panic!("the end is announced");
+    };
+    world.bus.announce_end(&[key]).await.unwrap();
+    assert_eq!(open(&mut client, None, Some(announced)).await.error, None);
+    let SessionState::Ending(announced) = state(&world, "s").await else {
+        panic!("another end is announced");
+    };
+    assert_eq!(open(&mut client, None, Some(announced)).await.error, None);
+    assert!(is_alive(&world, "s").await);
+}
+
+#[tokio::test]
+async fn a_token_that_was_seen_does_not_open_the_shared_session_again() {
+    let (world, _worker, [mut client]) = opened([SessionId::DEFAULT]).await;
+    let key = SessionKey {
+        user: client.user.clone(),
+        session: SessionId::new(SessionId::DEFAULT).unwrap(),
+    };
+    // The clock of its issuer is ahead, within the leeway.
+    let ahead = world.now().plus(Duration::from_secs(45));
+    world.bus.record_token(&key, Some(ahead)).await.unwrap();
+    assert_eq!(end(&mut client, SessionId::DEFAULT).await["sessionsEnded"], 1);
+    assert_eq!(
+        open(&mut client, Some(ahead), None).await.error,
+        Some(ErrorCode::Forbidden)
+    );
+    let newer = ahead.plus(Duration::from_secs(1));
+    assert_eq!(open(&mut client, Some(newer), None).await.error, None);
+    assert!(is_alive(&world, SessionId::DEFAULT).await);
+}
+
+#[tokio::test]
+async fn where_redis_has_lost_what_it_saw_tokens_within_the_leeway_open_nothing() {
+    let (world, _worker, _) = opened([SessionId::DEFAULT]).await;
+    let ahead = |seconds| Some(world.now().plus(Duration::from_secs(seconds)));
+    world.bus.forget();
+    let mut client = world.client("u", SessionId::DEFAULT).await;
+    // Another socket made it known again, and what the lost token said is not known.
+    assert_eq!(open(&mut client, ahead(0), None).await.error, None);
+    assert_eq!(end(&mut client, SessionId::DEFAULT).await["sessionsEnded"], 1);
+    assert_eq!(
+        open(&mut client, ahead(45), None).await.error,
+        Some(ErrorCode::Forbidden)
+    );
+    assert_eq!(open(&mut client, ahead(61), None).await.error, None);
+}
