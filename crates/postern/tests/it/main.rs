@@ -24,6 +24,7 @@ mod factor;
 mod factor_sent;
 mod github;
 mod half_open;
+mod interleavings;
 mod internal_api;
 mod jwks;
 mod pins;

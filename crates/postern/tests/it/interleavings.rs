@@ -1,0 +1,45 @@
+//! Whatever comes between what, a session that has ended hears nothing that was published after the answer, and none of its commands is
+//! carried out.
+//!
+//! Joins, resumes, refreshes and commands of a thief meet an end of its session, or of all access, while the links to Redis are slow by
+//! turns. `POSTERN_INTERLEAVINGS` says how many; what they do, when, and how slow the links are follows from a seed, which is printed
+//! and which `POSTERN_CHAOS_SEED` repeats.
+
+mod scene;
+mod thief;
+mod weather;
+
+use futures_util::{StreamExt, stream};
+use testkit::chaos::Dice;
+
+use self::scene::{End, Scene};
+use self::thief::Conduct;
+use self::weather::Stage;
+use crate::stage::by_hand;
+
+#[tokio::test]
+async fn no_ended_session_hears_or_does_anything_after_the_answer() {
+    let seed = by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_129);
+    let count = usize::try_from(by_hand("POSTERN_INTERLEAVINGS").unwrap_or(20)).unwrap();
+    println!("interleavings: {count} of the seed {seed}");
+    let mut dice = Dice::new(seed);
+    let stage = Stage::start(dice.fork()).await;
+    let scenes: Vec<_> = (0..count)
+        .map(|index| {
+            let conduct = Conduct::ALL[index % Conduct::ALL.len()];
+            let end = End::ALL[index / Conduct::ALL.len() % End::ALL.len()];
+            (index, Scene::new(&stage, index, dice.fork()), conduct, end)
+        })
+        .collect();
+    let played = scenes.into_iter().map(async |(index, scene, conduct, end)| {
+        let wrongs = Box::pin(scene.play(conduct, end)).await.into_iter();
+        let wrongs = wrongs.map(|wrong| format!("{index} ({conduct:?}, {end:?}): {wrong}"));
+        wrongs.collect::<Vec<_>>()
+    });
+    let wrongs = stream::iter(played).buffer_unordered(AT_ONCE).concat().await;
+    assert_eq!(wrongs, Vec::<String>::new(), "with the seed {seed}");
+    stage.finish().await;
+}
+
+/// Users at once.
+const AT_ONCE: usize = 20;

@@ -1,0 +1,187 @@
+//! One user: an owner who ends the thief's session, what is published after the answer, and what came of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::chaos::Dice;
+use testkit::client::http::Request;
+use testkit::client::{Event, Native, SocketIo};
+use testkit::wait;
+
+use super::thief::{AFTER, Conduct, SESSION, Thief};
+use super::weather::Stage;
+use crate::stage::let_in;
+
+/// What the owner does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Ends the thief's session.
+    One,
+    /// Ends all sessions but its own.
+    Others,
+    /// Has the application's server end all sessions.
+    All,
+    /// Ends all access, while a link of the thief's is under way.
+    Access,
+}
+
+impl End {
+    pub(super) const ALL: [Self; 4] = [Self::One, Self::Others, Self::All, Self::Access];
+}
+
+/// A user.
+pub(super) struct Scene<'a> {
+    stage: &'a Stage,
+    user: String,
+    dice: Dice,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(stage: &'a Stage, index: usize, dice: Dice) -> Self {
+        Self {
+            stage,
+            user: format!("GEN-{index:03}"),
+            dice,
+        }
+    }
+
+    /// Gives what should not have been.
+    pub(super) async fn play(mut self, conduct: Conduct, end: End) -> Vec<String> {
+        if end == End::Access {
+            return self.play_access().await;
+        }
+        let mut thief = Thief::new(self.stage, &self.user, self.dice.fork());
+        thief.get_in().await;
+        let ended = AtomicBool::new(false);
+        let (heard, ()) = tokio::join!(thief.steal(conduct, &ended), async {
+            self.dice.rest(Duration::ZERO..Duration::from_secs(2)).await;
+            self.end(end).await;
+            ended.store(true, Ordering::SeqCst);
+            for number in 0..3 {
+                self.publish(number).await;
+                self.dice.rest(Duration::ZERO..Duration::from_millis(1_500)).await;
+            }
+        });
+        match heard {
+            Ok(heard) => self.judge(&heard).await,
+            Err(wrong) => vec![wrong],
+        }
+    }
+
+    async fn owner(&self) -> Native {
+        let auth = json!({"token": self.stage.token(&self.user, "owner"), "deviceId": "the owner's"});
+        wait::until("the owner to be let in", wait::deadline(), async || {
+            Native::to(&self.stage.cluster.door(0))
+                .auth(auth.clone())
+                .connect()
+                .await
+                .ok()
+        })
+        .await
+    }
+
+    /// Repeats a command of the owner's until it is done.
+    async fn insist(&self, owner: &Native, command: &str, data: Value) -> Value {
+        wait::until(command, 2 * wait::deadline(), async || {
+            let answer = owner.request(command, data.clone()).await.data;
+            match answer["error"].as_str() {
+                None => Some(answer),
+                Some("unavailable" | "timeout" | "rate_limited") => None,
+                Some(_) => panic!("{command}: {answer}"),
+            }
+        })
+        .await
+    }
+
+    async fn end(&self, end: End) {
+        let of = match end {
+            End::One => SESSION,
+            End::Others => "others",
+            End::All | End::Access => {
+                let path = format!("/v1/users/{}/sessions", self.user);
+                let done = async || self.stage.internal(Request::new("DELETE", &path)).await.status == 200;
+                return wait::until_true("all sessions to be ended", 2 * wait::deadline(), done).await;
+            }
+        };
+        let owner = self.owner().await;
+        let asked = json!({"sessionId": of, "idempotencyKey": "end"});
+        let answer = self.insist(&owner, "security:end_sessions", asked).await;
+        assert_eq!(answer["sessionsEnded"], json!(1), "{answer}");
+    }
+
+    /// Publishes what the thief must not hear: an alert of the application's, and news that take no worker.
+    async fn publish(&self, number: usize) {
+        let alert = json!({
+            "event": "security:alert",
+            "idempotencyKey": format!("alert {number}"),
+            "data": {"severity": "high", "type": "suspicious_login", "message": PUBLISHED, "requiresAction": true},
+        });
+        let news = json!({
+            "event": "notification:incoming",
+            "idempotencyKey": format!("news {number}"),
+            "data": {"platform": "github", "type": "mention", "content": PUBLISHED, "sender": "ada"},
+        });
+        for event in [news, alert] {
+            let path = format!("/v1/users/{}/events", self.user);
+            let taken = async || self.stage.internal(Request::post(&path, &event)).await.status == 202;
+            wait::until_true("the event to be published", 2 * wait::deadline(), taken).await;
+        }
+    }
+
+    async fn judge(&self, heard: &[Event]) -> Vec<String> {
+        let told = heard.iter().filter(|event| event.data.to_string().contains(PUBLISHED));
+        let mut wrongs: Vec<String> = told.map(|event| format!("it heard {}", event.name)).collect();
+        let schema = self.stage.cluster.schema();
+        let user = &self.user;
+        let settings = format!("SELECT session_timeout FROM security WHERE user_id = '{user}'");
+        if schema.sql(&settings).await == [AFTER.to_string()] {
+            wrongs.push("its command was carried out after the answer".to_owned());
+        }
+        let acts = format!(
+            "SELECT act FROM audit AS done WHERE user_id = '{user}' AND session_id = '{SESSION}' AND result = 'ok' \
+             AND act <> 'device_seen' AND act <> 'alert_raised' \
+             AND seq > (SELECT seq FROM audit WHERE user_id = '{user}' AND act = 'session_ended' AND about = '{SESSION}')"
+        );
+        wrongs.extend(
+            schema
+                .sql(&acts)
+                .await
+                .iter()
+                .map(|act| format!("after its end: {act}")),
+        );
+        wrongs
+    }
+
+    /// A link that was begun before all access was revoked is not there after the answer.
+    async fn play_access(mut self) -> Vec<String> {
+        let owner = self.owner().await;
+        let mut payload = None;
+        let linking = self.stage.token(&self.user, "linking");
+        let caller = wait::until("the caller to be let in", wait::deadline(), async || {
+            SocketIo::connect(&self.stage.cluster.door(0), &linking).await.ok()
+        })
+        .await;
+        while payload.is_none() {
+            payload = let_in(&self.stage.platforms, &caller, &self.user, "github", &self.user)
+                .await
+                .ok();
+        }
+        let asked = json!({"action": "security:revoke_all", "idempotencyKey": "confirm"});
+        let confirmed = self.insist(&owner, "security:request_confirmation", asked).await;
+        let token = &confirmed["confirmationToken"];
+        let revoke = json!({"userId": self.user, "confirmationToken": token, "idempotencyKey": "revoke"});
+        let mut dice = self.dice.fork();
+        let (connected, _) = tokio::join!(caller.emit_with_ack("account:connect", payload.unwrap()), async {
+            dice.rest(Duration::ZERO..Duration::from_millis(500)).await;
+            self.insist(&owner, "security:revoke_all", revoke).await
+        });
+        let listed = self.insist(&owner, "account:list", json!({})).await;
+        if listed["accounts"] == json!([]) {
+            return Vec::new();
+        }
+        vec![format!("{connected} left {listed}")]
+    }
+}
+
+const PUBLISHED: &str = "published after the answer";

@@ -1,0 +1,107 @@
+//! The cluster: the owner's gateway is well connected, the links of the other gateways and of the workers to Redis are slow by turns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::chaos::Dice;
+use testkit::client::Door;
+use testkit::client::http::{Request, Response, plain};
+use testkit::cluster::Cluster;
+use testkit::token::claims;
+use testkit::{Proxy, Redis};
+use tokio::task::JoinSet;
+
+use crate::stage::{POSTERN, Platforms};
+
+/// What all scenes share.
+pub(super) struct Stage {
+    pub(super) cluster: Cluster,
+    pub(super) platforms: Platforms,
+    _redis: Redis,
+    links: Arc<Vec<Proxy>>,
+    weather: JoinSet<()>,
+}
+
+impl Stage {
+    pub(super) async fn start(mut dice: Dice) -> Self {
+        let redis = Redis::start().await;
+        let platforms = Platforms::seeded(7).await;
+        let builder = platforms.linked_to(Cluster::builder(POSTERN));
+        let mut cluster = builder
+            .redis(&redis)
+            .gateway_env("POSTERN_CONNECT_RATE", "off")
+            .gateways(1)
+            .workers(0)
+            .start()
+            .await;
+        let mut links = Vec::new();
+        for _ in 0..GATEWAYS + WORKERS {
+            links.push(Proxy::start(redis.addr()).await);
+        }
+        for (index, link) in links.iter().enumerate() {
+            let url = format!("redis://{}", link.addr());
+            let env = [("POSTERN_REDIS_URL", url.as_str())];
+            if index < GATEWAYS {
+                cluster.start_gateway_with(&env).await;
+            } else {
+                cluster.start_worker_with(&env).await;
+            }
+        }
+        let links = Arc::new(links);
+        let mut weather = JoinSet::new();
+        for index in 0..links.len() {
+            let (links, mut dice) = (Arc::clone(&links), dice.fork());
+            weather.spawn(async move {
+                loop {
+                    links[index].delay(delay(&mut dice));
+                    dice.rest(Duration::from_millis(100)..Duration::from_millis(700)).await;
+                }
+            });
+        }
+        Self {
+            cluster,
+            platforms,
+            _redis: redis,
+            links,
+            weather,
+        }
+    }
+
+    /// A gateway of the thieves.
+    pub(super) fn slow_door(&self, dice: &mut Dice) -> Door {
+        self.cluster.door(1 + dice.below(GATEWAYS))
+    }
+
+    /// A token of this user's session.
+    pub(super) fn token(&self, user: &str, session: &str) -> String {
+        let mut claims: Value = claims(user, Duration::from_secs(3600));
+        claims["sid"] = json!(session);
+        self.cluster.token_with(&claims)
+    }
+
+    /// Asks the internal API of the owner's gateway.
+    pub(super) async fn internal(&self, request: Request) -> Response {
+        let request = request.bearer(self.cluster.internal_token());
+        plain(self.cluster.gateway(0).internal_addr(), &request).await.unwrap()
+    }
+
+    /// Has good weather and the last look at logs and rows.
+    pub(super) async fn finish(mut self) {
+        self.weather.shutdown().await;
+        self.links.iter().for_each(|link| link.delay(Duration::ZERO));
+        assert_eq!(self.cluster.finish().await, Vec::<String>::new());
+    }
+}
+
+/// Half of the time none.
+fn delay(dice: &mut Dice) -> Duration {
+    match dice.below(10) {
+        0..5 => Duration::ZERO,
+        5..8 => dice.between(Duration::ZERO..Duration::from_millis(300)),
+        _ => dice.between(Duration::ZERO..Duration::from_secs(2)),
+    }
+}
+
+const GATEWAYS: usize = 2;
+const WORKERS: usize = 2;
