@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Key, PendingLink, Present, Quota, Ticket, TicketKey};
+use bus::{Bucket, Bus, Key, PendingLink, Present, Quota, Seed, SessionKey, Ticket, TicketKey};
 use futures_util::future::join_all;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
@@ -28,6 +28,7 @@ async fn one_user_holds_less_than_its_bound_whatever_is_done_in_its_name() {
     let user = UserId::new("}".repeat(128)).unwrap();
     publish_events(&*bus, &user).await;
     keep_challenges(&*bus, &user).await;
+    open_sessions(&*bus, &user).await;
     come_and_go(&*bus, &user).await;
     ask_limits(&*bus, &user).await;
 
@@ -54,6 +55,9 @@ async fn one_user_holds_less_than_its_bound_whatever_is_done_in_its_name() {
     bound("pids", 100_000);
     bound("conn", 240_000);
     bound("seen", 320_000);
+    bound("s", 275_000);
+    bound("w", 255_000);
+    bound("sids", 150_000);
     bound("rl", 400_000);
     let all: u64 = bytes.values().sum();
     assert!(all <= MOST, "{all}");
@@ -118,6 +122,26 @@ async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
         bus.put(&state, user.as_str().as_bytes(), LIFE).await.unwrap();
         let link = PendingLink::key(AccountType::Github, &Secret::new(number.to_string()), &Secret::new("c"));
         bus.put(&link, both.as_bytes(), LIFE).await.unwrap();
+    }
+}
+
+/// More sessions than may be alive at once.
+async fn open_sessions(bus: &dyn Bus, user: &UserId) {
+    let newest = Timestamp::from_millis(1_764_000_000_000);
+    let seed = Seed {
+        left: LIFE,
+        timeout: LIFE,
+        lead: LIFE / 2,
+        opened_at: newest,
+        newest_token: Some(newest),
+        announced: None,
+    };
+    for number in 0..600 {
+        let key = SessionKey {
+            user: user.clone(),
+            session: SessionId::new(long("s", number)).unwrap(),
+        };
+        bus.seed(&key, seed).await.unwrap();
     }
 }
 

@@ -407,9 +407,9 @@ async fn an_open_alert_is_not_told_again_to_a_client_that_missed_nothing() {
     let ready = client.ready();
     drop(client);
     let back = native_again(&house, &ready, None).await;
-    // Where it comes from is looked at all the same.
+    // Where it comes from is looked at all the same, as for the first.
     wait::until_true("a worker to be asked", wait::deadline(), async || {
-        worker.joined().len() == 2
+        worker.looks().iter().filter(|look| look.told).count() == 2
     })
     .await;
     let fresh = Native::connect(&house.door, &house.token("u")).await.unwrap();

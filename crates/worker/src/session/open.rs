@@ -21,8 +21,29 @@ impl SessionService {
             timeout,
             origin: asked.origin.clone(),
         };
+        let mut announced = asked.announced;
+        for _ in 0..MOST_ANNOUNCEMENTS {
+            match self.open_over(call, &opening, announced).await? {
+                SessionState::Ended => return Err(OpenError::Ended),
+                // Its transaction may have been under way: it is over once the store has been asked again.
+                SessionState::Ending(another) => announced = Some(another),
+                SessionState::Alive(_) | SessionState::Unknown => break,
+            }
+        }
+        // Where one end after the other is announced, the gateway will find that, and have its client try again.
+        Ok(Outcome::from(&Answer::Acknowledged))
+    }
+
+    /// Opens it unless it was ended, also where this end was announced and not committed. An end that was committed meanwhile was
+    /// announced before, so Redis does not take the session for alive then.
+    async fn open_over(
+        &self,
+        call: &Call,
+        opening: &SessionOpening,
+        announced: Option<u64>,
+    ) -> Result<SessionState, OpenError> {
         let key = key(&call.user, &call.session);
-        let life = match self.store.open_session(&opening).await? {
+        let life = match self.store.open_session(opening).await? {
             SessionOpened::Open(life) => life,
             SessionOpened::Ended(ended_at) => {
                 // Redis may have forgotten that.
@@ -34,22 +55,18 @@ impl SessionService {
         };
         let seed = Seed {
             left: life.left,
-            timeout,
-            lead: self.times.lead(timeout),
+            timeout: opening.timeout,
+            lead: self.times.lead(opening.timeout),
             opened_at: life.opened_at,
             newest_token: life.newest_token,
-            announced: asked.announced,
+            announced,
         };
-        // An end that was committed meanwhile was announced there before: Redis does not admit the session then. Where another one is
-        // announced, the gateway will find that, and ask again.
-        match self.bus.seed(&key, seed).await? {
-            SessionState::Ended => Err(OpenError::Ended),
-            SessionState::Alive(_) | SessionState::Ending(_) | SessionState::Unknown => {
-                Ok(Outcome::from(&Answer::Acknowledged))
-            }
-        }
+        Ok(self.bus.seed(&key, seed).await?)
     }
 }
+
+/// How many ends may be announced while a session is opened.
+const MOST_ANNOUNCEMENTS: u32 = 3;
 
 /// Why a session was not opened.
 #[derive(Debug, thiserror::Error)]
