@@ -87,9 +87,9 @@ pub struct Credentials {
 /// What a platform issued, sealed under (user, platform, column).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedTokens {
-    /// Sealed for [`TokenColumn::Access`].
+    /// Sealed for [`TokenColumn::Access`](crate::TokenColumn::Access).
     pub access: Sealed,
-    /// Sealed for [`TokenColumn::Refresh`].
+    /// Sealed for [`TokenColumn::Refresh`](crate::TokenColumn::Refresh).
     pub refresh: Option<Sealed>,
     /// When the access token ends, where the platform says so.
     pub expires_at: Option<Timestamp>,
