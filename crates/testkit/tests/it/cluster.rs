@@ -114,7 +114,7 @@ async fn servers_and_proxies_of_the_test_take_the_place_of_the_shared_ones() {
 }
 
 #[tokio::test]
-async fn secrets_are_found_wherever_they_were_left() {
+async fn secrets_and_keys_without_ttl_are_found_wherever_they_were_left() {
     let redis = Redis::start().await;
     let builder = Cluster::builder(stand_in()).gateways(1).redis(&redis);
     let cluster = builder.worker_env("FAKE_LEAK", "a-canary-in-the-logs").start().await;
@@ -131,8 +131,10 @@ async fn secrets_are_found_wherever_they_were_left() {
     redis.command(&["HSET", "pn:hash", "token", &token]).await;
 
     let leaks = cluster.finish().await;
-    assert_eq!(leaks.len(), 4, "{leaks:?}");
+    assert_eq!(leaks.len(), 6, "{leaks:?}");
     for what in [
+        "pn:key has no TTL",
+        "pn:hash has no TTL",
         "a-canary-in-the-logs",
         "pn:key: a-canary-in-redis",
         "a-canary-in-postgres-",
