@@ -3,6 +3,7 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::command::{self, Command};
+use protocol::secret::Secret;
 use protocol::security::SettingsChange;
 
 use super::{account_type, alert_id, method, secret, text, user};
@@ -21,8 +22,8 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             account_type(),
             secret(),
             text(),
-            option::of(secret()),
-            option::of(secret())
+            option::of(short_secret()),
+            option::of(short_secret())
         )
             .prop_map(
                 |(user_id, account_type, oauth_code, redirect_uri, state, code_verifier)| {
@@ -39,17 +40,17 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         for_account().prop_map(Command::Disconnect),
         for_account().prop_map(Command::Sync),
         plain().prop_map(Command::List),
-        (user(), text(), secret()).prop_map(|(user_id, session_id, token)| {
+        (user(), short(128), short_secret()).prop_map(|(user_id, session_id, token)| {
             Command::VerifyTwoFactor(command::VerifyTwoFactor {
                 user_id,
                 session_id,
                 token,
             })
         }),
-        (option::of(user()), text()).prop_map(|(user_id, action)| {
+        (option::of(user()), short(128)).prop_map(|(user_id, action)| {
             Command::RequestConfirmation(command::RequestConfirmation { user_id, action })
         }),
-        (user(), secret()).prop_map(|(user_id, confirmation_token)| {
+        (user(), short_secret()).prop_map(|(user_id, confirmation_token)| {
             Command::RevokeAll(command::RevokeAll {
                 user_id,
                 confirmation_token,
@@ -60,7 +61,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(user_id, settings)| Command::UpdateSettings(command::UpdateSettings { user_id, settings })),
         plain().prop_map(Command::ExtendSession),
         plain().prop_map(Command::Sessions),
-        (option::of(user()), text())
+        (option::of(user()), short(128))
             .prop_map(|(user_id, session_id)| Command::EndSessions(command::EndSessions { user_id, session_id })),
         (option::of(user()), alert_id())
             .prop_map(|(user_id, alert_id)| Command::Acknowledge(command::Acknowledge { user_id, alert_id })),
@@ -71,13 +72,25 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// Any text of at most so many bytes.
+fn short(most: usize) -> impl Strategy<Value = String> {
+    text().prop_map(move |mut text| {
+        text.truncate(text.floor_char_boundary(most));
+        text
+    })
+}
+
+fn short_secret() -> impl Strategy<Value = Secret> {
+    short(128).prop_map(Secret::new)
+}
+
 fn settings_change() -> impl Strategy<Value = SettingsChange> {
     let timeout = option::of(any::<u32>());
     (
         timeout,
         option::of(any::<bool>()),
         option::of(method()),
-        option::of(text()),
+        option::of(short(256)),
     )
         .prop_map(
             |(session_timeout, two_factor_enabled, method, address)| SettingsChange {
