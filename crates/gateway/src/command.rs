@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::settings::{Rate, Timing};
 
-pub(crate) use self::admit::rate_limited;
+pub(crate) use self::admit::{a_minute, own_limit, rate_limited};
 pub(crate) use self::caller::Caller;
 pub(crate) use self::inquiry::Inquiries;
 

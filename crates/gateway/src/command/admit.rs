@@ -6,7 +6,7 @@ use bus::{Bucket, Bus, BusError, Charge, Quota, Verdict};
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
-use protocol::command::{Command, Cost, InvalidCommand, LimitScope, PerMinute};
+use protocol::command::{Command, CommandKind, Cost, InvalidCommand, LimitScope, PerMinute};
 use protocol::fault::{Fault, chain};
 
 use super::Caller;
@@ -62,17 +62,21 @@ pub(crate) fn rate_limited(wait: Duration) -> Failure {
 async fn take(bus: &dyn Bus, rate: Option<Rate>, caller: &Caller, command: &Command) -> Result<Verdict, BusError> {
     let policy = command.kind().policy();
     let mut charges = rate.map_or_else(Vec::new, |rate| budgets(caller, policy.cost, rate));
-    if let Some(PerMinute(count, scope)) = policy.limit {
-        charges.push(Charge {
-            bucket: Bucket {
-                name: bucket_name(command),
-                of: scope_of(scope, caller, command),
-            },
-            quota: a_minute(count),
-            cost: 1,
-        });
-    }
+    charges.extend(own_limit(command.kind(), |scope| scope_of(scope, caller, command)));
     bus.admit_all(&caller.user, &charges).await
+}
+
+/// What a command takes from the limit that it has for itself, if it has one.
+pub(crate) fn own_limit(kind: CommandKind, of: impl FnOnce(LimitScope) -> Option<String>) -> Option<Charge> {
+    let PerMinute(count, scope) = kind.policy().limit?;
+    Some(Charge {
+        bucket: Bucket {
+            name: bucket_name(kind),
+            of: of(scope),
+        },
+        quota: a_minute(count),
+        cost: 1,
+    })
 }
 
 /// What a command takes from the budgets of its user.
@@ -106,7 +110,7 @@ fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
 /// The part of a user's protective commands that one session may take: one in so many.
 const SESSIONS_SHARE: u32 = 6;
 
-fn a_minute(count: u32) -> Quota {
+pub(crate) fn a_minute(count: u32) -> Quota {
     Quota {
         count,
         period: Duration::from_secs(60),
@@ -114,8 +118,8 @@ fn a_minute(count: u32) -> Quota {
 }
 
 /// The command's name without its family: `connect`.
-fn bucket_name(command: &Command) -> &'static str {
-    let event = command.kind().event();
+fn bucket_name(kind: CommandKind) -> &'static str {
+    let event = kind.event();
     event.split_once(':').map_or(event, |(_, name)| name)
 }
 

@@ -32,7 +32,7 @@ use protocol::fault::{Fault, chain};
 use protocol::id::{SessionId, UserId};
 use tokio::time::Instant;
 
-use self::limits::admit;
+use self::limits::Limit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
 use crate::command::Inquiries;
@@ -147,7 +147,7 @@ impl Callbacks {
             ));
         };
         let asker = self.asker(user, begun.session).await?;
-        admit(&*self.bus, &asker.user, &limits::CONNECT).await?;
+        Limit::Connect.admit(&*self.bus, &asker.user).await?;
         let callback = Work::Callback(Callback {
             account,
             state: query.state,
@@ -189,7 +189,7 @@ impl Callbacks {
         let found = self.bus.read(&key).await.map_err(|error| unavailable(&error))?;
         let link = found.as_deref().and_then(PendingLink::read).ok_or_else(not_pending)?;
         let asker = self.asker(link.user, link.session).await?;
-        admit(&*self.bus, &asker.user, &limits::CONFIRM).await?;
+        Limit::Confirm.admit(&*self.bus, &asker.user).await?;
         let yes = Work::ConfirmLink(ConfirmLink { account, token, cookie });
         let origin = Origin::of_peer(peer, user_agent(headers));
         let outcome = self.ask(&asker, origin, yes).await.map_err(|failure| {

@@ -1,34 +1,43 @@
 //! How often the browsers of one user may come back and say yes, over the whole cluster.
 
-use std::time::Duration;
-
-use bus::{Bucket, Bus, Quota, Verdict};
+use bus::{Bucket, Bus, Charge, Verdict};
 use protocol::answer::Failure;
+use protocol::command::CommandKind;
 use protocol::id::UserId;
 
 use super::unavailable;
-use crate::command::rate_limited;
+use crate::command::{a_minute, own_limit, rate_limited};
 
-/// A limit of ten a minute.
-pub(super) struct Limit(&'static str);
-
-/// Who comes back from a platform has a code exchanged: it counts with `account:connect`.
-pub(super) const CONNECT: Limit = Limit("connect");
-
-/// Presses of the page's button.
-pub(super) const CONFIRM: Limit = Limit("confirm_link");
-
-/// Takes one from a limit of the user. A limit that cannot be asked is no permission.
-pub(super) async fn admit(bus: &dyn Bus, user: &UserId, Limit(name): &Limit) -> Result<(), Failure> {
-    let bucket = Bucket { name, of: None };
-    match bus.admit(user, &bucket, A_MINUTE).await {
-        Ok(Verdict::Admitted) => Ok(()),
-        Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),
-        Err(error) => Err(unavailable(&error)),
-    }
+/// Limit of one step of the callback.
+#[derive(Clone, Copy)]
+pub(super) enum Limit {
+    /// Returns from a platform: a code is exchanged, so they count with `account:connect`.
+    Connect,
+    /// Presses of the page's button: ten a minute.
+    Confirm,
 }
 
-const A_MINUTE: Quota = Quota {
-    count: 10,
-    period: Duration::from_secs(60),
-};
+impl Limit {
+    /// Takes one from the limit of the user. A limit that cannot be asked is no permission.
+    pub(super) async fn admit(self, bus: &dyn Bus, user: &UserId) -> Result<(), Failure> {
+        match bus.admit_all(user, self.charge().as_slice()).await {
+            Ok(Verdict::Admitted) => Ok(()),
+            Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    fn charge(self) -> Option<Charge> {
+        match self {
+            Self::Connect => own_limit(CommandKind::Connect, |_user| None),
+            Self::Confirm => Some(Charge {
+                bucket: Bucket {
+                    name: "confirm_link",
+                    of: None,
+                },
+                quota: a_minute(10),
+                cost: 1,
+            }),
+        }
+    }
+}
