@@ -10,7 +10,6 @@ async fn a_terminated_gateway_answers_what_is_under_way_and_closes_its_sockets()
     let platforms = Platforms::start().await;
     let cluster = platforms
         .linked_to(testkit::cluster::Cluster::builder(POSTERN))
-        .env("POSTERN_DRAIN_WINDOW", "1s")
         .start()
         .await;
     let caller = client(&cluster, 0, "GEN-001").await;

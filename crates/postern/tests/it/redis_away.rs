@@ -35,7 +35,6 @@ async fn stage() -> Stage {
         .linked_to(Cluster::builder(POSTERN))
         .redis(&redis)
         .gateway_env("POSTERN_HEARTBEAT_INTERVAL", "1s")
-        .gateway_env("POSTERN_DRAIN_WINDOW", "1s")
         .start()
         .await;
     let socketio = client(&cluster, 0, "GEN-001").await;

@@ -18,7 +18,7 @@ struct Stage {
 
 impl Stage {
     async fn new(redis: Option<&Redis>) -> Self {
-        let builder = Cluster::builder(POSTERN).gateway_env("POSTERN_DRAIN_WINDOW", "1s");
+        let builder = Cluster::builder(POSTERN);
         let builder = match redis {
             Some(redis) => builder.redis(redis),
             None => builder,

@@ -52,7 +52,6 @@ async fn with_something_new() -> (Platforms, Cluster, SocketIo) {
     let cluster = platforms
         .linked_to(Cluster::builder(POSTERN))
         .worker_env("POSTERN_LOG", "info,worker=debug")
-        .gateway_env("POSTERN_DRAIN_WINDOW", "1s")
         .start()
         .await;
     let caller = client(&cluster, 0, "GEN-001").await;

@@ -153,6 +153,8 @@ impl Builder {
                 "POSTERN_JWT_HS256_SECRET",
                 secrets.signer.verifier().to_owned(),
             ),
+            // Most tests end with open sockets, and none but those about drains has anything to see in theirs.
+            (gateway, "POSTERN_DRAIN_WINDOW", "1s".to_owned()),
             (worker, "POSTERN_DATABASE_URL", database_url),
             (worker, "POSTERN_VAULT_KEYS", secrets.vault_keys()),
         ];
