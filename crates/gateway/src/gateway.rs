@@ -319,7 +319,7 @@ impl Entrance {
             open: _open,
             pending,
         } = arrival;
-        let stream = match self.tls.handshake(tcp).await {
+        let stream = match self.tls.handshake(tcp, &pending).await {
             Ok(stream) => stream,
             Err(error) => {
                 self.metrics.refused("tls");

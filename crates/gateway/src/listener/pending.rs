@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::metrics::Metrics;
 
@@ -11,6 +14,8 @@ use crate::metrics::Metrics;
 pub(crate) struct Pending {
     limit: usize,
     per_address: Option<usize>,
+    /// Handshakes of one address that are computed at once.
+    computing: usize,
     held: Mutex<Held>,
     metrics: Arc<Metrics>,
 }
@@ -18,13 +23,31 @@ pub(crate) struct Pending {
 #[derive(Default)]
 struct Held {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, OfAddress>,
+}
+
+/// Connections of one address.
+struct OfAddress {
+    count: usize,
+    computing: Arc<Semaphore>,
 }
 
 /// Permit of one connection. Dropping it gives it back.
 pub(crate) struct PendingPermit {
     pending: Arc<Pending>,
     address: IpAddr,
+    computing: Arc<Semaphore>,
+}
+
+impl PendingPermit {
+    /// Turn of this connection among those of its address to compute the expensive part of a TLS handshake, first come, first served.
+    /// Without turns, a burst of handshakes from one address would stand before everybody else's in the runtime's queue. None where
+    /// one address may be many clients.
+    pub(super) async fn computing(&self) -> Option<SemaphorePermit<'_>> {
+        self.pending.per_address?;
+        // Nobody closes the semaphore.
+        self.computing.acquire().await.ok()
+    }
 }
 
 impl Pending {
@@ -33,6 +56,8 @@ impl Pending {
         Arc::new(Self {
             limit,
             per_address: shared_out.then(|| (limit / ADDRESSES).max(1)),
+            // At least one core is left to everybody else, where there is more than one.
+            computing: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             held: Mutex::default(),
             metrics,
         })
@@ -44,7 +69,7 @@ impl Pending {
     /// Metric label of the bound that is reached.
     pub(crate) fn acquire(self: &Arc<Self>, address: IpAddr) -> Result<PendingPermit, &'static str> {
         let mut held = self.held();
-        let of_address = held.by_address.get(&address).copied().unwrap_or_default();
+        let of_address = held.by_address.get(&address).map_or(0, |of_address| of_address.count);
         // The address first: whether others have filled the rest makes no difference to it.
         if self.per_address.is_some_and(|most| of_address >= most) {
             return Err("pending_per_address");
@@ -53,11 +78,17 @@ impl Pending {
             return Err("pending_connections");
         }
         held.total += 1;
-        held.by_address.insert(address, of_address + 1);
+        let of_address = held.by_address.entry(address).or_insert_with(|| OfAddress {
+            count: 0,
+            computing: Arc::new(Semaphore::new(self.computing)),
+        });
+        of_address.count += 1;
+        let computing = Arc::clone(&of_address.computing);
         self.metrics.pending(1);
         Ok(PendingPermit {
             pending: Arc::clone(self),
             address,
+            computing,
         })
     }
 
@@ -65,12 +96,9 @@ impl Pending {
         let mut held = self.held();
         held.total = held.total.saturating_sub(1);
         if let Entry::Occupied(mut of_address) = held.by_address.entry(address) {
-            match of_address.get() {
+            match of_address.get().count {
                 0 | 1 => drop(of_address.remove()),
-                more => {
-                    let left = more - 1;
-                    of_address.insert(left);
-                }
+                more => of_address.get_mut().count = more - 1,
             }
         }
         self.metrics.pending(-1);
@@ -94,6 +122,7 @@ const ADDRESSES: usize = 16;
 mod tests {
     use std::net::Ipv4Addr;
 
+    use futures_util::FutureExt;
     use lifecycle::Tasks;
 
     use super::*;
@@ -140,6 +169,22 @@ mod tests {
         let permits: Vec<_> = (0..5).map(|_| pending.acquire(address(1)).ok().unwrap()).collect();
         assert_eq!(pending.acquire(address(1)).err(), Some("pending_connections"));
         assert_eq!(permits.len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_burst_from_one_address_computes_in_turns_and_holds_up_no_other_address() {
+        let mut pending = Arc::into_inner(pending(64, true)).unwrap();
+        pending.computing = 2;
+        let pending = Arc::new(pending);
+        let permits = [(); 3].map(|()| pending.acquire(address(1)).ok().unwrap());
+        let computing = |at: usize| permits[at].computing().now_or_never();
+        let turns = [computing(0), computing(1)];
+        assert!(turns.iter().all(Option::is_some));
+        assert!(computing(2).is_none());
+        let other = pending.acquire(address(2)).ok().unwrap();
+        assert!(other.computing().now_or_never().is_some());
+        drop(turns);
+        assert!(computing(2).is_some());
     }
 
     #[test]

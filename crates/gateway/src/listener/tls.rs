@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use super::Stream;
+use super::pending::PendingPermit;
 
 /// Makes TLS streams of TCP ones.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    acceptor: TlsAcceptor,
+    config: Arc<ServerConfig>,
     within: Duration,
 }
 
@@ -39,20 +40,27 @@ impl Tls {
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            config: Arc::new(config),
             within,
         })
     }
 
-    /// Does the handshake. Its state is boxed and gone when this returns: inline in the connection's task it would keep 6.6 KB
+    /// Does the handshake of a connection, which computes when it is the turn of its permit. Its state is boxed and gone when this returns: inline in the connection's task it would keep 6.6 KB
     /// per socket for ever.
     ///
     /// # Errors
     /// When the client does not speak TLS 1.3, goes away, or takes too long.
-    pub(crate) async fn handshake(&self, tcp: TcpStream) -> io::Result<Stream> {
+    pub(crate) async fn handshake(&self, tcp: TcpStream, permit: &PendingPermit) -> io::Result<Stream> {
         // Frames are written whole; waiting for more only adds delay (RFC 896 against RFC 1122, section 4.2.3.4).
         tcp.set_nodelay(true)?;
-        let stream = timeout(self.within, Box::pin(self.acceptor.accept(tcp))).await??;
-        Ok(Box::new(stream))
+        let handshake = async {
+            let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+            // A turn is held while the key exchange and the signature are computed, never while a client is waited for.
+            let turn = permit.computing().await;
+            let answered = hello.into_stream(Arc::clone(&self.config));
+            drop(turn);
+            answered.await
+        };
+        Ok(Box::new(timeout(self.within, Box::pin(handshake)).await??))
     }
 }

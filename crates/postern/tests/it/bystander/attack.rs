@@ -9,8 +9,8 @@ use simulator::{Fault, Handle, Kind, Platform, Route};
 use testkit::client::{Door, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::{token, wait};
+use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::stage::{Platforms, connect};
@@ -22,7 +22,35 @@ pub(super) struct Attack {
     warm: u64,
     /// The platform that hangs meanwhile.
     hangs: Option<Handle>,
-    _attackers: JoinSet<()>,
+    _attackers: Attackers,
+}
+
+/// Threads of the attackers, of the lowest priority: attackers have machines of their own, and what theirs compute must not count as
+/// what a bystander waits for.
+struct Attackers(Option<Runtime>);
+
+impl Attackers {
+    fn new() -> Self {
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .on_thread_start(|| assert!(rustix::process::nice(19).is_ok()))
+            .build();
+        Self(Some(runtime.unwrap()))
+    }
+
+    fn spawn(&self, attacker: impl Future<Output = ()> + Send + 'static) {
+        let runtime = self.0.as_ref().unwrap();
+        drop(runtime.spawn(attacker));
+    }
+}
+
+impl Drop for Attackers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What an attacker goes by.
@@ -56,9 +84,9 @@ impl Control {
 }
 
 impl Attack {
-    fn of(warm: u64, spawn: impl FnOnce(&Control, &mut JoinSet<()>)) -> Self {
-        let (control, mut attackers) = (Control::new(), JoinSet::new());
-        spawn(&control, &mut attackers);
+    fn of(warm: u64, spawn: impl FnOnce(&Control, &Attackers)) -> Self {
+        let (control, attackers) = (Control::new(), Attackers::new());
+        spawn(&control, &attackers);
         Self {
             control,
             warm,
