@@ -12,6 +12,7 @@ use crate::cluster::job::Lane;
 use crate::code::ErrorCode;
 use crate::fault::Fault;
 use crate::id::{AlertId, UserId};
+use crate::json::lenient;
 use crate::secret::Secret;
 use crate::security::SettingsChange;
 
@@ -408,7 +409,7 @@ pub fn read<T: DeserializeOwned>(data: Value) -> Result<T, InvalidCommand> {
             problem: "an object was expected".to_owned(),
         });
     }
-    serde_path_to_error::deserialize(data).map_err(|error| invalid(&error))
+    lenient::read(data).map_err(|error| invalid(&error))
 }
 
 /// Turns serde's report into field and problem. serde quotes the offending value after `invalid type:` or `invalid value:`; only

@@ -1,4 +1,6 @@
-//! A finished piece of JSON text that is carried, not read.
+//! A finished piece of JSON text that is carried, not read; beside it, how JSON of others is read.
+
+pub mod lenient;
 
 use std::fmt;
 

@@ -1,25 +1,57 @@
 //! MessagePack: read within bounds into the values JSON has, and written from our frames.
 
+mod prune;
+
 use bytes::Bytes;
-use rmpv::ValueRef;
+use rmpv::decode::{Error, read_value_ref_with_max_depth};
+use rmpv::{Utf8StringRef, ValueRef};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use self::prune::pruned;
 use super::FrameError;
 use super::text::USUAL_SIZE;
+use crate::json::lenient::MAX_DEPTH;
 use crate::time::Timestamp;
 
 /// Reads one value and nothing after it, as the JSON it stands for. Reserves nothing on the word of a length prefix.
 ///
 /// What JSON cannot say is not part of any command: bytes, extensions, infinities and NaN become null, and an entry whose key
-/// is no text is left out, as unknown fields are. The check of the command then names the field.
-pub(super) fn read(mut bytes: &[u8]) -> Result<Value, FrameError> {
-    let value = rmpv::decode::read_value_ref_with_max_depth(&mut bytes, MAX_DEPTH)
-        .map_err(|_where| FrameError("the bytes are not MessagePack"))?;
-    if !bytes.is_empty() {
-        return Err(FrameError("there are bytes after the MessagePack value"));
+/// is no text is left out, as unknown fields are. The check of the command then names the field. As in JSON, what is nested
+/// deeper than [`MAX_DEPTH`] is null too; in a text, bytes that are no UTF-8 are U+FFFD.
+pub(super) fn read(bytes: &[u8]) -> Result<Value, FrameError> {
+    let value = match read_whole(bytes, 2 * MAX_DEPTH) {
+        Err(Unread::TooDeep) => {
+            let pruned = pruned(bytes, MAX_DEPTH).ok_or(Unread::Broken(NOT_MESSAGEPACK));
+            pruned.and_then(|pruned| read_whole(&pruned, 3 * MAX_DEPTH))
+        }
+        read => read,
+    };
+    value.map_err(|unread| match unread {
+        Unread::Broken(error) => error,
+        Unread::TooDeep => NOT_MESSAGEPACK,
+    })
+}
+
+/// rmpv recurses twice for each array and map, and once or more for what is in the innermost.
+fn read_whole(mut bytes: &[u8], recursion: usize) -> Result<Value, Unread> {
+    let value = read_value_ref_with_max_depth(&mut bytes, recursion).map_err(|error| match error {
+        Error::DepthLimitExceeded => Unread::TooDeep,
+        _ => Unread::Broken(NOT_MESSAGEPACK),
+    })?;
+    if bytes.is_empty() {
+        Ok(json(value))
+    } else {
+        Err(Unread::Broken(FrameError(
+            "there are bytes after the MessagePack value",
+        )))
     }
-    json(value)
+}
+
+/// Why bytes are not read as one value.
+enum Unread {
+    TooDeep,
+    Broken(FrameError),
 }
 
 /// Writes a frame of ours.
@@ -46,11 +78,8 @@ pub(super) fn array(len: usize) -> Vec<u8> {
     }
 }
 
-/// As deep as JSON may nest, 128: rmpv counts a container twice, once for its header and once for its content.
-const MAX_DEPTH: usize = 2 * 128;
-
-fn json(value: ValueRef<'_>) -> Result<Value, FrameError> {
-    Ok(match value {
+fn json(value: ValueRef<'_>) -> Value {
+    match value {
         ValueRef::Nil | ValueRef::Binary(_) => Value::Null,
         ValueRef::Boolean(flag) => Value::Bool(flag),
         ValueRef::Integer(number) => number
@@ -58,25 +87,48 @@ fn json(value: ValueRef<'_>) -> Result<Value, FrameError> {
             .map_or_else(|| Value::from(number.as_i64()), Value::from),
         ValueRef::F32(number) => float(number.into()),
         ValueRef::F64(number) => float(number),
-        ValueRef::String(text) => Value::from(text.into_str().ok_or(NOT_UTF_8)?),
-        ValueRef::Array(items) => Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
-        ValueRef::Map(entries) => object(entries)?,
+        ValueRef::String(string) => Value::from(text(&string)),
+        ValueRef::Array(items) => Value::Array(items.into_iter().map(json).collect()),
+        ValueRef::Map(entries) => object(entries),
         ValueRef::Ext(kind, bytes) => extension(kind, bytes),
-    })
+    }
 }
 
 fn float(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-fn object(entries: Vec<(ValueRef<'_>, ValueRef<'_>)>) -> Result<Value, FrameError> {
-    let mut object = Map::new();
-    for (key, value) in entries {
-        if let ValueRef::String(key) = key {
-            object.insert(key.into_str().ok_or(NOT_UTF_8)?.to_owned(), json(value)?);
-        }
+/// Some libraries write a lone surrogate of JavaScript as three bytes (WTF-8): together they are one U+FFFD.
+fn text(string: &Utf8StringRef<'_>) -> String {
+    if let Some(text) = string.as_str() {
+        return text.to_owned();
     }
-    Ok(Value::Object(object))
+    let mut text = String::with_capacity(string.as_bytes().len());
+    let mut after_invalid = false;
+    for chunk in string.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        let continues = after_invalid && chunk.valid().is_empty();
+        if let Some(byte) = chunk.invalid().first()
+            && !(continues && is_continuation(*byte))
+        {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        after_invalid = true;
+    }
+    text
+}
+
+/// Whether a byte may only stand within a character of UTF-8.
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
+fn object(entries: Vec<(ValueRef<'_>, ValueRef<'_>)>) -> Value {
+    let entries = entries.into_iter().filter_map(|(key, value)| match key {
+        ValueRef::String(key) => Some((text(&key), json(value))),
+        _ => None,
+    });
+    Value::Object(entries.collect::<Map<_, _>>())
 }
 
 /// notepack.io, beneath socket.io-msgpack-parser, writes a `Date` as extension 0 with its milliseconds, and `undefined` as
@@ -88,4 +140,4 @@ fn extension(kind: i8, bytes: &[u8]) -> Value {
     }
 }
 
-const NOT_UTF_8: FrameError = FrameError("a MessagePack text is not UTF-8");
+const NOT_MESSAGEPACK: FrameError = FrameError("the bytes are not MessagePack");

@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::FrameError;
+use crate::json::lenient;
 
-/// Reads one JSON text and nothing after it. Of a repeated key the last one counts; what is nested deeper than 128 and lone
-/// surrogates are refused.
+/// Reads one JSON text and nothing after it.
 pub(super) fn read(json: &[u8]) -> Result<Value, FrameError> {
-    serde_json::from_slice(json).map_err(|_where| FrameError("the text is not JSON"))
+    lenient::parse(json).map_err(|_where| FrameError("the text is not JSON"))
 }
 
 /// Writes a frame of ours behind what is there already.

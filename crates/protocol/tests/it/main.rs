@@ -6,6 +6,7 @@
 mod cluster;
 mod frames;
 mod hostile;
+mod lenient;
 mod msgpack;
 mod native;
 mod peer;

@@ -75,7 +75,7 @@ fn what_is_no_json_breaks_the_framing() {
         "{\"event\":\"x\"}{}",
         "{'event':'x'}",
         "\u{feff}{}",
-        "{\"event\":\"\\ud800\"}",
+        "{\"event\":\"\\ud80\"}",
     ] {
         framing(Encoding::Json, &say(text));
     }

@@ -280,16 +280,6 @@ fn odd_json_is_read_as_javascript_reads_it() {
 }
 
 #[test]
-fn what_serde_json_refuses_closes() {
-    // The reference takes both.
-    assert!(connected_then(r#"42["x","\ud800"]"#).is_err());
-    let deep = |levels: usize| format!("42[\"x\",{}{}]", "[".repeat(levels), "]".repeat(levels));
-    assert!(connected_then(&deep(126)).is_ok());
-    assert!(connected_then(&deep(127)).is_err());
-    assert!(connected_then(&deep(30_000)).is_err());
-}
-
-#[test]
 fn the_first_packet_tells_the_parser_and_a_mismatch_closes() {
     let connect = pack(&rmpv::ext::to_value(json!({"type": 0, "nsp": "/"})).unwrap());
     let mut decoder = Decoder::new();

@@ -6,7 +6,7 @@ use protocol::command::{self, Command};
 use protocol::secret::Secret;
 use protocol::security::SettingsChange;
 
-use super::{account_type, alert_id, method, secret, text, user};
+use super::{account_type, alert_id, method, user};
 
 pub(crate) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
@@ -70,6 +70,15 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (option::of(user()), secret())
             .prop_map(|(user_id, token)| Command::Refresh(command::Refresh { user_id, token })),
     ]
+}
+
+/// Any text that a command may hold: NUL is refused.
+fn text() -> impl Strategy<Value = String> {
+    super::text().prop_map(|text| text.replace('\0', "\u{1}"))
+}
+
+fn secret() -> impl Strategy<Value = Secret> {
+    text().prop_map(Secret::new)
 }
 
 /// Any text of at most so many bytes.
