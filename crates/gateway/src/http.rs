@@ -13,6 +13,7 @@ pub(crate) mod webhook;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +28,16 @@ use self::callback::Callbacks;
 use self::cutoff::{Cutoff, Stage};
 use self::exchange::Exchange;
 use self::webhook::Webhooks;
+use crate::handshake::origin::OriginLog;
 use crate::handshake::upgrade::Upgrade;
 use crate::listener::{Stream, linger};
 use crate::metrics::Metrics;
-use crate::settings::{Origins, Timing};
+use crate::settings::{Origins, Rate, Timing};
 
 /// How requests are answered on this gateway.
 pub(crate) struct Http {
     origins: Origins,
+    origin_log: OriginLog,
     routes: Router,
     available: Available,
     timing: Timing,
@@ -83,6 +86,7 @@ impl Http {
     ) -> Self {
         Self {
             origins,
+            origin_log: OriginLog::new(ORIGIN_LINES, Instant::now()),
             routes: routes::routes(callbacks, webhooks),
             available,
             timing,
@@ -146,6 +150,11 @@ impl Http {
     }
 }
 
+/// How often a refused Origin is logged.
+const ORIGIN_LINES: Rate = Rate {
+    per_second: NonZeroU32::MIN,
+    burst: NonZeroU32::MIN.saturating_add(9),
+};
 /// For the peer to take the last bytes of its connection.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 /// The most a request's head may take, in bytes: tokens live in headers, and hyper wants no less than 8 KiB.

@@ -168,10 +168,12 @@ impl Accepted {
                 }
                 Said::Connect { namespace, .. } => self.link.refuse_namespace(&namespace),
                 Said::Request(request) if is_native && request.event == name::AUTH => {
-                    return self.native_claim(request);
+                    if let Some(claim) = self.native_claim(request) {
+                        return Ok(claim);
+                    }
                 }
                 Said::Request(Request { id, .. }) | Said::NoEvent(id) if is_native => {
-                    return Err(self.refuse(id.as_ref(), ErrorCode::Unauthenticated, None));
+                    return Err(self.refuse(id.as_ref()));
                 }
                 // The reference closes: nothing may come before CONNECT.
                 Said::Request(_) | Said::NoEvent(_) | Said::Leave { .. } => return Err(Ending::BadFrame),
@@ -180,9 +182,10 @@ impl Accepted {
         }
     }
 
-    fn native_claim(&self, request: Request) -> Result<Claim, Ending> {
+    /// A payload that cannot be read costs an answer: until its deadline the client may send another.
+    fn native_claim(&self, request: Request) -> Option<Claim> {
         match Auth::of_native(&request.data) {
-            Ok(auth) => Ok(Claim {
+            Ok(auth) => Some(Claim {
                 device: Device::of(&auth),
                 token: auth.token,
                 offsets: true,
@@ -190,7 +193,11 @@ impl Accepted {
                 resume: auth.resume,
                 request: request.id,
             }),
-            Err(invalid) => Err(self.refuse(request.id.as_ref(), ErrorCode::BadRequest, Some(invalid.to_string()))),
+            Err(invalid) => {
+                let message = Some(invalid.to_string());
+                refuse(&self.link, request.id.as_ref(), ErrorCode::BadRequest, message);
+                None
+            }
         }
     }
 
@@ -199,13 +206,13 @@ impl Accepted {
             Ok(identity) => Ok((identity, Form::new(self.link.dialect(), claim.offsets), claim)),
             Err(refused) => {
                 on.metrics.refused(refused.label());
-                Err(self.refuse(claim.request.as_ref(), ErrorCode::Unauthenticated, None))
+                Err(self.refuse(claim.request.as_ref()))
             }
         }
     }
 
-    fn refuse(&self, request: Option<&RequestId>, error: ErrorCode, message: Option<String>) -> Ending {
-        refuse(&self.link, request, error, message);
+    fn refuse(&self, request: Option<&RequestId>) -> Ending {
+        refuse(&self.link, request, ErrorCode::Unauthenticated, None);
         Ending::Unauthenticated
     }
 }

@@ -8,7 +8,7 @@ use protocol::wire::native::Encoding;
 use url::form_urlencoded;
 
 use super::refusal::Refusal;
-use super::{engineio, websocket};
+use super::{engineio, origin, websocket};
 use crate::deflate::Agreement;
 use crate::settings::Origins;
 
@@ -102,9 +102,7 @@ pub(crate) fn judge(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Resu
     if query.has_token() {
         return Err(Refusal::TokenInQuery);
     }
-    if let Some(origin) = head.headers.get(header::ORIGIN)
-        && !origin.to_str().is_ok_and(|origin| origins.allows(origin))
-    {
+    if !origin::is_allowed(head, origins) {
         return Err(Refusal::Origin(endpoint));
     }
     let protocol = match endpoint {

@@ -93,6 +93,9 @@ impl Exchange {
             }
             Err(refusal) => {
                 self.http.metrics.refused(refusal.label());
+                if matches!(refusal, Refusal::Origin(_)) {
+                    self.http.origin_log.refused(head, Instant::now());
+                }
                 let mut response = refusal.response();
                 self.allow_reading(head, &mut response);
                 response

@@ -4,7 +4,7 @@ use serde_json::json;
 use testkit::client::Closed;
 use testkit::client::frame::Frame;
 use testkit::client::http::Request;
-use testkit::{Native, SocketIo};
+use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
 use crate::worker::Worker;
@@ -84,6 +84,85 @@ async fn what_the_reference_puts_up_with_stays_open() {
         client.send_text(odd).await;
     }
     assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
+}
+
+#[tokio::test]
+async fn ill_formed_text_and_odd_numbers_cost_an_answer_at_most() {
+    let house = House::new().await;
+    let worker = Worker::obliging(&house);
+    let token = house.token("u");
+    // What JavaScript sends of `'My phone 📱'.slice(0, 10)`.
+    let auth = format!(r#"{{"token":"{token}","deviceName":"My phone \ud83d","\ud83d":"\u0000"}}"#);
+    let socketio = SocketIo::to(&house.door).open().await.unwrap();
+    socketio.open_packet().await;
+    socketio.send_text(format!("40{auth}")).await;
+    let native = Native::to(&house.door).open().await.unwrap();
+    native.send_text(format!(r#"{{"event":"auth","data":{auth}}}"#)).await;
+    wait::until_true("both to be live", wait::deadline(), async || {
+        !socketio.connect_answer().is_null() && !native.ready().is_null()
+    })
+    .await;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for odd in [
+        r#""\ud83d""#,
+        r#"{"\udcf1":["\u0000"]}"#,
+        "1e400",
+        "-0.0",
+        "1e-400",
+        deep.as_str(),
+    ] {
+        socketio
+            .send_text(format!(r#"42["account:list",{{"x":{odd}}},{odd}]"#))
+            .await;
+        let list = format!(r#"{{"event":"account:list","data":{{"x":{odd}}},"x":{odd},"id":7}}"#);
+        native.send_text(list).await;
+        for answer in [socketio.next_event("account:list_response").await, native.next().await] {
+            assert_eq!(answer.data["success"], true, "{odd:.20}");
+        }
+        let names = worker.jobs().into_iter().map(|job| job.origin.unwrap().device_name);
+        assert!(names.flatten().all(|name| name == "My phone \u{fffd}"));
+    }
+    for socket in [&*socketio, &*native] {
+        assert!(socket.is_open());
+    }
+}
+
+#[tokio::test]
+async fn messagepack_texts_that_are_no_utf_8_cost_an_answer_at_most() {
+    let house = House::new().await;
+    let _worker = Worker::obliging(&house);
+    let token = house.token("u");
+    let native = Native::to(&house.door)
+        .msgpack()
+        .bearer(&token)
+        .connect()
+        .await
+        .unwrap();
+    let auth = json!({ "token": token });
+    let socketio = SocketIo::to(&house.door).msgpack().auth(auth).connect().await.unwrap();
+    let deep = [vec![0x91; 10_000], vec![0xc0]].concat();
+    for odd in [
+        b"\xa3\xed\xa0\xbd".as_slice(),
+        b"\xa1\xff",
+        b"\x81\xa1\xff\xa1\x00",
+        b"\xcb\x7f\xf0\0\0\0\0\0\0",
+        b"\xd6\xff\0\0\0\0",
+        &deep,
+    ] {
+        let data = [b"\x81\xa1x".as_slice(), odd].concat();
+        let frame = [b"\x82\xa5event\xacaccount:list\xa4data", data.as_slice()].concat();
+        native.send_binary(frame).await;
+        // Type 5, as python-socketio before 5.5 writes what holds bytes.
+        let packet = [
+            b"\x83\xa4type\x05\xa3nsp\xa1/\xa4data\x92\xacaccount:list",
+            data.as_slice(),
+        ]
+        .concat();
+        socketio.send_binary(packet).await;
+        for answer in [socketio.next_event("account:list_response").await, native.next().await] {
+            assert_eq!(answer.data["success"], true, "{:x?}", &odd[..odd.len().min(16)]);
+        }
+    }
 }
 
 #[tokio::test]

@@ -125,6 +125,14 @@ async fn what_cannot_be_published_says_which_field() {
             "data: at most 16 KiB were expected",
         ),
         (
+            data("message", json!("a\u{0}b")),
+            "message: a text without NUL was expected",
+        ),
+        (
+            json!({ "event": "security:alert", "data": {}, "idempotencyKey": "k\u{0}" }),
+            "idempotencyKey: a text without NUL was expected",
+        ),
+        (
             json!({ "event": "security:settings_updated", "data": {} }),
             "event: security:alert, notification:incoming or account:status_changed was expected",
         ),
@@ -147,6 +155,24 @@ async fn what_cannot_be_published_says_which_field() {
     }
     let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), "not JSON").await;
     assert_eq!((status, &answer["message"]), (400, &json!("body: JSON was expected")));
+}
+
+#[tokio::test]
+async fn an_event_is_published_whatever_its_text_and_its_unknown_fields_hold() {
+    let house = house().await;
+    let _worker = Worker::obliging(&house);
+    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for unknown in [r#""\ud83d""#, r#"{"\udcf1":"\u0000"}"#, "1e400", "-0.0", deep.as_str()] {
+        let body = format!(
+            r#"{{"event":"security:alert","x":{unknown},"data":{{"severity":"high","type":"suspicious_login",
+            "message":"My phone \ud83d","requiresAction":false,"x":{unknown}}}}}"#
+        );
+        let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), body).await;
+        assert_eq!(status, 202, "{unknown:.20}: {answer}");
+        let heard = client.next_event("security:alert").await;
+        assert_eq!(heard.data["message"], "My phone \u{fffd}");
+    }
 }
 
 #[tokio::test]

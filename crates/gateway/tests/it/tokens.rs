@@ -6,7 +6,7 @@ use gateway::TokenKey;
 use serde_json::{Value, json};
 use testkit::client::{Closed, Refused};
 use testkit::token::{Signer, claims, confused, expired_claims, unsigned, with_altered_signature};
-use testkit::{Native, SocketIo};
+use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
 use crate::worker::Worker;
@@ -156,14 +156,42 @@ async fn nothing_is_done_for_whoever_has_proven_nothing() {
 }
 
 #[tokio::test]
-async fn an_auth_message_that_cannot_be_read_names_the_field() {
+async fn an_auth_message_that_cannot_be_read_names_the_field_and_the_next_one_is_taken() {
     let house = House::new().await;
-    let client = Native::to(&house.door).auth(json!({ "token": 7 })).connect().await;
-    let Err(Refused::Answered { data, .. }) = client else {
-        panic!("{client:?}")
-    };
-    assert_eq!(data["error"], "bad_request");
-    assert_eq!(data["message"], "token: a string was expected");
+    let token = house.token("u");
+    for format in [Native::to(&house.door), Native::to(&house.door).msgpack()] {
+        let client = format.open().await.unwrap();
+        let auth = async |data: Value| client.send_frame(&json!({ "event": "auth", "data": data })).await;
+        for (data, message) in [
+            (json!({ "token": 7 }), "token: a string was expected"),
+            (
+                json!({ "token": token, "deviceName": 42 }),
+                "deviceName: a string was expected",
+            ),
+            (
+                json!({ "token": token, "deviceId": "a\u{0}" }),
+                "deviceId: a text without NUL was expected",
+            ),
+            (
+                json!({ "token": token, "batching": "no" }),
+                "batching: a boolean was expected",
+            ),
+            (
+                json!({ "token": token, "resume": {} }),
+                "resume.session: this field is required",
+            ),
+            (json!([token]), "data: an object was expected"),
+        ] {
+            auth(data).await;
+            let answer = client.next_event("error").await.data;
+            assert_eq!(
+                (&answer["error"], &answer["message"]),
+                (&json!("bad_request"), &json!(message))
+            );
+        }
+        auth(json!({ "token": token, "deviceName": "My phone" })).await;
+        wait::until_true("ready", wait::deadline(), async || !client.ready().is_null()).await;
+    }
 }
 
 #[tokio::test]

@@ -124,6 +124,58 @@ async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
 }
 
 #[tokio::test]
+async fn an_origin_that_a_library_invents_of_the_gateways_own_address_is_let_in() {
+    let house = letting_in_a_page().await;
+    let (host, port) = ("gateway.example.com", house.door.addr().port());
+    let own = [
+        // websocket-client of Python and React Native, Starscream of Swift, and the default port written or not.
+        (format!("https://{host}:{port}"), format!("{host}:{port}")),
+        (format!("wss://{host}:{port}"), format!("{host}:{port}")),
+        (format!("https://{host}:443"), host.to_owned()),
+        (format!("https://{host}"), format!("{host}:443")),
+        (format!("https://127.0.0.1:{port}"), format!("127.0.0.1:{port}")),
+    ];
+    let other = [
+        (format!("https://{host}:{port}"), format!("{host}:{}", port ^ 1)),
+        (format!("https://{host}.evil.com:{port}"), format!("{host}:{port}")),
+        (format!("https://{host}"), format!("{host}:{port}")),
+        ("null".to_owned(), format!("{host}:{port}")),
+    ];
+    let cases = own
+        .map(|case| (case, 101))
+        .into_iter()
+        .chain(other.map(|case| (case, 403)));
+    for ((origin, host), status) in cases {
+        for path in [SOCKETIO, "/ws"] {
+            let request = Request::upgrade(path)
+                .without("Host")
+                .header("Host", &host)
+                .header("Origin", &origin)
+                .header("Sec-WebSocket-Protocol", "postern.v1.json");
+            let response = house.door.http(&request).await.unwrap();
+            assert_eq!(response.status, status, "{origin} {host} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn listed_apps_subdomains_and_null_are_let_in() {
+    let listed = "https://*.example.com, capacitor://localhost, app://., null";
+    let house = House::with(|settings| settings.origins = Origins::parse(listed).unwrap()).await;
+    for (origin, status) in [
+        ("https://a.b.example.com", 101),
+        ("capacitor://localhost", 101),
+        ("app://.", 101),
+        ("null", 101),
+        ("https://example.com", 403),
+        ("ionic://localhost", 403),
+    ] {
+        let request = Request::upgrade(SOCKETIO).header("Origin", origin);
+        assert_eq!(house.door.http(&request).await.unwrap().status, status, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_in_the_url_is_refused_even_if_it_is_valid() {
     let house = House::new().await;
     let token = house.token("u");

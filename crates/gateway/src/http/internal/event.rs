@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use protocol::command::{InvalidCommand, read};
 use protocol::event::{Event, name};
 use protocol::id::{EventId, UserId};
+use protocol::json::lenient;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,7 +23,7 @@ pub(super) struct Publication {
 
 impl Publication {
     pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
-        let body: Value = serde_json::from_slice(body).map_err(|_no_json| Refusal::bad("body: JSON was expected"))?;
+        let body = lenient::parse(body).map_err(|_no_json| Refusal::bad("body: JSON was expected"))?;
         let publication: Self = read(body)?;
         match publication.idempotency_key.as_deref().map(str::len) {
             Some(0 | 129..) => Err(Refusal::bad(

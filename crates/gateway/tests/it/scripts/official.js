@@ -2,7 +2,11 @@
 const { io } = require("socket.io-client");
 
 const [url, parser] = process.argv.slice(2);
-const options = { transports: ["websocket"], auth: { token: process.env.TOKEN } };
+// An emoji cut in half: half a surrogate pair.
+const cut = "My phone \u{1f4f1}".slice(0, 10);
+const auth = { token: process.env.TOKEN, deviceName: cut };
+// Libraries that name the server itself as Origin do it like this.
+const options = { transports: ["websocket"], auth, extraHeaders: { Origin: url } };
 if (parser === "msgpack") options.parser = require("socket.io-msgpack-parser");
 
 const socket = io(url, options);
@@ -18,7 +22,7 @@ socket.on("account:status_changed", (data, offset) => {
   process.exit(0);
 });
 socket.on("connect", async () => {
-  console.log("ack", JSON.stringify(await socket.emitWithAck("account:list", {})));
+  console.log("ack", JSON.stringify(await socket.emitWithAck("account:list", { [cut]: [cut, "\0"] })));
   console.log("unknown", (await socket.emitWithAck("account:teleport", {})).error);
   console.log("live");
 });
