@@ -6,6 +6,7 @@ use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::foreign;
 use crate::http::{CallError, Http};
 use crate::oauth::Dialect;
 use crate::platform::ApiError;
@@ -58,12 +59,29 @@ pub(crate) async fn send(
 /// What a 200 says; any other status is no usable answer.
 pub(crate) fn read<T: DeserializeOwned>(account: AccountType, answer: &Response<Vec<u8>>) -> Result<T, ApiError> {
     match answer.status() {
-        // The parser's error is left behind: it may quote what it could not read.
-        StatusCode::OK => {
-            serde_json::from_slice(answer.body()).map_err(|_quotes| unavailable(account, CallError::Unreadable))
-        }
+        StatusCode::OK => foreign::read(answer.body()).ok_or_else(|| unavailable(account, CallError::Unreadable)),
         status => Err(unavailable(account, CallError::Status(status))),
     }
+}
+
+/// The size of the next page to ask for, where one of this size was larger than is read: texts of strangers may be long.
+///
+/// # Errors
+/// The error itself, where it says something else, or the page had the least size already.
+pub(crate) fn smaller_page(size: usize, least: usize, error: ApiError) -> Result<usize, ApiError> {
+    if size > least && is_too_large(&error) {
+        Ok((size / 5).max(least))
+    } else {
+        Err(error)
+    }
+}
+
+/// Whether the answer was larger than is read.
+pub(crate) fn is_too_large(error: &ApiError) -> bool {
+    let ApiError::Unavailable(_, cause) = error else {
+        return false;
+    };
+    matches!(cause.downcast_ref(), Some(CallError::TooLarge))
 }
 
 fn unavailable(account: AccountType, error: CallError) -> ApiError {

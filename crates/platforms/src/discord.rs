@@ -15,6 +15,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::api::{self, Credential};
+use crate::foreign::Id;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -152,7 +153,7 @@ struct Authorization {
 
 #[derive(Deserialize)]
 struct User {
-    id: String,
+    id: Id,
     username: String,
     global_name: Option<String>,
     avatar: Option<String>,
@@ -163,7 +164,7 @@ impl From<User> for Profile {
         let picture = |hash| format!("https://cdn.discordapp.com/avatars/{}/{hash}.png", user.id);
         Self {
             avatar_url: user.avatar.map(picture),
-            platform_user_id: user.id,
+            platform_user_id: user.id.into(),
             username: user.username,
             display_name: user.global_name,
         }

@@ -7,12 +7,13 @@
 //!
 //! In reading order: [`platform`] says what every platform can do and how it can fail, [`inbox`] what its bot can, [`webhook`] what
 //! it delivers; [`settings`] says where one is; [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`],
-//! [`http`], [`cursor`] and [`throttle`] are what they share.
+//! [`http`], [`cursor`] and [`throttle`] are what they share. Whatever comes from a platform passes [`foreign`].
 
 mod addressed;
 mod api;
 mod cursor;
 mod discord;
+mod foreign;
 mod github;
 mod http;
 mod inbox;

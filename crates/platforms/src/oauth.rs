@@ -2,6 +2,7 @@
 //! which are data: [`Dialect`].
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -17,10 +18,12 @@ use oauth2::{
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use crate::foreign;
 use crate::http::{CallError, Http, basic};
 use crate::platform::{
     AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, Revoked, Tokens,
@@ -298,16 +301,21 @@ impl TokenEndpoint<'_> {
             return Err(Interrupted::Throttled(throttle));
         }
         let status = answer.status();
-        if self.dialect.errors_are_ok && status.is_success() && holds_error(&answer) {
+        let parameters = foreign::parameters(&answer);
+        let is_error = parameters.as_ref().is_some_and(holds_error);
+        if self.dialect.errors_are_ok && status.is_success() && is_error {
             *answer.status_mut() = StatusCode::BAD_REQUEST;
         }
         // A redirect is not followed, and a server that failed may have issued tokens first. An error that is no OAuth error comes
         // from something that stands before the server.
-        if status.is_success() || (status.is_client_error() && holds_error(&answer)) {
-            Ok(answer)
-        } else {
-            Err(CallError::Status(status).into())
+        let is_refusal = status.is_client_error() && is_error;
+        if !status.is_success() && !is_refusal {
+            return Err(CallError::Status(status).into());
         }
+        if let Some(parameters) = parameters {
+            write_as_documented(&mut answer, parameters);
+        }
+        Ok(answer)
     }
 }
 
@@ -320,13 +328,22 @@ impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
     }
 }
 
-fn holds_error(answer: &Response<Vec<u8>>) -> bool {
-    #[derive(Deserialize)]
-    struct Error {
-        #[serde(rename = "error")]
-        _code: String,
+fn holds_error(parameters: &Map<String, Value>) -> bool {
+    parameters.get("error").is_some_and(Value::is_string)
+}
+
+/// The answer as RFC 6749 section 5.1 has it, whose JSON oauth2 takes alone: a life in whole seconds, and left out where it is
+/// none; `bearer` where nothing is said.
+fn write_as_documented(answer: &mut Response<Vec<u8>>, mut parameters: Map<String, Value>) {
+    let life = parameters.remove("expires_in");
+    let life = life.as_ref().and_then(foreign::seconds);
+    if let Some(life) = life.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        parameters.insert("expires_in".to_owned(), life.as_secs().into());
     }
-    serde_json::from_slice::<Error>(answer.body()).is_ok()
+    parameters.entry("token_type").or_insert_with(|| "bearer".into());
+    *answer.body_mut() = Value::Object(parameters).to_string().into_bytes();
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
+use serde_json::Value;
 use time::UtcDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
+use crate::foreign;
 use crate::platform::Pause;
 
 /// What an answer asks for that says "too many requests".
@@ -56,7 +58,7 @@ pub(crate) fn asked(answer: &Response<Vec<u8>>) -> Option<Throttle> {
 #[serde(default)]
 struct Body {
     parameters: Parameters,
-    retry_after: Option<f64>,
+    retry_after: Value,
     global: bool,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -65,19 +67,20 @@ struct Body {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Parameters {
-    retry_after: Option<f64>,
+    retry_after: Value,
 }
 
 impl Body {
     fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
+        foreign::read(body).unwrap_or_default()
     }
 
     fn wait(&self) -> Option<Duration> {
         if self.is_capped() {
             return Some(LONGEST);
         }
-        let seconds = self.parameters.retry_after.or(self.retry_after)?;
+        let said = [&self.parameters.retry_after, &self.retry_after];
+        let seconds = said.into_iter().find_map(foreign::seconds)?;
         Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(LONGEST))
     }
 
@@ -210,6 +213,10 @@ mod tests {
             "the body is nearer the truth"
         );
         assert_eq!(asked(&[("x-ratelimit-global", "true")], discord), (2, app));
+        assert_eq!(
+            asked(&[], r#"{"message":"\ud83d","retry_after":"11.2"}"#),
+            (12, account)
+        );
         assert_eq!(asked(&[], r#"{"retry_after":64.57,"global":true}"#), (65, app));
         // 2026-11-23T16:31:30Z and :40.
         let quarter = [("x-rate-limit-remaining", "0"), ("x-rate-limit-reset", "1795451490")];

@@ -12,6 +12,7 @@ use protocol::account::AccountType;
 use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
 
+use crate::foreign;
 use crate::platform::Addressed;
 
 pub(crate) use telegram::Update;
@@ -135,9 +136,8 @@ impl Request<'_> {
         (self.header)(name).ok_or(WebhookError::Unproved)
     }
 
-    /// The parser's error is left behind: it may quote what it could not read.
     fn json<T: DeserializeOwned>(&self) -> Result<T, WebhookError> {
-        serde_json::from_slice(self.body).map_err(|_quotes| WebhookError::Unreadable)
+        foreign::read(self.body).ok_or(WebhookError::Unreadable)
     }
 }
 

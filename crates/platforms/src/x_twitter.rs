@@ -18,6 +18,7 @@ use self::cursor::Cursor;
 use self::inbox::Inbox;
 use crate::api::{self, Credential};
 use crate::cursor::kept;
+use crate::foreign::Id;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -146,8 +147,8 @@ impl Platform for XTwitter {
 
 #[derive(Deserialize)]
 struct User {
-    id: String,
-    name: String,
+    id: Id,
+    name: Option<String>,
     username: String,
     profile_image_url: Option<String>,
 }
@@ -155,9 +156,9 @@ struct User {
 impl From<User> for Profile {
     fn from(user: User) -> Self {
         Self {
-            platform_user_id: user.id,
+            platform_user_id: user.id.into(),
             username: user.username,
-            display_name: Some(user.name),
+            display_name: user.name,
             avatar_url: user.profile_image_url,
         }
     }

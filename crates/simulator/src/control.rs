@@ -5,6 +5,7 @@
 //! | `GET /state` | | [`Snapshot`](crate::Snapshot) |
 //! | `POST /faults` | [`Fault`] | |
 //! | `DELETE /faults` | | |
+//! | `POST /spelling` | `{"platform": "github", "texts": "nul", "numbers": "float", "token_form": true}`, see [`Spelling`] | |
 //! | `POST /release` | | `{"released": 1}` |
 //! | `POST /test_codes` | `{"single_use": true}` | |
 //! | `POST /withdraw` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
@@ -29,14 +30,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    chat::NewMessage, fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform, world::World,
-    x_twitter::inbox::NewPost,
+    chat::NewMessage, fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform,
+    spelling::Spelling, world::World, x_twitter::inbox::NewPost,
 };
 
 pub(crate) fn routes() -> Router<World> {
     Router::new()
         .route("/state", get(state))
         .route("/faults", post(set_fault).delete(clear_faults))
+        .route("/spelling", post(spell))
         .route("/release", post(release))
         .route("/test_codes", post(test_codes))
         .route("/withdraw", post(withdraw))
@@ -60,6 +62,18 @@ async fn set_fault(State(world): State<World>, Json(fault): Json<Fault>) -> Stat
 
 async fn clear_faults(State(world): State<World>) -> StatusCode {
     Handle::new(world).clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Spelt {
+    platform: Platform,
+    #[serde(flatten)]
+    spelling: Spelling,
+}
+
+async fn spell(State(world): State<World>, Json(spelt): Json<Spelt>) -> StatusCode {
+    Handle::new(world).spell(spelt.platform, spelt.spelling);
     StatusCode::NO_CONTENT
 }
 

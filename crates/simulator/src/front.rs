@@ -61,15 +61,15 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
         state.plan.take(platform, route)
     };
     let Some(fault) = fault else {
-        return next.run(request).await;
+        return work(&world, (platform, route), request, next).await;
     };
     match fault {
         Kind::Latency { milliseconds } => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            next.run(request).await
+            work(&world, (platform, route), request, next).await
         }
         Kind::Hold => {
-            let answer = next.run(request).await;
+            let answer = work(&world, (platform, route), request, next).await;
             hold(&world, Held { platform, route }).await;
             answer
         }
@@ -97,6 +97,12 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
             next.run(request).await
         }
     }
+}
+
+/// The platform's own answer, in the spelling that it has.
+async fn work(world: &World, (platform, route): (Platform, Route), request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    world.spelling(platform).apply(answer, route == Route::Token).await
 }
 
 /// The answer a test wrote itself. What HTTP cannot carry is the test's mistake, and is answered with 500 and the reason.

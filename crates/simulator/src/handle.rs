@@ -14,6 +14,7 @@ use crate::{
     held::Held,
     ledger::Ledger,
     platform::Platform,
+    spelling::Spelling,
     world::World,
     x_twitter::inbox::NewPost,
 };
@@ -53,6 +54,11 @@ impl Handle {
     /// Sets a fault, behind those already set.
     pub fn fault(&self, fault: Fault) {
         self.world.lock().plan.add(fault);
+    }
+
+    /// From now on this platform writes its answers so.
+    pub fn spell(&self, platform: Platform, spelling: Spelling) {
+        self.world.lock().spellings.insert(platform, spelling);
     }
 
     /// Forgets the faults that still wait. What is being held stays held.

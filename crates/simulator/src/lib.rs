@@ -10,7 +10,7 @@
 //!
 //! In reading order: [`server`] binds and serves; [`front`] is what every request passes before its platform; a
 //! platform ([`github`], [`discord`], [`x_twitter`], [`telegram`]) does its work on the [`world`], which holds [`account`],
-//! [`grant`], [`fault`], [`held`] and [`ledger`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
+//! [`grant`], [`fault`], [`held`], [`ledger`] and [`spelling`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
 
 mod account;
 mod authorize;
@@ -28,6 +28,7 @@ mod ledger;
 mod oauth;
 mod platform;
 mod server;
+mod spelling;
 mod telegram;
 mod world;
 mod x_twitter;
@@ -42,4 +43,5 @@ pub use held::Held;
 pub use ledger::{Extent, Ledger, Refresh, Revocation};
 pub use platform::{Platform, Route};
 pub use server::{BindError, Simulator};
+pub use spelling::{Numbers, Spelling, Texts};
 pub use x_twitter::inbox::{NewPost, PostKind};

@@ -1,10 +1,11 @@
 //! All that the simulator remembers, behind one lock that is held for a few lines and never across an await.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    discord::guild::Guild, fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger,
-    telegram::bot::Updates, x_twitter::inbox::Inboxes,
+    discord::guild::Guild, fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger, platform::Platform,
+    spelling::Spelling, telegram::bot::Updates, x_twitter::inbox::Inboxes,
 };
 
 /// The simulator's memory, shared by its requests and its handles.
@@ -21,6 +22,7 @@ pub(crate) struct State {
     pub(crate) plan: Plan,
     pub(crate) holds: Holds,
     pub(crate) ledger: Ledger,
+    pub(crate) spellings: HashMap<Platform, Spelling>,
     pub(crate) github: Github,
     pub(crate) x_twitter: Inboxes,
     pub(crate) guild: Guild,
@@ -35,6 +37,7 @@ impl World {
             plan: Plan::new(seed),
             holds: Holds::default(),
             ledger: Ledger::default(),
+            spellings: HashMap::new(),
             github: Github::default(),
             x_twitter: Inboxes::default(),
             guild: Guild::default(),
@@ -49,6 +52,11 @@ impl World {
     /// Where the simulator is reached; no slash at the end.
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// How this platform writes its answers.
+    pub(crate) fn spelling(&self, platform: Platform) -> Spelling {
+        self.lock().spellings.get(&platform).copied().unwrap_or_default()
     }
 
     /// The memory, for a few lines. What a panic left behind is still whole: no change here takes two steps to be true.

@@ -60,16 +60,19 @@ impl DiscordBot {
         news: &mut Vec<Addressed>,
     ) -> Result<bool, ApiError> {
         let path = ["guilds", &guild.to_string(), "channels"];
-        let Some(channels) = self.list::<Vec<Channel>>(&path, &[]).await? else {
-            return Ok(true);
+        let channels = match self.list::<Vec<Channel>>(&path, &[]).await {
+            // So long are the topics of its channels that nothing of it can be read: that keeps no other guild from being read.
+            Err(error) if api::is_too_large(&error) => None,
+            listed => listed?,
         };
+        let Some(channels) = channels else { return Ok(true) };
         let mut places = cursor.places(guild, channels.into_iter().map(|it| (it.id, it.last_message_id)));
         for place in places.iter_mut().filter(|place| place.is_behind()) {
             if !round.goes_on() {
                 break;
             }
-            let messages = self.messages(&place.channel, &place.read).await?;
-            if messages.len() < MESSAGES {
+            let Messages { messages, is_last } = self.messages(&place.channel, &place.read).await?;
+            if is_last {
                 // Nothing is left to read, or nothing may be read here: Discord then gives an empty list.
                 place.read = place.last;
             }
@@ -83,14 +86,24 @@ impl DiscordBot {
         Ok(is_whole)
     }
 
-    /// Those after this one, oldest first.
-    async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<Vec<Message>, ApiError> {
+    /// Those after this one; fewer where they are long.
+    async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<Messages, ApiError> {
         let path = ["channels", &channel.to_string(), "messages"];
-        let query = [("after", after.to_string()), ("limit", MESSAGES.to_string())];
-        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let mut messages: Vec<Message> = self.list(&path, &query).await?.unwrap_or_default();
+        let mut size = MESSAGES;
+        let listed: Option<Vec<Message>> = loop {
+            let query = [("after", after.to_string()), ("limit", size.to_string())];
+            let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+            match self.list(&path, &query).await {
+                Err(error) => size = api::smaller_page(size, 1, error)?,
+                Ok(listed) => break listed,
+            }
+        };
+        let mut messages = listed.unwrap_or_default();
         messages.sort_by_key(Message::id);
-        Ok(messages)
+        Ok(Messages {
+            is_last: messages.len() < size,
+            messages,
+        })
     }
 }
 
@@ -144,6 +157,14 @@ struct Guild {
 struct Channel {
     id: Snowflake,
     last_message_id: Option<Snowflake>,
+}
+
+/// A page of a channel.
+struct Messages {
+    /// Oldest first.
+    messages: Vec<Message>,
+    /// Whether there are no newer ones.
+    is_last: bool,
 }
 
 /// How much is read at a time.

@@ -10,11 +10,13 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::api;
+use crate::foreign::{Id, each};
 use crate::http::{CallError, Http, below};
 use crate::platform::{ApiError, Profile, RevokeError, Revoked};
 use crate::throttle::{self, Throttle};
 
 use super::cursor::{Cursor, Page};
+use super::notifications::Thread;
 
 /// A look into the inbox.
 pub(super) struct Listed {
@@ -36,7 +38,7 @@ impl Api<'_> {
     pub(super) async fn user(self, token: &Secret) -> Result<(Profile, Option<Vec<String>>), ApiError> {
         #[derive(Deserialize)]
         struct User {
-            id: u64,
+            id: Id,
             login: String,
             name: Option<String>,
             avatar_url: Option<String>,
@@ -45,7 +47,7 @@ impl Api<'_> {
         let answer = self.call(request).await?;
         let user: User = api::read(Github, &answer)?;
         let profile = Profile {
-            platform_user_id: user.id.to_string(),
+            platform_user_id: user.id.into(),
             username: user.login,
             display_name: user.name,
             avatar_url: user.avatar_url,
@@ -53,11 +55,25 @@ impl Api<'_> {
         Ok((profile, scopes(answer.headers())))
     }
 
-    /// The page of the inbox that the cursor asks for.
+    /// The page of the inbox that the cursor asks for; a smaller one where the titles are long.
     pub(super) async fn notifications(self, token: &Secret, cursor: &Cursor) -> Result<Listed, ApiError> {
+        let mut size = LARGEST_PAGE;
+        loop {
+            match self.page(token, cursor, size).await {
+                Err(error) => size = api::smaller_page(size, 1, error)?,
+                listed => return listed,
+            }
+        }
+    }
+
+    async fn page(self, token: &Secret, cursor: &Cursor, size: usize) -> Result<Listed, ApiError> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Threads(#[serde(deserialize_with = "each")] Vec<Thread>);
+
         let mut url = self.path(&["notifications"]);
         url.query_pairs_mut()
-            .append_pair("per_page", "50")
+            .append_pair("per_page", &size.to_string())
             .extend_pairs(cursor.before().map(|time| ("before", time)));
         let mut request = request(Method::GET, &url).header(header::AUTHORIZATION, bearer(token));
         if let Some(validator) = cursor.validator() {
@@ -69,8 +85,9 @@ impl Api<'_> {
         if answer.status() == StatusCode::NOT_MODIFIED {
             return Ok(Listed { page: None, next_poll });
         }
+        let Threads(threads) = api::read(Github, &answer)?;
         let page = Page {
-            threads: api::read(Github, &answer)?,
+            threads,
             validator: text(answer.headers(), header::LAST_MODIFIED.as_str()).map(str::to_owned),
             goes_on: text(answer.headers(), header::LINK.as_str()).is_some_and(|link| link.contains("rel=\"next\"")),
         };
@@ -89,6 +106,9 @@ impl Api<'_> {
         api::send(Github, self.http, request.body(Vec::new())).await
     }
 }
+
+/// The most that GitHub lists at once.
+const LARGEST_PAGE: usize = 50;
 
 /// Sends a revocation and reads what came of it.
 pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<Revoked, RevokeError> {

@@ -14,6 +14,7 @@ use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::notifications::Thread;
+use crate::foreign::Id;
 
 /// Where the next sync goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) struct Cursor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
     at: Timestamp,
-    threads: BTreeSet<String>,
+    threads: BTreeSet<Id>,
 }
 
 /// A walk back through the inbox.
@@ -199,7 +200,7 @@ mod tests {
         let mut reported = Vec::new();
         for _ in 0..20 {
             let read = cursor.clone().read(listed(inbox, &cursor));
-            reported.extend(read.fresh.into_iter().map(|thread| thread.id));
+            reported.extend(read.fresh.into_iter().map(|thread| thread.id.to_string()));
             cursor = read.cursor;
             if !read.more {
                 return (reported, cursor);

@@ -4,12 +4,13 @@ use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
+use crate::foreign::Id;
 use crate::platform::News;
 
 /// A thread of the inbox, with its newest event.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Thread {
-    pub(super) id: String,
+    pub(super) id: Id,
     pub(super) updated_at: Timestamp,
     reason: String,
     subject: Subject,
@@ -18,6 +19,7 @@ pub(super) struct Thread {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Subject {
+    #[serde(default)]
     title: String,
 }
 
@@ -62,7 +64,7 @@ impl Thread {
     /// A mention at this second.
     pub(super) fn at(second: i64, id: &str) -> Self {
         Self {
-            id: id.to_owned(),
+            id: Id::of(id),
             updated_at: Timestamp::from_millis(second * 1_000),
             reason: "mention".to_owned(),
             subject: Subject {

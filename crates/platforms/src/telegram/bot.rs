@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::api;
 use crate::cursor::kept;
+use crate::foreign::each;
 use crate::http::{Http, below};
 use crate::inbox::{BotSettings, Inbox, InboxPage};
 use crate::platform::ApiError;
@@ -43,12 +44,26 @@ impl TelegramBot {
         self.settings.token.expose().split(':').next().unwrap_or_default()
     }
 
-    async fn updates(&self, offset: Option<i64>) -> Result<Vec<Value>, ApiError> {
+    /// The updates from `offset` on, and whether there may be more; fewer at a time where their texts are long.
+    async fn updates(&self, offset: Option<i64>) -> Result<(Vec<Update>, bool), ApiError> {
+        let mut size = LIMIT;
+        loop {
+            match self.page(offset, size).await {
+                Err(error) => size = api::smaller_page(size, 1, error)?,
+                Ok(updates) => {
+                    let more = updates.len() >= size;
+                    return Ok((updates, more));
+                }
+            }
+        }
+    }
+
+    async fn page(&self, offset: Option<i64>, size: usize) -> Result<Vec<Update>, ApiError> {
         let path = format!("bot{}", self.settings.token.expose());
         let url = below(&self.settings.api_url, &[&path, "getUpdates"]);
         let asked = json!({
             "offset": offset,
-            "limit": LIMIT,
+            "limit": size,
             "timeout": WAITS.as_secs(),
             "allowed_updates": ["message"],
         });
@@ -73,25 +88,17 @@ impl Inbox for TelegramBot {
         let now = self.clock.now();
         let cursor: Option<Cursor> = kept(cursor);
         let offset = cursor.filter(|cursor| cursor.counts(self.id(), now));
-        let updates = self.updates(offset.map(|cursor| cursor.next)).await?;
-        let last = updates
-            .iter()
-            .filter_map(|update| update.get("update_id")?.as_i64())
-            .max();
+        let (updates, more) = self.updates(offset.map(|cursor| cursor.next)).await?;
+        let last = updates.iter().map(|update| update.update_id).max();
         let cursor = last.map(|last| Cursor {
             bot: self.id().to_owned(),
-            next: last + 1,
+            next: last.saturating_add(1),
             at: seconds(now),
         });
         Ok(InboxPage {
-            more: updates.len() >= LIMIT,
+            more,
             cursor: cursor.map(|cursor| json!(cursor)),
-            // An update of another shape is not worth being asked for again.
-            news: updates
-                .into_iter()
-                .filter_map(|update| Update::deserialize(update).ok())
-                .flat_map(Update::news)
-                .collect(),
+            news: updates.into_iter().flat_map(Update::news).collect(),
         })
     }
 }
@@ -121,7 +128,8 @@ fn seconds(at: SystemTime) -> u64 {
 
 #[derive(Deserialize)]
 struct Answer {
-    result: Vec<Value>,
+    #[serde(deserialize_with = "each")]
+    result: Vec<Update>,
 }
 
 const ACCOUNT: AccountType = AccountType::Telegram;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::foreign;
 use crate::http::{CallError, Http};
 
 /// The keys as they were last read.
@@ -115,7 +116,7 @@ fn parse(json: &[u8]) -> Option<Vec<Named>> {
     struct Published {
         keys: Vec<Value>,
     }
-    let set: Published = serde_json::from_slice(json).ok()?;
+    let set: Published = foreign::read(json)?;
     Some(set.keys.into_iter().filter_map(usable).collect())
 }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
+use protocol::json::lenient;
 use protocol::secret::Secret;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::foreign::{cleaned, digits};
 use crate::platform::Profile;
 
 /// The fields as they were signed.
@@ -39,6 +41,8 @@ impl Widget {
         } else {
             from_query(text)?
         };
+        // The application's own, in the URL that Telegram sends the user back to: no part of what is signed.
+        fields.remove("state");
         let hash = unhex(&fields.remove("hash")?)?;
         let known = fields.keys().all(|name| FIELDS.contains(&name.as_str()));
         (known && fields.contains_key("id") && fields.contains_key("auth_date")).then_some(Self { fields, hash })
@@ -59,8 +63,7 @@ impl Widget {
         let field = |name: &str| self.fields.get(name);
         let auth_date = field("auth_date").and_then(|seconds| seconds.parse().ok());
         let auth_date = auth_date.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-        let age = auth_date.and_then(|auth_date| now.duration_since(auth_date).ok());
-        if age.is_none_or(|age| age > BELIEVED_FOR) {
+        if auth_date.is_none_or(|auth_date| !is_believed(auth_date, now)) {
             return Err(Unproved::AuthDate);
         }
         let id: u64 = field("id").and_then(|id| id.parse().ok()).ok_or(Unproved::Id)?;
@@ -68,9 +71,9 @@ impl Widget {
         let full_name = names.map(String::as_str).collect::<Vec<_>>().join(" ");
         Ok(Profile {
             platform_user_id: id.to_string(),
-            username: field("username").cloned().unwrap_or_else(|| id.to_string()),
-            display_name: Some(full_name).filter(|name| !name.is_empty()),
-            avatar_url: field("photo_url").cloned(),
+            username: field("username").map_or_else(|| id.to_string(), |name| cleaned(name)),
+            display_name: Some(cleaned(&full_name)).filter(|name| !name.is_empty()),
+            avatar_url: field("photo_url").map(|url| cleaned(url)),
         })
     }
 
@@ -81,12 +84,14 @@ impl Widget {
     }
 }
 
-/// Numbers are signed as they are written; a nested value is none of the widget's.
+/// Numbers are signed as integers; a nested value is none of the widget's.
 fn from_json(text: &str) -> Option<BTreeMap<String, String>> {
-    let fields: BTreeMap<String, Value> = serde_json::from_str(text).ok()?;
+    let Ok(Value::Object(fields)) = lenient::parse(text.as_bytes()) else {
+        return None;
+    };
     let text = |(name, value)| match value {
         Value::String(text) => Some((name, text)),
-        Value::Number(number) => Some((name, number.to_string())),
+        Value::Number(number) => Some((name, digits(&number)?)),
         _ => None,
     };
     fields.into_iter().map(text).collect()
@@ -125,8 +130,19 @@ fn hex(bytes: &[u8]) -> String {
 /// What Telegram documents.
 const FIELDS: [&str; 6] = ["auth_date", "first_name", "id", "last_name", "photo_url", "username"];
 
+/// Whether a payload of this time is believed now.
+fn is_believed(auth_date: SystemTime, now: SystemTime) -> bool {
+    match now.duration_since(auth_date) {
+        Ok(age) => age <= BELIEVED_FOR,
+        Err(ahead) => ahead.duration() <= AHEAD,
+    }
+}
+
 /// Telegram only says that an old one is to be refused. A user who links comes straight from the widget.
 const BELIEVED_FOR: Duration = Duration::from_mins(5);
+
+/// By how much Telegram's clock may be ahead of ours.
+const AHEAD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +189,23 @@ mod tests {
         assert_eq!(prove(&json(HASH).replace("42", "43"), TOKEN, now), Err(Unproved::Hash));
         assert_eq!(prove(&json(HASH), "123456:TEST-TOKEM", now), Err(Unproved::Hash));
         assert_eq!(prove(&json(HASH), TOKEN, now + 301), Err(Unproved::AuthDate));
-        assert_eq!(prove(&json(HASH), TOKEN, now - 1), Err(Unproved::AuthDate));
+        assert_eq!(prove(&json(HASH), TOKEN, now - 61), Err(Unproved::AuthDate));
+    }
+
+    #[test]
+    fn a_clock_of_telegrams_that_is_a_minute_ahead_is_believed() {
+        prove(&json(HASH), TOKEN, 1_700_000_000 - 60).unwrap();
+    }
+
+    #[test]
+    fn the_applications_own_state_is_no_part_of_what_is_signed() {
+        let json = json(HASH).replace(r#"{"id""#, r#"{"state":"mine","id""#);
+        for payload in [format!("state=mine&{}", query(HASH)), query(HASH) + "&state=", json] {
+            let widget = Widget::read(&Secret::new(payload.clone())).unwrap();
+            assert_eq!(widget.name(), format!("widget {HASH}"));
+            prove(&payload, TOKEN, 1_700_000_000).unwrap();
+        }
+        assert!(Widget::read(&Secret::new(format!("state=a&state=b&{}", query(HASH)))).is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::mac::unhex;
 use super::{Delivered, InvalidHookSecret, Request, Thanks, WebhookError};
+use crate::foreign::Id;
 use crate::platform::{Addressed, News};
 
 /// The application's public key.
@@ -94,12 +95,13 @@ struct Event {
 
 #[derive(Deserialize)]
 struct Message {
-    id: String,
+    id: Id,
+    #[serde(default)]
     content: String,
     author: User,
     timestamp: Timestamp,
     /// Of a message that exists within the game only.
-    recipient_id: Option<String>,
+    recipient_id: Option<Id>,
     channel: Option<Channel>,
 }
 
@@ -111,7 +113,7 @@ struct Channel {
 
 #[derive(Deserialize)]
 struct User {
-    id: String,
+    id: Id,
     #[serde(default)]
     username: String,
 }
@@ -132,7 +134,10 @@ impl Event {
             }
             "APPLICATION_DEAUTHORIZED" => {
                 let ended = Authorization::deserialize(self.data);
-                (Vec::new(), ended.into_iter().map(|ended| ended.user.id).collect())
+                (
+                    Vec::new(),
+                    ended.into_iter().map(|ended| ended.user.id.into()).collect(),
+                )
             }
             _ => Default::default(),
         }
@@ -142,19 +147,19 @@ impl Event {
 impl Message {
     fn news(self) -> Vec<Addressed> {
         let of_channel = self.channel.into_iter().flat_map(|channel| channel.recipients);
-        let mut recipients: Vec<String> = of_channel.map(|user| user.id).chain(self.recipient_id).collect();
+        let mut recipients: Vec<Id> = of_channel.map(|user| user.id).chain(self.recipient_id).collect();
         recipients.retain(|id| *id != self.author.id);
         recipients.sort();
         recipients.dedup();
         let news = News {
-            id: self.id,
+            id: self.id.into(),
             kind: NotificationType::Message,
             content: self.content,
             sender: self.author.username,
             at: self.timestamp,
         };
-        let addressed = recipients.into_iter().map(|platform_user_id| Addressed {
-            platform_user_id,
+        let addressed = recipients.into_iter().map(|user| Addressed {
+            platform_user_id: user.into(),
             news: news.clone(),
         });
         addressed.collect()

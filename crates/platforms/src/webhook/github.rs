@@ -9,8 +9,10 @@ use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use url::form_urlencoded;
 
 use super::{Delivered, Request, Thanks, WebhookError, delivery_id, mac};
+use crate::foreign::{self, Id};
 use crate::platform::{Addressed, News};
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
@@ -22,9 +24,8 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
     let id = request.header("x-github-delivery").map_err(unreadable)?;
     Ok(Delivered {
         id: delivery_id(id)?,
-        // GitHub may also be set to send a form, which is nothing that was asked for.
         news: match written(&event) {
-            Some(write) => mentions(&request.json()?, write),
+            Some(write) => mentions(&payload(request)?, write),
             None => Vec::new(),
         },
         // It tells GitHub Apps alone, which have no notifications.
@@ -32,6 +33,18 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
         thanks: Thanks::Ok,
     })
 }
+
+/// The delivery, which is the body, or what the body's form calls `payload`: GitHub's settings offer both, and forms first.
+fn payload(request: &Request<'_>) -> Result<Value, WebhookError> {
+    let is_form = request.body.starts_with(FORM);
+    match form_urlencoded::parse(request.body).next() {
+        Some((_, payload)) if is_form => foreign::read(payload.as_bytes()).ok_or(WebhookError::Unreadable),
+        _ => request.json(),
+    }
+}
+
+/// The beginning of a form, which is none of JSON.
+const FORM: &[u8] = b"payload=";
 
 /// Where an event's text is, and in which action it is new.
 struct Write {
@@ -55,7 +68,7 @@ fn written(event: &str) -> Option<Write> {
 
 #[derive(Deserialize)]
 struct Text {
-    id: u64,
+    id: Id,
     body: Option<String>,
     user: Person,
     #[serde(alias = "submitted_at")]
@@ -65,7 +78,7 @@ struct Text {
 #[derive(Deserialize)]
 struct Person {
     login: String,
-    id: u64,
+    id: Id,
 }
 
 fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<Addressed> {
@@ -82,7 +95,7 @@ fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<Addressed> 
     let named = people.into_iter().filter(|(login, _)| names(&body, login));
     named
         .map(|(_, id)| Addressed {
-            platform_user_id: id.to_string(),
+            platform_user_id: id.into(),
             news: News {
                 id: format!("{field} {}", text.id),
                 kind: NotificationType::Mention,
@@ -95,7 +108,7 @@ fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<Addressed> 
 }
 
 /// Everybody whom the delivery speaks of, by login in lower case.
-fn find_people(value: &Value, people: &mut BTreeMap<String, u64>) {
+fn find_people(value: &Value, people: &mut BTreeMap<String, Id>) {
     match value {
         Value::Object(fields) => {
             if let Ok(person) = Person::deserialize(value) {

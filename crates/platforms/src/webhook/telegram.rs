@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Delivered, Request, Thanks, WebhookError, mac};
 use crate::addressed;
+use crate::foreign::{Id, number, readable};
 use crate::platform::{Addressed, News};
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
@@ -26,16 +27,20 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, 
 #[derive(Deserialize)]
 pub(crate) struct Update {
     /// Counts up.
-    update_id: i64,
+    #[serde(deserialize_with = "number")]
+    pub(crate) update_id: i64,
+    /// None where there is another thing in it, or one of another shape: that is not worth being sent again.
+    #[serde(default, deserialize_with = "readable")]
     message: Option<Message>,
 }
 
 #[derive(Deserialize)]
 struct Message {
-    message_id: i64,
+    message_id: Id,
     chat: Chat,
     from: Option<User>,
     /// Seconds since 1970.
+    #[serde(deserialize_with = "number")]
     date: i64,
     text: Option<String>,
     caption: Option<String>,
@@ -53,12 +58,13 @@ struct Answered {
 
 #[derive(Deserialize)]
 struct Chat {
-    id: i64,
+    id: Id,
 }
 
 #[derive(Deserialize)]
 struct User {
-    id: i64,
+    id: Id,
+    #[serde(default)]
     first_name: String,
     username: Option<String>,
 }

@@ -142,6 +142,78 @@ fn github_tells_those_whom_a_comment_names_and_whose_id_it_carries() {
     assert_eq!(heard(&github("issue_comment", &json!({"action": "created"}))), []);
 }
 
+#[test]
+fn github_is_read_where_it_delivers_a_form() {
+    let text = "@ada \u{1f4f1} & + %41 \u{0}";
+    let payload = comment(text).to_string();
+    let form = |fields: &[(&str, &str)]| {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields).finish()
+    };
+    let body = form(&[("payload", &payload)]);
+    let headers = |body: &str| {
+        let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
+        [
+            ("x-hub-signature-256", format!("sha256={signature}")),
+            ("x-github-event", "issue_comment".to_owned()),
+            ("x-github-delivery", "d-1".to_owned()),
+        ]
+    };
+    let read_form = |body: &str, headers: &[(&str, String)]| {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        read(&hook(AccountType::Github, GITHUB_SECRET), &headers, body.as_bytes())
+    };
+    let taken = read_form(&body, &headers(&body)).unwrap();
+    let cleaned = "@ada \u{1f4f1} & + %41 \u{fffd}";
+    assert_eq!(
+        heard(&taken),
+        [("7", NotificationType::Mention, "comment 42", cleaned, "eve")]
+    );
+    // What was signed is the body as it came, and not what is in it.
+    assert_eq!(read_form(&body, &headers(&payload)), Err(WebhookError::Unproved));
+    for other in [
+        form(&[("payload", "{")]),
+        form(&[("data", &payload)]),
+        form(&[("payload", "")]),
+    ] {
+        assert_eq!(read_form(&other, &headers(&other)), Err(WebhookError::Unreadable));
+    }
+}
+
+#[test]
+fn deliveries_are_read_in_every_spelling_and_come_clean() {
+    let text = r#"{"action":"created","comment":{"id":"42","body":"@ada \ud83d\u0000","user":{"login":"eve","id":1e1},
+        "created_at":"2026-11-24T08:00:00Z"},"assignee":{"login":"ada","id":7.0}}"#;
+    let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), text.as_bytes()));
+    let headers = [
+        ("x-hub-signature-256", &*format!("sha256={signature}")),
+        ("x-github-event", "issue_comment"),
+        ("x-github-delivery", "d-1"),
+    ];
+    let taken = read(&hook(AccountType::Github, GITHUB_SECRET), &headers, text.as_bytes()).unwrap();
+    let content = "@ada \u{fffd}\u{fffd}";
+    assert_eq!(
+        heard(&taken),
+        [("7", NotificationType::Mention, "comment 42", content, "eve")]
+    );
+
+    let token = [("x-telegram-bot-api-secret-token", TELEGRAM_SECRET)];
+    let telegram = |message: &str| {
+        let update = format!(r#"{{"update_id":"9","message":{message}}}"#);
+        read(&hook(AccountType::Telegram, TELEGRAM_SECRET), &token, update.as_bytes()).unwrap()
+    };
+    let taken = telegram(
+        r#"{"message_id":3.0,"chat":{"id":"-5"},"from":{"id":7.0,"first_name":"\udc00Eve"},"date":1700000000.0,
+            "text":"\u001b[2J","reply_to_message":{"from":{"id":"8"}}}"#,
+    );
+    assert_eq!(
+        heard(&taken),
+        [("8", NotificationType::Reply, "-5 3", "\u{fffd}[2J", "\u{fffd}Eve")]
+    );
+    // Refused, it would be sent again, and keep whatever comes after it.
+    assert_eq!(telegram(r#"{"from": 1}"#).news, []);
+}
+
 const X_SECRET: &str = "consumer-secret";
 
 fn x_signature(secret: &str, body: &[u8]) -> String {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Delivered, Request, Thanks, WebhookError, delivery_id, mac};
+use crate::foreign::{Id, each, number};
 use crate::platform::{Addressed, News};
 
 /// The answer to a challenge. Anybody may ask for it, and it is signed like a delivery: so nothing is answered that could be the body
@@ -51,7 +52,9 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> R
         })
     });
     let withdrawn = match data.event_type.as_str() {
-        "oauth.revoke" => Revoked::deserialize(&data.payload).map(|revoked| revoked.user_id).ok(),
+        "oauth.revoke" => Revoked::deserialize(&data.payload)
+            .map(|revoked| revoked.user_id.into())
+            .ok(),
         _ => None,
     };
     Ok(Delivered {
@@ -80,33 +83,34 @@ struct Data {
 
 impl Data {
     fn addressee(&self) -> Option<&str> {
-        self.filter.as_ref()?.user_id.as_deref()
+        Some(self.filter.as_ref()?.user_id.as_ref()?.as_str())
     }
 }
 
 #[derive(Deserialize)]
 struct Filter {
-    user_id: Option<String>,
+    user_id: Option<Id>,
 }
 
 #[derive(Deserialize)]
 struct Post {
-    id: String,
+    id: Id,
+    #[serde(default)]
     text: String,
-    author_id: String,
+    author_id: Id,
     created_at: Timestamp,
-    in_reply_to_user_id: Option<String>,
+    in_reply_to_user_id: Option<Id>,
 }
 
 #[derive(Deserialize)]
 struct Includes {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each")]
     users: Vec<User>,
 }
 
 #[derive(Deserialize)]
 struct User {
-    id: String,
+    id: Id,
     username: String,
 }
 
@@ -114,15 +118,15 @@ fn mention(data: &Data) -> Option<News> {
     let post = Post::deserialize(&data.payload).ok()?;
     let users = Includes::deserialize(&data.includes).map_or_else(|_none| Vec::new(), |includes| includes.users);
     let author = users.into_iter().find(|user| user.id == post.author_id);
-    let answered = post.in_reply_to_user_id.as_deref();
+    let answered = post.in_reply_to_user_id.as_ref().map(Id::as_str);
     Some(News {
-        id: post.id,
+        id: post.id.into(),
         kind: match answered {
             Some(user) if data.addressee() == Some(user) => NotificationType::Reply,
             _ => NotificationType::Mention,
         },
         content: post.text,
-        sender: author.map_or(post.author_id, |author| author.username),
+        sender: author.map_or(post.author_id.into(), |author| author.username),
         at: post.created_at,
     })
 }
@@ -130,7 +134,7 @@ fn mention(data: &Data) -> Option<News> {
 /// Its filter may be empty.
 #[derive(Deserialize)]
 struct Revoked {
-    user_id: String,
+    user_id: Id,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +146,7 @@ struct Follow {
 /// Who is followed hears of it, and who follows does not, though the event comes for both. It has no name and no time of its own.
 fn follower(data: &Data, now: SystemTime) -> Option<News> {
     let Follow { source, target } = Follow::deserialize(&data.payload).ok()?;
-    (data.addressee() == Some(&target.data.id) && source.data.id != target.data.id).then(|| News {
+    (data.addressee() == Some(target.data.id.as_str()) && source.data.id != target.data.id).then(|| News {
         id: format!("follow {}", data.event_uuid),
         kind: NotificationType::Follow,
         content: format!("@{} follows you", source.data.username),
@@ -153,6 +157,7 @@ fn follower(data: &Data, now: SystemTime) -> Option<News> {
 
 #[derive(Deserialize)]
 struct Messages {
+    #[serde(deserialize_with = "each")]
     direct_message_events: Vec<MessageEvent>,
     #[serde(default)]
     users: BTreeMap<String, Wrapped>,
@@ -160,19 +165,21 @@ struct Messages {
 
 #[derive(Deserialize)]
 struct MessageEvent {
-    id: String,
-    created_timestamp: String,
+    id: Id,
+    #[serde(deserialize_with = "number")]
+    created_timestamp: i64,
     message_create: Option<Message>,
 }
 
 #[derive(Deserialize)]
 struct Message {
-    sender_id: String,
+    sender_id: Id,
     message_data: MessageData,
 }
 
 #[derive(Deserialize)]
 struct MessageData {
+    #[serde(default)]
     text: String,
 }
 
@@ -191,13 +198,15 @@ fn messages(data: &Data) -> Vec<News> {
     };
     let news = direct_message_events.into_iter().filter_map(|event| {
         let message = event.message_create?;
-        let sender = users.get(&message.sender_id).map(|user| user.data.username.clone());
+        let sender = users
+            .get(message.sender_id.as_str())
+            .map(|user| user.data.username.clone());
         Some(News {
-            id: event.id,
+            id: event.id.into(),
             kind: NotificationType::Message,
             content: message.message_data.text,
-            sender: sender.unwrap_or(message.sender_id),
-            at: Timestamp::from_millis(event.created_timestamp.parse().ok()?),
+            sender: sender.unwrap_or_else(|| message.sender_id.into()),
+            at: Timestamp::from_millis(event.created_timestamp),
         })
     });
     news.collect()

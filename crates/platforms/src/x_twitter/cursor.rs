@@ -48,7 +48,7 @@ impl Cursor {
         };
         let mut fresh = after(self.since, mentions.items);
         fresh.extend(after(self.last_message, messages.items));
-        fresh.sort_by_key(|item| item.news.at);
+        fresh.sort_by_key(|item| (item.news.at, item.id));
         Read {
             news: fresh.into_iter().map(|item| item.news).collect(),
             cursor,

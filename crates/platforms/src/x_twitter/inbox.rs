@@ -5,11 +5,13 @@ use protocol::notification::NotificationType;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::DIALECT;
 use super::cursor::Cursor;
 use crate::api::{self, Credential};
+use crate::foreign::{Id, each};
 use crate::http::{Http, below};
 use crate::platform::{ApiError, News};
 
@@ -38,11 +40,25 @@ pub(super) struct Item {
 }
 
 impl Inbox<'_> {
-    /// Posts that name the user, of which each is paid for: a first look takes the fewest.
+    /// Posts that name the user, of which each is paid for: a first look takes the fewest, and so does one whose posts are long.
     pub(super) async fn mentions(&self, cursor: &Cursor) -> Result<Page, ApiError> {
+        let mut size = if cursor.since.is_some() {
+            LARGEST_PAGE
+        } else {
+            FEWEST_POSTS
+        };
+        loop {
+            match self.page_of_mentions(cursor, size).await {
+                Err(error) => size = api::smaller_page(size, FEWEST_POSTS, error)?,
+                page => return page,
+            }
+        }
+    }
+
+    async fn page_of_mentions(&self, cursor: &Cursor, size: usize) -> Result<Page, ApiError> {
         let mut url = below(self.api, &["users", self.user, "mentions"]);
         url.query_pairs_mut()
-            .append_pair("max_results", if cursor.since.is_some() { "100" } else { "5" })
+            .append_pair("max_results", &size.to_string())
             .append_pair("tweet.fields", "author_id,created_at,in_reply_to_user_id")
             .append_pair("expansions", "author_id")
             .extend_pairs(cursor.since.filter(|&id| id > 0).map(|id| ("since_id", id.to_string())));
@@ -56,10 +72,10 @@ impl Inbox<'_> {
         }
         let posts: Answer<Post> = api::read(DIALECT.account, &answer)?;
         Ok(posts.page(|post, sender| {
-            let answers = post.in_reply_to_user_id.as_deref() == Some(self.user);
+            let answered = post.in_reply_to_user_id.as_ref().map(Id::as_str);
             Some(News {
-                id: post.id,
-                kind: if answers {
+                id: post.id.into(),
+                kind: if answered == Some(self.user) {
                     NotificationType::Reply
                 } else {
                     NotificationType::Mention
@@ -71,11 +87,22 @@ impl Inbox<'_> {
         }))
     }
 
-    /// What others wrote to the user; nothing where the user has not let the application read it.
+    /// What others wrote to the user, the newest of it; less where it is long. Nothing where the user has not let the application read
+    /// it.
     pub(super) async fn messages(&self) -> Result<Page, ApiError> {
+        let mut size = LARGEST_PAGE;
+        loop {
+            match self.page_of_messages(size).await {
+                Err(error) => size = api::smaller_page(size, 1, error)?,
+                page => return page,
+            }
+        }
+    }
+
+    async fn page_of_messages(&self, size: usize) -> Result<Page, ApiError> {
         let mut url = below(self.api, &["dm_events"]);
         url.query_pairs_mut()
-            .append_pair("max_results", "100")
+            .append_pair("max_results", &size.to_string())
             .append_pair("event_types", "MessageCreate")
             .append_pair("dm_event.fields", "created_at,sender_id,text")
             .append_pair("expansions", "sender_id");
@@ -85,8 +112,8 @@ impl Inbox<'_> {
         }
         let messages: Answer<Message> = api::read(DIALECT.account, &answer)?;
         Ok(messages.page(|message, sender| {
-            (message.sender_id != self.user).then(|| News {
-                id: message.id,
+            (message.sender_id.as_str() != self.user).then(|| News {
+                id: message.id.into(),
                 kind: NotificationType::Message,
                 content: message.text,
                 sender: sender(message.sender_id),
@@ -96,10 +123,15 @@ impl Inbox<'_> {
     }
 }
 
+/// The most that X lists at once, and the fewest posts.
+const LARGEST_PAGE: usize = 100;
+const FEWEST_POSTS: usize = 5;
+
 /// Both timelines answer alike; what is empty is left out.
 #[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
 struct Answer<T> {
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", deserialize_with = "each")]
     data: Vec<T>,
     #[serde(default)]
     includes: Includes,
@@ -109,13 +141,13 @@ struct Answer<T> {
 
 #[derive(Default, Deserialize)]
 struct Includes {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each")]
     users: Vec<Author>,
 }
 
 #[derive(Deserialize)]
 struct Author {
-    id: String,
+    id: Id,
     username: String,
 }
 
@@ -126,30 +158,31 @@ struct Meta {
 
 #[derive(Deserialize)]
 struct Post {
-    id: String,
+    id: Id,
+    #[serde(default)]
     text: String,
-    author_id: String,
+    author_id: Id,
     created_at: Timestamp,
-    in_reply_to_user_id: Option<String>,
+    in_reply_to_user_id: Option<Id>,
 }
 
 #[derive(Deserialize)]
 struct Message {
-    id: String,
+    id: Id,
     /// Left out where it is a picture alone.
     #[serde(default)]
     text: String,
-    sender_id: String,
+    sender_id: Id,
     created_at: Timestamp,
 }
 
 impl<T> Answer<T> {
     /// The page, of what makes news. Whoever X does not introduce goes by the id.
-    fn page(self, news: impl Fn(T, &dyn Fn(String) -> String) -> Option<News>) -> Page {
+    fn page(self, news: impl Fn(T, &dyn Fn(Id) -> String) -> Option<News>) -> Page {
         let users = self.includes.users;
-        let name = |id: String| {
+        let name = |id: Id| {
             let known = users.iter().find(|user| user.id == id);
-            known.map_or(id, |user| user.username.clone())
+            known.map_or(id.into(), |user| user.username.clone())
         };
         let items = self.data.into_iter().filter_map(|item| {
             let news = news(item, &name)?;

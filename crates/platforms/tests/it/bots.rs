@@ -23,16 +23,16 @@ fn http() -> Http {
     Http::new(Timeouts::default()).unwrap()
 }
 
-fn clock() -> Arc<ManualClock> {
+pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)))
 }
 
-fn telegram(world: &World, token: &str, clock: &Arc<ManualClock>) -> TelegramBot {
+pub(crate) fn telegram(world: &World, token: &str, clock: &Arc<ManualClock>) -> TelegramBot {
     let clock = Arc::<ManualClock>::clone(clock);
     TelegramBot::new(settings(world, "telegram", token), http(), clock).unwrap()
 }
 
-fn discord(world: &World) -> DiscordBot {
+pub(crate) fn discord(world: &World) -> DiscordBot {
     DiscordBot::new(settings(world, "discord/api/v10", BOT_TOKEN), http()).unwrap()
 }
 

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::world::{BACK, request, silent, world};
 
-fn discord(simulator: &Handle, client_secret: &str) -> Discord {
+pub(crate) fn discord(simulator: &Handle, client_secret: &str) -> Discord {
     let url = |path: &str| Url::parse(&format!("{}/discord/{path}", simulator.url())).unwrap();
     let settings = Settings {
         client_id: CLIENT_ID.to_owned(),

@@ -1,6 +1,7 @@
 //! From the authorize page to tokens, and every way this can fail.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use platforms::{AuthorizeRequest, ExchangeError, ExchangeRequest, Platform};
 use protocol::secret::Secret;
@@ -218,6 +219,30 @@ async fn a_throttled_exchange_says_how_long_to_wait() {
     .await;
 }
 
+/// Refused, they would live on at the platform.
+#[tokio::test]
+async fn tokens_whose_life_cannot_be_read_or_whose_type_is_not_said_are_taken() {
+    world(async |world| {
+        for (said, expected) in [
+            (r#""expires_in":"3599.7""#, Some(3_599)),
+            (r#""expires_in":"soon""#, None),
+            (r#""expires_in":-1"#, None),
+            (r#""expires_in":null,"scope":null"#, None),
+        ] {
+            let kind = Kind::Status {
+                status: 200,
+                headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
+                body: format!(r#"{{"access_token":"gho_1",{said}}}"#),
+            };
+            world.fault(Route::Token, kind);
+            let grant = world.github.exchange(&request("test_code_ada")).await.unwrap();
+            let life = grant.tokens.unwrap().expires_in;
+            assert_eq!(life, expected.map(Duration::from_secs), "{said}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_answer_that_quotes_the_code_is_not_repeated() {
     world(async |world| {
@@ -226,7 +251,6 @@ async fn an_answer_that_quotes_the_code_is_not_repeated() {
             r#"{"error":"bad_verification_code","error_description":"test_code_ada is wrong"}"#,
             r#"{"error":"invalid_request","error_uri":"/test_code_ada"}"#,
             r#"{"access_token":["test_code_ada"],"token_type":"bearer"}"#,
-            r#"{"access_token":"gho_1","token_type":"bearer","expires_in":"test_code_ada"}"#,
             "test_code_ada",
         ];
         for body in quoting {

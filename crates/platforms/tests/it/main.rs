@@ -8,6 +8,7 @@ mod exchange;
 mod http;
 mod profile;
 mod revoke;
+mod spelling;
 mod sync;
 mod telegram;
 mod world;

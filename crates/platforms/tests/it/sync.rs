@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use platforms::{ApiError, Platform, SyncPage};
 use serde_json::{Value, json};
-use simulator::{CLIENT_ID, CLIENT_SECRET, Kind, NewNotification, Platform::Github as AtGithub, Route};
+use simulator::{CLIENT_ID, CLIENT_SECRET, Fault, Kind, NewNotification, Platform::Github as AtGithub, Route};
 
 use crate::world::{World, silent, unanswering, world};
 
@@ -153,12 +153,16 @@ async fn a_failed_listing_fails_the_sync() {
         let tokens = world.tokens("ada").await;
         for (kind, said) in unanswering() {
             let github = world.faulty(Route::Notifications, &kind);
+            // Smaller pages are asked for where one is too large.
+            let fault = Fault::forever(AtGithub, Route::Notifications, kind.clone());
+            world.simulator.fault(fault);
             let error = github.sync(&tokens, None).await.unwrap_err();
             let chain = silent(&error, &[tokens.access.expose(), CLIENT_ID, CLIENT_SECRET]);
             assert!(
                 matches!(error, ApiError::Unavailable(..)) && chain.contains(said),
                 "{kind:?}: {chain}"
             );
+            world.simulator.clear_faults();
         }
         world.simulator.withdraw(AtGithub, "ada");
         assert!(matches!(

@@ -30,7 +30,7 @@ fn telegram(world: &World, issuer: &str) -> Telegram {
     Telegram::new(settings, Http::new(Timeouts::default()).unwrap(), Arc::new(SystemClock)).unwrap()
 }
 
-fn here(world: &World) -> Telegram {
+pub(crate) fn here(world: &World) -> Telegram {
     telegram(world, &format!("{}/telegram", world.simulator.url()))
 }
 

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::world::{request, silent, world};
 
-fn x_twitter(simulator: &Handle) -> XTwitter {
+pub(crate) fn x_twitter(simulator: &Handle) -> XTwitter {
     let url = |path: &str| Url::parse(&format!("{}/x_twitter/{path}", simulator.url())).unwrap();
     let settings = Settings {
         client_id: CLIENT_ID.to_owned(),

@@ -2,7 +2,7 @@
 //! grant, so there is nothing to refresh.
 
 use serde_json::json;
-use simulator::{Extent, NewNotification, Platform};
+use simulator::{Extent, NewNotification, Numbers, Platform, Spelling, Texts};
 use testkit::wait;
 
 use crate::callback::{hosted, link_by_page};
@@ -46,5 +46,33 @@ async fn a_github_account_is_connected_synced_told_and_given_back() {
         (given_back.platform, given_back.extent, given_back.login.as_deref()),
         (Platform::Github, Extent::Grant, Some("ada"))
     );
+    assert_eq!(cluster.finish().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nul_in_names_and_titles_at_github_stops_no_link_and_no_sync() {
+    let platforms = Platforms::start().await;
+    let spelling = Spelling {
+        texts: Texts::Nul,
+        numbers: Numbers::Float,
+        token_form: true,
+    };
+    platforms.handle.spell(Platform::Github, spelling);
+    let cluster = hosted(&platforms).await;
+    let caller = client(&cluster, 0, "GEN-001").await;
+    let linked = link_by_page(&cluster, &platforms, &caller, "github").await;
+    assert_eq!(linked["account"]["username"], "ada \u{fffd}", "{linked}");
+    platforms.watch_tokens(&cluster);
+
+    platforms.handle.notify(NewNotification {
+        login: "ada".to_owned(),
+        title: "look".to_owned(),
+        ..NewNotification::default()
+    });
+    let account = json!({ "userId": "GEN-001", "accountType": "github" });
+    let answer = caller.emit_with_ack("account:sync", account).await;
+    assert_eq!(answer["data"]["notifications"], 1, "{answer}");
+    let told = caller.next_event("notification:incoming").await;
+    assert_eq!(told.data["content"], "look \u{fffd}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

@@ -1,14 +1,14 @@
 //! Tokens that say who a user is, and the key that signs them.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, errors::Error};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign, errors::Error};
 use serde_json::{Value, json};
 use time::UtcDateTime;
 
-use crate::{account::Account, grant::CLIENT_ID};
+use crate::{account::Account, grant::CLIENT_ID, spelling::Spelling};
 
 /// What Telegram says of this account, signed.
-pub(super) fn signed(issuer: &str, login: &str, now: UtcDateTime) -> Result<String, Error> {
+pub(super) fn signed(spelling: Spelling, issuer: &str, login: &str, now: UtcDateTime) -> Result<String, Error> {
     let Account { login, id, name } = Account::named(login);
     let claims = json!({
         "iss": issuer,
@@ -21,12 +21,12 @@ pub(super) fn signed(issuer: &str, login: &str, now: UtcDateTime) -> Result<Stri
         "iat": now.unix_timestamp(),
         "exp": now.unix_timestamp() + 3_600,
     });
-    let header = Header {
-        kid: Some(KEY_ID.to_owned()),
-        ..Header::new(Algorithm::EdDSA)
-    };
+    let header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": KEY_ID }).to_string();
+    let parts = [header.into_bytes(), spelling.write(claims)].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let signed = parts.join(".");
     let der = [PKCS8_HEAD, &PRIVATE].concat();
-    encode(&header, &claims, &EncodingKey::from_ed_der(&der))
+    let signature = sign(signed.as_bytes(), &EncodingKey::from_ed_der(&der), Algorithm::EdDSA)?;
+    Ok(format!("{signed}.{signature}"))
 }
 
 /// The key set.

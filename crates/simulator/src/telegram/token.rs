@@ -42,7 +42,12 @@ pub(super) async fn exchange(State(world): State<World>, request: Request) -> Re
         Err(No::GrantType) => return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type"),
         Err(No::Code | No::RedirectUri | No::RefreshToken) => return refuse(StatusCode::BAD_REQUEST, "invalid_grant"),
     };
-    match id_token::signed(&issuer(&world), &token.login, clock::now()) {
+    match id_token::signed(
+        world.spelling(Platform::Telegram),
+        &issuer(&world),
+        &token.login,
+        clock::now(),
+    ) {
         Ok(id_token) => Json(json!({
             "access_token": token.access_token,
             "token_type": "Bearer",

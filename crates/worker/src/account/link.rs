@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::AccountService;
 use super::connect::ConnectError;
-use super::text::{self, cut};
+use super::text;
 use crate::jobs::Call;
 use crate::security::NewAlert;
 
@@ -160,8 +160,8 @@ fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
 /// The account under the names that its profile gives it.
 pub(crate) fn named(account: UserAccount, profile: Profile) -> UserAccount {
     UserAccount {
-        username: cut(profile.username, text::NAME),
-        display_name: profile.display_name.map(|name| cut(name, text::NAME)),
+        username: text::name(&profile.username),
+        display_name: profile.display_name.as_deref().map(text::name),
         avatar_url: profile.avatar_url.filter(|url| url.len() <= text::URL),
         ..account
     }

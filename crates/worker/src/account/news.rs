@@ -23,7 +23,7 @@ pub(crate) fn notification(user: &UserId, account: AccountType, news: News) -> E
             platform: account,
             kind: news.kind,
             content: cut(news.content, text::CONTENT),
-            sender: cut(news.sender, text::NAME),
+            sender: text::name(&news.sender),
             timestamp: news.at,
         }),
     )

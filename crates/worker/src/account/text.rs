@@ -8,8 +8,13 @@ pub(super) fn cut(text: String, max: usize) -> String {
     }
 }
 
+/// The name of a person or thing: one line, cut.
+pub(super) fn name(text: &str) -> String {
+    cut(text.replace(['\n', '\t'], " "), NAME)
+}
+
 /// Names of people and things.
-pub(super) const NAME: usize = 256;
+const NAME: usize = 256;
 
 /// URLs. One that is longer is left out: cut, it would be another.
 pub(super) const URL: usize = 2_048;
@@ -26,5 +31,11 @@ mod tests {
         assert_eq!(cut("caf\u{e9}s".to_owned(), 4), "caf\u{e9}");
         assert_eq!(cut("cat".to_owned(), 4), "cat");
         assert_eq!(cut(String::new(), 0), "");
+    }
+
+    #[test]
+    fn a_name_is_one_line_of_256_characters_at_most() {
+        assert_eq!(name("Ada\nwas linked.\tYes"), "Ada was linked. Yes");
+        assert_eq!(name(&"\u{1f4f1}".repeat(300)).chars().count(), 256);
     }
 }

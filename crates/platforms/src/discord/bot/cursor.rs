@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::foreign::Id;
+
 /// An id of Discord's: 64 bits, written as a text, larger for what is newer (Discord, "Snowflakes").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Id", into = "String")]
 pub(super) struct Snowflake(u64);
 
-impl TryFrom<String> for Snowflake {
+impl TryFrom<Id> for Snowflake {
     type Error = std::num::ParseIntError;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self)
+    fn try_from(id: Id) -> Result<Self, Self::Error> {
+        id.as_str().parse().map(Self)
     }
 }
 

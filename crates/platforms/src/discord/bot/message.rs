@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::cursor::Snowflake;
 use crate::addressed;
+use crate::foreign::Id;
 use crate::platform::{Addressed, News};
 
 /// A message, as the API lists it.
@@ -24,6 +25,7 @@ pub(super) enum Message {
 #[derive(Deserialize)]
 pub(super) struct Written {
     id: Snowflake,
+    #[serde(default)]
     content: String,
     author: User,
     timestamp: Timestamp,
@@ -39,7 +41,7 @@ struct Answered {
 
 #[derive(Deserialize)]
 struct User {
-    id: String,
+    id: Id,
     #[serde(default)]
     username: String,
 }

@@ -1,0 +1,202 @@
+//! How a platform writes its answers: as it documents them, or with whatever strangers, other servers and other JSON writers put there.
+
+use axum::{
+    body::{Body, to_bytes},
+    response::Response,
+};
+use http::{HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+
+/// The spelling of one platform's answers; as documented where nothing else is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spelling {
+    /// What is added to names, titles and messages.
+    pub texts: Texts,
+    /// How numbers are written.
+    pub numbers: Numbers,
+    /// Whether the token endpoint answers with a form, whatever it is asked for.
+    pub token_form: bool,
+}
+
+/// What strangers write behind names, titles and messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Texts {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Half of an emoji, escaped, which is no Unicode.
+    LoneSurrogate,
+    /// NUL, escaped.
+    Nul,
+    /// What commands a terminal, and ends lines.
+    Controls,
+    /// Bytes that are no UTF-8.
+    InvalidUtf8,
+    /// So much that a page of it is larger than anybody reads.
+    Overlong,
+}
+
+/// How numbers are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Numbers {
+    /// As they are documented.
+    #[default]
+    Plain,
+    /// As floats.
+    Float,
+    /// Ids and lifetimes as texts.
+    Text,
+}
+
+impl Spelling {
+    /// The value, written so.
+    pub(crate) fn write(self, mut value: Value) -> Vec<u8> {
+        self.respell(&mut value, "");
+        let mut written = Vec::new();
+        let text = value.to_string();
+        for (nth, part) in text.split(MARK).enumerate() {
+            if nth > 0 {
+                written.extend_from_slice(self.texts.raw());
+            }
+            written.extend_from_slice(part.as_bytes());
+        }
+        written
+    }
+
+    /// The answer, written so; what is no JSON stays as it is.
+    pub(crate) async fn apply(self, answer: Response, is_token: bool) -> Response {
+        if self == Self::default() || !answer.status().is_success() {
+            return answer;
+        }
+        let (mut head, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let Ok(value) = serde_json::from_slice::<Value>(&body) else {
+            return Response::from_parts(head, Body::from(body));
+        };
+        head.headers.remove(header::CONTENT_LENGTH);
+        let written = self.write(value);
+        let form = match serde_json::from_slice::<Map<String, Value>>(&written) {
+            Ok(parameters) if is_token && self.token_form => form(&parameters),
+            _ => return Response::from_parts(head, Body::from(written)),
+        };
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+        head.headers.insert(header::CONTENT_TYPE, kind);
+        Response::from_parts(head, Body::from(form))
+    }
+
+    fn respell(self, value: &mut Value, name: &str) {
+        match value {
+            Value::String(text) if WRITTEN_BY_PEOPLE.contains(&name) => text.push_str(&self.texts.added()),
+            Value::Number(number) => {
+                if let Some(other) = self.numbers.other(number, name) {
+                    *value = other;
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.respell(value, name)),
+            Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| self.respell(value, name)),
+            _ => {}
+        }
+    }
+}
+
+impl Texts {
+    fn added(self) -> String {
+        match self {
+            Self::Plain => String::new(),
+            Self::LoneSurrogate | Self::InvalidUtf8 => format!(" {MARK}"),
+            Self::Nul => " \0".to_owned(),
+            Self::Controls => " \u{1b}[31m\u{7}\u{85}\u{9b}\r\n\tnext".to_owned(),
+            Self::Overlong => " long".repeat(2_000),
+        }
+    }
+
+    /// What stands where the mark is, and no text of Rust's holds.
+    fn raw(self) -> &'static [u8] {
+        match self {
+            Self::InvalidUtf8 => b"\xff\xed\xa0\xbd",
+            _ => br"\ud83d",
+        }
+    }
+}
+
+impl Numbers {
+    fn other(self, number: &Number, name: &str) -> Option<Value> {
+        match self {
+            Self::Float => {
+                let float: f64 = number.to_string().parse().ok().filter(|float| *float < EXACT)?;
+                Number::from_f64(float).map(Value::Number)
+            }
+            Self::Text if IDS_AND_LIVES.contains(&name) => Some(Value::String(number.to_string())),
+            Self::Plain | Self::Text => None,
+        }
+    }
+}
+
+fn form(parameters: &Map<String, Value>) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters {
+        match value {
+            Value::Null => {}
+            Value::String(text) => {
+                form.append_pair(name, text);
+            }
+            other => {
+                form.append_pair(name, &other.to_string());
+            }
+        }
+    }
+    form.finish()
+}
+
+/// Stands for the bytes that no text of Rust's can hold. No platform uses this private character.
+const MARK: char = '\u{e000}';
+
+/// Fields whose texts people choose.
+const WRITTEN_BY_PEOPLE: [&str; 11] = [
+    "content",
+    "first_name",
+    "full_name",
+    "global_name",
+    "login",
+    "name",
+    "preferred_username",
+    "text",
+    "title",
+    "topic",
+    "username",
+];
+
+const IDS_AND_LIVES: [&str; 4] = ["expires_in", "id", "message_id", "update_id"];
+
+/// 2^53: a float holds no larger number exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(texts: Texts, numbers: Numbers) -> Vec<u8> {
+        let spelling = Spelling {
+            texts,
+            numbers,
+            token_form: false,
+        };
+        spelling.write(json!({ "id": 7, "name": "Ada", "date": 5, "ids": [1_u64 << 60], "url": "/ada" }))
+    }
+
+    #[test]
+    fn an_answer_is_written_as_it_was_asked_for() {
+        let lone = written(Texts::LoneSurrogate, Numbers::Float);
+        let expected = br#"{"date":5.0,"id":7.0,"ids":[1152921504606846976],"name":"Ada \ud83d","url":"/ada"}"#;
+        assert_eq!(String::from_utf8_lossy(&lone), String::from_utf8_lossy(expected));
+        let raw = written(Texts::InvalidUtf8, Numbers::Text);
+        let expected = b"{\"date\":5,\"id\":\"7\",\"ids\":[1152921504606846976],\"name\":\"Ada \xff\xed\xa0\xbd\",\"url\":\"/ada\"}";
+        assert_eq!(raw, expected);
+    }
+}
