@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::account::AccountType;
-use protocol::id::{UserId, WorkerId};
+use protocol::id::{JobId, UserId, WorkerId};
 
 use crate::StoreError;
 use crate::accounts::SealedTokens;
@@ -24,6 +24,26 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`StoreError`]; unless it is `Unknown`, nothing was replaced.
     async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError>;
+
+    /// Queues what a job's exchange has issued to be given back, `after` so long, unless [`crate::Accounts::link_account`] or
+    /// [`crate::Parking::park_link`] of that job is committed by then: whatever goes wrong in between, the end of the process too, the
+    /// grant ends. What that job gives back otherwise takes its place. Queued again for the same job, it changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; to be repeated after `Away` and `Unknown`.
+    async fn queue_provisional(
+        &self,
+        whose: (&UserId, &JobId),
+        issued: &Revocation,
+        after: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Names whose grant a task in hand gives back, where that was not known, and widens the task to all of the grant unless the same
+    /// platform account is linked. Gives how much may be ended. None: the lease was lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]; unless it is `Unknown`, nothing has changed.
+    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError>;
 
     /// Removes a task that is done. False: the lease was lost.
     ///
@@ -83,7 +103,7 @@ pub struct TaskId {
 pub struct Revocation {
     /// Which platform.
     pub account: AccountType,
-    /// Whose grant it is there; empty where the platform would not say. Such a revocation is never wider than its token.
+    /// Whose grant it is there; empty where that is not known. Such a revocation is never wider than its token.
     pub platform_user_id: String,
     /// All tokens of the link, sealed as they were in the account's row: which of them end the grant, its platform's module knows.
     pub tokens: SealedTokens,

@@ -1,7 +1,7 @@
 //! The account commands: begin an authorization, link, unlink, sync, list.
 //!
 //! A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
-//! (the code becomes tokens, once) and [`link`] (the tokens become an account). One that comes back to our own [`callback`] is parked
+//! (the code becomes tokens, once; their revocation is queued with it, [`issuance`]) and [`link`] (the tokens become an account). One that comes back to our own [`callback`] is parked
 //! before the last, until its user says yes ([`confirm`]). A file per command holds its flow and its error.
 
 mod authorize;
@@ -14,6 +14,7 @@ mod sync;
 
 mod authorization;
 mod exchange;
+mod issuance;
 mod link;
 mod news;
 
@@ -25,7 +26,7 @@ mod tokens;
 use std::sync::Arc;
 
 use bus::Events;
-use lifecycle::{Clock, Entropy};
+use lifecycle::{Clock, Entropy, Tasks};
 use protocol::time::Timestamp;
 use store::Store;
 use store::vault::Vault;
@@ -56,6 +57,7 @@ pub(crate) struct AccountService {
     pub(crate) repeatable_codes: Option<String>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
 }
 

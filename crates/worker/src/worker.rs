@@ -108,6 +108,7 @@ impl Worker {
             repeatable_codes: settings.dangerous_repeatable_codes.clone(),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
+            tasks: tasks.clone(),
             metrics: metrics.clone(),
         };
         let factor = FactorService {

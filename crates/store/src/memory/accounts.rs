@@ -55,7 +55,7 @@ impl Accounts for MemoryStore {
             Err(_ended) => {
                 let is_held = link.parked.as_ref();
                 if is_held.is_none_or(|parked| state.take_parked(&link.user, parked, now)) {
-                    state.revoke(&link.user, link.give_back.clone(), now);
+                    state.revoke_issued(&link.user, link.give_back.clone(), &receipt.job, now);
                     let entry = Entry::of_link_of_ended_session(&link.account);
                     state.audit(&self.audit, &link.user, entry, receipt, now);
                 }
@@ -78,13 +78,17 @@ impl Accounts for MemoryStore {
             Admission::OtherAccount => Ok(LinkOutcome::AlreadyConnected),
             Admission::New | Admission::Renewal => in_time("store the link", receipt).map(|()| LinkOutcome::Linked),
         };
+        let outcome = match outcome {
+            Ok(LinkOutcome::Linked) if !state.withdraw(&receipt.job) => Err(StoreError::TooLate("store the link")),
+            outcome => outcome,
+        };
         let entry = match &outcome {
             Err(_too_late) => Entry::of_late_link(link),
             Ok(_) => Entry::of_link(link, met),
         };
         state.audit(&self.audit, &link.user, entry, receipt, now);
         if !matches!(outcome, Ok(LinkOutcome::Linked)) {
-            state.revoke(&link.user, link.give_back.clone(), now);
+            state.revoke_issued(&link.user, link.give_back.clone(), &receipt.job, now);
             return outcome;
         }
         let mut account = link.account.clone();
@@ -121,7 +125,7 @@ impl Accounts for MemoryStore {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(Written::Before(answer)),
             Err(_ended) => {
-                state.revoke(&refused.user, refused.give_back.clone(), now);
+                state.revoke_issued(&refused.user, refused.give_back.clone(), &receipt.job, now);
                 let entry = Entry::of_refused_link(refused);
                 state.audit(&self.audit, &refused.user, entry, receipt, now);
                 return Ok(Written::Now);
@@ -132,7 +136,7 @@ impl Accounts for MemoryStore {
         if rules::failure_is_news(linked.map(|linked| linked.account.status)) {
             state.send(&refused.user, std::slice::from_ref(&refused.event), now);
         }
-        state.revoke(&refused.user, refused.give_back.clone(), now);
+        state.revoke_issued(&refused.user, refused.give_back.clone(), &receipt.job, now);
         let entry = Entry::of_refused_link(refused);
         state.audit(&self.audit, &refused.user, entry, receipt, now);
         state.remember(receipt, now);

@@ -31,13 +31,17 @@ impl Parking for MemoryStore {
             Err(_ended) => {
                 let entry = Entry::of_link_of_ended_session(&parked.account);
                 state.audit(&self.audit, &parked.user, entry, receipt, now);
-                state.revoke(&parked.user, parked.give_back(), now);
+                state.revoke_issued(&parked.user, parked.give_back(), &receipt.job, now);
                 return Ok(ParkOutcome::SessionEnded);
             }
         }
+        let is_in_time = state.withdraw(&receipt.job);
         if state.access_epoch(&parked.user) != parked.access_epoch {
             state.give_parked_back(&self.audit, parked, receipt, now);
             return Ok(ParkOutcome::EpochMoved);
+        }
+        if !is_in_time {
+            return Err(StoreError::TooLate("park the link"));
         }
         state.spare(parked.account.account_type, &parked.account.platform_user_id);
         state.audit(&self.audit, &parked.user, Entry::of_parked_link(parked), receipt, now);

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::id::WorkerId;
+use protocol::id::{JobId, UserId, WorkerId};
 
 use super::MemoryStore;
 use super::pauses::left;
 use super::state::{QueuedTask, State};
 use crate::StoreError;
 use crate::accounts::SealedTokens;
-use crate::queue::{Queue, RevokeScope, Room, Task, TaskId};
-use crate::rules::LAST_TRY;
+use crate::queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId};
+use crate::rules::{self, LAST_TRY};
 
 #[async_trait]
 impl Queue for MemoryStore {
@@ -57,6 +57,35 @@ impl Queue for MemoryStore {
         let mut state = self.state();
         Ok(held(&mut state, task).map(|task| {
             task.revocation.tokens = tokens.clone();
+            task.revocation.scope
+        }))
+    }
+
+    async fn queue_provisional(
+        &self,
+        (user, job): (&UserId, &JobId),
+        issued: &Revocation,
+        after: Duration,
+    ) -> Result<(), StoreError> {
+        let due_at = self.now() + after;
+        let mut state = self.state();
+        if !state.tasks.values().any(|task| task.job.as_ref() == Some(job)) {
+            let task = QueuedTask {
+                job: Some(job.clone()),
+                ..QueuedTask::new(user, issued.clone(), due_at)
+            };
+            let number = state.next_number();
+            state.tasks.insert(number, task);
+        }
+        Ok(())
+    }
+
+    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+        let mut state = self.state();
+        let shared = state.is_linked(task.revocation.account, platform_user_id);
+        Ok(held(&mut state, &task.id).map(|task| {
+            task.revocation.platform_user_id = platform_user_id.to_owned();
+            task.revocation.scope = rules::narrowed(RevokeScope::Grant, shared);
             task.revocation.scope
         }))
     }

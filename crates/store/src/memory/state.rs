@@ -100,6 +100,23 @@ pub(super) struct QueuedTask {
     pub(super) fence: i64,
     pub(super) leased_until: Option<SystemTime>,
     pub(super) dead: bool,
+    /// Of a provisional revocation.
+    pub(super) job: Option<JobId>,
+}
+
+impl QueuedTask {
+    pub(super) fn new(user: &UserId, revocation: Revocation, due_at: SystemTime) -> Self {
+        Self {
+            user: user.clone(),
+            revocation,
+            tries: 0,
+            due_at,
+            fence: 0,
+            leased_until: None,
+            dead: false,
+            job: None,
+        }
+    }
 }
 
 impl Chain {
@@ -274,23 +291,29 @@ impl State {
     /// too, allow.
     pub(super) fn revoke(&mut self, user: &UserId, revocation: Option<Revocation>, now: SystemTime) {
         let Some(mut revocation) = revocation else { return };
-        let linked = self.accounts.values().map(|linked| &linked.account);
-        let mut others = linked.chain(self.parked.values().map(|parked| &parked.link.account));
-        let shared = others.any(|account| {
-            account.account_type == revocation.account && account.platform_user_id == revocation.platform_user_id
-        });
+        let shared = self.is_linked(revocation.account, &revocation.platform_user_id);
         revocation.scope = rules::narrowed(revocation.scope, shared);
         let number = self.next_number();
-        let task = QueuedTask {
-            user: user.clone(),
-            revocation,
-            tries: 0,
-            due_at: now,
-            fence: 0,
-            leased_until: None,
-            dead: false,
-        };
-        self.tasks.insert(number, task);
+        self.tasks.insert(number, QueuedTask::new(user, revocation, now));
+    }
+
+    /// As [`Self::revoke`], of what the job's exchange issued: the provisional revocation of that is withdrawn.
+    pub(super) fn revoke_issued(&mut self, user: &UserId, issued: Option<Revocation>, job: &JobId, now: SystemTime) {
+        self.withdraw(job);
+        self.revoke(user, issued, now);
+    }
+
+    /// Withdraws the provisional revocation of what the job's exchange issued. False: it has begun.
+    pub(super) fn withdraw(&mut self, job: &JobId) -> bool {
+        let mut withdrawn = self.tasks.extract_if(.., |_, task| task.job.as_ref() == Some(job));
+        withdrawn.all(|(_, task)| task.tries == 0)
+    }
+
+    /// Whether a link of this platform account lives, or is parked.
+    pub(super) fn is_linked(&self, account: AccountType, platform_user_id: &str) -> bool {
+        let linked = self.accounts.values().map(|linked| &linked.account);
+        let mut all = linked.chain(self.parked.values().map(|parked| &parked.link.account));
+        all.any(|linked| linked.account_type == account && linked.platform_user_id == platform_user_id)
     }
 
     /// Keeps what is still to be revoked from ending a link of the same platform account.

@@ -99,6 +99,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V18__alert_subjects",
         include_str!("../../migrations/V18__alert_subjects.sql"),
     ),
+    (
+        "V19__provisional_revocations",
+        include_str!("../../migrations/V19__provisional_revocations.sql"),
+    ),
 ];
 
 #[cfg(test)]

@@ -76,12 +76,16 @@ impl Work for ParkLink<'_> {
         let Some(access_epoch) = access_epoch else {
             let entry = Entry::of_link_of_ended_session(&parked.account);
             audit::append(tx, audit, &parked.user, entry, receipt).await?;
-            queue::revoke(tx, &parked.user, parked.give_back().as_ref()).await?;
+            queue::revoke_issued(tx, &parked.user, parked.give_back().as_ref(), &receipt.job).await?;
             return Ok(Ending::Commit(ParkOutcome::SessionEnded));
         };
+        let is_in_time = queue::withdraw(tx, &receipt.job).await?;
         if access_epoch != parked.access_epoch {
             give_back(tx, audit, parked, receipt).await?;
             return Ok(Ending::Commit(ParkOutcome::EpochMoved));
+        }
+        if !is_in_time {
+            return Err(Failure::TooLate);
         }
         queue::spare(tx, platform, id).await?;
         audit::append(tx, audit, &parked.user, Entry::of_parked_link(parked), receipt).await?;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
-use protocol::id::{UserId, WorkerId};
+use protocol::id::{JobId, UserId, WorkerId};
+use tokio_postgres::types::ToSql;
 
 use super::error::Failure;
-use super::{PgStore, row};
+use super::pool::{Ending, Work};
+use super::{PgStore, head, row};
 use crate::StoreError;
 use crate::accounts::SealedTokens;
 use crate::queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId};
@@ -59,6 +61,37 @@ impl Queue for PgStore {
             .await?;
         let scope = kept.first().map(row::scope).transpose();
         scope.map_err(|failure| self.pool.report(step, failure))
+    }
+
+    async fn queue_provisional(
+        &self,
+        (user, job): (&UserId, &JobId),
+        issued: &Revocation,
+        after: Duration,
+    ) -> Result<(), StoreError> {
+        let queue = "INSERT INTO tasks (kind, job_id, user_id, account_type, platform_user_id, access_token, refresh_token, \
+                     token_expires_at, scope, due_at) \
+                     VALUES ('revocation', $1, $2, $3, $4, $5, $6, $7, $8, now() + $9 * interval '1 second') \
+                     ON CONFLICT (job_id) DO NOTHING";
+        let (access, refresh, expires_at) = row::token_columns(Some(&issued.tokens));
+        let values: [&(dyn ToSql + Sync); 9] = [
+            &job.as_str(),
+            &user.as_str(),
+            &issued.account.as_str(),
+            &issued.platform_user_id,
+            &access,
+            &refresh,
+            &expires_at,
+            &issued.scope.as_str(),
+            &after.as_secs_f64(),
+        ];
+        let queued = self.pool.query("queue a provisional revocation", queue, &values);
+        queued.await.map(drop)
+    }
+
+    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+        let work = NameOwner { task, platform_user_id };
+        self.pool.transact("name the owner of a task's tokens", &work).await
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -127,14 +160,8 @@ pub(super) async fn revoke(
         return Ok(());
     };
     let platform = revocation.account.as_str();
-    let find = tx
-        .prepare_cached(
-            "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
-             OR EXISTS (SELECT FROM parked_links WHERE account_type = $1 AND platform_user_id = $2)",
-        )
-        .await?;
-    let shared = tx.query_one(&find, &[&platform, &revocation.platform_user_id]).await?;
-    let scope = rules::narrowed(revocation.scope, shared.try_get(0)?);
+    let shared = is_linked(tx, revocation.account, &revocation.platform_user_id).await?;
+    let scope = rules::narrowed(revocation.scope, shared);
     let insert = tx
         .prepare_cached(
             "INSERT INTO tasks (kind, user_id, account_type, platform_user_id, access_token, refresh_token, \
@@ -156,6 +183,66 @@ pub(super) async fn revoke(
     )
     .await?;
     Ok(())
+}
+
+/// As [`revoke`], of what the job's exchange issued: the provisional revocation of that is withdrawn.
+pub(super) async fn revoke_issued(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    issued: Option<&Revocation>,
+    job: &JobId,
+) -> Result<(), Failure> {
+    withdraw(tx, job).await?;
+    revoke(tx, user, issued).await
+}
+
+/// Withdraws the provisional revocation of what the job's exchange issued. False: it has begun, and what was issued is of no more use.
+pub(super) async fn withdraw(tx: &Transaction<'_>, job: &JobId) -> Result<bool, Failure> {
+    let delete = tx
+        .prepare_cached("DELETE FROM tasks WHERE job_id = $1 RETURNING tries = 0")
+        .await?;
+    let withdrawn = tx.query_opt(&delete, &[&job.as_str()]).await?;
+    Ok(withdrawn.map_or(Ok(true), |row| row.try_get(0))?)
+}
+
+/// Whether a link of this platform account lives, or is parked. The caller holds that account's lock.
+async fn is_linked(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<bool, Failure> {
+    let find = tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
+             OR EXISTS (SELECT FROM parked_links WHERE account_type = $1 AND platform_user_id = $2)",
+        )
+        .await?;
+    let found = tx.query_one(&find, &[&account.as_str(), &platform_user_id]).await?;
+    Ok(found.try_get(0)?)
+}
+
+struct NameOwner<'a> {
+    task: &'a Task,
+    platform_user_id: &'a str,
+}
+
+#[async_trait]
+impl Work for NameOwner<'_> {
+    type Outcome = Option<RevokeScope>;
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Option<RevokeScope>>, Failure> {
+        let Self { task, platform_user_id } = self;
+        let account = task.revocation.account;
+        head::lock_platform_account(tx, account, platform_user_id).await?;
+        let scope = rules::narrowed(RevokeScope::Grant, is_linked(tx, account, platform_user_id).await?);
+        let name = tx
+            .prepare_cached(
+                "UPDATE tasks SET platform_user_id = $3, scope = $4 \
+                 WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL",
+            )
+            .await?;
+        let TaskId { row, fence } = &task.id;
+        let named = tx
+            .execute(&name, &[row, fence, platform_user_id, &scope.as_str()])
+            .await?;
+        Ok(Ending::Commit((named > 0).then_some(scope)))
+    }
 }
 
 /// Keeps what is still to be revoked from ending a link of the same platform account. The caller holds that account's lock.

@@ -12,6 +12,7 @@ mod links;
 mod outbox;
 mod parking;
 mod pauses;
+mod provisional;
 mod queue;
 mod refreshes;
 mod revoke_all;

@@ -14,11 +14,13 @@ use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
 use store::vault::VaultError;
 use store::{RefusedLink, Revocation, StoreError, Written};
+use tokio::sync::oneshot::error::RecvError;
 
 use super::AccountService;
 use super::authorization::TakeError;
 use super::authorize::redirect_refused;
 use super::exchange::{Presented, Withheld};
+use super::issuance::NotQueued;
 use super::link::{Beginning, BegunBy};
 use super::offered::NotOffered;
 use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
@@ -163,6 +165,10 @@ pub(crate) enum ConnectError {
     Exchange(#[from] ExchangeError),
     #[error("read the profile")]
     Profile(#[from] ApiError),
+    #[error("exchange the code: its task has ended")]
+    Cut(#[source] RecvError),
+    #[error(transparent)]
+    NotQueued(#[from] NotQueued),
     #[error("another account is connected")]
     AlreadyConnected,
     #[error("all access was revoked meanwhile")]
@@ -191,6 +197,8 @@ impl Fault for ConnectError {
             Self::Exchange(error) => error.code(),
             Self::Profile(error) => error.code(),
             Self::Paused(_) => ErrorCode::PlatformRateLimited,
+            Self::Cut(_) => ErrorCode::Internal,
+            Self::NotQueued(NotQueued) => ErrorCode::Unavailable,
             Self::AlreadyConnected => ErrorCode::AlreadyConnected,
             Self::EpochMoved => ErrorCode::Conflict,
             Self::SessionEnded => ErrorCode::Forbidden,

@@ -2,16 +2,17 @@
 
 use std::future::Future;
 
-use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile, Tokens};
+use platforms::{ApiError, ExchangeError, ExchangeRequest, Grant, Platform, Profile};
 use protocol::account::AccountType;
 use protocol::fault::Fault;
 use protocol::secret::Secret;
-use store::{Exchange, ExchangeStart, Revocation, RevokeScope};
+use store::{Exchange, ExchangeStart, Revocation};
 use tokio::time::{error::Elapsed, timeout_at};
 
 use super::AccountService;
 use super::authorization::state_hash;
 use super::connect::ConnectError;
+use super::issuance::{Issued, is_queued};
 use super::link::Granted;
 use crate::digest::digest;
 use crate::jobs::Call;
@@ -33,11 +34,8 @@ pub(super) struct Withheld {
 }
 
 impl Withheld {
-    fn nothing(error: ExchangeError) -> Self {
-        Self {
-            error: error.into(),
-            give_back: None,
-        }
+    fn nothing(error: ConnectError) -> Self {
+        Self { error, give_back: None }
     }
 }
 
@@ -71,7 +69,7 @@ impl AccountService {
         }
     }
 
-    /// Sends the code, and asks whose the tokens are that it brings.
+    /// Sends the code, and asks whose the tokens are that it brings. From then on they are given back unless they are linked.
     pub(super) async fn obtain(
         &self,
         call: &Call,
@@ -79,37 +77,37 @@ impl AccountService {
         request: &ExchangeRequest,
     ) -> Result<Granted, Withheld> {
         let account = platform.account_type();
-        let grant = self
-            .exchange(call, platform, request)
-            .await
-            .map_err(Withheld::nothing)?;
-        match self.owner(call, platform, &grant).await {
-            Ok(profile) => Ok(Granted {
-                account,
-                grant,
-                profile,
-            }),
-            Err(error) => Err(Withheld {
-                error: error.into(),
-                give_back: grant
-                    .tokens
-                    .map(|tokens| self.give_back_unknown(call, account, &tokens)),
-            }),
-        }
+        let Issued {
+            grant,
+            revocation,
+            queued,
+        } = self.exchange(call, account, request).await.map_err(Withheld::nothing)?;
+        let (owner, queued) = tokio::join!(self.owner(call, platform, &grant), is_queued(call, queued));
+        let error = match (owner, queued) {
+            (Ok(profile), Ok(())) => {
+                return Ok(Granted {
+                    account,
+                    grant,
+                    profile,
+                });
+            }
+            (Err(error), _) => error.into(),
+            (Ok(_), Err(error)) => error.into(),
+        };
+        Err(Withheld {
+            error,
+            give_back: revocation,
+        })
     }
 
     /// Sends the code.
     async fn exchange(
         &self,
         call: &Call,
-        platform: &dyn Platform,
+        account: AccountType,
         request: &ExchangeRequest,
-    ) -> Result<Grant, ExchangeError> {
-        let account = platform.account_type();
-        let too_slow = |elapsed: Elapsed| Err(ExchangeError::Unknown(account, elapsed.into()));
-        let exchanged = timeout_at(call.patience(), platform.exchange(request))
-            .await
-            .unwrap_or_else(too_slow);
+    ) -> Result<Issued, ConnectError> {
+        let exchanged = self.issue(call, account, request).await?;
         let outcome = exchanged
             .as_ref()
             .map_or_else(|error| error.code().as_str(), |_| "granted");
@@ -117,7 +115,7 @@ impl AccountService {
         if let Err(ExchangeError::Throttled { wait, pause, .. }) = &exchanged {
             throttle::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
-        exchanged
+        Ok(exchanged?)
     }
 
     /// Who granted it: as the grant says, or whoever the platform says its tokens belong to. It is asked twice when it does not
@@ -137,15 +135,6 @@ impl AccountService {
             throttle::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
         answered
-    }
-
-    /// Tokens that nobody knows the account of: they alone are given back, other links of that account may live.
-    fn give_back_unknown(&self, call: &Call, account: AccountType, tokens: &Tokens) -> Revocation {
-        let sealed = self.seal_tokens(&call.user, account, tokens);
-        Revocation {
-            scope: RevokeScope::Token,
-            ..sealed.revocation(account, String::new())
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What a call has made superfluous, or brought, is stored before the next one: whoever goes on after a crash does so from there.
 
-use platforms::{Platform, RefreshError, RevocationPlan, Revoked, Scope, Tokens};
+use platforms::{ApiError, Platform, RefreshError, RevocationPlan, Revoked, Scope, Tokens};
 use protocol::fault::chain;
 use protocol::secret::Secret;
 use store::{RevokeScope, SealedTokens, Task};
@@ -16,20 +16,35 @@ impl Revoker {
     pub(super) async fn end(&self, task: &Task) -> Result<Revoked, TryError> {
         let revocation = &task.revocation;
         let platform = self.offered.get(revocation.account)?;
-        let scope = at_platform(revocation.scope);
-        let plan = platform.revocation(scope);
-        if plan == RevocationPlan::Nothing {
+        let mut scope = at_platform(revocation.scope);
+        let ends_nothing = platform.revocation(scope) == RevocationPlan::Nothing;
+        if ends_nothing && !revocation.platform_user_id.is_empty() {
             return Ok(Revoked::Ended);
         }
         let tokens = self.open(task, &revocation.tokens)?;
+        if ends_nothing {
+            scope = self.find_owner(task, platform, &tokens).await?;
+        }
         if scope == Scope::Token && self.is_linked_with(task, &tokens).await? {
             return Ok(Revoked::Ended);
         }
-        match plan {
+        match platform.revocation(scope) {
             RevocationPlan::Nothing => Ok(Revoked::Ended),
-            RevocationPlan::GoodAccessToken => self.give_good_access_token(task, platform, &tokens).await,
-            RevocationPlan::EachToken => self.give_each_token(task, platform, &tokens).await,
+            RevocationPlan::GoodAccessToken => self.give_good_access_token(task, platform, (&tokens, scope)).await,
+            RevocationPlan::EachToken => self.give_each_token(task, platform, (&tokens, scope)).await,
         }
+    }
+
+    /// Asks whose tokens these are, at a platform that ends no token alone: then all of the grant may be ended, unless it is linked.
+    async fn find_owner(&self, task: &Task, platform: &dyn Platform, tokens: &Tokens) -> Result<Scope, TryError> {
+        let owner = match platform.profile(tokens).await {
+            Ok(owner) => owner,
+            // Dead tokens end nothing, and need not.
+            Err(ApiError::Refused(_)) => return Ok(at_platform(task.revocation.scope)),
+            Err(error) => return Err(error.into()),
+        };
+        let scope = self.queue.name_owner(task, &owner.platform_user_id).await?;
+        scope.map(at_platform).ok_or(TryError::LeaseLost)
     }
 
     /// The access token, or the one that its refresh token brings: where it has expired, or its platform does not know it.
@@ -37,9 +52,8 @@ impl Revoker {
         &self,
         task: &Task,
         platform: &dyn Platform,
-        tokens: &Tokens,
+        (tokens, scope): (&Tokens, Scope),
     ) -> Result<Revoked, TryError> {
-        let scope = at_platform(task.revocation.scope);
         if !has_expired(tokens) && platform.revoke(&tokens.access, scope).await? == Revoked::Ended {
             return Ok(Revoked::Ended);
         }
@@ -79,9 +93,8 @@ impl Revoker {
         &self,
         task: &Task,
         platform: &dyn Platform,
-        tokens: &Tokens,
+        (tokens, mut scope): (&Tokens, Scope),
     ) -> Result<Revoked, TryError> {
-        let mut scope = at_platform(task.revocation.scope);
         let mut first = None;
         if let Some(refresh) = &tokens.refresh {
             first = Some(platform.revoke(refresh, scope).await?);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, Entropy};
-use platforms::{RefreshError, RevokeError, Revoked};
+use platforms::{ApiError, RefreshError, RevokeError, Revoked};
 use protocol::fault::chain;
 use store::vault::{Vault, VaultError};
 use store::{Accounts, Pauses, Queue, StoreError, Task};
@@ -64,7 +64,8 @@ impl Revoker {
     async fn put_back(&self, task: &Task, error: &TryError) -> Result<(bool, &'static str), StoreError> {
         let after = match error {
             TryError::Platform(RevokeError::Throttled { wait, pause, .. })
-            | TryError::Renew(RefreshError::Throttled { wait, pause, .. }) => {
+            | TryError::Renew(RefreshError::Throttled { wait, pause, .. })
+            | TryError::Owner(ApiError::Throttled { wait, pause, .. }) => {
                 let platform = task.revocation.account;
                 throttle::heed(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
                 *wait
@@ -100,6 +101,8 @@ pub(super) enum TryError {
     Platform(#[from] RevokeError),
     #[error("renew the access token")]
     Renew(#[from] RefreshError),
+    #[error("ask whose tokens they are")]
+    Owner(#[from] ApiError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("another worker has the revocation by now")]

@@ -17,8 +17,8 @@ use store::{
     Credentials, Decide, Decided, Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart,
     FinishedSync, Idempotency, InboxTurn, Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty,
     OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh,
-    RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, RevokeAll, RevokeAllOutcome, RevokeScope,
-    Room, SealedTokens, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
+    RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome,
+    RevokeScope, Room, SealedTokens, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
     SessionsEnded, SessionsReceipt, SignIn, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink,
     UnlinkOutcome, Written,
 };
@@ -31,8 +31,14 @@ pub(crate) struct FragileStore {
     pub(crate) is_away: AtomicBool,
     /// No sweep looks for unsent events.
     pub(crate) refuses_sweeps: AtomicBool,
-    /// So many links are not stored.
+    /// So many links are not stored or parked.
     pub(crate) refused_links: AtomicU64,
+    /// So many links are what the database refuses.
+    pub(crate) broken_links: AtomicU64,
+    /// So many failed links are not recorded.
+    pub(crate) refused_refusals: AtomicU64,
+    /// So often the revocation of what was issued is not queued.
+    pub(crate) refused_provisionals: AtomicU64,
     /// So many deliveries are not stored.
     pub(crate) refused_deliveries: AtomicU64,
     /// So often it is not stored how far a revocation got.
@@ -56,6 +62,9 @@ impl FragileStore {
             is_away: AtomicBool::new(false),
             refuses_sweeps: AtomicBool::new(false),
             refused_links: AtomicU64::new(0),
+            broken_links: AtomicU64::new(0),
+            refused_refusals: AtomicU64::new(0),
+            refused_provisionals: AtomicU64::new(0),
             refused_deliveries: AtomicU64::new(0),
             refused_progress: AtomicU64::new(0),
             security_calls: AtomicU64::new(0),
@@ -120,6 +129,13 @@ fn away(step: &'static str) -> StoreError {
     }
 }
 
+fn broken(step: &'static str) -> StoreError {
+    StoreError::Broken {
+        step,
+        source: "the test said so".into(),
+    }
+}
+
 #[async_trait]
 impl Accounts for FragileStore {
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
@@ -150,10 +166,16 @@ impl Accounts for FragileStore {
         if is_refused(&self.refused_links) {
             return Err(away("store the link"));
         }
+        if is_refused(&self.broken_links) {
+            return Err(broken("store the link"));
+        }
         self.store.link_account(link, receipt).await
     }
 
     async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+        if is_refused(&self.refused_refusals) {
+            return Err(away("store the failed link"));
+        }
         self.store.refuse_link(refused, receipt).await
     }
 
@@ -325,6 +347,12 @@ impl Outbox for FragileStore {
 #[async_trait]
 impl Parking for FragileStore {
     async fn park_link(&self, parked: &ParkedLink, receipt: &Receipt) -> Result<ParkOutcome, StoreError> {
+        if is_refused(&self.refused_links) {
+            return Err(away("park the link"));
+        }
+        if is_refused(&self.broken_links) {
+            return Err(broken("park the link"));
+        }
         self.store.park_link(parked, receipt).await
     }
 
@@ -350,6 +378,22 @@ impl Queue for FragileStore {
             return Err(away("keep the tokens of a task"));
         }
         self.store.keep_tokens(task, tokens).await
+    }
+
+    async fn queue_provisional(
+        &self,
+        whose: (&UserId, &JobId),
+        issued: &Revocation,
+        after: Duration,
+    ) -> Result<(), StoreError> {
+        if is_refused(&self.refused_provisionals) {
+            return Err(away("queue a provisional revocation"));
+        }
+        self.store.queue_provisional(whose, issued, after).await
+    }
+
+    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+        self.store.name_owner(task, platform_user_id).await
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {

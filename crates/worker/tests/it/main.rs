@@ -33,6 +33,7 @@ mod state;
 mod subjects;
 mod sync;
 mod throttles;
+mod unlinked;
 
 mod client;
 mod fragile_bus;

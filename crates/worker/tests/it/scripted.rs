@@ -37,6 +37,8 @@ impl Scripted {
 
     /// A code that makes the exchange panic.
     pub(crate) const PANICS: &str = "panics";
+    /// A code whose tokens make the look for their owner panic.
+    pub(crate) const PANICS_LATER: &str = "panics later";
     /// A code that is never answered.
     pub(crate) const HANGS: &str = "hangs";
 
@@ -87,9 +89,9 @@ impl Platform for Scripted {
                 scopes: Vec::new(),
                 owner: Some(ada()),
             }),
-            _ => Ok(Grant {
+            code => Ok(Grant {
                 tokens: Some(Tokens {
-                    access: Secret::new("access"),
+                    access: Secret::new(if code == Self::PANICS_LATER { code } else { "access" }),
                     refresh: None,
                     expires_in: None,
                 }),
@@ -99,7 +101,8 @@ impl Platform for Scripted {
         }
     }
 
-    async fn profile(&self, _tokens: &Tokens) -> Result<Profile, ApiError> {
+    async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError> {
+        assert_ne!(tokens.access.expose(), Self::PANICS_LATER, "the test said so");
         Ok(ada())
     }
 

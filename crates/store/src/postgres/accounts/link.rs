@@ -57,6 +57,9 @@ impl Work for LinkAccount<'_> {
                     tokens.revocation(link.account.account_type, platform_user_id)
                 });
                 queue::revoke(tx, &link.user, replaced.as_ref()).await?;
+                if !queue::withdraw(tx, &receipt.job).await? {
+                    return Err(Failure::TooLate);
+                }
                 queue::spare(tx, link.account.account_type, &link.account.platform_user_id).await?;
                 outbox::send(tx, &link.user, &link.events).await?;
                 receipt::remember(tx, receipt).await?;
@@ -64,7 +67,7 @@ impl Work for LinkAccount<'_> {
             }
         };
         // The client is told so, late or not, and may repeat the command: no answer is kept.
-        queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
+        queue::revoke_issued(tx, &link.user, link.give_back.as_ref(), &receipt.job).await?;
         Ok(Ending::Commit(refusal))
     }
 }
@@ -79,7 +82,7 @@ impl LinkAccount<'_> {
             return Ok(());
         }
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
+        queue::revoke_issued(tx, &link.user, link.give_back.as_ref(), &receipt.job).await?;
         let entry = Entry::of_link_of_ended_session(&link.account);
         audit::append(tx, audit, &link.user, entry, receipt).await
     }
@@ -100,7 +103,7 @@ impl Work for GiveBack<'_> {
         let Self { link, receipt, audit } = self;
         head::lock_user(tx, &link.user, None).await?;
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        queue::revoke(tx, &link.user, link.give_back.as_ref()).await?;
+        queue::revoke_issued(tx, &link.user, link.give_back.as_ref(), &receipt.job).await?;
         audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;
         Ok(Ending::Commit(()))
     }

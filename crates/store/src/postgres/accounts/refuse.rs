@@ -34,7 +34,7 @@ impl Work for RefuseLink<'_> {
             Ok(Begun::Now(_)) => {}
             Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(Written::Before(answer))),
             Err(Failure::SessionEnded) => {
-                queue::revoke(tx, &refused.user, refused.give_back.as_ref()).await?;
+                queue::revoke_issued(tx, &refused.user, refused.give_back.as_ref(), &receipt.job).await?;
                 audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
                 return Ok(Ending::Commit(Written::Now));
             }
@@ -45,7 +45,7 @@ impl Work for RefuseLink<'_> {
         if rules::failure_is_news(status) {
             outbox::send(tx, &refused.user, std::slice::from_ref(&refused.event)).await?;
         }
-        queue::revoke(tx, &refused.user, refused.give_back.as_ref()).await?;
+        queue::revoke_issued(tx, &refused.user, refused.give_back.as_ref(), &receipt.job).await?;
         audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
         receipt::remember(tx, receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, Written::Now))

@@ -1,0 +1,134 @@
+//! Provisional revocations: what an exchange has issued is given back, unless its own job links it.
+
+use std::time::Duration;
+
+use protocol::account::AccountType;
+use store::{LinkOutcome, ParkOutcome, RefusedLink, Revocation, RevokeScope, Store, StoreError, Task, Written};
+
+use super::queue::lease;
+use crate::sample::{job, link, parked, receipt, refused, renewable, tokens, user};
+
+super::kept_by_both_stores!(
+    what_nobody_links_is_given_back_when_it_is_due,
+    a_provisional_revocation_is_queued_once,
+    a_link_withdraws_the_revocation_of_its_own_job_alone,
+    a_link_whose_revocation_has_begun_is_not_stored,
+    a_parked_link_withdraws_the_revocation_of_its_job,
+    a_parked_link_whose_revocation_has_begun_is_not_parked,
+    what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revocation,
+    the_owner_of_a_grant_is_named_and_all_of_it_revoked_unless_it_is_linked,
+);
+
+/// What job `name` was issued, whoever it belongs to.
+fn issued(name: &str) -> Revocation {
+    Revocation {
+        scope: RevokeScope::Token,
+        ..tokens(name).revocation(AccountType::Github, String::new())
+    }
+}
+
+/// Queues what job `name` of this user was issued, due at once.
+async fn queue(store: &dyn Store, user_id: &str, name: &str) {
+    let whose = (&user(user_id), &job(name));
+    store
+        .queue_provisional(whose, &issued(name), Duration::ZERO)
+        .await
+        .unwrap();
+}
+
+async fn leased(store: &dyn Store) -> Vec<Revocation> {
+    let tasks = lease(store).await;
+    tasks.into_iter().map(|task| task.revocation).collect()
+}
+
+async fn what_nobody_links_is_given_back_when_it_is_due(store: &dyn Store) {
+    let whose = (&user("GEN-001"), &job("later"));
+    let after = Duration::from_secs(3_600);
+    store.queue_provisional(whose, &issued("later"), after).await.unwrap();
+    queue(store, "GEN-001", "now").await;
+    assert_eq!(leased(store).await, [issued("now")]);
+}
+
+async fn a_provisional_revocation_is_queued_once(store: &dyn Store) {
+    queue(store, "GEN-001", "1").await;
+    queue(store, "GEN-001", "1").await;
+    let [task] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    assert!(store.finish_task(&task.id).await.unwrap());
+}
+
+async fn a_link_withdraws_the_revocation_of_its_own_job_alone(store: &dyn Store) {
+    queue(store, "GEN-001", "1").await;
+    queue(store, "GEN-001", "2").await;
+    let linked = store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
+    assert_eq!(linked, LinkOutcome::Linked);
+    assert_eq!(leased(store).await, [issued("2")]);
+}
+
+async fn a_link_whose_revocation_has_begun_is_not_stored(store: &dyn Store) {
+    queue(store, "GEN-001", "1").await;
+    let [begun] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    let link = link("GEN-001", "7");
+    let late = store.link_account(&link, &receipt("1")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert!(store.accounts(&link.user).await.unwrap().is_empty());
+    assert!(
+        !store.finish_task(&begun.id).await.unwrap(),
+        "another one has its place"
+    );
+    assert_eq!(leased(store).await, [link.give_back.unwrap()]);
+}
+
+async fn a_parked_link_withdraws_the_revocation_of_its_job(store: &dyn Store) {
+    queue(store, "GEN-001", "1").await;
+    let parked = parked("GEN-001", "7", 1);
+    assert_eq!(
+        store.park_link(&parked, &receipt("1")).await.unwrap(),
+        ParkOutcome::Parked
+    );
+    assert_eq!(leased(store).await, []);
+}
+
+async fn a_parked_link_whose_revocation_has_begun_is_not_parked(store: &dyn Store) {
+    queue(store, "GEN-001", "1").await;
+    assert_eq!(lease(store).await.len(), 1);
+    let parked = parked("GEN-001", "7", 1);
+    let late = store.park_link(&parked, &receipt("1")).await;
+    assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
+    assert_eq!(store.parked_link(&parked.user, &parked.id).await.unwrap(), None);
+}
+
+async fn what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revocation(store: &dyn Store) {
+    store.link_account(&link("GEN-001", "7"), &receipt("0")).await.unwrap();
+    queue(store, "GEN-001", "1").await;
+    let other = link("GEN-001", "8");
+    let met = store.link_account(&other, &receipt("1")).await.unwrap();
+    assert_eq!(met, LinkOutcome::AlreadyConnected);
+    queue(store, "GEN-001", "2").await;
+    let refused = RefusedLink {
+        give_back: Some(renewable("2").revocation(AccountType::Github, "9".to_owned())),
+        ..refused("GEN-001")
+    };
+    assert_eq!(store.refuse_link(&refused, &receipt("2")).await.unwrap(), Written::Now);
+    assert_eq!(
+        leased(store).await,
+        [other.give_back.unwrap(), refused.give_back.unwrap()]
+    );
+}
+
+async fn the_owner_of_a_grant_is_named_and_all_of_it_revoked_unless_it_is_linked(store: &dyn Store) {
+    store.link_account(&link("GEN-002", "7"), &receipt("0")).await.unwrap();
+    queue(store, "GEN-001", "1").await;
+    let [task] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    let ended = store.name_owner(&task, "8").await.unwrap();
+    assert_eq!(ended, Some(RevokeScope::Grant));
+    let ended = store.name_owner(&task, "7").await.unwrap();
+    assert_eq!(ended, Some(RevokeScope::Token), "another user has linked the account");
+    assert!(store.retry_task(&task.id, Duration::ZERO, "why").await.unwrap());
+    let [again] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    assert_eq!(again.revocation.platform_user_id, "7");
+    assert_eq!(
+        store.name_owner(&task, "8").await.unwrap(),
+        None,
+        "another worker has it"
+    );
+}
