@@ -17,6 +17,7 @@ mod code;
 mod lockout;
 mod recovery;
 mod totp;
+mod typed_text;
 
 mod address;
 mod courier;

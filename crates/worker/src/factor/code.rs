@@ -2,7 +2,7 @@
 
 use protocol::secret::Secret;
 
-use super::recovery;
+use super::{recovery, typed_text};
 
 /// What can be a code. Anything else is none, whatever factor there is.
 pub(super) enum Code {
@@ -13,10 +13,11 @@ pub(super) enum Code {
 }
 
 impl Code {
+    /// Reads what was typed or pasted; none where no code can be meant.
     pub(super) fn read(text: &Secret) -> Option<Self> {
-        let digits = text.expose();
+        let digits = typed_text::normalized(text.expose());
         if digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(Self::Digits(text.clone()));
+            return Some(Self::Digits(Secret::new(digits)));
         }
         recovery::read(text).map(Self::Recovery)
     }
@@ -31,9 +32,33 @@ mod tests {
     #[test]
     fn a_code_is_six_digits_or_a_recovery_code_and_nothing_else_is() {
         let read = |text: &str| Code::read(&Secret::new(text));
-        assert!(matches!(read("000000"), Some(Code::Digits(_))));
-        for written in ["ABCD-EFGH-IJKL-MNOP", "abcd efgh ijkl mnop", "ABCDEFGHIJKLMNO2"] {
-            assert!(matches!(read(written), Some(Code::Recovery(_))), "{written}");
+        for written in [
+            "000000",
+            "000 000",
+            "000-000",
+            "000\u{2014}000",
+            "0.0.0.0.0.0",
+            " 000000\n",
+            "\u{ff10}\u{ff10}\u{ff10}000",
+            "\u{660}\u{660}\u{660}\u{6f0}\u{6f0}\u{6f0}",
+        ] {
+            let code = read(written);
+            assert!(
+                matches!(&code, Some(Code::Digits(digits)) if digits.expose() == "000000"),
+                "{written}"
+            );
+        }
+        for written in [
+            "ABCD-EFGH-IJKL-MNOP",
+            "abcd efgh ijkl mnop",
+            "ABCDEFGHIJKLMNOP",
+            "\u{ff21}BCD\u{ff0d}efgh\u{2013}\u{131}jkl.mnop ",
+        ] {
+            let code = read(written);
+            assert!(
+                matches!(&code, Some(Code::Recovery(code)) if code.expose() == "ABCDEFGHIJKLMNOP"),
+                "{written}"
+            );
         }
         for text in [
             "",
@@ -41,8 +66,8 @@ mod tests {
             "0000000",
             "00000a",
             "+00000",
-            "\u{0660}00000",
-            "000 000",
+            "000,000",
+            "\u{2070}00000",
             "ABCD-EFGH-IJKL-MNO1",
         ] {
             assert!(read(text).is_none(), "{text}");

@@ -9,6 +9,8 @@ use protocol::time::Timestamp;
 use store::RecoveryTry;
 use totp_rs::Secret as Base32;
 
+use super::typed_text;
+
 /// A new code as its user reads it: `ABCD-EFGH-IJKL-MNOP`.
 pub(super) fn generate(entropy: &dyn Entropy) -> Secret {
     let text = Base32::from(entropy.bytes::<10>()).to_base32();
@@ -22,10 +24,14 @@ pub(super) fn generate(entropy: &dyn Entropy) -> Secret {
     Secret::new(written)
 }
 
-/// What is meant by a text that could be a recovery code: hyphens, spaces and case do not count.
+/// What is meant by a text that could be a recovery code: neither separators count nor case, whose Turkish forms of I are read too.
 pub(super) fn read(text: &Secret) -> Option<Secret> {
-    let letters = text.expose().chars().filter(|letter| !matches!(letter, '-' | ' '));
-    let code: String = letters.map(|letter| letter.to_ascii_uppercase()).collect();
+    let letters = typed_text::normalized(text.expose());
+    let upper = letters.chars().map(|letter| match letter {
+        '\u{130}' | '\u{131}' => 'I',
+        other => other.to_ascii_uppercase(),
+    });
+    let code: String = upper.collect();
     let is_code = code.len() == LENGTH && code.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'));
     is_code.then(|| Secret::new(code))
 }

@@ -26,7 +26,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Every attempt is let through.
-    async fn unlimited() -> Self {
+    pub(crate) async fn unlimited() -> Self {
         let guarded = Self::new().await;
         guarded.world.bus.counts_no_attempts.store(true, Ordering::SeqCst);
         guarded

@@ -121,6 +121,20 @@ fn another(code: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_sent_code_is_taken_as_it_is_typed() {
+    let mut it = Sending::new().await;
+    let answer = update(&mut it.client, by_email()).await;
+    let spaced = |code: &str| format!(" {} {}\u{a0}", &code[..3], &code[3..]);
+    let code = code_of(&it.mail.nth(EMAIL, 1).await.text);
+    let verified = verify(&mut it.client, &answer["enrolment"]["sessionId"], &spaced(&code)).await;
+    succeeded(&verified);
+    it.mail.nth(EMAIL, 2).await;
+
+    let (mut device, challenge, code) = it.challenged("t", 3).await;
+    succeeded(&verify(&mut device, &challenge, &spaced(&code)).await);
+}
+
+#[tokio::test]
 async fn a_factor_by_email_is_set_up_asked_for_and_given() {
     let mut it = Sending::new().await;
     let answer = update(&mut it.client, by_email()).await;

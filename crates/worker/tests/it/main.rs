@@ -34,6 +34,7 @@ mod subjects;
 mod sync;
 mod throttles;
 mod unlinked;
+mod typed_codes;
 
 mod client;
 mod fragile_bus;

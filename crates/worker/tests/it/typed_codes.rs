@@ -1,0 +1,110 @@
+//! Codes as people type and paste them: what is meant is taken, what cannot be meant costs nothing.
+
+use protocol::command::CommandKind;
+use serde_json::{Value, json};
+
+use crate::client::{refused, succeeded};
+use crate::factor::{Guarded, verify};
+
+/// The same six digits as a keyboard, a message or a page of another country has them.
+fn spellings(code: &str) -> Vec<String> {
+    let (left, right) = code.split_at(3);
+    let digits_from = |zero: u32| -> String {
+        let shifted = code.chars().map(|digit| zero + digit.to_digit(10).unwrap());
+        shifted.map(|letter| char::from_u32(letter).unwrap()).collect()
+    };
+    vec![
+        format!("{left} {right}"),
+        format!("{left}-{right}"),
+        format!("{left}\u{2013}{right}"),
+        format!("{left}\u{2212}{right}"),
+        format!("{left}.{right}"),
+        format!("  {code}\r\n"),
+        format!("\u{200e}{left}\u{a0}{right}\u{feff}"),
+        digits_from('\u{ff10}'.into()),
+        digits_from('\u{660}'.into()),
+        digits_from('\u{6f0}'.into()),
+        digits_from('\u{966}'.into()),
+        digits_from('\u{1d7ce}'.into()),
+    ]
+}
+
+#[tokio::test]
+async fn a_code_of_an_authenticator_is_taken_in_every_spelling() {
+    let mut guarded = Guarded::unlimited().await;
+    for (number, _) in spellings("000000").iter().enumerate() {
+        let (mut device, challenge) = guarded.challenged(&format!("d-{number}")).await;
+        let typed = spellings(&guarded.code()).swap_remove(number);
+        let verified = verify(&mut device, &challenge, &typed).await;
+        assert_eq!(verified["success"], json!(true), "{typed:?}: {verified}");
+        guarded.next_step();
+    }
+}
+
+#[tokio::test]
+async fn a_recovery_code_is_taken_in_every_spelling() {
+    let guarded = Guarded::unlimited().await;
+    let wide = |code: &str| -> String {
+        let wide = code.bytes().map(|letter| 0xfee0 + u32::from(letter));
+        wide.map(|letter| char::from_u32(letter).unwrap()).collect()
+    };
+    let spellings: [&dyn Fn(&str) -> String; 5] = [
+        &|code| code.to_lowercase().replace('-', " "),
+        &|code| format!("\t{}.\n", code.replace('-', ".")),
+        &|code| code.replace('-', "\u{2011}"),
+        &|code| wide(code),
+        // A Turkish keyboard.
+        &|code| code.to_lowercase().replace('i', "\u{131}").replace('-', "\u{2014}"),
+    ];
+    // In one hour five may be tried.
+    for (number, (spell, code)) in spellings.iter().zip(&guarded.recovery_codes).enumerate() {
+        let (mut device, challenge) = guarded.challenged(&format!("d-{number}")).await;
+        let typed = spell(code);
+        let verified = verify(&mut device, &challenge, &typed).await;
+        assert_eq!(verified["success"], json!(true), "{typed:?}: {verified}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_no_code_is_bad_request_and_neither_an_attempt_nor_an_alert() {
+    let mut guarded = Guarded::new().await;
+    let (mut device, challenge) = guarded.challenged("t").await;
+    // More of them than a minute has attempts.
+    for typed in [
+        "",
+        " \u{a0}\u{200b} ",
+        "--.--",
+        "12345",
+        "1234567",
+        "12345a",
+        "\u{2460}\u{2461}\u{2462}\u{2463}\u{2464}\u{2465}",
+        "\u{662}\u{663}\u{664}\u{665}\u{666}",
+        "+12345",
+        "123\u{0}456",
+        "ABCD-EFGH-IJKL-MNO1",
+        "\u{ff21}\u{ff22}\u{ff23}\u{ff24}",
+        "123,456",
+    ] {
+        let answer = verify(&mut device, &challenge, typed).await;
+        let sentence = refused(&answer, "bad_request");
+        assert_eq!(
+            sentence, "token: six digits or a recovery code were expected",
+            "{typed:?}"
+        );
+    }
+    // Neither minute nor row of failures has begun, and nobody was told.
+    let code = guarded.code();
+    succeeded(
+        &verify(
+            &mut device,
+            &challenge,
+            &format!("{}\u{2003}{}", &code[..3], &code[3..]),
+        )
+        .await,
+    );
+    let alerts = device.ask(CommandKind::Alerts, json!({})).await;
+    let alerts = alerts["alerts"].as_array().unwrap().iter();
+    let types: Vec<&Value> = alerts.map(|alert| &alert["type"]).collect();
+    assert!(!types.contains(&&json!("failed_2fa")), "{types:?}");
+    guarded.client.assert_no_event();
+}
