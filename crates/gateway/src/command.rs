@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Bus;
-use lifecycle::{Clock, Entropy, Tasks};
+use lifecycle::{Entropy, Tasks};
 use protocol::answer::{Answer, Failure, Refreshed};
 use protocol::cluster::job::{Job, Outcome, Reply, Work};
 use protocol::code::ErrorCode;
@@ -26,7 +26,8 @@ use tokio::time::Instant;
 use self::answer::Outline;
 use self::pending::{Pending, Slot};
 use self::refusals::Refusals;
-use crate::handshake::token::{Identity, Tokens};
+use crate::handshake::authenticator::{Authenticator, Entrance};
+use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::settings::{Rate, Timing};
@@ -94,10 +95,10 @@ impl Commands {
     }
 
     /// Takes `auth:refresh`: another token of the same user and session. True when it has replaced the one before.
-    pub(crate) async fn refresh(&self, caller: &Caller, request: Request, tokens: &Tokens, clock: &dyn Clock) -> bool {
+    pub(crate) async fn refresh(&self, caller: &Caller, request: Request, authenticator: &Authenticator) -> bool {
         let Request { data, id, .. } = request;
         let outline = Outline::of(CommandKind::Refresh, &data);
-        let renewed = match renewed(caller, data, tokens, clock).await {
+        let renewed = match renewed(caller, data, authenticator).await {
             Ok(identity) => {
                 let recorded = self.sessions.renew_token(caller, identity.issued).await;
                 recorded.map(|()| identity)
@@ -278,16 +279,13 @@ impl Commands {
 }
 
 /// Whom the token of an `auth:refresh` proves: nobody but the caller, in its session.
-async fn renewed(caller: &Caller, data: Value, tokens: &Tokens, clock: &dyn Clock) -> Result<Identity, Failure> {
+async fn renewed(caller: &Caller, data: Value, authenticator: &Authenticator) -> Result<Identity, Failure> {
     let command = Command::parse(CommandKind::Refresh, data).map_err(|invalid| admit::invalid(&invalid))?;
     admit::own_user(caller, &command)?;
     let Command::Refresh(refresh) = command else {
         return Err(Failure::of(ErrorCode::Internal));
     };
-    let token = refresh.token.expose();
-    tokens.look_for_key(token).await;
-    let proven = tokens.verify(token, clock.now());
-    let identity = proven.map_err(|_refused| Failure::of(ErrorCode::Unauthenticated))?;
+    let identity = authenticator.prove(refresh.token.expose(), Entrance::Refresh).await?;
     if identity.user == caller.user && identity.session == caller.session {
         Ok(identity)
     } else {

@@ -42,7 +42,7 @@ use self::task::Link;
 use self::turn::Turn;
 use crate::command::Commands;
 use crate::deflate::Deflation;
-use crate::handshake::token::Tokens;
+use crate::handshake::authenticator::Authenticator;
 use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
 use crate::listener::Stream;
@@ -65,7 +65,7 @@ pub(crate) struct Connections {
     pub(crate) batch_interval: Duration,
     pub(crate) timing: Timing,
     pub(crate) drain_window: Duration,
-    pub(crate) tokens: Tokens,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) commands: Arc<Commands>,

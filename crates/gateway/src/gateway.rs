@@ -21,6 +21,7 @@ use tracing::Instrument;
 use crate::command::{Commands, Inquiries};
 use crate::connection::{Connections, Joins};
 use crate::deflate::Deflation;
+use crate::handshake::authenticator::Authenticator;
 use crate::handshake::jwks::{JwksError, Keeper};
 use crate::handshake::token::Tokens;
 use crate::http::Http;
@@ -189,7 +190,7 @@ impl Gateway {
             batch_interval: settings.batch_interval,
             timing: settings.timing,
             drain_window: settings.drain_window,
-            tokens,
+            authenticator: Arc::new(Authenticator::new(tokens, Arc::clone(&clock), Arc::clone(&metrics))),
             bus: Arc::clone(&bus),
             hub: Arc::clone(&hub),
             commands,
@@ -272,6 +273,9 @@ impl Gateway {
         core.essential("tickets", Arc::clone(&hub).keep_tickets(core.soft()));
         core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
         core.essential("answers", commands.run(self.ears.replies, answers_missed, core.soft()));
+        let authenticator = Arc::clone(&self.entrance.connections.authenticator);
+        let period = self.entrance.connections.timing.token_refusals;
+        core.essential("token refusals", authenticator.report_refusals(period, core.soft()));
         let sessions = Arc::clone(&self.entrance.connections.sessions);
         core.essential(
             "sessions",

@@ -111,13 +111,14 @@ impl Http {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.timing.request_head)
+            .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_HEAD);
         let request_by = accepted + self.timing.request;
         let (cutoff, mut timer) = (Cutoff::new(request_by), Cutoff::timer(request_by));
         let exchange = Exchange::new(self, peer, request_by, cutoff.clone());
         let mut connection = Box::new(builder.serve_connection(TokioIo::new(stream), exchange));
         let mut draining = false;
-        loop {
+        let served = loop {
             let ended = tokio::select! {
                 biased;
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
@@ -130,23 +131,25 @@ impl Http {
                 () = soft.cancelled(), if !draining => None,
             };
             match ended {
-                Some(ended) => break ended?,
+                Some(ended) => break ended,
                 None => {
                     draining = true;
                     Pin::new(&mut *connection).graceful_shutdown();
                 }
             }
-        }
+        };
         let parts = connection.into_parts();
         let stream = parts.io.into_inner();
         // Bytes before our 101 are no frames of this WebSocket: the client must wait for it (RFC 6455, section 4.1).
-        match parts.service.granted() {
-            Some(upgrade) if parts.read_buf.is_empty() => Ok(Some((stream, upgrade))),
-            _ => {
-                linger(stream, GOODBYE_WITHIN).await;
-                Ok(None)
-            }
+        let granted = parts.service.granted();
+        if let Some(upgrade) = granted.filter(|_| served.is_ok() && parts.read_buf.is_empty()) {
+            return Ok(Some((stream, upgrade)));
         }
+        // After an answer, also hyper's own 400 and 431, for which it has not read all that came.
+        if served.as_ref().err().is_none_or(hyper::Error::is_parse) {
+            linger(stream, GOODBYE_WITHIN).await;
+        }
+        Ok(served.map(|()| None)?)
     }
 }
 
@@ -157,5 +160,5 @@ const ORIGIN_LINES: Rate = Rate {
 };
 /// For the peer to take the last bytes of its connection.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
-/// The most a request's head may take, in bytes: tokens live in headers, and hyper wants no less than 8 KiB.
-const MAX_HEAD: usize = 16 * 1024;
+/// The most a request's head may take, in bytes: a token of 16 KiB lives in a header, among others of the client and its proxies.
+const MAX_HEAD: usize = 32 * 1024;

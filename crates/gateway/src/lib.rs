@@ -36,6 +36,6 @@ mod rate;
 
 pub use gateway::{BuildError, Gateway, Running};
 pub use handshake::jwks::{InvalidJwksUrl, JwksError, JwksSettings, JwksUrl};
-pub use handshake::token::{InvalidKey, TokenKey, TokenKeys, TokenSettings};
+pub use handshake::token::{InvalidKey, TokenKey, TokenKeys, TokenLimits, TokenSettings};
 pub use listener::certificate::CertificateError;
 pub use settings::{Heartbeat, InvalidOrigin, InvalidRate, Origins, Rate, Settings, Timing, TlsSettings};

@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     sockets: UpDownCounter<i64>,
     connects: Counter<u64>,
     refusals: Counter<u64>,
+    token_refusals: Counter<u64>,
     closes: Counter<u64>,
     commands: Counter<u64>,
     command_seconds: Histogram<f64>,
@@ -54,6 +55,10 @@ impl Metrics {
             refusals: counter(
                 "postern_gateway_refusals_total",
                 "Connections that were not let in, by reason",
+            ),
+            token_refusals: counter(
+                "postern_gateway_token_refusals_total",
+                "Tokens that were refused, by entrance and kind",
             ),
             closes: counter(
                 "postern_gateway_closes_total",
@@ -130,6 +135,12 @@ impl Metrics {
     /// A connection was not let in, at whatever step.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refusals.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// A token was refused at this entrance.
+    pub(crate) fn token_refused(&self, entrance: &'static str, kind: &'static str) {
+        let labels = [KeyValue::new("entrance", entrance), KeyValue::new("kind", kind)];
+        self.token_refusals.add(1, &labels);
     }
 
     /// A WebSocket ended; 0 stands for no close code of ours.

@@ -15,7 +15,7 @@ use bus::{Alive, Bus, SessionKey, SessionState, Touched};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::{Answer, Failure, SessionExtended};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::code::ErrorCode;
+use protocol::code::{ErrorCode, TokenFault};
 use protocol::command::CommandKind;
 use protocol::event::Class;
 use protocol::fault::{Fault, chain};
@@ -101,7 +101,7 @@ impl Sessions {
             Ok(states) if matches!(states.first(), Some(SessionState::Ending(_))) => {
                 Err(Failure::of(ErrorCode::Unavailable))
             }
-            Ok(_) => Err(Failure::of(ErrorCode::Unauthenticated)),
+            Ok(_) => Err(Failure::of_token(TokenFault::Expired)),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "a session could not be asked for");
                 Err(Failure::of(error.code()))
@@ -121,7 +121,7 @@ impl Sessions {
         if is_lost || announced.is_some() {
             // A worker knows whether it goes on.
             let opened = self.open(caller, caller.token().issued, announced).await;
-            opened.map_err(|closed| Failure::of(closed.into()))?;
+            opened.map_err(Closed::failure)?;
             touched = self.touch_now(&key).await?;
         }
         self.announce(&key, &touched).await;
@@ -133,7 +133,7 @@ impl Sessions {
             }
             SessionState::Ending(_) => Err(Failure::of(ErrorCode::Unavailable)),
             SessionState::Ended => Err(Failure::of(ErrorCode::Forbidden)),
-            SessionState::Unknown => Err(Failure::of(ErrorCode::Unauthenticated)),
+            SessionState::Unknown => Err(Failure::of_token(TokenFault::Expired)),
         }
     }
 
@@ -148,7 +148,7 @@ impl Sessions {
             Ok(SessionState::Unknown | SessionState::Ending(_)) => Closed::Unavailable,
             Err(closed) => closed,
         };
-        Err(Failure::of(closed.into()))
+        Err(closed.failure())
     }
 
     async fn touch_now(&self, key: &SessionKey) -> Result<Touched, Failure> {

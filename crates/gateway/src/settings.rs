@@ -179,6 +179,8 @@ pub struct Timing {
     pub certificate: Duration,
     /// Between two reports of refused commands.
     pub refusals: Duration,
+    /// For which a refused token of a kind has one line in the log.
+    pub token_refusals: Duration,
     /// Until a command of the interactive or the sign-in lane is answered.
     pub interactive: Duration,
     /// Until a command of the platform lane is answered.
@@ -212,6 +214,7 @@ impl Default for Timing {
             close: Duration::from_secs(2),
             certificate: Duration::from_secs(5),
             refusals: Duration::from_secs(60),
+            token_refusals: Duration::from_secs(10),
             interactive: Lane::Interactive.patience(),
             platform: Lane::Platform.patience(),
             webhook: Lane::Webhook.patience(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountType, UserAccount};
-use crate::code::ErrorCode;
+use crate::code::{ErrorCode, TokenFault};
 use crate::json::Json;
 use crate::secret::Secret;
 use crate::security::{Alert, Enrolment, SessionInfo, Settings};
@@ -248,6 +248,9 @@ pub struct Refreshed {
 pub struct Failure {
     /// Why.
     pub error: ErrorCode,
+    /// What is wrong with the token: with `unauthenticated`, where it was about a client's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<TokenFault>,
     /// For a person; reveals no secret and no internal name.
     pub message: String,
     /// Seconds to wait, with `rate_limited` and `platform_rate_limited`.
@@ -271,11 +274,21 @@ impl Failure {
         Self::saying(error, error.sentence())
     }
 
+    /// The refusal of a token.
+    #[must_use]
+    pub fn of_token(reason: TokenFault) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::of(ErrorCode::Unauthenticated)
+        }
+    }
+
     /// A failure with a more precise sentence.
     #[must_use]
     pub fn saying(error: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             error,
+            reason: None,
             message: message.into(),
             retry_after: None,
             last_synced: None,

@@ -145,6 +145,46 @@ impl ErrorCode {
     }
 }
 
+/// Kind of fault of a refused token, beside [`ErrorCode::Unauthenticated`]. It helps the owner of the token and nobody who forges
+/// one: claims are looked at after the signature only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenFault {
+    /// Its `exp` has passed, or its session idled out after it was issued.
+    Expired,
+    /// No token, or one that cannot be read.
+    Malformed,
+    /// Signed otherwise than the operator's key signs.
+    Signature,
+    /// A claim is missing, cannot be read or does not hold here.
+    Claims,
+    /// More bytes than the operator lets a token have.
+    TooLarge,
+}
+
+impl TokenFault {
+    /// Every fault, in the order of docs/protocol.md.
+    pub const ALL: [Self; 5] = [
+        Self::Expired,
+        Self::Malformed,
+        Self::Signature,
+        Self::Claims,
+        Self::TooLarge,
+    ];
+
+    /// The fault as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Malformed => "malformed",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 /// Whose fault an error is, which decides how loudly it is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -250,6 +290,9 @@ mod tests {
         for code in ErrorCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!(code.sentence().ends_with('.'), "{code:?}");
+        }
+        for fault in TokenFault::ALL {
+            assert_eq!(serde_json::to_value(fault).unwrap(), fault.as_str());
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountStatus, StatusChanged};
-use crate::code::ErrorCode;
+use crate::code::{ErrorCode, TokenFault};
 use crate::json::Json;
 use crate::notification::Notification;
 use crate::security::{Alert, SessionExpired, SessionWarning, SettingsUpdated, TwoFactorRequired};
@@ -117,6 +117,9 @@ pub struct ErrorNotice {
     pub event: Option<String>,
     /// Why.
     pub error: ErrorCode,
+    /// What is wrong with the token, with `unauthenticated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<TokenFault>,
     /// For a person.
     pub message: String,
 }

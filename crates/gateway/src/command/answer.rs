@@ -34,6 +34,7 @@ impl Outline {
     pub(super) fn fill(&self, failure: &Failure) -> Failure {
         Failure {
             error: failure.error,
+            reason: failure.reason,
             message: failure.message.clone(),
             retry_after: failure.retry_after,
             ..self.fields.clone()
@@ -58,6 +59,7 @@ pub(super) fn without_event(caller: &Caller, event: Option<String>, failure: &Fa
             let notice = Notice::Error(ErrorNotice {
                 event,
                 error: failure.error,
+                reason: failure.reason,
                 message: failure.message.clone(),
             });
             caller.form.answer(notice.name(), &notice.data(), request)

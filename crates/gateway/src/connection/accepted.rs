@@ -1,12 +1,13 @@
 //! A WebSocket that has proven nothing: it may only be refused.
 
 use lifecycle::Entropy;
+use protocol::answer::Failure;
 use protocol::cluster::origin::Origin;
-use protocol::code::ErrorCode;
+use protocol::code::{ErrorCode, TokenFault};
 use protocol::event::{ErrorNotice, Notice, name};
 use protocol::secret::Secret;
 use protocol::wire::auth::{Auth, Resume};
-use protocol::wire::socketio::{self, Open};
+use protocol::wire::socketio::{self, Open, RefusalData};
 use protocol::wire::{Request, RequestId};
 
 use super::Connections;
@@ -17,7 +18,7 @@ use super::ending::Ending;
 use super::task::Link;
 use super::transport::MAX_MESSAGE;
 use crate::form::Form;
-use crate::handshake::token::Identity;
+use crate::handshake::authenticator::Entrance;
 use crate::handshake::upgrade::Protocol;
 use crate::listener::pending::PendingPermit;
 
@@ -112,15 +113,19 @@ impl Accepted {
     pub(super) async fn authenticate(mut self, on: &Connections) -> Result<Authenticated, Draining> {
         let proven = match self.claim().await {
             Ok(claim) => {
-                on.tokens.look_for_key(claim.token()).await;
+                let proven = on.authenticator.prove(claim.token(), Entrance::Connect).await;
                 let is_batching = claim.batching && !on.batch_interval.is_zero();
                 self.link.batch(is_batching.then_some(on.batch_interval));
-                self.prove(claim, on)
+                match proven {
+                    Ok(identity) => Ok((identity, claim)),
+                    Err(failure) => Err(self.refuse(claim.request.as_ref(), failure)),
+                }
             }
             Err(ending) => Err(ending),
         };
         match proven {
-            Ok((identity, form, claim)) => {
+            Ok((identity, claim)) => {
+                let form = Form::new(self.link.dialect(), claim.offsets);
                 let Claim {
                     device,
                     request,
@@ -173,7 +178,7 @@ impl Accepted {
                     }
                 }
                 Said::Request(Request { id, .. }) | Said::NoEvent(id) if is_native => {
-                    return Err(self.refuse(id.as_ref()));
+                    return Err(self.refuse(id.as_ref(), Failure::of_token(TokenFault::Malformed)));
                 }
                 // The reference closes: nothing may come before CONNECT.
                 Said::Request(_) | Said::NoEvent(_) | Said::Leave { .. } => return Err(Ending::BadFrame),
@@ -194,44 +199,39 @@ impl Accepted {
                 request: request.id,
             }),
             Err(invalid) => {
-                let message = Some(invalid.to_string());
-                refuse(&self.link, request.id.as_ref(), ErrorCode::BadRequest, message);
+                let failure = Failure::saying(ErrorCode::BadRequest, invalid.to_string());
+                refuse(&self.link, request.id.as_ref(), failure);
                 None
             }
         }
     }
 
-    fn prove(&self, claim: Claim, on: &Connections) -> Result<(Identity, Form, Claim), Ending> {
-        match on.tokens.verify(claim.token(), on.clock.now()) {
-            Ok(identity) => Ok((identity, Form::new(self.link.dialect(), claim.offsets), claim)),
-            Err(refused) => {
-                on.metrics.refused(refused.label());
-                Err(self.refuse(claim.request.as_ref()))
-            }
-        }
-    }
-
-    fn refuse(&self, request: Option<&RequestId>) -> Ending {
-        refuse(&self.link, request, ErrorCode::Unauthenticated, None);
+    fn refuse(&self, request: Option<&RequestId>, failure: Failure) -> Ending {
+        refuse(&self.link, request, failure);
         Ending::Unauthenticated
     }
 }
 
-/// Tells a client that it is not let in, always in the same words for a token: why it was refused helps nobody but who forges it.
-pub(super) fn refuse(link: &Link, request: Option<&RequestId>, error: ErrorCode, message: Option<String>) {
-    let message = message.unwrap_or_else(|| error.sentence().to_owned());
+/// Tells a client that it is not let in. Of a token it learns the kind of fault, which helps its owner; what the claims of a token
+/// are compared with is told to nobody, nor anything about them before the signature holds.
+pub(super) fn refuse(link: &Link, request: Option<&RequestId>, failure: Failure) {
     let form = Form::new(link.dialect(), true);
+    let Failure {
+        error, reason, message, ..
+    } = failure;
     if form.native().is_some() {
         let notice = Notice::Error(ErrorNotice {
             event: Some(name::AUTH.to_owned()),
             error,
+            reason,
             message,
         });
         for message in form.answer(notice.name(), &notice.data(), request) {
             link.send(message);
         }
     } else {
-        link.send(socketio::connect_error(link.dialect(), ROOT, &message, Some(error)));
+        let data = RefusalData { code: error, reason };
+        link.send(socketio::connect_error(link.dialect(), ROOT, &message, Some(data)));
     }
 }
 

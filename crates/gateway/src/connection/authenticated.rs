@@ -7,7 +7,6 @@ use bus::{Ticket, TicketKey};
 use lifecycle::Entropy;
 use protocol::cluster::origin::Origin;
 use protocol::cluster::position::Position;
-use protocol::code::ErrorCode;
 use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::json::Json;
@@ -177,12 +176,12 @@ impl Authenticated {
 
     /// Whoever may try again is closed and not told to stay away.
     fn refuse(self, closed: Closed) -> Draining {
-        let (error, ending) = match closed {
-            Closed::Ended => (ErrorCode::Forbidden, Ending::SessionEnded),
-            Closed::Idle => (ErrorCode::Unauthenticated, Ending::Unauthenticated),
+        let ending = match closed {
+            Closed::Ended => Ending::SessionEnded,
+            Closed::Idle => Ending::Unauthenticated,
             Closed::Unavailable => return Draining::unproven(self.link, Ending::Unavailable),
         };
-        refuse(&self.link, self.manner.request.as_ref(), error, None);
+        refuse(&self.link, self.manner.request.as_ref(), closed.failure());
         Draining::unproven(self.link, ending)
     }
 

@@ -136,7 +136,7 @@ impl Live {
             return Ok(());
         }
         if CommandKind::of_event(&request.event) == Some(CommandKind::Refresh) {
-            if commands.refresh(&self.caller, request, &on.tokens, &*on.clock).await {
+            if commands.refresh(&self.caller, request, &on.authenticator).await {
                 let ends = until(self.caller.token().ends, on.clock.now().into());
                 self.standing.membership.renew(ends);
                 return self.link.proven(ends);

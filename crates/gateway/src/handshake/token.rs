@@ -2,23 +2,26 @@
 
 mod claims;
 mod key;
+mod refused;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{TokenData, decode_header};
 use lifecycle::{Entropy, Readiness};
 use opentelemetry::metrics::Meter;
+use protocol::answer::Failure;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
-use self::claims::Claims;
+use self::claims::{Claims, Demands};
 use super::jwks::{JwksError, JwksSettings, Keeper, Published};
 
 pub use self::key::{InvalidKey, TokenKey};
+pub(crate) use self::refused::Refused;
 
 /// Which tokens are taken.
 #[derive(Debug, Clone)]
@@ -29,6 +32,26 @@ pub struct TokenSettings {
     pub issuer: Option<String>,
     /// What their `aud` must hold, checked when set.
     pub audience: Option<String>,
+    /// How large they may be, and for how long good.
+    pub limits: TokenLimits,
+}
+
+/// Bounds of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLimits {
+    /// In bytes: all of them are decoded before they are trusted.
+    pub max_bytes: usize,
+    /// How far ahead `exp` may lie, beside a minute for clocks that differ.
+    pub max_lifetime: Duration,
+}
+
+impl Default for TokenLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 16 * 1024,
+            max_lifetime: Duration::from_secs(31 * 24 * 60 * 60),
+        }
+    }
 }
 
 /// What signs tokens.
@@ -46,6 +69,7 @@ pub(crate) struct Tokens {
     keys: Keys,
     issuer: Option<String>,
     audience: Option<String>,
+    limits: TokenLimits,
 }
 
 #[derive(Debug)]
@@ -76,52 +100,6 @@ impl Identity {
     }
 }
 
-/// Why a token is refused: for a metric. A client is told no more than that it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// There is none.
-    Missing,
-    /// It is no token.
-    Malformed,
-    /// It is signed otherwise than our key signs, or says that it is.
-    Algorithm,
-    /// The issuer publishes no such key, or has not answered for too long.
-    Key,
-    /// It is not signed by our key.
-    Signature,
-    /// `exp` is missing or has passed.
-    Expired,
-    /// `nbf` or `iat` lies ahead.
-    Early,
-    /// Another issuer.
-    Issuer,
-    /// Another audience.
-    Audience,
-    /// Another kind of token than an access token.
-    Kind,
-    /// `sub` or `sid` cannot be an id.
-    Subject,
-}
-
-impl Refused {
-    /// The metric label.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Missing => "token_missing",
-            Self::Malformed => "token_malformed",
-            Self::Algorithm => "token_algorithm",
-            Self::Key => "token_key",
-            Self::Signature => "token_signature",
-            Self::Expired => "token_expired",
-            Self::Early => "token_early",
-            Self::Issuer => "token_issuer",
-            Self::Audience => "token_audience",
-            Self::Subject => "token_subject",
-            Self::Kind => "token_kind",
-        }
-    }
-}
-
 impl Tokens {
     /// Takes tokens as the settings say. Published keys are fetched by the keeper, and the node is not ready without them.
     ///
@@ -145,6 +123,7 @@ impl Tokens {
             keys,
             issuer: settings.issuer,
             audience: settings.audience,
+            limits: settings.limits,
         };
         Ok((tokens, keeper))
     }
@@ -153,7 +132,7 @@ impl Tokens {
     /// and waited for.
     pub(crate) async fn look_for_key(&self, token: &str) {
         if let Keys::Published(published) = &self.keys
-            && token.len() <= MAX_TOKEN_LEN
+            && token.len() <= self.limits.max_bytes
             && let Ok(header) = decode_header(token)
             && let Some(kid) = header.kid
         {
@@ -169,8 +148,8 @@ impl Tokens {
         if token.is_empty() {
             return Err(Refused::Missing);
         }
-        if token.len() > MAX_TOKEN_LEN {
-            return Err(Refused::Malformed);
+        if token.len() > self.limits.max_bytes {
+            return Err(Refused::TooLarge);
         }
         let TokenData { header, claims } = self.decode(token)?;
         // RFC 7515, section 4.1.11: what is critical must be understood, and we know no such extension.
@@ -180,7 +159,30 @@ impl Tokens {
         if !gives_access(header.typ.as_deref(), &claims) {
             return Err(Refused::Kind);
         }
-        claims.check(self.issuer.as_deref(), self.audience.as_deref(), Timestamp::from(now))
+        let demands = Demands {
+            issuer: self.issuer.as_deref(),
+            audience: self.audience.as_deref(),
+            max_lifetime: self.limits.max_lifetime,
+        };
+        claims.check(&demands, Timestamp::from(now))
+    }
+
+    /// The refusal, as the owner of the token may read it. What depends on a setting names the setting.
+    pub(crate) fn failure(&self, refused: Refused) -> Failure {
+        let TokenLimits {
+            max_bytes,
+            max_lifetime,
+        } = self.limits;
+        let failure = Failure::of_token(refused.fault());
+        let message = match refused {
+            Refused::TooLarge => format!("The token is longer than {max_bytes} bytes."),
+            Refused::Lifetime => format!(
+                "The token's `exp` lies more than {} s ahead (POSTERN_JWT_MAX_LIFETIME); it is in seconds, not milliseconds.",
+                max_lifetime.as_secs()
+            ),
+            _ => failure.message,
+        };
+        Failure { message, ..failure }
     }
 
     /// The claims, signed by our key. Of the header only `alg`, `kid`, `typ` and `crit` are looked at: a key that a token brings or points to
@@ -191,11 +193,24 @@ impl Tokens {
             Keys::Published(published) => {
                 let header = decode_header(token).map_err(|error| refused(&error))?;
                 let keys = published.keys().ok_or(Refused::Key)?;
-                keys.find(header.kid.as_deref(), header.alg)?.decode(token)
+                decode_by_any(&keys.find(header.kid.as_deref(), header.alg)?, token)
             }
         };
         decoded.map_err(|error| refused(&error))
     }
+}
+
+/// The claims, signed by one of these keys, of which there is at least one.
+fn decode_by_any(keys: &[&TokenKey], token: &str) -> Result<TokenData<Claims>, jsonwebtoken::errors::Error> {
+    let mut decoded = Err(ErrorKind::InvalidSignature.into());
+    for key in keys {
+        decoded = key.decode(token);
+        let is_of_another = matches!(&decoded, Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature));
+        if !is_of_another {
+            break;
+        }
+    }
+    decoded
 }
 
 /// Whether a token is an access token. One whose header says so (RFC 9068, section 2.1) is believed; one of no kind, or `JWT`, which
@@ -222,6 +237,3 @@ fn refused(error: &jsonwebtoken::errors::Error) -> Refused {
         _ => Refused::Malformed,
     }
 }
-
-/// The longest token, in bytes: all are decoded before they are trusted.
-const MAX_TOKEN_LEN: usize = 8 * 1024;

@@ -71,7 +71,7 @@ impl Listener {
                 accepted = self.tcp.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, peer)) => match self.admit(tcp, peer) {
+                Ok((tcp, peer)) => match self.admit(tcp, canonical(peer)) {
                     Ok(arrival) => welcome(arrival),
                     // Dropped without a word: an answer would cost a TLS handshake, which is what is rationed.
                     Err(reason) => self.metrics.refused(reason),
@@ -101,6 +101,11 @@ impl Listener {
             pending,
         })
     }
+}
+
+/// An IPv4 peer as such, also where a listener on IPv6 gets it under a mapped address (RFC 4291, section 2.5.5.2).
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Binds the port. Connections get the listener's buffers: the kernel would let what waits for a slow peer grow to megabytes, where
@@ -135,6 +140,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapped_address_is_shown_as_ipv4_and_a_real_one_as_it_is() {
+        let shown = |peer: &str| canonical(peer.parse().unwrap()).to_string();
+        assert_eq!(shown("[::ffff:192.0.2.7]:4711"), "192.0.2.7:4711");
+        assert_eq!(shown("[2001:db8::1]:4711"), "[2001:db8::1]:4711");
+    }
 
     #[test]
     fn an_ipv6_address_is_counted_by_its_network_and_a_mapped_one_as_ipv4() {

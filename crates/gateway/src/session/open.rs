@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bus::{Alive, BusError, SessionState};
+use protocol::answer::Failure;
 use protocol::cluster::job::{OpenSession, Work};
-use protocol::code::ErrorCode;
+use protocol::code::{ErrorCode, TokenFault};
 use protocol::fault::chain;
 use protocol::time::Timestamp;
 use tokio::time::Instant;
@@ -24,12 +25,13 @@ pub(crate) enum Closed {
     Unavailable,
 }
 
-impl From<Closed> for ErrorCode {
-    fn from(closed: Closed) -> Self {
-        match closed {
-            Closed::Ended => Self::Forbidden,
-            Closed::Idle => Self::Unauthenticated,
-            Closed::Unavailable => Self::Unavailable,
+impl Closed {
+    /// What the client is told.
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::Ended => Failure::of(ErrorCode::Forbidden),
+            Self::Idle => Failure::of_token(TokenFault::Expired),
+            Self::Unavailable => Failure::of(ErrorCode::Unavailable),
         }
     }
 }

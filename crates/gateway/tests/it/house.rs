@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Events, MemoryBus, RedisBus, RedisSettings};
-use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenSettings};
+use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings};
 use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::envelope::{Audience, Envelope};
@@ -83,6 +83,7 @@ impl House {
             keys: TokenKeys::Fixed(key),
             issuer: None,
             audience: None,
+            limits: TokenLimits::default(),
         };
         let tls = TlsSettings {
             certificate,

@@ -92,6 +92,35 @@ async fn a_new_key_is_taken_at_the_first_token_that_renews_another() {
 }
 
 #[tokio::test]
+async fn every_key_of_a_name_is_tried_and_without_a_name_every_key() {
+    let signers = [Signer::es256(), Signer::es256(), Signer::rs256()];
+    // An issuer that names each of its keys alike, among keys that nothing is signed with here.
+    let mut keys: Vec<Value> = signers.iter().map(|signer| signer.jwk("main")).collect();
+    keys.insert(
+        0,
+        json!({ "kty": "AKP", "alg": "ML-DSA-44", "kid": "main", "pub": "AAAA" }),
+    );
+    keys.insert(
+        0,
+        json!({ "kty": "RSA", "use": "enc", "kid": "main", "n": keys[3]["n"], "e": "AQAB" }),
+    );
+    keys[2]["x5c"] = json!(["MIIB+padded/certificate=="]);
+    let issuer = Issuer::start(Answer::Keys(keys)).await;
+    let house = house(&issuer, never).await;
+    for (number, signer) in signers.iter().enumerate() {
+        assert!(is_let_in(&house, &signer.token_by("main", "u")).await, "key {number}");
+        assert!(
+            is_let_in(&house, &signer.token("u")).await,
+            "key {number} without a name"
+        );
+    }
+    let before = house.metric(&refusals("token_signature"));
+    assert!(!is_let_in(&house, &Signer::es256().token_by("main", "u")).await);
+    assert!(!is_let_in(&house, &Signer::es256().token("u")).await);
+    house.metric_is(&refusals("token_signature"), before + 2.0).await;
+}
+
+#[tokio::test]
 async fn a_flood_of_unknown_keys_costs_one_fetch() {
     let signer = Signer::es256();
     let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;

@@ -10,6 +10,7 @@ mod house;
 mod line;
 mod worker;
 
+mod addresses;
 mod alone;
 mod authorize;
 mod autobahn;
@@ -40,5 +41,6 @@ mod slow;
 mod smuggling;
 mod timeouts;
 mod tls;
+mod token_sizes;
 mod tokens;
 mod upgrade;

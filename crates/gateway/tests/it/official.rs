@@ -51,6 +51,6 @@ async fn it_is_told_why_its_token_is_refused_and_does_not_come_back() {
     assert_eq!(output.status, 1);
     assert_eq!(
         output.stdout.trim(),
-        "refused A valid token is required. unauthenticated active=false"
+        "refused A valid token is required. unauthenticated malformed active=false"
     );
 }

@@ -1,18 +1,21 @@
-//! Whoever brings no valid token is told so, in the same words whatever is wrong, and nothing else happens.
+//! Whoever brings no valid token is told so, with the kind of fault and no more, and nothing else happens.
 
 use std::time::Duration;
 
 use gateway::TokenKey;
 use serde_json::{Value, json};
 use testkit::client::{Closed, Refused};
-use testkit::token::{Signer, claims, confused, expired_claims, unsigned, with_altered_signature};
+use testkit::token::{Signer, claims, confused, expired_claims, now, unsigned, with_altered_signature};
 use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
 use crate::worker::Worker;
 
-/// A gateway with a public key, an issuer and an audience, and every kind of token it must refuse with the reason it counts.
-async fn refusing() -> (House, Vec<(&'static str, String)>) {
+/// A refused token: what is counted, what its owner is told, and the token.
+type Bad = (&'static str, &'static str, String);
+
+/// A gateway with a public key, an issuer and an audience, and every kind of token it must refuse.
+async fn refusing() -> (House, Vec<Bad>) {
     let signer = Signer::es256();
     let key = TokenKey::public_pem(signer.verifier()).unwrap();
     let house = House::trusting(signer, key, |settings| {
@@ -23,30 +26,60 @@ async fn refusing() -> (House, Vec<(&'static str, String)>) {
     let signer = &house.signer;
     let hour = Duration::from_secs(3600);
     let good = |claims: Value| with(claims, json!({ "iss": "https://issuer.example", "aud": "postern" }));
+    let but = |more: Value| signer.sign(&with(good(claims("u", hour)), more));
     let token = signer.sign(&good(claims("u", hour)));
     let tokens = vec![
-        ("token_missing", String::new()),
-        ("token_malformed", "not a token".to_owned()),
-        ("token_signature", with_altered_signature(&token)),
-        ("token_signature", Signer::es256().sign(&good(claims("u", hour)))),
-        ("token_expired", signer.sign(&good(expired_claims("u")))),
-        ("token_malformed", unsigned(&good(claims("u", hour)))),
-        ("token_algorithm", confused(signer.verifier(), &good(claims("u", hour)))),
+        ("token_missing", "malformed", String::new()),
+        ("token_malformed", "malformed", "not a token".to_owned()),
+        ("token_signature", "signature", with_altered_signature(&token)),
         (
-            "token_issuer",
-            signer.sign(&with(good(claims("u", hour)), json!({ "iss": "https://evil.example" }))),
+            "token_signature",
+            "signature",
+            Signer::es256().sign(&good(claims("u", hour))),
+        ),
+        ("token_expired", "expired", signer.sign(&good(expired_claims("u")))),
+        ("token_malformed", "malformed", unsigned(&good(claims("u", hour)))),
+        (
+            "token_algorithm",
+            "signature",
+            confused(signer.verifier(), &good(claims("u", hour))),
+        ),
+        ("token_issuer", "claims", but(json!({ "iss": "https://evil.example" }))),
+        ("token_audience", "claims", but(json!({ "aud": "another" }))),
+        ("token_subject", "claims", but(json!({ "sub": "" }))),
+        ("token_subject", "claims", but(json!({ "sub": 7 }))),
+        ("token_kind", "claims", but(json!({ "nonce": "n-1" }))),
+        ("token_early", "claims", but(json!({ "nbf": now() + 3600 }))),
+        ("token_times", "claims", but(json!({ "exp": null }))),
+        (
+            "token_lifetime",
+            "claims",
+            but(json!({ "exp": now() + 32 * 24 * 3600 })),
+        ),
+        // Milliseconds.
+        (
+            "token_lifetime",
+            "claims",
+            but(json!({ "exp": (now() + 3600) * 1_000 })),
         ),
         (
-            "token_audience",
-            signer.sign(&with(good(claims("u", hour)), json!({ "aud": "another" }))),
-        ),
-        ("token_subject", signer.sign(&good(claims("", hour)))),
-        (
-            "token_kind",
-            signer.sign(&with(good(claims("u", hour)), json!({ "nonce": "n-1" }))),
+            "token_too_large",
+            "too_large",
+            but(json!({ "roles": "r".repeat(20_000) })),
         ),
     ];
     (house, tokens)
+}
+
+/// What a person is told beside the code and the reason.
+fn sentence(counted: &str) -> &'static str {
+    match counted {
+        "token_too_large" => "The token is longer than 16384 bytes.",
+        "token_lifetime" => {
+            "The token's `exp` lies more than 2678400 s ahead (POSTERN_JWT_MAX_LIFETIME); it is in seconds, not milliseconds."
+        }
+        _ => "A valid token is required.",
+    }
 }
 
 fn with(mut claims: Value, more: Value) -> Value {
@@ -59,16 +92,19 @@ fn with(mut claims: Value, more: Value) -> Value {
 #[tokio::test]
 async fn socketio_is_refused_with_a_code_and_closed() {
     let (house, tokens) = refusing().await;
-    for (reason, token) in tokens {
+    for (counted_as, reason, token) in tokens {
         for connect in [SocketIo::to(&house.door), SocketIo::to(&house.door).msgpack()] {
-            let counted = house.metric(&refusals(reason));
+            let counted = house.metric(&refusals(counted_as));
             let client = connect.auth(json!({ "token": token })).connect().await;
             let Err(Refused::Answered { data, .. }) = client else {
-                panic!("{reason}: {client:?}")
+                panic!("{counted_as}: {client:?}")
             };
-            let words = json!({ "message": "A valid token is required.", "data": { "code": "unauthenticated" } });
-            assert_eq!(data, words, "{reason}");
-            house.metric_is(&refusals(reason), counted + 1.0).await;
+            let words = json!({
+                "message": sentence(counted_as),
+                "data": { "code": "unauthenticated", "reason": reason },
+            });
+            assert_eq!(data, words, "{counted_as}");
+            house.metric_is(&refusals(counted_as), counted + 1.0).await;
         }
     }
 }
@@ -76,7 +112,7 @@ async fn socketio_is_refused_with_a_code_and_closed() {
 #[tokio::test]
 async fn a_plain_websocket_is_refused_with_an_error_and_closed() {
     let (house, tokens) = refusing().await;
-    for (reason, token) in tokens {
+    for (counted_as, reason, token) in tokens {
         let in_message = Native::to(&house.door).auth(json!({ "token": token }));
         let packed = Native::to(&house.door).msgpack().auth(json!({ "token": token }));
         let mut ways = vec![in_message, packed];
@@ -86,13 +122,60 @@ async fn a_plain_websocket_is_refused_with_an_error_and_closed() {
         for way in ways {
             let client = way.connect().await;
             let Err(Refused::Answered { data, closed }) = client else {
-                panic!("{reason}: {client:?}")
+                panic!("{counted_as}: {client:?}")
             };
-            let words = json!({ "event": "auth", "error": "unauthenticated", "message": "A valid token is required." });
-            assert_eq!(data, words, "{reason}");
-            assert_eq!(closed, Some(closed_4401()), "{reason}");
+            let words = json!({
+                "event": "auth", "error": "unauthenticated", "reason": reason, "message": sentence(counted_as),
+            });
+            assert_eq!(data, words, "{counted_as}");
+            assert_eq!(closed, Some(closed_4401()), "{counted_as}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_refused_renewal_is_answered_with_its_reason_and_counted_and_the_socket_stays() {
+    let (house, tokens) = refusing().await;
+    let hour = Duration::from_secs(3600);
+    let good = with(
+        claims("u", hour),
+        json!({ "iss": "https://issuer.example", "aud": "postern" }),
+    );
+    let socket = SocketIo::connect(&house.door, &house.signer.sign(&good)).await.unwrap();
+    for (counted_as, reason, token) in tokens {
+        let kind = counted_as.strip_prefix("token_").unwrap();
+        let metric = format!("postern_gateway_token_refusals_total{{entrance=\"refresh\",kind=\"{kind}\"}}");
+        let counted = house.metric(&metric);
+        let answer = socket.emit_with_ack("auth:refresh", json!({ "token": token })).await;
+        let words = json!({
+            "success": false, "error": "unauthenticated", "reason": reason, "message": sentence(counted_as),
+        });
+        assert_eq!(answer, words, "{counted_as}");
+        house.metric_is(&metric, counted + 1.0).await;
+    }
+    assert!(socket.is_open());
+}
+
+#[tokio::test]
+async fn a_token_older_than_the_end_of_its_idle_session_is_refused_as_expired() {
+    let house = House::new().await;
+    house.line.let_sessions_idle_out();
+    let token = house.token("u");
+    let native = Native::connect(&house.door, &token).await;
+    let Err(Refused::Answered { data, closed }) = native else {
+        panic!("{native:?}")
+    };
+    assert_eq!(
+        (&data["error"], &data["reason"]),
+        (&json!("unauthenticated"), &json!("expired")),
+        "{data}"
+    );
+    assert_eq!(closed, Some(closed_4401()));
+    let socketio = SocketIo::connect(&house.door, &token).await;
+    let Err(Refused::Answered { data, .. }) = socketio else {
+        panic!("{socketio:?}")
+    };
+    assert_eq!(data["data"], json!({ "code": "unauthenticated", "reason": "expired" }));
 }
 
 /// Nothing that depends on a secret takes longer for one of them than for another: the algorithm is compared before anything is
@@ -132,8 +215,13 @@ async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
         let Err(Refused::Answered { data, closed }) = client else {
             panic!("case {case}: {client:?}")
         };
-        let words = json!({ "event": "auth", "error": "unauthenticated", "message": "A valid token is required." });
-        assert_eq!((data, closed), (words, Some(closed_4401())), "case {case}");
+        // Whether the key or the algorithm is another one is not told.
+        let reason = &data["reason"];
+        assert!(reason == "signature" || reason == "malformed", "case {case}: {data}");
+        let words = json!({
+            "event": "auth", "error": "unauthenticated", "reason": reason, "message": "A valid token is required.",
+        });
+        assert_eq!((&data, closed), (&words, Some(closed_4401())), "case {case}");
     }
     Native::connect(&house.door, &signer.sign(&good)).await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use gateway::{JwksSettings, JwksUrl, TokenKey, TokenKeys, TokenSettings};
+use gateway::{JwksSettings, JwksUrl, TokenKey, TokenKeys, TokenLimits, TokenSettings};
 use protocol::secret::Secret;
 
 use super::{Problems, duration, secret};
@@ -38,12 +38,20 @@ pub struct TokenArgs {
     /// The only `aud` that is taken.
     #[arg(long, env = "POSTERN_JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
+    /// The largest token that is taken, in bytes.
+    #[arg(long, env = "POSTERN_JWT_MAX_BYTES", default_value = "16384")]
+    pub jwt_max_bytes: String,
+    /// How far ahead the `exp` of a token may lie.
+    #[arg(long, env = "POSTERN_JWT_MAX_LIFETIME", default_value = "31d")]
+    pub jwt_max_lifetime: String,
 }
 
 impl TokenArgs {
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TokenSettings> {
         let refresh = problems.take("POSTERN_JWKS_REFRESH", self.refresh());
+        let max_bytes = problems.take("POSTERN_JWT_MAX_BYTES", self.max_bytes());
+        let max_lifetime = problems.take("POSTERN_JWT_MAX_LIFETIME", self.max_lifetime());
         let keys = match (&self.secret.jwt_hs256_secret, &self.jwt_public_key, &self.jwks_url) {
             (Some(secret), None, None) => problems
                 .take("POSTERN_JWT_HS256_SECRET", TokenKey::hs256(secret))
@@ -83,6 +91,10 @@ impl TokenArgs {
             keys: keys?,
             issuer: self.jwt_issuer.clone(),
             audience: self.jwt_audience.clone(),
+            limits: TokenLimits {
+                max_bytes: max_bytes?,
+                max_lifetime: max_lifetime?,
+            },
         })
     }
 
@@ -93,5 +105,20 @@ impl TokenArgs {
             return Err("is at least `1s`");
         }
         Ok(refresh)
+    }
+
+    /// More fits into no message of a client beside the rest of it.
+    fn max_bytes(&self) -> Result<usize, &'static str> {
+        let bytes = self.jwt_max_bytes.parse().ok();
+        let bytes = bytes.filter(|bytes| (1_024..=49_152).contains(bytes));
+        bytes.ok_or("is a number of bytes from 1024 to 49152")
+    }
+
+    fn max_lifetime(&self) -> Result<Duration, &'static str> {
+        let lifetime = duration(&self.jwt_max_lifetime)?;
+        if lifetime.is_zero() {
+            return Err("is more than `0s`");
+        }
+        Ok(lifetime)
     }
 }

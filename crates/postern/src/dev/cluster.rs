@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::{Bus, MemoryBus, RedisSettings};
 use futures_util::future::select_all;
-use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenSettings};
+use gateway::{Gateway, Origins, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings};
 use lifecycle::{DrainReport, Tasks};
 use platforms::{
     BotSettings, Discord, DiscordBot, Github, Http, Telegram, TelegramBot, TelegramSettings, Timeouts, XTwitter,
@@ -250,6 +250,7 @@ impl Parts {
             keys: TokenKeys::Fixed(key),
             issuer: None,
             audience: None,
+            limits: TokenLimits::default(),
         };
         let settings = gateway::Settings {
             origins: Origins::none().and_loopback(),

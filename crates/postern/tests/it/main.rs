@@ -44,6 +44,7 @@ mod stage;
 mod status;
 mod sync_turns;
 mod telegram;
+mod token_limits;
 mod vault_rotate;
 mod vault_tampering;
 mod webhooks;

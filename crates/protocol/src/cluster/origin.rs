@@ -21,11 +21,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Where a request comes from that names no device.
+    /// Where a request comes from that names no device. An IPv4 address that a listener on IPv6 got as a mapped one is written as IPv4.
     #[must_use]
     pub fn of_peer(address: IpAddr, user_agent: Option<String>) -> Self {
         Self {
-            address: address.to_string(),
+            address: address.to_canonical().to_string(),
             device_id: None,
             device_name: None,
             user_agent,
@@ -80,6 +80,17 @@ mod tests {
             ..browser
         };
         assert_eq!(app.device(), "d-1");
+    }
+
+    #[test]
+    fn a_mapped_address_is_shown_as_ipv4() {
+        for (address, shown) in [
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(Origin::of_peer(address.parse().unwrap(), None).address, shown);
+        }
     }
 
     #[test]

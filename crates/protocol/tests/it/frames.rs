@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use protocol::code::ErrorCode;
+use protocol::code::{ErrorCode, TokenFault};
 use protocol::event::name;
 use protocol::json::Json;
 use protocol::wire::native::{self, Encoding};
-use protocol::wire::socketio::{self, Decoder, Incoming, Open};
+use protocol::wire::socketio::{self, Decoder, Incoming, Open, RefusalData};
 use protocol::wire::{Dialect, Message, Push, RequestId};
 use serde_json::json;
 
@@ -54,16 +54,25 @@ fn a_connect_is_accepted() {
 #[test]
 fn a_connect_is_refused() {
     let refuse = |dialect| {
-        let code = Some(ErrorCode::Unauthenticated);
+        let data = RefusalData {
+            code: ErrorCode::Unauthenticated,
+            reason: Some(TokenFault::Expired),
+        };
+        let data = Some(data);
         show(&socketio::connect_error(
             dialect,
             "/",
             "A valid token is required.",
-            code,
+            data,
         ))
     };
-    assert_snapshot!(refuse(PLAIN), @r#"44{"message":"A valid token is required.","data":{"code":"unauthenticated"}}"#);
-    assert_snapshot!(refuse(PACKED), @r"\x83\xa4type\x04\xa4data\x82\xa7message\xbaA valid token is required.\xa4data\x81\xa4code\xafunauthenticated\xa3nsp\xa1/");
+    assert_snapshot!(refuse(PLAIN), @r#"44{"message":"A valid token is required.","data":{"code":"unauthenticated","reason":"expired"}}"#);
+    assert_snapshot!(refuse(PACKED), @r"\x83\xa4type\x04\xa4data\x82\xa7message\xbaA valid token is required.\xa4data\x82\xa4code\xafunauthenticated\xa6reason\xa7expired\xa3nsp\xa1/");
+    let ended = RefusalData {
+        code: ErrorCode::Forbidden,
+        reason: None,
+    };
+    assert_snapshot!(show(&socketio::connect_error(PLAIN, "/", "This is not allowed.", Some(ended))), @r#"44{"message":"This is not allowed.","data":{"code":"forbidden"}}"#);
     let elsewhere = |dialect| show(&socketio::connect_error(dialect, "/nope", "Invalid namespace", None));
     assert_snapshot!(elsewhere(PLAIN), @r#"44/nope,{"message":"Invalid namespace"}"#);
     assert_snapshot!(elsewhere(PACKED), @r"\x83\xa4type\x04\xa4data\x81\xa7message\xb1Invalid namespace\xa3nsp\xa5/nope");

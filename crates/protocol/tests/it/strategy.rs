@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::account::{AccountStatus, AccountType};
 use protocol::cluster::position::{Epoch, Position};
-use protocol::code::ErrorCode;
+use protocol::code::{ErrorCode, TokenFault};
 use protocol::id::{AlertId, UserId};
 use protocol::secret::Secret;
 use protocol::security::FactorMethod;
@@ -88,6 +88,10 @@ fn account_status() -> impl Strategy<Value = AccountStatus> {
         Just(AccountStatus::Error),
         Just(AccountStatus::Syncing),
     ]
+}
+
+fn token_fault() -> impl Strategy<Value = TokenFault> {
+    proptest::sample::select(&TokenFault::ALL)
 }
 
 fn code() -> impl Strategy<Value = ErrorCode> {

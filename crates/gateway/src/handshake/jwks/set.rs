@@ -46,30 +46,25 @@ impl KeySet {
     }
 
     pub(super) fn knows(&self, kid: &str) -> bool {
-        self.named(kid).next().is_some()
+        self.keys.iter().any(|named| named.kid.as_deref() == Some(kid))
     }
 
-    /// The key that a token must be signed with: the one it names, which must be of the algorithm that it says. A token that names
-    /// none is taken when there is no choice.
+    /// The keys that a token may be signed with, all of the algorithm that it says: those of the name that it says, and there may be
+    /// several, or all where it names none.
     ///
     /// # Errors
     /// [`Refused::Key`], [`Refused::Algorithm`].
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&TokenKey, Refused> {
-        let Some(kid) = kid else {
-            return match self.keys.as_slice() {
-                [only] => Ok(&only.key),
-                _ => Err(Refused::Key),
-            };
-        };
-        if !self.knows(kid) {
+    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&TokenKey>, Refused> {
+        let is_meant = |named: &&Named| kid.is_none() || named.kid.as_deref() == kid;
+        let mut meant = self.keys.iter().filter(is_meant).map(|named| &named.key).peekable();
+        if meant.peek().is_none() {
             return Err(Refused::Key);
         }
-        let mut named = self.named(kid).map(|named| &named.key);
-        named.find(|key| key.algorithm() == algorithm).ok_or(Refused::Algorithm)
-    }
-
-    fn named(&self, kid: &str) -> impl Iterator<Item = &Named> {
-        self.keys.iter().filter(move |named| named.kid.as_deref() == Some(kid))
+        let found: Vec<_> = meant.filter(|key| key.algorithm() == algorithm).collect();
+        if found.is_empty() {
+            return Err(Refused::Algorithm);
+        }
+        Ok(found)
     }
 }
 
@@ -157,9 +152,10 @@ mod tests {
         assert_eq!(set.len(), 3);
         for (_, own) in &keys {
             for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256] {
-                let found = set.find(Some(&format!("{own:?}")), algorithm).map(TokenKey::algorithm);
+                let found = set.find(Some(&format!("{own:?}")), algorithm);
+                let found = found.map(|keys| keys.into_iter().map(TokenKey::algorithm).collect());
                 let expected = if algorithm == *own {
-                    Ok(*own)
+                    Ok(vec![*own])
                 } else {
                     Err(Refused::Algorithm)
                 };
@@ -192,16 +188,36 @@ mod tests {
     }
 
     #[test]
-    fn a_token_may_leave_its_key_unnamed_where_there_is_no_choice() {
-        let (one, other) = (Signer::es256().jwk("1"), Signer::es256().jwk("2"));
-        let single = set(&[one.clone(), Signer::hs256().jwk("oct")]);
-        assert!(single.find(None, Algorithm::ES256).is_ok());
-        assert_eq!(single.find(Some("2"), Algorithm::ES256).unwrap_err(), Refused::Key);
+    fn the_numbers_of_a_key_may_be_padded_or_of_the_other_alphabet() {
+        for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
+            let mut key = signer.jwk("1");
+            for member in ["n", "e", "x", "y"] {
+                if let Some(text) = key[member].as_str().map(str::to_owned) {
+                    let padding = "=".repeat((4 - text.len() % 4) % 4);
+                    key[member] = json!(text.replace('-', "+").replace('_', "/") + &padding);
+                }
+            }
+            let found = set(&[key.clone()]);
+            assert_eq!(found.len(), 1, "{key}");
+        }
+    }
+
+    #[test]
+    fn all_keys_of_a_name_may_have_signed_and_without_a_name_all_keys() {
+        let keys = ["1", "1", "2"].map(|kid| Signer::es256().jwk(kid));
+        let set = set(&[&keys[..], &[Signer::eddsa().jwk("1"), Signer::hs256().jwk("oct")]].concat());
+        let count = |kid, algorithm| set.find(kid, algorithm).map(|keys| keys.len());
+        assert_eq!(count(Some("1"), Algorithm::ES256), Ok(2));
+        assert_eq!(count(Some("1"), Algorithm::EdDSA), Ok(1));
+        assert_eq!(count(Some("2"), Algorithm::ES256), Ok(1));
+        assert_eq!(count(Some("2"), Algorithm::EdDSA), Err(Refused::Algorithm));
+        assert_eq!(count(Some("3"), Algorithm::ES256), Err(Refused::Key));
+        assert_eq!(count(None, Algorithm::ES256), Ok(3));
+        assert_eq!(count(None, Algorithm::RS256), Err(Refused::Algorithm));
         assert_eq!(
-            set(&[one, other]).find(None, Algorithm::ES256).unwrap_err(),
+            KeySet::default().find(None, Algorithm::ES256).unwrap_err(),
             Refused::Key
         );
-        assert_eq!(set(&[]).find(None, Algorithm::ES256).unwrap_err(), Refused::Key);
     }
 
     #[test]

@@ -10,18 +10,18 @@ use serde_json::Value;
 
 use super::{Identity, Refused};
 
-/// The claims that are looked at (RFC 7519, section 4.1; `sid` and `auth_time` of OpenID Connect). Its times are seconds since 1970, with or
-/// without a fraction.
+/// The claims that are looked at (RFC 7519, section 4.1; `sid` and `auth_time` of OpenID Connect), of any type at first: what is of a
+/// wrong one is refused by its own name, and only where it is needed.
 #[derive(Deserialize)]
 pub(super) struct Claims {
-    sub: Option<String>,
-    sid: Option<String>,
-    iss: Option<String>,
-    aud: Option<Audience>,
-    exp: Option<f64>,
-    nbf: Option<f64>,
-    iat: Option<f64>,
-    auth_time: Option<f64>,
+    sub: Option<Value>,
+    sid: Option<Value>,
+    iss: Option<Value>,
+    aud: Option<Value>,
+    exp: Option<Value>,
+    nbf: Option<Value>,
+    iat: Option<Value>,
+    auth_time: Option<Value>,
     nonce: Option<IgnoredAny>,
     at_hash: Option<IgnoredAny>,
     c_hash: Option<IgnoredAny>,
@@ -31,11 +31,11 @@ pub(super) struct Claims {
     token_use: Option<Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
+/// What claims must meet here.
+pub(super) struct Demands<'a> {
+    pub(super) issuer: Option<&'a str>,
+    pub(super) audience: Option<&'a str>,
+    pub(super) max_lifetime: Duration,
 }
 
 impl Claims {
@@ -54,52 +54,84 @@ impl Claims {
             || says(&self.token_use, "id")
     }
 
-    /// Checks all of them. `exp` has no leeway: what ends a session must not be argued with; `nbf` and `iat` have it, because
-    /// clocks differ.
-    pub(super) fn check(
-        self,
-        issuer: Option<&str>,
-        audience: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Identity, Refused> {
-        let expires = self.exp.map(timestamp).ok_or(Refused::Expired)?;
+    /// Checks all of them. The end has no leeway: what ends a session must not be argued with; times that must not lie ahead have it,
+    /// because clocks differ. `auth_time` is one of these: one in milliseconds would be a sign-in that never grows old.
+    pub(super) fn check(self, demands: &Demands<'_>, now: Timestamp) -> Result<Identity, Refused> {
+        let expires = time(self.exp.as_ref())?.ok_or(Refused::Times)?;
         if expires <= now {
             return Err(Refused::Expired);
         }
         let latest = now.plus(LEEWAY);
-        if [self.nbf, self.iat]
+        if expires > latest.plus(demands.max_lifetime) {
+            return Err(Refused::Lifetime);
+        }
+        let [starts, issued, authenticated] = [&self.nbf, &self.iat, &self.auth_time].map(|claim| time(claim.as_ref()));
+        let (starts, issued, authenticated) = (starts?, issued?, authenticated?);
+        if [starts, issued, authenticated]
             .into_iter()
             .flatten()
-            .any(|time| timestamp(time) > latest)
+            .any(|time| time > latest)
         {
             return Err(Refused::Early);
         }
-        if issuer.is_some() && issuer != self.iss.as_deref() {
+        if let Some(issuer) = demands.issuer
+            && self.iss.as_ref().and_then(Value::as_str) != Some(issuer)
+        {
             return Err(Refused::Issuer);
         }
-        if let Some(audience) = audience
-            && !self.aud.is_some_and(|aud| aud.holds(audience))
+        if let Some(audience) = demands.audience
+            && !self.aud.is_some_and(|aud| holds(&aud, audience))
         {
             return Err(Refused::Audience);
         }
-        let session = self.sid.as_deref().unwrap_or(SessionId::DEFAULT);
+        // StringOrURI (RFC 7519, section 4.1.2): of a number nobody knows which text its user has elsewhere.
+        let user = self.sub.as_ref().and_then(Value::as_str).ok_or(Refused::Subject)?;
         Ok(Identity {
-            user: UserId::new(self.sub.unwrap_or_default()).map_err(|_no_id| Refused::Subject)?,
-            session: SessionId::new(session).map_err(|_no_id| Refused::Subject)?,
+            user: UserId::new(user).map_err(|_no_id| Refused::Subject)?,
+            session: session(self.sid.as_ref())?,
             expires,
-            issued: self.iat.map(timestamp),
-            authenticated: self.auth_time.map(timestamp),
+            issued,
+            authenticated,
         })
     }
 }
 
-impl Audience {
-    fn holds(&self, audience: &str) -> bool {
-        match self {
-            Self::One(one) => one == audience,
-            Self::Many(many) => many.iter().any(|one| one == audience),
-        }
+/// Whether `aud`, a text or a list of them, names this audience.
+fn holds(aud: &Value, audience: &str) -> bool {
+    match aud {
+        Value::Array(many) => many.iter().any(|one| one.as_str() == Some(audience)),
+        one => one.as_str() == Some(audience),
     }
+}
+
+/// The session of `sid`: a text, or a whole number, which has one way to be written.
+fn session(sid: Option<&Value>) -> Result<SessionId, Refused> {
+    let id = match sid {
+        None => Some(SessionId::DEFAULT.to_owned()),
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
+        Some(Value::Number(number)) => number.as_f64().filter(|id| is_whole(*id)).map(|id| format!("{id:.0}")),
+        Some(_) => None,
+    };
+    SessionId::new(id.ok_or(Refused::Subject)?).map_err(|_no_id| Refused::Subject)
+}
+
+/// Whether a float is one integer and no other.
+fn is_whole(number: f64) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    number.fract() == 0.0 && number.abs() <= EXACT
+}
+
+/// A `NumericDate` (RFC 7519, section 2): seconds since 1970, with or without a fraction; also as text, as some issuers write it.
+fn time(claim: Option<&Value>) -> Result<Option<Timestamp>, Refused> {
+    let Some(claim) = claim else {
+        return Ok(None);
+    };
+    let seconds = match claim {
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => text.parse().ok(),
+        other => other.as_f64(),
+    };
+    seconds.map(|seconds| Some(timestamp(seconds))).ok_or(Refused::Times)
 }
 
 #[expect(

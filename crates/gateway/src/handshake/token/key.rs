@@ -62,12 +62,13 @@ impl TokenKey {
 
     /// RS256, from a published key's modulus and exponent (RFC 7518, section 6.3.1).
     pub(in crate::handshake) fn rsa(n: &str, e: &str) -> Result<Self, InvalidKey> {
-        let modulus = URL_SAFE_NO_PAD.decode(n).map_err(|_no_base64| InvalidKey::Unusable)?;
+        let (n, e) = (base64url(n), base64url(e));
+        let modulus = URL_SAFE_NO_PAD.decode(&n).map_err(|_no_base64| InvalidKey::Unusable)?;
         let leading_zeros = modulus.iter().take_while(|byte| **byte == 0).count();
         if modulus.len() - leading_zeros < MIN_RSA_LEN {
             return Err(InvalidKey::ShortRsa);
         }
-        let decoding = DecodingKey::from_rsa_components(n, e).map_err(|_no_base64| InvalidKey::Unusable)?;
+        let decoding = DecodingKey::from_rsa_components(&n, &e).map_err(|_no_base64| InvalidKey::Unusable)?;
         Ok(Self {
             algorithm: Algorithm::RS256,
             decoding,
@@ -76,12 +77,14 @@ impl TokenKey {
 
     /// ES256, from a published key's point on P-256 (RFC 7518, section 6.2.1).
     pub(in crate::handshake) fn p256(x: &str, y: &str) -> Result<Self, InvalidKey> {
-        on_p256(DecodingKey::from_ec_components(x, y).map_err(|_no_base64| InvalidKey::Unusable)?)
+        on_p256(
+            DecodingKey::from_ec_components(&base64url(x), &base64url(y)).map_err(|_no_base64| InvalidKey::Unusable)?,
+        )
     }
 
     /// `EdDSA`, from a published key on Ed25519 (RFC 8037, section 2).
     pub(in crate::handshake) fn ed25519(x: &str) -> Result<Self, InvalidKey> {
-        on_ed25519(DecodingKey::from_ed_components(x).map_err(|_no_base64| InvalidKey::Unusable)?)
+        on_ed25519(DecodingKey::from_ed_components(&base64url(x)).map_err(|_no_base64| InvalidKey::Unusable)?)
     }
 
     pub(in crate::handshake) fn algorithm(&self) -> Algorithm {
@@ -109,6 +112,11 @@ impl fmt::Debug for TokenKey {
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
     }
+}
+
+/// A number of a published key as RFC 7515, section 2, has it: some issuers pad it, or take the other alphabet of RFC 4648.
+fn base64url(text: &str) -> String {
+    text.trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
 /// `None` when it is another kind of key.

@@ -20,6 +20,7 @@ fn demanding(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> Tok
         keys: Keys::Fixed(key),
         issuer: issuer.map(str::to_owned),
         audience: audience.map(str::to_owned),
+        limits: TokenLimits::default(),
     }
 }
 
@@ -76,14 +77,39 @@ fn what_a_token_says_beside_its_subject_is_kept() {
 }
 
 #[test]
+fn what_can_be_meant_in_one_way_only_is_read() {
+    let signer = Signer::hs256();
+    let tokens = shared(&signer);
+    let read = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).unwrap();
+    for sid in [json!(4_711), json!(4711.0), json!("4711")] {
+        assert_eq!(read(json!({ "sid": sid })).session.as_str(), "4711", "{sid}");
+    }
+    for time in [
+        json!(NOW - 9),
+        json!(format!("{}", NOW - 9)),
+        json!(format!("{}.0", NOW - 9)),
+    ] {
+        let times = read(json!({ "auth_time": time, "iat": time, "nbf": time }));
+        assert_eq!(times.authenticated.map(Timestamp::as_secs), Some(NOW - 9), "{time}");
+        assert_eq!(times.issued.map(Timestamp::as_secs), Some(NOW - 9), "{time}");
+    }
+    for exp in [json!(format!("{}", NOW + 5)), json!(5.25 + NOW as f64)] {
+        assert_eq!(read(json!({ "exp": exp })).expires.as_secs(), NOW + 5, "{exp}");
+    }
+    // What is not looked at may be anything.
+    let odd =
+        json!({ "iss": 7, "aud": [7, { "a": 1 }], "sid": null, "auth_time": null, "azp": [], "roles": { "x": [1] } });
+    assert_eq!(read(odd).session.as_str(), "default");
+}
+
+#[test]
 fn an_end_has_no_leeway_and_a_beginning_has_a_minute() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).map(|_| ());
     assert_eq!(outcome(json!({ "exp": NOW + 1 })), Ok(()));
     assert_eq!(outcome(json!({ "exp": NOW })), Err(Refused::Expired));
-    assert_eq!(outcome(json!({ "exp": null })), Err(Refused::Expired));
-    for early in ["nbf", "iat"] {
+    for early in ["nbf", "iat", "auth_time"] {
         assert_eq!(outcome(json!({ early: NOW + 60 })), Ok(()));
         assert_eq!(outcome(json!({ early: NOW + 61 })), Err(Refused::Early));
     }
@@ -104,10 +130,100 @@ fn a_subject_must_be_an_id() {
         let outcome = verify(&tokens, &signer.sign(&claims(&changes)));
         assert_eq!(outcome, Err(Refused::Subject), "{changes}");
     }
-    assert_eq!(
-        verify(&tokens, &signer.sign(&claims(&json!({ "sub": 7 })))),
-        Err(Refused::Malformed)
+}
+
+#[test]
+fn a_claim_of_a_wrong_type_is_refused_by_its_name() {
+    let signer = Signer::hs256();
+    let tokens = shared(&signer);
+    let outcome = |changes: &Value| verify(&tokens, &signer.sign(&claims(changes))).map(|_| ());
+    for claim in [
+        json!({ "sub": 7 }),
+        json!({ "sid": 0.5 }),
+        json!({ "sid": 1e300 }),
+        json!({ "sid": true }),
+        json!({ "sid": { "id": 1 } }),
+    ] {
+        assert_eq!(outcome(&claim), Err(Refused::Subject), "{claim}");
+    }
+    for claim in [
+        json!({ "exp": null }),
+        json!({ "exp": "" }),
+        json!({ "exp": "never" }),
+        json!({ "exp": "inf" }),
+        json!({ "exp": "1e12" }),
+        json!({ "exp": "2026-11-23T16:31:00Z" }),
+        json!({ "nbf": "now" }),
+        json!({ "iat": true }),
+        json!({ "auth_time": {} }),
+    ] {
+        assert_eq!(outcome(&claim), Err(Refused::Times), "{claim}");
+    }
+    // The library that checks the signature looks at these itself, and takes no list or object for one of them.
+    for claim in [
+        json!({ "sub": ["GEN-001"] }),
+        json!({ "exp": [NOW + 60] }),
+        json!({ "nbf": {} }),
+    ] {
+        assert_eq!(outcome(&claim), Err(Refused::Malformed), "{claim}");
+    }
+    let demanding = demanding(
+        TokenKey::hs256(&Secret::new(signer.verifier())).unwrap(),
+        Some("7"),
+        Some("7"),
     );
+    let outcome = |changes: &Value| verify(&demanding, &signer.sign(&claims(changes))).map(|_| ());
+    assert_eq!(outcome(&json!({ "iss": 7, "aud": "7" })), Err(Refused::Issuer));
+    for aud in [json!(7), json!([7]), json!({ "7": "7" }), json!([])] {
+        assert_eq!(
+            outcome(&json!({ "iss": "7", "aud": aud })),
+            Err(Refused::Audience),
+            "{aud}"
+        );
+    }
+    assert_eq!(outcome(&json!({ "iss": "7", "aud": [7, "7"] })), Ok(()));
+}
+
+#[test]
+fn an_end_further_ahead_than_the_longest_lifetime_is_refused() {
+    let signer = Signer::hs256();
+    let mut tokens = shared(&signer);
+    let outcome =
+        |tokens: &Tokens, exp: Value| verify(tokens, &signer.sign(&claims(&json!({ "exp": exp })))).map(|_| ());
+    let month = 31 * 24 * 60 * 60;
+    assert_eq!(outcome(&tokens, json!(NOW + month)), Ok(()));
+    // A minute for clocks that differ.
+    assert_eq!(outcome(&tokens, json!(NOW + month + 60)), Ok(()));
+    for far in [
+        json!(NOW + month + 61),
+        json!((NOW + 60) * 1_000),
+        json!(format!("{}", (NOW + 60) * 1_000)),
+        json!(9.9e99),
+        json!(u64::MAX),
+    ] {
+        assert_eq!(outcome(&tokens, far.clone()), Err(Refused::Lifetime), "{far}");
+    }
+    // The same mistake elsewhere: a sign-in that would never grow old.
+    let early = claims(&json!({ "auth_time": (NOW - 60) * 1_000 }));
+    assert_eq!(verify(&tokens, &signer.sign(&early)), Err(Refused::Early));
+
+    tokens.limits.max_lifetime = Duration::from_secs(30);
+    assert_eq!(outcome(&tokens, json!(NOW + 90)), Ok(()));
+    assert_eq!(outcome(&tokens, json!(NOW + 91)), Err(Refused::Lifetime));
+}
+
+#[test]
+fn nothing_is_told_of_the_claims_of_a_forged_token() {
+    let tokens = shared(&Signer::hs256());
+    for changes in [
+        json!({}),
+        json!({ "exp": NOW - 1 }),
+        json!({ "exp": NOW * 1_000 }),
+        json!({ "sub": 7 }),
+    ] {
+        let forged = Signer::hs256().sign(&claims(&changes));
+        assert_eq!(verify(&tokens, &forged), Err(Refused::Signature), "{changes}");
+    }
 }
 
 #[test]
@@ -233,7 +349,9 @@ fn an_id_token_gives_no_access_where_it_can_be_told() {
 fn what_is_no_token_is_refused_without_a_panic() {
     let tokens = shared(&Signer::hs256());
     assert_eq!(verify(&tokens, ""), Err(Refused::Missing));
-    let long = "a".repeat(MAX_TOKEN_LEN + 1);
+    let most = TokenLimits::default().max_bytes;
+    assert_eq!(verify(&tokens, &"a".repeat(most + 1)), Err(Refused::TooLarge));
+    let long = "a".repeat(most);
     for bad in [
         ".",
         "..",

@@ -11,7 +11,8 @@ if (parser === "msgpack") options.parser = require("socket.io-msgpack-parser");
 
 const socket = io(url, options);
 socket.on("connect_error", (error) => {
-  console.log("refused", error.message, error.data && error.data.code, `active=${socket.active}`);
+  const { code, reason } = error.data || {};
+  console.log("refused", error.message, code, reason, `active=${socket.active}`);
   process.exit(1);
 });
 socket.on("account:list_response", (data, offset) => console.log("response", JSON.stringify(data), offset));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::packet::{Kind, Packet, ROOT, is_reserved};
 use super::{msgpack, text};
-use crate::code::ErrorCode;
+use crate::code::{ErrorCode, TokenFault};
 use crate::json::Json;
 use crate::wire::{Dialect, Message, Push};
 
@@ -23,20 +23,25 @@ pub fn connected(dialect: Dialect, sid: &str, pid: Option<&str>) -> Message {
     write(dialect, &Packet::of(Kind::Connect, Some(Connected { sid, pid })))
 }
 
-/// Writes the refusal of a CONNECT: the client sees `err.message` and `err.data.code`, and does not come back by itself.
+/// What a client reads in `err.data` when its CONNECT was refused.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RefusalData {
+    /// Why.
+    pub code: ErrorCode,
+    /// What is wrong with the token, with `unauthenticated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<TokenFault>,
+}
+
+/// Writes the refusal of a CONNECT: the client sees `err.message` and `err.data`, and does not come back by itself.
 #[must_use]
-pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, code: Option<ErrorCode>) -> Message {
+pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, data: Option<RefusalData>) -> Message {
     #[derive(Serialize)]
     struct Refusal<'a> {
         message: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<Reason>,
+        data: Option<RefusalData>,
     }
-    #[derive(Serialize)]
-    struct Reason {
-        code: ErrorCode,
-    }
-    let data = code.map(|code| Reason { code });
     let packet = Packet {
         namespace: Cow::Borrowed(namespace),
         ..Packet::of(Kind::ConnectError, Some(Refusal { message, data }))

@@ -9,7 +9,7 @@ use protocol::id::SessionId;
 use protocol::security::{Enrolment, SessionInfo};
 
 use super::event::{alert, settings};
-use super::{account_status, account_type, code, json, method, secret, text, timestamp};
+use super::{account_status, account_type, code, json, method, secret, text, timestamp, token_fault};
 
 pub(crate) fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
@@ -63,6 +63,7 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
 pub(crate) fn failure() -> impl Strategy<Value = Failure> {
     (
         code(),
+        option::of(token_fault()),
         text(),
         option::of(any::<u64>()),
         option::of(option::of(timestamp())),
@@ -70,8 +71,9 @@ pub(crate) fn failure() -> impl Strategy<Value = Failure> {
         option::of(any::<u64>()),
     )
         .prop_map(
-            |(error, message, retry_after, last_synced, account_type, accounts_disconnected)| Failure {
+            |(error, reason, message, retry_after, last_synced, account_type, accounts_disconnected)| Failure {
                 error,
+                reason,
                 message,
                 retry_after,
                 last_synced,

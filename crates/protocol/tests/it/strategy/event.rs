@@ -10,7 +10,7 @@ use protocol::security::{
     TwoFactorRequired,
 };
 
-use super::{account_status, account_type, alert_id, code, method, text, timestamp, user};
+use super::{account_status, account_type, alert_id, code, method, text, timestamp, token_fault, user};
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -47,11 +47,14 @@ pub(crate) fn notice() -> impl Strategy<Value = Notice> {
             })
         }),
         Just(Notice::Resync),
-        (option::of(text()), code(), text()).prop_map(|(event, error, message)| Notice::Error(ErrorNotice {
-            event,
-            error,
-            message
-        })),
+        (option::of(text()), code(), option::of(token_fault()), text()).prop_map(|(event, error, reason, message)| {
+            Notice::Error(ErrorNotice {
+                event,
+                error,
+                reason,
+                message,
+            })
+        }),
     ]
 }
 
