@@ -1,6 +1,6 @@
 //! What a client says of itself when it connects, the same in both worlds.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::command::{self, InvalidCommand};
@@ -29,16 +29,18 @@ pub struct Resume {
     /// The secret name of its old seat: the `pid` of Socket.IO, the `session` of `ready`.
     pub session: String,
     /// The last event it has handled, as it was told; absent when it saw none yet.
+    #[serde(default, deserialize_with = "unless_empty")]
     pub offset: Option<String>,
 }
 
 impl Auth {
     /// Reads the payload of a Socket.IO CONNECT. Unknown fields are ignored and so are known ones of a wrong type: a client
-    /// library sends `pid` and `offset` by itself, and the only refusal it understands is one of the token.
+    /// library sends `pid` and `offset` by itself, and the only refusal it understands is one of the token. Options may be
+    /// texts: those of Java and .NET know nothing else here.
     #[must_use]
     pub fn of_socketio(auth: &Value) -> Self {
         let text = |field: &str| auth.get(field).and_then(Value::as_str).map(ToOwned::to_owned);
-        let unless_off = |field: &str| auth.get(field).and_then(Value::as_bool).unwrap_or(true);
+        let unless_off = |field: &str| !auth.get(field).is_some_and(|value| *value == false || value == "false");
         Self {
             token: text("token").map(Secret::new),
             device_id: text("deviceId"),
@@ -47,7 +49,7 @@ impl Auth {
             recovery: unless_off("recovery"),
             resume: text("pid").map(|session| Resume {
                 session,
-                offset: text("offset"),
+                offset: text("offset").filter(|offset| !offset.is_empty()),
             }),
         }
     }
@@ -67,6 +69,12 @@ impl Auth {
             resume: native.resume,
         })
     }
+}
+
+/// Some languages have no absent text: an empty one stands for it.
+fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// `auth` as it stands in the frame.
@@ -127,12 +135,24 @@ mod tests {
             json!({"pid": "gXcO"}),
             json!({"pid": "gXcO", "offset": null}),
             json!({"pid": "gXcO", "offset": 7}),
+            // A Go client, whose texts are never absent.
+            json!({"pid": "gXcO", "offset": ""}),
         ] {
             let resume = Auth::of_socketio(&offset).resume.unwrap();
             assert_eq!((resume.session.as_str(), resume.offset), ("gXcO", None));
         }
-        let native = Auth::of_native(&json!({"resume": {"session": "gXcO"}})).unwrap();
-        assert_eq!(native.resume.unwrap().offset, None);
+        for resume in [json!({"session": "gXcO"}), json!({"session": "gXcO", "offset": ""})] {
+            let native = Auth::of_native(&json!({ "resume": resume })).unwrap();
+            assert_eq!(native.resume.unwrap().offset, None);
+        }
+    }
+
+    #[test]
+    fn socketio_options_may_be_texts() {
+        let auth = Auth::of_socketio(&json!({"batching": "false", "recovery": "false"}));
+        assert!(!auth.batching && !auth.recovery);
+        let auth = Auth::of_socketio(&json!({"batching": "true", "recovery": "true"}));
+        assert!(auth.batching && auth.recovery);
     }
 
     #[test]
