@@ -23,6 +23,7 @@ pub mod token;
 
 pub mod client;
 pub mod cluster;
+pub mod library;
 pub mod node;
 
 mod account;

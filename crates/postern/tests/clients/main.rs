@@ -1,0 +1,53 @@
+//! Client libraries of other languages against a cluster, as they come: JavaScript is in `it`.
+//!
+//! By hand: `cargo xtask long clients`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod follow;
+
+use testkit::library::Program;
+
+use self::follow::{End, Follower, Recovers, follow};
+
+#[tokio::test]
+async fn python_clients_connect_return_and_are_told_why_they_are_disconnected() {
+    let end = End::Reason("server disconnect");
+    let msgpack = Program::python("threads").env("SERIALIZER", "msgpack");
+    follow(vec![
+        Follower::new(Program::python("threads"), Recovers::No, end),
+        Follower::new(msgpack, Recovers::No, end),
+        Follower::new(Program::python("coroutines"), Recovers::No, end),
+        Follower::new(native_python(), Recovers::Yes, End::Reason("4403")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn java_clients_connect_return_and_are_told_why_they_are_disconnected() {
+    follow(vec![
+        Follower::new(
+            Program::java("SocketIo"),
+            Recovers::No,
+            End::Reason("io server disconnect"),
+        ),
+        Follower::new(Program::java("Native"), Recovers::Yes, End::Reason("4403")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn go_clients_connect_return_and_are_told_why_they_are_disconnected() {
+    follow(vec![
+        Follower::new(Program::go("socketio"), Recovers::Yes, End::Unordered),
+        Follower::new(Program::go("native"), Recovers::Yes, End::Reason("4403")),
+    ])
+    .await;
+}
+
+/// The library waits for seconds before it comes back.
+fn native_python() -> Program {
+    let program = Program::python("native");
+    ["INITIAL", "MIN", "MAX"].iter().fold(program, |program, delay| {
+        program.env(&format!("WEBSOCKETS_BACKOFF_{delay}_DELAY"), "0.1")
+    })
+}

@@ -1,0 +1,74 @@
+"""A plain WebSocket of the library websockets, which comes back to its place.
+
+Follows one user until its session ends, and prints what happens, one line each.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+class Place:
+    """Where this client is in the order of its user's events."""
+
+    session = None
+    offset = None
+
+    def auth(self):
+        data = {"token": os.environ["TOKEN"]}
+        if self.session:
+            data["resume"] = {"session": self.session, "offset": self.offset}
+        return json.dumps({"event": "auth", "data": data})
+
+
+async def handle(frame, socket, place):
+    event, data = frame["event"], frame["data"]
+    if event == "ready":
+        say("connected")
+        if not data["recovered"]:
+            place.session, place.offset = data["session"], data["offset"]
+        await socket.send(json.dumps({"event": "account:list", "data": {}, "id": "1"}))
+    elif event == "account:list_response" and frame["id"] == "1":
+        say("ack", json.dumps(data["success"]))
+    elif event == "account:status_changed":
+        say("event", data["metadata"]["errorMessage"])
+    elif event == "security:session_expired":
+        say("expired", data["reason"])
+    elif event == "error":
+        say("refused", data["error"])
+    place.offset = frame.get("offset") or place.offset
+
+
+async def main():
+    trust = ssl.create_default_context(cafile=os.environ["CA"])
+    url = os.environ["GATEWAY"].replace("https://", "wss://") + "/ws"
+    place = Place()
+    ends = 0
+    # Comes back by itself, for ever: the loop is left where coming back is of no use.
+    async for socket in connect(url, ssl=trust, subprotocols=["postern.v1.json"], ping_interval=None):
+        try:
+            await socket.send(place.auth())
+            async for message in socket:
+                frames = json.loads(message)
+                for frame in frames if isinstance(frames, list) else [frames]:
+                    await handle(frame, socket, place)
+        except ConnectionClosed:
+            pass
+        code = socket.close_code
+        if ends == 0:
+            say("disconnected", code)
+        if code in (4401, 4403):
+            ends += 1
+        if ends == 2:
+            return
+
+
+asyncio.run(main())

@@ -1,0 +1,80 @@
+//! Programs of `clients/`, each of which uses a client library of its language, in the version that is pinned there.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::fail::fail;
+use crate::process::{Launch, Process};
+use crate::scratch::Scratch;
+
+/// A program to run.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    command: Command,
+}
+
+impl Program {
+    /// A module of `clients/python`.
+    pub fn python(module: &str) -> Self {
+        let mut command = Command::new(installed("python/bin/python"));
+        command.arg(clients().join("python").join(module).with_extension("py"));
+        Self::new(module, command)
+    }
+
+    /// A class of `clients/java`.
+    pub fn java(class: &str) -> Self {
+        let (classes, libraries) = (installed("java/classes"), installed("java/lib"));
+        let mut command = Command::new("java");
+        command
+            .arg("-cp")
+            .arg(format!("{}:{}/*", classes.display(), libraries.display()));
+        command.arg(class);
+        Self::new(class, command)
+    }
+
+    /// A command of `clients/go`.
+    pub fn go(name: &str) -> Self {
+        Self::new(name, Command::new(installed(&format!("go/{name}"))))
+    }
+
+    fn new(name: &str, command: Command) -> Self {
+        Self {
+            name: name.to_owned(),
+            command,
+        }
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, key: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(key, value.into());
+        self
+    }
+
+    /// Starts it; it ends with the handle.
+    pub fn start(self) -> Process {
+        Launch::new(self.name, &Arc::new(Scratch::new("library")), self.command).start()
+    }
+}
+
+/// What `clients/install` has put there; fails the test with the command that installs it where it has not.
+fn installed(path: &str) -> PathBuf {
+    let path = clients().join("target").join(path);
+    if !path.exists() {
+        fail(
+            "run a client library",
+            format_args!(
+                "{} is not installed: run cargo xtask long clients first",
+                path.display()
+            ),
+        );
+    }
+    path
+}
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}

@@ -1,0 +1,29 @@
+//! Long forms of tests, by hand: what needs more time, or more tools, than CI has.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+
+/// Client libraries of all languages that run here against a cluster. Needs Python, a JDK, Maven and Go.
+pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut install = Command::new(root.join("crates/testkit/clients/install"));
+    install.args(["python", "java", "go"]);
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--locked", "--workspace", "--test", "clients"]);
+    run_all([install, test], root)
+}
+
+/// Runs commands in turn, until one fails.
+fn run_all<const N: usize>(commands: [Command; N], root: &Path) -> anyhow::Result<ExitCode> {
+    for mut command in commands {
+        let status = command
+            .current_dir(root)
+            .status()
+            .with_context(|| format!("run {}", command.get_program().display()))?;
+        if !status.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
