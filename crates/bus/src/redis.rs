@@ -21,7 +21,7 @@ use opentelemetry::metrics::Meter;
 pub use self::client::ConnectError;
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl};
 
-use self::client::{Client, Connector, Use};
+use self::client::{Client, Connector, Needs, Use};
 use self::names::Names;
 use crate::Liveness;
 use crate::metrics::Metrics;
@@ -69,16 +69,25 @@ impl RedisBus {
         let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
         let connect = |connector, to_do| Client::connect(connector, to_do, Arc::clone(&clock), &tasks, metrics.clone());
         let commands = connect(connector.clone(), Use::Commands).await?;
-        commands.check().await?;
+        let names = Names::new(settings.prefix.clone());
+        let needs = |channel| Needs {
+            keys: names.probes().collect(),
+            channel,
+        };
+        commands.check_info().await?;
+        // Boxed: fred's futures are several KiB.
+        Box::pin(commands.check_needs(needs(names.probes().next()))).await?;
         let cells = match &settings.limits_url {
             Some(url) => {
                 let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
-                connect(connector, Use::Limits).await?
+                let cells = connect(connector, Use::Limits).await?;
+                Box::pin(cells.check_needs(needs(None))).await?;
+                cells
             }
             None => commands.clone(),
         };
         let shared = Shared {
-            names: Names::new(settings.prefix.clone()),
+            names,
             events: events::Scripts::new(),
             jobs: jobs::Scripts::new(),
             lanes: jobs::Lanes::new(&connector),

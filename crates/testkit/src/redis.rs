@@ -23,21 +23,28 @@ pub struct Redis {
     port: Port,
     scratch: Arc<Scratch>,
     starts: u64,
+    arguments: Vec<&'static str>,
     prefixes: AtomicU64,
 }
 
 impl Redis {
     /// Starts a server for one test.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`Redis::start`], with more arguments: `--cluster-enabled yes`.
+    pub async fn start_with(arguments: &[&'static str]) -> Self {
         let scratch = Arc::new(Scratch::owned("redis", Account::unprivileged()));
         for starts in 1..=ATTEMPTS {
             let port = Port::claim();
-            if let Some(process) = launch(&scratch, &port, starts).await {
+            if let Some(process) = launch(&scratch, &port, starts, arguments).await {
                 return Self {
                     process,
                     port,
                     scratch,
                     starts,
+                    arguments: arguments.to_vec(),
                     prefixes: AtomicU64::new(0),
                 };
             }
@@ -99,7 +106,7 @@ impl Redis {
     pub async fn restart(&mut self) {
         self.kill().await;
         self.starts += 1;
-        match launch(&self.scratch, &self.port, self.starts).await {
+        match launch(&self.scratch, &self.port, self.starts, &self.arguments).await {
             Some(process) => self.process = process,
             None => fail("restart redis-server", self.scratch.logs()),
         }
@@ -168,7 +175,7 @@ async fn value(server: SocketAddr, key: &[u8]) -> String {
 }
 
 /// Starts the server and waits until it listens; none when the port was taken.
-async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64) -> Option<Process> {
+async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64, arguments: &[&str]) -> Option<Process> {
     let mut command = Command::new("redis-server");
     command.args([
         "--port",
@@ -180,7 +187,7 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, start: u64) -> Option<Proce
     ]);
     command.args(["--save", "", "--appendonly", "no"]);
     command.args(["--maxmemory-policy", "noeviction", "--notify-keyspace-events", "Ex"]);
-    command.args(["--enable-debug-command", "local"]);
+    command.args(["--enable-debug-command", "local"]).args(arguments);
     let launch = Launch::new(format!("redis-{start}"), scratch, command).run_as(Account::unprivileged());
     let process = launch.start();
     let listens = wait::until("redis-server to listen", wait::deadline(), async || {

@@ -8,6 +8,7 @@
 pub(super) mod announcements;
 mod answer;
 mod arg;
+mod check;
 mod connector;
 mod failure;
 mod keeper;
@@ -21,15 +22,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::interfaces::{ClientLike, KeysInterface, LuaInterface, PubsubInterface};
-use fred::types::{CustomCommand, Expiration, Key, Value};
+use fred::interfaces::{KeysInterface, LuaInterface, PubsubInterface};
+use fred::types::{Expiration, Key, Value};
 use lifecycle::{Clock, Tasks};
-use protocol::fault::chain;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 pub(super) use self::answer::Answer;
 pub(super) use self::arg::Arg;
+pub(super) use self::check::Needs;
 pub use self::connector::ConnectError;
 pub(super) use self::connector::{Connector, Use};
 pub(super) use self::reader::{Read, Reader};
@@ -147,34 +148,6 @@ impl Client {
         Ok(Answer::new(step, value))
     }
 
-    /// Makes sure that the server says what our scripts ask it, and warns when it may throw keys away.
-    pub(super) async fn check(&self) -> Result<(), ConnectError> {
-        let at = self.shared.connector.at();
-        self.info("replication").await.map_err(|error| {
-            if chain(&error).contains("NOPERM") {
-                let (at, source) = (at.clone(), Box::new(error));
-                return ConnectError::NoInfo { at, source };
-            }
-            self.shared.connector.unreachable(error)
-        })?;
-        // CONFIG is forbidden in many places, INFO is not.
-        let memory = self.info("memory").await.unwrap_or_default();
-        let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
-        match policy {
-            Some("noeviction") => {}
-            Some(policy) => tracing::warn!(
-                redis = at,
-                policy,
-                "Redis may throw keys away: maxmemory-policy should be noeviction"
-            ),
-            None => tracing::warn!(
-                redis = at,
-                "Redis does not say its maxmemory-policy, which should be noeviction"
-            ),
-        }
-        Ok(())
-    }
-
     /// Whether the last beat was answered, and in time.
     pub(super) fn is_live(&self) -> bool {
         self.shared.pulse().is_live(Instant::now())
@@ -197,17 +170,10 @@ impl Client {
         &self.shared.metrics
     }
 
-    async fn info(&self, section: &'static str) -> Result<String, BusError> {
-        let info = CustomCommand::new_static("INFO", None::<u16>, false);
-        let step = "ask Redis about itself";
-        self.ask(step, async |fred| fred.custom(info, vec![section]).await)
-            .await
-    }
-
     /// Says something on a channel, to prove that its subscriber hears.
     async fn announce(&self, channel: String, word: String) -> Result<(), BusError> {
         let told: Result<i64, BusError> = self
-            .ask("announce a probe", async |fred| fred.spublish(channel, word).await)
+            .ask("announce on a channel", async |fred| fred.spublish(channel, word).await)
             .await;
         told.map(drop)
     }
@@ -219,14 +185,12 @@ impl Client {
         command: impl AsyncFnOnce(fred::clients::Client) -> Result<T, fred::error::Error>,
     ) -> Result<T, BusError> {
         let outcome = async {
-            if !self.shared.pulse().is_up() {
-                return Err(Failure::Down);
-            }
+            self.shared.check_up()?;
             let room = timeout(COMMAND_TIMEOUT, self.shared.room.acquire()).await;
             let _room = room.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
             Ok(command(self.shared.fred()).await?)
         };
-        outcome.await.map_err(|failure| {
+        outcome.await.map_err(|failure: Failure| {
             self.shared.metrics.command_failed(step);
             failure.at(step)
         })
@@ -236,6 +200,15 @@ impl Client {
 impl Shared {
     fn fred(&self) -> fred::clients::Client {
         self.link().client().clone()
+    }
+
+    /// Nothing is sent while the server does not answer.
+    fn check_up(&self) -> Result<(), Failure> {
+        let pulse = self.pulse();
+        if pulse.is_up() {
+            return Ok(());
+        }
+        Err(Failure::Down(pulse.refusal()))
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {

@@ -181,6 +181,12 @@ impl Names {
         format!("{}:{{probe:{subscriber}}}", self.prefix.as_str())
     }
 
+    /// Names of no key and no channel, in as many slots of a cluster: for the check at the start. That all of them are on one of
+    /// two nodes that share the slots evenly is as likely as 1 in 4 billion.
+    pub(super) fn probes(&self) -> impl Iterator<Item = String> {
+        (0..32).map(|number| self.probe(&format!("start-{number}")))
+    }
+
     fn of_user(&self, user: &UserId, what: &str) -> String {
         format!("{}:{{{}}}:{what}", self.prefix.as_str(), encoded(user.as_str()))
     }

@@ -11,5 +11,6 @@ mod contract;
 mod expiries;
 mod footprint;
 mod nodes;
+mod refusals;
 mod sample;
 mod traps;

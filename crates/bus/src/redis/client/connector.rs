@@ -247,6 +247,16 @@ pub enum ConnectError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server answers, and refuses what every node needs: the user lacks a permission, it is a node of a cluster and other
+    /// nodes have the slots, it is a replica, or it is still loading.
+    #[error("a command that every node needs failed at {at}")]
+    Unusable {
+        /// The URL without its password.
+        at: String,
+        /// The command, and what the server replied.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No certificate authority can be read.
     #[error("read the certificates that a rediss:// server may have")]
     Certificates {

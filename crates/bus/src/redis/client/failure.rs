@@ -8,7 +8,11 @@ use crate::BusError;
 pub(super) enum Failure {
     /// The last beat was not answered: nothing was sent.
     #[error("Redis does not answer")]
-    Down,
+    Down(
+        /// The server's refusal of the connection, where it is that.
+        #[source]
+        Option<fred::error::Error>,
+    ),
     /// Our clock is wrong, or the server's: what is decided by the time of day is better left to others.
     #[error("the clocks of Redis and this node are too far apart")]
     Skewed,
@@ -29,6 +33,34 @@ impl Failure {
         BusError::Away {
             step,
             source: Box::new(self),
+        }
+    }
+}
+
+/// The code of an error reply of the server, `NOPERM`, `MOVED`, `ERR`; none of a failure of the connection.
+pub(super) fn refusal(error: &fred::error::Error) -> Option<&str> {
+    let code = error.details().split(' ').next().unwrap_or_default();
+    (code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use fred::error::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn replies_of_the_server_are_refusals_and_failures_of_fred_are_none() {
+        for (reply, code) in [
+            ("NOPERM No permissions to access a channel", "NOPERM"),
+            ("MOVED 3999 127.0.0.1:6381", "MOVED"),
+            ("CLUSTERDOWN Hash slot not served", "CLUSTERDOWN"),
+            ("ERR unknown command", "ERR"),
+        ] {
+            assert_eq!(refusal(&Error::new(ErrorKind::Unknown, reply)), Some(code));
+        }
+        for failure in ["Connection closed.", "Request timed out.", "IO error", "", "A b"] {
+            assert_eq!(refusal(&Error::new(ErrorKind::Unknown, failure)), None, "{failure}");
         }
     }
 }

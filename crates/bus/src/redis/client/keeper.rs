@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fred::error::Error;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::CustomCommand;
 use fred::types::config::Server;
@@ -15,7 +16,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
-use super::failure::Failure;
+use super::failure::{Failure, refusal};
 use super::link::Link;
 use super::pulse::Pulse;
 use super::{Answer, Shared};
@@ -25,6 +26,8 @@ use crate::BusError;
 pub(super) struct Keeper {
     shared: Arc<Shared>,
     reconnects: Receiver<Server>,
+    /// What ended connections, and what stood against new ones.
+    errors: Receiver<(Error, Option<Server>)>,
     /// When a new client was last tried.
     tried: Instant,
 }
@@ -33,6 +36,7 @@ impl Keeper {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             reconnects: shared.fred().reconnect_rx(),
+            errors: shared.fred().error_rx(),
             tried: Instant::now(),
             shared,
         }
@@ -73,19 +77,42 @@ impl Keeper {
         let silence = {
             let mut pulse = self.shared.pulse();
             if pulse.stop() {
-                tracing::warn!(redis, error = chain(error), "Redis does not answer");
+                tracing::warn!(redis = redis.as_str(), error = chain(error), "Redis does not answer");
             }
             pulse.silence(Instant::now())
         };
+        self.note_refusal(redis.as_str());
         if silence < REPLACE_AFTER || self.tried.elapsed() < REPLACE_AFTER {
             return;
         }
         self.tried = Instant::now();
         if let Ok(link) = self.shared.connector.link(self.shared.to_do).await {
-            tracing::warn!(redis, "a connection that did not recover is replaced");
+            tracing::warn!(redis = redis.as_str(), "a connection that did not recover is replaced");
             self.reconnects = link.client().reconnect_rx();
+            self.errors = link.client().error_rx();
             *self.shared.link() = link;
             self.shared.metrics.reconnected(self.shared.to_do.name());
+        }
+    }
+
+    /// While the server turns the connection away, a beat only waits in vain: the reason is in what fred met.
+    fn note_refusal(&mut self, redis: &str) {
+        let mut newest = None;
+        loop {
+            match self.errors.try_recv() {
+                Ok((error, _)) if refusal(&error).is_some() => newest = Some(error),
+                Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        if let Some(error) = newest
+            && self.shared.pulse().refuse(error.clone())
+        {
+            tracing::warn!(
+                redis,
+                error = error.to_string(),
+                "Redis refuses the connection, retrying"
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use fred::error::Error;
 use tokio::time::Instant;
 
 /// What the last beats said.
@@ -9,6 +10,8 @@ use tokio::time::Instant;
 pub(super) struct Pulse {
     /// Whether the last beat was answered.
     up: bool,
+    /// The server's refusal of the connection since, `WRONGPASS` or the like.
+    refusal: Option<Error>,
     /// When the last answer came.
     answered: Instant,
     /// What the server's clock showed then, in ms since 1970.
@@ -24,6 +27,7 @@ impl Pulse {
         let ahead = wall.duration_since(server_wall);
         Self {
             up: true,
+            refusal: None,
             answered: now,
             server_time,
             skew: ahead.unwrap_or_else(|behind| behind.duration()),
@@ -33,6 +37,17 @@ impl Pulse {
     /// The last beat was not answered. True when the one before was.
     pub(super) fn stop(&mut self) -> bool {
         std::mem::replace(&mut self.up, false)
+    }
+
+    /// Notes why the server refuses the connection. True when that is not what it said before.
+    pub(super) fn refuse(&mut self, refusal: Error) -> bool {
+        let before = self.refusal.replace(refusal);
+        before != self.refusal
+    }
+
+    /// Why the server refuses the connection, where it does.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        self.refusal.clone()
     }
 
     /// Whether a command may be sent.

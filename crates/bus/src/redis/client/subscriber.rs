@@ -77,13 +77,14 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Wants a channel and waits until the server has confirmed it. After an error it is still wanted.
+    /// Wants a channel and waits until the server has confirmed or refused it. After an error it is still wanted.
     pub(in crate::redis) async fn subscribe(&self, step: &'static str, channel: String) -> Result<(), BusError> {
         let Some(confirmed) = self.shared.registry.want(channel.into()) else {
             return Ok(());
         };
         match timeout(COMMAND_TIMEOUT, confirmed).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(refusal))) => Err(Failure::Fred(refusal).at(step)),
             Ok(Err(_)) | Err(_) => Err(Failure::Unconfirmed.at(step)),
         }
     }

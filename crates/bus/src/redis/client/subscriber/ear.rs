@@ -21,6 +21,7 @@ use crate::BusError;
 use crate::metrics::Metrics;
 use crate::redis::client::Client;
 use crate::redis::client::connector::{Connector, Use};
+use crate::redis::client::failure::refusal;
 use crate::redis::client::link::Link;
 
 /// A connection that listens, and what is known of it.
@@ -41,6 +42,8 @@ pub(super) struct Ear<L> {
     renewing: bool,
     /// When something failed for no reason that a new connection would cure, the rest waits for the next beat.
     holding_back: bool,
+    /// The code of the refusal that was logged last, until everything is subscribed.
+    refused: Option<String>,
     under_way: FuturesUnordered<BoxFuture<'static, Step>>,
     busy: Busy,
 }
@@ -78,6 +81,7 @@ impl<L: Listener> Ear<L> {
             probe: Probe::new(Instant::now()),
             renewing: false,
             holding_back: false,
+            refused: None,
             under_way: FuturesUnordered::new(),
             busy: Busy::default(),
         }
@@ -162,16 +166,30 @@ impl<L: Listener> Ear<L> {
 
     fn settle(&mut self, batch: Batch, done: &Done, error: Option<Error>) {
         if let Some(error) = error {
-            let redis = self.connector.at();
-            tracing::debug!(redis, error = error.to_string(), "a subscription is tried again");
+            self.report(&error);
             self.holding_back = true;
         }
         let late = self.shared.registry.settle(batch, done);
+        if self.shared.registry.is_settled() {
+            self.refused = None;
+        }
         if self.renewing && self.shared.registry.is_settled() {
             self.renewing = false;
             self.missed();
         } else if late {
             self.missed();
+        }
+    }
+
+    /// A refusal will be repeated with every try: it is logged once, by its code.
+    fn report(&mut self, error: &Error) {
+        let (redis, said) = (self.connector.at(), error.to_string());
+        let code = refusal(error).map(ToOwned::to_owned);
+        if code.is_some() && code != self.refused {
+            tracing::warn!(redis, error = said, "Redis refuses a subscription, retrying");
+            self.refused = code;
+        } else {
+            tracing::debug!(redis, error = said, "subscription failed, retrying");
         }
     }
 
@@ -267,7 +285,12 @@ async fn apply(fred: fred::clients::Client, batch: Batch) -> Step {
     for (channel, outcome) in join_all(take_up).await {
         match outcome {
             Ok(()) => done.confirmed.push(channel),
-            Err(refusal) => error = Some(refusal),
+            Err(failure) => {
+                if refusal(&failure).is_some() {
+                    done.refused.push((channel, failure.clone()));
+                }
+                error = Some(failure);
+            }
         }
     }
     Step::Batch(batch, done, error)

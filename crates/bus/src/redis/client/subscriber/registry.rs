@@ -4,10 +4,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fred::error::Error;
 use tokio::sync::{Notify, oneshot};
 
 /// The name of a channel.
 pub(super) type Channel = Arc<str>;
+
+/// What the server said to a subscription: confirmed, or its refusal.
+type Outcome = Result<(), Error>;
 
 /// Wishes come from anywhere; batches are taken and settled by the one task that has the connection, one at a time.
 #[derive(Debug, Default)]
@@ -30,7 +34,7 @@ struct State {
 struct Slot {
     wanted: bool,
     held: Held,
-    waiting: Vec<oneshot::Sender<()>>,
+    waiting: Vec<oneshot::Sender<Outcome>>,
 }
 
 /// Whether the server has a subscription on the connection.
@@ -58,11 +62,14 @@ pub(super) struct Done {
     pub(super) gave_up: bool,
     /// The channels that the server has confirmed.
     pub(super) confirmed: Vec<Channel>,
+    /// The channels that it has refused, each with its reply.
+    pub(super) refused: Vec<(Channel, Error)>,
 }
 
 impl Registry {
-    /// Wants a channel. What is given back comes to its end when the server has confirmed it; none when it has already.
-    pub(super) fn want(&self, channel: Channel) -> Option<oneshot::Receiver<()>> {
+    /// Wants a channel. What is given back resolves when the server has confirmed or refused it; none when it is confirmed
+    /// already.
+    pub(super) fn want(&self, channel: Channel) -> Option<oneshot::Receiver<Outcome>> {
         let mut state = self.lock();
         let State { channels, dirty, .. } = &mut *state;
         let slot = channels.entry(Arc::clone(&channel)).or_default();
@@ -147,8 +154,15 @@ impl Registry {
             if let Some(slot) = channels.get_mut(channel) {
                 slot.held = Held::Yes;
                 for confirm in slot.waiting.drain(..) {
-                    late |= confirm.send(()).is_err();
+                    late |= confirm.send(Ok(())).is_err();
                 }
+            }
+        }
+        for (channel, refusal) in &done.refused {
+            let waiting = channels.get_mut(channel).map(|slot| std::mem::take(&mut slot.waiting));
+            for confirm in waiting.unwrap_or_default() {
+                // Whoever gave up waiting misses nothing.
+                drop(confirm.send(Err(refusal.clone())));
             }
         }
         for channel in batch.take_up {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use fred::error::{Error, ErrorKind};
 use proptest::prelude::*;
 
 use super::{Batch, Channel, Done, Registry};
@@ -21,6 +22,7 @@ impl Server {
         Done {
             gave_up: true,
             confirmed: batch.take_up.clone(),
+            refused: Vec::new(),
         }
     }
 }
@@ -124,6 +126,22 @@ fn who_waits_is_told_when_the_server_has_confirmed_and_not_before() {
     assert!(!registry.settle(batch, &done));
     assert!(confirmed.try_recv().is_ok());
     assert!(registry.want(channel(1)).is_none(), "once is enough");
+}
+
+#[test]
+fn a_refusal_reaches_whoever_waits_and_the_channel_is_tried_again() {
+    let registry = Registry::default();
+    let mut outcome = registry.want(channel(1)).unwrap();
+    let batch = registry.next_batch(9).unwrap();
+    let refusal = Error::new(ErrorKind::Unknown, "NOPERM No permissions to access a channel");
+    let done = Done {
+        gave_up: true,
+        refused: vec![(channel(1), refusal.clone())],
+        ..Done::default()
+    };
+    assert!(!registry.settle(batch, &done));
+    assert_eq!(outcome.try_recv().unwrap(), Err(refusal));
+    assert_eq!(registry.next_batch(9).unwrap().take_up, [channel(1)]);
 }
 
 #[test]
