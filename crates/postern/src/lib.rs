@@ -18,6 +18,7 @@ mod vault;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use cli::{AuditCommand, Cli, Command, VaultCommand};
 use lifecycle::SystemClock;
 use nix::sys::resource::{Resource, setrlimit};
@@ -83,6 +84,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, RunError> {
     // A core file would hold every key and token of the process.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(RunError::CoreFiles)?;
     telemetry::logs::init(node::log_format(), &cli.log.filter)?;
+    config::report_line_breaks(&Cli::command());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

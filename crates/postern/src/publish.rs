@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::json::Json;
-use protocol::secret::Secret;
 use serde::Serialize;
 use tokio::net::TcpStream;
 
@@ -30,6 +30,9 @@ pub enum PublishError {
     /// No token to ask with.
     #[error("set POSTERN_INTERNAL_TOKEN, or start `postern dev` first")]
     NoToken(#[source] IdentityError),
+    /// The token cannot be sent.
+    #[error("POSTERN_INTERNAL_TOKEN cannot be sent in a header")]
+    Token,
     /// The gateway could not be asked.
     #[error("ask {server}")]
     Ask {
@@ -74,7 +77,9 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
         .strip_prefix("http://")
         .map(|rest| rest.trim_end_matches('/'))
         .ok_or(PublishError::Server)?;
-    let request = request(authority, &args.user, &token, &body).map_err(|_invalid| PublishError::Server)?;
+    let bearer =
+        HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_repeats_it| PublishError::Token)?;
+    let request = request(authority, &args.user, bearer, &body).map_err(|_invalid| PublishError::Server)?;
     let asked = tokio::time::timeout(PATIENCE, ask(authority, request)).await;
     let (status, body) = asked
         .unwrap_or_else(|late| Err(late.into()))
@@ -105,7 +110,7 @@ struct Body<'a> {
 fn request(
     authority: &str,
     user: &str,
-    token: &Secret,
+    bearer: HeaderValue,
     body: &Json,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let user = utf8_percent_encode(user, NON_ALPHANUMERIC);
@@ -113,7 +118,7 @@ fn request(
         .method(Method::POST)
         .uri(format!("/v1/users/{user}/events"))
         .header(header::HOST, authority)
-        .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+        .header(header::AUTHORIZATION, bearer)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::copy_from_slice(body.as_str().as_bytes())))
 }

@@ -119,6 +119,7 @@ impl GatewayArgs {
             self.max_sockets_per_user.parse::<NonZeroUsize>(),
         );
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
+        let internal_token = problems.header("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
         if self.proxy_protocol != "off" {
             problems.note("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
         }
@@ -140,7 +141,7 @@ impl GatewayArgs {
             batch_interval: batch_interval?,
             max_sockets_per_user: most?.get(),
             drain_window: drain_window?,
-            internal_token: self.internal_token.clone(),
+            internal_token,
             ..Settings::new(listen?, tls, tokens?)
         };
         Some(GatewayNode {

@@ -4,7 +4,7 @@ use clap::Args;
 use protocol::secret::Secret;
 use worker::{EmailSettings, Sender, SmsSettings, SmtpServer};
 
-use super::{Problems, secret};
+use super::{Problems, name, secret};
 
 /// Where emails go out; without a URL the method `email` is not offered.
 #[derive(Debug, Clone, Args)]
@@ -39,13 +39,13 @@ pub struct SmsArgs {
     #[arg(long, env = "POSTERN_SMS_URL")]
     pub sms_url: Option<String>,
     /// The account's SID.
-    #[arg(long, env = "POSTERN_SMS_ACCOUNT")]
+    #[arg(long, env = "POSTERN_SMS_ACCOUNT", value_parser = name)]
     pub sms_account: Option<String>,
     /// The account's token.
-    #[arg(long, env = "POSTERN_SMS_TOKEN", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = SMS_TOKEN, hide_env_values = true, value_parser = secret)]
     pub sms_token: Option<Secret>,
     /// Who sends: a number of the account's.
-    #[arg(long, env = "POSTERN_SMS_FROM")]
+    #[arg(long, env = "POSTERN_SMS_FROM", value_parser = name)]
     pub sms_from: Option<String>,
 }
 
@@ -55,12 +55,16 @@ impl SmsArgs {
         let url = self.sms_url.as_deref()?;
         let is_set = "the SMS API is set";
         let account = problems.require("POSTERN_SMS_ACCOUNT", self.sms_account.clone(), is_set);
-        let token = problems.require("POSTERN_SMS_TOKEN", self.sms_token.clone(), is_set);
+        let token = problems
+            .require(SMS_TOKEN, self.sms_token.as_ref(), is_set)
+            .and_then(|token| problems.header(SMS_TOKEN, Some(token)));
         let from = problems.require("POSTERN_SMS_FROM", self.sms_from.clone(), is_set);
         let settings = SmsSettings::new(url, account?, token?, from?);
         problems.take("POSTERN_SMS_URL", settings)
     }
 }
+
+const SMS_TOKEN: &str = "POSTERN_SMS_TOKEN";
 
 #[cfg(test)]
 mod tests {

@@ -5,13 +5,13 @@ use platforms::{BotSettings, Discord, Github, InsecureUrl, Settings, Telegram, T
 use protocol::secret::Secret;
 use url::Url;
 
-use super::{Problems, secret};
+use super::{Problems, name, secret};
 
 /// GitHub: an OAuth App. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct GithubArgs {
     /// The OAuth App's client id.
-    #[arg(long, env = "POSTERN_GITHUB_CLIENT_ID")]
+    #[arg(long, env = "POSTERN_GITHUB_CLIENT_ID", value_parser = name)]
     pub github_client_id: Option<String>,
     /// The OAuth App's client secret.
     #[arg(long, env = "POSTERN_GITHUB_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
@@ -34,7 +34,7 @@ pub struct GithubArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DiscordArgs {
     /// The application's client id.
-    #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID")]
+    #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID", value_parser = name)]
     pub discord_client_id: Option<String>,
     /// The application's client secret.
     #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
@@ -60,7 +60,7 @@ pub struct DiscordArgs {
 #[derive(Debug, Clone, Args)]
 pub struct XTwitterArgs {
     /// The application's client id.
-    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID")]
+    #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID", value_parser = name)]
     pub x_twitter_client_id: Option<String>,
     /// The application's client secret.
     #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
@@ -83,7 +83,7 @@ pub struct XTwitterArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TelegramArgs {
     /// The bot's id.
-    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_ID")]
+    #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_ID", value_parser = name)]
     pub telegram_client_id: Option<String>,
     /// The Web Login's client secret; not the bot's token.
     #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
@@ -104,7 +104,7 @@ pub struct TelegramArgs {
     #[arg(long, env = "POSTERN_TELEGRAM_JWKS_URL", default_value = Telegram::JWKS_URL)]
     pub telegram_jwks_url: String,
     /// Who signs, byte for byte.
-    #[arg(long, env = "POSTERN_TELEGRAM_ISSUER", default_value = Telegram::ISSUER)]
+    #[arg(long, env = "POSTERN_TELEGRAM_ISSUER", value_parser = name, default_value = Telegram::ISSUER)]
     pub telegram_issuer: String,
     /// Where the Bot API is.
     #[arg(long, env = "POSTERN_TELEGRAM_API_URL", default_value = Telegram::API_URL)]
@@ -176,13 +176,14 @@ impl TelegramArgs {
             api: ("POSTERN_TELEGRAM_API_URL", &self.telegram_api_url),
             revoke: None,
         };
+        let bot_token = problems.header("POSTERN_TELEGRAM_BOT_TOKEN", self.telegram_bot_token.as_ref());
         let oauth = section.check(problems)?;
         let jwks_url = Url::parse(&self.telegram_jwks_url).map_err(|error| format!("is no URL: {error}"));
         let settings = TelegramSettings {
             oauth,
             issuer: self.telegram_issuer.clone(),
             jwks_url: problems.take(JWKS_URL, jwks_url)?,
-            bot_token: self.telegram_bot_token.clone(),
+            bot_token,
         };
         if settings.check().is_err() {
             // The section has checked all the others.
@@ -195,9 +196,9 @@ impl TelegramArgs {
 
 impl DiscordArgs {
     /// The bot whose inbox is read, of a platform with these settings.
-    pub(super) fn bot(&self, offered: Option<&Settings>) -> Option<BotSettings> {
+    pub(super) fn bot(&self, offered: Option<&Settings>, problems: &mut Problems) -> Option<BotSettings> {
         Some(BotSettings {
-            token: self.discord_bot_token.clone()?,
+            token: problems.header("POSTERN_DISCORD_BOT_TOKEN", self.discord_bot_token.as_ref())?,
             api_url: offered?.api_url.clone(),
         })
     }
@@ -255,7 +256,9 @@ impl Section<'_> {
         let api_url = url(self.api);
         let revoke_url = self.revoke.map(url);
         let (variable, secret) = self.client_secret;
-        let client_secret = problems.require(variable, secret.cloned(), "the client id is set");
+        let client_secret = problems
+            .require(variable, secret, "the client id is set")
+            .and_then(|secret| problems.header(variable, Some(secret)));
         let settings = Settings {
             client_id,
             client_secret: client_secret?,

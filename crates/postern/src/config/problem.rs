@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use protocol::secret::Secret;
+
 /// Collects what is wrong, so that one start tells everything.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Problem>);
@@ -35,6 +37,21 @@ impl Problems {
         value
     }
 
+    /// Takes a secret that is sent or received in a header, by itself or in credentials (RFC 9110, section 5.5; RFC 6749, appendix
+    /// A.2). One that no header can carry would be refused by everybody, much later.
+    pub fn header(&mut self, variable: &'static str, secret: Option<&Secret>) -> Option<Secret> {
+        let secret = secret?;
+        let text = secret.expose();
+        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || text.trim() != text {
+            self.note(
+                variable,
+                "cannot be sent in a header: it holds a control character, one that is not ASCII, or a space at an end",
+            );
+            return None;
+        }
+        Some(secret.clone())
+    }
+
     /// The settings, if nothing was wrong.
     ///
     /// # Errors
@@ -66,6 +83,38 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_no_header_can_carry_is_refused_and_not_repeated() {
+        let mut problems = Problems::default();
+        assert!(problems.header("POSTERN_INTERNAL_TOKEN", None).is_none());
+        assert!(
+            problems
+                .header("POSTERN_INTERNAL_TOKEN", Some(&Secret::new("s3 cr~t!")))
+                .is_some()
+        );
+        for text in [
+            "s3cret\nmore",
+            "s3cret\0",
+            "s3cret\u{7f}",
+            "s3cr\u{e9}t",
+            " s3cret",
+            "s3cret ",
+            "\ts3cret",
+        ] {
+            let mut problems = Problems::default();
+            assert!(
+                problems
+                    .header("POSTERN_INTERNAL_TOKEN", Some(&Secret::new(text)))
+                    .is_none()
+            );
+            let said = problems.finish::<()>(None).unwrap_err().to_string();
+            assert!(
+                said.starts_with("POSTERN_INTERNAL_TOKEN ") && !said.contains("s3"),
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn every_wrong_variable_gets_its_line() {

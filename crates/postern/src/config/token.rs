@@ -7,7 +7,7 @@ use clap::Args;
 use gateway::{JwksSettings, JwksUrl, TokenKey, TokenKeys, TokenLimits, TokenSettings};
 use protocol::secret::Secret;
 
-use super::{Problems, duration, secret};
+use super::{Problems, duration, name, secret};
 
 /// The shared secret of tokens.
 #[derive(Debug, Clone, Args)]
@@ -33,10 +33,10 @@ pub struct TokenArgs {
     #[arg(long, env = "POSTERN_JWKS_REFRESH", default_value = "5m")]
     pub jwks_refresh: String,
     /// The only `iss` that is taken.
-    #[arg(long, env = "POSTERN_JWT_ISSUER")]
+    #[arg(long, env = "POSTERN_JWT_ISSUER", value_parser = name)]
     pub jwt_issuer: Option<String>,
     /// The only `aud` that is taken.
-    #[arg(long, env = "POSTERN_JWT_AUDIENCE")]
+    #[arg(long, env = "POSTERN_JWT_AUDIENCE", value_parser = name)]
     pub jwt_audience: Option<String>,
     /// The largest token that is taken, in bytes.
     #[arg(long, env = "POSTERN_JWT_MAX_BYTES", default_value = "16384")]

@@ -27,11 +27,12 @@ pub struct WebhookArgs {
 impl WebhookArgs {
     /// Checks the section; those that have a secret.
     pub(super) fn check(&self, problems: &mut Problems) -> Vec<Hook> {
+        let telegram = problems.header(TELEGRAM, self.telegram_webhook_secret.as_ref());
         let given = [
             (AccountType::Github, GITHUB, &self.github_webhook_secret),
             (AccountType::XTwitter, X_TWITTER, &self.x_twitter_webhook_secret),
             (AccountType::Discord, DISCORD, &self.discord_webhook_secret),
-            (AccountType::Telegram, TELEGRAM, &self.telegram_webhook_secret),
+            (AccountType::Telegram, TELEGRAM, &telegram),
         ];
         let hooks = given.into_iter().filter_map(|(platform, variable, secret)| {
             let hook = Hook::new(platform, secret.as_ref()?).map_err(|error| error.to_string());

@@ -121,7 +121,7 @@ impl WorkerArgs {
         let x_twitter = self.x_twitter.check(problems);
         let telegram = self.telegram.check(problems);
         let hooks = self.webhooks.check(problems);
-        let discord_bot = self.discord.bot(discord.as_ref());
+        let discord_bot = self.discord.bot(discord.as_ref(), problems);
         let has_webhook = self.webhooks.telegram_webhook_secret.is_some();
         let telegram_bot = self.telegram.bot(telegram.as_ref(), has_webhook, problems);
         let email = self.email.check(problems);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 use testkit::client::{Door, SocketIo};
 use testkit::process::{Launch, Process};
@@ -79,8 +80,13 @@ impl Dev {
 
 /// Runs a small command to its end.
 pub(crate) async fn postern(args: &[&str]) -> node::Output {
+    postern_with(args, &[]).await
+}
+
+/// As [`postern`], with these variables in its environment.
+async fn postern_with(args: &[&str], variables: &[(&str, String)]) -> node::Output {
     let mut command = clean(POSTERN);
-    command.args(args);
+    command.args(args).envs(variables.iter().cloned());
     let process = Launch::new("postern", &Arc::new(Scratch::new("command")), command).start();
     let status = process.wait(wait::deadline()).await;
     node::Output {
@@ -176,6 +182,57 @@ async fn a_wrong_secret_is_not_repeated() {
     assert!(refused.stderr.contains("POSTERN_DATABASE_URL"), "{}", refused.stderr);
     assert!(refused.stderr.contains("POSTERN_VAULT_KEYS"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("swordfish"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_secret_that_ends_in_a_line_break_is_taken_without_it_and_named_in_one_line() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let variables = [
+        ("POSTERN_JWT_HS256_SECRET", format!("{secret}\n")),
+        ("POSTERN_INTERNAL_TOKEN", "token\r\n".to_owned()),
+    ];
+    let signed = postern_with(&["token", "--user", "GEN-001"], &variables).await;
+    for (variable, value) in &variables {
+        let named = signed.stderr.lines().filter(|line| line.contains(variable)).count();
+        assert_eq!(named, 1, "{variable}:\n{}", signed.stderr);
+        assert!(!signed.stderr.contains(value.trim_end()), "{}", signed.stderr);
+    }
+    let key = DecodingKey::from_secret(secret.as_bytes());
+    let token = jsonwebtoken::decode::<Value>(signed.stdout.trim(), &key, &Validation::new(Algorithm::HS256));
+    assert_eq!(token.unwrap().claims["sub"], "GEN-001");
+}
+
+#[tokio::test]
+async fn a_secret_that_no_header_can_carry_is_refused_in_one_line() {
+    let gateway = ["POSTERN_INTERNAL_TOKEN"];
+    let worker = [
+        "POSTERN_GITHUB_CLIENT_SECRET",
+        "POSTERN_DISCORD_CLIENT_SECRET",
+        "POSTERN_X_TWITTER_CLIENT_SECRET",
+        "POSTERN_TELEGRAM_CLIENT_SECRET",
+        "POSTERN_TELEGRAM_BOT_TOKEN",
+        "POSTERN_DISCORD_BOT_TOKEN",
+        "POSTERN_TELEGRAM_WEBHOOK_SECRET",
+        "POSTERN_SMS_TOKEN",
+    ];
+    let ids = ["GITHUB", "DISCORD", "X_TWITTER", "TELEGRAM"].map(|platform| format!("POSTERN_{platform}_CLIENT_ID"));
+    let sms = ["POSTERN_SMS_ACCOUNT", "POSTERN_SMS_FROM"].map(|name| (name, "AC1".to_owned()));
+    for (node, secrets) in [("gateway", &gateway[..]), ("worker", &worker)] {
+        let mut variables: Vec<_> = secrets
+            .iter()
+            .map(|name| (*name, "sword\u{1}fish".to_owned()))
+            .collect();
+        variables.extend(ids.iter().map(|id| (id.as_str(), "42".to_owned())));
+        variables.extend(sms.clone());
+        variables.push(("POSTERN_SMS_URL", "https://sms.example".to_owned()));
+        let refused = postern_with(&[node], &variables).await;
+        assert_eq!(refused.status, 1);
+        for secret in secrets {
+            let lines = refused.stderr.lines().filter(|line| line.contains(secret)).count();
+            assert_eq!(lines, 1, "{secret}:\n{}", refused.stderr);
+        }
+        assert!(!refused.stderr.contains("sword"), "{}", refused.stderr);
+    }
 }
 
 #[tokio::test]
