@@ -1,5 +1,7 @@
 //! A real Postgres server: one of its own, or the one that all tests of a process share.
 
+mod database;
+mod pooler;
 mod schema;
 mod session;
 
@@ -13,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
+pub use database::Database;
+pub use pooler::PgBouncer;
 pub use schema::Schema;
 
 use self::schema::LeftOver;
@@ -35,19 +39,27 @@ pub struct Postgres {
     scratch: Arc<Scratch>,
     authority: Option<Authority>,
     starts: u64,
-    schemas: AtomicU64,
+    settings: Vec<String>,
+    /// Names that were given to schemas and databases.
+    names: AtomicU64,
     left_over: LeftOver,
+    left_over_databases: LeftOver,
 }
 
 impl Postgres {
     /// Starts a server for one test.
     pub async fn start() -> Self {
-        Self::start_with(None).await
+        Self::start_with(None, &[]).await
+    }
+
+    /// Starts a server for one test with settings of its own, such as `max_connections=8`.
+    pub async fn start_with_settings(settings: &[&str]) -> Self {
+        Self::start_with(None, settings).await
     }
 
     /// Starts a server for one test that takes TLS connections only, with a certificate of an authority of its own.
     pub async fn start_tls() -> Self {
-        Self::start_with(Some(Authority::new())).await
+        Self::start_with(Some(Authority::new()), &[]).await
     }
 
     /// The server that all tests of this process share; each keeps to its own [`Postgres::schema`].
@@ -67,7 +79,7 @@ impl Postgres {
             );
             self.sql(&drop).await;
         }
-        let name = format!("t{}", self.schemas.fetch_add(1, Ordering::Relaxed));
+        let name = self.name();
         self.sql(&format!("CREATE SCHEMA \"{name}\"")).await;
         Schema {
             name,
@@ -76,6 +88,35 @@ impl Postgres {
             session: self.session(),
             left_over: self.left_over.clone(),
         }
+    }
+
+    /// Makes an empty database for one test: advisory locks and all that a URL cannot say are its own.
+    pub async fn database(&self) -> Database {
+        self.copy("template0").await
+    }
+
+    /// Makes a database for one test that begins as a copy of another one, to which nobody is connected.
+    pub async fn copy_of(&self, database: &Database) -> Database {
+        self.copy(&database.name).await
+    }
+
+    async fn copy(&self, template: &str) -> Database {
+        for old in self.left_over_databases.take() {
+            self.sql(&format!("DROP DATABASE \"{old}\" WITH (FORCE)")).await;
+        }
+        let name = self.name();
+        self.sql(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\""))
+            .await;
+        Database {
+            name,
+            addr: self.addr(),
+            session: self.session(),
+            left_over: self.left_over_databases.clone(),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("t{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A URL without a schema of its own, for what is about the server as a whole.
@@ -121,7 +162,14 @@ impl Postgres {
     /// Starts the stopped server again, with the same data on the same port.
     pub async fn start_again(&mut self) {
         self.starts += 1;
-        let process = launch(&self.scratch, &self.port, self.authority.is_some(), self.starts).await;
+        let process = launch(
+            &self.scratch,
+            &self.port,
+            self.authority.is_some(),
+            &self.settings,
+            self.starts,
+        )
+        .await;
         self.process = process.or_fail("start postgres on its old port");
     }
 
@@ -151,22 +199,24 @@ impl Postgres {
         &self.scratch
     }
 
-    async fn start_with(authority: Option<Authority>) -> Self {
+    async fn start_with(authority: Option<Authority>, settings: &[&str]) -> Self {
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let scratch = Arc::new(Scratch::owned("postgres", Account::unprivileged()));
         init(&scratch).await;
         configure(&scratch, authority.as_ref());
         for starts in 1..=ATTEMPTS {
             let port = Port::claim();
-            if let Some(process) = launch(&scratch, &port, authority.is_some(), starts).await {
-                let (schemas, left_over) = (AtomicU64::new(0), LeftOver::default());
+            if let Some(process) = launch(&scratch, &port, authority.is_some(), &settings, starts).await {
                 return Self {
                     process,
                     port,
                     scratch,
                     authority,
                     starts,
-                    schemas,
-                    left_over,
+                    settings,
+                    names: AtomicU64::new(0),
+                    left_over: LeftOver::default(),
+                    left_over_databases: LeftOver::default(),
                 };
             }
         }
@@ -180,6 +230,7 @@ impl Postgres {
         Session {
             socket_folder: self.scratch.path().to_owned(),
             port: self.port(),
+            database: "postgres".to_owned(),
         }
     }
 }
@@ -217,7 +268,7 @@ fn configure(scratch: &Scratch, authority: Option<&Authority>) {
 }
 
 /// Starts the server and waits until it takes connections; none when the port was taken.
-async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> Option<Process> {
+async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, settings: &[String], start: u64) -> Option<Process> {
     let mut command = Command::new(program("postgres"));
     command
         .args(["-D", "data", "-p", &port.number().to_string(), "-h", "127.0.0.1", "-k"])
@@ -229,6 +280,9 @@ async fn launch(scratch: &Arc<Scratch>, port: &Port, tls: bool, start: u64) -> O
     set(format!("hba_file={}", file("hba.conf")));
     for setting in FAST {
         set((*setting).to_owned());
+    }
+    for setting in settings {
+        set(setting.clone());
     }
     if tls {
         set("ssl=on".to_owned());

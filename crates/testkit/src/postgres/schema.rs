@@ -66,12 +66,12 @@ impl Drop for Schema {
     }
 }
 
-/// Schemas whose tests are over. A drop cannot wait for the server, so the next test's schema takes them along.
+/// Schemas, or databases, whose tests are over. A drop cannot wait for the server, so the next test's takes them along.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeftOver(Arc<Mutex<Vec<String>>>);
 
 impl LeftOver {
-    fn push(&self, name: String) {
+    pub(super) fn push(&self, name: String) {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -7,11 +7,12 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use crate::fail::OrFail as _;
 use crate::wait;
 
-/// Where the server's socket is.
+/// Where the server's socket is, and which database.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) socket_folder: PathBuf,
     pub(super) port: u16,
+    pub(super) database: String,
 }
 
 impl Session {
@@ -31,7 +32,7 @@ impl Session {
             .host_path(&self.socket_folder)
             .port(self.port)
             .user("postgres")
-            .dbname("postgres");
+            .dbname(&self.database);
         // Bytes as text where they are text: a dump is searched for secrets.
         config.options(format!(
             "-c search_path={schema} -c bytea_output=escape -c client_min_messages=warning"
