@@ -10,6 +10,7 @@ use crate::postgres::Pool;
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     errors: Counter<u64>,
+    discarded: Counter<u64>,
     given_up: Counter<u64>,
 }
 
@@ -19,6 +20,10 @@ impl Metrics {
             errors: meter
                 .u64_counter("postern_store_errors_total")
                 .with_description("Failed transactions by step and by what the failure means")
+                .build(),
+            discarded: meter
+                .u64_counter("postern_store_connections_discarded_total")
+                .with_description("Connections to the database that are not used again, by reason")
                 .build(),
             given_up: meter
                 .u64_counter("postern_store_tasks_given_up_total")
@@ -57,6 +62,10 @@ impl Metrics {
         };
         self.errors
             .add(1, &[KeyValue::new("step", step), KeyValue::new("meaning", meaning)]);
+    }
+
+    pub(crate) fn discarded(&self, why: &'static str, connections: usize) {
+        self.discarded.add(connections as u64, &[KeyValue::new("reason", why)]);
     }
 
     pub(crate) fn gave_up(&self, tasks: u64) {

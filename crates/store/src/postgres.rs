@@ -5,6 +5,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod audit;
+mod connection;
 mod deliveries;
 mod devices;
 mod error;
@@ -12,8 +13,10 @@ mod head;
 mod inboxes;
 mod migrate;
 mod outbox;
+mod parameter;
 mod parking;
 mod pauses;
+mod places;
 mod pool;
 mod queue;
 mod receipt;
@@ -24,7 +27,9 @@ mod security;
 mod sessions;
 mod settings;
 mod syncs;
+mod taken;
 mod tls;
+mod transaction;
 
 use opentelemetry::metrics::Meter;
 
@@ -79,6 +84,11 @@ pub enum SetupError {
     /// The database cannot be reached or does not let us in.
     #[error("reach the database")]
     Reach(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Text would not be what it is everywhere else.
+    #[error(
+        "the database's encoding is {0}, and Postern needs UTF8: create one with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
     /// The schema is older than this build.
     #[error("the database has schema version {found}, this build needs {needed}: run `postern migrate`")]
     Behind {

@@ -7,7 +7,6 @@ mod revoke_all;
 mod unlink;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::{AccountType, UserAccount};
 use protocol::id::UserId;
 use tokio_postgres::Row;
@@ -18,6 +17,8 @@ use self::refuse::RefuseLink;
 use self::revoke_all::RevokeEverything;
 use self::unlink::UnlinkAccount;
 use super::error::Failure;
+use super::parameter::Parameter;
+use super::transaction::Transaction;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::accounts::{
@@ -44,7 +45,7 @@ impl Accounts for PgStore {
                     connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, generation, \
                     cursor \
                     FROM accounts WHERE user_id = $1 AND account_type = $2";
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&user.as_str(), &account.as_str()];
+        let values: [&dyn Parameter; 2] = [&user.as_str(), &account.as_str()];
         let rows = self.pool.query(step, read, &values).await?;
         let credentials = rows.first().map(row::credentials).transpose();
         credentials.map_err(|failure| self.pool.report(step, failure))
@@ -110,11 +111,7 @@ impl Accounts for PgStore {
 
 /// What of the platform is linked now: its row's `platform_user_id`, `status` and tokens.
 async fn linked(tx: &Transaction<'_>, user: &UserId, account: AccountType) -> Result<Option<Row>, Failure> {
-    let find = tx
-        .prepare_cached(
-            "SELECT platform_user_id, status, access_token, refresh_token, token_expires_at \
-             FROM accounts WHERE user_id = $1 AND account_type = $2",
-        )
-        .await?;
-    Ok(tx.query_opt(&find, &[&user.as_str(), &account.as_str()]).await?)
+    let find = "SELECT platform_user_id, status, access_token, refresh_token, token_expires_at \
+             FROM accounts WHERE user_id = $1 AND account_type = $2";
+    Ok(tx.query_opt(find, &[&user.as_str(), &account.as_str()]).await?)
 }

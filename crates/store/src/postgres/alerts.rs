@@ -1,15 +1,16 @@
 //! Alerts.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{AlertId, SessionId, UserId};
 use protocol::security::Alert;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::row::written;
+use super::transaction::Transaction;
 use super::{PgStore, audit, head, outbox, row};
 use crate::StoreError;
 use crate::alerts::{Acknowledged, Alerts, SignIn};
@@ -88,6 +89,10 @@ struct RaiseAlert<'a> {
 impl Work for RaiseAlert<'_> {
     type Outcome = ();
 
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
+
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { alert, receipt, keys } = self;
         let user = &alert.user_id;
@@ -111,6 +116,10 @@ struct Acknowledge<'a> {
 impl Work for Acknowledge<'_> {
     type Outcome = Acknowledged;
 
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
+
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Acknowledged>, Failure> {
         let Self {
             user,
@@ -120,10 +129,10 @@ impl Work for Acknowledge<'_> {
             keys,
         } = self;
         head::lock_user(tx, user, receipt.actor.session()).await?;
-        let look = tx.prepare_cached(LOOK).await?;
+        let look = LOOK;
         let (session, signed_in) = (by.session.as_str(), by.at.map(written));
         let found = tx
-            .query_opt(&look, &[&user.as_str(), &alert.as_str(), &session, &signed_in])
+            .query_opt(look, &[&user.as_str(), &alert.as_str(), &session, &signed_in])
             .await?;
         let Some(row) = found else {
             return Ok(Ending::RollBack(Acknowledged::Unknown));
@@ -135,10 +144,8 @@ impl Work for Acknowledge<'_> {
             return Ok(Ending::RollBack(Acknowledged::AboutItself));
         }
         let kind: String = row.try_get("type")?;
-        let mark = tx
-            .prepare_cached("UPDATE alerts SET acked_at = now() WHERE user_id = $1 AND alert_id = $2")
-            .await?;
-        tx.execute(&mark, &[&user.as_str(), &alert.as_str()]).await?;
+        let mark = "UPDATE alerts SET acked_at = now() WHERE user_id = $1 AND alert_id = $2";
+        tx.execute(mark, &[&user.as_str(), &alert.as_str()]).await?;
         audit::append(tx, keys, user, Entry::of_acknowledged(&kind, alert), receipt).await?;
         Ok(Ending::CommitBefore(receipt.deadline, Acknowledged::Yes))
     }
@@ -154,12 +161,9 @@ const LOOK: &str = "SELECT type, acked_at IS NOT NULL AS acknowledged, EXISTS (S
 
 /// No alert is about this session any more.
 pub(super) async fn clear(tx: &Transaction<'_>, user: &UserId, session: &SessionId) -> Result<(), Failure> {
-    let clear = tx
-        .prepare_cached(
-            "UPDATE alerts SET about_session = NULL, about_signed_in = NULL WHERE user_id = $1 AND about_session = $2",
-        )
-        .await?;
-    tx.execute(&clear, &[&user.as_str(), &session.as_str()]).await?;
+    let clear =
+        "UPDATE alerts SET about_session = NULL, about_signed_in = NULL WHERE user_id = $1 AND about_session = $2";
+    tx.execute(clear, &[&user.as_str(), &session.as_str()]).await?;
     Ok(())
 }
 
@@ -170,17 +174,13 @@ pub(super) async fn keep(
     alert: &Alert,
     about: Option<&SignIn>,
 ) -> Result<bool, Failure> {
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action, \
-             about_session, about_signed_in) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, alert_id) DO NOTHING",
-        )
-        .await?;
+    let insert = "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action, \
+             about_session, about_signed_in) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, alert_id) DO NOTHING";
     // Postgres holds no NUL in a text.
     let message = alert.message.replace('\0', "\u{fffd}");
     let inserted = tx
         .execute(
-            &insert,
+            insert,
             &[
                 &user.as_str(),
                 &alert.alert_id.as_str(),

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use protocol::id::{JobId, SessionId, UserId};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use super::error::Failure;
+use super::parameter::Parameter;
 use super::{PgStore, sessions};
 use crate::StoreError;
 use crate::answers::{Actor, Answers, Earlier, Idempotency};
@@ -26,8 +26,8 @@ impl Answers for PgStore {
         let scope = idempotency.map(|key| key.scope.as_slice());
         let body = idempotency.map(|key| key.body.as_slice());
         let (user, session) = (user.as_str(), by.session().map(SessionId::as_str));
-        let answer: [&(dyn ToSql + Sync); 3] = [&job.as_str(), &scope, &body];
-        let ended: [&(dyn ToSql + Sync); 2] = [&user, &session];
+        let answer: [&dyn Parameter; 3] = [&job.as_str(), &scope, &body];
+        let ended: [&dyn Parameter; 2] = [&user, &session];
         let both = self.pool.query_both(step, (find, &answer), (sessions::ENDED, &ended));
         let (found, ended) = both.await?;
         let earlier = earlier(found.first(), !ended.is_empty());
@@ -73,7 +73,7 @@ impl Answers for PgStore {
 
 impl PgStore {
     /// Deletes batch by batch, so that no statement is long and no lock is held for long.
-    async fn delete(&self, step: &'static str, batch: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+    async fn delete(&self, step: &'static str, batch: &str, values: &[&dyn Parameter]) -> Result<u64, StoreError> {
         let mut deleted = 0;
         for _ in 0..MOST_BATCHES {
             let rows = self.pool.query(step, batch, values).await?.len();

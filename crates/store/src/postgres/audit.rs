@@ -1,14 +1,15 @@
 //! The audit log.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::cluster::job::Refused;
 use protocol::id::UserId;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::receipt::Begun;
+use super::transaction::Transaction;
 use super::{PgStore, receipt};
 use crate::StoreError;
 use crate::accounts::Written;
@@ -25,26 +26,18 @@ pub(super) async fn append(
     entry: Entry,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
-    let look = tx
-        .prepare_cached(
-            "SELECT $1::text AS user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
-             FROM (SELECT) AS always LEFT JOIN audit_heads ON user_id = $1",
-        )
-        .await?;
-    let found = tx.query_one(&look, &[&user.as_str()]).await?;
+    let look = "SELECT $1::text AS user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
+             FROM (SELECT) AS always LEFT JOIN audit_heads ON user_id = $1";
+    let found = tx.query_one(look, &[&user.as_str()]).await?;
     let head = chain_head(&found)?;
     let row = extend(keys, head.as_ref(), user, found.try_get("now")?, entry, receipt);
-    let write = tx
-        .prepare_cached(
-            "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $16) \
+    let write = "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $16) \
              ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
              INSERT INTO audit (user_id, seq, v, at, act, about, result, count, session_id, connection_id, address, device, \
              job_id, trace_id, key_id, mac) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-        )
-        .await?;
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     tx.execute(
-        &write,
+        write,
         &[
             &row.user,
             &row.seq,
@@ -78,6 +71,10 @@ struct Record<'a> {
 #[async_trait]
 impl Work for Record<'_> {
     type Outcome = Written;
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
         let Self {

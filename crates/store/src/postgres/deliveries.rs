@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 use protocol::id::UserId;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
+use super::transaction::Transaction;
 use super::{PgStore, head, outbox, row};
 use crate::StoreError;
 use crate::deliveries::{Delivered, Deliveries, Delivery};
@@ -57,36 +57,26 @@ async fn make_due(tx: &Transaction<'_>, delivery: &Delivery<'_>) -> Result<(), F
     if delivery.due.is_empty() {
         return Ok(());
     }
-    let update = tx
-        .prepare_cached(
-            "WITH meant AS (SELECT user_id, account_type FROM accounts \
+    let update = "WITH meant AS (SELECT user_id, account_type FROM accounts \
              WHERE account_type = $1 AND platform_user_id = ANY($2) ORDER BY user_id FOR UPDATE) \
              UPDATE accounts SET next_sync_at = least(next_sync_at, now()) FROM meant \
-             WHERE accounts.user_id = meant.user_id AND accounts.account_type = meant.account_type",
-        )
-        .await?;
-    tx.execute(&update, &[&delivery.platform.as_str(), &delivery.due])
+             WHERE accounts.user_id = meant.user_id AND accounts.account_type = meant.account_type";
+    tx.execute(update, &[&delivery.platform.as_str(), &delivery.due])
         .await?;
     Ok(())
 }
 
 /// Waits for another transaction that has the same delivery in hand.
 async fn is_new(tx: &Transaction<'_>, platform: AccountType, id: &str) -> Result<bool, Failure> {
-    let record = tx
-        .prepare_cached(
-            "INSERT INTO webhook_deliveries (account_type, delivery_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    Ok(tx.execute(&record, &[&platform.as_str(), &id]).await? > 0)
+    let record = "INSERT INTO webhook_deliveries (account_type, delivery_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    Ok(tx.execute(record, &[&platform.as_str(), &id]).await? > 0)
 }
 
 /// Who has linked an addressee, in the order in which head rows are locked.
 async fn linked(tx: &Transaction<'_>, delivery: &Delivery<'_>) -> Result<BTreeSet<UserId>, Failure> {
-    let find = tx
-        .prepare_cached("SELECT user_id FROM accounts WHERE account_type = $1 AND platform_user_id = ANY($2)")
-        .await?;
+    let find = "SELECT user_id FROM accounts WHERE account_type = $1 AND platform_user_id = ANY($2)";
     let rows = tx
-        .query(&find, &[&delivery.platform.as_str(), &delivery.addressees])
+        .query(find, &[&delivery.platform.as_str(), &delivery.addressees])
         .await?;
     rows.iter().map(row::user).collect()
 }
@@ -96,9 +86,7 @@ async fn platform_user_id(
     user: &UserId,
     platform: AccountType,
 ) -> Result<Option<String>, Failure> {
-    let find = tx
-        .prepare_cached("SELECT platform_user_id FROM accounts WHERE user_id = $1 AND account_type = $2")
-        .await?;
-    let found = tx.query_opt(&find, &[&user.as_str(), &platform.as_str()]).await?;
+    let find = "SELECT platform_user_id FROM accounts WHERE user_id = $1 AND account_type = $2";
+    let found = tx.query_opt(find, &[&user.as_str(), &platform.as_str()]).await?;
     Ok(found.map(|row| row.try_get(0)).transpose()?)
 }

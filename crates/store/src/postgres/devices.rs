@@ -1,13 +1,14 @@
 //! Devices and networks.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
+use super::transaction::Transaction;
 use super::{PgStore, audit, head, outbox, row};
 use crate::StoreError;
 use crate::audit::Entry;
@@ -33,6 +34,10 @@ struct Arrive<'a> {
 #[async_trait]
 impl Work for Arrive<'_> {
     type Outcome = Novelty;
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.arrival.receipt.deadline)
+    }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Novelty>, Failure> {
         let Arrival {
@@ -61,17 +66,13 @@ impl Work for Arrive<'_> {
 }
 
 async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<Novelty, Failure> {
-    let look = tx
-        .prepare_cached(
-            "SELECT \
+    let look = "SELECT \
              (SELECT had_device FROM users WHERE user_id = $1) AS had_device, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'device' AND name = $2) AS this_device, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'network' AND name = $3) AS this_network, \
              coalesce(failures, 0) AS failures, last_failed_at, clock_timestamp() AS now \
-             FROM (SELECT) AS always LEFT JOIN security ON user_id = $1",
-        )
-        .await?;
-    let found = tx.query_one(&look, &[&user.as_str(), &device, &network]).await?;
+             FROM (SELECT) AS always LEFT JOIN security ON user_id = $1";
+    let found = tx.query_one(look, &[&user.as_str(), &device, &network]).await?;
     let last_failed: Option<_> = found.try_get("last_failed_at")?;
     Ok(Novelty {
         device: acquaintance(&found, "this_device")?,
@@ -92,16 +93,10 @@ fn acquaintance(row: &Row, this: &str) -> Result<Acquaintance, Failure> {
 }
 
 async fn note(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<(), Failure> {
-    let note = tx
-        .prepare_cached(
-            "INSERT INTO seen (user_id, kind, name) VALUES ($1, 'device', $2), ($1, 'network', $3) \
-             ON CONFLICT (user_id, kind, name) DO UPDATE SET seen_at = excluded.seen_at",
-        )
-        .await?;
-    tx.execute(&note, &[&user.as_str(), &device, &network]).await?;
-    let mark = tx
-        .prepare_cached("UPDATE users SET had_device = true WHERE user_id = $1 AND NOT had_device")
-        .await?;
-    tx.execute(&mark, &[&user.as_str()]).await?;
+    let note = "INSERT INTO seen (user_id, kind, name) VALUES ($1, 'device', $2), ($1, 'network', $3) \
+             ON CONFLICT (user_id, kind, name) DO UPDATE SET seen_at = excluded.seen_at";
+    tx.execute(note, &[&user.as_str(), &device, &network]).await?;
+    let mark = "UPDATE users SET had_device = true WHERE user_id = $1 AND NOT had_device";
+    tx.execute(mark, &[&user.as_str()]).await?;
     Ok(())
 }

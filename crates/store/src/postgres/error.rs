@@ -3,17 +3,21 @@
 use std::error::Error;
 use std::io;
 
-use deadpool_postgres::PoolError;
+use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
+use super::connection::OpenError;
 use crate::StoreError;
 
 /// How an attempt at a transaction ended before its time.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// No connection was to be had.
+    /// No connection could be opened.
     #[error(transparent)]
-    Pool(#[from] PoolError),
+    Pool(#[from] PoolError<OpenError>),
+    /// All connections were in use, for too long.
+    #[error("no connection was free in time")]
+    NoConnection,
     /// A statement failed; the transaction is rolled back.
     #[error(transparent)]
     Statement(#[from] tokio_postgres::Error),
@@ -39,26 +43,46 @@ impl Failure {
         Self::Row(Box::new(error))
     }
 
-    /// Whether another transaction was in the way, so that trying again at once helps.
-    pub(super) fn is_conflict(&self) -> bool {
+    /// Whether trying again at once helps: another transaction was in the way, or the connection was of no use and another one may
+    /// be. Nothing was committed.
+    pub(super) fn may_be_repeated(&self) -> bool {
         let Self::Statement(error) = self else { return false };
-        error.code().is_some_and(|code| CONFLICTS.contains(code))
+        is_conflict(error) || fault(error).is_some()
     }
 
-    /// Whether the connection is of no more use.
-    pub(super) fn spoils_connection(&self) -> bool {
+    /// Whether the server, or what is in front of it, lets us have no further connection.
+    pub(super) fn is_refused_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Pool(PoolError::Backend(OpenError::Postgres(_)) | PoolError::Timeout(TimeoutType::Create))
+        )
+    }
+
+    /// Whether the server has no connection left, for anyone.
+    pub(super) fn is_too_many_connections(&self) -> bool {
         match self {
-            Self::Silent => true,
-            Self::Commit(failure) => failure.spoils_connection(),
+            Self::Pool(PoolError::Backend(OpenError::Postgres(error))) => {
+                error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+            }
             _ => false,
+        }
+    }
+
+    /// What makes the connection of no more use.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Silent => Some(Fault::Silent),
+            Self::Commit(failure) => failure.fault(),
+            Self::Statement(error) => fault(error),
+            Self::Pool(_) | Self::NoConnection | Self::Row(_) | Self::TooLate | Self::SessionEnded => None,
         }
     }
 
     /// What it means for who asked for `step`.
     pub(super) fn during(self, step: &'static str) -> StoreError {
         let away = match &self {
-            Self::Pool(_) | Self::Silent => true,
-            Self::Statement(error) => is_away(error) || self.is_conflict(),
+            Self::Pool(_) | Self::NoConnection | Self::Silent => true,
+            Self::Statement(error) => is_away(error) || is_conflict(error),
             Self::Row(_) | Self::Commit(_) | Self::TooLate | Self::SessionEnded => false,
         };
         match self {
@@ -77,10 +101,62 @@ impl Failure {
     }
 }
 
+/// What makes a connection of no more use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The server does not answer.
+    Silent,
+    /// The server takes no writes: a standby, or a primary that was demoted.
+    ReadOnly,
+    /// The server stops, or starts.
+    Shutdown,
+    /// This connection has ended.
+    Closed,
+}
+
+impl Fault {
+    /// For the metric.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::ReadOnly => "read_only",
+            Self::Shutdown => "shutdown",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+fn fault(error: &tokio_postgres::Error) -> Option<Fault> {
+    let Some(code) = error.code() else {
+        return is_disconnected(error).then_some(Fault::Closed);
+    };
+    let class = |class| code.code().starts_with(class);
+    if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        Some(Fault::ReadOnly)
+    } else if *code == SqlState::IDLE_SESSION_TIMEOUT
+        || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        || class("08")
+    {
+        Some(Fault::Closed)
+    } else if class("57P0") {
+        Some(Fault::Shutdown)
+    } else {
+        None
+    }
+}
+
+fn is_disconnected(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>())
+}
+
+fn is_conflict(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| CONFLICTS.contains(code))
+}
+
 /// Whether the server is gone, going, not yet there, overloaded or a standby, or stopped us because it took too long.
 fn is_away(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
-        return error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>());
+        return is_disconnected(error);
     };
     AWAY_CLASSES.iter().any(|class| code.code().starts_with(class)) || AWAY.contains(code)
 }

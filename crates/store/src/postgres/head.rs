@@ -1,13 +1,12 @@
 //! The locks that put transactions one after the other. Whoever takes several takes them in this order, so that nobody waits
 //! in a circle.
 
-use deadpool_postgres::Transaction;
-use futures_util::future::try_join;
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 
 use super::error::Failure;
 use super::sessions;
+use super::transaction::Transaction;
 
 /// First: the user's head row, made where there is none. Gives the user's access epoch.
 ///
@@ -22,10 +21,8 @@ pub(super) async fn lock_user(
     if let Some(epoch) = lock_and_check(tx, user, session).await? {
         return Ok(epoch);
     }
-    let make = tx
-        .prepare_cached("INSERT INTO users (user_id) VALUES ($1) ON CONFLICT DO NOTHING")
-        .await?;
-    tx.execute(&make, &[&user.as_str()]).await?;
+    let make = "INSERT INTO users (user_id) VALUES ($1) ON CONFLICT DO NOTHING";
+    tx.execute(make, &[&user.as_str()]).await?;
     let made = lock_and_check(tx, user, session).await?;
     made.ok_or_else(|| Failure::row(NoHead))
 }
@@ -37,11 +34,21 @@ async fn lock_and_check(
     user: &UserId,
     session: Option<&SessionId>,
 ) -> Result<Option<i64>, Failure> {
-    let lock = tx
-        .prepare_cached("SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE")
-        .await?;
-    let lock = async { Ok(tx.query_opt(&lock, &[&user.as_str()]).await?) };
-    let (row, ()) = try_join(lock, sessions::refuse_ended(tx, user, session)).await?;
+    let user = user.as_str();
+    let lock = "SELECT access_epoch FROM users WHERE user_id = $1 FOR UPDATE";
+    let row = match session {
+        None => tx.query_opt(lock, &[&user]).await?,
+        Some(session) => {
+            let session = session.as_str();
+            let (locked, ended) = tx
+                .query_both((lock, &[&user]), (sessions::ENDED, &[&user, &session]))
+                .await?;
+            if !ended.is_empty() {
+                return Err(Failure::SessionEnded);
+            }
+            locked.into_iter().next()
+        }
+    };
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
@@ -52,10 +59,8 @@ struct NoHead;
 
 /// From here on nothing that was begun before can be linked. The caller holds the user's head row.
 pub(super) async fn move_access_epoch(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {
-    let advance = tx
-        .prepare_cached("UPDATE users SET access_epoch = access_epoch + 1 WHERE user_id = $1")
-        .await?;
-    tx.execute(&advance, &[&user.as_str()]).await?;
+    let advance = "UPDATE users SET access_epoch = access_epoch + 1 WHERE user_id = $1";
+    tx.execute(advance, &[&user.as_str()]).await?;
     Ok(())
 }
 
@@ -76,9 +81,7 @@ pub(super) async fn lock_relay(tx: &Transaction<'_>, user: &UserId) -> Result<()
 /// Advisory locks belong to a whole database; with the schema in their name, two Posterns in one database do not wait for
 /// each other.
 async fn lock_name(tx: &Transaction<'_>, name: &str) -> Result<(), Failure> {
-    let lock = tx
-        .prepare_cached("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || $1::text, 0))")
-        .await?;
-    tx.execute(&lock, &[&name]).await?;
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || $1::text, 0))";
+    tx.execute(lock, &[&name]).await?;
     Ok(())
 }

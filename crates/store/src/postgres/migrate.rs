@@ -9,12 +9,13 @@ use super::settings::{CONNECT_TIMEOUT, PgSettings};
 use super::{SetupError, tls};
 
 /// Brings the schema up to date and says which migrations that took. Several may call it at once: one migrates, the others
-/// wait for it. It works in the first schema of the connection's `search_path`.
+/// wait for it. It works in the first schema of the connection's `search_path`. It needs Postgres itself, not a pooler that gives each
+/// transaction another connection: what keeps others away is a lock of the connection.
 ///
 /// # Errors
 /// [`SetupError`]; each migration is applied whole or not at all.
 pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, SetupError> {
-    let config = settings.for_migration();
+    let config = settings.config();
     let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls::connector(&settings.roots)?)).await;
     let connecting = connecting.map_err(|elapsed| SetupError::Reach(Box::new(elapsed)))?;
     let (mut client, connection) = connecting.map_err(|error| SetupError::Reach(Box::new(error)))?;
@@ -50,6 +51,9 @@ pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
 }
 
 async fn apply(client: &mut Client) -> Result<Vec<String>, SetupError> {
+    refuse_other_encodings(client).await?;
+    let patience = client.batch_execute(PATIENCE).await;
+    patience.map_err(|error| SetupError::Migrate(Box::new(error)))?;
     let lock = "SELECT pg_advisory_lock(hashtextextended('postern migrate ' || current_schema(), 0))";
     let locked = client.execute(lock, &[]).await;
     locked.map_err(|error| SetupError::Migrate(Box::new(error)))?;
@@ -57,6 +61,19 @@ async fn apply(client: &mut Client) -> Result<Vec<String>, SetupError> {
     let report = report.map_err(|error| SetupError::Migrate(Box::new(error)))?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
+
+/// Names and messages are any text of Unicode. SQL_ASCII would take them, and count and compare bytes.
+async fn refuse_other_encodings(client: &Client) -> Result<(), SetupError> {
+    let row = client.query_typed_one("SHOW server_encoding", &[]).await;
+    let encoding = row.and_then(|row| row.try_get::<_, String>(0));
+    match encoding.map_err(|error| SetupError::Reach(Box::new(error)))? {
+        utf8 if utf8 == "UTF8" => Ok(()),
+        other => Err(SetupError::Encoding(other)),
+    }
+}
+
+/// In milliseconds: how long one migration waits for another one, or for a table in use.
+const PATIENCE: &str = "SET lock_timeout = 60000";
 
 fn migrations() -> Result<Vec<Migration>, SetupError> {
     let migrations = MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql));

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
 use time::OffsetDateTime;
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
+use super::transaction::Transaction;
 use super::{PgStore, alerts, head, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
@@ -86,11 +86,8 @@ pub(super) async fn send_about(
     about: Option<&SignIn>,
 ) -> Result<u64, Failure> {
     let mut new = 0;
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO outbox (user_id, event_id, envelope) VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING",
-        )
-        .await?;
+    let insert =
+        "INSERT INTO outbox (user_id, event_id, envelope) VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
     for event in events {
         if let Some(alert) = rules::alert_of(event).map_err(Failure::row)?
             && !alerts::keep(tx, user, &alert, about).await?
@@ -99,7 +96,7 @@ pub(super) async fn send_about(
         }
         let envelope = serde_json::to_string(event).map_err(Failure::row)?;
         new += tx
-            .execute(&insert, &[&user.as_str(), &event.id.as_str(), &envelope])
+            .execute(insert, &[&user.as_str(), &event.id.as_str(), &envelope])
             .await?;
     }
     Ok(new)
@@ -137,12 +134,8 @@ impl Work for RelayPage<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Page>, Failure> {
         head::lock_relay(tx, self.user).await?;
-        let read = tx
-            .prepare_cached(
-                "SELECT id, envelope FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2",
-            )
-            .await?;
-        let rows = tx.query(&read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
+        let read = "SELECT id, envelope FROM outbox WHERE user_id = $1 AND sent_at IS NULL ORDER BY id LIMIT $2";
+        let rows = tx.query(read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
         let full = rows.len() == usize::from(PAGE);
         let mut end = if full { PageEnd::Page } else { PageEnd::Outbox };
         let begun = Instant::now();
@@ -161,10 +154,8 @@ impl Work for RelayPage<'_> {
         if sent.is_empty() {
             return Ok(Ending::RollBack(Page { sent: 0, end }));
         }
-        let mark = tx
-            .prepare_cached("UPDATE outbox SET sent_at = now() WHERE id = ANY($1)")
-            .await?;
-        let marked = tx.execute(&mark, &[&sent]).await?;
+        let mark = "UPDATE outbox SET sent_at = now() WHERE id = ANY($1)";
+        let marked = tx.execute(mark, &[&sent]).await?;
         Ok(Ending::Commit(Page { sent: marked, end }))
     }
 }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
+use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::receipt::Begun;
+use super::transaction::Transaction;
 use super::{PgStore, audit, head, queue, receipt, row};
 use crate::StoreError;
 use crate::answers::{Actor, Receipt};
@@ -63,6 +64,10 @@ struct ParkLink<'a> {
 impl Work for ParkLink<'_> {
     type Outcome = ParkOutcome;
 
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
+
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<ParkOutcome>, Failure> {
         let Self { parked, receipt, audit } = self;
         let access_epoch = match receipt::begin(tx, &parked.user, receipt).await {
@@ -97,16 +102,12 @@ impl Work for ParkLink<'_> {
 
 async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure> {
     let ParkedLink { account, tokens, .. } = parked;
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO parked_links (hash, user_id, session_id, account_type, platform_user_id, username, display_name, \
+    let insert = "INSERT INTO parked_links (hash, user_id, session_id, account_type, platform_user_id, username, display_name, \
              avatar_url, scopes, access_token, refresh_token, token_expires_at, access_epoch, ends_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 second')",
-        )
-        .await?;
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 second')";
     let (access, refresh, expires_at) = row::token_columns(tokens.as_ref());
     tx.execute(
-        &insert,
+        insert,
         &[
             &parked.id.0.as_slice(),
             &parked.user.as_str(),
@@ -157,13 +158,16 @@ struct EndParked<'a> {
 impl Work for EndParked<'_> {
     type Outcome = ();
 
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
+
     /// Another worker, or a confirmation in the last moment, may have been here between the look and the lock.
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { over, receipt, audit } = self;
         head::lock_user(tx, &over.user, None).await?;
         head::lock_platform_account(tx, over.platform, &over.platform_user_id).await?;
         let delete = format!("DELETE FROM parked_links WHERE id = $1 AND ends_at <= now() RETURNING {COLUMNS}");
-        let delete = tx.prepare_cached(&delete).await?;
         let Some(ended) = tx.query_opt(&delete, &[&over.number]).await? else {
             return Ok(Ending::RollBack(()));
         };
@@ -181,16 +185,13 @@ impl Work for EndParked<'_> {
 
 /// Takes a parked link whose time is not over; false where there is none. The caller holds the user's head row.
 pub(super) async fn take(tx: &Transaction<'_>, user: &UserId, id: &ParkedId) -> Result<bool, Failure> {
-    let take = tx
-        .prepare_cached("DELETE FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at")
-        .await?;
-    Ok(tx.execute(&take, &[&id.0.as_slice(), &user.as_str()]).await? > 0)
+    let take = "DELETE FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at";
+    Ok(tx.execute(take, &[&id.0.as_slice(), &user.as_str()]).await? > 0)
 }
 
 /// Takes all that is parked for a user. The caller holds the user's head row.
 pub(super) async fn take_all(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<ParkedLink>, Failure> {
     let take = format!("DELETE FROM parked_links WHERE user_id = $1 RETURNING {COLUMNS}");
-    let take = tx.prepare_cached(&take).await?;
     let taken = tx.query(&take, &[&user.as_str()]).await?;
     taken.iter().map(parked).collect()
 }

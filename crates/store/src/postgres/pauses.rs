@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 
 use super::error::Failure;
+use super::transaction::Transaction;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::pauses::Pauses;
@@ -24,19 +24,16 @@ impl Pauses for PgStore {
 
 /// As part of what else becomes of a call.
 pub(super) async fn pause(tx: &Transaction<'_>, platform: AccountType, wait: Duration) -> Result<(), Failure> {
-    let pause = tx.prepare_cached(PAUSE).await?;
-    tx.execute(&pause, &[&platform.as_str(), &wait.as_secs_f64()]).await?;
+    let pause = PAUSE;
+    tx.execute(pause, &[&platform.as_str(), &wait.as_secs_f64()]).await?;
     Ok(())
 }
 
 /// What is left of a platform's pause; nothing where there is none.
 pub(super) async fn left(tx: &Transaction<'_>, platform: AccountType) -> Result<Duration, Failure> {
-    let look = tx
-        .prepare_cached(
-            "SELECT extract(epoch FROM max(until) - now())::double precision AS paused FROM pauses WHERE account_type = $1",
-        )
-        .await?;
-    row::seconds(&tx.query_one(&look, &[&platform.as_str()]).await?, "paused")
+    let look =
+        "SELECT extract(epoch FROM max(until) - now())::double precision AS paused FROM pauses WHERE account_type = $1";
+    row::seconds(&tx.query_one(look, &[&platform.as_str()]).await?, "paused")
 }
 
 const PAUSE: &str = "INSERT INTO pauses (account_type, until) VALUES ($1, now() + $2 * interval '1 second') \

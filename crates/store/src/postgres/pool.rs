@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Client, Manager, Object, Runtime, Transaction};
-use futures_util::future::try_join;
+use deadpool::Runtime;
+use deadpool::managed::{self, Object};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
-use super::error::Failure;
+use super::RootsError;
+use super::connection::{Connection, Opener};
+use super::error::{Failure, Fault};
+use super::parameter::{Parameter, Query};
+use super::places::Places;
 use super::settings::{CONNECT_TIMEOUT, PgSettings};
-use super::{RootsError, tls};
+use super::taken::{Patience, Taken};
+use super::transaction::{Transaction, run_alone, run_both_alone};
 use crate::StoreError;
 use crate::metrics::Metrics;
 
 /// A bounded number of connections. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
-    connections: deadpool_postgres::Pool,
+    pub(super) connections: managed::Pool<Opener>,
+    pub(super) places: Places,
     metrics: Metrics,
 }
 
@@ -30,6 +35,11 @@ pub(super) trait Work: Sync {
 
     /// How long all of it may take, the wait for a connection included.
     const PATIENCE: Duration = PATIENCE;
+
+    /// Until when its job waits.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
 
     /// Reads and writes. Runs again, in a new transaction, when another one was in the way.
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Self::Outcome>, Failure>;
@@ -48,27 +58,29 @@ pub(super) enum Ending<T> {
 
 impl Pool {
     pub(super) fn new(settings: &PgSettings, metrics: Metrics) -> Result<Self, RootsError> {
-        let manager = Manager::new(settings.for_service(), tls::connector(&settings.roots)?);
-        let connections = deadpool_postgres::Pool::builder(manager)
+        let connections = managed::Pool::builder(Opener::new(settings, metrics.clone())?)
             .runtime(Runtime::Tokio1)
             .max_size(settings.pool_size)
-            .wait_timeout(Some(PATIENCE))
             .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build();
         #[expect(clippy::expect_used, reason = "fails only when timeouts are set without a runtime")]
         let connections = connections.expect("the pool has a runtime");
-        Ok(Self { connections, metrics })
+        Ok(Self {
+            connections,
+            places: Places::new(settings.pool_size),
+            metrics,
+        })
     }
 
-    /// Runs a transaction; a conflict with another one is tried again at once, 3 times in all.
+    /// Runs a transaction. One that met a conflict with another one, or a connection of no use, is tried again at once, 3 times in
+    /// all.
     pub(super) async fn transact<W: Work>(&self, step: &'static str, work: &W) -> Result<W::Outcome, StoreError> {
-        let until = Instant::now() + W::PATIENCE;
+        let patience = Patience::new(W::PATIENCE, work.deadline());
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
-            match self.attempt(work, until).await {
-                Err(failure) if failure.is_conflict() && left > 0 => {}
+            match self.attempt(work, patience).await {
+                Err(failure) if failure.may_be_repeated() && left > 0 => {}
                 done => return done.map_err(|failure| self.report(step, failure)),
             }
         }
@@ -79,32 +91,32 @@ impl Pool {
         &self,
         step: &'static str,
         sql: &str,
-        values: &[&(dyn ToSql + Sync)],
+        parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, StoreError> {
-        self.ask(step, async |client| query(client, (sql, values)).await).await
+        self.ask(step, async |connection| run_alone(connection, (sql, parameters)).await)
+            .await
     }
 
-    /// Runs two statements that are a transaction each, the second after the first. They travel together.
+    /// Runs two statements in a transaction of their own, the second after the first. They travel together.
     pub(super) async fn query_both(
         &self,
         step: &'static str,
         first: Query<'_>,
         second: Query<'_>,
     ) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
-        let both = async |client: &Client| try_join(query(client, first), query(client, second)).await;
-        self.ask(step, both).await
+        self.ask(step, async |connection| run_both_alone(connection, first, second).await)
+            .await
     }
 
     async fn ask<T>(
         &self,
         step: &'static str,
-        ask: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+        ask: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
-        let until = Instant::now() + PATIENCE;
         let answer = async {
-            let client = self.connection(until).await?;
-            let answer = within(until, ask(&client)).await;
-            self.put_back(client, answer.as_ref().err());
+            let taken = self.take(Patience::new(PATIENCE, None)).await?;
+            let answer = within(taken.until, ask(&taken.connection)).await;
+            self.put_back(taken, answer.as_ref().err());
             answer
         };
         answer.await.map_err(|failure| self.report(step, failure))
@@ -113,11 +125,12 @@ impl Pool {
     /// Says what the connections are doing, for as long as there are any. To watch them does not keep them open.
     pub(crate) fn usage(&self) -> impl Fn() -> Usage + Send + Sync + use<> {
         let connections = self.connections.weak();
+        let places = self.places.clone();
         move || match connections.upgrade().map(|pool| pool.status()) {
             Some(status) => Usage {
                 idle: status.available,
                 in_use: status.size.saturating_sub(status.available),
-                waiting: status.waiting,
+                waiting: places.waiting(),
             },
             None => Usage::default(),
         }
@@ -130,33 +143,30 @@ impl Pool {
         error
     }
 
-    async fn attempt<W: Work>(&self, work: &W, until: Instant) -> Result<W::Outcome, Failure> {
-        let mut client = self.connection(until).await?;
-        let outcome = transaction(&mut client, work, until).await;
-        self.put_back(client, outcome.as_ref().err());
+    async fn attempt<W: Work>(&self, work: &W, patience: Patience) -> Result<W::Outcome, Failure> {
+        let taken = self.take(patience).await?;
+        let outcome = transaction(&taken.connection, work, taken.until).await;
+        self.put_back(taken, outcome.as_ref().err());
         outcome
     }
 
-    async fn connection(&self, until: Instant) -> Result<Client, Failure> {
-        within(until, self.connections.get()).await
-    }
-
-    /// A connection that did not answer is closed and not used again, and neither are those that lay idle: whatever keeps the
-    /// one from answering keeps them too, and each would cost somebody the wait to find out.
-    fn put_back(&self, client: Client, failure: Option<&Failure>) {
-        if failure.is_some_and(Failure::spoils_connection) {
-            drop(Object::take(client));
-            drop(self.connections.retain(|_, _| false));
+    /// A connection that is of no more use is closed. Where that is the server's doing, those that are open otherwise are not used
+    /// again either: each would cost somebody the same.
+    fn put_back(&self, taken: Taken, failure: Option<&Failure>) {
+        let Some(fault) = failure.and_then(Failure::fault) else {
+            return;
+        };
+        let opener = self.connections.manager();
+        let mut closed = vec![Object::take(taken.connection)];
+        if fault != Fault::Closed {
+            opener.condemn_server();
+            let idle = self
+                .connections
+                .retain(|connection, _| !opener.is_condemned(connection));
+            closed.extend(idle.removed);
         }
+        self.metrics.discarded(fault.as_str(), closed.len());
     }
-}
-
-/// A statement and its values.
-pub(super) type Query<'a> = (&'a str, &'a [&'a (dyn ToSql + Sync)]);
-
-async fn query(client: &Client, (sql, values): Query<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let statement = client.prepare_cached(sql).await?;
-    client.query(&statement, values).await
 }
 
 /// What the connections are doing.
@@ -167,9 +177,9 @@ pub(crate) struct Usage {
     pub(crate) waiting: usize,
 }
 
-async fn transaction<W: Work>(client: &mut Client, work: &W, until: Instant) -> Result<W::Outcome, Failure> {
+async fn transaction<W: Work>(connection: &Connection, work: &W, until: Instant) -> Result<W::Outcome, Failure> {
     let (tx, ending) = within(until, async {
-        let tx = client.transaction().await?;
+        let tx = Transaction::begin(connection).await?;
         let ending = work.run(&tx).await?;
         Ok::<_, Failure>((tx, ending))
     })
@@ -187,7 +197,10 @@ async fn transaction<W: Work>(client: &mut Client, work: &W, until: Instant) -> 
 }
 
 /// Waits for an answer of the server, and no longer.
-async fn within<T, E: Into<Failure>>(until: Instant, answer: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+pub(super) async fn within<T, E: Into<Failure>>(
+    until: Instant,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
     match timeout_at(until, answer).await {
         Ok(answer) => answer.map_err(Into::into),
         Err(_elapsed) => Err(Failure::Silent),

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 use protocol::id::{JobId, UserId, WorkerId};
-use tokio_postgres::types::ToSql;
 
 use super::error::Failure;
+use super::parameter::Parameter;
 use super::pool::{Ending, Work};
+use super::transaction::Transaction;
 use super::{PgStore, head, row};
 use crate::StoreError;
 use crate::accounts::SealedTokens;
@@ -74,7 +74,7 @@ impl Queue for PgStore {
                      VALUES ('revocation', $1, $2, $3, $4, $5, $6, $7, $8, now() + $9 * interval '1 second') \
                      ON CONFLICT (job_id) DO NOTHING";
         let (access, refresh, expires_at) = row::token_columns(Some(&issued.tokens));
-        let values: [&(dyn ToSql + Sync); 9] = [
+        let values: [&dyn Parameter; 9] = [
             &job.as_str(),
             &user.as_str(),
             &issued.account.as_str(),
@@ -162,15 +162,11 @@ pub(super) async fn revoke(
     let platform = revocation.account.as_str();
     let shared = is_linked(tx, revocation.account, &revocation.platform_user_id).await?;
     let scope = rules::narrowed(revocation.scope, shared);
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO tasks (kind, user_id, account_type, platform_user_id, access_token, refresh_token, \
-             token_expires_at, scope) VALUES ('revocation', $1, $2, $3, $4, $5, $6, $7)",
-        )
-        .await?;
+    let insert = "INSERT INTO tasks (kind, user_id, account_type, platform_user_id, access_token, refresh_token, \
+             token_expires_at, scope) VALUES ('revocation', $1, $2, $3, $4, $5, $6, $7)";
     let (access, refresh, expires_at) = row::token_columns(Some(&revocation.tokens));
     tx.execute(
-        &insert,
+        insert,
         &[
             &user.as_str(),
             &platform,
@@ -198,22 +194,16 @@ pub(super) async fn revoke_issued(
 
 /// Withdraws the provisional revocation of what the job's exchange issued. False: it has begun, and what was issued is of no more use.
 pub(super) async fn withdraw(tx: &Transaction<'_>, job: &JobId) -> Result<bool, Failure> {
-    let delete = tx
-        .prepare_cached("DELETE FROM tasks WHERE job_id = $1 RETURNING tries = 0")
-        .await?;
-    let withdrawn = tx.query_opt(&delete, &[&job.as_str()]).await?;
+    let delete = "DELETE FROM tasks WHERE job_id = $1 RETURNING tries = 0";
+    let withdrawn = tx.query_opt(delete, &[&job.as_str()]).await?;
     Ok(withdrawn.map_or(Ok(true), |row| row.try_get(0))?)
 }
 
 /// Whether a link of this platform account lives, or is parked. The caller holds that account's lock.
 async fn is_linked(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<bool, Failure> {
-    let find = tx
-        .prepare_cached(
-            "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
-             OR EXISTS (SELECT FROM parked_links WHERE account_type = $1 AND platform_user_id = $2)",
-        )
-        .await?;
-    let found = tx.query_one(&find, &[&account.as_str(), &platform_user_id]).await?;
+    let find = "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
+                OR EXISTS (SELECT FROM parked_links WHERE account_type = $1 AND platform_user_id = $2)";
+    let found = tx.query_one(find, &[&account.as_str(), &platform_user_id]).await?;
     Ok(found.try_get(0)?)
 }
 
@@ -231,15 +221,11 @@ impl Work for NameOwner<'_> {
         let account = task.revocation.account;
         head::lock_platform_account(tx, account, platform_user_id).await?;
         let scope = rules::narrowed(RevokeScope::Grant, is_linked(tx, account, platform_user_id).await?);
-        let name = tx
-            .prepare_cached(
-                "UPDATE tasks SET platform_user_id = $3, scope = $4 \
-                 WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL",
-            )
-            .await?;
+        let name = "UPDATE tasks SET platform_user_id = $3, scope = $4 \
+                    WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL";
         let TaskId { row, fence } = &task.id;
         let named = tx
-            .execute(&name, &[row, fence, platform_user_id, &scope.as_str()])
+            .execute(name, &[row, fence, platform_user_id, &scope.as_str()])
             .await?;
         Ok(Ending::Commit((named > 0).then_some(scope)))
     }
@@ -247,13 +233,9 @@ impl Work for NameOwner<'_> {
 
 /// Keeps what is still to be revoked from ending a link of the same platform account. The caller holds that account's lock.
 pub(super) async fn spare(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<(), Failure> {
-    let narrow = tx
-        .prepare_cached(
-            "UPDATE tasks SET scope = 'token' WHERE kind = 'revocation' AND account_type = $1 AND platform_user_id = $2 \
-             AND scope = 'grant' AND dead_at IS NULL",
-        )
-        .await?;
-    tx.execute(&narrow, &[&account.as_str(), &platform_user_id]).await?;
+    let narrow = "UPDATE tasks SET scope = 'token' WHERE kind = 'revocation' AND account_type = $1 AND platform_user_id = $2 \
+             AND scope = 'grant' AND dead_at IS NULL";
+    tx.execute(narrow, &[&account.as_str(), &platform_user_id]).await?;
     Ok(())
 }
 

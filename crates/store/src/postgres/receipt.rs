@@ -1,11 +1,11 @@
 //! The part of a transaction that makes a job delivered twice be done once.
 
-use deadpool_postgres::Transaction;
 use protocol::id::UserId;
 use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::head;
+use super::transaction::Transaction;
 use crate::answers::Receipt;
 use crate::vault::Sealed;
 
@@ -42,14 +42,10 @@ pub(super) async fn repeated(tx: &Transaction<'_>, receipt: &Receipt) -> Result<
 /// The same, and whether it was this very job. Another body under the same key was refused before the work began; here it only must not
 /// be committed beside the first.
 async fn find(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<(bool, Sealed)>, Failure> {
-    let find = tx
-        .prepare_cached(
-            "SELECT job_id = $1, answer FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at > now() \
-             ORDER BY job_id = $1 DESC LIMIT 1",
-        )
-        .await?;
+    let find = "SELECT job_id = $1, answer FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at > now() \
+             ORDER BY job_id = $1 DESC LIMIT 1";
     let scope = receipt.idempotency.as_ref().map(|key| key.scope.as_slice());
-    let row = tx.query_opt(&find, &[&receipt.job.as_str(), &scope]).await?;
+    let row = tx.query_opt(find, &[&receipt.job.as_str(), &scope]).await?;
     let found = |row: Row| Ok::<_, Failure>((row.try_get(0)?, Sealed::from_bytes(row.try_get(1)?)));
     row.map(found).transpose()
 }
@@ -62,18 +58,12 @@ pub(super) async fn remember(tx: &Transaction<'_>, receipt: &Receipt) -> Result<
         Some(key) => (Some(key.scope.as_slice()), Some(key.body.as_slice())),
         None => (None, None),
     };
-    let clear = tx
-        .prepare_cached("DELETE FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at <= now()")
-        .await?;
-    tx.execute(&clear, &[&job, &scope]).await?;
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO answers (job_id, scope, body, answer, expires_at) \
-             VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')",
-        )
-        .await?;
+    let clear = "DELETE FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at <= now()";
+    tx.execute(clear, &[&job, &scope]).await?;
+    let insert = "INSERT INTO answers (job_id, scope, body, answer, expires_at) \
+             VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')";
     let keep = receipt.keep.as_secs_f64();
-    tx.execute(&insert, &[&job, &scope, &body, &receipt.answer.as_bytes(), &keep])
+    tx.execute(insert, &[&job, &scope, &body, &receipt.answer.as_bytes(), &keep])
         .await?;
     Ok(())
 }

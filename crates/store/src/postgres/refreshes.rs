@@ -5,12 +5,12 @@ mod lose;
 mod send;
 
 use async_trait::async_trait;
-use tokio_postgres::types::ToSql;
 
 use self::finish::FinishRefresh;
 use self::lose::LoseLink;
 use self::send::BeginRefresh;
 use super::PgStore;
+use super::parameter::Parameter;
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
@@ -26,7 +26,7 @@ impl Refreshes for PgStore {
                     WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND sent_generation = $3 AND send_id = $4 \
                     RETURNING 1";
         let (user, account) = (refresh.turn.user.as_str(), refresh.turn.account.as_str());
-        let values: [&(dyn ToSql + Sync); 4] = [&user, &account, &refresh.generation, &refresh.sending];
+        let values: [&dyn Parameter; 4] = [&user, &account, &refresh.generation, &refresh.sending];
         self.pool.query("undo the refresh", undo, &values).await?;
         Ok(())
     }

@@ -3,12 +3,12 @@
 mod columns;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::id::UserId;
 use protocol::time::Timestamp;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
+use super::transaction::Transaction;
 use super::{PgStore, alerts, audit, head, outbox, receipt, row};
 use crate::StoreError;
 use crate::answers::Actor;
@@ -88,15 +88,11 @@ impl DecideSecurity<'_> {
     /// The record, and the time after the wait for the locks: `now()` would be that of the transaction's begin. The row itself is
     /// locked too: a rotation of keys, which takes no head row, must not seal anew what is about to be written back.
     async fn read(&self, tx: &Transaction<'_>) -> Result<(SecurityRecord, Timestamp), Failure> {
-        let lock = tx
-            .prepare_cached(
-                "WITH held AS (SELECT FROM security WHERE user_id = $1 FOR UPDATE) \
-                 SELECT clock_timestamp(), count(*) FROM held",
-            )
-            .await?;
-        let now = row::timestamp(tx.query_one(&lock, &[&self.user.as_str()]).await?.try_get(0)?);
-        let read = tx.prepare_cached(columns::READ).await?;
-        let row = tx.query_opt(&read, &[&self.user.as_str()]).await?;
+        let lock = "WITH held AS (SELECT FROM security WHERE user_id = $1 FOR UPDATE) \
+                 SELECT clock_timestamp(), count(*) FROM held";
+        let now = row::timestamp(tx.query_one(lock, &[&self.user.as_str()]).await?.try_get(0)?);
+        let read = columns::READ;
+        let row = tx.query_opt(read, &[&self.user.as_str()]).await?;
         let record = row.as_ref().map(columns::record).transpose()?;
         Ok((record.unwrap_or_default(), now))
     }

@@ -8,20 +8,20 @@ mod open;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use self::count::CountFailure;
 use self::end::EndSessions;
 use self::open::OpenSession;
 use super::PgStore;
 use super::error::Failure;
+use super::parameter::Parameter;
 use super::row::{seconds, timestamp, user};
+use super::transaction::Transaction;
 use crate::StoreError;
 use crate::session_rules::{KnownSession, SLACK};
 use crate::sessions::{
@@ -36,7 +36,7 @@ impl Sessions for PgStore {
     }
 
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
-        let values: [&(dyn ToSql + Sync); 2] = [&user.as_str(), &session.as_str()];
+        let values: [&dyn Parameter; 2] = [&user.as_str(), &session.as_str()];
         Ok(!self.pool.query("read the session", ENDED, &values).await?.is_empty())
     }
 
@@ -97,7 +97,7 @@ impl Sessions for PgStore {
         // No id is empty, so nothing comes before these.
         let (user_id, session_id) = after.map_or(("", ""), |(user, session)| (user.as_str(), session.as_str()));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let values: [&(dyn ToSql + Sync); 4] = [&SLACK.as_secs_f64(), &user_id, &session_id, &limit];
+        let values: [&dyn Parameter; 4] = [&SLACK.as_secs_f64(), &user_id, &session_id, &limit];
         let rows = self.pool.query(step, list, &values).await?;
         let page: Result<_, Failure> = rows.iter().map(|row| Ok((user(row)?, session(row)?))).collect();
         page.map_err(|failure| self.pool.report(step, failure))
@@ -110,7 +110,7 @@ impl Sessions for PgStore {
         let users: Vec<&str> = left.iter().map(|((user, _), _)| user.as_str()).collect();
         let sessions: Vec<&str> = left.iter().map(|((_, session), _)| session.as_str()).collect();
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
-        let values: [&(dyn ToSql + Sync); 3] = [&users, &sessions, &seconds];
+        let values: [&dyn Parameter; 3] = [&users, &sessions, &seconds];
         self.pool.query("keep deadlines", keep, &values).await.map(drop)
     }
 
@@ -128,7 +128,7 @@ impl Sessions for PgStore {
                    WHERE user_id = $1 AND session_id = retimed_session";
         let sessions: Vec<&str> = left.iter().map(|(session, _)| session.as_str()).collect();
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
-        let values: [&(dyn ToSql + Sync); 3] = [&user.as_str(), &sessions, &seconds];
+        let values: [&dyn Parameter; 3] = [&user.as_str(), &sessions, &seconds];
         self.pool.query("retime sessions", set, &values).await.map(drop)
     }
 }
@@ -145,8 +145,8 @@ pub(super) async fn refuse_ended(
     session: Option<&SessionId>,
 ) -> Result<(), Failure> {
     let Some(session) = session else { return Ok(()) };
-    let look = tx.prepare_cached(ENDED).await?;
-    match tx.query_opt(&look, &[&user.as_str(), &session.as_str()]).await? {
+    let look = ENDED;
+    match tx.query_opt(look, &[&user.as_str(), &session.as_str()]).await? {
         Some(_) => Err(Failure::SessionEnded),
         None => Ok(()),
     }

@@ -15,6 +15,9 @@ pub struct PgSettings {
     config: Config,
     pub(super) roots: Roots,
     pub(super) pool_size: usize,
+    pub(super) prepares: bool,
+    pub(super) takes_read_only: bool,
+    pub(super) max_age: Duration,
 }
 
 /// Whom to believe when a server shows its certificate.
@@ -40,22 +43,25 @@ pub enum PgSettingsError {
     /// An `sslmode` that nobody knows.
     #[error("sslmode is disable, prefer, require, verify-ca or verify-full")]
     UnknownSslMode,
-    /// No connections.
-    #[error("at least one connection is needed")]
-    NoConnections,
+    /// A mode that `sslrootcert=system` does not go with.
+    #[error("sslrootcert=system goes with sslmode=verify-full alone")]
+    WeakSslMode,
+    /// No connections, or more than a server has.
+    #[error("is a number from 1 to {}", MOST_CONNECTIONS)]
+    PoolSize,
 }
 
 impl PgSettings {
     /// Reads a URL as libpq does (PostgreSQL documentation, 34.1.1.2), with these differences: when TLS is used, the server's
-    /// certificate is always checked, chain and name, so `require`, `verify-ca` and `verify-full` are one; and `sslrootcert`
-    /// is a PEM file to believe instead of the system's certificates. Without `sslmode`, TLS is used if the server offers it
-    /// (`prefer`), which someone on the path can prevent.
+    /// certificate is always checked, chain and name, so `require`, `verify-ca` and `verify-full` are one; and without
+    /// `sslrootcert` the system's certificates are believed. `sslrootcert=system` says so, and makes `verify-full` the only mode.
+    /// Without either, TLS is used if the server offers it (`prefer`), which someone on the path can prevent.
     ///
     /// # Errors
     /// [`PgSettingsError`].
     pub fn parse(url: &Secret, pool_size: usize) -> Result<Self, PgSettingsError> {
-        if pool_size == 0 {
-            return Err(PgSettingsError::NoConnections);
+        if !(1..=MOST_CONNECTIONS).contains(&pool_size) {
+            return Err(PgSettingsError::PoolSize);
         }
         let Known { rest, roots, ssl_mode } = Known::take_from(url.expose())?;
         let mut config: Config = rest.parse().map_err(|_may_quote_it| PgSettingsError::Malformed)?;
@@ -65,23 +71,40 @@ impl PgSettings {
         config.ssl_mode(ssl_mode);
         let roots = match ssl_mode {
             SslMode::Disable => Roots::None,
-            _ => roots.map_or(Roots::System, Roots::File),
+            _ => roots,
         };
         Ok(Self {
             config,
             roots,
             pool_size,
+            prepares: true,
+            takes_read_only: false,
+            max_age: MAX_AGE,
         })
     }
 
-    /// For the store's own connections.
-    pub(super) fn for_service(&self) -> Config {
-        self.bounded(SERVICE_LIMITS)
+    /// Sends every statement unnamed: for a pooler that gives each transaction another connection.
+    #[must_use]
+    pub fn without_prepared_statements(self) -> Self {
+        Self {
+            prepares: false,
+            ..self
+        }
     }
 
-    /// For a migration, which may rewrite a table or wait for another one.
-    pub(super) fn for_migration(&self) -> Config {
-        self.bounded(MIGRATION_LIMITS)
+    /// Takes a server that takes no writes: for commands that only read.
+    #[must_use]
+    pub fn for_reading(self) -> Self {
+        Self {
+            takes_read_only: true,
+            ..self
+        }
+    }
+
+    /// Replaces connections at this age, or a little earlier, instead of 15 minutes.
+    #[must_use]
+    pub fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
     }
 
     /// Whether what is read and written may pass in the clear over a network.
@@ -95,11 +118,9 @@ impl PgSettings {
         self.config.get_ssl_mode() != SslMode::Require && !hosts_are_local
     }
 
-    /// Adds what keeps a connection from hanging; the URL's own `options` come later and win.
-    fn bounded(&self, limits: &str) -> Config {
+    /// With what keeps a connection from hanging. No option of the server is set here: poolers refuse them.
+    pub(super) fn config(&self) -> Config {
         let mut config = self.config.clone();
-        let options = self.config.get_options().unwrap_or_default();
-        config.options(format!("{limits} {options}"));
         if config.get_application_name().is_none() {
             config.application_name("postern");
         }
@@ -117,7 +138,7 @@ impl PgSettings {
 /// What tokio-postgres does not understand, or not as we do, and the URL without it.
 struct Known {
     rest: String,
-    roots: Option<PathBuf>,
+    roots: Roots,
     ssl_mode: SslMode,
 }
 
@@ -127,34 +148,40 @@ impl Known {
             return Err(PgSettingsError::Malformed);
         }
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut known = Self {
-            rest: String::new(),
-            roots: None,
-            ssl_mode: SslMode::Prefer,
-        };
+        let (mut roots, mut mode) = (None, None);
         let mut others = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 Some(("sslrootcert", path)) => {
                     let path = percent_decode_str(path).decode_utf8();
-                    let path = path.map_err(|_not_text| PgSettingsError::Malformed)?;
-                    known.roots = Some(PathBuf::from(path.into_owned()));
+                    roots = Some(path.map_err(|_not_text| PgSettingsError::Malformed)?);
                 }
-                Some(("sslmode", mode)) => known.ssl_mode = ssl_mode(mode)?,
+                Some(("sslmode", word)) => mode = Some(word),
                 _ => others.push(option),
             }
         }
-        known.rest = format!("{place}?{}", others.join("&"));
-        Ok(known)
+        let is_system = roots.as_deref() == Some("system");
+        Ok(Self {
+            rest: format!("{place}?{}", others.join("&")),
+            roots: match roots {
+                Some(path) if !is_system => Roots::File(PathBuf::from(path.into_owned())),
+                _ => Roots::System,
+            },
+            ssl_mode: ssl_mode(mode, is_system)?,
+        })
     }
 }
 
-fn ssl_mode(word: &str) -> Result<SslMode, PgSettingsError> {
+/// As libpq does, where the system's certificates are asked for: a mode that checks less was not meant.
+fn ssl_mode(word: Option<&str>, is_system: bool) -> Result<SslMode, PgSettingsError> {
     match word {
-        "disable" => Ok(SslMode::Disable),
-        "prefer" => Ok(SslMode::Prefer),
-        "require" | "verify-ca" | "verify-full" => Ok(SslMode::Require),
-        _ => Err(PgSettingsError::UnknownSslMode),
+        None if is_system => Ok(SslMode::Require),
+        None => Ok(SslMode::Prefer),
+        Some("disable" | "prefer" | "require" | "verify-ca") if is_system => Err(PgSettingsError::WeakSslMode),
+        Some("disable") => Ok(SslMode::Disable),
+        Some("prefer") => Ok(SslMode::Prefer),
+        Some("require" | "verify-ca" | "verify-full") => Ok(SslMode::Require),
+        Some(_) => Err(PgSettingsError::UnknownSslMode),
     }
 }
 
@@ -163,12 +190,10 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// Long enough for a busy database, short enough for a client that waits 10 s.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// In milliseconds. The last one frees the locks of a worker that was stopped in the middle of a transaction.
-const SERVICE_LIMITS: &str =
-    "-c statement_timeout=2000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000";
+/// How old a connection becomes: what changed behind a stable address, and no error shows, is followed by then.
+const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// In milliseconds: how long one migration waits for another one, or for a table in use.
-const MIGRATION_LIMITS: &str = "-c lock_timeout=60000";
+const MOST_CONNECTIONS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -189,15 +214,30 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_the_url_come_after_our_limits() {
+    fn no_option_of_the_server_is_asked_for_but_the_urls() {
         let settings = parse("postgres://u@db.example/d?options=-c%20search_path%3Dmine&connect_timeout=60").unwrap();
-        let config = settings.for_service();
-        assert_eq!(
-            config.get_options(),
-            Some(format!("{SERVICE_LIMITS} -c search_path=mine").as_str())
-        );
+        let config = settings.config();
+        assert_eq!(config.get_options(), Some("-c search_path=mine"));
         assert_eq!(config.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
         assert!(settings.may_be_unencrypted());
+        assert_eq!(parse("postgres://u@db.example/d").unwrap().config().get_options(), None);
+    }
+
+    #[test]
+    fn the_systems_certificates_are_named_as_libpq_names_them() {
+        for options in ["sslrootcert=system", "sslmode=verify-full&sslrootcert=system"] {
+            let settings = parse(&format!("postgres://u@db.example/d?{options}")).unwrap();
+            assert_eq!(settings.roots, Roots::System, "{options}");
+            assert_eq!(settings.config.get_ssl_mode(), SslMode::Require, "{options}");
+        }
+        for mode in ["disable", "prefer", "require", "verify-ca"] {
+            let url = format!("postgres://u@db.example/d?sslmode={mode}&sslrootcert=system");
+            assert_eq!(parse(&url).unwrap_err(), PgSettingsError::WeakSslMode, "{mode}");
+        }
+        assert_eq!(
+            parse("postgres://u@db.example/d?sslrootcert=.%2Fsystem").unwrap().roots,
+            Roots::File("./system".into())
+        );
     }
 
     #[test]

@@ -23,7 +23,8 @@ mod syncs;
 mod tokenless;
 mod turns;
 
-/// Makes each promise, a function of a store, a test of each store.
+/// Makes each promise, a function of a store, a test of each store. Postgres is tried twice: behind a pooler every transaction may have
+/// another connection of the server's.
 macro_rules! kept_by_both_stores {
     ($($promise:ident),+ $(,)?) => {
         mod memory {
@@ -42,6 +43,16 @@ macro_rules! kept_by_both_stores {
                 async fn $promise() {
                     let schema = crate::database::migrated().await;
                     super::$promise(&crate::database::store(&schema).await).await;
+                }
+            )+
+        }
+
+        mod pooled {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let database = crate::database::migrated_database().await;
+                    super::$promise(&crate::database::pooled_store(&database).await).await;
                 }
             )+
         }

@@ -1,10 +1,13 @@
-//! A schema of its own on the server that all tests share, migrated.
+//! A schema or a database of its own on the server that all tests share, migrated.
 
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Registry, TextEncoder};
 use protocol::secret::Secret;
 use store::{PgSettings, PgStore, migrate};
 use testkit::Postgres;
-use testkit::postgres::Schema;
+use testkit::postgres::{Database, PgBouncer, Schema};
+use tokio::sync::OnceCell;
 
 use crate::sample::audit_keys;
 
@@ -24,10 +27,46 @@ pub(crate) async fn store_at(url: &str) -> PgStore {
     PgStore::connect(&settings(url), audit_keys(), &meter()).await.unwrap()
 }
 
+/// A database of its own, brought up to date: a copy of one that was.
+pub(crate) async fn migrated_database() -> Database {
+    static MIGRATED: OnceCell<Database> = OnceCell::const_new();
+    let postgres = Postgres::shared().await;
+    let migrated = MIGRATED.get_or_init(async || {
+        let database = postgres.database().await;
+        migrate(&settings(&database.url())).await.unwrap();
+        database
+    });
+    postgres.copy_of(migrated.await).await
+}
+
+/// As [`store`], by way of a pgbouncer in transaction mode.
+pub(crate) async fn pooled_store(database: &Database) -> PgStore {
+    let url = database.url_through(PgBouncer::shared().await.addr());
+    let settings = settings(&url).without_prepared_statements();
+    PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap()
+}
+
 pub(crate) fn settings(url: &str) -> PgSettings {
     PgSettings::parse(&Secret::new(url), 4).unwrap()
 }
 
 pub(crate) fn meter() -> Meter {
     NoopMeterProvider::new().meter("test")
+}
+
+/// A meter, and its figures as an operator reads them.
+pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
+    let registry = Registry::new();
+    let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
+    let exporter = exporter.without_counter_suffixes().scope_info_enabled(false);
+    let provider = SdkMeterProvider::builder()
+        .with_reader(exporter.build().unwrap())
+        .build();
+    let meter = provider.meter("test");
+    let figures = move || {
+        // The figures are the provider's.
+        let _ = &provider;
+        TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+    };
+    (meter, figures)
 }

@@ -33,8 +33,8 @@ mod state;
 mod subjects;
 mod sync;
 mod throttles;
-mod unlinked;
 mod typed_codes;
+mod unlinked;
 
 mod client;
 mod fragile_bus;

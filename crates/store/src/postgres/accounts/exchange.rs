@@ -1,11 +1,11 @@
 //! `begin_exchange`: whoever inserts the row may send.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 
 use crate::accounts::{Exchange, ExchangeStart};
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{pauses, sessions};
 
 pub(super) struct BeginExchange<'a>(pub(super) &'a Exchange);
@@ -21,16 +21,12 @@ impl Work for BeginExchange<'_> {
             return Ok(Ending::RollBack(ExchangeStart::Paused(paused)));
         }
         // A conflict on either hash: the code was sent, or the state was used up with another code.
-        let insert = tx
-            .prepare_cached(
-                "INSERT INTO exchanges (code_hash, state_hash, user_id, session_id, account_type) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            )
-            .await?;
+        let insert = "INSERT INTO exchanges (code_hash, state_hash, user_id, session_id, account_type) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let state_hash = exchange.state_hash.as_ref().map(<[u8; 32]>::as_slice);
         let inserted = tx
             .execute(
-                &insert,
+                insert,
                 &[
                     &exchange.code_hash.as_slice(),
                     &state_hash,

@@ -1,7 +1,7 @@
 //! `link_account`.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
+use tokio::time::Instant;
 
 use super::linked;
 use crate::accounts::{Link, LinkOutcome};
@@ -11,6 +11,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
 use crate::postgres::row::{token_columns, tokens, written};
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, head, outbox, parking, queue, receipt};
 use crate::rules::{self, Admission};
 use crate::vault::AuditKeys;
@@ -24,6 +25,10 @@ pub(super) struct LinkAccount<'a> {
 #[async_trait]
 impl Work for LinkAccount<'_> {
     type Outcome = LinkOutcome;
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LinkOutcome>, Failure> {
         let Self { link, receipt, audit } = self;
@@ -99,6 +104,10 @@ pub(super) struct GiveBack<'a> {
 impl Work for GiveBack<'_> {
     type Outcome = ();
 
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
+
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { link, receipt, audit } = self;
         head::lock_user(tx, &link.user, None).await?;
@@ -113,9 +122,7 @@ impl Work for GiveBack<'_> {
 /// grant's, with perhaps other scopes. A sync that is under way has lost its turn.
 async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
     let Link { account, tokens, .. } = link;
-    let upsert = tx
-        .prepare_cached(
-            "INSERT INTO accounts (user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \
+    let upsert = "INSERT INTO accounts (user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \
              scopes, connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (user_id, account_type) DO UPDATE SET username = excluded.username, \
@@ -123,12 +130,10 @@ async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
              scopes = excluded.scopes, last_synced = excluded.last_synced, error_message = excluded.error_message, \
              access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
              token_expires_at = excluded.token_expires_at, generation = excluded.generation, cursor = excluded.cursor, \
-             fence = excluded.fence, leased_until = NULL, next_sync_at = excluded.next_sync_at, failures = 0",
-        )
-        .await?;
+             fence = excluded.fence, leased_until = NULL, next_sync_at = excluded.next_sync_at, failures = 0";
     let (access, refresh, expires_at) = token_columns(tokens.as_ref());
     tx.execute(
-        &upsert,
+        upsert,
         &[
             &link.user.as_str(),
             &account.account_type.as_str(),

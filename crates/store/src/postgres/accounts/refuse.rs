@@ -1,7 +1,7 @@
 //! `refuse_link`.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
+use tokio::time::Instant;
 
 use super::linked;
 use crate::accounts::{RefusedLink, Written};
@@ -10,6 +10,7 @@ use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, outbox, queue, receipt, row};
 use crate::rules;
 use crate::vault::AuditKeys;
@@ -23,6 +24,10 @@ pub(super) struct RefuseLink<'a> {
 #[async_trait]
 impl Work for RefuseLink<'_> {
     type Outcome = Written;
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
         let Self {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 use protocol::id::UserId;
 
@@ -14,6 +13,7 @@ use crate::parking::ParkedLink;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, head, outbox, parking, receipt, row};
 use crate::vault::AuditKeys;
 
@@ -78,21 +78,16 @@ async fn lock_all(
 
 /// What is linked, and whose it is there.
 async fn linked(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<(AccountType, String)>, Failure> {
-    let find = tx
-        .prepare_cached(
-            "SELECT account_type, platform_user_id FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"",
-        )
-        .await?;
-    let rows = tx.query(&find, &[&user.as_str()]).await?;
+    let find =
+        "SELECT account_type, platform_user_id FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"";
+    let rows = tx.query(find, &[&user.as_str()]).await?;
     let linked = |linked| Ok((row::account_type(linked)?, linked.try_get("platform_user_id")?));
     rows.iter().map(linked).collect()
 }
 
 /// False when the confirmation was used before.
 async fn spend(tx: &Transaction<'_>, user: &UserId, confirmation: &[u8; 32]) -> Result<bool, Failure> {
-    let insert = tx
-        .prepare_cached("INSERT INTO confirmations (hash, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .await?;
-    let inserted = tx.execute(&insert, &[&confirmation.as_slice(), &user.as_str()]).await?;
+    let insert = "INSERT INTO confirmations (hash, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let inserted = tx.execute(insert, &[&confirmation.as_slice(), &user.as_str()]).await?;
     Ok(inserted == 1)
 }

@@ -1,9 +1,9 @@
 //! `unlink_account`.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 use protocol::id::UserId;
+use tokio::time::Instant;
 
 use super::linked;
 use crate::accounts::{Unlink, UnlinkOutcome};
@@ -12,6 +12,7 @@ use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, head, outbox, queue, receipt, row};
 use crate::vault::AuditKeys;
 
@@ -24,6 +25,10 @@ pub(super) struct UnlinkAccount<'a> {
 #[async_trait]
 impl Work for UnlinkAccount<'_> {
     type Outcome = UnlinkOutcome;
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<UnlinkOutcome>, Failure> {
         let Self { unlink, receipt, audit } = self;
@@ -53,13 +58,9 @@ pub(super) async fn remove(
     receipt: &Receipt,
 ) -> Result<(), Failure> {
     head::lock_platform_account(tx, account, &platform_user_id).await?;
-    let delete = tx
-        .prepare_cached(
-            "DELETE FROM accounts WHERE user_id = $1 AND account_type = $2 \
-             RETURNING access_token, refresh_token, token_expires_at",
-        )
-        .await?;
-    let deleted = tx.query_one(&delete, &[&user.as_str(), &account.as_str()]).await?;
+    let delete = "DELETE FROM accounts WHERE user_id = $1 AND account_type = $2 \
+             RETURNING access_token, refresh_token, token_expires_at";
+    let deleted = tx.query_one(delete, &[&user.as_str(), &account.as_str()]).await?;
     let entry = Entry::of_unlinked(account, &platform_user_id);
     audit::append(tx, keys, user, entry, receipt).await?;
     let tokens = row::tokens(&deleted)?;

@@ -1,12 +1,12 @@
 //! `finish_refresh`.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
-use tokio_postgres::types::ToSql;
 
 use crate::postgres::error::Failure;
+use crate::postgres::parameter::Parameter;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::token_columns;
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{head, queue};
 use crate::refreshes::{RefreshWritten, Refreshed};
 
@@ -35,16 +35,12 @@ impl Work for FinishRefresh<'_> {
 /// The new generation; none where the tokens are not of the old one any more.
 async fn replace(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i64>, Failure> {
     let Refreshed { turn, tokens, .. } = refreshed;
-    let replace = tx
-        .prepare_cached(
-            "UPDATE accounts SET access_token = $4, refresh_token = $5, token_expires_at = $6, \
+    let replace = "UPDATE accounts SET access_token = $4, refresh_token = $5, token_expires_at = $6, \
              generation = nextval('account_generations') \
              WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND lost_generation IS DISTINCT FROM generation \
-             RETURNING generation",
-        )
-        .await?;
+             RETURNING generation";
     let (access, refresh, expires_at) = token_columns(Some(tokens));
-    let values: [&(dyn ToSql + Sync); 6] = [
+    let values: [&dyn Parameter; 6] = [
         &turn.user.as_str(),
         &turn.account.as_str(),
         &refreshed.generation,
@@ -52,22 +48,18 @@ async fn replace(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i
         &refresh,
         &expires_at,
     ];
-    let replaced = tx.query_opt(&replace, &values).await?;
+    let replaced = tx.query_opt(replace, &values).await?;
     Ok(replaced.map(|row| row.try_get("generation")).transpose()?)
 }
 
 /// The generation under which these very tokens are there: a commit whose answer was lost.
 async fn stored_before(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i64>, Failure> {
     let turn = &refreshed.turn;
-    let look = tx
-        .prepare_cached(
-            "SELECT generation FROM accounts WHERE user_id = $1 AND account_type = $2 AND access_token = $3 \
-             AND lost_generation IS DISTINCT FROM generation",
-        )
-        .await?;
+    let look = "SELECT generation FROM accounts WHERE user_id = $1 AND account_type = $2 AND access_token = $3 \
+             AND lost_generation IS DISTINCT FROM generation";
     let access = refreshed.tokens.access.as_bytes();
     let found = tx
-        .query_opt(&look, &[&turn.user.as_str(), &turn.account.as_str(), &access])
+        .query_opt(look, &[&turn.user.as_str(), &turn.account.as_str(), &access])
         .await?;
     Ok(found.map(|row| row.try_get("generation")).transpose()?)
 }

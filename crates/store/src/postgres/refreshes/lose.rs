@@ -1,13 +1,14 @@
 //! `lose_link`.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountStatus;
+use tokio::time::Instant;
 
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, head, outbox};
 use crate::refreshes::{LossWritten, LostLink};
 use crate::vault::AuditKeys;
@@ -22,18 +23,18 @@ pub(super) struct LoseLink<'a> {
 impl Work for LoseLink<'_> {
     type Outcome = LossWritten;
 
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt.deadline)
+    }
+
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LossWritten>, Failure> {
         let Self { lost, receipt, audit } = self;
         let turn = &lost.turn;
         let (user, account) = (turn.user.as_str(), turn.account.as_str());
         head::lock_user(tx, &turn.user, None).await?;
-        let look = tx
-            .prepare_cached(
-                "SELECT generation, coalesce(lost_generation = generation, false) AS lost, platform_user_id \
-                 FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE",
-            )
-            .await?;
-        let Some(found) = tx.query_opt(&look, &[&user, &account]).await? else {
+        let look = "SELECT generation, coalesce(lost_generation = generation, false) AS lost, platform_user_id \
+                 FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE";
+        let Some(found) = tx.query_opt(look, &[&user, &account]).await? else {
             return Ok(Ending::RollBack(LossWritten::NotConnected));
         };
         if found.try_get::<_, i64>("generation")? != lost.generation {
@@ -41,14 +42,10 @@ impl Work for LoseLink<'_> {
         } else if found.try_get("lost")? {
             return Ok(Ending::RollBack(LossWritten::Lost));
         }
-        let lose = tx
-            .prepare_cached(
-                "UPDATE accounts SET lost_generation = generation, leased_until = NULL, status = $3, error_message = $4 \
-                 WHERE user_id = $1 AND account_type = $2",
-            )
-            .await?;
+        let lose = "UPDATE accounts SET lost_generation = generation, leased_until = NULL, status = $3, error_message = $4 \
+                 WHERE user_id = $1 AND account_type = $2";
         let status = AccountStatus::Error.as_str();
-        tx.execute(&lose, &[&user, &account, &status, &lost.error_message])
+        tx.execute(lose, &[&user, &account, &status, &lost.error_message])
             .await?;
         outbox::send(tx, &turn.user, &lost.events).await?;
         let entry = Entry::of_lost_link(turn.account, found.try_get("platform_user_id")?);

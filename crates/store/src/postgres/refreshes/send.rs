@@ -1,12 +1,12 @@
 //! `begin_refresh`: committed before the refresh token leaves, so that whoever comes after a crash knows of it.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row;
+use crate::postgres::transaction::Transaction;
 use crate::refreshes::{Refresh, RefreshStart};
 use crate::rules::{self, Sending, Standing};
 
@@ -19,30 +19,22 @@ impl Work for BeginRefresh<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshStart>, Failure> {
         let Self(refresh) = self;
         let (user, account) = (refresh.turn.user.as_str(), refresh.turn.account.as_str());
-        let look = tx
-            .prepare_cached(
-                "SELECT fence, generation, coalesce(lost_generation = generation, false) AS lost, \
+        let look = "SELECT fence, generation, coalesce(lost_generation = generation, false) AS lost, \
                  CASE WHEN sent_generation = generation THEN sends ELSE 0 END AS sends, send_id, \
                  extract(epoch FROM greatest(paused_until, \
                  (SELECT until FROM pauses WHERE pauses.account_type = accounts.account_type)) - now())\
                  ::double precision AS paused \
-                 FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE",
-            )
-            .await?;
-        let found = tx.query_opt(&look, &[&user, &account]).await?;
+                 FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE";
+        let found = tx.query_opt(look, &[&user, &account]).await?;
         let standing = found.as_ref().map(standing).transpose()?;
         let sends = match rules::send(refresh, standing.as_ref()) {
             Sending::Nothing(start) => return Ok(Ending::RollBack(start)),
             Sending::Counts(sends) => sends,
         };
-        let record = tx
-            .prepare_cached(
-                "UPDATE accounts SET sent_generation = generation, sends = $3, send_id = $4, \
-                 next_sync_at = least(next_sync_at, now()) WHERE user_id = $1 AND account_type = $2",
-            )
-            .await?;
+        let record = "UPDATE accounts SET sent_generation = generation, sends = $3, send_id = $4, \
+                 next_sync_at = least(next_sync_at, now()) WHERE user_id = $1 AND account_type = $2";
         tx.execute(
-            &record,
+            record,
             &[
                 &user,
                 &account,

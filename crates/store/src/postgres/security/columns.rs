@@ -1,6 +1,5 @@
 //! The row of `security` and the record it stands for.
 
-use deadpool_postgres::Transaction;
 use protocol::id::{SessionId, UserId};
 use protocol::security::FactorMethod;
 use time::OffsetDateTime;
@@ -8,6 +7,7 @@ use tokio_postgres::Row;
 
 use crate::postgres::error::Failure;
 use crate::postgres::row::{timestamp, word, written};
+use crate::postgres::transaction::Transaction;
 use crate::security::{Factor, PendingFactor, RecoveryTry, SecurityRecord, SentCode};
 use crate::vault::Sealed;
 
@@ -115,9 +115,7 @@ fn mac(bytes: &[u8]) -> Result<[u8; 32], Failure> {
 
 /// Writes the record in place of what is there.
 pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &SecurityRecord) -> Result<(), Failure> {
-    let replace = tx
-        .prepare_cached(
-            "INSERT INTO security (user_id, session_timeout, factor_method, factor_secret, last_step, sent_challenges, \
+    let replace = "INSERT INTO security (user_id, session_timeout, factor_method, factor_secret, last_step, sent_challenges, \
              sent_sessions, sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
              recovery_tried_at, pending_method, pending_secret, pending_code, pending_challenge, pending_session, \
              pending_until, recovery_tried_in) \
@@ -126,9 +124,7 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
              last_step = $5, sent_challenges = $6, sent_sessions = $7, sent_codes = $8, sent_until = $9, failures = $10, \
              last_failed_at = $11, recovery_key = $12, recovery_codes = $13, recovery_tried_at = $14, \
              pending_method = $15, pending_secret = $16, pending_code = $17, pending_challenge = $18, \
-             pending_session = $19, pending_until = $20, recovery_tried_in = $21",
-        )
-        .await?;
+             pending_session = $19, pending_until = $20, recovery_tried_in = $21";
     let minutes = i32::try_from(record.session_timeout).map_err(Failure::row)?;
     let factor = record.factor.as_ref();
     let failures = factor.map(|factor| i32::try_from(factor.failures).unwrap_or(i32::MAX));
@@ -155,7 +151,7 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
     let pending = record.pending.as_ref();
     let pending_code = pending.and_then(|pending| pending.code.as_ref());
     tx.execute(
-        &replace,
+        replace,
         &[
             &user.as_str(),
             &minutes,

@@ -1,12 +1,12 @@
 //! Wrong second factors are counted in their session, as long as it goes on.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::id::{SessionId, UserId};
 
 use crate::postgres::error::Failure;
 use crate::postgres::head;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::transaction::Transaction;
 
 pub(super) struct CountFailure<'a> {
     pub(super) user: &'a UserId,
@@ -19,13 +19,10 @@ impl Work for CountFailure<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<u32>, Failure> {
         head::lock_user(tx, self.user, Some(self.session)).await?;
-        let count = tx
-            .prepare_cached(
-                "UPDATE sessions SET failures = failures + 1 WHERE user_id = $1 AND session_id = $2 RETURNING failures",
-            )
-            .await?;
+        let count =
+            "UPDATE sessions SET failures = failures + 1 WHERE user_id = $1 AND session_id = $2 RETURNING failures";
         let (user, session) = (self.user.as_str(), self.session.as_str());
-        let counted = tx.query_opt(&count, &[&user, &session]).await?;
+        let counted = tx.query_opt(count, &[&user, &session]).await?;
         let failures = counted.map_or(Ok(0), |row| row.try_get::<_, i32>("failures"))?;
         Ok(Ending::Commit(u32::try_from(failures).unwrap_or(0)))
     }

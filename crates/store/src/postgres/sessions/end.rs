@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use time::OffsetDateTime;
@@ -14,6 +13,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
 use crate::postgres::row::{timestamp, written};
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, outbox, receipt};
 use crate::session_rules::{self, KnownSession};
 use crate::sessions::{EndOfAll, SessionEnding, SessionsEnded, SessionsReceipt, WhichSessions};
@@ -67,26 +67,19 @@ impl Work for EndSessions<'_> {
 impl EndSessions<'_> {
     /// What is known of the user, and the time.
     async fn user(&self, tx: &Transaction<'_>) -> Result<(Option<EndOfAll>, Timestamp), Failure> {
-        let find = tx
-            .prepare_cached(
-                "SELECT sessions_ended_at, sessions_ended_but, clock_timestamp() AS now FROM users WHERE user_id = $1",
-            )
-            .await?;
-        let row = tx.query_one(&find, &[&self.ending.user.as_str()]).await?;
+        let find =
+            "SELECT sessions_ended_at, sessions_ended_but, clock_timestamp() AS now FROM users WHERE user_id = $1";
+        let row = tx.query_one(find, &[&self.ending.user.as_str()]).await?;
         Ok((end_of_all(&row)?, timestamp(row.try_get("now")?)))
     }
 
     /// The sessions that are alive here or in the shared state.
     async fn known(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<(SessionId, KnownSession)>, Failure> {
-        let find = tx
-            .prepare_cached(
-                "SELECT session_id, opened_at, exp_at, ended_at, newest_iat FROM sessions \
-                 WHERE user_id = $1 AND (session_id = ANY($2) OR (ended_at IS NULL AND exp_at > $3))",
-            )
-            .await?;
+        let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat FROM sessions \
+                 WHERE user_id = $1 AND (session_id = ANY($2) OR (ended_at IS NULL AND exp_at > $3))";
         let alive: Vec<&str> = self.ending.alive.iter().map(SessionId::as_str).collect();
         let rows = tx
-            .query(&find, &[&self.ending.user.as_str(), &alive, &written(now)])
+            .query(find, &[&self.ending.user.as_str(), &alive, &written(now)])
             .await?;
         rows.iter()
             .map(|row| Ok((session(row)?, known_session(row)?)))
@@ -95,17 +88,13 @@ impl EndSessions<'_> {
 
     /// Of a session that nobody knew here, nobody knows where it came from.
     async fn keep(&self, tx: &Transaction<'_>, session: &SessionId, ended: &KnownSession) -> Result<(), Failure> {
-        let keep = tx
-            .prepare_cached(
-                "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_iat, end_unconfirmed, address) \
+        let keep = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_iat, end_unconfirmed, address) \
                  VALUES ($1, $2, $3, $4, $5, $6, true, '') ON CONFLICT (user_id, session_id) DO UPDATE SET \
-                 ended_at = excluded.ended_at, newest_iat = excluded.newest_iat, end_unconfirmed = true",
-            )
-            .await?;
+                 ended_at = excluded.ended_at, newest_iat = excluded.newest_iat, end_unconfirmed = true";
         let time = |time: Option<Timestamp>| -> Option<OffsetDateTime> { time.map(written) };
         let user = self.ending.user.as_str();
         tx.execute(
-            &keep,
+            keep,
             &[
                 &user,
                 &session.as_str(),
@@ -126,14 +115,10 @@ impl EndSessions<'_> {
             WhichSessions::AllBut(session) => Some(session.as_str()),
             WhichSessions::All => None,
         };
-        let end = tx
-            .prepare_cached(
-                "UPDATE users SET sessions_ended_at = $2, sessions_ended_but = $3, sessions_end_unconfirmed = true \
-                 WHERE user_id = $1",
-            )
-            .await?;
+        let end = "UPDATE users SET sessions_ended_at = $2, sessions_ended_but = $3, sessions_end_unconfirmed = true \
+                 WHERE user_id = $1";
         let user = self.ending.user.as_str();
-        tx.execute(&end, &[&user, &written(ended_at), &but]).await?;
+        tx.execute(end, &[&user, &written(ended_at), &but]).await?;
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! A session is opened, or found open, under its user's lock.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::time::Timestamp;
 use time::OffsetDateTime;
 
@@ -10,6 +9,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::head;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::{timestamp, written};
+use crate::postgres::transaction::Transaction;
 use crate::session_rules::{self, KnownSession};
 use crate::sessions::{EndOfAll, SessionLife, SessionOpened, SessionOpening};
 
@@ -34,15 +34,11 @@ impl Work for OpenSession<'_> {
 impl OpenSession<'_> {
     /// What is known of the session and of its user, and the time: all after the lock.
     async fn find(&self, tx: &Transaction<'_>) -> Result<(Option<KnownSession>, Option<EndOfAll>, Timestamp), Failure> {
-        let find = tx
-            .prepare_cached(
-                "SELECT session_id, opened_at, exp_at, ended_at, newest_iat, sessions_ended_at, sessions_ended_but, \
+        let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat, sessions_ended_at, sessions_ended_but, \
                  clock_timestamp() AS now FROM users LEFT JOIN sessions \
-                 ON sessions.user_id = users.user_id AND session_id = $2 WHERE users.user_id = $1",
-            )
-            .await?;
+                 ON sessions.user_id = users.user_id AND session_id = $2 WHERE users.user_id = $1";
         let (user, session) = (self.0.user.as_str(), self.0.session.as_str());
-        let row = tx.query_one(&find, &[&user, &session]).await?;
+        let row = tx.query_one(find, &[&user, &session]).await?;
         let is_known = row.try_get::<_, Option<&str>>("session_id")?.is_some();
         let known = is_known.then(|| known_session(&row)).transpose()?;
         Ok((known, end_of_all(&row)?, timestamp(row.try_get("now")?)))
@@ -55,16 +51,12 @@ impl OpenSession<'_> {
         life: &SessionLife,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let keep = tx
-            .prepare_cached(
-                "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, newest_iat, \
+        let keep = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, newest_iat, \
                  address, device_id, device_name, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
                  ON CONFLICT (user_id, session_id) DO UPDATE SET opened_at = excluded.opened_at, exp_at = excluded.exp_at, \
                  ended_at = NULL, end_unconfirmed = false, newest_iat = excluded.newest_iat, address = excluded.address, \
                  device_id = excluded.device_id, device_name = excluded.device_name, user_agent = excluded.user_agent, \
-                 failures = CASE WHEN $10 THEN sessions.failures ELSE 0 END",
-            )
-            .await?;
+                 failures = CASE WHEN $10 THEN sessions.failures ELSE 0 END";
         let SessionOpening {
             user, session, origin, ..
         } = self.0;
@@ -72,7 +64,7 @@ impl OpenSession<'_> {
         let newest: Option<OffsetDateTime> = newest.map(written);
         let goes_on = known.is_some_and(|known| known.is_open(now));
         tx.execute(
-            &keep,
+            keep,
             &[
                 &user.as_str(),
                 &session.as_str(),

@@ -1,16 +1,17 @@
 //! `begin_sync` and `finish_sync`.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::SessionId;
-use tokio_postgres::types::ToSql;
+use tokio::time::Instant;
 
 use crate::answers::Receipt;
 use crate::postgres::error::Failure;
+use crate::postgres::parameter::Parameter;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
 use crate::postgres::row::written;
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{head, outbox, pauses, receipt};
 use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Turn};
 use crate::vault::Sealed;
@@ -28,11 +29,9 @@ impl Work for BeginSync<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
         let Self { turn, session, syncing } = self;
         head::lock_user(tx, &turn.user, Some(session)).await?;
-        let look = tx
-            .prepare_cached("SELECT FROM accounts WHERE user_id = $1 AND account_type = $2 AND fence = $3")
-            .await?;
-        let values: [&(dyn ToSql + Sync); 3] = [&turn.user.as_str(), &turn.account.as_str(), &turn.fence];
-        if tx.query_opt(&look, &values).await?.is_none() {
+        let look = "SELECT FROM accounts WHERE user_id = $1 AND account_type = $2 AND fence = $3";
+        let values: [&dyn Parameter; 3] = [&turn.user.as_str(), &turn.account.as_str(), &turn.fence];
+        if tx.query_opt(look, &values).await?.is_none() {
             return Ok(Ending::RollBack(()));
         }
         outbox::send(tx, &turn.user, std::slice::from_ref(*syncing)).await?;
@@ -48,6 +47,10 @@ pub(super) struct FinishSync<'a> {
 #[async_trait]
 impl Work for FinishSync<'_> {
     type Outcome = SyncWritten;
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.receipt?.deadline)
+    }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SyncWritten>, Failure> {
         let Self { sync, receipt } = self;
@@ -97,17 +100,13 @@ impl FinishSync<'_> {
 /// False when the turn was lost.
 async fn write(tx: &Transaction<'_>, sync: &FinishedSync) -> Result<bool, Failure> {
     let account = &sync.account;
-    let update = tx
-        .prepare_cached(
-            "UPDATE accounts SET username = $4, display_name = $5, avatar_url = $6, status = $7, scopes = $8, \
+    let update = "UPDATE accounts SET username = $4, display_name = $5, avatar_url = $6, status = $7, scopes = $8, \
              last_synced = $9, error_message = $10, cursor = coalesce($11, cursor), failures = $12, leased_until = NULL, \
              next_sync_at = now() + $13 * interval '1 second' \
-             WHERE user_id = $1 AND account_type = $2 AND fence = $3 AND lost_generation IS DISTINCT FROM generation",
-        )
-        .await?;
+             WHERE user_id = $1 AND account_type = $2 AND fence = $3 AND lost_generation IS DISTINCT FROM generation";
     let updated = tx
         .execute(
-            &update,
+            update,
             &[
                 &sync.turn.user.as_str(),
                 &sync.turn.account.as_str(),
@@ -133,14 +132,10 @@ async fn pause(tx: &Transaction<'_>, turn: &Turn, pause: &Pause) -> Result<(), F
     let (platform, wait) = (turn.account.as_str(), pause.wait.as_secs_f64());
     match pause.of {
         Paused::Account => {
-            let account = tx
-                .prepare_cached(
-                    "UPDATE accounts SET paused_until = greatest(paused_until, now() + $3 * interval '1 second'), \
+            let account = "UPDATE accounts SET paused_until = greatest(paused_until, now() + $3 * interval '1 second'), \
                      next_sync_at = greatest(next_sync_at, now() + $3 * interval '1 second') \
-                     WHERE user_id = $1 AND account_type = $2",
-                )
-                .await?;
-            tx.execute(&account, &[&turn.user.as_str(), &platform, &wait]).await?;
+                     WHERE user_id = $1 AND account_type = $2";
+            tx.execute(account, &[&turn.user.as_str(), &platform, &wait]).await?;
         }
         Paused::Platform => pauses::pause(tx, turn.account, pause.wait).await?,
     }

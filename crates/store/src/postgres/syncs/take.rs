@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
+use crate::postgres::transaction::Transaction;
 use crate::postgres::{row, sessions};
 use crate::syncs::Taking;
 
@@ -25,17 +25,13 @@ impl Work for TakeTurn<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Taking>, Failure> {
         let (user, account) = (self.user.as_str(), self.account.as_str());
-        let look = tx
-            .prepare_cached(
-                "SELECT coalesce(lost_generation = generation, false) AS lost, \
+        let look = "SELECT coalesce(lost_generation = generation, false) AS lost, \
                  coalesce(leased_until > now(), false) AS busy, \
                  extract(epoch FROM greatest(paused_until, \
                  (SELECT until FROM pauses WHERE pauses.account_type = accounts.account_type)) - now())\
                  ::double precision AS paused \
-                 FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE",
-            )
-            .await?;
-        let found = tx.query_opt(&look, &[&user, &account]).await?;
+                 FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE";
+        let found = tx.query_opt(look, &[&user, &account]).await?;
         sessions::refuse_ended(tx, self.user, Some(self.session)).await?;
         let Some(found) = found else {
             return Ok(Ending::RollBack(Taking::NotConnected));
@@ -48,17 +44,13 @@ impl Work for TakeTurn<'_> {
         } else if found.try_get("busy")? {
             return Ok(Ending::RollBack(Taking::Busy));
         }
-        let take = tx
-            .prepare_cached(
-                "UPDATE accounts SET fence = nextval('account_generations'), \
+        let take = "UPDATE accounts SET fence = nextval('account_generations'), \
                  leased_until = now() + $3 * interval '1 second' WHERE user_id = $1 AND account_type = $2 \
                  RETURNING user_id, account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
                  connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, generation, \
-                 cursor, fence, failures, extract(epoch FROM now() - next_sync_at)::double precision AS late",
-            )
-            .await?;
+                 cursor, fence, failures, extract(epoch FROM now() - next_sync_at)::double precision AS late";
         let taken = tx
-            .query_one(&take, &[&user, &account, &self.lease.as_secs_f64()])
+            .query_one(take, &[&user, &account, &self.lease.as_secs_f64()])
             .await?;
         Ok(Ending::Commit(Taking::Taken(Box::new(row::taken(&taken)?))))
     }

@@ -1,27 +1,15 @@
 //! What the store counts, as an operator reads it.
 
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use prometheus::{Registry, TextEncoder};
 use store::{Accounts, PgStore};
 
-use crate::database::{migrated, settings};
+use crate::database::{metered, migrated, settings};
 use crate::sample::{audit_keys, late_receipt, link, receipt, unlink};
 
 #[tokio::test]
 async fn failures_are_counted_by_step_and_connections_by_state() {
-    let registry = Registry::new();
-    let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    let exporter = exporter
-        .without_counter_suffixes()
-        .scope_info_enabled(false)
-        .build()
-        .unwrap();
-    let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-    let figures = || TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-
+    let (meter, figures) = metered();
     let schema = migrated().await;
-    let store = PgStore::connect(&settings(&schema.url()), audit_keys(), &provider.meter("test"))
+    let store = PgStore::connect(&settings(&schema.url()), audit_keys(), &meter)
         .await
         .unwrap();
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();

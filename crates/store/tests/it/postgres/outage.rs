@@ -255,3 +255,37 @@ async fn a_caller_that_gives_up_leaves_nothing_half_done() {
     assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
 }
+
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_any_more_ends_at_the_server() {
+    let database = database::migrated_database().await;
+    let proxy = Proxy::start(Postgres::shared().await.addr()).await;
+    let store = store_at(&database.url_through(proxy.addr())).await;
+    database.sql(RELEASABLE).await;
+    let keep = format!("INSERT INTO users (user_id) VALUES ('GEN-001'); DO $$BEGIN {WAIT_FOR_RELEASE} END$$");
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND application_name = 'postern' AND wait_event_type = 'Lock'";
+    let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
+    let meanwhile = async {
+        let kept = "SELECT count(*) FROM pg_locks WHERE relation = 'users'::regclass AND mode = 'RowExclusiveLock'";
+        wait::until_true("the row to be locked", wait::deadline(), async || {
+            database.sql(kept).await == ["1"]
+        })
+        .await;
+        let frozen = async {
+            wait::until_true("the store to wait", wait::deadline(), async || {
+                database.sql(waiting).await == ["1"]
+            })
+            .await;
+            // From here on the server does not even see that the client is gone.
+            proxy.freeze();
+        };
+        tokio::join!(is_away(store.link_account(&link, &receipt)), frozen);
+        wait::until_true("the statement to end", wait::deadline(), async || {
+            database.sql(waiting).await == ["0"]
+        })
+        .await;
+        database.sql(RELEASE).await;
+    };
+    tokio::join!(database.sql(&keep), meanwhile);
+}

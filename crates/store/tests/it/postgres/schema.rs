@@ -72,3 +72,21 @@ async fn a_store_that_cannot_reach_its_database_says_so() {
     let refused = migrate(&settings(&url)).await.unwrap_err();
     assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() {
+    let postgres = Postgres::shared().await;
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let name = format!("of_{}", encoding.to_lowercase());
+        let create = format!("CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0");
+        postgres.sql(&create).await;
+        let url = format!("postgres://postgres@{}/{name}?sslmode=disable", postgres.addr());
+        let refused = migrate(&settings(&url)).await.unwrap_err();
+        assert!(
+            matches!(&refused, SetupError::Encoding(found) if found == encoding),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains("needs UTF8"), "{refused}");
+        postgres.sql(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+}

@@ -50,10 +50,17 @@ async fn a_server_of_another_authority_is_refused() {
         assert!(why.contains("invalid peer certificate"), "{why}");
     }
     // Nor is it one that the system believes.
-    let why = PgStore::connect(&settings(&postgres.url()), audit_keys(), &meter())
-        .await
-        .unwrap_err();
-    assert!(matches!(why, SetupError::Reach(_) | SetupError::Tls(_)), "{why:?}");
+    for options in ["sslmode=require", "sslrootcert=system"] {
+        let url = with_options(&postgres.url(), options);
+        let why = PgStore::connect(&settings(&url), audit_keys(), &meter())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(why, SetupError::Reach(_) | SetupError::Tls(_)),
+            "{options}: {why:?}"
+        );
+        assert!(!chain(&why).contains("read system"), "{}", chain(&why));
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,131 @@
+//! Connections that survive to a server that takes no writes any more, that have ended, or that are old.
+
+use std::time::Duration;
+
+use protocol::fault::chain;
+use store::{Accounts, LinkOutcome, PgStore, SetupError, migrate};
+use testkit::postgres::Database;
+use testkit::{Postgres, wait};
+
+use crate::database::{meter, metered, migrated_database, settings, store_at};
+use crate::sample::{audit_keys, link, receipt, user};
+
+/// Makes the connections that are open those of a demoted primary, while new ones lead to its successor: the setting of a file is
+/// followed by all, that of a role goes before it and is read when a connection is opened.
+async fn demote_open_connections(postgres: &Postgres) {
+    for statement in [
+        "ALTER ROLE postgres SET default_transaction_read_only = off",
+        "ALTER SYSTEM SET default_transaction_read_only = on",
+        "SELECT pg_reload_conf()",
+    ] {
+        postgres.sql(statement).await;
+    }
+}
+
+/// Opens as many connections as the pool has.
+async fn open_all(store: &impl Accounts) {
+    let owner = user("GEN-001");
+    let (a, b, c, d) = tokio::join!(
+        store.accounts(&owner),
+        store.accounts(&owner),
+        store.accounts(&owner),
+        store.accounts(&owner)
+    );
+    assert!([a, b, c, d].iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn connections_to_a_demoted_server_are_replaced_and_no_command_is_refused() {
+    let postgres = Postgres::start().await;
+    let database = postgres.database().await;
+    migrate(&settings(&database.url())).await.unwrap();
+    let (meter, figures) = metered();
+    let store = PgStore::connect(&settings(&database.url()), audit_keys(), &meter)
+        .await
+        .unwrap();
+    open_all(&store).await;
+    demote_open_connections(&postgres).await;
+    let mut commands = 0;
+    // The server tells its processes one after the other.
+    wait::until_true("a connection to be discarded", wait::deadline(), async || {
+        commands += 1;
+        let name = format!("GEN-{commands}");
+        let linked = store.link_account(&link(&name, &name), &receipt(&name)).await;
+        assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+        figures().contains("postern_store_connections_discarded_total{reason=\"read_only\"}")
+    })
+    .await;
+    let accounts = database.sql("SELECT count(*) FROM accounts").await;
+    assert_eq!(accounts, [commands.to_string()]);
+    assert!(!figures().contains("postern_store_errors_total{"), "{}", figures());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_serves_only_those_who_read() {
+    let database = migrated_database().await;
+    let standby = format!(
+        "ALTER DATABASE \"{}\" SET default_transaction_read_only = on",
+        database.name()
+    );
+    database.sql(&standby).await;
+    let settings = settings(&database.url());
+    let refused = PgStore::connect(&settings, audit_keys(), &meter()).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Reach(_)), "{refused:?}");
+    assert!(
+        chain(&refused).contains("the server takes no writes"),
+        "{}",
+        chain(&refused)
+    );
+
+    let reader = PgStore::connect(&settings.for_reading(), audit_keys(), &meter())
+        .await
+        .unwrap();
+    assert!(reader.accounts(&user("GEN-001")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_command_that_meets_ended_connections_is_done_on_another() {
+    let database = migrated_database().await;
+    let store = store_at(&database.url()).await;
+    for round in 0..5 {
+        open_all(&store).await;
+        let end_all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND application_name = 'postern'";
+        database.sql(end_all).await;
+        let name = format!("GEN-{round}");
+        let linked = store.link_account(&link(&name, &name), &receipt(&name)).await;
+        assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+    }
+}
+
+/// The server's processes that serve a store.
+async fn processes(database: &Database) -> Vec<String> {
+    let processes = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+                     AND application_name = 'postern' ORDER BY 1";
+    database.sql(processes).await
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_until_it_is_old() {
+    let database = migrated_database().await;
+    let store = store_at(&database.url()).await;
+    let first = processes(&database).await;
+    store.accounts(&user("GEN-001")).await.unwrap();
+    assert_eq!(processes(&database).await, first);
+    drop(store);
+
+    let settings = settings(&database.url()).with_max_age(Duration::ZERO);
+    let (meter, figures) = metered();
+    let store = PgStore::connect(&settings, audit_keys(), &meter).await.unwrap();
+    let replaced = figures();
+    let replaced = replaced
+        .lines()
+        .find(|line| line.starts_with("postern_store_connections_discarded_total{reason=\"age\"}"));
+    // One for each of the two questions after the first.
+    assert!(replaced.is_some_and(|line| line.ends_with(" 1")), "{replaced:?}");
+    store.accounts(&user("GEN-001")).await.unwrap();
+    wait::until_true("old connections to be closed", wait::deadline(), async || {
+        processes(&database).await.len() == 1
+    })
+    .await;
+}

@@ -1,0 +1,34 @@
+//! A pgbouncer in transaction mode, as it is configured without a word.
+
+use futures_util::future::join_all;
+use store::{Accounts, LinkOutcome, PgStore};
+use testkit::postgres::PgBouncer;
+
+use crate::database::{meter, migrated_database, pooled_store, settings};
+use crate::sample::{audit_keys, link, receipt, user};
+
+#[tokio::test]
+async fn commands_of_two_stores_go_over_the_connections_of_one_pooler() {
+    let database = migrated_database().await;
+    let stores = [pooled_store(&database).await, pooled_store(&database).await];
+    for round in 0..5 {
+        let commands = (0..8).map(|number| {
+            let store = &stores[number % 2];
+            async move {
+                let name = format!("GEN-{round}-{number}");
+                let linked = store.link_account(&link(&name, &name), &receipt(&name)).await;
+                assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+                assert_eq!(store.accounts(&user(&name)).await.unwrap().len(), 1);
+            }
+        });
+        join_all(commands).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pooler_takes_the_start_of_a_connection_also_with_prepared_statements() {
+    let database = migrated_database().await;
+    let url = database.url_through(PgBouncer::shared().await.addr());
+    let connected = PgStore::connect(&settings(&url), audit_keys(), &meter()).await;
+    assert!(connected.is_ok(), "{connected:?}");
+}
