@@ -50,7 +50,12 @@ impl fmt::Display for BrokenChains {
 pub(crate) async fn verify(args: &AuditVerifyArgs) -> Result<String, AuditError> {
     let (database, keys) = args.settings()?;
     let logged = args.heads.as_deref().map(by_user).transpose()?.unwrap_or_default();
-    let store = PgStore::connect(&database, keys.audit_keys(), &Metrics::new("audit").meter()).await?;
+    let store = PgStore::connect(
+        &database.for_reading(),
+        keys.audit_keys(),
+        &Metrics::new("audit").meter(),
+    )
+    .await?;
     let mut walk = Walk {
         store,
         keys: keys.audit_keys(),

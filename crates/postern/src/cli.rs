@@ -9,8 +9,8 @@ use protocol::secret::Secret;
 use store::PgSettings;
 
 use crate::config::{
-    AuditVerifyArgs, ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, RedisArgs, RotateArgs,
-    VaultKeysArgs, WorkerArgs, secret,
+    AuditVerifyArgs, ConfigError, DatabaseArgs, GatewayArgs, JwtSecretArgs, LogArgs, MigrateArgs, RedisArgs,
+    RotateArgs, VaultKeysArgs, WorkerArgs, secret,
 };
 
 /// Real-time account-security gateway.
@@ -32,8 +32,8 @@ pub enum Command {
     Gateway(Box<GatewayArgs>),
     /// Carry out commands: OAuth, syncs, the outbox.
     Worker(Box<WorkerArgs>),
-    /// Bring the database schema up to date.
-    Migrate(DatabaseArgs),
+    /// Bring the database schema up to date, and print what that took.
+    Migrate(MigrateArgs),
     /// A whole cluster in one process, nothing to install: two gateways, a worker, simulated platforms.
     Dev(Box<DevArgs>),
     /// Print a token for a user, signed with the HS256 secret (or the secret of `postern dev`).

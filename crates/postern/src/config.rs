@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use protocol::secret::Secret;
 
 pub use audit::AuditVerifyArgs;
-pub use database::DatabaseArgs;
+pub use database::{DatabaseArgs, MigrateArgs};
 pub use gateway::{GatewayArgs, GatewayNode};
 pub use log::LogArgs;
 pub use message::{EmailArgs, SmsArgs};

@@ -98,8 +98,8 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         Command::Worker(args) => Ok(Box::pin(node::worker(args.settings()?)).await?),
         Command::Dev(args) => Ok(Box::pin(dev::run(*args)).await?),
         Command::Migrate(args) => {
-            store::migrate(&args.settings()?).await.map_err(RunError::Migrate)?;
-            Ok(ExitCode::SUCCESS)
+            let applied = store::migrate(&args.settings()?).await.map_err(RunError::Migrate)?;
+            Ok(say(&migrated(&applied)))
         }
         Command::Token(args) => Ok(say(&token::make(&args, &SystemClock)?)),
         Command::Publish(args) => Ok(say(&publish::publish(&args).await?)),
@@ -111,6 +111,14 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
             Ok(code)
         }
         Command::Audit(AuditCommand::Verify(args)) => Ok(say(&Box::pin(audit::verify(&args)).await?)),
+    }
+}
+
+fn migrated(applied: &[String]) -> String {
+    if applied.is_empty() {
+        "the schema is up to date: there was nothing to do".to_owned()
+    } else {
+        format!("the schema is up to date: applied {}", applied.join(", "))
     }
 }
 

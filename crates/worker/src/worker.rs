@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Bus;
-use lifecycle::{Clock, DrainReport, Entropy, Latch, Readiness, Tasks};
+use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use platforms::{Hook, Inbox, Platform};
 use protocol::cluster::job::Lane;
@@ -59,7 +59,7 @@ pub struct Worker {
     id: WorkerId,
     repeatable_codes: Option<String>,
     lanes: Vec<(LaneServer, Latch)>,
-    sweep: (Sweep, Latch),
+    sweep: (Sweep, Condition),
     revocations: Revocations,
     schedule: Schedule,
     inboxes: Vec<InboxReader>,
@@ -189,7 +189,7 @@ impl Worker {
                 .into(),
             sweep: (
                 Sweep::new(Arc::<dyn Store>::clone(&parts.store), relay),
-                readiness.latch("store"),
+                readiness.condition("store"),
             ),
             schedule: Schedule(syncer),
             inboxes,
@@ -238,8 +238,8 @@ impl Worker {
         for (server, latch) in self.lanes {
             tasks.essential(task_name(server.lane), server.serve(latch));
         }
-        let (sweep, latch) = self.sweep;
-        tasks.essential("outbox sweep", sweep.run(latch, tasks.soft()));
+        let (sweep, store) = self.sweep;
+        tasks.essential("outbox sweep", sweep.run(store, tasks.soft()));
         let memory = watch_memory(
             Arc::<dyn Bus>::clone(&parts.bus),
             Arc::<dyn Store>::clone(&parts.store),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use protocol::secret::Secret;
+use store::{PgSettings, PgSettingsError};
 
 use super::{ConfigError, Problems, secret};
 
@@ -9,8 +10,25 @@ use super::{ConfigError, Problems, secret};
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// `postgres://user:password@host/database`, with `?sslmode=require` off this machine.
-    #[arg(long, env = "POSTERN_DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = URL, hide_env_values = true, value_parser = secret)]
     pub database_url: Option<Secret>,
+    /// How many connections are kept at most.
+    #[arg(long, env = POOL, default_value = "16")]
+    pub database_pool: String,
+    /// `on`; `off` where a pooler in transaction mode is between.
+    #[arg(long, env = PREPARE, default_value = "on")]
+    pub database_prepare: String,
+}
+
+/// What `postern migrate` works on.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// The way to Postgres itself, where `POSTERN_DATABASE_URL` leads to a pooler, or the role that owns the schema.
+    #[arg(long, env = MIGRATE_URL, hide_env_values = true, value_parser = secret)]
+    pub migrate_database_url: Option<Secret>,
 }
 
 impl DatabaseArgs {
@@ -18,22 +36,121 @@ impl DatabaseArgs {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn settings(&self) -> Result<store::PgSettings, ConfigError> {
+    pub fn settings(&self) -> Result<PgSettings, ConfigError> {
         let mut problems = Problems::default();
         let settings = self.check(&mut problems);
         problems.finish(settings)
     }
 
     /// Checks the section.
-    pub(super) fn check(&self, problems: &mut Problems) -> Option<store::PgSettings> {
-        let url = problems.require(
-            "POSTERN_DATABASE_URL",
-            self.database_url.as_ref(),
-            "postgres://user@host/database",
-        )?;
-        problems.take("POSTERN_DATABASE_URL", store::PgSettings::parse(url, POOL_SIZE))
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<PgSettings> {
+        let url = problems.require(URL, self.database_url.as_ref(), "postgres://user@host/database");
+        self.check_url(URL, url, problems)
+    }
+
+    fn check_url(&self, variable: &'static str, url: Option<&Secret>, problems: &mut Problems) -> Option<PgSettings> {
+        let pool = self
+            .database_pool
+            .parse()
+            .map_err(|_no_number| PgSettingsError::PoolSize);
+        let pool = problems.take(POOL, pool);
+        let prepares = match self.database_prepare.as_str() {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => {
+                problems.note(PREPARE, "is `on` or `off`");
+                None
+            }
+        };
+        let settings = PgSettings::parse(url?, pool?);
+        let variable = match settings {
+            Err(PgSettingsError::PoolSize) => POOL,
+            _ => variable,
+        };
+        let settings = problems.take(variable, settings);
+        if prepares? {
+            settings
+        } else {
+            settings.map(PgSettings::without_prepared_statements)
+        }
     }
 }
 
-/// A worker runs 24 jobs at once at most, and few of them are at the database at the same time.
-const POOL_SIZE: usize = 16;
+impl MigrateArgs {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn settings(&self) -> Result<PgSettings, ConfigError> {
+        let Some(url) = &self.migrate_database_url else {
+            return self.database.settings();
+        };
+        let mut problems = Problems::default();
+        let settings = self.database.check_url(MIGRATE_URL, Some(url), &mut problems);
+        problems.finish(settings)
+    }
+}
+
+const URL: &str = "POSTERN_DATABASE_URL";
+const POOL: &str = "POSTERN_DATABASE_POOL";
+const PREPARE: &str = "POSTERN_DATABASE_PREPARE";
+const MIGRATE_URL: &str = "POSTERN_MIGRATE_DATABASE_URL";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: MigrateArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<PgSettings, ConfigError> {
+        let args = std::iter::once(&"migrate").chain(args);
+        Cli::parse_from(args).args.settings()
+    }
+
+    #[test]
+    fn the_way_to_migrate_goes_before_the_usual_one() {
+        let usual = ["--database-url", "postgres://u@usual/d"];
+        let own = ["--migrate-database-url", "postgres://u@own/d"];
+        assert!(format!("{:?}", parse(&usual).unwrap()).contains("usual"));
+        for args in [own.to_vec(), [usual, own].concat()] {
+            assert!(format!("{:?}", parse(&args).unwrap()).contains("own"));
+        }
+        let refused = parse(&["--migrate-database-url", "mysql://u@own/d"]).unwrap_err();
+        assert!(
+            refused.to_string().starts_with("POSTERN_MIGRATE_DATABASE_URL "),
+            "{refused}"
+        );
+        let refused = parse(&[]).unwrap_err();
+        assert!(refused.to_string().starts_with("POSTERN_DATABASE_URL "), "{refused}");
+    }
+
+    #[test]
+    fn a_pool_or_a_switch_that_makes_no_sense_is_refused_by_its_name() {
+        for (flag, value, variable) in [
+            ("--database-pool", "0", POOL),
+            ("--database-pool", "1001", POOL),
+            ("--database-pool", "many", POOL),
+            ("--database-prepare", "no", PREPARE),
+        ] {
+            let refused = parse(&["--database-url", "postgres://u@h/d", flag, value]).unwrap_err();
+            assert!(refused.to_string().starts_with(variable), "{flag} {value}: {refused}");
+        }
+        for prepare in ["on", "off"] {
+            let args = [
+                "--database-url",
+                "postgres://u@h/d",
+                "--database-pool",
+                "1",
+                "--database-prepare",
+                prepare,
+            ];
+            assert!(parse(&args).is_ok(), "{prepare}");
+        }
+    }
+}

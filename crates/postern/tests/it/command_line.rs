@@ -9,7 +9,7 @@ use serde_json::Value;
 use testkit::client::{Door, SocketIo};
 use testkit::process::{Launch, Process};
 use testkit::scratch::Scratch;
-use testkit::{node, tls, wait};
+use testkit::{Postgres, node, tls, wait};
 
 use crate::stage::POSTERN;
 
@@ -165,6 +165,24 @@ async fn what_is_not_offered_yet_is_refused_in_one_line() {
             refused.stderr
         );
     }
+}
+
+#[tokio::test]
+async fn migrate_says_what_it_did_and_that_there_was_nothing_to_do() {
+    let schema = Postgres::shared().await.schema().await;
+    let url = schema.url();
+    let first = postern(&["migrate", "--database-url", &url]).await;
+    assert_eq!(first.status, 0, "{}", first.stderr);
+    assert!(
+        first.stdout.contains("applied V1__the_truth, V3__security, "),
+        "{}",
+        first.stdout
+    );
+    // A pooler that is not there.
+    let pooler = "postgres://postern@127.0.0.1:1/postern?sslmode=disable";
+    let again = postern(&["migrate", "--database-url", pooler, "--migrate-database-url", &url]).await;
+    assert_eq!(again.status, 0, "{}", again.stderr);
+    assert!(again.stdout.contains("there was nothing to do"), "{}", again.stdout);
 }
 
 #[tokio::test]

@@ -46,10 +46,20 @@ async fn commands_that_need_postgres_are_unavailable_without_it_and_work_again_a
     assert_eq!(published.status, 0, "{}", published.stderr);
     assert_eq!(other.next_event("notification:incoming").await.data["content"], "hello");
 
+    let worker = cluster.worker(0);
+    wait::until_true("the worker to be unready", wait::deadline(), async || {
+        !worker.is_ready().await
+    })
+    .await;
+
     postgres.start_again().await;
     wait::until("a command to work again", wait::deadline(), async || {
         let answer = caller.emit_with_ack("account:list", json!({})).await;
         (answer["success"] == true).then_some(())
+    })
+    .await;
+    wait::until_true("the worker to be ready", wait::deadline(), async || {
+        worker.is_ready().await
     })
     .await;
     let answer = caller

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use lifecycle::Latch;
+use lifecycle::Condition;
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
 
@@ -23,17 +23,14 @@ impl Sweep {
         Self { outbox, relay }
     }
 
-    /// Until the node drains. The latch is released by the store's first answer.
-    pub(crate) async fn run(self, latch: Latch, drain: CancellationToken) {
-        let mut latch = Some(latch);
+    /// Until the node drains. The store is there while it answers.
+    pub(crate) async fn run(self, store: Condition, drain: CancellationToken) {
         let outage = Outage::of("look for unsent events");
         let mut pace = Pace::new(PERIOD, drain);
         while pace.next().await {
             match self.outbox.users_behind(USERS).await {
                 Ok(users) => {
-                    if let Some(latch) = latch.take() {
-                        latch.release();
-                    }
+                    store.set(true);
                     outage.over();
                     stream::iter(&users)
                         .for_each_concurrent(AT_ONCE, |user| async {
@@ -41,7 +38,10 @@ impl Sweep {
                         })
                         .await;
                 }
-                Err(error) => outage.met(&error),
+                Err(error) => {
+                    store.set(false);
+                    outage.met(&error);
+                }
             }
         }
     }

@@ -34,6 +34,13 @@ async fn a_worker_is_ready_once_its_lanes_and_its_store_have_answered() {
     tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();
     let mut client = world.client("u", "s").await;
     succeeded(&client.ask(CommandKind::List, json!({})).await);
+
+    // And not while the store is away later.
+    world.store.is_away.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(readiness.waiting_for(), ["store"]);
+    world.store.is_away.store(false, Ordering::SeqCst);
+    tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
