@@ -141,16 +141,15 @@ mod tests {
             let refused = parse(&["--database-url", "postgres://u@h/d", flag, value]).unwrap_err();
             assert!(refused.to_string().starts_with(variable), "{flag} {value}: {refused}");
         }
-        for prepare in ["on", "off"] {
-            let args = [
-                "--database-url",
-                "postgres://u@h/d",
-                "--database-pool",
-                "1",
-                "--database-prepare",
-                prepare,
-            ];
-            assert!(parse(&args).is_ok(), "{prepare}");
-        }
+    }
+
+    #[test]
+    fn pool_and_prepared_statements_are_as_they_are_asked_for() {
+        let url = ["--database-url", "postgres://u@h/d"];
+        let usual = format!("{:?}", parse(&url).unwrap());
+        assert!(usual.contains("pool_size: 16, prepares: true"), "{usual}");
+        let asked = [&url[..], &["--database-pool", "1", "--database-prepare", "off"]].concat();
+        let asked = format!("{:?}", parse(&asked).unwrap());
+        assert!(asked.contains("pool_size: 1, prepares: false"), "{asked}");
     }
 }

@@ -124,16 +124,11 @@ impl Opener {
         self.condemned.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether this was opened before the server was condemned.
-    pub(super) fn is_condemned(&self, connection: &Connection) -> bool {
-        connection.server != self.condemned.load(Ordering::Relaxed)
-    }
-
     /// Why an idle connection is not to be used again.
     fn fault(&self, connection: &Connection) -> Option<&'static str> {
         if connection.client.is_closed() {
             Some("closed")
-        } else if self.is_condemned(connection) {
+        } else if connection.server != self.condemned.load(Ordering::Relaxed) {
             Some("condemned")
         } else if Instant::now() >= connection.retires_at {
             Some("age")

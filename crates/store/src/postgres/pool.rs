@@ -150,20 +150,18 @@ impl Pool {
         outcome
     }
 
-    /// A connection that is of no more use is closed. Where that is the server's doing, those that are open otherwise are not used
-    /// again either: each would cost somebody the same.
+    /// A connection that is of no more use is closed. Where the server is to blame, so are the idle ones: each would cost somebody the
+    /// same. Of those in use, the ones to a server that takes no writes are not used again either: reads there go on unnoticed.
     fn put_back(&self, taken: Taken, failure: Option<&Failure>) {
         let Some(fault) = failure.and_then(Failure::fault) else {
             return;
         };
-        let opener = self.connections.manager();
         let mut closed = vec![Object::take(taken.connection)];
+        if matches!(fault, Fault::ReadOnly | Fault::Shutdown) {
+            self.connections.manager().condemn_server();
+        }
         if fault != Fault::Closed {
-            opener.condemn_server();
-            let idle = self
-                .connections
-                .retain(|connection, _| !opener.is_condemned(connection));
-            closed.extend(idle.removed);
+            closed.extend(self.connections.retain(|_, _| false).removed);
         }
         self.metrics.discarded(fault.as_str(), closed.len());
     }

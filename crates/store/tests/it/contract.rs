@@ -41,8 +41,8 @@ macro_rules! kept_by_both_stores {
             $(
                 #[tokio::test]
                 async fn $promise() {
-                    let schema = crate::database::migrated().await;
-                    super::$promise(&crate::database::store(&schema).await).await;
+                    let database = crate::database::migrated_database().await;
+                    super::$promise(&crate::database::store_at(&database.url()).await).await;
                 }
             )+
         }

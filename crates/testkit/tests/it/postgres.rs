@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use testkit::Postgres;
+use testkit::postgres::PgBouncer;
 use testkit::tls::Authority;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -58,6 +59,41 @@ async fn a_schema_goes_with_its_handle() {
         .await;
     assert_eq!(left, [next.name()]);
     assert_ne!(next.name(), name);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_database_begins_with_its_rows_and_goes_with_its_handle() {
+    let postgres = Postgres::start().await;
+    let database = postgres.database().await;
+    database
+        .sql("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7)")
+        .await;
+    let copy = postgres.copy_of(&database).await;
+    copy.sql("INSERT INTO kept VALUES (8)").await;
+    assert_eq!(copy.sql("SELECT id FROM kept ORDER BY id").await, ["7", "8"]);
+    assert_eq!(database.sql("SELECT id FROM kept").await, ["7"]);
+    drop(copy);
+    let next = postgres.database().await;
+    let left = "SELECT datname FROM pg_database WHERE datname LIKE 't_' ORDER BY 1";
+    assert_eq!(postgres.sql(left).await, [database.name(), next.name()]);
+}
+
+#[tokio::test]
+async fn a_pooler_takes_no_options_and_leads_to_the_server() {
+    let postgres = Postgres::start().await;
+    let database = postgres.database().await;
+    let pooler = PgBouncer::start(&postgres, 1).await;
+    let url = database.url_through(pooler.addr());
+    let config: Config = url.parse().unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    let query = async { client.batch_execute("CREATE TABLE kept ()").await.unwrap() };
+    tokio::select! {
+        () = query => {}
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM kept").await, ["0"]);
+    let config: Config = format!("{url}&options=-c%20work_mem%3D4MB").parse().unwrap();
+    assert!(config.connect(NoTls).await.is_err());
 }
 
 #[tokio::test]

@@ -1,11 +1,10 @@
 //! A pgbouncer in transaction mode, as it is configured without a word.
 
 use futures_util::future::join_all;
-use store::{Accounts, LinkOutcome, PgStore};
-use testkit::postgres::PgBouncer;
+use store::{Accounts, LinkOutcome};
 
-use crate::database::{meter, migrated_database, pooled_store, settings};
-use crate::sample::{audit_keys, link, receipt, user};
+use crate::database::{migrated_database, pooled_store};
+use crate::sample::{link, receipt, user};
 
 #[tokio::test]
 async fn commands_of_two_stores_go_over_the_connections_of_one_pooler() {
@@ -23,12 +22,4 @@ async fn commands_of_two_stores_go_over_the_connections_of_one_pooler() {
         });
         join_all(commands).await;
     }
-}
-
-#[tokio::test]
-async fn a_pooler_takes_the_start_of_a_connection_also_with_prepared_statements() {
-    let database = migrated_database().await;
-    let url = database.url_through(PgBouncer::shared().await.addr());
-    let connected = PgStore::connect(&settings(&url), audit_keys(), &meter()).await;
-    assert!(connected.is_ok(), "{connected:?}");
 }
