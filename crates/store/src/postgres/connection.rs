@@ -124,6 +124,20 @@ impl Opener {
         self.condemned.fetch_add(1, Ordering::Relaxed);
     }
 
+    async fn open(&self) -> Result<Connection, OpenError> {
+        let server = self.condemned.load(Ordering::Relaxed);
+        let client = managed::Manager::create(&self.postgres).await?;
+        if !self.takes_read_only {
+            refuse_read_only(&client).await?;
+        }
+        Ok(Connection {
+            client,
+            prepares: self.prepares,
+            server,
+            retires_at: Instant::now() + lifetime(self.max_age, &OsEntropy),
+        })
+    }
+
     /// Why an idle connection is not to be used again.
     fn fault(&self, connection: &Connection) -> Option<&'static str> {
         if connection.client.is_closed() {
@@ -143,17 +157,8 @@ impl managed::Manager for Opener {
     type Error = OpenError;
 
     async fn create(&self) -> Result<Connection, OpenError> {
-        let server = self.condemned.load(Ordering::Relaxed);
-        let client = managed::Manager::create(&self.postgres).await?;
-        if !self.takes_read_only {
-            refuse_read_only(&client).await?;
-        }
-        Ok(Connection {
-            client,
-            prepares: self.prepares,
-            server,
-            retires_at: Instant::now() + lifetime(self.max_age, &OsEntropy),
-        })
+        // It is large, seldom run, and a part of every wait for a connection.
+        Box::pin(self.open()).await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Usage) -> RecycleResult<OpenError> {
