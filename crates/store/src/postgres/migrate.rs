@@ -62,7 +62,7 @@ async fn apply(client: &mut Client) -> Result<Vec<String>, SetupError> {
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
-/// Names and messages are any text of Unicode. SQL_ASCII would take them, and count and compare bytes.
+/// Names and messages are any text of Unicode. `SQL_ASCII` would take them, and count and compare bytes.
 async fn refuse_other_encodings(client: &Client) -> Result<(), SetupError> {
     let row = client.query_typed_one("SHOW server_encoding", &[]).await;
     let encoding = row.and_then(|row| row.try_get::<_, String>(0));

@@ -30,13 +30,14 @@ pub(crate) async fn store_at(url: &str) -> PgStore {
 /// A database of its own, brought up to date: a copy of one that was.
 pub(crate) async fn migrated_database() -> Database {
     static MIGRATED: OnceCell<Database> = OnceCell::const_new();
-    let postgres = Postgres::shared().await;
-    let migrated = MIGRATED.get_or_init(async || {
-        let database = postgres.database().await;
-        migrate(&settings(&database.url())).await.unwrap();
-        database
-    });
-    postgres.copy_of(migrated.await).await
+    let migrated = MIGRATED.get_or_init(|| Box::pin(newly_migrated())).await;
+    Postgres::shared().await.copy_of(migrated).await
+}
+
+async fn newly_migrated() -> Database {
+    let database = Postgres::shared().await.database().await;
+    migrate(&settings(&database.url())).await.unwrap();
+    database
 }
 
 /// As [`store`], by way of a pgbouncer in transaction mode.
@@ -64,8 +65,8 @@ pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
         .build();
     let meter = provider.meter("test");
     let figures = move || {
-        // The figures are the provider's.
-        let _ = &provider;
+        // The figures are there as long as this is.
+        let _held = &provider;
         TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
     };
     (meter, figures)

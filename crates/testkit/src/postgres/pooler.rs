@@ -47,7 +47,7 @@ impl PgBouncer {
     pub async fn shared() -> &'static Self {
         // As the server behind it.
         static SHARED: OnceCell<PgBouncer> = OnceCell::const_new();
-        let start = async || Self::start(Postgres::shared().await, 2).await;
+        let start = || Box::pin(async { Self::start(Postgres::shared().await, 2).await });
         SHARED.get_or_init(start).await
     }
 
