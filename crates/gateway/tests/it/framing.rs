@@ -114,7 +114,7 @@ async fn ill_formed_text_and_odd_numbers_cost_an_answer_at_most() {
         socketio
             .send_text(format!(r#"42["account:list",{{"x":{odd}}},{odd}]"#))
             .await;
-        let list = format!(r#"{{"event":"account:list","data":{{"x":{odd}}},"x":{odd},"id":7}}"#);
+        let list = format!(r#"{{"event":"account:list","data":{{"x":{odd}}},"x":{odd}}}"#);
         native.send_text(list).await;
         for answer in [socketio.next_event("account:list_response").await, native.next().await] {
             assert_eq!(answer.data["success"], true, "{odd:.20}");
