@@ -27,7 +27,7 @@ const THINGS: usize = 40;
 /// Runs `test` once for each spelling, which `at` has from then on.
 async fn in_every_spelling(at: At, test: impl AsyncFn(&World)) {
     for (texts, numbers, token_form) in SPELLINGS {
-        eprintln!("{texts:?}, {numbers:?}, form: {token_form}");
+        println!("{texts:?}, {numbers:?}, form: {token_form}");
         world(async |world| {
             let spelling = Spelling {
                 texts,
