@@ -131,7 +131,7 @@ pub struct TokenArgs {
     /// The session: the token's `sid`.
     #[arg(long)]
     pub sid: Option<String>,
-    /// How long it holds; gateways refuse one that holds for longer than POSTERN_JWT_MAX_LIFETIME, 31 days by default.
+    /// How long it holds; gateways refuse one that holds for longer than 31 days, unless they are told otherwise.
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     pub ttl: Duration,
     /// What it is signed with.

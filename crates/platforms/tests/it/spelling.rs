@@ -25,6 +25,7 @@ const SPELLINGS: [(Texts, Numbers, bool); 6] = [
 const THINGS: usize = 40;
 
 /// Runs `test` once for each spelling, which `at` has from then on.
+#[expect(clippy::print_stdout, reason = "a test that fails says with which spelling")]
 async fn in_every_spelling(at: At, test: impl AsyncFn(&World)) {
     for (texts, numbers, token_form) in SPELLINGS {
         println!("{texts:?}, {numbers:?}, form: {token_form}");

@@ -124,7 +124,10 @@ fn another(code: &str) -> String {
 async fn a_sent_code_is_taken_as_it_is_typed() {
     let mut it = Sending::new().await;
     let answer = update(&mut it.client, by_email()).await;
-    let spaced = |code: &str| format!(" {} {}\u{a0}", &code[..3], &code[3..]);
+    let spaced = |code: &str| {
+        let (begin, end) = code.split_at(3);
+        format!(" {begin} {end}\u{a0}")
+    };
     let code = code_of(&it.mail.nth(EMAIL, 1).await.text);
     let verified = verify(&mut it.client, &answer["enrolment"]["sessionId"], &spaced(&code)).await;
     succeeded(&verified);

@@ -94,14 +94,8 @@ async fn what_can_be_no_code_is_bad_request_and_neither_an_attempt_nor_an_alert(
     }
     // Neither minute nor row of failures has begun, and nobody was told.
     let code = guarded.code();
-    succeeded(
-        &verify(
-            &mut device,
-            &challenge,
-            &format!("{}\u{2003}{}", &code[..3], &code[3..]),
-        )
-        .await,
-    );
+    let (begin, end) = code.split_at(3);
+    succeeded(&verify(&mut device, &challenge, &format!("{begin}\u{2003}{end}")).await);
     let alerts = device.ask(CommandKind::Alerts, json!({})).await;
     let alerts = alerts["alerts"].as_array().unwrap().iter();
     let types: Vec<&Value> = alerts.map(|alert| &alert["type"]).collect();
