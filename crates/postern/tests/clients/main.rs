@@ -1,6 +1,6 @@
 //! Client libraries of other languages against a cluster, as they come: JavaScript is in `it`.
 //!
-//! By hand: `cargo xtask long clients`.
+//! CI runs Python's: `cargo test --workspace --test clients -- python`. All of them, by hand: `cargo xtask long clients`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod follow;
