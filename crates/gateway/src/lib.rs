@@ -30,6 +30,7 @@ mod session;
 mod newcomers;
 
 mod form;
+pub mod fuzz;
 mod metrics;
 mod name;
 mod rate;

@@ -1,6 +1,8 @@
 //! The one HTTP client of this crate: no redirects, a bound on time and on size, and errors that say whether the
 //! request left this machine.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,9 +14,29 @@ use crate::tls::system_tls;
 
 /// Sends requests to platforms. A clone shares its connections.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub struct Http(Transport);
+
+#[derive(Clone)]
+enum Transport {
+    Network(Network),
+    Scripted(Arc<Script>),
+}
+
+#[derive(Debug, Clone)]
+struct Network {
     client: reqwest::Client,
     timeouts: Timeouts,
+}
+
+type Script = dyn Fn(&Request<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync;
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Scripted(_) => f.write_str("Scripted"),
+        }
+    }
 }
 
 /// How long a platform may take.
@@ -92,11 +114,26 @@ impl Http {
             // A connection that idles longer may be closed by the platform just while a code is sent on it.
             .pool_idle_timeout(Duration::from_secs(20))
             .build()?;
-        Ok(Self { client, timeouts })
+        Ok(Self(Transport::Network(Network { client, timeouts })))
+    }
+
+    /// A client that sends nothing and takes its answers from a function: for tests of what answers may do.
+    #[must_use]
+    pub fn answering(script: impl Fn(&Request<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Transport::Scripted(Arc::new(script)))
     }
 
     /// Sends one request once, and reads the answer whole, whatever its status.
     pub(crate) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+        match &self.0 {
+            Transport::Network(network) => network.send(request).await,
+            Transport::Scripted(script) => Ok(script(&request)),
+        }
+    }
+}
+
+impl Network {
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
         let request = reqwest::Request::try_from(request).map_err(|error| self.judge(error))?;
         let mut answer = self.client.execute(request).await.map_err(|error| self.judge(error))?;
         let mut body = Vec::new();

@@ -1,9 +1,13 @@
 //! Long forms of tests, by hand: what needs more time, or more tools, than CI has.
 
+mod fuzz;
+
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
+
+pub(crate) use self::fuzz::{fuzz, targets as fuzz_targets};
 
 /// Client libraries of all languages that run here against a cluster. Needs Python, a JDK, Maven and Go.
 pub(crate) fn clients(root: &Path) -> anyhow::Result<ExitCode> {

@@ -5,7 +5,9 @@
 mod long;
 mod tidy;
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
@@ -16,7 +18,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy(&metadata),
         ["long", "clients"] => long::clients(metadata.workspace_root.as_std_path()),
-        _ => bail!("usage: cargo xtask tidy | long clients"),
+        ["long", "fuzz", rest @ ..] => long_fuzz(metadata.workspace_root.as_std_path(), rest),
+        _ => bail!("usage: cargo xtask tidy | long clients | long fuzz [TARGET [SECONDS]]"),
     }
 }
 
@@ -29,6 +32,25 @@ fn tidy(metadata: &Metadata) -> anyhow::Result<ExitCode> {
         ExitCode::FAILURE
     })
 }
+
+/// Without a target, lists them.
+fn long_fuzz(root: &Path, arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    match arguments {
+        [] => {
+            print_lines(long::fuzz_targets(root)?.into_iter());
+            Ok(ExitCode::SUCCESS)
+        }
+        [target] => long::fuzz(root, target, FUZZED_FOR),
+        [target, seconds] => {
+            let seconds = seconds.parse().context("read SECONDS")?;
+            long::fuzz(root, target, Duration::from_secs(seconds))
+        }
+        _ => bail!("usage: cargo xtask long fuzz [TARGET [SECONDS]]"),
+    }
+}
+
+/// How long a target is fuzzed where nobody says.
+const FUZZED_FOR: Duration = Duration::from_mins(15);
 
 #[expect(clippy::print_stdout, reason = "a tool's findings are its output")]
 fn print_lines(lines: impl Iterator<Item = String>) {

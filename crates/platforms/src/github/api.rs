@@ -81,7 +81,7 @@ impl Api<'_> {
         }
         let answer = self.call(request).await?;
         let next_poll = text(answer.headers(), "x-poll-interval").and_then(|seconds| seconds.parse().ok());
-        let next_poll = next_poll.map(Duration::from_secs);
+        let next_poll = next_poll.map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE));
         if answer.status() == StatusCode::NOT_MODIFIED {
             return Ok(Listed { page: None, next_poll });
         }
@@ -109,6 +109,8 @@ impl Api<'_> {
 
 /// The most that GitHub lists at once.
 const LARGEST_PAGE: usize = 50;
+/// As with a throttle: a typo may not stop a link for good.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// Sends a revocation and reads what came of it.
 pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<Revoked, RevokeError> {

@@ -27,7 +27,7 @@ pub(crate) struct Unreadable;
 
 impl KeySet {
     /// Reads a set. A key that cannot be used is left out and takes no other with it (RFC 7517, section 5).
-    pub(super) fn parse(json: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Unreadable> {
         let set: Published = serde_json::from_slice(json).map_err(|_no_set| Unreadable)?;
         let published = set.keys.len();
         let keys: Vec<Named> = set.keys.into_iter().filter_map(usable).collect();
@@ -36,7 +36,7 @@ impl KeySet {
     }
 
     /// How many keys can be used.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
 

@@ -50,6 +50,7 @@ pub(in crate::tidy) const ALLOWED: &[Room] = &[
     room("protocol", &[], &[]),
     room("simulator", &[], &[]),
     room("testkit", &[], &[]),
+    room("fuzz", &["gateway", "platforms", "lifecycle", "protocol"], &[]),
     room("loadtest", &["protocol"], &[]),
     room("xtask", &[], &[]),
 ];

@@ -1,0 +1,63 @@
+//! The corpus of each target, replayed: what was found once stays fixed, on any toolchain.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+
+use fuzz::{TARGETS, Target};
+
+#[test]
+fn no_input_of_the_corpus_makes_its_target_panic() {
+    let inputs = TARGETS
+        .iter()
+        .flat_map(|target| corpus(target).into_iter().map(move |path| (target, path)));
+    let findings: Vec<PathBuf> = inputs
+        .filter(|(target, path)| catch_unwind(|| target.run(&fs::read(path).unwrap())).is_err())
+        .map(|(_, path)| path)
+        .collect();
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+/// A corpus of which all is refused would no longer reach what lies behind the first check.
+#[test]
+fn each_corpus_holds_what_is_read_and_what_is_refused() {
+    for target in TARGETS {
+        let read: Vec<bool> = corpus(target)
+            .iter()
+            .map(|path| target.run(&fs::read(path).unwrap()))
+            .collect();
+        assert!(
+            read.contains(&true) && read.contains(&false),
+            "{}: {read:?}",
+            target.name
+        );
+    }
+}
+
+#[test]
+fn each_folder_of_the_corpus_belongs_to_a_target() {
+    let mut folders: Vec<String> = entries(&root())
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let mut targets: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    folders.sort();
+    targets.sort_unstable();
+    assert_eq!(folders, targets);
+}
+
+fn corpus(target: &Target) -> Vec<PathBuf> {
+    entries(&root().join(target.name))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
