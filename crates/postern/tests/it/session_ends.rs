@@ -12,7 +12,7 @@ use testkit::Redis;
 use testkit::client::SocketIo;
 use testkit::cluster::Cluster;
 use testkit::token::claims;
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::stage::POSTERN;
@@ -46,7 +46,7 @@ async fn so_they_do_when_the_subscribers_are_cut_off() {
 #[expect(clippy::print_stdout, reason = "the figures are for whoever runs this test")]
 async fn lateness(sessions: usize, meanwhile: impl AsyncFnOnce(&Redis)) -> Duration {
     // One after the other: opening so many takes all of a small machine, and they end so long after they were written.
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = ONE_AT_A_TIME.acquire().await.unwrap();
     let redis = Redis::start().await;
     redis.command(&["EVAL", OTHER_KEYS, "0"]).await;
     let cluster = Cluster::builder(POSTERN)
@@ -138,7 +138,7 @@ async fn millis(redis: &Redis) -> u64 {
 
 /// Seconds from the opening of the first to the end of all.
 const LIFE: u64 = 40;
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
 /// A hundred thousand keys that end some other day, as any Redis has them: they keep it from announcing ours in time.
 const OTHER_KEYS: &str = "for n = 1, 100000 do redis.call('SET', 'other:' .. n, '', 'EX', 86400) end";
