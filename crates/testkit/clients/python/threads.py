@@ -10,7 +10,8 @@ import socketio
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece: several threads may say something.
+    print(" ".join(map(str, words)) + "\n", end="", flush=True)
 
 
 client = socketio.Client(
