@@ -45,8 +45,8 @@ impl Tls {
         })
     }
 
-    /// Does the handshake of a connection, which computes when it is the turn of its permit. Its state is boxed and gone when this returns: inline in the connection's task it would keep 6.6 KB
-    /// per socket for ever.
+    /// Does the handshake of a connection, which computes when it is the turn of its permit. Its state is boxed and gone when this
+    /// returns: inline in the connection's task it would keep 6.6 KB per socket for ever.
     ///
     /// # Errors
     /// When the client does not speak TLS 1.3, goes away, or takes too long.

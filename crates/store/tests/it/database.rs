@@ -4,12 +4,12 @@ use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 use protocol::secret::Secret;
-use store::{PgSettings, PgStore, migrate};
+use store::{Accounts, PgSettings, PgStore, migrate};
 use testkit::Postgres;
 use testkit::postgres::{Database, PgBouncer, Schema};
 use tokio::sync::OnceCell;
 
-use crate::sample::audit_keys;
+use crate::sample::{audit_keys, user};
 
 /// An empty schema, brought up to date.
 pub(crate) async fn migrated() -> Schema {
@@ -70,4 +70,16 @@ pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
         TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
     };
     (meter, figures)
+}
+
+/// Opens as many connections as the pool of a test's store has.
+pub(crate) async fn open_all(store: &impl Accounts) {
+    let owner = user("GEN-001");
+    let (a, b, c, d) = tokio::join!(
+        store.accounts(&owner),
+        store.accounts(&owner),
+        store.accounts(&owner),
+        store.accounts(&owner)
+    );
+    assert!([a, b, c, d].iter().all(Result::is_ok));
 }

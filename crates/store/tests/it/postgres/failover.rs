@@ -7,7 +7,7 @@ use store::{Accounts, LinkOutcome, PgStore, SetupError, migrate};
 use testkit::postgres::Database;
 use testkit::{Postgres, wait};
 
-use crate::database::{meter, metered, migrated_database, settings, store_at};
+use crate::database::{meter, metered, migrated_database, open_all, settings, store_at};
 use crate::sample::{audit_keys, link, receipt, user};
 
 /// Makes the connections that are open those of a demoted primary, while new ones lead to its successor: the setting of a file is
@@ -20,18 +20,6 @@ async fn demote_open_connections(postgres: &Postgres) {
     ] {
         postgres.sql(statement).await;
     }
-}
-
-/// Opens as many connections as the pool has.
-async fn open_all(store: &impl Accounts) {
-    let owner = user("GEN-001");
-    let (a, b, c, d) = tokio::join!(
-        store.accounts(&owner),
-        store.accounts(&owner),
-        store.accounts(&owner),
-        store.accounts(&owner)
-    );
-    assert!([a, b, c, d].iter().all(Result::is_ok));
 }
 
 #[tokio::test]
