@@ -111,7 +111,7 @@ impl Inbox for Numbered {
 /// Two workers that share an inbox, and a client who is told what it has.
 async fn shared() -> (Arc<Numbered>, World, [Running; 2], Client) {
     let inbox = Arc::new(Numbered::default());
-    let mut world = World::rotating(Arc::new(Rotating::default()));
+    let mut world = World::rotating(Arc::new(Rotating::synced_on_command()));
     world.inboxes.push(Arc::<Numbered>::clone(&inbox));
     let workers = [world.worker().await, world.worker().await];
     let mut client = world.client("u", "s").await;

@@ -12,9 +12,14 @@ use crate::rotating::{Fails, Rotating};
 use crate::world::World;
 use worker::Running;
 
-/// A worker, and a client whose account is linked.
+/// Worker and client, with an account that is synced on command only.
 async fn linked() -> (Arc<Rotating>, World, Running, Client) {
-    let platform = Arc::new(Rotating::default());
+    linked_at(Rotating::synced_on_command()).await
+}
+
+/// Worker and client, with an account at `platform`.
+async fn linked_at(platform: Rotating) -> (Arc<Rotating>, World, Running, Client) {
+    let platform = Arc::new(platform);
     let world = World::rotating(Arc::clone(&platform));
     let worker = world.worker().await;
     let mut client = world.client("u", "s").await;
@@ -31,7 +36,8 @@ async fn synced(platform: &Rotating, count: u32) {
 
 #[tokio::test]
 async fn an_account_is_synced_when_it_is_due_and_nobody_is_told_that_nothing_changed() {
-    let (platform, world, _worker, mut client) = linked().await;
+    let platform = Rotating::synced_every(Duration::from_secs(60));
+    let (platform, world, _worker, mut client) = linked_at(platform).await;
     assert_eq!(platform.syncs(), 0);
     for count in 1..4 {
         world.clock.advance(Duration::from_secs(70));

@@ -15,8 +15,12 @@ use serde_json::Value;
 use url::Url;
 
 /// In the place of GitHub. One grant; its tokens are numbered.
-#[derive(Debug, Default)]
-pub(crate) struct Rotating(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Rotating {
+    state: Mutex<State>,
+    /// Time between two syncs by schedule.
+    sync_every: Duration,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -46,28 +50,41 @@ impl Rotating {
     /// How long an access token lasts.
     pub(crate) const LASTS: Duration = Duration::from_secs(7_200);
 
+    /// Platform whose accounts are synced by schedule this often.
+    pub(crate) fn synced_every(sync_every: Duration) -> Self {
+        Self {
+            state: Mutex::default(),
+            sync_every,
+        }
+    }
+
+    /// Platform whose accounts no schedule syncs within a test, so that each fault meets the sync that the test asks for.
+    pub(crate) fn synced_on_command() -> Self {
+        Self::synced_every(Duration::from_secs(365 * 86_400))
+    }
+
     pub(crate) fn fail(&self, fault: Fails) {
-        self.0.lock().unwrap().faults.push_back(fault);
+        self.state.lock().unwrap().faults.push_back(fault);
     }
 
     /// The access token is refused from now on; the refresh token is taken.
     pub(crate) fn end_access(&self) {
-        self.0.lock().unwrap().access_ended = true;
+        self.state.lock().unwrap().access_ended = true;
     }
 
     /// The person takes the grant back.
     pub(crate) fn withdraw(&self) {
-        self.0.lock().unwrap().dead = true;
+        self.state.lock().unwrap().dead = true;
     }
 
     /// How often the refresh token was sent that was sent most, and how many were sent at all.
     pub(crate) fn sends(&self) -> (u32, usize) {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         (state.sends.values().copied().max().unwrap_or(0), state.sends.len())
     }
 
     pub(crate) fn syncs(&self) -> u32 {
-        self.0.lock().unwrap().syncs
+        self.state.lock().unwrap().syncs
     }
 }
 
@@ -102,7 +119,7 @@ impl Platform for Rotating {
 
     fn pace(&self) -> Pace {
         Pace {
-            sync_every: Duration::from_secs(60),
+            sync_every: self.sync_every,
             refresh_margin: Duration::from_secs(600),
         }
     }
@@ -112,14 +129,14 @@ impl Platform for Rotating {
     }
 
     async fn exchange(&self, _request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.dead = false;
         Ok(issue(&mut state))
     }
 
     async fn refresh(&self, refresh: &Secret) -> Result<Grant, RefreshError> {
         let account = self.account_type();
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let fault = state.faults.pop_front();
         match fault {
             Some(Fails::NotSent) => return Err(RefreshError::NotSent(account, "the test said so".into())),
@@ -154,7 +171,7 @@ impl Platform for Rotating {
     }
 
     async fn sync(&self, tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.syncs += 1;
         if state.dead || state.access_ended || tokens.access.expose() != format!("access {}", state.newest) {
             return Err(ApiError::Refused(self.account_type()));
