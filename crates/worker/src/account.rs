@@ -1,7 +1,7 @@
 //! The account commands: begin an authorization, link, unlink, sync, list.
 //!
 //! A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
-//! (the code becomes tokens, once; their revocation is queued with it, [`issuance`]) and [`link`] (the tokens become an account). One that comes back to our own [`callback`] is parked
+//! (the code becomes tokens, once; their revocation is queued with it, [`provisional_revocation`]) and [`link`] (the tokens become an account). One that comes back to our own [`callback`] is parked
 //! before the last, until its user says yes ([`confirm`]). A file per command holds its flow and its error.
 
 mod authorize;
@@ -14,34 +14,30 @@ mod sync;
 
 mod authorization;
 mod exchange;
-mod issuance;
 mod link;
-mod news;
-
-mod offered;
+mod pending_link_expiry;
 mod permits;
-mod text;
-mod tokens;
+mod provisional_revocation;
 
 use std::sync::Arc;
 
 use bus::Events;
 use lifecycle::{Clock, Entropy, Tasks};
+use platforms::Tokens;
+use protocol::account::AccountType;
+use protocol::id::UserId;
 use protocol::time::Timestamp;
-use store::Store;
-use store::vault::Vault;
+use store::vault::{Vault, VaultError};
+use store::{SealedTokens, Store};
 
 use crate::metrics::Metrics;
-use crate::redirect::RedirectPolicy;
-use crate::settings::ConnectState;
+use crate::platform::{Offered, open_tokens, seal_tokens};
+use crate::settings::{ConnectState, RedirectPolicy};
 use crate::sync::Syncer;
 
 pub(crate) use authorization::Authorizations;
-pub(crate) use link::named;
-pub(crate) use news::notification;
-pub(crate) use offered::{NotOffered, Offered};
+pub(crate) use pending_link_expiry::give_back_unconfirmed;
 pub(crate) use permits::AccountPermits;
-pub(crate) use tokens::{open_tokens, seal_tokens, token_binding};
 
 /// Does the account commands; each is a method in the file of its name.
 pub(crate) struct AccountService {
@@ -64,5 +60,13 @@ pub(crate) struct AccountService {
 impl AccountService {
     fn now(&self) -> Timestamp {
         self.clock.now().into()
+    }
+
+    fn seal_tokens(&self, user: &UserId, account: AccountType, tokens: &Tokens) -> SealedTokens {
+        seal_tokens(&self.vault, self.now(), user, account, tokens)
+    }
+
+    fn open_tokens(&self, user: &UserId, account: AccountType, sealed: &SealedTokens) -> Result<Tokens, VaultError> {
+        open_tokens(&self.vault, self.now(), user, account, sealed)
     }
 }

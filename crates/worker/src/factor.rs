@@ -44,7 +44,7 @@ use protocol::time::Timestamp;
 use store::vault::{Binding, Vault};
 use store::{Act, Change, Decision, Deed, Effect, Security, SecurityRecord};
 
-use crate::jobs::Call;
+use crate::call::Call;
 use crate::metrics::Metrics;
 use crate::session::LiveSessions;
 

@@ -14,33 +14,26 @@ mod worker;
 mod jobs;
 
 mod account;
-mod addressed;
+mod audit;
+mod deliveries;
 mod factor;
-mod inboxes;
-mod platform_permits;
-mod redirect;
+mod revocation;
 mod security;
 mod session;
 mod sync;
-mod webhooks;
 
-mod audit;
-mod liveness;
+mod call;
 mod outbox;
-mod parking;
-mod revocation;
-mod upkeep;
+mod platform;
 
-mod digest;
+mod maintenance;
 mod metrics;
 mod outage;
 mod pace;
-mod throttle;
 
 pub use factor::{
     Couriers, Email, EmailError, EmailSettings, InvalidSender, InvalidSmsUrl, InvalidSmtpUrl, Rescued, Sender, Sms,
     SmsError, SmsSettings, SmtpServer, reset_factor, unlock_factor,
 };
-pub use redirect::{RedirectError, RedirectPolicy};
-pub use settings::{AtPlatform, ConnectState, Seats, SessionTimes, Settings};
+pub use settings::{AtPlatform, ConnectState, RedirectError, RedirectPolicy, Seats, SessionTimes, Settings};
 pub use worker::{Parts, Running, Worker};

@@ -1,8 +1,8 @@
 //! Grants on their way back to the platforms: queued with the unlink that ended them, tried until the platform has taken them.
 
-mod end;
-mod pause;
-mod revoke;
+mod attempt;
+mod end_grant;
+mod retry_delay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,11 @@ use store::vault::Vault;
 use store::{Accounts, Pauses, Queue, Room};
 use tokio::sync::Notify;
 
-use self::revoke::Revoker;
-use crate::account::Offered;
+use self::attempt::Revoker;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::pace::Pace;
-use crate::platform_permits::PlatformPermits;
+use crate::platform::{Offered, PlatformPermits};
 use crate::settings::AtPlatform;
 
 /// Leases due revocations and tries them.
@@ -86,5 +85,5 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Revocations at each platform: one that hangs delays those to no other.
 const AT_ONCE: AtPlatform = AtPlatform { running: 4, waiting: 0 };
 
-/// Longer than a try may take (`revoke::PATIENCE`) and its outcome to be stored.
+/// Longer than a try may take (`attempt::PATIENCE`) and its outcome to be stored.
 const LEASE: Duration = Duration::from_secs(60);

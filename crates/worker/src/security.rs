@@ -1,6 +1,5 @@
 //! What keeps a user's access safe: confirmations, the end of all access at once, alerts, and the devices that users come with.
 
-mod alert;
 mod alerts;
 mod arrival;
 mod confirmation;
@@ -16,7 +15,6 @@ use store::Store;
 
 use crate::outbox::Relay;
 
-pub(crate) use alert::NewAlert;
 pub(crate) use alerts::AcknowledgeError;
 
 /// Does these commands; each is a method in the file of its name.

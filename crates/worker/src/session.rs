@@ -14,6 +14,7 @@ mod list;
 mod live;
 mod open;
 mod retime;
+mod warning_lead;
 
 use std::sync::Arc;
 use std::time::Duration;

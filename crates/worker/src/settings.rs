@@ -1,10 +1,12 @@
 //! What an operator decides about a worker.
 
+mod redirect_policy;
+
 use std::time::Duration;
 
 use protocol::cluster::job::Lane;
 
-use crate::redirect::RedirectPolicy;
+pub use redirect_policy::{RedirectError, RedirectPolicy};
 
 /// A worker's settings: plain data.
 #[derive(Debug, Clone)]
@@ -29,18 +31,6 @@ pub struct SessionTimes {
     pub timeout: Duration,
     /// `POSTERN_SESSION_WARNING`.
     pub warning: Duration,
-}
-
-impl SessionTimes {
-    /// How long before the end of a session with this timeout the warning is due: half of a timeout that is no longer than the
-    /// usual lead.
-    pub(crate) fn lead(self, timeout: Duration) -> Duration {
-        if timeout > self.warning {
-            self.warning
-        } else {
-            timeout / 2
-        }
-    }
 }
 
 impl Default for SessionTimes {

@@ -1,16 +1,16 @@
 //! Syncs, whether a client asks for one or an account's time has come: there is one way to do both, and whoever goes it has the
 //! account's turn.
 //!
-//! [`attempt`] is that way; it may need new tokens ([`refresh`]) or find that the link is lost ([`lost`]). [`schedule`] looks for
+//! [`attempt`] is that way; it may need new tokens ([`refresh`]) or find that the link is lost ([`mark_disconnected`]). [`schedule`] looks for
 //! accounts that are due.
 
 mod attempt;
 mod failure;
-mod lost;
+mod lease;
+mod mark_disconnected;
 mod outcome;
 mod refresh;
 mod schedule;
-mod turn;
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use protocol::time::Timestamp;
 use store::Store;
 use store::vault::Vault;
 
-use crate::account::Offered;
 use crate::metrics::Metrics;
 use crate::outbox::Relay;
+use crate::platform::Offered;
 
 pub(crate) use failure::SyncFailure;
+pub(crate) use lease::TakeError;
 pub(crate) use schedule::Schedule;
-pub(crate) use turn::TakeError;
 
 /// Syncs accounts. Clones share everything.
 #[derive(Clone)]

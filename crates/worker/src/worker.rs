@@ -13,23 +13,20 @@ use store::Store;
 use store::vault::Vault;
 use tokio::sync::Notify;
 
-use crate::account::{AccountPermits, AccountService, Authorizations, Offered};
-use crate::addressed::Addressees;
+use crate::account::{AccountPermits, AccountService, Authorizations, give_back_unconfirmed};
 use crate::audit::{Refusals, log_heads};
+use crate::deliveries::{Addressees, InboxReader, Webhooks};
 use crate::factor::{Couriers, FactorChallenges, FactorService};
-use crate::inboxes::InboxReader;
 use crate::jobs::{Dispatch, LaneServer, Runner, UserSlots};
-use crate::liveness::watch_bus;
+use crate::maintenance::{prune, watch_bus};
 use crate::metrics::Metrics;
 use crate::outbox::{Relay, Sweep, watch_memory};
-use crate::parking::give_back_unconfirmed;
+use crate::platform::Offered;
 use crate::revocation::Revocations;
 use crate::security::SecurityService;
 use crate::session::{LiveSessions, SessionService, confirm_ends, keep_deadlines};
 use crate::settings::Settings;
 use crate::sync::{Schedule, Syncer};
-use crate::upkeep::prune;
-use crate::webhooks::Webhooks;
 
 /// What a worker works with.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use store::vault::{Binding, Sealed, Vault, VaultError};
 
-use crate::digest::digest;
+use crate::call::digest;
 
 /// What the platform's callback must fit.
 #[derive(Debug, Clone, Serialize, Deserialize)]

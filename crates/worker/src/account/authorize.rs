@@ -13,8 +13,8 @@ use store::StoreError;
 
 use super::AccountService;
 use super::authorization::{Authorization, LIFE};
-use super::offered::NotOffered;
-use crate::jobs::{Call, Refusal};
+use crate::call::{Call, Refusal};
+use crate::platform::NotOffered;
 
 impl AccountService {
     pub(crate) async fn authorize(&self, call: &Call, asked: &Authorize) -> Result<Outcome, AuthorizeError> {

@@ -19,8 +19,7 @@ use super::authorization::Authorization;
 use super::connect::ConnectError;
 use super::exchange::{Presented, Withheld};
 use super::link::Granted;
-use crate::digest::digest;
-use crate::jobs::Call;
+use crate::call::{Call, digest};
 
 impl AccountService {
     /// The state is used up whatever comes of it, unless too much is under way at the platform. From then on the session that asked is told how it ended.

@@ -10,7 +10,7 @@ use super::AccountService;
 use super::callback::parked_id;
 use super::connect::ConnectError;
 use super::link::{Beginning, BegunBy, Granted};
-use crate::jobs::Call;
+use crate::call::Call;
 
 impl AccountService {
     /// A token or cookie that is not the right one uses nothing up.

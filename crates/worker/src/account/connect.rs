@@ -20,11 +20,10 @@ use super::AccountService;
 use super::authorization::TakeError;
 use super::authorize::redirect_refused;
 use super::exchange::{Presented, Withheld};
-use super::issuance::NotQueued;
 use super::link::{Beginning, BegunBy};
-use super::offered::NotOffered;
-use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
-use crate::platform_permits::PlatformBusy;
+use super::provisional_revocation::NotQueued;
+use crate::call::{Call, RecallError, Refusal, whole_seconds};
+use crate::platform::{NotOffered, PlatformBusy};
 use crate::settings::ConnectState;
 
 impl AccountService {

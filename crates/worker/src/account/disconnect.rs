@@ -12,7 +12,7 @@ use protocol::fault::Fault;
 use store::{StoreError, Unlink, UnlinkOutcome};
 
 use super::AccountService;
-use crate::jobs::{Call, RecallError, Refusal};
+use crate::call::{Call, RecallError, Refusal};
 
 impl AccountService {
     /// Also for a platform that is no longer offered here: what is linked can be unlinked. Whoever asks the platform about the account is

@@ -12,11 +12,10 @@ use tokio::time::{error::Elapsed, timeout_at};
 use super::AccountService;
 use super::authorization::state_hash;
 use super::connect::ConnectError;
-use super::issuance::{Issued, is_queued};
 use super::link::Granted;
-use crate::digest::digest;
-use crate::jobs::Call;
-use crate::throttle;
+use super::provisional_revocation::{Issued, is_queued};
+use crate::call::{Call, digest};
+use crate::platform::rate_limit;
 
 /// A code on its way to its platform.
 pub(super) struct Presented<'a> {
@@ -113,7 +112,7 @@ impl AccountService {
             .map_or_else(|error| error.code().as_str(), |_| "granted");
         self.metrics.exchange(account, outcome);
         if let Err(ExchangeError::Throttled { wait, pause, .. }) = &exchanged {
-            throttle::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+            rate_limit::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
         Ok(exchanged?)
     }
@@ -132,7 +131,7 @@ impl AccountService {
             answered => answered,
         };
         if let Err(ApiError::Throttled { wait, pause, .. }) = &answered {
-            throttle::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+            rate_limit::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
         answered
     }

@@ -15,9 +15,8 @@ use tokio::time::Instant;
 
 use super::AccountService;
 use super::connect::ConnectError;
-use super::text;
-use crate::jobs::Call;
-use crate::security::NewAlert;
+use crate::call::{Call, NewAlert};
+use crate::platform::named;
 
 /// What a platform has given, and who granted it.
 pub(super) struct Granted {
@@ -154,16 +153,6 @@ fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
             linked.account_type, linked.username
         ),
         requires_action: by == BegunBy::Application,
-    }
-}
-
-/// The account under the names that its profile gives it.
-pub(crate) fn named(account: UserAccount, profile: Profile) -> UserAccount {
-    UserAccount {
-        username: text::name(&profile.username),
-        display_name: profile.display_name.as_deref().map(text::name),
-        avatar_url: profile.avatar_url.filter(|url| url.len() <= text::URL),
-        ..account
     }
 }
 

@@ -5,7 +5,7 @@ use protocol::cluster::job::Outcome;
 use store::StoreError;
 
 use super::AccountService;
-use crate::jobs::Call;
+use crate::call::Call;
 
 impl AccountService {
     pub(crate) async fn list(&self, call: &Call) -> Result<Outcome, StoreError> {

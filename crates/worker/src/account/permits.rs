@@ -1,7 +1,7 @@
 //! How much of each account command is at each platform at once.
 
 use crate::metrics::Metrics;
-use crate::platform_permits::PlatformPermits;
+use crate::platform::PlatformPermits;
 use crate::settings::{AtPlatform, Seats};
 
 /// The permits of the account commands.

@@ -9,9 +9,8 @@ use protocol::time::Timestamp;
 use store::StoreError;
 
 use super::AccountService;
-use super::offered::NotOffered;
-use crate::jobs::{Call, Refusal};
-use crate::platform_permits::PlatformBusy;
+use crate::call::{Call, Refusal};
+use crate::platform::{NotOffered, PlatformBusy};
 use crate::sync::{SyncFailure, TakeError};
 
 impl AccountService {

@@ -7,7 +7,7 @@ use protocol::json::Json;
 use serde_json::json;
 use store::{Audit, Written};
 
-use crate::jobs::{Call, Refusal};
+use crate::call::{Call, Refusal};
 
 /// Records refusals.
 pub(crate) struct Refusals(pub(crate) Arc<dyn Audit>);

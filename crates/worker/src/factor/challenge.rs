@@ -8,7 +8,7 @@ use lifecycle::Entropy;
 use protocol::id::UserId;
 
 use super::FRESH;
-use crate::jobs::Call;
+use crate::call::Call;
 
 /// What is known for five minutes: which challenges are open, and where a second factor was given.
 pub(crate) struct FactorChallenges {

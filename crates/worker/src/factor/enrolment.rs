@@ -15,7 +15,7 @@ use super::check;
 use super::code::Code;
 use super::wish::Means;
 use super::{FactorService, change_with, deed, factor_binding, news, recovery, recovery_binding, totp};
-use crate::jobs::Call;
+use crate::call::Call;
 
 impl FactorService {
     /// A factor that waits for its first code, and what its user needs to give it. An earlier one that waits is forgotten. `sent` is

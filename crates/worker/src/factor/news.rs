@@ -7,8 +7,7 @@ use protocol::time::Timestamp;
 use store::SecurityRecord;
 
 use super::lockout::DELAY_FROM;
-use crate::jobs::Call;
-use crate::security::NewAlert;
+use crate::call::{Call, NewAlert};
 
 /// The settings are these now.
 pub(super) fn settings_updated(call: &Call, record: &SecurityRecord) -> Envelope {

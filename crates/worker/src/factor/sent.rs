@@ -20,8 +20,7 @@ use super::challenge::LIFE;
 use super::courier::{CarryError, Message};
 use super::step_up::StepUpError;
 use super::{FactorService, factor_binding};
-use crate::digest::hex;
-use crate::jobs::Call;
+use crate::call::{Call, hex};
 
 impl FactorService {
     /// The open challenge of the caller's session, or a new one, whose code is sent.

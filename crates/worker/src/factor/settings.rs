@@ -17,7 +17,7 @@ use super::courier::{CarryError, Message};
 use super::enrolment::LIFE as ENROLMENT;
 use super::wish::{InvalidWish, Means, Wish};
 use super::{FactorService, StepUp, change, deed, factor_binding, news, refuse, sent, signed_in_lately};
-use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
+use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
     pub(crate) async fn get_settings(&self, call: &Call) -> Result<Outcome, StoreError> {

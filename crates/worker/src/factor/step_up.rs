@@ -16,7 +16,7 @@ use store::{Factor, StoreError};
 use super::challenge::LIFE;
 use super::courier::CarryError;
 use super::{FactorService, signed_in_lately};
-use crate::jobs::{Call, Refusal, whole_seconds};
+use crate::call::{Call, Refusal, whole_seconds};
 
 /// Why a command may be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::check::{self, Checked};
 use super::code::Code;
 use super::recovery::{self, Trying};
 use super::{FactorService, change_with, deed, factor_binding, news, recovery_binding, refuse, refuse_with, sent};
-use crate::jobs::{Call, RecallError, Refusal, whole_seconds};
+use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
     /// Only what can be a code, for a challenge that is open to the caller's session, is an attempt: it is counted before it is

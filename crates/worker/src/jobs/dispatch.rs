@@ -5,14 +5,13 @@ use protocol::code::ErrorCode;
 use protocol::command::Command;
 use protocol::fault::Fault;
 
-use super::call::Call;
-use super::refusal::Refusal;
 use crate::account::AccountService;
 use crate::audit::Refusals;
+use crate::call::{Call, Refusal};
+use crate::deliveries::Webhooks;
 use crate::factor::{FactorService, StepUp};
 use crate::security::{AcknowledgeError, SecurityService};
 use crate::session::SessionService;
-use crate::webhooks::Webhooks;
 
 /// The features.
 pub(crate) struct Dispatch {

@@ -13,10 +13,10 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::permit::LanePermit;
 use super::renew::{Held, Hold, renew};
 use super::run::Runner;
 use super::slots::{Place, UserSlots};
+use crate::call::LanePermit;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 

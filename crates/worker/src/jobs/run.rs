@@ -16,10 +16,8 @@ use store::{Answers, Earlier, Sessions, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::call::Call;
 use super::dispatch::Dispatch;
-use super::permit::LanePermit;
-use super::refusal::Refusal;
+use crate::call::{Call, LanePermit, Refusal};
 use crate::metrics::Metrics;
 use crate::outbox::Relay;
 

@@ -9,7 +9,7 @@ use protocol::security::Alert;
 use store::{Acknowledged, StoreError};
 
 use super::SecurityService;
-use crate::jobs::{Call, Refusal};
+use crate::call::{Call, Refusal};
 
 impl SecurityService {
     /// The user's alerts, a page of them.

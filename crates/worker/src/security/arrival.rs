@@ -8,8 +8,7 @@ use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 use store::{Acquaintance, Novelty};
 
-use crate::digest::digest;
-use crate::jobs::event_id;
+use crate::call::{digest, event_id};
 
 /// The alerts that an arrival raises. Their names follow from what they are about: whoever finds the same raises the same.
 pub(super) fn alerts(user: &UserId, from: &Origin, novelty: &Novelty) -> Vec<Alert> {

@@ -15,8 +15,7 @@ use protocol::secret::Secret;
 use store::{StoreError, Written};
 
 use super::SecurityService;
-use crate::digest::{digest, hex};
-use crate::jobs::{Call, RecallError, Refusal};
+use crate::call::{Call, RecallError, Refusal, digest, hex};
 
 impl SecurityService {
     /// Issues a token.

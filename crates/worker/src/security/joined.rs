@@ -10,7 +10,7 @@ use store::{Arrival, Novelty, StoreError};
 
 use super::SecurityService;
 use super::arrival::{alerts, guessed};
-use crate::jobs::Call;
+use crate::call::Call;
 
 impl SecurityService {
     /// Tells which alerts are open, and takes note of where the socket comes from, if its gateway could not tell that it is known. A

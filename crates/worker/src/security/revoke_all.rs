@@ -16,9 +16,8 @@ use protocol::time::Timestamp;
 use store::{RevokeAllOutcome, StoreError, Told};
 
 use super::SecurityService;
-use super::alert::NewAlert;
 use super::confirmation::Confirmation;
-use crate::jobs::{Call, RecallError, Refusal};
+use crate::call::{Call, NewAlert, RecallError, Refusal};
 
 impl SecurityService {
     /// Also for platforms that are no longer offered here: what is linked can be unlinked.

@@ -15,8 +15,7 @@ use store::{AnnounceError, SessionEnding, SessionsEnded as Committed, SessionsRe
 use super::SessionService;
 use super::announce::BusAnnouncer;
 use super::confirm::{ConfirmError, confirm};
-use crate::digest::digest;
-use crate::jobs::{Call, RecallError, Refusal, event_id};
+use crate::call::{Call, RecallError, Refusal, digest, event_id};
 
 impl SessionService {
     /// Ends one session, or all but the caller's. Repeated, it does again what follows an end and changes nothing.

@@ -7,8 +7,7 @@ use store::{Actor, Receipt, StoreError, WhichSessions};
 
 use super::SessionService;
 use super::end::EndError;
-use crate::digest::{digest, hex};
-use crate::jobs::Call;
+use crate::call::{Call, digest, hex};
 
 impl SessionService {
     /// A second factor was wrong. What was answered stands, also where the count is lost: the user's own count, kept with the

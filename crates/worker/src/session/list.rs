@@ -14,7 +14,7 @@ use protocol::time::Timestamp;
 use store::{OpenedSession, StoreError};
 
 use super::SessionService;
-use crate::jobs::{Call, Refusal};
+use crate::call::{Call, Refusal};
 
 impl SessionService {
     /// The sessions that are alive.

@@ -8,7 +8,7 @@ use protocol::fault::Fault;
 use store::{SessionOpened, SessionOpening, StoreError};
 
 use super::{END_REMEMBERED, SessionService, key};
-use crate::jobs::{Call, Refusal};
+use crate::call::{Call, Refusal};
 
 impl SessionService {
     /// Opens it, or makes it known again with the time it has left.

@@ -12,8 +12,8 @@ use store::{Credentials, Taken, Turn};
 use tokio::time::{Instant, timeout_at};
 
 use super::{SyncFailure, Syncer};
-use crate::account::open_tokens;
-use crate::jobs::Call;
+use crate::call::Call;
+use crate::platform::open_tokens;
 
 impl Syncer {
     pub(super) async fn attempt(&self, taken: Taken, call: Option<&Call>) -> Result<Outcome, SyncFailure> {

@@ -11,8 +11,8 @@ use protocol::time::Timestamp;
 use store::StoreError;
 use store::vault::VaultError;
 
-use crate::account::NotOffered;
-use crate::jobs::{RecallError, whole_seconds};
+use crate::call::{RecallError, whole_seconds};
+use crate::platform::NotOffered;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SyncFailure {

@@ -16,10 +16,8 @@ use serde_json::json;
 use store::{FinishedSync, Pause, Paused, StoreError, SyncWritten, Taken, Turn};
 
 use super::{SyncFailure, Syncer};
-use crate::account::{named, notification};
-use crate::digest::digest;
-use crate::jobs::{Call, event_id};
-use crate::throttle;
+use crate::call::{Call, digest, event_id};
+use crate::platform::{named, notification, rate_limit};
 
 impl Syncer {
     pub(super) async fn synced(
@@ -128,7 +126,7 @@ impl Syncer {
             SyncFailure::RefreshThrottled(wait, pause) => (*wait, *pause),
             _ => return None,
         };
-        throttle::told(&self.metrics, turn.account, (wait, of));
+        rate_limit::told(&self.metrics, turn.account, (wait, of));
         let of = match of {
             platforms::Pause::Account => Paused::Account,
             platforms::Pause::App => Paused::Platform,

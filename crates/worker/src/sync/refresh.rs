@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{SyncFailure, Syncer};
-use crate::account::{seal_tokens, token_binding};
+use crate::platform::{seal_tokens, token_binding};
 
 impl Syncer {
     /// The account with new tokens, committed. It goes on when the caller gives up waiting: tokens that only this worker has would be

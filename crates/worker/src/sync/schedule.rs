@@ -9,10 +9,10 @@ use store::{Room, Taken};
 use tokio::sync::Notify;
 
 use super::Syncer;
-use super::turn::LEASE;
+use super::lease::LEASE;
 use crate::outage::Outage;
 use crate::pace::Pace;
-use crate::platform_permits::PlatformPermits;
+use crate::platform::PlatformPermits;
 use crate::settings::AtPlatform;
 
 /// Takes the turns of due accounts.

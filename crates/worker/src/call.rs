@@ -1,4 +1,14 @@
-//! A job as the feature sees it that does it.
+//! One job, as its feature receives it: caller, session, socket, deadline, and the receipt and refusal that the feature answers with.
+//!
+//! Features depend on this module; it knows none of them, nor the engine.
+
+mod alert;
+mod answer_retention;
+mod digest;
+mod idempotency;
+mod lane_permit;
+mod receipt;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +28,11 @@ use store::vault::Vault;
 use store::{Actor, Idempotency, SignIn};
 use tokio::time::Instant;
 
-use super::idempotency;
-use super::permit::LanePermit;
-use super::refusal::Refusal;
-use crate::digest::{digest, hex};
+pub(crate) use alert::NewAlert;
+pub(crate) use digest::{digest, hex};
+pub(crate) use lane_permit::LanePermit;
+pub(crate) use receipt::{RecallError, unasked};
+pub(crate) use refusal::{Refusal, whole_seconds};
 
 /// Who asks, in which session and on which socket, and until when. What is asked is handed over beside it.
 pub(crate) struct Call {
@@ -40,15 +51,15 @@ pub(crate) struct Call {
     /// Which command it is, if it is one of a client.
     kind: Option<CommandKind>,
     /// As in [`Work::name`].
-    pub(super) name: &'static str,
-    pub(super) idempotency: Option<Idempotency>,
-    pub(super) vault: Arc<Vault>,
+    pub(crate) name: &'static str,
+    pub(crate) idempotency: Option<Idempotency>,
+    vault: Arc<Vault>,
     account: Option<AccountType>,
     lane_permit: LanePermit,
 }
 
 impl Call {
-    pub(super) fn new(job: &Job, deadline: Instant, vault: Arc<Vault>, lane_permit: LanePermit) -> Self {
+    pub(crate) fn new(job: &Job, deadline: Instant, vault: Arc<Vault>, lane_permit: LanePermit) -> Self {
         Self {
             user: job.user.clone(),
             session: job.session.clone(),
@@ -100,7 +111,7 @@ impl Call {
     }
 
     /// How a refused job ends: what the client reads, and what its socket is told before.
-    pub(super) fn refused(&self, refusal: &dyn Refusal) -> Outcome {
+    pub(crate) fn refused(&self, refusal: &dyn Refusal) -> Outcome {
         Outcome {
             aside: refusal.notice().as_ref().map(Aside::from),
             ..Outcome::from(&self.failure(refusal))

@@ -11,10 +11,9 @@ use store::{Accounts, Pauses, Queue, StoreError, Task};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::pause::pause;
-use crate::account::{NotOffered, Offered};
+use super::retry_delay::pause;
 use crate::metrics::Metrics;
-use crate::throttle;
+use crate::platform::{NotOffered, Offered, rate_limit};
 
 /// Tries revocations.
 pub(super) struct Revoker {
@@ -67,7 +66,7 @@ impl Revoker {
             | TryError::Renew(RefreshError::Throttled { wait, pause, .. })
             | TryError::Owner(ApiError::Throttled { wait, pause, .. }) => {
                 let platform = task.revocation.account;
-                throttle::heed(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
+                rate_limit::heed(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
                 *wait
             }
             _ => pause(task.tries, &*self.entropy),

@@ -10,7 +10,7 @@ use protocol::fault::Fault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::jobs::{Call, Refusal, whole_seconds};
+use crate::call::{Call, Refusal, whole_seconds};
 use crate::metrics::Metrics;
 use crate::settings::AtPlatform;
 

@@ -4,7 +4,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
 
-use crate::jobs::Call;
+use super::Call;
 
 /// What an alert says. Whose it is, and its name, follow from the job.
 pub(crate) struct NewAlert {

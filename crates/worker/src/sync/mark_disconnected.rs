@@ -10,8 +10,7 @@ use store::{Credentials, LossWritten, LostLink, Turn};
 
 use super::failure::CONNECT_AGAIN;
 use super::{SyncFailure, Syncer};
-use crate::digest::digest;
-use crate::jobs::{event_id, unasked};
+use crate::call::{digest, event_id, unasked};
 
 impl Syncer {
     /// Records the loss and tells it; gives the account as it is where it has other tokens by now.

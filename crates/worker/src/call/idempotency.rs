@@ -3,7 +3,7 @@
 use protocol::cluster::job::Job;
 use store::Idempotency;
 
-use crate::digest::digest;
+use super::digest::digest;
 
 /// The key's scope is (user, session, event, key); its body is what is asked as we write it, so that spelling does not count.
 pub(super) fn of(job: &Job) -> Option<Idempotency> {

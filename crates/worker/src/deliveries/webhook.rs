@@ -17,8 +17,8 @@ use protocol::secret::Secret;
 use serde_json::json;
 use store::{Delivered, StoreError};
 
-use crate::addressed::Addressees;
-use crate::jobs::Refusal;
+use super::addressed::Addressees;
+use crate::call::Refusal;
 
 /// The webhooks of this worker.
 pub(crate) struct Webhooks {

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use lifecycle::Entropy;
-use protocol::cluster::callback::Callback;
 use protocol::cluster::job::Outcome;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
-use protocol::command::CommandKind;
 use protocol::fault::Fault;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::json::Json;
@@ -16,7 +14,8 @@ use store::vault::{Binding, Sealed, VaultError};
 use store::{Actor, Receipt};
 use tokio::time::Instant;
 
-use super::call::Call;
+use super::Call;
+use super::answer_retention::answer_retention;
 use super::refusal::Refusal;
 
 impl Call {
@@ -31,7 +30,7 @@ impl Call {
             traceparent: self.traceparent.clone(),
             idempotency: self.idempotency.clone(),
             answer: self.vault.seal(&self.answer_binding(), &text),
-            keep: keep(self.name),
+            keep: answer_retention(self.name),
             deadline: self.deadline,
         }
     }
@@ -87,19 +86,3 @@ impl Fault for RecallError {
 }
 
 impl Refusal for RecallError {}
-
-/// How long an answer is kept: the life of an idempotency key too. Those that may hold secrets are kept for less.
-fn keep(name: &str) -> Duration {
-    if name == Callback::NAME {
-        return Duration::from_secs(5 * 60);
-    }
-    match CommandKind::of_event(name) {
-        Some(
-            CommandKind::Authorize
-            | CommandKind::VerifyTwoFactor
-            | CommandKind::RequestConfirmation
-            | CommandKind::UpdateSettings,
-        ) => Duration::from_secs(5 * 60),
-        _ => Duration::from_secs(60 * 60),
-    }
-}

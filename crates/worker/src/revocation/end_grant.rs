@@ -7,9 +7,9 @@ use protocol::fault::chain;
 use protocol::secret::Secret;
 use store::{RevokeScope, SealedTokens, Task};
 
-use super::revoke::{Revoker, TryError};
-use crate::account::{open_tokens, seal_tokens};
-use crate::digest::digest;
+use super::attempt::{Revoker, TryError};
+use crate::call::digest;
+use crate::platform::{open_tokens, seal_tokens};
 
 impl Revoker {
     /// Gives back what ends the task's grant.

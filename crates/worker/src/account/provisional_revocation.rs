@@ -14,11 +14,11 @@ use store::{Revocation, RevokeScope, Store, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::AccountService;
 use super::connect::ConnectError;
-use super::tokens::seal_tokens;
-use super::{AccountService, Offered};
-use crate::jobs::Call;
+use crate::call::Call;
 use crate::metrics::Metrics;
+use crate::platform::{Offered, seal_tokens};
 
 /// What a platform has issued.
 pub(super) struct Issued {

@@ -8,29 +8,12 @@ use protocol::time::Timestamp;
 use store::vault::{Binding, Sealed, Vault, VaultError};
 use store::{SealedTokens, TokenColumn};
 
-use super::AccountService;
-
 /// The place that a token is sealed for.
 pub(crate) fn token_binding(user: &UserId, account: AccountType, column: TokenColumn) -> Binding<'_> {
     Binding {
         user,
         scope: account.as_str(),
         column: column.as_str(),
-    }
-}
-
-impl AccountService {
-    pub(super) fn seal_tokens(&self, user: &UserId, account: AccountType, tokens: &Tokens) -> SealedTokens {
-        seal_tokens(&self.vault, self.now(), user, account, tokens)
-    }
-
-    pub(super) fn open_tokens(
-        &self,
-        user: &UserId,
-        account: AccountType,
-        sealed: &SealedTokens,
-    ) -> Result<Tokens, VaultError> {
-        open_tokens(&self.vault, self.now(), user, account, sealed)
     }
 }
 

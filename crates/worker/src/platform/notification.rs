@@ -8,8 +8,7 @@ use protocol::id::UserId;
 use protocol::notification::Notification;
 
 use super::text::{self, cut};
-use crate::digest::digest;
-use crate::jobs::event_id;
+use crate::call::{digest, event_id};
 
 /// The event's id follows from what it tells of: two syncs that see the same thing publish it once.
 pub(crate) fn notification(user: &UserId, account: AccountType, news: News) -> Envelope {

@@ -9,7 +9,7 @@ use store::{StoreError, Taken, Taking, Turn};
 use tokio::time::{Instant, sleep};
 
 use super::{SyncFailure, Syncer};
-use crate::jobs::Call;
+use crate::call::Call;
 
 impl Syncer {
     /// Takes the turn of an account that a client asks for; waits, within the call's patience, while somebody else has it.

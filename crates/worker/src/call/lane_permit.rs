@@ -1,4 +1,4 @@
-//! What a running job has of its lane and of its user.
+//! Concurrency permit of a running job: one of its lane, and a slot of its user.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 /// A permit of the lane, and a slot of the user where the job is counted for one. A job may give both back before it ends. Clones
 /// share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LanePermit(Arc<Mutex<Option<Held>>>);
+pub(crate) struct LanePermit(Arc<Mutex<Option<Held>>>);
 
 #[derive(Debug)]
 struct Held {
@@ -16,7 +16,7 @@ struct Held {
 }
 
 impl LanePermit {
-    pub(super) fn new(permit: OwnedSemaphorePermit, slot: Option<OwnedSemaphorePermit>) -> Self {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, slot: Option<OwnedSemaphorePermit>) -> Self {
         let held = Held {
             _permit: permit,
             _slot: slot,
@@ -25,12 +25,12 @@ impl LanePermit {
     }
 
     /// That of a job which is refused before it runs.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::default()
     }
 
     /// From here on another job of the lane, and of the user, may run.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -8,8 +8,8 @@ use protocol::account::AccountType;
 use protocol::id::UserId;
 use store::{Delivered, Delivery, Store, StoreError};
 
-use crate::account::notification;
 use crate::outbox::Relay;
+use crate::platform::notification;
 
 /// Delivers addressed news.
 #[derive(Clone)]

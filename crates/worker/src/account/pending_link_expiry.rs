@@ -8,7 +8,7 @@ use store::{Parking, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::unasked;
+use crate::call::unasked;
 use crate::outage::Outage;
 use crate::pace::Pace;
 

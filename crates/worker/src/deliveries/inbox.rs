@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::addressed::Addressees;
+use super::addressed::Addressees;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::pace::Pace;
-use crate::throttle;
+use crate::platform::rate_limit;
 
 /// Reads one inbox whenever this worker has its turn.
 pub(crate) struct InboxReader {
@@ -74,7 +74,7 @@ impl InboxReader {
             Err(error) => {
                 let wait = match &error {
                     ApiError::Throttled { wait, pause, .. } => {
-                        throttle::heed(&*self.store, &self.metrics, platform, (*wait, *pause)).await;
+                        rate_limit::heed(&*self.store, &self.metrics, platform, (*wait, *pause)).await;
                         *wait
                     }
                     ApiError::Refused(_) => AFTER_REFUSAL,
