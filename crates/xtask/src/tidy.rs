@@ -1,6 +1,7 @@
 //! What must hold at every commit and no lint can see. Each rule is a file and reads only the [`Tree`] it is given.
 
 mod arrows;
+mod cycles;
 mod docs;
 mod files;
 mod finding;
@@ -23,6 +24,7 @@ pub(crate) fn findings(metadata: &Metadata) -> std::io::Result<Vec<Finding>> {
     let members = arrows::members(metadata);
     let mut findings = [
         arrows::check(&tree, &members),
+        cycles::check(&tree),
         docs::check(&tree),
         files::check(&tree),
         inherited::check(&tree, &members),
