@@ -10,6 +10,7 @@ mod leftovers;
 mod named;
 mod patience;
 mod security_tests;
+mod terms;
 mod token;
 mod tree;
 
@@ -32,6 +33,7 @@ pub(crate) fn findings(metadata: &Metadata) -> std::io::Result<Vec<Finding>> {
         named::check(&tree),
         patience::check(&tree),
         security_tests::check(&tree),
+        terms::check(&tree),
     ]
     .concat();
     findings.sort();

@@ -1,13 +1,14 @@
 //! What outsiders rely on stands in the docs, and what the docs promise is in the code.
 
 mod codes;
+mod log_lines;
 mod metrics;
 mod variables;
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// Error codes, close codes, variables and metrics: each in both places or in neither.
+/// Error codes, close codes, variables and metrics, each in both places or in neither; quoted log lines.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     [
         codes::errors(tree),
@@ -17,6 +18,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     ]
     .iter()
     .flat_map(compare)
+    .chain(log_lines::check(tree))
     .collect()
 }
 
