@@ -39,7 +39,7 @@ pub(crate) fn reply_life(reply: &Reply) -> Duration {
         Duration::from_secs(60)
     }
 }
-/// How many answers may be on their way to one node; one that finds no room is read by [`crate::Jobs::kept_replies`].
+/// How many answers may be on their way to one node; one that finds no room is read by [`crate::Jobs::stored_replies`].
 pub(crate) const REPLIES_BOUND: usize = 4096;
 
 /// How long a hint counts: what is in use is asked for anew well within the 90 days for which the store keeps it.

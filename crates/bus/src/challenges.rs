@@ -10,41 +10,41 @@ use crate::BusError;
 /// Short-lived values. What must never be taken twice is unique in Postgres too: a failover brings keys back.
 #[async_trait]
 pub trait Challenges: Send + Sync {
-    /// Keeps a value for `ttl`, replacing one of the same key. Where the user then has more of its [`Kind`] than one may have, the
+    /// Keeps a value for `ttl`, replacing one of the same key. Where the user then has more of its [`ChallengeKind`] than one may have, the
     /// oldest is deleted, in the same step.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`].
+    async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError>;
 
     /// Reads a value and leaves it.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError>;
 
     /// Takes a value: it is gone for everyone else.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it may be gone.
-    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError>;
+    /// [`BusError::Unavailable`]: it may be gone.
+    async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError>;
 
     /// Reads all values of one kind that a user has, in no order.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError>;
 
     /// Deletes all values of one kind that a user has.
     ///
     /// # Errors
-    /// [`BusError::Away`]: they may be deleted.
-    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`]: they may be deleted.
+    async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError>;
 }
 
 /// Where a challenge is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum ChallengeKey {
     /// The user that a state was issued to, by the state's hash, in hexadecimal.
     State {
         /// SHA-256 of the state.
@@ -55,7 +55,7 @@ pub enum Key {
         /// SHA-256 of both and of the platform.
         hash: String,
     },
-    /// A pending authorization ([`crate::Begun`]), by the hash of its state, in hexadecimal.
+    /// A pending authorization ([`crate::PendingAuthorization`]), by the hash of its state, in hexadecimal.
     Authorize {
         /// Whose.
         user: UserId,
@@ -87,18 +87,18 @@ pub enum Key {
 
 /// A kind of challenge that belongs to a user. All of one user and kind are kept together, and are bounded in number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// [`Key::Authorize`].
+pub enum ChallengeKind {
+    /// [`ChallengeKey::Authorize`].
     Authorize,
-    /// [`Key::Confirmation`].
+    /// [`ChallengeKey::Confirmation`].
     Confirmation,
-    /// [`Key::TwoFactor`].
+    /// [`ChallengeKey::TwoFactor`].
     TwoFactor,
-    /// [`Key::StepUp`].
+    /// [`ChallengeKey::StepUp`].
     StepUp,
 }
 
-impl Kind {
+impl ChallengeKind {
     /// How many a user may have. Five authorizations are a promise of docs/protocol.md; the others lie above what the limits of
     /// commands let a user make within the life of one, so that no session can push out what another waits for.
     pub(crate) fn most(self) -> usize {
@@ -117,18 +117,18 @@ pub(crate) enum Place<'a> {
     /// It belongs to no user: what it is, and its hash.
     Alone(&'static str, &'a str),
     /// Under this name among those of one user and kind.
-    Owned(&'a UserId, Kind, &'a str),
+    Owned(&'a UserId, ChallengeKind, &'a str),
 }
 
-impl Key {
+impl ChallengeKey {
     pub(crate) fn place(&self) -> Place<'_> {
         match self {
             Self::State { hash } => Place::Alone("oauth", hash),
             Self::PendingLink { hash } => Place::Alone("link", hash),
-            Self::Authorize { user, state_hash } => Place::Owned(user, Kind::Authorize, state_hash),
-            Self::Confirmation { user, hash } => Place::Owned(user, Kind::Confirmation, hash),
-            Self::TwoFactor { user, id } => Place::Owned(user, Kind::TwoFactor, id),
-            Self::StepUp { user, of } => Place::Owned(user, Kind::StepUp, of),
+            Self::Authorize { user, state_hash } => Place::Owned(user, ChallengeKind::Authorize, state_hash),
+            Self::Confirmation { user, hash } => Place::Owned(user, ChallengeKind::Confirmation, hash),
+            Self::TwoFactor { user, id } => Place::Owned(user, ChallengeKind::TwoFactor, id),
+            Self::StepUp { user, of } => Place::Owned(user, ChallengeKind::StepUp, of),
         }
     }
 }

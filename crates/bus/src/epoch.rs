@@ -1,7 +1,7 @@
 //! New epochs.
 
 use lifecycle::Entropy;
-use protocol::cluster::position::Epoch;
+use protocol::cluster::offset::Epoch;
 
 /// 128 random bits: nobody, not even Redis after a failover, has given out the same epoch before.
 #[expect(clippy::expect_used, reason = "32 lower-case hexadecimal digits are an epoch")]

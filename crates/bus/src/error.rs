@@ -8,7 +8,7 @@ use protocol::fault::Fault;
 pub enum BusError {
     /// The server cannot be reached or did not answer in time. Whether the request was carried out is not known.
     #[error("{step}")]
-    Away {
+    Unavailable {
         /// What was attempted, `publish an event`.
         step: &'static str,
         /// What the client library said.
@@ -32,7 +32,7 @@ pub enum BusError {
 impl Fault for BusError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Away { .. } | Self::Full(_) => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::Full(_) => ErrorCode::Unavailable,
             Self::Unreadable { .. } => ErrorCode::Internal,
         }
     }

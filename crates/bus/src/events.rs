@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::Position;
-use protocol::id::{TicketId, UserId};
+use protocol::cluster::offset::Offset;
+use protocol::id::{ResumeTokenId, UserId};
 use tokio::sync::mpsc;
 
 use crate::BusError;
@@ -17,55 +17,55 @@ pub trait Events: Send + Sync {
     /// atomic step. An event id that was published before gets no second place.
     ///
     /// # Errors
-    /// [`BusError::Away`]: the outcome is unknown; publish the same envelope again.
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError>;
+    /// [`BusError::Unavailable`]: the outcome is unknown; publish the same envelope again.
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError>;
 
     /// Where each user's order is now. A user without one gets a new epoch at seq 0. In the order asked.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError>;
 
     /// What came after `after`, oldest first, at most `limit` events; fewer where one cannot be read.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError>;
 
     /// Opens this node's ear. Dropping both halves closes it.
     ///
     /// # Errors
-    /// [`BusError::Away`] when the server cannot be reached at all.
-    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError>;
+    /// [`BusError::Unavailable`] when the server cannot be reached at all.
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError>;
 }
 
 /// What became of a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Published {
+pub enum PublishOutcome {
     /// The event has this place now.
-    At(Position),
+    Assigned(Offset),
     /// This id was published before; nothing was done.
-    Before,
+    Duplicate,
 }
 
 /// What the log says about the time after a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Past {
+pub enum LogRead {
     /// Every event after the position, without a hole, up to the limit; empty when there is none.
-    Events(Vec<(Position, Envelope)>),
+    Events(Vec<(Offset, Envelope)>),
     /// The log no longer reaches back that far, the order has begun anew, or what came next is in a form that only a newer release
     /// understands. It stands here now.
-    Lost(Position),
+    Gap(Offset),
 }
 
 /// One node's subscriptions.
 #[async_trait]
-pub trait Feed: Send + Sync {
+pub trait UserSubscriptions: Send + Sync {
     /// Listens for a user. When it returns, the server has confirmed: whatever is published from now on is heard, or a
-    /// [`Heard::Missed`] tells that it may not have been. Subscribing twice is subscribing once.
+    /// [`ChannelMessage::Missed`] tells that it may not have been. Subscribing twice is subscribing once.
     ///
     /// # Errors
-    /// [`BusError::Away`]; the user stays registered and is subscribed when the server is back (then `Missed` comes).
+    /// [`BusError::Unavailable`]; the user stays registered and is subscribed when the server is back (then `Missed` comes).
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError>;
 
     /// Stops listening for a user. What is on its way may still be heard.
@@ -77,13 +77,13 @@ pub trait Feed: Send + Sync {
 
 /// What a node hears. Events of one user come in the order of the server; holes are possible after `Missed` only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum ChannelMessage {
     /// An event of a user that this node listens for.
     Event {
         /// Whose.
         user: UserId,
         /// Its place.
-        position: Position,
+        offset: Offset,
         /// What.
         envelope: Arc<Envelope>,
     },
@@ -93,7 +93,7 @@ pub enum Heard {
         /// Whose.
         user: UserId,
         /// Which ticket.
-        ticket: TicketId,
+        ticket: ResumeTokenId,
         /// The number of this redemption.
         redemption: u64,
     },

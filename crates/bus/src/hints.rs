@@ -13,38 +13,38 @@ pub trait Hints: Send + Sync {
     /// What is known of a user, and of where a socket of theirs comes from.
     ///
     /// # Errors
-    /// [`BusError::Away`].
+    /// [`BusError::Unavailable`].
     async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError>;
 
     /// The store knows this device and this network of the user.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`].
+    async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError>;
 
     /// Whoever connects next is to be looked at by a worker, from wherever it comes.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it may be noted still.
-    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`]: it may be noted still.
+    async fn clear_seen(&self, user: &UserId) -> Result<(), BusError>;
 
     /// Someone is about to ask the store for open alerts, and calls this look by a name of its own.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`].
+    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError>;
 
     /// That look found none. It counts only while nothing was raised, and no other look begun, since it began.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`].
+    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError>;
 
     /// An alert was raised.
     ///
     /// # Errors
-    /// [`BusError::Away`]: the hint may be there still, and the alert must not be published yet.
-    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`]: the hint may be there still, and the alert must not be published yet.
+    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError>;
 }
 
 /// What is known.
@@ -53,7 +53,7 @@ pub struct Hint {
     /// The user was seen with this device and on this network.
     pub seen: bool,
     /// No alert waits to be acknowledged.
-    pub none_open: bool,
+    pub no_open_alerts: bool,
 }
 
 /// How a set names the device that a socket comes from, and its network.

@@ -92,7 +92,7 @@ fn unreadable<L: Letter>(source: impl std::error::Error + Send + Sync + 'static)
 
 #[cfg(test)]
 mod tests {
-    use protocol::cluster::job::Outcome;
+    use protocol::cluster::job::JobOutcome;
     use protocol::fault::chain;
     use protocol::id::JobId;
     use protocol::json::Json;
@@ -103,9 +103,9 @@ mod tests {
         Reply {
             v,
             job: JobId::new("j-1").unwrap(),
-            outcome: Outcome {
+            outcome: JobOutcome {
                 error: None,
-                aside: None,
+                leading_notice: None,
                 secret: false,
                 data: Json::parse(r#"{"success":true}"#.to_owned()).unwrap(),
             },

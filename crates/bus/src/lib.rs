@@ -7,7 +7,6 @@
 //! Must not know: sockets, SQL, platforms. Whatever is here is rebuildable: losing all of it costs a reconnect, never an
 //! account, a setting or a promise.
 
-mod begun;
 mod challenges;
 mod error;
 mod events;
@@ -15,6 +14,7 @@ mod hints;
 mod jobs;
 mod limits;
 mod liveness;
+mod pending_authorization;
 mod pending_link;
 mod presence;
 mod sessions;
@@ -29,22 +29,28 @@ mod outlet;
 mod memory;
 mod redis;
 
-pub use begun::Begun;
-pub use challenges::{Challenges, Key, Kind};
+pub use challenges::{ChallengeKey, ChallengeKind, Challenges};
 pub use error::BusError;
-pub use events::{Events, Feed, Heard, Past, Published};
+pub use events::{ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 pub use hints::{Hint, Hints};
-pub use jobs::{Claimed, EntryId, Jobs};
-pub use limits::{Bucket, Charge, Limits, Quota, Share, Verdict};
+pub use jobs::{ClaimedJob, EntryId, Jobs};
+pub use limits::{Bucket, Charge, LimitDecision, Limits, Quota, Share};
 pub use liveness::Liveness;
 pub use memory::MemoryBus;
+pub use pending_authorization::PendingAuthorization;
 pub use pending_link::PendingLink;
-pub use presence::{Presence, Present};
+pub use presence::{OpenSocket, Presence};
 pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
-pub use sessions::{Alive, AliveSession, Announced, EndOfAll, Seed, SessionKey, SessionState, Sessions, Touched};
-pub use tickets::{Hold, Redeemed, Ticket, TicketKey, Tickets};
+pub use sessions::{
+    AliveSession, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
+    SessionState, SessionTtl,
+};
+pub use tickets::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 
 /// All roles of the bus.
-pub trait Bus: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Tickets + Liveness {}
+pub trait Bus:
+    Events + Jobs + Limits + Challenges + Hints + SessionRegistry + Presence + ResumeTokens + Liveness
+{
+}
 
-impl<T: Events + Jobs + Limits + Challenges + Hints + Sessions + Presence + Tickets + Liveness> Bus for T {}
+impl<T: Events + Jobs + Limits + Challenges + Hints + SessionRegistry + Presence + ResumeTokens + Liveness> Bus for T {}

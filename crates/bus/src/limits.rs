@@ -14,14 +14,14 @@ pub trait Limits: Send + Sync {
     /// Takes from several buckets of the user in one step and one round trip: from all of them, or from none. The buckets differ.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it is for the caller to refuse; an unasked limit is no permission.
-    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError>;
+    /// [`BusError::Unavailable`]: it is for the caller to refuse; an unasked limit is no permission.
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError>;
 
     /// Takes one from the bucket of the user, if there is one to take.
     ///
     /// # Errors
-    /// [`BusError::Away`], as with [`Limits::admit_all`].
-    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    /// [`BusError::Unavailable`], as with [`Limits::admit_all`].
+    async fn admit(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         let charge = Charge {
             bucket: bucket.clone(),
             quota,
@@ -34,26 +34,26 @@ pub trait Limits: Send + Sync {
     /// many through, each of these is free again only when its own period is over. For guesses at a secret.
     ///
     /// # Errors
-    /// [`BusError::Away`], as with [`Limits::admit_all`].
-    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
+    /// [`BusError::Unavailable`], as with [`Limits::admit_all`].
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError>;
 
     /// The same for one of several who share the count: of `quota.count`, no more than `share.most` are theirs.
     ///
     /// # Errors
-    /// [`BusError::Away`], as with [`Limits::admit`].
+    /// [`BusError::Unavailable`], as with [`Limits::admit`].
     async fn admit_shared_attempt(
         &self,
         user: &UserId,
         bucket: &Bucket,
         quota: Quota,
         share: &Share<'_>,
-    ) -> Result<Verdict, BusError>;
+    ) -> Result<LimitDecision, BusError>;
 
     /// The same, counted for the whole cluster, whoever asks: for what many users may do to one address.
     ///
     /// # Errors
-    /// [`BusError::Away`], as with [`Limits::admit_all`].
-    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError>;
+    /// [`BusError::Unavailable`], as with [`Limits::admit_all`].
+    async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError>;
 }
 
 /// What is counted: a name of ours, and where a session or account has its own count, that too.
@@ -62,7 +62,7 @@ pub struct Bucket {
     /// `connect`, `sync`.
     pub name: &'static str,
     /// The session, account or address that has its own count.
-    pub of: Option<String>,
+    pub scope: Option<String>,
 }
 
 /// What is taken from one bucket.
@@ -96,7 +96,7 @@ pub struct Quota {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share<'a> {
     /// Who takes.
-    pub of: &'a str,
+    pub member: &'a str,
     /// How many of the count may be theirs, at least 1.
     pub most: u32,
 }
@@ -105,7 +105,7 @@ impl Share<'_> {
     /// Of a count that is not shared.
     pub(crate) fn whole(quota: Quota) -> Self {
         Self {
-            of: "",
+            member: "",
             most: quota.count,
         }
     }
@@ -121,7 +121,7 @@ impl Quota {
 
 /// Whether there was one to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LimitDecision {
     /// Taken.
     Admitted,
     /// None left; the next is free after this long.

@@ -2,15 +2,15 @@
 
 use tokio::sync::mpsc;
 
-use crate::Heard;
+use crate::ChannelMessage;
 
-/// Sends what is heard. One place of the channel is kept free for [`Heard::Missed`], so that a full channel always ends with
+/// Sends what is heard. One place of the channel is kept free for [`ChannelMessage::Missed`], so that a full channel always ends with
 /// it: an event for which there is no room is covered by a `Missed` that is still to be read.
 #[derive(Debug)]
 pub(crate) struct Outlet {
-    sender: mpsc::Sender<Heard>,
+    sender: mpsc::Sender<ChannelMessage>,
     /// The kept place. Without it, the last thing in the channel is a `Missed`.
-    kept: Option<mpsc::OwnedPermit<Heard>>,
+    kept: Option<mpsc::OwnedPermit<ChannelMessage>>,
     /// How much was sent after the last `Missed`, if there was one.
     since_missed: Option<usize>,
 }
@@ -20,7 +20,7 @@ impl Outlet {
     pub(crate) const BOUND: usize = 8192;
 
     /// An outlet for `bound` messages and one `Missed`, and its end.
-    pub(crate) fn new(bound: usize) -> (Self, mpsc::Receiver<Heard>) {
+    pub(crate) fn new(bound: usize) -> (Self, mpsc::Receiver<ChannelMessage>) {
         let (sender, receiver) = mpsc::channel(bound.saturating_add(1));
         let outlet = Self {
             sender,
@@ -31,7 +31,7 @@ impl Outlet {
     }
 
     /// Passes on what was heard, or tells that something was missed. True when it was passed on.
-    pub(crate) fn pass(&mut self, heard: Heard) -> bool {
+    pub(crate) fn pass(&mut self, heard: ChannelMessage) -> bool {
         let Some(kept) = self.kept() else {
             return false;
         };
@@ -51,7 +51,7 @@ impl Outlet {
             return;
         }
         if let Some(kept) = self.kept() {
-            kept.send(Heard::Missed);
+            kept.send(ChannelMessage::Missed);
             self.since_missed = Some(0);
         }
     }
@@ -72,7 +72,7 @@ impl Outlet {
         taken - usize::from(self.kept.is_some())
     }
 
-    fn kept(&mut self) -> Option<mpsc::OwnedPermit<Heard>> {
+    fn kept(&mut self) -> Option<mpsc::OwnedPermit<ChannelMessage>> {
         let kept = self.kept.take();
         kept.or_else(|| mpsc::Sender::clone(&self.sender).try_reserve_owned().ok())
     }
@@ -84,17 +84,17 @@ mod tests {
 
     use proptest::prelude::*;
     use protocol::cluster::envelope::{Audience, Envelope};
-    use protocol::cluster::position::{Epoch, Position};
-    use protocol::event::Class;
+    use protocol::cluster::offset::{Epoch, Offset};
+    use protocol::event::DeliveryClass;
     use protocol::id::{EventId, UserId};
     use protocol::json::Json;
 
     use super::*;
 
-    fn event(seq: u64) -> Heard {
-        Heard::Event {
+    fn event(seq: u64) -> ChannelMessage {
+        ChannelMessage::Event {
             user: UserId::new("u").unwrap(),
-            position: Position {
+            offset: Offset {
                 epoch: Epoch::new("e").unwrap(),
                 seq,
             },
@@ -102,7 +102,7 @@ mod tests {
                 v: Envelope::VERSION,
                 id: EventId::new("id").unwrap(),
                 audience: Audience::User,
-                class: Class::Feed,
+                class: DeliveryClass::Feed,
                 event: "test".to_owned(),
                 data: Json::of(&seq),
             }),
@@ -129,7 +129,7 @@ mod tests {
                 unread.push(seq);
                 for _ in 0..reads {
                     match end.try_recv() {
-                        Ok(Heard::Event { position, .. }) => unread.retain(|seq| *seq != position.seq),
+                        Ok(ChannelMessage::Event { offset, .. }) => unread.retain(|seq| *seq != offset.seq),
                         Ok(_missed) => unread.clear(),
                         Err(_) => break,
                     }
@@ -137,7 +137,7 @@ mod tests {
             }
             while let Ok(heard) = end.try_recv() {
                 match heard {
-                    Heard::Event { position, .. } => unread.retain(|seq| *seq != position.seq),
+                    ChannelMessage::Event { offset, .. } => unread.retain(|seq| *seq != offset.seq),
                     _missed => unread.clear(),
                 }
             }
@@ -153,8 +153,8 @@ mod tests {
             outlet.pass(event(seq));
         }
         let read = std::iter::from_fn(|| end.try_recv().ok());
-        assert_eq!(read.filter(|heard| *heard == Heard::Missed).count(), 1);
+        assert_eq!(read.filter(|heard| *heard == ChannelMessage::Missed).count(), 1);
         outlet.missed();
-        assert_eq!(end.try_recv(), Ok(Heard::Missed));
+        assert_eq!(end.try_recv(), Ok(ChannelMessage::Missed));
     }
 }

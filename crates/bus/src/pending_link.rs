@@ -5,7 +5,7 @@ use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
 use sha2::{Digest, Sha256};
 
-use crate::Key;
+use crate::ChallengeKey;
 
 /// What is kept beside a pending link for as long as it may be confirmed. Whoever cannot name it learns nothing of any user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +19,13 @@ pub struct PendingLink {
 impl PendingLink {
     /// Where it is kept: only who has the token of the page and the cookie beside it can tell.
     #[must_use]
-    pub fn key(account: AccountType, token: &Secret, cookie: &Secret) -> Key {
+    pub fn key(account: AccountType, token: &Secret, cookie: &Secret) -> ChallengeKey {
         let mut hash = Sha256::new();
         for part in [account.as_str(), token.expose(), cookie.expose()] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Key::PendingLink {
+        ChallengeKey::PendingLink {
             hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         }
     }

@@ -16,33 +16,38 @@ pub trait Presence: Send + Sync {
     /// Says that a gateway is alive, for as long as `lease`.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn lease(&self, node: &NodeId, lease: Duration) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`].
+    async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError>;
 
     /// Enters a socket, or keeps it entered. Gives those that have to go because the user has more than `most` now: the oldest of
     /// the session that has most, never the newcomer. They are not present any more.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it may have been entered.
-    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError>;
+    /// [`BusError::Unavailable`]: it may have been entered.
+    async fn register_socket(
+        &self,
+        user: &UserId,
+        socket: &OpenSocket,
+        most: usize,
+    ) -> Result<Vec<OpenSocket>, BusError>;
 
     /// Strikes a socket of this gateway out. Where its client has come back to another, that one's entry stays.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`].
+    async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError>;
 
     /// The user's sockets on gateways that are alive, oldest first.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError>;
 }
 
 /// A socket that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Present {
+pub struct OpenSocket {
     /// Which.
     pub connection: ConnectionId,
     /// On which gateway.
@@ -57,7 +62,7 @@ pub struct Present {
 }
 
 /// Who has to go so that no more than `most` remain: of the session that has most, the oldest, and so on. The newcomer stays.
-pub(crate) fn surplus(mut present: Vec<Present>, newcomer: &ConnectionId, most: usize) -> Vec<Present> {
+pub(crate) fn surplus(mut present: Vec<OpenSocket>, newcomer: &ConnectionId, most: usize) -> Vec<OpenSocket> {
     let mut surplus = Vec::new();
     present.sort_by(age);
     while present.len() > most.max(1) {
@@ -77,7 +82,7 @@ pub(crate) fn surplus(mut present: Vec<Present>, newcomer: &ConnectionId, most: 
 }
 
 /// Oldest first.
-pub(crate) fn age(one: &Present, other: &Present) -> std::cmp::Ordering {
+pub(crate) fn age(one: &OpenSocket, other: &OpenSocket) -> std::cmp::Ordering {
     (one.connected_at, &one.connection).cmp(&(other.connected_at, &other.connection))
 }
 
@@ -88,9 +93,9 @@ pub(crate) const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 mod tests {
     use super::*;
 
-    fn sockets(of: &[&str]) -> Vec<Present> {
+    fn sockets(of: &[&str]) -> Vec<OpenSocket> {
         let numbered = of.iter().zip(0..);
-        let socket = |(session, number): (&&str, i64)| Present {
+        let socket = |(session, number): (&&str, i64)| OpenSocket {
             connection: ConnectionId::new(format!("c{number}")).unwrap(),
             node: NodeId::new("n").unwrap(),
             session: SessionId::new(*session).unwrap(),

@@ -12,66 +12,71 @@ use crate::BusError;
 /// The sessions that are alive, and the tombstones of those that were ended. All deadlines are the server's own time; times of
 /// openings and ends are the store's, and are only compared with each other.
 #[async_trait]
-pub trait Sessions: Send + Sync {
+pub trait SessionRegistry: Send + Sync {
     /// Makes a session known. One that is known stays as it is; one that was ended begins anew only when it was opened after that
     /// end, and one whose end was announced goes on only when the seed names that announcement. Of a user with too many sessions,
     /// the one that ends first is forgotten.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError>;
 
     /// Where each session stands, in the order asked.
     ///
     /// # Errors
-    /// [`BusError::Away`].
-    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError>;
+    /// [`BusError::Unavailable`].
+    async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError>;
 
     /// Where a session stands, for a token of it that was issued then. With a session that is alive the newest such time is kept.
     ///
     /// # Errors
-    /// [`BusError::Away`]: the time may have been kept.
+    /// [`BusError::Unavailable`]: the time may have been kept.
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError>;
 
     /// There was activity: a session that is alive gets its whole timeout again, in a new generation. Nothing else changes.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it may have been extended.
-    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError>;
+    /// [`BusError::Unavailable`]: it may have been extended.
+    async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError>;
 
     /// Another timeout holds for a session that is alive, counted from its last activity, in a new generation; but it lasts at least
     /// `lead` from now, so that there is a warning before its end. Nothing else changes.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it may have been changed.
-    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError>;
+    /// [`BusError::Unavailable`]: it may have been changed.
+    async fn set_timeout(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+        lead: Duration,
+    ) -> Result<SessionState, BusError>;
 
     /// A user's sessions that are alive, also those whose end was announced.
     ///
     /// # Errors
-    /// [`BusError::Away`].
+    /// [`BusError::Unavailable`].
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError>;
 
     /// Announces that the end of these sessions, known or not, is about to be committed: from now on each is
     /// [`SessionState::Ending`]. Gives what was known of each, in the order asked.
     ///
     /// # Errors
-    /// [`BusError::Away`]: some may have been announced.
-    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError>;
+    /// [`BusError::Unavailable`]: some may have been announced.
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError>;
 
     /// Ends a session, known or not, that was ended at this time, and remembers that for `keep`. One that was opened after that
     /// stays as it is.
     ///
     /// # Errors
-    /// [`BusError::Away`]: it may have ended.
+    /// [`BusError::Unavailable`]: it may have ended.
     async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError>;
 
     /// Ends all of a user's sessions that were opened by this time, but one perhaps, whether they can be named or not, and
     /// remembers that for `keep`.
     ///
     /// # Errors
-    /// [`BusError::Away`]: they may have ended.
-    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError>;
+    /// [`BusError::Unavailable`]: they may have ended.
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError>;
 
     /// Opens this node's ear for sessions whose warning or end the server says has come: hints, to be followed by a poke. They
     /// come late, or twice, or never; the channel may close.
@@ -92,7 +97,7 @@ pub struct SessionKey {
 
 /// What a session begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seed {
+pub struct SessionSeed {
     /// How long it has without activity.
     pub left: Duration,
     /// How long activity gives it.
@@ -111,7 +116,7 @@ pub struct Seed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
     /// It goes on.
-    Alive(Alive),
+    Alive(SessionTtl),
     /// An end with this number was announced, and may have been committed: the store knows.
     Ending(u64),
     /// Someone ended it.
@@ -122,7 +127,7 @@ pub enum SessionState {
 
 /// A session that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alive {
+pub struct SessionTtl {
     /// Another, and a higher one, each time its end moves.
     pub generation: u64,
     /// How long it has without activity.
@@ -137,7 +142,7 @@ pub struct Alive {
 
 /// What became of activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Touched {
+pub struct SessionRenewal {
     /// Where the session stands now.
     pub state: SessionState,
     /// Its end was moved when the warning had been due already.
@@ -159,7 +164,7 @@ pub struct AliveSession {
 
 /// What was known of a session when its end was announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Announced {
+pub struct EndAnnouncement {
     /// It was alive.
     pub was_alive: bool,
     /// The newest time of issue among the tokens that were presented in it, where that is known.
@@ -168,11 +173,11 @@ pub struct Announced {
 
 /// The end of all of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndOfAll {
+pub struct EndAllSessions {
     /// Sessions that were opened by then have ended.
     pub ended_at: Timestamp,
     /// But not this one.
-    pub but: Option<SessionId>,
+    pub except: Option<SessionId>,
 }
 
 /// How many sessions of one user are known at once; more than a user can have sockets.

@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use lifecycle::ManualClock;
 use platforms::{
-    BotSettings, Discord, DiscordBot, ExchangeRequest, Github, Http, Inbox, Platform, Scope, Settings, Telegram,
-    TelegramBot, TelegramSettings, Tokens, XTwitter,
+    BotInbox, BotSettings, Discord, DiscordBot, ExchangeRequest, Github, Http, Platform, RevocationScope, Settings,
+    Telegram, TelegramBot, TelegramSettings, Tokens, XTwitter,
 };
 use protocol::secret::Secret;
 use url::Url;
@@ -89,14 +89,14 @@ fn link(platform: &dyn Platform) -> bool {
         cursor = page.cursor.or(cursor);
     }
     is_read |= at_once(platform.refresh(&Secret::new("refresh"))).is_ok();
-    for scope in [Scope::Token, Scope::Grant] {
+    for scope in [RevocationScope::Token, RevocationScope::Grant] {
         // Telegram has nothing to be asked for, and says yes to everything.
         drop(at_once(platform.revoke(&Secret::new("access"), scope)));
     }
     is_read
 }
 
-fn inbox(inbox: &dyn Inbox) -> bool {
+fn inbox(inbox: &dyn BotInbox) -> bool {
     let mut cursor = None;
     let mut is_read = false;
     for _ in 0..SYNCS {
@@ -104,7 +104,7 @@ fn inbox(inbox: &dyn Inbox) -> bool {
             continue;
         };
         is_read = true;
-        page.news.iter().for_each(check_addressed);
+        page.notifications.iter().for_each(check_addressed);
         cursor = page.cursor.or(cursor);
     }
     is_read

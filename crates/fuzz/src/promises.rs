@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platforms::{Addressed, News, Profile, SyncPage};
+use platforms::{AddressedNotification, PlatformNotification, Profile, SyncPage};
 
 /// What goes into Postgres, which takes no NUL in a text.
 fn check_text(text: &str) {
@@ -12,7 +12,7 @@ fn check_text(text: &str) {
 /// A page as it is stored.
 pub(crate) fn check_page(page: &SyncPage) {
     check_profile(&page.profile);
-    page.news.iter().for_each(check_news);
+    page.notifications.iter().for_each(check_news);
     // Postgres counts no further than some 292,000 years, and no link is to wait that long.
     assert!(
         page.next_sync.is_none_or(|wait| wait <= LONGEST_WAIT),
@@ -30,16 +30,16 @@ pub(crate) fn check_profile(profile: &Profile) {
 }
 
 /// News as they are stored.
-pub(crate) fn check_news(news: &News) {
-    check_text(&news.id);
-    check_text(&news.content);
-    check_text(&news.sender);
+pub(crate) fn check_news(notifications: &PlatformNotification) {
+    check_text(&notifications.id);
+    check_text(&notifications.content);
+    check_text(&notifications.sender);
 }
 
 /// News for someone, as they are stored.
-pub(crate) fn check_addressed(addressed: &Addressed) {
+pub(crate) fn check_addressed(addressed: &AddressedNotification) {
     check_text(&addressed.platform_user_id);
-    check_news(&addressed.news);
+    check_news(&addressed.notifications);
 }
 
 /// What no platform may ask for more of.

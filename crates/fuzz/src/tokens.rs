@@ -18,7 +18,7 @@ pub(crate) fn token(bytes: &[u8]) -> bool {
         Some((header, claims)) => signed(header, claims),
         None => String::from_utf8_lossy(bytes).into_owned(),
     };
-    gateway::fuzz::takes_token(&token, key, now())
+    gateway::fuzz::accepts_token(&token, key, now())
 }
 
 /// A JWKS document.

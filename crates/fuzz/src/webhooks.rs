@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use platforms::{Hook, Request};
+use platforms::{Request, WebhookVerifier};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 use sha2::Sha256;
@@ -74,12 +74,12 @@ fn read(platform: AccountType, secret: &str, delivery: &Headed<'_>, defaults: &[
         return false;
     };
     assert!((1..=128).contains(&delivered.id.len()) && delivered.id.bytes().all(|byte| byte.is_ascii_graphic()));
-    delivered.news.iter().for_each(check_addressed);
+    delivered.notifications.iter().for_each(check_addressed);
     true
 }
 
-fn hook(platform: AccountType, secret: &str) -> Hook {
-    Hook::new(platform, &Secret::new(secret)).expect("the secret is one of the platform's")
+fn hook(platform: AccountType, secret: &str) -> WebhookVerifier {
+    WebhookVerifier::new(platform, &Secret::new(secret)).expect("the secret is one of the platform's")
 }
 
 fn mac(body: &[u8]) -> Vec<u8> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Entropy, Tasks};
 use protocol::answer::{Answer, Failure, Refreshed};
-use protocol::cluster::job::{Job, Outcome, Reply, Work};
+use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::fault::{Fault, chain};
@@ -26,21 +26,21 @@ use tokio::time::Instant;
 use self::answer::Outline;
 use self::pending::{Pending, Slot};
 use self::refusals::Refusals;
-use crate::handshake::authenticator::{Authenticator, Entrance};
+use crate::handshake::authenticator::{Authenticator, TokenPurpose};
 use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::settings::{Rate, Timing};
 
-pub(crate) use self::admit::{a_minute, own_limit, rate_limited};
+pub(crate) use self::admit::{command_limit, per_minute, rate_limited};
 pub(crate) use self::caller::Caller;
-pub(crate) use self::inquiry::Inquiries;
+pub(crate) use self::inquiry::WorkerClient;
 
 /// Takes commands of all sockets of this gateway.
 pub(crate) struct Commands {
     bus: Arc<dyn Bus>,
     sessions: Arc<Sessions>,
-    inquiries: Arc<Inquiries>,
+    workers: Arc<WorkerClient>,
     node: NodeId,
     timing: Timing,
     rate: Option<Rate>,
@@ -55,7 +55,7 @@ impl Commands {
     /// Commands of this node; `rate` is that of a user's budgets, `tasks` own what is under way.
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
-        (sessions, inquiries): (Arc<Sessions>, Arc<Inquiries>),
+        (sessions, workers): (Arc<Sessions>, Arc<WorkerClient>),
         (timing, rate): (Timing, Option<Rate>),
         entropy: Arc<dyn Entropy>,
         tasks: Tasks,
@@ -63,9 +63,9 @@ impl Commands {
     ) -> Self {
         Self {
             bus,
-            node: inquiries.node().clone(),
+            node: workers.node().clone(),
             sessions,
-            inquiries,
+            workers,
             timing,
             rate,
             pending: Pending::default(),
@@ -135,7 +135,7 @@ impl Commands {
 
     /// Answers a frame that names no event.
     pub(crate) fn refuse_nameless(&self, caller: &Caller, id: Option<&RequestId>, held_back: Option<Duration>) {
-        let nameless = || Failure::saying(ErrorCode::BadRequest, "event: a name is required");
+        let nameless = || Failure::with_message(ErrorCode::BadRequest, "event: a name is required");
         self.refuse(caller, None, &held_back.map_or_else(nameless, rate_limited), id);
     }
 
@@ -170,7 +170,7 @@ impl Commands {
             caller: Arc::clone(caller),
             request,
             opened: now,
-            deadline: now + self.timing.patience(outline.kind().lane()),
+            deadline: now + self.timing.job_timeout(outline.kind().lane()),
             outline,
             _permit: permit,
         };
@@ -195,7 +195,7 @@ impl Commands {
             self.settle(&Reply {
                 v: Job::VERSION,
                 job: job.id.clone(),
-                outcome: Outcome::from(&extended),
+                outcome: JobOutcome::from(&extended),
             });
             return Ok(());
         }
@@ -221,7 +221,7 @@ impl Commands {
             "a command is sent on"
         );
         let lane = job.work.lane();
-        let submitted = self.bus.submit(lane, job, self.timing.patience(lane)).await;
+        let submitted = self.bus.submit(lane, job, self.timing.job_timeout(lane)).await;
         submitted.map_err(|error| {
             tracing::warn!(error = chain(&error), "a command could not be queued");
             Failure::of(error.code())
@@ -230,7 +230,7 @@ impl Commands {
 
     /// A worker answered.
     fn settle(&self, reply: &Reply) {
-        if self.inquiries.settle(reply) {
+        if self.workers.settle(reply) {
             return;
         }
         // Answers come twice, and after the deadline: then there is no slot.
@@ -243,8 +243,8 @@ impl Commands {
         if let Some(error) = outcome.error {
             self.count_refusal(&slot.caller, kind, error);
         }
-        if let Some(aside) = &outcome.aside {
-            answer::aside(&slot.caller, aside);
+        if let Some(leading_notice) = &outcome.leading_notice {
+            answer::leading_notice(&slot.caller, leading_notice);
         }
         answer::with_event(&slot.caller, kind, &outcome.data, slot.request.as_ref());
     }
@@ -285,7 +285,9 @@ async fn renewed(caller: &Caller, data: Value, authenticator: &Authenticator) ->
     let Command::Refresh(refresh) = command else {
         return Err(Failure::of(ErrorCode::Internal));
     };
-    let identity = authenticator.prove(refresh.token.expose(), Entrance::Refresh).await?;
+    let identity = authenticator
+        .authenticate(refresh.token.expose(), TokenPurpose::Refresh)
+        .await?;
     if identity.user == caller.user && identity.session == caller.session {
         Ok(identity)
     } else {

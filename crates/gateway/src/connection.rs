@@ -41,14 +41,14 @@ use self::state::Bounds;
 use self::task::Link;
 use self::turn::Turn;
 use crate::command::Commands;
-use crate::deflate::Deflation;
+use crate::deflate::DeflatePool;
 use crate::handshake::authenticator::Authenticator;
 use crate::handshake::upgrade::Upgrade;
 use crate::hub::Hub;
 use crate::listener::Stream;
 use crate::listener::admission::Admission;
 use crate::listener::pending::PendingPermit;
-use crate::listener::tcp::counted_as;
+use crate::listener::tcp::rate_limit_address;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
 use crate::presence::Presence;
@@ -61,7 +61,7 @@ pub(crate) struct Connections {
     pub(crate) event_rate: Option<Rate>,
     pub(crate) joins: Joins,
     pub(crate) admission: Admission,
-    pub(crate) deflation: Deflation,
+    pub(crate) deflation: DeflatePool,
     pub(crate) batch_interval: Duration,
     pub(crate) timing: Timing,
     pub(crate) drain_window: Duration,
@@ -107,7 +107,7 @@ impl Connections {
             };
             self.newcomers.tell(live.caller(), live.is_recovered());
             match live.serve(self).await {
-                Served::Left(link, origin) => match self.admission.admit(counted_as(peer), Instant::now()) {
+                Served::Left(link, origin) => match self.admission.admit(rate_limit_address(peer), Instant::now()) {
                     Ok(permit) => accepted = Accepted::left(link, origin, permit),
                     Err(reason) => {
                         self.metrics.refused(reason);

@@ -13,17 +13,17 @@ use bytes::Bytes;
 
 use self::pool::Pool;
 
-pub(crate) use self::inflate::Uninflatable;
-pub(crate) use self::offer::{Agreement, Window};
+pub(crate) use self::inflate::InflateError;
+pub(crate) use self::offer::{DeflateParams, Window};
 
 /// Compression on one node.
 #[derive(Debug, Clone)]
-pub(crate) struct Deflation {
+pub(crate) struct DeflatePool {
     pool: Arc<Pool>,
     threshold: usize,
 }
 
-impl Deflation {
+impl DeflatePool {
     /// Messages of fewer bytes than `threshold` leave as they are.
     pub(crate) fn new(threshold: usize) -> Self {
         Self {
@@ -33,8 +33,8 @@ impl Deflation {
     }
 
     /// Compression on a socket, as it was agreed.
-    pub(crate) fn of(&self, agreement: &Agreement) -> Deflate {
-        Deflate {
+    pub(crate) fn of(&self, agreement: &DeflateParams) -> PerMessageDeflate {
+        PerMessageDeflate {
             node: self.clone(),
             window: agreement.window(),
         }
@@ -43,12 +43,12 @@ impl Deflation {
 
 /// Compression on one socket.
 #[derive(Debug, Clone)]
-pub(crate) struct Deflate {
-    node: Deflation,
+pub(crate) struct PerMessageDeflate {
+    node: DeflatePool,
     window: Window,
 }
 
-impl Deflate {
+impl PerMessageDeflate {
     /// How far back a compressed message may refer. Sockets with the same window can be sent the same bytes.
     pub(crate) fn window(&self) -> Window {
         self.window
@@ -65,8 +65,8 @@ impl Deflate {
     /// The message of a compressed payload (section 7.2.2), as long as it has at most `max` bytes.
     ///
     /// # Errors
-    /// [`Uninflatable`]: it has more, or it is not what a compressor writes.
-    pub(crate) fn inflate(&self, payload: &[u8], max: usize) -> Result<Bytes, Uninflatable> {
+    /// [`InflateError`]: it has more, or it is not what a compressor writes.
+    pub(crate) fn inflate(&self, payload: &[u8], max: usize) -> Result<Bytes, InflateError> {
         self.node.pool.inflate(payload, max).map(Bytes::from)
     }
 }

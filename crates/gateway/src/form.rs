@@ -56,7 +56,7 @@ impl Form {
         match self.native() {
             Some(encoding) => native::push(encoding, push),
             None if self.offsets => socketio::event(self.dialect, push),
-            None => socketio::event_exact(self.dialect, push),
+            None => socketio::event_without_offset(self.dialect, push),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::handshake::token::{TokenKey, TokenKeys, TokenLimits, TokenSettings, T
 
 /// Whether a token under this key is taken at this time.
 #[must_use]
-pub fn takes_token(token: &str, key: TokenKey, now: SystemTime) -> bool {
+pub fn accepts_token(token: &str, key: TokenKey, now: SystemTime) -> bool {
     let settings = TokenSettings {
         keys: TokenKeys::Fixed(key),
         issuer: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use bus::{Bus, BusError, Heard, SessionKey};
+use bus::{Bus, BusError, ChannelMessage, SessionKey};
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use protocol::cluster::job::{Lane, Reply};
@@ -18,11 +18,11 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::command::{Commands, Inquiries};
+use crate::command::{Commands, WorkerClient};
 use crate::connection::{Connections, Joins};
-use crate::deflate::Deflation;
+use crate::deflate::DeflatePool;
 use crate::handshake::authenticator::Authenticator;
-use crate::handshake::jwks::{JwksError, Keeper};
+use crate::handshake::jwks::{JwksError, JwksRefresher};
 use crate::handshake::token::Tokens;
 use crate::http::Http;
 use crate::http::callback::Callbacks;
@@ -30,7 +30,7 @@ use crate::http::internal::{self, Internal};
 use crate::http::webhook::Webhooks;
 use crate::hub::Hub;
 use crate::listener::certificate::{CertificateError, Reloader};
-use crate::listener::tcp::{Arrival, Listener};
+use crate::listener::tcp::{IncomingConnection, Listener};
 use crate::listener::tls::Tls;
 use crate::metrics::Metrics;
 use crate::name;
@@ -43,7 +43,7 @@ use crate::settings::Settings;
 pub struct Gateway {
     listener: Listener,
     entrance: Entrance,
-    keeper: Option<Keeper>,
+    jwks_refresher: Option<JwksRefresher>,
     reloader: Reloader,
     certificate_every: Duration,
     ears: Ears,
@@ -83,7 +83,7 @@ struct NodeTasks {
 
 /// What the node hears.
 struct Ears {
-    heard: mpsc::Receiver<Heard>,
+    heard: mpsc::Receiver<ChannelMessage>,
     replies: mpsc::Receiver<Reply>,
     expiries: mpsc::Receiver<SessionKey>,
     hinted: mpsc::Receiver<SessionKey>,
@@ -125,16 +125,16 @@ impl Gateway {
         let listener = Listener::bind(&settings, Arc::clone(&metrics))
             .map_err(|error| BuildError::Listen(settings.listen, error))?;
 
-        let (tokens, keeper) = Tokens::new(settings.tokens, &readiness, &entropy, meter)?;
+        let (tokens, jwks_refresher) = Tokens::new(settings.tokens, &readiness, &entropy, meter)?;
         let node = name::node(&*entropy);
         let (feed, heard) = bus.listen().await?;
-        let replies = bus.replies(&node).await?;
+        let replies = bus.subscribe_replies(&node).await?;
         let expiries = bus.expiries();
         let hub = Arc::new(Hub::new(Arc::clone(&bus), feed, Arc::clone(&metrics)));
-        let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), node));
+        let workers = Arc::new(WorkerClient::new(Arc::clone(&bus), node));
         let presence = Arc::new(Presence::new(
             Arc::clone(&bus),
-            inquiries.node().clone(),
+            workers.node().clone(),
             settings.max_sockets_per_user,
             Arc::clone(&clock),
             Arc::clone(&entropy),
@@ -142,7 +142,7 @@ impl Gateway {
         let (hints, hinted) = mpsc::channel(HINTS);
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&bus),
-            Arc::clone(&inquiries),
+            Arc::clone(&workers),
             hints,
             Arc::clone(&clock),
             Arc::clone(&entropy),
@@ -150,7 +150,7 @@ impl Gateway {
         ));
         let commands = Arc::new(Commands::new(
             Arc::clone(&bus),
-            (Arc::clone(&sessions), Arc::clone(&inquiries)),
+            (Arc::clone(&sessions), Arc::clone(&workers)),
             (settings.timing, settings.command_rate),
             Arc::clone(&entropy),
             tasks.connections.clone(),
@@ -160,8 +160,8 @@ impl Gateway {
             internal::router(Internal {
                 token,
                 bus: Arc::clone(&bus),
-                inquiries: Arc::clone(&inquiries),
-                patience: settings.timing.patience(Lane::Interactive),
+                workers: Arc::clone(&workers),
+                job_timeout: settings.timing.job_timeout(Lane::Interactive),
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 metrics: Arc::clone(&metrics),
@@ -169,14 +169,14 @@ impl Gateway {
         });
         let callbacks = Callbacks::new(
             Arc::clone(&bus),
-            Arc::clone(&inquiries),
-            settings.timing.patience(Lane::Interactive),
+            Arc::clone(&workers),
+            settings.timing.job_timeout(Lane::Interactive),
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         );
         let webhooks = Webhooks::new(
-            Arc::clone(&inquiries),
-            settings.timing.patience(Lane::Webhook),
+            Arc::clone(&workers),
+            settings.timing.job_timeout(Lane::Webhook),
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         );
@@ -186,7 +186,7 @@ impl Gateway {
             event_rate: settings.event_rate,
             admission: listener.admission(),
             joins: Joins::new(settings.user_connect_rate, Instant::now()),
-            deflation: Deflation::new(settings.deflate_threshold),
+            deflation: DeflatePool::new(settings.deflate_threshold),
             batch_interval: settings.batch_interval,
             timing: settings.timing,
             drain_window: settings.drain_window,
@@ -196,8 +196,8 @@ impl Gateway {
             commands,
             newcomers: Arc::new(Newcomers::new(
                 bus,
-                inquiries,
-                settings.timing.patience(Lane::Interactive),
+                workers,
+                settings.timing.job_timeout(Lane::Interactive),
                 Arc::clone(&entropy),
             )),
             sessions,
@@ -223,7 +223,7 @@ impl Gateway {
                 connections: Arc::new(connections),
                 metrics: Arc::clone(&metrics),
             },
-            keeper,
+            jwks_refresher,
             reloader,
             certificate_every: settings.timing.certificate,
             ears: Ears {
@@ -286,22 +286,22 @@ impl Gateway {
         core.essential("bus watch", watch_bus(hub, self.bus_live, core.soft()));
         let reloads = self.reloader.run(self.certificate_every, core.soft());
         core.essential("certificate", reloads);
-        if let Some(keeper) = self.keeper {
-            core.essential("jwks", keeper.run(core.soft()));
+        if let Some(jwks_refresher) = self.jwks_refresher {
+            core.essential("jwks", jwks_refresher.run(core.soft()));
         }
 
         let newcomers = Arc::clone(&self.entrance.connections.newcomers);
         connections.essential("newcomers", newcomers.run(connections.soft()));
         let entrance = Arc::new(self.entrance);
         let arrivals = connections.clone();
-        let accepts = self.listener.run(connections.soft(), move |arrival| {
+        let accepts = self.listener.run(connections.soft(), move |incoming| {
             let span = tracing::info_span!(
                 "connection",
-                peer = %arrival.peer,
+                peer = %incoming.peer,
                 conn = tracing::field::Empty,
                 user = tracing::field::Empty
             );
-            arrivals.each("connection", Arc::clone(&entrance).welcome(arrival).instrument(span));
+            arrivals.each("connection", Arc::clone(&entrance).welcome(incoming).instrument(span));
         });
         connections.essential("listener", accepts);
         self.listening.release();
@@ -315,14 +315,14 @@ impl Gateway {
 impl Entrance {
     /// Takes a client from TCP to the end of its socket, or of its HTTP requests. Each step is boxed: the task of a socket keeps
     /// room for the largest of what it holds inline, for as long as it lives.
-    async fn welcome(self: Arc<Self>, arrival: Arrival) {
-        let Arrival {
+    async fn welcome(self: Arc<Self>, incoming: IncomingConnection) {
+        let IncomingConnection {
             tcp,
             peer,
             accepted,
             open: _open,
             pending,
-        } = arrival;
+        } = incoming;
         let stream = match self.tls.handshake(tcp, &pending).await {
             Ok(stream) => stream,
             Err(error) => {

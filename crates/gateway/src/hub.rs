@@ -11,9 +11,9 @@ mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, BusError, Feed, Hold, Past, SessionState};
+use bus::{Bus, BusError, LogRead, ResumeLease, SessionState, UserSubscriptions};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use protocol::id::UserId;
 use tokio::sync::Notify;
 
@@ -27,7 +27,7 @@ pub(crate) use self::seats::{Progress, Subscriber};
 /// All rooms of this gateway. [`Hub::run`] is the one task that hears and delivers; sockets come and go beside it.
 pub(crate) struct Hub {
     bus: Arc<dyn Bus>,
-    feed: Arc<dyn Feed>,
+    feed: Arc<dyn UserSubscriptions>,
     rooms: Mutex<Rooms>,
     /// There is work for the task.
     work: Notify,
@@ -43,7 +43,7 @@ pub(crate) struct Seat {
 
 impl Hub {
     /// A hub without rooms over this node's ear.
-    pub(crate) fn new(bus: Arc<dyn Bus>, feed: Arc<dyn Feed>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(bus: Arc<dyn Bus>, feed: Arc<dyn UserSubscriptions>, metrics: Arc<Metrics>) -> Self {
         Self {
             bus,
             feed,
@@ -61,7 +61,7 @@ impl Hub {
     /// Gives a socket a seat among its user's. When this returns, the bus is heard for the user, and the user's order is known up
     /// to the position. The socket hears nothing before [`Seat::go_live`]. It waits for the bus as long as it takes; dropping it
     /// gives the seat back.
-    pub(crate) async fn join(self: &Arc<Self>, user: &UserId, subscriber: Subscriber) -> Option<(Seat, Position)> {
+    pub(crate) async fn join(self: &Arc<Self>, user: &UserId, subscriber: Subscriber) -> Option<(Seat, Offset)> {
         let (id, start) = self.rooms().take_seat(user, subscriber);
         let seat = Seat {
             hub: Arc::clone(self),
@@ -69,11 +69,11 @@ impl Hub {
             id,
         };
         self.work.notify_one();
-        let position = match start {
-            Start::At(position) => position,
-            Start::Later(position) => position.await.ok()?,
+        let offset = match start {
+            Start::At(offset) => offset,
+            Start::Later(offset) => offset.await.ok()?,
         };
-        Some((seat, position))
+        Some((seat, offset))
     }
 
     /// What a user's log has after this position, at most so many events. A log that has lost some may have lost the end of a session:
@@ -82,9 +82,9 @@ impl Hub {
     ///
     /// # Errors
     /// [`BusError::Away`].
-    async fn past(&self, user: &UserId, after: &Position, limit: usize) -> Result<Option<Past>, BusError> {
-        let past = self.bus.since(user, after, limit).await?;
-        if matches!(past, Past::Lost(_)) && !self.confirm_sessions(user).await? {
+    async fn past(&self, user: &UserId, after: &Offset, limit: usize) -> Result<Option<LogRead>, BusError> {
+        let past = self.bus.read_log(user, after, limit).await?;
+        if matches!(past, LogRead::Gap(_)) && !self.confirm_sessions(user).await? {
             return Ok(None);
         }
         Ok(Some(past))
@@ -93,7 +93,7 @@ impl Hub {
     /// Ends the user's sockets whose session has ended. True when all others' go on.
     async fn confirm_sessions(&self, user: &UserId) -> Result<bool, BusError> {
         let keys = self.rooms().sessions(user);
-        let states = self.bus.poke(&keys).await?;
+        let states = self.bus.check_ttl(&keys).await?;
         let rooms = self.rooms();
         let mut is_known = true;
         for (key, state) in keys.iter().zip(states) {
@@ -116,7 +116,7 @@ impl Hub {
 
 impl Seat {
     /// The socket holds this ticket: it ends when another redeems it.
-    pub(crate) fn hold(&self, hold: Hold) {
+    pub(crate) fn hold(&self, hold: ResumeLease) {
         let mut rooms = self.hub.rooms();
         rooms
             .place(&self.user, self.id)
@@ -128,13 +128,13 @@ impl Seat {
     ///
     /// # Errors
     /// [`BusError::Away`].
-    pub(crate) async fn read(&self, after: &Position, limit: usize) -> Result<Option<Past>, BusError> {
+    pub(crate) async fn read(&self, after: &Offset, limit: usize) -> Result<Option<LogRead>, BusError> {
         self.hub.past(&self.user, after, limit).await
     }
 
     /// Queues an event that the socket has read in the log.
-    pub(crate) fn replay(&self, position: &Position, envelope: &Envelope) {
-        let mut encoded = Encoded::new(position, envelope);
+    pub(crate) fn replay(&self, offset: &Offset, envelope: &Envelope) {
+        let mut encoded = Encoded::new(offset, envelope);
         let mut rooms = self.hub.rooms();
         let place = rooms.place(&self.user, self.id);
         let queued = place.is_some_and(|place| place.replay(envelope, &mut encoded));
@@ -143,7 +143,7 @@ impl Seat {
 
     /// The socket has read all up to this position. From here on it hears what comes, unless there is more to read. Between the
     /// last that it has read and the first that it hears nothing is missing and nothing is twice.
-    pub(crate) fn go_live(&self, cursor: &Position) -> Progress {
+    pub(crate) fn go_live(&self, cursor: &Offset) -> Progress {
         let progress = self.hub.rooms().go_live(&self.user, self.id, cursor);
         if progress == Progress::Apart {
             self.hub.work.notify_one();

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Entropy;
 use protocol::cluster::trace::Traceparent;
-use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, SessionId, TicketId, UserId};
+use protocol::id::{ConnectionId, EventId, InvalidId, JobId, NodeId, ResumeTokenId, SessionId, UserId};
 
 /// A name for a gateway that starts.
 pub(crate) fn node(entropy: &dyn Entropy) -> NodeId {
@@ -17,8 +17,8 @@ pub(crate) fn connection(entropy: &dyn Entropy) -> ConnectionId {
 }
 
 /// A name for a ticket.
-pub(crate) fn ticket(entropy: &dyn Entropy) -> TicketId {
-    known_good(TicketId::new(entropy.token()))
+pub(crate) fn ticket(entropy: &dyn Entropy) -> ResumeTokenId {
+    known_good(ResumeTokenId::new(entropy.token()))
 }
 
 /// A name for a command that becomes a job.

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Bucket, Bus, BusError, Hint, Quota, Verdict};
+use bus::{Bucket, Bus, BusError, Hint, LimitDecision, Quota};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lifecycle::{Backoff, Entropy};
 use protocol::answer::Alerts;
-use protocol::cluster::job::{Joined, Outcome, Work};
+use protocol::cluster::job::{JobOutcome, Joined, Work};
 use protocol::code::ErrorCode;
 use protocol::event::name;
 use protocol::fault::chain;
@@ -21,13 +21,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
-use crate::command::{Caller, Inquiries};
+use crate::command::{Caller, WorkerClient};
 
 /// Asks on behalf of each new socket. No socket waits for it, and one that is waited for costs a place in a queue.
 pub(crate) struct Newcomers {
     bus: Arc<dyn Bus>,
-    inquiries: Arc<Inquiries>,
-    patience: Duration,
+    workers: Arc<WorkerClient>,
+    job_timeout: Duration,
     entropy: Arc<dyn Entropy>,
     /// Sockets that have joined since the task last looked: no more than are live.
     joined: Mutex<Vec<Inquiry>>,
@@ -37,14 +37,14 @@ pub(crate) struct Newcomers {
 impl Newcomers {
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
-        inquiries: Arc<Inquiries>,
-        patience: Duration,
+        workers: Arc<WorkerClient>,
+        job_timeout: Duration,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self {
             bus,
-            inquiries,
-            patience,
+            workers,
+            job_timeout,
             entropy,
             joined: Mutex::default(),
             news: Notify::new(),
@@ -113,24 +113,24 @@ impl Newcomers {
             return Next::Again;
         };
         let (unseen, again) = match self.is_due(caller, hint).await {
-            Ok(Verdict::Admitted) => (!hint.seen, None),
-            Ok(Verdict::Refused(wait)) => (false, Some(wait)),
+            Ok(LimitDecision::Admitted) => (!hint.seen, None),
+            Ok(LimitDecision::Refused(wait)) => (false, Some(wait)),
             Err(_away) => return Next::Again,
         };
-        let told = inquiry.told || hint.none_open || is_gone;
-        if told && !unseen {
+        let alerts_sent = inquiry.alerts_sent || hint.no_open_alerts || is_gone;
+        if alerts_sent && !unseen {
             return again.map_or(Next::Done, Next::After);
         }
-        let work = Work::Joined(Joined { unseen, told });
-        let job = caller.job(self.inquiries.node(), &*self.entropy, work);
-        match self.inquiries.ask(&job, self.patience).await {
+        let work = Work::Joined(Joined { unseen, alerts_sent });
+        let job = caller.job(self.workers.node(), &*self.entropy, work);
+        match self.workers.ask(&job, self.job_timeout).await {
             // Nobody has looked: a part is away, or the user has too many jobs in hand.
             Ok(None) => Next::Again,
             Ok(Some(outcome)) if matches!(outcome.error, Some(ErrorCode::Unavailable | ErrorCode::RateLimited)) => {
                 Next::Again
             }
             Ok(Some(outcome)) => {
-                if (inquiry.tell(&outcome) || outcome.error.is_some()) && unseen && !told {
+                if (inquiry.tell(&outcome) || outcome.error.is_some()) && unseen && !alerts_sent {
                     // Only now does the worker look at where the socket came from, also when the socket has left meanwhile.
                     inquiry.tried = false;
                     return Next::After(Duration::ZERO);
@@ -148,9 +148,9 @@ impl Newcomers {
     }
 
     /// Whether a worker may be asked now about where a socket comes from; always, where nothing is to be asked.
-    async fn is_due(&self, caller: &Caller, hint: Hint) -> Result<Verdict, BusError> {
+    async fn is_due(&self, caller: &Caller, hint: Hint) -> Result<LimitDecision, BusError> {
         if hint.seen {
-            return Ok(Verdict::Admitted);
+            return Ok(LimitDecision::Admitted);
         }
         self.bus.admit(&caller.user, &DEVICES, PER_MINUTE).await
     }
@@ -173,22 +173,22 @@ struct Inquiry {
     /// A worker was asked where it comes from, or that was tried.
     tried: bool,
     /// It knows which alerts were open.
-    told: bool,
+    alerts_sent: bool,
 }
 
 impl Inquiry {
-    fn new(caller: Arc<Caller>, told: bool) -> Self {
+    fn new(caller: Arc<Caller>, alerts_sent: bool) -> Self {
         Self {
             caller,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             tried: false,
-            told,
+            alerts_sent,
         }
     }
 
     /// True when there was anything to tell.
-    fn tell(&mut self, outcome: &Outcome) -> bool {
-        if std::mem::replace(&mut self.told, true) {
+    fn tell(&mut self, outcome: &JobOutcome) -> bool {
+        if std::mem::replace(&mut self.alerts_sent, true) {
             return false;
         }
         let open: Option<Alerts> = outcome.data.read().ok();
@@ -212,7 +212,7 @@ impl Inquiry {
 /// New devices and networks of one user that are looked at: each may cost a row and an alert. What is beyond waits.
 const DEVICES: Bucket = Bucket {
     name: "devices",
-    of: None,
+    scope: None,
 };
 const PER_MINUTE: Quota = Quota {
     count: 10,

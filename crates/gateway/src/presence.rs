@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, BusError, Present};
+use bus::{Bus, BusError, OpenSocket};
 use futures_util::future::join3;
 use futures_util::{StreamExt, stream};
 use lifecycle::{Clock, Entropy};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::{Class, name as event};
+use protocol::event::{DeliveryClass, name as event};
 use protocol::fault::chain;
 use protocol::id::{ConnectionId, NodeId, UserId};
 use protocol::json::Json;
@@ -36,7 +36,7 @@ pub(crate) struct Presence {
 #[derive(Default)]
 struct Sockets {
     /// Each with a number: a client that comes back has the same connection, and its predecessor may leave after it.
-    present: HashMap<ConnectionId, (u64, UserId, Present)>,
+    present: HashMap<ConnectionId, (u64, UserId, OpenSocket)>,
     entered: u64,
     /// Those that have left and are still known to the cluster.
     left: Vec<(UserId, ConnectionId)>,
@@ -44,7 +44,7 @@ struct Sockets {
 
 impl Sockets {
     /// Takes note of a socket, under a number of its own.
-    fn enter(&mut self, user: &UserId, socket: &Present) -> u64 {
+    fn enter(&mut self, user: &UserId, socket: &OpenSocket) -> u64 {
         self.entered += 1;
         let entry = (self.entered, user.clone(), socket.clone());
         self.present.insert(socket.connection.clone(), entry);
@@ -93,7 +93,7 @@ impl Presence {
     /// # Errors
     /// [`BusError`]: nobody can say how many there are.
     pub(crate) async fn enter(self: &Arc<Self>, caller: &Caller) -> Result<Entry, BusError> {
-        let socket = Present {
+        let socket = OpenSocket {
             connection: caller.connection.clone(),
             node: self.node.clone(),
             session: caller.session.clone(),
@@ -123,7 +123,7 @@ impl Presence {
         let mut pace = pace(LEASE_EVERY);
         loop {
             pace.tick().await;
-            if let Err(error) = self.bus.lease(&self.node, LEASE).await {
+            if let Err(error) = self.bus.renew_node(&self.node, LEASE).await {
                 tracing::debug!(error = chain(&error), "the lease is kept a little later");
             }
         }
@@ -147,7 +147,7 @@ impl Presence {
     async fn strike_out(&self) {
         let left = std::mem::take(&mut self.sockets().left);
         let struck = stream::iter(left).map(async |(user, connection)| {
-            if let Err(error) = self.bus.leave(&user, &self.node, &connection).await {
+            if let Err(error) = self.bus.unregister_socket(&user, &self.node, &connection).await {
                 // It is forgotten with the rest of the user's, or with this gateway.
                 tracing::debug!(error = chain(&error), "a socket that left was not struck out");
             }
@@ -165,13 +165,13 @@ impl Presence {
         renewed.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
-    async fn tell_cluster(&self, user: &UserId, socket: &Present) -> Result<(), BusError> {
-        for gone in self.bus.enter(user, socket, self.most).await? {
+    async fn tell_cluster(&self, user: &UserId, socket: &OpenSocket) -> Result<(), BusError> {
+        for gone in self.bus.register_socket(user, socket, self.most).await? {
             let dismissal = Envelope {
                 v: Envelope::VERSION,
                 id: name::event(&*self.entropy),
                 audience: Audience::Socket(gone.connection),
-                class: Class::Critical,
+                class: DeliveryClass::Critical,
                 event: event::SURPLUS.to_owned(),
                 data: Json::of(&()),
             };
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_socket_whose_client_came_back_before_it_left_takes_nobody_along() {
         let user = UserId::new("u").unwrap();
-        let socket = Present {
+        let socket = OpenSocket {
             connection: ConnectionId::new("c").unwrap(),
             node: NodeId::new("gw-1").unwrap(),
             session: SessionId::new("s").unwrap(),

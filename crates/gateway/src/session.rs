@@ -11,20 +11,20 @@ mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Alive, Bus, SessionKey, SessionState, Touched};
+use bus::{Bus, SessionKey, SessionRenewal, SessionState, SessionTtl};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::{Answer, Failure, SessionExtended};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::code::{ErrorCode, TokenFault};
 use protocol::command::CommandKind;
-use protocol::event::Class;
+use protocol::event::DeliveryClass;
 use protocol::fault::{Fault, chain};
 use protocol::time::Timestamp;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use self::table::{MemberId, Table};
-use crate::command::{Caller, Inquiries};
+use crate::command::{Caller, WorkerClient};
 use crate::name;
 
 pub(crate) use self::open::Closed;
@@ -32,7 +32,7 @@ pub(crate) use self::open::Closed;
 /// All sessions with a socket here.
 pub(crate) struct Sessions {
     bus: Arc<dyn Bus>,
-    inquiries: Arc<Inquiries>,
+    workers: Arc<WorkerClient>,
     table: Mutex<Table<Arc<Caller>>>,
     hints: mpsc::Sender<SessionKey>,
     /// The table has changed.
@@ -55,7 +55,7 @@ impl Sessions {
     /// No session yet; `tasks` own what is asked of workers. What is said into `hints` is for [`Sessions::run`].
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
-        inquiries: Arc<Inquiries>,
+        workers: Arc<WorkerClient>,
         hints: mpsc::Sender<SessionKey>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -63,7 +63,7 @@ impl Sessions {
     ) -> Self {
         Self {
             bus,
-            inquiries,
+            workers,
             table: Mutex::default(),
             hints,
             changed: Notify::new(),
@@ -95,7 +95,7 @@ impl Sessions {
         if !self.table().seems_over(&key, Instant::now()) {
             return Ok(());
         }
-        match self.bus.poke(std::slice::from_ref(&key)).await {
+        match self.bus.check_ttl(std::slice::from_ref(&key)).await {
             Ok(states) if matches!(states.first(), Some(SessionState::Alive(_))) => Ok(()),
             Ok(states) if states.first() == Some(&SessionState::Ended) => Err(Failure::of(ErrorCode::Forbidden)),
             Ok(states) if matches!(states.first(), Some(SessionState::Ending(_))) => {
@@ -151,15 +151,15 @@ impl Sessions {
         Err(closed.failure())
     }
 
-    async fn touch_now(&self, key: &SessionKey) -> Result<Touched, Failure> {
-        self.bus.touch(key).await.map_err(|error| {
+    async fn touch_now(&self, key: &SessionKey) -> Result<SessionRenewal, Failure> {
+        self.bus.renew_session(key).await.map_err(|error| {
             tracing::warn!(error = chain(&error), "a session could not be extended");
             Failure::of(error.code())
         })
     }
 
     /// What a client is told of its session's new end: the token's own end may be nearer.
-    fn extended(&self, caller: &Caller, alive: &Alive) -> SessionExtended {
+    fn extended(&self, caller: &Caller, alive: &SessionTtl) -> SessionExtended {
         let (ends, token_ends) = (self.now().plus(alive.left), caller.token().ends);
         SessionExtended {
             expires_at: ends.min(token_ends),
@@ -168,7 +168,7 @@ impl Sessions {
     }
 
     /// Tells all sockets of a session, wherever they are, that it goes on after they were warned.
-    async fn announce(&self, key: &SessionKey, touched: &Touched) {
+    async fn announce(&self, key: &SessionKey, touched: &SessionRenewal) {
         let (SessionState::Alive(alive), true) = (touched.state, touched.after_warning) else {
             return;
         };
@@ -180,7 +180,7 @@ impl Sessions {
             v: Envelope::VERSION,
             id: name::event(&*self.entropy),
             audience: Audience::Session(key.session.clone()),
-            class: Class::Critical,
+            class: DeliveryClass::Critical,
             event: CommandKind::ExtendSession.response_event().to_owned(),
             data: extended.data(),
         };

@@ -192,7 +192,7 @@ pub struct Timing {
 impl Timing {
     /// How long a client waits for a job of this lane.
     #[must_use]
-    pub fn patience(&self, lane: Lane) -> Duration {
+    pub fn job_timeout(&self, lane: Lane) -> Duration {
         match lane {
             Lane::SignIn | Lane::Interactive => self.interactive,
             Lane::Platform => self.platform,
@@ -215,9 +215,9 @@ impl Default for Timing {
             certificate: Duration::from_secs(5),
             refusals: Duration::from_secs(60),
             token_refusals: Duration::from_secs(10),
-            interactive: Lane::Interactive.patience(),
-            platform: Lane::Platform.patience(),
-            webhook: Lane::Webhook.patience(),
+            interactive: Lane::Interactive.job_timeout(),
+            platform: Lane::Platform.job_timeout(),
+            webhook: Lane::Webhook.job_timeout(),
         }
     }
 }

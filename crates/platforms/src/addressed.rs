@@ -2,16 +2,16 @@
 
 use protocol::notification::NotificationType;
 
-use crate::platform::{Addressed, News};
+use crate::platform::{AddressedNotification, PlatformNotification};
 
 /// A message as news for each whom it concerns, once: who is answered hears a reply, who is named a mention, and who wrote it nothing.
-/// `news` is the same for all but for its kind.
+/// `notifications` is the same for all but for its kind.
 pub(crate) fn of_message<Id: PartialEq + ToString>(
     author: &Id,
     answered: Option<Id>,
     named: impl IntoIterator<Item = Id>,
-    news: impl Fn(NotificationType) -> News,
-) -> Vec<Addressed> {
+    notifications: impl Fn(NotificationType) -> PlatformNotification,
+) -> Vec<AddressedNotification> {
     let answered = answered.map(|user| (user, NotificationType::Reply));
     let named = named.into_iter().map(|user| (user, NotificationType::Mention));
     let mut concerned: Vec<(Id, NotificationType)> = Vec::new();
@@ -20,9 +20,9 @@ pub(crate) fn of_message<Id: PartialEq + ToString>(
             concerned.push((user, kind));
         }
     }
-    let addressed = concerned.into_iter().map(|(user, kind)| Addressed {
+    let addressed = concerned.into_iter().map(|(user, kind)| AddressedNotification {
         platform_user_id: user.to_string(),
-        news: news(kind),
+        notifications: notifications(kind),
     });
     addressed.collect()
 }

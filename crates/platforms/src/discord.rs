@@ -19,8 +19,8 @@ use crate::foreign::Id;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
-    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
+    RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -50,7 +50,7 @@ const DIALECT: Dialect = Dialect {
 const USER_AGENT: &str = concat!("DiscordBot (postern, ", env!("CARGO_PKG_VERSION"), ")");
 
 /// An access token lives for 7 days. There is no news to look for, only whether the link still holds.
-const PACE: Pace = Pace {
+const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(60 * 60),
     refresh_margin: Duration::from_secs(24 * 60 * 60),
 };
@@ -94,7 +94,7 @@ impl Platform for Discord {
         DIALECT.account
     }
 
-    fn pace(&self) -> Pace {
+    fn sync_schedule(&self) -> SyncSchedule {
         PACE
     }
 
@@ -122,7 +122,7 @@ impl Platform for Discord {
         Ok(SyncPage {
             profile: user.into(),
             scopes: Some(scopes),
-            news: Vec::new(),
+            notifications: Vec::new(),
             cursor: None,
             more: false,
             next_sync: None,
@@ -132,14 +132,14 @@ impl Platform for Discord {
     /// Any token that is given back ends all that the application has of its user. So one token alone is left where it is: given
     /// back it would end another user's link too. Of a grant each token is given back, because Discord does not say when it does not
     /// know one.
-    fn revocation(&self, scope: Scope) -> RevocationPlan {
+    fn revocation(&self, scope: RevocationScope) -> RevocationPlan {
         match scope {
-            Scope::Grant => RevocationPlan::EachToken,
-            Scope::Token => RevocationPlan::Nothing,
+            RevocationScope::Grant => RevocationPlan::EachToken,
+            RevocationScope::Token => RevocationPlan::Nothing,
         }
     }
 
-    async fn revoke(&self, token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+    async fn revoke(&self, token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
         oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
     }
 }

@@ -19,8 +19,8 @@ use crate::cursor::kept;
 use crate::http::{Http, basic};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
-    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
+    RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -55,7 +55,7 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// The interval that GitHub's notifications usually ask for. Tokens that expire do so after 8 hours.
-const PACE: Pace = Pace {
+const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(60),
     refresh_margin: Duration::from_secs(10 * 60),
 };
@@ -86,10 +86,10 @@ impl Github {
     }
 
     /// The URL that ends so much.
-    fn revoke_url(&self, scope: Scope) -> Url {
+    fn revoke_url(&self, scope: RevocationScope) -> Url {
         let name = match scope {
-            Scope::Grant => "grant",
-            Scope::Token => "token",
+            RevocationScope::Grant => "grant",
+            RevocationScope::Token => "token",
         };
         let mut url = match &self.settings.revoke_url {
             Some(url) => url.clone(),
@@ -108,7 +108,7 @@ impl Platform for Github {
         DIALECT.account
     }
 
-    fn pace(&self) -> Pace {
+    fn sync_schedule(&self) -> SyncSchedule {
         PACE
     }
 
@@ -142,7 +142,7 @@ impl Platform for Github {
         let page = SyncPage {
             profile,
             scopes,
-            news: Vec::new(),
+            notifications: Vec::new(),
             cursor: None,
             more: false,
             next_sync: None,
@@ -165,7 +165,7 @@ impl Platform for Github {
         };
         let read = cursor.read(listed);
         Ok(SyncPage {
-            news: notifications::news(read.fresh),
+            notifications: notifications::notifications(read.fresh),
             cursor: Some(json!(read.cursor)),
             more: read.more,
             ..page
@@ -173,11 +173,11 @@ impl Platform for Github {
     }
 
     /// GitHub takes a good access token, and answers 422 to anything else.
-    fn revocation(&self, _scope: Scope) -> RevocationPlan {
-        RevocationPlan::GoodAccessToken
+    fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
+        RevocationPlan::ValidAccessToken
     }
 
-    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<Revoked, RevokeError> {
+    async fn revoke(&self, token: &Secret, scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
         let body = json!({ "access_token": token.expose() });
         let request = api::request(Method::DELETE, &self.revoke_url(scope))
             .header(
@@ -216,16 +216,16 @@ mod tests {
     fn a_revocation_goes_to_the_url_of_its_extent() {
         let derived = github(None);
         assert_eq!(
-            derived.revoke_url(Scope::Grant).as_str(),
+            derived.revoke_url(RevocationScope::Grant).as_str(),
             "https://api.github.com/applications/the-app/grant"
         );
         assert_eq!(
-            derived.revoke_url(Scope::Token).as_str(),
+            derived.revoke_url(RevocationScope::Token).as_str(),
             "https://api.github.com/applications/the-app/token"
         );
         let given = github(Some("https://ghe.example/api/v3/applications/x/grant"));
         assert_eq!(
-            given.revoke_url(Scope::Token).as_str(),
+            given.revoke_url(RevocationScope::Token).as_str(),
             "https://ghe.example/api/v3/applications/x/token"
         );
     }

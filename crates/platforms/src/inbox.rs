@@ -8,12 +8,12 @@ use protocol::secret::Secret;
 use serde_json::Value;
 use url::Url;
 
-use crate::platform::{Addressed, ApiError};
+use crate::platform::{AddressedNotification, ApiError};
 use crate::settings::{InsecureUrl, is_private};
 
 /// One platform's bot, which reads what was written where it is.
 #[async_trait]
-pub trait Inbox: Send + Sync {
+pub trait BotInbox: Send + Sync {
     /// Which platform.
     fn account_type(&self) -> AccountType;
 
@@ -32,7 +32,7 @@ pub trait Inbox: Send + Sync {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InboxPage {
     /// What is news for whom, oldest first.
-    pub news: Vec<Addressed>,
+    pub notifications: Vec<AddressedNotification>,
     /// Hand this in next time; none: keep the old one.
     pub cursor: Option<Value>,
     /// Whether there is more to read.

@@ -30,14 +30,15 @@ mod x_twitter;
 pub use discord::{Discord, DiscordBot};
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
-pub use inbox::{BotSettings, Inbox, InboxPage};
+pub use inbox::{BotInbox, BotSettings, InboxPage};
 pub use platform::{
-    Addressed, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, News, Pace, Pause, Platform, Profile,
-    RefreshError, RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
+    AddressedNotification, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, PauseScope, Platform,
+    PlatformNotification, Profile, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage,
+    SyncSchedule, Tokens,
 };
-pub use private::is_this_machine;
+pub use private::is_loopback;
 pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramBot, TelegramSettings};
 pub use tls::system_tls;
-pub use webhook::{Delivered, Hook, InvalidHookSecret, Request, Thanks, WebhookError};
+pub use webhook::{InvalidWebhookSecret, Request, WebhookDelivery, WebhookError, WebhookResponse, WebhookVerifier};
 pub use x_twitter::XTwitter;

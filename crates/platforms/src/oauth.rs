@@ -26,7 +26,7 @@ use url::form_urlencoded::Serializer;
 use crate::foreign;
 use crate::http::{CallError, Http, basic};
 use crate::platform::{
-    AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, Revoked, Tokens,
+    AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, RevokeOutcome, Tokens,
 };
 use crate::settings::Settings;
 use crate::throttle::{self, Throttle};
@@ -181,7 +181,7 @@ pub(crate) async fn revoke(
     settings: &Settings,
     http: &Http,
     (url, token): (&Url, &Secret),
-) -> Result<Revoked, RevokeError> {
+) -> Result<RevokeOutcome, RevokeError> {
     let account = dialect.account;
     let unavailable = |error: CallError| RevokeError::Unavailable(account, error.into());
     let request = revocation(dialect, settings, url, token);
@@ -192,8 +192,8 @@ pub(crate) async fn revoke(
     }
     match answer.status() {
         // RFC 7009 section 2.2: also for a token that it does not know.
-        StatusCode::OK => Ok(Revoked::Ended),
-        status if dialect.unknown_token == Some(status) => Ok(Revoked::UnknownToken),
+        StatusCode::OK => Ok(RevokeOutcome::Ended),
+        status if dialect.unknown_token == Some(status) => Ok(RevokeOutcome::UnknownToken),
         status => Err(unavailable(CallError::Status(status))),
     }
 }

@@ -20,7 +20,7 @@ pub trait Platform: Send + Sync {
     fn account_type(&self) -> AccountType;
 
     /// How often its accounts are worth a look.
-    fn pace(&self) -> Pace;
+    fn sync_schedule(&self) -> SyncSchedule;
 
     /// Where to send the user.
     fn authorize(&self, request: &AuthorizeRequest) -> Url;
@@ -31,7 +31,7 @@ pub trait Platform: Send + Sync {
     }
 
     /// What two codes have in common of which only one may be exchanged; the code itself, where it has one spelling.
-    fn name_of_code<'a>(&self, code: &'a Secret) -> Cow<'a, str> {
+    fn code_id<'a>(&self, code: &'a Secret) -> Cow<'a, str> {
         Cow::Borrowed(code.expose())
     }
 
@@ -64,18 +64,18 @@ pub trait Platform: Send + Sync {
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError>;
 
     /// Which of a link's tokens end so much of its grant.
-    fn revocation(&self, scope: Scope) -> RevocationPlan;
+    fn revocation(&self, scope: RevocationScope) -> RevocationPlan;
 
     /// Gives one token back, as the plan says.
     ///
     /// # Errors
     /// [`RevokeError`].
-    async fn revoke(&self, token: &Secret, scope: Scope) -> Result<Revoked, RevokeError>;
+    async fn revoke(&self, token: &Secret, scope: RevocationScope) -> Result<RevokeOutcome, RevokeError>;
 }
 
 /// How often a platform's accounts are worth a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct SyncSchedule {
     /// From one sync of an account to the next, where nobody asks for one.
     pub sync_every: Duration,
     /// How long before its end an access token is replaced; well below its life, for each replacement can go wrong.
@@ -147,7 +147,7 @@ pub struct SyncPage {
     /// What the platform says it granted, where an answer tells; none: unknown.
     pub scopes: Option<Vec<String>>,
     /// News, oldest first.
-    pub news: Vec<News>,
+    pub notifications: Vec<PlatformNotification>,
     /// Hand this in next time; none: keep the old one.
     pub cursor: Option<Value>,
     /// Whether the platform has more than one page took.
@@ -158,7 +158,7 @@ pub struct SyncPage {
 
 /// One thing that happened on the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct PlatformNotification {
     /// The platform's own name for it; the same thing has the same one.
     pub id: String,
     /// What kind.
@@ -173,16 +173,16 @@ pub struct News {
 
 /// News for whoever has linked this user of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addressed {
+pub struct AddressedNotification {
     /// Which user, as in [`Profile::platform_user_id`].
     pub platform_user_id: String,
     /// The same thing has the same id here as in a sync.
-    pub news: News,
+    pub notifications: PlatformNotification,
 }
 
 /// How much a revocation ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum RevocationScope {
     /// All that the user granted to the application.
     Grant,
     /// This token alone.
@@ -195,14 +195,14 @@ pub enum RevocationPlan {
     /// Nothing.
     Nothing,
     /// One call, with the access token. It must be good, so one that has expired is replaced first.
-    GoodAccessToken,
+    ValidAccessToken,
     /// A call for each token that may be good, the refresh token first.
     EachToken,
 }
 
 /// How a platform answered a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Revoked {
+pub enum RevokeOutcome {
     /// The token is dead. A platform that answers as RFC 7009 section 2.2 says does not tell whether it was before.
     Ended,
     /// It does not know the token: that may have died with its grant, or the grant lives on without it.
@@ -229,7 +229,7 @@ pub enum ExchangeError {
         /// How long.
         wait: Duration,
         /// Who is to wait.
-        pause: Pause,
+        pause: PauseScope,
     },
 }
 
@@ -263,13 +263,13 @@ pub enum RefreshError {
         /// How long.
         wait: Duration,
         /// Who is to wait.
-        pause: Pause,
+        pause: PauseScope,
     },
 }
 
 /// Whom a platform's "too many requests" is meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pause {
+pub enum PauseScope {
     /// Calls for this account.
     Account,
     /// All calls of the application.
@@ -290,7 +290,7 @@ pub enum ApiError {
         /// How long.
         wait: Duration,
         /// Who is to wait.
-        pause: Pause,
+        pause: PauseScope,
     },
     /// No usable answer.
     #[error("{0} did not answer properly")]
@@ -318,7 +318,7 @@ pub enum RevokeError {
         /// How long.
         wait: Duration,
         /// Who is to wait.
-        pause: Pause,
+        pause: PauseScope,
     },
     /// No usable answer.
     #[error("{0} did not answer the revocation properly")]

@@ -3,7 +3,7 @@
 use url::Host;
 
 /// Whether what is sent to this host never leaves the machine.
-pub fn is_this_machine(host: &Host<&str>) -> bool {
+pub fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),

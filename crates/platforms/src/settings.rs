@@ -3,7 +3,7 @@
 use protocol::secret::Secret;
 use url::Url;
 
-use crate::private::is_this_machine;
+use crate::private::is_loopback;
 
 /// One platform's URLs and the application's credentials there. The URLs are the platform's own unless an operator says
 /// otherwise: a GitHub Enterprise Server, or the simulator.
@@ -57,7 +57,7 @@ impl Settings {
 pub(crate) fn is_private(url: &Url) -> bool {
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => true,
-        ("http", Some(host)) => is_this_machine(&host),
+        ("http", Some(host)) => is_loopback(&host),
         _ => false,
     }
 }

@@ -22,8 +22,8 @@ use url::Url;
 use crate::http::{CallError, Http};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevocationPlan,
-    RevokeError, Revoked, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevocationPlan,
+    RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings, is_private};
 
@@ -82,7 +82,7 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// There is nothing to look at: a sync of an account without tokens calls nobody.
-const PACE: Pace = Pace {
+const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_hours(24),
     refresh_margin: Duration::ZERO,
 };
@@ -142,7 +142,7 @@ impl Platform for Telegram {
         DIALECT.account
     }
 
-    fn pace(&self) -> Pace {
+    fn sync_schedule(&self) -> SyncSchedule {
         PACE
     }
 
@@ -152,7 +152,7 @@ impl Platform for Telegram {
         url
     }
 
-    fn name_of_code<'a>(&self, code: &'a Secret) -> Cow<'a, str> {
+    fn code_id<'a>(&self, code: &'a Secret) -> Cow<'a, str> {
         match Widget::read(code) {
             Some(widget) => Cow::Owned(widget.name()),
             None => Cow::Borrowed(code.expose()),
@@ -182,13 +182,13 @@ impl Platform for Telegram {
     }
 
     /// There is nothing to give back, and nowhere to.
-    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+    fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::Nothing
     }
 
     /// No token of telegram's is known to anybody.
-    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
-        Ok(Revoked::UnknownToken)
+    async fn revoke(&self, _token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
+        Ok(RevokeOutcome::UnknownToken)
     }
 }
 

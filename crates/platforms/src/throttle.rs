@@ -10,7 +10,7 @@ use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
 use crate::foreign;
-use crate::platform::Pause;
+use crate::platform::PauseScope;
 
 /// What an answer asks for that says "too many requests".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Throttle {
     /// How long to wait before the next call.
     pub(crate) wait: Duration,
     /// Who is to wait: the application where the answer says so (a global limit, an allowance of the application), else the account.
-    pub(crate) pause: Pause,
+    pub(crate) pause: PauseScope,
 }
 
 /// How long to wait before the next call, and who is to; `None` if this answer does not ask for it.
@@ -49,7 +49,7 @@ pub(crate) fn asked(answer: &Response<Vec<u8>>) -> Option<Throttle> {
         body.global || body.is_capped() || headers.contains_key("x-ratelimit-global") || is_spent(headers, APP_DAY);
     Some(Throttle {
         wait: wait.clamp(SHORTEST, LONGEST),
-        pause: if everyone { Pause::App } else { Pause::Account },
+        pause: if everyone { PauseScope::App } else { PauseScope::Account },
     })
 }
 
@@ -203,7 +203,7 @@ mod tests {
             let throttle = throttle(429, headers, body).unwrap();
             (throttle.wait.as_secs(), throttle.pause)
         };
-        let (account, app) = (Pause::Account, Pause::App);
+        let (account, app) = (PauseScope::Account, PauseScope::App);
         let telegram = r#"{"ok":false,"error_code":429,"parameters":{"retry_after":11}}"#;
         assert_eq!(asked(&[], telegram), (11, account));
         let discord = r#"{"message":"slow","retry_after":1.336,"global":false}"#;

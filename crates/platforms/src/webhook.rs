@@ -13,13 +13,13 @@ use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
 
 use crate::foreign;
-use crate::platform::Addressed;
+use crate::platform::AddressedNotification;
 
 pub(crate) use telegram::Update;
 
 /// One platform's webhook, with what its requests are proved by.
 #[derive(Debug)]
-pub struct Hook(Proof);
+pub struct WebhookVerifier(Proof);
 
 #[derive(Debug)]
 enum Proof {
@@ -39,20 +39,20 @@ pub struct Request<'a> {
 
 /// What a platform has delivered.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Delivered {
+pub struct WebhookDelivery {
     /// The delivery's name; sent again, it has the same. At most 128 characters.
     pub id: String,
     /// What is news in it; often nothing is.
-    pub news: Vec<Addressed>,
+    pub notifications: Vec<AddressedNotification>,
     /// Who has taken the application's access back, as the platform says: the platform's ids of its users.
-    pub withdrawn: Vec<String>,
+    pub deauthorized: Vec<String>,
     /// What the platform wants to hear when it is kept.
-    pub thanks: Thanks,
+    pub response: WebhookResponse,
 }
 
 /// How a platform wants its deliveries answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thanks {
+pub enum WebhookResponse {
     /// 200, and nothing to read.
     Ok,
     /// 204.
@@ -66,7 +66,7 @@ pub enum Thanks {
 pub enum WebhookError {
     /// No signature of the platform's over this body, or an old one.
     #[error("the signature does not hold")]
-    Unproved,
+    InvalidSignature,
     /// It is the platform's, and nothing that we know how to read.
     #[error("the delivery cannot be read")]
     Unreadable,
@@ -75,17 +75,17 @@ pub enum WebhookError {
 /// A secret with which nothing could be proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidHookSecret(&'static str);
+pub struct InvalidWebhookSecret(&'static str);
 
-impl Hook {
+impl WebhookVerifier {
     /// The webhook of a platform whose secret this is: what was given to GitHub, X's consumer secret, Discord's public key in
     /// hexadecimal digits, Telegram's `secret_token`.
     ///
     /// # Errors
-    /// [`InvalidHookSecret`].
-    pub fn new(platform: AccountType, secret: &Secret) -> Result<Self, InvalidHookSecret> {
+    /// [`InvalidWebhookSecret`].
+    pub fn new(platform: AccountType, secret: &Secret) -> Result<Self, InvalidWebhookSecret> {
         if secret.expose().is_empty() {
-            return Err(InvalidHookSecret("is empty: anybody could sign with it"));
+            return Err(InvalidWebhookSecret("is empty: anybody could sign with it"));
         }
         Ok(Self(match platform {
             AccountType::Github => Proof::Github(secret.clone()),
@@ -110,7 +110,7 @@ impl Hook {
     ///
     /// # Errors
     /// [`WebhookError`].
-    pub fn read(&self, request: &Request<'_>, now: SystemTime) -> Result<Delivered, WebhookError> {
+    pub fn read(&self, request: &Request<'_>, now: SystemTime) -> Result<WebhookDelivery, WebhookError> {
         match &self.0 {
             Proof::Github(secret) => github::read(secret, request),
             Proof::XTwitter(secret) => x_twitter::read(secret, request, now),
@@ -133,7 +133,7 @@ impl Hook {
 
 impl Request<'_> {
     fn header(&self, name: &str) -> Result<String, WebhookError> {
-        (self.header)(name).ok_or(WebhookError::Unproved)
+        (self.header)(name).ok_or(WebhookError::InvalidSignature)
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, WebhookError> {

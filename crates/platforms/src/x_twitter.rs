@@ -22,8 +22,8 @@ use crate::foreign::Id;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RefreshError,
-    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RefreshError, RevocationPlan,
+    RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
 
@@ -48,7 +48,7 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// An access token lives for two hours. Reads are paid for, and direct messages may be read 15 times in 15 minutes.
-const PACE: Pace = Pace {
+const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(5 * 60),
     refresh_margin: Duration::from_secs(10 * 60),
 };
@@ -84,7 +84,7 @@ impl Platform for XTwitter {
         DIALECT.account
     }
 
-    fn pace(&self) -> Pace {
+    fn sync_schedule(&self) -> SyncSchedule {
         PACE
     }
 
@@ -128,7 +128,7 @@ impl Platform for XTwitter {
         Ok(SyncPage {
             profile,
             scopes: None,
-            news: read.news,
+            notifications: read.notifications,
             more: read.cursor.goes_on(),
             cursor: Some(json!(read.cursor)),
             next_sync: None,
@@ -136,11 +136,11 @@ impl Platform for XTwitter {
     }
 
     /// X ends the one token that is named.
-    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+    fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::EachToken
     }
 
-    async fn revoke(&self, token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+    async fn revoke(&self, token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
         oauth::revoke(&DIALECT, &self.settings, &self.http, (&self.revoke_url(), token)).await
     }
 }

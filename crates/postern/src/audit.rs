@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use store::vault::AuditKeys;
-use store::{Audit, BrokenRow, ChainHead, PgStore, SetupError, StoreError, VerifyError, verify_audit};
+use store::{Audit, ChainHead, InvalidAuditRow, PgStore, SetupError, StoreError, VerifyError, verify_audit};
 use telemetry::metrics::Metrics;
 
 pub use self::heads::HeadsError;
@@ -35,7 +35,7 @@ pub enum AuditError {
 
 /// The first broken row of each chain that has one.
 #[derive(Debug)]
-pub struct BrokenChains(pub Vec<BrokenRow>);
+pub struct BrokenChains(pub Vec<InvalidAuditRow>);
 
 impl fmt::Display for BrokenChains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,14 +94,14 @@ struct Walk {
     logged: HashMap<String, Vec<ChainHead>>,
     rows: u64,
     users: u64,
-    broken: Vec<BrokenRow>,
+    broken: Vec<InvalidAuditRow>,
 }
 
 impl Walk {
     /// Every chain, also those that only the log still knows of.
     async fn all(&mut self) -> Result<(), StoreError> {
         let mut last: Option<String> = None;
-        while let Some(user) = self.store.audited_after(last.as_deref()).await? {
+        while let Some(user) = self.store.next_audited_user(last.as_deref()).await? {
             self.one(&user).await?;
             last = Some(user);
         }

@@ -4,7 +4,7 @@ use lifecycle::OsEntropy;
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
 use protocol::id::{InvalidId, UserId};
 use store::PgStore;
-use worker::{Rescued, reset_factor, unlock_factor};
+use worker::{OperatorOutcome, reset_factor, unlock_factor};
 
 use crate::cli::{FactorAction, FactorUser};
 use crate::config::ConfigError;
@@ -42,8 +42,8 @@ pub(crate) async fn rescue(action: &FactorAction) -> Result<String, FactorError>
         FactorAction::Reset(_) => (reset_factor(&store, &user, &OsEntropy).await?, "removed"),
     };
     match rescued {
-        Rescued::Done => Ok(format!("{done} the second factor of {user}")),
-        Rescued::NoFactor => Err(FactorError::NoFactor(user)),
+        OperatorOutcome::Done => Ok(format!("{done} the second factor of {user}")),
+        OperatorOutcome::NoFactor => Err(FactorError::NoFactor(user)),
     }
 }
 

@@ -106,7 +106,7 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         Command::Factor(action) => Ok(say(&factor::rescue(&action).await?)),
         Command::Pins(args) => Ok(say(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
-            let (report, code) = vault::rotate(&args).await?;
+            let (report, code) = vault::rotate_keys(&args).await?;
             say(&report);
             Ok(code)
         }

@@ -1,11 +1,11 @@
-//! `postern vault rotate`: everything sealed anew with the first key, and what may be retired then.
+//! `postern vault rotate_keys`: everything sealed anew with the first key, and what may be retired then.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use lifecycle::OsEntropy;
 use store::vault::Vault;
-use store::{PgStore, Rotation, SetupError, StoreError, Unopened};
+use store::{KeyRotation, PgStore, SetupError, StoreError, UndecryptableText};
 use telemetry::metrics::Metrics;
 
 use crate::config::{ConfigError, RotateArgs};
@@ -28,32 +28,32 @@ pub enum VaultError {
 ///
 /// # Errors
 /// [`VaultError`].
-pub(crate) async fn rotate(args: &RotateArgs) -> Result<(String, ExitCode), VaultError> {
+pub(crate) async fn rotate_keys(args: &RotateArgs) -> Result<(String, ExitCode), VaultError> {
     let (database, keys) = args.settings()?;
     let audit = keys.audit_keys();
     let vault = Vault::new(keys, Arc::new(OsEntropy));
     let store = PgStore::connect(&database, audit, &Metrics::new("vault").meter()).await?;
-    let rotation = store::rotate(&store, &vault).await?;
-    let done = rotation.complete && rotation.unopened_count == 0;
+    let rotation = store::rotate_keys(&store, &vault).await?;
+    let done = rotation.complete && rotation.undecryptable_count == 0;
     let code = if done { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     Ok((report(&rotation, &vault), code))
 }
 
-fn report(rotation: &Rotation, vault: &Vault) -> String {
+fn report(rotation: &KeyRotation, vault: &Vault) -> String {
     let mut lines: Vec<String> = rotation
-        .resealed
+        .reencrypted
         .iter()
         .map(|(column, count)| format!("{}: {count} sealed anew", column.as_str()))
         .collect();
-    lines.extend(rotation.unopened.iter().map(unopened));
-    if rotation.unopened_count > rotation.unopened.len() as u64 {
-        lines.push(format!("{} texts do not open in all", rotation.unopened_count));
+    lines.extend(rotation.undecryptable.iter().map(undecryptable));
+    if rotation.undecryptable_count > rotation.undecryptable.len() as u64 {
+        lines.push(format!("{} texts do not open in all", rotation.undecryptable_count));
     }
     lines.push(retirement(rotation, vault));
     lines.join("\n")
 }
 
-fn unopened(text: &Unopened) -> String {
+fn undecryptable(text: &UndecryptableText) -> String {
     let column = text.column.as_str();
     // An account is named by its user and platform, a task by its number.
     let row = match text.number {
@@ -68,15 +68,15 @@ fn unopened(text: &Unopened) -> String {
 }
 
 /// Answers, and the HMACs of codes that were sent, are not made anew: the last that an old key has made is gone an hour later.
-fn retirement(rotation: &Rotation, vault: &Vault) -> String {
+fn retirement(rotation: &KeyRotation, vault: &Vault) -> String {
     if !rotation.complete {
         return "may be retired: nothing. Some worker seals with another key than the first: restart the workers with \
                 this list of keys, then run this again"
             .to_owned();
     }
-    let is_free = |key: &&str| !rotation.still_used.contains(*key);
+    let is_free = |key: &&str| !rotation.keys_in_use.contains(*key);
     let free: Vec<&str> = vault.older_keys().filter(is_free).collect();
-    let sealing = vault.sealing_key();
+    let sealing = vault.encryption_key();
     if free.is_empty() {
         return format!("may be retired: nothing; {sealing} seals");
     }

@@ -271,7 +271,7 @@ impl Failure {
     /// A failure with its code's own sentence.
     #[must_use]
     pub fn of(error: ErrorCode) -> Self {
-        Self::saying(error, error.sentence())
+        Self::with_message(error, error.sentence())
     }
 
     /// The refusal of a token.
@@ -285,7 +285,7 @@ impl Failure {
 
     /// A failure with a more precise sentence.
     #[must_use]
-    pub fn saying(error: ErrorCode, message: impl Into<String>) -> Self {
+    pub fn with_message(error: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             error,
             reason: None,

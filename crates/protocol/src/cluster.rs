@@ -3,7 +3,7 @@
 pub mod callback;
 pub mod envelope;
 pub mod job;
+pub mod offset;
 pub mod origin;
-pub mod position;
 pub mod trace;
 pub mod webhook;

@@ -96,12 +96,12 @@ impl ErrorCode {
 
     /// How an operator should hear of it.
     #[must_use]
-    pub fn severity(self) -> Severity {
+    pub fn fault_class(self) -> FaultClass {
         self.row().2
     }
 
-    fn row(self) -> (&'static str, &'static str, Severity) {
-        use Severity::{Caller, Dependency, Ours};
+    fn row(self) -> (&'static str, &'static str, FaultClass) {
+        use FaultClass::{Caller, Dependency, Internal};
         match self {
             Self::BadRequest => ("bad_request", "The request cannot be read.", Caller),
             Self::UnknownEvent => ("unknown_event", "There is no such event.", Caller),
@@ -140,7 +140,7 @@ impl ErrorCode {
                 "The service is not available; nothing was done.",
                 Dependency,
             ),
-            Self::Internal => ("internal", "Something went wrong on our side.", Ours),
+            Self::Internal => ("internal", "Something went wrong on our side.", Internal),
         }
     }
 }
@@ -187,13 +187,13 @@ impl TokenFault {
 
 /// Whose fault an error is, which decides how loudly it is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub enum FaultClass {
     /// The caller's: counted, logged at DEBUG.
     Caller,
     /// Something we depend on: worked around, logged at WARN.
     Dependency,
     /// Ours: someone must act, logged at ERROR.
-    Ours,
+    Internal,
 }
 
 /// Why a socket was closed by the server (RFC 6455 section 7.4; 4000 to 4999 are the application's).

@@ -30,10 +30,10 @@ pub enum Command {
     Connect(Connect),
     /// Unlink an account.
     #[serde(rename = "account:disconnect")]
-    Disconnect(ForAccount),
+    Disconnect(AccountPayload),
     /// Fetch what is new on the platform.
     #[serde(rename = "account:sync")]
-    Sync(ForAccount),
+    Sync(AccountPayload),
     /// List linked accounts.
     #[serde(rename = "account:list")]
     List(Plain),
@@ -475,7 +475,7 @@ pub struct Connect {
 /// `account:disconnect` and `account:sync`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ForAccount {
+pub struct AccountPayload {
     /// The caller.
     pub user_id: UserId,
     /// Which platform.

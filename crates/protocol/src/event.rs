@@ -35,12 +35,12 @@ impl Event {
 
     /// How it is delivered.
     #[must_use]
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> DeliveryClass {
         match self {
-            Self::StatusChanged(change) if change.status == AccountStatus::Syncing => Class::Feed,
-            Self::StatusChanged(_) => Class::State,
-            Self::Alert(_) | Self::SettingsUpdated(_) => Class::Critical,
-            Self::Notification(_) => Class::Feed,
+            Self::StatusChanged(change) if change.status == AccountStatus::Syncing => DeliveryClass::Feed,
+            Self::StatusChanged(_) => DeliveryClass::State,
+            Self::Alert(_) | Self::SettingsUpdated(_) => DeliveryClass::Critical,
+            Self::Notification(_) => DeliveryClass::Feed,
         }
     }
 
@@ -59,7 +59,7 @@ impl Event {
 /// How an event is delivered when sockets are busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub enum DeliveryClass {
     /// `security:*`: at once, never dropped.
     Critical,
     /// `account:*`: at once, never dropped.

@@ -84,7 +84,7 @@ text_id! {
 }
 text_id! {
     /// With what a client that lost its socket comes back: the `pid` of Socket.IO, the `session` of `ready`.
-    TicketId
+    ResumeTokenId
 }
 text_id! {
     /// One gateway process, new at each start.

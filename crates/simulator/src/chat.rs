@@ -12,13 +12,13 @@ pub const BOT_TOKEN: &str = "7000000001:simulated-bot-token-that-opens-nothing";
 #[serde(default)]
 pub struct NewMessage {
     /// The channel or group; it is there from its first message on.
-    pub place: String,
+    pub channel: String,
     /// The login of whoever writes.
     pub author: String,
     /// The logins of those who are named in it, so that the platform knows who they are.
     pub mentions: Vec<String>,
     /// The login of whoever is answered by it.
-    pub answers: Option<String>,
+    pub reply_to: Option<String>,
     /// What is written.
     pub text: String,
 }
@@ -26,10 +26,10 @@ pub struct NewMessage {
 impl Default for NewMessage {
     fn default() -> Self {
         Self {
-            place: "general".to_owned(),
+            channel: "general".to_owned(),
             author: "grace".to_owned(),
             mentions: vec![DEFAULT_LOGIN.to_owned()],
-            answers: None,
+            reply_to: None,
             text: "Have you seen this?".to_owned(),
         }
     }

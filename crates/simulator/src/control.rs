@@ -5,10 +5,10 @@
 //! | `GET /state` | | [`Snapshot`](crate::Snapshot) |
 //! | `POST /faults` | [`Fault`] | |
 //! | `DELETE /faults` | | |
-//! | `POST /spelling` | `{"platform": "github", "texts": "nul", "numbers": "float", "token_form": true}`, see [`Spelling`] | |
+//! | `POST /spelling` | `{"platform": "github", "texts": "nul", "numbers": "float", "urlencoded_tokens": true}`, see [`ResponseFormat`] | |
 //! | `POST /release` | | `{"released": 1}` |
 //! | `POST /test_codes` | `{"single_use": true}` | |
-//! | `POST /withdraw` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
+//! | `POST /deauthorize` | `{"platform": "github", "login": "ada"}` | `{"tokens": 1}` |
 //! | `POST /lifetime` | `{"platform": "discord", "seconds": 5}` | |
 //! | `POST /github/expiring_tokens` | | |
 //! | `POST /expire` | `{"platform": "discord", "login": "ada"}` | `{"tokens": 1}` |
@@ -31,24 +31,24 @@ use serde_json::json;
 
 use crate::{
     chat::NewMessage, fault::Fault, github::inbox::NewNotification, handle::Handle, platform::Platform,
-    spelling::Spelling, world::World, x_twitter::inbox::NewPost,
+    spelling::ResponseFormat, world::World, x_twitter::inbox::NewPost,
 };
 
 pub(crate) fn routes() -> Router<World> {
     Router::new()
         .route("/state", get(state))
         .route("/faults", post(set_fault).delete(clear_faults))
-        .route("/spelling", post(spell))
+        .route("/spelling", post(set_response_format))
         .route("/release", post(release))
         .route("/test_codes", post(test_codes))
-        .route("/withdraw", post(withdraw))
+        .route("/withdraw", post(deauthorize))
         .route("/lifetime", post(lifetime))
         .route("/expire", post(expire))
         .route("/github/notifications", post(notify))
         .route("/github/expiring_tokens", post(expiring_github_tokens))
         .route("/x_twitter/posts", post(post_at_x))
-        .route("/discord/messages", post(say_at_discord))
-        .route("/telegram/messages", post(say_at_telegram))
+        .route("/discord/messages", post(post_to_discord))
+        .route("/telegram/messages", post(post_to_telegram))
 }
 
 async fn state(State(world): State<World>) -> Response {
@@ -69,11 +69,11 @@ async fn clear_faults(State(world): State<World>) -> StatusCode {
 struct Spelt {
     platform: Platform,
     #[serde(flatten)]
-    spelling: Spelling,
+    spelling: ResponseFormat,
 }
 
-async fn spell(State(world): State<World>, Json(spelt): Json<Spelt>) -> StatusCode {
-    Handle::new(world).spell(spelt.platform, spelt.spelling);
+async fn set_response_format(State(world): State<World>, Json(spelt): Json<Spelt>) -> StatusCode {
+    Handle::new(world).set_response_format(spelt.platform, spelt.spelling);
     StatusCode::NO_CONTENT
 }
 
@@ -108,8 +108,8 @@ struct Account {
     login: String,
 }
 
-async fn withdraw(State(world): State<World>, Json(of): Json<Account>) -> Response {
-    Json(json!({ "tokens": Handle::new(world).withdraw(of.platform, &of.login) })).into_response()
+async fn deauthorize(State(world): State<World>, Json(of): Json<Account>) -> Response {
+    Json(json!({ "tokens": Handle::new(world).deauthorize(of.platform, &of.login) })).into_response()
 }
 
 async fn expire(State(world): State<World>, Json(of): Json<Account>) -> Response {
@@ -129,12 +129,12 @@ async fn post_at_x(State(world): State<World>, Json(post): Json<NewPost>) -> Res
     created(Handle::new(world).post(post))
 }
 
-async fn say_at_discord(State(world): State<World>, Json(message): Json<NewMessage>) -> Response {
-    created(Handle::new(world).say_at_discord(&message))
+async fn post_to_discord(State(world): State<World>, Json(message): Json<NewMessage>) -> Response {
+    created(Handle::new(world).post_to_discord(&message))
 }
 
-async fn say_at_telegram(State(world): State<World>, Json(message): Json<NewMessage>) -> Response {
-    created(Handle::new(world).say_at_telegram(&message))
+async fn post_to_telegram(State(world): State<World>, Json(message): Json<NewMessage>) -> Response {
+    created(Handle::new(world).post_to_telegram(&message))
 }
 
 fn created(id: impl Serialize) -> Response {

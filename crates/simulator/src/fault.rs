@@ -53,7 +53,7 @@ pub enum Kind {
         milliseconds: u64,
     },
     /// Its work is done; the answer waits until it is released, and is listed as held meanwhile.
-    Hold,
+    AwaitRelease,
     /// Its work is done; the answer never comes, and the connection stays open.
     Hang,
     /// Its work is done; the connection is closed without an answer.

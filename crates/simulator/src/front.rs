@@ -15,10 +15,10 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
+    blocked::{BlockedRequest, hold},
     discord,
     fault::Kind,
     github,
-    held::{Held, hold},
     platform::{Platform, Route},
     telegram,
     world::World,
@@ -68,9 +68,9 @@ async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> R
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             work(&world, (platform, route), request, next).await
         }
-        Kind::Hold => {
+        Kind::AwaitRelease => {
             let answer = work(&world, (platform, route), request, next).await;
-            hold(&world, Held { platform, route }).await;
+            hold(&world, BlockedRequest { platform, route }).await;
             answer
         }
         Kind::Hang => {

@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
+    blocked::BlockedRequest,
     chat::NewMessage,
     clock,
     fault::Fault,
     github::inbox::{Issued, NewNotification},
     grant::{LiveGrant, Token},
-    held::Held,
     ledger::Ledger,
     platform::Platform,
-    spelling::Spelling,
+    spelling::ResponseFormat,
     world::World,
     x_twitter::inbox::NewPost,
 };
@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// The faults still waiting for a request.
     pub faults: Vec<Fault>,
     /// The requests whose answer is being held, oldest first.
-    pub held: Vec<Held>,
+    pub blocked: Vec<BlockedRequest>,
 }
 
 impl Handle {
@@ -57,7 +57,7 @@ impl Handle {
     }
 
     /// From now on this platform writes its answers so.
-    pub fn spell(&self, platform: Platform, spelling: Spelling) {
+    pub fn set_response_format(&self, platform: Platform, spelling: ResponseFormat) {
         self.world.lock().spellings.insert(platform, spelling);
     }
 
@@ -79,7 +79,7 @@ impl Handle {
 
     /// The person takes the application off the list in the platform's own settings: every token of the account dies
     /// and nobody is told. Says how many there were.
-    pub fn withdraw(&self, platform: Platform, login: &str) -> usize {
+    pub fn deauthorize(&self, platform: Platform, login: &str) -> usize {
         self.world.lock().grants.revoke_account(platform, login)
     }
 
@@ -110,12 +110,12 @@ impl Handle {
     }
 
     /// Somebody writes in Discord's guild; gives the message's id.
-    pub fn say_at_discord(&self, message: &NewMessage) -> u64 {
+    pub fn post_to_discord(&self, message: &NewMessage) -> u64 {
         self.world.lock().guild.put(message, clock::now())
     }
 
     /// Somebody writes in a group of Telegram's; gives the update's id.
-    pub fn say_at_telegram(&self, message: &NewMessage) -> i64 {
+    pub fn post_to_telegram(&self, message: &NewMessage) -> i64 {
         self.world.lock().telegram.put(message, clock::now())
     }
 
@@ -127,7 +127,7 @@ impl Handle {
             tokens: state.grants.tokens().to_vec(),
             grants: state.grants.live(clock::now()),
             faults: state.plan.faults().to_vec(),
-            held: state.holds.list(),
+            blocked: state.holds.list(),
         }
     }
 }

@@ -10,10 +10,11 @@
 //!
 //! In reading order: [`server`] binds and serves; [`front`] is what every request passes before its platform; a
 //! platform ([`github`], [`discord`], [`x_twitter`], [`telegram`]) does its work on the [`world`], which holds [`account`],
-//! [`grant`], [`fault`], [`held`], [`ledger`] and [`spelling`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
+//! [`grant`], [`fault`], [`blocked`], [`ledger`] and [`spelling`]; [`handle`] and [`control`] are the same controls for Rust and for HTTP.
 
 mod account;
 mod authorize;
+mod blocked;
 mod chat;
 mod clock;
 mod control;
@@ -23,7 +24,6 @@ mod front;
 mod github;
 mod grant;
 mod handle;
-mod held;
 mod ledger;
 mod oauth;
 mod platform;
@@ -34,14 +34,14 @@ mod world;
 mod x_twitter;
 
 pub use account::DEFAULT_LOGIN;
+pub use blocked::BlockedRequest;
 pub use chat::{BOT_TOKEN, NewMessage};
 pub use fault::{Fault, Kind, Limit, Times};
 pub use github::inbox::{Issued, NewNotification};
 pub use grant::{CLIENT_ID, CLIENT_SECRET, LiveGrant, Rotation, Token};
 pub use handle::{Handle, Snapshot};
-pub use held::Held;
 pub use ledger::{Extent, Ledger, Refresh, Revocation};
 pub use platform::{Platform, Route};
 pub use server::{BindError, Simulator};
-pub use spelling::{Numbers, Spelling, Texts};
+pub use spelling::{NumberFormat, ResponseFormat, TextFormat};
 pub use x_twitter::inbox::{NewPost, PostKind};

@@ -11,19 +11,19 @@ use serde_json::{Map, Number, Value};
 /// The spelling of one platform's answers; as documented where nothing else is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Spelling {
+pub struct ResponseFormat {
     /// What is added to names, titles and messages.
-    pub texts: Texts,
+    pub texts: TextFormat,
     /// How numbers are written.
-    pub numbers: Numbers,
+    pub numbers: NumberFormat,
     /// Whether the token endpoint answers with a form, whatever it is asked for.
-    pub token_form: bool,
+    pub urlencoded_tokens: bool,
 }
 
 /// What strangers write behind names, titles and messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Texts {
+pub enum TextFormat {
     /// Nothing.
     #[default]
     Plain,
@@ -42,7 +42,7 @@ pub enum Texts {
 /// How numbers are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Numbers {
+pub enum NumberFormat {
     /// As they are documented.
     #[default]
     Plain,
@@ -52,7 +52,7 @@ pub enum Numbers {
     Text,
 }
 
-impl Spelling {
+impl ResponseFormat {
     /// The value, written so.
     pub(crate) fn write(self, mut value: Value) -> Vec<u8> {
         self.respell(&mut value, "");
@@ -80,7 +80,7 @@ impl Spelling {
         head.headers.remove(header::CONTENT_LENGTH);
         let written = self.write(value);
         let form = match serde_json::from_slice::<Map<String, Value>>(&written) {
-            Ok(parameters) if is_token && self.token_form => form(&parameters),
+            Ok(parameters) if is_token && self.urlencoded_tokens => form(&parameters),
             _ => return Response::from_parts(head, Body::from(written)),
         };
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
@@ -103,7 +103,7 @@ impl Spelling {
     }
 }
 
-impl Texts {
+impl TextFormat {
     fn added(self) -> String {
         match self {
             Self::Plain => String::new(),
@@ -123,7 +123,7 @@ impl Texts {
     }
 }
 
-impl Numbers {
+impl NumberFormat {
     fn other(self, number: &Number, name: &str) -> Option<Value> {
         match self {
             Self::Float => {
@@ -181,21 +181,21 @@ mod tests {
 
     use super::*;
 
-    fn written(texts: Texts, numbers: Numbers) -> Vec<u8> {
-        let spelling = Spelling {
+    fn written(texts: TextFormat, numbers: NumberFormat) -> Vec<u8> {
+        let spelling = ResponseFormat {
             texts,
             numbers,
-            token_form: false,
+            urlencoded_tokens: false,
         };
         spelling.write(json!({ "id": 7, "name": "Ada", "date": 5, "ids": [1_u64 << 60], "url": "/ada" }))
     }
 
     #[test]
     fn an_answer_is_written_as_it_was_asked_for() {
-        let lone = written(Texts::LoneSurrogate, Numbers::Float);
+        let lone = written(TextFormat::LoneSurrogate, NumberFormat::Float);
         let expected = br#"{"date":5.0,"id":7.0,"ids":[1152921504606846976],"name":"Ada \ud83d","url":"/ada"}"#;
         assert_eq!(String::from_utf8_lossy(&lone), String::from_utf8_lossy(expected));
-        let raw = written(Texts::InvalidUtf8, Numbers::Text);
+        let raw = written(TextFormat::InvalidUtf8, NumberFormat::Text);
         let expected = b"{\"date\":5,\"id\":\"7\",\"ids\":[1152921504606846976],\"name\":\"Ada \xff\xed\xa0\xbd\",\"url\":\"/ada\"}";
         assert_eq!(raw, expected);
     }

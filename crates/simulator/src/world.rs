@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    discord::guild::Guild, fault::Plan, github::Github, grant::Grants, held::Holds, ledger::Ledger, platform::Platform,
-    spelling::Spelling, telegram::bot::Updates, x_twitter::inbox::Inboxes,
+    blocked::Holds, discord::guild::Guild, fault::Plan, github::Github, grant::Grants, ledger::Ledger,
+    platform::Platform, spelling::ResponseFormat, telegram::bot::Updates, x_twitter::inbox::Inboxes,
 };
 
 /// The simulator's memory, shared by its requests and its handles.
@@ -22,7 +22,7 @@ pub(crate) struct State {
     pub(crate) plan: Plan,
     pub(crate) holds: Holds,
     pub(crate) ledger: Ledger,
-    pub(crate) spellings: HashMap<Platform, Spelling>,
+    pub(crate) spellings: HashMap<Platform, ResponseFormat>,
     pub(crate) github: Github,
     pub(crate) x_twitter: Inboxes,
     pub(crate) guild: Guild,
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// How this platform writes its answers.
-    pub(crate) fn spelling(&self, platform: Platform) -> Spelling {
+    pub(crate) fn spelling(&self, platform: Platform) -> ResponseFormat {
         self.lock().spellings.get(&platform).copied().unwrap_or_default()
     }
 

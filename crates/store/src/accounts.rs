@@ -11,9 +11,9 @@ use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::parking::ParkedId;
+use crate::parking::PendingLinkId;
 use crate::queue::{Revocation, RevokeScope};
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 /// The beginning and the end of a link. Each method is one transaction that locks the user's head row first; the events it is given
 /// are committed with it, to be published after, and so is a row of the audit log wherever a link comes, goes or is refused.
@@ -22,19 +22,19 @@ pub trait Accounts: Send + Sync {
     /// All linked accounts of a user, by platform name.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError>;
 
     /// An account with what is needed to act for it.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError>;
 
     /// The user's access epoch: it moves when all access is revoked, and what was begun before cannot be finished after.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError>;
 
     /// Records, before anything is sent, that this code (and state) is about to be exchanged. Only the first caller may send.
@@ -55,7 +55,7 @@ pub trait Accounts: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError>;
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<WriteOutcome, StoreError>;
 
     /// Unlinks an account: its tokens, where it has any, leave the row and move into a queued revocation.
     ///
@@ -77,7 +77,7 @@ pub struct Credentials {
     /// What the user sees.
     pub account: UserAccount,
     /// The tokens, where the platform issued any.
-    pub tokens: Option<SealedTokens>,
+    pub tokens: Option<EncryptedTokens>,
     /// Another one each time the account is linked or its tokens are replaced; a writer that read an older one loses.
     pub generation: i64,
     /// Where the last sync stopped; the platform module's own words.
@@ -86,16 +86,16 @@ pub struct Credentials {
 
 /// What a platform issued, sealed under (user, platform, column).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedTokens {
+pub struct EncryptedTokens {
     /// Sealed for [`TokenColumn::Access`](crate::TokenColumn::Access).
-    pub access: Sealed,
+    pub access: Ciphertext,
     /// Sealed for [`TokenColumn::Refresh`](crate::TokenColumn::Refresh).
-    pub refresh: Option<Sealed>,
+    pub refresh: Option<Ciphertext>,
     /// When the access token ends, where the platform says so.
     pub expires_at: Option<Timestamp>,
 }
 
-impl SealedTokens {
+impl EncryptedTokens {
     /// What ends this link at its platform.
     #[must_use]
     pub fn revocation(self, account: AccountType, platform_user_id: String) -> Revocation {
@@ -142,16 +142,16 @@ pub struct Link {
     /// The account; `connected_at` counts for a new link only.
     pub account: UserAccount,
     /// Its tokens, where the platform issued any.
-    pub tokens: Option<SealedTokens>,
+    pub tokens: Option<EncryptedTokens>,
     /// The access epoch that the command was begun under.
     pub access_epoch: i64,
     /// The parked link that it was until now.
-    pub parked: Option<ParkedId>,
+    pub pending_link: Option<PendingLinkId>,
     /// Published with the link.
     pub events: Vec<Envelope>,
     /// Queued instead of the link when it cannot be stored (another account is linked, the epoch has moved, it is too late), where
     /// the platform issued anything.
-    pub give_back: Option<Revocation>,
+    pub revocation: Option<Revocation>,
 }
 
 /// What became of a link.
@@ -166,9 +166,9 @@ pub enum LinkOutcome {
     /// The session that asked has ended; the new grant is queued for revocation.
     SessionEnded,
     /// It was to be a parked link, and there is none; nothing was done.
-    NotParked,
+    NotPending,
     /// This job, or its idempotency key, was answered before; nothing was done.
-    Repeated(Sealed),
+    Repeated(Ciphertext),
 }
 
 /// A link that failed at the platform.
@@ -183,16 +183,16 @@ pub struct RefusedLink {
     /// Status `error`.
     pub event: Envelope,
     /// Queued with it: what the platform issued before it failed, where it issued anything.
-    pub give_back: Option<Revocation>,
+    pub revocation: Option<Revocation>,
 }
 
 /// What became of a transaction that has no outcome of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
+pub enum WriteOutcome {
     /// Committed.
-    Now,
+    Committed,
     /// This job, or its idempotency key, was answered before; nothing was done.
-    Before(Sealed),
+    Repeated(Ciphertext),
 }
 
 /// An account to unlink.
@@ -214,7 +214,7 @@ pub enum UnlinkOutcome {
     /// There was none.
     NotConnected,
     /// This job, or its idempotency key, was answered before; nothing was done.
-    Repeated(Sealed),
+    Repeated(Ciphertext),
 }
 
 /// All access of a user to be revoked.
@@ -224,12 +224,12 @@ pub struct RevokeAll<'a> {
     /// SHA-256 of the confirmation; unique for ever.
     pub confirmation: [u8; 32],
     /// Asked within the transaction, once it is known what is linked.
-    pub told: &'a (dyn Fn(&[AccountType]) -> Told + Send + Sync),
+    pub record: &'a (dyn Fn(&[AccountType]) -> RevokeAllRecord + Send + Sync),
 }
 
 /// What is told of a revocation of all access.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct RevokeAllRecord {
     /// Published with it.
     pub events: Vec<Envelope>,
     /// The answer.
@@ -244,5 +244,5 @@ pub enum RevokeAllOutcome {
     /// The confirmation was used before; nothing was done.
     Spent,
     /// This job, or its idempotency key, was answered before; nothing was done.
-    Repeated(Sealed),
+    Repeated(Ciphertext),
 }

@@ -23,13 +23,13 @@ pub trait Alerts: Send + Sync {
     /// none or unknown. A page of at most 100 alerts and about 64 KiB: the next one begins after its last.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError>;
 
     /// A user's alerts that require action and are not acknowledged, oldest first; the first page of them.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError>;
 
     /// Acknowledges an alert. A session cannot acknowledge one that is about itself, nor a `suspicious_login` that was raised after
@@ -64,5 +64,5 @@ pub enum Acknowledged {
     /// The user has no such alert.
     Unknown,
     /// It is about the session that acknowledges it.
-    AboutItself,
+    OwnSession,
 }

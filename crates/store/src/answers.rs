@@ -9,7 +9,7 @@ use protocol::id::{ConnectionId, JobId, SessionId, UserId};
 use tokio::time::Instant;
 
 use crate::StoreError;
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 /// Committed answers. Each is written in the same transaction as the change it tells of ([`Receipt`]).
 #[async_trait]
@@ -18,18 +18,18 @@ pub trait Answers: Send + Sync {
     /// job was answered, and nothing else.
     ///
     /// # Errors
-    /// [`StoreError::Away`], [`StoreError::SessionEnded`].
-    async fn earlier(
+    /// [`StoreError::Unavailable`], [`StoreError::SessionEnded`].
+    async fn previous_answer(
         &self,
         (user, by): (&UserId, &Actor),
         job: &JobId,
         idempotency: Option<&Idempotency>,
-    ) -> Result<Earlier, StoreError>;
+    ) -> Result<PreviousAnswer, StoreError>;
 
     /// Deletes answers, exchanges, confirmations, alerts, devices, deliveries and sent events that are past their time; says how many rows.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn prune(&self) -> Result<u64, StoreError>;
 }
 
@@ -49,7 +49,7 @@ pub struct Receipt {
     /// The client's own key, where it gave one; unique too.
     pub idempotency: Option<Idempotency>,
     /// The answer, sealed.
-    pub answer: Sealed,
+    pub answer: Ciphertext,
     /// How long it is kept: 1 h, with secrets in it 5 minutes.
     pub keep: Duration,
     /// Looked at once more right before the commit: past it, nothing is committed.
@@ -97,11 +97,11 @@ pub struct Idempotency {
 
 /// What was answered before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Earlier {
+pub enum PreviousAnswer {
     /// Nothing.
     Nothing,
     /// This.
-    Answer(Sealed),
+    Answer(Ciphertext),
     /// The idempotency key was used with another body.
     OtherBody,
 }

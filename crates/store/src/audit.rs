@@ -8,18 +8,18 @@ mod entry;
 mod verify;
 
 use async_trait::async_trait;
-use protocol::cluster::job::Refused;
+use protocol::cluster::job::RefusedCommand;
 use protocol::id::UserId;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::accounts::Written;
+use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 
 pub(crate) use self::chain::extend;
-pub use self::entry::Act;
+pub use self::entry::AuditAction;
 pub(crate) use self::entry::Entry;
-pub use self::verify::{BrokenRow, Flaw, VerifyError, verify_audit};
+pub use self::verify::{AuditRowFault, InvalidAuditRow, VerifyError, verify_audit};
 
 /// The audit log by itself. Whoever reads it trusts nothing: texts are given as they stand in the rows.
 #[async_trait]
@@ -31,46 +31,50 @@ pub trait Audit: Send + Sync {
     async fn record_refusals(
         &self,
         user: &UserId,
-        refused: &[Refused],
+        refused: &[RefusedCommand],
         receipt: &Receipt,
-    ) -> Result<Written, StoreError>;
+    ) -> Result<WriteOutcome, StoreError>;
 
     /// Tells that a confirmation of this command was issued.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn record_confirmation(&self, user: &UserId, command: &str, receipt: &Receipt)
-    -> Result<Written, StoreError>;
+    async fn record_confirmation(
+        &self,
+        user: &UserId,
+        command: &str,
+        receipt: &Receipt,
+    ) -> Result<WriteOutcome, StoreError>;
 
     /// The next user, by the bytes of the name, who has a row or a head; after none, the first.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError>;
 
     /// Where a user's chain ends, at one instant.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError>;
 
     /// A user's rows with numbers within `(after, up_to]`, in order, at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
 
-    /// Heads that have moved since they were last logged: those of the next users as in [`Audit::audited_after`], at most `limit`.
+    /// Heads that have moved since they were last logged: those of the next users as in [`Audit::next_audited_user`], at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError>;
 
     /// These heads were logged.
     ///
     /// # Errors
     /// [`StoreError`]; then they are logged again.
-    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError>;
+    async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError>;
 }
 
 /// A row of the audit log, as it stands there.
@@ -84,10 +88,10 @@ pub struct AuditRow {
     pub v: i16,
     /// Milliseconds since 1970.
     pub at: i64,
-    /// What was done; an [`Act`].
-    pub act: String,
+    /// What was done; an [`AuditAction`].
+    pub action: String,
     /// What it was done to: `github 583231`, or a command's event.
-    pub about: String,
+    pub subject: String,
     /// `ok`, or an error code.
     pub result: String,
     /// How many of the same this row stands for.

@@ -15,7 +15,7 @@ pub trait Deliveries: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError>;
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError>;
 }
 
 /// Things that a platform tells of.
@@ -31,14 +31,14 @@ pub struct Delivery<'a> {
     /// Whose accounts are to be looked at now, if they are linked: the platform says that they are not what they were.
     pub due: &'a [String],
     /// What a user of ours hears who has linked this one of the platform's. The id of each event follows from what it tells of.
-    pub tell: &'a (dyn Fn(&UserId, &str) -> Vec<Envelope> + Send + Sync),
+    pub events_for: &'a (dyn Fn(&UserId, &str) -> Vec<Envelope> + Send + Sync),
 }
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivered {
+pub enum DeliveryOutcome {
     /// It was new, and these users have something to hear.
-    To(Vec<UserId>),
+    Delivered(Vec<UserId>),
     /// It came before; nothing was done.
     Repeated,
 }

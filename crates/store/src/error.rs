@@ -8,7 +8,7 @@ use protocol::fault::Fault;
 pub enum StoreError {
     /// The database cannot be reached, is restarting, or did not answer in time.
     #[error("{step}")]
-    Away {
+    Unavailable {
         /// What was attempted, `store the link`.
         step: &'static str,
         /// What the database client said.
@@ -44,7 +44,7 @@ pub enum StoreError {
 impl Fault for StoreError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Away { .. } => ErrorCode::Unavailable,
+            Self::Unavailable { .. } => ErrorCode::Unavailable,
             Self::Unknown { .. } | Self::TooLate(_) => ErrorCode::Timeout,
             Self::Broken { .. } => ErrorCode::Internal,
             Self::SessionEnded(_) => ErrorCode::Forbidden,

@@ -15,19 +15,24 @@ pub trait Inboxes: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]; a turn that was taken and not told ends with its lease.
-    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError>;
+    async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError>;
 
     /// Records up to where it was read (none: as before), and lets the turn go; the next one comes after so long. False: the turn was
     /// lost, and nothing is recorded.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError>;
+    async fn finish_inbox(
+        &self,
+        lease: &InboxLease,
+        cursor: Option<&Value>,
+        next: Duration,
+    ) -> Result<bool, StoreError>;
 }
 
 /// The right to read an inbox. Each has a higher fence than the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboxTurn {
+pub struct InboxLease {
     /// Whose inbox.
     pub platform: AccountType,
     /// Of all turns of this inbox the last one counts.

@@ -39,34 +39,39 @@ mod postgres;
 mod metrics;
 
 pub use accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
-    SealedTokens, Told, Unlink, UnlinkOutcome, Written,
+    Accounts, Credentials, EncryptedTokens, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll,
+    RevokeAllOutcome, RevokeAllRecord, Unlink, UnlinkOutcome, WriteOutcome,
 };
 pub use alerts::{Acknowledged, Alerts, SignIn};
-pub use answers::{Actor, Answers, Earlier, Idempotency, Receipt};
-pub use audit::{Act, Audit, AuditRow, BrokenRow, ChainHead, ChainTip, Flaw, VerifyError, verify_audit};
-pub use deliveries::{Delivered, Deliveries, Delivery};
-pub use devices::{Acquaintance, Arrival, Devices, Novelty};
+pub use answers::{Actor, Answers, Idempotency, PreviousAnswer, Receipt};
+pub use audit::{
+    Audit, AuditAction, AuditRow, AuditRowFault, ChainHead, ChainTip, InvalidAuditRow, VerifyError, verify_audit,
+};
+pub use deliveries::{Deliveries, Delivery, DeliveryOutcome};
+pub use devices::{Devices, Recognition, SignInCheck, SignInFindings};
 pub use error::StoreError;
-pub use inboxes::{InboxTurn, Inboxes};
+pub use inboxes::{InboxLease, Inboxes};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, PublishError, Publisher, Relayed};
-pub use parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
+pub use parking::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 pub use pauses::Pauses;
 pub use postgres::{PgSettings, PgSettingsError, PgStore, RootsError, SetupError, migrate};
-pub use queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId, TokenColumn};
-pub use refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
-pub use rotation::{Rotation, Unopened, rotate};
-pub use sealings::{Resealed, SealedColumn, SealedText, Sealings};
+pub use queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId, TaskQueue, TokenColumn};
+pub use refreshes::{
+    DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,
+};
+pub use rotation::{KeyRotation, UndecryptableText, rotate_keys};
+pub use sealings::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 pub use security::{
-    Change, DEFAULT_SESSION_TIMEOUT, Decide, Decided, Decision, Deed, Effect, Factor, PendingFactor, RecoveryTry,
-    Security, SecurityRecord, SentCode,
+    AuditEvent, DEFAULT_SESSION_TIMEOUT, Factor, PendingFactor, RecoveryAttempt, Security, SecurityChange,
+    SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule, SentCode,
 };
 pub use sessions::{
-    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, EndOfAll, OpenedSession, SessionEnding, SessionLife,
-    SessionOpened, SessionOpening, Sessions, SessionsEnded, SessionsReceipt, WhichSessions,
+    AnnounceError, AnnouncedEnd, CommittedEnds, EndAllSessions, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest,
+    SessionLife, SessionOpenOutcome, SessionOpenRequest, SessionRecord, SessionRecords, SessionSelector,
+    SessionsReceipt,
 };
-pub use syncs::{FinishedSync, Pause, Paused, SyncWritten, Syncs, Taken, Taking, Turn};
+pub use syncs::{FinishedSync, LeasedSync, Pause, Paused, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
 
 /// All roles of the store.
 pub trait Store:
@@ -78,12 +83,12 @@ pub trait Store:
     + Devices
     + Inboxes
     + Outbox
-    + Parking
+    + PendingLinks
     + Pauses
-    + Queue
+    + TaskQueue
     + Refreshes
     + Security
-    + Sessions
+    + SessionRecords
     + Syncs
 {
 }
@@ -97,12 +102,12 @@ impl<T> Store for T where
         + Devices
         + Inboxes
         + Outbox
-        + Parking
+        + PendingLinks
         + Pauses
-        + Queue
+        + TaskQueue
         + Refreshes
         + Security
-        + Sessions
+        + SessionRecords
         + Syncs
 {
 }

@@ -54,7 +54,7 @@ impl Metrics {
 
     pub(crate) fn failed(&self, step: &'static str, error: &StoreError) {
         let meaning = match error {
-            StoreError::Away { .. } => "away",
+            StoreError::Unavailable { .. } => "away",
             StoreError::Unknown { .. } => "unknown",
             StoreError::Broken { .. } => "broken",
             StoreError::TooLate(_) => "too_late",

@@ -20,14 +20,14 @@ pub trait Outbox: Send + Sync {
     /// Users with events unsent for more than a second: what a crash left behind. At most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
     /// Marks what was sent in the last five minutes as unsent, because Redis has lost what it held. Dedupe there drops what it
     /// still has.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn resend_recent(&self) -> Result<u64, StoreError>;
 }
 

@@ -7,31 +7,40 @@ use protocol::account::AccountType;
 use protocol::id::{JobId, UserId, WorkerId};
 
 use crate::StoreError;
-use crate::accounts::SealedTokens;
+use crate::accounts::EncryptedTokens;
 
 /// The durable queue. A task is leased to one worker; a worker that lost its lease can change nothing (fencing).
 #[async_trait]
-pub trait Queue: Send + Sync {
-    /// Leases due tasks for `lease`, of each platform as many as there is room for, longest due first.
+pub trait TaskQueue: Send + Sync {
+    /// Leases due tasks for `ttl`, of each platform as many as there is room for, longest due first.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn lease_tasks(&self, worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn lease_tasks(
+        &self,
+        worker: &WorkerId,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<Task>, StoreError>;
 
     /// Replaces the tokens of a task in hand by those that are still to be given back, and says how much it may end by now. None: the
     /// lease was lost.
     ///
     /// # Errors
     /// [`StoreError`]; unless it is `Unknown`, nothing was replaced.
-    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError>;
+    async fn replace_task_tokens(
+        &self,
+        task: &TaskId,
+        tokens: &EncryptedTokens,
+    ) -> Result<Option<RevokeScope>, StoreError>;
 
     /// Queues what a job's exchange has issued to be given back, `after` so long, unless [`crate::Accounts::link_account`] or
-    /// [`crate::Parking::park_link`] of that job is committed by then: whatever goes wrong in between, the end of the process too, the
+    /// [`crate::PendingLinks::add_pending_link`] of that job is committed by then: whatever goes wrong in between, the end of the process too, the
     /// grant ends. What that job gives back otherwise takes its place. Queued again for the same job, it changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`]; to be repeated after `Away` and `Unknown`.
-    async fn queue_provisional(
+    /// [`StoreError`]; to be repeated after `Unavailable` and `Unknown`.
+    async fn queue_provisional_revocation(
         &self,
         whose: (&UserId, &JobId),
         issued: &Revocation,
@@ -43,36 +52,36 @@ pub trait Queue: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]; unless it is `Unknown`, nothing has changed.
-    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError>;
+    async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError>;
 
     /// Removes a task that is done. False: the lease was lost.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError>;
 
     /// Puts a task back for later, or gives it up after its eighth try. False: the lease was lost.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError>;
 }
 
 /// How much of one platform may be taken in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct PlatformCapacity {
     /// Which platform.
     pub platform: AccountType,
     /// So many.
-    pub most: usize,
+    pub permits: usize,
 }
 
-impl Room {
+impl PlatformCapacity {
     /// Takes a place of this platform; false where there is none.
-    pub(crate) fn fill(rooms: &mut [Self], platform: AccountType) -> bool {
-        let free = |room: &&mut Self| room.platform == platform && room.most > 0;
-        let room = rooms.iter_mut().find(free);
-        room.map(|room| room.most -= 1).is_some()
+    pub(crate) fn fill(capacities: &mut [Self], platform: AccountType) -> bool {
+        let free = |capacity: &&mut Self| capacity.platform == platform && capacity.permits > 0;
+        let capacity = capacities.iter_mut().find(free);
+        capacity.map(|capacity| capacity.permits -= 1).is_some()
     }
 }
 
@@ -106,7 +115,7 @@ pub struct Revocation {
     /// Whose grant it is there; empty where that is not known. Such a revocation is never wider than its token.
     pub platform_user_id: String,
     /// All tokens of the link, sealed as they were in the account's row: which of them end the grant, its platform's module knows.
-    pub tokens: SealedTokens,
+    pub tokens: EncryptedTokens,
     /// How much of it. The store narrows `Grant` to `Token` while another link of the same platform account lives.
     pub scope: RevokeScope,
 }

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 
 use crate::StoreError;
-use crate::accounts::SealedTokens;
+use crate::accounts::EncryptedTokens;
 use crate::answers::Receipt;
 use crate::queue::Revocation;
-use crate::syncs::Turn;
+use crate::syncs::SyncLease;
 
 /// The life of an account's tokens, by their generation: new tokens have another one, and so has an account that is linked anew.
 /// Whoever read an older one changes nothing.
@@ -31,25 +31,29 @@ pub trait Refreshes: Send + Sync {
     /// [`StoreError`]; then it counts.
     async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError>;
 
-    /// Stores new tokens. To be repeated after `Away` and `Unknown`, as nobody else has them: the same tokens are stored once.
+    /// Stores new tokens. To be repeated after `Unavailable` and `Unknown`, as nobody else has them: the same tokens are stored once.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn finish_refresh(&self, refreshed: &Refreshed) -> Result<RefreshWritten, StoreError>;
+    async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError>;
 
     /// Records that a platform no longer takes an account's tokens: status `error`, what its user is told, and a row of the audit
     /// log. Of the receipt no answer is kept: to do it again changes nothing.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn lose_link(&self, lost: &LostLink, receipt: &Receipt) -> Result<LossWritten, StoreError>;
+    async fn mark_disconnected(
+        &self,
+        lost: &DisconnectedLink,
+        receipt: &Receipt,
+    ) -> Result<DisconnectOutcome, StoreError>;
 }
 
 /// A refresh token about to be sent.
 #[derive(Debug, Clone)]
 pub struct Refresh {
     /// The turn that it is sent in.
-    pub turn: Turn,
+    pub lease: SyncLease,
     /// The generation that the token is of.
     pub generation: i64,
     /// Tells this sending from others.
@@ -66,40 +70,40 @@ pub enum RefreshStart {
     /// It was sent twice, or may have been, and nobody has seen an answer.
     Spent,
     /// The account has other tokens by now.
-    Moved,
+    TokensReplaced,
     /// The platform asked to wait, and so long is left.
     Paused(Duration),
     /// The account was unlinked, linked anew or lost, or somebody else has its turn.
-    Overtaken,
+    Superseded,
 }
 
 /// New tokens.
 #[derive(Debug, Clone)]
-pub struct Refreshed {
+pub struct RefreshedTokens {
     /// The turn that they were asked for in. It may have been lost since: what counts is the generation.
-    pub turn: Turn,
+    pub lease: SyncLease,
     /// The generation of the refresh token that brought them.
     pub generation: i64,
     /// The tokens.
-    pub tokens: SealedTokens,
+    pub tokens: EncryptedTokens,
     /// Queued when they cannot be stored, so that no grant is left without an owner.
-    pub give_back: Revocation,
+    pub revocation: Revocation,
 }
 
 /// What became of new tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefreshWritten {
+pub enum RefreshOutcome {
     /// Stored, under this generation.
     Stored(i64),
     /// The account was unlinked, lost or given other tokens meanwhile; these are queued for revocation.
-    Overtaken,
+    Superseded,
 }
 
 /// A link that its platform has ended.
 #[derive(Debug, Clone)]
-pub struct LostLink {
+pub struct DisconnectedLink {
     /// The turn that it was found out in. It may have been lost since: what counts is the generation.
-    pub turn: Turn,
+    pub lease: SyncLease,
     /// The generation of the tokens that the platform no longer takes.
     pub generation: i64,
     /// What `account:list` says of it.
@@ -110,11 +114,11 @@ pub struct LostLink {
 
 /// What became of the news of a lost link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LossWritten {
+pub enum DisconnectOutcome {
     /// Stored and told, now or before.
-    Lost,
+    Disconnected,
     /// The account has other tokens by now: those may work.
-    Moved,
+    TokensReplaced,
     /// The account is not linked any more.
     NotConnected,
 }

@@ -1,31 +1,31 @@
-//! `postern vault rotate`: every sealed text is opened and sealed anew with the first key, while workers go on.
+//! `postern vault rotate_keys`: every sealed text is opened and sealed anew with the first key, while workers go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::StoreError;
-use crate::sealings::{Resealed, SealedColumn, SealedText, Sealings};
+use crate::sealings::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 use crate::vault::{Binding, Vault, VaultError};
 
 /// What became of a rotation.
 #[derive(Debug, Default)]
-pub struct Rotation {
+pub struct KeyRotation {
     /// How many texts were sealed anew, by where they stand.
-    pub resealed: BTreeMap<SealedColumn, u64>,
+    pub reencrypted: BTreeMap<EncryptedColumn, u64>,
     /// Texts that do not open, the first hundred of them.
-    pub unopened: Vec<Unopened>,
+    pub undecryptable: Vec<UndecryptableText>,
     /// How many do not open in all.
-    pub unopened_count: u64,
+    pub undecryptable_count: u64,
     /// Keys other than the first that texts are still sealed with.
-    pub still_used: BTreeSet<String>,
+    pub keys_in_use: BTreeSet<String>,
     /// Whether the last look found nothing more to do. If not, some worker still seals with another key.
     pub complete: bool,
 }
 
 /// A text that does not open. Nothing here tells of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unopened {
+pub struct UndecryptableText {
     /// Where it stands.
-    pub column: SealedColumn,
+    pub column: EncryptedColumn,
     /// Its row.
     pub number: i64,
     /// Whose it is.
@@ -42,8 +42,8 @@ pub struct Unopened {
 ///
 /// # Errors
 /// [`StoreError`]; what was done stays, and the next rotation goes on from there.
-pub async fn rotate(store: &dyn Sealings, vault: &Vault) -> Result<Rotation, StoreError> {
-    let mut rotation = Rotation::default();
+pub async fn rotate_keys(store: &dyn EncryptedColumns, vault: &Vault) -> Result<KeyRotation, StoreError> {
+    let mut rotation = KeyRotation::default();
     for _ in 0..MOST_LOOKS {
         let found = rotation.look(store, vault).await?;
         if found == 0 {
@@ -54,27 +54,27 @@ pub async fn rotate(store: &dyn Sealings, vault: &Vault) -> Result<Rotation, Sto
     Ok(rotation)
 }
 
-impl Rotation {
+impl KeyRotation {
     /// Looks at every column once; says how many texts there were that another key had sealed and that open.
-    async fn look(&mut self, store: &dyn Sealings, vault: &Vault) -> Result<u64, StoreError> {
-        self.unopened.clear();
-        self.unopened_count = 0;
-        self.still_used.clear();
+    async fn look(&mut self, store: &dyn EncryptedColumns, vault: &Vault) -> Result<u64, StoreError> {
+        self.undecryptable.clear();
+        self.undecryptable_count = 0;
+        self.keys_in_use.clear();
         let mut found = 0;
-        for column in SealedColumn::ALL {
+        for column in EncryptedColumn::ALL {
             let mut last = None;
             loop {
                 let texts = store
-                    .sealed_otherwise(column, vault.sealing_key(), last.as_ref(), BATCH)
+                    .texts_under_other_keys(column, vault.encryption_key(), last.as_ref(), BATCH)
                     .await?;
                 let is_last = texts.len() < BATCH;
                 last = texts.last().cloned();
-                let again: Vec<Resealed> = texts
+                let again: Vec<ReencryptedText> = texts
                     .into_iter()
                     .filter_map(|text| self.sealed_anew(column, text, vault))
                     .collect();
                 found += again.len() as u64;
-                *self.resealed.entry(column).or_default() += store.reseal(column, &again).await?;
+                *self.reencrypted.entry(column).or_default() += store.replace_texts(column, &again).await?;
                 if is_last {
                     break;
                 }
@@ -83,16 +83,16 @@ impl Rotation {
         Ok(found)
     }
 
-    fn sealed_anew(&mut self, column: SealedColumn, was: SealedText, vault: &Vault) -> Option<Resealed> {
+    fn sealed_anew(&mut self, column: EncryptedColumn, was: EncryptedText, vault: &Vault) -> Option<ReencryptedText> {
         let binding = Binding {
             user: &was.user,
             scope: &was.scope,
             column: &was.bound,
         };
-        match vault.open(&binding, &was.sealed) {
+        match vault.decrypt(&binding, &was.encrypted) {
             Ok(text) => {
-                let sealed = vault.seal(&binding, &text);
-                Some(Resealed { was, sealed })
+                let encrypted = vault.encrypt(&binding, &text);
+                Some(ReencryptedText { was, encrypted })
             }
             Err(why) => {
                 self.note(column, &was, why);
@@ -101,12 +101,12 @@ impl Rotation {
         }
     }
 
-    fn note(&mut self, column: SealedColumn, text: &SealedText, why: VaultError) {
-        let key_id = text.sealed.key_id().map(str::to_owned);
-        self.still_used.extend(key_id.clone());
-        self.unopened_count += 1;
-        if self.unopened.len() < MOST_NAMED {
-            self.unopened.push(Unopened {
+    fn note(&mut self, column: EncryptedColumn, text: &EncryptedText, why: VaultError) {
+        let key_id = text.encrypted.key_id().map(str::to_owned);
+        self.keys_in_use.extend(key_id.clone());
+        self.undecryptable_count += 1;
+        if self.undecryptable.len() < MOST_NAMED {
+            self.undecryptable.push(UndecryptableText {
                 column,
                 number: text.number,
                 user: text.user.to_string(),

@@ -70,11 +70,11 @@ pub(crate) enum Sending {
 
 /// Whether a refresh token may be sent, where this is how its account stands; none: it is not linked.
 pub(crate) fn send(refresh: &Refresh, standing: Option<&Standing>) -> Sending {
-    let Some(standing) = standing.filter(|standing| standing.fence == refresh.turn.fence && !standing.is_lost) else {
-        return Sending::Nothing(RefreshStart::Overtaken);
+    let Some(standing) = standing.filter(|standing| standing.fence == refresh.lease.fence && !standing.is_lost) else {
+        return Sending::Nothing(RefreshStart::Superseded);
     };
     if standing.generation != refresh.generation {
-        Sending::Nothing(RefreshStart::Moved)
+        Sending::Nothing(RefreshStart::TokensReplaced)
     } else if standing.sends > 0 && standing.sending == Some(refresh.sending) {
         Sending::Nothing(permission(standing.sends))
     } else if standing.sends >= MOST_SENDS {

@@ -4,39 +4,39 @@ use async_trait::async_trait;
 use protocol::id::UserId;
 
 use crate::StoreError;
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 /// The sealed texts as such. Whoever replaces one at the same time wins: its text is newer.
 ///
 /// Answers are left alone: they are sealed too, and gone within the hour.
 #[async_trait]
-pub trait Sealings: Send + Sync {
+pub trait EncryptedColumns: Send + Sync {
     /// Up to `max` texts of a column that were sealed by another key than this one, in the order of their rows, behind `after`.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn sealed_otherwise(
+    /// [`StoreError::Unavailable`].
+    async fn texts_under_other_keys(
         &self,
-        column: SealedColumn,
+        column: EncryptedColumn,
         key_id: &str,
-        after: Option<&SealedText>,
+        after: Option<&EncryptedText>,
         max: usize,
-    ) -> Result<Vec<SealedText>, StoreError>;
+    ) -> Result<Vec<EncryptedText>, StoreError>;
 
     /// Puts each new text where the old one still stands and nobody is writing; says how many. Nothing else of a row changes.
     ///
     /// # Errors
     /// [`StoreError`]; what was put stays.
-    async fn reseal(&self, column: SealedColumn, texts: &[Resealed]) -> Result<u64, StoreError>;
+    async fn replace_texts(&self, column: EncryptedColumn, texts: &[ReencryptedText]) -> Result<u64, StoreError>;
 }
 
 /// Where sealed texts stand. The one list of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SealedColumn {
+pub enum EncryptedColumn {
     /// The access token of a parked link.
-    ParkedAccess,
+    PendingLinkAccess,
     /// Its refresh token.
-    ParkedRefresh,
+    PendingLinkRefresh,
     /// The access token of a linked account.
     AccountAccess,
     /// Its refresh token.
@@ -53,12 +53,12 @@ pub enum SealedColumn {
     RecoveryKey,
 }
 
-impl SealedColumn {
+impl EncryptedColumn {
     /// All. A token moves from a parked link to an account or a task, and from an account to a task, a secret from a second factor that waits to one that is on, and never back,
     /// so that none slips through between two of them.
     pub const ALL: [Self; 9] = [
-        Self::ParkedAccess,
-        Self::ParkedRefresh,
+        Self::PendingLinkAccess,
+        Self::PendingLinkRefresh,
         Self::AccountAccess,
         Self::AccountRefresh,
         Self::TaskAccess,
@@ -72,8 +72,8 @@ impl SealedColumn {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::ParkedAccess => "parked_links.access_token",
-            Self::ParkedRefresh => "parked_links.refresh_token",
+            Self::PendingLinkAccess => "parked_links.access_token",
+            Self::PendingLinkRefresh => "parked_links.refresh_token",
             Self::AccountAccess => "accounts.access_token",
             Self::AccountRefresh => "accounts.refresh_token",
             Self::TaskAccess => "tasks.access_token",
@@ -87,7 +87,7 @@ impl SealedColumn {
 
 /// A sealed text, and the place it is sealed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedText {
+pub struct EncryptedText {
     /// The row, where user and scope do not name it: the number of a task or of a parked link.
     pub number: i64,
     /// Whose.
@@ -97,14 +97,14 @@ pub struct SealedText {
     /// The column of its binding.
     pub bound: String,
     /// The text.
-    pub sealed: Sealed,
+    pub encrypted: Ciphertext,
 }
 
 /// The same text under another key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resealed {
+pub struct ReencryptedText {
     /// As it was found.
-    pub was: SealedText,
+    pub was: EncryptedText,
     /// As it is to be.
-    pub sealed: Sealed,
+    pub encrypted: Ciphertext,
 }

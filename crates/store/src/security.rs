@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::id::{SessionId, UserId};
 use protocol::security::{FactorMethod, Settings};
 use protocol::time::Timestamp;
@@ -10,8 +10,8 @@ use protocol::time::Timestamp;
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::answers::{Actor, Receipt};
-use crate::audit::Act;
-use crate::vault::{Sealed, VaultError};
+use crate::audit::AuditAction;
+use crate::vault::{Ciphertext, VaultError};
 
 /// Security settings and second factors.
 #[async_trait]
@@ -19,7 +19,7 @@ pub trait Security: Send + Sync {
     /// The user's record as it is now; the defaults where nothing was ever changed.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError>;
 
     /// Shows the user's record to `decide` while nobody else can change it, and commits what that decided: the record, the
@@ -28,11 +28,17 @@ pub trait Security: Send + Sync {
     /// # Errors
     /// [`StoreError`]; `Broken` when `decide` cannot open what the vault has sealed. A session that has ended is refused before `decide`
     /// is asked.
-    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError>;
+    async fn decide_security(
+        &self,
+        user: &UserId,
+        by: &Actor,
+        decide: &SecurityRule<'_>,
+    ) -> Result<SecurityOutcome, StoreError>;
 }
 
 /// The rules, which are the worker's: from the record and the store's time, which is the same for all workers, to what shall be.
-pub type Decide<'a> = dyn Fn(&SecurityRecord, Timestamp) -> Result<Decision, VaultError> + Send + Sync + 'a;
+pub type SecurityRule<'a> =
+    dyn Fn(&SecurityRecord, Timestamp) -> Result<SecurityDecision, VaultError> + Send + Sync + 'a;
 
 /// What is kept of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +79,7 @@ pub struct Factor {
     /// How it is given.
     pub method: FactorMethod,
     /// The shared secret, or the address that codes are sent to.
-    pub secret: Sealed,
+    pub secret: Ciphertext,
     /// The newest time step (RFC 6238) whose code was accepted; 0 where codes are sent.
     pub last_step: i64,
     /// Codes that were sent and are waited for.
@@ -83,16 +89,16 @@ pub struct Factor {
     /// When the last wrong code came.
     pub last_failed: Option<Timestamp>,
     /// What the HMACs of recovery codes are keyed with; none where there are no such codes.
-    pub recovery_key: Option<Sealed>,
+    pub recovery_key: Option<Ciphertext>,
     /// The HMAC of each recovery code that is unused.
     pub recovery_codes: Vec<[u8; 32]>,
     /// When recovery codes were tried lately, oldest first.
-    pub recovery_tried: Vec<RecoveryTry>,
+    pub recovery_attempts: Vec<RecoveryAttempt>,
 }
 
 /// A recovery code that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecoveryTry {
+pub struct RecoveryAttempt {
     /// When.
     pub at: Timestamp,
     /// In which session.
@@ -118,7 +124,7 @@ pub struct PendingFactor {
     /// How it will be given.
     pub method: FactorMethod,
     /// The shared secret, or the address that codes are sent to; sealed as [`Factor::secret`] is.
-    pub secret: Sealed,
+    pub secret: Ciphertext,
     /// The HMAC of the code that was sent; none for an authenticator's.
     pub code: Option<[u8; 32]>,
     /// The challenge that the first code answers.
@@ -131,33 +137,33 @@ pub struct PendingFactor {
 
 /// What shall be.
 #[derive(Debug, Clone)]
-pub enum Decision {
+pub enum SecurityDecision {
     /// Nothing changes.
-    Leave(Outcome),
+    Leave(JobOutcome),
     /// The record changes.
-    Change(Box<Change>),
+    SecurityChange(Box<SecurityChange>),
 }
 
 /// A change of a record, committed whole.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct SecurityChange {
     /// The record from now on.
     pub record: SecurityRecord,
     /// Published with it.
     pub events: Vec<Envelope>,
     /// The answer.
-    pub outcome: Outcome,
+    pub outcome: JobOutcome,
     /// What is remembered of the command; none where what was asked is still to be done.
     pub receipt: Option<Receipt>,
     /// Told in the audit log, as done by whom the receipt names.
-    pub deeds: Vec<Deed>,
+    pub audit_events: Vec<AuditEvent>,
     /// What else comes of it.
-    pub effect: Effect,
+    pub effect: SecurityEffect,
 }
 
 /// What a change does beside the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
+pub enum SecurityEffect {
     /// Nothing.
     Nothing,
     /// Its alerts are about this session.
@@ -170,20 +176,20 @@ pub enum Effect {
 
 /// A change in words of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deed {
+pub struct AuditEvent {
     /// What was done.
-    pub act: Act,
+    pub action: AuditAction,
     /// What it was done to: a method, a setting with its value.
-    pub about: String,
+    pub subject: String,
 }
 
 /// What became of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decided {
+pub enum SecurityOutcome {
     /// This was decided, and what changes is committed.
-    Now(Outcome),
+    Committed(JobOutcome),
     /// The job or idempotency key was answered before; nothing changed now.
-    Before(Sealed),
+    Repeated(Ciphertext),
 }
 
 /// How long a session lasts without activity where its user has not chosen, in minutes.

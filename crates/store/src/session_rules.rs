@@ -6,7 +6,8 @@ use protocol::id::SessionId;
 use protocol::time::Timestamp;
 
 use crate::sessions::{
-    AnnouncedEnd, EndOfAll, SessionEnding, SessionLife, SessionOpened, SessionOpening, WhichSessions,
+    AnnouncedEnd, EndAllSessions, EndSessionsRequest, SessionLife, SessionOpenOutcome, SessionOpenRequest,
+    SessionSelector,
 };
 
 /// What is kept of a session.
@@ -25,7 +26,7 @@ impl KnownSession {
     }
 
     /// When it ended, by itself or with all others.
-    pub(crate) fn ended_at(&self, session: &SessionId, all: Option<&EndOfAll>) -> Option<Timestamp> {
+    pub(crate) fn ended_at(&self, session: &SessionId, all: Option<&EndAllSessions>) -> Option<Timestamp> {
         let with_all = all.filter(|all| all.covers(session) && self.opened_at <= all.ended_at);
         self.ended_at.or(with_all.map(|all| all.ended_at))
     }
@@ -40,10 +41,10 @@ impl KnownSession {
     }
 }
 
-impl EndOfAll {
+impl EndAllSessions {
     /// Whether it holds for this session.
     pub(crate) fn covers(&self, session: &SessionId) -> bool {
-        self.but.as_ref() != Some(session)
+        self.except.as_ref() != Some(session)
     }
 }
 
@@ -52,16 +53,16 @@ impl EndOfAll {
 /// has ended with all others where its token was issued before that, or does not say when.
 pub(crate) fn open(
     known: Option<&KnownSession>,
-    all: Option<&EndOfAll>,
-    opening: &SessionOpening,
+    all: Option<&EndAllSessions>,
+    opening: &SessionOpenRequest,
     now: Timestamp,
-) -> SessionOpened {
+) -> SessionOpenOutcome {
     let issued_after = |time| opening.issued_at.is_some_and(|issued_at| issued_at > time);
     // Later than any end, also where the two come within one tick of the clock.
     let anew = || {
         let ends = [known.and_then(|known| known.ended_at), all.map(|all| all.ended_at)];
         let ends = ends.into_iter().flatten().map(|ended_at| ended_at.plus(TICK));
-        SessionOpened::Open(SessionLife {
+        SessionOpenOutcome::Open(SessionLife {
             left: opening.timeout,
             opened_at: ends.fold(now, Timestamp::max),
             newest_token: opening.issued_at.max(known.and_then(|known| known.newest_token)),
@@ -72,7 +73,7 @@ pub(crate) fn open(
         return if all.is_none_or(|all| issued_after(all.ended_at)) {
             anew()
         } else {
-            SessionOpened::Outdated
+            SessionOpenOutcome::Outdated
         };
     };
     if let Some(ended_at) = known.ended_at(&opening.session, all) {
@@ -80,11 +81,11 @@ pub(crate) fn open(
         return if opening.session.is_default() && is_new {
             anew()
         } else {
-            SessionOpened::Ended(ended_at)
+            SessionOpenOutcome::Ended(ended_at)
         };
     }
     if now < known.expires_at {
-        SessionOpened::Open(SessionLife {
+        SessionOpenOutcome::Open(SessionLife {
             left: known.expires_at.since(now),
             opened_at: known.opened_at,
             // What Redis knew of its tokens is lost; none of them was further ahead.
@@ -93,16 +94,16 @@ pub(crate) fn open(
     } else if issued_after(known.expires_at) {
         anew()
     } else {
-        SessionOpened::IdledOut
+        SessionOpenOutcome::IdledOut
     }
 }
 
 /// Whether an ending asks for this session.
-pub(crate) fn is_asked(ending: &SessionEnding<'_>, session: &SessionId) -> bool {
+pub(crate) fn is_asked(ending: &EndSessionsRequest<'_>, session: &SessionId) -> bool {
     match &ending.which {
-        WhichSessions::One(one) => session == one,
-        WhichSessions::AllBut(but) => session != but,
-        WhichSessions::All => true,
+        SessionSelector::One(one) => session == one,
+        SessionSelector::AllExcept(except) => session != except,
+        SessionSelector::All => true,
     }
 }
 
@@ -110,8 +111,8 @@ pub(crate) fn is_asked(ending: &SessionEnding<'_>, session: &SessionId) -> bool 
 /// there may be unknown here, where the database was set back.
 pub(crate) fn to_end(
     known: &[(SessionId, KnownSession)],
-    ending: &SessionEnding<'_>,
-    all: Option<&EndOfAll>,
+    ending: &EndSessionsRequest<'_>,
+    all: Option<&EndAllSessions>,
     now: Timestamp,
 ) -> Vec<(SessionId, Option<KnownSession>)> {
     let unknown = ending

@@ -10,21 +10,21 @@ use protocol::time::Timestamp;
 
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 /// One row for each session, in the store's own time.
 #[async_trait]
-pub trait Sessions: Send + Sync {
+pub trait SessionRecords: Send + Sync {
     /// Opens a session, or finds it open, or finds that it is over.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError>;
+    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError>;
 
     /// Whether a session has ended: what every transaction asks that acts for one.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError>;
 
     /// Ends sessions for ever, once their end was announced. The receipt is made for their number.
@@ -33,45 +33,45 @@ pub trait Sessions: Send + Sync {
     /// [`StoreError`].
     async fn end_sessions(
         &self,
-        ending: &SessionEnding<'_>,
+        ending: &EndSessionsRequest<'_>,
         receipt: &SessionsReceipt<'_>,
-    ) -> Result<SessionsEnded, StoreError>;
+    ) -> Result<EndSessionsOutcome, StoreError>;
 
     /// Counts a wrong second factor. Gives how many came in the session since it was opened.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::SessionEnded`].
-    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError>;
+    async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError>;
 
     /// Users of whom ends are committed that the shared state has not confirmed, at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
     /// A user's ends that are committed and not confirmed.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError>;
 
     /// Notes that the shared state has confirmed these ends.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError>;
 
     /// A user's sessions that were not ended and are among `alive` or alive as far as is known here, oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError>;
 
     /// A page of the sessions that may be alive, after this one, in the order of their names: those that were when all deadlines were
     /// kept last.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Unavailable`].
     async fn live_sessions(
         &self,
         after: Option<&(UserId, SessionId)>,
@@ -81,20 +81,20 @@ pub trait Sessions: Send + Sync {
     /// Moves the deadlines of sessions to so long from now; none moves back.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
 
     /// Notes that every deadline was kept that was moved before so long ago.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError>;
 
     /// Sets the deadlines of a user's sessions to so long from now, also back: another timeout holds for them.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError>;
 }
 
 /// From how many sessions were ended to what is remembered of the command.
@@ -102,7 +102,7 @@ pub type SessionsReceipt<'a> = dyn Fn(usize) -> Receipt + Send + Sync + 'a;
 
 /// A session that was opened and not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenedSession {
+pub struct SessionRecord {
     /// Which.
     pub session: SessionId,
     /// When.
@@ -115,7 +115,7 @@ pub struct OpenedSession {
 
 /// A socket that wants to join a session.
 #[derive(Debug, Clone)]
-pub struct SessionOpening {
+pub struct SessionOpenRequest {
     /// Whose.
     pub user: UserId,
     /// Which.
@@ -130,7 +130,7 @@ pub struct SessionOpening {
 
 /// What became of an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionOpened {
+pub enum SessionOpenOutcome {
     /// It is open.
     Open(SessionLife),
     /// It was ended then, and stays so.
@@ -153,11 +153,11 @@ pub struct SessionLife {
 }
 
 /// Which sessions to end.
-pub struct SessionEnding<'a> {
+pub struct EndSessionsRequest<'a> {
     /// Whose.
     pub user: UserId,
     /// Which of theirs.
-    pub which: WhichSessions,
+    pub which: SessionSelector,
     /// Those that are alive in the shared state, whatever is known of them here.
     pub alive: &'a [SessionId],
     /// Announces them in the shared state.
@@ -168,11 +168,11 @@ pub struct SessionEnding<'a> {
 
 /// Some of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhichSessions {
+pub enum SessionSelector {
     /// This one.
     One(SessionId),
     /// All but this one, and what was opened before now or is opened by a token from before.
-    AllBut(SessionId),
+    AllExcept(SessionId),
     /// All, and what was opened before now or is opened by a token from before.
     All,
 }
@@ -205,11 +205,11 @@ pub struct AnnounceError;
 
 /// What became of an ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SessionsEnded {
+pub enum EndSessionsOutcome {
     /// So many that were alive have ended.
     Ended(usize),
     /// Nothing was done: this was answered before to this job or its idempotency key.
-    Repeated(Sealed),
+    Repeated(Ciphertext),
     /// Nothing was done: they could not be announced.
     Unannounced(AnnounceError),
 }
@@ -220,14 +220,14 @@ pub struct CommittedEnds {
     /// Sessions that have ended, and when.
     pub sessions: Vec<(SessionId, Timestamp)>,
     /// The end of all.
-    pub all: Option<EndOfAll>,
+    pub all: Option<EndAllSessions>,
 }
 
 /// The end of all of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndOfAll {
+pub struct EndAllSessions {
     /// Sessions that were opened by then have ended, and tokens that were issued by then open none.
     pub ended_at: Timestamp,
     /// But for this one.
-    pub but: Option<SessionId>,
+    pub except: Option<SessionId>,
 }

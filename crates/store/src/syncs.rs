@@ -10,11 +10,11 @@ use protocol::id::{SessionId, UserId};
 use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::answers::Receipt;
-use crate::queue::Room;
-use crate::vault::Sealed;
+use crate::queue::PlatformCapacity;
+use crate::vault::Ciphertext;
 
 /// Who may ask a platform about an account. That is one worker at a time, whether a client asked for it or its time has come: it
-/// has the account's [`Turn`] for as long as it gives signs of life, and a worker that lost its turn can change nothing (fencing).
+/// has the account's [`SyncLease`] for as long as it gives signs of life, and a worker that lost its turn can change nothing (fencing).
 #[async_trait]
 pub trait Syncs: Send + Sync {
     /// Takes the turns of accounts that are due, of each platform as many as there is room for, longest due first. Accounts without tokens
@@ -22,42 +22,46 @@ pub trait Syncs: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]; turns that were taken and not told end with their lease.
-    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError>;
+    async fn lease_due_syncs(
+        &self,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<LeasedSync>, StoreError>;
 
     /// Takes the turn of this account, due or not, for a session that asks.
     ///
     /// # Errors
     /// [`StoreError`]; a turn that was taken and not told ends with its lease. [`StoreError::SessionEnded`] for the session.
-    async fn take_turn(
+    async fn lease_sync(
         &self,
         (user, session): (&UserId, &SessionId),
         account: AccountType,
-        lease: Duration,
-    ) -> Result<Taking, StoreError>;
+        ttl: Duration,
+    ) -> Result<SyncLeaseOutcome, StoreError>;
 
     /// A sign of life: the turn lasts so long from now. False: it was lost.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
-    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError>;
+    /// [`StoreError::Unavailable`].
+    async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError>;
 
     /// Publishes that a sync has begun, for a session that asked. No receipt: it changes nothing that is promised.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError>;
+    async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError>;
 
     /// Records how a sync ended, and lets the turn go. Without a receipt where no client asked for it. Of a session that has ended, only
     /// what the platform asks to wait is recorded.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError>;
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError>;
 }
 
 /// The right to ask an account's platform. Each has a higher fence than the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
+pub struct SyncLease {
     /// Whose account.
     pub user: UserId,
     /// Which platform.
@@ -68,9 +72,9 @@ pub struct Turn {
 
 /// A turn that was taken, and the account as it was then.
 #[derive(Debug, Clone)]
-pub struct Taken {
+pub struct LeasedSync {
     /// The turn.
-    pub turn: Turn,
+    pub lease: SyncLease,
     /// The account.
     pub found: Credentials,
     /// How many syncs in a row have failed.
@@ -81,15 +85,15 @@ pub struct Taken {
 
 /// Whether a turn could be taken.
 #[derive(Debug)]
-pub enum Taking {
+pub enum SyncLeaseOutcome {
     /// It is the caller's.
-    Taken(Box<Taken>),
+    LeasedSync(Box<LeasedSync>),
     /// Somebody else has it.
     Busy,
     /// The platform asked to wait, and so long is left.
     Paused(Duration),
     /// The platform no longer takes the account's tokens: only its user can help, by linking it anew.
-    Lost,
+    Disconnected,
     /// No such account is linked.
     NotConnected,
 }
@@ -98,7 +102,7 @@ pub enum Taking {
 #[derive(Debug, Clone)]
 pub struct FinishedSync {
     /// The turn that it was done in.
-    pub turn: Turn,
+    pub lease: SyncLease,
     /// The account as it is now: status, name, picture, scopes, `last_synced`, error.
     pub account: UserAccount,
     /// Where to go on next time; none keeps the old one.
@@ -133,13 +137,13 @@ pub enum Paused {
 
 /// What became of a finished sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyncWritten {
+pub enum SyncOutcome {
     /// Stored.
     Stored,
     /// The account was unlinked, lost or linked anew meanwhile, or somebody else has the turn; nothing was written but the pause.
-    Overtaken,
+    Superseded,
     /// The session that asked has ended; nothing was written but the pause.
     SessionEnded,
     /// This job, or its idempotency key, was answered before; nothing was done.
-    Repeated(Sealed),
+    Repeated(Ciphertext),
 }

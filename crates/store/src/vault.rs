@@ -22,7 +22,7 @@ use protocol::secret::Secret;
 
 pub use audit_keys::AuditKeys;
 pub use keys::{VaultKeys, VaultKeysError};
-pub use sealed::Sealed;
+pub use sealed::Ciphertext;
 
 use self::sealed::Parts;
 pub(crate) use self::sealed::head;
@@ -68,7 +68,7 @@ impl Vault {
 
     /// The id of the key that seals.
     #[must_use]
-    pub fn sealing_key(&self) -> &str {
+    pub fn encryption_key(&self) -> &str {
         self.keys.first().id()
     }
 
@@ -86,7 +86,7 @@ impl Vault {
         clippy::expect_used,
         reason = "only a text longer than the cipher's counter fails, and no memory holds one"
     )]
-    pub fn seal(&self, binding: &Binding<'_>, text: &Secret) -> Sealed {
+    pub fn encrypt(&self, binding: &Binding<'_>, text: &Secret) -> Ciphertext {
         let key = self.keys.first();
         let nonce = self.entropy.bytes::<{ sealed::NONCE_LEN }>();
         let mut body = text.expose().as_bytes().to_vec();
@@ -98,7 +98,7 @@ impl Vault {
                 body.as_mut_slice().into(),
             )
             .expect("no text is longer than the cipher's counter");
-        Sealed::of(&Parts {
+        Ciphertext::of(&Parts {
             key_id: key.id(),
             nonce,
             ciphertext: &body,
@@ -110,7 +110,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn open(&self, binding: &Binding<'_>, sealed: &Sealed) -> Result<Secret, VaultError> {
+    pub fn decrypt(&self, binding: &Binding<'_>, sealed: &Ciphertext) -> Result<Secret, VaultError> {
         let parts = sealed.parts().ok_or(VaultError::Malformed)?;
         let key = self.keys.named(parts.key_id).ok_or(VaultError::UnknownKey)?;
         // Of exactly the text's length, so that it becomes the secret itself and no copy is left behind.

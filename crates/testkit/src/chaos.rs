@@ -1,8 +1,8 @@
 //! A TCP proxy that breaks the link between a client and a server in the ways that networks do.
 
 mod air;
-mod dice;
 mod relay;
+mod rng;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use self::air::Quality;
-pub use self::dice::Dice;
+pub use self::rng::SeededRng;
 
 use self::air::Air;
 use crate::fail::OrFail as _;
@@ -51,7 +51,7 @@ impl Proxy {
     }
 
     /// Leads new connections to another server. Those there are go on.
-    pub fn lead_to(&self, upstream: SocketAddr) {
+    pub fn set_upstream(&self, upstream: SocketAddr) {
         self.link.change(|weather| weather.upstream = upstream);
     }
 
@@ -78,7 +78,7 @@ impl Proxy {
 
     /// As [`Proxy::freeze`], for the connections there are and for good, while new ones work: as after an address has moved
     /// to another machine.
-    pub fn strand(&self) {
+    pub fn blackhole(&self) {
         let accepted = self.connections();
         self.link.change(|weather| weather.stranded = accepted);
     }
@@ -95,7 +95,7 @@ impl Proxy {
 
     /// New connections go over a link of this quality, with chance that follows from this seed.
     pub fn degrade(&self, quality: Quality, seed: u64) {
-        *self.link.quality.lock().unwrap_or_else(PoisonError::into_inner) = Some((quality, Dice::new(seed)));
+        *self.link.quality.lock().unwrap_or_else(PoisonError::into_inner) = Some((quality, SeededRng::new(seed)));
     }
 
     /// Once: of the next bytes that the server sends, on whichever connection, the first `bytes` arrive and then the
@@ -141,7 +141,7 @@ impl Proxy {
 struct Link {
     weather: watch::Sender<Weather>,
     fault: Mutex<Option<Fault>>,
-    quality: Mutex<Option<(Quality, Dice)>>,
+    quality: Mutex<Option<(Quality, SeededRng)>>,
     /// Requests with these bytes are held.
     slow: Mutex<Option<(Vec<u8>, Duration)>>,
     accepted: AtomicU64,
@@ -199,8 +199,8 @@ impl Link {
     /// One direction of a new connection, where the link is a bad one.
     fn air(&self) -> Option<Air> {
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
-        let (quality, dice) = quality.as_mut()?;
-        Some(Air::new(quality.clone(), dice.fork()))
+        let (quality, rng) = quality.as_mut()?;
+        Some(Air::new(quality.clone(), rng.fork()))
     }
 
     fn lock_fault(&self) -> std::sync::MutexGuard<'_, Option<Fault>> {

@@ -4,7 +4,7 @@ pub mod frame;
 pub mod http;
 pub mod native;
 pub mod raw;
-pub mod returning;
+pub mod reconnecting;
 pub mod socket;
 pub mod socketio;
 
@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 pub use native::Native;
 pub use raw::Wire;
-pub use returning::Returning;
+pub use reconnecting::ReconnectingClient;
 pub use socketio::SocketIo;
 
 use self::http::{Request, Response};
@@ -31,14 +31,14 @@ use crate::canary::Canaries;
 
 /// A TLS server to knock at: where it listens, and whom the client trusts.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct Endpoint {
     addr: SocketAddr,
     from: Option<IpAddr>,
     tls: Arc<ClientConfig>,
     canaries: Canaries,
 }
 
-impl Door {
+impl Endpoint {
     /// A server at `addr`, whose certificate must be valid for that IP address.
     pub fn new(addr: SocketAddr, tls: Arc<ClientConfig>) -> Self {
         Self {

@@ -15,7 +15,7 @@ pub use self::member::Member;
 use self::builder::Secrets;
 use self::member::{Kind, Launcher};
 use crate::canary::Canaries;
-use crate::client::Door;
+use crate::client::Endpoint;
 use crate::fail::OrFail as _;
 use crate::postgres::Schema;
 use crate::redis;
@@ -60,8 +60,8 @@ impl Cluster {
     }
 
     /// Where clients reach a gateway. What secrets they are told there count as canaries.
-    pub fn door(&self, index: usize) -> Door {
-        Door::new(self.gateway(index).addr(), self.authority.client()).watched_by(&self.canaries)
+    pub fn endpoint(&self, index: usize) -> Endpoint {
+        Endpoint::new(self.gateway(index).addr(), self.authority.client()).watched_by(&self.canaries)
     }
 
     /// Starts one more gateway and waits until it is ready.

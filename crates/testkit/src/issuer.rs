@@ -18,7 +18,7 @@ pub struct Issuer {
 
 /// How an issuer answers.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum IssuerResponse {
     /// With a key set (RFC 7517).
     Keys(Vec<Value>),
     /// With any text.
@@ -30,21 +30,21 @@ pub enum Answer {
     /// With an answer that does not end, as fast as it is read.
     Endless,
     /// With a head, and never a body.
-    Silence,
+    Stall,
     /// Not at all: the connection is dropped.
-    Away,
+    Disconnect,
 }
 
 #[derive(Debug)]
 struct Shared {
-    answer: Mutex<Answer>,
+    answer: Mutex<IssuerResponse>,
     fetches: AtomicU64,
     sent: AtomicU64,
 }
 
 impl Issuer {
     /// Starts it with an answer.
-    pub async fn start(answer: Answer) -> Self {
+    pub async fn start(answer: IssuerResponse) -> Self {
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
             fetches: AtomicU64::new(0),
@@ -62,7 +62,7 @@ impl Issuer {
     }
 
     /// How it answers from now on.
-    pub fn answers(&self, answer: Answer) {
+    pub fn respond_with(&self, answer: IssuerResponse) {
         *self.shared.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
@@ -83,11 +83,11 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
     shared.fetches.fetch_add(1, Ordering::SeqCst);
     let answer = shared.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {
-        Answer::Keys(keys) => whole(&mut stream, 200, "", &key_set(&keys)).await,
-        Answer::Text(text) => whole(&mut stream, 200, "", &text).await,
-        Answer::Status(status, keys) => whole(&mut stream, status, "", &key_set(&keys)).await,
-        Answer::Redirect(to) => whole(&mut stream, 302, &format!("location: {to}\r\n"), "").await,
-        Answer::Endless => {
+        IssuerResponse::Keys(keys) => whole(&mut stream, 200, "", &key_set(&keys)).await,
+        IssuerResponse::Text(text) => whole(&mut stream, 200, "", &text).await,
+        IssuerResponse::Status(status, keys) => whole(&mut stream, status, "", &key_set(&keys)).await,
+        IssuerResponse::Redirect(to) => whole(&mut stream, 302, &format!("location: {to}\r\n"), "").await,
+        IssuerResponse::Endless => {
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
                 .await?;
@@ -96,14 +96,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
                 shared.sent.fetch_add(4096, Ordering::SeqCst);
             }
         }
-        Answer::Silence => {
+        IssuerResponse::Stall => {
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
                 .await?;
             // Until the client leaves.
             stream.read_u8().await.map(drop)
         }
-        Answer::Away => Ok(()),
+        IssuerResponse::Disconnect => Ok(()),
     }
 }
 

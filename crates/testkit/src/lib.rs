@@ -32,7 +32,7 @@ mod fail;
 mod listening;
 
 pub use chaos::Proxy;
-pub use client::{Door, Native, SocketIo};
+pub use client::{Endpoint, Native, SocketIo};
 pub use cluster::Cluster;
 pub use postgres::Postgres;
 pub use process::{Launch, Process};

@@ -50,7 +50,7 @@ pub struct Mail {
 
 struct Shared {
     mails: Mutex<Vec<Mail>>,
-    refuses: AtomicBool,
+    refuse_recipients: AtomicBool,
     is_silent: AtomicBool,
     tls: Option<TlsAcceptor>,
     is_wrapped: bool,
@@ -73,7 +73,7 @@ impl MailServer {
         };
         let shared = Arc::new(Shared {
             mails: Mutex::default(),
-            refuses: AtomicBool::new(false),
+            refuse_recipients: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
             tls,
             is_wrapped: matches!(security, MailSecurity::Wrapped(_)),
@@ -94,12 +94,12 @@ impl MailServer {
     }
 
     /// Whether recipients are refused from now on; the refusal repeats the address.
-    pub fn refuses(&self, refuses: bool) {
-        self.shared.refuses.store(refuses, Ordering::SeqCst);
+    pub fn refuse_recipients(&self, refuse_recipients: bool) {
+        self.shared.refuse_recipients.store(refuse_recipients, Ordering::SeqCst);
     }
 
     /// From now on it takes connections and says nothing.
-    pub fn falls_silent(&self) {
+    pub fn stop_responding(&self) {
         self.shared.is_silent.store(true, Ordering::SeqCst);
     }
 
@@ -200,7 +200,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
                     self.login = login(rest);
                     self.say("235 welcome").await?;
                 }
-                "RCPT" if self.shared.refuses.load(Ordering::SeqCst) => {
+                "RCPT" if self.shared.refuse_recipients.load(Ordering::SeqCst) => {
                     self.say(&format!("550 nobody of {rest} here")).await?;
                 }
                 "RCPT" => {

@@ -110,7 +110,7 @@ impl Signer {
     }
 
     /// A good token of `user` for an hour that names its key.
-    pub fn token_by(&self, kid: &str, user: &str) -> String {
+    pub fn token_with_kid(&self, kid: &str, user: &str) -> String {
         let header = json!({ "alg": self.algorithm, "typ": "JWT", "kid": kid });
         self.sign_with(&header, &claims(user, Duration::from_secs(3600)))
     }
@@ -162,7 +162,7 @@ pub fn with_altered_signature(token: &str) -> String {
 
 /// A token signed as HS256 with a public key as the secret: accepted by a verifier that lets the token choose the
 /// algorithm (RFC 8725 section 2.1).
-pub fn confused(public_key_pem: &str, claims: &Value) -> String {
+pub fn algorithm_confusion(public_key_pem: &str, claims: &Value) -> String {
     Signer::hs256_with(public_key_pem).sign(claims)
 }
 

@@ -28,10 +28,10 @@ use protocol::account::AccountType;
 use protocol::id::UserId;
 use protocol::time::Timestamp;
 use store::vault::{Vault, VaultError};
-use store::{SealedTokens, Store};
+use store::{EncryptedTokens, Store};
 
 use crate::metrics::Metrics;
-use crate::platform::{Offered, open_tokens, seal_tokens};
+use crate::platform::{Offered, decrypt_tokens, encrypt_tokens};
 use crate::settings::{ConnectState, RedirectPolicy};
 use crate::sync::Syncer;
 
@@ -62,11 +62,16 @@ impl AccountService {
         self.clock.now().into()
     }
 
-    fn seal_tokens(&self, user: &UserId, account: AccountType, tokens: &Tokens) -> SealedTokens {
-        seal_tokens(&self.vault, self.now(), user, account, tokens)
+    fn encrypt_tokens(&self, user: &UserId, account: AccountType, tokens: &Tokens) -> EncryptedTokens {
+        encrypt_tokens(&self.vault, self.now(), user, account, tokens)
     }
 
-    fn open_tokens(&self, user: &UserId, account: AccountType, sealed: &SealedTokens) -> Result<Tokens, VaultError> {
-        open_tokens(&self.vault, self.now(), user, account, sealed)
+    fn decrypt_tokens(
+        &self,
+        user: &UserId,
+        account: AccountType,
+        sealed: &EncryptedTokens,
+    ) -> Result<Tokens, VaultError> {
+        decrypt_tokens(&self.vault, self.now(), user, account, sealed)
     }
 }

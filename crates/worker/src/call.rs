@@ -16,11 +16,11 @@ use std::time::Duration;
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Aside, Job, Outcome, Work};
+use protocol::cluster::job::{Job, JobOutcome, LeadingNotice, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind};
-use protocol::event::{Class, Event};
+use protocol::event::{DeliveryClass, Event};
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::json;
@@ -111,10 +111,10 @@ impl Call {
     }
 
     /// How a refused job ends: what the client reads, and what its socket is told before.
-    pub(crate) fn refused(&self, refusal: &dyn Refusal) -> Outcome {
-        Outcome {
-            aside: refusal.notice().as_ref().map(Aside::from),
-            ..Outcome::from(&self.failure(refusal))
+    pub(crate) fn refused(&self, refusal: &dyn Refusal) -> JobOutcome {
+        JobOutcome {
+            leading_notice: refusal.notice().as_ref().map(LeadingNotice::from),
+            ..JobOutcome::from(&self.failure(refusal))
         }
     }
 
@@ -138,12 +138,12 @@ impl Call {
     }
 
     /// The answer to a command of this session that was given long after it was asked: all the session's sockets hear it.
-    pub(crate) fn answer_to_session(&self, kind: CommandKind, outcome: &Outcome) -> Envelope {
+    pub(crate) fn answer_to_session(&self, kind: CommandKind, outcome: &JobOutcome) -> Envelope {
         Envelope {
             v: Envelope::VERSION,
             id: self.event_id("answer"),
             audience: Audience::Session(self.session.clone()),
-            class: Class::State,
+            class: DeliveryClass::State,
             event: kind.response_event().to_owned(),
             data: outcome.data.clone(),
         }

@@ -32,26 +32,26 @@ mod rescue;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Limits, Sessions};
+use bus::{Limits, SessionRegistry};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::id::UserId;
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::{Binding, Vault};
-use store::{Act, Change, Decision, Deed, Effect, Security, SecurityRecord};
+use store::{AuditAction, AuditEvent, Security, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord};
 
 use crate::call::Call;
 use crate::metrics::Metrics;
 use crate::session::LiveSessions;
 
 pub(crate) use challenge::FactorChallenges;
-pub use courier::Couriers;
-pub use email::{Email, EmailError, EmailSettings, InvalidSender, InvalidSmtpUrl, Sender, SmtpServer};
-pub use rescue::{Rescued, reset_factor, unlock_factor};
+pub use courier::MessageSenders;
+pub use email::{Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmtpUrl, SmtpServer};
+pub use rescue::{OperatorOutcome, reset_factor, unlock_factor};
 pub use sms::{InvalidSmsUrl, Sms, SmsError, SmsSettings};
 pub(crate) use step_up::StepUp;
 
@@ -59,53 +59,59 @@ pub(crate) use step_up::StepUp;
 pub(crate) struct FactorService {
     pub(crate) store: Arc<dyn Security>,
     pub(crate) challenges: FactorChallenges,
-    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) sessions: Arc<dyn SessionRegistry>,
     pub(crate) live: LiveSessions,
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Arc<dyn Limits>,
-    pub(crate) couriers: Couriers,
+    pub(crate) message_senders: MessageSenders,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
 }
 
 /// Nothing changes, and the client reads this code's own sentence.
-fn refuse(call: &Call, code: ErrorCode) -> Decision {
+fn refuse(call: &Call, code: ErrorCode) -> SecurityDecision {
     refuse_with(call, Failure::of(code))
 }
 
-fn refuse_with(call: &Call, failure: Failure) -> Decision {
-    Decision::Leave(Outcome::from(&call.complete(failure)))
+fn refuse_with(call: &Call, failure: Failure) -> SecurityDecision {
+    SecurityDecision::Leave(JobOutcome::from(&call.complete(failure)))
 }
 
 /// The record changes as this job's command asked, and the job is answered so.
-fn change(call: &Call, record: SecurityRecord, deeds: Vec<Deed>, events: Vec<Envelope>, outcome: Outcome) -> Decision {
-    change_with(call, record, (deeds, events), outcome, Effect::Nothing)
+fn change(
+    call: &Call,
+    record: SecurityRecord,
+    audit_events: Vec<AuditEvent>,
+    events: Vec<Envelope>,
+    outcome: JobOutcome,
+) -> SecurityDecision {
+    change_with(call, record, (audit_events, events), outcome, SecurityEffect::Nothing)
 }
 
 /// The same, with what else comes of it.
 fn change_with(
     call: &Call,
     record: SecurityRecord,
-    (deeds, events): (Vec<Deed>, Vec<Envelope>),
-    outcome: Outcome,
-    effect: Effect,
-) -> Decision {
-    Decision::Change(Box::new(Change {
+    (audit_events, events): (Vec<AuditEvent>, Vec<Envelope>),
+    outcome: JobOutcome,
+    effect: SecurityEffect,
+) -> SecurityDecision {
+    SecurityDecision::SecurityChange(Box::new(SecurityChange {
         record,
         events,
         receipt: Some(call.receipt(&outcome)),
         outcome,
-        deeds,
+        audit_events,
         effect,
     }))
 }
 
 /// For the audit log.
-fn deed(act: Act, about: impl Into<String>) -> Deed {
-    let about = about.into();
-    Deed { act, about }
+fn audit_event(action: AuditAction, subject: impl Into<String>) -> AuditEvent {
+    let subject = subject.into();
+    AuditEvent { action, subject }
 }
 
 /// Whether the caller signed in so lately that a stolen session is unlikely to be what asks.

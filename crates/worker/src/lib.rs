@@ -32,8 +32,10 @@ mod outage;
 mod pace;
 
 pub use factor::{
-    Couriers, Email, EmailError, EmailSettings, InvalidSender, InvalidSmsUrl, InvalidSmtpUrl, Rescued, Sender, Sms,
-    SmsError, SmsSettings, SmtpServer, reset_factor, unlock_factor,
+    Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl, MessageSenders,
+    OperatorOutcome, Sms, SmsError, SmsSettings, SmtpServer, reset_factor, unlock_factor,
 };
-pub use settings::{AtPlatform, ConnectState, RedirectError, RedirectPolicy, Seats, SessionTimes, Settings};
+pub use settings::{
+    ConnectState, JobConcurrency, PlatformConcurrency, RedirectError, RedirectPolicy, SessionTimes, Settings,
+};
 pub use worker::{Parts, Running, Worker};

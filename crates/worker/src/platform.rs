@@ -14,4 +14,4 @@ pub(crate) use notification::notification;
 pub(crate) use offered::{NotOffered, Offered};
 pub(crate) use permits::{PlatformBusy, PlatformPermits};
 pub(crate) use profile::named;
-pub(crate) use tokens::{open_tokens, seal_tokens, token_binding};
+pub(crate) use tokens::{decrypt_tokens, encrypt_tokens, token_binding};

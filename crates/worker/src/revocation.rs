@@ -11,7 +11,7 @@ use lifecycle::{Clock, Entropy, Tasks};
 use protocol::account::AccountType;
 use protocol::id::WorkerId;
 use store::vault::Vault;
-use store::{Accounts, Pauses, Queue, Room};
+use store::{Accounts, Pauses, PlatformCapacity, TaskQueue};
 use tokio::sync::Notify;
 
 use self::attempt::Revoker;
@@ -19,12 +19,12 @@ use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::pace::Pace;
 use crate::platform::{Offered, PlatformPermits};
-use crate::settings::AtPlatform;
+use crate::settings::PlatformConcurrency;
 
 /// Leases due revocations and tries them.
 pub(crate) struct Revocations {
     pub(crate) worker: WorkerId,
-    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) queue: Arc<dyn TaskQueue>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) pauses: Arc<dyn Pauses>,
     pub(crate) offered: Offered,
@@ -54,11 +54,11 @@ impl Revocations {
         let outage = Outage::of("lease revocations");
         let mut pace = Pace::new(PERIOD, self.tasks.soft());
         while pace.next_or(&self.wake).await {
-            let rooms = AccountType::ALL.map(|platform| Room {
+            let capacities = AccountType::ALL.map(|platform| PlatformCapacity {
                 platform,
-                most: permits.available(platform),
+                permits: permits.available(platform),
             });
-            let leased = match self.queue.lease_tasks(&self.worker, &rooms, LEASE).await {
+            let leased = match self.queue.lease_tasks(&self.worker, &capacities, LEASE).await {
                 Ok(leased) => leased,
                 Err(error) => {
                     outage.met(&error);
@@ -83,7 +83,7 @@ impl Revocations {
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Revocations at each platform: one that hangs delays those to no other.
-const AT_ONCE: AtPlatform = AtPlatform { running: 4, waiting: 0 };
+const AT_ONCE: PlatformConcurrency = PlatformConcurrency { running: 4, waiting: 0 };
 
 /// Longer than a try may take (`attempt::PATIENCE`) and its outcome to be stored.
 const LEASE: Duration = Duration::from_secs(60);

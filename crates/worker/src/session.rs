@@ -27,7 +27,7 @@ use store::Store;
 use crate::settings::SessionTimes;
 
 pub(crate) use confirm::confirm_ends;
-pub(crate) use keep::keep_deadlines;
+pub(crate) use keep::save_deadlines;
 pub(crate) use live::LiveSessions;
 
 /// Opens and ends sessions.

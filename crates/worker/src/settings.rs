@@ -12,7 +12,7 @@ pub use redirect_policy::{RedirectError, RedirectPolicy};
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How many jobs run at once.
-    pub seats: Seats,
+    pub concurrency: JobConcurrency,
     /// Where platforms may send users back to.
     pub redirects: RedirectPolicy,
     /// Whether `account:connect` must bring the state of `account:authorize`.
@@ -44,7 +44,7 @@ impl Default for SessionTimes {
 
 /// How many jobs of each lane run at once. What is beyond waits in the lane, for this worker or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seats {
+pub struct JobConcurrency {
     /// Of [`Lane::SignIn`].
     pub sign_in: usize,
     /// Of [`Lane::Interactive`].
@@ -54,21 +54,21 @@ pub struct Seats {
     /// Of [`Lane::Webhook`].
     pub webhook: usize,
     /// Connects and returning browsers, at each platform. They give their lane's permit back.
-    pub exchanges: AtPlatform,
+    pub exchanges: PlatformConcurrency,
     /// Syncs that clients ask for, at each platform. They too.
-    pub syncs: AtPlatform,
+    pub syncs: PlatformConcurrency,
 }
 
 /// How many jobs of a kind are at a platform at once. It bounds what a platform that hangs can hold up: more of the same kind there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AtPlatform {
+pub struct PlatformConcurrency {
     /// So many are asking it.
     pub running: usize,
     /// So many more wait to ask, without a permit of their lane. What is beyond is refused.
     pub waiting: usize,
 }
 
-impl Seats {
+impl JobConcurrency {
     pub(crate) fn of(self, lane: Lane) -> usize {
         match lane {
             Lane::SignIn => self.sign_in,
@@ -79,18 +79,18 @@ impl Seats {
     }
 }
 
-impl Default for Seats {
+impl Default for JobConcurrency {
     fn default() -> Self {
         Self {
             sign_in: 8,
             interactive: 16,
             platform: 8,
             webhook: 8,
-            exchanges: AtPlatform {
+            exchanges: PlatformConcurrency {
                 running: 32,
                 waiting: 128,
             },
-            syncs: AtPlatform {
+            syncs: PlatformConcurrency {
                 running: 16,
                 waiting: 64,
             },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::Bus;
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
-use platforms::{Hook, Inbox, Platform};
+use platforms::{BotInbox, Platform, WebhookVerifier};
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
 use store::Store;
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::account::{AccountPermits, AccountService, Authorizations, give_back_unconfirmed};
 use crate::audit::{Refusals, log_heads};
 use crate::deliveries::{Addressees, InboxReader, Webhooks};
-use crate::factor::{Couriers, FactorChallenges, FactorService};
+use crate::factor::{FactorChallenges, FactorService, MessageSenders};
 use crate::jobs::{Dispatch, LaneServer, Runner, UserSlots};
 use crate::maintenance::{prune, watch_bus};
 use crate::metrics::Metrics;
@@ -24,7 +24,7 @@ use crate::outbox::{Relay, Sweep, watch_memory};
 use crate::platform::Offered;
 use crate::revocation::Revocations;
 use crate::security::SecurityService;
-use crate::session::{LiveSessions, SessionService, confirm_ends, keep_deadlines};
+use crate::session::{LiveSessions, SessionService, confirm_ends, save_deadlines};
 use crate::settings::Settings;
 use crate::sync::{Schedule, Syncer};
 
@@ -40,11 +40,11 @@ pub struct Parts {
     /// The platforms that are offered here; the others are `not_supported`.
     pub platforms: Vec<Arc<dyn Platform>>,
     /// The webhooks that deliveries are taken from; the others are `not_supported`.
-    pub hooks: Vec<Arc<Hook>>,
+    pub hooks: Vec<Arc<WebhookVerifier>>,
     /// The bots' inboxes that are read.
-    pub inboxes: Vec<Arc<dyn Inbox>>,
+    pub inboxes: Vec<Arc<dyn BotInbox>>,
     /// What carries the codes of second factors; methods without a courier are `not_supported`.
-    pub couriers: Couriers,
+    pub message_senders: MessageSenders,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// States, verifiers, jitter.
@@ -98,7 +98,7 @@ impl Worker {
             authorizations: Authorizations::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.vault)),
             vault: Arc::clone(&parts.vault),
             offered: offered.clone(),
-            permits: AccountPermits::new(settings.seats, &metrics),
+            permits: AccountPermits::new(settings.concurrency, &metrics),
             syncer: syncer.clone(),
             redirects: settings.redirects,
             connect_state: settings.connect_state,
@@ -117,7 +117,7 @@ impl Worker {
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             limits: Arc::<dyn Bus>::clone(&parts.bus),
-            couriers: parts.couriers.clone(),
+            message_senders: parts.message_senders.clone(),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
         };
@@ -139,7 +139,7 @@ impl Worker {
             store: Arc::<dyn Store>::clone(&parts.store),
             relay: Arc::clone(&relay),
         };
-        let inbox_reader = |inbox: &Arc<dyn Inbox>| InboxReader {
+        let inbox_reader = |inbox: &Arc<dyn BotInbox>| InboxReader {
             inbox: Arc::clone(inbox),
             store: Arc::<dyn Store>::clone(&parts.store),
             addressees: addressees.clone(),
@@ -172,7 +172,7 @@ impl Worker {
         let lane_server = |lane: Lane| LaneServer {
             lane,
             worker: id.clone(),
-            seats: settings.seats.of(lane),
+            concurrency: settings.concurrency.of(lane),
             slots: slots.clone(),
             jobs: Arc::<dyn Bus>::clone(&parts.bus),
             runner: Arc::clone(&runner),
@@ -266,7 +266,7 @@ impl Worker {
             "audit heads",
             log_heads(Arc::<dyn Store>::clone(&parts.store), tasks.soft()),
         );
-        let deadlines = keep_deadlines(
+        let deadlines = save_deadlines(
             Arc::<dyn Store>::clone(&parts.store),
             Arc::<dyn Bus>::clone(&parts.bus),
             tasks.soft(),

@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::challenges::Place;
-use crate::{BusError, Challenges, Key, Kind};
+use crate::{BusError, ChallengeKey, ChallengeKind, Challenges};
 
 /// The values there are.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     /// Those that belong to no user.
-    alone: Expiring<Key, Vec<u8>>,
+    alone: Expiring<ChallengeKey, Vec<u8>>,
     /// Those of each user and kind, oldest first.
-    owned: Expiring<(UserId, Kind), Vec<Value>>,
+    owned: Expiring<(UserId, ChallengeKind), Vec<Value>>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ struct Value {
 
 #[async_trait]
 impl Challenges for MemoryBus {
-    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError> {
+    async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         let mut values = lock(&self.shared.challenges);
         match key.place() {
             Place::Alone(..) => values.alone.insert(key.clone(), value.to_vec(), ttl),
@@ -49,7 +49,7 @@ impl Challenges for MemoryBus {
         Ok(())
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let values = lock(&self.shared.challenges);
         let Place::Owned(user, kind, name) = key.place() else {
             return Ok(values.alone.get(key).cloned());
@@ -58,7 +58,7 @@ impl Challenges for MemoryBus {
         Ok(found.map(|value| value.bytes))
     }
 
-    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let mut values = lock(&self.shared.challenges);
         let Place::Owned(user, kind, name) = key.place() else {
             return Ok(values.alone.remove(key));
@@ -72,12 +72,12 @@ impl Challenges for MemoryBus {
         Ok(Some(taken.bytes))
     }
 
-    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError> {
+    async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
         let kept = lock(&self.shared.challenges).of(user, kind);
         Ok(kept.into_iter().map(|value| value.bytes).collect())
     }
 
-    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError> {
+    async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
         lock(&self.shared.challenges).owned.remove(&(user.clone(), kind));
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Challenges for MemoryBus {
 
 impl Values {
     /// What a user has of a kind and has not ended.
-    fn of(&self, user: &UserId, kind: Kind) -> Vec<Value> {
+    fn of(&self, user: &UserId, kind: ChallengeKind) -> Vec<Value> {
         let now = Instant::now();
         let mut kept = self.owned.get(&(user.clone(), kind)).cloned().unwrap_or_default();
         kept.retain(|value| value.ends > now);
@@ -93,7 +93,7 @@ impl Values {
     }
 
     /// Replaces what a user has of a kind. It ends with the last of its values.
-    fn keep(&mut self, user: &UserId, kind: Kind, kept: Vec<Value>) {
+    fn keep(&mut self, user: &UserId, kind: ChallengeKind, kept: Vec<Value>) {
         let now = Instant::now();
         let last = kept.iter().map(|value| value.ends.saturating_duration_since(now)).max();
         self.owned

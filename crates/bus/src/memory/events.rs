@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use lifecycle::Entropy;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::{Epoch, Position};
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::id::{EventId, UserId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
 use crate::epoch::new_epoch;
 use crate::letter::Letter;
 use crate::outlet::Outlet;
-use crate::{BusError, Events, Feed, Heard, Past, Published};
+use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
 /// All orders, and all who listen.
 #[derive(Debug, Default)]
@@ -28,39 +28,39 @@ pub(super) struct State {
 
 #[async_trait]
 impl Events for MemoryBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
         let mut state = lock(&self.shared.events);
         let order = state.order(user, &*self.shared.entropy);
         // As many as it would have in Redis.
         let bytes = envelope.write()?.len();
         let envelope = Arc::new(envelope.clone());
-        let Some(position) = order.append(&envelope, bytes) else {
-            return Ok(Published::Before);
+        let Some(offset) = order.append(&envelope, bytes) else {
+            return Ok(PublishOutcome::Duplicate);
         };
-        let event = Heard::Event {
+        let event = ChannelMessage::Event {
             user: user.clone(),
-            position: position.clone(),
+            offset: offset.clone(),
             envelope,
         };
         state.tell(user, &event);
-        Ok(Published::At(position))
+        Ok(PublishOutcome::Assigned(offset))
     }
 
-    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
+    async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
         let mut state = lock(&self.shared.events);
-        let position = |user| state.position(user, &*self.shared.entropy);
-        Ok(users.iter().map(position).collect())
+        let offset = |user| state.offset(user, &*self.shared.entropy);
+        Ok(users.iter().map(offset).collect())
     }
 
-    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+    async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError> {
         let mut state = lock(&self.shared.events);
         let order = state.order(user, &*self.shared.entropy);
         Ok(order.since(after, limit))
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
         let (outlet, heard) = Outlet::new(Outlet::BOUND);
-        let feed = MemoryFeed::default();
+        let feed = MemorySubscriptions::default();
         let users = Arc::clone(&feed.users);
         lock(&self.shared.events).ears.push(Ear { users, outlet });
         Ok((Arc::new(feed), heard))
@@ -74,12 +74,12 @@ impl State {
     }
 
     /// Where the user's order stands.
-    pub(super) fn position(&mut self, user: &UserId, entropy: &dyn Entropy) -> Position {
-        self.order(user, entropy).position()
+    pub(super) fn offset(&mut self, user: &UserId, entropy: &dyn Entropy) -> Offset {
+        self.order(user, entropy).offset()
     }
 
     /// Tells all who listen for the user.
-    pub(super) fn tell(&mut self, user: &UserId, heard: &Heard) {
+    pub(super) fn tell(&mut self, user: &UserId, heard: &ChannelMessage) {
         self.ears.retain(|ear| !ear.outlet.is_closed());
         for ear in &mut self.ears {
             if lock(&ear.users).contains(user) {
@@ -103,7 +103,7 @@ struct Order {
 /// An event in a log.
 #[derive(Debug)]
 struct Entry {
-    position: Position,
+    offset: Offset,
     envelope: Arc<Envelope>,
     bytes: usize,
 }
@@ -120,15 +120,15 @@ impl Order {
         }
     }
 
-    fn position(&self) -> Position {
-        Position {
+    fn offset(&self) -> Offset {
+        Offset {
             epoch: self.epoch.clone(),
             seq: self.seq,
         }
     }
 
     /// Gives the event the next place; none when its id was seen before.
-    fn append(&mut self, envelope: &Arc<Envelope>, bytes: usize) -> Option<Position> {
+    fn append(&mut self, envelope: &Arc<Envelope>, bytes: usize) -> Option<Offset> {
         if self.seen.contains(&envelope.id) {
             return None;
         }
@@ -140,7 +140,7 @@ impl Order {
         self.end_log();
         self.log_bytes += bytes;
         self.log.push_back(Entry {
-            position: self.position(),
+            offset: self.offset(),
             envelope: Arc::clone(envelope),
             bytes,
         });
@@ -149,19 +149,19 @@ impl Order {
             self.log_bytes -= oldest.bytes;
         }
         self.log_ends = Instant::now() + LOG_LIFE;
-        Some(self.position())
+        Some(self.offset())
     }
 
-    fn since(&mut self, after: &Position, limit: usize) -> Past {
+    fn since(&mut self, after: &Offset, limit: usize) -> LogRead {
         self.end_log();
-        let first = self.log.front().map_or(self.seq + 1, |first| first.position.seq);
+        let first = self.log.front().map_or(self.seq + 1, |first| first.offset.seq);
         let reaches_back = after.seq <= self.seq && first <= after.seq + 1;
         if after.epoch != self.epoch || !reaches_back {
-            return Past::Lost(self.position());
+            return LogRead::Gap(self.offset());
         }
-        let later = self.log.iter().filter(|entry| entry.position.seq > after.seq);
-        let event = |entry: &Entry| (entry.position.clone(), Envelope::clone(&entry.envelope));
-        Past::Events(later.take(limit).map(event).collect())
+        let later = self.log.iter().filter(|entry| entry.offset.seq > after.seq);
+        let event = |entry: &Entry| (entry.offset.clone(), Envelope::clone(&entry.envelope));
+        LogRead::Events(later.take(limit).map(event).collect())
     }
 
     /// Empties the log when its time is over.
@@ -182,12 +182,12 @@ struct Ear {
 
 /// The other half of an [`Ear`].
 #[derive(Debug, Default)]
-struct MemoryFeed {
+struct MemorySubscriptions {
     users: Arc<Mutex<HashSet<UserId>>>,
 }
 
 #[async_trait]
-impl Feed for MemoryFeed {
+impl UserSubscriptions for MemorySubscriptions {
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
         lock(&self.users).insert(user.clone());
         Ok(())

@@ -41,11 +41,11 @@ impl Hints for MemoryBus {
         let seen = lock(&self.shared.seen)
             .get(user)
             .is_some_and(|seen| marks(from).iter().all(|mark| seen.marks.contains(mark)));
-        let none_open = lock(&self.shared.looks).get(user) == Some(&Look::None);
-        Ok(Hint { seen, none_open })
+        let no_open_alerts = lock(&self.shared.looks).get(user) == Some(&Look::None);
+        Ok(Hint { seen, no_open_alerts })
     }
 
-    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
+    async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
         let now = Instant::now();
         let mut all = lock(&self.shared.seen);
         let kept = all.get(user).filter(|seen| seen.marks.len() < MARKS).cloned();
@@ -59,18 +59,18 @@ impl Hints for MemoryBus {
         Ok(())
     }
 
-    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError> {
+    async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
         lock(&self.shared.seen).remove(user);
         Ok(())
     }
 
-    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
         let look = Look::Begun(look.to_owned());
         lock(&self.shared.looks).insert(user.clone(), look, LOOK_LIFE);
         Ok(())
     }
 
-    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
         let mut looks = lock(&self.shared.looks);
         if looks.get(user) == Some(&Look::Begun(look.to_owned())) {
             looks.insert(user.clone(), Look::None, HINT_LIFE);
@@ -78,7 +78,7 @@ impl Hints for MemoryBus {
         Ok(())
     }
 
-    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
+    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
         lock(&self.shared.looks).remove(user);
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::bounds::{REPLIES_BOUND, reply_life};
 use crate::letter::Letter;
-use crate::{BusError, Claimed, EntryId, Jobs};
+use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 /// One queue per lane.
 #[derive(Debug, Default)]
@@ -65,7 +65,13 @@ impl Jobs for MemoryBus {
         Ok(())
     }
 
-    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+    async fn claim(
+        &self,
+        lane: Lane,
+        worker: &WorkerId,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<ClaimedJob>, BusError> {
         let shared = self.shared.lanes.of(lane);
         let until = Instant::now() + wait;
         loop {
@@ -114,7 +120,7 @@ impl Jobs for MemoryBus {
         Ok(())
     }
 
-    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+    async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
         let (ear, replies) = mpsc::channel(REPLIES_BOUND);
         let mut state = lock(&self.shared.replies);
         state.ears.retain(|_, ears| ears.iter().any(|ear| !ear.is_closed()));
@@ -122,13 +128,13 @@ impl Jobs for MemoryBus {
         Ok(replies)
     }
 
-    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+    async fn stored_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
         let replies = lock(&self.shared.replies);
         let kept = |job: &JobId| replies.kept.get(&(node.clone(), job.clone())).cloned();
         Ok(jobs.iter().filter_map(kept).collect())
     }
 
-    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+    async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
         let mut replies = lock(&self.shared.replies);
         for job in jobs {
             replies.kept.remove(&(node.clone(), job.clone()));

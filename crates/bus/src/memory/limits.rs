@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::{Bucket, BusError, Charge, Limits, Quota, Share, Verdict};
+use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
 /// Each cell is one point in time, the theoretical arrival time (TAT): when the bucket will be full again.
 pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
@@ -19,7 +19,7 @@ pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<(Instant,
 
 #[async_trait]
 impl Limits for MemoryBus {
-    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError> {
         let now = Instant::now();
         let mut cells = lock(&self.shared.cells);
         let mut taken = Vec::with_capacity(charges.len());
@@ -31,15 +31,15 @@ impl Limits for MemoryBus {
             taken.push((cell, full_at));
         }
         if !longest.is_zero() {
-            return Ok(Verdict::Refused(longest));
+            return Ok(LimitDecision::Refused(longest));
         }
         for (cell, full_at) in taken {
             cells.insert(cell, full_at, full_at - now);
         }
-        Ok(Verdict::Admitted)
+        Ok(LimitDecision::Admitted)
     }
 
-    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         let key = (Some(user.clone()), bucket.clone());
         Ok(self.attempt(key, quota, &Share::whole(quota)))
     }
@@ -50,24 +50,24 @@ impl Limits for MemoryBus {
         bucket: &Bucket,
         quota: Quota,
         share: &Share<'_>,
-    ) -> Result<Verdict, BusError> {
+    ) -> Result<LimitDecision, BusError> {
         Ok(self.attempt((Some(user.clone()), bucket.clone()), quota, share))
     }
 
-    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         Ok(self.attempt((None, bucket.clone()), quota, &Share::whole(quota)))
     }
 }
 
 impl MemoryBus {
-    fn attempt(&self, key: (Option<UserId>, Bucket), quota: Quota, share: &Share<'_>) -> Verdict {
+    fn attempt(&self, key: (Option<UserId>, Bucket), quota: Quota, share: &Share<'_>) -> LimitDecision {
         let now = Instant::now();
         let count = usize::try_from(quota.count.max(1)).unwrap_or(usize::MAX);
         let most = usize::try_from(share.most.max(1)).unwrap_or(usize::MAX);
         let mut attempts = lock(&self.shared.attempts);
         let mut taken = attempts.get(&key).cloned().unwrap_or_default();
         let oldest = taken.get(count - 1);
-        let oldest_of_theirs = taken.iter().filter(|(_, by)| by == share.of).nth(most - 1);
+        let oldest_of_theirs = taken.iter().filter(|(_, by)| by == share.member).nth(most - 1);
         let free_at = oldest
             .into_iter()
             .chain(oldest_of_theirs)
@@ -75,11 +75,11 @@ impl MemoryBus {
             .max();
         let wait = free_at.map_or(Duration::ZERO, |free_at| free_at.saturating_duration_since(now));
         if !wait.is_zero() {
-            return Verdict::Refused(wait);
+            return LimitDecision::Refused(wait);
         }
-        taken.push_front((now, share.of.to_owned()));
+        taken.push_front((now, share.member.to_owned()));
         taken.truncate(count);
         attempts.insert(key, taken, quota.period);
-        Verdict::Admitted
+        LimitDecision::Admitted
     }
 }

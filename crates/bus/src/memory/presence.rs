@@ -8,18 +8,23 @@ use protocol::id::{ConnectionId, NodeId, UserId};
 
 use super::{MemoryBus, lock};
 use crate::presence::{age, surplus};
-use crate::{BusError, Presence, Present};
+use crate::{BusError, OpenSocket, Presence};
 
 /// The sockets of each user.
-pub(super) type Sockets = HashMap<UserId, HashMap<ConnectionId, Present>>;
+pub(super) type Sockets = HashMap<UserId, HashMap<ConnectionId, OpenSocket>>;
 
 #[async_trait]
 impl Presence for MemoryBus {
-    async fn lease(&self, _node: &NodeId, _lease: Duration) -> Result<(), BusError> {
+    async fn renew_node(&self, _node: &NodeId, _lease: Duration) -> Result<(), BusError> {
         Ok(())
     }
 
-    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
+    async fn register_socket(
+        &self,
+        user: &UserId,
+        socket: &OpenSocket,
+        most: usize,
+    ) -> Result<Vec<OpenSocket>, BusError> {
         let mut users = lock(&self.shared.present);
         let sockets = users.entry(user.clone()).or_default();
         sockets.insert(socket.connection.clone(), socket.clone());
@@ -30,7 +35,7 @@ impl Presence for MemoryBus {
         Ok(surplus)
     }
 
-    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
+    async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         let mut users = lock(&self.shared.present);
         if let Some(sockets) = users.get_mut(user) {
             if sockets.get(connection).is_some_and(|socket| socket.node == *node) {
@@ -43,10 +48,10 @@ impl Presence for MemoryBus {
         Ok(())
     }
 
-    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
+    async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
         let users = lock(&self.shared.present);
         let sockets = users.get(user).into_iter().flat_map(HashMap::values);
-        let mut present: Vec<Present> = sockets.cloned().collect();
+        let mut present: Vec<OpenSocket> = sockets.cloned().collect();
         present.sort_by(age);
         Ok(present)
     }

@@ -1,4 +1,4 @@
-//! Sessions in memory.
+//! SessionRegistry in memory.
 
 use std::time::Duration;
 
@@ -11,13 +11,16 @@ use tokio::time::Instant;
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::sessions::{ANNOUNCED_FOR, MOST_SESSIONS};
-use crate::{Alive, AliveSession, Announced, BusError, EndOfAll, Seed, SessionKey, SessionState, Sessions, Touched};
+use crate::{
+    AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
+    SessionState, SessionTtl,
+};
 
 /// The sessions there are, and the ends that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     sessions: Expiring<SessionKey, Session>,
-    ends_of_all: Expiring<UserId, EndOfAll>,
+    ends_of_all: Expiring<UserId, EndAllSessions>,
     /// The newest generation that was given out.
     generation: u64,
 }
@@ -46,7 +49,7 @@ impl Life {
             return SessionState::Ending(announced);
         }
         let left = self.deadline.saturating_duration_since(now);
-        SessionState::Alive(Alive {
+        SessionState::Alive(SessionTtl {
             generation: self.generation,
             left,
             warns_in: left.saturating_sub(self.lead),
@@ -71,7 +74,7 @@ impl Table {
     /// When a session that was opened then has ended with all others.
     fn ended_with_all(&self, key: &SessionKey, opened_at: Timestamp) -> Option<Timestamp> {
         let end = self.ends_of_all.get(&key.user)?;
-        (opened_at <= end.ended_at && end.but.as_ref() != Some(&key.session)).then_some(end.ended_at)
+        (opened_at <= end.ended_at && end.except.as_ref() != Some(&key.session)).then_some(end.ended_at)
     }
 
     fn state(&self, key: &SessionKey, now: Instant) -> SessionState {
@@ -121,8 +124,8 @@ impl Table {
 }
 
 #[async_trait]
-impl Sessions for MemoryBus {
-    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
+impl SessionRegistry for MemoryBus {
+    async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
         let known = table.get(session);
@@ -165,7 +168,7 @@ impl Sessions for MemoryBus {
         Ok(table.state(session, now))
     }
 
-    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
+    async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
         let now = Instant::now();
         let table = lock(&self.shared.sessions);
         Ok(sessions.iter().map(|session| table.state(session, now)).collect())
@@ -181,11 +184,11 @@ impl Sessions for MemoryBus {
         Ok(table.state(session, now))
     }
 
-    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
+    async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
         let Some(life) = table.going_on(session) else {
-            return Ok(Touched {
+            return Ok(SessionRenewal {
                 state: table.state(session, now),
                 after_warning: false,
             });
@@ -194,13 +197,18 @@ impl Sessions for MemoryBus {
             deadline: life.deadline.max(now + life.timeout),
             ..life
         };
-        Ok(Touched {
+        Ok(SessionRenewal {
             state: table.keep(session, extended, now),
             after_warning: life.deadline <= now + life.lead,
         })
     }
 
-    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
+    async fn set_timeout(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+        lead: Duration,
+    ) -> Result<SessionState, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
         let Some(life) = table.going_on(session) else {
@@ -235,7 +243,7 @@ impl Sessions for MemoryBus {
         Ok(alive.collect())
     }
 
-    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
         let mut all = Vec::with_capacity(sessions.len());
@@ -253,7 +261,7 @@ impl Sessions for MemoryBus {
                 let ending = Session::Ending(announced);
                 table.sessions.insert(session.clone(), ending, ANNOUNCED_FOR);
             }
-            all.push(Announced {
+            all.push(EndAnnouncement {
                 was_alive: life.is_some(),
                 newest_token: life.and_then(|life| life.newest_token),
             });
@@ -274,7 +282,7 @@ impl Sessions for MemoryBus {
         Ok(())
     }
 
-    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
         let mut table = lock(&self.shared.sessions);
         let known = table.ends_of_all.get(user);
         if known.is_none_or(|known| known.ended_at <= end.ended_at) {

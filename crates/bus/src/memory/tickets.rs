@@ -1,14 +1,14 @@
 //! Tickets in memory.
 
 use async_trait::async_trait;
-use protocol::id::{SessionId, TicketId, UserId};
+use protocol::id::{ResumeTokenId, SessionId, UserId};
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::bounds::{TICKET_LIFE, TICKETS};
-use crate::{BusError, Heard, Hold, Redeemed, Ticket, TicketKey, Tickets};
+use crate::{BusError, ChannelMessage, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 
 /// The tickets of each user, those first whose holders were silent for longest.
 #[derive(Debug, Default)]
@@ -19,15 +19,15 @@ pub(super) struct Issued {
 /// A ticket, how often it was redeemed, and when the last one came who did.
 #[derive(Debug, Clone)]
 struct Record {
-    id: TicketId,
-    ticket: Ticket,
+    id: ResumeTokenId,
+    ticket: ResumeToken,
     redemption: u64,
     came: Option<Timestamp>,
     ends: Instant,
 }
 
 impl Issued {
-    fn find(&self, key: &TicketKey) -> Option<Record> {
+    fn find(&self, key: &ResumeTokenKey) -> Option<Record> {
         let known = self.of(&key.user);
         known.into_iter().find(|record| record.id == key.id)
     }
@@ -46,7 +46,7 @@ impl Issued {
         self.users.insert(user.clone(), known, TICKET_LIFE);
     }
 
-    fn remove(&mut self, key: &TicketKey) {
+    fn remove(&mut self, key: &ResumeTokenKey) {
         let mut known = self.of(&key.user);
         known.retain(|record| record.id != key.id);
         self.users.insert(key.user.clone(), known, TICKET_LIFE);
@@ -61,7 +61,7 @@ impl Issued {
 }
 
 /// Which one goes: the first of the session that has most, and not the newcomer.
-fn surplus(known: &[Record], newcomer: &TicketId) -> usize {
+fn surplus(known: &[Record], newcomer: &ResumeTokenId) -> usize {
     let of = |session: &SessionId| known.iter().filter(|other| other.ticket.session == *session).count();
     let others = known.iter().enumerate().filter(|(_, record)| record.id != *newcomer);
     let goes = others.rev().max_by_key(|(_, record)| of(&record.ticket.session));
@@ -69,8 +69,8 @@ fn surplus(known: &[Record], newcomer: &TicketId) -> usize {
 }
 
 #[async_trait]
-impl Tickets for MemoryBus {
-    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
+impl ResumeTokens for MemoryBus {
+    async fn issue_token(&self, key: &ResumeTokenKey, ticket: &ResumeToken) -> Result<ResumeLease, BusError> {
         let record = Record {
             id: key.id.clone(),
             ticket: ticket.clone(),
@@ -79,24 +79,24 @@ impl Tickets for MemoryBus {
             ends: Instant::now(),
         };
         lock(&self.shared.tickets).keep(&key.user, record);
-        Ok(Hold {
+        Ok(ResumeLease {
             key: key.clone(),
             redemption: 0,
         })
     }
 
-    async fn redeem(
+    async fn redeem_token(
         &self,
-        key: &TicketKey,
+        key: &ResumeTokenKey,
         session: &SessionId,
         came: Timestamp,
     ) -> Result<Option<Redeemed>, BusError> {
         let mut events = lock(&self.shared.events);
-        let epoch = events.position(&key.user, &*self.shared.entropy).epoch;
+        let epoch = events.offset(&key.user, &*self.shared.entropy).epoch;
         let mut issued = lock(&self.shared.tickets);
         let known = issued.find(key);
         // Of an order that has begun anew nobody can say what was missed.
-        let good = known.filter(|Record { ticket, .. }| ticket.session == *session && ticket.begins.epoch == epoch);
+        let good = known.filter(|Record { ticket, .. }| ticket.session == *session && ticket.start.epoch == epoch);
         // One that was held up is overtaken by the next, and its client has given it up.
         let good = good.filter(|known| known.came.is_none_or(|last| last <= came));
         let Some(known) = good else {
@@ -109,7 +109,7 @@ impl Tickets for MemoryBus {
             ..known
         };
         issued.keep(&key.user, record);
-        let redeemed = Heard::Redeemed {
+        let redeemed = ChannelMessage::Redeemed {
             user: key.user.clone(),
             ticket: key.id.clone(),
             redemption,
@@ -118,13 +118,13 @@ impl Tickets for MemoryBus {
         let key = key.clone();
         Ok(Some(Redeemed {
             ticket,
-            hold: Hold { key, redemption },
+            hold: ResumeLease { key, redemption },
         }))
     }
 
-    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
+    async fn renew_tokens(&self, holds: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
         let mut issued = lock(&self.shared.tickets);
-        let keep = |hold: &Hold| {
+        let keep = |hold: &ResumeLease| {
             let Some(record) = issued.find(&hold.key) else {
                 return true;
             };
@@ -137,7 +137,7 @@ impl Tickets for MemoryBus {
         Ok(holds.iter().map(keep).collect())
     }
 
-    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
+    async fn revoke_token(&self, hold: &ResumeLease) -> Result<(), BusError> {
         let mut issued = lock(&self.shared.tickets);
         let known = issued.find(&hold.key);
         if known.is_some_and(|record| record.redemption == hold.redemption) {

@@ -8,7 +8,7 @@ use protocol::id::UserId;
 use super::RedisBus;
 use super::client::{Answer, Arg, Script};
 use crate::challenges::Place;
-use crate::{BusError, Challenges, Key, Kind};
+use crate::{BusError, ChallengeKey, ChallengeKind, Challenges};
 
 /// What is one step on the server.
 pub(super) struct Scripts {
@@ -43,7 +43,7 @@ impl Scripts {
 
 #[async_trait]
 impl Challenges for RedisBus {
-    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError> {
+    async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         let (shared, step, value) = (&self.shared, "keep a challenge", value.to_vec());
         match key.place() {
             Place::Alone(what, hash) => {
@@ -63,7 +63,7 @@ impl Challenges for RedisBus {
         }
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let (shared, step) = (&self.shared, "read a challenge");
         let mut kept = match key.place() {
             Place::Alone(what, hash) => {
@@ -78,7 +78,7 @@ impl Challenges for RedisBus {
         Ok(kept.next().map(Vec::from))
     }
 
-    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let (shared, step) = (&self.shared, "take a challenge");
         let mut taken = match key.place() {
             Place::Alone(what, hash) => {
@@ -93,13 +93,13 @@ impl Challenges for RedisBus {
         Ok(taken.next().map(Vec::from))
     }
 
-    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError> {
+    async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
         let script = &self.shared.challenges.read_all;
         let kept = self.owned("read challenges", script, (user, kind), []).await?;
         Ok(kept.map(Vec::from).collect())
     }
 
-    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError> {
+    async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
         let keys = vec![self.shared.names.challenges(user, kind)];
         self.shared.commands.delete("delete challenges", keys).await
     }
@@ -110,7 +110,7 @@ impl RedisBus {
         &self,
         step: &'static str,
         script: &Script,
-        (user, kind): (&UserId, Kind),
+        (user, kind): (&UserId, ChallengeKind),
         args: [Arg; N],
     ) -> Result<Answer, BusError> {
         let keys = [self.shared.names.challenges(user, kind)];

@@ -7,23 +7,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::{Epoch, Position};
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::fault::chain;
 use protocol::id::UserId;
 use tokio::sync::mpsc;
 
-use self::feed::RedisFeed;
+use self::feed::RedisSubscriptions;
 use super::RedisBus;
 use super::client::{Answer, Arg, Script};
 use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
 use crate::epoch::new_epoch;
 use crate::letter::Letter;
-use crate::{BusError, Events, Feed, Heard, Past, Published};
+use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
 /// What is one step on the server.
 pub(super) struct Scripts {
     publish: Script,
-    position: Script,
+    offset: Script,
     since: Script,
 }
 
@@ -34,7 +34,7 @@ impl Scripts {
                 include_str!("script/order.lua"),
                 include_str!("script/publish.lua")
             )),
-            position: Script::new(concat!(
+            offset: Script::new(concat!(
                 include_str!("script/order.lua"),
                 include_str!("script/position.lua")
             )),
@@ -48,9 +48,9 @@ impl Scripts {
 
 #[async_trait]
 impl Events for RedisBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.position(user), names.log(user), names.event_ids(user)];
+        let keys = [names.offset(user), names.log(user), names.event_ids(user)];
         let args = [
             Arg::from(envelope.id.as_str()),
             Arg::from(envelope.write()?),
@@ -65,24 +65,24 @@ impl Events for RedisBus {
         let publish = &shared.events.publish;
         let mut answer = shared.commands.run("publish an event", publish, keys, args).await?;
         if answer.is_empty() {
-            return Ok(Published::Before);
+            return Ok(PublishOutcome::Duplicate);
         }
-        Ok(Published::At(position(&mut answer)?))
+        Ok(PublishOutcome::Assigned(offset(&mut answer)?))
     }
 
-    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
-        let mut positions = Vec::with_capacity(users.len());
+    async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
+        let mut offsets = Vec::with_capacity(users.len());
         for users in users.chunks(AT_ONCE) {
             // One script per user, as no script spans two slots of a cluster; they travel together.
-            let asked = users.iter().map(|user| self.position(user));
-            positions.extend(try_join_all(asked).await?);
+            let asked = users.iter().map(|user| self.offset(user));
+            offsets.extend(try_join_all(asked).await?);
         }
-        Ok(positions)
+        Ok(offsets)
     }
 
-    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+    async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.position(user), names.log(user)];
+        let keys = [names.offset(user), names.log(user)];
         let args = [
             Arg::from(&new_epoch(&*shared.entropy)),
             Arg::from(ORDER_LIFE.as_secs()),
@@ -92,53 +92,53 @@ impl Events for RedisBus {
         ];
         let since = &shared.events.since;
         let mut answer = shared.commands.run("read what was missed", since, keys, args).await?;
-        let now = position(&mut answer)?;
+        let now = offset(&mut answer)?;
         if answer.bytes()? == "lost" {
-            return Ok(Past::Lost(now));
+            return Ok(LogRead::Gap(now));
         }
         let mut events = Vec::new();
         while !answer.is_empty() && events.len() < limit {
             let epoch = now.epoch.clone();
             let seq = answer.read()?;
             match Envelope::read(&answer.bytes()?) {
-                Ok(envelope) => events.push((Position { epoch, seq }, envelope)),
+                Ok(envelope) => events.push((Offset { epoch, seq }, envelope)),
                 Err(error) => {
                     // Asking again would never get past it.
                     shared.metrics.unreadable("event");
                     tracing::warn!(%user, error = chain(&error), "a log cannot be read on from here");
                     return Ok(if events.is_empty() {
-                        Past::Lost(now)
+                        LogRead::Gap(now)
                     } else {
-                        Past::Events(events)
+                        LogRead::Events(events)
                     });
                 }
             }
         }
-        Ok(Past::Events(events))
+        Ok(LogRead::Events(events))
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
-        let (feed, heard) = RedisFeed::open(self).await?;
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
+        let (feed, heard) = RedisSubscriptions::open(self).await?;
         Ok((Arc::new(feed), heard))
     }
 }
 
 impl RedisBus {
-    async fn position(&self, user: &UserId) -> Result<Position, BusError> {
+    async fn offset(&self, user: &UserId) -> Result<Offset, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.position(user), names.log(user)];
+        let keys = [names.offset(user), names.log(user)];
         let args = [Arg::from(&new_epoch(&*shared.entropy)), Arg::from(ORDER_LIFE.as_secs())];
-        let script = &shared.events.position;
+        let script = &shared.events.offset;
         let mut answer = shared.commands.run("ask for a position", script, keys, args).await?;
-        position(&mut answer)
+        offset(&mut answer)
     }
 }
 
 /// The next two leaves: epoch and seq.
-pub(super) fn position(answer: &mut Answer) -> Result<Position, BusError> {
+pub(super) fn offset(answer: &mut Answer) -> Result<Offset, BusError> {
     let epoch = Epoch::new(answer.read::<String>()?).ok_or_else(|| answer.unreadable("no epoch"))?;
     let seq = answer.read()?;
-    Ok(Position { epoch, seq })
+    Ok(Offset { epoch, seq })
 }
 
 /// How many positions are asked at once. Up to 30 futures are joined in one piece of memory, which the next 30 use again; more

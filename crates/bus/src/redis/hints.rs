@@ -13,24 +13,24 @@ use crate::{BusError, Hint, Hints};
 /// What is one step on the server.
 pub(super) struct Scripts {
     hint: Script,
-    note_seen: Script,
-    begin_look: Script,
-    note_none_open: Script,
+    mark_seen: Script,
+    begin_alert_check: Script,
+    mark_no_open_alerts: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             hint: Script::new(concat!(include_str!("script/run.lua"), include_str!("script/hint.lua"))),
-            note_seen: Script::new(concat!(
+            mark_seen: Script::new(concat!(
                 include_str!("script/run.lua"),
                 include_str!("script/note_seen.lua")
             )),
-            begin_look: Script::new(concat!(
+            begin_alert_check: Script::new(concat!(
                 include_str!("script/run.lua"),
                 include_str!("script/begin_look.lua")
             )),
-            note_none_open: Script::new(concat!(
+            mark_no_open_alerts: Script::new(concat!(
                 include_str!("script/run.lua"),
                 include_str!("script/note_none_open.lua")
             )),
@@ -49,11 +49,11 @@ impl Hints for RedisBus {
             .await?;
         Ok(Hint {
             seen: answer.bytes()? == "1",
-            none_open: answer.bytes()? == "1",
+            no_open_alerts: answer.bytes()? == "1",
         })
     }
 
-    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
+    async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
         let shared = &self.shared;
         let [device, network] = marks(from);
         let args = [
@@ -62,21 +62,21 @@ impl Hints for RedisBus {
             Arg::from(HINT_LIFE.as_secs()),
             Arg::from(MARKS),
         ];
-        let (script, keys) = (&shared.hints.note_seen, [shared.names.seen(user)]);
+        let (script, keys) = (&shared.hints.mark_seen, [shared.names.seen(user)]);
         shared.commands.run("note a device", script, keys, args).await?;
         Ok(())
     }
 
-    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError> {
+    async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
         let shared = &self.shared;
         let keys = vec![shared.names.seen(user)];
         shared.commands.delete("forget devices", keys).await
     }
 
-    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
         let shared = &self.shared;
         let args = [Arg::from(look), Arg::from(LOOK_LIFE.as_secs())];
-        let (script, keys) = (&shared.hints.begin_look, [shared.names.open(user)]);
+        let (script, keys) = (&shared.hints.begin_alert_check, [shared.names.open(user)]);
         shared
             .commands
             .run("begin to look for alerts", script, keys, args)
@@ -84,10 +84,10 @@ impl Hints for RedisBus {
         Ok(())
     }
 
-    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
         let shared = &self.shared;
         let args = [Arg::from(look), Arg::from(HINT_LIFE.as_secs())];
-        let (script, keys) = (&shared.hints.note_none_open, [shared.names.open(user)]);
+        let (script, keys) = (&shared.hints.mark_no_open_alerts, [shared.names.open(user)]);
         shared
             .commands
             .run("note that no alert is open", script, keys, args)
@@ -95,7 +95,7 @@ impl Hints for RedisBus {
         Ok(())
     }
 
-    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
+    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
         let shared = &self.shared;
         let keys = vec![shared.names.open(user)];
         shared.commands.delete("note that an alert is open", keys).await

@@ -15,7 +15,7 @@ use super::RedisBus;
 use super::client::{Arg, Script};
 use crate::bounds::{LANE_BYTES, LANE_ENTRIES, reply_life};
 use crate::letter::Letter;
-use crate::{BusError, Claimed, EntryId, Jobs};
+use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 pub(super) use self::lane::Lanes;
 
@@ -68,7 +68,13 @@ impl Jobs for RedisBus {
         }
     }
 
-    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+    async fn claim(
+        &self,
+        lane: Lane,
+        worker: &WorkerId,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<ClaimedJob>, BusError> {
         self.claim_from(lane, worker, max, wait).await
     }
 
@@ -104,11 +110,11 @@ impl Jobs for RedisBus {
         told.await.map(drop)
     }
 
-    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+    async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
         replies::open(self, node).await
     }
 
-    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+    async fn stored_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
         let mut replies = Vec::new();
         for jobs in jobs.chunks(AT_ONCE) {
             let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
@@ -119,7 +125,7 @@ impl Jobs for RedisBus {
         Ok(replies)
     }
 
-    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+    async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
         for jobs in jobs.chunks(AT_ONCE) {
             let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
             self.shared.commands.delete("forget kept answers", keys).await?;

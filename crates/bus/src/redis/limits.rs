@@ -7,7 +7,7 @@ use protocol::id::UserId;
 
 use super::RedisBus;
 use super::client::{Arg, Client, Script};
-use crate::{Bucket, BusError, Charge, Limits, Quota, Share, Verdict};
+use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
 /// Where the cells are, and what changes them.
 pub(super) struct Cells {
@@ -30,12 +30,12 @@ impl Cells {
     }
 
     /// Counts an attempt among those whose times are kept here.
-    async fn attempt(&self, times: String, quota: Quota, share: &Share<'_>) -> Result<Verdict, BusError> {
+    async fn attempt(&self, times: String, quota: Quota, share: &Share<'_>) -> Result<LimitDecision, BusError> {
         let Self { client, attempt, .. } = self;
         let arguments = [
             Arg::from(u128::from(quota.count.max(1))),
             Arg::from(quota.period.as_micros()),
-            Arg::from(share.of),
+            Arg::from(share.member),
             Arg::from(u128::from(share.most.max(1))),
         ];
         let mut answer = client.run("count an attempt", attempt, [times], arguments).await?;
@@ -45,9 +45,9 @@ impl Cells {
 
 #[async_trait]
 impl Limits for RedisBus {
-    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError> {
         if charges.is_empty() {
-            return Ok(Verdict::Admitted);
+            return Ok(LimitDecision::Admitted);
         }
         let Cells { client, admit, .. } = &self.shared.limits;
         let cells = charges
@@ -59,7 +59,7 @@ impl Limits for RedisBus {
         Ok(verdict(answer.read()?))
     }
 
-    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         let times = self.shared.names.cell(user, bucket);
         self.shared.limits.attempt(times, quota, &Share::whole(quota)).await
     }
@@ -70,21 +70,21 @@ impl Limits for RedisBus {
         bucket: &Bucket,
         quota: Quota,
         share: &Share<'_>,
-    ) -> Result<Verdict, BusError> {
+    ) -> Result<LimitDecision, BusError> {
         let times = self.shared.names.cell(user, bucket);
         self.shared.limits.attempt(times, quota, share).await
     }
 
-    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         let times = self.shared.names.cell_of_anyone(bucket);
         self.shared.limits.attempt(times, quota, &Share::whole(quota)).await
     }
 }
 
 /// What a script's answer means: how many microseconds to wait.
-fn verdict(wait: u64) -> Verdict {
+fn verdict(wait: u64) -> LimitDecision {
     match wait {
-        0 => Verdict::Admitted,
-        micros => Verdict::Refused(Duration::from_micros(micros)),
+        0 => LimitDecision::Admitted,
+        micros => LimitDecision::Refused(Duration::from_micros(micros)),
     }
 }

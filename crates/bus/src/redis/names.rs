@@ -6,7 +6,7 @@ use protocol::cluster::job::Lane;
 use protocol::id::{JobId, NodeId, SessionId, UserId};
 
 use super::settings::Prefix;
-use crate::{Bucket, Kind, SessionKey};
+use crate::{Bucket, ChallengeKind, SessionKey};
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Names {
     }
 
     /// Where a user's order stands: hash of run, epoch and seq.
-    pub(super) fn position(&self, user: &UserId) -> String {
+    pub(super) fn offset(&self, user: &UserId) -> String {
         self.of_user(user, "pos")
     }
 
@@ -55,7 +55,7 @@ impl Names {
 
     /// A rate cell: string.
     pub(super) fn cell(&self, user: &UserId, bucket: &Bucket) -> String {
-        match &bucket.of {
+        match &bucket.scope {
             None => self.of_user(user, &format!("rl:{}", bucket.name)),
             Some(of) => self.of_user(user, &format!("rl:{}:{}", bucket.name, encoded(of))),
         }
@@ -73,17 +73,17 @@ impl Names {
 
     /// A rate cell that is no user's: string.
     pub(super) fn cell_of_anyone(&self, bucket: &Bucket) -> String {
-        let of = bucket.of.as_deref().map(encoded).unwrap_or_default();
+        let of = bucket.scope.as_deref().map(encoded).unwrap_or_default();
         format!("{}:rl:{}:{of}", self.prefix.as_str(), bucket.name)
     }
 
     /// The challenges of one kind that a user has: hash.
-    pub(super) fn challenges(&self, user: &UserId, kind: Kind) -> String {
+    pub(super) fn challenges(&self, user: &UserId, kind: ChallengeKind) -> String {
         let kind = match kind {
-            Kind::Authorize => "oauth",
-            Kind::Confirmation => "confirm",
-            Kind::TwoFactor => "2fa",
-            Kind::StepUp => "stepup",
+            ChallengeKind::Authorize => "oauth",
+            ChallengeKind::Confirmation => "confirm",
+            ChallengeKind::TwoFactor => "2fa",
+            ChallengeKind::StepUp => "stepup",
         };
         self.of_user(user, kind)
     }
@@ -217,7 +217,7 @@ mod tests {
         let (node, job) = (NodeId::new("gw-1").unwrap(), JobId::new("j 1").unwrap());
         let sync = Bucket {
             name: "sync",
-            of: Some("github".to_owned()),
+            scope: Some("github".to_owned()),
         };
         let session = SessionKey {
             user: user.clone(),
@@ -232,13 +232,13 @@ mod tests {
             names.nodes(),
             names.events(&user),
             names.log(&user),
-            names.position(&user),
+            names.offset(&user),
             names.event_ids(&user),
             names.tickets(&user),
             names.cell(&user, &sync),
             names.cell_of_anyone(&sync),
             names.challenge_of_nobody("oauth", "00ff"),
-            names.challenges(&user, Kind::Confirmation),
+            names.challenges(&user, ChallengeKind::Confirmation),
             names.lane(Lane::Interactive),
             names.dead(Lane::Platform),
             names.node(&node),

@@ -11,7 +11,7 @@ use super::RedisBus;
 use super::client::{Answer, Arg, Script};
 use crate::letter::Letter;
 use crate::presence::{KEPT_FOR, age};
-use crate::{BusError, Presence, Present};
+use crate::{BusError, OpenSocket, Presence};
 
 /// What is one step on the server.
 pub(super) struct Scripts {
@@ -34,12 +34,17 @@ impl Scripts {
 
 #[async_trait]
 impl Presence for RedisBus {
-    async fn lease(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
+    async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
         let args = [Arg::from(node.as_str()), Arg::from(lease.as_millis())];
         self.nodes(args).await.map(drop)
     }
 
-    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
+    async fn register_socket(
+        &self,
+        user: &UserId,
+        socket: &OpenSocket,
+        most: usize,
+    ) -> Result<Vec<OpenSocket>, BusError> {
         let mut alive = self.nodes([]).await?;
         // Its own lease may have ended in a hiccup.
         alive.insert(socket.node.clone());
@@ -60,7 +65,7 @@ impl Presence for RedisBus {
         sockets(surplus.await?)
     }
 
-    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
+    async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         let shared = &self.shared;
         let key = shared.names.sockets(user);
         let args = [Arg::from(connection.as_str()), Arg::from(node.as_str())];
@@ -70,7 +75,7 @@ impl Presence for RedisBus {
         struck.await.map(drop)
     }
 
-    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
+    async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
         let alive = self.nodes([]).await?;
         let shared = &self.shared;
         let key = shared.names.sockets(user);
@@ -107,7 +112,7 @@ impl RedisBus {
 struct Entry {
     v: u8,
     #[serde(flatten)]
-    socket: Present,
+    socket: OpenSocket,
 }
 
 impl Letter for Entry {
@@ -119,12 +124,12 @@ impl Letter for Entry {
     }
 }
 
-fn entry(socket: &Present) -> Result<Vec<u8>, BusError> {
+fn entry(socket: &OpenSocket) -> Result<Vec<u8>, BusError> {
     let (v, socket) = (Entry::NEWEST, socket.clone());
     Entry { v, socket }.write()
 }
 
-fn sockets(mut answer: Answer) -> Result<Vec<Present>, BusError> {
+fn sockets(mut answer: Answer) -> Result<Vec<OpenSocket>, BusError> {
     let mut sockets = Vec::new();
     while !answer.is_empty() {
         let entry = answer.bytes()?;

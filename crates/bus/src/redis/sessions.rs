@@ -1,4 +1,4 @@
-//! Sessions in Redis: a string with a TTL each, and another whose end is the warning.
+//! SessionRegistry in Redis: a string with a TTL each, and another whose end is the warning.
 
 mod expiries;
 
@@ -14,14 +14,17 @@ use tokio::sync::mpsc;
 use super::RedisBus;
 use super::client::{Answer, Arg, Script};
 use crate::sessions::{ANNOUNCED_FOR, MOST_SESSIONS};
-use crate::{Alive, AliveSession, Announced, BusError, EndOfAll, Seed, SessionKey, SessionState, Sessions, Touched};
+use crate::{
+    AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
+    SessionState, SessionTtl,
+};
 
 /// What is one step on the server.
 pub(super) struct Scripts {
     seed: Script,
-    poke: Script,
+    check_ttl: Script,
     record_token: Script,
-    touch: Script,
+    renew_session: Script,
     retime: Script,
     index: Script,
     find: Script,
@@ -38,9 +41,9 @@ impl Scripts {
         };
         Self {
             seed: of_session(include_str!("script/seed_session.lua")),
-            poke: of_session(include_str!("script/poke_session.lua")),
+            check_ttl: of_session(include_str!("script/poke_session.lua")),
             record_token: of_session(include_str!("script/record_token.lua")),
-            touch: of_session(include_str!("script/touch_session.lua")),
+            renew_session: of_session(include_str!("script/touch_session.lua")),
             retime: of_session(include_str!("script/retime_session.lua")),
             index: Script::new(include_str!("script/index_sessions.lua")),
             find: of_session(include_str!("script/find_session.lua")),
@@ -52,8 +55,8 @@ impl Scripts {
 }
 
 #[async_trait]
-impl Sessions for RedisBus {
-    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
+impl SessionRegistry for RedisBus {
+    async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.seed;
         let [left, timeout, lead] = [seed.left, seed.timeout, seed.lead].map(millis);
         let [opened_at, newest_token] = [Some(seed.opened_at), seed.newest_token].map(time);
@@ -62,8 +65,8 @@ impl Sessions for RedisBus {
         state(&mut self.session("seed a session", script, session, args).await?)
     }
 
-    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
-        let answers = self.all_sessions("poke a session", &self.shared.sessions.poke, sessions, []);
+    async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
+        let answers = self.all_sessions("poke a session", &self.shared.sessions.check_ttl, sessions, []);
         answers.await?.iter_mut().map(state).collect()
     }
 
@@ -73,17 +76,22 @@ impl Sessions for RedisBus {
         state(&mut self.session("record a token", script, session, args).await?)
     }
 
-    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
-        let script = &self.shared.sessions.touch;
+    async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
+        let script = &self.shared.sessions.renew_session;
         let mut answer = self.session("extend a session", script, session, []).await?;
         let after_warning = answer.bytes()? == "1";
-        Ok(Touched {
+        Ok(SessionRenewal {
             state: state(&mut answer)?,
             after_warning,
         })
     }
 
-    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
+    async fn set_timeout(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+        lead: Duration,
+    ) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.retime;
         let args = [timeout, lead].map(millis);
         state(&mut self.session("retime a session", script, session, args).await?)
@@ -108,7 +116,7 @@ impl Sessions for RedisBus {
         alive.map(|(key, mut answer)| alive_session(key, &mut answer)).collect()
     }
 
-    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError> {
         let script = &self.shared.sessions.announce_end;
         let answers = self.all_sessions("announce an end", script, sessions, [millis(ANNOUNCED_FOR)]);
         answers.await?.iter_mut().map(announced).collect()
@@ -120,9 +128,9 @@ impl Sessions for RedisBus {
         self.session("end a session", script, session, args).await.map(drop)
     }
 
-    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
         let (names, script) = (&self.shared.names, &self.shared.sessions.end_all);
-        let but = end.but.as_ref().map(|session| {
+        let but = end.except.as_ref().map(|session| {
             names.session(&SessionKey {
                 user: user.clone(),
                 session: session.clone(),
@@ -191,7 +199,7 @@ fn state(answer: &mut Answer) -> Result<SessionState, BusError> {
         b"unknown" => Ok(SessionState::Unknown),
         b"ended" => Ok(SessionState::Ended),
         b"ending" => Ok(SessionState::Ending(answer.read()?)),
-        b"alive" => Ok(SessionState::Alive(Alive {
+        b"alive" => Ok(SessionState::Alive(SessionTtl {
             generation: answer.read()?,
             left: Duration::from_millis(answer.read()?),
             warns_in: Duration::from_millis(answer.read()?),
@@ -211,10 +219,10 @@ fn alive_session(key: SessionKey, answer: &mut Answer) -> Result<AliveSession, B
     })
 }
 
-fn announced(answer: &mut Answer) -> Result<Announced, BusError> {
+fn announced(answer: &mut Answer) -> Result<EndAnnouncement, BusError> {
     let was_alive = answer.bytes()? == "1";
     let newest = answer.read()?;
-    Ok(Announced {
+    Ok(EndAnnouncement {
         was_alive,
         newest_token: (newest > 0).then(|| Timestamp::from_millis(newest)),
     })

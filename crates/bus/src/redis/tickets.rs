@@ -7,27 +7,27 @@ use protocol::time::Timestamp;
 
 use super::RedisBus;
 use super::client::{Arg, Script};
-use super::events::position;
+use super::events::offset;
 use crate::bounds::{ORDER_LIFE, TICKET_LIFE, TICKETS};
 use crate::epoch::new_epoch;
-use crate::{BusError, Hold, Redeemed, Ticket, TicketKey, Tickets};
+use crate::{BusError, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 
 /// What is one step on the server.
 pub(super) struct Scripts {
-    issue: Script,
-    redeem: Script,
+    issue_token: Script,
+    redeem_token: Script,
     keep: Script,
-    void: Script,
+    revoke_token: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            issue: Script::new(concat!(
+            issue_token: Script::new(concat!(
                 include_str!("script/ticket.lua"),
                 include_str!("script/issue_ticket.lua")
             )),
-            redeem: Script::new(concat!(
+            redeem_token: Script::new(concat!(
                 include_str!("script/order.lua"),
                 include_str!("script/ticket.lua"),
                 include_str!("script/redeem_ticket.lua")
@@ -36,7 +36,7 @@ impl Scripts {
                 include_str!("script/ticket.lua"),
                 include_str!("script/keep_ticket.lua")
             )),
-            void: Script::new(concat!(
+            revoke_token: Script::new(concat!(
                 include_str!("script/ticket.lua"),
                 include_str!("script/void_ticket.lua")
             )),
@@ -45,38 +45,34 @@ impl Scripts {
 }
 
 #[async_trait]
-impl Tickets for RedisBus {
-    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
+impl ResumeTokens for RedisBus {
+    async fn issue_token(&self, key: &ResumeTokenKey, ticket: &ResumeToken) -> Result<ResumeLease, BusError> {
         let shared = &self.shared;
         let args = [
             Arg::from(key.id.as_str()),
             Arg::from(ticket.session.as_str()),
             Arg::from(ticket.connection.as_str()),
-            Arg::from(&ticket.begins.epoch),
-            Arg::from(ticket.begins.seq),
+            Arg::from(&ticket.start.epoch),
+            Arg::from(ticket.start.seq),
             Arg::from(TICKET_LIFE.as_millis()),
             Arg::from(TICKETS),
         ];
-        let (script, keys) = (&shared.tickets.issue, [shared.names.tickets(&key.user)]);
+        let (script, keys) = (&shared.tickets.issue_token, [shared.names.tickets(&key.user)]);
         shared.commands.run("issue a ticket", script, keys, args).await?;
-        Ok(Hold {
+        Ok(ResumeLease {
             key: key.clone(),
             redemption: 0,
         })
     }
 
-    async fn redeem(
+    async fn redeem_token(
         &self,
-        key: &TicketKey,
+        key: &ResumeTokenKey,
         session: &SessionId,
         came: Timestamp,
     ) -> Result<Option<Redeemed>, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [
-            names.position(&key.user),
-            names.log(&key.user),
-            names.tickets(&key.user),
-        ];
+        let keys = [names.offset(&key.user), names.log(&key.user), names.tickets(&key.user)];
         let args = [
             Arg::from(&new_epoch(&*shared.entropy)),
             Arg::from(ORDER_LIFE.as_secs()),
@@ -86,25 +82,25 @@ impl Tickets for RedisBus {
             Arg::from(key.id.as_str()),
             Arg::from(came.as_millis().to_string()),
         ];
-        let script = &shared.tickets.redeem;
+        let script = &shared.tickets.redeem_token;
         let mut answer = shared.commands.run("redeem a ticket", script, keys, args).await?;
         if answer.is_empty() {
             return Ok(None);
         }
         let connection = ConnectionId::new(answer.read::<String>()?);
-        let ticket = Ticket {
+        let ticket = ResumeToken {
             session: session.clone(),
             connection: connection.map_err(|_invalid| answer.unreadable("no connection"))?,
-            begins: position(&mut answer)?,
+            start: offset(&mut answer)?,
         };
-        let hold = Hold {
+        let hold = ResumeLease {
             key: key.clone(),
             redemption: answer.read()?,
         };
         Ok(Some(Redeemed { ticket, hold }))
     }
 
-    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
+    async fn renew_tokens(&self, holds: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
         let mut kept = Vec::with_capacity(holds.len());
         for holds in holds.chunks(AT_ONCE) {
             // One script per ticket, as no script spans two slots of a cluster; they travel together.
@@ -113,16 +109,16 @@ impl Tickets for RedisBus {
         Ok(kept)
     }
 
-    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
+    async fn revoke_token(&self, hold: &ResumeLease) -> Result<(), BusError> {
         let shared = &self.shared;
-        let (script, keys) = (&shared.tickets.void, [shared.names.tickets(&hold.key.user)]);
+        let (script, keys) = (&shared.tickets.revoke_token, [shared.names.tickets(&hold.key.user)]);
         let args = [Arg::from(hold.key.id.as_str()), Arg::from(hold.redemption)];
         shared.commands.run("void a ticket", script, keys, args).await.map(drop)
     }
 }
 
 impl RedisBus {
-    async fn keep_one(&self, hold: &Hold) -> Result<bool, BusError> {
+    async fn keep_one(&self, hold: &ResumeLease) -> Result<bool, BusError> {
         let shared = &self.shared;
         let (script, keys) = (&shared.tickets.keep, [shared.names.tickets(&hold.key.user)]);
         let args = [

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bucket, ConnectError, Key, Quota, RedisSettings};
+use bus::{Bucket, ChallengeKey, ConnectError, Quota, RedisSettings};
 use protocol::cluster::job::Lane;
 use protocol::fault::chain;
 use testkit::port::Port;
@@ -34,7 +34,7 @@ async fn rate_cells_may_have_a_redis_of_their_own() {
     let bus = connect_as(&settings).await.unwrap();
     let bucket = Bucket {
         name: "connect",
-        of: None,
+        scope: None,
     };
     let quota = Quota {
         count: 1,
@@ -139,11 +139,11 @@ async fn a_user_with_few_rights_is_enough() {
 
     let (user, lane, node) = (user("GEN-001"), Lane::Interactive, node("gw-1"));
     let mut ear = Ear::open(&*bus).await;
-    let mut replies = bus.replies(&node).await.unwrap();
+    let mut replies = bus.subscribe_replies(&node).await.unwrap();
     ear.feed.subscribe(&user).await.unwrap();
     let place = publish(&*bus, &user, 1).await;
     assert_eq!(ear.next_seq().await, 1);
-    bus.since(&user, &place, 9).await.unwrap();
+    bus.read_log(&user, &place, 9).await.unwrap();
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
     let claimed = bus.claim(lane, &worker("w-1"), 1, wait::deadline()).await.unwrap();
     // Waits long enough for lost jobs to be looked for: this one is taken over, and at last buried.
@@ -156,11 +156,11 @@ async fn a_user_with_few_rights_is_enough() {
     bus.finish(lane, &claimed[0].entry).await.unwrap();
     bus.reply(&node, &reply("j-1")).await.unwrap();
     assert_eq!(replies.recv().await.unwrap(), reply("j-1"));
-    assert_eq!(bus.kept_replies(&node, &[reply("j-1").job]).await.unwrap().len(), 1);
-    let key = Key::State {
+    assert_eq!(bus.stored_replies(&node, &[reply("j-1").job]).await.unwrap().len(), 1);
+    let key = ChallengeKey::State {
         hash: "00ff".to_owned(),
     };
-    let owned = Key::Confirmation {
+    let owned = ChallengeKey::Confirmation {
         user: user.clone(),
         hash: "00ff".to_owned(),
     };
@@ -168,10 +168,10 @@ async fn a_user_with_few_rights_is_enough() {
         bus.put(&key, b"sealed", Duration::from_secs(60)).await.unwrap();
         assert!(bus.read(&key).await.unwrap().is_some() && bus.take(&key).await.unwrap().is_some());
     }
-    bus.delete_all(&user, bus::Kind::Authorize).await.unwrap();
+    bus.delete_all(&user, bus::ChallengeKind::Authorize).await.unwrap();
     let bucket = Bucket {
         name: "connect",
-        of: None,
+        scope: None,
     };
     let quota = Quota {
         count: 1,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, Seed, SessionKey};
+use bus::{Bus, SessionKey, SessionSeed};
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use testkit::{Proxy, Redis, wait};
@@ -40,7 +40,7 @@ async fn what_ends_in_another_database_or_under_another_prefix_is_no_session_of_
         let key = session("theirs");
         seed(&*other, &key).await;
         wait::until_true("the other session to be over", wait::deadline(), async || {
-            let states = other.poke(std::slice::from_ref(&key)).await.unwrap();
+            let states = other.check_ttl(std::slice::from_ref(&key)).await.unwrap();
             states == [bus::SessionState::Unknown]
         })
         .await;
@@ -106,7 +106,7 @@ async fn more_expiries_than_are_read_end_nothing() {
 
 /// A session that is warned and over in a moment.
 async fn seed(bus: &dyn Bus, key: &SessionKey) {
-    let seed = Seed {
+    let seed = SessionSeed {
         left: Duration::from_millis(400),
         timeout: Duration::from_secs(60),
         lead: Duration::from_millis(200),

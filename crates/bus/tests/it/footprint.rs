@@ -4,19 +4,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Key, PendingLink, Present, Quota, Seed, SessionKey, Ticket, TicketKey};
+use bus::{
+    Bucket, Bus, ChallengeKey, OpenSocket, PendingLink, Quota, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed,
+};
 use futures_util::future::join_all;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::origin::Origin;
-use protocol::id::{ConnectionId, EventId, SessionId, TicketId, UserId};
+use protocol::id::{ConnectionId, EventId, ResumeTokenId, SessionId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use testkit::Redis;
 
 use crate::nodes::connect;
-use crate::sample::{event, node, position};
+use crate::sample::{event, node, offset};
 
 /// Of what is kept for a user by name.
 const MOST: u64 = 5 * 1024 * 1024;
@@ -81,30 +83,30 @@ async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
     for number in 0..2_000 {
         let (user, name) = (user.clone(), long("c", number));
         let hash = format!("{number:064}");
-        let keys: [(Key, &[u8]); 4] = [
+        let keys: [(ChallengeKey, &[u8]); 4] = [
             (
-                Key::Authorize {
+                ChallengeKey::Authorize {
                     user: user.clone(),
                     state_hash: hash.clone(),
                 },
                 &record,
             ),
             (
-                Key::Confirmation {
+                ChallengeKey::Confirmation {
                     user: user.clone(),
                     hash,
                 },
                 b"issued",
             ),
             (
-                Key::TwoFactor {
+                ChallengeKey::TwoFactor {
                     user: user.clone(),
                     id: name.clone(),
                 },
                 &word,
             ),
             (
-                Key::StepUp {
+                ChallengeKey::StepUp {
                     user,
                     of: format!("{name}:{name}"),
                 },
@@ -116,7 +118,7 @@ async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
     }
     let both = [user.as_str(), user.as_str()].join("\n");
     for number in 0..110 {
-        let state = Key::State {
+        let state = ChallengeKey::State {
             hash: format!("{number:064}"),
         };
         bus.put(&state, user.as_str().as_bytes(), LIFE).await.unwrap();
@@ -128,7 +130,7 @@ async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
 /// More sessions than may be alive at once.
 async fn open_sessions(bus: &dyn Bus, user: &UserId) {
     let newest = Timestamp::from_millis(1_764_000_000_000);
-    let seed = Seed {
+    let seed = SessionSeed {
         left: LIFE,
         timeout: LIFE,
         lead: LIFE / 2,
@@ -147,23 +149,23 @@ async fn open_sessions(bus: &dyn Bus, user: &UserId) {
 
 /// More sockets, devices and tickets than a user may have, each of a session of its own.
 async fn come_and_go(bus: &dyn Bus, user: &UserId) {
-    let begins = position(bus, user).await;
-    bus.lease(&node("gw"), LIFE).await.unwrap();
+    let start = offset(bus, user).await;
+    bus.renew_node(&node("gw"), LIFE).await.unwrap();
     for number in 0..600 {
         let (session, connection) = (
             SessionId::new(long("s", number)).unwrap(),
             ConnectionId::new(long("c", number)).unwrap(),
         );
-        let key = TicketKey {
+        let key = ResumeTokenKey {
             user: user.clone(),
-            id: TicketId::new(long("t", number)).unwrap(),
+            id: ResumeTokenId::new(long("t", number)).unwrap(),
         };
-        let ticket = Ticket {
+        let ticket = ResumeToken {
             session: session.clone(),
             connection: connection.clone(),
-            begins: begins.clone(),
+            start: start.clone(),
         };
-        bus.issue(&key, &ticket).await.unwrap();
+        bus.issue_token(&key, &ticket).await.unwrap();
         let origin = Origin {
             address: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".to_owned(),
             device_id: Some(wide(number)),
@@ -172,18 +174,18 @@ async fn come_and_go(bus: &dyn Bus, user: &UserId) {
         };
         // The set begins anew when it is full: here it is about to.
         if number < 254 {
-            bus.note_seen(user, &origin).await.unwrap();
+            bus.mark_seen(user, &origin).await.unwrap();
         }
-        let present = Present {
+        let present = OpenSocket {
             connection,
             node: node("gw"),
             session,
             connected_at: Timestamp::from_millis(i64::try_from(number).unwrap()),
             origin,
         };
-        bus.enter(user, &present, 64).await.unwrap();
+        bus.register_socket(user, &present, 64).await.unwrap();
     }
-    bus.begin_look(user, &long("l", 0)).await.unwrap();
+    bus.begin_alert_check(user, &long("l", 0)).await.unwrap();
 }
 
 /// As many cells as a user's commands of a minute ask for, each for a session of its own.
@@ -195,7 +197,7 @@ async fn ask_limits(bus: &dyn Bus, user: &UserId) {
     for number in 0..180 {
         for name in ["protection", "request_confirmation"] {
             let of = Some(long("s", number));
-            bus.admit(user, &Bucket { name, of }, quota).await.unwrap();
+            bus.admit(user, &Bucket { name, scope: of }, quota).await.unwrap();
         }
     }
     for name in [
@@ -206,7 +208,7 @@ async fn ask_limits(bus: &dyn Bus, user: &UserId) {
         "confirm_link",
         "commands",
     ] {
-        bus.admit(user, &Bucket { name, of: None }, quota).await.unwrap();
+        bus.admit(user, &Bucket { name, scope: None }, quota).await.unwrap();
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, ConnectError, Feed, Heard, MemoryBus, RedisBus, RedisSettings};
+use bus::{Bus, ChannelMessage, ConnectError, MemoryBus, RedisBus, RedisSettings, UserSubscriptions};
 use lifecycle::{OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use testkit::{Redis, wait};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -44,8 +44,8 @@ pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<Arc<dyn Bus>,
 
 /// What a node hears, and its subscriptions.
 pub(crate) struct Ear {
-    pub(crate) feed: Arc<dyn Feed>,
-    heard: mpsc::Receiver<Heard>,
+    pub(crate) feed: Arc<dyn UserSubscriptions>,
+    heard: mpsc::Receiver<ChannelMessage>,
 }
 
 impl Ear {
@@ -55,7 +55,7 @@ impl Ear {
     }
 
     /// The next thing heard.
-    pub(crate) async fn next(&mut self) -> Heard {
+    pub(crate) async fn next(&mut self) -> ChannelMessage {
         let heard = timeout(wait::deadline(), self.heard.recv()).await;
         heard.expect("something is heard in time").expect("the ear is open")
     }
@@ -63,21 +63,21 @@ impl Ear {
     /// The place of the next event heard; fails on `Missed`.
     pub(crate) async fn next_seq(&mut self) -> u64 {
         match self.next().await {
-            Heard::Event { position, .. } => position.seq,
+            ChannelMessage::Event { offset, .. } => offset.seq,
             other => panic!("{other:?} instead of an event"),
         }
     }
 
     /// Waits for a `Missed`, however many events come before it.
     pub(crate) async fn missed(&mut self) {
-        while self.next().await != Heard::Missed {}
+        while self.next().await != ChannelMessage::Missed {}
     }
 
     /// Waits for an event at this place, whatever comes before it.
-    pub(crate) async fn until(&mut self, place: &Position) {
+    pub(crate) async fn until(&mut self, place: &Offset) {
         loop {
-            if let Heard::Event { position, .. } = self.next().await
-                && position == *place
+            if let ChannelMessage::Event { offset, .. } = self.next().await
+                && offset == *place
             {
                 return;
             }
@@ -85,18 +85,18 @@ impl Ear {
     }
 
     /// Whether an event at this place is heard before something is missed.
-    pub(crate) async fn hears(&mut self, place: &Position) -> bool {
+    pub(crate) async fn hears(&mut self, place: &Offset) -> bool {
         loop {
             match self.next().await {
-                Heard::Event { position, .. } if position == *place => return true,
-                Heard::Missed => return false,
-                Heard::Event { .. } | Heard::Redeemed { .. } => {}
+                ChannelMessage::Event { offset, .. } if offset == *place => return true,
+                ChannelMessage::Missed => return false,
+                ChannelMessage::Event { .. } | ChannelMessage::Redeemed { .. } => {}
             }
         }
     }
 
     /// What is there now, without waiting.
-    pub(crate) fn try_next(&mut self) -> Option<Heard> {
+    pub(crate) fn try_next(&mut self) -> Option<ChannelMessage> {
         self.heard.try_recv().ok()
     }
 }

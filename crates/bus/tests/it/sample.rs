@@ -1,13 +1,13 @@
 //! Messages for tests.
 
-use bus::{Bus, Published};
+use bus::{Bus, PublishOutcome};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, Outcome, Reply, Work};
-use protocol::cluster::position::Position;
+use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
+use protocol::cluster::offset::Offset;
 use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, Connect};
-use protocol::event::Class;
+use protocol::event::DeliveryClass;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::secret::Secret;
@@ -31,23 +31,23 @@ pub(crate) fn event(number: u64) -> Envelope {
         v: Envelope::VERSION,
         id: EventId::new(format!("e-{number}")).unwrap(),
         audience: Audience::Session(SessionId::new("s-1").unwrap()),
-        class: Class::State,
+        class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&number),
     }
 }
 
 /// Publishes an event that is new.
-pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Position {
+pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Offset {
     match bus.publish(user, &event(number)).await.unwrap() {
-        Published::At(position) => position,
-        Published::Before => panic!("event {number} was published before"),
+        PublishOutcome::Assigned(offset) => offset,
+        PublishOutcome::Duplicate => panic!("event {number} was published before"),
     }
 }
 
 /// Where a user's order stands.
-pub(crate) async fn position(bus: &dyn Bus, user: &UserId) -> Position {
-    bus.positions(std::slice::from_ref(user)).await.unwrap().remove(0)
+pub(crate) async fn offset(bus: &dyn Bus, user: &UserId) -> Offset {
+    bus.offsets(std::slice::from_ref(user)).await.unwrap().remove(0)
 }
 
 /// Publishes an event as a relay does: again, until an answer comes.
@@ -86,9 +86,9 @@ pub(crate) fn reply(job: &str) -> Reply {
     Reply {
         v: Job::VERSION,
         job: JobId::new(job).unwrap(),
-        outcome: Outcome {
+        outcome: JobOutcome {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: false,
             data: Json::of(&[job]),
         },

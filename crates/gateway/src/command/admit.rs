@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, Bus, BusError, Charge, Quota, Verdict};
+use bus::{Bucket, Bus, BusError, Charge, LimitDecision, Quota};
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
@@ -14,7 +14,7 @@ use crate::settings::Rate;
 
 /// A payload that cannot be read: the sentence names the field.
 pub(super) fn invalid(error: &InvalidCommand) -> Failure {
-    Failure::saying(error.code(), error.to_string())
+    Failure::with_message(error.code(), error.to_string())
 }
 
 /// A caller acts only for itself.
@@ -40,8 +40,8 @@ pub(super) async fn within_limits(
     command: &Command,
 ) -> Result<(), Failure> {
     match take(bus, rate, caller, command).await {
-        Ok(Verdict::Admitted) => Ok(()),
-        Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),
+        Ok(LimitDecision::Admitted) => Ok(()),
+        Ok(LimitDecision::Refused(wait)) => Err(rate_limited(wait)),
         Err(error) => {
             tracing::warn!(error = chain(&error), "a limit could not be asked");
             Err(Failure::of(error.code()))
@@ -59,22 +59,27 @@ pub(crate) fn rate_limited(wait: Duration) -> Failure {
 }
 
 /// One round trip for all. Second factors are counted by workers, which know what is an attempt.
-async fn take(bus: &dyn Bus, rate: Option<Rate>, caller: &Caller, command: &Command) -> Result<Verdict, BusError> {
+async fn take(
+    bus: &dyn Bus,
+    rate: Option<Rate>,
+    caller: &Caller,
+    command: &Command,
+) -> Result<LimitDecision, BusError> {
     let policy = command.kind().policy();
     let mut charges = rate.map_or_else(Vec::new, |rate| budgets(caller, policy.cost, rate));
-    charges.extend(own_limit(command.kind(), |scope| scope_of(scope, caller, command)));
+    charges.extend(command_limit(command.kind(), |scope| scope_of(scope, caller, command)));
     bus.admit_all(&caller.user, &charges).await
 }
 
 /// What a command takes from the limit that it has for itself, if it has one.
-pub(crate) fn own_limit(kind: CommandKind, of: impl FnOnce(LimitScope) -> Option<String>) -> Option<Charge> {
+pub(crate) fn command_limit(kind: CommandKind, of: impl FnOnce(LimitScope) -> Option<String>) -> Option<Charge> {
     let PerMinute(count, scope) = kind.policy().limit?;
     Some(Charge {
         bucket: Bucket {
             name: bucket_name(kind),
-            of: of(scope),
+            scope: of(scope),
         },
-        quota: a_minute(count),
+        quota: per_minute(count),
         cost: 1,
     })
 }
@@ -82,7 +87,7 @@ pub(crate) fn own_limit(kind: CommandKind, of: impl FnOnce(LimitScope) -> Option
 /// What a command takes from the budgets of its user.
 fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
     let charge = |name, of, quota, cost| Charge {
-        bucket: Bucket { name, of },
+        bucket: Bucket { name, scope: of },
         quota,
         cost,
     };
@@ -110,7 +115,7 @@ fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
 /// The part of a user's protective commands that one session may take: one in so many.
 const SESSIONS_SHARE: u32 = 6;
 
-pub(crate) fn a_minute(count: u32) -> Quota {
+pub(crate) fn per_minute(count: u32) -> Quota {
     Quota {
         count,
         period: Duration::from_secs(60),

@@ -1,7 +1,7 @@
 //! What a client is answered with.
 
 use protocol::answer::Failure;
-use protocol::cluster::job::Aside;
+use protocol::cluster::job::LeadingNotice;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::event::{ErrorNotice, Notice};
@@ -48,8 +48,8 @@ pub(super) fn with_event(caller: &Caller, kind: CommandKind, data: &Json, reques
 }
 
 /// Tells the caller's socket what belongs before an answer.
-pub(super) fn aside(caller: &Caller, aside: &Aside) {
-    caller.send(caller.form.answer(&aside.event, &aside.data, None));
+pub(super) fn leading_notice(caller: &Caller, leading_notice: &LeadingNotice) {
+    caller.send(caller.form.answer(&leading_notice.event, &leading_notice.data, None));
 }
 
 /// Answers what has no response event: whoever gave a callback has it called, everyone else gets the notice `error`.

@@ -72,14 +72,14 @@ impl Commands {
             // Each slot is asked about again, or closes at its deadline.
             tracing::debug!(error = chain(&error), "kept answers could not be read");
         }
-        if let Err(error) = self.bus.forget_replies(&self.node, &heard).await {
+        if let Err(error) = self.bus.delete_replies(&self.node, &heard).await {
             tracing::debug!(error = chain(&error), "kept answers are left to their end");
         }
     }
 
     async fn ask(&self, jobs: &[JobId], heard: &mut Vec<JobId>) -> Result<(), BusError> {
         for batch in jobs.chunks(BATCH) {
-            for reply in self.bus.kept_replies(&self.node, batch).await? {
+            for reply in self.bus.stored_replies(&self.node, batch).await? {
                 self.settle(&reply);
                 heard.push(reply.job);
             }

@@ -102,8 +102,8 @@ fn next_ask(slot: &Slot, now: Instant) -> Instant {
 }
 
 fn last_ask(slot: &Slot) -> Instant {
-    let patience = slot.deadline.saturating_duration_since(slot.opened);
-    slot.deadline - LAST_ASK.min(patience / 2)
+    let job_timeout = slot.deadline.saturating_duration_since(slot.opened);
+    slot.deadline - LAST_ASK.min(job_timeout / 2)
 }
 
 /// An answer that is announced comes much sooner.
@@ -119,14 +119,14 @@ mod tests {
 
     use super::*;
 
-    fn open(pending: &Pending, job: &str, now: Instant, patience: Duration) -> JobId {
+    fn open(pending: &Pending, job: &str, now: Instant, job_timeout: Duration) -> JobId {
         let caller = Arc::new(Caller::sample("u"));
         let job = JobId::new(job).unwrap();
         let slot = Slot {
             outline: Outline::of(CommandKind::List, &Value::Null),
             request: None,
             opened: now,
-            deadline: now + patience,
+            deadline: now + job_timeout,
             _permit: caller.begin().unwrap(),
             caller,
         };

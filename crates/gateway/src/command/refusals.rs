@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::cluster::job::{Job, Refused, Work};
+use protocol::cluster::job::{Job, RefusedCommand, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
@@ -106,7 +106,7 @@ const MAX_USERS: usize = 1_000;
 
 impl Tally {
     fn work(&self) -> Work {
-        let refused = self.counts.iter().map(|((kind, error), count)| Refused {
+        let refused = self.counts.iter().map(|((kind, error), count)| RefusedCommand {
             command: kind.event().to_owned(),
             error: *error,
             count: *count,
@@ -146,7 +146,7 @@ impl Commands {
                 work: tally.work(),
             };
             let lane = job.work.lane();
-            if let Err(error) = self.bus.submit(lane, &job, self.timing.patience(lane)).await {
+            if let Err(error) = self.bus.submit(lane, &job, self.timing.job_timeout(lane)).await {
                 tracing::warn!(error = chain(&error), "refusals could not be reported");
                 self.refusals.put_back(job.user, tally);
                 break;
@@ -162,7 +162,7 @@ impl Commands {
 mod tests {
     use super::*;
 
-    fn told(refusals: &Refusals) -> Vec<(String, Vec<Refused>)> {
+    fn told(refusals: &Refusals) -> Vec<(String, Vec<RefusedCommand>)> {
         let tallies = refusals.take().into_iter();
         let mut told: Vec<_> = tallies
             .map(|(user, tally)| match tally.work() {
@@ -177,8 +177,8 @@ mod tests {
         told
     }
 
-    fn refused(kind: CommandKind, error: ErrorCode, count: u32) -> Refused {
-        Refused {
+    fn refused(kind: CommandKind, error: ErrorCode, count: u32) -> RefusedCommand {
+        RefusedCommand {
             command: kind.event().to_owned(),
             error,
             count,

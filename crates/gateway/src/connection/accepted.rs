@@ -18,7 +18,7 @@ use super::ending::Ending;
 use super::task::Link;
 use super::transport::MAX_MESSAGE;
 use crate::form::Form;
-use crate::handshake::authenticator::Entrance;
+use crate::handshake::authenticator::TokenPurpose;
 use crate::handshake::upgrade::Protocol;
 use crate::listener::pending::PendingPermit;
 
@@ -113,7 +113,10 @@ impl Accepted {
     pub(super) async fn authenticate(mut self, on: &Connections) -> Result<Authenticated, Draining> {
         let proven = match self.claim().await {
             Ok(claim) => {
-                let proven = on.authenticator.prove(claim.token(), Entrance::Connect).await;
+                let proven = on
+                    .authenticator
+                    .authenticate(claim.token(), TokenPurpose::Connect)
+                    .await;
                 let is_batching = claim.batching && !on.batch_interval.is_zero();
                 self.link.batch(is_batching.then_some(on.batch_interval));
                 match proven {
@@ -199,7 +202,7 @@ impl Accepted {
                 request: request.id,
             }),
             Err(invalid) => {
-                let failure = Failure::saying(ErrorCode::BadRequest, invalid.to_string());
+                let failure = Failure::with_message(ErrorCode::BadRequest, invalid.to_string());
                 refuse(&self.link, request.id.as_ref(), failure);
                 None
             }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Ticket, TicketKey};
+use bus::{ResumeToken, ResumeTokenKey};
 use lifecycle::Entropy;
+use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::position::Position;
 use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::json::Json;
@@ -106,7 +106,7 @@ impl Authenticated {
             outbound: Arc::clone(self.link.outbound()),
         };
         let joining = on.hub.join(&self.identity.user, subscriber);
-        let Ok(Some((seat, position))) = timeout(on.timing.join, joining).await else {
+        let Ok(Some((seat, offset))) = timeout(on.timing.join, joining).await else {
             return Err(Draining::unproven(self.link, Ending::Unavailable));
         };
         match timeout(on.timing.join, on.sessions.confirm(&caller)).await {
@@ -120,7 +120,7 @@ impl Authenticated {
         };
         let beginning = match resumed {
             Some(resumed) => Ok(Beginning::recovered(resumed)),
-            None => Beginning::fresh(&position, self.ticket(&position, on), &*on.bus).await,
+            None => Beginning::fresh(&offset, self.ticket(&offset, on), &*on.bus).await,
         };
         let Ok(beginning) = beginning else {
             return Err(Draining::unproven(self.link, Ending::Unavailable));
@@ -139,7 +139,7 @@ impl Authenticated {
             recovered,
         } = beginning;
         hold.iter().for_each(|hold| seat.hold(hold.clone()));
-        let replay = Replay::new(Arc::clone(self.link.outbound()), after, page, position);
+        let replay = Replay::new(Arc::clone(self.link.outbound()), after, page, offset);
         let standing = Standing {
             membership,
             _entry: entry,
@@ -153,15 +153,15 @@ impl Authenticated {
     }
 
     /// What is issued to a client that begins here and may come back.
-    fn ticket(&self, begins: &Position, on: &Connections) -> Option<(TicketKey, Ticket)> {
-        let key = TicketKey {
+    fn ticket(&self, start: &Offset, on: &Connections) -> Option<(ResumeTokenKey, ResumeToken)> {
+        let key = ResumeTokenKey {
             user: self.identity.user.clone(),
             id: names::ticket(&*on.entropy),
         };
-        let ticket = Ticket {
+        let ticket = ResumeToken {
             session: self.identity.session.clone(),
             connection: self.connection.clone(),
-            begins: begins.clone(),
+            start: start.clone(),
         };
         self.manner.form.recovers().then_some((key, ticket))
     }

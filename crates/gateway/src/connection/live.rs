@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::Hold;
+use bus::ResumeLease;
 use protocol::answer::Failure;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
@@ -40,7 +40,7 @@ pub(super) struct Standing {
     pub(super) _entry: Entry,
     pub(super) seat: Seat,
     /// What its client comes back with.
-    pub(super) hold: Option<Hold>,
+    pub(super) hold: Option<ResumeLease>,
     /// Its way to the present; none once it is there.
     pub(super) replay: Option<Box<Replay>>,
     /// Its client came back and missed nothing.
@@ -131,7 +131,7 @@ impl Live {
         let commands = &on.commands;
         if request.event == name::AUTH && self.caller.form.native().is_some() {
             // One socket is one caller: another token for it comes with `auth:refresh`.
-            let failure = Failure::saying(ErrorCode::BadRequest, "event: this socket is authenticated already");
+            let failure = Failure::with_message(ErrorCode::BadRequest, "event: this socket is authenticated already");
             commands.refuse(&self.caller, Some(request.event), &failure, request.id.as_ref());
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl Live {
     /// Nobody comes back with the ticket: the client took its leave, or could not be told that it missed nothing.
     async fn void_ticket(&mut self, on: &Connections) {
         if let Some(hold) = self.standing.hold.take() {
-            resume::void(&hold, &*on.bus).await;
+            resume::revoke_token(&hold, &*on.bus).await;
         }
     }
 

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Batching, FeedEvent};
 use super::outgoing::Outgoing;
-use crate::deflate::Deflate;
+use crate::deflate::PerMessageDeflate;
 
 /// The queue of one socket: at most 4,096 messages and 1 MiB, beside the feed events that wait, at most 64 and 48 KiB. What does not
 /// fit costs the socket: its peer is too slow, and what it misses it gets from the log when it comes back. It takes no memory while
 /// it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
-    deflate: Option<Deflate>,
+    deflate: Option<PerMessageDeflate>,
     queue: Mutex<Queue>,
     task: AtomicWaker,
 }
@@ -48,7 +48,7 @@ enum State {
 
 impl Outbound {
     /// The queue of a socket with this compression, if any was agreed.
-    pub(super) fn new(deflate: Option<Deflate>) -> Self {
+    pub(super) fn new(deflate: Option<PerMessageDeflate>) -> Self {
         Self {
             deflate,
             ..Self::default()
@@ -56,7 +56,7 @@ impl Outbound {
     }
 
     /// The socket's compression.
-    pub(crate) fn deflate(&self) -> Option<&Deflate> {
+    pub(crate) fn deflate(&self) -> Option<&PerMessageDeflate> {
         self.deflate.as_ref()
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::wire::Message;
 
-use crate::deflate::Deflate;
+use crate::deflate::PerMessageDeflate;
 
 /// A message for one socket, or for several that are sent the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Outgoing {
 
 impl Outgoing {
     /// A message, compressed where that is worth it.
-    pub(crate) fn deflated(message: Message, deflate: &Deflate) -> Self {
+    pub(crate) fn deflated(message: Message, deflate: &PerMessageDeflate) -> Self {
         match &message {
             Message::Text(bytes) => deflate.compress(bytes).map(Self::DeflatedText),
             Message::Binary(bytes) => deflate.compress(bytes).map(Self::DeflatedBinary),

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Past;
+use bus::LogRead;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use protocol::fault::chain;
 use tokio::time::{Instant, sleep_until};
 
@@ -18,12 +18,12 @@ use crate::hub::{Progress, Seat};
 pub(super) struct Replay {
     outbound: Arc<Outbound>,
     /// Up to here everything was queued.
-    cursor: Position,
+    cursor: Offset,
     /// What was read and not yet queued.
-    page: VecDeque<(Position, Envelope)>,
+    page: VecDeque<(Offset, Envelope)>,
     /// Where the user's order stood when the socket took its seat. What was said to one session or socket before that was not said
     /// to this one.
-    joined: Position,
+    joined: Offset,
     /// The log is not read before then.
     rests_until: Option<Instant>,
 }
@@ -48,12 +48,7 @@ pub(super) async fn step(replay: &mut Option<Box<Replay>>, seat: &Seat) -> Step 
 
 impl Replay {
     /// A socket that has heard everything up to `cursor`, and of what came after it `page`.
-    pub(super) fn new(
-        outbound: Arc<Outbound>,
-        cursor: Position,
-        page: Vec<(Position, Envelope)>,
-        joined: Position,
-    ) -> Self {
+    pub(super) fn new(outbound: Arc<Outbound>, cursor: Offset, page: Vec<(Offset, Envelope)>, joined: Offset) -> Self {
         Self {
             outbound,
             cursor,
@@ -86,19 +81,19 @@ impl Replay {
 
     fn queue(&mut self, seat: &Seat) {
         for _ in 0..AT_ONCE {
-            let Some((position, envelope)) = self.page.pop_front() else {
+            let Some((offset, envelope)) = self.page.pop_front() else {
                 return;
             };
-            if envelope.audience == Audience::User || self.is_since_joined(&position) {
-                seat.replay(&position, &envelope);
+            if envelope.audience == Audience::User || self.is_since_joined(&offset) {
+                seat.replay(&offset, &envelope);
             }
-            self.cursor = position;
+            self.cursor = offset;
         }
     }
 
     async fn read(&mut self, seat: &Seat) -> Step {
         match seat.read(&self.cursor, PAGE).await {
-            Ok(Some(Past::Events(events))) => {
+            Ok(Some(LogRead::Events(events))) => {
                 if events.is_empty() {
                     self.rest(SOON);
                 }
@@ -109,7 +104,7 @@ impl Replay {
                 self.rest(LATER);
                 Step::GoOn
             }
-            Ok(Some(Past::Lost(now))) => {
+            Ok(Some(LogRead::Gap(now))) => {
                 seat.lose();
                 self.cursor = now;
                 Step::GoOn
@@ -122,8 +117,8 @@ impl Replay {
         }
     }
 
-    fn is_since_joined(&self, position: &Position) -> bool {
-        position.epoch != self.joined.epoch || position.seq > self.joined.seq
+    fn is_since_joined(&self, offset: &Offset) -> bool {
+        offset.epoch != self.joined.epoch || offset.seq > self.joined.seq
     }
 
     fn rest(&mut self, rest: Duration) {

@@ -1,10 +1,10 @@
 //! A client comes back with its ticket: whether it is told that it missed nothing, and from where on it hears.
 
-use bus::{Bus, BusError, Hold, Past, Redeemed, Ticket, TicketKey};
+use bus::{Bus, BusError, LogRead, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use protocol::fault::chain;
-use protocol::id::{ConnectionId, TicketId};
+use protocol::id::{ConnectionId, ResumeTokenId};
 use protocol::time::Timestamp;
 use protocol::wire::auth::Resume;
 
@@ -17,21 +17,21 @@ pub(super) struct Resumed {
     /// The name of its socket, as before.
     pub(super) connection: ConnectionId,
     /// The ticket, which is its own now.
-    pub(super) hold: Hold,
+    pub(super) hold: ResumeLease,
     /// The last event that it has handled.
-    pub(super) after: Position,
+    pub(super) after: Offset,
     /// The first events that it has missed, if any.
-    pub(super) page: Vec<(Position, Envelope)>,
+    pub(super) page: Vec<(Offset, Envelope)>,
 }
 
 /// Where a client's events begin.
 pub(super) struct Beginning {
     /// What it comes back with.
-    pub(super) hold: Option<Hold>,
+    pub(super) hold: Option<ResumeLease>,
     /// It hears what came after.
-    pub(super) after: Position,
+    pub(super) after: Offset,
     /// Of that, what was read already.
-    pub(super) page: Vec<(Position, Envelope)>,
+    pub(super) page: Vec<(Offset, Envelope)>,
     /// It has come back and missed nothing.
     pub(super) recovered: bool,
 }
@@ -43,7 +43,7 @@ enum Unrecovered {
     /// The offset is none of ours.
     ForeignOffset,
     /// The log no longer has all that was missed.
-    Lost,
+    Gap,
 }
 
 impl Resumed {
@@ -58,12 +58,12 @@ impl Resumed {
         bus: &dyn Bus,
         metrics: &Metrics,
     ) -> Result<Option<Self>, BusError> {
-        let tried = redeem(resume, identity, came, bus).await?;
+        let tried = redeem_token(resume, identity, came, bus).await?;
         metrics.resumed(match &tried {
             Ok(_) => "recovered",
             Err(Unrecovered::Unknown) => "unknown",
             Err(Unrecovered::ForeignOffset) => "foreign_offset",
-            Err(Unrecovered::Lost) => "lost",
+            Err(Unrecovered::Gap) => "lost",
         });
         Ok(tried.ok())
     }
@@ -85,60 +85,60 @@ impl Beginning {
     /// # Errors
     /// [`BusError::Away`].
     pub(super) async fn fresh(
-        position: &Position,
-        ticket: Option<(TicketKey, Ticket)>,
+        offset: &Offset,
+        ticket: Option<(ResumeTokenKey, ResumeToken)>,
         bus: &dyn Bus,
     ) -> Result<Self, BusError> {
         let hold = match ticket {
-            Some((key, ticket)) => Some(bus.issue(&key, &ticket).await?),
+            Some((key, ticket)) => Some(bus.issue_token(&key, &ticket).await?),
             None => None,
         };
         Ok(Self {
             hold,
-            after: position.clone(),
+            after: offset.clone(),
             page: Vec::new(),
             recovered: false,
         })
     }
 }
 
-async fn redeem(
+async fn redeem_token(
     resume: &Resume,
     identity: &Identity,
     came: Timestamp,
     bus: &dyn Bus,
 ) -> Result<Result<Resumed, Unrecovered>, BusError> {
-    let Ok(id) = TicketId::new(&resume.session) else {
+    let Ok(id) = ResumeTokenId::new(&resume.session) else {
         return Ok(Err(Unrecovered::Unknown));
     };
-    let key = TicketKey {
+    let key = ResumeTokenKey {
         user: identity.user.clone(),
         id,
     };
-    let Some(Redeemed { ticket, hold }) = bus.redeem(&key, &identity.session, came).await? else {
+    let Some(Redeemed { ticket, hold }) = bus.redeem_token(&key, &identity.session, came).await? else {
         return Ok(Err(Unrecovered::Unknown));
     };
-    let Some(after) = last_handled(ticket.begins, resume.offset.as_deref()) else {
-        void(&hold, bus).await;
+    let Some(after) = last_handled(ticket.start, resume.offset.as_deref()) else {
+        revoke_token(&hold, bus).await;
         return Ok(Err(Unrecovered::ForeignOffset));
     };
-    match bus.since(&key.user, &after, PAGE).await? {
-        Past::Events(page) => Ok(Ok(Resumed {
+    match bus.read_log(&key.user, &after, PAGE).await? {
+        LogRead::Events(page) => Ok(Ok(Resumed {
             connection: ticket.connection,
             hold,
             after,
             page,
         })),
-        Past::Lost(_) => {
-            void(&hold, bus).await;
-            Ok(Err(Unrecovered::Lost))
+        LogRead::Gap(_) => {
+            revoke_token(&hold, bus).await;
+            Ok(Err(Unrecovered::Gap))
         }
     }
 }
 
 /// Ends a ticket. One that cannot be ended now ends by itself.
-pub(super) async fn void(hold: &Hold, bus: &dyn Bus) {
-    if let Err(error) = bus.void(hold).await {
+pub(super) async fn revoke_token(hold: &ResumeLease, bus: &dyn Bus) {
+    if let Err(error) = bus.revoke_token(hold).await {
         tracing::debug!(error = chain(&error), "a ticket was not ended");
     }
 }
@@ -146,23 +146,23 @@ pub(super) async fn void(hold: &Hold, bus: &dyn Bus) {
 /// The last event that a client has handled. Without an offset it has handled none since its ticket was issued, and with one from
 /// before that neither: the official client keeps the offset of an earlier ticket until the first event. None when the offset is
 /// none of ours.
-fn last_handled(begins: Position, offset: Option<&str>) -> Option<Position> {
+fn last_handled(start: Offset, offset: Option<&str>) -> Option<Offset> {
     let Some(offset) = offset else {
-        return Some(begins);
+        return Some(start);
     };
-    let handled: Position = offset.parse().ok()?;
-    let is_later = handled.epoch == begins.epoch && handled.seq > begins.seq;
-    Some(if is_later { handled } else { begins })
+    let handled: Offset = offset.parse().ok()?;
+    let is_later = handled.epoch == start.epoch && handled.seq > start.seq;
+    Some(if is_later { handled } else { start })
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::cluster::position::Epoch;
+    use protocol::cluster::offset::Epoch;
 
     use super::*;
 
-    fn at(epoch: &str, seq: u64) -> Position {
-        Position {
+    fn at(epoch: &str, seq: u64) -> Offset {
+        Offset {
             epoch: Epoch::new(epoch).unwrap(),
             seq,
         }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_client_has_handled_what_its_offset_says_and_at_least_what_came_before_its_ticket() {
-        let begins = at("b", 7);
+        let start = at("b", 7);
         for (offset, handled) in [
             (None, Some(at("b", 7))),
             (Some("b-9"), Some(at("b", 9))),
@@ -181,7 +181,7 @@ mod tests {
             (Some("hello"), None),
             (Some(""), None),
         ] {
-            assert_eq!(last_handled(begins.clone(), offset), handled, "{offset:?}");
+            assert_eq!(last_handled(start.clone(), offset), handled, "{offset:?}");
         }
     }
 }

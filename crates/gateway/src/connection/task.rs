@@ -19,7 +19,7 @@ use super::outbound::Outbound;
 use super::state::{Bounds, Effect, Input, State};
 use super::transport::{Happened, Transport};
 use super::turn::Turn;
-use crate::deflate::Deflate;
+use crate::deflate::PerMessageDeflate;
 use crate::handshake::upgrade::Protocol;
 use crate::listener::Stream;
 use crate::settings::Heartbeat;
@@ -50,7 +50,7 @@ impl Link {
     pub(super) fn new(
         stream: Stream,
         protocol: &Protocol,
-        deflate: Option<Deflate>,
+        deflate: Option<PerMessageDeflate>,
         bounds: Bounds,
         turn: Turn,
     ) -> Box<Self> {

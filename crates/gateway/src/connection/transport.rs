@@ -27,7 +27,7 @@ use self::walk::{Packing, TooManyFragments, Walk};
 use super::ending::Ending;
 use super::outbound::{self, Outbound};
 use super::outgoing::Outgoing;
-use crate::deflate::{Deflate, Uninflatable};
+use crate::deflate::{InflateError, PerMessageDeflate};
 use crate::listener::{Stream, linger};
 
 /// One WebSocket. It has one owner, who reads and writes: only so can its buffers be replaced.
@@ -35,7 +35,7 @@ pub(super) struct Transport {
     /// Gone only while it is replaced.
     socket: Option<WebSocketStream<Walk<Stream>>>,
     /// Compression, where it was agreed.
-    deflate: Option<Deflate>,
+    deflate: Option<PerMessageDeflate>,
     /// Something was written and is not known to have left.
     unflushed: bool,
     /// The peer takes nothing just now.
@@ -65,7 +65,7 @@ pub(super) enum Happened {
 
 impl Transport {
     /// A WebSocket on a stream that has seen nothing but the upgrade.
-    pub(super) fn new(stream: Stream, deflate: Option<Deflate>) -> Self {
+    pub(super) fn new(stream: Stream, deflate: Option<PerMessageDeflate>) -> Self {
         Self {
             socket: build(Walk::new(stream, deflate.is_some())),
             deflate,
@@ -226,8 +226,8 @@ impl Transport {
             Ok(bytes) if packing == Packing::DeflatedBinary => Happened::Message(Message::Binary(bytes)),
             Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Happened::Message(Message::Text(bytes)),
             Ok(_) => Happened::Ended(Ending::NotUtf8),
-            Err(Uninflatable::TooBig) => Happened::Ended(Ending::TooBig),
-            Err(Uninflatable::Corrupt) => Happened::Ended(Ending::NotDeflated),
+            Err(InflateError::TooBig) => Happened::Ended(Ending::TooBig),
+            Err(InflateError::Corrupt) => Happened::Ended(Ending::NotDeflated),
         }
     }
 

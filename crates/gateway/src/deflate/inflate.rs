@@ -6,7 +6,7 @@ use super::TAIL;
 
 /// Why a payload has no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Uninflatable {
+pub(crate) enum InflateError {
     /// The message is longer than it may be. Nothing beyond the bound was inflated.
     #[error("the message is too long")]
     TooBig,
@@ -16,7 +16,7 @@ pub(crate) enum Uninflatable {
 }
 
 /// Inflates a payload to its message, which has at most `max` bytes.
-pub(super) fn inflate(stream: &mut Decompress, payload: &[u8], max: usize) -> Result<Vec<u8>, Uninflatable> {
+pub(super) fn inflate(stream: &mut Decompress, payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     stream.reset(false);
     let likely = payload.len().saturating_mul(3).clamp(LEAST, MOST);
     let mut message = Vec::with_capacity(likely.min(max.saturating_add(1)));
@@ -27,7 +27,7 @@ pub(super) fn inflate(stream: &mut Decompress, payload: &[u8], max: usize) -> Re
     Ok(message)
 }
 
-fn feed(stream: &mut Decompress, mut input: &[u8], message: &mut Vec<u8>, max: usize) -> Result<(), Uninflatable> {
+fn feed(stream: &mut Decompress, mut input: &[u8], message: &mut Vec<u8>, max: usize) -> Result<(), InflateError> {
     loop {
         if message.len() == message.capacity() {
             // There is never room for more than one byte too many.
@@ -36,9 +36,9 @@ fn feed(stream: &mut Decompress, mut input: &[u8], message: &mut Vec<u8>, max: u
         }
         let (read_before, written_before) = (stream.total_in(), message.len());
         let status = stream.decompress_vec(input, message, FlushDecompress::Sync);
-        let status = status.map_err(|_corrupt| Uninflatable::Corrupt)?;
+        let status = status.map_err(|_corrupt| InflateError::Corrupt)?;
         if message.len() > max {
-            return Err(Uninflatable::TooBig);
+            return Err(InflateError::TooBig);
         }
         let read = usize::try_from(stream.total_in().saturating_sub(read_before)).unwrap_or(usize::MAX);
         input = input.get(read..).unwrap_or_default();
@@ -51,7 +51,7 @@ fn feed(stream: &mut Decompress, mut input: &[u8], message: &mut Vec<u8>, max: u
             return Ok(());
         }
         if read == 0 && message.len() == written_before && has_room {
-            return Err(Uninflatable::Corrupt);
+            return Err(InflateError::Corrupt);
         }
     }
 }
@@ -73,7 +73,7 @@ mod tests {
         let bomb = Pool::default().compress(Window::FULL, &vec![0; 10_000_000]).unwrap();
         assert!(bomb.len() < 20_000);
         let mut stream = Decompress::new(false);
-        assert_eq!(inflate(&mut stream, &bomb, 64 * 1024), Err(Uninflatable::TooBig));
+        assert_eq!(inflate(&mut stream, &bomb, 64 * 1024), Err(InflateError::TooBig));
         assert!(stream.total_out() <= 64 * 1024 + 1, "{}", stream.total_out());
     }
 
@@ -84,7 +84,7 @@ mod tests {
             let payload = pool.compress(Window::FULL, &vec![b'x'; len]).unwrap();
             assert_eq!(pool.inflate(&payload, len).unwrap().len(), len);
             if let Some(less) = len.checked_sub(1) {
-                assert_eq!(pool.inflate(&payload, less), Err(Uninflatable::TooBig), "{len}");
+                assert_eq!(pool.inflate(&payload, less), Err(InflateError::TooBig), "{len}");
             }
         }
     }

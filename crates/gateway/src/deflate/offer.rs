@@ -24,12 +24,12 @@ impl Window {
 
 /// How messages are compressed on one socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Agreement {
+pub(crate) struct DeflateParams {
     /// What the client asked for; the answer says it too.
     asked: Option<Window>,
 }
 
-impl Agreement {
+impl DeflateParams {
     /// The first offer that can be met. Without one there is no compression, and nothing else changes.
     pub(crate) fn with(headers: &HeaderMap) -> Option<Self> {
         headers
@@ -58,7 +58,7 @@ impl Agreement {
 }
 
 /// An offer that names something unknown, or names something twice or wrongly, is to be declined as a whole (section 7.1).
-fn met(offer: &str) -> Option<Agreement> {
+fn met(offer: &str) -> Option<DeflateParams> {
     let mut parameters = unquoted(offer, ';');
     if parameters.next()? != "permessage-deflate" {
         return None;
@@ -81,7 +81,7 @@ fn met(offer: &str) -> Option<Agreement> {
             _ => return None,
         }
     }
-    Some(Agreement { asked })
+    Some(DeflateParams { asked })
 }
 
 /// A number from 8 to 15 without leading zeros (section 7.1.2.1), which may stand in quotes as any value may.
@@ -121,7 +121,7 @@ mod tests {
         for offer in offers {
             headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(offer).unwrap());
         }
-        Some(Agreement::with(&headers)?.answer())
+        Some(DeflateParams::with(&headers)?.answer())
     }
 
     const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";

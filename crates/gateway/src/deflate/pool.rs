@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use flate2::{Compress, Compression, Decompress, FlushCompress};
 
 use super::TAIL;
-use super::inflate::{self, Uninflatable};
+use super::inflate::{self, InflateError};
 use super::offer::Window;
 
 /// The streams of a node. There are as many as were ever at work at once, which is one for each thread.
@@ -25,7 +25,7 @@ impl Pool {
     }
 
     /// Inflates a message of at most `max` bytes.
-    pub(super) fn inflate(&self, payload: &[u8], max: usize) -> Result<Vec<u8>, Uninflatable> {
+    pub(super) fn inflate(&self, payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
         let idle = lock(&self.inflaters).pop();
         let mut stream = idle.unwrap_or_else(|| Decompress::new(false));
         let message = inflate::inflate(&mut stream, payload, max);

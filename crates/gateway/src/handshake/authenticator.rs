@@ -23,14 +23,14 @@ pub(crate) struct Authenticator {
 
 /// Where a token is brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entrance {
+pub(crate) enum TokenPurpose {
     /// By a new socket.
     Connect,
     /// By `auth:refresh`.
     Refresh,
 }
 
-impl Entrance {
+impl TokenPurpose {
     fn label(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -54,18 +54,18 @@ impl Authenticator {
     ///
     /// # Errors
     /// The refusal, as its owner may read it.
-    pub(crate) async fn prove(&self, token: &str, entrance: Entrance) -> Result<Identity, Failure> {
+    pub(crate) async fn authenticate(&self, token: &str, purpose: TokenPurpose) -> Result<Identity, Failure> {
         self.tokens.look_for_key(token).await;
         self.tokens.verify(token, self.clock.now()).map_err(|refused| {
-            self.metrics.token_refused(entrance.label(), refused.kind());
-            if entrance == Entrance::Connect {
+            self.metrics.token_refused(purpose.label(), refused.kind());
+            if purpose == TokenPurpose::Connect {
                 self.metrics.refused(refused.label());
             }
             if self.log.admits(refused) {
                 tracing::info!(
                     kind = refused.kind(),
                     reason = refused.fault().as_str(),
-                    entrance = entrance.label(),
+                    purpose = purpose.label(),
                     "token refused: {}",
                     refused.cause()
                 );

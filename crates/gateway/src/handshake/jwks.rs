@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 pub use self::address::{InvalidJwksUrl, JwksUrl};
 pub use self::fetch::JwksError;
-pub(crate) use self::keeper::Keeper;
+pub(crate) use self::keeper::JwksRefresher;
 pub(crate) use self::set::KeySet;
 
 use self::fetch::Issuer;
@@ -31,11 +31,11 @@ pub struct JwksSettings {
     /// From one fetch to the next while the issuer answers: how long a withdrawn key is still taken.
     pub refresh: Duration,
     /// The least pause between two fetches that tokens with unknown key ids cause.
-    pub unknown_pause: Duration,
+    pub unknown_key_interval: Duration,
     /// How long the last keys serve while the issuer does not answer. After it no token is taken.
     pub max_stale: Duration,
     /// For a whole answer of the issuer.
-    pub fetch_within: Duration,
+    pub fetch_timeout: Duration,
 }
 
 impl JwksSettings {
@@ -45,22 +45,22 @@ impl JwksSettings {
         Self {
             url,
             refresh: Duration::from_secs(5 * 60),
-            unknown_pause: Duration::from_secs(60),
+            unknown_key_interval: Duration::from_secs(60),
             max_stale: Duration::from_secs(24 * 60 * 60),
-            fetch_within: Duration::from_secs(3),
+            fetch_timeout: Duration::from_secs(3),
         }
     }
 }
 
 /// The keys as they were last read.
 #[derive(Debug)]
-pub(crate) struct Published {
+pub(crate) struct Jwks {
     known: watch::Receiver<Known>,
     asks: Arc<Asks>,
-    unknown_pause: Duration,
+    unknown_key_interval: Duration,
     max_stale: Duration,
     /// For a fetch that is under way when it is asked for, and the one after it.
-    patience: Duration,
+    job_timeout: Duration,
 }
 
 /// What the keeper knows.
@@ -86,7 +86,7 @@ struct Ask {
     at: Option<Instant>,
 }
 
-impl Published {
+impl Jwks {
     /// The keys of an issuer, none yet, and who is to fetch them. `known` says whether there are any to verify with.
     ///
     /// # Errors
@@ -96,19 +96,19 @@ impl Published {
         known: Condition,
         entropy: Arc<dyn Entropy>,
         meter: &Meter,
-    ) -> Result<(Self, Keeper), JwksError> {
-        let issuer = Issuer::new(&settings.url, settings.fetch_within)?;
+    ) -> Result<(Self, JwksRefresher), JwksError> {
+        let issuer = Issuer::new(&settings.url, settings.fetch_timeout)?;
         let (sender, receiver) = watch::channel(Known::default());
         let asks = Arc::new(Asks::default());
         let published = Self {
             known: receiver.clone(),
             asks: Arc::clone(&asks),
-            unknown_pause: settings.unknown_pause,
+            unknown_key_interval: settings.unknown_key_interval,
             max_stale: settings.max_stale,
-            patience: settings.fetch_within * 2,
+            job_timeout: settings.fetch_timeout * 2,
         };
         let metrics = Metrics::new(meter, receiver);
-        let keeper = Keeper::new(issuer, settings, sender, asks, known, entropy, metrics);
+        let keeper = JwksRefresher::new(issuer, settings, sender, asks, known, entropy, metrics);
         Ok((published, keeper))
     }
 
@@ -124,10 +124,10 @@ impl Published {
         if self.known.borrow().keys.knows(kid) {
             return;
         }
-        let ask = self.asks.put(Instant::now(), self.unknown_pause);
+        let ask = self.asks.put(Instant::now(), self.unknown_key_interval);
         let mut known = self.known.clone();
         let answered = known.wait_for(|known| known.answered >= ask);
-        if timeout(self.patience, answered).await.is_err() {
+        if timeout(self.job_timeout, answered).await.is_err() {
             tracing::debug!("the issuer's keys did not come in time");
         }
     }

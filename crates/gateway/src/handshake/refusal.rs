@@ -81,7 +81,7 @@ impl Refusal {
     }
 
     fn body(self) -> String {
-        let ours = |code, message| failure_body(&Failure::saying(code, message));
+        let ours = |code, message| failure_body(&Failure::with_message(code, message));
         match self {
             Self::Engine(error) => error.body(),
             // Engine.IO's own refusal of an origin.

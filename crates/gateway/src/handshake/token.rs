@@ -18,7 +18,7 @@ use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
 use self::claims::{Claims, Demands};
-use super::jwks::{JwksError, JwksSettings, Keeper, Published};
+use super::jwks::{Jwks, JwksError, JwksRefresher, JwksSettings};
 
 pub use self::key::{InvalidKey, TokenKey};
 pub(crate) use self::refused::Refused;
@@ -60,7 +60,7 @@ pub enum TokenKeys {
     /// This key.
     Fixed(TokenKey),
     /// The keys that an issuer publishes.
-    Published(JwksSettings),
+    Jwks(JwksSettings),
 }
 
 /// Proves callers.
@@ -75,7 +75,7 @@ pub(crate) struct Tokens {
 #[derive(Debug)]
 enum Keys {
     Fixed(TokenKey),
-    Published(Published),
+    Jwks(Jwks),
 }
 
 /// What a token proved.
@@ -110,13 +110,13 @@ impl Tokens {
         readiness: &Readiness,
         entropy: &Arc<dyn Entropy>,
         meter: &Meter,
-    ) -> Result<(Self, Option<Keeper>), JwksError> {
+    ) -> Result<(Self, Option<JwksRefresher>), JwksError> {
         let (keys, keeper) = match settings.keys {
             TokenKeys::Fixed(key) => (Keys::Fixed(key), None),
-            TokenKeys::Published(jwks) => {
+            TokenKeys::Jwks(jwks) => {
                 let known = readiness.condition("jwks");
-                let (published, keeper) = Published::new(&jwks, known, Arc::clone(entropy), meter)?;
-                (Keys::Published(published), Some(keeper))
+                let (published, keeper) = Jwks::new(&jwks, known, Arc::clone(entropy), meter)?;
+                (Keys::Jwks(published), Some(keeper))
             }
         };
         let tokens = Self {
@@ -131,7 +131,7 @@ impl Tokens {
     /// Before [`Tokens::verify`]: where the token names a key that its issuer has not published before, the issuer is asked once,
     /// and waited for.
     pub(crate) async fn look_for_key(&self, token: &str) {
-        if let Keys::Published(published) = &self.keys
+        if let Keys::Jwks(published) = &self.keys
             && token.len() <= self.limits.max_bytes
             && let Ok(header) = decode_header(token)
             && let Some(kid) = header.kid
@@ -190,7 +190,7 @@ impl Tokens {
     fn decode(&self, token: &str) -> Result<TokenData<Claims>, Refused> {
         let decoded = match &self.keys {
             Keys::Fixed(key) => key.decode(token),
-            Keys::Published(published) => {
+            Keys::Jwks(published) => {
                 let header = decode_header(token).map_err(|error| refused(&error))?;
                 let keys = published.keys().ok_or(Refused::Key)?;
                 decode_by_any(&keys.find(header.kid.as_deref(), header.alg)?, token)

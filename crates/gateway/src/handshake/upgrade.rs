@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 use super::refusal::Refusal;
 use super::{engineio, origin, websocket};
-use crate::deflate::Agreement;
+use crate::deflate::DeflateParams;
 use crate::settings::Origins;
 
 /// A path that leads to a WebSocket.
@@ -40,7 +40,7 @@ pub(crate) struct Upgrade {
     /// What the client calls itself.
     pub(crate) user_agent: Option<String>,
     /// How messages are compressed, if they are.
-    pub(crate) deflate: Option<Agreement>,
+    pub(crate) deflate: Option<DeflateParams>,
     accept: String,
 }
 
@@ -81,7 +81,7 @@ impl Upgrade {
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        let agreed = self.deflate.as_ref().map(Agreement::answer);
+        let agreed = self.deflate.as_ref().map(DeflateParams::answer);
         if let Some(Ok(agreed)) = agreed.map(HeaderValue::try_from) {
             headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
         }
@@ -118,7 +118,7 @@ pub(crate) fn judge(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Resu
     Ok(Upgrade {
         protocol,
         user_agent: user_agent(&head.headers),
-        deflate: Agreement::with(&head.headers),
+        deflate: DeflateParams::with(&head.headers),
         accept: websocket::accept_key(head)?,
     })
 }

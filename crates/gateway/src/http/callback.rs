@@ -19,13 +19,13 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use bus::{Begun, Bus, PendingLink, SessionKey, SessionState};
+use bus::{Bus, PendingAuthorization, PendingLink, SessionKey, SessionState};
 use http::{HeaderMap, Uri};
 use lifecycle::Entropy;
 use protocol::account::AccountType;
 use protocol::answer::{Connect, Failure};
 use protocol::cluster::callback::{Callback, ConfirmLink, Parked};
-use protocol::cluster::job::{Job, Outcome, Work};
+use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::fault::{Fault, chain};
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use self::limits::Limit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
-use crate::command::Inquiries;
+use crate::command::WorkerClient;
 use crate::handshake::upgrade::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
@@ -43,9 +43,9 @@ use crate::name;
 /// What the callback needs.
 pub(crate) struct Callbacks {
     bus: Arc<dyn Bus>,
-    inquiries: Arc<Inquiries>,
+    workers: Arc<WorkerClient>,
     /// How long a worker may take, with the platform.
-    patience: Duration,
+    job_timeout: Duration,
     rates: CallRates,
     pages: Pages,
     entropy: Arc<dyn Entropy>,
@@ -55,15 +55,15 @@ pub(crate) struct Callbacks {
 impl Callbacks {
     pub(crate) fn new(
         bus: Arc<dyn Bus>,
-        inquiries: Arc<Inquiries>,
-        patience: Duration,
+        workers: Arc<WorkerClient>,
+        job_timeout: Duration,
         entropy: Arc<dyn Entropy>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             bus,
-            inquiries,
-            patience,
+            workers,
+            job_timeout,
             rates: CallRates::new(Instant::now()),
             pages: Pages::new(),
             entropy,
@@ -139,9 +139,9 @@ impl Callbacks {
     ) -> Result<(Page, Parked), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
         let query = query::Query::read(query)?;
-        let begun = Begun::find(&*self.bus, &query.state).await;
+        let begun = PendingAuthorization::find(&*self.bus, &query.state).await;
         let Some((user, begun)) = begun.map_err(|error| unavailable(&error))? else {
-            return Err(Failure::saying(
+            return Err(Failure::with_message(
                 ErrorCode::OauthFailed,
                 "This authorization is over or was never begun; start again.",
             ));
@@ -152,7 +152,7 @@ impl Callbacks {
             account,
             state: query.state,
             issuer: query.issuer,
-            returned: query.returned,
+            response: query.response,
         });
         let outcome = self
             .ask(&asker, Origin::of_peer(peer, user_agent(headers)), callback)
@@ -210,24 +210,24 @@ impl Callbacks {
     /// In whose name, as long as the session goes on: what could not be asked for on a socket any more is not linked either.
     async fn asker(&self, user: UserId, session: SessionId) -> Result<SessionKey, Failure> {
         let key = SessionKey { user, session };
-        let states = self.bus.poke(std::slice::from_ref(&key)).await;
+        let states = self.bus.check_ttl(std::slice::from_ref(&key)).await;
         match states.map_err(|error| unavailable(&error))?.first() {
             Some(SessionState::Alive(_)) => Ok(key),
-            _ => Err(Failure::saying(
+            _ => Err(Failure::with_message(
                 ErrorCode::Unauthenticated,
                 "The session that asked for this is over; sign in again and start anew.",
             )),
         }
     }
 
-    async fn ask(&self, asker: &SessionKey, origin: Origin, work: Work) -> Result<Outcome, Failure> {
+    async fn ask(&self, asker: &SessionKey, origin: Origin, work: Work) -> Result<JobOutcome, Failure> {
         let job = Job {
             v: Job::VERSION,
             id: name::job(&*self.entropy),
             user: asker.user.clone(),
             session: asker.session.clone(),
             connection: name::connection(&*self.entropy),
-            node: self.inquiries.node().clone(),
+            node: self.workers.node().clone(),
             origin: Some(origin),
             traceparent: name::trace(&*self.entropy),
             idempotency_key: None,
@@ -235,7 +235,7 @@ impl Callbacks {
             work,
         };
         tracing::debug!(user = %job.user, command = job.work.name(), job = %job.id, "a callback is sent on");
-        let asked = self.inquiries.ask(&job, self.patience).await;
+        let asked = self.workers.ask(&job, self.job_timeout).await;
         let outcome = asked.map_err(|error| unavailable(&error))?;
         let outcome = outcome.ok_or_else(|| Failure::of(ErrorCode::Timeout))?;
         match outcome.error {
@@ -253,14 +253,14 @@ impl Callbacks {
 
 /// The one answer to a button that finds no pending link, for whatever reason.
 fn not_pending() -> Failure {
-    Failure::saying(
+    Failure::with_message(
         ErrorCode::ConfirmationInvalid,
         "This page was not opened in this browser, was answered before, or its time is over; start again.",
     )
 }
 
 /// What a worker of another release may have written otherwise.
-fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a Outcome) -> Result<T, Failure> {
+fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a JobOutcome) -> Result<T, Failure> {
     let read = outcome.data.read();
     read.map_err(|_unreadable| Failure::of(ErrorCode::Internal))
 }

@@ -60,7 +60,7 @@ impl Exchange {
         let request = request.map(|body| DueBody::new(body, self.request_by));
         let answer = self.http.routes.clone().oneshot(request);
         let timing = &self.http.timing;
-        let answer_by = self.request_by + timing.patience(Lane::Interactive) + AROUND_A_JOB;
+        let answer_by = self.request_by + timing.job_timeout(Lane::Interactive) + AROUND_A_JOB;
         let (cutoff, taken_within) = (self.cutoff.clone(), timing.answer);
         let answered = async move {
             let answered = timeout_at(answer_by, answer).await;

@@ -34,7 +34,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::routes::failed;
-use crate::command::Inquiries;
+use crate::command::WorkerClient;
 use crate::handshake::upgrade::{bearer, user_agent};
 use crate::metrics::Metrics;
 use crate::name;
@@ -43,9 +43,9 @@ use crate::name;
 pub(crate) struct Internal {
     pub(crate) token: Secret,
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) inquiries: Arc<Inquiries>,
+    pub(crate) workers: Arc<WorkerClient>,
     /// How long a worker may take to raise an alert.
-    pub(crate) patience: Duration,
+    pub(crate) job_timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
@@ -118,14 +118,14 @@ impl Internal {
             user: alert.user_id.clone(),
             session: name::internal_api(),
             connection: name::connection(&*self.entropy),
-            node: self.inquiries.node().clone(),
+            node: self.workers.node().clone(),
             origin,
             traceparent,
             idempotency_key: None,
             authenticated_at: None,
             work: Work::RaiseAlert(alert),
         };
-        let raised = self.inquiries.ask(&job, self.patience).await.map_err(|error| {
+        let raised = self.workers.ask(&job, self.job_timeout).await.map_err(|error| {
             tracing::warn!(error = chain(&error), "an alert could not be raised");
             Refusal::Failed(error.code())
         })?;
@@ -221,11 +221,11 @@ impl Refusal {
             }
             Self::Bad(sentence) => failed(
                 StatusCode::BAD_REQUEST,
-                &Failure::saying(ErrorCode::BadRequest, sentence),
+                &Failure::with_message(ErrorCode::BadRequest, sentence),
             ),
             Self::Failed(ErrorCode::Unavailable) => {
                 // The sentence of the code says that nothing was done, which is not known here.
-                let failure = Failure::saying(
+                let failure = Failure::with_message(
                     ErrorCode::Unavailable,
                     "Not known to be published; repeat with the same key.",
                 );

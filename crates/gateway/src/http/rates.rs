@@ -9,7 +9,7 @@ use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 use tokio::time::Instant;
 
-use crate::listener::tcp::counted_as;
+use crate::listener::tcp::rate_limit_address;
 use crate::rate::Limits;
 use crate::settings::Rate;
 
@@ -34,7 +34,7 @@ impl CallRates {
     pub(super) fn admit(&self, address: IpAddr, platform: AccountType, now: Instant) -> Result<(), Failure> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The address first: one that comes too often takes nothing from the others.
-        let admitted = counts.addresses.admit(&counted_as(address), now);
+        let admitted = counts.addresses.admit(&rate_limit_address(address), now);
         let admitted = admitted.and_then(|()| counts.platforms.admit(&platform, now));
         admitted.map_err(|wait| Failure {
             retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),

@@ -21,7 +21,7 @@ pub(super) fn routes(callbacks: Callbacks, webhooks: Webhooks) -> Router {
 async fn nothing_here() -> Response {
     failed(
         StatusCode::NOT_FOUND,
-        &Failure::saying(ErrorCode::NotSupported, "There is nothing here."),
+        &Failure::with_message(ErrorCode::NotSupported, "There is nothing here."),
     )
 }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{advance, interval, sleep};
 
 use super::*;
-use crate::command::Inquiries;
+use crate::command::WorkerClient;
 use crate::name;
 
 fn http() -> Arc<Http> {
@@ -14,16 +14,16 @@ fn http() -> Arc<Http> {
     let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(Arc::clone(&entropy)));
     let meter = telemetry::metrics::Metrics::new("test").meter();
     let metrics = Arc::new(Metrics::new(&meter, &Tasks::new()));
-    let inquiries = Arc::new(Inquiries::new(Arc::clone(&bus), name::node(&*entropy)));
+    let workers = Arc::new(WorkerClient::new(Arc::clone(&bus), name::node(&*entropy)));
     let timing = Timing::default();
     let callbacks = Callbacks::new(
         bus,
-        Arc::clone(&inquiries),
+        Arc::clone(&workers),
         timing.interactive,
         Arc::clone(&entropy),
         Arc::clone(&metrics),
     );
-    let webhooks = Webhooks::new(inquiries, timing.webhook, entropy, Arc::clone(&metrics));
+    let webhooks = Webhooks::new(workers, timing.webhook, entropy, Arc::clone(&metrics));
     let soft = CancellationToken::new();
     let routes = (callbacks, webhooks);
     Arc::new(Http::new(

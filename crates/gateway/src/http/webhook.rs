@@ -20,7 +20,7 @@ use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, Work};
 use protocol::cluster::origin::Origin;
-use protocol::cluster::webhook::{self, Brought, Webhook, WebhookAnswer};
+use protocol::cluster::webhook::{self, Webhook, WebhookAnswer, WebhookContent};
 use protocol::code::ErrorCode;
 use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
@@ -29,16 +29,16 @@ use url::form_urlencoded;
 
 use super::rates::CallRates;
 use super::routes::failed;
-use crate::command::Inquiries;
+use crate::command::WorkerClient;
 use crate::handshake::upgrade::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
 
 /// What the webhooks need.
 pub(crate) struct Webhooks {
-    inquiries: Arc<Inquiries>,
+    workers: Arc<WorkerClient>,
     /// How long a worker may take.
-    patience: Duration,
+    job_timeout: Duration,
     rates: CallRates,
     entropy: Arc<dyn Entropy>,
     metrics: Arc<Metrics>,
@@ -46,14 +46,14 @@ pub(crate) struct Webhooks {
 
 impl Webhooks {
     pub(crate) fn new(
-        inquiries: Arc<Inquiries>,
-        patience: Duration,
+        workers: Arc<WorkerClient>,
+        job_timeout: Duration,
         entropy: Arc<dyn Entropy>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            inquiries,
-            patience,
+            workers,
+            job_timeout,
             rates: CallRates::new(Instant::now()),
             entropy,
             metrics,
@@ -108,25 +108,25 @@ impl Webhooks {
     ) -> Result<WebhookAnswer, Failure> {
         let wanted = webhook::headers(account);
         let wanted_names = wanted.signature.iter().chain(wanted.others);
-        let brought = wanted_names.filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?)));
-        let brought: BTreeMap<_, _> = brought
+        let content = wanted_names.filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?)));
+        let content: BTreeMap<_, _> = content
             .map(|(name, value)| (name.to_owned(), Secret::new(value)))
             .collect();
-        if wanted.signature.iter().any(|name| !brought.contains_key(*name)) {
-            return Err(Failure::saying(
+        if wanted.signature.iter().any(|name| !content.contains_key(*name)) {
+            return Err(Failure::with_message(
                 ErrorCode::Unauthenticated,
                 "The platform's signature is missing.",
             ));
         }
         self.rates.admit(peer, account, Instant::now())?;
         let body = to_bytes(body, MAX_BODY).await.map_err(|_too_long_or_late| {
-            Failure::saying(ErrorCode::BadRequest, "The body is too long, or took too long.")
+            Failure::with_message(ErrorCode::BadRequest, "The body is too long, or took too long.")
         })?;
-        let brought = Brought::Delivery {
-            headers: brought,
+        let content = WebhookContent::Delivery {
+            headers: content,
             body: Secret::new(STANDARD.encode(&body)),
         };
-        self.ask(Webhook { account, brought }, Origin::of_peer(peer, user_agent(headers)))
+        self.ask(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
             .await
     }
 
@@ -135,8 +135,8 @@ impl Webhooks {
         self.rates.admit(peer, account, Instant::now())?;
         let token = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "crc_token");
         let (_, token) = token.ok_or_else(|| Failure::of(ErrorCode::BadRequest))?;
-        let brought = Brought::Challenge(Secret::new(token));
-        self.ask(Webhook { account, brought }, Origin::of_peer(peer, user_agent(headers)))
+        let content = WebhookContent::Challenge(Secret::new(token));
+        self.ask(Webhook { account, content }, Origin::of_peer(peer, user_agent(headers)))
             .await
     }
 
@@ -148,14 +148,14 @@ impl Webhooks {
             user,
             session,
             connection,
-            node: self.inquiries.node().clone(),
+            node: self.workers.node().clone(),
             origin: Some(origin),
             traceparent: name::trace(&*self.entropy),
             idempotency_key: None,
             authenticated_at: None,
             work: Work::Webhook(webhook),
         };
-        let asked = self.inquiries.ask(&job, self.patience).await;
+        let asked = self.workers.ask(&job, self.job_timeout).await;
         let outcome = asked.map_err(|error| {
             tracing::warn!(error = chain(&error), "a webhook could not be sent on");
             Failure::of(error.code())

@@ -3,21 +3,21 @@
 
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::position::Position;
-use protocol::event::{Class, name};
+use protocol::cluster::offset::Offset;
+use protocol::event::{DeliveryClass, name};
 use protocol::wire::{Message, Push};
 use serde::Deserialize;
 
 use crate::connection::batch::FeedEvent;
 use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;
-use crate::deflate::{Deflate, Window};
+use crate::deflate::{PerMessageDeflate, Window};
 use crate::form::Form;
 
 /// An event and its messages so far.
 pub(super) struct Encoded {
     push: Push,
-    class: Class,
+    class: DeliveryClass,
     syncing: Option<AccountType>,
     by_form: [Option<Message>; Form::COUNT],
     /// Nearly always of one window; of a form and a window there is one.
@@ -26,12 +26,12 @@ pub(super) struct Encoded {
 
 impl Encoded {
     /// An event of the log.
-    pub(super) fn new(position: &Position, envelope: &Envelope) -> Self {
+    pub(super) fn new(offset: &Offset, envelope: &Envelope) -> Self {
         Self {
             push: Push {
                 event: envelope.event.clone(),
                 data: envelope.data.clone(),
-                offset: (envelope.audience == Audience::User).then(|| position.to_string()),
+                offset: (envelope.audience == Audience::User).then(|| offset.to_string()),
             },
             class: envelope.class,
             syncing: syncing(envelope),
@@ -44,8 +44,8 @@ impl Encoded {
     pub(super) fn send(&mut self, form: Form, outbound: &Outbound) {
         let alone = self.outgoing(form, outbound.deflate());
         match self.class {
-            Class::Critical | Class::State => outbound.push(alone),
-            Class::Feed => outbound.push_feed(FeedEvent {
+            DeliveryClass::Critical | DeliveryClass::State => outbound.push(alone),
+            DeliveryClass::Feed => outbound.push_feed(FeedEvent {
                 message: self.message(form),
                 alone,
                 syncing: self.syncing,
@@ -59,7 +59,7 @@ impl Encoded {
     }
 
     /// The event for a socket of this form and with this compression. The bytes are shared, not copied.
-    fn outgoing(&mut self, form: Form, deflate: Option<&Deflate>) -> Outgoing {
+    fn outgoing(&mut self, form: Form, deflate: Option<&PerMessageDeflate>) -> Outgoing {
         let Some(deflate) = deflate else {
             return self.message(form).into();
         };
@@ -92,7 +92,7 @@ fn syncing(envelope: &Envelope) -> Option<AccountType> {
         account_type: AccountType,
     }
     // Of its class no other change of status is.
-    let is_syncing = envelope.class == Class::Feed && envelope.event == name::STATUS_CHANGED;
+    let is_syncing = envelope.class == DeliveryClass::Feed && envelope.event == name::STATUS_CHANGED;
     let which = is_syncing.then(|| envelope.data.read::<Which>().ok()).flatten()?;
     Some(which.account_type)
 }
@@ -101,18 +101,18 @@ fn syncing(envelope: &Envelope) -> Option<AccountType> {
 mod tests {
     use http::HeaderMap;
     use http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
-    use protocol::cluster::position::Epoch;
+    use protocol::cluster::offset::Epoch;
     use protocol::id::EventId;
     use protocol::json::Json;
     use protocol::wire::Dialect;
 
     use super::*;
-    use crate::deflate::{Agreement, Deflation};
+    use crate::deflate::{DeflateParams, DeflatePool};
 
-    fn agreed(node: &Deflation, offer: &'static str) -> Deflate {
+    fn agreed(node: &DeflatePool, offer: &'static str) -> PerMessageDeflate {
         let mut headers = HeaderMap::new();
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer));
-        node.of(&Agreement::with(&headers).unwrap())
+        node.of(&DeflateParams::with(&headers).unwrap())
     }
 
     /// Where the bytes lie, and whether they are compressed.
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_event_is_written_and_compressed_once_for_all_sockets_that_can_share_it() {
-        let position = Position {
+        let offset = Offset {
             epoch: Epoch::new("a").unwrap(),
             seq: 1,
         };
@@ -133,12 +133,12 @@ mod tests {
             v: Envelope::VERSION,
             id: EventId::new("e").unwrap(),
             audience: Audience::User,
-            class: Class::Feed,
+            class: DeliveryClass::Feed,
             event: "notification:incoming".to_owned(),
             data: Json::of(&"x".repeat(2_000)),
         };
-        let mut encoded = Encoded::new(&position, &envelope);
-        let node = Deflation::new(1024);
+        let mut encoded = Encoded::new(&offset, &envelope);
+        let node = DeflatePool::new(1024);
         let [one, other] = [0, 1].map(|_| agreed(&node, "permessage-deflate"));
         let narrow = agreed(&node, "permessage-deflate; server_max_window_bits=9");
         let json = Form::new(Dialect::NativeJson, true);

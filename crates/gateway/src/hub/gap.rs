@@ -5,30 +5,30 @@
 
 use std::sync::Arc;
 
-use bus::Past;
+use bus::LogRead;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 
 /// The place of one user's order up to which everything was delivered.
 #[derive(Debug, Default)]
 pub(super) struct Gap {
     /// None until the order's position is known.
-    cursor: Option<Position>,
+    cursor: Option<Offset>,
     /// The log is being read.
     reading: bool,
     /// The newest event known of while nothing could be delivered.
-    newest: Option<Position>,
+    newest: Option<Offset>,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Output {
     /// Hand this event to the user's sockets.
-    Deliver(Position, Arc<Envelope>),
+    Deliver(Offset, Arc<Envelope>),
     /// Read the log after this position, at most [`PAGE`] events, and bring what it says.
-    Read(Position),
+    Read(Offset),
     /// Tell the user's sockets that events up to this position are lost.
-    Lost(Position),
+    Gap(Offset),
 }
 
 /// How many events are read at once.
@@ -36,63 +36,63 @@ pub(super) const PAGE: usize = 128;
 
 impl Gap {
     /// Up to where everything was delivered.
-    pub(super) fn cursor(&self) -> Option<&Position> {
+    pub(super) fn cursor(&self) -> Option<&Offset> {
         self.cursor.as_ref()
     }
 
     /// An event was heard.
-    pub(super) fn heard(&mut self, position: Position, envelope: Arc<Envelope>) -> Vec<Output> {
+    pub(super) fn heard(&mut self, offset: Offset, envelope: Arc<Envelope>) -> Vec<Output> {
         match &mut self.cursor {
             Some(cursor) if !self.reading => {
-                if follows(&position, cursor) {
-                    *cursor = position.clone();
-                    return vec![Output::Deliver(position, envelope)];
+                if follows(&offset, cursor) {
+                    *cursor = offset.clone();
+                    return vec![Output::Deliver(offset, envelope)];
                 }
-                self.catch_up(Some(position))
+                self.catch_up(Some(offset))
             }
             // It is in the log: whoever reads next finds it.
             _ => {
-                self.newest = Some(position);
+                self.newest = Some(offset);
                 Vec::new()
             }
         }
     }
 
     /// The order stands here, says the bus: when the user's channel was opened, or to see whether something was missed.
-    pub(super) fn positioned(&mut self, position: Position) -> Vec<Output> {
+    pub(super) fn positioned(&mut self, offset: Offset) -> Vec<Output> {
         if self.reading {
             // What is being read may be older than this.
-            if self.newest.as_ref().is_none_or(|newest| is_beyond(&position, newest)) {
-                self.newest = Some(position);
+            if self.newest.as_ref().is_none_or(|newest| is_beyond(&offset, newest)) {
+                self.newest = Some(offset);
             }
             return Vec::new();
         }
         if self.cursor.is_none() {
-            self.cursor = Some(position);
+            self.cursor = Some(offset);
             let newest = self.newest.take();
             return self.catch_up(newest);
         }
-        self.catch_up(Some(position))
+        self.catch_up(Some(offset))
     }
 
     /// What the log says, after [`Output::Read`].
-    pub(super) fn read(&mut self, past: Past) -> Vec<Output> {
+    pub(super) fn read(&mut self, past: LogRead) -> Vec<Output> {
         self.reading = false;
         let mut outputs = Vec::new();
         match past {
-            Past::Events(events) => {
+            LogRead::Events(events) => {
                 let is_full = events.len() >= PAGE;
-                for (position, envelope) in events {
-                    outputs.extend(self.take(position, Arc::new(envelope)));
+                for (offset, envelope) in events {
+                    outputs.extend(self.take(offset, Arc::new(envelope)));
                 }
                 if is_full {
                     outputs.extend(self.read_on());
                     return outputs;
                 }
             }
-            Past::Lost(now) => {
+            LogRead::Gap(now) => {
                 self.cursor = Some(now.clone());
-                outputs.push(Output::Lost(now));
+                outputs.push(Output::Gap(now));
             }
         }
         let newest = self.newest.take();
@@ -101,20 +101,20 @@ impl Gap {
     }
 
     /// An event of the log. They come without a hole; if one did not, that would be a loss.
-    fn take(&mut self, position: Position, envelope: Arc<Envelope>) -> Vec<Output> {
+    fn take(&mut self, offset: Offset, envelope: Arc<Envelope>) -> Vec<Output> {
         let Some(cursor) = &mut self.cursor else {
             return Vec::new();
         };
-        if !is_beyond(&position, cursor) {
+        if !is_beyond(&offset, cursor) {
             return Vec::new();
         }
-        let lost = (!follows(&position, cursor)).then(|| Output::Lost(before(&position)));
-        *cursor = position.clone();
-        lost.into_iter().chain([Output::Deliver(position, envelope)]).collect()
+        let lost = (!follows(&offset, cursor)).then(|| Output::Gap(before(&offset)));
+        *cursor = offset.clone();
+        lost.into_iter().chain([Output::Deliver(offset, envelope)]).collect()
     }
 
     /// Reads the log if something there is beyond what was delivered.
-    fn catch_up(&mut self, newest: Option<Position>) -> Vec<Output> {
+    fn catch_up(&mut self, newest: Option<Offset>) -> Vec<Output> {
         match (&self.cursor, newest) {
             (Some(cursor), Some(newest)) if is_beyond(&newest, cursor) => self.read_on(),
             _ => Vec::new(),
@@ -127,21 +127,21 @@ impl Gap {
     }
 }
 
-fn follows(position: &Position, cursor: &Position) -> bool {
-    position.epoch == cursor.epoch && cursor.seq.checked_add(1) == Some(position.seq)
+fn follows(offset: &Offset, cursor: &Offset) -> bool {
+    offset.epoch == cursor.epoch && cursor.seq.checked_add(1) == Some(offset.seq)
 }
 
 /// The place before this one.
-fn before(position: &Position) -> Position {
-    Position {
-        epoch: position.epoch.clone(),
-        seq: position.seq.saturating_sub(1),
+fn before(offset: &Offset) -> Offset {
+    Offset {
+        epoch: offset.epoch.clone(),
+        seq: offset.seq.saturating_sub(1),
     }
 }
 
 /// Whether there is more to deliver than up to `cursor`. Of another epoch it may be: only the log can tell which of them is over.
-pub(super) fn is_beyond(position: &Position, cursor: &Position) -> bool {
-    position.epoch != cursor.epoch || position.seq > cursor.seq
+pub(super) fn is_beyond(offset: &Offset, cursor: &Offset) -> bool {
+    offset.epoch != cursor.epoch || offset.seq > cursor.seq
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, Heard, Past};
+use bus::{BusError, ChannelMessage, LogRead};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use protocol::fault::chain;
 use protocol::id::UserId;
 use tokio::sync::{Notify, mpsc};
@@ -23,9 +23,9 @@ use super::seats::{RoomId, Rooms, Round, Work};
 
 /// What the bus answered.
 enum Answer {
-    Opened(UserId, RoomId, Position),
-    Read(UserId, RoomId, Past),
-    Checked(Vec<(UserId, Position)>, Round),
+    Opened(UserId, RoomId, Offset),
+    Read(UserId, RoomId, LogRead),
+    Checked(Vec<(UserId, Offset)>, Round),
     /// Not enough yet: the work is to be done again.
     Later(Work),
     /// It did not: the work is to be done again.
@@ -36,7 +36,7 @@ impl Hub {
     /// Delivers until the node is done; all `missed` are notified whenever messages of the bus may have been missed.
     pub(crate) async fn run(
         self: Arc<Self>,
-        mut heard: mpsc::Receiver<Heard>,
+        mut heard: mpsc::Receiver<ChannelMessage>,
         missed: [Arc<Notify>; 2],
         soft: CancellationToken,
     ) {
@@ -52,13 +52,13 @@ impl Hub {
                 biased;
                 () = soft.cancelled() => return,
                 heard = heard.recv() => match heard {
-                    Some(Heard::Event { user, position, envelope }) => {
-                        self.rooms().heard(&user, position, envelope, &self.metrics);
+                    Some(ChannelMessage::Event { user, offset, envelope }) => {
+                        self.rooms().heard(&user, offset, envelope, &self.metrics);
                     }
-                    Some(Heard::Redeemed { user, ticket, redemption }) => {
+                    Some(ChannelMessage::Redeemed { user, ticket, redemption }) => {
                         self.rooms().redeemed(&user, &ticket, redemption);
                     }
-                    Some(Heard::Missed) => {
+                    Some(ChannelMessage::Missed) => {
                         missed.iter().for_each(|missed| missed.notify_one());
                         self.rooms().check_all();
                     }
@@ -94,7 +94,7 @@ impl Hub {
             Work::Open(user, room) => self
                 .open(user)
                 .await
-                .map(|position| Answer::Opened(user.clone(), *room, position)),
+                .map(|offset| Answer::Opened(user.clone(), *room, offset)),
             Work::Read(user, room, after) => {
                 let past = self.past(user, after, PAGE).await;
                 past.map(|past| match past {
@@ -103,18 +103,18 @@ impl Hub {
                 })
             }
             Work::Check(users, round) => {
-                let positions = self.bus.positions(users).await;
-                positions.map(|positions| Answer::Checked(users.iter().cloned().zip(positions).collect(), *round))
+                let offsets = self.bus.offsets(users).await;
+                offsets.map(|offsets| Answer::Checked(users.iter().cloned().zip(offsets).collect(), *round))
             }
         };
         answer.unwrap_or_else(|error| Answer::Failed(work, error))
     }
 
     /// First the channel, then the position: whatever comes between is heard, and is beyond it.
-    async fn open(&self, user: &UserId) -> Result<Position, BusError> {
+    async fn open(&self, user: &UserId) -> Result<Offset, BusError> {
         self.feed.subscribe(user).await?;
-        let positions = self.bus.positions(std::slice::from_ref(user)).await?;
-        positions.into_iter().next().ok_or(BusError::Unreadable {
+        let offsets = self.bus.offsets(std::slice::from_ref(user)).await?;
+        offsets.into_iter().next().ok_or(BusError::Unreadable {
             step: "a user's position",
             source: "the answer is empty".into(),
         })
@@ -123,15 +123,15 @@ impl Hub {
     fn take(&self, answer: Answer) {
         let mut rooms = self.rooms();
         match answer {
-            Answer::Opened(user, room, position) => {
-                rooms.opened(&user, room, position, &self.metrics);
+            Answer::Opened(user, room, offset) => {
+                rooms.opened(&user, room, offset, &self.metrics);
                 self.stop_listening_in_vain(&rooms, &user);
             }
             Answer::Read(user, room, past) => rooms.read(&user, room, past, &self.metrics),
-            Answer::Checked(positions, round) => {
+            Answer::Checked(offsets, round) => {
                 rooms.check_done(round);
-                for (user, position) in positions {
-                    rooms.checked(&user, position, &self.metrics);
+                for (user, offset) in offsets {
+                    rooms.checked(&user, offset, &self.metrics);
                 }
             }
             Answer::Later(_) | Answer::Failed(..) => {}

@@ -1,8 +1,8 @@
 //! One socket's place in its user's order: what it still has to read, what it hears, and what becomes of it when events are lost.
 
-use bus::{Hold, SessionKey};
+use bus::{ResumeLease, SessionKey};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use protocol::event::{Notice, name};
 use protocol::id::UserId;
 use protocol::wire::Push;
@@ -18,7 +18,7 @@ pub(super) struct Place {
     subscriber: Subscriber,
     hears: Hears,
     /// What its client comes back with.
-    hold: Option<Hold>,
+    hold: Option<ResumeLease>,
 }
 
 /// What reaches a socket when its room delivers.
@@ -27,7 +27,7 @@ enum Hears {
     /// Nothing yet: it reads the log, until it is where the room is.
     Later,
     /// Whatever comes after this position. It has read ahead of the room perhaps.
-    After(Position),
+    After(Offset),
     /// Nothing any more: events are lost, and it is to end.
     Nothing,
 }
@@ -42,28 +42,28 @@ impl Place {
     }
 
     /// Takes note of the ticket that it holds.
-    pub(super) fn hold(&mut self, hold: Hold) {
+    pub(super) fn hold(&mut self, hold: ResumeLease) {
         self.hold = Some(hold);
     }
 
     /// The ticket that it holds.
-    pub(super) fn held(&self) -> Option<&Hold> {
+    pub(super) fn held(&self) -> Option<&ResumeLease> {
         self.hold.as_ref()
     }
 
     /// It has read all up to here, and hears what comes after.
-    pub(super) fn go_live(&mut self, cursor: Position) {
+    pub(super) fn go_live(&mut self, cursor: Offset) {
         if matches!(self.hears, Hears::Later) {
             self.hears = Hears::After(cursor);
         }
     }
 
     /// Its room delivers an event. True when it is given to the socket.
-    pub(super) fn hear(&self, position: &Position, envelope: &Envelope, encoded: &mut Encoded) -> bool {
+    pub(super) fn hear(&self, offset: &Offset, envelope: &Envelope, encoded: &mut Encoded) -> bool {
         if let Some(ending) = ending_of(envelope) {
             return self.end_if_addressed(envelope, ending);
         }
-        let is_news = matches!(&self.hears, Hears::After(cursor) if is_beyond(position, cursor));
+        let is_news = matches!(&self.hears, Hears::After(cursor) if is_beyond(offset, cursor));
         let hears = is_news && self.is_addressed(&envelope.audience);
         if hears {
             let Subscriber { form, outbound, .. } = &self.subscriber;
@@ -87,7 +87,7 @@ impl Place {
 
     /// Its room has lost what came up to this position. True when the socket has too: it may have read as far itself, or be about
     /// to.
-    pub(super) fn miss(&mut self, now: &Position) -> bool {
+    pub(super) fn miss(&mut self, now: &Offset) -> bool {
         match &self.hears {
             Hears::After(cursor) if is_beyond(now, cursor) && !self.is_over() => {}
             Hears::After(_) | Hears::Later | Hears::Nothing => return false,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use bus::{Past, SessionKey};
+use bus::{LogRead, SessionKey};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::Position;
+use protocol::cluster::offset::Offset;
 use protocol::event::name;
 use protocol::id::{ConnectionId, SessionId, UserId};
 use tokio::sync::{mpsc, oneshot};
@@ -54,7 +54,7 @@ pub(super) enum Work {
     /// Listen for a user, and ask where the order is.
     Open(UserId, RoomId),
     /// Read a user's log.
-    Read(UserId, RoomId, Position),
+    Read(UserId, RoomId, Offset),
     /// Ask where the orders of these users are, in the round that was begun last.
     Check(Vec<UserId>, Round),
 }
@@ -63,9 +63,9 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) enum Start {
     /// After this position.
-    At(Position),
+    At(Offset),
     /// After the position that will be told.
-    Later(oneshot::Receiver<Position>),
+    Later(oneshot::Receiver<Offset>),
 }
 
 /// How far a socket that reads the log has come.
@@ -97,7 +97,7 @@ struct Room {
     id: RoomId,
     seats: Vec<(SeatId, Place)>,
     gap: Gap,
-    waiting: Vec<oneshot::Sender<Position>>,
+    waiting: Vec<oneshot::Sender<Offset>>,
 }
 
 impl Rooms {
@@ -188,17 +188,17 @@ impl Rooms {
     }
 
     /// An event of a user was heard.
-    pub(super) fn heard(&mut self, user: &UserId, position: Position, envelope: Arc<Envelope>, metrics: &Metrics) {
+    pub(super) fn heard(&mut self, user: &UserId, offset: Offset, envelope: Arc<Envelope>, metrics: &Metrics) {
         if let Some(room) = self.by_user.get_mut(user) {
-            let outputs = room.gap.heard(position, envelope);
+            let outputs = room.gap.heard(offset, envelope);
             self.work.extend(room.obey(user, outputs, metrics));
         }
     }
 
     /// A room's channel is open, and its order stands here.
-    pub(super) fn opened(&mut self, user: &UserId, id: RoomId, position: Position, metrics: &Metrics) {
+    pub(super) fn opened(&mut self, user: &UserId, id: RoomId, offset: Offset, metrics: &Metrics) {
         if let Some(room) = self.by_user.get_mut(user).filter(|room| room.id == id) {
-            let outputs = room.gap.positioned(position);
+            let outputs = room.gap.positioned(offset);
             if let Some(cursor) = room.gap.cursor() {
                 for waiting in room.waiting.drain(..) {
                     // A socket that has gone meanwhile does not listen.
@@ -210,16 +210,16 @@ impl Rooms {
     }
 
     /// A user's order stands here; the room may have missed something.
-    pub(super) fn checked(&mut self, user: &UserId, position: Position, metrics: &Metrics) {
+    pub(super) fn checked(&mut self, user: &UserId, offset: Offset, metrics: &Metrics) {
         let open = self.by_user.get_mut(user).filter(|room| room.gap.cursor().is_some());
         if let Some(room) = open {
-            let outputs = room.gap.positioned(position);
+            let outputs = room.gap.positioned(offset);
             self.work.extend(room.obey(user, outputs, metrics));
         }
     }
 
     /// A user's log was read.
-    pub(super) fn read(&mut self, user: &UserId, id: RoomId, past: Past, metrics: &Metrics) {
+    pub(super) fn read(&mut self, user: &UserId, id: RoomId, past: LogRead, metrics: &Metrics) {
         if let Some(room) = self.by_user.get_mut(user).filter(|room| room.id == id) {
             let outputs = room.gap.read(past);
             self.work.extend(room.obey(user, outputs, metrics));
@@ -227,7 +227,7 @@ impl Rooms {
     }
 
     /// A socket has read the log up to here, and asks to hear what comes after.
-    pub(super) fn go_live(&mut self, user: &UserId, seat: SeatId, cursor: &Position) -> Progress {
+    pub(super) fn go_live(&mut self, user: &UserId, seat: SeatId, cursor: &Offset) -> Progress {
         let Some(room) = self.by_user.get_mut(user) else {
             return Progress::Behind;
         };
@@ -304,8 +304,8 @@ impl Room {
         let mut work = None;
         for output in outputs {
             match output {
-                Output::Deliver(position, envelope) => self.deliver(user, &position, &envelope, metrics),
-                Output::Lost(now) => self.report_loss(&now, metrics),
+                Output::Deliver(offset, envelope) => self.deliver(user, &offset, &envelope, metrics),
+                Output::Gap(now) => self.report_loss(&now, metrics),
                 Output::Read(after) => {
                     metrics.gap();
                     work = Some(Work::Read(user.clone(), self.id, after));
@@ -315,18 +315,18 @@ impl Room {
         work
     }
 
-    fn deliver(&self, user: &UserId, position: &Position, envelope: &Envelope, metrics: &Metrics) {
+    fn deliver(&self, user: &UserId, offset: &Offset, envelope: &Envelope, metrics: &Metrics) {
         if envelope.event == name::SETTINGS_UPDATED {
             // Perhaps the timeout.
             self.seats.iter().for_each(|(_, place)| place.session_moved(user));
         }
-        let mut encoded = Encoded::new(position, envelope);
-        let hear = |(_, place): &&(SeatId, Place)| place.hear(position, envelope, &mut encoded);
+        let mut encoded = Encoded::new(offset, envelope);
+        let hear = |(_, place): &&(SeatId, Place)| place.hear(offset, envelope, &mut encoded);
         let sockets = self.seats.iter().filter(hear).count();
         metrics.delivered(&envelope.event, sockets);
     }
 
-    fn report_loss(&mut self, now: &Position, metrics: &Metrics) {
+    fn report_loss(&mut self, now: &Offset, metrics: &Metrics) {
         let told = self
             .seats
             .iter_mut()

@@ -4,14 +4,14 @@ mod moments;
 
 use std::task::{Context, Poll};
 
-use bus::TicketKey;
+use bus::ResumeTokenKey;
 use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
 use lifecycle::Tasks;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::position::Epoch;
-use protocol::event::Class;
-use protocol::id::{ConnectionId, EventId, SessionId, TicketId};
+use protocol::cluster::offset::Epoch;
+use protocol::event::DeliveryClass;
+use protocol::id::{ConnectionId, EventId, ResumeTokenId, SessionId};
 use protocol::json::Json;
 use protocol::wire::{Dialect, Message};
 use telemetry::metrics::Metrics as Registry;
@@ -31,8 +31,8 @@ fn user() -> UserId {
     UserId::new("u").unwrap()
 }
 
-fn at(seq: u64) -> Position {
-    Position {
+fn at(seq: u64) -> Offset {
+    Offset {
         epoch: Epoch::new("a").unwrap(),
         seq,
     }
@@ -43,7 +43,7 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
         v: Envelope::VERSION,
         id: EventId::new(seq.to_string()).unwrap(),
         audience,
-        class: Class::State,
+        class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&seq),
     })
@@ -180,7 +180,7 @@ fn a_socket_hears_nothing_before_it_has_read_as_far_as_its_room() {
     let (mut rooms, [_early]) = open([("c1", "s", Dialect::NativeJson)]);
     rooms.heard(&user(), at(1), event(1, Audience::User), &metrics());
     let (late, seat, start) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    assert!(matches!(start, Start::At(position) if position == at(1)));
+    assert!(matches!(start, Start::At(offset) if offset == at(1)));
     assert_eq!(rooms.go_live(&user(), seat, &at(0)), Progress::Behind);
     rooms.heard(&user(), at(2), event(2, Audience::User), &metrics());
     assert_eq!(
@@ -245,7 +245,7 @@ fn a_socketio_socket_whose_log_is_lost_is_sent_away_and_reads_no_more_of_it() {
 fn a_room_that_follows_another_epoch_looks_again() {
     let (mut rooms, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
     let (_late, seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    let newer = Position {
+    let newer = Offset {
         epoch: Epoch::new("b").unwrap(),
         seq: 0,
     };
@@ -256,10 +256,10 @@ fn a_room_that_follows_another_epoch_looks_again() {
 #[test]
 fn a_ticket_that_is_redeemed_elsewhere_ends_its_earlier_holder() {
     let (mut rooms, sockets) = open(["c1", "c2", "c3"].map(|name| (name, "s", Dialect::SocketIo)));
-    let hold = |id: &str, redemption| Hold {
-        key: TicketKey {
+    let hold = |id: &str, redemption| ResumeLease {
+        key: ResumeTokenKey {
             user: user(),
-            id: TicketId::new(id).unwrap(),
+            id: ResumeTokenId::new(id).unwrap(),
         },
         redemption,
     };
@@ -267,7 +267,7 @@ fn a_ticket_that_is_redeemed_elsewhere_ends_its_earlier_holder() {
     for (socket, hold) in sockets.iter().zip(holds) {
         rooms.place(&user(), socket.seat).unwrap().hold(hold);
     }
-    rooms.redeemed(&user(), &TicketId::new("t-1").unwrap(), 4);
+    rooms.redeemed(&user(), &ResumeTokenId::new("t-1").unwrap(), 4);
     assert_eq!(
         sockets.map(|socket| socket.ending()),
         [Some(Ending::Replaced), None, None]
@@ -281,7 +281,7 @@ fn lose(rooms: &mut Rooms, seq: u64) {
         panic!("a hole makes the log read")
     };
     assert_eq!(after, at(0));
-    rooms.read(&user, room, Past::Lost(at(seq)), &metrics());
+    rooms.read(&user, room, LogRead::Gap(at(seq)), &metrics());
 }
 
 #[test]

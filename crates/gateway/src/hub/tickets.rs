@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Hold;
+use bus::ResumeLease;
 use protocol::fault::chain;
-use protocol::id::{TicketId, UserId};
+use protocol::id::{ResumeTokenId, UserId};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ impl Hub {
     async fn keep_all(&self) {
         let holds = self.rooms().holds();
         for holds in holds.chunks(BATCH) {
-            match self.bus.keep(holds).await {
+            match self.bus.renew_tokens(holds).await {
                 Ok(kept) => {
                     let lost = holds.iter().zip(kept).filter(|(_, kept)| !kept);
                     let mut rooms = self.rooms();
@@ -47,7 +47,7 @@ impl Hub {
 impl Rooms {
     /// A ticket was redeemed so many times: whoever holds it by an earlier redemption is a socket that its client has left. The
     /// link may be dead and nobody have noticed.
-    pub(super) fn redeemed(&mut self, user: &UserId, ticket: &TicketId, redemption: u64) {
+    pub(super) fn redeemed(&mut self, user: &UserId, ticket: &ResumeTokenId, redemption: u64) {
         let places = self.places(user);
         let outdated = places.filter(
             |place| matches!(place.held(), Some(hold) if hold.key.id == *ticket && hold.redemption < redemption),
@@ -55,7 +55,7 @@ impl Rooms {
         outdated.for_each(|place| place.end(Ending::Replaced));
     }
 
-    fn holds(&self) -> Vec<Hold> {
+    fn holds(&self) -> Vec<ResumeLease> {
         self.all_places().filter_map(|place| place.held().cloned()).collect()
     }
 }
@@ -67,7 +67,7 @@ const BATCH: usize = 500;
 
 #[cfg(test)]
 mod tests {
-    use bus::{Bus, MemoryBus, Ticket, TicketKey};
+    use bus::{Bus, MemoryBus, ResumeToken, ResumeTokenKey};
     use futures_util::FutureExt;
     use lifecycle::{SeededEntropy, Tasks};
     use protocol::id::{ConnectionId, SessionId};
@@ -90,14 +90,14 @@ mod tests {
         let hub = Hub::new(Arc::clone(&bus), feed, Arc::new(metrics));
         let (user, session) = (UserId::new("u").unwrap(), SessionId::new("s").unwrap());
         let (connection, dismissal) = (ConnectionId::new("c").unwrap(), Arc::new(Dismissal::default()));
-        let key = TicketKey {
+        let key = ResumeTokenKey {
             user: user.clone(),
-            id: TicketId::new("t").unwrap(),
+            id: ResumeTokenId::new("t").unwrap(),
         };
-        let ticket = Ticket {
+        let ticket = ResumeToken {
             session: session.clone(),
             connection: connection.clone(),
-            begins: bus.positions(std::slice::from_ref(&user)).await.unwrap().remove(0),
+            start: bus.offsets(std::slice::from_ref(&user)).await.unwrap().remove(0),
         };
         let subscriber = Subscriber {
             moved: tokio::sync::mpsc::channel(1).0,
@@ -108,12 +108,12 @@ mod tests {
             dismissal: Arc::clone(&dismissal),
         };
         let (seat, _) = hub.rooms().take_seat(&user, subscriber);
-        let hold = bus.issue(&key, &ticket).await.unwrap();
+        let hold = bus.issue_token(&key, &ticket).await.unwrap();
         hub.rooms().place(&user, seat).unwrap().hold(hold);
 
         hub.keep_all().await;
         assert_eq!(dismissal.said().now_or_never(), None, "it is the holder");
-        bus.redeem(&key, &session, Timestamp::from_millis(1))
+        bus.redeem_token(&key, &session, Timestamp::from_millis(1))
             .await
             .unwrap()
             .unwrap();

@@ -27,7 +27,7 @@ impl Admission {
         }
     }
 
-    /// Counts a client of this address, as [`counted_as`](super::tcp::counted_as) has it, and gives it a permit.
+    /// Counts a client of this address, as [`rate_limit_address`](super::tcp::counted_as) has it, and gives it a permit.
     ///
     /// # Errors
     /// Metric label of the bound that is reached.

@@ -26,7 +26,7 @@ pub(crate) struct Listener {
 }
 
 /// A client that has connected and has said nothing yet.
-pub(crate) struct Arrival {
+pub(crate) struct IncomingConnection {
     /// The connection.
     pub(crate) tcp: TcpStream,
     /// Where it comes from.
@@ -63,7 +63,7 @@ impl Listener {
     }
 
     /// Hands every client that is let in to `welcome`, until the node drains. Then the port is free again.
-    pub(crate) async fn run(self, soft: CancellationToken, welcome: impl Fn(Arrival)) {
+    pub(crate) async fn run(self, soft: CancellationToken, welcome: impl Fn(IncomingConnection)) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -72,7 +72,7 @@ impl Listener {
             };
             match accepted {
                 Ok((tcp, peer)) => match self.admit(tcp, canonical(peer)) {
-                    Ok(arrival) => welcome(arrival),
+                    Ok(incoming) => welcome(incoming),
                     // Dropped without a word: an answer would cost a TLS handshake, which is what is rationed.
                     Err(reason) => self.metrics.refused(reason),
                 },
@@ -88,12 +88,12 @@ impl Listener {
 
     /// # Errors
     /// Metric label of the bound that is reached.
-    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<Arrival, &'static str> {
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<IncomingConnection, &'static str> {
         let accepted = Instant::now();
         let open = Arc::clone(&self.open).try_acquire_owned();
         let open = open.map_err(|_none_left| "open_connections")?;
-        let pending = self.admission.admit(counted_as(peer.ip()), accepted)?;
-        Ok(Arrival {
+        let pending = self.admission.admit(rate_limit_address(peer.ip()), accepted)?;
+        Ok(IncomingConnection {
             tcp,
             peer,
             accepted,
@@ -124,7 +124,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// The address an address is counted as. Who has one IPv6 address has its whole /64.
-pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
+pub(crate) fn rate_limit_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 @ IpAddr::V4(_) => v4,
@@ -150,7 +150,9 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_is_counted_by_its_network_and_a_mapped_one_as_ipv4() {
-        let same = |one: &str, other: &str| counted_as(one.parse().unwrap()) == counted_as(other.parse().unwrap());
+        let same = |one: &str, other: &str| {
+            rate_limit_address(one.parse().unwrap()) == rate_limit_address(other.parse().unwrap())
+        };
         assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
         assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
         assert!(same("::ffff:192.0.2.7", "192.0.2.7"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Alive, BusError, SessionState};
+use bus::{BusError, SessionState, SessionTtl};
 use protocol::answer::Failure;
 use protocol::cluster::job::{OpenSession, Work};
 use protocol::code::{ErrorCode, TokenFault};
@@ -64,7 +64,7 @@ impl Sessions {
         self.standing(caller).await.map(drop)
     }
 
-    async fn standing(&self, caller: &Caller) -> Result<Alive, Closed> {
+    async fn standing(&self, caller: &Caller) -> Result<SessionTtl, Closed> {
         let key = key(caller);
         let issued_at = caller.token().issued;
         let mut state = self.present(caller, issued_at).await?;
@@ -116,8 +116,8 @@ impl Sessions {
             announced,
             origin: caller.origin.clone(),
         });
-        let job = caller.job(self.inquiries.node(), &*self.entropy, work);
-        let outcome = self.inquiries.ask(&job, OPEN_WITHIN).await;
+        let job = caller.job(self.workers.node(), &*self.entropy, work);
+        let outcome = self.workers.ask(&job, OPEN_WITHIN).await;
         match outcome.map_err(|error| away(&error))? {
             Some(outcome) => match outcome.error {
                 None => Ok(()),

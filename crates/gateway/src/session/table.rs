@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use bus::{Alive, SessionKey, SessionState};
+use bus::{SessionKey, SessionState, SessionTtl};
 use tokio::time::Instant;
 
 /// All sessions of this gateway, with their sockets.
@@ -98,7 +98,7 @@ impl<M: Clone> Table<M> {
         &mut self,
         key: &SessionKey,
         (socket, token_ends): (M, Instant),
-        alive: &Alive,
+        alive: &SessionTtl,
         now: Instant,
     ) -> MemberId {
         self.named += 1;
@@ -257,7 +257,7 @@ impl<M: Clone> Table<M> {
 }
 
 impl<M: Clone> Session<M> {
-    fn new(alive: &Alive, now: Instant) -> Self {
+    fn new(alive: &SessionTtl, now: Instant) -> Self {
         Self {
             members: Vec::with_capacity(1),
             generation: alive.generation,
@@ -281,7 +281,7 @@ impl<M: Clone> Session<M> {
     }
 
     /// Answers overtake each other: an older generation says nothing any more.
-    fn learn(&mut self, alive: &Alive, now: Instant) {
+    fn learn(&mut self, alive: &SessionTtl, now: Instant) {
         if alive.generation >= self.generation {
             self.generation = alive.generation;
             self.warns = now + alive.warns_in;
@@ -291,7 +291,7 @@ impl<M: Clone> Session<M> {
     }
 
     /// Each socket is warned once of what ends it first.
-    fn warn(&mut self, alive: &Alive, now: Instant) -> Option<Effect<M>> {
+    fn warn(&mut self, alive: &SessionTtl, now: Instant) -> Option<Effect<M>> {
         if alive.generation != self.generation {
             return None;
         }

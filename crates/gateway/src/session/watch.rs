@@ -57,14 +57,14 @@ impl Sessions {
         }
         join(
             self.poke_all(pokes),
-            join_all(touches.iter().map(|key| self.touch(key))),
+            join_all(touches.iter().map(|key| self.renew_session(key))),
         )
         .await;
         self.changed.notify_one();
     }
 
     async fn poke_all(self: &Arc<Self>, keys: Vec<SessionKey>) {
-        match self.bus.poke(&keys).await {
+        match self.bus.check_ttl(&keys).await {
             Ok(states) => {
                 for (key, state) in keys.iter().zip(states) {
                     self.take(key, state);
@@ -79,8 +79,8 @@ impl Sessions {
         }
     }
 
-    async fn touch(self: &Arc<Self>, key: &SessionKey) {
-        match self.bus.touch(key).await {
+    async fn renew_session(self: &Arc<Self>, key: &SessionKey) {
+        match self.bus.renew_session(key).await {
             Ok(touched) => {
                 self.announce(key, &touched).await;
                 self.take(key, touched.state);

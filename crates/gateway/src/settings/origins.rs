@@ -46,7 +46,7 @@ impl Origins {
 
     /// Lets in every page of this machine as well: for development.
     #[must_use]
-    pub fn and_loopback(self) -> Self {
+    pub fn with_loopback(self) -> Self {
         Self { loopback: true, ..self }
     }
 

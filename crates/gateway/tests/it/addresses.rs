@@ -18,8 +18,10 @@ async fn an_ipv4_client_of_an_ipv6_listener_is_listed_with_its_ipv4_address() {
         settings.internal_token = Some(Secret::new("internal-token"));
     })
     .await;
-    let door = house.door.at((Ipv4Addr::LOCALHOST, house.door.addr().port()).into());
-    let _socket = Native::connect(&door, &house.token("u")).await.unwrap();
+    let endpoint = house
+        .endpoint
+        .at((Ipv4Addr::LOCALHOST, house.endpoint.addr().port()).into());
+    let _socket = Native::connect(&endpoint, &house.token("u")).await.unwrap();
 
     let request = Request::get("/v1/users/u/connections").header("Authorization", "Bearer internal-token");
     let answer = house

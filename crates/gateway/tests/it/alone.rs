@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use bus::{Events, SessionKey, Sessions};
+use bus::{Events, SessionKey, SessionRegistry};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::{Class, Notice};
+use protocol::event::{DeliveryClass, Notice};
 use protocol::id::{EventId, SessionId, UserId};
 use protocol::json::Json;
 use protocol::security::{SessionEnd, SessionExpired};
@@ -20,8 +20,8 @@ use crate::worker::Worker;
 #[tokio::test]
 async fn events_arrive_while_neither_positions_nor_the_log_can_be_read() {
     let house = House::new().await;
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.refuse(&["positions", "since"]);
     for kind in AccountType::ALL {
         house.publish("u", kind).await;
@@ -36,7 +36,7 @@ async fn an_answer_is_received_while_kept_answers_cannot_be_read() {
     let house = House::new().await;
     house.line.refuse(&["kept replies"]);
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let answer = client.request("account:list", json!({})).await;
     assert_eq!(answer.data, json!({ "success": true, "of": "u" }));
 }
@@ -45,10 +45,10 @@ async fn an_answer_is_received_while_kept_answers_cannot_be_read() {
 async fn who_comes_back_ends_the_socket_that_it_left_while_signs_of_life_fail() {
     let house = House::new().await;
     house.line.refuse(&["keep"]);
-    let left = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let left = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let resume = json!({ "session": left.ready()["session"] });
     let auth = json!({ "token": house.token("u"), "resume": resume });
-    let back = Native::to(&house.door).auth(auth).connect().await.unwrap();
+    let back = Native::to(&house.endpoint).auth(auth).connect().await.unwrap();
     assert_eq!(left.closed().await.code, 4429);
     assert!(back.is_open());
 }
@@ -67,7 +67,7 @@ async fn the_end_of_a_session_closes_its_sockets_by_its_event_while_nobody_can_b
         v: Envelope::VERSION,
         id: EventId::new("the end").unwrap(),
         audience: Audience::Session(key.session.clone()),
-        class: Class::Critical,
+        class: DeliveryClass::Critical,
         event: notice.name().to_owned(),
         data: notice.data(),
     };
@@ -90,12 +90,12 @@ async fn the_end_of_a_session_closes_its_sockets_at_the_next_question_when_its_e
 async fn a_timeout_that_was_shortened_takes_effect_by_its_event() {
     let house = House::new().await;
     let (socket, key) = of_a_session(&house).await;
-    house.line.retime(&key, 4 * SECOND, 2 * SECOND).await.unwrap();
+    house.line.set_timeout(&key, 4 * SECOND, 2 * SECOND).await.unwrap();
     let updated = Envelope {
         v: Envelope::VERSION,
         id: EventId::new("the settings").unwrap(),
         audience: Audience::User,
-        class: Class::Critical,
+        class: DeliveryClass::Critical,
         event: "security:settings_updated".to_owned(),
         data: Json::of(&json!({ "userId": "u" })),
     };
@@ -106,7 +106,7 @@ async fn a_timeout_that_was_shortened_takes_effect_by_its_event() {
 }
 
 async fn of_a_session(house: &House) -> (SocketIo, SessionKey) {
-    let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let key = SessionKey {
         user: UserId::new("u").unwrap(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),

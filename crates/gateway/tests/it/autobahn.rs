@@ -220,6 +220,6 @@ async fn group_7_closes_are_answered_and_those_that_break_the_rfc_are_refused() 
         Frame::close(1001, ""),
     ];
     assert_eq!(code_after(&house, &after).await, 1000, "nothing counts after a close");
-    Native::connect(&house.door, &house.token("u")).await.unwrap();
+    Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     assert_eq!(worker.done(), 0);
 }

@@ -22,7 +22,7 @@ async fn patient() -> House {
 
 /// A plain WebSocket whose messages are seen as they are.
 async fn live(house: &House, protocol: &str) -> Wire {
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", protocol);
     wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
     let Frame { payload, .. } = wire.next_frame().await.unwrap();
@@ -74,7 +74,7 @@ async fn a_plain_websocket_hears_a_batch_as_one_array_before_what_made_it_leave(
 #[tokio::test]
 async fn a_socket_io_client_hears_the_same_events_one_by_one() {
     let house = patient().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     busy(&house).await;
     let mut heard = Vec::new();
     for _ in 0..3 {
@@ -87,8 +87,8 @@ async fn a_socket_io_client_hears_the_same_events_one_by_one() {
 async fn a_client_that_does_not_want_batches_waits_for_nothing() {
     let house = patient().await;
     let auth = json!({ "token": house.token("u"), "batching": false });
-    let impatient = Native::to(&house.door).auth(auth).connect().await.unwrap();
-    let waiting = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let impatient = Native::to(&house.endpoint).auth(auth).connect().await.unwrap();
+    let waiting = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.publish_syncing("u", AccountType::Github).await;
     assert_eq!(impatient.next().await.data["status"], "syncing");
     assert!(waiting.unread().is_empty());
@@ -101,7 +101,7 @@ async fn a_client_that_does_not_want_batches_waits_for_nothing() {
 #[tokio::test]
 async fn what_waits_leaves_by_itself() {
     let house = House::with(|settings| settings.batch_interval = Duration::from_millis(300)).await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for _ in 0..2 {
         house.publish_syncing("u", AccountType::Github).await;
         assert_eq!(client.next().await.data["status"], "syncing");
@@ -111,8 +111,8 @@ async fn what_waits_leaves_by_itself() {
 #[tokio::test]
 async fn what_waits_is_not_lost_when_the_gateway_drains() {
     let house = patient().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let neighbour = Native::to(&house.door)
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let neighbour = Native::to(&house.endpoint)
         .auth(json!({ "token": house.token("u"), "batching": false }))
         .connect()
         .await

@@ -133,7 +133,7 @@ fn budget_after(elapsed: Duration) -> usize {
 }
 
 async fn connect(house: &House, user: &str, session: &str) -> Native {
-    Native::connect(&house.door, &token(house, user, session))
+    Native::connect(&house.endpoint, &token(house, user, session))
         .await
         .unwrap()
 }

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bus::{Begun, Challenges};
+use bus::{Challenges, PendingAuthorization};
 use protocol::account::{AccountStatus, AccountType, UserAccount};
 use protocol::answer::{self, Answer, Failure};
 use protocol::cluster::callback::Parked;
-use protocol::cluster::job::{Job, Outcome, Work};
+use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::code::ErrorCode;
 use protocol::id::{SessionId, UserId};
 use protocol::json::Json;
@@ -28,7 +28,7 @@ fn hosting(house: &House) -> Worker {
     Worker::answering(house, |job| Some(outcome(job)))
 }
 
-fn outcome(job: &Job) -> Outcome {
+fn outcome(job: &Job) -> JobOutcome {
     let account = UserAccount {
         account_type: AccountType::Github,
         platform_user_id: "1".to_owned(),
@@ -41,11 +41,11 @@ fn outcome(job: &Job) -> Outcome {
         last_synced: None,
         error_message: None,
     };
-    let linked = Outcome::from(&Answer::Connect(answer::Connect {
+    let linked = JobOutcome::from(&Answer::Connect(answer::Connect {
         account: account.clone(),
     }));
     match &job.work {
-        Work::Callback(_) => Outcome {
+        Work::Callback(_) => JobOutcome {
             data: Json::of(&Parked {
                 account,
                 token: Secret::new(TOKEN),
@@ -61,15 +61,18 @@ fn outcome(job: &Job) -> Outcome {
 /// Issues a state to a user's `default` session, as a worker does.
 async fn issue(house: &House, user: &UserId, state: &str) {
     let state = Secret::new(state);
-    let begun = Begun {
+    let begun = PendingAuthorization {
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
         account: AccountType::Github,
-        sealed: b"sealed".to_vec(),
+        encrypted: b"sealed".to_vec(),
     };
     let minute = std::time::Duration::from_secs(60);
     for (key, value) in [
-        (Begun::issued(&state), user.as_str().as_bytes().to_vec()),
-        (Begun::key(user, &state), begun.write()),
+        (
+            PendingAuthorization::owner_key(&state),
+            user.as_str().as_bytes().to_vec(),
+        ),
+        (PendingAuthorization::key(user, &state), begun.write()),
     ] {
         house.line.put(&key, &value, minute).await.unwrap();
     }
@@ -77,7 +80,7 @@ async fn issue(house: &House, user: &UserId, state: &str) {
 
 async fn come_back(house: &House, state: &str) -> Response {
     let path = format!("{GITHUB}?code=c&state={state}");
-    house.door.http(&Request::get(&path)).await.unwrap()
+    house.endpoint.http(&Request::get(&path)).await.unwrap()
 }
 
 /// Presses the button with this token and this value of the cookie of github's page.
@@ -89,7 +92,7 @@ async fn press(house: &House, path: &str, token: &str, cookie: Option<&str>) -> 
         let cookies = format!("__Host-postern-github={cookie}; __Host-postern-discord={cookie}");
         request = request.header("Cookie", &cookies);
     }
-    house.door.http(&request).await.unwrap()
+    house.endpoint.http(&request).await.unwrap()
 }
 
 /// Waits until so many jobs were done: each is counted once its answer is out.
@@ -115,7 +118,9 @@ fn naming(user: &str) -> String {
 async fn forged_cookies_of_users_online_and_offline_get_one_answer_and_make_no_job() {
     let house = House::new().await;
     let worker = hosting(&house);
-    let _online = SocketIo::connect(&house.door, &house.token("online")).await.unwrap();
+    let _online = SocketIo::connect(&house.endpoint, &house.token("online"))
+        .await
+        .unwrap();
     let without = press(&house, GITHUB, TOKEN, None).await;
     assert_eq!(without.status, 400, "{}", without.text());
     for cookie in [
@@ -136,7 +141,7 @@ async fn forged_cookies_of_users_online_and_offline_get_one_answer_and_make_no_j
 async fn a_button_makes_a_job_with_its_own_token_and_cookie_at_its_own_platform_alone() {
     let house = House::new().await;
     let worker = hosting(&house);
-    let _online = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let _online = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     issue(&house, &UserId::new("u").unwrap(), "issued").await;
     let page = come_back(&house, "issued").await;
     assert_eq!(page.status, 200, "{}", page.text());
@@ -166,8 +171,8 @@ async fn a_button_makes_a_job_with_its_own_token_and_cookie_at_its_own_platform_
 async fn returns_from_a_platform_count_as_connects_of_their_user_and_spend_no_state_beyond() {
     let house = House::new().await;
     let worker = hosting(&house);
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    let _other = SocketIo::connect(&house.door, &house.token("other")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let _other = SocketIo::connect(&house.endpoint, &house.token("other")).await.unwrap();
     let (user, other) = (UserId::new("u").unwrap(), UserId::new("other").unwrap());
     let connect =
         json!({ "userId": "u", "accountType": "github", "oauthCode": "c", "redirectUri": "http://localhost/cb" });
@@ -185,7 +190,7 @@ async fn returns_from_a_platform_count_as_connects_of_their_user_and_spend_no_st
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=6).contains(&wait), "{wait}");
     assert!(refused.text().starts_with("<!doctype html>"), "{}", refused.text());
-    let key = Begun::key(&user, &Secret::new("beyond"));
+    let key = PendingAuthorization::key(&user, &Secret::new("beyond"));
     assert!(house.line.read(&key).await.unwrap().is_some(), "the state is not spent");
     let connected = client.emit_with_ack("account:connect", connect).await;
     assert_eq!(connected["error"], "rate_limited", "{connected}");
@@ -202,10 +207,10 @@ async fn a_button_counts_ten_times_a_minute_for_its_user() {
     let worker = Worker::answering(&house, |job| {
         Some(match job.work {
             Work::Callback(_) => outcome(job),
-            _ => Outcome::from(&Failure::of(ErrorCode::Unavailable)),
+            _ => JobOutcome::from(&Failure::of(ErrorCode::Unavailable)),
         })
     });
-    let _online = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let _online = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     issue(&house, &UserId::new("u").unwrap(), "issued").await;
     assert_eq!(come_back(&house, "issued").await.status, 200);
     for _ in 0..10 {
@@ -221,7 +226,7 @@ async fn a_button_counts_ten_times_a_minute_for_its_user() {
 async fn a_state_that_was_replaced_makes_no_job() {
     let house = House::new().await;
     let worker = hosting(&house);
-    let _online = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let _online = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let user = UserId::new("u").unwrap();
     for number in 0..6 {
         issue(&house, &user, &format!("state-{number}")).await;

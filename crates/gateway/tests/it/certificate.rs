@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::tls::Authority;
-use testkit::{Door, Native, wait};
+use testkit::{Endpoint, Native, wait};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -11,8 +11,8 @@ use crate::house::House;
 
 /// The certificate a new connection is answered with.
 async fn served(house: &House) -> Vec<u8> {
-    let tcp = TcpStream::connect(house.door.addr()).await.unwrap();
-    let name = rustls::pki_types::ServerName::from(house.door.addr().ip());
+    let tcp = TcpStream::connect(house.endpoint.addr()).await.unwrap();
+    let name = rustls::pki_types::ServerName::from(house.endpoint.addr().ip());
     let stream = TlsConnector::from(house.authority.client())
         .connect(name, tcp)
         .await
@@ -23,7 +23,7 @@ async fn served(house: &House) -> Vec<u8> {
 #[tokio::test]
 async fn a_renewed_certificate_is_served_and_old_sockets_stay() {
     let house = House::with(|settings| settings.timing.certificate = Duration::from_millis(50)).await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let old = served(&house).await;
     house.renew_certificate();
     wait::until_true("the new certificate", wait::deadline(), async || {
@@ -66,15 +66,15 @@ async fn an_expired_certificate_is_told_by_the_metric_and_renewing_it_needs_no_r
     let house = House::with(|settings| settings.timing.certificate = Duration::from_millis(50)).await;
     let before = house.metric(EXPIRES);
     assert!(before > 1_795_451_460.0, "{before}");
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.let_certificate_expire();
     house.metric_is(EXPIRES, EXPIRED).await;
-    assert!(house.door.open().await.is_err(), "clients refuse it");
+    assert!(house.endpoint.open().await.is_err(), "clients refuse it");
     assert!(client.is_open());
     house.renew_certificate();
     house.metric_is(EXPIRES, before).await;
     wait::until_true("clients to be served again", wait::deadline(), async || {
-        house.door.open().await.is_ok()
+        house.endpoint.open().await.is_ok()
     })
     .await;
     assert!(client.is_open());
@@ -83,6 +83,6 @@ async fn an_expired_certificate_is_told_by_the_metric_and_renewing_it_needs_no_r
 #[tokio::test]
 async fn another_authority_s_client_is_not_fooled() {
     let house = House::new().await;
-    let stranger = Door::new(house.door.addr(), Authority::new().client());
+    let stranger = Endpoint::new(house.endpoint.addr(), Authority::new().client());
     assert!(stranger.open().await.is_err());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway::Settings;
-use protocol::cluster::job::{Aside, Outcome, Work};
+use protocol::cluster::job::{JobOutcome, LeadingNotice, Work};
 use protocol::code::ErrorCode;
 use protocol::json::Json;
 use protocol::time::Timestamp;
@@ -26,8 +26,8 @@ fn connect(user: &str) -> Value {
 async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let commands = [
         ("account:connect", connect("victim"), "account:connect_response"),
         ("account:list", json!({ "userId": "victim" }), "account:list_response"),
@@ -54,7 +54,7 @@ async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
 async fn what_a_user_was_refused_is_reported_with_its_count_in_the_callers_name() {
     let house = House::with(|settings| settings.timing.refusals = Duration::from_millis(200)).await;
     let worker = Worker::obliging(&house);
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for _ in 0..3 {
         native.request("account:connect", connect("victim")).await;
     }
@@ -73,7 +73,7 @@ async fn what_a_user_was_refused_is_reported_with_its_count_in_the_callers_name(
 async fn a_gateway_that_drains_reports_what_it_has_refused() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     native.request("account:connect", connect("victim")).await;
     assert_eq!(worker.done(), 0, "it is not worth a job of its own");
     let _tasks = house.tasks.clone();
@@ -119,13 +119,13 @@ async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() 
             "idempotencyKey: a text of 1 to 128 characters was expected",
         ),
     ];
-    let native = Native::to(&house.door)
+    let native = Native::to(&house.endpoint)
         .msgpack()
         .bearer(&house.token("u"))
         .connect()
         .await
         .unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for (event, data, message) in cases {
         let answer = native.request(event, data.clone()).await.data;
         assert_eq!(
@@ -142,7 +142,7 @@ async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() 
 #[tokio::test]
 async fn a_failure_keeps_what_its_answer_always_has() {
     let house = House::new().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let disconnect = client
         .request("account:disconnect", json!({ "userId": "v", "accountType": "github" }))
         .await;
@@ -163,7 +163,7 @@ async fn a_failure_keeps_what_its_answer_always_has() {
 #[tokio::test]
 async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
     let house = House::new().await;
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let ack = socketio.emit_with_ack("account:teleport", json!({})).await;
     assert_eq!(
         (&ack["success"], &ack["error"]),
@@ -181,7 +181,7 @@ async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
     socketio.send_text("42[1,2]").await;
     assert_eq!(socketio.next_event("error").await.data["error"], "bad_request");
 
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let answer = native.request("account:teleport", json!({})).await;
     assert_eq!(
         (answer.name.as_str(), &answer.data["error"]),
@@ -195,8 +195,8 @@ async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
 async fn a_worker_that_never_answers_is_a_timeout_at_the_deadline() {
     let house = House::with(impatient).await;
     let worker = Worker::answering(&house, |_| None);
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let answer = native.request("account:connect", connect("u")).await;
     assert_eq!(
         (answer.name.as_str(), &answer.data["error"]),
@@ -213,7 +213,7 @@ async fn an_answer_whose_announcement_was_lost_is_fetched_before_the_deadline() 
     let house = House::with(|settings| settings.timing.interactive = Duration::from_secs(3)).await;
     house.line.lose_replies();
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let answer = client.request("account:list", json!({})).await;
     assert_eq!(answer.data, json!({ "success": true, "of": "u" }));
 }
@@ -223,7 +223,7 @@ async fn an_answer_missed_with_the_connection_to_the_bus_is_fetched_at_once() {
     let house = House::new().await;
     house.line.lose_replies();
     let worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be done", wait::deadline(), async || worker.done() == 1).await;
     house.line.announce_missed().await;
@@ -237,7 +237,7 @@ async fn an_answer_missed_with_the_connection_to_the_bus_is_fetched_at_once() {
 async fn an_answer_that_comes_twice_is_given_once() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for _ in 0..3 {
         client.request("account:list", json!({})).await;
         house.line.announce_missed().await;
@@ -250,7 +250,7 @@ async fn an_answer_that_comes_twice_is_given_once() {
 async fn commands_are_unavailable_while_the_bus_is_away_and_work_again_after() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.cut(true);
     for (event, data) in [("account:list", json!({})), ("account:connect", connect("u"))] {
         let ack = client.emit_with_ack(event, data).await;
@@ -266,14 +266,14 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
     let house = House::new().await;
     let _worker = Worker::answering(&house, |job| {
         let data = json!({ "success": false, "error": "not_supported", "message": "Not here.", "job": job.id });
-        Some(Outcome {
+        Some(JobOutcome {
             error: Some(ErrorCode::NotSupported),
-            aside: None,
+            leading_notice: None,
             secret: false,
             data: Json::of(&data),
         })
     });
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let answer = client.request("security:sessions", json!({})).await;
     assert_eq!(
         (answer.name.as_str(), &answer.data["error"]),
@@ -287,9 +287,9 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
 async fn what_belongs_before_an_answer_is_heard_before_it() {
     let house = House::new().await;
     let _worker = Worker::answering(&house, |_| {
-        Some(Outcome {
+        Some(JobOutcome {
             error: Some(ErrorCode::TwoFactorRequired),
-            aside: Some(Aside {
+            leading_notice: Some(LeadingNotice {
                 event: "security:2fa_required".to_owned(),
                 data: Json::of(&json!({ "sessionId": "challenge" })),
             }),
@@ -297,8 +297,8 @@ async fn what_belongs_before_an_answer_is_heard_before_it() {
             data: Json::of(&json!({ "success": false, "error": "2fa_required" })),
         })
     });
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    let other = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let other = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let ack = client.emit_with_ack("account:list", json!({})).await;
     assert_eq!(ack["error"], "2fa_required");
     let heard = [client.next().await, client.next().await].map(|event| (event.name, event.offset));
@@ -323,7 +323,9 @@ async fn a_worker_is_told_when_the_caller_signed_in() {
     {
         let mut claims = claims;
         (claims["sub"], claims["exp"]) = (json!("u"), json!(now + 600));
-        let client = Native::connect(&house.door, &house.signer.sign(&claims)).await.unwrap();
+        let client = Native::connect(&house.endpoint, &house.signer.sign(&claims))
+            .await
+            .unwrap();
         client.request("account:list", json!({})).await;
         wait::until_true("the command", wait::deadline(), async || worker.done() > done).await;
         assert_eq!(worker.last().authenticated_at, signed_in, "{claims}");
@@ -334,7 +336,7 @@ async fn a_worker_is_told_when_the_caller_signed_in() {
 async fn codes_are_passed_on_to_be_counted_by_who_knows_the_challenge() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let code = json!({ "userId": "u", "sessionId": "challenge", "token": "no code" });
     for _ in 0..8 {
         let answer = client.emit_with_ack("security:verify_2fa", code.clone()).await;
@@ -348,8 +350,8 @@ async fn codes_are_passed_on_to_be_counted_by_who_knows_the_challenge() {
 async fn limits_count_over_all_sockets_of_a_user() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let first = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let second = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let second = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for _ in 0..5 {
         assert_eq!(
             first.request("account:connect", connect("u")).await.data["success"],
@@ -383,7 +385,7 @@ async fn limits_count_over_all_sockets_of_a_user() {
 async fn a_socket_has_so_many_commands_under_way_and_no_more() {
     let house = House::with(|settings| settings.event_rate = None).await;
     let _worker = Worker::answering(&house, |_| None);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for _ in 0..32 {
         client.emit("account:list", json!({})).await;
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flate2::{Compress, Compression, FlushCompress};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::json::Json;
 use serde_json::{Value, json};
 use testkit::client::frame::Frame;
@@ -31,9 +31,9 @@ fn verbose(house: &House) -> Worker {
     let data = json!({ "success": true, "accounts": accounts });
     assert!(data.to_string().len() > 60 * 1024);
     Worker::answering(house, move |_| {
-        Some(Outcome {
+        Some(JobOutcome {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: false,
             data: Json::of(&data),
         })
@@ -44,7 +44,7 @@ async fn hear(house: &House, client: &str, compression: &str) -> Heard {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts/deflate.js");
     let mut script = Script::new(path)
         .trusting(house.authority.pem_path())
-        .arg(house.door.addr().to_string())
+        .arg(house.endpoint.addr().to_string())
         .arg(client)
         .arg(compression)
         .env("TOKEN", house.token("u"));
@@ -86,7 +86,7 @@ async fn the_clients_of_npm_hear_the_same_in_a_fraction_of_the_bytes() {
 
 /// A live plain WebSocket with compression.
 async fn compressing(house: &House) -> Wire {
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws")
         .header("Sec-WebSocket-Protocol", "postern.v1.json")
         .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
@@ -155,7 +155,7 @@ async fn a_compressed_command_is_answered_though_it_comes_byte_by_byte() {
 #[tokio::test]
 async fn a_client_that_offers_nothing_is_answered_nothing() {
     let house = House::new().await;
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     let response = wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
     assert_eq!(response.header("sec-websocket-extensions"), "");

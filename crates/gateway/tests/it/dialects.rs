@@ -12,14 +12,14 @@ async fn a_command_is_answered_with_its_response_event_and_its_ack() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
     let token = house.token("u");
-    for connect in [SocketIo::to(&house.door), SocketIo::to(&house.door).msgpack()] {
+    for connect in [SocketIo::to(&house.endpoint), SocketIo::to(&house.endpoint).msgpack()] {
         let client = connect.auth(json!({ "token": token })).connect().await.unwrap();
         let ack = client.emit_with_ack("account:list", json!({})).await;
         let event = client.next_event("account:list_response").await;
         assert_eq!(ack, json!({ "success": true, "of": "u" }));
         assert_eq!(event.arguments, [ack, json!(null)], "the same object, and no offset");
     }
-    for connect in [Native::to(&house.door), Native::to(&house.door).msgpack()] {
+    for connect in [Native::to(&house.endpoint), Native::to(&house.endpoint).msgpack()] {
         let client = connect.bearer(&token).connect().await.unwrap();
         let answer = client.request("account:list", json!({})).await;
         assert_eq!(answer.name, "account:list_response");
@@ -33,16 +33,21 @@ async fn an_event_reaches_every_socket_of_its_user_with_the_same_offset() {
     let house = House::new().await;
     let token = house.token("u");
     let auth = json!({ "token": token });
-    let socketio = SocketIo::connect(&house.door, &token).await.unwrap();
-    let packed = SocketIo::to(&house.door).auth(auth).msgpack().connect().await.unwrap();
-    let native = Native::connect(&house.door, &token).await.unwrap();
-    let native_packed = Native::to(&house.door)
+    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+    let packed = SocketIo::to(&house.endpoint)
+        .auth(auth)
+        .msgpack()
+        .connect()
+        .await
+        .unwrap();
+    let native = Native::connect(&house.endpoint, &token).await.unwrap();
+    let native_packed = Native::to(&house.endpoint)
         .msgpack()
         .bearer(&token)
         .connect()
         .await
         .unwrap();
-    let stranger = Native::connect(&house.door, &house.token("other")).await.unwrap();
+    let stranger = Native::connect(&house.endpoint, &house.token("other")).await.unwrap();
 
     house.publish("u", AccountType::Github).await;
     house.publish("other", AccountType::Discord).await;

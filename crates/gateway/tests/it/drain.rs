@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway::Settings;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::json::Json;
 use serde_json::json;
 use testkit::client::http::Request;
@@ -22,9 +22,9 @@ fn within(window: Duration) -> impl FnOnce(&mut Settings) {
 async fn clients_are_sent_on_with_a_hint_and_without_dismissal() {
     let house = House::with(within(Duration::from_millis(500))).await;
     let token = house.token("u");
-    let socketio = SocketIo::connect(&house.door, &token).await.unwrap();
-    let native = Native::connect(&house.door, &token).await.unwrap();
-    let addr = house.door.addr();
+    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+    let native = Native::connect(&house.endpoint, &token).await.unwrap();
+    let addr = house.endpoint.addr();
     let report = house.drain(Duration::from_secs(20)).await;
     assert!(report.is_clean(), "{report}");
     for socket in [&*socketio, &*native] {
@@ -38,7 +38,7 @@ async fn clients_are_sent_on_with_a_hint_and_without_dismissal() {
             .unwrap();
         assert!(hint <= 2_000, "{closed}");
     }
-    assert!(!socketio.was_dismissed(), "it comes back by itself");
+    assert!(!socketio.received_disconnect(), "it comes back by itself");
     assert!(TcpStream::connect(addr).await.is_err(), "the port is free");
 }
 
@@ -46,8 +46,8 @@ async fn clients_are_sent_on_with_a_hint_and_without_dismissal() {
 async fn what_is_under_way_is_answered_first() {
     let house = House::with(within(Duration::ZERO)).await;
     let worker = Worker::answering(&house, |_| None);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let idle = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let idle = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
     let (line, job) = (Arc::clone(&house.line), worker.last());
@@ -60,9 +60,9 @@ async fn what_is_under_way_is_answered_first() {
         reply(
             &*line,
             &job,
-            Outcome {
+            JobOutcome {
                 error: None,
-                aside: None,
+                leading_notice: None,
                 secret: false,
                 data,
             },
@@ -79,7 +79,7 @@ async fn the_closes_are_spread_over_the_window() {
     let house = House::with(within(Duration::from_secs(2))).await;
     let mut clients = Vec::new();
     for _ in 0..40 {
-        clients.push(Native::connect(&house.door, &house.token("u")).await.unwrap());
+        clients.push(Native::connect(&house.endpoint, &house.token("u")).await.unwrap());
     }
     let start = now();
     let drained = house.drain(Duration::from_secs(30));
@@ -106,9 +106,9 @@ async fn the_closes_are_spread_over_the_window() {
 #[tokio::test]
 async fn a_draining_gateway_takes_no_new_sockets() {
     let house = House::with(within(Duration::from_secs(2))).await;
-    let _socket = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let _socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let readiness = house.readiness.clone();
-    let mut early = house.door.open().await.unwrap();
+    let mut early = house.endpoint.open().await.unwrap();
     let drained = house.drain(Duration::from_secs(20));
     let refused = async {
         wait::until_true("the node to drain", wait::deadline(), async || {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use bus::{Events, SessionKey, Sessions};
+use bus::{Events, SessionKey, SessionRegistry};
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::{Class, Notice};
+use protocol::event::{DeliveryClass, Notice};
 use protocol::id::{EventId, SessionId, UserId};
 use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
@@ -42,7 +42,7 @@ async fn announce(house: &House) {
         v: Envelope::VERSION,
         id: EventId::new("the end").unwrap(),
         audience: Audience::Session(key().session),
-        class: Class::Critical,
+        class: DeliveryClass::Critical,
         event: notice.name().to_owned(),
         data: notice.data(),
     };
@@ -63,7 +63,7 @@ async fn a_socket_whose_session_ends_before_the_bus_is_heard_for_it_does_not_go_
     let worker = Worker::obliging(&house);
     house.line.hold("subscribe");
     let token = house.token("u");
-    let (late, ()) = tokio::join!(Native::connect(&house.door, &token), async {
+    let (late, ()) = tokio::join!(Native::connect(&house.endpoint, &token), async {
         house.line.held().await;
         end(&house).await;
         announce(&house).await;
@@ -80,7 +80,7 @@ async fn a_socket_whose_session_ends_before_the_bus_is_heard_for_it_does_not_go_
 #[tokio::test]
 async fn an_end_that_was_missed_is_found_when_messages_may_have_been_missed() {
     let house = House::new().await;
-    let socket = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     end(&house).await;
     house.line.announce_missed().await;
     assert_ended(&socket).await;
@@ -89,7 +89,7 @@ async fn an_end_that_was_missed_is_found_when_messages_may_have_been_missed() {
 #[tokio::test]
 async fn what_follows_a_loss_does_not_reach_a_socket_whose_end_was_lost_with_it() {
     let house = House::new().await;
-    let socket = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.silence(true);
     end(&house).await;
     announce(&house).await;
@@ -108,7 +108,7 @@ async fn what_follows_a_loss_does_not_reach_a_socket_whose_end_was_lost_with_it(
 #[tokio::test]
 async fn what_follows_its_end_does_not_reach_a_socket() {
     let house = House::new().await;
-    let socket = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.silence(true);
     announce(&house).await;
     for _ in 0..20 {
@@ -128,7 +128,7 @@ async fn what_follows_its_end_does_not_reach_a_socket() {
 async fn a_command_whose_socket_is_found_ended_on_its_way_is_not_queued() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
-    let socket = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.hold("admit");
     let update =
         json!({"event": "security:update_settings", "data": {"userId": "u", "settings": {"sessionTimeout": 1}}});
@@ -140,7 +140,7 @@ async fn a_command_whose_socket_is_found_ended_on_its_way_is_not_queued() {
     house.line.let_go();
     assert_eq!(socket.closed().await.code, 4403);
     // Whatever was queued before this is done before it.
-    let other = Native::connect(&house.door, &house.token("v")).await.unwrap();
+    let other = Native::connect(&house.endpoint, &house.token("v")).await.unwrap();
     other.request("account:list", json!({})).await;
     assert!(worker.jobs().iter().all(|job| job.user.as_str() == "v"));
 }

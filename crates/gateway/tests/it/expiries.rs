@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bus::{SessionKey, Sessions};
+use bus::{SessionKey, SessionRegistry};
 use protocol::id::{SessionId, UserId};
 use serde_json::json;
 use testkit::{Redis, SocketIo, wait};
@@ -40,12 +40,12 @@ async fn a_session_is_warned_and_ended_by_timers_alone_where_redis_announces_not
 async fn a_timeout_that_was_shortened_takes_effect_by_what_redis_announces_alone() {
     let house = House::on(Redis::shared().await).await;
     house.metric_is(ANNOUNCED, 1.0).await;
-    let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let key = SessionKey {
         user: UserId::new("u").unwrap(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
     };
-    house.line.retime(&key, LIFE, LIFE / 2).await.unwrap();
+    house.line.set_timeout(&key, LIFE, LIFE / 2).await.unwrap();
     assert_warned_and_ended(&socket).await;
 }
 
@@ -105,7 +105,7 @@ async fn quiet_socket(house: &House) -> SocketIo {
 
 async fn socket_of_a_session(house: &House, life: Duration) -> SocketIo {
     house.line.sessions_last(life);
-    SocketIo::connect(&house.door, &house.token("u")).await.unwrap()
+    SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap()
 }
 
 async fn assert_warned_and_ended(socket: &SocketIo) {

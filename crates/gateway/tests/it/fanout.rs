@@ -25,7 +25,7 @@ fn seq(event: &Event) -> u64 {
 #[tokio::test]
 async fn what_was_not_heard_is_read_from_the_log_in_order() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.publish("u", KINDS[0]).await;
     let first = client.next().await;
     house.line.silence(true);
@@ -49,7 +49,7 @@ async fn what_was_not_heard_is_read_from_the_log_in_order() {
 #[tokio::test]
 async fn a_lost_last_event_is_found_when_messages_may_have_been_missed() {
     let house = House::new().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.silence(true);
     house.publish("u", KINDS[0]).await;
     wait::until_true("the announcement to be lost", wait::deadline(), async || {
@@ -64,7 +64,7 @@ async fn a_lost_last_event_is_found_when_messages_may_have_been_missed() {
 #[tokio::test]
 async fn what_the_log_no_longer_has_is_told_to_plain_websockets_which_go_on() {
     let house = House::new().await;
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.silence(true);
     for _ in 0..300 {
         house.publish("u", KINDS[0]).await;
@@ -84,7 +84,7 @@ async fn what_the_log_no_longer_has_is_told_to_plain_websockets_which_go_on() {
 #[tokio::test]
 async fn a_burst_arrives_whole_and_in_order() {
     let house = House::new().await;
-    let client = Native::to(&house.door)
+    let client = Native::to(&house.endpoint)
         .msgpack()
         .bearer(&house.token("u"))
         .connect()
@@ -110,8 +110,8 @@ async fn a_user_is_listened_for_while_there_is_a_socket() {
         wait::until_true(what, wait::deadline(), async || house.line.listens_for("u") == expected).await;
     };
     assert!(!house.line.listens_for("u"));
-    let first = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let second = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let second = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     listens(true).await;
     first.close().await;
     house.publish("u", KINDS[0]).await;
@@ -122,7 +122,7 @@ async fn a_user_is_listened_for_while_there_is_a_socket() {
 
     let open = "postern_gateway_sockets{dialect=\"native_json\"}";
     house.metric_is(open, 0.0).await;
-    let third = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let third = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.metric_is(open, 1.0).await;
     house.publish("u", KINDS[1]).await;
     assert_eq!(seq(&third.next().await), 2, "what came before it is not delivered");
@@ -132,9 +132,18 @@ async fn a_user_is_listened_for_while_there_is_a_socket() {
 async fn a_client_without_recovery_gets_its_events_without_offset() {
     let house = House::new().await;
     let auth = json!({ "token": house.token("u"), "recovery": false });
-    let exact = SocketIo::to(&house.door).auth(auth.clone()).connect().await.unwrap();
-    let packed = SocketIo::to(&house.door).auth(auth).msgpack().connect().await.unwrap();
-    let usual = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let exact = SocketIo::to(&house.endpoint)
+        .auth(auth.clone())
+        .connect()
+        .await
+        .unwrap();
+    let packed = SocketIo::to(&house.endpoint)
+        .auth(auth)
+        .msgpack()
+        .connect()
+        .await
+        .unwrap();
+    let usual = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.publish("u", KINDS[0]).await;
     for client in [&exact, &packed] {
         let event = client.next().await;
@@ -146,7 +155,7 @@ async fn a_client_without_recovery_gets_its_events_without_offset() {
 #[tokio::test]
 async fn a_socket_that_comes_while_the_bus_goes_is_sent_away_to_try_again() {
     let house = House::with(|settings| settings.timing.join = std::time::Duration::from_millis(300)).await;
-    let native = Native::to(&house.door).open().await.unwrap();
+    let native = Native::to(&house.endpoint).open().await.unwrap();
     house.line.cut(true);
     native.emit("auth", json!({ "token": house.token("u") })).await;
     let closed = native.closed().await;
@@ -164,7 +173,7 @@ async fn the_greeting_is_the_first_thing_a_client_hears() {
     for round in 0..20 {
         // A new user each time: the room is opened while its events come.
         let user = format!("u{round}");
-        let mut wire = house.door.open().await.unwrap();
+        let mut wire = house.endpoint.open().await.unwrap();
         let upgrade = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
         let first = async {
             wire.upgrade(&upgrade.bearer(&house.token(&user))).await.unwrap();
@@ -196,7 +205,7 @@ async fn events_follow_the_offset_that_a_client_is_told() {
     let mut published = 0;
     for _ in 0..30 {
         // Events come before, while and after the client takes its seat.
-        let client = Native::to(&house.door)
+        let client = Native::to(&house.endpoint)
             .auth(json!({ "token": house.token("u") }))
             .connect();
         let publishes = async {
@@ -229,7 +238,7 @@ async fn however_sockets_come_and_go_who_is_there_is_heard_and_who_is_not_is_not
         async move {
             let token = house.token(if number % 2 == 0 { "u" } else { "v" });
             for round in 0..8 {
-                let client = Native::connect(&house.door, &token).await.unwrap();
+                let client = Native::connect(&house.endpoint, &token).await.unwrap();
                 // Some close and some are simply gone.
                 if (number + round) % 3 == 0 {
                     client.close().await;
@@ -238,7 +247,7 @@ async fn however_sockets_come_and_go_who_is_there_is_heard_and_who_is_not_is_not
         }
     });
     futures_util::future::join_all(restless).await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.publish("u", KINDS[0]).await;
     assert_eq!(client.next().await.data["accountType"], KINDS[0].as_str());
     wait::until_true("v to be forgotten", wait::deadline(), async || {

@@ -13,7 +13,7 @@ use crate::worker::Worker;
 async fn whatever_the_reference_closes_for_is_closed_with_4400() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let neighbour = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let neighbour = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for bad in [
         "abc",
         "7",
@@ -41,16 +41,19 @@ async fn whatever_the_reference_closes_for_is_closed_with_4400() {
         "41/nope,",
         "2",
     ] {
-        let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+        let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
         client.send_text(bad).await;
         let closed = client.closed().await;
         assert_eq!(closed.code, 4400, "{bad:?}: {closed}");
-        assert!(!client.was_dismissed(), "{bad:?}: the client may come back by itself");
+        assert!(
+            !client.received_disconnect(),
+            "{bad:?}: the client may come back by itself"
+        );
     }
-    let binary = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let binary = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     binary.send_binary(vec![1, 2, 3]).await;
     assert_eq!(binary.closed().await.code, 4400, "an attachment without its header");
-    let packed = SocketIo::to(&house.door)
+    let packed = SocketIo::to(&house.endpoint)
         .auth(json!({ "token": house.token("u") }))
         .msgpack()
         .connect()
@@ -69,7 +72,7 @@ async fn whatever_the_reference_closes_for_is_closed_with_4400() {
 async fn what_the_reference_puts_up_with_stays_open() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for odd in [
         "42",
         "42[1,2]",
@@ -93,10 +96,10 @@ async fn ill_formed_text_and_odd_numbers_cost_an_answer_at_most() {
     let token = house.token("u");
     // What JavaScript sends of `'My phone 📱'.slice(0, 10)`.
     let auth = format!(r#"{{"token":"{token}","deviceName":"My phone \ud83d","\ud83d":"\u0000"}}"#);
-    let socketio = SocketIo::to(&house.door).open().await.unwrap();
+    let socketio = SocketIo::to(&house.endpoint).open().await.unwrap();
     socketio.open_packet().await;
     socketio.send_text(format!("40{auth}")).await;
-    let native = Native::to(&house.door).open().await.unwrap();
+    let native = Native::to(&house.endpoint).open().await.unwrap();
     native.send_text(format!(r#"{{"event":"auth","data":{auth}}}"#)).await;
     wait::until_true("both to be live", wait::deadline(), async || {
         !socketio.connect_answer().is_null() && !native.ready().is_null()
@@ -132,14 +135,19 @@ async fn messagepack_texts_that_are_no_utf_8_cost_an_answer_at_most() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
     let token = house.token("u");
-    let native = Native::to(&house.door)
+    let native = Native::to(&house.endpoint)
         .msgpack()
         .bearer(&token)
         .connect()
         .await
         .unwrap();
     let auth = json!({ "token": token });
-    let socketio = SocketIo::to(&house.door).msgpack().auth(auth).connect().await.unwrap();
+    let socketio = SocketIo::to(&house.endpoint)
+        .msgpack()
+        .auth(auth)
+        .connect()
+        .await
+        .unwrap();
     let deep = [vec![0x91; 10_000], vec![0xc0]].concat();
     for odd in [
         b"\xa3\xed\xa0\xbd".as_slice(),
@@ -168,7 +176,7 @@ async fn messagepack_texts_that_are_no_utf_8_cost_an_answer_at_most() {
 #[tokio::test]
 async fn a_plain_websocket_that_sends_no_frame_is_closed_with_4400() {
     let house = House::new().await;
-    let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let neighbour = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for bad in [
         "",
         "x",
@@ -177,11 +185,11 @@ async fn a_plain_websocket_that_sends_no_frame_is_closed_with_4400() {
         "{\"event\":\"a\"} {}",
         "[{\"event\":\"account:list\"}]",
     ] {
-        let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+        let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
         client.send_text(bad).await;
         assert_eq!(client.closed().await.code, 4400, "{bad:?}");
     }
-    let other = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let other = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     other.send_binary(b"{}".to_vec()).await;
     assert_eq!(other.closed().await.code, 4400, "a binary message on a JSON socket");
     assert!(neighbour.is_open());
@@ -203,7 +211,7 @@ async fn broken_websocket_framing_is_closed_with_the_code_of_the_rfc() {
         ("a claim of 2^62 bytes", Frame::binary("").claiming(1 << 62), 1009),
     ];
     for (what, frame, code) in cases {
-        let mut wire = house.door.open().await.unwrap();
+        let mut wire = house.endpoint.open().await.unwrap();
         wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
             .await
             .unwrap();
@@ -218,7 +226,7 @@ async fn broken_websocket_framing_is_closed_with_the_code_of_the_rfc() {
 async fn a_message_of_exactly_the_limit_is_served_and_so_is_what_follows() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let frame = json!({ "event": "account:list", "data": { "padding": "" }, "id": 1 });
     let padding = "x".repeat(64 * 1024 - frame.to_string().len());
     let frame = json!({ "event": "account:list", "data": { "padding": padding }, "id": 1 }).to_string();
@@ -234,7 +242,7 @@ async fn a_message_of_exactly_the_limit_is_served_and_so_is_what_follows() {
 async fn messages_in_pieces_are_put_together_and_bounded() {
     let house = House::new().await;
     let token = house.token("u");
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
         .await
         .unwrap();

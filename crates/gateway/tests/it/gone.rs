@@ -50,7 +50,7 @@ async fn half_an_end_ends_the_whole_connection() {
     let house = House::new().await;
     for politely in [true, false] {
         let mut wire = house.wire("u").await;
-        wire.end_half(politely).await.unwrap();
+        wire.shutdown_write(politely).await.unwrap();
         wire.read_to_end().await;
         assert_nothing_is_left(&house).await;
     }
@@ -61,30 +61,30 @@ async fn an_end_on_the_way_in_frees_everything() {
     let house = House::new().await;
     for stage in 0..6 {
         match stage {
-            0 => drop(house.door.tcp().await.unwrap()),
-            1 => house.door.open().await.unwrap().reset(),
+            0 => drop(house.endpoint.tcp().await.unwrap()),
+            1 => house.endpoint.open().await.unwrap().reset(),
             2 => {
-                let mut wire = house.door.open().await.unwrap();
+                let mut wire = house.endpoint.open().await.unwrap();
                 wire.send(b"GET /ws HTTP/1.1\r\nHo").await.unwrap();
                 wire.reset();
             }
             3 => {
-                let mut wire = house.door.open().await.unwrap();
+                let mut wire = house.endpoint.open().await.unwrap();
                 wire.send(b"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: x\r\nContent-Length: 9\r\n\r\nx")
                     .await
                     .unwrap();
                 wire.reset();
             }
             4 => {
-                let mut wire = house.door.open().await.unwrap();
+                let mut wire = house.endpoint.open().await.unwrap();
                 let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
                 wire.upgrade(&request).await.unwrap();
                 wire.send(&half()).await.unwrap();
                 wire.reset();
             }
             _ => {
-                let mut wire = house.door.open().await.unwrap();
-                wire.end_half(false).await.unwrap();
+                let mut wire = house.endpoint.open().await.unwrap();
+                wire.shutdown_write(false).await.unwrap();
                 wire.read_to_end().await;
             }
         }

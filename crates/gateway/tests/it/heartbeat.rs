@@ -22,8 +22,8 @@ fn hasty(settings: &mut Settings) {
 async fn a_peer_that_answers_stays() {
     let house = House::with(hasty).await;
     let _worker = Worker::obliging(&house);
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for _ in 0..4 {
         socketio.next_ping().await;
         native.next_ping().await;
@@ -36,7 +36,7 @@ async fn a_peer_that_answers_stays() {
 async fn a_socketio_peer_that_does_not_answer_is_closed_and_not_dismissed() {
     let house = House::with(hasty).await;
     let _worker = Worker::obliging(&house);
-    let client = SocketIo::to(&house.door)
+    let client = SocketIo::to(&house.endpoint)
         .auth(json!({ "token": house.token("u") }))
         .ignoring_pings()
         .connect()
@@ -46,13 +46,13 @@ async fn a_socketio_peer_that_does_not_answer_is_closed_and_not_dismissed() {
     client.emit("account:list", json!({})).await;
     let closed = client.closed().await;
     assert_eq!(closed.code, 4408, "whatever else it says: {closed}");
-    assert!(!client.was_dismissed());
+    assert!(!client.received_disconnect());
 }
 
 #[tokio::test]
 async fn a_plain_websocket_that_does_not_answer_is_closed() {
     let house = House::with(hasty).await;
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
     assert!(

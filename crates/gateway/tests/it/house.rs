@@ -10,7 +10,7 @@ use gateway::{Gateway, Running, Settings, TlsSettings, TokenKey, TokenKeys, Toke
 use lifecycle::{DrainReport, Entropy, OsEntropy, Readiness, SystemClock, Tasks};
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::{Class, Event};
+use protocol::event::{DeliveryClass, Event};
 use protocol::id::{EventId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
@@ -21,13 +21,13 @@ use testkit::client::Wire;
 use testkit::client::http::Request;
 use testkit::tls::Authority;
 use testkit::token::Signer;
-use testkit::{Door, Redis, wait};
+use testkit::{Endpoint, Redis, wait};
 
 use crate::line::Line;
 
 /// A gateway with everything it needs. It ends with this value.
 pub(crate) struct House {
-    pub(crate) door: Door,
+    pub(crate) endpoint: Endpoint,
     pub(crate) signer: Signer,
     pub(crate) line: Arc<Line>,
     pub(crate) authority: Authority,
@@ -98,7 +98,7 @@ impl House {
         let gateway = Gateway::build(settings, bus, Arc::new(SystemClock), entropy, &metrics.meter())
             .await
             .unwrap();
-        let door = Door::new(gateway.local_addr(), authority.client());
+        let endpoint = Endpoint::new(gateway.local_addr(), authority.client());
         let (readiness, internal) = (gateway.readiness(), gateway.internal_api());
         let running = gateway.spawn();
         wait::until_true("the gateway to be ready", wait::deadline(), async || {
@@ -106,7 +106,7 @@ impl House {
         })
         .await;
         Self {
-            door,
+            endpoint,
             signer,
             line,
             authority,
@@ -131,7 +131,7 @@ impl House {
 
     /// The same with this client configuration of TLS.
     pub(crate) async fn wire_with(&self, user: &str, tls: Arc<ClientConfig>) -> Wire {
-        let mut wire = self.door.with_tls(tls).open().await.unwrap();
+        let mut wire = self.endpoint.with_tls(tls).open().await.unwrap();
         let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
         wire.upgrade(&request.bearer(&self.token(user))).await.unwrap();
         let ready = wire.next_frame().await.unwrap().payload;
@@ -163,7 +163,7 @@ impl House {
             v: Envelope::VERSION,
             id: EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap(),
             audience: Audience::User,
-            class: Class::Critical,
+            class: DeliveryClass::Critical,
             event: "security:alert".to_owned(),
             data: Json::of(&serde_json::json!({ "number": number, "padding": "x".repeat(bytes) })),
         };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gateway::{JwksSettings, JwksUrl, Settings, TokenKeys};
 use serde_json::{Value, json};
-use testkit::issuer::{Answer, Issuer};
-use testkit::token::{Signer, claims, confused};
+use testkit::issuer::{Issuer, IssuerResponse};
+use testkit::token::{Signer, algorithm_confusion, claims};
 use testkit::{Native, SocketIo, wait};
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ async fn house(issuer: &Issuer, change: impl FnOnce(&mut JwksSettings)) -> House
     let mut jwks = JwksSettings::new(JwksUrl::parse(&issuer.url()).unwrap());
     jwks.refresh = Duration::from_millis(100);
     change(&mut jwks);
-    House::with(|settings: &mut Settings| settings.tokens.keys = TokenKeys::Published(jwks)).await
+    House::with(|settings: &mut Settings| settings.tokens.keys = TokenKeys::Jwks(jwks)).await
 }
 
 /// A refresh that is never due: what happens is due to tokens.
@@ -25,7 +25,7 @@ fn never(jwks: &mut JwksSettings) {
 }
 
 async fn is_let_in(house: &House, token: &str) -> bool {
-    Native::connect(&house.door, token).await.is_ok()
+    Native::connect(&house.endpoint, token).await.is_ok()
 }
 
 async fn is_let_in_at_last(house: &House, token: &str, expected: bool) {
@@ -49,44 +49,46 @@ async fn every_kind_of_key_is_taken_and_a_key_withdrawn_is_refused_after_the_nex
     let signers = [Signer::rs256(), Signer::es256(), Signer::eddsa()];
     let kids = ["rsa", "p-256", "ed25519"];
     let keys: Vec<Value> = signers.iter().zip(kids).map(|(signer, kid)| signer.jwk(kid)).collect();
-    let issuer = Issuer::start(Answer::Keys(keys.clone())).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(keys.clone())).await;
     let house = house(&issuer, |_| {}).await;
     for (signer, kid) in signers.iter().zip(kids) {
-        assert!(is_let_in(&house, &signer.token_by(kid, "u")).await, "{kid}");
+        assert!(is_let_in(&house, &signer.token_with_kid(kid, "u")).await, "{kid}");
     }
     house.metric_is("postern_gateway_jwks_keys", 3.0).await;
 
-    issuer.answers(Answer::Keys(keys[1..].to_vec()));
-    is_let_in_at_last(&house, &signers[0].token_by("rsa", "u"), false).await;
-    assert!(is_let_in(&house, &signers[1].token_by("p-256", "u")).await);
+    issuer.respond_with(IssuerResponse::Keys(keys[1..].to_vec()));
+    is_let_in_at_last(&house, &signers[0].token_with_kid("rsa", "u"), false).await;
+    assert!(is_let_in(&house, &signers[1].token_with_kid("p-256", "u")).await);
 
-    issuer.answers(Answer::Keys(Vec::new()));
-    is_let_in_at_last(&house, &signers[1].token_by("p-256", "u"), false).await;
+    issuer.respond_with(IssuerResponse::Keys(Vec::new()));
+    is_let_in_at_last(&house, &signers[1].token_with_kid("p-256", "u"), false).await;
     assert!(!house.readiness.is_ready(), "no key is left to verify with");
 }
 
 #[tokio::test]
 async fn a_new_key_is_taken_at_its_first_token() {
     let (old, new) = (Signer::es256(), Signer::es256());
-    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![old.jwk("old")])).await;
     let house = house(&issuer, never).await;
-    assert!(is_let_in(&house, &old.token_by("old", "u")).await);
+    assert!(is_let_in(&house, &old.token_with_kid("old", "u")).await);
 
-    issuer.answers(Answer::Keys(vec![old.jwk("old"), new.jwk("new")]));
-    assert!(is_let_in(&house, &new.token_by("new", "u")).await);
-    assert!(is_let_in(&house, &old.token_by("old", "u")).await);
+    issuer.respond_with(IssuerResponse::Keys(vec![old.jwk("old"), new.jwk("new")]));
+    assert!(is_let_in(&house, &new.token_with_kid("new", "u")).await);
+    assert!(is_let_in(&house, &old.token_with_kid("old", "u")).await);
     assert_eq!(issuer.fetches(), 2);
 }
 
 #[tokio::test]
 async fn a_new_key_is_taken_at_the_first_token_that_renews_another() {
     let (old, new) = (Signer::es256(), Signer::es256());
-    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![old.jwk("old")])).await;
     let house = house(&issuer, never).await;
-    let socket = SocketIo::connect(&house.door, &old.token_by("old", "u")).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &old.token_with_kid("old", "u"))
+        .await
+        .unwrap();
 
-    issuer.answers(Answer::Keys(vec![old.jwk("old"), new.jwk("new")]));
-    let refresh = json!({"token": new.token_by("new", "u")});
+    issuer.respond_with(IssuerResponse::Keys(vec![old.jwk("old"), new.jwk("new")]));
+    let refresh = json!({"token": new.token_with_kid("new", "u")});
     let answer = socket.emit_with_ack("auth:refresh", refresh).await;
     assert_eq!(answer["success"], json!(true), "{answer}");
 }
@@ -105,17 +107,20 @@ async fn every_key_of_a_name_is_tried_and_without_a_name_every_key() {
         json!({ "kty": "RSA", "use": "enc", "kid": "main", "n": keys[3]["n"], "e": "AQAB" }),
     );
     keys[2]["x5c"] = json!(["MIIB+padded/certificate=="]);
-    let issuer = Issuer::start(Answer::Keys(keys)).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(keys)).await;
     let house = house(&issuer, never).await;
     for (number, signer) in signers.iter().enumerate() {
-        assert!(is_let_in(&house, &signer.token_by("main", "u")).await, "key {number}");
+        assert!(
+            is_let_in(&house, &signer.token_with_kid("main", "u")).await,
+            "key {number}"
+        );
         assert!(
             is_let_in(&house, &signer.token("u")).await,
             "key {number} without a name"
         );
     }
     let before = house.metric(&refusals("token_signature"));
-    assert!(!is_let_in(&house, &Signer::es256().token_by("main", "u")).await);
+    assert!(!is_let_in(&house, &Signer::es256().token_with_kid("main", "u")).await);
     assert!(!is_let_in(&house, &Signer::es256().token("u")).await);
     house.metric_is(&refusals("token_signature"), before + 2.0).await;
 }
@@ -123,15 +128,19 @@ async fn every_key_of_a_name_is_tried_and_without_a_name_every_key() {
 #[tokio::test]
 async fn a_flood_of_unknown_keys_costs_one_fetch() {
     let signer = Signer::es256();
-    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![signer.jwk("1")])).await;
     let house = house(&issuer, never).await;
     let mut flood = JoinSet::new();
     for number in 0..50 {
-        let (door, signer) = (house.door.clone(), Signer::es256());
+        let (endpoint, signer) = (house.endpoint.clone(), Signer::es256());
         flood.spawn(async move {
             for kid in 0..20 {
                 let kid = format!("../../{number}/{kid}'; DROP TABLE keys");
-                assert!(Native::connect(&door, &signer.token_by(&kid, "u")).await.is_err());
+                assert!(
+                    Native::connect(&endpoint, &signer.token_with_kid(&kid, "u"))
+                        .await
+                        .is_err()
+                );
             }
         });
     }
@@ -140,31 +149,31 @@ async fn a_flood_of_unknown_keys_costs_one_fetch() {
     }
     assert_eq!(issuer.fetches(), 2, "one at the start, one for all of them");
     house.metric_is(&refusals("token_key"), 1000.0).await;
-    assert!(is_let_in(&house, &signer.token_by("1", "u")).await);
+    assert!(is_let_in(&house, &signer.token_with_kid("1", "u")).await);
 }
 
 #[tokio::test]
 async fn after_the_pause_an_unknown_key_is_asked_for_again() {
     let (old, new) = (Signer::es256(), Signer::es256());
-    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![old.jwk("old")])).await;
     let house = house(&issuer, |jwks| {
         never(jwks);
-        jwks.unknown_pause = Duration::from_millis(300);
+        jwks.unknown_key_interval = Duration::from_millis(300);
     })
     .await;
-    assert!(!is_let_in(&house, &new.token_by("new", "u")).await);
-    issuer.answers(Answer::Keys(vec![new.jwk("new")]));
-    is_let_in_at_last(&house, &new.token_by("new", "u"), true).await;
+    assert!(!is_let_in(&house, &new.token_with_kid("new", "u")).await);
+    issuer.respond_with(IssuerResponse::Keys(vec![new.jwk("new")]));
+    is_let_in_at_last(&house, &new.token_with_kid("new", "u"), true).await;
 }
 
 #[tokio::test]
 async fn while_the_issuer_is_away_the_last_keys_serve_for_as_long_as_they_may() {
     let signer = Signer::es256();
-    let token = signer.token_by("1", "u");
-    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;
+    let token = signer.token_with_kid("1", "u");
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![signer.jwk("1")])).await;
     let house = house(&issuer, |jwks| jwks.max_stale = Duration::from_secs(4)).await;
-    let live = Native::connect(&house.door, &token).await.unwrap();
-    issuer.answers(Answer::Away);
+    let live = Native::connect(&house.endpoint, &token).await.unwrap();
+    issuer.respond_with(IssuerResponse::Disconnect);
     house.metric_is(&fetches("no_answer"), 1.0).await;
     assert!(is_let_in(&house, &token).await);
 
@@ -174,7 +183,7 @@ async fn while_the_issuer_is_away_the_last_keys_serve_for_as_long_as_they_may() 
         !house.readiness.is_ready()
     })
     .await;
-    issuer.answers(Answer::Keys(vec![signer.jwk("1")]));
+    issuer.respond_with(IssuerResponse::Keys(vec![signer.jwk("1")]));
     is_let_in_at_last(&house, &token, true).await;
     assert!(house.readiness.is_ready());
 }
@@ -182,30 +191,33 @@ async fn while_the_issuer_is_away_the_last_keys_serve_for_as_long_as_they_may() 
 #[tokio::test]
 async fn bad_answers_change_nothing_and_are_bounded() {
     let (signer, thief) = (Signer::es256(), Signer::es256());
-    let token = signer.token_by("1", "u");
-    let elsewhere = Issuer::start(Answer::Keys(vec![thief.jwk("1")])).await;
-    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1")])).await;
-    let house = house(&issuer, |jwks| jwks.fetch_within = Duration::from_secs(1)).await;
+    let token = signer.token_with_kid("1", "u");
+    let elsewhere = Issuer::start(IssuerResponse::Keys(vec![thief.jwk("1")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![signer.jwk("1")])).await;
+    let house = house(&issuer, |jwks| jwks.fetch_timeout = Duration::from_secs(1)).await;
     let padded = format!("{{\"keys\":[]{}}}", " ".repeat(300_000));
     for (answer, outcome) in [
-        (Answer::Endless, "too_large"),
-        (Answer::Text(padded), "too_large"),
-        (Answer::Silence, "no_answer"),
-        (Answer::Redirect(elsewhere.url()), "status"),
-        (Answer::Status(500, vec![thief.jwk("1")]), "status"),
-        (Answer::Status(204, vec![]), "status"),
-        (Answer::Text("<html>maintenance</html>".to_owned()), "unreadable"),
-        (Answer::Text("[".repeat(100_000)), "unreadable"),
+        (IssuerResponse::Endless, "too_large"),
+        (IssuerResponse::Text(padded), "too_large"),
+        (IssuerResponse::Stall, "no_answer"),
+        (IssuerResponse::Redirect(elsewhere.url()), "status"),
+        (IssuerResponse::Status(500, vec![thief.jwk("1")]), "status"),
+        (IssuerResponse::Status(204, vec![]), "status"),
+        (
+            IssuerResponse::Text("<html>maintenance</html>".to_owned()),
+            "unreadable",
+        ),
+        (IssuerResponse::Text("[".repeat(100_000)), "unreadable"),
     ] {
         let before = house.metric(&fetches(outcome));
-        issuer.answers(answer.clone());
+        issuer.respond_with(answer.clone());
         let what = format!("{outcome} to be counted");
         wait::until_true(&what, wait::deadline(), async || {
             house.metric(&fetches(outcome)) > before
         })
         .await;
         assert!(is_let_in(&house, &token).await, "{outcome}");
-        assert!(!is_let_in(&house, &thief.token_by("1", "u")).await, "{outcome}");
+        assert!(!is_let_in(&house, &thief.token_with_kid("1", "u")).await, "{outcome}");
     }
     assert_eq!(elsewhere.fetches(), 0);
     assert!(
@@ -217,8 +229,8 @@ async fn bad_answers_change_nothing_and_are_bounded() {
 #[tokio::test]
 async fn no_token_chooses_its_key_or_algorithm() {
     let (signer, thief, shared) = (Signer::rs256(), Signer::es256(), Signer::hs256());
-    let attacker = Issuer::start(Answer::Keys(vec![thief.jwk("theirs")])).await;
-    let issuer = Issuer::start(Answer::Keys(vec![signer.jwk("1"), shared.jwk("shared")])).await;
+    let attacker = Issuer::start(IssuerResponse::Keys(vec![thief.jwk("theirs")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![signer.jwk("1"), shared.jwk("shared")])).await;
     let house = house(&issuer, never).await;
     let good = claims("u", Duration::from_secs(60));
     let pointing = json!({
@@ -240,7 +252,7 @@ async fn no_token_chooses_its_key_or_algorithm() {
         ),
         (
             "the same without a key's name",
-            confused(signer.verifier(), &good),
+            algorithm_confusion(signer.verifier(), &good),
             "token_algorithm",
         ),
         (
@@ -255,10 +267,14 @@ async fn no_token_chooses_its_key_or_algorithm() {
         ),
         (
             "another's signature",
-            Signer::rs256().token_by("1", "u"),
+            Signer::rs256().token_with_kid("1", "u"),
             "token_signature",
         ),
-        ("a name of 7 kB", signer.token_by(&"k".repeat(5_000), "u"), "token_key"),
+        (
+            "a name of 7 kB",
+            signer.token_with_kid(&"k".repeat(5_000), "u"),
+            "token_key",
+        ),
         (
             "a name that is none",
             signer.sign_with(&json!({ "alg": "RS256", "kid": 7 }), &good),

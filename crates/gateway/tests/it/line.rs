@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Alive, AliveSession, Announced, Bucket, Bus, BusError, Challenges, Charge, Claimed, EndOfAll, EntryId, Events,
-    Feed, Heard, Hint, Hints, Hold, Jobs, Key, Kind, Limits, Liveness, Past, Presence, Present, Published, Quota,
-    Redeemed, Seed, SessionKey, SessionState, Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
+    AliveSession, Bucket, Bus, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
+    EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, Liveness, LogRead,
+    OpenSocket, Presence, PublishOutcome, Quota, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens,
+    SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, UserSubscriptions,
 };
 use lifecycle::Tasks;
 use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
+use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
+use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::position::Position;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
@@ -34,9 +35,9 @@ pub(crate) struct Line {
     lost: Arc<AtomicUsize>,
     deaf_to_replies: Arc<AtomicBool>,
     asked_limits: AtomicUsize,
-    announce: Mutex<Option<mpsc::Sender<Heard>>>,
+    announce: Mutex<Option<mpsc::Sender<ChannelMessage>>>,
     listened: Mutex<Option<Arc<Ear>>>,
-    seed: Mutex<Seed>,
+    seed: Mutex<SessionSeed>,
     /// What is added to the time that sessions have left, where a gateway asks.
     postponed: Mutex<Duration>,
     /// Sessions that nobody knows have idled out, says whoever is asked.
@@ -46,7 +47,7 @@ pub(crate) struct Line {
 
 /// The gateway's ear, watched.
 pub(crate) struct Ear {
-    feed: Arc<dyn Feed>,
+    feed: Arc<dyn UserSubscriptions>,
     users: Mutex<HashSet<UserId>>,
     holds: Arc<Holds>,
 }
@@ -83,7 +84,7 @@ impl Line {
             asked_limits: AtomicUsize::new(0),
             announce: Mutex::default(),
             listened: Mutex::default(),
-            seed: Mutex::new(Seed {
+            seed: Mutex::new(SessionSeed {
                 left: LONG,
                 timeout: LONG,
                 lead: LONG / 6,
@@ -146,7 +147,7 @@ impl Line {
     /// Tells the gateway that messages may have been missed.
     pub(crate) async fn announce_missed(&self) {
         let announce = self.announce.lock().unwrap().clone().unwrap();
-        announce.send(Heard::Missed).await.unwrap();
+        announce.send(ChannelMessage::Missed).await.unwrap();
     }
 
     /// Whether the gateway listens for a user.
@@ -163,9 +164,9 @@ impl Line {
             session: job.session.clone(),
         };
         let outcome = if self.idled_out.load(Ordering::SeqCst) {
-            Outcome {
+            JobOutcome {
                 error: Some(ErrorCode::Unauthenticated),
-                aside: None,
+                leading_notice: None,
                 secret: false,
                 data: Json::of(&()),
             }
@@ -175,8 +176,8 @@ impl Line {
                 _ => None,
             };
             let seed = *self.seed.lock().unwrap();
-            self.bus.seed(&key, Seed { announced, ..seed }).await?;
-            Outcome::from(&Answer::Acknowledged)
+            self.bus.seed(&key, SessionSeed { announced, ..seed }).await?;
+            JobOutcome::from(&Answer::Acknowledged)
         };
         let reply = Reply {
             v: Job::VERSION,
@@ -188,7 +189,7 @@ impl Line {
 
     /// Sessions that are opened from now on last so long, and are warned in the middle.
     pub(crate) fn sessions_last(&self, timeout: Duration) {
-        *self.seed.lock().unwrap() = Seed {
+        *self.seed.lock().unwrap() = SessionSeed {
             left: timeout,
             timeout,
             lead: timeout / 2,
@@ -212,7 +213,7 @@ impl Line {
     fn postponed(&self, state: SessionState) -> SessionState {
         let by = *self.postponed.lock().unwrap();
         match state {
-            SessionState::Alive(alive) => SessionState::Alive(Alive {
+            SessionState::Alive(alive) => SessionState::Alive(SessionTtl {
                 left: alive.left + by,
                 // A warning that is due stays so.
                 warns_in: if alive.warns_in.is_zero() {
@@ -229,7 +230,7 @@ impl Line {
     fn up(&self, step: &'static str) -> Result<(), BusError> {
         if self.cut.load(Ordering::SeqCst) || self.refused.lock().unwrap().contains(step) {
             let source = "the line is cut".into();
-            return Err(BusError::Away { step, source });
+            return Err(BusError::Unavailable { step, source });
         }
         Ok(())
     }
@@ -243,22 +244,22 @@ impl Liveness for Line {
 
 #[async_trait]
 impl Events for Line {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
         self.up("publish")?;
         self.bus.publish(user, envelope).await
     }
 
-    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
+    async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
         self.up("positions")?;
-        self.bus.positions(users).await
+        self.bus.offsets(users).await
     }
 
-    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
+    async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError> {
         self.up("since")?;
-        self.bus.since(user, after, limit).await
+        self.bus.read_log(user, after, limit).await
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
         let (feed, mut heard) = self.bus.listen().await?;
         let (announce, announced) = mpsc::channel(1024);
         *self.announce.lock().unwrap() = Some(announce.clone());
@@ -283,7 +284,7 @@ impl Events for Line {
 }
 
 #[async_trait]
-impl Feed for Ear {
+impl UserSubscriptions for Ear {
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
         self.users.lock().unwrap().insert(user.clone());
         self.holds.pass("subscribe").await;
@@ -310,7 +311,13 @@ impl Jobs for Line {
         self.bus.submit(lane, job, patience).await
     }
 
-    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+    async fn claim(
+        &self,
+        lane: Lane,
+        worker: &WorkerId,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<ClaimedJob>, BusError> {
         self.bus.claim(lane, worker, max, wait).await
     }
 
@@ -326,8 +333,8 @@ impl Jobs for Line {
         self.bus.reply(node, reply).await
     }
 
-    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
-        let mut replies = self.bus.replies(node).await?;
+    async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+        let mut replies = self.bus.subscribe_replies(node).await?;
         let (announce, announced) = mpsc::channel(1024);
         let deaf = Arc::clone(&self.deaf_to_replies);
         self.tasks.each("replies", async move {
@@ -340,26 +347,26 @@ impl Jobs for Line {
         Ok(announced)
     }
 
-    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+    async fn stored_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
         self.up("kept replies")?;
-        self.bus.kept_replies(node, jobs).await
+        self.bus.stored_replies(node, jobs).await
     }
 
-    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
-        self.bus.forget_replies(node, jobs).await
+    async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+        self.bus.delete_replies(node, jobs).await
     }
 }
 
 #[async_trait]
 impl Limits for Line {
-    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError> {
         self.up("admit")?;
         self.holds.pass("admit").await;
         self.asked_limits.fetch_add(1, Ordering::SeqCst);
         self.bus.admit_all(user, charges).await
     }
 
-    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         self.up("count an attempt")?;
         self.bus.admit_attempt(user, bucket, quota).await
     }
@@ -370,62 +377,67 @@ impl Limits for Line {
         bucket: &Bucket,
         quota: Quota,
         share: &Share<'_>,
-    ) -> Result<Verdict, BusError> {
+    ) -> Result<LimitDecision, BusError> {
         self.up("count an attempt")?;
         self.bus.admit_shared_attempt(user, bucket, quota, share).await
     }
 
-    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        self.bus.admit_attempt_of_anyone(bucket, quota).await
+    async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
+        self.bus.admit_global_attempt(bucket, quota).await
     }
 }
 
 #[async_trait]
 impl Challenges for Line {
-    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError> {
+    async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         self.bus.put(key, value, ttl).await
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         self.bus.read(key).await
     }
 
-    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         self.bus.take(key).await
     }
 
-    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError> {
+    async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
         self.bus.read_all(user, kind).await
     }
 
-    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError> {
+    async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
         self.bus.delete_all(user, kind).await
     }
 }
 
 #[async_trait]
-impl Sessions for Line {
-    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
+impl SessionRegistry for Line {
+    async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         self.bus.seed(session, seed).await
     }
 
-    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
+    async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
         self.up("poke")?;
-        let states = self.bus.poke(sessions).await?;
+        let states = self.bus.check_ttl(sessions).await?;
         Ok(states.into_iter().map(|state| self.postponed(state)).collect())
     }
 
-    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
+    async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
         self.up("touch")?;
-        let touched = self.bus.touch(session).await?;
-        Ok(Touched {
+        let touched = self.bus.renew_session(session).await?;
+        Ok(SessionRenewal {
             state: self.postponed(touched.state),
             ..touched
         })
     }
 
-    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
-        self.bus.retime(session, timeout, lead).await
+    async fn set_timeout(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+        lead: Duration,
+    ) -> Result<SessionState, BusError> {
+        self.bus.set_timeout(session, timeout, lead).await
     }
 
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
@@ -438,7 +450,7 @@ impl Sessions for Line {
         self.bus.alive_sessions(user).await
     }
 
-    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError> {
         self.bus.announce_end(sessions).await
     }
 
@@ -446,7 +458,7 @@ impl Sessions for Line {
         self.bus.end(session, ended_at, keep).await
     }
 
-    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
         self.bus.end_all(user, end, keep).await
     }
 
@@ -461,75 +473,80 @@ impl Hints for Line {
         self.bus.hint(user, from).await
     }
 
-    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
-        self.bus.note_seen(user, from).await
+    async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
+        self.bus.mark_seen(user, from).await
     }
 
-    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus.forget_seen(user).await
+    async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus.clear_seen(user).await
     }
 
-    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        self.bus.begin_look(user, look).await
+    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus.begin_alert_check(user, look).await
     }
 
-    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        self.bus.note_none_open(user, look).await
+    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus.mark_no_open_alerts(user, look).await
     }
 
-    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus.forget_none_open(user).await
+    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus.clear_no_open_alerts(user).await
     }
 }
 
 #[async_trait]
 impl Presence for Line {
-    async fn lease(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
+    async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
         self.up("presence")?;
-        self.bus.lease(node, lease).await
+        self.bus.renew_node(node, lease).await
     }
 
-    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
+    async fn register_socket(
+        &self,
+        user: &UserId,
+        socket: &OpenSocket,
+        most: usize,
+    ) -> Result<Vec<OpenSocket>, BusError> {
         self.up("presence")?;
-        self.bus.enter(user, socket, most).await
+        self.bus.register_socket(user, socket, most).await
     }
 
-    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
+    async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         self.up("presence")?;
-        self.bus.leave(user, node, connection).await
+        self.bus.unregister_socket(user, node, connection).await
     }
 
-    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
+    async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
         self.up("presence")?;
-        self.bus.present(user).await
+        self.bus.open_sockets(user).await
     }
 }
 
 #[async_trait]
-impl Tickets for Line {
-    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
+impl ResumeTokens for Line {
+    async fn issue_token(&self, key: &ResumeTokenKey, ticket: &ResumeToken) -> Result<ResumeLease, BusError> {
         self.up("issue")?;
-        self.bus.issue(key, ticket).await
+        self.bus.issue_token(key, ticket).await
     }
 
-    async fn redeem(
+    async fn redeem_token(
         &self,
-        key: &TicketKey,
+        key: &ResumeTokenKey,
         session: &SessionId,
         came: Timestamp,
     ) -> Result<Option<Redeemed>, BusError> {
         self.up("redeem")?;
-        self.bus.redeem(key, session, came).await
+        self.bus.redeem_token(key, session, came).await
     }
 
-    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
+    async fn renew_tokens(&self, holds: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
         self.up("keep")?;
-        self.bus.keep(holds).await
+        self.bus.renew_tokens(holds).await
     }
 
-    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
+    async fn revoke_token(&self, hold: &ResumeLease) -> Result<(), BusError> {
         self.up("void")?;
-        self.bus.void(hold).await
+        self.bus.revoke_token(hold).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway::{Rate, Settings};
 use testkit::client::http::Request;
-use testkit::client::{Door, Wire};
+use testkit::client::{Endpoint, Wire};
 use testkit::{Native, wait};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -31,11 +31,11 @@ fn refused(house: &House) -> f64 {
 }
 
 /// Asks on one connection again and again, for as long as it is served, and then on another one.
-async fn keep_asking(door: Door) {
+async fn keep_asking(endpoint: Endpoint) {
     let mut tenth = interval(Duration::from_millis(100));
     loop {
         tenth.tick().await;
-        if let Ok(mut wire) = door.open().await {
+        if let Ok(mut wire) = endpoint.open().await {
             while wire.send(REQUEST).await.is_ok() {
                 tenth.tick().await;
             }
@@ -44,11 +44,11 @@ async fn keep_asking(door: Door) {
 }
 
 /// Asks ahead as fast as the kernel takes it, reads nothing, and keeps the connection.
-async fn ask_ahead_and_never_read(door: Door) -> Wire {
+async fn ask_ahead_and_never_read(endpoint: Endpoint) -> Wire {
     let mut pace = interval(Duration::from_millis(10));
     let mut wire = loop {
         pace.tick().await;
-        if let Ok(wire) = door.open().await {
+        if let Ok(wire) = endpoint.open().await {
             break wire;
         }
     };
@@ -62,13 +62,13 @@ async fn keep_alive_connections_of_one_address_do_not_keep_another_address_out()
     let house = House::with(|settings| settings.pending_connections = 64).await;
     let mut attack = JoinSet::new();
     for _ in 0..96 {
-        attack.spawn(keep_asking(house.door.clone()));
+        attack.spawn(keep_asking(house.endpoint.clone()));
     }
     wait::until_true("the attack to reach a bound", wait::deadline(), async || {
         refused(&house) > 50.0
     })
     .await;
-    let elsewhere = house.door.with_source(ELSEWHERE);
+    let elsewhere = house.endpoint.with_source(ELSEWHERE);
     for attempt in 0..10 {
         let client = Native::connect(&elsewhere, &house.token("u")).await;
         assert!(client.is_ok(), "attempt {attempt}: {client:?}");
@@ -81,9 +81,9 @@ async fn four_thousand_silent_connections_of_one_address_hold_a_sixteenth_of_the
     let mut silent = Vec::new();
     for _ in 0..4_096 {
         // What is dropped at once may show as a failed connect already.
-        silent.extend(house.door.tcp().await.ok());
+        silent.extend(house.endpoint.tcp().await.ok());
     }
-    let elsewhere = house.door.with_source(ELSEWHERE);
+    let elsewhere = house.endpoint.with_source(ELSEWHERE);
     Native::connect(&elsewhere, &house.token("u")).await.unwrap();
     assert!(refused(&house) >= 3_000.0, "{} refused", refused(&house));
 }
@@ -97,12 +97,12 @@ async fn connections_that_ask_ahead_and_never_read_are_cut_and_free_their_permit
     .await;
     let mut attack = JoinSet::new();
     for _ in 0..40 {
-        attack.spawn(ask_ahead_and_never_read(house.door.clone()));
+        attack.spawn(ask_ahead_and_never_read(house.endpoint.clone()));
     }
     // They stay connected, as far as it depends on them.
     let deaf = attack.join_all().await;
     wait::until_true("a permit", wait::deadline(), async || {
-        Native::connect(&house.door, &house.token("u")).await.is_ok()
+        Native::connect(&house.endpoint, &house.token("u")).await.is_ok()
     })
     .await;
     house.metric_is(PENDING, 0.0).await;
@@ -112,7 +112,7 @@ async fn connections_that_ask_ahead_and_never_read_are_cut_and_free_their_permit
 #[tokio::test]
 async fn a_connection_answers_one_request_and_is_closed() {
     let house = House::new().await;
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     wire.send(&REQUEST.repeat(3)).await.unwrap();
     let answers = String::from_utf8(wire.read_to_end().await).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 1, "{answers}");
@@ -139,7 +139,7 @@ async fn every_plain_route_closes_its_connection() {
         Request::get("/ws"),
         Request::get("/"),
     ] {
-        let mut wire = house.door.open().await.unwrap();
+        let mut wire = house.endpoint.open().await.unwrap();
         wire.send(&request.bytes()).await.unwrap();
         let answer = String::from_utf8_lossy(&wire.read_to_end().await).to_ascii_lowercase();
         assert!(answer.contains("\r\nconnection: close\r\n"), "{request:?}: {answer}");
@@ -156,17 +156,17 @@ async fn connections_that_say_nothing_or_never_finish_are_cut_and_free_their_per
     let house = House::with(shorter).await;
     let mut attack = JoinSet::new();
     for n in 0..200 {
-        let door = house.door.clone();
+        let endpoint = house.endpoint.clone();
         attack.spawn(async move {
             match n % 4 {
-                0 => until_cut(door.tcp().await.unwrap(), b"").await,
+                0 => until_cut(endpoint.tcp().await.unwrap(), b"").await,
                 // A handshake record of 512 bytes that comes one by one.
                 1 => {
                     let record = [&[22, 3, 1, 2, 0, 1, 0, 1, 252][..], &[7; 600]].concat();
-                    until_cut(door.tcp().await.unwrap(), &record).await;
+                    until_cut(endpoint.tcp().await.unwrap(), &record).await;
                 }
-                2 => trickle_head(door.open().await.unwrap()).await,
-                _ => drop(Native::to(&door).open().await.unwrap().closed().await),
+                2 => trickle_head(endpoint.open().await.unwrap()).await,
+                _ => drop(Native::to(&endpoint).open().await.unwrap().closed().await),
             }
         });
     }

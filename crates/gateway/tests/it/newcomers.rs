@@ -12,7 +12,7 @@ use crate::house::House;
 use crate::worker::Worker;
 
 async fn device(house: &House, user: &str, device: &str) -> Native {
-    Native::to(&house.door)
+    Native::to(&house.endpoint)
         .auth(json!({"token": house.token(user), "deviceId": device}))
         .connect()
         .await
@@ -37,9 +37,9 @@ async fn note(house: &House, user: &str, device: &str) {
         device_name: None,
         user_agent: None,
     };
-    house.line.note_seen(&user, &from).await.unwrap();
-    house.line.begin_look(&user, "look").await.unwrap();
-    house.line.note_none_open(&user, "look").await.unwrap();
+    house.line.mark_seen(&user, &from).await.unwrap();
+    house.line.begin_alert_check(&user, "look").await.unwrap();
+    house.line.mark_no_open_alerts(&user, "look").await.unwrap();
 }
 
 #[tokio::test]
@@ -55,7 +55,11 @@ async fn a_known_device_of_a_user_without_open_alerts_costs_no_job() {
     let another = device(&house, "v", "phone").await;
     assert_eq!(asked(&worker, 2).await[1..], [("v".to_owned(), true)]);
 
-    house.line.forget_none_open(&UserId::new("u").unwrap()).await.unwrap();
+    house
+        .line
+        .clear_no_open_alerts(&UserId::new("u").unwrap())
+        .await
+        .unwrap();
     let with_alerts = device(&house, "u", "phone").await;
     assert_eq!(asked(&worker, 3).await[2..], [("u".to_owned(), false)]);
     assert!(
@@ -83,14 +87,14 @@ async fn alerts_come_again_oldest_first_and_before_the_arrival_is_looked_at() {
     let names: Vec<_> = (0..20).rev().map(|number| format!("{number:02}")).collect();
     let worker = Worker::knowing(&house, names.iter().map(|name| urgent(name)).collect());
     let native = device(&house, "u", "phone").await;
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for socket in [&*native, &*socketio] {
         for name in &names {
             assert_eq!(&socket.next_event("security:alert").await.data["alertId"], name);
         }
     }
     wait::until_true("both arrivals to be looked at", wait::deadline(), async || {
-        worker.looks().iter().filter(|look| look.told).count() == 2
+        worker.looks().iter().filter(|look| look.alerts_sent).count() == 2
     })
     .await;
     assert!(worker.looks().iter().all(|look| look.unseen));
@@ -105,7 +109,7 @@ async fn who_leaves_when_told_of_alerts_is_looked_at_all_the_same() {
     thief.next_event("security:alert").await;
     drop(thief);
     wait::until_true("the arrival to be looked at", wait::deadline(), async || {
-        worker.looks().iter().any(|look| look.unseen && look.told)
+        worker.looks().iter().any(|look| look.unseen && look.alerts_sent)
     })
     .await;
 }

@@ -13,7 +13,7 @@ fn script(house: &House, token: &str, parser: &str) -> Script {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts/official.js");
     Script::new(path)
         .trusting(house.authority.pem_path())
-        .arg(format!("https://{}", house.door.addr()))
+        .arg(format!("https://{}", house.endpoint.addr()))
         .arg(parser)
         .env("TOKEN", token)
 }

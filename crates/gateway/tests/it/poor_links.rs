@@ -13,7 +13,7 @@ fn poor() -> Quality {
     Quality {
         latency: Duration::from_millis(200)..Duration::from_millis(400),
         loss: 20,
-        sent_again: Duration::from_millis(300)..Duration::from_millis(600),
+        retransmit_after: Duration::from_millis(300)..Duration::from_millis(600),
         bytes_per_second: 256_000 / 8,
     }
 }
@@ -26,11 +26,11 @@ async fn a_lossy_late_and_narrow_link_is_not_taken_for_dead_and_every_event_come
         settings.heartbeat.timeout = Duration::from_secs(10);
     })
     .await;
-    let link = Proxy::start(house.door.addr()).await;
+    let link = Proxy::start(house.endpoint.addr()).await;
     link.degrade(poor(), 20_261_129);
-    let door = house.door.at(link.addr());
+    let endpoint = house.endpoint.at(link.addr());
     let token = house.token("u");
-    let (native, socketio) = tokio::join!(Native::connect(&door, &token), SocketIo::connect(&door, &token));
+    let (native, socketio) = tokio::join!(Native::connect(&endpoint, &token), SocketIo::connect(&endpoint, &token));
     let (native, socketio) = (native.unwrap(), socketio.unwrap());
     for number in 0..EVENTS {
         house.publish_alert("u", number, 700).await;

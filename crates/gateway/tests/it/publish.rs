@@ -59,7 +59,7 @@ fn alert() -> Value {
 async fn an_event_reaches_its_user_with_our_id_and_the_time() {
     let house = house().await;
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
     let (status, answer) = publish(&house, alert()).await;
     assert_eq!(status, 202, "{answer}");
     let heard = client.next_event("security:alert").await;
@@ -85,7 +85,7 @@ async fn an_event_reaches_its_user_with_our_id_and_the_time() {
 async fn the_same_key_is_the_same_event() {
     let house = house().await;
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
     let mut keyed = alert();
     keyed["idempotencyKey"] = json!("k-1");
     let (_, first) = publish(&house, keyed.clone()).await;
@@ -161,7 +161,7 @@ async fn what_cannot_be_published_says_which_field() {
 async fn an_event_is_published_whatever_its_text_and_its_unknown_fields_hold() {
     let house = house().await;
     let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for unknown in [r#""\ud83d""#, r#"{"\udcf1":"\u0000"}"#, "1e400", "-0.0", deep.as_str()] {
         let body = format!(
@@ -242,8 +242,10 @@ async fn an_alert_that_asks_for_it_comes_again_to_each_socket_until_it_is_acknow
     let worker = Worker::obliging(&house);
     let (_, raised) = publish(&house, urgent()).await;
     for _ in 0..2 {
-        let native = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
-        let socketio = SocketIo::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+        let native = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
+        let socketio = SocketIo::connect(&house.endpoint, &house.token("GEN-001"))
+            .await
+            .unwrap();
         for socket in [&*native, &*socketio] {
             let heard = socket.next().await;
             assert_eq!(heard.name, "security:alert");
@@ -252,7 +254,7 @@ async fn an_alert_that_asks_for_it_comes_again_to_each_socket_until_it_is_acknow
         }
     }
     worker.acknowledge_all();
-    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
     let (_, another) = publish(&house, alert()).await;
     assert_eq!(client.next().await.data["alertId"], another["eventId"]);
 }
@@ -260,7 +262,7 @@ async fn an_alert_that_asks_for_it_comes_again_to_each_socket_until_it_is_acknow
 #[tokio::test]
 async fn open_alerts_are_told_late_when_workers_were_away() {
     let house = House::with(|settings| settings.timing.interactive = Duration::from_millis(400)).await;
-    let client = Native::connect(&house.door, &house.token("GEN-001")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
     let mut open = urgent()["data"].clone();
     open["timestamp"] = json!("2026-11-23T16:31:00.007Z");
     // The first inquiry is over before a worker comes.

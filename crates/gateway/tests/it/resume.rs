@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::Events;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::Class;
+use protocol::event::DeliveryClass;
 use protocol::id::{EventId, UserId};
 use protocol::json::Json;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ async fn native_again(house: &House, ready: &Value, offset: Option<&str>) -> Nat
         None => json!({ "session": ready["session"] }),
     };
     let auth = json!({ "token": house.token("u"), "resume": resume });
-    Native::to(&house.door).auth(auth).connect().await.unwrap()
+    Native::to(&house.endpoint).auth(auth).connect().await.unwrap()
 }
 
 /// What the official client sends when it comes back.
@@ -64,7 +64,7 @@ fn auth(house: &House, answer: &Value, offset: Option<&str>) -> Value {
 }
 
 async fn socketio_again(house: &House, answer: &Value, offset: Option<&str>) -> SocketIo {
-    SocketIo::to(&house.door)
+    SocketIo::to(&house.endpoint)
         .auth(auth(house, answer, offset))
         .connect()
         .await
@@ -83,7 +83,7 @@ async fn resumes(house: &House, outcome: &str, count: f64) {
 #[tokio::test]
 async fn a_plain_websocket_hears_what_it_missed_in_order_and_once() {
     let house = House::new().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     publish(&house, 3).await;
     let offset = client.next().await.offset.unwrap();
     let before = client.ready();
@@ -106,7 +106,7 @@ async fn a_socketio_client_keeps_pid_and_sid_and_hears_what_it_missed() {
     let house = House::new().await;
     for msgpack in [false, true] {
         let connect = |auth: Value| {
-            let to = SocketIo::to(&house.door).auth(auth);
+            let to = SocketIo::to(&house.endpoint).auth(auth);
             if msgpack { to.msgpack() } else { to }
         };
         let client = connect(json!({ "token": house.token("u") })).connect().await.unwrap();
@@ -128,8 +128,8 @@ async fn a_socketio_client_keeps_pid_and_sid_and_hears_what_it_missed() {
 async fn a_client_that_has_heard_nothing_yet_comes_back_to_where_it_began() {
     let house = House::new().await;
     publish(&house, 2).await;
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let (ready, answer) = (native.ready(), socketio.connect_answer());
     drop((native, socketio));
     publish(&house, 2).await;
@@ -147,8 +147,8 @@ async fn a_client_that_has_heard_nothing_yet_comes_back_to_where_it_began() {
 #[tokio::test]
 async fn what_is_published_while_a_client_comes_back_is_heard_once_too() {
     let house = House::with(|settings| settings.connect_rate = None).await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let _neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let _neighbour = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let ready = client.ready();
     let mut offset = ready["offset"].as_str().unwrap().to_owned();
     drop(client);
@@ -173,13 +173,13 @@ async fn what_is_published_while_a_client_comes_back_is_heard_once_too() {
 #[tokio::test]
 async fn a_ticket_is_good_for_its_user_and_session_alone() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let before = client.connect_answer();
     let mut other_session = claims("u", Duration::from_secs(60));
     other_session["sid"] = "another".into();
     for token in [house.token("v"), house.signer.sign(&other_session)] {
         let auth = json!({ "pid": before["pid"], "token": token });
-        let foreign = SocketIo::to(&house.door).auth(auth).connect().await.unwrap();
+        let foreign = SocketIo::to(&house.endpoint).auth(auth).connect().await.unwrap();
         assert!(!is_recovered(&before, &foreign.connect_answer()));
         assert_ne!(foreign.connect_answer()["sid"], before["sid"]);
     }
@@ -192,11 +192,11 @@ async fn a_ticket_is_good_for_its_user_and_session_alone() {
 #[tokio::test]
 async fn a_good_ticket_is_no_token() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let before = client.connect_answer();
     let mut expired = auth(&house, &before, None);
     expired["token"] = house.signer.sign(&testkit::token::expired_claims("u")).into();
-    let refused = SocketIo::to(&house.door).auth(expired).connect().await;
+    let refused = SocketIo::to(&house.endpoint).auth(expired).connect().await;
     assert!(refused.is_err());
     assert!(client.is_open(), "who is refused takes nothing over");
 }
@@ -204,7 +204,7 @@ async fn a_good_ticket_is_no_token() {
 #[tokio::test]
 async fn an_offset_that_is_none_of_ours_is_a_fresh_start_and_ends_the_ticket() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let before = client.connect_answer();
     drop(client);
     let fresh = socketio_again(&house, &before, Some("hello")).await;
@@ -219,7 +219,7 @@ async fn an_offset_that_is_none_of_ours_is_a_fresh_start_and_ends_the_ticket() {
 #[tokio::test]
 async fn a_log_that_no_longer_reaches_back_is_a_fresh_start_from_which_a_client_comes_back_again() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     publish(&house, 1).await;
     let offset = client.next().await.offset.unwrap();
     let before = client.connect_answer();
@@ -242,7 +242,7 @@ async fn a_log_that_no_longer_reaches_back_is_a_fresh_start_from_which_a_client_
 #[tokio::test]
 async fn a_client_that_takes_its_leave_does_not_come_back_to_its_place() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let before = client.connect_answer();
     client.disconnect().await;
     house
@@ -255,15 +255,18 @@ async fn a_client_that_takes_its_leave_does_not_come_back_to_its_place() {
 #[tokio::test]
 async fn who_comes_back_ends_the_socket_that_it_left() {
     let house = House::new().await;
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let (ready, answer) = (native.ready(), socketio.connect_answer());
     let native_now = native_again(&house, &ready, None).await;
     let socketio_now = socketio_again(&house, &answer, None).await;
     for left in [&*native, &*socketio] {
         assert_eq!(left.closed().await.code, 4429);
     }
-    assert!(socketio.was_dismissed(), "two of a kind would end each other for ever");
+    assert!(
+        socketio.received_disconnect(),
+        "two of a kind would end each other for ever"
+    );
     house
         .metric_is("postern_gateway_closes_total{code=\"4429\",reason=\"replaced\"}", 2.0)
         .await;
@@ -279,7 +282,7 @@ async fn who_comes_back_ends_the_socket_that_it_left() {
 #[tokio::test]
 async fn a_hole_sends_a_socketio_client_away_and_it_does_not_come_back_to_its_place() {
     let house = House::with(|settings| settings.drain_window = Duration::from_millis(200)).await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     publish(&house, 1).await;
     let offset = client.next().await.offset.unwrap();
     house.line.silence(true);
@@ -292,7 +295,7 @@ async fn a_hole_sends_a_socketio_client_away_and_it_does_not_come_back_to_its_pl
     publish(&house, 1).await;
     let closed = client.closed().await;
     assert_eq!(closed.code, 1012, "{closed}");
-    assert!(!client.was_dismissed(), "it comes back by itself");
+    assert!(!client.received_disconnect(), "it comes back by itself");
     assert_eq!(client.unread().len(), 0, "nothing of what came after the hole");
     house.metric_is("postern_gateway_resyncs_total", 1.0).await;
     let before = client.connect_answer();
@@ -303,10 +306,10 @@ async fn a_hole_sends_a_socketio_client_away_and_it_does_not_come_back_to_its_pl
 #[tokio::test]
 async fn a_client_that_wants_no_recovery_gets_no_ticket_and_redeems_none() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let mut exact = auth(&house, &client.connect_answer(), None);
     exact["recovery"] = false.into();
-    let without = SocketIo::to(&house.door).auth(exact).connect().await.unwrap();
+    let without = SocketIo::to(&house.endpoint).auth(exact).connect().await.unwrap();
     let answer = without.connect_answer();
     assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["sid"]);
     assert_ne!(answer["sid"], client.connect_answer()["sid"]);
@@ -316,10 +319,10 @@ async fn a_client_that_wants_no_recovery_gets_no_ticket_and_redeems_none() {
 #[tokio::test]
 async fn a_ticket_that_cannot_be_looked_up_is_tried_again_later() {
     let house = House::new().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let ready = client.ready();
     drop(client);
-    let again = Native::to(&house.door).open().await.unwrap();
+    let again = Native::to(&house.endpoint).open().await.unwrap();
     house.line.cut(true);
     let resume = json!({ "session": ready["session"], "offset": ready["offset"] });
     again
@@ -335,7 +338,7 @@ async fn a_ticket_that_cannot_be_looked_up_is_tried_again_later() {
 #[tokio::test]
 async fn more_than_a_queue_holds_is_replayed_to_a_peer_that_reads_late() {
     let house = House::new().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let ready = client.ready();
     drop(client);
     // As much as a log holds, nearly 2 MiB; a queue holds 1.
@@ -346,7 +349,7 @@ async fn more_than_a_queue_holds_is_replayed_to_a_peer_that_reads_late() {
             .await
             .unwrap();
     }
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let upgrade = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     wire.upgrade(&upgrade).await.unwrap();
     let resume = json!({ "session": ready["session"], "offset": ready["offset"] });
@@ -370,7 +373,7 @@ async fn more_than_a_queue_holds_is_replayed_to_a_peer_that_reads_late() {
 #[tokio::test]
 async fn what_was_said_to_a_session_before_a_client_came_back_is_not_said_again() {
     let house = House::new().await;
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let ready = client.ready();
     drop(client);
     let user = UserId::new("u").unwrap();
@@ -402,17 +405,17 @@ async fn an_open_alert_is_not_told_again_to_a_client_that_missed_nothing() {
     let alert = json!({ "userId": "u", "alertId": "a-1", "severity": "high", "type": "suspicious_login", "message": "is it you?",
         "timestamp": "2026-11-23T16:31:00.007Z", "requiresAction": true });
     let worker = Worker::knowing(&house, vec![serde_json::from_value(alert.clone()).unwrap()]);
-    let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     assert_eq!(client.next().await.data, alert);
     let ready = client.ready();
     drop(client);
     let back = native_again(&house, &ready, None).await;
     // Where it comes from is looked at all the same, as for the first.
     wait::until_true("a worker to be asked", wait::deadline(), async || {
-        worker.looks().iter().filter(|look| look.told).count() == 2
+        worker.looks().iter().filter(|look| look.alerts_sent).count() == 2
     })
     .await;
-    let fresh = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let fresh = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     assert_eq!(fresh.next().await.data, alert);
     publish(&house, 1).await;
     assert_eq!(hears(&back, 1).await, [1]);
@@ -423,7 +426,7 @@ async fn no_two_tickets_are_alike() {
     let house = House::new().await;
     let mut tickets = HashSet::new();
     for _ in 0..10 {
-        let client = Native::connect(&house.door, &house.token("u")).await.unwrap();
+        let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
         let ticket = client.ready()["session"].as_str().unwrap().to_owned();
         assert!(ticket.len() >= 22, "128 bits: {ticket}");
         assert!(tickets.insert(ticket));
@@ -436,7 +439,7 @@ fn large(number: u64) -> Envelope {
         v: Envelope::VERSION,
         id: EventId::new(format!("large-{number}")).unwrap(),
         audience: Audience::User,
-        class: Class::State,
+        class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&"x".repeat(15 * 1024)),
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::json::Json;
 use serde_json::json;
 use testkit::token::claims;
@@ -16,8 +16,8 @@ use crate::worker::{Worker, reply};
 async fn a_socket_ends_with_its_token() {
     let house = House::new().await;
     let token = house.signer.sign(&claims("u", Duration::from_secs(2)));
-    let native = Native::connect(&house.door, &token).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &token).await.unwrap();
+    let native = Native::connect(&house.endpoint, &token).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap();
     for socket in [&*native, &*socketio] {
         let expired = socket.next_event("security:session_expired").await;
         assert_eq!(
@@ -27,14 +27,17 @@ async fn a_socket_ends_with_its_token() {
         assert_eq!(expired.offset, None);
         assert_eq!(socket.closed().await.code, 4401);
     }
-    assert!(socketio.was_dismissed(), "it does not come back with the same token");
+    assert!(
+        socketio.received_disconnect(),
+        "it does not come back with the same token"
+    );
 }
 
 #[tokio::test]
 async fn another_namespace_is_refused_and_the_socket_stays() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let upgrade = testkit::client::http::Request::upgrade("/socket.io/?EIO=4&transport=websocket");
     wire.upgrade(&upgrade).await.unwrap();
     let open = wire.next_frame().await.unwrap();
@@ -63,7 +66,7 @@ async fn another_namespace_is_refused_and_the_socket_stays() {
 #[tokio::test]
 async fn a_socketio_client_may_leave_and_connect_again_on_the_same_websocket() {
     let house = House::with(|settings| settings.timing.authentication = Duration::from_millis(700)).await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let first = client.connect_answer();
     client.send_text("41").await;
     let token = house.token("v");
@@ -87,7 +90,7 @@ async fn a_socketio_client_may_leave_and_connect_again_on_the_same_websocket() {
 async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
     let house = House::new().await;
     let worker = Worker::answering(&house, |_| None);
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let first = client.connect_answer();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
@@ -104,9 +107,9 @@ async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
     reply(
         &*house.line,
         &worker.last(),
-        Outcome {
+        JobOutcome {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: false,
             data,
         },
@@ -120,7 +123,7 @@ async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
 #[tokio::test]
 async fn an_event_after_leaving_ends_the_socket() {
     let house = House::new().await;
-    let client = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     client.send_text("41").await;
     client.emit("account:list", json!({})).await;
     assert_eq!(client.closed().await.code, 4400);

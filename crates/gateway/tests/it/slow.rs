@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::json::Json;
 use serde_json::json;
 use testkit::client::frame::Frame;
@@ -15,9 +15,9 @@ use crate::worker::Worker;
 /// Answers every command with 60 KiB.
 fn verbose(house: &House) -> Worker {
     Worker::answering(house, |_| {
-        Some(Outcome {
+        Some(JobOutcome {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: false,
             data: Json::of(&json!({ "success": true, "padding": "x".repeat(60 * 1024) })),
         })
@@ -32,7 +32,7 @@ async fn a_peer_whose_queue_is_full_is_closed_and_its_neighbours_are_not() {
     })
     .await;
     let _worker = verbose(&house);
-    let neighbour = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let neighbour = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let mut deaf = house.wire("u").await;
     let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
@@ -75,7 +75,7 @@ async fn sockets_that_stop_reading_are_closed_within_their_bound_and_the_others_
     let mut deaf_wires = Vec::new();
     for user in users {
         for _ in 0..6 {
-            hearing.push(Native::connect(&house.door, &house.token(user)).await.unwrap());
+            hearing.push(Native::connect(&house.endpoint, &house.token(user)).await.unwrap());
         }
         deaf_wires.push(house.wire(user).await);
     }

@@ -21,7 +21,7 @@ const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 
 async fn assert_answered_once(house: &House, case: &Case, request: &str) {
     let Case { name, status, .. } = case;
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     wire.send(request.as_bytes()).await.unwrap();
     let answer = String::from_utf8_lossy(&wire.read_to_end().await).into_owned();
     let found = answer.get(9..12).unwrap_or("none");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{SessionKey, Sessions};
+use bus::{SessionKey, SessionRegistry};
 use lifecycle::{Clock, SystemClock};
 use protocol::id::{SessionId, UserId};
 use serde_json::json;
@@ -16,8 +16,8 @@ use crate::worker::Worker;
 async fn a_quiet_session_is_warned_and_then_ends_on_all_its_sockets() {
     let house = House::new().await;
     house.line.sessions_last(Duration::from_secs(2));
-    let native = Native::connect(&house.door, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for socket in [&*native, &*socketio] {
         let warning = socket.next().await;
         assert_eq!(
@@ -31,16 +31,16 @@ async fn a_quiet_session_is_warned_and_then_ends_on_all_its_sockets() {
         assert_eq!(socket.closed().await.code, 4401);
         assert_eq!(socket.unread(), []);
     }
-    assert!(socketio.was_dismissed());
+    assert!(socketio.received_disconnect());
 }
 
 #[tokio::test]
 async fn a_socket_that_joins_inside_the_lead_is_warned_at_once_and_the_others_not_again() {
     let house = House::new().await;
     house.line.sessions_last(Duration::from_secs(6));
-    let first = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     first.next_event("security:session_warning").await;
-    let second = Native::connect(&house.door, &house.token("u")).await.unwrap();
+    let second = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let warning = second.next_event("security:session_warning").await;
     assert!(warning.data["expiresIn"].as_u64().unwrap() <= 3);
     assert!(second.is_open() && first.is_open());
@@ -51,8 +51,8 @@ async fn a_socket_that_joins_inside_the_lead_is_warned_at_once_and_the_others_no
 async fn a_session_that_is_extended_after_its_warning_says_so_to_all_its_sockets() {
     let house = House::new().await;
     house.line.sessions_last(Duration::from_secs(4));
-    let asks = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
-    let hears = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let asks = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let hears = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     for socket in [&asks, &hears] {
         socket.next_event("security:session_warning").await;
     }
@@ -73,7 +73,7 @@ async fn the_end_of_the_token_cannot_be_extended() {
     let house = House::new().await;
     house.line.sessions_last(Duration::from_secs(60));
     let token = house.signer.sign(&claims("u", Duration::from_secs(30)));
-    let socket = SocketIo::connect(&house.door, &token).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &token).await.unwrap();
     let answer = socket.emit_with_ack("security:extend_session", json!({})).await;
     assert_eq!(answer["canExtend"], json!(false), "{answer}");
 }
@@ -90,9 +90,9 @@ async fn a_session_that_was_ended_lets_nobody_in() {
     let mut claims = claims("u", Duration::from_secs(60));
     claims["sid"] = json!("s-1");
     let token = house.signer.sign(&claims);
-    let socketio = SocketIo::connect(&house.door, &token).await.unwrap_err();
+    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap_err();
     assert!(socketio.to_string().contains("forbidden"), "{socketio}");
-    let native = Native::connect(&house.door, &token).await.unwrap_err();
+    let native = Native::connect(&house.endpoint, &token).await.unwrap_err();
     match native {
         testkit::client::Refused::Answered { data, closed } => {
             assert_eq!(data["error"], json!("forbidden"));
@@ -109,16 +109,16 @@ async fn a_session_whose_end_was_announced_admits_nobody_without_a_worker_s_word
         user: UserId::new("u").unwrap(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
     };
-    let live = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let live = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     house.line.announce_end(std::slice::from_ref(&key)).await.unwrap();
     let answer = live.emit_with_ack("security:extend_session", json!({})).await;
     assert_eq!(answer["success"], json!(true), "it was not committed: {answer}");
     house.line.announce_end(std::slice::from_ref(&key)).await.unwrap();
-    let again = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let again = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     assert!(again.is_open());
     house.line.announce_end(&[key]).await.unwrap();
     house.line.let_sessions_idle_out();
-    SocketIo::connect(&house.door, &house.token("u")).await.unwrap_err();
+    SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn the_newest_token_of_a_session_is_kept_when_it_joins_and_when_it_is_refr
         later["iat"] = json!(iat + seconds);
         house.signer.sign(&later)
     };
-    let socket = SocketIo::connect(&house.door, &token(1)).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &token(1)).await.unwrap();
     let newest = async || {
         let key = SessionKey {
             user: UserId::new("u").unwrap(),
@@ -139,8 +139,8 @@ async fn the_newest_token_of_a_session_is_kept_when_it_joins_and_when_it_is_refr
         let announced = house.line.announce_end(&[key]).await.unwrap();
         announced[0].newest_token.unwrap().as_secs() - iat
     };
-    drop(SocketIo::connect(&house.door, &token(30)).await.unwrap());
-    drop(SocketIo::connect(&house.door, &token(20)).await.unwrap());
+    drop(SocketIo::connect(&house.endpoint, &token(30)).await.unwrap());
+    drop(SocketIo::connect(&house.endpoint, &token(20)).await.unwrap());
     assert_eq!(newest().await, 30);
     let answer = socket.emit_with_ack("auth:refresh", json!({"token": token(45)})).await;
     assert_eq!(answer["success"], json!(true), "{answer}");
@@ -152,8 +152,8 @@ async fn a_refreshed_token_moves_the_end_of_its_socket() {
     let house = House::new().await;
     let _worker = Worker::obliging(&house);
     let token = house.signer.sign(&claims("u", Duration::from_secs(2)));
-    let socket = SocketIo::connect(&house.door, &token).await.unwrap();
-    let other = SocketIo::connect(&house.door, &token).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+    let other = SocketIo::connect(&house.endpoint, &token).await.unwrap();
     let answer = socket
         .emit_with_ack("auth:refresh", json!({"token": house.token("u")}))
         .await;
@@ -166,7 +166,7 @@ async fn a_refreshed_token_moves_the_end_of_its_socket() {
 #[tokio::test]
 async fn a_token_of_another_user_or_session_refreshes_nothing() {
     let house = House::new().await;
-    let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let mut other_session = claims("u", Duration::from_secs(60));
     other_session["sid"] = json!("s-2");
     for (token, error) in [
@@ -186,8 +186,8 @@ async fn a_token_that_ends_first_is_warned_of_and_another_one_moves_its_end() {
     let _worker = Worker::obliging(&house);
     house.line.sessions_last(Duration::from_secs(600));
     let token = house.signer.sign(&claims("u", Duration::from_secs(4)));
-    let renewed = SocketIo::connect(&house.door, &token).await.unwrap();
-    let forgotten = Native::connect(&house.door, &token).await.unwrap();
+    let renewed = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+    let forgotten = Native::connect(&house.endpoint, &token).await.unwrap();
     for socket in [&*renewed, &*forgotten] {
         let warning = socket.next_event("security:session_warning").await;
         assert_eq!(warning.data["canExtend"], json!(false));

@@ -13,7 +13,7 @@ const LIVE: &str = "postern_gateway_sockets{dialect=\"native_json\"}";
 
 /// What a server that is sent these bytes sends back until it ends the connection.
 async fn answer_to(house: &House, bytes: &[u8]) -> Vec<u8> {
-    let mut tcp = house.door.tcp().await.unwrap();
+    let mut tcp = house.endpoint.tcp().await.unwrap();
     tcp.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let end = tokio::time::timeout(wait::deadline(), tcp.read_to_end(&mut answer)).await;
@@ -90,9 +90,9 @@ async fn no_session_is_resumed_and_no_ticket_issued() {
     let mut eager = ClientConfig::clone(&house.authority.client());
     eager.enable_early_data = true;
     // The config remembers the tickets of earlier connections.
-    let door = house.door.with_tls(Arc::new(eager));
+    let endpoint = house.endpoint.with_tls(Arc::new(eager));
     for _ in 0..3 {
-        let mut wire = door.open().await.unwrap();
+        let mut wire = endpoint.open().await.unwrap();
         assert_eq!(wire.http(&Request::get("/")).await.unwrap().status, 404);
         assert_eq!(wire.tls().handshake_kind(), Some(HandshakeKind::Full));
         assert_eq!(wire.tls().tls13_tickets_received(), 0);

@@ -36,12 +36,16 @@ async fn refusals(house: &House, token: &str) -> Vec<(&'static str, Option<Value
         Refused::Answered { data, .. } => data,
         other => json!(other.to_string()),
     };
-    let header = Native::connect(&house.door, token).await;
-    let message = Native::to(&house.door).auth(auth.clone()).connect().await;
-    let packed = Native::to(&house.door).msgpack().auth(auth.clone()).connect().await;
-    let connect = SocketIo::to(&house.door).auth(auth.clone()).connect().await;
-    let packed_connect = SocketIo::to(&house.door).msgpack().auth(auth.clone()).connect().await;
-    let socket = SocketIo::connect(&house.door, &house.token("u")).await.unwrap();
+    let header = Native::connect(&house.endpoint, token).await;
+    let message = Native::to(&house.endpoint).auth(auth.clone()).connect().await;
+    let packed = Native::to(&house.endpoint).msgpack().auth(auth.clone()).connect().await;
+    let connect = SocketIo::to(&house.endpoint).auth(auth.clone()).connect().await;
+    let packed_connect = SocketIo::to(&house.endpoint)
+        .msgpack()
+        .auth(auth.clone())
+        .connect()
+        .await;
+    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
     let refreshed = socket.emit_with_ack("auth:refresh", auth).await;
     vec![
         ("the Authorization header", header.err().map(of)),
@@ -84,11 +88,11 @@ async fn a_head_of_32_kib_is_read_and_a_longer_one_is_431() {
     let house = House::new().await;
     // A token in the query is refused for being there, however long it is.
     let query = format!("/ws?access_token={}", token_of(&house, MOST));
-    let answer = house.door.http(&Request::upgrade(&query)).await.unwrap();
+    let answer = house.endpoint.http(&Request::upgrade(&query)).await.unwrap();
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(answer.json()["message"], "A token does not belong into a URL.");
 
     let with_cookie = |bytes: usize| Request::get("/nothing").header("Cookie", &"c".repeat(bytes));
-    assert_eq!(house.door.http(&with_cookie(31 * 1024)).await.unwrap().status, 404);
-    assert_eq!(house.door.http(&with_cookie(33 * 1024)).await.unwrap().status, 431);
+    assert_eq!(house.endpoint.http(&with_cookie(31 * 1024)).await.unwrap().status, 404);
+    assert_eq!(house.endpoint.http(&with_cookie(33 * 1024)).await.unwrap().status, 431);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway::TokenKey;
 use serde_json::{Value, json};
 use testkit::client::{Closed, Refused};
-use testkit::token::{Signer, claims, confused, expired_claims, now, unsigned, with_altered_signature};
+use testkit::token::{Signer, algorithm_confusion, claims, expired_claims, now, unsigned, with_altered_signature};
 use testkit::{Native, SocketIo, wait};
 
 use crate::house::House;
@@ -42,7 +42,7 @@ async fn refusing() -> (House, Vec<Bad>) {
         (
             "token_algorithm",
             "signature",
-            confused(signer.verifier(), &good(claims("u", hour))),
+            algorithm_confusion(signer.verifier(), &good(claims("u", hour))),
         ),
         ("token_issuer", "claims", but(json!({ "iss": "https://evil.example" }))),
         ("token_audience", "claims", but(json!({ "aud": "another" }))),
@@ -93,7 +93,7 @@ fn with(mut claims: Value, more: Value) -> Value {
 async fn socketio_is_refused_with_a_code_and_closed() {
     let (house, tokens) = refusing().await;
     for (counted_as, reason, token) in tokens {
-        for connect in [SocketIo::to(&house.door), SocketIo::to(&house.door).msgpack()] {
+        for connect in [SocketIo::to(&house.endpoint), SocketIo::to(&house.endpoint).msgpack()] {
             let counted = house.metric(&refusals(counted_as));
             let client = connect.auth(json!({ "token": token })).connect().await;
             let Err(Refused::Answered { data, .. }) = client else {
@@ -113,11 +113,11 @@ async fn socketio_is_refused_with_a_code_and_closed() {
 async fn a_plain_websocket_is_refused_with_an_error_and_closed() {
     let (house, tokens) = refusing().await;
     for (counted_as, reason, token) in tokens {
-        let in_message = Native::to(&house.door).auth(json!({ "token": token }));
-        let packed = Native::to(&house.door).msgpack().auth(json!({ "token": token }));
+        let in_message = Native::to(&house.endpoint).auth(json!({ "token": token }));
+        let packed = Native::to(&house.endpoint).msgpack().auth(json!({ "token": token }));
         let mut ways = vec![in_message, packed];
         if !token.is_empty() {
-            ways.push(Native::to(&house.door).bearer(&token));
+            ways.push(Native::to(&house.endpoint).bearer(&token));
         }
         for way in ways {
             let client = way.connect().await;
@@ -141,7 +141,9 @@ async fn a_refused_renewal_is_answered_with_its_reason_and_counted_and_the_socke
         claims("u", hour),
         json!({ "iss": "https://issuer.example", "aud": "postern" }),
     );
-    let socket = SocketIo::connect(&house.door, &house.signer.sign(&good)).await.unwrap();
+    let socket = SocketIo::connect(&house.endpoint, &house.signer.sign(&good))
+        .await
+        .unwrap();
     for (counted_as, reason, token) in tokens {
         let kind = counted_as.strip_prefix("token_").unwrap();
         let metric = format!("postern_gateway_token_refusals_total{{entrance=\"refresh\",kind=\"{kind}\"}}");
@@ -161,7 +163,7 @@ async fn a_token_older_than_the_end_of_its_idle_session_is_refused_as_expired() 
     let house = House::new().await;
     house.line.let_sessions_idle_out();
     let token = house.token("u");
-    let native = Native::connect(&house.door, &token).await;
+    let native = Native::connect(&house.endpoint, &token).await;
     let Err(Refused::Answered { data, closed }) = native else {
         panic!("{native:?}")
     };
@@ -171,7 +173,7 @@ async fn a_token_older_than_the_end_of_its_idle_session_is_refused_as_expired() 
         "{data}"
     );
     assert_eq!(closed, Some(closed_4401()));
-    let socketio = SocketIo::connect(&house.door, &token).await;
+    let socketio = SocketIo::connect(&house.endpoint, &token).await;
     let Err(Refused::Answered { data, .. }) = socketio else {
         panic!("{socketio:?}")
     };
@@ -199,9 +201,9 @@ async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
         unsigned_as("NONE"),
         unsigned_as("EdDSA"),
         unsigned_as(""),
-        confused(signer.verifier(), &good),
+        algorithm_confusion(signer.verifier(), &good),
         public.sign_with(&json!({ "alg": "EdDSA" }), &good),
-        confused(rsa.verifier(), &good),
+        algorithm_confusion(rsa.verifier(), &good),
         rsa.sign(&good),
         rsa.sign_with(&json!({ "alg": "EdDSA" }), &good),
         Signer::es256().sign(&good),
@@ -211,7 +213,7 @@ async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
         signer.sign_with(&json!({}), &good),
     ];
     for (case, token) in tokens.iter().enumerate() {
-        let client = Native::connect(&house.door, token).await;
+        let client = Native::connect(&house.endpoint, token).await;
         let Err(Refused::Answered { data, closed }) = client else {
             panic!("case {case}: {client:?}")
         };
@@ -223,7 +225,7 @@ async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
         });
         assert_eq!((&data, closed), (&words, Some(closed_4401())), "case {case}");
     }
-    Native::connect(&house.door, &signer.sign(&good)).await.unwrap();
+    Native::connect(&house.endpoint, &signer.sign(&good)).await.unwrap();
 }
 
 #[tokio::test]
@@ -231,11 +233,11 @@ async fn nothing_is_done_for_whoever_has_proven_nothing() {
     let house = House::new().await;
     let worker = Worker::obliging(&house);
 
-    let native = Native::to(&house.door).open().await.unwrap();
+    let native = Native::to(&house.endpoint).open().await.unwrap();
     native.emit("account:list", json!({})).await;
     assert_eq!(native.closed().await, closed_4401());
 
-    let socketio = SocketIo::to(&house.door).open().await.unwrap();
+    let socketio = SocketIo::to(&house.endpoint).open().await.unwrap();
     socketio.emit("account:list", json!({})).await;
     assert_eq!(socketio.closed().await.code, 4400, "nothing may come before CONNECT");
 
@@ -247,7 +249,7 @@ async fn nothing_is_done_for_whoever_has_proven_nothing() {
 async fn an_auth_message_that_cannot_be_read_names_the_field_and_the_next_one_is_taken() {
     let house = House::new().await;
     let token = house.token("u");
-    for format in [Native::to(&house.door), Native::to(&house.door).msgpack()] {
+    for format in [Native::to(&house.endpoint), Native::to(&house.endpoint).msgpack()] {
         let client = format.open().await.unwrap();
         for (data, message) in [
             (json!({ "token": 7 }), "token: a string was expected"),
@@ -284,8 +286,8 @@ async fn an_auth_message_that_cannot_be_read_names_the_field_and_the_next_one_is
 #[tokio::test]
 async fn a_socket_that_proves_nothing_is_closed_at_its_deadline() {
     let house = House::with(|settings| settings.timing.authentication = Duration::from_millis(300)).await;
-    let native = Native::to(&house.door).open().await.unwrap();
-    let socketio = SocketIo::to(&house.door).open().await.unwrap();
+    let native = Native::to(&house.endpoint).open().await.unwrap();
+    let socketio = SocketIo::to(&house.endpoint).open().await.unwrap();
     for socket in [&*native, &*socketio] {
         let closed = Closed {
             code: 4408,
@@ -301,7 +303,7 @@ async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
     let token = house
         .signer
         .sign(&with(claims("u", Duration::from_secs(60)), json!({ "sid": "s-1" })));
-    let first = Native::to(&house.door)
+    let first = Native::to(&house.endpoint)
         .auth(
             json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "session": "x", "offset": "y" } }),
         )
@@ -317,7 +319,7 @@ async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
         "{ready}"
     );
 
-    let again = Native::connect(&house.door, &token).await.unwrap().ready();
+    let again = Native::connect(&house.endpoint, &token).await.unwrap().ready();
     assert_ne!(ready["session"], again["session"]);
 
     first.emit("auth", json!({ "token": token })).await;

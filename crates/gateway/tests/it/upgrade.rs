@@ -51,7 +51,7 @@ async fn socketio_edge_rules_are_answered_as_the_reference_does() {
         ),
     ];
     for (request, code, message) in cases {
-        let response = house.door.http(&request).await.unwrap();
+        let response = house.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 400, "{request:?}");
         assert_eq!(response.header("content-type"), "application/json");
         assert_eq!(response.text(), json!({ "code": code, "message": message }).to_string());
@@ -66,7 +66,7 @@ async fn socketio_is_served_with_and_without_its_trailing_slash() {
         "/socket.io?EIO=4&transport=websocket",
         "/socket.io/?transport=websocket&EIO=4&t=1795424716.75",
     ] {
-        let mut wire = house.door.open().await.unwrap();
+        let mut wire = house.endpoint.open().await.unwrap();
         wire.upgrade(&Request::upgrade(path)).await.unwrap();
         let open = wire.next_frame().await.unwrap();
         let open = String::from_utf8(open.payload).unwrap();
@@ -96,26 +96,26 @@ async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
             let request = Request::upgrade(path)
                 .header("Origin", origin)
                 .header("Sec-WebSocket-Protocol", "postern.v1.json");
-            let response = house.door.http(&request).await.unwrap();
+            let response = house.endpoint.http(&request).await.unwrap();
             assert_eq!(response.status, 403, "{origin} {path}");
             assert_eq!(response.header("access-control-allow-origin"), "");
         }
     }
     let polling = Request::get("/socket.io/?EIO=4&transport=polling").header("Origin", PAGE);
-    let response = house.door.http(&polling).await.unwrap();
+    let response = house.endpoint.http(&polling).await.unwrap();
     assert_eq!(response.status, 400);
     assert_eq!(response.header("access-control-allow-origin"), PAGE);
     assert_eq!(response.header("vary"), "Origin");
 
     let token = house.token("u");
     let auth = json!({ "token": token });
-    SocketIo::to(&house.door)
+    SocketIo::to(&house.endpoint)
         .header("Origin", PAGE)
         .auth(auth)
         .connect()
         .await
         .unwrap();
-    Native::to(&house.door)
+    Native::to(&house.endpoint)
         .header("Origin", PAGE)
         .bearer(&token)
         .connect()
@@ -126,7 +126,7 @@ async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
 #[tokio::test]
 async fn an_origin_that_a_library_invents_of_the_gateways_own_address_is_let_in() {
     let house = letting_in_a_page().await;
-    let (host, port) = ("gateway.example.com", house.door.addr().port());
+    let (host, port) = ("gateway.example.com", house.endpoint.addr().port());
     let own = [
         // websocket-client of Python and React Native, Starscream of Swift, and the default port written or not.
         (format!("https://{host}:{port}"), format!("{host}:{port}")),
@@ -152,7 +152,7 @@ async fn an_origin_that_a_library_invents_of_the_gateways_own_address_is_let_in(
                 .header("Host", &host)
                 .header("Origin", &origin)
                 .header("Sec-WebSocket-Protocol", "postern.v1.json");
-            let response = house.door.http(&request).await.unwrap();
+            let response = house.endpoint.http(&request).await.unwrap();
             assert_eq!(response.status, status, "{origin} {host} {path}");
         }
     }
@@ -171,7 +171,7 @@ async fn listed_apps_subdomains_and_null_are_let_in() {
         ("ionic://localhost", 403),
     ] {
         let request = Request::upgrade(SOCKETIO).header("Origin", origin);
-        assert_eq!(house.door.http(&request).await.unwrap().status, status, "{origin}");
+        assert_eq!(house.endpoint.http(&request).await.unwrap().status, status, "{origin}");
     }
 }
 
@@ -181,7 +181,7 @@ async fn a_token_in_the_url_is_refused_even_if_it_is_valid() {
     let token = house.token("u");
     for path in [format!("{SOCKETIO}&token={token}"), format!("/ws?access_token={token}")] {
         let request = Request::upgrade(&path).header("Sec-WebSocket-Protocol", "postern.v1.json");
-        let response = house.door.http(&request).await.unwrap();
+        let response = house.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 400);
         assert_eq!(response.json()["error"], "bad_request");
         assert!(!response.text().contains(&token));
@@ -197,7 +197,7 @@ async fn a_plain_websocket_names_a_subprotocol_of_ours() {
             Some(offered) => request.header("Sec-WebSocket-Protocol", offered),
             None => request,
         };
-        let response = house.door.http(&request).await.unwrap();
+        let response = house.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 400, "{offered:?}");
         assert_eq!(response.header("sec-websocket-protocol"), "");
     }
@@ -226,7 +226,7 @@ async fn a_broken_handshake_is_refused_and_the_connection_closed() {
         ),
     ];
     for (request, status) in cases {
-        let mut wire = house.door.open().await.unwrap();
+        let mut wire = house.endpoint.open().await.unwrap();
         wire.send(&request.bytes()).await.unwrap();
         let answer = String::from_utf8(wire.read_to_end().await).unwrap();
         assert!(
@@ -244,7 +244,7 @@ async fn a_broken_handshake_is_refused_and_the_connection_closed() {
 #[tokio::test]
 async fn bytes_before_the_answer_are_no_frames() {
     let house = House::new().await;
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     let mut bytes = Request::upgrade(SOCKETIO).bytes();
     bytes.extend(testkit::client::frame::Frame::text("40{}").bytes());
     wire.send(&bytes).await.unwrap();
@@ -262,7 +262,7 @@ async fn new_sockets_are_refused_while_the_bus_is_away() {
     house.line.cut(true);
     for path in [SOCKETIO, "/ws"] {
         let request = Request::upgrade(path).header("Sec-WebSocket-Protocol", "postern.v1.json");
-        let response = house.door.http(&request).await.unwrap();
+        let response = house.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 503, "{path}");
         assert_eq!(response.header("retry-after"), "2");
         assert_eq!(response.json()["error"], "unavailable");
@@ -273,13 +273,13 @@ async fn new_sockets_are_refused_while_the_bus_is_away() {
     .await;
 
     house.line.cut(false);
-    Native::connect(&house.door, &house.token("u")).await.unwrap();
+    Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_request_that_never_ends_is_cut_off() {
     let house = House::with(|settings| settings.timing.request_head = Duration::from_millis(300)).await;
-    let mut wire = house.door.open().await.unwrap();
+    let mut wire = house.endpoint.open().await.unwrap();
     wire.send(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
     drop(wire.read_to_end().await);
 }
@@ -287,7 +287,7 @@ async fn a_request_that_never_ends_is_cut_off() {
 #[tokio::test]
 async fn a_handshake_that_never_ends_is_cut_off() {
     let house = House::with(|settings| settings.timing.tls = Duration::from_millis(300)).await;
-    let mut tcp = TcpStream::connect(house.door.addr()).await.unwrap();
+    let mut tcp = TcpStream::connect(house.endpoint.addr()).await.unwrap();
     tcp.write_all(&[22, 3, 1]).await.unwrap();
     assert_ended(&mut tcp).await;
     house
@@ -298,14 +298,14 @@ async fn a_handshake_that_never_ends_is_cut_off() {
 #[tokio::test]
 async fn nothing_older_than_tls_1_3_and_nothing_without_tls_is_answered() {
     let house = House::new().await;
-    let mut tcp = TcpStream::connect(house.door.addr()).await.unwrap();
+    let mut tcp = TcpStream::connect(house.endpoint.addr()).await.unwrap();
     tcp.write_all(&client_hello_of_tls_1_2()).await.unwrap();
     let mut answer = [0; 7];
     tcp.read_exact(&mut answer).await.unwrap();
     // A fatal alert, protocol_version (RFC 8446, sections 5.1 and 6.2).
     assert_eq!((answer[0], &answer[5..]), (21, &[2, 70][..]));
 
-    let mut plain = TcpStream::connect(house.door.addr()).await.unwrap();
+    let mut plain = TcpStream::connect(house.endpoint.addr()).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     // The alert of TLS, or a reset; no HTTP in any case.
@@ -316,12 +316,12 @@ async fn nothing_older_than_tls_1_3_and_nothing_without_tls_is_answered() {
 #[tokio::test]
 async fn a_refused_upgrade_says_so_to_testkits_clients_too() {
     let house = letting_in_a_page().await;
-    let client = Native::to(&house.door)
+    let client = Native::to(&house.endpoint)
         .header("Origin", "https://evil.com")
         .open()
         .await;
     assert_eq!(client.unwrap_err().status(), Some(403));
-    let client = SocketIo::to(&house.door)
+    let client = SocketIo::to(&house.endpoint)
         .header("Origin", "https://evil.com")
         .open()
         .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::{Bus, Jobs};
 use protocol::answer::{Alerts, Answer};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::{Job, Joined, Lane, Outcome, Reply, Work};
+use protocol::cluster::job::{Job, JobOutcome, Joined, Lane, Reply, Work};
 use protocol::id::WorkerId;
 use protocol::json::Json;
 use protocol::security::Alert;
@@ -31,9 +31,9 @@ impl Worker {
     /// The same, and knows of these alerts.
     pub(crate) fn knowing(house: &House, open: Vec<Alert>) -> Self {
         Self::at_work(house, open, |job| {
-            Some(Outcome {
+            Some(JobOutcome {
                 error: None,
-                aside: None,
+                leading_notice: None,
                 secret: false,
                 data: Json::of(&json!({ "success": true, "of": job.user })),
             })
@@ -41,14 +41,17 @@ impl Worker {
     }
 
     /// Answers every job as `answer` says, or not at all.
-    pub(crate) fn answering(house: &House, answer: impl Fn(&Job) -> Option<Outcome> + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(
+        house: &House,
+        answer: impl Fn(&Job) -> Option<JobOutcome> + Send + Sync + 'static,
+    ) -> Self {
         Self::at_work(house, Vec::new(), answer)
     }
 
     fn at_work(
         house: &House,
         open: Vec<Alert>,
-        answer: impl Fn(&Job) -> Option<Outcome> + Send + Sync + 'static,
+        answer: impl Fn(&Job) -> Option<JobOutcome> + Send + Sync + 'static,
     ) -> Self {
         let done = Arc::new(Mutex::new(Vec::new()));
         let open = Arc::new(Mutex::new(open));
@@ -121,25 +124,25 @@ impl Worker {
 }
 
 /// Does what a gateway asks for itself: raises an alert, or tells all that were raised. Nothing else is its own.
-async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option<Outcome> {
+async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option<JobOutcome> {
     match &job.work {
         Work::RaiseAlert(alert) => {
             open.lock().unwrap().push(alert.clone());
             bus.publish(&job.user, &Envelope::of_alert(alert.clone()))
                 .await
                 .unwrap();
-            Some(Outcome::from(&Answer::Acknowledged))
+            Some(JobOutcome::from(&Answer::Acknowledged))
         }
         Work::Joined(_) => {
             let alerts = open.lock().unwrap().clone();
-            Some(Outcome::from(&Answer::Alerts(Alerts { alerts })))
+            Some(JobOutcome::from(&Answer::Alerts(Alerts { alerts })))
         }
         _ => None,
     }
 }
 
 /// Answers a job.
-pub(crate) async fn reply(bus: &dyn Bus, job: &Job, outcome: Outcome) {
+pub(crate) async fn reply(bus: &dyn Bus, job: &Job, outcome: JobOutcome) {
     let reply = Reply {
         v: Job::VERSION,
         job: job.id.clone(),

@@ -20,8 +20,8 @@ use super::DIALECT;
 use crate::api::{self, Credential};
 use crate::cursor::kept;
 use crate::http::{Http, below};
-use crate::inbox::{BotSettings, Inbox, InboxPage};
-use crate::platform::{Addressed, ApiError};
+use crate::inbox::{BotInbox, BotSettings, InboxPage};
+use crate::platform::{AddressedNotification, ApiError};
 use crate::settings::InsecureUrl;
 
 /// The bot of an application of discord.com, or of a server that speaks like it.
@@ -57,7 +57,7 @@ impl DiscordBot {
         guild: &Snowflake,
         cursor: &mut Cursor,
         round: &mut Round,
-        news: &mut Vec<Addressed>,
+        notifications: &mut Vec<AddressedNotification>,
     ) -> Result<bool, ApiError> {
         let path = ["guilds", &guild.to_string(), "channels"];
         let channels = match self.list::<Vec<Channel>>(&path, &[]).await {
@@ -78,7 +78,7 @@ impl DiscordBot {
             }
             for message in messages {
                 place.read = place.read.max(message.id());
-                news.extend(message.news());
+                notifications.extend(message.notifications());
             }
         }
         let is_whole = !places.iter().any(Place::is_behind);
@@ -108,7 +108,7 @@ impl DiscordBot {
 }
 
 #[async_trait]
-impl Inbox for DiscordBot {
+impl BotInbox for DiscordBot {
     fn account_type(&self) -> AccountType {
         DIALECT.account
     }
@@ -125,10 +125,12 @@ impl Inbox for DiscordBot {
         let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
         let guilds = self.list(&["users", "@me", "guilds"], &query).await?;
         let guilds: Vec<Guild> = guilds.unwrap_or_default();
-        let mut news = Vec::new();
+        let mut notifications = Vec::new();
         let mut more = guilds.len() >= GUILDS;
         for guild in &guilds {
-            let is_whole = self.read_guild(&guild.id, &mut cursor, &mut round, &mut news).await?;
+            let is_whole = self
+                .read_guild(&guild.id, &mut cursor, &mut round, &mut notifications)
+                .await?;
             if is_whole {
                 cursor.after = Some(guild.id);
             }
@@ -141,7 +143,7 @@ impl Inbox for DiscordBot {
             cursor.after = None;
         }
         Ok(InboxPage {
-            news,
+            notifications,
             cursor: Some(json!(cursor)),
             more,
         })

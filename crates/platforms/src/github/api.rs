@@ -12,7 +12,7 @@ use url::Url;
 use crate::api;
 use crate::foreign::{Id, each};
 use crate::http::{CallError, Http, below};
-use crate::platform::{ApiError, Profile, RevokeError, Revoked};
+use crate::platform::{ApiError, Profile, RevokeError, RevokeOutcome};
 use crate::throttle::{self, Throttle};
 
 use super::cursor::{Cursor, Page};
@@ -113,7 +113,7 @@ const LARGEST_PAGE: usize = 50;
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// Sends a revocation and reads what came of it.
-pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<Revoked, RevokeError> {
+pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<RevokeOutcome, RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
@@ -125,9 +125,9 @@ pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>)
         });
     }
     match answer.status() {
-        StatusCode::NO_CONTENT => Ok(Revoked::Ended),
+        StatusCode::NO_CONTENT => Ok(RevokeOutcome::Ended),
         // The one for an access token that is dead, the other for whatever is none.
-        StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(Revoked::UnknownToken),
+        StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(RevokeOutcome::UnknownToken),
         status => Err(unavailable(CallError::Status(status))),
     }
 }

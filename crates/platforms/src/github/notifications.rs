@@ -5,7 +5,7 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 
 use crate::foreign::Id;
-use crate::platform::News;
+use crate::platform::PlatformNotification;
 
 /// A thread of the inbox, with its newest event.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -29,7 +29,7 @@ struct Repository {
 }
 
 /// What of it the user is told, oldest first: that someone asked for them, not that a repository they watch is busy.
-pub(super) fn news(newest_first: Vec<Thread>) -> Vec<News> {
+pub(super) fn notifications(newest_first: Vec<Thread>) -> Vec<PlatformNotification> {
     newest_first
         .into_iter()
         .rev()
@@ -48,8 +48,8 @@ impl Thread {
 
     /// A thread comes again with each event, and its reason may change: thread and time together name the event. Who
     /// caused it GitHub does not say here; where it happened stands in their place.
-    fn into_news(self) -> News {
-        News {
+    fn into_news(self) -> PlatformNotification {
+        PlatformNotification {
             id: format!("{}@{}", self.id, self.updated_at),
             kind: NotificationType::Mention,
             content: self.subject.title,
@@ -87,8 +87,11 @@ mod tests {
             reason: "subscribed".to_owned(),
             ..Thread::at(2, "b")
         };
-        let news = news(vec![Thread::at(3, "c"), watched, Thread::at(1, "a")]);
-        let ids: Vec<_> = news.iter().map(|news| news.id.as_str()).collect();
+        let notifications = notifications(vec![Thread::at(3, "c"), watched, Thread::at(1, "a")]);
+        let ids: Vec<_> = notifications
+            .iter()
+            .map(|notifications| notifications.id.as_str())
+            .collect();
         assert_eq!(ids, ["a@1970-01-01T00:00:01.000Z", "c@1970-01-01T00:00:03.000Z"]);
     }
 }

@@ -17,7 +17,7 @@ use crate::api;
 use crate::cursor::kept;
 use crate::foreign::each;
 use crate::http::{Http, below};
-use crate::inbox::{BotSettings, Inbox, InboxPage};
+use crate::inbox::{BotInbox, BotSettings, InboxPage};
 use crate::platform::ApiError;
 use crate::settings::InsecureUrl;
 use crate::webhook::Update;
@@ -75,7 +75,7 @@ impl TelegramBot {
 }
 
 #[async_trait]
-impl Inbox for TelegramBot {
+impl BotInbox for TelegramBot {
     fn account_type(&self) -> AccountType {
         ACCOUNT
     }
@@ -98,7 +98,7 @@ impl Inbox for TelegramBot {
         Ok(InboxPage {
             more,
             cursor: cursor.map(|cursor| json!(cursor)),
-            news: updates.into_iter().flat_map(Update::news).collect(),
+            notifications: updates.into_iter().flat_map(Update::notifications).collect(),
         })
     }
 }

@@ -12,21 +12,22 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::mac::unhex;
-use super::{Delivered, InvalidHookSecret, Request, Thanks, WebhookError};
+use super::{InvalidWebhookSecret, Request, WebhookDelivery, WebhookError, WebhookResponse};
 use crate::foreign::Id;
-use crate::platform::{Addressed, News};
+use crate::platform::{AddressedNotification, PlatformNotification};
 
 /// The application's public key.
 #[derive(Debug)]
 pub(super) struct PublicKey(VerifyingKey);
 
 impl PublicKey {
-    pub(super) fn parse(text: &Secret) -> Result<Self, InvalidHookSecret> {
-        let bytes = unhex::<32>(text.expose()).ok_or(InvalidHookSecret("is a public key of 64 hexadecimal digits"))?;
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_no_point| InvalidHookSecret("is no public key"))?;
+    pub(super) fn parse(text: &Secret) -> Result<Self, InvalidWebhookSecret> {
+        let bytes =
+            unhex::<32>(text.expose()).ok_or(InvalidWebhookSecret("is a public key of 64 hexadecimal digits"))?;
+        let key = VerifyingKey::from_bytes(&bytes).map_err(|_no_point| InvalidWebhookSecret("is no public key"))?;
         // With such a key there are signatures that hold for every text.
         if key.is_weak() {
-            return Err(InvalidHookSecret("is no public key"));
+            return Err(InvalidWebhookSecret("is no public key"));
         }
         Ok(Self(key))
     }
@@ -36,30 +37,30 @@ pub(super) fn read(
     PublicKey(key): &PublicKey,
     request: &Request<'_>,
     now: SystemTime,
-) -> Result<Delivered, WebhookError> {
+) -> Result<WebhookDelivery, WebhookError> {
     let timestamp = request.header("x-signature-timestamp")?;
-    let signature = unhex::<64>(&request.header("x-signature-ed25519")?).ok_or(WebhookError::Unproved)?;
+    let signature = unhex::<64>(&request.header("x-signature-ed25519")?).ok_or(WebhookError::InvalidSignature)?;
     let signed = [timestamp.as_bytes(), request.body].concat();
     key.verify_strict(&signed, &Signature::from_bytes(&signature))
-        .map_err(|_differs| WebhookError::Unproved)?;
+        .map_err(|_differs| WebhookError::InvalidSignature)?;
     if !is_fresh(&timestamp, now) {
-        return Err(WebhookError::Unproved);
+        return Err(WebhookError::InvalidSignature);
     }
     let delivery: Delivery = request.json()?;
-    let thanks = match (delivery.kind, &delivery.event) {
-        (INTERACTION_PING, None) => Thanks::Pong,
-        _ => Thanks::NoContent,
+    let response = match (delivery.kind, &delivery.event) {
+        (INTERACTION_PING, None) => WebhookResponse::Pong,
+        _ => WebhookResponse::NoContent,
     };
-    let (news, withdrawn) = delivery.event.map_or_else(Default::default, Event::read);
-    Ok(Delivered {
+    let (notifications, deauthorized) = delivery.event.map_or_else(Default::default, Event::read);
+    Ok(WebhookDelivery {
         // It gives its deliveries no name. One that is tried again is signed anew: its message's own id is what makes that one.
         id: Sha256::digest(&signed)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
-        news,
-        withdrawn,
-        thanks,
+        notifications,
+        deauthorized,
+        response,
     })
 }
 
@@ -126,11 +127,11 @@ struct Authorization {
 
 impl Event {
     /// What is news, and who has taken access back. Data of another shape are not worth being sent again.
-    fn read(self) -> (Vec<Addressed>, Vec<String>) {
+    fn read(self) -> (Vec<AddressedNotification>, Vec<String>) {
         match self.kind.as_str() {
             "GAME_DIRECT_MESSAGE_CREATE" => {
                 let message = Message::deserialize(self.data);
-                (message.map(Message::news).unwrap_or_default(), Vec::new())
+                (message.map(Message::notifications).unwrap_or_default(), Vec::new())
             }
             "APPLICATION_DEAUTHORIZED" => {
                 let ended = Authorization::deserialize(self.data);
@@ -145,22 +146,22 @@ impl Event {
 }
 
 impl Message {
-    fn news(self) -> Vec<Addressed> {
+    fn notifications(self) -> Vec<AddressedNotification> {
         let of_channel = self.channel.into_iter().flat_map(|channel| channel.recipients);
         let mut recipients: Vec<Id> = of_channel.map(|user| user.id).chain(self.recipient_id).collect();
         recipients.retain(|id| *id != self.author.id);
         recipients.sort();
         recipients.dedup();
-        let news = News {
+        let notifications = PlatformNotification {
             id: self.id.into(),
             kind: NotificationType::Message,
             content: self.content,
             sender: self.author.username,
             at: self.timestamp,
         };
-        let addressed = recipients.into_iter().map(|user| Addressed {
+        let addressed = recipients.into_iter().map(|user| AddressedNotification {
             platform_user_id: user.into(),
-            news: news.clone(),
+            notifications: notifications.clone(),
         });
         addressed.collect()
     }

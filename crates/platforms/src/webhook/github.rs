@@ -11,26 +11,26 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{Delivered, Request, Thanks, WebhookError, delivery_id, mac};
+use super::{Request, WebhookDelivery, WebhookError, WebhookResponse, delivery_id, mac};
 use crate::foreign::{self, Id};
-use crate::platform::{Addressed, News};
+use crate::platform::{AddressedNotification, PlatformNotification};
 
-pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
+pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDelivery, WebhookError> {
     let signature = request.header("x-hub-signature-256")?;
     let signature = signature.strip_prefix("sha256=").and_then(mac::unhex::<32>);
-    mac::verify(secret, request.body, &signature.ok_or(WebhookError::Unproved)?)?;
+    mac::verify(secret, request.body, &signature.ok_or(WebhookError::InvalidSignature)?)?;
     let unreadable = |_missing| WebhookError::Unreadable;
     let event = request.header("x-github-event").map_err(unreadable)?;
     let id = request.header("x-github-delivery").map_err(unreadable)?;
-    Ok(Delivered {
+    Ok(WebhookDelivery {
         id: delivery_id(id)?,
-        news: match written(&event) {
+        notifications: match written(&event) {
             Some(write) => mentions(&payload(request)?, write),
             None => Vec::new(),
         },
         // It tells GitHub Apps alone, which have no notifications.
-        withdrawn: Vec::new(),
-        thanks: Thanks::Ok,
+        deauthorized: Vec::new(),
+        response: WebhookResponse::Ok,
     })
 }
 
@@ -81,7 +81,7 @@ struct Person {
     id: Id,
 }
 
-fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<Addressed> {
+fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<AddressedNotification> {
     let is_new = delivery.get("action").and_then(Value::as_str) == Some(action);
     let text = delivery.get(field).filter(|_| is_new);
     // What has no author or no date, as a deleted account's, is nobody's mention.
@@ -94,9 +94,9 @@ fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<Addressed> 
     people.remove(&text.user.login.to_ascii_lowercase());
     let named = people.into_iter().filter(|(login, _)| names(&body, login));
     named
-        .map(|(_, id)| Addressed {
+        .map(|(_, id)| AddressedNotification {
             platform_user_id: id.into(),
-            news: News {
+            notifications: PlatformNotification {
                 id: format!("{field} {}", text.id),
                 kind: NotificationType::Mention,
                 content: body.clone(),

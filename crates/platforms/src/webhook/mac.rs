@@ -8,8 +8,9 @@ use super::WebhookError;
 
 /// Whether `signature` is the body's under this secret.
 pub(super) fn verify(secret: &Secret, body: &[u8], signature: &[u8]) -> Result<(), WebhookError> {
-    let mac = keyed(secret, body).ok_or(WebhookError::Unproved)?;
-    mac.verify_slice(signature).map_err(|_differs| WebhookError::Unproved)
+    let mac = keyed(secret, body).ok_or(WebhookError::InvalidSignature)?;
+    mac.verify_slice(signature)
+        .map_err(|_differs| WebhookError::InvalidSignature)
 }
 
 /// The body's signature under this secret.

@@ -5,21 +5,21 @@ use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::{Delivered, Request, Thanks, WebhookError, mac};
+use super::{Request, WebhookDelivery, WebhookError, WebhookResponse, mac};
 use crate::addressed;
 use crate::foreign::{Id, number, readable};
-use crate::platform::{Addressed, News};
+use crate::platform::{AddressedNotification, PlatformNotification};
 
-pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<Delivered, WebhookError> {
+pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDelivery, WebhookError> {
     if !mac::is_same(secret, &request.header("x-telegram-bot-api-secret-token")?) {
-        return Err(WebhookError::Unproved);
+        return Err(WebhookError::InvalidSignature);
     }
     let update: Update = request.json()?;
-    Ok(Delivered {
+    Ok(WebhookDelivery {
         id: update.update_id.to_string(),
-        news: update.news(),
-        withdrawn: Vec::new(),
-        thanks: Thanks::Ok,
+        notifications: update.notifications(),
+        deauthorized: Vec::new(),
+        response: WebhookResponse::Ok,
     })
 }
 
@@ -77,7 +77,7 @@ struct Entity {
 
 impl Update {
     /// What is news in it.
-    pub(crate) fn news(self) -> Vec<Addressed> {
+    pub(crate) fn notifications(self) -> Vec<AddressedNotification> {
         let Some(message) = self.message else { return Vec::new() };
         let Some(sender) = message.from else { return Vec::new() };
         let Some(content) = message.text.or(message.caption) else {
@@ -86,13 +86,15 @@ impl Update {
         let answered = message.reply_to_message.and_then(|answered| answered.from);
         let named = message.entities.into_iter().chain(message.caption_entities);
         let named = named.filter_map(|entity| Some(entity.user?.id));
-        addressed::of_message(&sender.id, answered.map(|user| user.id), named, |kind| News {
-            // A message's number counts within its chat.
-            id: format!("{} {}", message.chat.id, message.message_id),
-            kind,
-            content: content.clone(),
-            sender: sender.username.clone().unwrap_or_else(|| sender.first_name.clone()),
-            at: Timestamp::from_millis(message.date.saturating_mul(1_000)),
+        addressed::of_message(&sender.id, answered.map(|user| user.id), named, |kind| {
+            PlatformNotification {
+                // A message's number counts within its chat.
+                id: format!("{} {}", message.chat.id, message.message_id),
+                kind,
+                content: content.clone(),
+                sender: sender.username.clone().unwrap_or_else(|| sender.first_name.clone()),
+                at: Timestamp::from_millis(message.date.saturating_mul(1_000)),
+            }
         })
     }
 }

@@ -13,11 +13,16 @@ use super::*;
 
 const NOW: u64 = 1_700_000_000;
 
-fn hook(platform: AccountType, secret: &str) -> Hook {
-    Hook::new(platform, &Secret::new(secret)).unwrap()
+fn hook(platform: AccountType, secret: &str) -> WebhookVerifier {
+    WebhookVerifier::new(platform, &Secret::new(secret)).unwrap()
 }
 
-fn read_at(hook: &Hook, now: u64, headers: &[(&str, &str)], body: &[u8]) -> Result<Delivered, WebhookError> {
+fn read_at(
+    hook: &WebhookVerifier,
+    now: u64,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<WebhookDelivery, WebhookError> {
     let header = |name: &str| {
         let found = headers.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())
@@ -28,7 +33,7 @@ fn read_at(hook: &Hook, now: u64, headers: &[(&str, &str)], body: &[u8]) -> Resu
     )
 }
 
-fn read(hook: &Hook, headers: &[(&str, &str)], body: &[u8]) -> Result<Delivered, WebhookError> {
+fn read(hook: &WebhookVerifier, headers: &[(&str, &str)], body: &[u8]) -> Result<WebhookDelivery, WebhookError> {
     read_at(hook, NOW, headers, body)
 }
 
@@ -43,14 +48,25 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn heard(delivered: &Delivered) -> Vec<(&str, NotificationType, &str, &str, &str)> {
-    let news = delivered.news.iter();
-    news.map(|it| {
-        let news = &it.news;
-        let texts = (news.id.as_str(), news.content.as_str(), news.sender.as_str());
-        (it.platform_user_id.as_str(), news.kind, texts.0, texts.1, texts.2)
-    })
-    .collect()
+fn heard(delivered: &WebhookDelivery) -> Vec<(&str, NotificationType, &str, &str, &str)> {
+    let notifications = delivered.notifications.iter();
+    notifications
+        .map(|it| {
+            let notifications = &it.notifications;
+            let texts = (
+                notifications.id.as_str(),
+                notifications.content.as_str(),
+                notifications.sender.as_str(),
+            );
+            (
+                it.platform_user_id.as_str(),
+                notifications.kind,
+                texts.0,
+                texts.1,
+                texts.2,
+            )
+        })
+        .collect()
 }
 
 const GITHUB_SECRET: &str = "It's a Secret to Everybody";
@@ -74,8 +90,8 @@ fn githubs_own_vector_holds_and_none_that_differs_from_it() {
     )
     .unwrap();
     assert_eq!(
-        (taken.id.as_str(), taken.news.len(), taken.thanks),
-        ("d-1", 0, Thanks::Ok)
+        (taken.id.as_str(), taken.notifications.len(), taken.response),
+        ("d-1", 0, WebhookResponse::Ok)
     );
 
     let github = hook(AccountType::Github, GITHUB_SECRET);
@@ -96,10 +112,10 @@ fn githubs_own_vector_holds_and_none_that_differs_from_it() {
             hello,
         ),
     ];
-    assert_eq!(refused, [const { Err(WebhookError::Unproved) }; 7]);
+    assert_eq!(refused, [const { Err(WebhookError::InvalidSignature) }; 7]);
 }
 
-fn github(event: &str, delivery: &Value) -> Delivered {
+fn github(event: &str, delivery: &Value) -> WebhookDelivery {
     let body = delivery.to_string();
     let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
     let headers = [
@@ -170,7 +186,10 @@ fn github_is_read_where_it_delivers_a_form() {
         [("7", NotificationType::Mention, "comment 42", cleaned, "eve")]
     );
     // What was signed is the body as it came, and not what is in it.
-    assert_eq!(read_form(&body, &headers(&payload)), Err(WebhookError::Unproved));
+    assert_eq!(
+        read_form(&body, &headers(&payload)),
+        Err(WebhookError::InvalidSignature)
+    );
     for other in [
         form(&[("payload", "{")]),
         form(&[("data", &payload)]),
@@ -211,7 +230,7 @@ fn deliveries_are_read_in_every_spelling_and_come_clean() {
         [("8", NotificationType::Reply, "-5 3", "\u{fffd}[2J", "\u{fffd}Eve")]
     );
     // Refused, it would be sent again, and keep whatever comes after it.
-    assert_eq!(telegram(r#"{"from": 1}"#).news, []);
+    assert_eq!(telegram(r#"{"from": 1}"#).notifications, []);
 }
 
 const X_SECRET: &str = "consumer-secret";
@@ -263,7 +282,10 @@ fn xs_deliveries_hold_and_none_that_differs_from_them() {
     let body = mention_on_x().to_string().into_bytes();
     let signature = x_signature(X_SECRET, &body);
     let taken = read(&x, &x_headers(&signature), &body).unwrap();
-    assert_eq!((taken.id.as_str(), taken.thanks), ("-2080765813578191303", Thanks::Ok));
+    assert_eq!(
+        (taken.id.as_str(), taken.response),
+        ("-2080765813578191303", WebhookResponse::Ok)
+    );
     assert_eq!(
         heard(&taken),
         [(
@@ -282,7 +304,7 @@ fn xs_deliveries_hold_and_none_that_differs_from_them() {
         read(&x, &x_headers("sha256="), &body),
         read(&x, &[], &body),
     ];
-    assert_eq!(refused, [const { Err(WebhookError::Unproved) }; 5]);
+    assert_eq!(refused, [const { Err(WebhookError::InvalidSignature) }; 5]);
 }
 
 #[test]
@@ -320,7 +342,10 @@ fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_
         heard(&taken),
         [("111", NotificationType::Message, "33", "hello!", "OtherUser")]
     );
-    assert_eq!(taken.news[0].news.at, Timestamp::from_millis(1_784_928_224_372));
+    assert_eq!(
+        taken.notifications[0].notifications.at,
+        Timestamp::from_millis(1_784_928_224_372)
+    );
     message["data"]["event_type"] = json!("dm.sent");
     assert_eq!(heard(&take(&message)), []);
     let mut follow = json!({"data": {
@@ -357,7 +382,7 @@ fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_
         "payload": {"date_time": "2026-07-23T21:44:05+00:00", "user_id": "111", "app_id": "29820954"},
     }}));
     assert_eq!(
-        (heard(&revoked), revoked.withdrawn.as_slice()),
+        (heard(&revoked), revoked.deauthorized.as_slice()),
         (vec![], &["111".to_owned()][..])
     );
     let mut of_keyword = mention_on_x();
@@ -370,7 +395,7 @@ const DISCORD_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021
 const DISCORD_SECRET_KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 const DISCORD_SIGNATURE: &str = "09047712d219a6627d677fe94ecb8845a120c47ce2110e9760e34a93ab43e7fac689a79a828c2eb380ed2c6e558fb604179b533be108d6354493c89e602e670b";
 
-fn discord(now: u64, body: &str) -> Result<Delivered, WebhookError> {
+fn discord(now: u64, body: &str) -> Result<WebhookDelivery, WebhookError> {
     let key = SigningKey::from_bytes(&mac::unhex(DISCORD_SECRET_KEY).unwrap());
     let signature = hex(&key.sign(format!("{NOW}{body}").as_bytes()).to_bytes());
     let headers = [
@@ -387,7 +412,10 @@ fn discords_vector_holds_and_none_that_differs_from_it() {
     let headers = |timestamp, signature| [("x-signature-timestamp", timestamp), ("x-signature-ed25519", signature)];
     let good = headers("1700000000", DISCORD_SIGNATURE);
     let taken = read(&discord, &good, ping).unwrap();
-    assert_eq!((taken.news.len(), taken.thanks), (0, Thanks::NoContent));
+    assert_eq!(
+        (taken.notifications.len(), taken.response),
+        (0, WebhookResponse::NoContent)
+    );
     assert_eq!(taken.id.len(), 64);
 
     let other_key = hook(
@@ -405,7 +433,7 @@ fn discords_vector_holds_and_none_that_differs_from_it() {
         read_at(&discord, NOW + 301, &good, ping),
         read_at(&discord, NOW - 301, &good, ping),
     ];
-    assert_eq!(refused, [const { Err(WebhookError::Unproved) }; 8]);
+    assert_eq!(refused, [const { Err(WebhookError::InvalidSignature) }; 8]);
     for now in [NOW + 300, NOW - 300] {
         assert!(read_at(&discord, now, &good, ping).is_ok(), "{now}");
     }
@@ -414,7 +442,7 @@ fn discords_vector_holds_and_none_that_differs_from_it() {
 #[test]
 fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizations_are_told() {
     let ping = r#"{"type":1,"token":"t","id":"1","application_id":"2","version":1}"#;
-    assert_eq!(discord(NOW, ping).unwrap().thanks, Thanks::Pong);
+    assert_eq!(discord(NOW, ping).unwrap().response, WebhookResponse::Pong);
     let message = json!({"type": 1, "version": 1, "event": {
         "type": "GAME_DIRECT_MESSAGE_CREATE",
         "timestamp": "2025-08-14T18:09:38.063234",
@@ -427,7 +455,7 @@ fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizatio
         },
     }});
     let taken = discord(NOW, &message.to_string()).unwrap();
-    assert_eq!(taken.thanks, Thanks::NoContent);
+    assert_eq!(taken.response, WebhookResponse::NoContent);
     assert_eq!(
         heard(&taken),
         [(
@@ -440,10 +468,10 @@ fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizatio
     );
     let authorized = r#"{"type":1,"event":{"type":"APPLICATION_AUTHORIZED","data":{"user":{"id":"7"}}}}"#;
     let taken = discord(NOW, authorized).unwrap();
-    assert_eq!((heard(&taken), taken.withdrawn.len()), (vec![], 0));
+    assert_eq!((heard(&taken), taken.deauthorized.len()), (vec![], 0));
     let ended = discord(NOW, &authorized.replace("_AUTHORIZED", "_DEAUTHORIZED")).unwrap();
     assert_eq!(
-        (heard(&ended), ended.withdrawn.as_slice()),
+        (heard(&ended), ended.deauthorized.as_slice()),
         (vec![], &["7".to_owned()][..])
     );
 }
@@ -457,19 +485,19 @@ fn telegrams_secret_is_the_whole_proof() {
     let update = br#"{"update_id":99,"poll":{}}"#;
     let taken = read(&telegram, &headers(TELEGRAM_SECRET), update).unwrap();
     assert_eq!(
-        (taken.id.as_str(), taken.news.len(), taken.thanks),
-        ("99", 0, Thanks::Ok)
+        (taken.id.as_str(), taken.notifications.len(), taken.response),
+        ("99", 0, WebhookResponse::Ok)
     );
     let changed = String::from_utf8(with_one_bit_changed(TELEGRAM_SECRET.as_bytes())).unwrap();
     let refused = ["", "telegram", changed.as_str(), "telegram-secret_token2"];
     for secret in refused {
         assert_eq!(
             read(&telegram, &headers(secret), update),
-            Err(WebhookError::Unproved),
+            Err(WebhookError::InvalidSignature),
             "{secret}"
         );
     }
-    assert_eq!(read(&telegram, &[], update), Err(WebhookError::Unproved));
+    assert_eq!(read(&telegram, &[], update), Err(WebhookError::InvalidSignature));
     assert_eq!(
         read(&telegram, &headers(TELEGRAM_SECRET), b"no update"),
         Err(WebhookError::Unreadable)
@@ -508,9 +536,12 @@ fn telegram_tells_who_is_answered_or_named() {
 #[test]
 fn a_secret_with_which_nothing_is_proved_is_refused() {
     for platform in AccountType::ALL {
-        assert!(Hook::new(platform, &Secret::new("")).is_err(), "{platform}");
+        assert!(WebhookVerifier::new(platform, &Secret::new("")).is_err(), "{platform}");
     }
     for key in ["no key", DISCORD_KEY.trim_end_matches("1a"), &"00".repeat(32)] {
-        assert!(Hook::new(AccountType::Discord, &Secret::new(key)).is_err(), "{key}");
+        assert!(
+            WebhookVerifier::new(AccountType::Discord, &Secret::new(key)).is_err(),
+            "{key}"
+        );
     }
 }

@@ -12,9 +12,9 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Delivered, Request, Thanks, WebhookError, delivery_id, mac};
+use super::{Request, WebhookDelivery, WebhookError, WebhookResponse, delivery_id, mac};
 use crate::foreign::{Id, each, number};
-use crate::platform::{Addressed, News};
+use crate::platform::{AddressedNotification, PlatformNotification};
 
 /// The answer to a challenge. Anybody may ask for it, and it is signed like a delivery: so nothing is answered that could be the body
 /// of one, or whoever asked would have its signature.
@@ -30,15 +30,17 @@ pub(super) fn response_token(secret: &Secret, challenge: &str) -> Result<String,
 /// X's own have some 50 characters.
 const LONGEST_CHALLENGE: usize = 256;
 
-pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> Result<Delivered, WebhookError> {
+pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> Result<WebhookDelivery, WebhookError> {
     let signature = request.header("x-twitter-webhooks-signature")?;
-    let signature = signature.strip_prefix("sha256=").ok_or(WebhookError::Unproved)?;
+    let signature = signature
+        .strip_prefix("sha256=")
+        .ok_or(WebhookError::InvalidSignature)?;
     let signature = STANDARD
         .decode(signature)
-        .map_err(|_no_base64| WebhookError::Unproved)?;
+        .map_err(|_no_base64| WebhookError::InvalidSignature)?;
     mac::verify(secret, request.body, &signature)?;
     let Envelope { data } = request.json()?;
-    let news = match data.event_type.as_str() {
+    let notifications = match data.event_type.as_str() {
         "post.mention.create" => mention(&data).into_iter().collect(),
         "dm.received" => messages(&data),
         "follow.follow" => follower(&data, now).into_iter().collect(),
@@ -46,22 +48,24 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> R
     };
     // A payload of another shape is not worth being sent again.
     let addressed = data.addressee().map(|user| {
-        news.into_iter().map(move |news| Addressed {
-            platform_user_id: user.to_owned(),
-            news,
-        })
+        notifications
+            .into_iter()
+            .map(move |notifications| AddressedNotification {
+                platform_user_id: user.to_owned(),
+                notifications,
+            })
     });
-    let withdrawn = match data.event_type.as_str() {
+    let deauthorized = match data.event_type.as_str() {
         "oauth.revoke" => Revoked::deserialize(&data.payload)
             .map(|revoked| revoked.user_id.into())
             .ok(),
         _ => None,
     };
-    Ok(Delivered {
-        withdrawn: withdrawn.into_iter().collect(),
-        news: addressed.into_iter().flatten().collect(),
+    Ok(WebhookDelivery {
+        deauthorized: deauthorized.into_iter().collect(),
+        notifications: addressed.into_iter().flatten().collect(),
         id: delivery_id(data.event_uuid)?,
-        thanks: Thanks::Ok,
+        response: WebhookResponse::Ok,
     })
 }
 
@@ -114,12 +118,12 @@ struct User {
     username: String,
 }
 
-fn mention(data: &Data) -> Option<News> {
+fn mention(data: &Data) -> Option<PlatformNotification> {
     let post = Post::deserialize(&data.payload).ok()?;
     let users = Includes::deserialize(&data.includes).map_or_else(|_none| Vec::new(), |includes| includes.users);
     let author = users.into_iter().find(|user| user.id == post.author_id);
     let answered = post.in_reply_to_user_id.as_ref().map(Id::as_str);
-    Some(News {
+    Some(PlatformNotification {
         id: post.id.into(),
         kind: match answered {
             Some(user) if data.addressee() == Some(user) => NotificationType::Reply,
@@ -144,14 +148,16 @@ struct Follow {
 }
 
 /// Who is followed hears of it, and who follows does not, though the event comes for both. It has no name and no time of its own.
-fn follower(data: &Data, now: SystemTime) -> Option<News> {
+fn follower(data: &Data, now: SystemTime) -> Option<PlatformNotification> {
     let Follow { source, target } = Follow::deserialize(&data.payload).ok()?;
-    (data.addressee() == Some(target.data.id.as_str()) && source.data.id != target.data.id).then(|| News {
-        id: format!("follow {}", data.event_uuid),
-        kind: NotificationType::Follow,
-        content: format!("@{} follows you", source.data.username),
-        sender: source.data.username,
-        at: now.into(),
+    (data.addressee() == Some(target.data.id.as_str()) && source.data.id != target.data.id).then(|| {
+        PlatformNotification {
+            id: format!("follow {}", data.event_uuid),
+            kind: NotificationType::Follow,
+            content: format!("@{} follows you", source.data.username),
+            sender: source.data.username,
+            at: now.into(),
+        }
     })
 }
 
@@ -188,7 +194,7 @@ struct Wrapped {
     data: User,
 }
 
-fn messages(data: &Data) -> Vec<News> {
+fn messages(data: &Data) -> Vec<PlatformNotification> {
     let Ok(Messages {
         direct_message_events,
         users,
@@ -196,12 +202,12 @@ fn messages(data: &Data) -> Vec<News> {
     else {
         return Vec::new();
     };
-    let news = direct_message_events.into_iter().filter_map(|event| {
+    let notifications = direct_message_events.into_iter().filter_map(|event| {
         let message = event.message_create?;
         let sender = users
             .get(message.sender_id.as_str())
             .map(|user| user.data.username.clone());
-        Some(News {
+        Some(PlatformNotification {
             id: event.id.into(),
             kind: NotificationType::Message,
             content: message.message_data.text,
@@ -209,5 +215,5 @@ fn messages(data: &Data) -> Vec<News> {
             at: Timestamp::from_millis(event.created_timestamp),
         })
     });
-    news.collect()
+    notifications.collect()
 }

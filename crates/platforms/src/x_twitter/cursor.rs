@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::inbox::{Item, Page};
-use crate::platform::News;
+use crate::platform::PlatformNotification;
 
 /// Where the next look begins. What was there before the first look is no news.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 pub(super) struct Read {
     /// Oldest first.
-    pub(super) news: Vec<News>,
+    pub(super) notifications: Vec<PlatformNotification>,
     pub(super) cursor: Cursor,
 }
 
@@ -48,9 +48,9 @@ impl Cursor {
         };
         let mut fresh = after(self.since, mentions.items);
         fresh.extend(after(self.last_message, messages.items));
-        fresh.sort_by_key(|item| (item.news.at, item.id));
+        fresh.sort_by_key(|item| (item.notifications.at, item.id));
         Read {
-            news: fresh.into_iter().map(|item| item.news).collect(),
+            notifications: fresh.into_iter().map(|item| item.notifications).collect(),
             cursor,
         }
     }
@@ -75,7 +75,7 @@ mod tests {
     fn page(ids: &[u64], next: Option<&str>) -> Page {
         let item = |&id: &u64| Item {
             id,
-            news: News {
+            notifications: PlatformNotification {
                 id: id.to_string(),
                 kind: NotificationType::Mention,
                 content: String::new(),
@@ -90,7 +90,10 @@ mod tests {
     }
 
     fn ids(read: &Read) -> Vec<&str> {
-        read.news.iter().map(|news| news.id.as_str()).collect()
+        read.notifications
+            .iter()
+            .map(|notifications| notifications.id.as_str())
+            .collect()
     }
 
     #[test]

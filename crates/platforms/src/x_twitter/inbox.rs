@@ -13,7 +13,7 @@ use super::cursor::Cursor;
 use crate::api::{self, Credential};
 use crate::foreign::{Id, each};
 use crate::http::{Http, below};
-use crate::platform::{ApiError, News};
+use crate::platform::{ApiError, PlatformNotification};
 
 /// X's API, seen with one user's token.
 pub(super) struct Inbox<'a> {
@@ -36,7 +36,7 @@ pub(super) struct Page {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: u64,
-    pub(super) news: News,
+    pub(super) notifications: PlatformNotification,
 }
 
 impl Inbox<'_> {
@@ -73,7 +73,7 @@ impl Inbox<'_> {
         let posts: Answer<Post> = api::read(DIALECT.account, &answer)?;
         Ok(posts.page(|post, sender| {
             let answered = post.in_reply_to_user_id.as_ref().map(Id::as_str);
-            Some(News {
+            Some(PlatformNotification {
                 id: post.id.into(),
                 kind: if answered == Some(self.user) {
                     NotificationType::Reply
@@ -112,7 +112,7 @@ impl Inbox<'_> {
         }
         let messages: Answer<Message> = api::read(DIALECT.account, &answer)?;
         Ok(messages.page(|message, sender| {
-            (message.sender_id.as_str() != self.user).then(|| News {
+            (message.sender_id.as_str() != self.user).then(|| PlatformNotification {
                 id: message.id.into(),
                 kind: NotificationType::Message,
                 content: message.text,
@@ -178,17 +178,17 @@ struct Message {
 
 impl<T> Answer<T> {
     /// The page, of what makes news. Whoever X does not introduce goes by the id.
-    fn page(self, news: impl Fn(T, &dyn Fn(Id) -> String) -> Option<News>) -> Page {
+    fn page(self, notifications: impl Fn(T, &dyn Fn(Id) -> String) -> Option<PlatformNotification>) -> Page {
         let users = self.includes.users;
         let name = |id: Id| {
             let known = users.iter().find(|user| user.id == id);
             known.map_or(id.into(), |user| user.username.clone())
         };
         let items = self.data.into_iter().filter_map(|item| {
-            let news = news(item, &name)?;
+            let notifications = notifications(item, &name)?;
             Some(Item {
-                id: news.id.parse().ok()?,
-                news,
+                id: notifications.id.parse().ok()?,
+                notifications,
             })
         });
         Page {

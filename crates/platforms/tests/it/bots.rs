@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lifecycle::ManualClock;
-use platforms::{ApiError, BotSettings, DiscordBot, Http, Inbox, InboxPage, Pause, TelegramBot, Timeouts};
+use platforms::{ApiError, BotInbox, BotSettings, DiscordBot, Http, InboxPage, PauseScope, TelegramBot, Timeouts};
 use protocol::notification::NotificationType;
 use protocol::secret::Secret;
 use serde_json::{Value, json};
@@ -36,21 +36,26 @@ pub(crate) fn discord(world: &World) -> DiscordBot {
     DiscordBot::new(settings(world, "discord/api/v10", BOT_TOKEN), http()).unwrap()
 }
 
-fn message(text: &str, mentions: &[&str], answers: Option<&str>) -> NewMessage {
+fn message(text: &str, mentions: &[&str], reply_to: Option<&str>) -> NewMessage {
     NewMessage {
         text: text.to_owned(),
         mentions: mentions.iter().map(ToString::to_string).collect(),
-        answers: answers.map(str::to_owned),
+        reply_to: reply_to.map(str::to_owned),
         ..NewMessage::default()
     }
 }
 
 /// Reads on from where it was read; what is said to whom.
-async fn read(inbox: &dyn Inbox, cursor: &mut Option<Value>) -> (Vec<(NotificationType, String)>, InboxPage) {
+async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> (Vec<(NotificationType, String)>, InboxPage) {
     let page = inbox.read(cursor.as_ref()).await.unwrap();
     *cursor = page.cursor.clone().or_else(|| cursor.take());
-    let news = page.news.iter();
-    (news.map(|it| (it.news.kind, it.news.content.clone())).collect(), page)
+    let notifications = page.notifications.iter();
+    (
+        notifications
+            .map(|it| (it.notifications.kind, it.notifications.content.clone()))
+            .collect(),
+        page,
+    )
 }
 
 #[tokio::test]
@@ -59,19 +64,22 @@ async fn telegram_tells_who_is_named_or_answered_and_confirms_what_was_handed_in
         let bot = telegram(&world, BOT_TOKEN, &clock());
         world
             .simulator
-            .say_at_telegram(&message("look", &["ada", "grace"], None));
+            .post_to_telegram(&message("look", &["ada", "grace"], None));
         world
             .simulator
-            .say_at_telegram(&message("indeed", &["ada"], Some("ada")));
+            .post_to_telegram(&message("indeed", &["ada"], Some("ada")));
         let mut cursor = None;
-        let (news, page) = read(&bot, &mut cursor).await;
+        let (notifications, page) = read(&bot, &mut cursor).await;
         let heard = [
             (NotificationType::Mention, "look".to_owned()),
             (NotificationType::Reply, "indeed".to_owned()),
         ];
-        assert_eq!(news, heard);
-        assert_eq!(page.news[0].news.sender, "grace");
-        assert_eq!(page.news[0].platform_user_id, page.news[1].platform_user_id);
+        assert_eq!(notifications, heard);
+        assert_eq!(page.notifications[0].notifications.sender, "grace");
+        assert_eq!(
+            page.notifications[0].platform_user_id,
+            page.notifications[1].platform_user_id
+        );
         let mut before = None;
         assert_eq!(
             read(&bot, &mut before).await.0,
@@ -89,7 +97,7 @@ async fn the_cursor_of_another_bot_or_of_last_week_counts_no_more() {
     world(async |world| {
         let clock = clock();
         let bot = telegram(&world, BOT_TOKEN, &clock);
-        world.simulator.say_at_telegram(&message("first", &["ada"], None));
+        world.simulator.post_to_telegram(&message("first", &["ada"], None));
         let mut cursor = None;
         read(&bot, &mut cursor).await;
         // As after a week, when numbers may begin anywhere.
@@ -101,7 +109,7 @@ async fn the_cursor_of_another_bot_or_of_last_week_counts_no_more() {
         let id = BOT_TOKEN.split(':').next().unwrap();
         let ours = ahead(cursor.clone().unwrap(), id);
         let others = ahead(cursor.unwrap(), "7");
-        world.simulator.say_at_telegram(&message("second", &["ada"], None));
+        world.simulator.post_to_telegram(&message("second", &["ada"], None));
         assert_eq!(read(&bot, &mut others.clone()).await.0.len(), 2);
         clock.advance(Duration::from_hours(6 * 24));
         assert_eq!(read(&bot, &mut ours.clone()).await.0.len(), 2);
@@ -132,28 +140,28 @@ async fn a_token_that_telegram_does_not_take_is_refused_and_shown_nowhere() {
 async fn discord_tells_what_was_said_since_the_first_look() {
     world(async |world| {
         let bot = discord(&world);
-        world.simulator.say_at_discord(&message("long ago", &["ada"], None));
+        world.simulator.post_to_discord(&message("long ago", &["ada"], None));
         let mut cursor = None;
         assert_eq!(read(&bot, &mut cursor).await.0, []);
         world
             .simulator
-            .say_at_discord(&message("look", &["ada", "grace"], None));
+            .post_to_discord(&message("look", &["ada", "grace"], None));
         world
             .simulator
-            .say_at_discord(&message("indeed", &["ada"], Some("ada")));
+            .post_to_discord(&message("indeed", &["ada"], Some("ada")));
         let elsewhere = NewMessage {
-            place: "a new channel".to_owned(),
+            channel: "a new channel".to_owned(),
             ..message("here too", &["ada"], None)
         };
-        world.simulator.say_at_discord(&elsewhere);
-        let (news, page) = read(&bot, &mut cursor).await;
+        world.simulator.post_to_discord(&elsewhere);
+        let (notifications, page) = read(&bot, &mut cursor).await;
         let heard = [
             (NotificationType::Mention, "look".to_owned()),
             (NotificationType::Reply, "indeed".to_owned()),
             (NotificationType::Mention, "here too".to_owned()),
         ];
-        assert_eq!((news, page.more), (heard.to_vec(), false));
-        assert_eq!(page.news[0].news.sender, "grace");
+        assert_eq!((notifications, page.more), (heard.to_vec(), false));
+        assert_eq!(page.notifications[0].notifications.sender, "grace");
         assert_eq!(read(&bot, &mut cursor).await.0, []);
     })
     .await;
@@ -164,21 +172,25 @@ async fn many_messages_and_channels_are_read_part_by_part_and_each_once() {
     world(async |world| {
         let bot = discord(&world);
         let mut cursor = None;
-        let say = |place: usize, text: usize| {
-            world.simulator.say_at_discord(&NewMessage {
-                place: format!("channel {place}"),
+        let say = |channel: usize, text: usize| {
+            world.simulator.post_to_discord(&NewMessage {
+                channel: format!("channel {channel}"),
                 ..message(&text.to_string(), &["ada"], None)
             });
         };
         say(0, 0);
         read(&bot, &mut cursor).await;
         (1..=250).for_each(|text| say(0, text));
-        (1..=30).for_each(|place| say(place, 250 + place));
+        (1..=30).for_each(|channel| say(channel, 250 + channel));
         let mut heard = Vec::new();
         let mut parts = 0;
         loop {
-            let (news, page) = read(&bot, &mut cursor).await;
-            heard.extend(news.into_iter().map(|(_, text)| text.parse::<usize>().unwrap()));
+            let (notifications, page) = read(&bot, &mut cursor).await;
+            heard.extend(
+                notifications
+                    .into_iter()
+                    .map(|(_, text)| text.parse::<usize>().unwrap()),
+            );
             parts += 1;
             if !page.more {
                 break;
@@ -196,9 +208,9 @@ async fn a_channel_that_the_bot_may_not_see_is_passed_over() {
     world(async |world| {
         let bot = discord(&world);
         let mut cursor = None;
-        world.simulator.say_at_discord(&message("long ago", &["ada"], None));
+        world.simulator.post_to_discord(&message("long ago", &["ada"], None));
         read(&bot, &mut cursor).await;
-        world.simulator.say_at_discord(&message("secret", &["ada"], None));
+        world.simulator.post_to_discord(&message("secret", &["ada"], None));
         // Guilds and channels are listed; then the one channel is read.
         let late = Kind::Latency { milliseconds: 0 };
         for kind in [late.clone(), late, missing_access()] {
@@ -207,7 +219,7 @@ async fn a_channel_that_the_bot_may_not_see_is_passed_over() {
                 .fault(Fault::once(Platform::Discord, Route::Notifications, kind));
         }
         assert_eq!(read(&bot, &mut cursor).await.0, []);
-        world.simulator.say_at_discord(&message("seen", &["ada"], None));
+        world.simulator.post_to_discord(&message("seen", &["ada"], None));
         assert_eq!(read(&bot, &mut cursor).await.0.len(), 1, "and not asked for again");
     })
     .await;
@@ -218,9 +230,9 @@ async fn a_guild_that_the_bot_may_not_look_at_keeps_nothing_from_being_read_late
     world(async |world| {
         let bot = discord(&world);
         let mut cursor = None;
-        world.simulator.say_at_discord(&message("long ago", &["ada"], None));
+        world.simulator.post_to_discord(&message("long ago", &["ada"], None));
         read(&bot, &mut cursor).await;
-        world.simulator.say_at_discord(&message("meanwhile", &["ada"], None));
+        world.simulator.post_to_discord(&message("meanwhile", &["ada"], None));
         for kind in [Kind::Latency { milliseconds: 0 }, missing_access()] {
             world
                 .simulator
@@ -247,7 +259,7 @@ async fn a_bot_that_is_to_wait_says_how_long() {
         let clock = clock();
         let telegram = telegram(&world, BOT_TOKEN, &clock);
         let discord = discord(&world);
-        let inboxes: [(Platform, &dyn Inbox); 2] = [(Platform::Telegram, &telegram), (Platform::Discord, &discord)];
+        let inboxes: [(Platform, &dyn BotInbox); 2] = [(Platform::Telegram, &telegram), (Platform::Discord, &discord)];
         for (platform, inbox) in inboxes {
             let throttle = Kind::Throttle {
                 limit: Limit::Secondary,
@@ -259,7 +271,7 @@ async fn a_bot_that_is_to_wait_says_how_long() {
             match inbox.read(None).await.unwrap_err() {
                 ApiError::Throttled { wait, pause, .. } => {
                     assert_eq!(wait, Duration::from_secs(77));
-                    assert_eq!(pause == Pause::App, platform == Platform::Discord);
+                    assert_eq!(pause == PauseScope::App, platform == Platform::Discord);
                 }
                 other => panic!("{other:?}"),
             }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use platforms::{
-    ApiError, AuthorizeRequest, Discord, Http, Pause, Platform, RefreshError, RevocationPlan, Revoked, Scope, Settings,
-    Timeouts, Tokens,
+    ApiError, AuthorizeRequest, Discord, Http, PauseScope, Platform, RefreshError, RevocationPlan, RevocationScope,
+    RevokeOutcome, Settings, Timeouts, Tokens,
 };
 use protocol::secret::Secret;
 use simulator::{
@@ -49,7 +49,7 @@ async fn a_code_becomes_tokens_a_profile_and_a_healthy_link() {
         assert_eq!(profile.username, "ada");
         let page = discord.sync(&tokens, None).await.unwrap();
         assert_eq!((page.profile, page.scopes), (profile, Some(grant.scopes)));
-        world.simulator.withdraw(AtDiscord, "ada");
+        world.simulator.deauthorize(AtDiscord, "ada");
         let withdrawn = discord.sync(&tokens, None).await;
         assert!(matches!(withdrawn, Err(ApiError::Refused(_))), "{withdrawn:?}");
     })
@@ -154,7 +154,7 @@ async fn a_throttled_call_says_how_long_to_wait_and_who() {
     world(async |world| {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let tokens = tokens(&discord).await;
-        for (limit, whom) in [(Limit::Primary, Pause::Account), (Limit::Secondary, Pause::App)] {
+        for (limit, whom) in [(Limit::Primary, PauseScope::Account), (Limit::Secondary, PauseScope::App)] {
             let kind = Kind::Throttle { limit, seconds: 30 };
             world.simulator.fault(Fault::once(AtDiscord, Route::Profile, kind.clone()));
             let called = discord.profile(&tokens).await.unwrap_err();
@@ -179,11 +179,14 @@ async fn a_grant_ends_whole_and_one_token_is_left_to_end_by_itself() {
         let discord = discord(&world.simulator, CLIENT_SECRET);
         let tokens = tokens(&discord).await;
         let refresh = tokens.refresh.unwrap();
-        assert_eq!(discord.revocation(Scope::Token), RevocationPlan::Nothing);
-        assert_eq!(discord.revocation(Scope::Grant), RevocationPlan::EachToken);
+        assert_eq!(discord.revocation(RevocationScope::Token), RevocationPlan::Nothing);
+        assert_eq!(discord.revocation(RevocationScope::Grant), RevocationPlan::EachToken);
         // Discord does not say whether it knew the token (RFC 7009 section 2.2).
         for _ in 0..2 {
-            assert_eq!(discord.revoke(&refresh, Scope::Grant).await.unwrap(), Revoked::Ended);
+            assert_eq!(
+                discord.revoke(&refresh, RevocationScope::Grant).await.unwrap(),
+                RevokeOutcome::Ended
+            );
             assert!(world.simulator.snapshot().grants.is_empty());
         }
     })

@@ -25,7 +25,7 @@ async fn a_profile_is_known_by_a_number_that_outlives_names() {
 async fn a_token_that_is_no_longer_accepted_needs_its_user() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
-        world.simulator.withdraw(AtGithub, "ada");
+        world.simulator.deauthorize(AtGithub, "ada");
         let error = world.github.profile(&tokens).await.unwrap_err();
         assert!(matches!(error, ApiError::Refused(_)), "{error:?}");
         silent(&error, &[tokens.access.expose()]);

@@ -1,6 +1,6 @@
 //! Giving back what a platform granted.
 
-use platforms::{Platform, RefreshError, RevocationPlan, RevokeError, Revoked, Scope};
+use platforms::{Platform, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome};
 use protocol::secret::Secret;
 use simulator::{Extent, Kind, Limit, Route};
 
@@ -10,7 +10,7 @@ use crate::world::{settings, silent, unanswering, with_settings, world};
 async fn a_token_ends_alone_and_a_grant_with_all_its_tokens() {
     world(async |world| {
         let (one, two) = (world.tokens("ada").await, world.tokens("ada").await);
-        world.github.revoke(&one.access, Scope::Token).await.unwrap();
+        world.github.revoke(&one.access, RevocationScope::Token).await.unwrap();
         let snapshot = world.simulator.snapshot();
         assert!(
             snapshot
@@ -20,7 +20,7 @@ async fn a_token_ends_alone_and_a_grant_with_all_its_tokens() {
                 .eq([two.access.expose()])
         );
         world.tokens("ada").await;
-        world.github.revoke(&two.access, Scope::Grant).await.unwrap();
+        world.github.revoke(&two.access, RevocationScope::Grant).await.unwrap();
         let snapshot = world.simulator.snapshot();
         assert!(snapshot.tokens.is_empty());
         assert!(
@@ -39,16 +39,20 @@ async fn a_token_ends_alone_and_a_grant_with_all_its_tokens() {
 async fn what_github_does_not_know_is_not_told_as_given_back() {
     world(async |world| {
         let tokens = world.tokens("ada").await;
-        for scope in [Scope::Token, Scope::Grant] {
-            assert_eq!(world.github.revocation(scope), RevocationPlan::GoodAccessToken);
+        for scope in [RevocationScope::Token, RevocationScope::Grant] {
+            assert_eq!(world.github.revocation(scope), RevocationPlan::ValidAccessToken);
             // 404, and 422 for what is no access token.
             for unknown in ["gho_dead", "ghr_a_refresh_token"] {
                 let answered = world.github.revoke(&Secret::new(unknown), scope).await.unwrap();
-                assert_eq!(answered, Revoked::UnknownToken, "{unknown}");
+                assert_eq!(answered, RevokeOutcome::UnknownToken, "{unknown}");
             }
         }
-        let answered = world.github.revoke(&tokens.access, Scope::Grant).await.unwrap();
-        assert_eq!(answered, Revoked::Ended);
+        let answered = world
+            .github
+            .revoke(&tokens.access, RevocationScope::Grant)
+            .await
+            .unwrap();
+        assert_eq!(answered, RevokeOutcome::Ended);
     })
     .await;
 }
@@ -61,15 +65,23 @@ async fn the_tokens_of_a_github_app_are_renewed_once_and_end_with_their_grant() 
         let refresh = first.refresh.unwrap();
         let second = world.github.refresh(&refresh).await.unwrap().tokens.unwrap();
         assert!(second.expires_in.is_some());
-        let old = world.github.revoke(&first.access, Scope::Grant).await.unwrap();
-        assert_eq!(old, Revoked::UnknownToken, "a renewal ends the old access token");
+        let old = world
+            .github
+            .revoke(&first.access, RevocationScope::Grant)
+            .await
+            .unwrap();
+        assert_eq!(old, RevokeOutcome::UnknownToken, "a renewal ends the old access token");
         let again = world.github.refresh(&refresh).await.unwrap_err();
         assert!(matches!(again, RefreshError::Refused(_)), "{again:?}");
 
         let third = world.tokens("ada").await;
         assert_eq!(
-            world.github.revoke(&third.access, Scope::Grant).await.unwrap(),
-            Revoked::Ended
+            world
+                .github
+                .revoke(&third.access, RevocationScope::Grant)
+                .await
+                .unwrap(),
+            RevokeOutcome::Ended
         );
         assert!(world.simulator.snapshot().grants.is_empty());
     })
@@ -83,7 +95,7 @@ async fn credentials_that_are_refused_give_nothing_back() {
         let mut settings = settings(world.simulator.url());
         settings.client_secret = Secret::new("not-the-secret");
         let github = with_settings(settings);
-        let error = github.revoke(&tokens.access, Scope::Grant).await.unwrap_err();
+        let error = github.revoke(&tokens.access, RevocationScope::Grant).await.unwrap_err();
         let chain = silent(&error, &["not-the-secret", tokens.access.expose()]);
         assert_eq!(
             chain,
@@ -101,7 +113,7 @@ async fn without_a_usable_answer_nothing_counts_as_given_back() {
             // Of a revocation only the status is read, so a 200 of whatever is just an unexpected status.
             let said = if kind == Kind::Garbage { "status 200" } else { said };
             let github = world.faulty(Route::Revoke, &kind);
-            let error = github.revoke(&tokens.access, Scope::Token).await.unwrap_err();
+            let error = github.revoke(&tokens.access, RevocationScope::Token).await.unwrap_err();
             let chain = silent(&error, &[tokens.access.expose()]);
             assert!(
                 matches!(error, RevokeError::Unavailable(..)) && chain.contains(said),
@@ -124,7 +136,7 @@ async fn a_throttled_revocation_says_how_long_to_wait() {
         );
         let error = world
             .github
-            .revoke(&Secret::new("gho_dead"), Scope::Token)
+            .revoke(&Secret::new("gho_dead"), RevocationScope::Token)
             .await
             .unwrap_err();
         assert!(

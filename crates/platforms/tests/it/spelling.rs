@@ -2,23 +2,24 @@
 
 use std::time::Duration;
 
-use platforms::{Inbox, News, Platform, Profile, RefreshError, Tokens};
+use platforms::{BotInbox, Platform, PlatformNotification, Profile, RefreshError, Tokens};
 use serde_json::Value;
 use simulator::{
-    BOT_TOKEN, CLIENT_SECRET, NewMessage, NewNotification, NewPost, Numbers, Platform as At, PostKind, Spelling, Texts,
+    BOT_TOKEN, CLIENT_SECRET, NewMessage, NewNotification, NewPost, NumberFormat, Platform as At, PostKind,
+    ResponseFormat, TextFormat,
 };
 
 use crate::world::{World, request, world};
 use crate::{bots, discord, telegram, x_twitter};
 
 /// Every way of writing texts, every way of writing numbers, and forms.
-const SPELLINGS: [(Texts, Numbers, bool); 6] = [
-    (Texts::LoneSurrogate, Numbers::Float, false),
-    (Texts::Nul, Numbers::Text, false),
-    (Texts::Controls, Numbers::Plain, true),
-    (Texts::InvalidUtf8, Numbers::Plain, false),
-    (Texts::Overlong, Numbers::Text, true),
-    (Texts::Plain, Numbers::Float, true),
+const SPELLINGS: [(TextFormat, NumberFormat, bool); 6] = [
+    (TextFormat::LoneSurrogate, NumberFormat::Float, false),
+    (TextFormat::Nul, NumberFormat::Text, false),
+    (TextFormat::Controls, NumberFormat::Plain, true),
+    (TextFormat::InvalidUtf8, NumberFormat::Plain, false),
+    (TextFormat::Overlong, NumberFormat::Text, true),
+    (TextFormat::Plain, NumberFormat::Float, true),
 ];
 
 /// Things in a list: so many that overlong ones make a page that is not read.
@@ -27,15 +28,15 @@ const THINGS: usize = 40;
 /// Runs `test` once for each spelling, which `at` has from then on.
 #[expect(clippy::print_stdout, reason = "a test that fails says with which spelling")]
 async fn in_every_spelling(at: At, test: impl AsyncFn(&World)) {
-    for (texts, numbers, token_form) in SPELLINGS {
-        println!("{texts:?}, {numbers:?}, form: {token_form}");
+    for (texts, numbers, urlencoded_tokens) in SPELLINGS {
+        println!("{texts:?}, {numbers:?}, form: {urlencoded_tokens}");
         world(async |world| {
-            let spelling = Spelling {
+            let spelling = ResponseFormat {
                 texts,
                 numbers,
-                token_form,
+                urlencoded_tokens,
             };
-            world.simulator.spell(at, spelling);
+            world.simulator.set_response_format(at, spelling);
             test(&world).await;
         })
         .await;
@@ -73,39 +74,39 @@ fn assert_is_text(text: &str) {
     assert_eq!(controls.count(), 0, "{text:?}");
 }
 
-fn assert_all_came(news: &[News], most: usize) {
-    assert_eq!(news.len(), most);
-    for news in news {
-        assert_is_text(&news.content);
-        assert_is_text(&news.sender);
-        let thing = news.id.split('@').next().unwrap();
-        assert!(!thing.contains('.'), "{}", news.id);
+fn assert_all_came(notifications: &[PlatformNotification], most: usize) {
+    assert_eq!(notifications.len(), most);
+    for notifications in notifications {
+        assert_is_text(&notifications.content);
+        assert_is_text(&notifications.sender);
+        let thing = notifications.id.split('@').next().unwrap();
+        assert!(!thing.contains('.'), "{}", notifications.id);
     }
 }
 
 /// Syncs until there is no more.
-async fn synced(platform: &dyn Platform, tokens: &Tokens, cursor: &mut Option<Value>) -> Vec<News> {
-    let mut news = Vec::new();
+async fn synced(platform: &dyn Platform, tokens: &Tokens, cursor: &mut Option<Value>) -> Vec<PlatformNotification> {
+    let mut notifications = Vec::new();
     loop {
         let page = platform.sync(tokens, cursor.as_ref()).await.unwrap();
         assert_clean(&page.profile);
-        news.extend(page.news);
+        notifications.extend(page.notifications);
         *cursor = page.cursor.or_else(|| cursor.take());
         if !page.more {
-            return news;
+            return notifications;
         }
     }
 }
 
 /// Reads an inbox until there is no more.
-async fn read(inbox: &dyn Inbox, cursor: &mut Option<Value>) -> Vec<News> {
-    let mut news = Vec::new();
+async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> Vec<PlatformNotification> {
+    let mut notifications = Vec::new();
     loop {
         let page = inbox.read(cursor.as_ref()).await.unwrap();
-        news.extend(page.news.into_iter().map(|addressed| addressed.news));
+        notifications.extend(page.notifications.into_iter().map(|addressed| addressed.notifications));
         *cursor = page.cursor.or_else(|| cursor.take());
         if !page.more {
-            return news;
+            return notifications;
         }
     }
 }
@@ -164,11 +165,11 @@ async fn x_is_linked_and_synced_in_every_spelling() {
 #[tokio::test]
 async fn direct_messages_of_any_length_are_read_the_newest_first() {
     world(async |world| {
-        let overlong = Spelling {
-            texts: Texts::Overlong,
-            ..Spelling::default()
+        let overlong = ResponseFormat {
+            texts: TextFormat::Overlong,
+            ..ResponseFormat::default()
         };
-        world.simulator.spell(At::XTwitter, overlong);
+        world.simulator.set_response_format(At::XTwitter, overlong);
         let x_twitter = x_twitter::x_twitter(&world.simulator);
         let (tokens, _) = linked(&x_twitter).await;
         let mut cursor = None;
@@ -180,9 +181,9 @@ async fn direct_messages_of_any_length_are_read_the_newest_first() {
                 ..NewPost::default()
             });
         }
-        let news = synced(&x_twitter, &tokens, &mut cursor).await;
-        assert_all_came(&news, 20);
-        assert_eq!(news.last().unwrap().id, (8 + THINGS).to_string());
+        let notifications = synced(&x_twitter, &tokens, &mut cursor).await;
+        assert_all_came(&notifications, 20);
+        assert_eq!(notifications.last().unwrap().id, (8 + THINGS).to_string());
     })
     .await;
 }
@@ -195,11 +196,11 @@ async fn discord_is_linked_synced_and_its_guilds_read_in_every_spelling() {
         assert_eq!(tokens.expires_in, Some(Duration::from_hours(7 * 24)));
         assert_all_came(&synced(&discord, &tokens, &mut None).await, 0);
         let bot = bots::discord(world);
-        world.simulator.say_at_discord(&NewMessage::default());
+        world.simulator.post_to_discord(&NewMessage::default());
         let mut cursor = None;
         read(&bot, &mut cursor).await;
         for _ in 0..THINGS {
-            world.simulator.say_at_discord(&answer());
+            world.simulator.post_to_discord(&answer());
         }
         assert_all_came(&read(&bot, &mut cursor).await, THINGS);
     })
@@ -214,7 +215,7 @@ async fn telegram_is_linked_and_its_bot_read_in_every_spelling() {
         assert_clean(&grant.owner.unwrap());
         let bot = bots::telegram(world, BOT_TOKEN, &bots::clock());
         for _ in 0..THINGS {
-            world.simulator.say_at_telegram(&answer());
+            world.simulator.post_to_telegram(&answer());
         }
         assert_all_came(&read(&bot, &mut None).await, THINGS);
     })
@@ -225,7 +226,7 @@ async fn telegram_is_linked_and_its_bot_read_in_every_spelling() {
 fn answer() -> NewMessage {
     NewMessage {
         mentions: vec!["ada".to_owned()],
-        answers: Some("ada".to_owned()),
+        reply_to: Some("ada".to_owned()),
         ..NewMessage::default()
     }
 }

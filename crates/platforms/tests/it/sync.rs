@@ -22,7 +22,10 @@ async fn sync(world: &World, cursor: Option<&Value>) -> SyncPage {
 }
 
 fn told(page: &SyncPage) -> Vec<&str> {
-    page.news.iter().map(|news| news.content.as_str()).collect()
+    page.notifications
+        .iter()
+        .map(|notifications| notifications.content.as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -45,7 +48,7 @@ async fn news_come_oldest_first_with_profile_and_scopes() {
             Some(&["notifications".to_owned(), "read:user".to_owned()][..])
         );
         assert!(!page.more);
-        let first = &page.news[0];
+        let first = &page.notifications[0];
         assert_eq!(json!(first.at), json!(issued.updated_at.replace('Z', ".000Z")));
         assert_eq!(first.id, format!("{}@{}", issued.thread, first.at));
         assert_eq!(first.sender, "octo-org/octo-repo");
@@ -65,7 +68,7 @@ async fn an_unchanged_inbox_is_not_listed_again() {
             Some(Duration::from_secs(60)),
             "said with a 304 too"
         );
-        assert!(unchanged.news.is_empty());
+        assert!(unchanged.notifications.is_empty());
         world.simulator.notify(mention("two"));
         assert_eq!(told(&sync(&world, Some(&cursor)).await), ["two"]);
     })
@@ -83,7 +86,7 @@ async fn a_thread_with_a_new_event_is_news_under_a_new_name() {
         });
         let second = sync(&world, first.cursor.as_ref()).await;
         assert_eq!(told(&second), ["one, again"]);
-        assert_ne!(first.news[0].id, second.news[0].id);
+        assert_ne!(first.notifications[0].id, second.notifications[0].id);
     })
     .await;
 }
@@ -98,7 +101,11 @@ async fn a_full_inbox_is_read_page_by_page_and_whole() {
         let (mut cursor, mut told, mut pages) = (None, Vec::new(), 0);
         loop {
             let page = sync(&world, cursor.as_ref()).await;
-            told.extend(page.news.iter().map(|news| news.content.clone()));
+            told.extend(
+                page.notifications
+                    .iter()
+                    .map(|notifications| notifications.content.clone()),
+            );
             (cursor, pages) = (page.cursor, pages + 1);
             if !page.more {
                 break;
@@ -164,7 +171,7 @@ async fn a_failed_listing_fails_the_sync() {
             );
             world.simulator.clear_faults();
         }
-        world.simulator.withdraw(AtGithub, "ada");
+        world.simulator.deauthorize(AtGithub, "ada");
         assert!(matches!(
             world.github.sync(&tokens, None).await,
             Err(ApiError::Refused(_))

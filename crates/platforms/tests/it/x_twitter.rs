@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use platforms::{
-    ApiError, Http, Platform, RefreshError, RevocationPlan, Revoked, Scope, Settings, Timeouts, Tokens, XTwitter,
+    ApiError, Http, Platform, RefreshError, RevocationPlan, RevocationScope, RevokeOutcome, Settings, Timeouts, Tokens,
+    XTwitter,
 };
 use protocol::notification::NotificationType::{Mention, Message, Reply};
 use protocol::secret::Secret;
@@ -56,25 +57,28 @@ async fn what_comes_after_the_first_look_is_news_once() {
         post(&world.simulator, PostKind::Mention, "before");
         post(&world.simulator, PostKind::Message, "before");
         let first = x_twitter.sync(&tokens, None).await.unwrap();
-        assert_eq!((first.profile.username.as_str(), first.news.len()), ("ada", 0));
+        assert_eq!((first.profile.username.as_str(), first.notifications.len()), ("ada", 0));
         post(&world.simulator, PostKind::Mention, "you");
         post(&world.simulator, PostKind::Reply, "indeed");
         post(&world.simulator, PostKind::Message, "psst");
         let second = x_twitter.sync(&tokens, first.cursor.as_ref()).await.unwrap();
-        let mut news: Vec<_> = second
-            .news
+        let mut notifications: Vec<_> = second
+            .notifications
             .iter()
-            .map(|news| (news.content.as_str(), news.kind))
+            .map(|notifications| (notifications.content.as_str(), notifications.kind))
             .collect();
-        news.sort_by_key(|&(content, _)| content);
-        assert_eq!(news, [("indeed", Reply), ("psst", Message), ("you", Mention)]);
+        notifications.sort_by_key(|&(content, _)| content);
+        assert_eq!(notifications, [("indeed", Reply), ("psst", Message), ("you", Mention)]);
         assert!(
-            second.news.iter().all(|news| news.sender == "grace"),
+            second
+                .notifications
+                .iter()
+                .all(|notifications| notifications.sender == "grace"),
             "{:?}",
-            second.news
+            second.notifications
         );
         let third = x_twitter.sync(&tokens, second.cursor.as_ref()).await.unwrap();
-        assert_eq!((third.news, third.more), (Vec::new(), false));
+        assert_eq!((third.notifications, third.more), (Vec::new(), false));
     })
     .await;
 }
@@ -89,14 +93,26 @@ async fn a_busy_account_is_read_page_by_page_and_nothing_is_left_out() {
             post(&world.simulator, PostKind::Mention, &number.to_string());
         }
         page = x_twitter.sync(&tokens, page.cursor.as_ref()).await.unwrap();
-        assert_eq!((page.news.len(), page.more), (100, true));
-        let mut numbers: Vec<u32> = page.news.iter().map(|news| news.content.parse().unwrap()).collect();
+        assert_eq!((page.notifications.len(), page.more), (100, true));
+        let mut numbers: Vec<u32> = page
+            .notifications
+            .iter()
+            .map(|notifications| notifications.content.parse().unwrap())
+            .collect();
         post(&world.simulator, PostKind::Mention, "150");
         page = x_twitter.sync(&tokens, page.cursor.as_ref()).await.unwrap();
-        assert_eq!((page.news.len(), page.more), (50, false));
-        numbers.extend(page.news.iter().map(|news| news.content.parse::<u32>().unwrap()));
+        assert_eq!((page.notifications.len(), page.more), (50, false));
+        numbers.extend(
+            page.notifications
+                .iter()
+                .map(|notifications| notifications.content.parse::<u32>().unwrap()),
+        );
         page = x_twitter.sync(&tokens, page.cursor.as_ref()).await.unwrap();
-        numbers.extend(page.news.iter().map(|news| news.content.parse::<u32>().unwrap()));
+        numbers.extend(
+            page.notifications
+                .iter()
+                .map(|notifications| notifications.content.parse::<u32>().unwrap()),
+        );
         numbers.sort_unstable();
         assert_eq!(numbers, (0..=150).collect::<Vec<_>>());
     })
@@ -142,16 +158,19 @@ async fn each_token_ends_when_it_is_given_back_and_a_dead_one_is_not_known() {
         let x_twitter = x_twitter(&world.simulator);
         let tokens = tokens(&x_twitter).await;
         let refresh = tokens.refresh.unwrap();
-        assert_eq!(x_twitter.revocation(Scope::Token), RevocationPlan::EachToken);
-        assert_eq!(x_twitter.revoke(&refresh, Scope::Grant).await.unwrap(), Revoked::Ended);
+        assert_eq!(x_twitter.revocation(RevocationScope::Token), RevocationPlan::EachToken);
+        assert_eq!(
+            x_twitter.revoke(&refresh, RevocationScope::Grant).await.unwrap(),
+            RevokeOutcome::Ended
+        );
         let error = x_twitter.refresh(&refresh).await.unwrap_err();
         assert!(matches!(error, RefreshError::Refused(_)), "{error:?}");
-        let again = x_twitter.revoke(&refresh, Scope::Grant).await.unwrap();
-        assert_eq!(again, Revoked::UnknownToken);
+        let again = x_twitter.revoke(&refresh, RevocationScope::Grant).await.unwrap();
+        assert_eq!(again, RevokeOutcome::UnknownToken);
         assert_eq!(world.simulator.snapshot().grants.len(), 1, "the access token is good");
         assert_eq!(
-            x_twitter.revoke(&tokens.access, Scope::Grant).await.unwrap(),
-            Revoked::Ended
+            x_twitter.revoke(&tokens.access, RevocationScope::Grant).await.unwrap(),
+            RevokeOutcome::Ended
         );
         assert!(world.simulator.snapshot().grants.is_empty());
     })

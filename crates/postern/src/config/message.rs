@@ -2,7 +2,7 @@
 
 use clap::Args;
 use protocol::secret::Secret;
-use worker::{EmailSettings, Sender, SmsSettings, SmtpServer};
+use worker::{EmailSettings, FromAddress, SmsSettings, SmtpServer};
 
 use super::{Problems, name, secret};
 
@@ -24,7 +24,7 @@ impl EmailArgs {
         let server = problems.take("POSTERN_SMTP_URL", SmtpServer::parse(url));
         let from = problems
             .require("POSTERN_SMTP_FROM", self.smtp_from.as_deref(), "the mail server is set")
-            .and_then(|from| problems.take("POSTERN_SMTP_FROM", Sender::parse(from)));
+            .and_then(|from| problems.take("POSTERN_SMTP_FROM", FromAddress::parse(from)));
         Some(EmailSettings {
             server: server?,
             from: from?,

@@ -66,7 +66,7 @@ impl TokenArgs {
             (None, None, Some(url)) => {
                 let url = problems.take("POSTERN_JWKS_URL", JwksUrl::parse(url));
                 url.zip(refresh).map(|(url, refresh)| {
-                    TokenKeys::Published(JwksSettings {
+                    TokenKeys::Jwks(JwksSettings {
                         refresh,
                         ..JwksSettings::new(url)
                     })

@@ -1,7 +1,7 @@
 //! What platforms prove their webhooks by.
 
 use clap::Args;
-use platforms::Hook;
+use platforms::WebhookVerifier;
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 
@@ -26,7 +26,7 @@ pub struct WebhookArgs {
 
 impl WebhookArgs {
     /// Checks the section; those that have a secret.
-    pub(super) fn check(&self, problems: &mut Problems) -> Vec<Hook> {
+    pub(super) fn check(&self, problems: &mut Problems) -> Vec<WebhookVerifier> {
         let telegram = problems.header(TELEGRAM, self.telegram_webhook_secret.as_ref());
         let given = [
             (AccountType::Github, GITHUB, &self.github_webhook_secret),
@@ -35,7 +35,7 @@ impl WebhookArgs {
             (AccountType::Telegram, TELEGRAM, &telegram),
         ];
         let hooks = given.into_iter().filter_map(|(platform, variable, secret)| {
-            let hook = Hook::new(platform, secret.as_ref()?).map_err(|error| error.to_string());
+            let hook = WebhookVerifier::new(platform, secret.as_ref()?).map_err(|error| error.to_string());
             problems.take(variable, hook)
         });
         hooks.collect()

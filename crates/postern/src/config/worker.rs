@@ -7,7 +7,7 @@ use clap::Args;
 use protocol::account::AccountType;
 use store::vault::VaultKeys;
 use url::Url;
-use worker::{ConnectState, EmailSettings, RedirectPolicy, Seats, SessionTimes, SmsSettings};
+use worker::{ConnectState, EmailSettings, JobConcurrency, RedirectPolicy, SessionTimes, SmsSettings};
 
 use super::{
     ConfigError, DatabaseArgs, DiscordArgs, EmailArgs, GithubArgs, INTERNAL_LISTEN, Problems, RedisArgs, SmsArgs,
@@ -91,7 +91,7 @@ pub struct WorkerNode {
     /// Telegram's bot, where its inbox is read.
     pub telegram_bot: Option<platforms::BotSettings>,
     /// The webhooks that deliveries are taken from.
-    pub hooks: Vec<platforms::Hook>,
+    pub hooks: Vec<platforms::WebhookVerifier>,
     /// Where emails go out, if they do.
     pub email: Option<EmailSettings>,
     /// Where text messages go out, if they do.
@@ -141,7 +141,7 @@ impl WorkerArgs {
             }
         };
         let worker = worker::Settings {
-            seats: Seats::default(),
+            concurrency: JobConcurrency::default(),
             redirects: redirects?,
             connect_state: connect_state?,
             sessions: SessionTimes {

@@ -17,7 +17,7 @@ use store::vault::{Vault, VaultKeys};
 use store::{MemoryStore, PgStore, Store};
 use telemetry::metrics::Metrics;
 use url::{ParseError, Url};
-use worker::{ConnectState, RedirectPolicy, Seats, SessionTimes, Worker};
+use worker::{ConnectState, JobConcurrency, RedirectPolicy, SessionTimes, Worker};
 
 use super::dir;
 use super::identity::{Identity, IdentityError};
@@ -224,12 +224,12 @@ impl Parts {
             ],
             inboxes: vec![Arc::new(discord_bot), Arc::new(telegram_bot)],
             hooks: Vec::new(),
-            couriers: worker::Couriers::default(),
+            message_senders: worker::MessageSenders::default(),
             clock: Arc::clone(&ground.clock),
             entropy: Arc::clone(&ground.entropy),
         };
         let settings = worker::Settings {
-            seats: Seats::default(),
+            concurrency: JobConcurrency::default(),
             redirects: RedirectPolicy::standard(public_url),
             connect_state: ConnectState::Optional,
             sessions: SessionTimes::default(),
@@ -253,7 +253,7 @@ impl Parts {
             limits: TokenLimits::default(),
         };
         let settings = gateway::Settings {
-            origins: Origins::none().and_loopback(),
+            origins: Origins::none().with_loopback(),
             drain_window: DRAIN_WINDOW,
             internal_token: Some(identity.internal_token()?),
             ..gateway::Settings::new(listen, tls, tokens)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platforms::{
-    BotSettings, Discord, DiscordBot, Github, Http, Inbox, Platform, Settings, Telegram, TelegramBot, TelegramSettings,
-    Timeouts, XTwitter,
+    BotInbox, BotSettings, Discord, DiscordBot, Github, Http, Platform, Settings, Telegram, TelegramBot,
+    TelegramSettings, Timeouts, XTwitter,
 };
 use store::PgStore;
 use store::vault::Vault;
-use worker::{Couriers, Email, EmailSettings, Parts, Sms, SmsSettings, Worker};
+use worker::{Email, EmailSettings, MessageSenders, Parts, Sms, SmsSettings, Worker};
 
 use super::{Ground, Internal, StartError};
 use crate::config::WorkerNode;
@@ -38,7 +38,7 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
         )?,
         inboxes: inboxes(node.discord_bot, node.telegram_bot, &http, &ground)?,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
-        couriers: couriers(node.email, node.sms, &ground)?,
+        message_senders: message_senders(node.email, node.sms, &ground)?,
         clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),
     };
@@ -87,8 +87,8 @@ fn inboxes(
     telegram: Option<BotSettings>,
     http: &Http,
     ground: &Ground,
-) -> Result<Vec<Arc<dyn Inbox>>, StartError> {
-    let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
+) -> Result<Vec<Arc<dyn BotInbox>>, StartError> {
+    let mut inboxes: Vec<Arc<dyn BotInbox>> = Vec::new();
     if let Some(settings) = discord {
         inboxes.push(Arc::new(DiscordBot::new(settings, http.clone())?));
     }
@@ -103,9 +103,13 @@ fn inboxes(
 }
 
 /// What carries codes, as far as the operator has said where to.
-fn couriers(email: Option<EmailSettings>, sms: Option<SmsSettings>, ground: &Ground) -> Result<Couriers, StartError> {
+fn message_senders(
+    email: Option<EmailSettings>,
+    sms: Option<SmsSettings>,
+    ground: &Ground,
+) -> Result<MessageSenders, StartError> {
     let email = email.map(|settings| Email::new(settings, Arc::clone(&ground.clock), Arc::clone(&ground.entropy)));
-    Ok(Couriers {
+    Ok(MessageSenders {
         email: email.transpose()?,
         sms: sms.map(Sms::new).transpose()?,
     })

@@ -37,7 +37,7 @@ async fn an_alert_comes_again_until_it_is_acknowledged_and_is_still_read_after_r
     let good_to_know = raise(&cluster, "good to know", false).await;
     for gateway in [0, 1] {
         let socketio = client(&cluster, gateway, "GEN-001").await;
-        let native = Native::connect(&cluster.door(gateway), &cluster.token("GEN-001"))
+        let native = Native::connect(&cluster.endpoint(gateway), &cluster.token("GEN-001"))
             .await
             .unwrap();
         for socket in [&*socketio, &*native] {
@@ -52,7 +52,9 @@ async fn an_alert_comes_again_until_it_is_acknowledged_and_is_still_read_after_r
 
     assert_eq!(redis.command(&["FLUSHALL"]).await, "OK");
     let caller = wait::until("a client to be let in", wait::deadline(), async || {
-        Native::connect(&cluster.door(0), &cluster.token("GEN-001")).await.ok()
+        Native::connect(&cluster.endpoint(0), &cluster.token("GEN-001"))
+            .await
+            .ok()
     })
     .await;
     let all = wait::until("the alerts to be read", wait::deadline(), async || {

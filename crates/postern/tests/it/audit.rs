@@ -26,7 +26,7 @@ async fn seen(cluster: &Cluster, user: &str) {
 async fn cluster_with_a_history(platforms: &Platforms) -> Cluster {
     let builder = Cluster::builder(POSTERN).worker_env("POSTERN_VAULT_KEYS", KEYS);
     let cluster = platforms.linked_to(builder).start().await;
-    let caller = SocketIo::to(&cluster.door(0))
+    let caller = SocketIo::to(&cluster.endpoint(0))
         .auth(json!({"token": cluster.token("GEN-001"), "deviceId": "a\nphone"}))
         .connect()
         .await

@@ -38,7 +38,11 @@ async fn a_flood_of_nonsense_on_one_socket_leaves_the_others_alone() {
         noisy.send_text(nonsense).await;
         assert_eq!(noisy.closed().await.code, 4400, "{nonsense:?}");
     }
-    assert!(SocketIo::connect(&cluster.door(0), "no token at all").await.is_err());
+    assert!(
+        SocketIo::connect(&cluster.endpoint(0), "no token at all")
+            .await
+            .is_err()
+    );
     let list = calm.emit_with_ack("account:list", json!({})).await;
     assert_eq!(list["success"], true, "{list}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
@@ -48,7 +52,7 @@ async fn a_flood_of_nonsense_on_one_socket_leaves_the_others_alone() {
 async fn what_client_libraries_invent_and_misspell_is_served_and_a_foreign_page_is_named_in_the_log() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
-    let foreign = SocketIo::to(&cluster.door(0))
+    let foreign = SocketIo::to(&cluster.endpoint(0))
         .header("Origin", "https://evil.example")
         .open()
         .await;
@@ -63,7 +67,7 @@ async fn what_client_libraries_invent_and_misspell_is_served_and_a_foreign_page_
     .await;
 
     // The Origin that python-socketio makes of the server's address; `'My phone 📱'.slice(0, 10)` of JavaScript.
-    let client = SocketIo::to(&cluster.door(0))
+    let client = SocketIo::to(&cluster.endpoint(0))
         .header("Origin", "https://localhost:443")
         .open()
         .await

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use testkit::client::http::{Request, Response};
-use testkit::client::{Door, Native, SocketIo};
+use testkit::client::{Endpoint, Native, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::token::claims;
 use testkit::wait;
@@ -38,10 +38,10 @@ async fn sent_back_from(platforms: &Platforms, asker: &SocketIo, account: &str, 
 /// Links ada's account as her browser does, over two gateways; gives the answer that the asker hears.
 pub(crate) async fn link_by_page(cluster: &Cluster, platforms: &Platforms, asker: &SocketIo, account: &str) -> Value {
     let path = sent_back_from(platforms, asker, account, "ada").await;
-    let (browser, page) = Browser::open(&cluster.door(1), &path).await;
+    let (browser, page) = Browser::open(&cluster.endpoint(1), &path).await;
     assert_eq!(page.status, 200, "{}", page.text());
     let linked = browser
-        .press_at(&cluster.door(0), &format!("/oauth/callback/{account}"))
+        .press_at(&cluster.endpoint(0), &format!("/oauth/callback/{account}"))
         .await;
     assert_eq!(linked.status, 200, "{}", linked.text());
     asker.next_event("account:connect_response").await.data
@@ -56,8 +56,8 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Goes to where the platform sends it.
-    pub(crate) async fn open(door: &Door, path: &str) -> (Self, Response) {
-        let page = door.http(&Request::get(path)).await.unwrap();
+    pub(crate) async fn open(endpoint: &Endpoint, path: &str) -> (Self, Response) {
+        let page = endpoint.http(&Request::get(path)).await.unwrap();
         let set = page.header("set-cookie");
         let browser = Self {
             cookie: set.split(';').next().unwrap_or_default().to_owned(),
@@ -67,18 +67,18 @@ impl Browser {
     }
 
     /// Presses the button.
-    pub(crate) async fn press(&self, door: &Door) -> Response {
-        self.press_at(door, "/oauth/callback/github").await
+    pub(crate) async fn press(&self, endpoint: &Endpoint) -> Response {
+        self.press_at(endpoint, "/oauth/callback/github").await
     }
 
-    async fn press_at(&self, door: &Door, path: &str) -> Response {
+    async fn press_at(&self, endpoint: &Endpoint, path: &str) -> Response {
         let mut request = Request::new("POST", path)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(format!("token={}", self.token));
         if !self.cookie.is_empty() {
             request = request.header("Cookie", &self.cookie);
         }
-        door.http(&request).await.unwrap()
+        endpoint.http(&request).await.unwrap()
     }
 
     /// The secret in the cookie.
@@ -127,17 +127,17 @@ async fn the_button_links_and_every_socket_of_the_asking_session_hears_the_answe
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
-    let second = Native::connect(&cluster.door(1), &cluster.token("GEN-001"))
+    let second = Native::connect(&cluster.endpoint(1), &cluster.token("GEN-001"))
         .await
         .unwrap();
     let mut elsewhere = claims("GEN-001", std::time::Duration::from_secs(3_600));
     elsewhere["sid"] = json!("another session");
-    let other_session = SocketIo::connect(&cluster.door(1), &cluster.token_with(&elsewhere))
+    let other_session = SocketIo::connect(&cluster.endpoint(1), &cluster.token_with(&elsewhere))
         .await
         .unwrap();
 
     let path = sent_back(&platforms, &asker, "ada").await;
-    let (browser, page) = Browser::open(&cluster.door(1), &path).await;
+    let (browser, page) = Browser::open(&cluster.endpoint(1), &path).await;
     assert_eq!(page.status, 200, "{}", page.text());
     watch(&cluster, &platforms, &path, &browser);
     let text = page.text();
@@ -167,7 +167,7 @@ async fn the_button_links_and_every_socket_of_the_asking_session_hears_the_answe
     assert_eq!(accounts(&asker).await, json!([]));
 
     // The gateways know nothing of each other, nor of the page.
-    let linked = browser.press(&cluster.door(0)).await;
+    let linked = browser.press(&cluster.endpoint(0)).await;
     assert_eq!(linked.status, 200, "{}", linked.text());
     assert!(linked.text().contains("is linked to the user"), "{}", linked.text());
     assert!(linked.header("set-cookie").contains("Max-Age=0"));
@@ -186,9 +186,9 @@ async fn the_button_links_and_every_socket_of_the_asking_session_hears_the_answe
     assert_eq!(status["status"], "connected");
     assert_eq!(accounts(&asker).await[0]["username"], "ada");
 
-    let reopened = cluster.door(0).http(&Request::get(&path)).await.unwrap();
+    let reopened = cluster.endpoint(0).http(&Request::get(&path)).await.unwrap();
     assert_eq!((reopened.status, reopened.header("set-cookie")), (400, ""));
-    let pressed_again = browser.press(&cluster.door(1)).await;
+    let pressed_again = browser.press(&cluster.endpoint(1)).await;
     assert_eq!(pressed_again.status, 400, "{}", pressed_again.text());
     let code = field(&format!("{}\"", path.replace('&', "\"")), "code=");
     assert_eq!(platforms.exchanges(&code), 1);
@@ -204,13 +204,13 @@ async fn without_the_page_its_cookie_and_its_user_the_button_does_nothing() {
     let cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
     let stranger = client(&cluster, 1, "GEN-002").await;
-    let door = cluster.door(0);
+    let endpoint = cluster.endpoint(0);
     let path = sent_back(&platforms, &asker, "ada").await;
-    let (browser, _) = Browser::open(&door, &path).await;
+    let (browser, _) = Browser::open(&endpoint, &path).await;
     watch(&cluster, &platforms, &path, &browser);
     // A page of another flow: its token and its cookie are good, for something else.
     let path = sent_back(&platforms, &stranger, "eve").await;
-    let (of_stranger, _) = Browser::open(&door, &path).await;
+    let (of_stranger, _) = Browser::open(&endpoint, &path).await;
 
     let without = |browser: Browser| Browser {
         cookie: String::new(),
@@ -233,17 +233,17 @@ async fn without_the_page_its_cookie_and_its_user_the_button_does_nothing() {
         browser.with("wrong"),
         browser.with(&browser.token),
     ] {
-        let refused = wrong.press(&door).await;
+        let refused = wrong.press(&endpoint).await;
         assert_eq!(refused.status, 400, "{wrong:?}: {}", refused.text());
     }
-    let elsewhere = browser.press_at(&door, "/oauth/callback/discord").await;
+    let elsewhere = browser.press_at(&endpoint, "/oauth/callback/discord").await;
     assert_eq!(elsewhere.status, 400, "{}", elsewhere.text());
     assert_eq!(
         (accounts(&asker).await, accounts(&stranger).await),
         (json!([]), json!([]))
     );
 
-    let linked = browser.press(&door).await;
+    let linked = browser.press(&endpoint).await;
     assert_eq!(linked.status, 200, "{}", linked.text());
     assert_eq!(accounts(&asker).await[0]["username"], "ada");
     assert_eq!(accounts(&stranger).await, json!([]));
@@ -255,8 +255,8 @@ async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
-    let door = cluster.door(0);
-    let get = async |path: &str| door.http(&Request::get(path)).await.unwrap();
+    let endpoint = cluster.endpoint(0);
+    let get = async |path: &str| endpoint.http(&Request::get(path)).await.unwrap();
 
     for (path, status) in [
         ("/oauth/callback/myspace?code=a&state=b", 404),
@@ -274,7 +274,7 @@ async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
         assert_eq!(refused.header("set-cookie"), "");
     }
     let back = sent_back(&platforms, &asker, "ada").await;
-    let looked = door.http(&Request::new("HEAD", &back)).await.unwrap();
+    let looked = endpoint.http(&Request::new("HEAD", &back)).await.unwrap();
     assert_eq!(looked.status, 405, "a look uses nothing up");
 
     let mixed_up = back.replace("iss=", "iss=https%3A%2F%2Fevil.example%2F");
@@ -312,7 +312,7 @@ async fn what_nobody_confirms_is_given_back_also_when_its_worker_is_gone() {
     let mut cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
     let path = sent_back(&platforms, &asker, "ada").await;
-    let (browser, page) = Browser::open(&cluster.door(0), &path).await;
+    let (browser, page) = Browser::open(&cluster.endpoint(0), &path).await;
     assert_eq!(page.status, 200, "{}", page.text());
     watch(&cluster, &platforms, &path, &browser);
     assert_eq!(platforms.handle.snapshot().tokens.len(), 1);
@@ -324,7 +324,7 @@ async fn what_nobody_confirms_is_given_back_also_when_its_worker_is_gone() {
         platforms.handle.snapshot().tokens.is_empty()
     })
     .await;
-    let late = browser.press(&cluster.door(0)).await;
+    let late = browser.press(&cluster.endpoint(0)).await;
     assert_eq!(late.status, 400, "{}", late.text());
     assert_eq!(accounts(&asker).await, json!([]));
     assert_eq!(cluster.finish().await, Vec::<String>::new());
@@ -336,7 +336,7 @@ async fn a_session_that_is_over_links_nothing_any_more() {
     let cluster = hosted(&platforms).await;
     let mut thief = claims("GEN-001", std::time::Duration::from_secs(3_600));
     thief["sid"] = json!("a stolen session");
-    let thief = SocketIo::connect(&cluster.door(0), &cluster.token_with(&thief))
+    let thief = SocketIo::connect(&cluster.endpoint(0), &cluster.token_with(&thief))
         .await
         .unwrap();
     let owner = client(&cluster, 1, "GEN-001").await;
@@ -344,16 +344,16 @@ async fn a_session_that_is_over_links_nothing_any_more() {
         sent_back(&platforms, &thief, "eve").await,
         sent_back(&platforms, &thief, "eve").await,
     );
-    let (browser, page) = Browser::open(&cluster.door(0), &parked).await;
+    let (browser, page) = Browser::open(&cluster.endpoint(0), &parked).await;
     assert_eq!(page.status, 200, "{}", page.text());
     let ended = owner
         .emit_with_ack("security:end_sessions", json!({"sessionId": "others"}))
         .await;
     assert_eq!(ended["sessionsEnded"], 1, "{ended}");
 
-    let (_, page) = Browser::open(&cluster.door(0), &open).await;
+    let (_, page) = Browser::open(&cluster.endpoint(0), &open).await;
     assert_eq!(page.status, 403, "{}", page.text());
-    let pressed = browser.press(&cluster.door(0)).await;
+    let pressed = browser.press(&cluster.endpoint(0)).await;
     assert_eq!(pressed.status, 403, "{}", pressed.text());
     assert_eq!(accounts(&owner).await, json!([]));
     assert_eq!(cluster.finish().await, Vec::<String>::new());
@@ -362,16 +362,16 @@ async fn a_session_that_is_over_links_nothing_any_more() {
 #[tokio::test]
 async fn the_embedded_cluster_has_the_callback_at_its_first_gateway() {
     let dev = Dev::start(&[]).await;
-    let (gateway, door) = (dev.gateways().swap_remove(0), dev.door());
+    let (gateway, endpoint) = (dev.gateways().swap_remove(0), dev.endpoint());
     let asker = dev.client("GEN-001").await;
     let asked = json!({"accountType": "github", "redirectUri": format!("{gateway}/oauth/callback/github")});
     let authorized = asker.emit_with_ack("account:authorize", asked).await;
     let url = authorized["authorizationUrl"].as_str().unwrap();
     let back = visit(&dev.simulator(), url, "ada").await;
 
-    let (browser, page) = Browser::open(&door, back.strip_prefix(&gateway).unwrap()).await;
+    let (browser, page) = Browser::open(&endpoint, back.strip_prefix(&gateway).unwrap()).await;
     assert_eq!(page.status, 200, "{}", page.text());
-    let linked = browser.press(&door).await;
+    let linked = browser.press(&endpoint).await;
     assert_eq!(linked.status, 200, "{}", linked.text());
     let told = asker.next_event("account:connect_response").await.data;
     assert_eq!(told["account"]["username"], "ada");

@@ -8,7 +8,7 @@ mod stage;
 
 use std::time::Duration;
 
-use testkit::chaos::Dice;
+use testkit::chaos::SeededRng;
 use testkit::{Proxy, Redis, wait};
 
 use self::stage::{Faults, Stage};
@@ -16,7 +16,7 @@ use crate::stage::by_hand;
 
 #[tokio::test]
 async fn whatever_fails_nothing_is_lost_without_notice_and_nothing_comes_twice() {
-    let stage = Stage::start("chaos", Dice::new(seed())).await;
+    let stage = Stage::start("chaos", SeededRng::new(seed())).await;
     let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
     let stage = stage.suffer(&Faults::ALL, lasts).await;
     stage.judge(false).await;
@@ -24,7 +24,7 @@ async fn whatever_fails_nothing_is_lost_without_notice_and_nothing_comes_twice()
 
 #[tokio::test]
 async fn when_redis_loses_everything_every_client_is_told() {
-    let mut stage = Stage::start("flush", Dice::new(seed())).await;
+    let mut stage = Stage::start("flush", SeededRng::new(seed())).await;
     stage.publish_some().await;
     stage.redis.command(&["FLUSHALL"]).await;
     stage.publish_some().await;
@@ -33,7 +33,7 @@ async fn when_redis_loses_everything_every_client_is_told() {
 
 #[tokio::test]
 async fn when_a_replica_that_lags_takes_over_every_client_is_told() {
-    let mut stage = Stage::start("failover", Dice::new(seed())).await;
+    let mut stage = Stage::start("failover", SeededRng::new(seed())).await;
     let replica = Redis::start().await;
     let link = Proxy::start(stage.redis.addr()).await;
     let (host, port) = (link.addr().ip().to_string(), link.addr().port().to_string());

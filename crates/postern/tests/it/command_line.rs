@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
-use testkit::client::{Door, SocketIo};
+use testkit::client::{Endpoint, SocketIo};
 use testkit::process::{Launch, Process};
 use testkit::scratch::Scratch;
 use testkit::{Postgres, node, tls, wait};
@@ -50,15 +50,15 @@ impl Dev {
     /// A client of this user at the first gateway.
     pub(crate) async fn client(&self, user: &str) -> SocketIo {
         let token = postern(&["token", "--user", user, "--dir", self.dir()]).await.stdout;
-        SocketIo::connect(&self.door(), token.trim()).await.unwrap()
+        SocketIo::connect(&self.endpoint(), token.trim()).await.unwrap()
     }
 
     /// Where clients reach the first gateway.
-    pub(crate) fn door(&self) -> Door {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         let ca = std::fs::read_to_string(self.ca()).unwrap();
         let gateway = self.gateways().swap_remove(0);
         let address = gateway.strip_prefix("https://").unwrap().parse().unwrap();
-        Door::new(address, tls::client_trusting(&ca))
+        Endpoint::new(address, tls::client_trusting(&ca))
     }
 
     /// Where its simulated platforms are.

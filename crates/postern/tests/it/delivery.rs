@@ -36,7 +36,7 @@ async fn what_can_wait_comes_as_one_compressed_batch_before_what_cannot() {
         .env("POSTERN_BATCH_INTERVAL", "1h")
         .start()
         .await;
-    let mut wire = cluster.door(0).open().await.unwrap();
+    let mut wire = cluster.endpoint(0).open().await.unwrap();
     let request = Request::upgrade("/ws")
         .header("Sec-WebSocket-Protocol", "postern.v1.json")
         .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");

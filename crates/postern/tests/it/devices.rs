@@ -13,9 +13,9 @@ const USER: &str = "GEN-001";
 
 async fn device(cluster: &Cluster, gateway: usize, name: &str) -> SocketIo {
     let auth = json!({"token": cluster.token(USER), "deviceId": name, "deviceName": format!("{name} of Ada")});
-    let door = cluster.door(gateway);
+    let endpoint = cluster.endpoint(gateway);
     wait::until("a client to be let in", wait::deadline(), async || {
-        SocketIo::to(&door).auth(auth.clone()).connect().await.ok()
+        SocketIo::to(&endpoint).auth(auth.clone()).connect().await.ok()
     })
     .await
 }

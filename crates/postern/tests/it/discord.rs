@@ -43,7 +43,7 @@ async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
     })
     .await;
     for text in ["look, @ada", "and there, @ada"] {
-        platforms.handle.say_at_discord(&NewMessage {
+        platforms.handle.post_to_discord(&NewMessage {
             mentions: vec!["ada".to_owned()],
             text: text.to_owned(),
             ..NewMessage::default()

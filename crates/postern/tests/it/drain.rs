@@ -29,7 +29,7 @@ async fn a_terminated_gateway_answers_what_is_under_way_and_closes_its_sockets()
     assert_eq!(answer["success"], true, "{answer}");
     let closed = caller.closed().await;
     assert!([1001, 1012].contains(&closed.code), "{closed:?}");
-    assert!(!caller.was_dismissed(), "the client comes back by itself");
+    assert!(!caller.received_disconnect(), "the client comes back by itself");
     assert_eq!(cluster.gateway(0).wait(wait::deadline()).await, 0);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

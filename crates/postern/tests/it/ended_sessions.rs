@@ -19,13 +19,13 @@ async fn a_socket_that_joins_while_its_session_is_ended_hears_and_does_nothing()
     let mut cluster = Cluster::builder(POSTERN).redis(&redis).gateways(1).start().await;
     let url = format!("redis://{}", slow.addr());
     cluster.start_gateway_with(&[("POSTERN_REDIS_URL", &url)]).await;
-    let owner = SocketIo::connect(&cluster.door(0), &token(&cluster, "owner"))
+    let owner = SocketIo::connect(&cluster.endpoint(0), &token(&cluster, "owner"))
         .await
         .unwrap();
     slow.delay_requests("SSUBSCRIBE", Duration::from_millis(1_500));
 
-    let (door, stolen) = (cluster.door(1), token(&cluster, "thief"));
-    let (late, ()) = tokio::join!(Native::connect(&door, &stolen), async {
+    let (endpoint, stolen) = (cluster.endpoint(1), token(&cluster, "thief"));
+    let (late, ()) = tokio::join!(Native::connect(&endpoint, &stolen), async {
         // From the moment that the session is open it can be ended.
         let ended = async || {
             let end = json!({"sessionId": "thief"});

@@ -77,11 +77,11 @@ async fn a_committed_end_holds_while_redis_cannot_be_told_of_it() {
     .await;
     // Each of them waits 5 s for a worker.
     for _ in 0..3 {
-        let admitted = SocketIo::connect(&cluster.door(1), &stolen).await;
+        let admitted = SocketIo::connect(&cluster.endpoint(1), &stolen).await;
         assert!(admitted.is_err(), "the thief is admitted with the token that it had");
     }
     link.thaw();
-    let told = async || match SocketIo::connect(&cluster.door(1), &stolen).await {
+    let told = async || match SocketIo::connect(&cluster.endpoint(1), &stolen).await {
         Err(refused) => refused.to_string().contains("forbidden"),
         Ok(_) => panic!("the thief is admitted once Redis is back"),
     };
@@ -129,11 +129,11 @@ async fn end(owner: &SocketIo, which: &str) -> Value {
 }
 
 async fn connect(cluster: &Cluster, gateway: usize, token: &str) -> SocketIo {
-    SocketIo::connect(&cluster.door(gateway), token).await.unwrap()
+    SocketIo::connect(&cluster.endpoint(gateway), token).await.unwrap()
 }
 
 async fn assert_refused(cluster: &Cluster, token: &str) {
-    let refused = SocketIo::connect(&cluster.door(1), token).await.unwrap_err();
+    let refused = SocketIo::connect(&cluster.endpoint(1), token).await.unwrap_err();
     assert!(refused.to_string().contains("forbidden"), "{refused}");
 }
 

@@ -252,7 +252,7 @@ async fn a_challenge_is_its_sessions_own_and_over_after_five_minutes() {
     let now = token::now();
     let other_session = json!({"sub": USER, "sid": "other", "iat": now, "exp": now + 3_600});
     let other_session = cluster.token_with(&other_session);
-    let other_session = SocketIo::connect(&cluster.door(0), &other_session).await.unwrap();
+    let other_session = SocketIo::connect(&cluster.endpoint(0), &other_session).await.unwrap();
     let stranger = client(&cluster, 0, "GEN-666").await;
     let right = code(&secret, 0);
     assert_eq!(
@@ -288,7 +288,7 @@ async fn an_old_token_cannot_turn_it_on() {
     let now = token::now();
     let connect = async |claims: Value| {
         let token = cluster.token_with(&claims);
-        SocketIo::connect(&cluster.door(0), &token).await.unwrap()
+        SocketIo::connect(&cluster.endpoint(0), &token).await.unwrap()
     };
     for stolen in [
         json!({"sub": USER, "sid": "stolen", "iat": now - 301, "exp": now + 3_600}),
@@ -323,8 +323,8 @@ async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
     owner.disconnect().await;
     redis.command(&["FLUSHALL"]).await;
     let owner = wait::until("commands to be done again", wait::deadline(), async || {
-        let door = cluster.door(0);
-        let device = SocketIo::connect(&door, &cluster.token(USER)).await.ok()?;
+        let endpoint = cluster.endpoint(0);
+        let device = SocketIo::connect(&endpoint, &cluster.token(USER)).await.ok()?;
         (disconnect(&device).await["error"] == "2fa_required").then_some(device)
     })
     .await;
@@ -401,7 +401,7 @@ async fn fresh(cluster: &Cluster, gateway: usize, session: &str, issued_in: i64)
     let now = token::now();
     let issued = now.checked_add_signed(issued_in).unwrap();
     let token = cluster.token_with(&json!({"sub": USER, "sid": session, "iat": issued, "exp": now + 3_600}));
-    SocketIo::connect(&cluster.door(gateway), &token).await.unwrap()
+    SocketIo::connect(&cluster.endpoint(gateway), &token).await.unwrap()
 }
 
 /// Gives so many wrong codes that are looked at, as many in a minute as Redis forgets the others.

@@ -2,7 +2,7 @@
 //! grant, so there is nothing to refresh.
 
 use serde_json::json;
-use simulator::{Extent, NewNotification, Numbers, Platform, Spelling, Texts};
+use simulator::{Extent, NewNotification, NumberFormat, Platform, ResponseFormat, TextFormat};
 use testkit::wait;
 
 use crate::callback::{hosted, link_by_page};
@@ -52,12 +52,12 @@ async fn a_github_account_is_connected_synced_told_and_given_back() {
 #[tokio::test]
 async fn nul_in_names_and_titles_at_github_stops_no_link_and_no_sync() {
     let platforms = Platforms::start().await;
-    let spelling = Spelling {
-        texts: Texts::Nul,
-        numbers: Numbers::Float,
-        token_form: true,
+    let spelling = ResponseFormat {
+        texts: TextFormat::Nul,
+        numbers: NumberFormat::Float,
+        urlencoded_tokens: true,
     };
-    platforms.handle.spell(Platform::Github, spelling);
+    platforms.handle.set_response_format(Platform::Github, spelling);
     let cluster = hosted(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
     let linked = link_by_page(&cluster, &platforms, &caller, "github").await;

@@ -10,7 +10,7 @@ mod thief;
 mod weather;
 
 use futures_util::{StreamExt, stream};
-use testkit::chaos::Dice;
+use testkit::chaos::SeededRng;
 
 use self::scene::{End, Scene};
 use self::thief::Conduct;
@@ -22,13 +22,13 @@ async fn no_ended_session_hears_or_does_anything_after_the_answer() {
     let seed = by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_129);
     let count = usize::try_from(by_hand("POSTERN_INTERLEAVINGS").unwrap_or(20)).unwrap();
     println!("interleavings: {count} of the seed {seed}");
-    let mut dice = Dice::new(seed);
-    let stage = Stage::start(dice.fork()).await;
+    let mut rng = SeededRng::new(seed);
+    let stage = Stage::start(rng.fork()).await;
     let scenes: Vec<_> = (0..count)
         .map(|index| {
             let conduct = Conduct::ALL[index % Conduct::ALL.len()];
             let end = End::ALL[index / Conduct::ALL.len() % End::ALL.len()];
-            (index, Scene::new(&stage, index, dice.fork()), conduct, end)
+            (index, Scene::new(&stage, index, rng.fork()), conduct, end)
         })
         .collect();
     let played = scenes.into_iter().map(async |(index, scene, conduct, end)| {

@@ -12,7 +12,7 @@ async fn an_alert_published_on_the_server_reaches_every_device_once() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let first = client(&cluster, 0, "GEN-001").await;
-    let second = Native::connect(&cluster.door(1), &cluster.token("GEN-001"))
+    let second = Native::connect(&cluster.endpoint(1), &cluster.token("GEN-001"))
         .await
         .unwrap();
     let stranger = client(&cluster, 1, "GEN-002").await;

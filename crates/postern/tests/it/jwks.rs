@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use testkit::cluster::Cluster;
-use testkit::issuer::{Answer, Issuer};
+use testkit::issuer::{Issuer, IssuerResponse};
 use testkit::token::Signer;
-use testkit::{Door, SocketIo, wait};
+use testkit::{Endpoint, SocketIo, wait};
 
 use crate::command_line::postern;
 use crate::stage::POSTERN;
@@ -15,35 +15,38 @@ use crate::stage::POSTERN;
 #[tokio::test]
 async fn keys_rotate_in_a_running_cluster() {
     let (old, new) = (Signer::es256(), Signer::eddsa());
-    let issuer = Issuer::start(Answer::Keys(vec![old.jwk("old")])).await;
+    let issuer = Issuer::start(IssuerResponse::Keys(vec![old.jwk("old")])).await;
     let cluster = cluster(&issuer.url()).await;
-    let doors = [0, 1].map(|gateway| cluster.door(gateway));
-    let (old_token, new_token) = (old.token_by("old", "GEN-001"), new.token_by("new", "GEN-001"));
+    let endpoints = [0, 1].map(|gateway| cluster.endpoint(gateway));
+    let (old_token, new_token) = (
+        old.token_with_kid("old", "GEN-001"),
+        new.token_with_kid("new", "GEN-001"),
+    );
     cluster.canary(&old_token);
     cluster.canary(&new_token);
-    for door in &doors {
-        assert!(is_let_in(door, &old_token).await);
+    for endpoint in &endpoints {
+        assert!(is_let_in(endpoint, &old_token).await);
         assert!(
-            !is_let_in(door, &cluster.token("GEN-001")).await,
+            !is_let_in(endpoint, &cluster.token("GEN-001")).await,
             "a secret is no key of the issuer"
         );
     }
 
-    issuer.answers(Answer::Keys(vec![old.jwk("old"), new.jwk("new")]));
-    for door in &doors {
+    issuer.respond_with(IssuerResponse::Keys(vec![old.jwk("old"), new.jwk("new")]));
+    for endpoint in &endpoints {
         wait::until_true("the new key to be taken", wait::deadline(), async || {
-            is_let_in(door, &new_token).await
+            is_let_in(endpoint, &new_token).await
         })
         .await;
-        assert!(is_let_in(door, &old_token).await);
+        assert!(is_let_in(endpoint, &old_token).await);
     }
-    issuer.answers(Answer::Keys(vec![new.jwk("new")]));
-    for door in &doors {
+    issuer.respond_with(IssuerResponse::Keys(vec![new.jwk("new")]));
+    for endpoint in &endpoints {
         wait::until_true("the old key to be refused", wait::deadline(), async || {
-            !is_let_in(door, &old_token).await
+            !is_let_in(endpoint, &old_token).await
         })
         .await;
-        assert!(is_let_in(door, &new_token).await);
+        assert!(is_let_in(endpoint, &new_token).await);
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
@@ -51,8 +54,8 @@ async fn keys_rotate_in_a_running_cluster() {
 #[tokio::test]
 async fn a_gateway_waits_for_its_issuer_and_outlives_it() {
     let signer = Signer::es256();
-    let token = signer.token_by("1", "GEN-001");
-    let issuer = Issuer::start(Answer::Away).await;
+    let token = signer.token_with_kid("1", "GEN-001");
+    let issuer = Issuer::start(IssuerResponse::Disconnect).await;
     let url = issuer.url();
     let is_started = Cell::new(false);
     let starting = async {
@@ -66,17 +69,17 @@ async fn a_gateway_waits_for_its_issuer_and_outlives_it() {
         })
         .await;
         assert!(!is_started.get(), "no gateway is ready without keys");
-        issuer.answers(Answer::Keys(vec![signer.jwk("1")]));
+        issuer.respond_with(IssuerResponse::Keys(vec![signer.jwk("1")]));
     };
     let (cluster, ()) = tokio::join!(starting, coming);
 
-    issuer.answers(Answer::Away);
+    issuer.respond_with(IssuerResponse::Disconnect);
     let asked = issuer.fetches();
     wait::until_true("the issuer to be missed", wait::deadline(), async || {
         issuer.fetches() > asked + 2
     })
     .await;
-    assert!(is_let_in(&cluster.door(0), &token).await);
+    assert!(is_let_in(&cluster.endpoint(0), &token).await);
     assert!(cluster.gateway(0).is_ready().await);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
@@ -118,8 +121,8 @@ async fn cluster(url: &str) -> Cluster {
         .await
 }
 
-async fn is_let_in(door: &Door, token: &str) -> bool {
-    let client = SocketIo::to(door).auth(json!({ "token": token })).connect();
+async fn is_let_in(endpoint: &Endpoint, token: &str) -> bool {
+    let client = SocketIo::to(endpoint).auth(json!({ "token": token })).connect();
     tokio::time::timeout(Duration::from_secs(60), client)
         .await
         .unwrap()

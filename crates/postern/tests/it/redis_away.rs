@@ -38,7 +38,7 @@ async fn stage() -> Stage {
         .start()
         .await;
     let socketio = client(&cluster, 0, "GEN-001").await;
-    let native = Native::connect(&cluster.door(1), &cluster.token("GEN-001"))
+    let native = Native::connect(&cluster.endpoint(1), &cluster.token("GEN-001"))
         .await
         .unwrap();
     Stage {
@@ -54,11 +54,11 @@ impl Stage {
     /// While Redis is away, commands are answered `unavailable` and new upgrades 503, until [`away`] is over.
     async fn assert_refused_while_away(&self) {
         let since = Instant::now();
-        let door = self.cluster.door(0);
+        let endpoint = self.cluster.endpoint(0);
         let refused = wait::until(
             "new upgrades to be refused",
             wait::deadline(),
-            async || match SocketIo::connect(&door, &self.cluster.token("GEN-002")).await {
+            async || match SocketIo::connect(&endpoint, &self.cluster.token("GEN-002")).await {
                 Err(refused) => refused.status(),
                 Ok(_) => None,
             },
@@ -117,7 +117,7 @@ async fn a_redis_that_stops_for_ten_seconds_closes_no_socket_and_loses_nothing()
 async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_others_back() {
     let mut stage = Box::pin(stage()).await;
     let token = stage.cluster.token("GEN-001");
-    let beside = Native::connect(&stage.cluster.door(0), &token).await.unwrap();
+    let beside = Native::connect(&stage.cluster.endpoint(0), &token).await.unwrap();
     stage.redis.kill().await;
     stage.assert_refused_while_away().await;
     stage.redis.restart().await;
@@ -129,9 +129,9 @@ async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_ot
     println!("resync after an empty restart: {:?}", back.elapsed());
     let closed = stage.socketio.closed().await;
     assert_eq!(closed.code, 1012, "{closed}");
-    assert!(!stage.socketio.was_dismissed(), "it comes back by itself");
+    assert!(!stage.socketio.received_disconnect(), "it comes back by itself");
     stage.socketio = wait::until("the client to be let in again", wait::deadline(), async || {
-        SocketIo::connect(&stage.cluster.door(0), &token).await.ok()
+        SocketIo::connect(&stage.cluster.endpoint(0), &token).await.ok()
     })
     .await;
     let took = stage.fan_out_works("test_code_emptied", back).await;

@@ -29,7 +29,7 @@ async fn every_command_and_every_event_of_one_user_stay_within_its_bytes() {
         claims["sid"] = json!(format!("{session:x>128}"));
         let token = cluster.token_with(&claims);
         for _ in 0..4 {
-            let client = Native::connect(&cluster.door(0), &token).await.unwrap();
+            let client = Native::connect(&cluster.endpoint(0), &token).await.unwrap();
             flood.spawn(command_everything(client));
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulator::{Fault, Kind, Platform, Route};
-use testkit::chaos::Dice;
+use testkit::chaos::SeededRng;
 use testkit::cluster::Cluster;
 use testkit::wait;
 use tokio::task::JoinSet;
@@ -24,8 +24,8 @@ use crate::stage::{POSTERN, Platforms, by_hand, client};
 async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost_link_is_told() {
     let seed = by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_124);
     let wanted = usize::try_from(by_hand("POSTERN_REFRESHES").unwrap_or(1_000)).unwrap();
-    let mut dice = Dice::new(seed);
-    println!("refreshes: {dice:?}");
+    let mut rng = SeededRng::new(seed);
+    println!("refreshes: {rng:?}");
     let platforms = Arc::new(Platforms::seeded(seed).await);
     let cluster = Cluster::builder(POSTERN)
         .workers(WORKERS)
@@ -43,7 +43,7 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
             user,
             platforms: Arc::clone(&platforms),
             record: record.clone(),
-            dice: dice.fork(),
+            rng: rng.fork(),
         };
         owner.link().await;
         owners.spawn(owner.watch());
@@ -53,11 +53,11 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
     platforms.handle.fault(drops);
     let mut killed = 0;
     while record.read(&platforms).refreshed < wanted {
-        for _ in 0..=dice.below(5) {
+        for _ in 0..=rng.below(5) {
             make_due(&cluster).await;
-            dice.rest(Duration::from_millis(100)..Duration::from_millis(700)).await;
+            rng.sleep(Duration::from_millis(100)..Duration::from_millis(700)).await;
         }
-        let worker = dice.below(WORKERS);
+        let worker = rng.below(WORKERS);
         cluster.worker(worker).kill().await;
         cluster.restart_worker(worker).await;
         killed += 1;
@@ -69,7 +69,7 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
     let since = now();
     wait::until_true("all links to be refreshed once more", LONG, async || {
         make_due(&cluster).await;
-        dice.rest(Duration::from_millis(300)..Duration::from_millis(600)).await;
+        rng.sleep(Duration::from_millis(300)..Duration::from_millis(600)).await;
         let verdict = record.read(&platforms);
         let good = verdict.refreshed_since(since);
         (0..USERS).all(|index| good.contains(login(index).as_str()))

@@ -48,8 +48,8 @@ impl Stage {
         if let Some(resume) = resume {
             auth["resume"] = resume;
         }
-        let door = self.cluster.door(gateway).at(self.links[gateway].addr());
-        Native::to(&door).auth(auth).connect().await.unwrap()
+        let endpoint = self.cluster.endpoint(gateway).at(self.links[gateway].addr());
+        Native::to(&endpoint).auth(auth).connect().await.unwrap()
     }
 
     /// Publishes events with these numbers through the second gateway, which no test ends.
@@ -170,7 +170,7 @@ async fn a_client_whose_link_went_dead_is_recovered_before_its_gateway_knows() {
     let offset = native.next().await.offset.unwrap();
     let ready = native.ready();
     // Nobody hears the end of this link; what is published goes into it and is lost.
-    stage.links[0].strand();
+    stage.links[0].blackhole();
     stage.publish([2, 3]).await;
     let sockets = "postern_gateway_sockets{dialect=\"native_json\"}";
     let open = async |gateway: usize| {

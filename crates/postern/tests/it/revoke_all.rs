@@ -36,7 +36,7 @@ async fn a_confirmed_revocation_disconnects_everything_and_every_device_hears_of
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    let other = Native::connect(&cluster.door(1), &cluster.token("GEN-001"))
+    let other = Native::connect(&cluster.endpoint(1), &cluster.token("GEN-001"))
         .await
         .unwrap();
     let linked = caller
@@ -84,7 +84,7 @@ async fn a_used_foreign_or_altered_confirmation_is_refused_and_nothing_happens()
     let caller = client(&cluster, 0, "GEN-001").await;
     let mut elsewhere = claims("GEN-001", Duration::from_secs(3_600));
     elsewhere["sid"] = json!("another session");
-    let elsewhere = SocketIo::connect(&cluster.door(1), &cluster.token_with(&elsewhere))
+    let elsewhere = SocketIo::connect(&cluster.endpoint(1), &cluster.token_with(&elsewhere))
         .await
         .unwrap();
     let stranger = client(&cluster, 1, "GEN-002").await;
@@ -168,7 +168,7 @@ async fn what_is_parked_leaves_no_account_and_is_given_back() {
         sent_back(&platforms, &caller, "ada").await,
         sent_back(&platforms, &caller, "ada").await,
     );
-    let (browser, page) = Browser::open(&cluster.door(0), &waiting).await;
+    let (browser, page) = Browser::open(&cluster.endpoint(0), &waiting).await;
     assert_eq!(page.status, 200, "{}", page.text());
 
     let token = confirmation(&other).await;
@@ -178,9 +178,9 @@ async fn what_is_parked_leaves_no_account_and_is_given_back() {
         (&json!(true), &json!(0))
     );
     no_grants(&platforms).await;
-    let pressed = browser.press(&cluster.door(0)).await;
+    let pressed = browser.press(&cluster.endpoint(0)).await;
     assert_eq!(pressed.status, 400, "{}", pressed.text());
-    let (_, begun_before) = Browser::open(&cluster.door(1), &open).await;
+    let (_, begun_before) = Browser::open(&cluster.endpoint(1), &open).await;
     assert_eq!(begun_before.status, 409, "{}", begun_before.text());
     no_grants(&platforms).await;
     let listed = other.emit_with_ack("account:list", json!({})).await;

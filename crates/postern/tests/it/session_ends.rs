@@ -96,7 +96,7 @@ async fn lateness(sessions: usize, meanwhile: impl AsyncFnOnce(&Redis)) -> Durat
 async fn connect(cluster: &Cluster, number: usize) -> SocketIo {
     let mut claims = claims(&format!("u-{number}"), Duration::from_secs(3_600));
     claims["sid"] = json!("s");
-    SocketIo::connect(&cluster.door(number % 3), &cluster.token_with(&claims))
+    SocketIo::connect(&cluster.endpoint(number % 3), &cluster.token_with(&claims))
         .await
         .unwrap()
 }

@@ -75,7 +75,7 @@ async fn an_ended_session_is_closed_everywhere_and_stays_ended_when_redis_forget
         let expired = thief.next_event("security:session_expired").await;
         assert_eq!(expired.data["reason"], json!("ended"));
         assert_eq!(thief.closed().await.code, 4403);
-        assert!(thief.was_dismissed());
+        assert!(thief.received_disconnect());
     }
     assert!(owner.is_open());
     assert_refused(&cluster, "theirs").await;
@@ -95,14 +95,14 @@ async fn a_session_that_idled_out_does_not_come_back_on_its_old_token() {
         .start()
         .await;
     let old = token(&cluster, "s-1", 0);
-    let socket = SocketIo::connect(&cluster.door(0), &old).await.unwrap();
+    let socket = SocketIo::connect(&cluster.endpoint(0), &old).await.unwrap();
     socket.next_event("security:session_expired").await;
     redis.command(&["FLUSHALL"]).await;
-    let refused = SocketIo::connect(&cluster.door(1), &old).await.unwrap_err();
+    let refused = SocketIo::connect(&cluster.endpoint(1), &old).await.unwrap_err();
     assert!(refused.to_string().contains("unauthenticated"), "{refused}");
     // Issued after the end.
     let new = token(&cluster, "s-1", 10);
-    assert!(SocketIo::connect(&cluster.door(1), &new).await.unwrap().is_open());
+    assert!(SocketIo::connect(&cluster.endpoint(1), &new).await.unwrap().is_open());
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
@@ -132,7 +132,7 @@ async fn a_timeout_of_a_minute_takes_effect_at_once_on_every_gateway() {
     }
     assert_eq!((active.closed().await.code, quiet.closed().await.code), (4401, 4401));
     // The shorter end is kept beyond Redis too: the token is older than it.
-    let again = SocketIo::connect(&cluster.door(0), &old).await.unwrap_err();
+    let again = SocketIo::connect(&cluster.endpoint(0), &old).await.unwrap_err();
     assert!(again.to_string().contains("unauthenticated"), "{again}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
@@ -142,7 +142,7 @@ const TOLERANCE: Duration = Duration::from_secs(10);
 
 /// A client of GEN-001 in one of its sessions.
 async fn client(cluster: &Cluster, gateway: usize, session: &str) -> SocketIo {
-    SocketIo::connect(&cluster.door(gateway), &token(cluster, session, 0))
+    SocketIo::connect(&cluster.endpoint(gateway), &token(cluster, session, 0))
         .await
         .unwrap()
 }
@@ -156,7 +156,7 @@ fn token(cluster: &Cluster, session: &str, issued_in: u64) -> String {
 }
 
 async fn assert_refused(cluster: &Cluster, session: &str) {
-    let refused = SocketIo::connect(&cluster.door(1), &token(cluster, session, 10)).await;
+    let refused = SocketIo::connect(&cluster.endpoint(1), &token(cluster, session, 10)).await;
     let refused = refused.unwrap_err();
     assert!(refused.to_string().contains("forbidden"), "{refused}");
 }
@@ -171,7 +171,7 @@ async fn assert_warned_and_ended_once(socket: &SocketIo) {
         .await;
     assert_eq!(expired.data["reason"], json!("idle"));
     assert_eq!(socket.closed().await.code, 4401);
-    assert!(socket.was_dismissed(), "it does not come back by itself");
+    assert!(socket.received_disconnect(), "it does not come back by itself");
     let left: Vec<String> = socket.unread().into_iter().map(|event| event.name).collect();
     assert!(!left.iter().any(|name| name.starts_with("security:")), "{left:?}");
 }

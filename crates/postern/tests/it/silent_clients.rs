@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use testkit::client::http::Request;
-use testkit::client::{Door, SocketIo};
+use testkit::client::{Endpoint, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::scratch::Scratch;
 use testkit::{Redis, wait};
@@ -26,11 +26,11 @@ fn postern_with_descriptors(scratch: &Scratch, count: usize) -> PathBuf {
 }
 
 /// Connects again and again and says nothing.
-async fn keep_connecting(door: Door) {
+async fn keep_connecting(endpoint: Endpoint) {
     let mut pace = interval(Duration::from_millis(20));
     loop {
         pace.tick().await;
-        if let Ok(mut wire) = door.open().await {
+        if let Ok(mut wire) = endpoint.open().await {
             drop(wire.read_to_end().await);
         }
     }
@@ -60,12 +60,12 @@ async fn at_the_limit_of_file_descriptors_new_connections_are_dropped_and_the_re
         .gateway_env("POSTERN_CONNECT_RATE", "off")
         .start()
         .await;
-    let live = SocketIo::connect(&cluster.door(0), &cluster.token("GEN-001"))
+    let live = SocketIo::connect(&cluster.endpoint(0), &cluster.token("GEN-001"))
         .await
         .unwrap();
     let mut attack = JoinSet::new();
     for _ in 0..400 {
-        attack.spawn(keep_connecting(cluster.door(0)));
+        attack.spawn(keep_connecting(cluster.endpoint(0)));
     }
     let dropped = "postern_gateway_refusals_total{reason=\"open_connections\"}";
     wait::until_true("connections to be dropped", wait::deadline(), async || {
@@ -83,7 +83,7 @@ async fn at_the_limit_of_file_descriptors_new_connections_are_dropped_and_the_re
     assert!(live.is_open());
     drop(attack);
     wait::until_true("a new client", wait::deadline(), async || {
-        SocketIo::connect(&cluster.door(0), &cluster.token("GEN-002"))
+        SocketIo::connect(&cluster.endpoint(0), &cluster.token("GEN-002"))
             .await
             .is_ok()
     })
@@ -103,16 +103,16 @@ async fn silent_connections_leave_no_memory_behind() {
         .gateway_env("MALLOC_TRIM_THRESHOLD_", 0)
         .start()
         .await;
-    let (door, pid) = (cluster.door(0), cluster.gateway(0).pid());
+    let (endpoint, pid) = (cluster.endpoint(0), cluster.gateway(0).pid());
     let (count, rounds) = (600, by_hand("POSTERN_TEST_ROUNDS").unwrap_or(4));
     let mut after_each = Vec::new();
     for _ in 0..rounds {
         let mut silent = JoinSet::new();
         for n in 0..count {
-            let door = door.clone();
+            let endpoint = endpoint.clone();
             silent.spawn(async move {
                 // No more on their way in at once than the gateway takes.
-                let Ok(mut wire) = door.open().await else { return };
+                let Ok(mut wire) = endpoint.open().await else { return };
                 if n % 2 == 0 {
                     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
                     wire.upgrade(&request).await.unwrap();

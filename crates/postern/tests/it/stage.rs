@@ -61,14 +61,14 @@ impl Platforms {
 
     /// Holds the answer to the next exchange, until it is released.
     pub(crate) fn hold_next_exchange(&self) {
-        let hold = Fault::once(Platform::Github, Route::Token, Kind::Hold);
+        let hold = Fault::once(Platform::Github, Route::Token, Kind::AwaitRelease);
         self.handle.fault(hold);
     }
 
     /// Waits until an exchange is held: the code was presented, the answer is not out.
     pub(crate) async fn exchange_is_held(&self) {
         wait::until_true("the exchange to be under way", wait::deadline(), async || {
-            !self.handle.snapshot().held.is_empty()
+            !self.handle.snapshot().blocked.is_empty()
         })
         .await;
     }
@@ -123,7 +123,7 @@ pub(crate) async fn cluster(platforms: &Platforms) -> Cluster {
 
 /// A Socket.IO client of this user on one gateway.
 pub(crate) async fn client(cluster: &Cluster, gateway: usize, user: &str) -> SocketIo {
-    SocketIo::connect(&cluster.door(gateway), &cluster.token(user))
+    SocketIo::connect(&cluster.endpoint(gateway), &cluster.token(user))
         .await
         .unwrap()
 }

@@ -67,14 +67,14 @@ async fn with_something_new() -> (Platforms, Cluster, SocketIo) {
         title: "look, @ada".to_owned(),
         ..NewNotification::default()
     });
-    let hold = Fault::once(Platform::Github, Route::Notifications, Kind::Hold);
+    let hold = Fault::once(Platform::Github, Route::Notifications, Kind::AwaitRelease);
     platforms.handle.fault(hold);
     (platforms, cluster, caller)
 }
 
 async fn until_asked(platforms: &Platforms) {
     wait::until_true("the platform to be asked", wait::deadline(), async || {
-        !platforms.handle.snapshot().held.is_empty()
+        !platforms.handle.snapshot().blocked.is_empty()
     })
     .await;
 }

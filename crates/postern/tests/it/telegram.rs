@@ -52,10 +52,10 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
     let account = json!({ "userId": "GEN-001", "accountType": "telegram" });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
-    let say = |text: &str, answers: Option<&str>| {
-        platforms.handle.say_at_telegram(&NewMessage {
+    let say = |text: &str, reply_to: Option<&str>| {
+        platforms.handle.post_to_telegram(&NewMessage {
             mentions: vec!["ada".to_owned()],
-            answers: answers.map(str::to_owned),
+            reply_to: reply_to.map(str::to_owned),
             text: text.to_owned(),
             ..NewMessage::default()
         });

@@ -34,7 +34,7 @@ async fn tokens_above_the_limits_of_the_operator_are_refused_and_logged_by_kind_
     for (kind, reason, claims) in [("too_large", "too_large", large), ("lifetime", "claims", far)] {
         let token = cluster.token_with(&claims);
         for _ in 0..3 {
-            let client = SocketIo::connect(&cluster.door(0), &token).await;
+            let client = SocketIo::connect(&cluster.endpoint(0), &token).await;
             let Err(Refused::Answered { data, .. }) = client else {
                 panic!("{kind}: {client:?}")
             };

@@ -190,7 +190,7 @@ fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
 /// Sends as a platform does: again, as long as the answer is that nobody could take it just now.
 async fn send(cluster: &Cluster, gateway: usize, request: &Request) -> Response {
     wait::until("the webhook to be answered", wait::deadline(), async || {
-        let answer = cluster.door(gateway).http(request).await.unwrap();
+        let answer = cluster.endpoint(gateway).http(request).await.unwrap();
         Some(answer).filter(|answer| answer.status != 503)
     })
     .await
@@ -354,7 +354,7 @@ async fn without_a_worker_or_without_its_secret_a_webhook_takes_nothing() {
 
     cluster.worker(0).kill().await;
     let telegram = request("telegram", delivery, Signed::Well);
-    let answer = cluster.door(0).http(&telegram).await.unwrap();
+    let answer = cluster.endpoint(0).http(&telegram).await.unwrap();
     assert_eq!(answer.status, 503, "{}", answer.text());
 }
 
@@ -364,7 +364,7 @@ async fn access_that_is_taken_back_at_the_platform_is_told_as_soon_as_the_platfo
     let cluster = linked_to(&platforms, hooked()).start().await;
     let ada = client(&cluster, 0, "GEN-001").await;
     let linked = link_by_page(&cluster, &platforms, &ada, "x_twitter").await;
-    platforms.handle.withdraw(Platform::XTwitter, "ada");
+    platforms.handle.deauthorize(Platform::XTwitter, "ada");
     let body = json!({"data": {
         "event_uuid": "1",
         "filter": {},

@@ -79,8 +79,8 @@ async fn an_answer_lost_after_the_commit_is_given_again_for_the_same_key() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let link = Proxy::start(cluster.gateway(0).addr()).await;
-    let door = cluster.door(0).at(link.addr());
-    let caller = SocketIo::connect(&door, &cluster.token("GEN-001")).await.unwrap();
+    let endpoint = cluster.endpoint(0).at(link.addr());
+    let caller = SocketIo::connect(&endpoint, &cluster.token("GEN-001")).await.unwrap();
     let other = client(&cluster, 1, "GEN-001").await;
     let mut command = connect("GEN-001", "test_code_unheard");
     command["idempotencyKey"] = json!("once");

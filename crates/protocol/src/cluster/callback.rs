@@ -17,7 +17,7 @@ pub struct Callback {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// What the user did at the platform.
-    pub returned: Returned,
+    pub response: AuthorizationResponse,
 }
 
 impl Callback {
@@ -28,7 +28,7 @@ impl Callback {
 /// How an authorization went at its platform (RFC 6749 section 4.1.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Returned {
+pub enum AuthorizationResponse {
     /// The user let the application in.
     Code(Secret),
     /// The user said no: `access_denied`.

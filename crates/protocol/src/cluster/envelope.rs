@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Class, Event};
+use crate::event::{DeliveryClass, Event};
 use crate::id::{ConnectionId, EventId, SessionId};
 use crate::json::Json;
 use crate::security::Alert;
@@ -18,7 +18,7 @@ pub struct Envelope {
     #[serde(default)]
     pub audience: Audience,
     /// How it is delivered.
-    pub class: Class,
+    pub class: DeliveryClass,
     /// The event's name on the wire.
     pub event: String,
     /// The payload.

@@ -46,7 +46,7 @@ impl Lane {
 
     /// How long a client waits for its answer.
     #[must_use]
-    pub fn patience(self) -> std::time::Duration {
+    pub fn job_timeout(self) -> std::time::Duration {
         match self {
             Self::SignIn | Self::Interactive => std::time::Duration::from_secs(10),
             Self::Platform => std::time::Duration::from_secs(30),
@@ -110,7 +110,7 @@ pub enum Work {
     /// A user's yes to a link that was parked. The answer is that of `account:connect`.
     ConfirmLink(ConfirmLink),
     /// What a gateway has refused the job's user, for the audit log.
-    Refusals(Vec<Refused>),
+    Refusals(Vec<RefusedCommand>),
     /// What a platform has sent of its own accord. The answer is a [`super::webhook::WebhookAnswer`].
     Webhook(Webhook),
 }
@@ -182,12 +182,12 @@ pub struct Joined {
     pub unseen: bool,
     /// The socket has been told which alerts are open. One that has not is told first: what its arrival raises is newer.
     #[serde(default)]
-    pub told: bool,
+    pub alerts_sent: bool,
 }
 
 /// A command that was refused, once or several times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedCommand {
     /// The command's event.
     pub command: String,
     /// Why.
@@ -204,18 +204,18 @@ pub struct Reply {
     /// Which job.
     pub job: JobId,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: JobOutcome,
 }
 
 /// How a job ended: the finished payload of the response event, and whether it is a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct JobOutcome {
     /// The failure's code; none for a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorCode>,
     /// What the caller's socket is told before the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aside: Option<Aside>,
+    pub leading_notice: Option<LeadingNotice>,
     /// Whether the payload holds secrets of its user: on its way it is told and nowhere kept.
     #[serde(default, skip_serializing_if = "is_no")]
     pub secret: bool,
@@ -230,14 +230,14 @@ fn is_no(flag: &bool) -> bool {
 
 /// A notice, already written, that leaves before the answer on the same socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct LeadingNotice {
     /// The notice's name on the wire.
     pub event: String,
     /// Its payload.
     pub data: Json,
 }
 
-impl From<&Notice> for Aside {
+impl From<&Notice> for LeadingNotice {
     fn from(notice: &Notice) -> Self {
         Self {
             event: notice.name().to_owned(),
@@ -246,22 +246,22 @@ impl From<&Notice> for Aside {
     }
 }
 
-impl From<&Answer> for Outcome {
+impl From<&Answer> for JobOutcome {
     fn from(answer: &Answer) -> Self {
         Self {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: answer.holds_secrets(),
             data: answer.data(),
         }
     }
 }
 
-impl From<&Failure> for Outcome {
+impl From<&Failure> for JobOutcome {
     fn from(failure: &Failure) -> Self {
         Self {
             error: Some(failure.error),
-            aside: None,
+            leading_notice: None,
             secret: false,
             data: failure.data(),
         }

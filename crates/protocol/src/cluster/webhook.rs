@@ -14,13 +14,13 @@ pub struct Webhook {
     /// Whose webhook it came to.
     pub account: AccountType,
     /// What it brought.
-    pub brought: Brought,
+    pub content: WebhookContent,
 }
 
 /// What a request to a webhook brings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Brought {
+pub enum WebhookContent {
     /// A delivery.
     Delivery {
         /// Those of [`headers`] that it had, by their names.

@@ -7,7 +7,7 @@ use self::attachments::Assembly;
 use super::{Dialect, FrameError, Message, engineio};
 
 pub use self::incoming::Incoming;
-pub use self::outgoing::{RefusalData, ack, connect_error, connected, disconnect, event, event_exact};
+pub use self::outgoing::{RefusalData, ack, connect_error, connected, disconnect, event, event_without_offset};
 pub use super::engineio::{Open, open, ping};
 
 mod attachments;

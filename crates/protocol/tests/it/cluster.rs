@@ -3,11 +3,11 @@
 use proptest::option;
 use proptest::prelude::*;
 use protocol::account::AccountType;
-use protocol::cluster::callback::{Callback, ConfirmLink, Returned};
+use protocol::cluster::callback::{AuthorizationResponse, Callback, ConfirmLink};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::{Job, Joined, OpenSession, Outcome, Refused, Reply, Work};
+use protocol::cluster::job::{Job, JobOutcome, Joined, OpenSession, RefusedCommand, Reply, Work};
+use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::position::Position;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::id::{ConnectionId, EventId, JobId, NodeId, SessionId, UserId};
@@ -53,7 +53,7 @@ proptest! {
 
     #[test]
     fn a_reply(answer in strategy::answer(), failure in strategy::failure(), id in ID) {
-        for outcome in [Outcome::from(&answer), Outcome::from(&failure)] {
+        for outcome in [JobOutcome::from(&answer), JobOutcome::from(&failure)] {
             let reply = Reply { v: Job::VERSION, job: JobId::new(&id).unwrap(), outcome };
             let written = serde_json::to_string(&reply).unwrap();
             prop_assert_eq!(serde_json::from_str::<Reply>(&written).unwrap(), reply);
@@ -62,7 +62,7 @@ proptest! {
 
     #[test]
     fn an_offset(offset in strategy::offset()) {
-        prop_assert_eq!(offset.parse::<Position>().unwrap().to_string(), offset);
+        prop_assert_eq!(offset.parse::<Offset>().unwrap().to_string(), offset);
     }
 
     #[test]
@@ -78,19 +78,19 @@ const ID: &str = "[ -~]{1,128}";
 fn work() -> impl Strategy<Value = Work> {
     prop_oneof![
         strategy::command().prop_map(Work::Command),
-        any::<(bool, bool)>().prop_map(|(unseen, told)| Work::Joined(Joined { unseen, told })),
+        any::<(bool, bool)>().prop_map(|(unseen, alerts_sent)| Work::Joined(Joined { unseen, alerts_sent })),
         strategy::alert().prop_map(Work::RaiseAlert),
         (".*", any::<u32>()).prop_map(|(command, count)| {
             let error = ErrorCode::Forbidden;
-            Work::Refusals(vec![Refused { command, error, count }])
+            Work::Refusals(vec![RefusedCommand { command, error, count }])
         }),
         Just(Work::EndAllSessions),
-        (".*", option::of(".*"), returned()).prop_map(|(state, issuer, returned)| {
+        (".*", option::of(".*"), response()).prop_map(|(state, issuer, response)| {
             Work::Callback(Callback {
                 account: AccountType::Github,
                 state: Secret::new(state),
                 issuer,
-                returned,
+                response,
             })
         }),
         (".*", ".*").prop_map(|(token, cookie)| {
@@ -123,11 +123,11 @@ fn opening((issued_at, announced, address, device_id): (Option<i64>, Option<u64>
     })
 }
 
-fn returned() -> impl Strategy<Value = Returned> {
+fn response() -> impl Strategy<Value = AuthorizationResponse> {
     prop_oneof![
-        ".*".prop_map(|code| Returned::Code(Secret::new(code))),
-        Just(Returned::Denied),
-        Just(Returned::Failed),
+        ".*".prop_map(|code| AuthorizationResponse::Code(Secret::new(code))),
+        Just(AuthorizationResponse::Denied),
+        Just(AuthorizationResponse::Failed),
     ]
 }
 

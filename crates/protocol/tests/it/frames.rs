@@ -88,8 +88,8 @@ fn an_event_ends_in_its_offset_or_in_null() {
 
 #[test]
 fn an_event_without_recovery_has_its_payload_alone() {
-    assert_snapshot!(show(&socketio::event_exact(PLAIN, &alert(Some("0-7")))), @r#"42["security:alert",{"n":1}]"#);
-    assert_snapshot!(show(&socketio::event_exact(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x92\xaesecurity:alert\x81\xa1n\x01\xa3nsp\xa1/");
+    assert_snapshot!(show(&socketio::event_without_offset(PLAIN, &alert(Some("0-7")))), @r#"42["security:alert",{"n":1}]"#);
+    assert_snapshot!(show(&socketio::event_without_offset(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x92\xaesecurity:alert\x81\xa1n\x01\xa3nsp\xa1/");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::account::{AccountStatus, AccountType};
-use protocol::cluster::position::{Epoch, Position};
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::code::{ErrorCode, TokenFault};
 use protocol::id::{AlertId, UserId};
 use protocol::secret::Secret;
@@ -23,7 +23,7 @@ mod event;
 pub(crate) fn offset() -> impl Strategy<Value = String> {
     ("[0-9a-f]{1,32}", any::<u64>()).prop_map(|(epoch, seq)| {
         let epoch = Epoch::new(epoch).unwrap();
-        Position { epoch, seq }.to_string()
+        Offset { epoch, seq }.to_string()
     })
 }
 

@@ -35,14 +35,17 @@ struct Channel {
 impl Guild {
     /// Somebody writes; gives the message's id.
     pub(crate) fn put(&mut self, message: &NewMessage, at: UtcDateTime) -> u64 {
-        let known = self.channels.iter().find(|(_, channel)| channel.name == message.place);
+        let known = self
+            .channels
+            .iter()
+            .find(|(_, channel)| channel.name == message.channel);
         let channel = match known.map(|(id, _)| *id) {
             Some(id) => id,
-            None => self.open(&message.place),
+            None => self.open(&message.channel),
         };
         let id = self.next();
         let users = |logins: &[String]| logins.iter().map(|login| profile(login)).collect::<Vec<_>>();
-        let answered = message.answers.as_deref();
+        let answered = message.reply_to.as_deref();
         let sent = json!({
             "id": id.to_string(),
             "channel_id": channel.to_string(),

@@ -37,16 +37,16 @@ impl Updates {
         let mention =
             |login: &String| json!({ "type": "text_mention", "offset": 0, "length": length, "user": user(login) });
         let mentions: Vec<Value> = message.mentions.iter().map(mention).collect();
-        let place = i64::from(Account::named(&message.place).id);
+        let channel = i64::from(Account::named(&message.channel).id);
         let mut sent = json!({
             "message_id": id,
-            "chat": { "id": -place, "type": "group", "title": message.place },
+            "chat": { "id": -channel, "type": "group", "title": message.channel },
             "from": user(&message.author),
             "date": at.unix_timestamp(),
             "text": message.text,
             "entities": mentions,
         });
-        if let (Some(answered), Some(fields)) = (&message.answers, sent.as_object_mut()) {
+        if let (Some(answered), Some(fields)) = (&message.reply_to, sent.as_object_mut()) {
             let answered = json!({ "message_id": 0, "from": user(answered), "date": 0, "text": "?" });
             fields.insert("reply_to_message".to_owned(), answered);
         }

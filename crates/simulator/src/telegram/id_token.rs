@@ -5,10 +5,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign, errors::Error};
 use serde_json::{Value, json};
 use time::UtcDateTime;
 
-use crate::{account::Account, grant::CLIENT_ID, spelling::Spelling};
+use crate::{account::Account, grant::CLIENT_ID, spelling::ResponseFormat};
 
 /// What Telegram says of this account, signed.
-pub(super) fn signed(spelling: Spelling, issuer: &str, login: &str, now: UtcDateTime) -> Result<String, Error> {
+pub(super) fn signed(spelling: ResponseFormat, issuer: &str, login: &str, now: UtcDateTime) -> Result<String, Error> {
     let Account { login, id, name } = Account::named(login);
     let claims = json!({
         "iss": issuer,

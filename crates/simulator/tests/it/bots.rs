@@ -30,7 +30,7 @@ async fn discord(client: &Client, path: &str) -> Answer {
 async fn updates_stay_until_a_later_one_is_asked_for() {
     simulate(async |client| {
         let said: Vec<i64> = (0..3)
-            .map(|_| client.handle.say_at_telegram(&NewMessage::default()))
+            .map(|_| client.handle.post_to_telegram(&NewMessage::default()))
             .collect();
         assert_eq!(
             ids(&updates(&client, BOT_TOKEN, json!({ "limit": 2 })).await),
@@ -71,7 +71,7 @@ async fn whoever_waits_is_answered_by_the_next_update_or_sent_away_by_whoever_as
             let second = updates(&client, BOT_TOKEN, wait.clone());
             let say = async {
                 until(|| asked() == 2).await;
-                client.handle.say_at_telegram(&NewMessage::default())
+                client.handle.post_to_telegram(&NewMessage::default())
             };
             futures_util::future::join(second, say).await
         };
@@ -88,7 +88,7 @@ async fn a_channel_names_its_last_message_and_lists_those_after_one_newest_first
         let guilds = discord(&client, "/users/@me/guilds").await.json();
         let guild = guilds[0]["id"].as_str().unwrap();
         let said: Vec<String> = (0..3)
-            .map(|_| client.handle.say_at_discord(&NewMessage::default()).to_string())
+            .map(|_| client.handle.post_to_discord(&NewMessage::default()).to_string())
             .collect();
         let channels = discord(&client, &format!("/guilds/{guild}/channels")).await.json();
         assert_eq!(channels[0]["last_message_id"], said[2]);

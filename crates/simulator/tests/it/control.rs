@@ -83,7 +83,7 @@ async fn held_requests_are_listed_and_released() {
         )
         .await;
         let release = async {
-            until(|| !client.handle.snapshot().held.is_empty()).await;
+            until(|| !client.handle.snapshot().blocked.is_empty()).await;
             assert_eq!(
                 state(&client).await["held"],
                 json!([{"platform": "github", "route": "token"}])

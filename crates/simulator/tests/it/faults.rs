@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
 use http::{Method, StatusCode, header};
-use simulator::{CLIENT_ID, CLIENT_SECRET, Fault, Held, Kind, Platform::Github, Route};
+use simulator::{BlockedRequest, CLIENT_ID, CLIENT_SECRET, Fault, Kind, Platform::Github, Route};
 use tokio::time::{Instant, timeout};
 
 use crate::client::{Answer, Client, TOKEN, simulate, until};
@@ -91,11 +91,11 @@ async fn a_hanging_request_has_done_its_work_and_never_answers() {
 #[tokio::test]
 async fn a_held_request_has_done_its_work_and_answers_when_released() {
     simulate(async |client| {
-        set(&client, Kind::Hold);
+        set(&client, Kind::AwaitRelease);
         let release = async {
             until(|| {
-                client.handle.snapshot().held
-                    == [Held {
+                client.handle.snapshot().blocked
+                    == [BlockedRequest {
                         platform: Github,
                         route: Route::Token,
                     }]
@@ -106,7 +106,7 @@ async fn a_held_request_has_done_its_work_and_answers_when_released() {
         };
         let (answer, ()) = join(exchange(&client), release).await;
         assert!(answer.unwrap().form().contains_key("access_token"));
-        assert!(client.handle.snapshot().held.is_empty());
+        assert!(client.handle.snapshot().blocked.is_empty());
     })
     .await;
 }
@@ -114,13 +114,13 @@ async fn a_held_request_has_done_its_work_and_answers_when_released() {
 #[tokio::test]
 async fn a_held_request_leaves_the_list_when_its_caller_dies() {
     simulate(async |client| {
-        set(&client, Kind::Hold);
-        let held = until(|| !client.handle.snapshot().held.is_empty());
-        let Either::Right(((), request)) = select(Box::pin(exchange(&client)), Box::pin(held)).await else {
+        set(&client, Kind::AwaitRelease);
+        let blocked = until(|| !client.handle.snapshot().blocked.is_empty());
+        let Either::Right(((), request)) = select(Box::pin(exchange(&client)), Box::pin(blocked)).await else {
             panic!("a held request answered");
         };
         drop(request);
-        until(|| client.handle.snapshot().held.is_empty()).await;
+        until(|| client.handle.snapshot().blocked.is_empty()).await;
         assert_eq!(client.handle.release(), 0);
         assert_eq!(client.handle.snapshot().ledger.exchanges(Github, "test_code_123"), 1);
     })

@@ -70,7 +70,7 @@ async fn a_request_without_a_live_token_is_unauthorized() {
 async fn a_token_dies_when_the_person_withdraws_the_application() {
     simulate(async |client| {
         let bearer = client.bearer("ada").await;
-        assert_eq!(client.handle.withdraw(Github, "ada"), 1);
+        assert_eq!(client.handle.deauthorize(Github, "ada"), 1);
         let answer = client.get(USER, &[(header::AUTHORIZATION, &bearer)]).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     })

@@ -3,32 +3,32 @@
 use std::fmt;
 
 use protocol::account::{AccountType, UserAccount};
-use protocol::cluster::job::Refused;
+use protocol::cluster::job::RefusedCommand;
 use protocol::code::ErrorCode;
 use protocol::id::{AlertId, SessionId};
 use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
-use crate::devices::{Acquaintance, Novelty};
-use crate::parking::ParkedLink;
+use crate::devices::{Recognition, SignInFindings};
+use crate::parking::PendingLink;
 use crate::rules::Admission;
-use crate::security::Deed;
+use crate::security::AuditEvent;
 
 /// What was done, or was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Act {
+pub enum AuditAction {
     /// An account was linked.
     AccountLinked,
     /// The tokens of a linked account were replaced.
     AccountRenewed,
     /// A platform has granted a link, which waits for its user to confirm it.
-    LinkParked,
+    LinkPending,
     /// An account was not linked: its platform refused, or we did. What the platform issued is given back.
     LinkRefused,
     /// An account was unlinked.
     AccountUnlinked,
     /// A platform no longer takes the tokens of a linked account.
-    LinkLost,
+    LinkDisconnected,
     /// All access was revoked.
     AccessRevoked,
     /// A session was ended, for ever.
@@ -44,13 +44,13 @@ pub enum Act {
     /// A security setting was changed.
     SettingsChanged,
     /// A second factor was begun to be set up; nothing is on yet.
-    FactorBegun,
+    FactorSetupStarted,
     /// A second factor was turned on, or replaced the one that was.
-    FactorOn,
+    FactorEnabled,
     /// The second factor was turned off.
-    FactorOff,
+    FactorDisabled,
     /// A second factor was given: a code, or a recovery code.
-    FactorGiven,
+    FactorVerified,
     /// An operator made a user's wrong codes forgotten.
     FactorUnlocked,
     /// An operator removed a user's second factor.
@@ -60,17 +60,17 @@ pub enum Act {
     CommandRefused,
 }
 
-impl Act {
+impl AuditAction {
     /// The name in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccountLinked => "account_linked",
             Self::AccountRenewed => "account_renewed",
-            Self::LinkParked => "link_parked",
+            Self::LinkPending => "link_parked",
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
-            Self::LinkLost => "link_lost",
+            Self::LinkDisconnected => "link_lost",
             Self::AccessRevoked => "access_revoked",
             Self::SessionEnded => "session_ended",
             Self::ConfirmationIssued => "confirmation_issued",
@@ -78,10 +78,10 @@ impl Act {
             Self::AlertRaised => "alert_raised",
             Self::AlertAcknowledged => "alert_acknowledged",
             Self::SettingsChanged => "settings_changed",
-            Self::FactorBegun => "factor_begun",
-            Self::FactorOn => "factor_on",
-            Self::FactorOff => "factor_off",
-            Self::FactorGiven => "factor_given",
+            Self::FactorSetupStarted => "factor_begun",
+            Self::FactorEnabled => "factor_on",
+            Self::FactorDisabled => "factor_off",
+            Self::FactorVerified => "factor_given",
             Self::FactorUnlocked => "factor_unlocked",
             Self::FactorReset => "factor_reset",
             Self::CommandRefused => "command_refused",
@@ -89,7 +89,7 @@ impl Act {
     }
 }
 
-impl fmt::Display for Act {
+impl fmt::Display for AuditAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -98,8 +98,8 @@ impl fmt::Display for Act {
 /// What a transaction says of itself. Who asked is in its receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) act: Act,
-    pub(crate) about: String,
+    pub(crate) action: AuditAction,
+    pub(crate) subject: String,
     pub(crate) result: &'static str,
     pub(crate) count: u32,
 }
@@ -108,19 +108,19 @@ impl Entry {
     /// A link that met this.
     pub(crate) fn of_link(link: &Link, met: Admission) -> Self {
         let account = &link.account;
-        let about = format!("{} {}", account.account_type, account.platform_user_id);
+        let subject = format!("{} {}", account.account_type, account.platform_user_id);
         match met {
-            Admission::New => Self::done(Act::AccountLinked, about),
-            Admission::Renewal => Self::done(Act::AccountRenewed, about),
-            Admission::OtherAccount => Self::refused(Act::LinkRefused, about, ErrorCode::AlreadyConnected),
-            Admission::EpochMoved => Self::refused(Act::LinkRefused, about, ErrorCode::Conflict),
+            Admission::New => Self::done(AuditAction::AccountLinked, subject),
+            Admission::Renewal => Self::done(AuditAction::AccountRenewed, subject),
+            Admission::OtherAccount => Self::refused(AuditAction::LinkRefused, subject, ErrorCode::AlreadyConnected),
+            Admission::EpochMoved => Self::refused(AuditAction::LinkRefused, subject, ErrorCode::Conflict),
         }
     }
 
     /// A link that was ready when nobody waited for it any more.
     pub(crate) fn of_late_link(link: &Link) -> Self {
         Self {
-            act: Act::LinkRefused,
+            action: AuditAction::LinkRefused,
             result: ErrorCode::Timeout.as_str(),
             ..Self::of_link(link, Admission::New)
         }
@@ -128,106 +128,120 @@ impl Entry {
 
     /// A link that was ready when the session that asked for it had ended.
     pub(crate) fn of_link_of_ended_session(account: &UserAccount) -> Self {
-        let about = format!("{} {}", account.account_type, account.platform_user_id);
-        Self::refused(Act::LinkRefused, about, ErrorCode::Forbidden)
+        let subject = format!("{} {}", account.account_type, account.platform_user_id);
+        Self::refused(AuditAction::LinkRefused, subject, ErrorCode::Forbidden)
     }
 
     /// A link that waits to be confirmed.
-    pub(crate) fn of_parked_link(parked: &ParkedLink) -> Self {
-        Self::done(Act::LinkParked, about_parked(parked))
+    pub(crate) fn of_parked_link(pending_link: &PendingLink) -> Self {
+        Self::done(AuditAction::LinkPending, about_parked(pending_link))
     }
 
     /// A link that was to be confirmed, or to wait for that, when all access was revoked.
-    pub(crate) fn of_dropped_link(parked: &ParkedLink) -> Self {
-        Self::refused(Act::LinkRefused, about_parked(parked), ErrorCode::Conflict)
+    pub(crate) fn of_dropped_link(pending_link: &PendingLink) -> Self {
+        Self::refused(
+            AuditAction::LinkRefused,
+            about_parked(pending_link),
+            ErrorCode::Conflict,
+        )
     }
 
     /// A link that nobody has confirmed in time.
-    pub(crate) fn of_unconfirmed_link(parked: &ParkedLink) -> Self {
-        Self::refused(Act::LinkRefused, about_parked(parked), ErrorCode::ConfirmationInvalid)
+    pub(crate) fn of_unconfirmed_link(pending_link: &PendingLink) -> Self {
+        Self::refused(
+            AuditAction::LinkRefused,
+            about_parked(pending_link),
+            ErrorCode::ConfirmationInvalid,
+        )
     }
 
     /// A link that failed at the platform, which said nothing about whose account it was.
     pub(crate) fn of_refused_link(refused: &RefusedLink) -> Self {
-        Self::refused(Act::LinkRefused, refused.account.to_string(), refused.why)
+        Self::refused(AuditAction::LinkRefused, refused.account.to_string(), refused.why)
     }
 
     /// An account that was unlinked.
     pub(crate) fn of_unlinked(account: AccountType, platform_user_id: &str) -> Self {
-        Self::done(Act::AccountUnlinked, format!("{account} {platform_user_id}"))
+        Self::done(AuditAction::AccountUnlinked, format!("{account} {platform_user_id}"))
     }
 
     /// An account whose tokens its platform no longer takes.
     pub(crate) fn of_lost_link(account: AccountType, platform_user_id: &str) -> Self {
-        let about = format!("{account} {platform_user_id}");
-        Self::refused(Act::LinkLost, about, ErrorCode::OauthFailed)
+        let subject = format!("{account} {platform_user_id}");
+        Self::refused(AuditAction::LinkDisconnected, subject, ErrorCode::OauthFailed)
     }
 
     /// All access that was revoked, after its accounts were unlinked one by one.
     pub(crate) fn of_revoked_access(accounts: usize) -> Self {
-        Self::done(Act::AccessRevoked, format!("{accounts} accounts"))
+        Self::done(AuditAction::AccessRevoked, format!("{accounts} accounts"))
     }
 
     /// A session that was ended; who asked did so in another, or in this one.
     pub(crate) fn of_ended_session(session: &SessionId) -> Self {
-        Self::done(Act::SessionEnded, session.to_string())
+        Self::done(AuditAction::SessionEnded, session.to_string())
     }
 
     /// A confirmation of this command.
     pub(crate) fn of_confirmation(command: &str) -> Self {
-        Self::done(Act::ConfirmationIssued, command.to_owned())
+        Self::done(AuditAction::ConfirmationIssued, command.to_owned())
     }
 
     /// A device that was not known, on this network.
-    pub(crate) fn of_new_device(novelty: &Novelty, network: &str) -> Self {
-        let about = match (novelty.device, novelty.network) {
-            (Acquaintance::First, _) => format!("the first, on {network}"),
-            (_, Acquaintance::Known) => format!("new, on {network}"),
+    pub(crate) fn of_new_device(findings: &SignInFindings, network: &str) -> Self {
+        let subject = match (findings.device, findings.network) {
+            (Recognition::First, _) => format!("the first, on {network}"),
+            (_, Recognition::Known) => format!("new, on {network}"),
             _ => format!("new, on {network}, which is new"),
         };
-        Self::done(Act::DeviceSeen, about)
+        Self::done(AuditAction::DeviceSeen, subject)
     }
 
     /// An alert that no other row tells of.
     pub(crate) fn of_raised_alert(alert: &Alert) -> Self {
-        Self::done(Act::AlertRaised, format!("{} {}", alert.kind.as_str(), alert.alert_id))
+        Self::done(
+            AuditAction::AlertRaised,
+            format!("{} {}", alert.kind.as_str(), alert.alert_id),
+        )
     }
 
     /// An alert of this type that its user has seen to.
     pub(crate) fn of_acknowledged(kind: &str, alert: &AlertId) -> Self {
-        Self::done(Act::AlertAcknowledged, format!("{kind} {alert}"))
+        Self::done(AuditAction::AlertAcknowledged, format!("{kind} {alert}"))
     }
 
     /// A change of settings or second factor.
-    pub(crate) fn of_deed(deed: &Deed) -> Self {
-        Self::done(deed.act, deed.about.clone())
+    pub(crate) fn of_deed(audit_event: &AuditEvent) -> Self {
+        Self::done(audit_event.action, audit_event.subject.clone())
     }
 
     /// A command that was refused so many times.
-    pub(crate) fn of_refused(refused: &Refused) -> Self {
+    pub(crate) fn of_refused(refused: &RefusedCommand) -> Self {
         Self {
             count: refused.count,
-            ..Self::refused(Act::CommandRefused, refused.command.clone(), refused.error)
+            ..Self::refused(AuditAction::CommandRefused, refused.command.clone(), refused.error)
         }
     }
 
-    fn done(act: Act, about: String) -> Self {
+    fn done(action: AuditAction, subject: String) -> Self {
         Self {
-            act,
-            about,
+            action,
+            subject,
             result: "ok",
             count: 1,
         }
     }
 
-    fn refused(act: Act, about: String, why: ErrorCode) -> Self {
+    fn refused(action: AuditAction, subject: String, why: ErrorCode) -> Self {
         Self {
             result: why.as_str(),
-            ..Self::done(act, about)
+            ..Self::done(action, subject)
         }
     }
 }
 
-fn about_parked(parked: &ParkedLink) -> String {
-    format!("{} {}", parked.account.account_type, parked.account.platform_user_id)
+fn about_parked(pending_link: &PendingLink) -> String {
+    format!(
+        "{} {}",
+        pending_link.account.account_type, pending_link.account.platform_user_id
+    )
 }

@@ -42,7 +42,7 @@ const PAGE: usize = 1_000;
 pub enum VerifyError {
     /// It is not.
     #[error(transparent)]
-    Broken(#[from] BrokenRow),
+    Broken(#[from] InvalidAuditRow),
     /// It could not be read.
     #[error("read the audit log")]
     Store(#[from] StoreError),
@@ -50,19 +50,19 @@ pub enum VerifyError {
 
 /// The first row of a chain that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("user {user:?}, row {seq}: {flaw}")]
-pub struct BrokenRow {
+#[error("user {user:?}, row {seq}: {fault}")]
+pub struct InvalidAuditRow {
     /// Whose chain.
     pub user: String,
     /// Which row.
     pub seq: i64,
     /// What is wrong with it.
-    pub flaw: Flaw,
+    pub fault: AuditRowFault,
 }
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
+pub enum AuditRowFault {
     /// There is none of this number, and there was.
     #[error("it is missing")]
     Missing,
@@ -118,53 +118,53 @@ impl<'a> Walk<'a> {
     }
 
     /// The next row.
-    fn step(&mut self, row: &AuditRow) -> Result<(), BrokenRow> {
+    fn step(&mut self, row: &AuditRow) -> Result<(), InvalidAuditRow> {
         let next = self.at.seq + 1;
         if row.seq > next {
-            return Err(self.broken(next, Flaw::Missing));
+            return Err(self.broken(next, AuditRowFault::Missing));
         }
-        self.flaw(row, next)
-            .map_or(Ok(()), |flaw| Err(self.broken(row.seq, flaw)))?;
+        self.fault(row, next)
+            .map_or(Ok(()), |fault| Err(self.broken(row.seq, fault)))?;
         self.at = row.head();
         Ok(())
     }
 
-    fn flaw(&self, row: &AuditRow, next: i64) -> Option<Flaw> {
+    fn fault(&self, row: &AuditRow, next: i64) -> Option<AuditRowFault> {
         if row.seq < next {
-            return Some(Flaw::OutOfOrder);
+            return Some(AuditRowFault::OutOfOrder);
         }
         if row.v != super::chain::FORM {
-            return Some(Flaw::UnknownForm);
+            return Some(AuditRowFault::UnknownForm);
         }
         match self.keys.check(&row.key, &row.message(&self.at.mac), &row.mac) {
-            None => return Some(Flaw::UnknownKey),
-            Some(false) => return Some(Flaw::Altered),
+            None => return Some(AuditRowFault::UnknownKey),
+            Some(false) => return Some(AuditRowFault::Altered),
             Some(true) => {}
         }
         let logged = self.logged.get(&row.seq).map_or(&[][..], Vec::as_slice);
         if logged.iter().any(|mac| *mac != row.mac) {
-            return Some(Flaw::NotAsLogged);
+            return Some(AuditRowFault::NotAsLogged);
         }
-        (row.seq > self.head.seq).then_some(Flaw::BeyondHead)
+        (row.seq > self.head.seq).then_some(AuditRowFault::BeyondHead)
     }
 
     /// There are no more rows.
-    fn finish(self) -> Result<(), BrokenRow> {
+    fn finish(self) -> Result<(), InvalidAuditRow> {
         let logged = self.logged.last_key_value().map_or(0, |(seq, _)| *seq);
         if self.at.seq < self.head.seq.max(logged) {
-            return Err(self.broken(self.at.seq + 1, Flaw::Missing));
+            return Err(self.broken(self.at.seq + 1, AuditRowFault::Missing));
         }
         if self.at.mac != self.head.mac {
-            return Err(self.broken(self.at.seq, Flaw::NotTheHead));
+            return Err(self.broken(self.at.seq, AuditRowFault::NotTheHead));
         }
         Ok(())
     }
 
-    fn broken(&self, seq: i64, flaw: Flaw) -> BrokenRow {
-        BrokenRow {
+    fn broken(&self, seq: i64, fault: AuditRowFault) -> InvalidAuditRow {
+        InvalidAuditRow {
             user: self.at.user.clone(),
             seq,
-            flaw,
+            fault,
         }
     }
 }

@@ -8,8 +8,8 @@ use super::upkeep::Upkeep;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::accounts::{
-    Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome, Told,
-    Unlink, UnlinkOutcome, Written,
+    Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
+    RevokeAllRecord, Unlink, UnlinkOutcome, WriteOutcome,
 };
 use crate::answers::Receipt;
 use crate::audit::Entry;
@@ -53,20 +53,20 @@ impl Accounts for MemoryStore {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(LinkOutcome::Repeated(answer)),
             Err(_ended) => {
-                let is_held = link.parked.as_ref();
-                if is_held.is_none_or(|parked| state.take_parked(&link.user, parked, now)) {
-                    state.revoke_issued(&link.user, link.give_back.clone(), &receipt.job, now);
+                let is_held = link.pending_link.as_ref();
+                if is_held.is_none_or(|pending_link| state.take_parked(&link.user, pending_link, now)) {
+                    state.revoke_issued(&link.user, link.revocation.clone(), &receipt.job, now);
                     let entry = Entry::of_link_of_ended_session(&link.account);
                     state.audit(&self.audit, &link.user, entry, receipt, now);
                 }
                 return Ok(LinkOutcome::SessionEnded);
             }
         }
-        if let Some(parked) = &link.parked {
+        if let Some(pending_link) = &link.pending_link {
             // A transaction that comes too late leaves it where it is.
             in_time("store the link", receipt)?;
-            if !state.take_parked(&link.user, parked, now) {
-                return Ok(LinkOutcome::NotParked);
+            if !state.take_parked(&link.user, pending_link, now) {
+                return Ok(LinkOutcome::NotPending);
             }
         }
         let linked = state.account(&link.user, link.account.account_type);
@@ -88,7 +88,7 @@ impl Accounts for MemoryStore {
         };
         state.audit(&self.audit, &link.user, entry, receipt, now);
         if !matches!(outcome, Ok(LinkOutcome::Linked)) {
-            state.revoke_issued(&link.user, link.give_back.clone(), &receipt.job, now);
+            state.revoke_issued(&link.user, link.revocation.clone(), &receipt.job, now);
             return outcome;
         }
         let mut account = link.account.clone();
@@ -118,17 +118,17 @@ impl Accounts for MemoryStore {
         outcome
     }
 
-    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<WriteOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
         match state.begin("store the failed link", &refused.user, receipt, now) {
             Ok(None) => {}
-            Ok(Some(answer)) => return Ok(Written::Before(answer)),
+            Ok(Some(answer)) => return Ok(WriteOutcome::Repeated(answer)),
             Err(_ended) => {
-                state.revoke_issued(&refused.user, refused.give_back.clone(), &receipt.job, now);
+                state.revoke_issued(&refused.user, refused.revocation.clone(), &receipt.job, now);
                 let entry = Entry::of_refused_link(refused);
                 state.audit(&self.audit, &refused.user, entry, receipt, now);
-                return Ok(Written::Now);
+                return Ok(WriteOutcome::Committed);
             }
         }
         in_time("store the failed link", receipt)?;
@@ -136,11 +136,11 @@ impl Accounts for MemoryStore {
         if rules::failure_is_news(linked.map(|linked| linked.account.status)) {
             state.send(&refused.user, std::slice::from_ref(&refused.event), now);
         }
-        state.revoke_issued(&refused.user, refused.give_back.clone(), &receipt.job, now);
+        state.revoke_issued(&refused.user, refused.revocation.clone(), &receipt.job, now);
         let entry = Entry::of_refused_link(refused);
         state.audit(&self.audit, &refused.user, entry, receipt, now);
         state.remember(receipt, now);
-        Ok(Written::Now)
+        Ok(WriteOutcome::Committed)
     }
 
     async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
@@ -166,7 +166,7 @@ impl Accounts for MemoryStore {
             .accounts_of(&all.user)
             .map(|linked| linked.account.account_type)
             .collect();
-        let Told { events, receipt } = (all.told)(&linked);
+        let RevokeAllRecord { events, receipt } = (all.record)(&linked);
         if let Some(answer) = state.begin("revoke all access", &all.user, &receipt, now)? {
             return Ok(RevokeAllOutcome::Repeated(answer));
         }
@@ -176,12 +176,12 @@ impl Accounts for MemoryStore {
         in_time("revoke all access", &receipt)?;
         state.spent.insert(all.confirmation, now);
         *state.access_epochs.entry(all.user.clone()).or_default() += 1;
-        let parked = state.take_all_parked(&all.user);
+        let pending_link = state.take_all_parked(&all.user);
         for account in &linked {
             state.unlink(&self.audit, &all.user, *account, &receipt, now);
         }
-        for parked in &parked {
-            state.give_parked_back(&self.audit, parked, &receipt, now);
+        for pending_link in &pending_link {
+            state.give_parked_back(&self.audit, pending_link, &receipt, now);
         }
         let entry = Entry::of_revoked_access(linked.len());
         state.audit(&self.audit, &all.user, entry, &receipt, now);

@@ -69,7 +69,7 @@ impl Alerts for MemoryStore {
         });
         let at = raised.raised_at;
         if raised.stands_against(by, at) || failed.any(|(_, failed)| failed.stands_against(by, at)) {
-            return Ok(Acknowledged::AboutItself);
+            return Ok(Acknowledged::OwnSession);
         }
         in_time("acknowledge the alert", receipt)?;
         let entry = Entry::of_acknowledged(raised.alert.kind.as_str(), alert);
@@ -88,23 +88,29 @@ pub(super) struct RaisedAlert {
     pub(super) alert: Alert,
     pub(super) raised_at: SystemTime,
     pub(super) acknowledged: bool,
-    pub(super) about: Option<SignIn>,
+    pub(super) subject: Option<SignIn>,
 }
 
 impl RaisedAlert {
     /// Whether this session may not acknowledge an alert that was raised at that time, because of this one.
     pub(super) fn stands_against(&self, by: &SignIn, raised_at: SystemTime) -> bool {
-        let Some(about) = self.about.as_ref().filter(|about| about.session == by.session) else {
+        let Some(subject) = self.subject.as_ref().filter(|subject| subject.session == by.session) else {
             return false;
         };
-        let since = about.at.into_iter().chain([raised_at.into()]).max();
+        let since = subject.at.into_iter().chain([raised_at.into()]).max();
         by.at <= since
     }
 }
 
 impl State {
     /// False when it is there already.
-    pub(super) fn keep_alert(&mut self, user: &UserId, alert: Alert, about: Option<&SignIn>, now: SystemTime) -> bool {
+    pub(super) fn keep_alert(
+        &mut self,
+        user: &UserId,
+        alert: Alert,
+        subject: Option<&SignIn>,
+        now: SystemTime,
+    ) -> bool {
         if self
             .alerts_of(user)
             .any(|(_, raised)| raised.alert.alert_id == alert.alert_id)
@@ -116,7 +122,7 @@ impl State {
             alert,
             raised_at: now,
             acknowledged: false,
-            about: about.cloned(),
+            subject: subject.cloned(),
         };
         self.alerts.insert(key, raised);
         true
@@ -125,8 +131,9 @@ impl State {
     /// No alert is about this session any more.
     pub(super) fn clear(&mut self, user: &UserId, session: &SessionId) {
         let theirs = self.alerts.iter_mut().filter(|((owner, _), _)| owner == user);
-        for (_, raised) in theirs.filter(|(_, raised)| raised.about.as_ref().is_some_and(|it| it.session == *session)) {
-            raised.about = None;
+        for (_, raised) in theirs.filter(|(_, raised)| raised.subject.as_ref().is_some_and(|it| it.session == *session))
+        {
+            raised.subject = None;
         }
     }
 

@@ -6,22 +6,22 @@ use protocol::id::{JobId, UserId};
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
-use crate::answers::{Actor, Answers, Earlier, Idempotency};
+use crate::answers::{Actor, Answers, Idempotency, PreviousAnswer};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
 
 #[async_trait]
 impl Answers for MemoryStore {
-    async fn earlier(
+    async fn previous_answer(
         &self,
         (user, by): (&UserId, &Actor),
         job: &JobId,
         idempotency: Option<&Idempotency>,
-    ) -> Result<Earlier, StoreError> {
+    ) -> Result<PreviousAnswer, StoreError> {
         let (state, now) = (self.state(), self.now());
         if state.answered(job, now).is_none() {
             state.refuse_ended("look for an earlier answer", user, by.session())?;
         }
-        Ok(state.earlier(job, idempotency, now))
+        Ok(state.previous_answer(job, idempotency, now))
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {

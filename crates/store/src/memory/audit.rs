@@ -3,12 +3,12 @@
 use std::ops::Bound;
 
 use async_trait::async_trait;
-use protocol::cluster::job::Refused;
+use protocol::cluster::job::RefusedCommand;
 use protocol::id::UserId;
 
 use super::{MemoryStore, in_time};
 use crate::StoreError;
-use crate::accounts::Written;
+use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry};
 
@@ -17,9 +17,9 @@ impl Audit for MemoryStore {
     async fn record_refusals(
         &self,
         user: &UserId,
-        refused: &[Refused],
+        refused: &[RefusedCommand],
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let entries = refused.iter().map(Entry::of_refused);
         self.record("record refusals", user, entries, receipt)
     }
@@ -29,12 +29,12 @@ impl Audit for MemoryStore {
         user: &UserId,
         command: &str,
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let entry = Entry::of_confirmation(command);
         self.record("record a confirmation", user, [entry], receipt)
     }
 
-    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+    async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
         let state = self.state();
         let next = state.audit.range::<str, _>(after(user)).next();
         Ok(next.map(|(user, _)| user.clone()))
@@ -53,7 +53,7 @@ impl Audit for MemoryStore {
         Ok(wanted.take(limit).cloned().collect())
     }
 
-    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+    async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
         let state = self.state();
         let chains = state.audit.range::<str, _>(after(user));
         let moved = chains.filter_map(|(_, chain)| {
@@ -63,7 +63,7 @@ impl Audit for MemoryStore {
         Ok(moved.take(limit).collect())
     }
 
-    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+    async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
         let mut state = self.state();
         for head in heads {
             if let Some(chain) = state.audit.get_mut(&head.user) {
@@ -81,18 +81,18 @@ impl MemoryStore {
         user: &UserId,
         entries: impl IntoIterator<Item = Entry>,
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
         if let Some(answer) = state.begin(step, user, receipt, now)? {
-            return Ok(Written::Before(answer));
+            return Ok(WriteOutcome::Repeated(answer));
         }
         in_time(step, receipt)?;
         for entry in entries {
             state.audit(&self.audit, user, entry, receipt, now);
         }
         state.remember(receipt, now);
-        Ok(Written::Now)
+        Ok(WriteOutcome::Committed)
     }
 }
 

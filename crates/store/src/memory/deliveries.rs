@@ -5,17 +5,17 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
-use crate::deliveries::{Delivered, Deliveries, Delivery};
+use crate::deliveries::{Deliveries, Delivery, DeliveryOutcome};
 
 #[async_trait]
 impl Deliveries for MemoryStore {
-    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
         if let Some(id) = delivery.id {
             let key = (delivery.platform.as_str(), id.to_owned());
             if state.deliveries.contains_key(&key) {
-                return Ok(Delivered::Repeated);
+                return Ok(DeliveryOutcome::Repeated);
             }
             state.deliveries.insert(key, now);
         }
@@ -37,10 +37,10 @@ impl Deliveries for MemoryStore {
         let linked: Vec<_> = linked.collect();
         let mut told = Vec::new();
         for (user, platform_user_id) in linked {
-            if state.send(&user, &(delivery.tell)(&user, &platform_user_id), now) > 0 {
+            if state.send(&user, &(delivery.events_for)(&user, &platform_user_id), now) > 0 {
                 told.push(user);
             }
         }
-        Ok(Delivered::To(told))
+        Ok(DeliveryOutcome::Delivered(told))
     }
 }

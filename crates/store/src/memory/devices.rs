@@ -8,18 +8,18 @@ use super::state::State;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::audit::Entry;
-use crate::devices::{Acquaintance, Arrival, Devices, Novelty};
+use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
 
 #[async_trait]
 impl Devices for MemoryStore {
-    async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
-        let Arrival {
+    async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError> {
+        let SignInCheck {
             user,
             sign_in,
             from,
-            judge,
+            alert_rules,
             receipt,
-        } = arrival;
+        } = sign_in_check;
         let now = self.now();
         let mut state = self.state();
         state.refuse_ended("note a device", user, receipt.actor.session())?;
@@ -27,7 +27,7 @@ impl Devices for MemoryStore {
         let factor = state.security.get(*user).and_then(|record| record.factor.as_ref());
         let (failures, last_failed) = factor.map_or((0, None), |factor| (factor.failures, factor.last_failed));
         let network = from.network();
-        let novelty = Novelty {
+        let findings = SignInFindings {
             device: acquaintance(&state, user, "device", from.device()),
             network: acquaintance(&state, user, "network", &network),
             failures,
@@ -38,32 +38,32 @@ impl Devices for MemoryStore {
             state.seen.insert(((*user).clone(), kind, name.to_owned()), now);
         }
         state.had_device.insert((*user).clone());
-        if novelty.device != Acquaintance::Known {
+        if findings.device != Recognition::Known {
             state.audit(
                 &self.audit,
                 user,
-                Entry::of_new_device(&novelty, &network),
+                Entry::of_new_device(&findings, &network),
                 receipt,
                 now,
             );
         }
-        for alert in judge(&novelty) {
+        for alert in alert_rules(&findings) {
             let entry = Entry::of_raised_alert(&alert);
             if state.send_about(user, &[Envelope::of_alert(alert)], Some(sign_in), now) > 0 {
                 state.audit(&self.audit, user, entry, receipt, now);
             }
         }
-        Ok(novelty)
+        Ok(findings)
     }
 }
 
 /// Every device comes on a network, so there was one of both or of neither.
-fn acquaintance(state: &State, user: &UserId, kind: &'static str, name: &str) -> Acquaintance {
+fn acquaintance(state: &State, user: &UserId, kind: &'static str, name: &str) -> Recognition {
     if state.seen.contains_key(&(user.clone(), kind, name.to_owned())) {
-        Acquaintance::Known
+        Recognition::Known
     } else if state.had_device.contains(user) {
-        Acquaintance::New
+        Recognition::New
     } else {
-        Acquaintance::First
+        Recognition::First
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::MemoryStore;
 use crate::StoreError;
-use crate::inboxes::{InboxTurn, Inboxes};
+use crate::inboxes::{InboxLease, Inboxes};
 
 /// What is kept of one.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Inbox {
 
 #[async_trait]
 impl Inboxes for MemoryStore {
-    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
+    async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         if !state.pause_left(platform, now).is_zero() {
@@ -37,19 +37,24 @@ impl Inboxes for MemoryStore {
             return Ok(None);
         }
         inbox.fence += 1;
-        inbox.leased_until = Some(now + lease);
-        Ok(Some(InboxTurn {
+        inbox.leased_until = Some(now + ttl);
+        Ok(Some(InboxLease {
             platform,
             fence: inbox.fence,
             cursor: inbox.cursor.clone(),
         }))
     }
 
-    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
+    async fn finish_inbox(
+        &self,
+        lease: &InboxLease,
+        cursor: Option<&Value>,
+        next: Duration,
+    ) -> Result<bool, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let inbox = state.inboxes.get_mut(turn.platform.as_str());
-        let Some(inbox) = inbox.filter(|inbox| inbox.fence == turn.fence) else {
+        let inbox = state.inboxes.get_mut(lease.platform.as_str());
+        let Some(inbox) = inbox.filter(|inbox| inbox.fence == lease.fence) else {
             return Ok(false);
         };
         inbox.cursor = cursor.cloned().or_else(|| inbox.cursor.take());

@@ -27,7 +27,7 @@ impl Outbox for MemoryStore {
         Ok(Relayed { sent, stopped: false })
     }
 
-    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+    async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let now = self.now();
         let state = self.state();
         let behind = state.unsent.iter().filter(|(_, number)| {

@@ -9,13 +9,18 @@ use super::MemoryStore;
 use super::pauses::left;
 use super::state::{QueuedTask, State};
 use crate::StoreError;
-use crate::accounts::SealedTokens;
-use crate::queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId};
+use crate::accounts::EncryptedTokens;
+use crate::queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
 
 #[async_trait]
-impl Queue for MemoryStore {
-    async fn lease_tasks(&self, _worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError> {
+impl TaskQueue for MemoryStore {
+    async fn lease_tasks(
+        &self,
+        _worker: &WorkerId,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<Task>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let State { tasks, pauses, .. } = &mut *state;
@@ -26,7 +31,7 @@ impl Queue for MemoryStore {
         let free = tasks.iter_mut().filter(|(_, task)| {
             !task.dead && task.due_at <= now && task.leased_until.is_none_or(|until| until <= now) && !paused(task)
         });
-        let mut rooms = rooms.to_vec();
+        let mut capacities = capacities.to_vec();
         let mut leased = Vec::new();
         for (row, task) in free {
             if task.tries >= LAST_TRY {
@@ -34,11 +39,11 @@ impl Queue for MemoryStore {
                 task.dead = true;
                 continue;
             }
-            if !Room::fill(&mut rooms, task.revocation.account) {
+            if !PlatformCapacity::fill(&mut capacities, task.revocation.account) {
                 continue;
             }
             task.fence += 1;
-            task.leased_until = Some(now + lease);
+            task.leased_until = Some(now + ttl);
             leased.push(Task {
                 id: TaskId {
                     row: *row,
@@ -53,7 +58,11 @@ impl Queue for MemoryStore {
         Ok(leased)
     }
 
-    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError> {
+    async fn replace_task_tokens(
+        &self,
+        task: &TaskId,
+        tokens: &EncryptedTokens,
+    ) -> Result<Option<RevokeScope>, StoreError> {
         let mut state = self.state();
         Ok(held(&mut state, task).map(|task| {
             task.revocation.tokens = tokens.clone();
@@ -61,7 +70,7 @@ impl Queue for MemoryStore {
         }))
     }
 
-    async fn queue_provisional(
+    async fn queue_provisional_revocation(
         &self,
         (user, job): (&UserId, &JobId),
         issued: &Revocation,
@@ -80,7 +89,7 @@ impl Queue for MemoryStore {
         Ok(())
     }
 
-    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+    async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
         let mut state = self.state();
         let shared = state.is_linked(task.revocation.account, platform_user_id);
         Ok(held(&mut state, &task.id).map(|task| {

@@ -7,7 +7,9 @@ use super::MemoryStore;
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::audit::Entry;
-use crate::refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
+use crate::refreshes::{
+    DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,
+};
 use crate::rules::{self, Sending};
 
 #[async_trait]
@@ -15,13 +17,13 @@ impl Refreshes for MemoryStore {
     async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let turn = &refresh.turn;
-        let standing = state.standing(&turn.user, turn.account, now);
+        let lease = &refresh.lease;
+        let standing = state.standing(&lease.user, lease.account, now);
         let sends = match rules::send(refresh, standing.as_ref()) {
             Sending::Nothing(start) => return Ok(start),
             Sending::Counts(sends) => sends,
         };
-        if let Some(upkeep) = state.upkeep.get_mut(&(turn.user.clone(), turn.account.as_str())) {
+        if let Some(upkeep) = state.upkeep.get_mut(&(lease.user.clone(), lease.account.as_str())) {
             upkeep.sent = Some((refresh.generation, sends, Some(refresh.sending)));
             upkeep.next_sync_at = upkeep.next_sync_at.min(now);
         }
@@ -30,7 +32,7 @@ impl Refreshes for MemoryStore {
 
     async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
         let mut state = self.state();
-        let key = (refresh.turn.user.clone(), refresh.turn.account.as_str());
+        let key = (refresh.lease.user.clone(), refresh.lease.account.as_str());
         let sent = state.upkeep.get_mut(&key).and_then(|upkeep| upkeep.sent.as_mut());
         if let Some((generation, sends, sending)) = sent
             && (*generation, *sending) == (refresh.generation, Some(refresh.sending))
@@ -41,42 +43,46 @@ impl Refreshes for MemoryStore {
         Ok(())
     }
 
-    async fn finish_refresh(&self, refreshed: &Refreshed) -> Result<RefreshWritten, StoreError> {
+    async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let turn = &refreshed.turn;
-        let standing = state.standing(&turn.user, turn.account, now);
+        let lease = &refreshed.lease;
+        let standing = state.standing(&lease.user, lease.account, now);
         let is_current = |standing: &rules::Standing| standing.generation == refreshed.generation && !standing.is_lost;
         let generation = state.next_number();
-        let key = (turn.user.clone(), turn.account.as_str());
+        let key = (lease.user.clone(), lease.account.as_str());
         if standing.as_ref().is_some_and(is_current)
             && let Some(linked) = state.accounts.get_mut(&key)
         {
             linked.tokens = Some(refreshed.tokens.clone());
             linked.generation = generation;
-            return Ok(RefreshWritten::Stored(generation));
+            return Ok(RefreshOutcome::Stored(generation));
         }
         let linked = state.accounts.get(&key);
         if let Some(linked) = linked.filter(|linked| linked.tokens.as_ref() == Some(&refreshed.tokens)) {
-            return Ok(RefreshWritten::Stored(linked.generation));
+            return Ok(RefreshOutcome::Stored(linked.generation));
         }
-        state.revoke(&turn.user, Some(refreshed.give_back.clone()), now);
-        Ok(RefreshWritten::Overtaken)
+        state.revoke(&lease.user, Some(refreshed.revocation.clone()), now);
+        Ok(RefreshOutcome::Superseded)
     }
 
-    async fn lose_link(&self, lost: &LostLink, receipt: &Receipt) -> Result<LossWritten, StoreError> {
+    async fn mark_disconnected(
+        &self,
+        lost: &DisconnectedLink,
+        receipt: &Receipt,
+    ) -> Result<DisconnectOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let turn = &lost.turn;
-        let Some(standing) = state.standing(&turn.user, turn.account, now) else {
-            return Ok(LossWritten::NotConnected);
+        let lease = &lost.lease;
+        let Some(standing) = state.standing(&lease.user, lease.account, now) else {
+            return Ok(DisconnectOutcome::NotConnected);
         };
         if standing.generation != lost.generation {
-            return Ok(LossWritten::Moved);
+            return Ok(DisconnectOutcome::TokensReplaced);
         } else if standing.is_lost {
-            return Ok(LossWritten::Lost);
+            return Ok(DisconnectOutcome::Disconnected);
         }
-        let key = (turn.user.clone(), turn.account.as_str());
+        let key = (lease.user.clone(), lease.account.as_str());
         if let Some(upkeep) = state.upkeep.get_mut(&key) {
             upkeep.lost_generation = Some(lost.generation);
             upkeep.leased_until = None;
@@ -84,10 +90,10 @@ impl Refreshes for MemoryStore {
         if let Some(linked) = state.accounts.get_mut(&key) {
             linked.account.status = AccountStatus::Error;
             linked.account.error_message = Some(lost.error_message.clone());
-            let entry = Entry::of_lost_link(turn.account, &linked.account.platform_user_id);
-            state.audit(&self.audit, &turn.user, entry, receipt, now);
+            let entry = Entry::of_lost_link(lease.account, &linked.account.platform_user_id);
+            state.audit(&self.audit, &lease.user, entry, receipt, now);
         }
-        state.send(&turn.user, &lost.events, now);
-        Ok(LossWritten::Lost)
+        state.send(&lease.user, &lost.events, now);
+        Ok(DisconnectOutcome::Disconnected)
     }
 }

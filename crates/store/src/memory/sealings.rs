@@ -6,24 +6,24 @@ use protocol::security::FactorMethod;
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
-use crate::accounts::SealedTokens;
+use crate::accounts::EncryptedTokens;
 use crate::queue::TokenColumn;
-use crate::sealings::{Resealed, SealedColumn, SealedText, Sealings};
+use crate::sealings::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 use crate::security::SecurityRecord;
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 #[async_trait]
-impl Sealings for MemoryStore {
-    async fn sealed_otherwise(
+impl EncryptedColumns for MemoryStore {
+    async fn texts_under_other_keys(
         &self,
-        column: SealedColumn,
+        column: EncryptedColumn,
         key_id: &str,
-        after: Option<&SealedText>,
+        after: Option<&EncryptedText>,
         max: usize,
-    ) -> Result<Vec<SealedText>, StoreError> {
+    ) -> Result<Vec<EncryptedText>, StoreError> {
         let texts = texts(&self.state(), column);
-        let behind = |text: &SealedText| after.is_none_or(|after| place(text) > place(after));
-        let otherwise = |text: &SealedText| text.sealed.key_id() != Some(key_id);
+        let behind = |text: &EncryptedText| after.is_none_or(|after| place(text) > place(after));
+        let otherwise = |text: &EncryptedText| text.encrypted.key_id() != Some(key_id);
         Ok(texts
             .into_iter()
             .filter(|text| behind(text) && otherwise(text))
@@ -31,13 +31,13 @@ impl Sealings for MemoryStore {
             .collect())
     }
 
-    async fn reseal(&self, column: SealedColumn, texts: &[Resealed]) -> Result<u64, StoreError> {
+    async fn replace_texts(&self, column: EncryptedColumn, texts: &[ReencryptedText]) -> Result<u64, StoreError> {
         let mut state = self.state();
         let mut put = 0;
         for text in texts {
-            let stands = standing(&mut state, column, &text.was).filter(|stands| **stands == text.was.sealed);
+            let stands = standing(&mut state, column, &text.was).filter(|stands| **stands == text.was.encrypted);
             if let Some(stands) = stands {
-                *stands = text.sealed.clone();
+                *stands = text.encrypted.clone();
                 put += 1;
             }
         }
@@ -46,64 +46,64 @@ impl Sealings for MemoryStore {
 }
 
 /// In the order of [`place`].
-fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
+fn texts(state: &State, column: EncryptedColumn) -> Vec<EncryptedText> {
     let account = |bound| {
         let texts = state.accounts.iter().filter_map(move |((user, platform), linked)| {
-            Some(SealedText {
+            Some(EncryptedText {
                 number: 0,
                 user: user.clone(),
                 scope: (*platform).to_owned(),
                 bound: TokenColumn::as_str(bound).to_owned(),
-                sealed: of_tokens(linked.tokens.as_ref()?, bound)?.clone(),
+                encrypted: of_tokens(linked.tokens.as_ref()?, bound)?.clone(),
             })
         });
         texts.collect()
     };
-    let parked = |bound| {
-        let texts = state.parked.iter().filter_map(move |(number, row)| {
-            Some(SealedText {
+    let pending_link = |bound| {
+        let texts = state.pending_link.iter().filter_map(move |(number, row)| {
+            Some(EncryptedText {
                 number: *number,
                 user: row.link.user.clone(),
                 scope: row.link.account.account_type.to_string(),
                 bound: TokenColumn::as_str(bound).to_owned(),
-                sealed: of_tokens(row.link.tokens.as_ref()?, bound)?.clone(),
+                encrypted: of_tokens(row.link.tokens.as_ref()?, bound)?.clone(),
             })
         });
         texts.collect()
     };
     let task = |bound| {
         let texts = state.tasks.iter().filter_map(move |(number, task)| {
-            Some(SealedText {
+            Some(EncryptedText {
                 number: *number,
                 user: task.user.clone(),
                 scope: task.revocation.account.to_string(),
                 bound: TokenColumn::as_str(bound).to_owned(),
-                sealed: of_tokens(&task.revocation.tokens, bound)?.clone(),
+                encrypted: of_tokens(&task.revocation.tokens, bound)?.clone(),
             })
         });
         texts.collect()
     };
     match column {
-        SealedColumn::ParkedAccess => parked(TokenColumn::Access),
-        SealedColumn::ParkedRefresh => parked(TokenColumn::Refresh),
-        SealedColumn::AccountAccess => account(TokenColumn::Access),
-        SealedColumn::AccountRefresh => account(TokenColumn::Refresh),
-        SealedColumn::TaskAccess => task(TokenColumn::Access),
-        SealedColumn::TaskRefresh => task(TokenColumn::Refresh),
-        SealedColumn::PendingFactor | SealedColumn::Factor | SealedColumn::RecoveryKey => {
+        EncryptedColumn::PendingLinkAccess => pending_link(TokenColumn::Access),
+        EncryptedColumn::PendingLinkRefresh => pending_link(TokenColumn::Refresh),
+        EncryptedColumn::AccountAccess => account(TokenColumn::Access),
+        EncryptedColumn::AccountRefresh => account(TokenColumn::Refresh),
+        EncryptedColumn::TaskAccess => task(TokenColumn::Access),
+        EncryptedColumn::TaskRefresh => task(TokenColumn::Refresh),
+        EncryptedColumn::PendingFactor | EncryptedColumn::Factor | EncryptedColumn::RecoveryKey => {
             let texts = state.security.iter().filter_map(|(user, record)| {
-                let (method, sealed) = of_factor(record, column)?;
-                Some(SealedText {
+                let (method, encrypted) = of_factor(record, column)?;
+                Some(EncryptedText {
                     number: 0,
                     user: user.clone(),
                     scope: "factor".to_owned(),
                     bound: match (column, method) {
-                        (SealedColumn::RecoveryKey, _) => "recovery",
+                        (EncryptedColumn::RecoveryKey, _) => "recovery",
                         (_, FactorMethod::Totp) => "secret",
                         (_, FactorMethod::Sms | FactorMethod::Email) => "address",
                     }
                     .to_owned(),
-                    sealed: sealed.clone(),
+                    encrypted: encrypted.clone(),
                 })
             });
             let mut texts: Vec<_> = texts.collect();
@@ -113,7 +113,7 @@ fn texts(state: &State, column: SealedColumn) -> Vec<SealedText> {
     }
 }
 
-fn of_tokens(tokens: &SealedTokens, column: TokenColumn) -> Option<&Sealed> {
+fn of_tokens(tokens: &EncryptedTokens, column: TokenColumn) -> Option<&Ciphertext> {
     match column {
         TokenColumn::Access => Some(&tokens.access),
         TokenColumn::Refresh => tokens.refresh.as_ref(),
@@ -121,42 +121,42 @@ fn of_tokens(tokens: &SealedTokens, column: TokenColumn) -> Option<&Sealed> {
 }
 
 /// The text of this column, and how the factor is given that it is of.
-fn of_factor(record: &SecurityRecord, column: SealedColumn) -> Option<(FactorMethod, &Sealed)> {
-    if column == SealedColumn::PendingFactor {
+fn of_factor(record: &SecurityRecord, column: EncryptedColumn) -> Option<(FactorMethod, &Ciphertext)> {
+    if column == EncryptedColumn::PendingFactor {
         let pending = record.pending.as_ref()?;
         return Some((pending.method, &pending.secret));
     }
     let factor = record.factor.as_ref()?;
-    let sealed = match column {
-        SealedColumn::RecoveryKey => factor.recovery_key.as_ref()?,
+    let encrypted = match column {
+        EncryptedColumn::RecoveryKey => factor.recovery_key.as_ref()?,
         _ => &factor.secret,
     };
-    Some((factor.method, sealed))
+    Some((factor.method, encrypted))
 }
 
-fn place(text: &SealedText) -> (i64, &str, &str) {
+fn place(text: &EncryptedText) -> (i64, &str, &str) {
     (text.number, text.user.as_str(), &text.scope)
 }
 
 /// The text that stands in this one's row now.
-fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -> Option<&'a mut Sealed> {
+fn standing<'a>(state: &'a mut State, column: EncryptedColumn, text: &EncryptedText) -> Option<&'a mut Ciphertext> {
     if matches!(
         column,
-        SealedColumn::PendingFactor | SealedColumn::Factor | SealedColumn::RecoveryKey
+        EncryptedColumn::PendingFactor | EncryptedColumn::Factor | EncryptedColumn::RecoveryKey
     ) {
         let record = state.security.get_mut(&text.user)?;
         return match column {
-            SealedColumn::PendingFactor => record.pending.as_mut().map(|pending| &mut pending.secret),
-            SealedColumn::RecoveryKey => record.factor.as_mut()?.recovery_key.as_mut(),
+            EncryptedColumn::PendingFactor => record.pending.as_mut().map(|pending| &mut pending.secret),
+            EncryptedColumn::RecoveryKey => record.factor.as_mut()?.recovery_key.as_mut(),
             _ => record.factor.as_mut().map(|factor| &mut factor.secret),
         };
     }
     let tokens = match column {
-        SealedColumn::TaskAccess | SealedColumn::TaskRefresh => {
+        EncryptedColumn::TaskAccess | EncryptedColumn::TaskRefresh => {
             &mut state.tasks.get_mut(&text.number)?.revocation.tokens
         }
-        SealedColumn::ParkedAccess | SealedColumn::ParkedRefresh => {
-            state.parked.get_mut(&text.number)?.link.tokens.as_mut()?
+        EncryptedColumn::PendingLinkAccess | EncryptedColumn::PendingLinkRefresh => {
+            state.pending_link.get_mut(&text.number)?.link.tokens.as_mut()?
         }
         _ => {
             let mut accounts = state.accounts.iter_mut();
@@ -165,7 +165,7 @@ fn standing<'a>(state: &'a mut State, column: SealedColumn, text: &SealedText) -
         }
     };
     match column {
-        SealedColumn::AccountRefresh | SealedColumn::ParkedRefresh | SealedColumn::TaskRefresh => {
+        EncryptedColumn::AccountRefresh | EncryptedColumn::PendingLinkRefresh | EncryptedColumn::TaskRefresh => {
             tokens.refresh.as_mut()
         }
         _ => Some(&mut tokens.access),

@@ -7,7 +7,7 @@ use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
-use crate::security::{Decide, Decided, Decision, Effect, Security, SecurityRecord};
+use crate::security::{Security, SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule};
 
 #[async_trait]
 impl Security for MemoryStore {
@@ -15,7 +15,12 @@ impl Security for MemoryStore {
         Ok(self.state().security.get(user).cloned().unwrap_or_default())
     }
 
-    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+    async fn decide_security(
+        &self,
+        user: &UserId,
+        by: &Actor,
+        decide: &SecurityRule<'_>,
+    ) -> Result<SecurityOutcome, StoreError> {
         let step = "change the security settings";
         let now = self.now();
         let mut state = self.state();
@@ -26,30 +31,30 @@ impl Security for MemoryStore {
             source: Box::new(error),
         })?;
         let change = match decision {
-            Decision::Leave(outcome) => return Ok(Decided::Now(outcome)),
-            Decision::Change(change) => change,
+            SecurityDecision::Leave(outcome) => return Ok(SecurityOutcome::Committed(outcome)),
+            SecurityDecision::SecurityChange(change) => change,
         };
         if let Some(receipt) = &change.receipt {
             if let Some(answer) = state.repeated(receipt, now) {
-                return Ok(Decided::Before(answer));
+                return Ok(SecurityOutcome::Repeated(answer));
             }
             in_time(step, receipt)?;
-            for deed in &change.deeds {
-                state.audit(&self.audit, user, Entry::of_deed(deed), receipt, now);
+            for audit_event in &change.audit_events {
+                state.audit(&self.audit, user, Entry::of_deed(audit_event), receipt, now);
             }
             state.remember(receipt, now);
         }
         state.security.insert(user.clone(), change.record);
-        let about = match &change.effect {
-            Effect::Suspected(about) => Some(about),
-            Effect::Nothing | Effect::Cleared(_) | Effect::AuthorizationsEnd => None,
+        let subject = match &change.effect {
+            SecurityEffect::Suspected(subject) => Some(subject),
+            SecurityEffect::Nothing | SecurityEffect::Cleared(_) | SecurityEffect::AuthorizationsEnd => None,
         };
-        state.send_about(user, &change.events, about, now);
+        state.send_about(user, &change.events, subject, now);
         match &change.effect {
-            Effect::Nothing | Effect::Suspected(_) => {}
-            Effect::Cleared(session) => state.clear(user, session),
-            Effect::AuthorizationsEnd => *state.access_epochs.entry(user.clone()).or_default() += 1,
+            SecurityEffect::Nothing | SecurityEffect::Suspected(_) => {}
+            SecurityEffect::Cleared(session) => state.clear(user, session),
+            SecurityEffect::AuthorizationsEnd => *state.access_epochs.entry(user.clone()).or_default() += 1,
         }
-        Ok(Decided::Now(change.outcome))
+        Ok(SecurityOutcome::Committed(change.outcome))
     }
 }

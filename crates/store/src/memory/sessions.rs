@@ -14,8 +14,8 @@ use super::state::State;
 use crate::StoreError;
 use crate::session_rules::{self, KnownSession, SLACK};
 use crate::sessions::{
-    CommittedEnds, OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded,
-    SessionsReceipt,
+    CommittedEnds, EndSessionsOutcome, EndSessionsRequest, SessionOpenOutcome, SessionOpenRequest, SessionRecord,
+    SessionRecords, SessionsReceipt,
 };
 
 /// The row of a session.
@@ -45,8 +45,8 @@ impl SessionRow {
 }
 
 #[async_trait]
-impl Sessions for MemoryStore {
-    async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError> {
+impl SessionRecords for MemoryStore {
+    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
         let now = Timestamp::from(self.now());
         let mut state = self.state();
         let key = (opening.user.clone(), opening.session.clone());
@@ -54,7 +54,7 @@ impl Sessions for MemoryStore {
         let known = before.map(|row| row.known);
         let all = state.ends_of_all.get(&opening.user).map(|(all, _)| all);
         let opened = session_rules::open(known.as_ref(), all, opening, now);
-        if let SessionOpened::Open(life) = opened {
+        if let SessionOpenOutcome::Open(life) = opened {
             let goes_on = before.filter(|row| row.known.is_open(now));
             let row = SessionRow {
                 known: KnownSession {
@@ -78,13 +78,13 @@ impl Sessions for MemoryStore {
 
     async fn end_sessions(
         &self,
-        ending: &SessionEnding<'_>,
+        ending: &EndSessionsRequest<'_>,
         receipt: &SessionsReceipt<'_>,
-    ) -> Result<SessionsEnded, StoreError> {
+    ) -> Result<EndSessionsOutcome, StoreError> {
         self.end(ending, receipt).await
     }
 
-    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
+    async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
         let mut state = self.state();
         state.refuse_ended("count a wrong second factor", user, Some(session))?;
         let row = state.sessions.get_mut(&(user.clone(), session.clone()));
@@ -145,7 +145,7 @@ impl Sessions for MemoryStore {
         Ok(())
     }
 
-    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError> {
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError> {
         let now = Timestamp::from(self.now());
         let state = self.state();
         let all = state.ends_of_all.get(user).map(|(all, _)| all);
@@ -154,7 +154,7 @@ impl Sessions for MemoryStore {
             of == user && is_alive && row.known.ended_at(session, all).is_none()
         });
         let mut sessions: Vec<_> = theirs
-            .map(|((_, session), row)| OpenedSession {
+            .map(|((_, session), row)| SessionRecord {
                 session: session.clone(),
                 opened_at: row.known.opened_at,
                 origin: row.origin.clone(),
@@ -182,7 +182,7 @@ impl Sessions for MemoryStore {
         Ok(page.take(limit).cloned().collect())
     }
 
-    async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
+    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
         let now = Timestamp::from(self.now());
         let mut state = self.state();
         for (key, left) in left {
@@ -193,14 +193,14 @@ impl Sessions for MemoryStore {
         Ok(())
     }
 
-    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError> {
+    async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
         let kept_at = Timestamp::from(self.now()).minus(ago);
         let mut state = self.state();
         state.deadlines_kept_at = state.deadlines_kept_at.max(Some(kept_at));
         Ok(())
     }
 
-    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
+    async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
         let now = Timestamp::from(self.now());
         let mut state = self.state();
         for (session, left) in left {

@@ -10,19 +10,19 @@ use protocol::time::Timestamp;
 
 use super::alerts::RaisedAlert;
 use super::inboxes::Inbox;
-use super::parking::Parked;
+use super::parking::Pending;
 use super::sessions::SessionRow;
 use super::upkeep::Upkeep;
 use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::alerts::SignIn;
-use crate::answers::{Earlier, Idempotency, Receipt};
+use crate::answers::{Idempotency, PreviousAnswer, Receipt};
 use crate::audit::{AuditRow, ChainHead, Entry, extend};
 use crate::queue::{Revocation, RevokeScope};
 use crate::rules;
 use crate::security::SecurityRecord;
-use crate::sessions::EndOfAll;
-use crate::vault::{AuditKeys, Sealed};
+use crate::sessions::EndAllSessions;
+use crate::vault::{AuditKeys, Ciphertext};
 
 /// Everything.
 #[derive(Debug, Default)]
@@ -45,14 +45,14 @@ pub(super) struct State {
     pub(super) unsent: BTreeSet<(UserId, i64)>,
     pub(super) known_events: HashSet<EventId>,
     pub(super) tasks: BTreeMap<i64, QueuedTask>,
-    pub(super) parked: BTreeMap<i64, Parked>,
+    pub(super) pending_link: BTreeMap<i64, Pending>,
     /// By user, in the order in which they were raised.
     pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
     pub(super) audit: BTreeMap<String, Chain>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
     pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
     /// When all of a user's sessions were ended last, and whether that is to be confirmed.
-    pub(super) ends_of_all: HashMap<UserId, (EndOfAll, bool)>,
+    pub(super) ends_of_all: HashMap<UserId, (EndAllSessions, bool)>,
     pub(super) deadlines_kept_at: Option<Timestamp>,
     /// By user, kind and name; when a worker was told last.
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
@@ -77,7 +77,7 @@ pub(super) struct Chain {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) idempotency: Option<Idempotency>,
-    pub(super) answer: Sealed,
+    pub(super) answer: Ciphertext,
     pub(super) expires_at: SystemTime,
 }
 
@@ -153,16 +153,23 @@ impl State {
         self.answers.get(job).filter(|answer| now < answer.expires_at)
     }
 
-    pub(super) fn earlier(&self, job: &JobId, idempotency: Option<&Idempotency>, now: SystemTime) -> Earlier {
+    pub(super) fn previous_answer(
+        &self,
+        job: &JobId,
+        idempotency: Option<&Idempotency>,
+        now: SystemTime,
+    ) -> PreviousAnswer {
         let live = |job| self.answered(job, now);
         if let Some(answer) = live(job) {
-            return Earlier::Answer(answer.answer.clone());
+            return PreviousAnswer::Answer(answer.answer.clone());
         }
         let asked = idempotency.and_then(|key| Some((key, live(self.asked.get(&key.scope)?)?)));
         match asked {
-            None => Earlier::Nothing,
-            Some((key, answer)) if answer.idempotency.as_ref() == Some(key) => Earlier::Answer(answer.answer.clone()),
-            Some(_) => Earlier::OtherBody,
+            None => PreviousAnswer::Nothing,
+            Some((key, answer)) if answer.idempotency.as_ref() == Some(key) => {
+                PreviousAnswer::Answer(answer.answer.clone())
+            }
+            Some(_) => PreviousAnswer::OtherBody,
         }
     }
 
@@ -187,7 +194,7 @@ impl State {
         user: &UserId,
         receipt: &Receipt,
         now: SystemTime,
-    ) -> Result<Option<Sealed>, StoreError> {
+    ) -> Result<Option<Ciphertext>, StoreError> {
         if self.answered(&receipt.job, now).is_none() {
             self.refuse_ended(step, user, receipt.actor.session())?;
         }
@@ -196,7 +203,7 @@ impl State {
 
     /// The answer that stands in a transaction's way. Another body under the same key was refused before the work began; here
     /// it only must not be committed beside the first.
-    pub(super) fn repeated(&self, receipt: &Receipt, now: SystemTime) -> Option<Sealed> {
+    pub(super) fn repeated(&self, receipt: &Receipt, now: SystemTime) -> Option<Ciphertext> {
         let first = self.asked_by(receipt)?;
         (now < first.expires_at).then(|| first.answer.clone())
     }
@@ -240,13 +247,13 @@ impl State {
         &mut self,
         user: &UserId,
         events: &[Envelope],
-        about: Option<&SignIn>,
+        subject: Option<&SignIn>,
         now: SystemTime,
     ) -> u64 {
         let mut new = 0;
         for event in events {
             if let Ok(Some(alert)) = rules::alert_of(event)
-                && !self.keep_alert(user, alert, about, now)
+                && !self.keep_alert(user, alert, subject, now)
             {
                 continue;
             }
@@ -312,7 +319,11 @@ impl State {
     /// Whether a link of this platform account lives, or is parked.
     pub(super) fn is_linked(&self, account: AccountType, platform_user_id: &str) -> bool {
         let linked = self.accounts.values().map(|linked| &linked.account);
-        let mut all = linked.chain(self.parked.values().map(|parked| &parked.link.account));
+        let mut all = linked.chain(
+            self.pending_link
+                .values()
+                .map(|pending_link| &pending_link.link.account),
+        );
         all.any(|linked| linked.account_type == account && linked.platform_user_id == platform_user_id)
     }
 

@@ -11,12 +11,16 @@ use super::state::State;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::queue::Room;
-use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Syncs, Taken, Taking, Turn};
+use crate::queue::PlatformCapacity;
+use crate::syncs::{FinishedSync, LeasedSync, Pause, Paused, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
 
 #[async_trait]
 impl Syncs for MemoryStore {
-    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError> {
+    async fn lease_due_syncs(
+        &self,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<LeasedSync>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let mut due: Vec<_> = state
@@ -36,107 +40,109 @@ impl Syncs for MemoryStore {
             })
             .collect();
         due.sort_by_key(|(since, ..)| *since);
-        let mut rooms = rooms.to_vec();
+        let mut capacities = capacities.to_vec();
         let due = due
             .into_iter()
-            .filter(|(_, _, account)| Room::fill(&mut rooms, *account));
+            .filter(|(_, _, account)| PlatformCapacity::fill(&mut capacities, *account));
         Ok(due
-            .filter_map(|(_, user, account)| state.take(user, account, now + lease, now))
+            .filter_map(|(_, user, account)| state.take(user, account, now + ttl, now))
             .collect())
     }
 
-    async fn take_turn(
+    async fn lease_sync(
         &self,
         (user, session): (&UserId, &SessionId),
         account: AccountType,
-        lease: Duration,
-    ) -> Result<Taking, StoreError> {
+        ttl: Duration,
+    ) -> Result<SyncLeaseOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
         state.refuse_ended("take the turn of a sync", user, Some(session))?;
         let Some(standing) = state.standing(user, account, now) else {
-            return Ok(Taking::NotConnected);
+            return Ok(SyncLeaseOutcome::NotConnected);
         };
         if standing.is_lost {
-            return Ok(Taking::Lost);
+            return Ok(SyncLeaseOutcome::Disconnected);
         } else if !standing.paused.is_zero() {
-            return Ok(Taking::Paused(standing.paused));
+            return Ok(SyncLeaseOutcome::Paused(standing.paused));
         }
         let key = (user.clone(), account.as_str());
         if state.upkeep.get(&key).is_some_and(|upkeep| upkeep.is_leased(now)) {
-            return Ok(Taking::Busy);
+            return Ok(SyncLeaseOutcome::Busy);
         }
-        let taken = state.take(user.clone(), account, now + lease, now);
-        Ok(taken.map_or(Taking::NotConnected, |taken| Taking::Taken(Box::new(taken))))
+        let taken = state.take(user.clone(), account, now + ttl, now);
+        Ok(taken.map_or(SyncLeaseOutcome::NotConnected, |taken| {
+            SyncLeaseOutcome::LeasedSync(Box::new(taken))
+        }))
     }
 
-    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError> {
+    async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let key = (turn.user.clone(), turn.account.as_str());
+        let key = (lease.user.clone(), lease.account.as_str());
         let upkeep = state.upkeep.get_mut(&key);
-        let held = upkeep.filter(|upkeep| upkeep.fence == turn.fence);
-        Ok(held.map(|upkeep| upkeep.leased_until = Some(now + lease)).is_some())
+        let held = upkeep.filter(|upkeep| upkeep.fence == lease.fence);
+        Ok(held.map(|upkeep| upkeep.leased_until = Some(now + ttl)).is_some())
     }
 
-    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
+    async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
         let now = self.now();
         let mut state = self.state();
-        state.refuse_ended("announce the sync", &turn.user, Some(session))?;
-        let standing = state.standing(&turn.user, turn.account, now);
-        if standing.is_some_and(|standing| standing.fence == turn.fence) {
-            state.send(&turn.user, std::slice::from_ref(syncing), now);
+        state.refuse_ended("announce the sync", &lease.user, Some(session))?;
+        let standing = state.standing(&lease.user, lease.account, now);
+        if standing.is_some_and(|standing| standing.fence == lease.fence) {
+            state.send(&lease.user, std::slice::from_ref(syncing), now);
         }
         Ok(())
     }
 
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError> {
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let turn = &sync.turn;
+        let lease = &sync.lease;
         let begun = receipt.map_or(Ok(None), |receipt| {
-            state.begin("store the sync", &turn.user, receipt, now)
+            state.begin("store the sync", &lease.user, receipt, now)
         });
         match begun {
             Ok(None) => {}
-            Ok(Some(answer)) => return Ok(SyncWritten::Repeated(answer)),
+            Ok(Some(answer)) => return Ok(SyncOutcome::Repeated(answer)),
             Err(_ended) => {
                 if let Some(pause) = &sync.pause {
-                    state.pause(turn, pause, now);
+                    state.pause(lease, pause, now);
                 }
-                return Ok(SyncWritten::SessionEnded);
+                return Ok(SyncOutcome::SessionEnded);
             }
         }
-        let standing = state.standing(&turn.user, turn.account, now);
-        let is_ours = standing.is_some_and(|standing| standing.fence == turn.fence && !standing.is_lost);
+        let standing = state.standing(&lease.user, lease.account, now);
+        let is_ours = standing.is_some_and(|standing| standing.fence == lease.fence && !standing.is_lost);
         if is_ours {
             receipt.map_or(Ok(()), |receipt| in_time("store the sync", receipt))?;
             state.write_sync(sync, now);
         }
         if let Some(pause) = &sync.pause {
-            state.pause(turn, pause, now);
+            state.pause(lease, pause, now);
         }
         if !is_ours {
-            return Ok(SyncWritten::Overtaken);
+            return Ok(SyncOutcome::Superseded);
         }
-        state.send(&turn.user, &sync.events, now);
+        state.send(&lease.user, &sync.events, now);
         if let Some(receipt) = receipt {
             state.remember(receipt, now);
         }
-        Ok(SyncWritten::Stored)
+        Ok(SyncOutcome::Stored)
     }
 }
 
 impl State {
-    fn take(&mut self, user: UserId, account: AccountType, until: SystemTime, now: SystemTime) -> Option<Taken> {
+    fn take(&mut self, user: UserId, account: AccountType, until: SystemTime, now: SystemTime) -> Option<LeasedSync> {
         let fence = self.next_number();
         let key = (user.clone(), account.as_str());
         let found = self.accounts.get(&key)?.clone();
         let upkeep = self.upkeep.get_mut(&key)?;
         upkeep.fence = fence;
         upkeep.leased_until = Some(until);
-        Some(Taken {
-            turn: Turn { user, account, fence },
+        Some(LeasedSync {
+            lease: SyncLease { user, account, fence },
             found,
             failures: upkeep.failures,
             late: now.duration_since(upkeep.next_sync_at).unwrap_or(Duration::ZERO),
@@ -144,7 +150,7 @@ impl State {
     }
 
     fn write_sync(&mut self, sync: &FinishedSync, now: SystemTime) {
-        let key = (sync.turn.user.clone(), sync.turn.account.as_str());
+        let key = (sync.lease.user.clone(), sync.lease.account.as_str());
         if let Some(linked) = self.accounts.get_mut(&key) {
             linked.account = UserAccount {
                 platform_user_id: linked.account.platform_user_id.clone(),
@@ -163,16 +169,16 @@ impl State {
     }
 
     /// Whoever has the turn by now: the platform asks all of us.
-    fn pause(&mut self, turn: &Turn, pause: &Pause, now: SystemTime) {
+    fn pause(&mut self, lease: &SyncLease, pause: &Pause, now: SystemTime) {
         let until = now + pause.wait;
         match pause.of {
             Paused::Account => {
-                if let Some(upkeep) = self.upkeep.get_mut(&(turn.user.clone(), turn.account.as_str())) {
+                if let Some(upkeep) = self.upkeep.get_mut(&(lease.user.clone(), lease.account.as_str())) {
                     upkeep.paused_until = upkeep.paused_until.max(Some(until));
                     upkeep.next_sync_at = upkeep.next_sync_at.max(until);
                 }
             }
-            Paused::Platform => self.pause_platform(turn.account, until),
+            Paused::Platform => self.pause_platform(lease.account, until),
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{PgStore, row};
 use crate::StoreError;
 use crate::accounts::{
     Accounts, Credentials, Exchange, ExchangeStart, Link, LinkOutcome, RefusedLink, RevokeAll, RevokeAllOutcome,
-    Unlink, UnlinkOutcome, Written,
+    Unlink, UnlinkOutcome, WriteOutcome,
 };
 use crate::answers::Receipt;
 
@@ -69,7 +69,7 @@ impl Accounts for PgStore {
             .pool
             .transact("store the link", &LinkAccount { link, receipt, audit })
             .await;
-        if let (Err(StoreError::TooLate(_)), None) = (&linked, link.parked) {
+        if let (Err(StoreError::TooLate(_)), None) = (&linked, link.pending_link) {
             // The platform has granted it, and nobody will hold its tokens.
             self.pool
                 .transact("give the grant back", &GiveBack { link, receipt, audit })
@@ -78,7 +78,7 @@ impl Accounts for PgStore {
         linked
     }
 
-    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<WriteOutcome, StoreError> {
         let work = RefuseLink {
             refused,
             receipt,

@@ -141,7 +141,7 @@ impl Work for Acknowledge<'_> {
             return Ok(Ending::RollBack(Acknowledged::Yes));
         }
         if row.try_get("about_itself")? {
-            return Ok(Ending::RollBack(Acknowledged::AboutItself));
+            return Ok(Ending::RollBack(Acknowledged::OwnSession));
         }
         let kind: String = row.try_get("type")?;
         let mark = "UPDATE alerts SET acked_at = now() WHERE user_id = $1 AND alert_id = $2";
@@ -172,7 +172,7 @@ pub(super) async fn keep(
     tx: &Transaction<'_>,
     user: &UserId,
     alert: &Alert,
-    about: Option<&SignIn>,
+    subject: Option<&SignIn>,
 ) -> Result<bool, Failure> {
     let insert = "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action, \
              about_session, about_signed_in) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, alert_id) DO NOTHING";
@@ -189,8 +189,8 @@ pub(super) async fn keep(
                 &message,
                 &written(alert.timestamp),
                 &alert.requires_action,
-                &about.map(|about| about.session.as_str()),
-                &about.and_then(|about| about.at).map(written),
+                &subject.map(|subject| subject.session.as_str()),
+                &subject.and_then(|subject| subject.at).map(written),
             ],
         )
         .await?;

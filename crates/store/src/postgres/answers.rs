@@ -8,18 +8,18 @@ use super::error::Failure;
 use super::parameter::Parameter;
 use super::{PgStore, sessions};
 use crate::StoreError;
-use crate::answers::{Actor, Answers, Earlier, Idempotency};
+use crate::answers::{Actor, Answers, Idempotency, PreviousAnswer};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 #[async_trait]
 impl Answers for PgStore {
-    async fn earlier(
+    async fn previous_answer(
         &self,
         (user, by): (&UserId, &Actor),
         job: &JobId,
         idempotency: Option<&Idempotency>,
-    ) -> Result<Earlier, StoreError> {
+    ) -> Result<PreviousAnswer, StoreError> {
         let step = "look for an earlier answer";
         let find = "SELECT answer, job_id = $1 AS own, job_id = $1 OR body = $3 AS same FROM answers \
                     WHERE (job_id = $1 OR scope = $2) AND expires_at > now() ORDER BY job_id = $1 DESC LIMIT 1";
@@ -30,8 +30,8 @@ impl Answers for PgStore {
         let ended: [&dyn Parameter; 2] = [&user, &session];
         let both = self.pool.query_both(step, (find, &answer), (sessions::ENDED, &ended));
         let (found, ended) = both.await?;
-        let earlier = earlier(found.first(), !ended.is_empty());
-        earlier.map_err(|failure| self.pool.report(step, failure))
+        let previous_answer = previous_answer(found.first(), !ended.is_empty());
+        previous_answer.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
@@ -86,20 +86,20 @@ impl PgStore {
     }
 }
 
-fn earlier(row: Option<&Row>, is_ended: bool) -> Result<Earlier, Failure> {
+fn previous_answer(row: Option<&Row>, is_ended: bool) -> Result<PreviousAnswer, Failure> {
     let is_own = row.map_or(Ok(false), |row| row.try_get("own"))?;
     if is_ended && !is_own {
         return Err(Failure::SessionEnded);
     }
     let Some(row) = row else {
-        return Ok(Earlier::Nothing);
+        return Ok(PreviousAnswer::Nothing);
     };
     // Null when no key was given: then the job is the same, or the row would not be here.
     let same: Option<bool> = row.try_get("same")?;
     if same == Some(false) {
-        return Ok(Earlier::OtherBody);
+        return Ok(PreviousAnswer::OtherBody);
     }
-    Ok(Earlier::Answer(Sealed::from_bytes(row.try_get("answer")?)))
+    Ok(PreviousAnswer::Answer(Ciphertext::from_bytes(row.try_get("answer")?)))
 }
 
 /// Rows that one statement deletes.

@@ -1,7 +1,7 @@
 //! The audit log.
 
 use async_trait::async_trait;
-use protocol::cluster::job::Refused;
+use protocol::cluster::job::RefusedCommand;
 use protocol::id::UserId;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -12,7 +12,7 @@ use super::receipt::Begun;
 use super::transaction::Transaction;
 use super::{PgStore, receipt};
 use crate::StoreError;
-use crate::accounts::Written;
+use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, extend};
 use crate::vault::AuditKeys;
@@ -43,8 +43,8 @@ pub(super) async fn append(
             &row.seq,
             &row.v,
             &row.at,
-            &row.act,
-            &row.about,
+            &row.action,
+            &row.subject,
             &row.result,
             &row.count,
             &row.session,
@@ -70,27 +70,27 @@ struct Record<'a> {
 
 #[async_trait]
 impl Work for Record<'_> {
-    type Outcome = Written;
+    type Outcome = WriteOutcome;
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.receipt.deadline)
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<WriteOutcome>, Failure> {
         let Self {
             user,
             entries,
             receipt,
             keys,
         } = self;
-        if let Begun::Before(answer) = receipt::begin(tx, user, receipt).await? {
-            return Ok(Ending::RollBack(Written::Before(answer)));
+        if let Begun::Repeated(answer) = receipt::begin(tx, user, receipt).await? {
+            return Ok(Ending::RollBack(WriteOutcome::Repeated(answer)));
         }
         for entry in entries {
             append(tx, keys, user, entry.clone(), receipt).await?;
         }
         receipt::remember(tx, receipt).await?;
-        Ok(Ending::CommitBefore(receipt.deadline, Written::Now))
+        Ok(Ending::CommitBefore(receipt.deadline, WriteOutcome::Committed))
     }
 }
 
@@ -99,9 +99,9 @@ impl Audit for PgStore {
     async fn record_refusals(
         &self,
         user: &UserId,
-        refused: &[Refused],
+        refused: &[RefusedCommand],
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let work = Record {
             user,
             entries: refused.iter().map(Entry::of_refused).collect(),
@@ -116,7 +116,7 @@ impl Audit for PgStore {
         user: &UserId,
         command: &str,
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let work = Record {
             user,
             entries: vec![Entry::of_confirmation(command)],
@@ -126,7 +126,7 @@ impl Audit for PgStore {
         self.pool.transact("record a confirmation", &work).await
     }
 
-    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+    async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
         let step = "look for the next audited user";
         let (beyond, user) = after(user);
         let first = |table| format!("(SELECT user_id FROM {table} WHERE user_id {beyond} $1 ORDER BY user_id LIMIT 1)");
@@ -164,7 +164,7 @@ impl Audit for PgStore {
         rows.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+    async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
         let step = "read the heads of chains";
         let (beyond, user) = after(user);
         let read = format!(
@@ -177,7 +177,7 @@ impl Audit for PgStore {
         heads.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+    async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
         let mark = "UPDATE audit_heads SET logged = greatest(audit_heads.logged, marked.seq) \
                     FROM unnest($1::text[], $2::bigint[]) AS marked (user_id, seq) \
                     WHERE audit_heads.user_id = marked.user_id";
@@ -209,8 +209,8 @@ fn row(row: &Row) -> Result<AuditRow, Failure> {
         seq: row.try_get("seq")?,
         v: row.try_get("v")?,
         at: row.try_get("at")?,
-        act: row.try_get("act")?,
-        about: row.try_get("about")?,
+        action: row.try_get("act")?,
+        subject: row.try_get("about")?,
         result: row.try_get("result")?,
         count: row.try_get("count")?,
         session: row.try_get("session_id")?,

@@ -11,11 +11,11 @@ use super::pool::{Ending, Work};
 use super::transaction::Transaction;
 use super::{PgStore, head, outbox, row};
 use crate::StoreError;
-use crate::deliveries::{Delivered, Deliveries, Delivery};
+use crate::deliveries::{Deliveries, Delivery, DeliveryOutcome};
 
 #[async_trait]
 impl Deliveries for PgStore {
-    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
         self.pool.transact("deliver news", &Deliver(delivery)).await
     }
 }
@@ -24,16 +24,16 @@ struct Deliver<'a>(&'a Delivery<'a>);
 
 #[async_trait]
 impl Work for Deliver<'_> {
-    type Outcome = Delivered;
+    type Outcome = DeliveryOutcome;
 
     /// The delivery's id is taken before any head row, and the head rows in their order: deliveries that share users wait for each
     /// other in a line, never in a circle.
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Delivered>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<DeliveryOutcome>, Failure> {
         let Self(delivery) = self;
         if let Some(id) = delivery.id
             && !is_new(tx, delivery.platform, id).await?
         {
-            return Ok(Ending::RollBack(Delivered::Repeated));
+            return Ok(Ending::RollBack(DeliveryOutcome::Repeated));
         }
         let mut told = Vec::new();
         for user in linked(tx, delivery).await? {
@@ -42,13 +42,13 @@ impl Work for Deliver<'_> {
             let Some(platform_user_id) = platform_user_id(tx, &user, delivery.platform).await? else {
                 continue;
             };
-            let theirs = (delivery.tell)(&user, &platform_user_id);
+            let theirs = (delivery.events_for)(&user, &platform_user_id);
             if outbox::send(tx, &user, &theirs).await? > 0 {
                 told.push(user);
             }
         }
         make_due(tx, delivery).await?;
-        Ok(Ending::Commit(Delivered::To(told)))
+        Ok(Ending::Commit(DeliveryOutcome::Delivered(told)))
     }
 }
 

@@ -12,14 +12,14 @@ use super::transaction::Transaction;
 use super::{PgStore, audit, head, outbox, row};
 use crate::StoreError;
 use crate::audit::Entry;
-use crate::devices::{Acquaintance, Arrival, Devices, Novelty};
+use crate::devices::{Devices, Recognition, SignInCheck, SignInFindings};
 use crate::vault::AuditKeys;
 
 #[async_trait]
 impl Devices for PgStore {
-    async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
+    async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError> {
         let work = Arrive {
-            arrival,
+            sign_in_check,
             keys: &self.audit,
         };
         self.pool.transact("note a device", &work).await
@@ -27,45 +27,45 @@ impl Devices for PgStore {
 }
 
 struct Arrive<'a> {
-    arrival: &'a Arrival<'a>,
+    sign_in_check: &'a SignInCheck<'a>,
     keys: &'a AuditKeys,
 }
 
 #[async_trait]
 impl Work for Arrive<'_> {
-    type Outcome = Novelty;
+    type Outcome = SignInFindings;
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.arrival.receipt.deadline)
+        Some(self.sign_in_check.receipt.deadline)
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Novelty>, Failure> {
-        let Arrival {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SignInFindings>, Failure> {
+        let SignInCheck {
             user,
             sign_in,
             from,
-            judge,
+            alert_rules,
             receipt,
-        } = self.arrival;
+        } = self.sign_in_check;
         head::lock_user(tx, user, receipt.actor.session()).await?;
         let (device, network) = (from.device(), from.network());
-        let novelty = look(tx, user, device, &network).await?;
+        let findings = look(tx, user, device, &network).await?;
         note(tx, user, device, &network).await?;
-        if novelty.device != Acquaintance::Known {
-            let entry = Entry::of_new_device(&novelty, &network);
+        if findings.device != Recognition::Known {
+            let entry = Entry::of_new_device(&findings, &network);
             audit::append(tx, self.keys, user, entry, receipt).await?;
         }
-        for alert in judge(&novelty) {
+        for alert in alert_rules(&findings) {
             let entry = Entry::of_raised_alert(&alert);
             if outbox::send_about(tx, user, &[Envelope::of_alert(alert)], Some(sign_in)).await? > 0 {
                 audit::append(tx, self.keys, user, entry, receipt).await?;
             }
         }
-        Ok(Ending::CommitBefore(receipt.deadline, novelty))
+        Ok(Ending::CommitBefore(receipt.deadline, findings))
     }
 }
 
-async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<Novelty, Failure> {
+async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<SignInFindings, Failure> {
     let look = "SELECT \
              (SELECT had_device FROM users WHERE user_id = $1) AS had_device, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'device' AND name = $2) AS this_device, \
@@ -74,7 +74,7 @@ async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) 
              FROM (SELECT) AS always LEFT JOIN security ON user_id = $1";
     let found = tx.query_one(look, &[&user.as_str(), &device, &network]).await?;
     let last_failed: Option<_> = found.try_get("last_failed_at")?;
-    Ok(Novelty {
+    Ok(SignInFindings {
         device: acquaintance(&found, "this_device")?,
         network: acquaintance(&found, "this_network")?,
         failures: u32::try_from(found.try_get::<_, i32>("failures")?).map_err(Failure::row)?,
@@ -84,11 +84,11 @@ async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) 
 }
 
 /// Every device comes on a network, so there was one of both or of neither.
-fn acquaintance(row: &Row, this: &str) -> Result<Acquaintance, Failure> {
+fn acquaintance(row: &Row, this: &str) -> Result<Recognition, Failure> {
     Ok(match (row.try_get(this)?, row.try_get("had_device")?) {
-        (true, _) => Acquaintance::Known,
-        (false, true) => Acquaintance::New,
-        (false, false) => Acquaintance::First,
+        (true, _) => Recognition::Known,
+        (false, true) => Recognition::New,
+        (false, false) => Recognition::First,
     })
 }
 

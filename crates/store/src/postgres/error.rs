@@ -89,7 +89,7 @@ impl Failure {
             Self::TooLate => StoreError::TooLate(step),
             Self::SessionEnded => StoreError::SessionEnded(step),
             Self::Commit(failure) => StoreError::Unknown { step, source: failure },
-            failure if away => StoreError::Away {
+            failure if away => StoreError::Unavailable {
                 step,
                 source: Box::new(failure),
             },

@@ -10,11 +10,11 @@ use tokio_postgres::Row;
 use super::PgStore;
 use super::error::Failure;
 use crate::StoreError;
-use crate::inboxes::{InboxTurn, Inboxes};
+use crate::inboxes::{InboxLease, Inboxes};
 
 #[async_trait]
 impl Inboxes for PgStore {
-    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
+    async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError> {
         let step = "take the turn of an inbox";
         let take = "INSERT INTO inboxes (account_type, fence, leased_until) \
                     SELECT $1, 1, now() + $2 * interval '1 second' \
@@ -26,30 +26,35 @@ impl Inboxes for PgStore {
                     RETURNING fence, cursor";
         let rows = self
             .pool
-            .query(step, take, &[&platform.as_str(), &lease.as_secs_f64()])
+            .query(step, take, &[&platform.as_str(), &ttl.as_secs_f64()])
             .await?;
-        let turn = |row: &Row| {
-            Ok(InboxTurn {
+        let lease = |row: &Row| {
+            Ok(InboxLease {
                 platform,
                 fence: row.try_get("fence")?,
                 cursor: row.try_get("cursor")?,
             })
         };
-        let taken = rows.first().map(turn).transpose();
+        let taken = rows.first().map(lease).transpose();
         taken.map_err(|failure: Failure| self.pool.report(step, failure))
     }
 
-    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
+    async fn finish_inbox(
+        &self,
+        lease: &InboxLease,
+        cursor: Option<&Value>,
+        next: Duration,
+    ) -> Result<bool, StoreError> {
         let finish = "UPDATE inboxes SET cursor = coalesce($3, cursor), leased_until = NULL, \
                       next_at = now() + $4 * interval '1 second' \
                       WHERE account_type = $1 AND fence = $2 RETURNING 1";
-        let (platform, next) = (turn.platform.as_str(), next.as_secs_f64());
+        let (platform, next) = (lease.platform.as_str(), next.as_secs_f64());
         let finished = self
             .pool
             .query(
                 "end the turn of an inbox",
                 finish,
-                &[&platform, &turn.fence, &cursor, &next],
+                &[&platform, &lease.fence, &cursor, &next],
             )
             .await?;
         Ok(!finished.is_empty())

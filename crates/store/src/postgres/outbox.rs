@@ -36,7 +36,7 @@ impl Outbox for PgStore {
         }
     }
 
-    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+    async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let step = "look for events left behind";
         let find = "SELECT DISTINCT user_id FROM outbox \
                     WHERE sent_at IS NULL AND created_at < now() - $1 * interval '1 second' LIMIT $2";
@@ -83,14 +83,14 @@ pub(super) async fn send_about(
     tx: &Transaction<'_>,
     user: &UserId,
     events: &[Envelope],
-    about: Option<&SignIn>,
+    subject: Option<&SignIn>,
 ) -> Result<u64, Failure> {
     let mut new = 0;
     let insert =
         "INSERT INTO outbox (user_id, event_id, envelope) VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
     for event in events {
         if let Some(alert) = rules::alert_of(event).map_err(Failure::row)?
-            && !alerts::keep(tx, user, &alert, about).await?
+            && !alerts::keep(tx, user, &alert, subject).await?
         {
             continue;
         }

@@ -16,29 +16,37 @@ use super::{PgStore, audit, head, queue, receipt, row};
 use crate::StoreError;
 use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
-use crate::parking::{ParkOutcome, ParkedId, ParkedLink, Parking};
+use crate::parking::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 use crate::vault::AuditKeys;
 
 #[async_trait]
-impl Parking for PgStore {
-    async fn park_link(&self, parked: &ParkedLink, receipt: &Receipt) -> Result<ParkOutcome, StoreError> {
+impl PendingLinks for PgStore {
+    async fn add_pending_link(
+        &self,
+        pending_link: &PendingLink,
+        receipt: &Receipt,
+    ) -> Result<PendingLinkOutcome, StoreError> {
         let audit = &self.audit;
-        let work = ParkLink { parked, receipt, audit };
+        let work = ParkLink {
+            pending_link,
+            receipt,
+            audit,
+        };
         self.pool.transact("park the link", &work).await
     }
 
-    async fn parked_link(&self, user: &UserId, id: &ParkedId) -> Result<Option<ParkedLink>, StoreError> {
+    async fn pending_link(&self, user: &UserId, id: &PendingLinkId) -> Result<Option<PendingLink>, StoreError> {
         let step = "look for a parked link";
         let find = format!("SELECT {COLUMNS} FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at");
         let rows = self
             .pool
             .query(step, &find, &[&id.0.as_slice(), &user.as_str()])
             .await?;
-        let parked = rows.first().map(parked).transpose();
-        parked.map_err(|failure| self.pool.report(step, failure))
+        let pending_link = rows.first().map(pending_link).transpose();
+        pending_link.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn end_parked_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+    async fn expire_pending_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
         let step = "look for parked links whose time is over";
         let find = "SELECT id, user_id, account_type, platform_user_id FROM parked_links WHERE ends_at <= now() \
                     ORDER BY ends_at LIMIT 1";
@@ -55,53 +63,67 @@ impl Parking for PgStore {
 }
 
 struct ParkLink<'a> {
-    parked: &'a ParkedLink,
+    pending_link: &'a PendingLink,
     receipt: &'a Receipt,
     audit: &'a AuditKeys,
 }
 
 #[async_trait]
 impl Work for ParkLink<'_> {
-    type Outcome = ParkOutcome;
+    type Outcome = PendingLinkOutcome;
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.receipt.deadline)
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<ParkOutcome>, Failure> {
-        let Self { parked, receipt, audit } = self;
-        let access_epoch = match receipt::begin(tx, &parked.user, receipt).await {
-            Ok(Begun::Now(access_epoch)) => Some(access_epoch),
-            Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(ParkOutcome::Repeated(answer))),
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<PendingLinkOutcome>, Failure> {
+        let Self {
+            pending_link,
+            receipt,
+            audit,
+        } = self;
+        let access_epoch = match receipt::begin(tx, &pending_link.user, receipt).await {
+            Ok(Begun::Committed(access_epoch)) => Some(access_epoch),
+            Ok(Begun::Repeated(answer)) => return Ok(Ending::RollBack(PendingLinkOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => None,
             Err(failure) => return Err(failure),
         };
-        let (platform, id) = (parked.account.account_type, &parked.account.platform_user_id);
+        let (platform, id) = (
+            pending_link.account.account_type,
+            &pending_link.account.platform_user_id,
+        );
         head::lock_platform_account(tx, platform, id).await?;
         let Some(access_epoch) = access_epoch else {
-            let entry = Entry::of_link_of_ended_session(&parked.account);
-            audit::append(tx, audit, &parked.user, entry, receipt).await?;
-            queue::revoke_issued(tx, &parked.user, parked.give_back().as_ref(), &receipt.job).await?;
-            return Ok(Ending::Commit(ParkOutcome::SessionEnded));
+            let entry = Entry::of_link_of_ended_session(&pending_link.account);
+            audit::append(tx, audit, &pending_link.user, entry, receipt).await?;
+            queue::revoke_issued(tx, &pending_link.user, pending_link.revocation().as_ref(), &receipt.job).await?;
+            return Ok(Ending::Commit(PendingLinkOutcome::SessionEnded));
         };
         let is_in_time = queue::withdraw(tx, &receipt.job).await?;
-        if access_epoch != parked.access_epoch {
-            give_back(tx, audit, parked, receipt).await?;
-            return Ok(Ending::Commit(ParkOutcome::EpochMoved));
+        if access_epoch != pending_link.access_epoch {
+            revocation(tx, audit, pending_link, receipt).await?;
+            return Ok(Ending::Commit(PendingLinkOutcome::EpochMoved));
         }
         if !is_in_time {
             return Err(Failure::TooLate);
         }
         queue::spare(tx, platform, id).await?;
-        audit::append(tx, audit, &parked.user, Entry::of_parked_link(parked), receipt).await?;
-        insert(tx, parked).await?;
+        audit::append(
+            tx,
+            audit,
+            &pending_link.user,
+            Entry::of_parked_link(pending_link),
+            receipt,
+        )
+        .await?;
+        insert(tx, pending_link).await?;
         receipt::remember(tx, receipt).await?;
-        Ok(Ending::Commit(ParkOutcome::Parked))
+        Ok(Ending::Commit(PendingLinkOutcome::Pending))
     }
 }
 
-async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure> {
-    let ParkedLink { account, tokens, .. } = parked;
+async fn insert(tx: &Transaction<'_>, pending_link: &PendingLink) -> Result<(), Failure> {
+    let PendingLink { account, tokens, .. } = pending_link;
     let insert = "INSERT INTO parked_links (hash, user_id, session_id, account_type, platform_user_id, username, display_name, \
              avatar_url, scopes, access_token, refresh_token, token_expires_at, access_epoch, ends_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 second')";
@@ -109,9 +131,9 @@ async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure
     tx.execute(
         insert,
         &[
-            &parked.id.0.as_slice(),
-            &parked.user.as_str(),
-            &parked.session.as_str(),
+            &pending_link.id.0.as_slice(),
+            &pending_link.user.as_str(),
+            &pending_link.session.as_str(),
             &account.account_type.as_str(),
             &account.platform_user_id,
             &account.username,
@@ -121,8 +143,8 @@ async fn insert(tx: &Transaction<'_>, parked: &ParkedLink) -> Result<(), Failure
             &access,
             &refresh,
             &expires_at,
-            &parked.access_epoch,
-            &parked.lasts.as_secs_f64(),
+            &pending_link.access_epoch,
+            &pending_link.lifetime.as_secs_f64(),
         ],
     )
     .await?;
@@ -171,61 +193,61 @@ impl Work for EndParked<'_> {
         let Some(ended) = tx.query_opt(&delete, &[&over.number]).await? else {
             return Ok(Ending::RollBack(()));
         };
-        let ended = parked(&ended)?;
+        let ended = pending_link(&ended)?;
         let receipt = Receipt {
             actor: Actor::System(ended.session.clone()),
             ..(*receipt).clone()
         };
         let entry = Entry::of_unconfirmed_link(&ended);
         audit::append(tx, audit, &ended.user, entry, &receipt).await?;
-        queue::revoke(tx, &ended.user, ended.give_back().as_ref()).await?;
+        queue::revoke(tx, &ended.user, ended.revocation().as_ref()).await?;
         Ok(Ending::Commit(()))
     }
 }
 
 /// Takes a parked link whose time is not over; false where there is none. The caller holds the user's head row.
-pub(super) async fn take(tx: &Transaction<'_>, user: &UserId, id: &ParkedId) -> Result<bool, Failure> {
+pub(super) async fn take(tx: &Transaction<'_>, user: &UserId, id: &PendingLinkId) -> Result<bool, Failure> {
     let take = "DELETE FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at";
     Ok(tx.execute(take, &[&id.0.as_slice(), &user.as_str()]).await? > 0)
 }
 
 /// Takes all that is parked for a user. The caller holds the user's head row.
-pub(super) async fn take_all(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<ParkedLink>, Failure> {
+pub(super) async fn take_all(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<PendingLink>, Failure> {
     let take = format!("DELETE FROM parked_links WHERE user_id = $1 RETURNING {COLUMNS}");
     let taken = tx.query(&take, &[&user.as_str()]).await?;
-    taken.iter().map(parked).collect()
+    taken.iter().map(pending_link).collect()
 }
 
 /// Moves the tokens of a parked link that was taken into a revocation, and tells it in the audit log. The caller holds the lock of
 /// its platform account.
-pub(super) async fn give_back(
+pub(super) async fn revocation(
     tx: &Transaction<'_>,
     keys: &AuditKeys,
-    dropped: &ParkedLink,
+    dropped: &PendingLink,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
     let entry = Entry::of_dropped_link(dropped);
     audit::append(tx, keys, &dropped.user, entry, receipt).await?;
-    queue::revoke(tx, &dropped.user, dropped.give_back().as_ref()).await
+    queue::revoke(tx, &dropped.user, dropped.revocation().as_ref()).await
 }
 
-/// What [`parked`] reads: an account like those that are linked, where it has what they have.
+/// What [`pending_link`] reads: an account like those that are linked, where it has what they have.
 const COLUMNS: &str = "hash, user_id, session_id, account_type, platform_user_id, username, display_name, avatar_url, \
                        'connected' AS status, scopes, parked_at AS connected_at, NULL::timestamptz AS last_synced, \
                        NULL::text AS error_message, access_token, refresh_token, token_expires_at, access_epoch, \
                        extract(epoch FROM ends_at - parked_at)::float8 AS lasts";
 
-fn parked(row: &Row) -> Result<ParkedLink, Failure> {
+fn pending_link(row: &Row) -> Result<PendingLink, Failure> {
     let hash: Vec<u8> = row.try_get("hash")?;
-    let lasts: f64 = row.try_get("lasts")?;
-    Ok(ParkedLink {
-        id: ParkedId(hash.try_into().map_err(|_length| Failure::row(NoHash))?),
+    let lifetime: f64 = row.try_get("lasts")?;
+    Ok(PendingLink {
+        id: PendingLinkId(hash.try_into().map_err(|_length| Failure::row(NoHash))?),
         user: row::user(row)?,
         session: SessionId::new(row.try_get::<_, &str>("session_id")?).map_err(Failure::row)?,
         account: row::account(row)?,
         tokens: row::tokens(row)?,
         access_epoch: row.try_get("access_epoch")?,
-        lasts: Duration::try_from_secs_f64(lasts).map_err(Failure::row)?,
+        lifetime: Duration::try_from_secs_f64(lifetime).map_err(Failure::row)?,
     })
 }
 

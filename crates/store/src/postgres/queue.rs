@@ -12,13 +12,18 @@ use super::pool::{Ending, Work};
 use super::transaction::Transaction;
 use super::{PgStore, head, row};
 use crate::StoreError;
-use crate::accounts::SealedTokens;
-use crate::queue::{Queue, Revocation, RevokeScope, Room, Task, TaskId};
+use crate::accounts::EncryptedTokens;
+use crate::queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
 
 #[async_trait]
-impl Queue for PgStore {
-    async fn lease_tasks(&self, worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError> {
+impl TaskQueue for PgStore {
+    async fn lease_tasks(
+        &self,
+        worker: &WorkerId,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<Task>, StoreError> {
         let step = "lease tasks";
         self.bury_lost_tasks().await?;
         let take = "UPDATE tasks SET fence = fence + 1, tries = tries + 1, leased_by = $1, \
@@ -31,7 +36,7 @@ impl Queue for PgStore {
                     ORDER BY due_at, id LIMIT room.most FOR UPDATE SKIP LOCKED) AS due) \
                     RETURNING id, fence, tries, user_id, account_type, platform_user_id, access_token, refresh_token, \
                     token_expires_at, scope";
-        let (platforms, most) = row::room_columns(rooms);
+        let (platforms, permits) = row::room_columns(capacities);
         let rows = self
             .pool
             .query(
@@ -39,10 +44,10 @@ impl Queue for PgStore {
                 take,
                 &[
                     &worker.as_str(),
-                    &lease.as_secs_f64(),
+                    &ttl.as_secs_f64(),
                     &i64::from(LAST_TRY),
                     &platforms,
-                    &most,
+                    &permits,
                 ],
             )
             .await?;
@@ -50,7 +55,11 @@ impl Queue for PgStore {
         tasks.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError> {
+    async fn replace_task_tokens(
+        &self,
+        task: &TaskId,
+        tokens: &EncryptedTokens,
+    ) -> Result<Option<RevokeScope>, StoreError> {
         let step = "keep the tokens of a task";
         let keep = "UPDATE tasks SET access_token = $3, refresh_token = $4, token_expires_at = $5 \
                     WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING scope";
@@ -63,7 +72,7 @@ impl Queue for PgStore {
         scope.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn queue_provisional(
+    async fn queue_provisional_revocation(
         &self,
         (user, job): (&UserId, &JobId),
         issued: &Revocation,
@@ -89,7 +98,7 @@ impl Queue for PgStore {
         queued.await.map(drop)
     }
 
-    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+    async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
         let work = NameOwner { task, platform_user_id };
         self.pool.transact("name the owner of a task's tokens", &work).await
     }

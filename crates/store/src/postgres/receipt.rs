@@ -7,14 +7,14 @@ use super::error::Failure;
 use super::head;
 use super::transaction::Transaction;
 use crate::answers::Receipt;
-use crate::vault::Sealed;
+use crate::vault::Ciphertext;
 
 /// How the transaction of a job begins.
 pub(super) enum Begun {
     /// There is something to do, under this access epoch of the user.
-    Now(i64),
+    Committed(i64),
     /// It was answered before, or its idempotency key was.
-    Before(Sealed),
+    Repeated(Ciphertext),
 }
 
 /// First in the transaction of a job: locks the user's head row, and looks for an earlier answer. A session that has ended meanwhile
@@ -28,25 +28,25 @@ pub(super) async fn begin(tx: &Transaction<'_>, user: &UserId, receipt: &Receipt
         locked => Some(locked?),
     };
     match (locked, find(tx, receipt).await?) {
-        (Some(_), Some((_, answer))) | (None, Some((true, answer))) => Ok(Begun::Before(answer)),
-        (Some(access_epoch), None) => Ok(Begun::Now(access_epoch)),
+        (Some(_), Some((_, answer))) | (None, Some((true, answer))) => Ok(Begun::Repeated(answer)),
+        (Some(access_epoch), None) => Ok(Begun::Committed(access_epoch)),
         (None, _) => Err(Failure::SessionEnded),
     }
 }
 
 /// What was answered before to this job, or under its idempotency key.
-pub(super) async fn repeated(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<Sealed>, Failure> {
+pub(super) async fn repeated(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<Ciphertext>, Failure> {
     Ok(find(tx, receipt).await?.map(|(_, answer)| answer))
 }
 
 /// The same, and whether it was this very job. Another body under the same key was refused before the work began; here it only must not
 /// be committed beside the first.
-async fn find(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<(bool, Sealed)>, Failure> {
+async fn find(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<(bool, Ciphertext)>, Failure> {
     let find = "SELECT job_id = $1, answer FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at > now() \
              ORDER BY job_id = $1 DESC LIMIT 1";
     let scope = receipt.idempotency.as_ref().map(|key| key.scope.as_slice());
     let row = tx.query_opt(find, &[&receipt.job.as_str(), &scope]).await?;
-    let found = |row: Row| Ok::<_, Failure>((row.try_get(0)?, Sealed::from_bytes(row.try_get(1)?)));
+    let found = |row: Row| Ok::<_, Failure>((row.try_get(0)?, Ciphertext::from_bytes(row.try_get(1)?)));
     row.map(found).transpose()
 }
 

@@ -13,7 +13,9 @@ use super::PgStore;
 use super::parameter::Parameter;
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::refreshes::{LossWritten, LostLink, Refresh, RefreshStart, RefreshWritten, Refreshed, Refreshes};
+use crate::refreshes::{
+    DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,
+};
 
 #[async_trait]
 impl Refreshes for PgStore {
@@ -25,19 +27,23 @@ impl Refreshes for PgStore {
         let undo = "UPDATE accounts SET sends = sends - 1, send_id = NULL \
                     WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND sent_generation = $3 AND send_id = $4 \
                     RETURNING 1";
-        let (user, account) = (refresh.turn.user.as_str(), refresh.turn.account.as_str());
+        let (user, account) = (refresh.lease.user.as_str(), refresh.lease.account.as_str());
         let values: [&dyn Parameter; 4] = [&user, &account, &refresh.generation, &refresh.sending];
         self.pool.query("undo the refresh", undo, &values).await?;
         Ok(())
     }
 
-    async fn finish_refresh(&self, refreshed: &Refreshed) -> Result<RefreshWritten, StoreError> {
+    async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError> {
         self.pool
             .transact("store the refreshed tokens", &FinishRefresh(refreshed))
             .await
     }
 
-    async fn lose_link(&self, lost: &LostLink, receipt: &Receipt) -> Result<LossWritten, StoreError> {
+    async fn mark_disconnected(
+        &self,
+        lost: &DisconnectedLink,
+        receipt: &Receipt,
+    ) -> Result<DisconnectOutcome, StoreError> {
         let work = LoseLink {
             lost,
             receipt,

@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use super::error::Failure;
-use crate::accounts::{Credentials, SealedTokens};
-use crate::queue::{Revocation, RevokeScope, Room, Task, TaskId};
-use crate::syncs::{Taken, Turn};
-use crate::vault::Sealed;
+use crate::accounts::{Credentials, EncryptedTokens};
+use crate::queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId};
+use crate::syncs::{LeasedSync, SyncLease};
+use crate::vault::Ciphertext;
 
 /// From all columns of `accounts`.
 pub(super) fn credentials(row: &Row) -> Result<Credentials, Failure> {
@@ -28,10 +28,10 @@ pub(super) fn credentials(row: &Row) -> Result<Credentials, Failure> {
 }
 
 /// From `accounts`, right after its turn was taken.
-pub(super) fn taken(row: &Row) -> Result<Taken, Failure> {
+pub(super) fn taken(row: &Row) -> Result<LeasedSync, Failure> {
     let failures: i32 = row.try_get("failures")?;
-    Ok(Taken {
-        turn: Turn {
+    Ok(LeasedSync {
+        lease: SyncLease {
             user: user(row)?,
             account: account_type(row)?,
             fence: row.try_get("fence")?,
@@ -76,15 +76,15 @@ pub(super) fn status(row: &Row) -> Result<AccountStatus, Failure> {
 }
 
 /// From the token columns of `accounts`, `parked_links` and `tasks`.
-pub(super) fn tokens(row: &Row) -> Result<Option<SealedTokens>, Failure> {
+pub(super) fn tokens(row: &Row) -> Result<Option<EncryptedTokens>, Failure> {
     let Some(access) = row.try_get::<_, Option<Vec<u8>>>("access_token")? else {
         return Ok(None);
     };
     let expires_at: Option<OffsetDateTime> = row.try_get("token_expires_at")?;
     let refresh: Option<Vec<u8>> = row.try_get("refresh_token")?;
-    Ok(Some(SealedTokens {
-        access: Sealed::from_bytes(access),
-        refresh: refresh.map(Sealed::from_bytes),
+    Ok(Some(EncryptedTokens {
+        access: Ciphertext::from_bytes(access),
+        refresh: refresh.map(Ciphertext::from_bytes),
         expires_at: expires_at.map(timestamp),
     }))
 }
@@ -93,7 +93,7 @@ pub(super) fn tokens(row: &Row) -> Result<Option<SealedTokens>, Failure> {
 pub(super) type TokenColumns<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<OffsetDateTime>);
 
 /// The token columns of an account whose platform issued these.
-pub(super) fn token_columns(tokens: Option<&SealedTokens>) -> TokenColumns<'_> {
+pub(super) fn token_columns(tokens: Option<&EncryptedTokens>) -> TokenColumns<'_> {
     (
         tokens.map(|tokens| tokens.access.as_bytes()),
         tokens.and_then(|tokens| Some(tokens.refresh.as_ref()?.as_bytes())),
@@ -102,9 +102,12 @@ pub(super) fn token_columns(tokens: Option<&SealedTokens>) -> TokenColumns<'_> {
 }
 
 /// Rooms as two arrays: the platforms, and how many of each.
-pub(super) fn room_columns(rooms: &[Room]) -> (Vec<&'static str>, Vec<i64>) {
-    let most = |room: &Room| i64::try_from(room.most).unwrap_or(i64::MAX);
-    rooms.iter().map(|room| (room.platform.as_str(), most(room))).unzip()
+pub(super) fn room_columns(capacities: &[PlatformCapacity]) -> (Vec<&'static str>, Vec<i64>) {
+    let permits = |capacity: &PlatformCapacity| i64::try_from(capacity.permits).unwrap_or(i64::MAX);
+    capacities
+        .iter()
+        .map(|capacity| (capacity.platform.as_str(), permits(capacity)))
+        .unzip()
 }
 
 /// From `tasks`, right after it was leased.

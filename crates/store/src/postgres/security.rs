@@ -13,7 +13,7 @@ use super::{PgStore, alerts, audit, head, outbox, receipt, row};
 use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
-use crate::security::{Decide, Decided, Decision, Effect, Security, SecurityRecord};
+use crate::security::{Security, SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SecurityRule};
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -27,7 +27,12 @@ impl Security for PgStore {
         record.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+    async fn decide_security(
+        &self,
+        user: &UserId,
+        by: &Actor,
+        decide: &SecurityRule<'_>,
+    ) -> Result<SecurityOutcome, StoreError> {
         let work = DecideSecurity {
             user,
             by,
@@ -41,42 +46,42 @@ impl Security for PgStore {
 struct DecideSecurity<'a> {
     user: &'a UserId,
     by: &'a Actor,
-    decide: &'a Decide<'a>,
+    decide: &'a SecurityRule<'a>,
     audit: &'a AuditKeys,
 }
 
 #[async_trait]
 impl Work for DecideSecurity<'_> {
-    type Outcome = Decided;
+    type Outcome = SecurityOutcome;
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Decided>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SecurityOutcome>, Failure> {
         head::lock_user(tx, self.user, self.by.session()).await?;
         let (record, now) = self.read(tx).await?;
         let change = match (self.decide)(&record, now).map_err(Failure::row)? {
-            Decision::Leave(outcome) => return Ok(Ending::RollBack(Decided::Now(outcome))),
-            Decision::Change(change) => change,
+            SecurityDecision::Leave(outcome) => return Ok(Ending::RollBack(SecurityOutcome::Committed(outcome))),
+            SecurityDecision::SecurityChange(change) => change,
         };
         if let Some(receipt) = &change.receipt {
             if let Some(answer) = receipt::repeated(tx, receipt).await? {
-                return Ok(Ending::RollBack(Decided::Before(answer)));
+                return Ok(Ending::RollBack(SecurityOutcome::Repeated(answer)));
             }
-            for deed in &change.deeds {
-                audit::append(tx, self.audit, self.user, Entry::of_deed(deed), receipt).await?;
+            for audit_event in &change.audit_events {
+                audit::append(tx, self.audit, self.user, Entry::of_deed(audit_event), receipt).await?;
             }
             receipt::remember(tx, receipt).await?;
         }
         columns::write(tx, self.user, &change.record).await?;
-        let about = match &change.effect {
-            Effect::Suspected(about) => Some(about),
-            Effect::Nothing | Effect::Cleared(_) | Effect::AuthorizationsEnd => None,
+        let subject = match &change.effect {
+            SecurityEffect::Suspected(subject) => Some(subject),
+            SecurityEffect::Nothing | SecurityEffect::Cleared(_) | SecurityEffect::AuthorizationsEnd => None,
         };
-        outbox::send_about(tx, self.user, &change.events, about).await?;
+        outbox::send_about(tx, self.user, &change.events, subject).await?;
         match &change.effect {
-            Effect::Nothing | Effect::Suspected(_) => {}
-            Effect::Cleared(session) => alerts::clear(tx, self.user, session).await?,
-            Effect::AuthorizationsEnd => head::move_access_epoch(tx, self.user).await?,
+            SecurityEffect::Nothing | SecurityEffect::Suspected(_) => {}
+            SecurityEffect::Cleared(session) => alerts::clear(tx, self.user, session).await?,
+            SecurityEffect::AuthorizationsEnd => head::move_access_epoch(tx, self.user).await?,
         }
-        let decided = Decided::Now(change.outcome);
+        let decided = SecurityOutcome::Committed(change.outcome);
         Ok(match change.receipt {
             Some(receipt) => Ending::CommitBefore(receipt.deadline, decided),
             None => Ending::Commit(decided),

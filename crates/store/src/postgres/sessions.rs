@@ -25,13 +25,13 @@ use super::transaction::Transaction;
 use crate::StoreError;
 use crate::session_rules::{KnownSession, SLACK};
 use crate::sessions::{
-    CommittedEnds, EndOfAll, OpenedSession, SessionEnding, SessionOpened, SessionOpening, Sessions, SessionsEnded,
-    SessionsReceipt,
+    CommittedEnds, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, SessionOpenOutcome, SessionOpenRequest,
+    SessionRecord, SessionRecords, SessionsReceipt,
 };
 
 #[async_trait]
-impl Sessions for PgStore {
-    async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError> {
+impl SessionRecords for PgStore {
+    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
         self.pool.transact("open the session", &OpenSession(opening)).await
     }
 
@@ -42,9 +42,9 @@ impl Sessions for PgStore {
 
     async fn end_sessions(
         &self,
-        ending: &SessionEnding<'_>,
+        ending: &EndSessionsRequest<'_>,
         receipt: &SessionsReceipt<'_>,
-    ) -> Result<SessionsEnded, StoreError> {
+    ) -> Result<EndSessionsOutcome, StoreError> {
         let work = EndSessions {
             ending,
             receipt,
@@ -53,7 +53,7 @@ impl Sessions for PgStore {
         self.pool.transact("end the sessions", &work).await
     }
 
-    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
+    async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
         let work = CountFailure { user, session };
         self.pool.transact("count a wrong second factor", &work).await
     }
@@ -70,7 +70,7 @@ impl Sessions for PgStore {
         self.confirm(user, ends).await
     }
 
-    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError> {
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError> {
         let step = "list the sessions of a user";
         let list = "SELECT session_id, opened_at, address, device_id, device_name, user_agent, \
                     extract(epoch FROM exp_at - now())::float8 AS left_secs \
@@ -103,7 +103,7 @@ impl Sessions for PgStore {
         page.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
+    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
         let keep = "UPDATE sessions SET exp_at = greatest(exp_at, now() + left_secs * interval '1 second') \
                     FROM unnest($1::text[], $2::text[], $3::float8[]) AS live (live_user, live_session, left_secs) \
                     WHERE user_id = live_user AND session_id = live_session";
@@ -114,7 +114,7 @@ impl Sessions for PgStore {
         self.pool.query("keep deadlines", keep, &values).await.map(drop)
     }
 
-    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError> {
+    async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
         let note = "UPDATE session_deadlines SET copied_at = greatest(copied_at, now() - $1 * interval '1 second')";
         self.pool
             .query("note that deadlines are kept", note, &[&ago.as_secs_f64()])
@@ -122,7 +122,7 @@ impl Sessions for PgStore {
             .map(drop)
     }
 
-    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
+    async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
         let set = "UPDATE sessions SET exp_at = now() + left_secs * interval '1 second' \
                    FROM unnest($2::text[], $3::float8[]) AS retimed (retimed_session, left_secs) \
                    WHERE user_id = $1 AND session_id = retimed_session";
@@ -162,21 +162,21 @@ fn known_session(row: &Row) -> Result<KnownSession, Failure> {
 }
 
 /// From `users`.
-fn end_of_all(row: &Row) -> Result<Option<EndOfAll>, Failure> {
+fn end_of_all(row: &Row) -> Result<Option<EndAllSessions>, Failure> {
     let Some(ended_at) = time(row, "sessions_ended_at")? else {
         return Ok(None);
     };
-    let but: Option<&str> = row.try_get("sessions_ended_but")?;
-    let but = but.map(SessionId::new).transpose().map_err(Failure::row)?;
-    Ok(Some(EndOfAll { ended_at, but }))
+    let except: Option<&str> = row.try_get("sessions_ended_but")?;
+    let except = except.map(SessionId::new).transpose().map_err(Failure::row)?;
+    Ok(Some(EndAllSessions { ended_at, except }))
 }
 
 fn time(row: &Row, column: &str) -> Result<Option<Timestamp>, Failure> {
     Ok(row.try_get::<_, Option<OffsetDateTime>>(column)?.map(timestamp))
 }
 
-fn opened_session(row: &Row) -> Result<OpenedSession, Failure> {
-    Ok(OpenedSession {
+fn opened_session(row: &Row) -> Result<SessionRecord, Failure> {
+    Ok(SessionRecord {
         session: session(row)?,
         opened_at: timestamp(row.try_get("opened_at")?),
         origin: Origin {

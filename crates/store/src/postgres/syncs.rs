@@ -15,12 +15,16 @@ use self::take::TakeTurn;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::queue::Room;
-use crate::syncs::{FinishedSync, SyncWritten, Syncs, Taken, Taking, Turn};
+use crate::queue::PlatformCapacity;
+use crate::syncs::{FinishedSync, LeasedSync, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
 
 #[async_trait]
 impl Syncs for PgStore {
-    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError> {
+    async fn lease_due_syncs(
+        &self,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<LeasedSync>, StoreError> {
         let step = "take the turns of syncs";
         let take = "UPDATE accounts SET fence = nextval('account_generations'), \
                     leased_until = now() + $3 * interval '1 second' \
@@ -37,51 +41,55 @@ impl Syncs for PgStore {
                     scopes, connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, \
                     generation, cursor, fence, failures, \
                     extract(epoch FROM now() - next_sync_at)::double precision AS late";
-        let (platforms, most) = row::room_columns(rooms);
+        let (platforms, permits) = row::room_columns(capacities);
         let rows = self
             .pool
-            .query(step, take, &[&platforms, &most, &lease.as_secs_f64()])
+            .query(step, take, &[&platforms, &permits, &ttl.as_secs_f64()])
             .await?;
         let taken = rows.iter().map(row::taken).collect::<Result<_, _>>();
         taken.map_err(|failure| self.pool.report(step, failure))
     }
 
-    async fn take_turn(
+    async fn lease_sync(
         &self,
         (user, session): (&UserId, &SessionId),
         account: AccountType,
-        lease: Duration,
-    ) -> Result<Taking, StoreError> {
+        ttl: Duration,
+    ) -> Result<SyncLeaseOutcome, StoreError> {
         let work = TakeTurn {
             user,
             session,
             account,
-            lease,
+            ttl,
         };
         self.pool.transact("take the turn of a sync", &work).await
     }
 
-    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError> {
+    async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError> {
         let keep = "UPDATE accounts SET leased_until = now() + $4 * interval '1 second' \
                     WHERE user_id = $1 AND account_type = $2 AND fence = $3 RETURNING 1";
-        let lease = lease.as_secs_f64();
+        let ttl = ttl.as_secs_f64();
         let kept = self
             .pool
             .query(
                 "keep the turn of a sync",
                 keep,
-                &[&turn.user.as_str(), &turn.account.as_str(), &turn.fence, &lease],
+                &[&lease.user.as_str(), &lease.account.as_str(), &lease.fence, &ttl],
             )
             .await?;
         Ok(!kept.is_empty())
     }
 
-    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
-        let work = BeginSync { turn, session, syncing };
+    async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
+        let work = BeginSync {
+            lease,
+            session,
+            syncing,
+        };
         self.pool.transact("announce the sync", &work).await
     }
 
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError> {
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError> {
         self.pool
             .transact("store the sync", &FinishSync { sync, receipt })
             .await

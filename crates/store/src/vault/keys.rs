@@ -140,9 +140,9 @@ impl Key {
             return Err(VaultKeysError::BadId(place));
         }
         // More room than a key needs, so that one that is too long is told from one that is garbled.
-        let mut room = SecretBox::new(Box::new([0_u8; ROOM]));
+        let mut capacity = SecretBox::new(Box::new([0_u8; ROOM]));
         let mut bytes = SecretBox::new(Box::new([0_u8; KEY_LEN]));
-        let decoded = room.expose_secret_mut();
+        let decoded = capacity.expose_secret_mut();
         let length = BASE64.decode_slice(base64, decoded).map_err(|error| match error {
             base64::DecodeSliceError::OutputSliceTooSmall => VaultKeysError::WrongLength(place),
             base64::DecodeSliceError::DecodeError(_) => VaultKeysError::NotBase64(place),

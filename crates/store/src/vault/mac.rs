@@ -8,7 +8,7 @@ use protocol::secret::Secret;
 use sha2::Sha256;
 
 use super::keys::Key;
-use super::{Binding, Sealed, Vault, VaultError, associated};
+use super::{Binding, Ciphertext, Vault, VaultError, associated};
 
 impl Vault {
     /// HMAC-SHA256 over a text and its place, under a key derived from the first one.
@@ -19,7 +19,7 @@ impl Vault {
 
     /// HMAC-SHA256 over a text that is nobody's alone, for what is counted over all users.
     #[must_use]
-    pub fn mac_of_anyone(&self, label: &str, text: &Secret) -> [u8; 32] {
+    pub fn mac_without_user(&self, label: &str, text: &Secret) -> [u8; 32] {
         let mut mac = self.keys.first().mac_key();
         mac.update(label.as_bytes());
         mac.update(&[0]);
@@ -35,10 +35,10 @@ impl Vault {
 
     /// A new key for [`Vault::mac_under`], sealed for this place.
     #[must_use]
-    pub fn new_mac_key(&self, binding: &Binding<'_>) -> Sealed {
+    pub fn new_mac_key(&self, binding: &Binding<'_>) -> Ciphertext {
         // As many random bits as the HMAC has.
         let key = [self.entropy.token(), self.entropy.token()].concat();
-        self.seal(binding, &Secret::new(key))
+        self.encrypt(binding, &Secret::new(key))
     }
 
     /// HMAC-SHA256 over a text under a key that was sealed for this place.
@@ -46,8 +46,8 @@ impl Vault {
     /// # Errors
     /// The key does not open.
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-    pub fn mac_under(&self, key: &Sealed, binding: &Binding<'_>, text: &Secret) -> Result<[u8; 32], VaultError> {
-        let key = self.open(binding, key)?;
+    pub fn mac_under(&self, key: &Ciphertext, binding: &Binding<'_>, text: &Secret) -> Result<[u8; 32], VaultError> {
+        let key = self.decrypt(binding, key)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("any length is a key");
         mac.update(text.expose().as_bytes());
         Ok(mac.finalize().into_bytes().into())

@@ -4,9 +4,9 @@ use std::fmt;
 
 /// A sealed text: all that is needed to open it but the key. It is stored and sent as its bytes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed(Vec<u8>);
+pub struct Ciphertext(Vec<u8>);
 
-impl Sealed {
+impl Ciphertext {
     /// Takes bytes that were stored. Whether they are a sealed text shows when they are opened.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
@@ -59,7 +59,7 @@ pub(crate) fn head(key_id: &str) -> Vec<u8> {
     bytes
 }
 
-impl fmt::Debug for Sealed {
+impl fmt::Debug for Ciphertext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed({} bytes)", self.0.len())
     }

@@ -24,7 +24,7 @@ proptest! {
         let vault = Vault::new(keys, Arc::new(SeededEntropy::new(seed)));
         let user = user("GEN-001");
         let binding = Binding { user: &user, scope: &scope, column: &column };
-        let opened = vault.open(&binding, &vault.seal(&binding, &Secret::new(text.clone()))).unwrap();
+        let opened = vault.decrypt(&binding, &vault.encrypt(&binding, &Secret::new(text.clone()))).unwrap();
         prop_assert_eq!(opened.expose(), text);
     }
 
@@ -33,17 +33,17 @@ proptest! {
         let vault = vault(NEW);
         let user = user("GEN-001");
         let binding = Binding { user: &user, scope: "github", column: "access_token" };
-        let mut bytes = vault.seal(&binding, &Secret::new(text)).as_bytes().to_vec();
+        let mut bytes = vault.encrypt(&binding, &Secret::new(text)).as_bytes().to_vec();
         let bit = at.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
-        prop_assert!(vault.open(&binding, &Sealed::from_bytes(bytes)).is_err());
+        prop_assert!(vault.decrypt(&binding, &Ciphertext::from_bytes(bytes)).is_err());
     }
 
     #[test]
     fn no_bytes_make_the_vault_panic(bytes: Vec<u8>) {
         let user = user("GEN-001");
         let binding = Binding { user: &user, scope: "github", column: "access_token" };
-        prop_assert!(vault(NEW).open(&binding, &Sealed::from_bytes(bytes)).is_err());
+        prop_assert!(vault(NEW).decrypt(&binding, &Ciphertext::from_bytes(bytes)).is_err());
     }
 
     #[test]
@@ -75,7 +75,7 @@ fn a_text_moved_to_another_user_platform_or_column_does_not_open() {
         scope: "github",
         column: "access_token",
     };
-    let sealed = vault.seal(&home, &Secret::new("gho_secret"));
+    let sealed = vault.encrypt(&home, &Secret::new("gho_secret"));
     for elsewhere in [
         Binding { user: &thief, ..home },
         Binding {
@@ -87,7 +87,7 @@ fn a_text_moved_to_another_user_platform_or_column_does_not_open() {
             ..home
         },
     ] {
-        assert_eq!(vault.open(&elsewhere, &sealed).unwrap_err(), VaultError::Altered);
+        assert_eq!(vault.decrypt(&elsewhere, &sealed).unwrap_err(), VaultError::Altered);
     }
 }
 
@@ -99,13 +99,13 @@ fn after_a_rotation_old_texts_open_and_new_ones_use_the_new_key() {
         scope: "github",
         column: "access_token",
     };
-    let old = vault(OLD).seal(&binding, &Secret::new("from last year"));
+    let old = vault(OLD).encrypt(&binding, &Secret::new("from last year"));
 
     let rotated = vault(&format!("{NEW},{OLD}"));
-    assert_eq!(rotated.open(&binding, &old).unwrap().expose(), "from last year");
-    let new = rotated.seal(&binding, &Secret::new("from today"));
-    assert_eq!(vault(NEW).open(&binding, &new).unwrap().expose(), "from today");
-    assert_eq!(vault(OLD).open(&binding, &new).unwrap_err(), VaultError::UnknownKey);
+    assert_eq!(rotated.decrypt(&binding, &old).unwrap().expose(), "from last year");
+    let new = rotated.encrypt(&binding, &Secret::new("from today"));
+    assert_eq!(vault(NEW).decrypt(&binding, &new).unwrap().expose(), "from today");
+    assert_eq!(vault(OLD).decrypt(&binding, &new).unwrap_err(), VaultError::UnknownKey);
 }
 
 #[test]
@@ -128,8 +128,8 @@ fn an_hmac_under_a_sealed_key_outlives_the_key_that_sealed_it() {
     let elsewhere = Binding { user: &thief, ..home };
     assert_eq!(old.mac_under(&key, &elsewhere, &code).unwrap_err(), VaultError::Altered);
 
-    let text = old.open(&home, &key).unwrap();
-    let anew = vault(NEW).seal(&home, &text);
+    let text = old.decrypt(&home, &key).unwrap();
+    let anew = vault(NEW).encrypt(&home, &text);
     assert_eq!(vault(NEW).mac_under(&anew, &home, &code).unwrap(), mac);
     assert_eq!(
         vault(NEW).mac_under(&key, &home, &code).unwrap_err(),
@@ -140,10 +140,10 @@ fn an_hmac_under_a_sealed_key_outlives_the_key_that_sealed_it() {
 #[test]
 fn an_hmac_of_anyone_tells_labels_and_keys_apart() {
     let (text, vault_old) = (Secret::new("+436601234567"), vault(OLD));
-    let mac = vault_old.mac_of_anyone("message", &text);
-    assert_eq!(mac, vault_old.mac_of_anyone("message", &text));
-    assert_ne!(mac, vault_old.mac_of_anyone("another", &text));
-    assert_ne!(mac, vault(NEW).mac_of_anyone("message", &text));
+    let mac = vault_old.mac_without_user("message", &text);
+    assert_eq!(mac, vault_old.mac_without_user("message", &text));
+    assert_ne!(mac, vault_old.mac_without_user("another", &text));
+    assert_ne!(mac, vault(NEW).mac_without_user("message", &text));
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn one_text_is_never_sealed_alike_twice() {
         column: "body",
     };
     let vault = Vault::new(VaultKeys::parse(&Secret::new(NEW)).unwrap(), Arc::new(OsEntropy));
-    let seal = || vault.seal(&binding, &Secret::new("the same"));
-    assert_ne!(seal(), seal());
+    let encrypt = || vault.encrypt(&binding, &Secret::new("the same"));
+    assert_ne!(encrypt(), encrypt());
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn printing_shows_neither_key_nor_text() {
         column: "access_token",
     };
     let vault = vault(NEW);
-    let sealed = vault.seal(&binding, &Secret::new("gho_secret"));
+    let sealed = vault.encrypt(&binding, &Secret::new("gho_secret"));
     let printed = format!("{vault:?} {sealed:?}");
     assert_eq!(
         printed,

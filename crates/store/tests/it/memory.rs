@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lifecycle::{Clock, ManualClock};
-use store::{Accounts, Acquaintance, Alerts, Answers, Earlier, MemoryStore, Outbox, Queue};
+use store::{Accounts, Alerts, Answers, MemoryStore, Outbox, PreviousAnswer, Recognition, TaskQueue};
 
 use crate::contract::devices::returns;
 use crate::recorder::relayed;
-use crate::sample::{actor, alert, audit_keys, job, link, receipt, rooms, unlink, user, worker};
+use crate::sample::{actor, alert, audit_keys, capacities, job, link, receipt, unlink, user, worker};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -28,10 +28,10 @@ async fn an_answer_is_kept_as_long_as_was_asked_and_a_sent_event_for_a_day() {
     clock.advance(Duration::from_millis(1));
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("1"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert_eq!(store.prune().await.unwrap(), 1);
     clock.advance(23 * HOUR);
@@ -73,7 +73,13 @@ async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
 async fn a_lease_and_a_delay_end_when_their_time_is_over() {
     let (clock, store) = store_with_a_sent_event().await;
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
-    let lease = async || store.lease_tasks(&worker("w"), &rooms(1), HOUR).await.unwrap().pop();
+    let lease = async || {
+        store
+            .lease_tasks(&worker("w"), &capacities(1), HOUR)
+            .await
+            .unwrap()
+            .pop()
+    };
     lease().await.unwrap();
     clock.advance(HOUR - Duration::from_millis(1));
     assert!(lease().await.is_none());
@@ -90,13 +96,13 @@ async fn a_lease_and_a_delay_end_when_their_time_is_over() {
 async fn after_ninety_days_a_device_is_forgotten_and_that_there_was_one_is_not() {
     let (clock, store) = store_with_a_sent_event().await;
     for (after, expected) in [
-        (HOUR, Acquaintance::First),
-        (90 * 24 * HOUR - HOUR, Acquaintance::Known),
-        (90 * 24 * HOUR, Acquaintance::New),
+        (HOUR, Recognition::First),
+        (90 * 24 * HOUR - HOUR, Recognition::Known),
+        (90 * 24 * HOUR, Recognition::New),
     ] {
         clock.advance(after);
         store.prune().await.unwrap();
-        let novelty = returns(&store, "GEN-001").await;
-        assert_eq!((novelty.device, novelty.network), (expected, expected), "{after:?}");
+        let findings = returns(&store, "GEN-001").await;
+        assert_eq!((findings.device, findings.network), (expected, expected), "{after:?}");
     }
 }

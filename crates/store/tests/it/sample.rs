@@ -7,16 +7,16 @@ use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
-use protocol::event::Class;
+use protocol::event::DeliveryClass;
 use protocol::id::{AlertId, ConnectionId, EventId, JobId, SessionId, UserId, WorkerId};
 use protocol::json::Json;
 use protocol::secret::Secret;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
-use store::vault::{AuditKeys, Sealed, VaultKeys};
+use store::vault::{AuditKeys, Ciphertext, VaultKeys};
 use store::{
-    Actor, FinishedSync, Idempotency, Link, ParkedId, ParkedLink, Receipt, RefusedLink, Room, SealedTokens, SignIn,
-    Turn, Unlink,
+    Actor, EncryptedTokens, FinishedSync, Idempotency, Link, PendingLink, PendingLinkId, PlatformCapacity, Receipt,
+    RefusedLink, SignIn, SyncLease, Unlink,
 };
 use testkit::wait;
 use tokio::time::Instant;
@@ -39,8 +39,8 @@ pub(crate) fn audit_keys() -> AuditKeys {
     VaultKeys::parse(&keys).unwrap().audit_keys()
 }
 
-pub(crate) fn sealed(text: &str) -> Sealed {
-    Sealed::from_bytes(text.as_bytes().to_vec())
+pub(crate) fn encrypted(text: &str) -> Ciphertext {
+    Ciphertext::from_bytes(text.as_bytes().to_vec())
 }
 
 pub(crate) fn event(id: &str) -> Envelope {
@@ -48,7 +48,7 @@ pub(crate) fn event(id: &str) -> Envelope {
         v: Envelope::VERSION,
         id: EventId::new(id).unwrap(),
         audience: Audience::User,
-        class: Class::State,
+        class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::parse(format!("{{\"told\":  \"{id}\"}}")).unwrap(),
     }
@@ -94,23 +94,23 @@ pub(crate) fn account(platform: AccountType, platform_user_id: &str) -> UserAcco
 }
 
 /// Room for so much of each platform.
-pub(crate) fn rooms(most: usize) -> [Room; 4] {
-    AccountType::ALL.map(|platform| Room { platform, most })
+pub(crate) fn capacities(permits: usize) -> [PlatformCapacity; 4] {
+    AccountType::ALL.map(|platform| PlatformCapacity { platform, permits })
 }
 
 /// Tokens as a platform gives them that renews them.
-pub(crate) fn renewable(name: &str) -> SealedTokens {
-    SealedTokens {
-        refresh: Some(sealed(&format!("refresh of {name}"))),
+pub(crate) fn renewable(name: &str) -> EncryptedTokens {
+    EncryptedTokens {
+        refresh: Some(encrypted(&format!("refresh of {name}"))),
         expires_at: Some(Timestamp::from_millis(1_795_451_470_007)),
         ..tokens(name)
     }
 }
 
 /// Tokens without a refresh token, as GitHub gives them.
-pub(crate) fn tokens(name: &str) -> SealedTokens {
-    SealedTokens {
-        access: sealed(&format!("access of {name}")),
+pub(crate) fn tokens(name: &str) -> EncryptedTokens {
+    EncryptedTokens {
+        access: encrypted(&format!("access of {name}")),
         refresh: None,
         expires_at: None,
     }
@@ -122,14 +122,14 @@ pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
     Link {
         user: user(user_id),
         account: account(AccountType::Github, platform_user_id),
-        give_back: Some(
+        revocation: Some(
             tokens
                 .clone()
                 .revocation(AccountType::Github, platform_user_id.to_owned()),
         ),
         tokens: Some(tokens),
         access_epoch: 0,
-        parked: None,
+        pending_link: None,
         events: vec![event(&format!("{user_id} linked {platform_user_id}"))],
     }
 }
@@ -138,22 +138,22 @@ pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
 pub(crate) fn link_without_tokens(user_id: &str, platform_user_id: &str) -> Link {
     Link {
         tokens: None,
-        give_back: None,
+        revocation: None,
         ..link(user_id, platform_user_id)
     }
 }
 
 /// GitHub account `platform_user_id`, granted and waiting for five minutes under this name.
-pub(crate) fn parked(user_id: &str, platform_user_id: &str, name: u8) -> ParkedLink {
+pub(crate) fn pending_link(user_id: &str, platform_user_id: &str, name: u8) -> PendingLink {
     let link = link(user_id, platform_user_id);
-    ParkedLink {
-        id: ParkedId([name; 32]),
+    PendingLink {
+        id: PendingLinkId([name; 32]),
         user: link.user,
         session: SessionId::new("the session that asked").unwrap(),
         account: link.account,
         tokens: link.tokens,
         access_epoch: 0,
-        lasts: Duration::from_secs(300),
+        lifetime: Duration::from_secs(300),
     }
 }
 
@@ -171,15 +171,15 @@ pub(crate) fn refused(user_id: &str) -> RefusedLink {
         account: AccountType::Github,
         why: ErrorCode::OauthFailed,
         event: event(&format!("{user_id} was refused")),
-        give_back: None,
+        revocation: None,
     }
 }
 
 /// A sync in this turn that changes nothing but publishes events of these names.
-pub(crate) fn sync(turn: &Turn, platform_user_id: &str, events: &[&str]) -> FinishedSync {
+pub(crate) fn sync(lease: &SyncLease, platform_user_id: &str, events: &[&str]) -> FinishedSync {
     FinishedSync {
-        turn: turn.clone(),
-        account: account(turn.account, platform_user_id),
+        lease: lease.clone(),
+        account: account(lease.account, platform_user_id),
         cursor: None,
         events: events.iter().map(|name| event(name)).collect(),
         failures: 0,
@@ -216,7 +216,7 @@ pub(crate) fn receipt(job_name: &str) -> Receipt {
         origin: Some(origin("192.0.2.7", "device")),
         traceparent: Traceparent::begin(0xbeef, 1),
         idempotency: None,
-        answer: sealed(&format!("answer to {job_name}")),
+        answer: encrypted(&format!("answer to {job_name}")),
         keep: Duration::from_secs(3_600),
         deadline: Instant::now() + wait::deadline(),
     }

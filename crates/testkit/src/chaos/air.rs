@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Dice;
+use super::SeededRng;
 
 /// How bad a link is, the same in each direction.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Quality {
     /// How many of a hundred packets are lost, and sent again.
     pub loss: usize,
     /// How long after a loss that is.
-    pub sent_again: Range<Duration>,
+    pub retransmit_after: Range<Duration>,
     /// How many bytes leave in a second.
     pub bytes_per_second: u32,
 }
@@ -25,18 +25,18 @@ pub struct Quality {
 #[derive(Debug)]
 pub(super) struct Air {
     quality: Quality,
-    dice: Dice,
+    rng: SeededRng,
     /// When the packet before has left, and when it arrives.
     left: Instant,
     arrives: Instant,
 }
 
 impl Air {
-    pub(super) fn new(quality: Quality, dice: Dice) -> Self {
+    pub(super) fn new(quality: Quality, rng: SeededRng) -> Self {
         let now = Instant::now();
         Self {
             quality,
-            dice,
+            rng,
             left: now,
             arrives: now,
         }
@@ -47,9 +47,9 @@ impl Air {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let takes = Duration::from_secs(1) * bytes / self.quality.bytes_per_second.max(1);
         self.left = self.left.max(Instant::now()) + takes;
-        let mut arrives = self.left + self.dice.between(self.quality.latency.clone());
-        while self.dice.below(100) < self.quality.loss {
-            arrives += self.dice.between(self.quality.sent_again.clone());
+        let mut arrives = self.left + self.rng.between(self.quality.latency.clone());
+        while self.rng.below(100) < self.quality.loss {
+            arrives += self.rng.between(self.quality.retransmit_after.clone());
         }
         self.arrives = self.arrives.max(arrives);
         self.arrives

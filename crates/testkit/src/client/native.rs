@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::http::{Request, SUBPROTOCOL};
 use super::inbox::Inbox;
 use super::socket::Socket;
-use super::{Door, Event, Refused};
+use super::{Endpoint, Event, Refused};
 use crate::fail::{OrFail as _, fail};
 use crate::wait;
 
@@ -24,7 +24,7 @@ pub struct Native {
 /// How to connect.
 #[derive(Clone, Debug)]
 pub struct Connect {
-    door: Door,
+    endpoint: Endpoint,
     request: Request,
     /// The data of the first message; none when the header has the token.
     auth: Option<Value>,
@@ -40,14 +40,14 @@ enum Format {
 
 impl Native {
     /// Connects with the token in the header, JSON and nothing else.
-    pub async fn connect(door: &Door, token: &str) -> Result<Self, Refused> {
-        Self::to(door).bearer(token).connect().await
+    pub async fn connect(endpoint: &Endpoint, token: &str) -> Result<Self, Refused> {
+        Self::to(endpoint).bearer(token).connect().await
     }
 
     /// Connects otherwise.
-    pub fn to(door: &Door) -> Connect {
+    pub fn to(endpoint: &Endpoint) -> Connect {
         Connect {
-            door: door.clone(),
+            endpoint: endpoint.clone(),
             request: Request::upgrade("/ws"),
             auth: None,
             format: Format::Json,
@@ -153,7 +153,7 @@ impl Connect {
             Format::Json => "postern.v1.json",
             Format::Msgpack => "postern.v1.msgpack",
         };
-        let mut wire = self.door.open().await?;
+        let mut wire = self.endpoint.open().await?;
         let response = wire
             .upgrade(&self.request.header(SUBPROTOCOL.as_str(), subprotocol))
             .await?;
@@ -164,7 +164,7 @@ impl Connect {
                 format_args!("asked for {subprotocol:?}, the server chose {chosen:?}"),
             );
         }
-        let socket = Socket::start(wire.into_websocket().await, self.door.canaries.clone(), receive);
+        let socket = Socket::start(wire.into_websocket().await, self.endpoint.canaries.clone(), receive);
         Ok(Native {
             socket,
             format: self.format,

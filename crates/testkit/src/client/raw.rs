@@ -17,7 +17,7 @@ use super::{Closed, Refused};
 use crate::fail::{OrFail as _, fail};
 use crate::wait;
 
-/// A connection to a [`Door`](super::Door). Nothing is read unless asked for, and nothing is answered by itself.
+/// A connection to a [`Endpoint`](super::Door). Nothing is read unless asked for, and nothing is answered by itself.
 #[derive(Debug)]
 pub struct Wire {
     stream: TlsStream<TcpStream>,
@@ -109,7 +109,7 @@ impl Wire {
     }
 
     /// Ends our half of the TCP connection and leaves the other open; `politely` says so in TLS first.
-    pub async fn end_half(&mut self, politely: bool) -> io::Result<()> {
+    pub async fn shutdown_write(&mut self, politely: bool) -> io::Result<()> {
         match politely {
             true => self.stream.shutdown().await,
             false => self.stream.get_mut().0.shutdown().await,

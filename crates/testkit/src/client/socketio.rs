@@ -12,7 +12,7 @@ use self::packet::{Kind, Packet, Parser};
 use super::http::Request;
 use super::inbox::Inbox;
 use super::socket::Socket;
-use super::{Door, Event, Refused};
+use super::{Endpoint, Event, Refused};
 use crate::fail::OrFail as _;
 use crate::wait;
 
@@ -28,7 +28,7 @@ pub struct SocketIo {
 /// How to connect.
 #[derive(Clone, Debug)]
 pub struct Connect {
-    door: Door,
+    endpoint: Endpoint,
     request: Request,
     auth: Value,
     parser: Parser,
@@ -37,14 +37,14 @@ pub struct Connect {
 
 impl SocketIo {
     /// Connects with `auth: { token }`, the default parser and nothing else.
-    pub async fn connect(door: &Door, token: &str) -> Result<Self, Refused> {
-        Self::to(door).auth(json!({ "token": token })).connect().await
+    pub async fn connect(endpoint: &Endpoint, token: &str) -> Result<Self, Refused> {
+        Self::to(endpoint).auth(json!({ "token": token })).connect().await
     }
 
     /// Connects otherwise.
-    pub fn to(door: &Door) -> Connect {
+    pub fn to(endpoint: &Endpoint) -> Connect {
         Connect {
-            door: door.clone(),
+            endpoint: endpoint.clone(),
             request: Request::upgrade("/socket.io/?EIO=4&transport=websocket"),
             auth: Value::Null,
             parser: Parser::default(),
@@ -86,7 +86,7 @@ impl SocketIo {
     }
 
     /// Whether the server sent `41`, after which the official client does not come back by itself.
-    pub fn was_dismissed(&self) -> bool {
+    pub fn received_disconnect(&self) -> bool {
         self.inbox.lock().dismissed
     }
 
@@ -161,14 +161,14 @@ impl Connect {
 
     /// Only upgrades: no CONNECT is sent.
     pub async fn open(self) -> Result<SocketIo, Refused> {
-        let mut wire = self.door.open().await?;
+        let mut wire = self.endpoint.open().await?;
         wire.upgrade(&self.request).await?;
         let answers_pings = self.answers_pings;
         let receive = move |message: Message, inbox: &Inbox| {
             let answer = receive(message, inbox);
             answer.filter(|_| answers_pings)
         };
-        let socket = Socket::start(wire.into_websocket().await, self.door.canaries.clone(), receive);
+        let socket = Socket::start(wire.into_websocket().await, self.endpoint.canaries.clone(), receive);
         Ok(SocketIo {
             socket,
             parser: self.parser,

@@ -127,7 +127,7 @@ async fn a_frozen_link_is_half_open_no_byte_no_end_no_reset() {
 #[tokio::test]
 async fn stranded_connections_are_silent_for_good_and_new_ones_work() {
     let mut pair = Pair::connect().await;
-    pair.proxy.strand();
+    pair.proxy.blackhole();
     send(&mut pair.client, "held").await;
     assert!(is_silent(&mut pair.server).await);
     send(&mut pair.server, "held").await;
@@ -236,7 +236,7 @@ async fn over_a_bad_link_everything_comes_late_and_in_order() {
     let quality = Quality {
         latency: least..most,
         loss: 50,
-        sent_again: least..most,
+        retransmit_after: least..most,
         bytes_per_second: 100_000,
     };
     proxy.degrade(quality, 7);

@@ -5,19 +5,19 @@ use testkit::client::frame::Frame;
 use testkit::client::http::{self, Request};
 use testkit::client::{Closed, Native, Refused, SocketIo, native, socketio};
 use testkit::tls::Authority;
-use testkit::{Door, wait};
+use testkit::{Endpoint, wait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::server::Server;
 
-fn socketio_of_both_parsers(door: &Door) -> [socketio::Connect; 2] {
-    let connect = SocketIo::to(door).auth(json!({ "token": "good" }));
+fn socketio_of_both_parsers(endpoint: &Endpoint) -> [socketio::Connect; 2] {
+    let connect = SocketIo::to(endpoint).auth(json!({ "token": "good" }));
     [connect.clone(), connect.msgpack()]
 }
 
-fn native_of_both_formats(door: &Door) -> [native::Connect; 2] {
-    let connect = Native::to(door).auth(json!({ "token": "good" }));
+fn native_of_both_formats(endpoint: &Endpoint) -> [native::Connect; 2] {
+    let connect = Native::to(endpoint).auth(json!({ "token": "good" }));
     [connect.clone(), connect.msgpack()]
 }
 
@@ -31,7 +31,7 @@ fn closed(code: u16, reason: &str) -> Closed {
 #[tokio::test]
 async fn socket_io_exchanges_events_and_acks_with_both_parsers() {
     let server = Server::start().await;
-    for connect in socketio_of_both_parsers(&server.door) {
+    for connect in socketio_of_both_parsers(&server.endpoint) {
         let client = connect.connect().await.unwrap();
         assert_eq!(client.connect_answer(), json!({ "sid": "s", "pid": "p" }));
         assert_eq!(client.open_packet().await["pingInterval"], 25000);
@@ -54,7 +54,7 @@ async fn socket_io_exchanges_events_and_acks_with_both_parsers() {
 #[tokio::test]
 async fn an_event_is_taken_by_name_and_the_others_keep_their_order() {
     let server = Server::start().await;
-    let client = SocketIo::connect(&server.door, "good").await.unwrap();
+    let client = SocketIo::connect(&server.endpoint, "good").await.unwrap();
     client.emit("one", Value::Null).await;
     client.emit_with_ack("two", Value::Null).await;
     client.next_event("two_other").await;
@@ -67,7 +67,7 @@ async fn an_event_is_taken_by_name_and_the_others_keep_their_order() {
 #[tokio::test]
 async fn a_refusal_on_socket_io_tells_the_data_of_the_error() {
     let server = Server::start().await;
-    let connect = SocketIo::to(&server.door).auth(json!({ "token": "bad" }));
+    let connect = SocketIo::to(&server.endpoint).auth(json!({ "token": "bad" }));
     for connect in [connect.clone(), connect.msgpack()] {
         let Err(Refused::Answered { data, closed: None }) = connect.connect().await else {
             panic!("let in")
@@ -79,13 +79,13 @@ async fn a_refusal_on_socket_io_tells_the_data_of_the_error() {
 #[tokio::test]
 async fn a_refused_upgrade_tells_its_status_and_body() {
     let server = Server::start().await;
-    let refused = SocketIo::to(&server.door)
+    let refused = SocketIo::to(&server.endpoint)
         .header("Origin", "https://evil.example")
         .connect()
         .await
         .unwrap_err();
     assert_eq!(refused.status(), Some(403));
-    let refused = Native::to(&server.door)
+    let refused = Native::to(&server.endpoint)
         .header("Origin", "https://evil.example")
         .connect()
         .await
@@ -96,41 +96,41 @@ async fn a_refused_upgrade_tells_its_status_and_body() {
 #[tokio::test]
 async fn an_unknown_authority_is_not_trusted() {
     let server = Server::start().await;
-    let door = Door::new(server.door.addr(), Authority::new().client());
-    let refused = SocketIo::connect(&door, "good").await.unwrap_err();
+    let endpoint = Endpoint::new(server.endpoint.addr(), Authority::new().client());
+    let refused = SocketIo::connect(&endpoint, "good").await.unwrap_err();
     assert!(matches!(refused, Refused::Unreachable(_)), "{refused}");
 }
 
 #[tokio::test]
 async fn the_end_tells_code_and_reason_and_whether_the_client_was_dismissed() {
     let server = Server::start().await;
-    for connect in socketio_of_both_parsers(&server.door) {
+    for connect in socketio_of_both_parsers(&server.endpoint) {
         let client = connect.connect().await.unwrap();
-        assert!(client.is_open() && !client.was_dismissed());
+        assert!(client.is_open() && !client.received_disconnect());
         client.emit("dismiss", Value::Null).await;
         assert_eq!(client.closed().await, closed(4403, "ended"));
-        assert!(client.was_dismissed() && !client.is_open());
+        assert!(client.received_disconnect() && !client.is_open());
     }
 }
 
 #[tokio::test]
 async fn an_end_without_a_close_frame_is_1006() {
     let server = Server::start().await;
-    let client = SocketIo::connect(&server.door, "good").await.unwrap();
+    let client = SocketIo::connect(&server.endpoint, "good").await.unwrap();
     client.emit("vanish", Value::Null).await;
     assert_eq!(client.closed().await, closed(1006, ""));
-    assert!(!client.was_dismissed());
+    assert!(!client.received_disconnect());
 }
 
 #[tokio::test]
 async fn heartbeats_are_answered_unless_told_otherwise() {
     let server = Server::start().await;
-    let client = SocketIo::connect(&server.door, "good").await.unwrap();
+    let client = SocketIo::connect(&server.endpoint, "good").await.unwrap();
     client.emit("heartbeat", Value::Null).await;
     client.next_event("pong").await;
     assert_eq!(client.pings(), 1);
 
-    let connect = SocketIo::to(&server.door)
+    let connect = SocketIo::to(&server.endpoint)
         .auth(json!({ "token": "good" }))
         .ignoring_pings();
     let client = connect.connect().await.unwrap();
@@ -145,7 +145,7 @@ async fn heartbeats_are_answered_unless_told_otherwise() {
 #[tokio::test]
 async fn native_frames_are_exchanged_in_both_formats() {
     let server = Server::start().await;
-    for connect in native_of_both_formats(&server.door) {
+    for connect in native_of_both_formats(&server.endpoint) {
         let client = connect.connect().await.unwrap();
         assert_eq!(client.ready(), json!({ "session": "s" }));
         let answer = client.request("ask", json!({ "n": 1 })).await;
@@ -162,7 +162,7 @@ async fn native_frames_are_exchanged_in_both_formats() {
 #[tokio::test]
 async fn a_native_refusal_tells_the_error_and_how_the_connection_ended() {
     let server = Server::start().await;
-    let refused = Native::to(&server.door)
+    let refused = Native::to(&server.endpoint)
         .auth(json!({ "token": "bad" }))
         .connect()
         .await
@@ -177,7 +177,7 @@ async fn a_native_refusal_tells_the_error_and_how_the_connection_ended() {
 #[tokio::test]
 async fn hand_made_frames_reach_the_server_as_they_are() {
     let server = Server::start().await;
-    let mut wire = server.door.open().await.unwrap();
+    let mut wire = server.endpoint.open().await.unwrap();
     wire.upgrade(&Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json"))
         .await
         .unwrap();
@@ -222,8 +222,10 @@ async fn http_answers_are_read_by_length_by_chunks_and_to_the_end() {
 #[tokio::test]
 async fn a_dropped_client_is_gone_for_the_server() {
     let server = Server::start().await;
-    let proxy = testkit::Proxy::start(server.door.addr()).await;
-    let client = SocketIo::connect(&server.door.at(proxy.addr()), "good").await.unwrap();
+    let proxy = testkit::Proxy::start(server.endpoint.addr()).await;
+    let client = SocketIo::connect(&server.endpoint.at(proxy.addr()), "good")
+        .await
+        .unwrap();
     assert_eq!(proxy.open_connections(), 1);
     drop(client);
     wait::until_true("the connection to end", wait::deadline(), async || {

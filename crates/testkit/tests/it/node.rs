@@ -19,7 +19,7 @@ async fn the_official_client_meets_the_server_of_these_tests_with_both_parsers()
     let server = Server::start().await;
     for parser in ["default", "msgpack"] {
         let script = script("socketio.js")
-            .arg(format!("https://{}", server.door.addr()))
+            .arg(format!("https://{}", server.endpoint.addr()))
             .arg(parser);
         let output = script.trusting(server.authority.pem_path()).run().await;
         assert_eq!(output.status, 0, "{output:?}");

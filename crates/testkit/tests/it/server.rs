@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use testkit::Door;
+use testkit::Endpoint;
 use testkit::tls::Authority;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 /// Runs until it is dropped.
 pub(crate) struct Server {
     pub(crate) authority: Authority,
-    pub(crate) door: Door,
+    pub(crate) endpoint: Endpoint,
     _task: JoinSet<()>,
 }
 
@@ -33,7 +33,7 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let authority = Authority::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let door = Door::new(listener.local_addr().unwrap(), authority.client());
+        let endpoint = Endpoint::new(listener.local_addr().unwrap(), authority.client());
         let acceptor = acceptor(&authority);
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -44,7 +44,7 @@ impl Server {
         });
         Self {
             authority,
-            door,
+            endpoint,
             _task: task,
         }
     }

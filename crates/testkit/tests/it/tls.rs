@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 
 use testkit::tls::{Authority, client_trusting};
-use testkit::{Door, SocketIo};
+use testkit::{Endpoint, SocketIo};
 
 use crate::server::Server;
 
@@ -11,8 +11,8 @@ use crate::server::Server;
 async fn the_authority_is_trusted_by_its_file_as_well() {
     let server = Server::start().await;
     let pem = read_to_string(server.authority.pem_path()).unwrap();
-    let door = Door::new(server.door.addr(), client_trusting(&pem));
-    SocketIo::connect(&door, "good").await.unwrap();
+    let endpoint = Endpoint::new(server.endpoint.addr(), client_trusting(&pem));
+    SocketIo::connect(&endpoint, "good").await.unwrap();
 }
 
 #[test]

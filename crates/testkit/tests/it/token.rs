@@ -47,10 +47,13 @@ fn every_algorithm_signs_what_its_verifier_accepts() {
             "{algorithm:?}"
         );
         // Only a verifier that lets the token choose its algorithm falls for this one.
-        let confused = token::confused(signer.verifier(), &claims);
-        assert_eq!(is_valid(&confused, algorithm, &key), algorithm == Algorithm::HS256);
+        let algorithm_confusion = token::algorithm_confusion(signer.verifier(), &claims);
+        assert_eq!(
+            is_valid(&algorithm_confusion, algorithm, &key),
+            algorithm == Algorithm::HS256
+        );
         assert!(is_valid(
-            &confused,
+            &algorithm_confusion,
             Algorithm::HS256,
             &DecodingKey::from_secret(signer.verifier().as_bytes())
         ));

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Begun, BusError, Challenges, Kind};
+use bus::{BusError, ChallengeKind, Challenges, PendingAuthorization};
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
-use store::vault::{Binding, Sealed, Vault, VaultError};
+use store::vault::{Binding, Ciphertext, Vault, VaultError};
 
 use crate::call::digest;
 
@@ -48,15 +48,17 @@ impl Authorizations {
         authorization: &Authorization,
     ) -> Result<(), BusError> {
         let text = Secret::new(Json::of(authorization).as_str());
-        let begun = Begun {
+        let begun = PendingAuthorization {
             session: authorization.session.clone(),
             account: authorization.account,
-            sealed: self.vault.seal(&binding(user), &text).as_bytes().to_vec(),
+            encrypted: self.vault.encrypt(&binding(user), &text).as_bytes().to_vec(),
         };
         let issued_to = user.as_str().as_bytes();
-        self.challenges.put(&Begun::issued(state), issued_to, LIFE).await?;
         self.challenges
-            .put(&Begun::key(user, state), &begun.write(), LIFE)
+            .put(&PendingAuthorization::owner_key(state), issued_to, LIFE)
+            .await?;
+        self.challenges
+            .put(&PendingAuthorization::key(user, state), &begun.write(), LIFE)
             .await
     }
 
@@ -68,9 +70,14 @@ impl Authorizations {
         account: AccountType,
         state: &Secret,
     ) -> Result<Authorization, TakeError> {
-        let record = self.challenges.take(&Begun::key(user, state)).await?;
-        let begun = record.as_deref().and_then(Begun::read).ok_or(TakeError::Unknown)?;
-        let text = self.vault.open(&binding(user), &Sealed::from_bytes(begun.sealed))?;
+        let record = self.challenges.take(&PendingAuthorization::key(user, state)).await?;
+        let begun = record
+            .as_deref()
+            .and_then(PendingAuthorization::read)
+            .ok_or(TakeError::Unknown)?;
+        let text = self
+            .vault
+            .decrypt(&binding(user), &Ciphertext::from_bytes(begun.encrypted))?;
         let authorization: Authorization = serde_json::from_str(text.expose())?;
         if authorization.session != *session || authorization.account != account {
             return Err(TakeError::Elsewhere);
@@ -85,8 +92,8 @@ impl Authorizations {
         session: &SessionId,
         account: AccountType,
     ) -> Result<bool, BusError> {
-        let open = self.challenges.read_all(user, Kind::Authorize).await?;
-        let mut open = open.iter().filter_map(|record| Begun::read(record));
+        let open = self.challenges.read_all(user, ChallengeKind::Authorize).await?;
+        let mut open = open.iter().filter_map(|record| PendingAuthorization::read(record));
         Ok(open.any(|begun| begun.session == *session && begun.account == account))
     }
 }
@@ -100,7 +107,7 @@ pub(crate) enum TakeError {
     Elsewhere,
     /// Sealed for its user, it does not open for another.
     #[error("open the authorization")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error("read the authorization")]
     Unreadable(#[from] serde_json::Error),
     #[error(transparent)]

@@ -4,7 +4,7 @@ use bus::BusError;
 use platforms::AuthorizeRequest;
 use protocol::account::AccountType;
 use protocol::answer::{self, Answer, Failure};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::Authorize;
 use protocol::fault::Fault;
@@ -17,7 +17,7 @@ use crate::call::{Call, Refusal};
 use crate::platform::NotOffered;
 
 impl AccountService {
-    pub(crate) async fn authorize(&self, call: &Call, asked: &Authorize) -> Result<Outcome, AuthorizeError> {
+    pub(crate) async fn authorize(&self, call: &Call, asked: &Authorize) -> Result<JobOutcome, AuthorizeError> {
         let platform = self.offered.get(asked.account_type)?;
         if !self.redirects.allows(asked.account_type, &asked.redirect_uri) {
             return Err(AuthorizeError::Redirect(asked.account_type));
@@ -40,7 +40,7 @@ impl AccountService {
             state: state.clone(),
             verifier,
         });
-        Ok(Outcome::from(&Answer::Authorize(answer::Authorize {
+        Ok(JobOutcome::from(&Answer::Authorize(answer::Authorize {
             authorization_url: Secret::new(url),
             state,
             expires_in: LIFE.as_secs(),
@@ -84,5 +84,5 @@ impl Refusal for AuthorizeError {
 /// The failure for a redirect URI that the policy does not allow.
 pub(super) fn redirect_refused(account: AccountType) -> Failure {
     let message = format!("redirectUri: this URI is not allowed for {account}");
-    Failure::saying(ErrorCode::BadRequest, message)
+    Failure::with_message(ErrorCode::BadRequest, message)
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use platforms::{ExchangeRequest, Platform};
 use protocol::account::AccountType;
-use protocol::cluster::callback::{Callback, Parked, Returned};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::callback::{AuthorizationResponse, Callback, Parked};
+use protocol::cluster::job::JobOutcome;
 use protocol::command::CommandKind;
 use protocol::fault::chain;
 use protocol::json::Json;
 use protocol::secret::Secret;
-use store::{ParkOutcome, ParkedId, ParkedLink};
+use store::{PendingLink, PendingLinkId, PendingLinkOutcome};
 
 use super::AccountService;
 use super::authorization::Authorization;
@@ -23,18 +23,18 @@ use crate::call::{Call, digest};
 
 impl AccountService {
     /// The state is used up whatever comes of it, unless too much is under way at the platform. From then on the session that asked is told how it ended.
-    pub(crate) async fn callback(&self, call: &Call, callback: &Callback) -> Result<Outcome, ConnectError> {
+    pub(crate) async fn callback(&self, call: &Call, callback: &Callback) -> Result<JobOutcome, ConnectError> {
         let platform = self.offered.get(callback.account)?;
         let _permit = self.permits.exchanges.acquire(call, callback.account).await?;
         let begun = self
             .authorizations
             .take(&call.user, &call.session, callback.account, &callback.state)
             .await?;
-        let parked = self.come_back(call, platform, callback, begun).await;
-        if let Err(error) = &parked {
+        let pending_link = self.come_back(call, platform, callback, begun).await;
+        if let Err(error) = &pending_link {
             self.tell_session(call, error).await;
         }
-        parked
+        pending_link
     }
 
     async fn come_back(
@@ -43,7 +43,7 @@ impl AccountService {
         platform: &dyn Platform,
         callback: &Callback,
         begun: Authorization,
-    ) -> Result<Outcome, ConnectError> {
+    ) -> Result<JobOutcome, ConnectError> {
         let account = callback.account;
         if !self.redirects.is_hosted(account, &begun.redirect_uri) {
             return Err(ConnectError::NotHosted);
@@ -51,10 +51,10 @@ impl AccountService {
         if is_another(callback.issuer.as_deref(), begun.issuer.as_deref()) {
             return Err(ConnectError::OtherIssuer);
         }
-        let code = match &callback.returned {
-            Returned::Code(code) => code,
-            Returned::Denied => return self.refuse(call, account, ConnectError::Denied, None).await,
-            Returned::Failed => return self.refuse(call, account, ConnectError::Failed, None).await,
+        let code = match &callback.response {
+            AuthorizationResponse::Code(code) => code,
+            AuthorizationResponse::Denied => return self.refuse(call, account, ConnectError::Denied, None).await,
+            AuthorizationResponse::Failed => return self.refuse(call, account, ConnectError::Failed, None).await,
         };
         let presented = Presented {
             platform,
@@ -69,11 +69,11 @@ impl AccountService {
         };
         match self.obtain(call, platform, &request).await {
             Ok(granted) => self.park(call, begun.access_epoch, granted).await,
-            Err(Withheld { error, give_back }) => self.refuse(call, account, error, give_back).await,
+            Err(Withheld { error, revocation }) => self.refuse(call, account, error, revocation).await,
         }
     }
 
-    async fn park(&self, call: &Call, access_epoch: i64, granted: Granted) -> Result<Outcome, ConnectError> {
+    async fn park(&self, call: &Call, access_epoch: i64, granted: Granted) -> Result<JobOutcome, ConnectError> {
         let Granted {
             account,
             grant,
@@ -86,34 +86,34 @@ impl AccountService {
             expires_in: LIFE.as_secs(),
         };
         let tokens = grant.tokens.as_ref();
-        let parked = ParkedLink {
-            id: parked_id(call, account, &page.token, &page.cookie),
+        let pending_link = PendingLink {
+            id: pending_link_id(call, account, &page.token, &page.cookie),
             user: call.user.clone(),
             session: call.session.clone(),
             account: page.account.clone(),
-            tokens: tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens)),
+            tokens: tokens.map(|tokens| self.encrypt_tokens(&call.user, account, tokens)),
             access_epoch,
-            lasts: LIFE,
+            lifetime: LIFE,
         };
-        let outcome = Outcome {
+        let outcome = JobOutcome {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: true,
             data: Json::of(&page),
         };
         let receipt = call.receipt(&outcome);
-        let parked = self.insist(call, || self.store.park_link(&parked, &receipt));
-        match parked.await? {
-            ParkOutcome::Parked => Ok(outcome),
-            ParkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
-            ParkOutcome::SessionEnded => Err(ConnectError::SessionEnded),
-            ParkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
+        let pending_link = self.insist(call, || self.store.add_pending_link(&pending_link, &receipt));
+        match pending_link.await? {
+            PendingLinkOutcome::Pending => Ok(outcome),
+            PendingLinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
+            PendingLinkOutcome::SessionEnded => Err(ConnectError::SessionEnded),
+            PendingLinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }
 
     /// The sockets that wait for a link hear that there will be none. Nothing is promised by it, so it is said once and not kept.
     pub(super) async fn tell_session(&self, call: &Call, error: &ConnectError) {
-        let outcome = Outcome::from(&call.failure(error));
+        let outcome = JobOutcome::from(&call.failure(error));
         let answer = call.answer_to_session(CommandKind::Connect, &outcome);
         if let Err(unsaid) = self.events.publish(&call.user, &answer).await {
             tracing::debug!(error = chain(&unsaid), "a session was not told that its link failed");
@@ -128,7 +128,7 @@ fn is_another(says: Option<&str>, expected: Option<&str>) -> bool {
 }
 
 /// The name of a parked link: nobody who has not both secrets, in this user's and session's name, can tell it.
-pub(super) fn parked_id(call: &Call, account: AccountType, token: &Secret, cookie: &Secret) -> ParkedId {
+pub(super) fn pending_link_id(call: &Call, account: AccountType, token: &Secret, cookie: &Secret) -> PendingLinkId {
     let bound = [
         "parked link",
         call.user.as_str(),
@@ -137,7 +137,7 @@ pub(super) fn parked_id(call: &Call, account: AccountType, token: &Secret, cooki
         token.expose(),
         cookie.expose(),
     ];
-    ParkedId(digest(bound.map(str::as_bytes)))
+    PendingLinkId(digest(bound.map(str::as_bytes)))
 }
 
 /// How long a user has to say yes.

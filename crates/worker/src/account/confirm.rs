@@ -3,38 +3,43 @@
 use platforms::{Grant, Profile};
 use protocol::account::UserAccount;
 use protocol::cluster::callback::ConfirmLink;
-use protocol::cluster::job::Outcome;
-use store::ParkedLink;
+use protocol::cluster::job::JobOutcome;
+use store::PendingLink;
 
 use super::AccountService;
-use super::callback::parked_id;
+use super::callback::pending_link_id;
 use super::connect::ConnectError;
 use super::link::{Beginning, BegunBy, Granted};
 use crate::call::Call;
 
 impl AccountService {
     /// A token or cookie that is not the right one uses nothing up.
-    pub(crate) async fn confirm(&self, call: &Call, asked: &ConfirmLink) -> Result<Outcome, ConnectError> {
-        let id = parked_id(call, asked.account, &asked.token, &asked.cookie);
-        let parked = self.store.parked_link(&call.user, &id).await?;
-        let parked = parked.ok_or(ConnectError::NotParked)?;
+    pub(crate) async fn confirm(&self, call: &Call, asked: &ConfirmLink) -> Result<JobOutcome, ConnectError> {
+        let id = pending_link_id(call, asked.account, &asked.token, &asked.cookie);
+        let pending_link = self.store.pending_link(&call.user, &id).await?;
+        let pending_link = pending_link.ok_or(ConnectError::NotPending)?;
         let begun = Beginning {
             by: BegunBy::Us,
-            access_epoch: parked.access_epoch,
-            parked: Some(id),
+            access_epoch: pending_link.access_epoch,
+            pending_link: Some(id),
         };
-        let linked = self.link_parked(call, begun, parked).await;
+        let linked = self.link_pending(call, begun, pending_link).await;
         if let Err(error) = &linked {
             self.tell_session(call, error).await;
         }
         linked
     }
 
-    async fn link_parked(&self, call: &Call, begun: Beginning, parked: ParkedLink) -> Result<Outcome, ConnectError> {
-        let account = parked.account.account_type;
+    async fn link_pending(
+        &self,
+        call: &Call,
+        begun: Beginning,
+        pending_link: PendingLink,
+    ) -> Result<JobOutcome, ConnectError> {
+        let account = pending_link.account.account_type;
         let linked = self.store.credentials(&call.user, account).await?;
-        let tokens = parked.tokens.as_ref();
-        let tokens = tokens.map(|tokens| self.open_tokens(&call.user, account, tokens));
+        let tokens = pending_link.tokens.as_ref();
+        let tokens = tokens.map(|tokens| self.decrypt_tokens(&call.user, account, tokens));
         let UserAccount {
             platform_user_id,
             username,
@@ -42,7 +47,7 @@ impl AccountService {
             avatar_url,
             scopes,
             ..
-        } = parked.account;
+        } = pending_link.account;
         let granted = Granted {
             account,
             grant: Grant {

@@ -6,14 +6,14 @@ use bus::BusError;
 use platforms::{ApiError, ExchangeError, ExchangeRequest};
 use protocol::account::{AccountStatus, AccountType, StatusChanged, StatusMetadata};
 use protocol::answer::Failure;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::Connect;
 use protocol::event::Event;
 use protocol::fault::{Fault, chain};
 use protocol::secret::Secret;
 use store::vault::VaultError;
-use store::{RefusedLink, Revocation, StoreError, Written};
+use store::{RefusedLink, Revocation, StoreError, WriteOutcome};
 use tokio::sync::oneshot::error::RecvError;
 
 use super::AccountService;
@@ -27,7 +27,7 @@ use crate::platform::{NotOffered, PlatformBusy};
 use crate::settings::ConnectState;
 
 impl AccountService {
-    pub(crate) async fn connect(&self, call: &Call, asked: &Connect) -> Result<Outcome, ConnectError> {
+    pub(crate) async fn connect(&self, call: &Call, asked: &Connect) -> Result<JobOutcome, ConnectError> {
         let account = asked.account_type;
         let platform = self.offered.get(account)?;
         if !self.redirects.allows(account, &asked.redirect_uri) {
@@ -53,7 +53,7 @@ impl AccountService {
                 let linked = linked.map(|linked| linked.account);
                 self.link(call, begun.at, linked, granted).await
             }
-            Err(Withheld { error, give_back }) => self.refuse(call, account, error, give_back).await,
+            Err(Withheld { error, revocation }) => self.refuse(call, account, error, revocation).await,
         }
     }
 
@@ -71,7 +71,7 @@ impl AccountService {
                 at: Beginning {
                     by: BegunBy::Application,
                     access_epoch: self.store.access_epoch(user).await?,
-                    parked: None,
+                    pending_link: None,
                 },
             });
         };
@@ -84,7 +84,7 @@ impl AccountService {
             at: Beginning {
                 by: BegunBy::Us,
                 access_epoch: authorization.access_epoch,
-                parked: None,
+                pending_link: None,
             },
         })
     }
@@ -95,8 +95,8 @@ impl AccountService {
         call: &Call,
         account: AccountType,
         error: ConnectError,
-        give_back: Option<Revocation>,
-    ) -> Result<Outcome, ConnectError> {
+        revocation: Option<Revocation>,
+    ) -> Result<JobOutcome, ConnectError> {
         let failure = call.failure(&error);
         let change = StatusChanged {
             metadata: Some(StatusMetadata {
@@ -110,12 +110,12 @@ impl AccountService {
             account,
             why: failure.error,
             event: call.envelope("refused", &Event::StatusChanged(change)),
-            give_back,
+            revocation,
         };
-        let receipt = call.receipt(&Outcome::from(&failure));
+        let receipt = call.receipt(&JobOutcome::from(&failure));
         match self.store.refuse_link(&refused, &receipt).await {
-            Ok(Written::Now) => Err(error),
-            Ok(Written::Before(answer)) => Ok(call.recall(&answer)?),
+            Ok(WriteOutcome::Committed) => Err(error),
+            Ok(WriteOutcome::Repeated(answer)) => Ok(call.recall(&answer)?),
             Err(unwritten) => {
                 // The client still learns what the platform said: nothing that is stored depends on it.
                 tracing::warn!(error = chain(&unwritten), "a refused link is not recorded");
@@ -175,9 +175,9 @@ pub(crate) enum ConnectError {
     #[error("the session has ended")]
     SessionEnded,
     #[error("nothing is parked under this token and cookie")]
-    NotParked,
+    NotPending,
     #[error("open the parked tokens")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error("connect the account")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -201,8 +201,8 @@ impl Fault for ConnectError {
             Self::AlreadyConnected => ErrorCode::AlreadyConnected,
             Self::EpochMoved => ErrorCode::Conflict,
             Self::SessionEnded => ErrorCode::Forbidden,
-            Self::NotParked => ErrorCode::ConfirmationInvalid,
-            Self::Sealed(error) => error.code(),
+            Self::NotPending => ErrorCode::ConfirmationInvalid,
+            Self::Ciphertext(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
@@ -211,26 +211,26 @@ impl Fault for ConnectError {
 
 impl Refusal for ConnectError {
     fn failure(&self) -> Failure {
-        let saying = |message: &str| Failure::saying(self.code(), message);
+        let with_message = |message: &str| Failure::with_message(self.code(), message);
         match self {
             Self::Busy(error) => error.failure(),
             Self::Redirect(account) => redirect_refused(*account),
-            Self::OtherRedirect => saying("redirectUri: this is not the redirectUri of account:authorize"),
-            Self::StateMissing => saying("state: this field is required"),
+            Self::OtherRedirect => with_message("redirectUri: this is not the redirectUri of account:authorize"),
+            Self::StateMissing => with_message("state: this field is required"),
             Self::State(TakeError::Bus(_)) => Failure::of(self.code()),
             Self::State(_) | Self::NotHosted | Self::OtherIssuer => {
-                saying("This authorization is over or was begun elsewhere; start again.")
+                with_message("This authorization is over or was begun elsewhere; start again.")
             }
-            Self::NotParked => saying("This link was confirmed already, or its time is over; start again."),
-            Self::Spent => saying("This authorization code was used before; start again."),
+            Self::NotPending => with_message("This link was confirmed already, or its time is over; start again."),
+            Self::Spent => with_message("This authorization code was used before; start again."),
             Self::Paused(wait)
             | Self::Exchange(ExchangeError::Throttled { wait, .. })
             | Self::Profile(ApiError::Throttled { wait, .. }) => Failure {
                 retry_after: Some(whole_seconds(*wait)),
-                ..saying("The platform asks to wait; then start again.")
+                ..with_message("The platform asks to wait; then start again.")
             },
             Self::Exchange(ExchangeError::NotSent(..)) | Self::Profile(ApiError::Unavailable(..)) => {
-                saying("The platform cannot be reached; start again.")
+                with_message("The platform cannot be reached; start again.")
             }
             _ => Failure::of(self.code()),
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use protocol::account::{AccountStatus, StatusChanged};
 use protocol::answer::{self, Answer};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::ForAccount;
+use protocol::command::AccountPayload;
 use protocol::event::Event;
 use protocol::fault::Fault;
 use store::{StoreError, Unlink, UnlinkOutcome};
@@ -18,7 +18,7 @@ impl AccountService {
     /// Also for a platform that is no longer offered here: what is linked can be unlinked. Whoever asks the platform about the account is
     /// waited for, for a while: tokens that a refresh is about to bring are then given back with the link. Where many wait already, they
     /// are given back by who has them.
-    pub(crate) async fn disconnect(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, DisconnectError> {
+    pub(crate) async fn disconnect(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, DisconnectError> {
         let account = asked.account_type;
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
         let unlink = Unlink {
@@ -30,7 +30,7 @@ impl AccountService {
             call.leave_lane();
             self.syncer.await_turn(call, account, PATIENCE).await?;
         }
-        let outcome = Outcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
+        let outcome = JobOutcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
         match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
             UnlinkOutcome::Unlinked => Ok(outcome),
             UnlinkOutcome::NotConnected => Err(DisconnectError::NotConnected),

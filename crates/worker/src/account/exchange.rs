@@ -29,12 +29,15 @@ pub(super) struct Presented<'a> {
 pub(super) struct Withheld {
     pub(super) error: ConnectError,
     /// What it issued all the same.
-    pub(super) give_back: Option<Revocation>,
+    pub(super) revocation: Option<Revocation>,
 }
 
 impl Withheld {
     fn nothing(error: ConnectError) -> Self {
-        Self { error, give_back: None }
+        Self {
+            error,
+            revocation: None,
+        }
     }
 }
 
@@ -58,7 +61,7 @@ impl AccountService {
 
     /// A code that may be presented again is another one in each job, and still one within its job.
     fn code_hash(&self, call: &Call, presented: &Presented<'_>) -> [u8; 32] {
-        let code = presented.platform.name_of_code(presented.code);
+        let code = presented.platform.code_id(presented.code);
         let platform = presented.platform.account_type().as_str().as_bytes();
         match &self.repeatable_codes {
             Some(prefix) if code.starts_with(prefix.as_str()) => {
@@ -93,10 +96,7 @@ impl AccountService {
             (Err(error), _) => error.into(),
             (Ok(_), Err(error)) => error.into(),
         };
-        Err(Withheld {
-            error,
-            give_back: revocation,
-        })
+        Err(Withheld { error, revocation })
     }
 
     /// Sends the code.

@@ -6,11 +6,11 @@ use lifecycle::Backoff;
 use platforms::{Grant, Profile};
 use protocol::account::{AccountStatus, AccountType, StatusChanged, UserAccount};
 use protocol::answer::{self, Answer};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::command::CommandKind;
 use protocol::event::Event;
 use protocol::security::{AlertType, Severity};
-use store::{Link, LinkOutcome, ParkedId, StoreError};
+use store::{Link, LinkOutcome, PendingLinkId, StoreError};
 use tokio::time::Instant;
 
 use super::AccountService;
@@ -33,7 +33,7 @@ pub(super) struct Beginning {
     /// The user's access epoch then.
     pub(super) access_epoch: i64,
     /// The parked link that it was until now: then the session that asked is told, whose command was answered long ago.
-    pub(super) parked: Option<ParkedId>,
+    pub(super) pending_link: Option<PendingLinkId>,
 }
 
 /// Who sent the user to the platform.
@@ -53,7 +53,7 @@ impl AccountService {
         begun: Beginning,
         linked: Option<UserAccount>,
         granted: Granted,
-    ) -> Result<Outcome, ConnectError> {
+    ) -> Result<JobOutcome, ConnectError> {
         let Granted {
             account,
             grant,
@@ -67,26 +67,26 @@ impl AccountService {
             ..fresh
         };
         let tokens = grant.tokens.as_ref();
-        let tokens = tokens.map(|tokens| self.seal_tokens(&call.user, account, tokens));
+        let tokens = tokens.map(|tokens| self.encrypt_tokens(&call.user, account, tokens));
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Connected, self.now());
-        let outcome = Outcome::from(&Answer::Connect(answer::Connect {
+        let outcome = JobOutcome::from(&Answer::Connect(answer::Connect {
             account: linked.clone(),
         }));
         let mut events = vec![
             call.envelope("connected", &Event::StatusChanged(change)),
             told(begun.by, &linked).raised_by(call, self.now()),
         ];
-        if begun.parked.is_some() {
+        if begun.pending_link.is_some() {
             events.push(call.answer_to_session(CommandKind::Connect, &outcome));
         }
         let link = Link {
             user: call.user.clone(),
-            give_back: tokens
+            revocation: tokens
                 .clone()
                 .map(|tokens| tokens.revocation(account, linked.platform_user_id.clone())),
             account: linked,
             access_epoch: begun.access_epoch,
-            parked: begun.parked,
+            pending_link: begun.pending_link,
             events,
             tokens,
         };
@@ -97,7 +97,7 @@ impl AccountService {
             LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),
             LinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
             LinkOutcome::SessionEnded => Err(ConnectError::SessionEnded),
-            LinkOutcome::NotParked => Err(ConnectError::NotParked),
+            LinkOutcome::NotPending => Err(ConnectError::NotPending),
             LinkOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }
@@ -127,7 +127,7 @@ impl AccountService {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             let failed = match store().await {
-                Err(failed @ (StoreError::Away { .. } | StoreError::Unknown { .. })) => failed,
+                Err(failed @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. })) => failed,
                 ended => return ended,
             };
             let wait = backoff.next(&*self.entropy);

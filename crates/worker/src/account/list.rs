@@ -1,15 +1,15 @@
 //! `account:list`: all that is linked.
 
 use protocol::answer::{self, Answer};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use store::StoreError;
 
 use super::AccountService;
 use crate::call::Call;
 
 impl AccountService {
-    pub(crate) async fn list(&self, call: &Call) -> Result<Outcome, StoreError> {
+    pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, StoreError> {
         let accounts = self.store.accounts(&call.user).await?;
-        Ok(Outcome::from(&Answer::List(answer::List { accounts })))
+        Ok(JobOutcome::from(&Answer::List(answer::List { accounts })))
     }
 }

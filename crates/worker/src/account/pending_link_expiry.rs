@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::Entropy;
-use store::{Parking, StoreError};
+use store::{PendingLinks, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use crate::pace::Pace;
 /// Looks each second until the node drains, also for what a worker left behind that is gone. `revocations` is told when there is
 /// work for it.
 pub(crate) async fn give_back_unconfirmed(
-    parking: Arc<dyn Parking>,
+    parking: Arc<dyn PendingLinks>,
     revocations: Arc<Notify>,
     entropy: Arc<dyn Entropy>,
     drain: CancellationToken,
@@ -36,9 +36,9 @@ pub(crate) async fn give_back_unconfirmed(
 }
 
 /// As many as there are, but not for ever.
-async fn end_all(parking: &dyn Parking, entropy: &dyn Entropy) -> Result<usize, StoreError> {
+async fn end_all(parking: &dyn PendingLinks, entropy: &dyn Entropy) -> Result<usize, StoreError> {
     let mut ended = 0;
-    while ended < AT_ONCE && parking.end_parked_link(&unasked(entropy, PERIOD)).await? {
+    while ended < AT_ONCE && parking.expire_pending_link(&unasked(entropy, PERIOD)).await? {
         ended += 1;
     }
     Ok(ended)

@@ -2,7 +2,7 @@
 
 use crate::metrics::Metrics;
 use crate::platform::PlatformPermits;
-use crate::settings::{AtPlatform, Seats};
+use crate::settings::{JobConcurrency, PlatformConcurrency};
 
 /// The permits of the account commands.
 pub(crate) struct AccountPermits {
@@ -15,17 +15,17 @@ pub(crate) struct AccountPermits {
 }
 
 impl AccountPermits {
-    pub(crate) fn new(seats: Seats, metrics: &Metrics) -> Self {
+    pub(crate) fn new(concurrency: JobConcurrency, metrics: &Metrics) -> Self {
         Self {
-            exchanges: PlatformPermits::new(seats.exchanges, metrics.clone()),
-            syncs: PlatformPermits::new(seats.syncs, metrics.clone()),
+            exchanges: PlatformPermits::new(concurrency.exchanges, metrics.clone()),
+            syncs: PlatformPermits::new(concurrency.syncs, metrics.clone()),
             unlinks: PlatformPermits::new(UNLINKS, metrics.clone()),
         }
     }
 }
 
 /// Beyond these an unlink does not wait.
-const UNLINKS: AtPlatform = AtPlatform {
+const UNLINKS: PlatformConcurrency = PlatformConcurrency {
     running: 32,
     waiting: 0,
 };

@@ -18,7 +18,7 @@ use super::AccountService;
 use super::connect::ConnectError;
 use crate::call::Call;
 use crate::metrics::Metrics;
-use crate::platform::{Offered, seal_tokens};
+use crate::platform::{Offered, encrypt_tokens};
 
 /// What a platform has issued.
 pub(super) struct Issued {
@@ -121,7 +121,7 @@ impl Issuance {
     /// Nobody knows yet whose tokens they are: they alone are given back, other links of that account may live.
     fn revocation(&self, grant: &Grant) -> Option<Revocation> {
         let tokens = grant.tokens.as_ref()?;
-        let sealed = seal_tokens(&self.vault, self.clock.now().into(), &self.user, self.account, tokens);
+        let sealed = encrypt_tokens(&self.vault, self.clock.now().into(), &self.user, self.account, tokens);
         Some(Revocation {
             scope: RevokeScope::Token,
             ..sealed.revocation(self.account, String::new())
@@ -134,10 +134,14 @@ impl Issuance {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             let after = self.deadline.saturating_duration_since(Instant::now()) + GRACE;
-            let queued = self.store.queue_provisional((&self.user, &self.job), revocation, after);
+            let queued = self
+                .store
+                .queue_provisional_revocation((&self.user, &self.job), revocation, after);
             match queued.await {
                 Ok(()) => return Ok(()),
-                Err(error @ (StoreError::Away { .. } | StoreError::Unknown { .. })) if Instant::now() < until => {
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
+                    if Instant::now() < until =>
+                {
                     tracing::warn!(
                         error = chain(&error),
                         "the revocation of what was issued is not queued yet"

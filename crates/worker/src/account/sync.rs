@@ -1,9 +1,9 @@
 //! `account:sync`: what is new on the platform, told to all devices and counted for the one that asks.
 
 use protocol::answer::Failure;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::ForAccount;
+use protocol::command::AccountPayload;
 use protocol::fault::Fault;
 use protocol::time::Timestamp;
 use store::StoreError;
@@ -14,10 +14,10 @@ use crate::platform::{NotOffered, PlatformBusy};
 use crate::sync::{SyncFailure, TakeError};
 
 impl AccountService {
-    pub(crate) async fn sync(&self, call: &Call, asked: &ForAccount) -> Result<Outcome, SyncError> {
+    pub(crate) async fn sync(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, SyncError> {
         self.offered.get(asked.account_type)?;
         let _permit = self.permits.syncs.acquire(call, asked.account_type).await?;
-        let taken = match self.syncer.take_turn(call, asked.account_type).await {
+        let taken = match self.syncer.lease_sync(call, asked.account_type).await {
             Ok(taken) => taken,
             Err(TakeError::NotConnected) => return Err(SyncError::NotConnected),
             Err(TakeError::Store(error)) => return Err(error.into()),

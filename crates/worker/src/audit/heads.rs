@@ -26,11 +26,11 @@ pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
 async fn log_moved(audit: &dyn Audit) -> Result<(), StoreError> {
     let mut last: Option<String> = None;
     loop {
-        let heads = audit.heads_to_log(last.as_deref(), HEADS_IN_A_LINE).await?;
+        let heads = audit.unlogged_heads(last.as_deref(), HEADS_IN_A_LINE).await?;
         let Some(end) = heads.last() else { return Ok(()) };
         last = Some(end.user.clone());
         tracing::info!(heads = Json::of(&heads).as_str(), "audit heads");
-        audit.heads_logged(&heads).await?;
+        audit.mark_heads_logged(&heads).await?;
     }
 }
 

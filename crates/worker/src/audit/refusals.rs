@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use protocol::cluster::job::{Outcome, Refused};
+use protocol::cluster::job::{JobOutcome, RefusedCommand};
 use protocol::json::Json;
 use serde_json::json;
-use store::{Audit, Written};
+use store::{Audit, WriteOutcome};
 
 use crate::call::{Call, Refusal};
 
@@ -14,11 +14,11 @@ pub(crate) struct Refusals(pub(crate) Arc<dyn Audit>);
 
 impl Refusals {
     /// No client waits for the answer.
-    pub(crate) async fn record(&self, call: &Call, refused: &[Refused]) -> Result<Outcome, Box<dyn Refusal>> {
-        let outcome = Outcome {
+    pub(crate) async fn record(&self, call: &Call, refused: &[RefusedCommand]) -> Result<JobOutcome, Box<dyn Refusal>> {
+        let outcome = JobOutcome {
             error: None,
             data: Json::of(&json!({ "success": true })),
-            aside: None,
+            leading_notice: None,
             secret: false,
         };
         let Self(audit) = self;
@@ -26,8 +26,8 @@ impl Refusals {
             .record_refusals(&call.user, refused, &call.receipt(&outcome))
             .await?
         {
-            Written::Now => Ok(outcome),
-            Written::Before(answer) => Ok(call.recall(&answer)?),
+            WriteOutcome::Committed => Ok(outcome),
+            WriteOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }
 }

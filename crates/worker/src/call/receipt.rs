@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use lifecycle::Entropy;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::id::{ConnectionId, JobId, SessionId};
 use protocol::json::Json;
 use protocol::secret::Secret;
-use store::vault::{Binding, Sealed, VaultError};
+use store::vault::{Binding, Ciphertext, VaultError};
 use store::{Actor, Receipt};
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 
 impl Call {
     /// To be written with the change that `outcome` tells of.
-    pub(crate) fn receipt(&self, outcome: &Outcome) -> Receipt {
+    pub(crate) fn receipt(&self, outcome: &JobOutcome) -> Receipt {
         let text = Secret::new(Json::of(outcome).as_str());
         Receipt {
             job: self.job.clone(),
@@ -29,15 +29,15 @@ impl Call {
             origin: self.origin.clone(),
             traceparent: self.traceparent.clone(),
             idempotency: self.idempotency.clone(),
-            answer: self.vault.seal(&self.answer_binding(), &text),
+            answer: self.vault.encrypt(&self.answer_binding(), &text),
             keep: answer_retention(self.name),
             deadline: self.deadline,
         }
     }
 
     /// The outcome that an earlier receipt of this job, or of its idempotency key, was written with.
-    pub(crate) fn recall(&self, answer: &Sealed) -> Result<Outcome, RecallError> {
-        let text = self.vault.open(&self.answer_binding(), answer)?;
+    pub(crate) fn recall(&self, answer: &Ciphertext) -> Result<JobOutcome, RecallError> {
+        let text = self.vault.decrypt(&self.answer_binding(), answer)?;
         Ok(serde_json::from_str(text.expose())?)
     }
 
@@ -61,7 +61,7 @@ pub(crate) fn unasked(entropy: &dyn Entropy, within: Duration) -> Receipt {
         origin: None,
         traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
-        answer: Sealed::from_bytes(Vec::new()),
+        answer: Ciphertext::from_bytes(Vec::new()),
         keep: Duration::ZERO,
         deadline: Instant::now() + within,
     }
@@ -74,7 +74,7 @@ const NOBODY: &str = "worker";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecallError {
     #[error("open the kept answer")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error("read the kept answer")]
     Unreadable(#[from] serde_json::Error),
 }

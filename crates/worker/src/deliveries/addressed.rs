@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use platforms::Addressed;
+use platforms::AddressedNotification;
 use protocol::account::AccountType;
 use protocol::id::UserId;
-use store::{Delivered, Delivery, Store, StoreError};
+use store::{Delivery, DeliveryOutcome, Store, StoreError};
 
 use crate::outbox::Relay;
 use crate::platform::notification;
@@ -28,13 +28,15 @@ impl Addressees {
         &self,
         platform: AccountType,
         id: Option<&str>,
-        addressed: &[Addressed],
+        addressed: &[AddressedNotification],
         due: &[String],
-    ) -> Result<Delivered, StoreError> {
+    ) -> Result<DeliveryOutcome, StoreError> {
         let addressees: Vec<String> = addressed.iter().map(|it| it.platform_user_id.clone()).collect();
-        let tell = |user: &UserId, addressee: &str| {
+        let events_for = |user: &UserId, addressee: &str| {
             let theirs = addressed.iter().filter(|it| it.platform_user_id == addressee);
-            theirs.map(|it| notification(user, platform, it.news.clone())).collect()
+            theirs
+                .map(|it| notification(user, platform, it.notifications.clone()))
+                .collect()
         };
         let delivered = self
             .store
@@ -43,10 +45,10 @@ impl Addressees {
                 id,
                 addressees: &addressees,
                 due,
-                tell: &tell,
+                events_for: &events_for,
             })
             .await?;
-        if let Delivered::To(users) = &delivered {
+        if let DeliveryOutcome::Delivered(users) = &delivered {
             join_all(users.iter().map(|user| self.relay.user(user))).await;
         }
         Ok(delivered)

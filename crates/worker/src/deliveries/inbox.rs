@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platforms::{ApiError, Inbox};
+use platforms::{ApiError, BotInbox};
 use serde_json::Value;
-use store::{InboxTurn, Store, StoreError};
+use store::{InboxLease, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::platform::rate_limit;
 
 /// Reads one inbox whenever this worker has its turn.
 pub(crate) struct InboxReader {
-    pub(crate) inbox: Arc<dyn Inbox>,
+    pub(crate) inbox: Arc<dyn BotInbox>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) addressees: Addressees,
     pub(crate) metrics: Metrics,
@@ -46,14 +46,14 @@ impl InboxReader {
 
     async fn read(&self, drain: &CancellationToken) -> Result<Looked, InboxError> {
         let platform = self.inbox.account_type();
-        let Some(turn) = self.store.take_inbox(platform, LEASE).await? else {
+        let Some(lease) = self.store.lease_inbox(platform, LEASE).await? else {
             return Ok(Looked::NotDue);
         };
         let read = tokio::select! {
-            read = timeout(PATIENCE, self.inbox.read(turn.cursor.as_ref())) => read,
+            read = timeout(PATIENCE, self.inbox.read(lease.cursor.as_ref())) => read,
             // The next worker goes on from the same place.
             () = drain.cancelled() => {
-                self.finish(&turn, None, Duration::ZERO).await?;
+                self.finish(&lease, None, Duration::ZERO).await?;
                 return Ok(Looked::Read);
             }
         };
@@ -62,13 +62,15 @@ impl InboxReader {
         match read {
             Ok(page) => {
                 // Kept before the platform hears of the new place.
-                self.addressees.deliver(platform, None, &page.news, &[]).await?;
+                self.addressees
+                    .deliver(platform, None, &page.notifications, &[])
+                    .await?;
                 let next = if page.more {
                     Duration::ZERO
                 } else {
                     self.inbox.read_every()
                 };
-                self.finish(&turn, page.cursor.as_ref(), next).await?;
+                self.finish(&lease, page.cursor.as_ref(), next).await?;
                 Ok(if page.more { Looked::More } else { Looked::Read })
             }
             Err(error) => {
@@ -80,15 +82,15 @@ impl InboxReader {
                     ApiError::Refused(_) => AFTER_REFUSAL,
                     ApiError::Unavailable(..) => AFTER_FAILURE,
                 };
-                self.finish(&turn, None, wait).await?;
+                self.finish(&lease, None, wait).await?;
                 Err(error.into())
             }
         }
     }
 
-    async fn finish(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<(), StoreError> {
-        if !self.store.finish_inbox(turn, cursor, next).await? {
-            tracing::debug!(platform = %turn.platform, "the turn of an inbox was lost; another worker reads the same again");
+    async fn finish(&self, lease: &InboxLease, cursor: Option<&Value>, next: Duration) -> Result<(), StoreError> {
+        if !self.store.finish_inbox(lease, cursor, next).await? {
+            tracing::debug!(platform = %lease.platform, "the turn of an inbox was lost; another worker reads the same again");
         }
         Ok(())
     }

@@ -6,39 +6,39 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lifecycle::Clock;
-use platforms::{Hook, Request, Thanks, WebhookError};
+use platforms::{Request, WebhookError, WebhookResponse, WebhookVerifier};
 use protocol::account::AccountType;
-use protocol::cluster::job::Outcome;
-use protocol::cluster::webhook::{Brought, Webhook, WebhookAnswer};
+use protocol::cluster::job::JobOutcome;
+use protocol::cluster::webhook::{Webhook, WebhookAnswer, WebhookContent};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::json::Json;
 use protocol::secret::Secret;
 use serde_json::json;
-use store::{Delivered, StoreError};
+use store::{DeliveryOutcome, StoreError};
 
 use super::addressed::Addressees;
 use crate::call::Refusal;
 
 /// The webhooks of this worker.
 pub(crate) struct Webhooks {
-    pub(crate) hooks: Vec<Arc<Hook>>,
+    pub(crate) hooks: Vec<Arc<WebhookVerifier>>,
     pub(crate) addressees: Addressees,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Webhooks {
     /// Takes what came to a webhook, or answers its challenge. The platform hears a yes only after the news are committed.
-    pub(crate) async fn receive(&self, webhook: &Webhook) -> Result<Outcome, RefusedWebhook> {
+    pub(crate) async fn receive(&self, webhook: &Webhook) -> Result<JobOutcome, RefusedWebhook> {
         let hook = self.hooks.iter().find(|hook| hook.platform() == webhook.account);
         let hook = hook.ok_or(RefusedWebhook::NotOffered(webhook.account))?;
-        let answer = match &webhook.brought {
-            Brought::Delivery { headers, body } => self.deliver(hook, headers, body).await?,
-            Brought::Challenge(token) => challenged(hook, token)?,
+        let answer = match &webhook.content {
+            WebhookContent::Delivery { headers, body } => self.deliver(hook, headers, body).await?,
+            WebhookContent::Challenge(token) => challenged(hook, token)?,
         };
-        Ok(Outcome {
+        Ok(JobOutcome {
             error: None,
-            aside: None,
+            leading_notice: None,
             secret: false,
             data: Json::of(&answer),
         })
@@ -46,7 +46,7 @@ impl Webhooks {
 
     async fn deliver(
         &self,
-        hook: &Hook,
+        hook: &WebhookVerifier,
         headers: &BTreeMap<String, Secret>,
         body: &Secret,
     ) -> Result<WebhookAnswer, RefusedWebhook> {
@@ -59,18 +59,21 @@ impl Webhooks {
         };
         let delivery = hook.read(&request, self.clock.now()).map_err(refused)?;
         let platform = hook.platform();
-        let delivered = self
-            .addressees
-            .deliver(platform, Some(&delivery.id), &delivery.news, &delivery.withdrawn);
+        let delivered = self.addressees.deliver(
+            platform,
+            Some(&delivery.id),
+            &delivery.notifications,
+            &delivery.deauthorized,
+        );
         match delivered.await? {
-            Delivered::To(users) => tracing::debug!(%platform, users = users.len(), "a delivery is taken"),
-            Delivered::Repeated => tracing::debug!(%platform, "a delivery came again"),
+            DeliveryOutcome::Delivered(users) => tracing::debug!(%platform, users = users.len(), "a delivery is taken"),
+            DeliveryOutcome::Repeated => tracing::debug!(%platform, "a delivery came again"),
         }
-        Ok(thanks(delivery.thanks))
+        Ok(response(delivery.response))
     }
 }
 
-fn challenged(hook: &Hook, token: &Secret) -> Result<WebhookAnswer, RefusedWebhook> {
+fn challenged(hook: &WebhookVerifier, token: &Secret) -> Result<WebhookAnswer, RefusedWebhook> {
     let response_token = hook.answer_challenge(token.expose());
     let response_token = response_token.map_err(|error| RefusedWebhook::Refused(hook.platform(), error))?;
     Ok(WebhookAnswer {
@@ -79,11 +82,11 @@ fn challenged(hook: &Hook, token: &Secret) -> Result<WebhookAnswer, RefusedWebho
     })
 }
 
-fn thanks(thanks: Thanks) -> WebhookAnswer {
-    let (status, body) = match thanks {
-        Thanks::Ok => (200, None),
-        Thanks::NoContent => (204, None),
-        Thanks::Pong => (200, Some(Json::of(&json!({"type": 1})))),
+fn response(response: WebhookResponse) -> WebhookAnswer {
+    let (status, body) = match response {
+        WebhookResponse::Ok => (200, None),
+        WebhookResponse::NoContent => (204, None),
+        WebhookResponse::Pong => (200, Some(Json::of(&json!({"type": 1})))),
     };
     WebhookAnswer { status, body }
 }
@@ -103,7 +106,7 @@ impl Fault for RefusedWebhook {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(_) => ErrorCode::NotSupported,
-            Self::Refused(_, WebhookError::Unproved) => ErrorCode::Unauthenticated,
+            Self::Refused(_, WebhookError::InvalidSignature) => ErrorCode::Unauthenticated,
             Self::Refused(_, WebhookError::Unreadable) => ErrorCode::BadRequest,
             Self::Store(error) => error.code(),
         }

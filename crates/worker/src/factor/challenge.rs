@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, Challenges, Key};
+use bus::{BusError, ChallengeKey, Challenges};
 use lifecycle::Entropy;
 use protocol::id::UserId;
 
@@ -48,15 +48,15 @@ impl FactorChallenges {
     }
 }
 
-fn challenge(user: &UserId, id: &str) -> Key {
-    Key::TwoFactor {
+fn challenge(user: &UserId, id: &str) -> ChallengeKey {
+    ChallengeKey::TwoFactor {
         user: user.clone(),
         id: id.to_owned(),
     }
 }
 
-fn mark(call: &Call) -> Key {
-    Key::StepUp {
+fn mark(call: &Call) -> ChallengeKey {
+    ChallengeKey::StepUp {
         user: call.user.clone(),
         of: format!("{}:{}", call.session, call.connection),
     }

@@ -79,12 +79,12 @@ fn kept_out(factor: &Factor, now: Timestamp) -> Option<Checked> {
 /// Checks a recovery code by its HMAC; none where no code was ever given out. It is looked at while a delay or a lock applies, ends
 /// both, and is used up.
 pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, trying: Trying<'_>, now: Timestamp) -> Checked {
-    let recovery_tried = match recovery::count(&factor.recovery_tried, trying, now) {
+    let recovery_attempts = match recovery::count(&factor.recovery_attempts, trying, now) {
         Ok(tried) => tried,
         Err(wait) => return Checked::Wait(wait),
     };
     let mut factor = Factor {
-        recovery_tried,
+        recovery_attempts,
         ..factor.clone()
     };
     let before = factor.recovery_codes.len();
@@ -119,7 +119,7 @@ mod tests {
     use protocol::id::SessionId;
     use protocol::security::FactorMethod;
     use store::SentCode;
-    use store::vault::Sealed;
+    use store::vault::Ciphertext;
 
     use super::*;
     use crate::factor::lockout::LOCK_AT;
@@ -129,14 +129,14 @@ mod tests {
     fn factor() -> Factor {
         Factor {
             method: FactorMethod::Totp,
-            secret: Sealed::from_bytes(Vec::new()),
+            secret: Ciphertext::from_bytes(Vec::new()),
             last_step: 0,
             sent: Vec::new(),
             failures: 0,
             last_failed: None,
             recovery_key: None,
             recovery_codes: vec![[1; 32], [2; 32]],
-            recovery_tried: Vec::new(),
+            recovery_attempts: Vec::new(),
         }
     }
 

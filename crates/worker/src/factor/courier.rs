@@ -14,14 +14,14 @@ use crate::metrics::Metrics;
 
 /// Those that an operator has set up. Without its courier a method is not offered.
 #[derive(Debug, Clone, Default)]
-pub struct Couriers {
+pub struct MessageSenders {
     /// Carries emails.
     pub email: Option<Email>,
     /// Carries text messages.
     pub sms: Option<Sms>,
 }
 
-impl Couriers {
+impl MessageSenders {
     /// Whether a factor can be given so.
     pub(super) fn offer(&self, method: FactorMethod) -> bool {
         match method {
@@ -38,18 +38,18 @@ impl Couriers {
         address: &Secret,
         message: &Message,
         metrics: &Metrics,
-    ) -> Result<(), CarryError> {
+    ) -> Result<(), SendError> {
         let carried = timeout(WITHIN, self.carry_by(method, address, message)).await;
-        let carried = carried.unwrap_or(Err(CarryError::Late(WITHIN)));
-        metrics.message(method, carried.as_ref().map_or_else(CarryError::label, |()| "sent"));
+        let carried = carried.unwrap_or(Err(SendError::Late(WITHIN)));
+        metrics.message(method, carried.as_ref().map_or_else(SendError::label, |()| "sent"));
         carried
     }
 
-    async fn carry_by(&self, method: FactorMethod, address: &Secret, message: &Message) -> Result<(), CarryError> {
+    async fn carry_by(&self, method: FactorMethod, address: &Secret, message: &Message) -> Result<(), SendError> {
         match (method, &self.sms, &self.email) {
             (FactorMethod::Sms, Some(sms), _) => sms.send(address, message).await,
             (FactorMethod::Email, _, Some(email)) => email.send(address, message).await,
-            _ => Err(CarryError::NotOffered),
+            _ => Err(SendError::NotOffered),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Message {
 /// Why a message was not carried, or is not known to have been. Says nothing of message and address: what a server answers may
 /// repeat both.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CarryError {
+pub(crate) enum SendError {
     #[error("no courier is set up for this method")]
     NotOffered,
     #[error("the address that is kept is none")]
@@ -101,7 +101,7 @@ pub(crate) enum CarryError {
     Late(Duration),
 }
 
-impl CarryError {
+impl SendError {
     fn label(&self) -> &'static str {
         match self {
             Self::NotOffered => "not_offered",
@@ -113,7 +113,7 @@ impl CarryError {
     }
 }
 
-impl Fault for CarryError {
+impl Fault for SendError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered => ErrorCode::NotSupported,

@@ -11,11 +11,11 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use lifecycle::{Clock, Entropy};
 use percent_encoding::percent_decode_str;
-use platforms::is_this_machine;
+use platforms::is_loopback;
 use protocol::secret::Secret;
 use url::{Host, Url};
 
-use super::courier::{CarryError, Message};
+use super::courier::{Message, SendError};
 
 /// Where emails go out, and who sends them.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct EmailSettings {
     /// The server.
     pub server: SmtpServer,
     /// What recipients read as the sender.
-    pub from: Sender,
+    pub from: FromAddress,
 }
 
 /// A mail server: `smtps://` is under TLS from the first byte, `smtp://` turns it on (STARTTLS) before anything else is said.
@@ -56,7 +56,7 @@ impl SmtpServer {
     pub fn parse(url: &Secret) -> Result<Self, InvalidSmtpUrl> {
         let url = Url::parse(url.expose()).map_err(|_no_url| InvalidSmtpUrl)?;
         let host = Host::parse(url.host_str().ok_or(InvalidSmtpUrl)?).map_err(|_no_host| InvalidSmtpUrl)?;
-        let is_here = is_this_machine(&match &host {
+        let is_here = is_loopback(&match &host {
             Host::Domain(name) => Host::Domain(name.as_str()),
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
@@ -95,20 +95,20 @@ impl SmtpServer {
 
 /// `Name <address>`, or an address alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender(Mailbox);
+pub struct FromAddress(Mailbox);
 
 /// What nobody can send from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is `Name <address@example.com>`, or an address alone")]
-pub struct InvalidSender;
+pub struct InvalidFromAddress;
 
-impl Sender {
+impl FromAddress {
     /// Reads it.
     ///
     /// # Errors
-    /// [`InvalidSender`].
-    pub fn parse(text: &str) -> Result<Self, InvalidSender> {
-        text.parse().map(Self).map_err(|_not_one| InvalidSender)
+    /// [`InvalidFromAddress`].
+    pub fn parse(text: &str) -> Result<Self, InvalidFromAddress> {
+        text.parse().map(Self).map_err(|_not_one| InvalidFromAddress)
     }
 }
 
@@ -121,7 +121,7 @@ pub struct EmailError(#[from] lettre::transport::smtp::Error);
 #[derive(Clone)]
 pub struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    from: Sender,
+    from: FromAddress,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -155,8 +155,8 @@ impl Email {
     }
 
     /// The caller bounds the time.
-    pub(super) async fn send(&self, address: &Secret, message: &Message) -> Result<(), CarryError> {
-        let to: Address = address.expose().parse().map_err(|_says_it| CarryError::Unaddressed)?;
+    pub(super) async fn send(&self, address: &Secret, message: &Message) -> Result<(), SendError> {
+        let to: Address = address.expose().parse().map_err(|_says_it| SendError::Unaddressed)?;
         let Mailbox { email: from, .. } = &self.from.0;
         let email = lettre::Message::builder()
             .from(self.from.0.clone())
@@ -166,12 +166,12 @@ impl Email {
             .message_id(Some(format!("<{}@{}>", self.entropy.token(), from.domain())))
             .header(ContentType::TEXT_PLAIN)
             .body(message.text.expose().to_owned())
-            .map_err(|_says_it| CarryError::Unaddressed)?;
+            .map_err(|_says_it| SendError::Unaddressed)?;
         match self.transport.send(email).await {
             Ok(_response) => Ok(()),
             Err(error) => Err(match error.status() {
-                Some(status) => CarryError::Refused(status.into()),
-                None => CarryError::Unreached(error.into()),
+                Some(status) => SendError::Refused(status.into()),
+                None => SendError::Unreached(error.into()),
             }),
         }
     }

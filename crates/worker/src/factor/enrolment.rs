@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use protocol::answer::{self, Answer, Failure};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::secret::Secret;
 use protocol::security::Enrolment;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Act, Decision, Effect, Factor, PendingFactor, SecurityRecord};
+use store::{AuditAction, Factor, PendingFactor, SecurityDecision, SecurityEffect, SecurityRecord};
 
 use super::check;
 use super::code::Code;
 use super::wish::Means;
-use super::{FactorService, change_with, deed, factor_binding, news, recovery, recovery_binding, totp};
+use super::{FactorService, audit_event, change_with, factor_binding, news, recovery, recovery_binding, totp};
 use crate::call::Call;
 
 impl FactorService {
@@ -39,7 +39,7 @@ impl FactorService {
         };
         let pending = PendingFactor {
             method,
-            secret: self.vault.seal(&factor_binding(&call.user, method), &secret),
+            secret: self.vault.encrypt(&factor_binding(&call.user, method), &secret),
             code: sent,
             challenge: self.entropy.token(),
             session: call.session.clone(),
@@ -65,11 +65,11 @@ impl FactorService {
         (record, pending): (&SecurityRecord, &PendingFactor),
         end: &answer::Verified,
         now: Timestamp,
-    ) -> Result<Decision, VaultError> {
+    ) -> Result<SecurityDecision, VaultError> {
         let Some(last_step) = self.first_step(call, code, pending, now)? else {
-            let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
+            let outcome = JobOutcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
             let failed = vec![news::failed(call, 0, now)];
-            let effect = Effect::Suspected(call.sign_in());
+            let effect = SecurityEffect::Suspected(call.sign_in());
             return Ok(change_with(call, record.clone(), (Vec::new(), failed), outcome, effect));
         };
         let codes: Vec<Secret> = (0..recovery::CODES)
@@ -89,12 +89,12 @@ impl FactorService {
                 .map(|code| self.vault.mac_under(&recovery_key, &place, &code))
                 .collect::<Result<_, _>>()?,
             recovery_key: Some(recovery_key),
-            recovery_tried: Vec::new(),
+            recovery_attempts: Vec::new(),
         };
         // Whatever was begun without a second factor must not be finished without one.
         let effect = match record.factor {
-            None => Effect::AuthorizationsEnd,
-            Some(_) => Effect::Nothing,
+            None => SecurityEffect::AuthorizationsEnd,
+            Some(_) => SecurityEffect::Nothing,
         };
         let record = SecurityRecord {
             factor: Some(factor),
@@ -105,12 +105,12 @@ impl FactorService {
             news::settings_updated(call, &record),
             news::factor_changed(call, "The second factor was turned on.", now),
         ];
-        let outcome = Outcome::from(&Answer::Verified(answer::Verified {
+        let outcome = JobOutcome::from(&Answer::Verified(answer::Verified {
             recovery_codes: Some(codes),
             ..end.clone()
         }));
-        let deeds = vec![deed(Act::FactorOn, pending.method.as_str())];
-        Ok(change_with(call, record, (deeds, events), outcome, effect))
+        let audit_events = vec![audit_event(AuditAction::FactorEnabled, pending.method.as_str())];
+        Ok(change_with(call, record, (audit_events, events), outcome, effect))
     }
 
     /// The time step of the first code, 0 where it was sent; none: it is wrong.
@@ -128,7 +128,7 @@ impl FactorService {
         }
         let secret = self
             .vault
-            .open(&factor_binding(&call.user, pending.method), &pending.secret)?;
+            .decrypt(&factor_binding(&call.user, pending.method), &pending.secret)?;
         totp::accepted_step(&secret, code.expose(), now, None)
     }
 }

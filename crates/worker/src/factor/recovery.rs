@@ -6,7 +6,7 @@ use lifecycle::Entropy;
 use protocol::id::SessionId;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
-use store::RecoveryTry;
+use store::RecoveryAttempt;
 use totp_rs::Secret as Base32;
 
 use super::typed_text;
@@ -47,7 +47,11 @@ pub(super) struct Trying<'a> {
 ///
 /// # Errors
 /// How long to wait: there were enough within the hour, or enough of this session.
-pub(super) fn count(tried: &[RecoveryTry], trying: Trying<'_>, now: Timestamp) -> Result<Vec<RecoveryTry>, Duration> {
+pub(super) fn count(
+    tried: &[RecoveryAttempt],
+    trying: Trying<'_>,
+    now: Timestamp,
+) -> Result<Vec<RecoveryAttempt>, Duration> {
     let recent = tried.iter().filter(|tried| now.since(tried.at) < HOUR);
     let mut counted: Vec<_> = recent.cloned().collect();
     let of_all = counted.iter().rev().nth(TRIES - 1);
@@ -56,7 +60,7 @@ pub(super) fn count(tried: &[RecoveryTry], trying: Trying<'_>, now: Timestamp) -
     if let Some(until) = of_all.into_iter().chain(of_own).map(|tried| tried.at.plus(HOUR)).max() {
         return Err(until.since(now));
     }
-    counted.push(RecoveryTry {
+    counted.push(RecoveryAttempt {
         at: now,
         session: trying.session.clone(),
     });
@@ -98,7 +102,7 @@ mod tests {
         ) {
             let mut now = Timestamp::from_millis(0);
             let mut tried = Vec::new();
-            let mut taken: Vec<RecoveryTry> = Vec::new();
+            let mut taken: Vec<RecoveryAttempt> = Vec::new();
             for (pause, session) in tries {
                 now = now.plus(Duration::from_millis(pause));
                 let session = SessionId::new(session.to_string()).unwrap();

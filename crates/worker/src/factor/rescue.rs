@@ -5,23 +5,24 @@ use std::time::Duration;
 use lifecycle::Entropy;
 use protocol::answer::{Answer, Failure};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::cluster::trace::Traceparent;
 use protocol::code::ErrorCode;
 use protocol::event::Event;
 use protocol::id::{ConnectionId, EventId, JobId, SessionId, UserId};
 use protocol::security::SettingsUpdated;
-use store::vault::Sealed;
+use store::vault::Ciphertext;
 use store::{
-    Act, Actor, Change, Decided, Decision, Deed, Effect, Factor, Receipt, Security, SecurityRecord, StoreError,
+    Actor, AuditAction, AuditEvent, Factor, Receipt, Security, SecurityChange, SecurityDecision, SecurityEffect,
+    SecurityOutcome, SecurityRecord, StoreError,
 };
 use tokio::time::Instant;
 
-use super::deed;
+use super::audit_event;
 
 /// What became of a rescue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rescued {
+pub enum OperatorOutcome {
     /// Done.
     Done,
     /// The user has no second factor.
@@ -32,7 +33,11 @@ pub enum Rescued {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn unlock_factor(store: &dyn Security, user: &UserId, entropy: &dyn Entropy) -> Result<Rescued, StoreError> {
+pub async fn unlock_factor(
+    store: &dyn Security,
+    user: &UserId,
+    entropy: &dyn Entropy,
+) -> Result<OperatorOutcome, StoreError> {
     let unlocked = |record: &SecurityRecord, factor: &Factor| Rescue {
         record: SecurityRecord {
             factor: Some(Factor {
@@ -43,7 +48,7 @@ pub async fn unlock_factor(store: &dyn Security, user: &UserId, entropy: &dyn En
             ..record.clone()
         },
         events: Vec::new(),
-        deed: deed(Act::FactorUnlocked, factor.method.as_str()),
+        audit_event: audit_event(AuditAction::FactorUnlocked, factor.method.as_str()),
     };
     rescue(store, user, entropy, &unlocked).await
 }
@@ -52,7 +57,11 @@ pub async fn unlock_factor(store: &dyn Security, user: &UserId, entropy: &dyn En
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn reset_factor(store: &dyn Security, user: &UserId, entropy: &dyn Entropy) -> Result<Rescued, StoreError> {
+pub async fn reset_factor(
+    store: &dyn Security,
+    user: &UserId,
+    entropy: &dyn Entropy,
+) -> Result<OperatorOutcome, StoreError> {
     let without = |record: &SecurityRecord, factor: &Factor| {
         let record = SecurityRecord {
             session_timeout: record.session_timeout,
@@ -61,7 +70,7 @@ pub async fn reset_factor(store: &dyn Security, user: &UserId, entropy: &dyn Ent
         Rescue {
             events: vec![updated(user, &record, entropy)],
             record,
-            deed: deed(Act::FactorReset, factor.method.as_str()),
+            audit_event: audit_event(AuditAction::FactorReset, factor.method.as_str()),
         }
     };
     rescue(store, user, entropy, &without).await
@@ -71,7 +80,7 @@ pub async fn reset_factor(store: &dyn Security, user: &UserId, entropy: &dyn Ent
 struct Rescue {
     record: SecurityRecord,
     events: Vec<Envelope>,
-    deed: Deed,
+    audit_event: AuditEvent,
 }
 
 async fn rescue(
@@ -79,25 +88,31 @@ async fn rescue(
     user: &UserId,
     entropy: &dyn Entropy,
     after: &(dyn Fn(&SecurityRecord, &Factor) -> Rescue + Send + Sync),
-) -> Result<Rescued, StoreError> {
+) -> Result<OperatorOutcome, StoreError> {
     let receipt = by_operator(entropy);
     let decide = |record: &SecurityRecord, _| {
         let Some(factor) = &record.factor else {
-            return Ok(Decision::Leave(Outcome::from(&Failure::of(ErrorCode::Conflict))));
+            return Ok(SecurityDecision::Leave(JobOutcome::from(&Failure::of(
+                ErrorCode::Conflict,
+            ))));
         };
-        let Rescue { record, events, deed } = after(record, factor);
-        Ok(Decision::Change(Box::new(Change {
+        let Rescue {
             record,
             events,
-            outcome: Outcome::from(&Answer::Acknowledged),
+            audit_event,
+        } = after(record, factor);
+        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+            record,
+            events,
+            outcome: JobOutcome::from(&Answer::Acknowledged),
             receipt: Some(receipt.clone()),
-            deeds: vec![deed],
-            effect: Effect::Nothing,
+            audit_events: vec![audit_event],
+            effect: SecurityEffect::Nothing,
         })))
     };
     Ok(match store.decide_security(user, &receipt.actor, &decide).await? {
-        Decided::Now(outcome) if outcome.error.is_none() => Rescued::Done,
-        Decided::Now(_) | Decided::Before(_) => Rescued::NoFactor,
+        SecurityOutcome::Committed(outcome) if outcome.error.is_none() => OperatorOutcome::Done,
+        SecurityOutcome::Committed(_) | SecurityOutcome::Repeated(_) => OperatorOutcome::NoFactor,
     })
 }
 
@@ -111,7 +126,7 @@ fn by_operator(entropy: &dyn Entropy) -> Receipt {
         origin: None,
         traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
-        answer: Sealed::from_bytes(Vec::new()),
+        answer: Ciphertext::from_bytes(Vec::new()),
         keep: Duration::ZERO,
         deadline: Instant::now() + PATIENCE,
     }

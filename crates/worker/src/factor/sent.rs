@@ -5,19 +5,19 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, BusError, Quota, Verdict};
+use bus::{Bucket, BusError, LimitDecision, Quota};
 use lifecycle::Entropy;
 use protocol::answer::Answer;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
 use protocol::security::{FactorMethod, TwoFactorRequired};
 use protocol::time::Timestamp;
 use store::vault::Binding;
-use store::{Change, Decision, Effect, Factor, SecurityRecord, SentCode};
+use store::{Factor, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, SentCode};
 
 use super::challenge::LIFE;
-use super::courier::{CarryError, Message};
+use super::courier::{Message, SendError};
 use super::step_up::StepUpError;
 use super::{FactorService, factor_binding};
 use crate::call::{Call, hex};
@@ -38,7 +38,7 @@ impl FactorService {
         }
         let address = self
             .vault
-            .open(&factor_binding(&call.user, factor.method), &factor.secret)?;
+            .decrypt(&factor_binding(&call.user, factor.method), &factor.secret)?;
         let wait = self.wait_for_message(&call.user, &address).await?;
         let code = generate(&*self.entropy);
         let mac = self.mac_of_sent(&call.user, &code);
@@ -79,21 +79,19 @@ impl FactorService {
     pub(super) async fn wait_for_message(&self, user: &UserId, address: &Secret) -> Result<Option<Duration>, BusError> {
         let of_user = Bucket {
             name: "message",
-            of: None,
+            scope: None,
         };
-        if let Verdict::Refused(wait) = self.limits.admit_attempt(user, &of_user, MESSAGES).await? {
+        if let LimitDecision::Refused(wait) = self.limits.admit_attempt(user, &of_user, MESSAGES).await? {
             return Ok(Some(wait));
         }
         let of_address = Bucket {
             name: "message",
-            of: Some(hex(&self.vault.mac_of_anyone("message", address))),
+            scope: Some(hex(&self.vault.mac_without_user("message", address))),
         };
-        Ok(
-            match self.limits.admit_attempt_of_anyone(&of_address, MESSAGES).await? {
-                Verdict::Refused(wait) => Some(wait),
-                Verdict::Admitted => None,
-            },
-        )
+        Ok(match self.limits.admit_global_attempt(&of_address, MESSAGES).await? {
+            LimitDecision::Refused(wait) => Some(wait),
+            LimitDecision::Admitted => None,
+        })
     }
 
     pub(super) async fn carry(
@@ -101,8 +99,10 @@ impl FactorService {
         method: FactorMethod,
         address: &Secret,
         message: &Message,
-    ) -> Result<(), CarryError> {
-        self.couriers.carry(method, address, message, &self.metrics).await
+    ) -> Result<(), SendError> {
+        self.message_senders
+            .carry(method, address, message, &self.metrics)
+            .await
     }
 
     /// What is kept of a code that is sent to this user.
@@ -145,8 +145,8 @@ pub(super) fn open<'a>(factor: &'a Factor, session: &SessionId, now: Timestamp) 
 }
 
 /// The record with a challenge for a session that has none, or whose code never went out: then only the code is new.
-fn with_challenge(record: &SecurityRecord, method: FactorMethod, new: SentCode, now: Timestamp) -> Decision {
-    let leave = || Decision::Leave(Outcome::from(&Answer::Acknowledged));
+fn with_challenge(record: &SecurityRecord, method: FactorMethod, new: SentCode, now: Timestamp) -> SecurityDecision {
+    let leave = || SecurityDecision::Leave(JobOutcome::from(&Answer::Acknowledged));
     let Some(factor) = record.factor.as_ref().filter(|factor| factor.method == method) else {
         return leave();
     };
@@ -172,14 +172,14 @@ fn with_challenge(record: &SecurityRecord, method: FactorMethod, new: SentCode, 
 }
 
 /// The record changes on the way to what was asked: no answer is kept of it.
-fn unasked(record: SecurityRecord) -> Decision {
-    Decision::Change(Box::new(Change {
+fn unasked(record: SecurityRecord) -> SecurityDecision {
+    SecurityDecision::SecurityChange(Box::new(SecurityChange {
         record,
         events: Vec::new(),
-        outcome: Outcome::from(&Answer::Acknowledged),
+        outcome: JobOutcome::from(&Answer::Acknowledged),
         receipt: None,
-        deeds: Vec::new(),
-        effect: Effect::Nothing,
+        audit_events: Vec::new(),
+        effect: SecurityEffect::Nothing,
     }))
 }
 
@@ -211,7 +211,7 @@ const MOST_OPEN: usize = 16;
 #[cfg(test)]
 mod tests {
     use lifecycle::SeededEntropy;
-    use store::vault::Sealed;
+    use store::vault::Ciphertext;
 
     use super::*;
 
@@ -223,14 +223,14 @@ mod tests {
         SecurityRecord {
             factor: Some(Factor {
                 method: FactorMethod::Sms,
-                secret: Sealed::from_bytes(Vec::new()),
+                secret: Ciphertext::from_bytes(Vec::new()),
                 last_step: 0,
                 sent,
                 failures: 0,
                 last_failed: None,
                 recovery_key: None,
                 recovery_codes: Vec::new(),
-                recovery_tried: Vec::new(),
+                recovery_attempts: Vec::new(),
             }),
             ..SecurityRecord::default()
         }
@@ -248,8 +248,8 @@ mod tests {
     /// What is open after a challenge was asked for.
     fn after(record: &SecurityRecord, new: SentCode, now: u64) -> Vec<SentCode> {
         match with_challenge(record, FactorMethod::Sms, new, at(now)) {
-            Decision::Leave(_) => record.factor.clone().unwrap().sent,
-            Decision::Change(change) => change.record.factor.unwrap().sent,
+            SecurityDecision::Leave(_) => record.factor.clone().unwrap().sent,
+            SecurityDecision::SecurityChange(change) => change.record.factor.unwrap().sent,
         }
     }
 

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use bus::BusError;
 use protocol::answer::{Answer, Failure, SettingsNow};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::secret::Secret;
 use protocol::security::{FactorMethod, SettingsChange};
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Act, Decided, Decision, Factor, SecurityRecord, StoreError};
+use store::{AuditAction, Factor, SecurityDecision, SecurityOutcome, SecurityRecord, StoreError};
 
-use super::courier::{CarryError, Message};
+use super::courier::{Message, SendError};
 use super::enrolment::LIFE as ENROLMENT;
-use super::wish::{InvalidWish, Means, Wish};
-use super::{FactorService, StepUp, change, deed, factor_binding, news, refuse, sent, signed_in_lately};
+use super::wish::{InvalidSettingsChange, Means, Wish};
+use super::{FactorService, StepUp, audit_event, change, factor_binding, news, refuse, sent, signed_in_lately};
 use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
-    pub(crate) async fn get_settings(&self, call: &Call) -> Result<Outcome, StoreError> {
+    pub(crate) async fn get_settings(&self, call: &Call) -> Result<JobOutcome, StoreError> {
         let settings = self.store.security(&call.user).await?.settings();
         let enrolment = None;
-        Ok(Outcome::from(&Answer::Settings(SettingsNow { settings, enrolment })))
+        Ok(JobOutcome::from(&Answer::Settings(SettingsNow { settings, enrolment })))
     }
 
     pub(crate) async fn update_settings(
@@ -31,14 +31,17 @@ impl FactorService {
         call: &Call,
         asked: &SettingsChange,
         step_up: StepUp,
-    ) -> Result<Outcome, UpdateSettingsError> {
+    ) -> Result<JobOutcome, UpdateSettingsError> {
         if asked.session_timeout.is_some_and(|minutes| !MINUTES.contains(&minutes)) {
             return Err(UpdateSettingsError::Timeout);
         }
         let before = self.store.security(&call.user).await?;
         let method = asked.method.or(before.factor.as_ref().map(|factor| factor.method));
         let names_means = asked.method.is_some() || asked.address.is_some();
-        if names_means && asked.two_factor_enabled != Some(false) && !method.is_none_or(|it| self.couriers.offer(it)) {
+        if names_means
+            && asked.two_factor_enabled != Some(false)
+            && !method.is_none_or(|it| self.message_senders.offer(it))
+        {
             return Err(UpdateSettingsError::NotOffered);
         }
         let wish = self.wish(call, asked, before.factor.as_ref())??;
@@ -50,14 +53,14 @@ impl FactorService {
         };
         let decide = |record: &SecurityRecord, now| self.decide(call, asked, step_up, sent, record, now);
         match self.store.decide_security(&call.user, &call.actor, &decide).await? {
-            Decided::Now(outcome) => {
+            SecurityOutcome::Committed(outcome) => {
                 if outcome.error.is_none() && matches!(wish, Wish::Off) {
                     let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));
                     self.tell_addresses(&call.user, old);
                 }
                 Ok(outcome)
             }
-            Decided::Before(answer) => Ok(call.recall(&answer)?),
+            SecurityOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }
 
@@ -67,12 +70,14 @@ impl FactorService {
         call: &Call,
         asked: &SettingsChange,
         factor: Option<&Factor>,
-    ) -> Result<Result<Wish, InvalidWish>, VaultError> {
+    ) -> Result<Result<Wish, InvalidSettingsChange>, VaultError> {
         let wish = Wish::of(asked, factor);
         if let (Ok(Wish::Begin(Means::Messages { method, address })), Some(factor)) = (&wish, factor)
             && factor.method == *method
         {
-            let current = self.vault.open(&factor_binding(&call.user, *method), &factor.secret)?;
+            let current = self
+                .vault
+                .decrypt(&factor_binding(&call.user, *method), &factor.secret)?;
             if current.expose() == address.expose() {
                 return Ok(Ok(Wish::Nothing));
             }
@@ -111,7 +116,7 @@ impl FactorService {
         sent: Option<[u8; 32]>,
         before: &SecurityRecord,
         now: Timestamp,
-    ) -> Result<Decision, VaultError> {
+    ) -> Result<SecurityDecision, VaultError> {
         let is_on = before.factor.is_some();
         if is_on && step_up == StepUp::NotNeeded {
             // It was turned on after this command was let pass.
@@ -119,10 +124,10 @@ impl FactorService {
         }
         let mut record = before.clone();
         record.session_timeout = asked.session_timeout.unwrap_or(before.session_timeout);
-        let (mut deeds, mut events) = (Vec::new(), Vec::new());
+        let (mut audit_events, mut events) = (Vec::new(), Vec::new());
         if record.session_timeout != before.session_timeout {
-            let about = format!("sessionTimeout {}", record.session_timeout);
-            deeds.push(deed(Act::SettingsChanged, about));
+            let subject = format!("sessionTimeout {}", record.session_timeout);
+            audit_events.push(audit_event(AuditAction::SettingsChanged, subject));
         }
         let mut enrolment = None;
         // What was invalid was refused before; what is so now became it meanwhile.
@@ -134,7 +139,7 @@ impl FactorService {
             Wish::Off => {
                 (record.factor, record.pending) = (None, None);
                 if let Some(factor) = &before.factor {
-                    deeds.push(deed(Act::FactorOff, factor.method.as_str()));
+                    audit_events.push(audit_event(AuditAction::FactorDisabled, factor.method.as_str()));
                     events.push(news::factor_changed(call, "The second factor was turned off.", now));
                 }
             }
@@ -146,7 +151,7 @@ impl FactorService {
                 let Some((pending, begun)) = self.enrol(call, &means, sent, now)? else {
                     return Ok(refuse(call, ErrorCode::Conflict));
                 };
-                deeds.push(deed(Act::FactorBegun, pending.method.as_str()));
+                audit_events.push(audit_event(AuditAction::FactorSetupStarted, pending.method.as_str()));
                 record.pending = Some(pending);
                 enrolment = Some(begun);
             }
@@ -156,8 +161,8 @@ impl FactorService {
             events.insert(0, news::settings_updated(call, &record));
         }
         let settings = record.settings();
-        let outcome = Outcome::from(&Answer::SettingsUpdated(SettingsNow { settings, enrolment }));
-        Ok(change(call, record, deeds, events, outcome))
+        let outcome = JobOutcome::from(&Answer::SettingsUpdated(SettingsNow { settings, enrolment }));
+        Ok(change(call, record, audit_events, events, outcome))
     }
 }
 
@@ -172,15 +177,15 @@ pub(crate) enum UpdateSettingsError {
     #[error("this method is not offered")]
     NotOffered,
     #[error(transparent)]
-    Wish(#[from] InvalidWish),
+    Wish(#[from] InvalidSettingsChange),
     #[error("too many codes were sent")]
     TooManyMessages(Duration),
     #[error("send the first code")]
-    Unsent(#[from] CarryError),
+    Unsent(#[from] SendError),
     #[error("count messages")]
     Bus(#[from] BusError),
     #[error("open the address that codes are sent to")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -195,7 +200,7 @@ impl Fault for UpdateSettingsError {
             Self::TooManyMessages(_) => ErrorCode::RateLimited,
             Self::Unsent(error) => error.code(),
             Self::Bus(error) => error.code(),
-            Self::Sealed(error) => error.code(),
+            Self::Ciphertext(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
@@ -205,11 +210,11 @@ impl Fault for UpdateSettingsError {
 impl Refusal for UpdateSettingsError {
     fn failure(&self) -> Failure {
         match self {
-            Self::Timeout => Failure::saying(
+            Self::Timeout => Failure::with_message(
                 self.code(),
                 "settings.sessionTimeout: a number of minutes from 1 to 1440 was expected",
             ),
-            Self::Wish(invalid) => Failure::saying(self.code(), invalid.to_string()),
+            Self::Wish(invalid) => Failure::with_message(self.code(), invalid.to_string()),
             Self::TooManyMessages(wait) => Failure {
                 retry_after: Some(whole_seconds(*wait)),
                 ..Failure::of(self.code())

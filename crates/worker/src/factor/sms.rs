@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use platforms::{is_this_machine, system_tls};
+use platforms::{is_loopback, system_tls};
 use protocol::secret::Secret;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use super::courier::{CarryError, Message};
+use super::courier::{Message, SendError};
 
 /// Where text messages go out.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl SmsSettings {
         let is_bare = messages.username().is_empty() && messages.password().is_none() && messages.query().is_none();
         let is_private = match messages.scheme() {
             "https" => true,
-            "http" => messages.host().is_some_and(|host| is_this_machine(&host)),
+            "http" => messages.host().is_some_and(|host| is_loopback(&host)),
             _ => false,
         };
         if !(is_bare && is_private) {
@@ -96,7 +96,7 @@ impl Sms {
     }
 
     /// The caller bounds the time. What is answered is not read: the status says all.
-    pub(super) async fn send(&self, number: &Secret, message: &Message) -> Result<(), CarryError> {
+    pub(super) async fn send(&self, number: &Secret, message: &Message) -> Result<(), SendError> {
         let SmsSettings {
             messages,
             account,
@@ -109,12 +109,12 @@ impl Sms {
             .post(messages.clone())
             .basic_auth(account, Some(token.expose()))
             .form(&form);
-        let unreached = |error: reqwest::Error| CarryError::Unreached(error.without_url().into());
+        let unreached = |error: reqwest::Error| SendError::Unreached(error.without_url().into());
         let status = request.send().await.map_err(unreached)?.status();
         if status.is_success() {
             Ok(())
         } else {
-            Err(CarryError::Refused(status.as_u16()))
+            Err(SendError::Refused(status.as_u16()))
         }
     }
 }

@@ -14,7 +14,7 @@ use store::vault::VaultError;
 use store::{Factor, StoreError};
 
 use super::challenge::LIFE;
-use super::courier::CarryError;
+use super::courier::SendError;
 use super::{FactorService, signed_in_lately};
 use crate::call::{Call, Refusal, whole_seconds};
 
@@ -91,13 +91,13 @@ pub(crate) enum StepUpError {
     #[error("a second factor is required")]
     Required(TwoFactorRequired),
     #[error("a second factor is required, and its code could not be sent")]
-    Unsent(TwoFactorRequired, #[source] CarryError),
+    Unsent(TwoFactorRequired, #[source] SendError),
     #[error("a second factor is required, and too many codes were sent")]
     TooManyMessages(TwoFactorRequired, Duration),
     #[error("the second factor was changed meanwhile")]
     Moved,
     #[error("open the address that codes are sent to")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("look for the second factor")]
@@ -111,7 +111,7 @@ impl Fault for StepUpError {
             Self::Unsent(_, error) => error.code(),
             Self::TooManyMessages(..) => ErrorCode::RateLimited,
             Self::Moved => ErrorCode::Conflict,
-            Self::Sealed(error) => error.code(),
+            Self::Ciphertext(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),
         }

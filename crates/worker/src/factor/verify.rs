@@ -2,27 +2,31 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, BusError, Quota, SessionKey, SessionState, Share, Verdict};
+use bus::{Bucket, BusError, LimitDecision, Quota, SessionKey, SessionState, Share};
 use protocol::answer::{self, Answer, Failure};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::VerifyTwoFactor;
 use protocol::fault::{Fault, chain};
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
-use store::{Act, Decided, Decision, Effect, Factor, PendingFactor, SecurityRecord, StoreError};
+use store::{
+    AuditAction, Factor, PendingFactor, SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, StoreError,
+};
 
 use super::check::{self, Checked};
 use super::code::Code;
 use super::recovery::{self, Trying};
-use super::{FactorService, change_with, deed, factor_binding, news, recovery_binding, refuse, refuse_with, sent};
+use super::{
+    FactorService, audit_event, change_with, factor_binding, news, recovery_binding, refuse, refuse_with, sent,
+};
 use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
     /// Only what can be a code, for a challenge that is open to the caller's session, is an attempt: it is counted before it is
     /// looked at, right or wrong. What is no attempt costs the same whether the user has a second factor or not.
-    pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<Outcome, VerifyError> {
+    pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<JobOutcome, VerifyError> {
         let code = Code::read(&asked.token).ok_or(VerifyError::NoCode)?;
         let is_open = self.challenges.is_open(call, &asked.session_id).await?;
         let before = self.store.security(&call.user).await?;
@@ -40,8 +44,8 @@ impl FactorService {
         let end = self.session_end(call).await?;
         let decide = |record: &SecurityRecord, now| self.judge(&presented, (&end, is_shared), record, now);
         match self.store.decide_security(&call.user, &call.actor, &decide).await? {
-            Decided::Before(answer) => Ok(call.recall(&answer)?),
-            Decided::Now(outcome) => {
+            SecurityOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
+            SecurityOutcome::Committed(outcome) => {
                 if outcome.error.is_none() {
                     self.note(call, asked).await;
                     self.tell_of_confirmed(call, asked, &before);
@@ -58,7 +62,7 @@ impl FactorService {
         (end, is_shared): (&answer::Verified, bool),
         record: &SecurityRecord,
         now: Timestamp,
-    ) -> Result<Decision, VaultError> {
+    ) -> Result<SecurityDecision, VaultError> {
         let call = presented.call;
         let factor = match presented.answers(record, now) {
             Some(Answered::Enrolment(pending)) => {
@@ -73,20 +77,23 @@ impl FactorService {
         };
         Ok(match self.check(presented, factor, is_shared, now)? {
             Checked::Right(factor) => {
-                let outcome = Outcome::from(&Answer::Verified(end.clone()));
+                let outcome = JobOutcome::from(&Answer::Verified(end.clone()));
                 let by = match presented.code {
                     Code::Recovery(_) => "recovery code",
                     Code::Digits(_) => "code",
                 };
-                let deeds = vec![deed(Act::FactorGiven, format!("{} {by}", factor.method.as_str()))];
+                let audit_events = vec![audit_event(
+                    AuditAction::FactorVerified,
+                    format!("{} {by}", factor.method.as_str()),
+                )];
                 let factor = check::without_challenge(factor, presented.challenge);
-                let effect = Effect::Cleared(call.session.clone());
-                change_with(call, with(factor), (deeds, Vec::new()), outcome, effect)
+                let effect = SecurityEffect::Cleared(call.session.clone());
+                change_with(call, with(factor), (audit_events, Vec::new()), outcome, effect)
             }
             Checked::Wrong(factor) => {
                 let alerts = vec![news::failed(call, factor.failures, now)];
-                let outcome = Outcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
-                let effect = Effect::Suspected(call.sign_in());
+                let outcome = JobOutcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
+                let effect = SecurityEffect::Suspected(call.sign_in());
                 change_with(call, with(factor), (Vec::new(), alerts), outcome, effect)
             }
             Checked::Wait(wait) => {
@@ -117,7 +124,9 @@ impl FactorService {
                 Ok(check::recovery_code(factor, mac, Trying { session, most }, now))
             }
             (Code::Digits(code), FactorMethod::Totp) => {
-                let secret = self.vault.open(&factor_binding(user, factor.method), &factor.secret)?;
+                let secret = self
+                    .vault
+                    .decrypt(&factor_binding(user, factor.method), &factor.secret)?;
                 check::code(factor, &secret, code.expose(), now)
             }
             (Code::Digits(code), FactorMethod::Sms | FactorMethod::Email) => {
@@ -144,7 +153,7 @@ impl FactorService {
             user: call.user.clone(),
             session: call.session.clone(),
         };
-        let states = self.sessions.poke(std::slice::from_ref(&session)).await?;
+        let states = self.sessions.check_ttl(std::slice::from_ref(&session)).await?;
         let left = states.first().and_then(|state| match state {
             SessionState::Alive(alive) => Some(alive.left),
             SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
@@ -160,7 +169,7 @@ impl FactorService {
     /// Takes one of the user's attempts. Where somebody else may need the others, one session gets no more than its share.
     async fn count(&self, call: &Call, is_shared: bool) -> Result<(), VerifyError> {
         let share = Share {
-            of: call.session.as_str(),
+            member: call.session.as_str(),
             most: if is_shared { SHARE } else { ATTEMPTS.count },
         };
         match self
@@ -168,8 +177,8 @@ impl FactorService {
             .admit_shared_attempt(&call.user, &VERIFY, ATTEMPTS, &share)
             .await?
         {
-            Verdict::Admitted => Ok(()),
-            Verdict::Refused(wait) => Err(VerifyError::TooMany(wait)),
+            LimitDecision::Admitted => Ok(()),
+            LimitDecision::Refused(wait) => Err(VerifyError::TooMany(wait)),
         }
     }
 
@@ -187,7 +196,7 @@ impl FactorService {
 /// Codes of one user, right or wrong.
 const VERIFY: Bucket = Bucket {
     name: "verify_2fa",
-    of: None,
+    scope: None,
 };
 const ATTEMPTS: Quota = Quota {
     count: 5,
@@ -268,7 +277,7 @@ impl Fault for VerifyError {
 impl Refusal for VerifyError {
     fn failure(&self) -> Failure {
         match self {
-            Self::NoCode => Failure::saying(self.code(), "token: six digits or a recovery code were expected"),
+            Self::NoCode => Failure::with_message(self.code(), "token: six digits or a recovery code were expected"),
             Self::TooMany(wait) => Failure {
                 retry_after: Some(whole_seconds(*wait)),
                 ..Failure::of(self.code())

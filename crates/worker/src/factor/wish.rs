@@ -28,7 +28,7 @@ pub(super) enum Means {
 
 /// What nobody can want. The text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidWish {
+pub(crate) enum InvalidSettingsChange {
     #[error("settings.twoFactorEnabled: `true` was expected with a method or address")]
     NotOn,
     #[error("settings.address: a telephone number was expected, such as +43660123456")]
@@ -41,12 +41,12 @@ pub(crate) enum InvalidWish {
 
 impl Wish {
     /// Reads it. What names neither method nor address means those that are on, else an authenticator.
-    pub(super) fn of(asked: &SettingsChange, factor: Option<&Factor>) -> Result<Self, InvalidWish> {
+    pub(super) fn of(asked: &SettingsChange, factor: Option<&Factor>) -> Result<Self, InvalidSettingsChange> {
         let names_means = asked.method.is_some() || asked.address.is_some();
         match asked.two_factor_enabled {
             Some(false) => return Ok(Self::Off),
             None if !names_means => return Ok(Self::Nothing),
-            None if factor.is_none() => return Err(InvalidWish::NotOn),
+            None if factor.is_none() => return Err(InvalidSettingsChange::NotOn),
             Some(true) | None => {}
         }
         let current = factor.map(|factor| factor.method);
@@ -54,9 +54,9 @@ impl Wish {
         match (&asked.address, method) {
             (None, method) if current == Some(method) => Ok(Self::Nothing),
             (None, FactorMethod::Totp) => Ok(Self::Begin(Means::Authenticator)),
-            (Some(_), FactorMethod::Totp) => Err(InvalidWish::OfAuthenticator),
-            (text, FactorMethod::Sms) => messages(method, text.as_deref()).ok_or(InvalidWish::Number),
-            (text, FactorMethod::Email) => messages(method, text.as_deref()).ok_or(InvalidWish::Email),
+            (Some(_), FactorMethod::Totp) => Err(InvalidSettingsChange::OfAuthenticator),
+            (text, FactorMethod::Sms) => messages(method, text.as_deref()).ok_or(InvalidSettingsChange::Number),
+            (text, FactorMethod::Email) => messages(method, text.as_deref()).ok_or(InvalidSettingsChange::Email),
         }
     }
 }
@@ -77,21 +77,21 @@ fn messages(method: FactorMethod, text: Option<&str>) -> Option<Wish> {
 
 #[cfg(test)]
 mod tests {
-    use store::vault::Sealed;
+    use store::vault::Ciphertext;
 
     use super::*;
 
     fn on(method: FactorMethod) -> Factor {
         Factor {
             method,
-            secret: Sealed::from_bytes(Vec::new()),
+            secret: Ciphertext::from_bytes(Vec::new()),
             last_step: 0,
             sent: Vec::new(),
             failures: 0,
             last_failed: None,
             recovery_key: None,
             recovery_codes: Vec::new(),
-            recovery_tried: Vec::new(),
+            recovery_attempts: Vec::new(),
         }
     }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     /// In a word.
-    fn wish(asked: &SettingsChange, factor: Option<FactorMethod>) -> Result<String, InvalidWish> {
+    fn wish(asked: &SettingsChange, factor: Option<FactorMethod>) -> Result<String, InvalidSettingsChange> {
         Ok(match Wish::of(asked, factor.map(on).as_ref())? {
             Wish::Nothing => "nothing".to_owned(),
             Wish::Off => "off".to_owned(),
@@ -127,12 +127,28 @@ mod tests {
             (asked(None, None, number), Some(Sms), Ok("begin sms")),
             (asked(None, Some(Email), email), Some(Sms), Ok("begin email")),
             (asked(Some(false), Some(Sms), None), Some(Sms), Ok("off")),
-            (asked(None, Some(Sms), number), None, Err(InvalidWish::NotOn)),
-            (asked(Some(true), Some(Sms), None), None, Err(InvalidWish::Number)),
-            (asked(Some(true), Some(Sms), email), None, Err(InvalidWish::Number)),
-            (asked(None, None, email), Some(Sms), Err(InvalidWish::Number)),
-            (asked(Some(true), Some(Email), number), None, Err(InvalidWish::Email)),
-            (asked(Some(true), None, email), None, Err(InvalidWish::OfAuthenticator)),
+            (asked(None, Some(Sms), number), None, Err(InvalidSettingsChange::NotOn)),
+            (
+                asked(Some(true), Some(Sms), None),
+                None,
+                Err(InvalidSettingsChange::Number),
+            ),
+            (
+                asked(Some(true), Some(Sms), email),
+                None,
+                Err(InvalidSettingsChange::Number),
+            ),
+            (asked(None, None, email), Some(Sms), Err(InvalidSettingsChange::Number)),
+            (
+                asked(Some(true), Some(Email), number),
+                None,
+                Err(InvalidSettingsChange::Email),
+            ),
+            (
+                asked(Some(true), None, email),
+                None,
+                Err(InvalidSettingsChange::OfAuthenticator),
+            ),
         ] {
             let expected = expected.map(str::to_owned);
             assert_eq!(wish(&asked, factor), expected, "{asked:?}, {factor:?} is on");

@@ -1,6 +1,6 @@
 //! The one match from what is asked to the feature that does it.
 
-use protocol::cluster::job::{Job, Joined, Outcome, Work};
+use protocol::cluster::job::{Job, JobOutcome, Joined, Work};
 use protocol::code::ErrorCode;
 use protocol::command::Command;
 use protocol::fault::Fault;
@@ -30,7 +30,7 @@ impl Dispatch {
         call: &Call,
         work: &Work,
         step_up: StepUp,
-    ) -> Result<Outcome, Box<dyn Refusal>> {
+    ) -> Result<JobOutcome, Box<dyn Refusal>> {
         match work {
             Work::Command(command) => self.command(call, command, step_up).await,
             Work::Joined(joined) => Ok(self.security.joined(call, joined).await?),
@@ -44,7 +44,7 @@ impl Dispatch {
         }
     }
 
-    async fn command(&self, call: &Call, command: &Command, step_up: StepUp) -> Result<Outcome, Box<dyn Refusal>> {
+    async fn command(&self, call: &Call, command: &Command, step_up: StepUp) -> Result<JobOutcome, Box<dyn Refusal>> {
         Ok(match command {
             Command::Authorize(data) => self.account.authorize(call, data).await?,
             Command::Connect(data) => self.account.connect(call, data).await?,
@@ -54,9 +54,9 @@ impl Dispatch {
             Command::List(_) => self.account.list(call).await?,
             Command::VerifyTwoFactor(data) => {
                 let outcome = self.factor.verify(call, data).await?;
-                self.security.checked(call, &outcome).await;
+                self.security.forget_seen_after_wrong_code(call, &outcome).await;
                 if outcome.error == Some(ErrorCode::TwoFactorInvalid) {
-                    self.session.wrong_factor(call, &outcome).await;
+                    self.session.count_wrong_code(call, &outcome).await;
                 }
                 outcome
             }
@@ -66,9 +66,9 @@ impl Dispatch {
             Command::UpdateSettings(data) => self.factor.update_settings(call, &data.settings, step_up).await?,
             Command::Acknowledge(data) => match self.security.acknowledge(call, data).await {
                 // Where there is a second factor, it is what shows that the caller is the user.
-                Err(AcknowledgeError::AboutItself) => {
+                Err(AcknowledgeError::OwnSession) => {
                     self.factor.challenge(call).await?;
-                    return Err(AcknowledgeError::AboutItself.into());
+                    return Err(AcknowledgeError::OwnSession.into());
                 }
                 acknowledged => acknowledged?,
             },

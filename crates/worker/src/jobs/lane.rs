@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Claimed, Jobs};
+use bus::{ClaimedJob, Jobs};
 use lifecycle::{Backoff, Entropy, Latch, Tasks};
 use protocol::cluster::job::Lane;
 use protocol::id::WorkerId;
@@ -24,7 +24,7 @@ use crate::outage::Outage;
 pub(crate) struct LaneServer {
     pub(crate) lane: Lane,
     pub(crate) worker: WorkerId,
-    pub(crate) seats: usize,
+    pub(crate) concurrency: usize,
     /// Shared by all lanes of the worker.
     pub(crate) slots: UserSlots,
     pub(crate) jobs: Arc<dyn Jobs>,
@@ -36,7 +36,7 @@ pub(crate) struct LaneServer {
 
 /// What a claimed job has, and what it still has to wait for.
 struct Entrance {
-    seats: Arc<Semaphore>,
+    concurrency: Arc<Semaphore>,
     /// None where the job is not counted for its user.
     place: Option<Place>,
     slot: Option<OwnedSemaphorePermit>,
@@ -59,13 +59,13 @@ impl LaneServer {
 
     async fn claim_all(&self, latch: Latch, held: &Held) {
         let mut latch = Some(latch);
-        let seats = Arc::new(Semaphore::new(self.seats));
+        let concurrency = Arc::new(Semaphore::new(self.concurrency));
         let drain = self.tasks.soft();
         let outage = Outage::of("claim jobs");
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_CAP);
-        while let Some(permit) = free_permit(&seats, &drain).await {
+        while let Some(permit) = free_permit(&concurrency, &drain).await {
             // The other free permits are not held while this waits for jobs: a job that waits for its user's slot may need one.
-            let most = 1 + seats.available_permits();
+            let most = 1 + concurrency.available_permits();
             // Never dropped half-way: what it had claimed by then would count as lost by this worker.
             match self.jobs.claim(self.lane, &self.worker, most, CLAIM_WAIT).await {
                 Ok(claimed) => {
@@ -74,7 +74,7 @@ impl LaneServer {
                     }
                     outage.over();
                     backoff.reset();
-                    self.start_all(claimed, permit, &seats, held);
+                    self.start_all(claimed, permit, &concurrency, held);
                 }
                 Err(error) => {
                     outage.met(&error);
@@ -85,7 +85,13 @@ impl LaneServer {
         }
     }
 
-    fn start_all(&self, claimed: Vec<Claimed>, permit: OwnedSemaphorePermit, seats: &Arc<Semaphore>, held: &Held) {
+    fn start_all(
+        &self,
+        claimed: Vec<ClaimedJob>,
+        permit: OwnedSemaphorePermit,
+        concurrency: &Arc<Semaphore>,
+        held: &Held,
+    ) {
         let mut permit = Some(permit);
         for claimed in claimed {
             // An entry that was not renewed in time comes back to the very worker that still has it in hand.
@@ -104,8 +110,10 @@ impl LaneServer {
             let slot = place.as_ref().and_then(Place::try_slot);
             let is_ready = place.is_none() || slot.is_some();
             let entrance = Entrance {
-                seats: Arc::clone(seats),
-                permit: is_ready.then(|| permit.take().or_else(|| another(seats))).flatten(),
+                concurrency: Arc::clone(concurrency),
+                permit: is_ready
+                    .then(|| permit.take().or_else(|| another(concurrency)))
+                    .flatten(),
                 place,
                 slot,
             };
@@ -113,7 +121,7 @@ impl LaneServer {
         }
     }
 
-    fn start(&self, claimed: Claimed, mut entrance: Entrance, hold: Hold) {
+    fn start(&self, claimed: ClaimedJob, mut entrance: Entrance, hold: Hold) {
         let span = span_of(&claimed);
         let runner = Arc::clone(&self.runner);
         let (lane, metrics) = (self.lane, self.metrics.clone());
@@ -134,7 +142,7 @@ impl LaneServer {
     }
 
     /// Answers a job of a user that has as many waiting as may wait.
-    fn refuse(&self, claimed: Claimed, hold: Hold) {
+    fn refuse(&self, claimed: ClaimedJob, hold: Hold) {
         let span = span_of(&claimed);
         let runner = Arc::clone(&self.runner);
         let lane = self.lane;
@@ -155,13 +163,13 @@ impl Entrance {
         };
         let permit = match self.permit.take() {
             Some(permit) => permit,
-            None => Arc::clone(&self.seats).acquire_owned().await.ok()?,
+            None => Arc::clone(&self.concurrency).acquire_owned().await.ok()?,
         };
         Some(LanePermit::new(permit, slot))
     }
 }
 
-fn span_of(claimed: &Claimed) -> tracing::Span {
+fn span_of(claimed: &ClaimedJob) -> tracing::Span {
     tracing::info_span!(
         "job",
         job = %claimed.job.id,
@@ -173,16 +181,16 @@ fn span_of(claimed: &Claimed) -> tracing::Span {
 }
 
 /// A free permit; none when the node drains.
-async fn free_permit(seats: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+async fn free_permit(concurrency: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
     tokio::select! {
         biased;
         () = drain.cancelled() => None,
-        permit = Arc::clone(seats).acquire_owned() => permit.ok(),
+        permit = Arc::clone(concurrency).acquire_owned() => permit.ok(),
     }
 }
 
-fn another(seats: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(seats).try_acquire_owned().ok()
+fn another(concurrency: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(concurrency).try_acquire_owned().ok()
 }
 
 /// A claim that finds nothing returns after this long; a drain waits for it.

@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Claimed, EntryId, Jobs};
+use bus::{ClaimedJob, EntryId, Jobs};
 use futures_util::FutureExt;
 use protocol::answer::Failure;
-use protocol::cluster::job::{Job, Lane, Outcome, Reply, Work};
-use protocol::code::{ErrorCode, Severity};
+use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
+use protocol::code::{ErrorCode, FaultClass};
 use protocol::fault::{Fault, chain};
 use store::vault::Vault;
-use store::{Answers, Earlier, Sessions, StoreError};
+use store::{Answers, PreviousAnswer, SessionRecords, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,7 +26,7 @@ pub(crate) struct Runner {
     pub(crate) dispatch: Dispatch,
     pub(crate) jobs: Arc<dyn Jobs>,
     pub(crate) answers: Arc<dyn Answers>,
-    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) sessions: Arc<dyn SessionRecords>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) relay: Arc<Relay>,
     /// Told when a revocation may have been queued.
@@ -36,9 +36,9 @@ pub(crate) struct Runner {
 
 /// How a run ended.
 enum Ended {
-    Answered(Outcome),
+    Answered(JobOutcome),
     /// Answered with `internal`; the panic goes on once that is sent.
-    Panicked(Outcome, Box<dyn Any + Send>),
+    Panicked(JobOutcome, Box<dyn Any + Send>),
     /// What was not committed by the deadline is dropped; the gateway has answered `timeout`.
     Late,
 }
@@ -48,8 +48,8 @@ impl Runner {
     ///
     /// # Panics
     /// When the feature panicked, after that was answered: whoever owns the task counts it.
-    pub(super) async fn run(&self, lane: Lane, claimed: Claimed, permit: LanePermit) {
-        let Claimed { entry, job, deadline } = claimed;
+    pub(super) async fn run(&self, lane: Lane, claimed: ClaimedJob, permit: LanePermit) {
+        let ClaimedJob { entry, job, deadline } = claimed;
         let begun = Instant::now();
         let ended = self.work(&job, deadline, permit.clone()).await;
         self.metrics.job(job.work.name(), ended.label(), begun.elapsed());
@@ -62,21 +62,21 @@ impl Runner {
     }
 
     /// Answers a job that may not even wait: too many of its user do.
-    pub(super) async fn refuse(&self, lane: Lane, claimed: &Claimed) {
-        let Claimed { entry, job, deadline } = claimed;
+    pub(super) async fn refuse(&self, lane: Lane, claimed: &ClaimedJob) {
+        let ClaimedJob { entry, job, deadline } = claimed;
         let call = Call::new(job, *deadline, Arc::clone(&self.vault), LanePermit::none());
         let failure = Failure {
             retry_after: Some(1),
             ..Failure::of(ErrorCode::RateLimited)
         };
-        let outcome = Outcome::from(&call.complete(failure));
+        let outcome = JobOutcome::from(&call.complete(failure));
         self.metrics
             .job(job.work.name(), ErrorCode::RateLimited.as_str(), Duration::ZERO);
         self.answer(lane, entry, job, Some(outcome)).await;
     }
 
     /// Lets a job go that has waited until its deadline; the gateway has answered `timeout`.
-    pub(super) async fn give_up(&self, lane: Lane, claimed: &Claimed) {
+    pub(super) async fn give_up(&self, lane: Lane, claimed: &ClaimedJob) {
         tracing::warn!("the deadline has passed before the job could run");
         self.metrics
             .job(claimed.job.work.name(), Ended::Late.label(), Duration::ZERO);
@@ -95,7 +95,7 @@ impl Runner {
             }
             Ok(Err(panic)) => {
                 let failure = call.complete(Failure::of(ErrorCode::Internal));
-                Ended::Panicked(Outcome::from(&failure), panic)
+                Ended::Panicked(JobOutcome::from(&failure), panic)
             }
             Err(_past_the_deadline) => {
                 tracing::warn!("the deadline has passed");
@@ -106,24 +106,24 @@ impl Runner {
 
     /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again; but nobody
     /// hears an answer who may not ask, or whose session has ended.
-    async fn attempt(&self, call: &Call, job: &Job) -> Result<Outcome, Box<dyn Refusal>> {
+    async fn attempt(&self, call: &Call, job: &Job) -> Result<JobOutcome, Box<dyn Refusal>> {
         let asker = (&call.user, &call.actor);
-        let earlier = self
+        let previous_answer = self
             .answers
-            .earlier(asker, &call.job, call.idempotency.as_ref())
+            .previous_answer(asker, &call.job, call.idempotency.as_ref())
             .await?;
         let step_up = self.dispatch.factor.step_up(call, &job.work).await?;
-        let outcome = match earlier {
-            Earlier::Nothing => {
+        let outcome = match previous_answer {
+            PreviousAnswer::Nothing => {
                 let outcome = self.dispatch.dispatch(call, &job.work, step_up).await?;
                 self.still_concerns(call, &job.work).await?;
                 outcome
             }
-            Earlier::Answer(answer) => {
+            PreviousAnswer::Answer(answer) => {
                 self.dispatch.keep_promise(call, &job.work).await?;
                 call.recall(&answer)?
             }
-            Earlier::OtherBody => return Err(OtherBody.into()),
+            PreviousAnswer::OtherBody => return Err(OtherBody.into()),
         };
         // What is published after the answer comes after the end, on every gateway.
         if Dispatch::ends_sessions(&job.work) && !self.relay.user(&job.user).await {
@@ -141,7 +141,7 @@ impl Runner {
     }
 
     /// An entry that could not be answered is not let go: it is delivered again, and its answer repeated.
-    async fn answer(&self, lane: Lane, entry: &EntryId, job: &Job, outcome: Option<Outcome>) {
+    async fn answer(&self, lane: Lane, entry: &EntryId, job: &Job, outcome: Option<JobOutcome>) {
         if let Some(outcome) = outcome {
             let reply = Reply {
                 v: Job::VERSION,
@@ -169,7 +169,7 @@ impl Runner {
 }
 
 impl Ended {
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self) -> Option<JobOutcome> {
         match self {
             Self::Answered(outcome) | Self::Panicked(outcome, _) => Some(outcome.clone()),
             Self::Late => None,
@@ -188,10 +188,10 @@ impl Ended {
 fn report(refusal: &dyn Refusal) {
     let code = refusal.code();
     let error = chain(refusal);
-    match code.severity() {
-        Severity::Caller => tracing::debug!(code = code.as_str(), error, "refused"),
-        Severity::Dependency => tracing::warn!(code = code.as_str(), error, "failed"),
-        Severity::Ours => tracing::error!(code = code.as_str(), error, "failed"),
+    match code.fault_class() {
+        FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "refused"),
+        FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "failed"),
+        FaultClass::Internal => tracing::error!(code = code.as_str(), error, "failed"),
     }
 }
 
@@ -221,6 +221,6 @@ impl Fault for OtherBody {
 
 impl Refusal for OtherBody {
     fn failure(&self) -> Failure {
-        Failure::saying(self.code(), "This idempotency key was used with another request.")
+        Failure::with_message(self.code(), "This idempotency key was used with another request.")
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{BusError, Events};
-use protocol::cluster::position::Epoch;
+use protocol::cluster::offset::Epoch;
 use protocol::id::UserId;
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +54,8 @@ pub(crate) async fn watch_memory(
 }
 
 async fn epoch_of(events: &dyn Events, user: &UserId) -> Result<Option<Epoch>, BusError> {
-    let positions = events.positions(std::slice::from_ref(user)).await?;
-    Ok(positions.into_iter().next().map(|position| position.epoch))
+    let offsets = events.offsets(std::slice::from_ref(user)).await?;
+    Ok(offsets.into_iter().next().map(|offset| offset.epoch))
 }
 
 #[expect(clippy::expect_used, reason = "printable ASCII")]

@@ -76,7 +76,7 @@ impl BusPublisher {
     /// open.
     async fn hand_over(&self, user: &UserId, event: &Envelope) -> Result<(), BusError> {
         if event.event == name::ALERT {
-            self.bus.forget_none_open(user).await?;
+            self.bus.clear_no_open_alerts(user).await?;
         }
         self.bus.publish(user, event).await.map(drop)
     }

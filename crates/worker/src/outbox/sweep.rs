@@ -28,7 +28,7 @@ impl Sweep {
         let outage = Outage::of("look for unsent events");
         let mut pace = Pace::new(PERIOD, drain);
         while pace.next().await {
-            match self.outbox.users_behind(USERS).await {
+            match self.outbox.users_with_unsent_events(USERS).await {
                 Ok(users) => {
                     store.set(true);
                     outage.over();

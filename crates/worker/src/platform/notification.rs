@@ -1,6 +1,6 @@
 //! What happened on a platform, as `notification:incoming`.
 
-use platforms::News;
+use platforms::PlatformNotification;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::Event;
@@ -11,7 +11,7 @@ use super::text::{self, cut};
 use crate::call::{digest, event_id};
 
 /// The event's id follows from what it tells of: two syncs that see the same thing publish it once.
-pub(crate) fn notification(user: &UserId, account: AccountType, news: News) -> Envelope {
+pub(crate) fn notification(user: &UserId, account: AccountType, news: PlatformNotification) -> Envelope {
     let about = [user.as_str(), account.as_str(), &news.id].map(str::as_bytes);
     let [user_id, platform, thing] = about;
     let id = event_id(&digest([b"news", user_id, platform, thing]));

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::call::{Call, Refusal, whole_seconds};
 use crate::metrics::Metrics;
-use crate::settings::AtPlatform;
+use crate::settings::PlatformConcurrency;
 
 /// The permits of every platform for one kind of work. Clones share them.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ struct Permits {
 
 impl PlatformPermits {
     /// So many of each platform.
-    pub(crate) fn new(bounds: AtPlatform, metrics: Metrics) -> Self {
+    pub(crate) fn new(bounds: PlatformConcurrency, metrics: Metrics) -> Self {
         let permits = || Permits {
             running: Arc::new(Semaphore::new(bounds.running)),
             waiting: Semaphore::new(bounds.waiting),
@@ -131,7 +131,7 @@ impl Refusal for PlatformBusy {
     fn failure(&self) -> Failure {
         Failure {
             retry_after: Some(whole_seconds(LEAST_TIME)),
-            ..Failure::saying(
+            ..Failure::with_message(
                 self.code(),
                 "The platform answers too slowly; nothing was sent, try again.",
             )

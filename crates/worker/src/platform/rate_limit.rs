@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platforms::Pause;
+use platforms::PauseScope;
 use protocol::account::AccountType;
 use protocol::fault::chain;
 use store::Pauses;
@@ -14,10 +14,10 @@ pub(crate) async fn heed(
     pauses: &dyn Pauses,
     metrics: &Metrics,
     platform: AccountType,
-    (wait, whose): (Duration, Pause),
+    (wait, whose): (Duration, PauseScope),
 ) {
     told(metrics, platform, (wait, whose));
-    if whose == Pause::App
+    if whose == PauseScope::App
         && let Err(error) = pauses.pause_platform(platform, wait).await
     {
         tracing::warn!(%platform, ?wait, error = chain(&error), "that a platform asks to wait is not written down");
@@ -25,10 +25,10 @@ pub(crate) async fn heed(
 }
 
 /// Counts and logs it.
-pub(crate) fn told(metrics: &Metrics, platform: AccountType, (wait, whose): (Duration, Pause)) {
+pub(crate) fn told(metrics: &Metrics, platform: AccountType, (wait, whose): (Duration, PauseScope)) {
     let whose = match whose {
-        Pause::Account => "account",
-        Pause::App => "app",
+        PauseScope::Account => "account",
+        PauseScope::App => "app",
     };
     metrics.pause(platform, whose);
     tracing::info!(%platform, whose, ?wait, "a platform asks to wait");

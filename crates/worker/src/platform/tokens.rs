@@ -5,8 +5,8 @@ use protocol::account::AccountType;
 use protocol::id::UserId;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
-use store::vault::{Binding, Sealed, Vault, VaultError};
-use store::{SealedTokens, TokenColumn};
+use store::vault::{Binding, Ciphertext, Vault, VaultError};
+use store::{EncryptedTokens, TokenColumn};
 
 /// The place that a token is sealed for.
 pub(crate) fn token_binding(user: &UserId, account: AccountType, column: TokenColumn) -> Binding<'_> {
@@ -18,30 +18,33 @@ pub(crate) fn token_binding(user: &UserId, account: AccountType, column: TokenCo
 }
 
 /// Tokens that were issued now.
-pub(crate) fn seal_tokens(
+pub(crate) fn encrypt_tokens(
     vault: &Vault,
     now: Timestamp,
     user: &UserId,
     account: AccountType,
     tokens: &Tokens,
-) -> SealedTokens {
-    let seal = |column, token: &Secret| vault.seal(&token_binding(user, account, column), token);
-    SealedTokens {
-        access: seal(TokenColumn::Access, &tokens.access),
-        refresh: tokens.refresh.as_ref().map(|token| seal(TokenColumn::Refresh, token)),
+) -> EncryptedTokens {
+    let encrypt = |column, token: &Secret| vault.encrypt(&token_binding(user, account, column), token);
+    EncryptedTokens {
+        access: encrypt(TokenColumn::Access, &tokens.access),
+        refresh: tokens
+            .refresh
+            .as_ref()
+            .map(|token| encrypt(TokenColumn::Refresh, token)),
         expires_at: tokens.expires_in.map(|lasts| now.plus(lasts)),
     }
 }
 
 /// Tokens as a platform takes them.
-pub(crate) fn open_tokens(
+pub(crate) fn decrypt_tokens(
     vault: &Vault,
     now: Timestamp,
     user: &UserId,
     account: AccountType,
-    sealed: &SealedTokens,
+    sealed: &EncryptedTokens,
 ) -> Result<Tokens, VaultError> {
-    let open = |column, token: &Sealed| vault.open(&token_binding(user, account, column), token);
+    let open = |column, token: &Ciphertext| vault.decrypt(&token_binding(user, account, column), token);
     Ok(Tokens {
         access: open(TokenColumn::Access, &sealed.access)?,
         refresh: sealed

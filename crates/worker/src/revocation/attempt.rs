@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, Entropy};
-use platforms::{ApiError, RefreshError, RevokeError, Revoked};
+use platforms::{ApiError, RefreshError, RevokeError, RevokeOutcome};
 use protocol::fault::chain;
 use store::vault::{Vault, VaultError};
-use store::{Accounts, Pauses, Queue, StoreError, Task};
+use store::{Accounts, Pauses, StoreError, Task, TaskQueue};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -17,7 +17,7 @@ use crate::platform::{NotOffered, Offered, rate_limit};
 
 /// Tries revocations.
 pub(super) struct Revoker {
-    pub(super) queue: Arc<dyn Queue>,
+    pub(super) queue: Arc<dyn TaskQueue>,
     pub(super) accounts: Arc<dyn Accounts>,
     pub(super) pauses: Arc<dyn Pauses>,
     pub(super) offered: Offered,
@@ -45,9 +45,9 @@ impl Revoker {
     }
 
     /// Trying again would change nothing about a token that the platform does not know.
-    async fn finish(&self, task: &Task, revoked: Revoked) -> Result<(bool, &'static str), StoreError> {
+    async fn finish(&self, task: &Task, revoked: RevokeOutcome) -> Result<(bool, &'static str), StoreError> {
         let ours = self.queue.finish_task(&task.id).await?;
-        if revoked == Revoked::Ended {
+        if revoked == RevokeOutcome::Ended {
             return Ok((ours, "done"));
         }
         tracing::warn!(
@@ -95,7 +95,7 @@ pub(super) enum TryError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
     #[error("open the token")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] RevokeError),
     #[error("renew the access token")]

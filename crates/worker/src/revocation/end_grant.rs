@@ -2,48 +2,53 @@
 //!
 //! What a call has made superfluous, or brought, is stored before the next one: whoever goes on after a crash does so from there.
 
-use platforms::{ApiError, Platform, RefreshError, RevocationPlan, Revoked, Scope, Tokens};
+use platforms::{ApiError, Platform, RefreshError, RevocationPlan, RevocationScope, RevokeOutcome, Tokens};
 use protocol::fault::chain;
 use protocol::secret::Secret;
-use store::{RevokeScope, SealedTokens, Task};
+use store::{EncryptedTokens, RevokeScope, Task};
 
 use super::attempt::{Revoker, TryError};
 use crate::call::digest;
-use crate::platform::{open_tokens, seal_tokens};
+use crate::platform::{decrypt_tokens, encrypt_tokens};
 
 impl Revoker {
     /// Gives back what ends the task's grant.
-    pub(super) async fn end(&self, task: &Task) -> Result<Revoked, TryError> {
+    pub(super) async fn end(&self, task: &Task) -> Result<RevokeOutcome, TryError> {
         let revocation = &task.revocation;
         let platform = self.offered.get(revocation.account)?;
         let mut scope = at_platform(revocation.scope);
         let ends_nothing = platform.revocation(scope) == RevocationPlan::Nothing;
         if ends_nothing && !revocation.platform_user_id.is_empty() {
-            return Ok(Revoked::Ended);
+            return Ok(RevokeOutcome::Ended);
         }
         let tokens = self.open(task, &revocation.tokens)?;
         if ends_nothing {
             scope = self.find_owner(task, platform, &tokens).await?;
         }
-        if scope == Scope::Token && self.is_linked_with(task, &tokens).await? {
-            return Ok(Revoked::Ended);
+        if scope == RevocationScope::Token && self.is_linked_with(task, &tokens).await? {
+            return Ok(RevokeOutcome::Ended);
         }
         match platform.revocation(scope) {
-            RevocationPlan::Nothing => Ok(Revoked::Ended),
-            RevocationPlan::GoodAccessToken => self.give_good_access_token(task, platform, (&tokens, scope)).await,
+            RevocationPlan::Nothing => Ok(RevokeOutcome::Ended),
+            RevocationPlan::ValidAccessToken => self.give_good_access_token(task, platform, (&tokens, scope)).await,
             RevocationPlan::EachToken => self.give_each_token(task, platform, (&tokens, scope)).await,
         }
     }
 
     /// Asks whose tokens these are, at a platform that ends no token alone: then all of the grant may be ended, unless it is linked.
-    async fn find_owner(&self, task: &Task, platform: &dyn Platform, tokens: &Tokens) -> Result<Scope, TryError> {
+    async fn find_owner(
+        &self,
+        task: &Task,
+        platform: &dyn Platform,
+        tokens: &Tokens,
+    ) -> Result<RevocationScope, TryError> {
         let owner = match platform.profile(tokens).await {
             Ok(owner) => owner,
             // Dead tokens end nothing, and need not.
             Err(ApiError::Refused(_)) => return Ok(at_platform(task.revocation.scope)),
             Err(error) => return Err(error.into()),
         };
-        let scope = self.queue.name_owner(task, &owner.platform_user_id).await?;
+        let scope = self.queue.set_task_owner(task, &owner.platform_user_id).await?;
         scope.map(at_platform).ok_or(TryError::LeaseLost)
     }
 
@@ -52,13 +57,13 @@ impl Revoker {
         &self,
         task: &Task,
         platform: &dyn Platform,
-        (tokens, scope): (&Tokens, Scope),
-    ) -> Result<Revoked, TryError> {
-        if !has_expired(tokens) && platform.revoke(&tokens.access, scope).await? == Revoked::Ended {
-            return Ok(Revoked::Ended);
+        (tokens, scope): (&Tokens, RevocationScope),
+    ) -> Result<RevokeOutcome, TryError> {
+        if !has_expired(tokens) && platform.revoke(&tokens.access, scope).await? == RevokeOutcome::Ended {
+            return Ok(RevokeOutcome::Ended);
         }
         let Some(refresh) = &tokens.refresh else {
-            return Ok(Revoked::UnknownToken);
+            return Ok(RevokeOutcome::UnknownToken);
         };
         let renewed = match platform.refresh(refresh).await {
             Ok(grant) => grant.tokens,
@@ -66,14 +71,14 @@ impl Revoker {
             Err(error) => return Err(error.into()),
         };
         let Some(renewed) = renewed else {
-            return Ok(Revoked::UnknownToken);
+            return Ok(RevokeOutcome::UnknownToken);
         };
         let renewed = Tokens {
             refresh: renewed.refresh.or_else(|| Some(refresh.clone())),
             ..renewed
         };
         let account = task.revocation.account;
-        let sealed = seal_tokens(&self.vault, self.clock.now().into(), &task.user, account, &renewed);
+        let sealed = encrypt_tokens(&self.vault, self.clock.now().into(), &task.user, account, &renewed);
         let scope = match self.keep(task, &sealed).await {
             Err(TryError::Store(error)) => {
                 // Nobody else has these tokens: given back later, they may be given back never.
@@ -93,12 +98,12 @@ impl Revoker {
         &self,
         task: &Task,
         platform: &dyn Platform,
-        (tokens, mut scope): (&Tokens, Scope),
-    ) -> Result<Revoked, TryError> {
+        (tokens, mut scope): (&Tokens, RevocationScope),
+    ) -> Result<RevokeOutcome, TryError> {
         let mut first = None;
         if let Some(refresh) = &tokens.refresh {
             first = Some(platform.revoke(refresh, scope).await?);
-            let left = SealedTokens {
+            let left = EncryptedTokens {
                 refresh: None,
                 ..task.revocation.tokens.clone()
             };
@@ -106,7 +111,7 @@ impl Revoker {
         }
         // Another link of the same account may have come meanwhile, of which nothing may be ended with this one.
         if has_expired(tokens) || platform.revocation(scope) == RevocationPlan::Nothing {
-            return Ok(first.unwrap_or(Revoked::Ended));
+            return Ok(first.unwrap_or(RevokeOutcome::Ended));
         }
         let second = platform.revoke(&tokens.access, scope).await?;
         Ok(first.unwrap_or(second))
@@ -127,14 +132,14 @@ impl Revoker {
     }
 
     /// Stores what is still to be given back, and says how much may be ended with it by now.
-    async fn keep(&self, task: &Task, left: &SealedTokens) -> Result<Scope, TryError> {
-        let scope = self.queue.keep_tokens(&task.id, left).await?;
+    async fn keep(&self, task: &Task, left: &EncryptedTokens) -> Result<RevocationScope, TryError> {
+        let scope = self.queue.replace_task_tokens(&task.id, left).await?;
         scope.map(at_platform).ok_or(TryError::LeaseLost)
     }
 
-    fn open(&self, task: &Task, sealed: &SealedTokens) -> Result<Tokens, TryError> {
+    fn open(&self, task: &Task, sealed: &EncryptedTokens) -> Result<Tokens, TryError> {
         let account = task.revocation.account;
-        Ok(open_tokens(
+        Ok(decrypt_tokens(
             &self.vault,
             self.clock.now().into(),
             &task.user,
@@ -148,9 +153,9 @@ fn has_expired(tokens: &Tokens) -> bool {
     tokens.expires_in.is_some_and(|left| left.is_zero())
 }
 
-fn at_platform(scope: RevokeScope) -> Scope {
+fn at_platform(scope: RevokeScope) -> RevocationScope {
     match scope {
-        RevokeScope::Grant => Scope::Grant,
-        RevokeScope::Token => Scope::Token,
+        RevokeScope::Grant => RevocationScope::Grant,
+        RevokeScope::Token => RevocationScope::Token,
     }
 }

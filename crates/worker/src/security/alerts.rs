@@ -1,7 +1,7 @@
 //! Alerts as rows: `security:alerts`, `security:ack`, and those that the application's own server raises.
 
 use protocol::answer::{self, Answer, Failure};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::{Acknowledge, Alerts};
 use protocol::fault::Fault;
@@ -13,14 +13,14 @@ use crate::call::{Call, Refusal};
 
 impl SecurityService {
     /// The user's alerts, a page of them.
-    pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<Outcome, StoreError> {
+    pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<JobOutcome, StoreError> {
         let alerts = self.store.alerts(&call.user, asked.after.as_ref()).await?;
-        Ok(Outcome::from(&Answer::Alerts(answer::Alerts { alerts })))
+        Ok(JobOutcome::from(&Answer::Alerts(answer::Alerts { alerts })))
     }
 
     /// Takes note that the user has seen to an alert. Done again, it changes nothing and answers the same.
-    pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<Outcome, AcknowledgeError> {
-        let outcome = Outcome::from(&Answer::Acknowledged);
+    pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
+        let outcome = JobOutcome::from(&Answer::Acknowledged);
         let acknowledged = self
             .store
             .acknowledge_alert(&call.user, &asked.alert_id, &call.sign_in(), &call.receipt(&outcome))
@@ -28,17 +28,17 @@ impl SecurityService {
         match acknowledged {
             Acknowledged::Yes => Ok(outcome),
             Acknowledged::Unknown => Err(AcknowledgeError::Unknown),
-            Acknowledged::AboutItself => Err(AcknowledgeError::AboutItself),
+            Acknowledged::OwnSession => Err(AcknowledgeError::OwnSession),
         }
     }
 
     /// Raises what the application's own server published. The answer means that it is on its way to the user's devices.
-    pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<Outcome, StoreError> {
+    pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<JobOutcome, StoreError> {
         let alert = Alert {
             user_id: call.user.clone(),
             ..alert.clone()
         };
-        let raised = Outcome::from(&Answer::Acknowledged);
+        let raised = JobOutcome::from(&Answer::Acknowledged);
         self.store.raise_alert(&alert, &call.receipt(&raised)).await?;
         self.relay.user(&call.user).await;
         Ok(raised)
@@ -51,7 +51,7 @@ pub(crate) enum AcknowledgeError {
     #[error("the user has no such alert")]
     Unknown,
     #[error("the alert is about the caller's session")]
-    AboutItself,
+    OwnSession,
     #[error("acknowledge the alert")]
     Store(#[from] StoreError),
 }
@@ -60,7 +60,7 @@ impl Fault for AcknowledgeError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Unknown => ErrorCode::BadRequest,
-            Self::AboutItself => ErrorCode::ReauthRequired,
+            Self::OwnSession => ErrorCode::ReauthRequired,
             Self::Store(error) => error.code(),
         }
     }
@@ -69,8 +69,8 @@ impl Fault for AcknowledgeError {
 impl Refusal for AcknowledgeError {
     fn failure(&self) -> Failure {
         match self {
-            Self::Unknown => Failure::saying(self.code(), "alertId: there is no such alert"),
-            Self::AboutItself => Failure::saying(
+            Self::Unknown => Failure::with_message(self.code(), "alertId: there is no such alert"),
+            Self::OwnSession => Failure::with_message(
                 self.code(),
                 "This alert is about this session: sign in again, or acknowledge it in another session.",
             ),

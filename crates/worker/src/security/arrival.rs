@@ -6,12 +6,12 @@ use protocol::cluster::origin::Origin;
 use protocol::id::UserId;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
-use store::{Acquaintance, Novelty};
+use store::{Recognition, SignInFindings};
 
 use crate::call::{digest, event_id};
 
 /// The alerts that an arrival raises. Their names follow from what they are about: whoever finds the same raises the same.
-pub(super) fn alerts(user: &UserId, from: &Origin, novelty: &Novelty) -> Vec<Alert> {
+pub(super) fn alerts(user: &UserId, from: &Origin, findings: &SignInFindings) -> Vec<Alert> {
     let place = format!(
         "{} from {}",
         from.device_name.as_deref().unwrap_or(from.device()),
@@ -29,13 +29,13 @@ pub(super) fn alerts(user: &UserId, from: &Origin, novelty: &Novelty) -> Vec<Ale
         severity,
         kind,
         message,
-        timestamp: novelty.now,
+        timestamp: findings.now,
         requires_action,
     };
     let mut alerts = Vec::new();
     // Known again after it was forgotten, a device is another one.
-    let this_time = format!("{} {}", novelty.now, from.device());
-    if novelty.device == Acquaintance::New {
+    let this_time = format!("{} {}", findings.now, from.device());
+    if findings.device == Recognition::New {
         let message = format!("A new device signed in: {place}.");
         alerts.push(raise(
             AlertType::NewDevice,
@@ -45,11 +45,11 @@ pub(super) fn alerts(user: &UserId, from: &Origin, novelty: &Novelty) -> Vec<Ale
             this_time.as_bytes(),
         ));
     }
-    if novelty.device == Acquaintance::New && novelty.network == Acquaintance::New {
+    if findings.device == Recognition::New && findings.network == Recognition::New {
         let message = format!("A new device signed in from a network where you were not seen before: {place}.");
         let about = this_time.as_bytes();
         alerts.push(raise(AlertType::SuspiciousLogin, Severity::High, message, true, about));
-    } else if let Some(last_failed) = guessed(novelty.failures, novelty.last_failed, novelty.now) {
+    } else if let Some(last_failed) = guessed(findings.failures, findings.last_failed, findings.now) {
         let message = format!("A device signed in after wrong second factors were given: {place}.");
         let about = last_failed.to_string();
         alerts.push(raise(
@@ -78,9 +78,9 @@ const GUESSED_WITHIN: Duration = Duration::from_secs(10 * 60);
 mod tests {
     use super::*;
 
-    fn raised(device: Acquaintance, network: Acquaintance, failures: u32, minutes_ago: u64) -> Vec<(AlertType, bool)> {
+    fn raised(device: Recognition, network: Recognition, failures: u32, minutes_ago: u64) -> Vec<(AlertType, bool)> {
         let last_failed = Timestamp::from_millis(1_795_451_460_007);
-        let novelty = Novelty {
+        let findings = SignInFindings {
             device,
             network,
             failures,
@@ -93,7 +93,7 @@ mod tests {
             device_name: None,
             user_agent: None,
         };
-        let alerts = alerts(&UserId::new("u").unwrap(), &from, &novelty);
+        let alerts = alerts(&UserId::new("u").unwrap(), &from, &findings);
         assert!(alerts.iter().all(|alert| alert.message.contains("d-1 from 192.0.2.7")));
         alerts
             .into_iter()
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn only_a_new_device_is_news_and_on_a_new_network_it_is_suspicious() {
-        use Acquaintance::{First, Known, New};
+        use Recognition::{First, Known, New};
         let (new, suspicious) = ((AlertType::NewDevice, false), (AlertType::SuspiciousLogin, true));
         assert_eq!(raised(First, First, 0, 0), []);
         assert_eq!(raised(First, New, 0, 0), []);
@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn a_connect_soon_after_three_wrong_second_factors_is_suspicious() {
-        let known = |failures, minutes_ago| raised(Acquaintance::Known, Acquaintance::Known, failures, minutes_ago);
+        let known = |failures, minutes_ago| raised(Recognition::Known, Recognition::Known, failures, minutes_ago);
         let suspicious = (AlertType::SuspiciousLogin, true);
         assert_eq!(known(2, 0), []);
         assert_eq!(known(3, 9), [suspicious]);
         assert_eq!(known(3, 10), []);
         // One reason is enough.
-        assert_eq!(raised(Acquaintance::New, Acquaintance::New, 3, 0).len(), 2);
+        assert_eq!(raised(Recognition::New, Recognition::New, 3, 0).len(), 2);
     }
 }

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use bus::{BusError, Key};
+use bus::{BusError, ChallengeKey};
 use protocol::answer::{self, Answer, Failure};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::{CommandKind, RequestConfirmation};
 use protocol::fault::Fault;
 use protocol::secret::Secret;
-use store::{StoreError, Written};
+use store::{StoreError, WriteOutcome};
 
 use super::SecurityService;
 use crate::call::{Call, RecallError, Refusal, digest, hex};
@@ -23,22 +23,22 @@ impl SecurityService {
         &self,
         call: &Call,
         asked: &RequestConfirmation,
-    ) -> Result<Outcome, RequestConfirmationError> {
+    ) -> Result<JobOutcome, RequestConfirmationError> {
         if CommandKind::of_event(&asked.action) != Some(CONFIRMED) {
             return Err(RequestConfirmationError::Action);
         }
         let token = Secret::new(self.entropy.token());
         let confirmation = Confirmation::of(call, CONFIRMED, &token);
         self.challenges.put(&confirmation.key(call), b"issued", LIFE).await?;
-        let issued = Outcome::from(&Answer::Confirmation(answer::Confirmation {
+        let issued = JobOutcome::from(&Answer::Confirmation(answer::Confirmation {
             confirmation_token: token,
             expires_in: LIFE.as_secs(),
         }));
         let receipt = call.receipt(&issued);
         let told = self.store.record_confirmation(&call.user, CONFIRMED.event(), &receipt);
         match told.await? {
-            Written::Now => Ok(issued),
-            Written::Before(answer) => Ok(call.recall(&answer)?),
+            WriteOutcome::Committed => Ok(issued),
+            WriteOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }
 }
@@ -59,8 +59,8 @@ impl Confirmation {
     }
 
     /// Where it is kept for as long as it counts.
-    pub(super) fn key(&self, call: &Call) -> Key {
-        Key::Confirmation {
+    pub(super) fn key(&self, call: &Call) -> ChallengeKey {
+        ChallengeKey::Confirmation {
             user: call.user.clone(),
             hash: hex(&self.0),
         }
@@ -94,7 +94,7 @@ impl Fault for RequestConfirmationError {
 impl Refusal for RequestConfirmationError {
     fn failure(&self) -> Failure {
         match self {
-            Self::Action => Failure::saying(self.code(), format!("action: {} was expected", CONFIRMED.event())),
+            Self::Action => Failure::with_message(self.code(), format!("action: {} was expected", CONFIRMED.event())),
             Self::Bus(_) | Self::Store(_) | Self::Recall(_) => Failure::of(self.code()),
         }
     }

@@ -6,14 +6,14 @@
 use bus::BusError;
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
 use protocol::answer::{self, Answer};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::{CommandKind, RevokeAll};
 use protocol::event::Event;
 use protocol::fault::{Fault, chain};
 use protocol::security::{AlertType, Severity};
 use protocol::time::Timestamp;
-use store::{RevokeAllOutcome, StoreError, Told};
+use store::{RevokeAllOutcome, RevokeAllRecord, StoreError};
 
 use super::SecurityService;
 use super::confirmation::Confirmation;
@@ -21,7 +21,7 @@ use crate::call::{Call, NewAlert, RecallError, Refusal};
 
 impl SecurityService {
     /// Also for platforms that are no longer offered here: what is linked can be unlinked.
-    pub(crate) async fn revoke_all(&self, call: &Call, asked: &RevokeAll) -> Result<Outcome, RevokeAllError> {
+    pub(crate) async fn revoke_all(&self, call: &Call, asked: &RevokeAll) -> Result<JobOutcome, RevokeAllError> {
         let confirmation = Confirmation::of(call, CommandKind::RevokeAll, &asked.confirmation_token);
         if self.challenges.read(&confirmation.key(call)).await?.is_none() {
             return Err(RevokeAllError::Unconfirmed);
@@ -30,7 +30,7 @@ impl SecurityService {
         let all = store::RevokeAll {
             user: call.user.clone(),
             confirmation: confirmation.0,
-            told: &|accounts| told(call, accounts, now),
+            record: &|accounts| record(call, accounts, now),
         };
         match self.store.revoke_all(&all).await? {
             RevokeAllOutcome::Revoked(count) => {
@@ -51,7 +51,7 @@ impl SecurityService {
 }
 
 /// What the user's devices and the client are told once it is known which accounts were linked.
-fn told(call: &Call, accounts: &[AccountType], now: Timestamp) -> Told {
+fn record(call: &Call, accounts: &[AccountType], now: Timestamp) -> RevokeAllRecord {
     let alert = NewAlert {
         kind: AlertType::RevokeAll,
         severity: Severity::High,
@@ -69,7 +69,7 @@ fn told(call: &Call, accounts: &[AccountType], now: Timestamp) -> Told {
         let step = format!("disconnected {account}");
         call.envelope(&step, &Event::StatusChanged(change))
     };
-    Told {
+    RevokeAllRecord {
         events: std::iter::once(alert.raised_by(call, now))
             .chain(accounts.iter().map(gone))
             .collect(),
@@ -77,8 +77,8 @@ fn told(call: &Call, accounts: &[AccountType], now: Timestamp) -> Told {
     }
 }
 
-fn revoked(count: usize) -> Outcome {
-    Outcome::from(&Answer::RevokeAll(answer::RevokeAll {
+fn revoked(count: usize) -> JobOutcome {
+    JobOutcome::from(&Answer::RevokeAll(answer::RevokeAll {
         accounts_disconnected: count as u64,
     }))
 }

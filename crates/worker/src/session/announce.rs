@@ -1,7 +1,7 @@
 //! Ends on their way to be committed, as Redis hears of them.
 
 use async_trait::async_trait;
-use bus::{Announced, BusError, Sessions};
+use bus::{BusError, EndAnnouncement, SessionRegistry};
 use protocol::fault::chain;
 use protocol::id::{SessionId, UserId};
 use store::{AnnounceError, AnnouncedEnd, EndAnnouncer};
@@ -9,14 +9,14 @@ use store::{AnnounceError, AnnouncedEnd, EndAnnouncer};
 use super::key;
 
 /// Announces ends in the bus.
-pub(super) struct BusAnnouncer<'a, B: ?Sized>(pub(super) &'a B);
+pub(super) struct BusEndAnnouncer<'a, B: ?Sized>(pub(super) &'a B);
 
 #[async_trait]
-impl<B: Sessions + ?Sized> EndAnnouncer for BusAnnouncer<'_, B> {
+impl<B: SessionRegistry + ?Sized> EndAnnouncer for BusEndAnnouncer<'_, B> {
     async fn announce(&self, user: &UserId, sessions: &[SessionId]) -> Result<Vec<AnnouncedEnd>, AnnounceError> {
         let keys: Vec<_> = sessions.iter().map(|session| key(user, session)).collect();
         let announced = self.0.announce_end(&keys).await.map_err(|error| refused(&error))?;
-        let end = |announced: Announced| AnnouncedEnd {
+        let end = |announced: EndAnnouncement| AnnouncedEnd {
             was_alive: announced.was_alive,
             newest_token: announced.newest_token,
         };

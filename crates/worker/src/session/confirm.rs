@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, EndOfAll};
+use bus::{BusError, EndAllSessions};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, stream};
 use protocol::code::ErrorCode;
@@ -18,8 +18,8 @@ use crate::pace::Pace;
 
 /// Looks each second until the node drains for ends that Redis has not confirmed.
 pub(crate) async fn confirm_ends(
-    store: Arc<dyn store::Sessions>,
-    bus: Arc<dyn bus::Sessions>,
+    store: Arc<dyn store::SessionRecords>,
+    bus: Arc<dyn bus::SessionRegistry>,
     drain: CancellationToken,
 ) {
     let outage = Outage::of("confirm session ends");
@@ -32,7 +32,7 @@ pub(crate) async fn confirm_ends(
     }
 }
 
-async fn confirm_all(store: &dyn store::Sessions, bus: &dyn bus::Sessions) -> Result<(), ConfirmError> {
+async fn confirm_all(store: &dyn store::SessionRecords, bus: &dyn bus::SessionRegistry) -> Result<(), ConfirmError> {
     let users = store.users_with_unconfirmed_ends(USERS).await?;
     let confirmed: Vec<_> = stream::iter(users)
         .map(async |user| confirm(store, bus, &user).await)
@@ -45,8 +45,8 @@ async fn confirm_all(store: &dyn store::Sessions, bus: &dyn bus::Sessions) -> Re
 /// Tells Redis of a user's committed ends, and notes that it has confirmed them. Told twice, it changes nothing more.
 pub(super) async fn confirm<S, B>(store: &S, bus: &B, user: &UserId) -> Result<(), ConfirmError>
 where
-    S: store::Sessions + ?Sized,
-    B: bus::Sessions + ?Sized,
+    S: store::SessionRecords + ?Sized,
+    B: bus::SessionRegistry + ?Sized,
 {
     let ends = store.unconfirmed_ends(user).await?;
     let told = ends
@@ -55,9 +55,9 @@ where
         .map(async |(session, ended_at)| bus.end(&key(user, session), *ended_at, END_REMEMBERED).await);
     try_join_all(told).await?;
     if let Some(all) = &ends.all {
-        let all = EndOfAll {
+        let all = EndAllSessions {
             ended_at: all.ended_at,
-            but: all.but.clone(),
+            except: all.except.clone(),
         };
         bus.end_all(user, &all, END_REMEMBERED).await?;
     }

@@ -3,36 +3,38 @@
 use bus::BusError;
 use protocol::answer::{Answer, SessionsEnded};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::EndSessions;
-use protocol::event::{Class, Notice};
+use protocol::event::{DeliveryClass, Notice};
 use protocol::fault::Fault;
 use protocol::id::SessionId;
 use protocol::security::{SessionEnd, SessionExpired};
-use store::{AnnounceError, SessionEnding, SessionsEnded as Committed, SessionsReceipt, StoreError, WhichSessions};
+use store::{
+    AnnounceError, EndSessionsOutcome as Committed, EndSessionsRequest, SessionSelector, SessionsReceipt, StoreError,
+};
 
 use super::SessionService;
-use super::announce::BusAnnouncer;
+use super::announce::BusEndAnnouncer;
 use super::confirm::{ConfirmError, confirm};
 use crate::call::{Call, RecallError, Refusal, digest, event_id};
 
 impl SessionService {
     /// Ends one session, or all but the caller's. Repeated, it does again what follows an end and changes nothing.
-    pub(crate) async fn end(&self, call: &Call, asked: &EndSessions) -> Result<Outcome, EndError> {
+    pub(crate) async fn end(&self, call: &Call, asked: &EndSessions) -> Result<JobOutcome, EndError> {
         let which = match asked.session_id.as_str() {
-            OTHERS => WhichSessions::AllBut(call.session.clone()),
-            one => WhichSessions::One(SessionId::new(one).map_err(|_no_id| EndError::NoSession)?),
+            OTHERS => SessionSelector::AllExcept(call.session.clone()),
+            one => SessionSelector::One(SessionId::new(one).map_err(|_no_id| EndError::NoSession)?),
         };
         self.end_these(call, which).await
     }
 
     /// Ends all sessions of the user, at the word of the application's own server.
-    pub(crate) async fn end_all(&self, call: &Call) -> Result<Outcome, EndError> {
-        self.end_these(call, WhichSessions::All).await
+    pub(crate) async fn end_all(&self, call: &Call) -> Result<JobOutcome, EndError> {
+        self.end_these(call, SessionSelector::All).await
     }
 
-    async fn end_these(&self, call: &Call, which: WhichSessions) -> Result<Outcome, EndError> {
+    async fn end_these(&self, call: &Call, which: SessionSelector) -> Result<JobOutcome, EndError> {
         let receipt = |count| call.receipt(&answer(count));
         match self.commit_end(call, which, &receipt).await? {
             Committed::Ended(count) => Ok(answer(count)),
@@ -45,16 +47,16 @@ impl SessionService {
     pub(super) async fn commit_end(
         &self,
         call: &Call,
-        which: WhichSessions,
+        which: SessionSelector,
         receipt: &SessionsReceipt<'_>,
     ) -> Result<Committed, EndError> {
         let alive = self.bus.alive_sessions(&call.user).await?;
         let alive: Vec<_> = alive.into_iter().map(|alive| alive.session).collect();
-        let ending = SessionEnding {
+        let ending = EndSessionsRequest {
             user: call.user.clone(),
             which,
             alive: &alive,
-            announcer: &BusAnnouncer(&*self.bus),
+            announcer: &BusEndAnnouncer(&*self.bus),
             notice: &|session| self.notice(call, session),
         };
         let ended = self.store.end_sessions(&ending, receipt).await?;
@@ -83,16 +85,16 @@ impl SessionService {
             v: Envelope::VERSION,
             id: event_id(&digest(of)),
             audience: Audience::Session(session.clone()),
-            class: Class::Critical,
+            class: DeliveryClass::Critical,
             event: notice.name().to_owned(),
             data: notice.data(),
         }
     }
 }
 
-fn answer(count: usize) -> Outcome {
+fn answer(count: usize) -> JobOutcome {
     let sessions_ended = u64::try_from(count).unwrap_or(u64::MAX);
-    Outcome::from(&Answer::SessionsEnded(SessionsEnded { sessions_ended }))
+    JobOutcome::from(&Answer::SessionsEnded(SessionsEnded { sessions_ended }))
 }
 
 /// All sessions but the one that asks.

@@ -1,9 +1,9 @@
 //! Ten wrong second factors end the session they came in: whoever guesses in it shall not go on.
 
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::fault::chain;
 use protocol::id::{InvalidId, JobId};
-use store::{Actor, Receipt, StoreError, WhichSessions};
+use store::{Actor, Receipt, SessionSelector, StoreError};
 
 use super::SessionService;
 use super::end::EndError;
@@ -12,7 +12,7 @@ use crate::call::{Call, digest, hex};
 impl SessionService {
     /// A second factor was wrong. What was answered stands, also where the count is lost: the user's own count, kept with the
     /// factor, delays and locks.
-    pub(crate) async fn wrong_factor(&self, call: &Call, outcome: &Outcome) {
+    pub(crate) async fn count_wrong_code(&self, call: &Call, outcome: &JobOutcome) {
         if let Err(error) = self.count(call, outcome).await {
             tracing::warn!(
                 error = chain(&error),
@@ -21,8 +21,8 @@ impl SessionService {
         }
     }
 
-    async fn count(&self, call: &Call, outcome: &Outcome) -> Result<(), CountError> {
-        match self.store.count_failure(&call.user, &call.session).await {
+    async fn count(&self, call: &Call, outcome: &JobOutcome) -> Result<(), CountError> {
+        match self.store.count_factor_failure(&call.user, &call.session).await {
             Ok(count) if count >= MOST_FAILURES => {}
             // Ended meanwhile: there is nothing left to count for.
             Ok(_) | Err(StoreError::SessionEnded(_)) => return Ok(()),
@@ -36,7 +36,7 @@ impl SessionService {
             idempotency: None,
             ..call.receipt(outcome)
         };
-        let which = WhichSessions::One(call.session.clone());
+        let which = SessionSelector::One(call.session.clone());
         Ok(self.commit_end(call, which, &receipt).await.map(drop)?)
     }
 }

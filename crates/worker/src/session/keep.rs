@@ -13,9 +13,9 @@ use crate::outage::Outage;
 use crate::pace::Pace;
 
 /// Copies until the node drains.
-pub(crate) async fn keep_deadlines(
-    store: Arc<dyn store::Sessions>,
-    bus: Arc<dyn bus::Sessions>,
+pub(crate) async fn save_deadlines(
+    store: Arc<dyn store::SessionRecords>,
+    bus: Arc<dyn bus::SessionRegistry>,
     drain: CancellationToken,
 ) {
     let outage = Outage::of("copy the deadlines of sessions");
@@ -28,23 +28,23 @@ pub(crate) async fn keep_deadlines(
     }
 }
 
-async fn copy_all(store: &dyn store::Sessions, bus: &dyn bus::Sessions) -> Result<(), CopyError> {
+async fn copy_all(store: &dyn store::SessionRecords, bus: &dyn bus::SessionRegistry) -> Result<(), CopyError> {
     let begun = Instant::now();
     let mut after = None;
     loop {
         let page = store.live_sessions(after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else {
-            return Ok(store.note_deadlines_kept(begun.elapsed()).await?);
+            return Ok(store.mark_deadlines_saved(begun.elapsed()).await?);
         };
         after = Some(last.clone());
         let keys: Vec<_> = page.iter().map(|(user, session)| key(user, session)).collect();
-        let states = bus.poke(&keys).await?;
+        let states = bus.check_ttl(&keys).await?;
         let left = page.into_iter().zip(states).filter_map(|(session, state)| match state {
             SessionState::Alive(alive) => Some((session, alive.left)),
             SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
         });
         let left: Vec<_> = left.collect();
-        store.keep_deadlines(&left).await?;
+        store.save_deadlines(&left).await?;
     }
 }
 

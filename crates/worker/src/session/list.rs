@@ -2,30 +2,30 @@
 
 use std::collections::HashMap;
 
-use bus::{AliveSession, BusError, Present};
+use bus::{AliveSession, BusError, OpenSocket};
 use protocol::answer::{Answer, Sessions};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use protocol::id::SessionId;
 use protocol::security::SessionInfo;
 use protocol::time::Timestamp;
-use store::{OpenedSession, StoreError};
+use store::{SessionRecord, StoreError};
 
 use super::SessionService;
 use crate::call::{Call, Refusal};
 
 impl SessionService {
     /// The sessions that are alive.
-    pub(crate) async fn list(&self, call: &Call) -> Result<Outcome, ListError> {
+    pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, ListError> {
         let alive = self.bus.alive_sessions(&call.user).await?;
         let names: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
         let mut opened = self.store.sessions_of(&call.user, &names).await?;
         opened.extend(self.unknown_sessions(call, &alive, &opened).await?);
         let alive: HashMap<_, _> = alive.into_iter().map(|alive| (alive.session.clone(), alive)).collect();
         let timeout = self.timeout(&call.user).await?;
-        let sockets = self.bus.present(&call.user).await?;
+        let sockets = self.bus.open_sockets(&call.user).await?;
         let now = Timestamp::from(self.clock.now());
         let sessions = opened.into_iter().map(|opened| {
             let (left, timeout) = match alive.get(&opened.session) {
@@ -46,7 +46,7 @@ impl SessionService {
             }
         });
         let sessions = sessions.collect();
-        Ok(Outcome::from(&Answer::Sessions(Sessions { sessions })))
+        Ok(JobOutcome::from(&Answer::Sessions(Sessions { sessions })))
     }
 
     /// Those that are alive and that the store has lost: nobody knows where they came from.
@@ -54,13 +54,13 @@ impl SessionService {
         &self,
         call: &Call,
         alive: &[AliveSession],
-        opened: &[OpenedSession],
-    ) -> Result<Vec<OpenedSession>, StoreError> {
+        opened: &[SessionRecord],
+    ) -> Result<Vec<SessionRecord>, StoreError> {
         let mut unknown = Vec::new();
         for alive in alive {
             let is_known = opened.iter().any(|opened| opened.session == alive.session);
             if !is_known && !self.store.is_session_ended(&call.user, &alive.session).await? {
-                unknown.push(OpenedSession {
+                unknown.push(SessionRecord {
                     session: alive.session.clone(),
                     opened_at: alive.opened_at,
                     origin: Origin {
@@ -77,7 +77,7 @@ impl SessionService {
     }
 }
 
-fn sockets_of(session: &SessionId, sockets: &[Present]) -> u32 {
+fn sockets_of(session: &SessionId, sockets: &[OpenSocket]) -> u32 {
     let count = sockets.iter().filter(|socket| socket.session == *session).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -6,7 +6,7 @@ use bus::BusError;
 use protocol::id::{SessionId, UserId};
 
 /// Knows which sessions are alive.
-pub(crate) struct LiveSessions(pub(crate) Arc<dyn bus::Sessions>);
+pub(crate) struct LiveSessions(pub(crate) Arc<dyn bus::SessionRegistry>);
 
 impl LiveSessions {
     pub(crate) async fn has_another(&self, user: &UserId, session: &SessionId) -> Result<bool, BusError> {

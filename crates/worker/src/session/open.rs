@@ -1,20 +1,20 @@
 //! `session.open`: may a socket join a session that Redis does not know?
 
-use bus::{BusError, Seed, SessionState};
+use bus::{BusError, SessionSeed, SessionState};
 use protocol::answer::Answer;
-use protocol::cluster::job::{OpenSession, Outcome};
+use protocol::cluster::job::{JobOutcome, OpenSession};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
-use store::{SessionOpened, SessionOpening, StoreError};
+use store::{SessionOpenOutcome, SessionOpenRequest, StoreError};
 
 use super::{END_REMEMBERED, SessionService, key};
 use crate::call::{Call, Refusal};
 
 impl SessionService {
     /// Opens it, or makes it known again with the time it has left.
-    pub(crate) async fn open(&self, call: &Call, asked: &OpenSession) -> Result<Outcome, OpenError> {
+    pub(crate) async fn open(&self, call: &Call, asked: &OpenSession) -> Result<JobOutcome, OpenError> {
         let timeout = self.timeout(&call.user).await?;
-        let opening = SessionOpening {
+        let opening = SessionOpenRequest {
             user: call.user.clone(),
             session: call.session.clone(),
             issued_at: asked.issued_at,
@@ -31,7 +31,7 @@ impl SessionService {
             }
         }
         // Where one end after the other is announced, the gateway will find that, and have its client try again.
-        Ok(Outcome::from(&Answer::Acknowledged))
+        Ok(JobOutcome::from(&Answer::Acknowledged))
     }
 
     /// Opens it unless it was ended, also where this end was announced and not committed. An end that was committed meanwhile was
@@ -39,21 +39,21 @@ impl SessionService {
     async fn open_over(
         &self,
         call: &Call,
-        opening: &SessionOpening,
+        opening: &SessionOpenRequest,
         announced: Option<u64>,
     ) -> Result<SessionState, OpenError> {
         let key = key(&call.user, &call.session);
         let life = match self.store.open_session(opening).await? {
-            SessionOpened::Open(life) => life,
-            SessionOpened::Ended(ended_at) => {
+            SessionOpenOutcome::Open(life) => life,
+            SessionOpenOutcome::Ended(ended_at) => {
                 // Redis may have forgotten that.
                 self.bus.end(&key, ended_at, END_REMEMBERED).await?;
                 return Err(OpenError::Ended);
             }
-            SessionOpened::Outdated => return Err(OpenError::Outdated),
-            SessionOpened::IdledOut => return Err(OpenError::IdledOut),
+            SessionOpenOutcome::Outdated => return Err(OpenError::Outdated),
+            SessionOpenOutcome::IdledOut => return Err(OpenError::IdledOut),
         };
-        let seed = Seed {
+        let seed = SessionSeed {
             left: life.left,
             timeout: opening.timeout,
             lead: self.times.lead(opening.timeout),

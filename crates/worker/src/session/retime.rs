@@ -34,7 +34,7 @@ impl SessionService {
         let sessions = self.bus.alive_sessions(user).await?;
         let retimed = sessions
             .iter()
-            .map(async |alive| self.bus.retime(&key(user, &alive.session), timeout, lead).await);
+            .map(async |alive| self.bus.set_timeout(&key(user, &alive.session), timeout, lead).await);
         let states = try_join_all(retimed).await?;
         let left = sessions
             .into_iter()
@@ -44,7 +44,7 @@ impl SessionService {
                 SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
             });
         let left: Vec<_> = left.collect();
-        Ok(self.store.retime_sessions(user, &left).await?)
+        Ok(self.store.reset_deadlines(user, &left).await?)
     }
 }
 

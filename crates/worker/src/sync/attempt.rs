@@ -5,43 +5,43 @@ use std::time::Duration;
 use platforms::{ApiError, Platform, Profile, SyncPage};
 use protocol::account::{AccountStatus, StatusChanged, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::event::Event;
 use protocol::security::AlertType;
-use store::{Credentials, Taken, Turn};
+use store::{Credentials, LeasedSync, SyncLease};
 use tokio::time::{Instant, timeout_at};
 
 use super::{SyncFailure, Syncer};
 use crate::call::Call;
-use crate::platform::open_tokens;
+use crate::platform::decrypt_tokens;
 
 impl Syncer {
-    pub(super) async fn attempt(&self, taken: Taken, call: Option<&Call>) -> Result<Outcome, SyncFailure> {
+    pub(super) async fn attempt(&self, taken: LeasedSync, call: Option<&Call>) -> Result<JobOutcome, SyncFailure> {
         let mut taken = taken;
         let until = call.map_or_else(|| Instant::now() + PATIENCE, Call::patience);
         if let Some(call) = call {
-            let syncing = self.syncing(call, &taken.turn);
-            self.store.begin_sync(&taken.turn, &call.session, &syncing).await?;
+            let syncing = self.syncing(call, &taken.lease);
+            self.store.begin_sync(&taken.lease, &call.session, &syncing).await?;
             self.relay.user(&call.user).await;
         }
-        match self.page(&taken.turn, &mut taken.found, until).await {
+        match self.page(&taken.lease, &mut taken.found, until).await {
             Ok(page) => self.synced(taken, page, call).await,
-            Err(told @ (SyncFailure::Lost(_) | SyncFailure::Overtaken | SyncFailure::Store(_))) => Err(told),
+            Err(told @ (SyncFailure::Disconnected(_) | SyncFailure::Superseded | SyncFailure::Store(_))) => Err(told),
             Err(failure) => self.not_synced(taken, failure, call).await,
         }
     }
 
-    fn syncing(&self, call: &Call, turn: &Turn) -> Envelope {
-        let change = StatusChanged::plain(&turn.user, turn.account, AccountStatus::Syncing, self.now());
+    fn syncing(&self, call: &Call, lease: &SyncLease) -> Envelope {
+        let change = StatusChanged::plain(&lease.user, lease.account, AccountStatus::Syncing, self.now());
         call.envelope("syncing", &Event::StatusChanged(change))
     }
 
     /// What is new. Tokens about to end are replaced first, and so are those that the platform refuses, once.
-    async fn page(&self, turn: &Turn, found: &mut Credentials, until: Instant) -> Result<SyncPage, SyncFailure> {
-        let platform = self.offered.get(turn.account)?;
+    async fn page(&self, lease: &SyncLease, found: &mut Credentials, until: Instant) -> Result<SyncPage, SyncFailure> {
+        let platform = self.offered.get(lease.account)?;
         let mut is_fresh = false;
         if self.is_ending(platform, found) {
-            *found = self.refresh(turn, found).await?;
+            *found = self.refresh(lease, found).await?;
             is_fresh = true;
         }
         loop {
@@ -49,18 +49,20 @@ impl Syncer {
                 return Ok(as_known(&found.account));
             };
             let may_refresh = !is_fresh && tokens.refresh.is_some();
-            let tokens = open_tokens(&self.vault, self.now(), &turn.user, turn.account, tokens)?;
+            let tokens = decrypt_tokens(&self.vault, self.now(), &lease.user, lease.account, tokens)?;
             let asked = timeout_at(until, platform.sync(&tokens, found.cursor.as_ref())).await;
-            match asked.unwrap_or_else(|elapsed| Err(ApiError::Unavailable(turn.account, elapsed.into()))) {
+            match asked.unwrap_or_else(|elapsed| Err(ApiError::Unavailable(lease.account, elapsed.into()))) {
                 Ok(page) => return Ok(page),
                 Err(ApiError::Refused(_)) if may_refresh => {
-                    *found = self.refresh(turn, found).await?;
+                    *found = self.refresh(lease, found).await?;
                     is_fresh = true;
                 }
                 Err(ApiError::Refused(_)) => {
                     // Other tokens by now are somebody else's, and so is the turn.
-                    let now = self.lose(turn, found, AlertType::TokenExpired).await?;
-                    return Err(now.map_or(SyncFailure::Lost(turn.account), |_other| SyncFailure::Overtaken));
+                    let now = self.lose(lease, found, AlertType::TokenExpired).await?;
+                    return Err(now.map_or(SyncFailure::Disconnected(lease.account), |_other| {
+                        SyncFailure::Superseded
+                    }));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -74,7 +76,7 @@ impl Syncer {
         let Some(end) = renewable.and_then(|tokens| tokens.expires_at) else {
             return false;
         };
-        let margin = platform.pace().refresh_margin;
+        let margin = platform.sync_schedule().refresh_margin;
         end.since(self.now()) <= self.between(margin / 2, margin)
     }
 
@@ -95,7 +97,7 @@ fn as_known(account: &UserAccount) -> SyncPage {
             avatar_url: account.avatar_url.clone(),
         },
         scopes: None,
-        news: Vec::new(),
+        notifications: Vec::new(),
         cursor: None,
         more: false,
         next_sync: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platforms::{ApiError, Pause, RefreshError};
+use platforms::{ApiError, PauseScope, RefreshError};
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
@@ -19,19 +19,19 @@ pub(crate) enum SyncFailure {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
     #[error("open the tokens")]
-    Sealed(#[from] VaultError),
+    Ciphertext(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] ApiError),
     #[error("refresh the tokens")]
     Refresh(#[source] RefreshError),
     #[error("the platform asks to wait {0:?} before tokens are refreshed")]
-    RefreshThrottled(Duration, Pause),
+    RefreshThrottled(Duration, PauseScope),
     #[error("the platform asked to wait, and {0:?} are left")]
     Paused(Duration),
     #[error("{0} no longer takes the account's tokens")]
-    Lost(AccountType),
+    Disconnected(AccountType),
     #[error("the account was unlinked or linked anew meanwhile, or another worker has its turn")]
-    Overtaken,
+    Superseded,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -51,12 +51,12 @@ impl Fault for SyncFailure {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(error) => error.code(),
-            Self::Sealed(error) => error.code(),
+            Self::Ciphertext(error) => error.code(),
             Self::Platform(error) => error.code(),
             Self::Refresh(_) => ErrorCode::PlatformUnavailable,
             Self::RefreshThrottled(..) | Self::Paused(_) => ErrorCode::PlatformRateLimited,
-            Self::Lost(_) => ErrorCode::OauthFailed,
-            Self::Overtaken => ErrorCode::Conflict,
+            Self::Disconnected(_) => ErrorCode::OauthFailed,
+            Self::Superseded => ErrorCode::Conflict,
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
@@ -67,7 +67,7 @@ impl SyncFailure {
     /// What the client reads.
     pub(crate) fn failure(&self, last_synced: Option<Timestamp>) -> Failure {
         let failure = match self {
-            Self::Lost(_) => Failure::saying(self.code(), CONNECT_AGAIN),
+            Self::Disconnected(_) => Failure::with_message(self.code(), CONNECT_AGAIN),
             Self::Platform(ApiError::Throttled { wait, .. }) | Self::RefreshThrottled(wait, _) | Self::Paused(wait) => {
                 Failure {
                     retry_after: Some(whole_seconds(*wait)),

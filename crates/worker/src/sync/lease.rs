@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::fault::chain;
-use store::{StoreError, Taken, Taking, Turn};
+use store::{LeasedSync, StoreError, SyncLease, SyncLeaseOutcome};
 use tokio::time::{Instant, sleep};
 
 use super::{SyncFailure, Syncer};
@@ -13,19 +13,19 @@ use crate::call::Call;
 
 impl Syncer {
     /// Takes the turn of an account that a client asks for; waits, within the call's patience, while somebody else has it.
-    pub(crate) async fn take_turn(&self, call: &Call, account: AccountType) -> Result<Taken, TakeError> {
+    pub(crate) async fn lease_sync(&self, call: &Call, account: AccountType) -> Result<LeasedSync, TakeError> {
         loop {
             match self
                 .store
-                .take_turn((&call.user, &call.session), account, LEASE)
+                .lease_sync((&call.user, &call.session), account, LEASE)
                 .await?
             {
-                Taking::Taken(taken) => return Ok(*taken),
-                Taking::Busy if Instant::now() + LOOK_AGAIN < call.patience() => sleep(LOOK_AGAIN).await,
-                Taking::Busy => return Err(TakeError::Failure(SyncFailure::Overtaken)),
-                Taking::Paused(wait) => return Err(TakeError::Failure(SyncFailure::Paused(wait))),
-                Taking::Lost => return Err(TakeError::Failure(SyncFailure::Lost(account))),
-                Taking::NotConnected => return Err(TakeError::NotConnected),
+                SyncLeaseOutcome::LeasedSync(taken) => return Ok(*taken),
+                SyncLeaseOutcome::Busy if Instant::now() + LOOK_AGAIN < call.patience() => sleep(LOOK_AGAIN).await,
+                SyncLeaseOutcome::Busy => return Err(TakeError::Failure(SyncFailure::Superseded)),
+                SyncLeaseOutcome::Paused(wait) => return Err(TakeError::Failure(SyncFailure::Paused(wait))),
+                SyncLeaseOutcome::Disconnected => return Err(TakeError::Failure(SyncFailure::Disconnected(account))),
+                SyncLeaseOutcome::NotConnected => return Err(TakeError::NotConnected),
             }
         }
     }
@@ -34,26 +34,30 @@ impl Syncer {
     pub(crate) async fn await_turn(&self, call: &Call, account: AccountType, most: Duration) -> Result<(), StoreError> {
         let until = Instant::now() + most;
         let session = (&call.user, &call.session);
-        while matches!(self.store.take_turn(session, account, LEASE).await?, Taking::Busy) && Instant::now() < until {
+        while matches!(
+            self.store.lease_sync(session, account, LEASE).await?,
+            SyncLeaseOutcome::Busy
+        ) && Instant::now() < until
+        {
             sleep(LOOK_AGAIN).await;
         }
         Ok(())
     }
 
     /// Syncs an account within its turn, for a client or for nobody. Whoever loses the turn stops asking.
-    pub(crate) async fn sync(&self, taken: Taken, call: Option<&Call>) -> Result<Outcome, SyncFailure> {
-        let turn = taken.turn.clone();
+    pub(crate) async fn sync(&self, taken: LeasedSync, call: Option<&Call>) -> Result<JobOutcome, SyncFailure> {
+        let lease = taken.lease.clone();
         tokio::select! {
             outcome = self.attempt(taken, call) => outcome,
-            () = self.keep(&turn) => Err(SyncFailure::Overtaken),
+            () = self.keep(&lease) => Err(SyncFailure::Superseded),
         }
     }
 
     /// Until the turn is lost. That the store is away loses nothing: whoever would take the turn cannot reach it either.
-    async fn keep(&self, turn: &Turn) {
+    async fn keep(&self, lease: &SyncLease) {
         loop {
             sleep(SIGN_OF_LIFE).await;
-            match self.store.keep_turn(turn, LEASE).await {
+            match self.store.renew_sync_lease(lease, LEASE).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => tracing::debug!(error = chain(&error), "a turn is not kept"),

@@ -6,7 +6,7 @@ use protocol::account::{AccountStatus, StatusChanged, StatusMetadata};
 use protocol::cluster::envelope::Envelope;
 use protocol::event::Event;
 use protocol::security::{Alert, AlertType, Severity};
-use store::{Credentials, LossWritten, LostLink, Turn};
+use store::{Credentials, DisconnectOutcome, DisconnectedLink, SyncLease};
 
 use super::failure::CONNECT_AGAIN;
 use super::{SyncFailure, Syncer};
@@ -16,40 +16,44 @@ impl Syncer {
     /// Records the loss and tells it; gives the account as it is where it has other tokens by now.
     pub(super) async fn lose(
         &self,
-        turn: &Turn,
+        lease: &SyncLease,
         found: &Credentials,
         kind: AlertType,
     ) -> Result<Option<Credentials>, SyncFailure> {
-        let lost = LostLink {
-            turn: turn.clone(),
+        let lost = DisconnectedLink {
+            lease: lease.clone(),
             generation: found.generation,
             error_message: CONNECT_AGAIN.to_owned(),
-            events: vec![self.status(turn, found), self.alert(turn, found, kind)],
+            events: vec![self.status(lease, found), self.alert(lease, found, kind)],
         };
-        match self.store.lose_link(&lost, &unasked(&*self.entropy, PATIENCE)).await? {
-            LossWritten::Moved => return self.read_again(turn).await.map(Some),
-            LossWritten::NotConnected => return Err(SyncFailure::Overtaken),
-            LossWritten::Lost => {}
+        match self
+            .store
+            .mark_disconnected(&lost, &unasked(&*self.entropy, PATIENCE))
+            .await?
+        {
+            DisconnectOutcome::TokensReplaced => return self.read_again(lease).await.map(Some),
+            DisconnectOutcome::NotConnected => return Err(SyncFailure::Superseded),
+            DisconnectOutcome::Disconnected => {}
         }
-        tracing::info!(platform = %turn.account, alert = kind.as_str(), "a link is lost");
-        self.metrics.sync(turn.account, "lost");
-        self.relay.user(&turn.user).await;
+        tracing::info!(platform = %lease.account, alert = kind.as_str(), "a link is lost");
+        self.metrics.sync(lease.account, "lost");
+        self.relay.user(&lease.user).await;
         Ok(None)
     }
 
-    fn status(&self, turn: &Turn, found: &Credentials) -> Envelope {
+    fn status(&self, lease: &SyncLease, found: &Credentials) -> Envelope {
         let change = StatusChanged {
             metadata: Some(StatusMetadata {
                 error_message: Some(CONNECT_AGAIN.to_owned()),
                 last_synced: found.account.last_synced,
             }),
-            ..StatusChanged::plain(&turn.user, turn.account, AccountStatus::Error, self.now())
+            ..StatusChanged::plain(&lease.user, lease.account, AccountStatus::Error, self.now())
         };
         Envelope::of(event_id(&about(found, "status")), &Event::StatusChanged(change))
     }
 
-    fn alert(&self, turn: &Turn, found: &Credentials, kind: AlertType) -> Envelope {
-        let (platform, name) = (turn.account, &found.account.username);
+    fn alert(&self, lease: &SyncLease, found: &Credentials, kind: AlertType) -> Envelope {
+        let (platform, name) = (lease.account, &found.account.username);
         let message = match kind {
             AlertType::RefreshFailed => {
                 format!("The {platform} account {name} did not answer when its access was renewed. Connect it again.")
@@ -57,7 +61,7 @@ impl Syncer {
             _ => format!("{platform} has ended the access to the account {name}. Connect it again."),
         };
         Envelope::of_alert(Alert {
-            user_id: turn.user.clone(),
+            user_id: lease.user.clone(),
             alert_id: event_id(&about(found, "alert")).into(),
             severity: Severity::High,
             kind,

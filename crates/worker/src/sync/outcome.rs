@@ -9,11 +9,11 @@ use platforms::{ApiError, SyncPage};
 use protocol::account::{AccountStatus, StatusChanged, StatusMetadata, UserAccount};
 use protocol::answer::{self, Answer, SyncData};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::event::Event;
 use protocol::fault::chain;
 use serde_json::json;
-use store::{FinishedSync, Pause, Paused, StoreError, SyncWritten, Taken, Turn};
+use store::{FinishedSync, LeasedSync, Pause, Paused, StoreError, SyncLease, SyncOutcome};
 
 use super::{SyncFailure, Syncer};
 use crate::call::{Call, digest, event_id};
@@ -22,11 +22,11 @@ use crate::platform::{named, notification, rate_limit};
 impl Syncer {
     pub(super) async fn synced(
         &self,
-        taken: Taken,
+        taken: LeasedSync,
         page: SyncPage,
         call: Option<&Call>,
-    ) -> Result<Outcome, SyncFailure> {
-        let Taken { turn, found, .. } = taken;
+    ) -> Result<JobOutcome, SyncFailure> {
+        let LeasedSync { lease, found, .. } = taken;
         let now = self.now();
         let was = found.account.status;
         let account = UserAccount {
@@ -36,51 +36,51 @@ impl Syncer {
             scopes: page.scopes.unwrap_or_else(|| found.account.scopes.clone()),
             ..named(found.account, page.profile)
         };
-        let outcome = Outcome::from(&Answer::Sync(answer::Sync {
+        let outcome = JobOutcome::from(&Answer::Sync(answer::Sync {
             last_synced: now,
             data: SyncData {
                 profile: profile_of(&account),
-                notifications: page.news.len() as u64,
+                notifications: page.notifications.len() as u64,
                 more: page.more,
             },
         }));
-        let news = page.news.into_iter();
-        let news = news.map(|news| notification(&turn.user, turn.account, news));
-        let ended = self.ended(&turn, was, &account, call);
-        let every = self.offered.get(turn.account)?.pace().sync_every;
+        let notifications = page.notifications.into_iter();
+        let notifications = notifications.map(|notifications| notification(&lease.user, lease.account, notifications));
+        let ended = self.ended(&lease, was, &account, call);
+        let every = self.offered.get(lease.account)?.sync_schedule().sync_every;
         let every = every.max(page.next_sync.unwrap_or(Duration::ZERO));
         let sync = FinishedSync {
-            events: news.chain(ended).collect(),
+            events: notifications.chain(ended).collect(),
             account,
             cursor: page.cursor,
             failures: 0,
             next_sync: self.between(every, every.mul_f64(1.1)),
             pause: None,
-            turn,
+            lease,
         };
         let receipt = call.map(|call| call.receipt(&outcome));
         let written = self.store.finish_sync(&sync, receipt.as_ref()).await?;
-        self.metrics.sync(sync.turn.account, "ok");
+        self.metrics.sync(sync.lease.account, "ok");
         match (written, call) {
-            (SyncWritten::Stored, _) => Ok(outcome),
-            (SyncWritten::Repeated(answer), Some(call)) => Ok(call.recall(&answer)?),
-            (SyncWritten::SessionEnded, _) => Err(StoreError::SessionEnded("store the sync").into()),
-            (SyncWritten::Overtaken | SyncWritten::Repeated(_), _) => Err(SyncFailure::Overtaken),
+            (SyncOutcome::Stored, _) => Ok(outcome),
+            (SyncOutcome::Repeated(answer), Some(call)) => Ok(call.recall(&answer)?),
+            (SyncOutcome::SessionEnded, _) => Err(StoreError::SessionEnded("store the sync").into()),
+            (SyncOutcome::Superseded | SyncOutcome::Repeated(_), _) => Err(SyncFailure::Superseded),
         }
     }
 
     /// A platform that asks to wait leaves the account as it was; any other failure is the account's state from now on.
     pub(super) async fn not_synced(
         &self,
-        taken: Taken,
+        taken: LeasedSync,
         cause: SyncFailure,
         call: Option<&Call>,
-    ) -> Result<Outcome, SyncFailure> {
-        let Taken {
-            turn, found, failures, ..
+    ) -> Result<JobOutcome, SyncFailure> {
+        let LeasedSync {
+            lease, found, failures, ..
         } = taken;
         let was = found.account.status;
-        let pause = self.pause(&turn, &cause);
+        let pause = self.pause(&lease, &cause);
         let is_pause = pause.is_some() || matches!(cause, SyncFailure::Paused(_));
         let failures = if is_pause { failures } else { failures.saturating_add(1) };
         let failure = cause.failure(found.account.last_synced);
@@ -93,24 +93,24 @@ impl Syncer {
                 ..found.account
             }
         };
-        let every = self.offered.get(turn.account)?.pace().sync_every;
+        let every = self.offered.get(lease.account)?.sync_schedule().sync_every;
         let longest = every
             .saturating_mul(2_u32.saturating_pow(failures))
             .min(LONGEST.max(every));
         let sync = FinishedSync {
-            events: self.ended(&turn, was, &account, call).into_iter().collect(),
+            events: self.ended(&lease, was, &account, call).into_iter().collect(),
             account,
             cursor: None,
             failures,
             next_sync: self.between(longest / 2, longest),
             pause,
-            turn,
+            lease,
         };
         self.metrics
-            .sync(sync.turn.account, if is_pause { "paused" } else { "failed" });
-        let receipt = call.map(|call| call.receipt(&Outcome::from(&call.complete(failure))));
+            .sync(sync.lease.account, if is_pause { "paused" } else { "failed" });
+        let receipt = call.map(|call| call.receipt(&JobOutcome::from(&call.complete(failure))));
         match (self.store.finish_sync(&sync, receipt.as_ref()).await, call) {
-            (Ok(SyncWritten::Repeated(answer)), Some(call)) => Ok(call.recall(&answer)?),
+            (Ok(SyncOutcome::Repeated(answer)), Some(call)) => Ok(call.recall(&answer)?),
             (Ok(_), _) => Err(cause),
             (Err(unwritten), _) => {
                 // The client still learns what the platform said: nothing that is stored depends on it.
@@ -120,22 +120,28 @@ impl Syncer {
         }
     }
 
-    fn pause(&self, turn: &Turn, cause: &SyncFailure) -> Option<Pause> {
+    fn pause(&self, lease: &SyncLease, cause: &SyncFailure) -> Option<Pause> {
         let (wait, of) = match cause {
             SyncFailure::Platform(ApiError::Throttled { wait, pause, .. }) => (*wait, *pause),
             SyncFailure::RefreshThrottled(wait, pause) => (*wait, *pause),
             _ => return None,
         };
-        rate_limit::told(&self.metrics, turn.account, (wait, of));
+        rate_limit::told(&self.metrics, lease.account, (wait, of));
         let of = match of {
-            platforms::Pause::Account => Paused::Account,
-            platforms::Pause::App => Paused::Platform,
+            platforms::PauseScope::Account => Paused::Account,
+            platforms::PauseScope::App => Paused::Platform,
         };
         Some(Pause { wait, of })
     }
 
     /// What all devices hear of the state that a sync leaves the account in.
-    fn ended(&self, turn: &Turn, was: AccountStatus, account: &UserAccount, call: Option<&Call>) -> Option<Envelope> {
+    fn ended(
+        &self,
+        lease: &SyncLease,
+        was: AccountStatus,
+        account: &UserAccount,
+        call: Option<&Call>,
+    ) -> Option<Envelope> {
         if call.is_none() && was == account.status {
             return None;
         }
@@ -144,13 +150,13 @@ impl Syncer {
                 error_message: account.error_message.clone(),
                 last_synced: account.last_synced,
             }),
-            ..StatusChanged::plain(&turn.user, turn.account, account.status, self.now())
+            ..StatusChanged::plain(&lease.user, lease.account, account.status, self.now())
         });
         Some(match call {
             Some(call) => call.envelope("synced", &change),
             None => {
-                let fence = turn.fence.to_be_bytes();
-                let about = [b"turn".as_slice(), &fence, turn.user.as_str().as_bytes()];
+                let fence = lease.fence.to_be_bytes();
+                let about = [b"turn".as_slice(), &fence, lease.user.as_str().as_bytes()];
                 Envelope::of(event_id(&digest(about)), &change)
             }
         })

@@ -10,60 +10,60 @@ use lifecycle::Backoff;
 use platforms::{RefreshError, Tokens};
 use protocol::fault::chain;
 use protocol::security::AlertType;
-use store::{Credentials, Refresh, RefreshStart, RefreshWritten, Refreshed, StoreError, TokenColumn, Turn};
+use store::{Credentials, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, StoreError, SyncLease, TokenColumn};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{SyncFailure, Syncer};
-use crate::platform::{seal_tokens, token_binding};
+use crate::platform::{encrypt_tokens, token_binding};
 
 impl Syncer {
     /// The account with new tokens, committed. It goes on when the caller gives up waiting: tokens that only this worker has would be
     /// lost with it, and the link with them.
-    pub(super) async fn refresh(&self, turn: &Turn, found: &Credentials) -> Result<Credentials, SyncFailure> {
+    pub(super) async fn refresh(&self, lease: &SyncLease, found: &Credentials) -> Result<Credentials, SyncFailure> {
         let (tell, told) = oneshot::channel();
-        let (worker, turn, found) = (self.clone(), turn.clone(), found.clone());
+        let (worker, lease, found) = (self.clone(), lease.clone(), found.clone());
         self.tasks.each("refresh", async move {
-            drop(tell.send(worker.refresh_to_the_end(&turn, found).await));
+            drop(tell.send(worker.refresh_to_the_end(&lease, found).await));
         });
-        told.await.unwrap_or(Err(SyncFailure::Overtaken))
+        told.await.unwrap_or(Err(SyncFailure::Superseded))
     }
 
-    async fn refresh_to_the_end(&self, turn: &Turn, found: Credentials) -> Result<Credentials, SyncFailure> {
-        let platform = self.offered.get(turn.account)?;
+    async fn refresh_to_the_end(&self, lease: &SyncLease, found: Credentials) -> Result<Credentials, SyncFailure> {
+        let platform = self.offered.get(lease.account)?;
         let Some(sealed) = found.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref()) else {
-            return self.lost_or_moved(turn, &found, AlertType::TokenExpired).await;
+            return self.lost_or_moved(lease, &found, AlertType::TokenExpired).await;
         };
-        let binding = token_binding(&turn.user, turn.account, TokenColumn::Refresh);
-        let token = self.vault.open(&binding, sealed)?;
+        let binding = token_binding(&lease.user, lease.account, TokenColumn::Refresh);
+        let token = self.vault.decrypt(&binding, sealed)?;
         loop {
             let sending = Refresh {
-                turn: turn.clone(),
+                lease: lease.clone(),
                 generation: found.generation,
                 sending: i64::from_le_bytes(self.entropy.bytes()),
             };
             let is_last = match self.begin_refresh(&sending).await? {
                 RefreshStart::Send => false,
                 RefreshStart::SendLast => true,
-                RefreshStart::Spent => return self.lost_or_moved(turn, &found, AlertType::RefreshFailed).await,
-                RefreshStart::Moved => return self.read_again(turn).await,
+                RefreshStart::Spent => return self.lost_or_moved(lease, &found, AlertType::RefreshFailed).await,
+                RefreshStart::TokensReplaced => return self.read_again(lease).await,
                 RefreshStart::Paused(wait) => return Err(SyncFailure::Paused(wait)),
-                RefreshStart::Overtaken => return Err(SyncFailure::Overtaken),
+                RefreshStart::Superseded => return Err(SyncFailure::Superseded),
             };
             let asked = timeout(PATIENCE, platform.refresh(&token)).await;
-            let unknown = |why: Box<dyn Error + Send + Sync>| RefreshError::Unknown(turn.account, why);
+            let unknown = |why: Box<dyn Error + Send + Sync>| RefreshError::Unknown(lease.account, why);
             let asked = asked.unwrap_or_else(|elapsed| Err(unknown(elapsed.into())));
             let asked = asked.and_then(|grant| grant.tokens.ok_or_else(|| unknown("no tokens came".into())));
-            self.metrics.refresh(turn.account, label(&asked));
+            self.metrics.refresh(lease.account, label(&asked));
             match asked {
-                Ok(tokens) => return self.keep_tokens(turn, found, &tokens).await,
+                Ok(tokens) => return self.keep_tokens(lease, found, &tokens).await,
                 Err(RefreshError::Refused(_)) => {
-                    return self.lost_or_moved(turn, &found, AlertType::TokenExpired).await;
+                    return self.lost_or_moved(lease, &found, AlertType::TokenExpired).await;
                 }
                 Err(error @ RefreshError::Unknown(..)) => {
-                    tracing::warn!(platform = %turn.account, error = chain(&error), "nobody knows what became of a refresh");
+                    tracing::warn!(platform = %lease.account, error = chain(&error), "nobody knows what became of a refresh");
                     if is_last {
-                        return self.lost_or_moved(turn, &found, AlertType::RefreshFailed).await;
+                        return self.lost_or_moved(lease, &found, AlertType::RefreshFailed).await;
                     }
                     sleep(BEFORE_SENDING_AGAIN).await;
                 }
@@ -84,30 +84,37 @@ impl Syncer {
     }
 
     /// Commits new tokens, before anybody uses them. Nobody else has them, so a store that is away is asked until it is back.
-    async fn keep_tokens(&self, turn: &Turn, found: Credentials, issued: &Tokens) -> Result<Credentials, SyncFailure> {
-        let mut tokens = seal_tokens(&self.vault, self.now(), &turn.user, turn.account, issued);
+    async fn keep_tokens(
+        &self,
+        lease: &SyncLease,
+        found: Credentials,
+        issued: &Tokens,
+    ) -> Result<Credentials, SyncFailure> {
+        let mut tokens = encrypt_tokens(&self.vault, self.now(), &lease.user, lease.account, issued);
         // A platform that does not rotate leaves it out.
         tokens.refresh = tokens.refresh.or_else(|| found.tokens.as_ref()?.refresh.clone());
         let id = found.account.platform_user_id.clone();
-        let refreshed = Refreshed {
-            turn: turn.clone(),
+        let refreshed = RefreshedTokens {
+            lease: lease.clone(),
             generation: found.generation,
-            give_back: tokens.clone().revocation(turn.account, id),
+            revocation: tokens.clone().revocation(lease.account, id),
             tokens: tokens.clone(),
         };
         let until = Instant::now() + KEPT_FOR;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             match self.store.finish_refresh(&refreshed).await {
-                Ok(RefreshWritten::Stored(generation)) => {
+                Ok(RefreshOutcome::Stored(generation)) => {
                     return Ok(Credentials {
                         tokens: Some(tokens),
                         generation,
                         ..found
                     });
                 }
-                Ok(RefreshWritten::Overtaken) => return Err(SyncFailure::Overtaken),
-                Err(error @ (StoreError::Away { .. } | StoreError::Unknown { .. })) if Instant::now() < until => {
+                Ok(RefreshOutcome::Superseded) => return Err(SyncFailure::Superseded),
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
+                    if Instant::now() < until =>
+                {
                     tracing::warn!(error = chain(&error), "new tokens are not stored yet");
                     sleep(backoff.next(&*self.entropy)).await;
                 }
@@ -119,19 +126,19 @@ impl Syncer {
     /// The link is lost, unless the account has other tokens by now.
     async fn lost_or_moved(
         &self,
-        turn: &Turn,
+        lease: &SyncLease,
         found: &Credentials,
         kind: AlertType,
     ) -> Result<Credentials, SyncFailure> {
-        match self.lose(turn, found, kind).await? {
+        match self.lose(lease, found, kind).await? {
             Some(now) => Ok(now),
-            None => Err(SyncFailure::Lost(turn.account)),
+            None => Err(SyncFailure::Disconnected(lease.account)),
         }
     }
 
-    pub(super) async fn read_again(&self, turn: &Turn) -> Result<Credentials, SyncFailure> {
-        let found = self.store.credentials(&turn.user, turn.account).await?;
-        found.ok_or(SyncFailure::Overtaken)
+    pub(super) async fn read_again(&self, lease: &SyncLease) -> Result<Credentials, SyncFailure> {
+        let found = self.store.credentials(&lease.user, lease.account).await?;
+        found.ok_or(SyncFailure::Superseded)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::account::AccountType;
 use protocol::fault::chain;
-use store::{Room, Taken};
+use store::{LeasedSync, PlatformCapacity};
 use tokio::sync::Notify;
 
 use super::Syncer;
@@ -13,7 +13,7 @@ use super::lease::LEASE;
 use crate::outage::Outage;
 use crate::pace::Pace;
 use crate::platform::PlatformPermits;
-use crate::settings::AtPlatform;
+use crate::settings::PlatformConcurrency;
 
 /// Takes the turns of due accounts.
 pub(crate) struct Schedule(pub(crate) Syncer);
@@ -28,12 +28,12 @@ impl Schedule {
         let outage = Outage::of("take the turns of syncs");
         let mut pace = Pace::new(PERIOD, syncer.tasks.soft());
         while pace.next_or(&freed).await {
-            let room = |platform: &AccountType| Room {
+            let capacity = |platform: &AccountType| PlatformCapacity {
                 platform: *platform,
-                most: permits.available(*platform),
+                permits: permits.available(*platform),
             };
-            let rooms: Vec<_> = platforms.iter().map(room).collect();
-            let due = match syncer.store.take_due_turns(&rooms, LEASE).await {
+            let capacities: Vec<_> = platforms.iter().map(capacity).collect();
+            let due = match syncer.store.lease_due_syncs(&capacities, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
                     outage.met(&error);
@@ -41,9 +41,9 @@ impl Schedule {
                 }
             };
             outage.over();
-            let more = rooms.iter().any(|room| is_filled(room, &due));
+            let more = capacities.iter().any(|capacity| is_filled(capacity, &due));
             for taken in due {
-                let Some(permit) = permits.try_acquire(taken.turn.account) else {
+                let Some(permit) = permits.try_acquire(taken.lease.account) else {
                     continue;
                 };
                 let (syncer, freed) = (syncer.clone(), Arc::clone(&freed));
@@ -60,8 +60,8 @@ impl Schedule {
 }
 
 impl Syncer {
-    async fn due(&self, taken: Taken) {
-        let (user, account) = (taken.turn.user.clone(), taken.turn.account);
+    async fn due(&self, taken: LeasedSync) {
+        let (user, account) = (taken.lease.user.clone(), taken.lease.account);
         self.metrics.sync_lag(account, taken.late);
         if let Err(error) = self.sync(taken, None).await {
             tracing::debug!(%user, platform = %account, error = chain(&error), "not synced");
@@ -71,12 +71,12 @@ impl Syncer {
 }
 
 /// Whether a platform may have more that is due.
-fn is_filled(room: &Room, due: &[Taken]) -> bool {
-    let of_platform = due.iter().filter(|taken| taken.turn.account == room.platform);
-    room.most > 0 && of_platform.count() == room.most
+fn is_filled(capacity: &PlatformCapacity, due: &[LeasedSync]) -> bool {
+    let of_platform = due.iter().filter(|taken| taken.lease.account == capacity.platform);
+    capacity.permits > 0 && of_platform.count() == capacity.permits
 }
 
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// Syncs at each platform, beside those that clients ask for: one that hangs delays those at no other.
-const AT_ONCE: AtPlatform = AtPlatform { running: 8, waiting: 0 };
+const AT_ONCE: PlatformConcurrency = PlatformConcurrency { running: 8, waiting: 0 };

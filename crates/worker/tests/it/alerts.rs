@@ -57,7 +57,7 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
     }
     let open = client.work(Work::Joined(Joined {
         unseen: false,
-        told: false,
+        alerts_sent: false,
     }));
     assert_eq!(names(&client.ask_for(&open).await), ["a", "b"]);
 
@@ -69,7 +69,7 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
     }
     let open = client.work(Work::Joined(Joined {
         unseen: false,
-        told: false,
+        alerts_sent: false,
     }));
     assert_eq!(names(&client.ask_for(&open).await), ["b"]);
     assert_eq!(names(&client.ask(CommandKind::Alerts, json!({})).await), ["a", "b"]);

@@ -1,6 +1,6 @@
 //! Authorizations that were begun before the second factor was turned on: none is finished after.
 
-use protocol::cluster::callback::{Callback, Returned};
+use protocol::cluster::callback::{AuthorizationResponse, Callback};
 use protocol::command::CommandKind;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn turn_on(world: &World, owner: &mut Client) {
 
 /// The command of an application to which the browser came back so.
 fn connect_of(begun: &Callback) -> Value {
-    let Returned::Code(code) = &begun.returned else {
+    let AuthorizationResponse::Code(code) = &begun.response else {
         panic!("no code came back");
     };
     with(connect(code.expose()), "state", begun.state.expose())

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::cluster::callback::{Callback, ConfirmLink, Parked, Returned};
-use protocol::cluster::job::{Outcome, Work};
+use protocol::cluster::callback::{AuthorizationResponse, Callback, ConfirmLink, Parked};
+use protocol::cluster::job::{JobOutcome, Work};
 use protocol::command::CommandKind;
 use protocol::secret::Secret;
 use serde_json::{Value, json};
@@ -33,11 +33,11 @@ pub(crate) async fn come_back(client: &mut Client, github: &AtSimulator, redirec
         account: AccountType::Github,
         state: Secret::new(named("state").unwrap()),
         issuer: named("iss").cloned(),
-        returned: Returned::Code(Secret::new(named("code").unwrap())),
+        response: AuthorizationResponse::Code(Secret::new(named("code").unwrap())),
     }
 }
 
-pub(crate) async fn call_back(client: &mut Client, callback: &Callback) -> Outcome {
+pub(crate) async fn call_back(client: &mut Client, callback: &Callback) -> JobOutcome {
     let job = client.work(Work::Callback(callback.clone()));
     client.submit(&job).await;
     client.outcome(&job).await
@@ -208,7 +208,7 @@ async fn a_no_at_the_platform_is_told_to_the_session_and_as_a_status() {
         let _worker = world.worker().await;
         let mut client = world.client("u", "s").await;
         let denied = Callback {
-            returned: Returned::Denied,
+            response: AuthorizationResponse::Denied,
             ..come_back(&mut client, &github, HOSTED).await
         };
         let answer: Value = call_back(&mut client, &denied).await.data.read().unwrap();

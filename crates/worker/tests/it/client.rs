@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Feed, Heard};
+use bus::{ChannelMessage, UserSubscriptions};
 use protocol::cluster::envelope::Audience;
-use protocol::cluster::job::{Job, Outcome, Reply, Work};
+use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
 use protocol::cluster::trace::Traceparent;
 use protocol::command::{Command, CommandKind, idempotency_key};
@@ -37,15 +37,15 @@ pub(crate) struct Client {
     jobs: u32,
     replies: mpsc::Receiver<Reply>,
     early: HashMap<JobId, Reply>,
-    _feed: Arc<dyn Feed>,
-    heard: mpsc::Receiver<Heard>,
+    _feed: Arc<dyn UserSubscriptions>,
+    heard: mpsc::Receiver<ChannelMessage>,
 }
 
 impl Client {
     pub(crate) async fn new(bus: Arc<FragileBus>, user: &str, session: &str) -> Self {
         let user = UserId::new(user).unwrap();
         let node = NodeId::new(format!("gateway of {user} {session}")).unwrap();
-        let replies = bus.replies(&node).await.unwrap();
+        let replies = bus.subscribe_replies(&node).await.unwrap();
         let (feed, heard) = bus.listen().await.unwrap();
         feed.subscribe(&user).await.unwrap();
         Self {
@@ -98,7 +98,7 @@ impl Client {
 
     pub(crate) async fn submit(&self, job: &Job) {
         let lane = job.work.lane();
-        self.bus.submit(lane, job, lane.patience()).await.unwrap();
+        self.bus.submit(lane, job, lane.job_timeout()).await.unwrap();
     }
 
     /// The next answer to this job.
@@ -107,7 +107,7 @@ impl Client {
     }
 
     /// The same, with what the socket is told before.
-    pub(crate) async fn outcome(&mut self, job: &Job) -> Outcome {
+    pub(crate) async fn outcome(&mut self, job: &Job) -> JobOutcome {
         let reply = timeout(DEADLINE, async {
             loop {
                 if let Some(reply) = self.early.remove(&job.id) {
@@ -135,7 +135,7 @@ impl Client {
     /// The user's next event: its name, and its payload without user and time.
     pub(crate) async fn event(&mut self) -> (String, Value) {
         let heard = timeout(DEADLINE, self.heard.recv());
-        let Heard::Event { envelope, .. } = heard.await.expect("an event comes").unwrap() else {
+        let ChannelMessage::Event { envelope, .. } = heard.await.expect("an event comes").unwrap() else {
             panic!("events were missed");
         };
         let mut data: Value = envelope.data.read().unwrap();
@@ -174,7 +174,8 @@ impl Client {
     /// No event but alerts is waiting that was published before now.
     pub(crate) fn assert_no_event(&mut self) {
         while let Ok(heard) = self.heard.try_recv() {
-            let is_alert = matches!(&heard, Heard::Event { envelope, .. } if envelope.event == "security:alert");
+            let is_alert =
+                matches!(&heard, ChannelMessage::Event { envelope, .. } if envelope.event == "security:alert");
             assert!(is_alert, "an event too many: {heard:?}");
         }
     }

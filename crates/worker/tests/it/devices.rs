@@ -5,13 +5,13 @@ use std::time::Duration;
 use bus::{Hint, Hints};
 use lifecycle::Clock;
 use protocol::answer::Answer;
-use protocol::cluster::job::{Job, Joined, Outcome, Work};
+use protocol::cluster::job::{Job, JobOutcome, Joined, Work};
 use protocol::command::CommandKind;
 use protocol::id::SessionId;
 use protocol::security::FactorMethod;
 use serde_json::json;
-use store::vault::Sealed;
-use store::{Actor, Change, Decision, Effect, Factor, Security, SecurityRecord};
+use store::vault::Ciphertext;
+use store::{Actor, Factor, Security, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord};
 
 use crate::client::{Client, refused, succeeded};
 use crate::world::World;
@@ -22,7 +22,7 @@ fn joined(client: &mut Client, device: &str, address: &str) -> Job {
     client.origin.address = address.to_owned();
     client.work(Work::Joined(Joined {
         unseen: true,
-        told: false,
+        alerts_sent: false,
     }))
 }
 
@@ -79,7 +79,7 @@ async fn a_new_device_on_a_new_network_is_suspicious_until_its_user_says_that_it
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
     join(&mut client, "phone", "192.0.2.7").await;
-    assert!(hint(&world, &client).await.none_open);
+    assert!(hint(&world, &client).await.no_open_alerts);
     join(&mut client, "laptop", "198.51.100.7").await;
     assert_eq!(client.alert().await["type"], "new_device");
     let suspicious = client.alert().await;
@@ -87,24 +87,27 @@ async fn a_new_device_on_a_new_network_is_suspicious_until_its_user_says_that_it
         (&suspicious["type"], &suspicious["requiresAction"]),
         (&json!("suspicious_login"), &json!(true))
     );
-    assert!(!hint(&world, &client).await.none_open);
+    assert!(!hint(&world, &client).await.no_open_alerts);
 
     let open = client.work(Work::Joined(Joined {
         unseen: false,
-        told: false,
+        alerts_sent: false,
     }));
-    let told = client.ask_for(&open).await;
-    assert_eq!(told["alerts"][0]["alertId"], suspicious["alertId"], "{told}");
-    assert!(!hint(&world, &client).await.none_open);
+    let alerts_sent = client.ask_for(&open).await;
+    assert_eq!(
+        alerts_sent["alerts"][0]["alertId"], suspicious["alertId"],
+        "{alerts_sent}"
+    );
+    assert!(!hint(&world, &client).await.no_open_alerts);
     let ack = json!({"alertId": suspicious["alertId"]});
     let mut owner = world.client("u", "another").await;
     succeeded(&owner.ask(CommandKind::Acknowledge, ack).await);
     let none = client.work(Work::Joined(Joined {
         unseen: false,
-        told: false,
+        alerts_sent: false,
     }));
     assert_eq!(client.ask_for(&none).await["alerts"], json!([]));
-    assert!(hint(&world, &client).await.none_open);
+    assert!(hint(&world, &client).await.no_open_alerts);
 }
 
 /// Makes the last of these wrong second factors a moment old.
@@ -112,25 +115,25 @@ async fn fail(world: &World, client: &Client, failures: u32) {
     let fail = |_: &SecurityRecord, now| {
         let factor = Factor {
             method: FactorMethod::Totp,
-            secret: Sealed::from_bytes(Vec::new()),
+            secret: Ciphertext::from_bytes(Vec::new()),
             last_step: 0,
             sent: Vec::new(),
             failures,
             last_failed: Some(now),
             recovery_key: None,
             recovery_codes: Vec::new(),
-            recovery_tried: Vec::new(),
+            recovery_attempts: Vec::new(),
         };
-        Ok(Decision::Change(Box::new(Change {
+        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record: SecurityRecord {
                 factor: Some(factor),
                 ..SecurityRecord::default()
             },
             events: Vec::new(),
-            outcome: Outcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::from(&Answer::Acknowledged),
             receipt: None,
-            deeds: Vec::new(),
-            effect: Effect::Nothing,
+            audit_events: Vec::new(),
+            effect: SecurityEffect::Nothing,
         })))
     };
     let operator = Actor::System(SessionId::new("operator").unwrap());

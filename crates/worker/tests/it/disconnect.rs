@@ -6,12 +6,12 @@ use protocol::command::CommandKind;
 use protocol::id::WorkerId;
 use serde_json::json;
 use simulator::{Extent, Fault, Kind, Limit, Platform, Route};
-use store::Queue;
+use store::TaskQueue;
 use testkit::wait;
 
 use crate::client::{DEADLINE, refused, succeeded};
 use crate::simulated::{linked, platform, simulator};
-use crate::world::{World, room_for, status, with_github};
+use crate::world::{World, capacity_for, status, with_github};
 
 #[tokio::test]
 async fn a_disconnected_account_is_gone_here_and_its_grant_at_the_platform() {
@@ -113,7 +113,7 @@ async fn a_platform_that_asks_to_wait_is_given_the_time() {
         let due = async || {
             world
                 .store
-                .lease_tasks(&other, &room_for(1), DEADLINE)
+                .lease_tasks(&other, &capacity_for(1), DEADLINE)
                 .await
                 .unwrap()
                 .len()
@@ -154,11 +154,11 @@ async fn a_link_is_ended_with_the_tokens_that_a_refresh_is_about_to_bring() {
     let _worker = world.worker().await;
     let mut client = linked(&world, Platform::Discord, "ada").await;
     handle.expire(Platform::Discord, "ada");
-    handle.fault(Fault::once(Platform::Discord, Route::Token, Kind::Hold));
+    handle.fault(Fault::once(Platform::Discord, Route::Token, Kind::AwaitRelease));
     let account = json!({"accountType": "discord"});
     let sync = client.job(CommandKind::Sync, account.clone());
     client.submit(&sync).await;
-    let is_held = async || !handle.snapshot().held.is_empty();
+    let is_held = async || !handle.snapshot().blocked.is_empty();
     wait::until_true("a refresh under way", DEADLINE, is_held).await;
     let disconnect = client.job(CommandKind::Disconnect, account);
     client.submit(&disconnect).await;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use protocol::cluster::callback::{Callback, ConfirmLink, Returned};
+use protocol::cluster::callback::{AuthorizationResponse, Callback, ConfirmLink};
 use protocol::cluster::job::{Joined, OpenSession, Work};
 use protocol::command::CommandKind;
 use protocol::secret::Secret;
@@ -87,7 +87,7 @@ async fn a_browser_that_comes_back_for_an_ended_session_is_refused() {
         account,
         state: secret(),
         issuer: None,
-        returned: Returned::Code(secret()),
+        response: AuthorizationResponse::Code(secret()),
     };
     let confirmation = ConfirmLink {
         account,
@@ -108,13 +108,13 @@ async fn who_joined_and_was_ended_is_noted_and_told_nothing() {
     let (mut owner, mut thief) = ended(&world).await;
     let joined = owner.work(Work::Joined(Joined {
         unseen: true,
-        told: false,
+        alerts_sent: false,
     }));
     succeeded(&owner.ask_for(&joined).await);
     thief.origin.device_id = Some("the thief's".to_owned());
     let joined = thief.work(Work::Joined(Joined {
         unseen: true,
-        told: false,
+        alerts_sent: false,
     }));
     refused(&thief.ask_for(&joined).await, "forbidden");
     assert_eq!(owner.alert().await["type"], json!("new_device"));
@@ -127,10 +127,10 @@ async fn a_connect_whose_session_ends_while_the_platform_holds_it_is_given_back(
         let (mut owner, mut thief) = (world.client("u", "owner").await, world.client("u", "thief").await);
         open(&mut owner).await;
         open(&mut thief).await;
-        github.fault(Route::Token, Kind::Hold);
+        github.fault(Route::Token, Kind::AwaitRelease);
         let connecting = thief.job(CommandKind::Connect, connect("test_code_eve"));
         thief.submit(&connecting).await;
-        github.held().await;
+        github.blocked().await;
         end(&mut owner).await;
         github.release();
 

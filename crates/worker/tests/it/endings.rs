@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::{SessionKey, SessionState, Sessions};
-use protocol::cluster::job::{Outcome, Work};
+use bus::{SessionKey, SessionRegistry, SessionState};
+use protocol::cluster::job::{JobOutcome, Work};
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::id::SessionId;
@@ -34,7 +34,7 @@ async fn opened<const N: usize>(names: [&str; N]) -> (World, worker::Running, [C
 }
 
 /// What its gateway asks for a socket in whose session it does not know, or whose end was announced.
-async fn open(client: &mut Client, issued_at: Option<Timestamp>, announced: Option<u64>) -> Outcome {
+async fn open(client: &mut Client, issued_at: Option<Timestamp>, announced: Option<u64>) -> JobOutcome {
     let asked = json!({"open_session": {"issued_at": issued_at, "announced": announced, "origin": client.origin}});
     let work: Work = serde_json::from_value(asked).unwrap();
     let job = client.work(work);
@@ -51,7 +51,7 @@ async fn state(world: &World, name: &str) -> SessionState {
         user: protocol::id::UserId::new("u").unwrap(),
         session: SessionId::new(name).unwrap(),
     };
-    world.bus.poke(&[key]).await.unwrap()[0]
+    world.bus.check_ttl(&[key]).await.unwrap()[0]
 }
 
 async fn is_alive(world: &World, name: &str) -> bool {

@@ -46,7 +46,7 @@ async fn slow_jobs_of_one_lane_hold_up_no_other() {
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
     succeeded(&client.connect("any").await);
-    for _ in 0..world.settings.seats.platform {
+    for _ in 0..world.settings.concurrency.platform {
         let sync = client.job(CommandKind::Sync, json!({"accountType": "github"}));
         client.submit(&sync).await;
     }
@@ -70,7 +70,7 @@ async fn slow_list(world: &World) -> (Client, Job) {
 #[tokio::test(start_paused = true)]
 async fn a_job_without_a_seat_waits_for_one() {
     let mut world = World::scripted();
-    world.settings.seats.interactive = 1;
+    world.settings.concurrency.interactive = 1;
     let _worker = world.worker().await;
     let mut client = world.client("u", "s").await;
     let begun = tokio::time::Instant::now();
@@ -84,7 +84,7 @@ async fn a_job_without_a_seat_waits_for_one() {
 async fn a_job_that_is_worked_on_is_not_taken_by_another_worker() {
     let mut world = World::scripted();
     // With its only seat taken, the first worker claims nothing, its own job neither.
-    world.settings.seats.interactive = 1;
+    world.settings.concurrency.interactive = 1;
     let _busy = world.worker().await;
     let begun = tokio::time::Instant::now();
     let (mut slow, list) = slow_list(&world).await;
@@ -123,10 +123,10 @@ async fn a_drain_finishes_what_runs() {
     with_github(async |world, github| {
         let worker = world.worker().await;
         let mut client = world.client("u", "s").await;
-        github.fault(Route::Token, Kind::Hold);
+        github.fault(Route::Token, Kind::AwaitRelease);
         let running = client.job(CommandKind::Connect, connect("test_code_ada"));
         client.submit(&running).await;
-        github.held().await;
+        github.blocked().await;
 
         let (report, ()) = tokio::join!(worker.drain(DEADLINE), async {
             github.release();

@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::{Seed, SessionKey};
+use bus::{SessionKey, SessionSeed};
 use lifecycle::{Clock, OsEntropy};
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::command::CommandKind;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use serde_json::{Value, json};
-use worker::{Rescued, Running, reset_factor, unlock_factor};
+use worker::{OperatorOutcome, Running, reset_factor, unlock_factor};
 
 use crate::client::{Client, refused, succeeded};
 use crate::world::World;
@@ -67,7 +67,7 @@ impl Guarded {
     pub(crate) async fn challenged(&self, session: &str) -> (Client, Value) {
         let mut client = self.world.client("u", session).await;
         let required = disconnect(&mut client).await;
-        let challenge = required.aside.unwrap().data.read::<Value>().unwrap()["sessionId"].clone();
+        let challenge = required.leading_notice.unwrap().data.read::<Value>().unwrap()["sessionId"].clone();
         (client, challenge)
     }
 }
@@ -101,7 +101,7 @@ pub(crate) async fn verify(client: &mut Client, challenge: &Value, token: &str) 
 }
 
 /// A command that needs a second factor where one is on.
-pub(crate) async fn disconnect(client: &mut Client) -> Outcome {
+pub(crate) async fn disconnect(client: &mut Client) -> JobOutcome {
     let job = client.job(CommandKind::Disconnect, json!({"accountType": "github"}));
     client.submit(&job).await;
     client.outcome(&job).await
@@ -159,7 +159,7 @@ async fn it_takes_effect_with_the_first_right_code_from_the_session_that_asked()
     assert_eq!(verified["recoveryCodes"].as_array().unwrap().len(), 10);
     assert_eq!(enabled(&mut client).await, true);
     // Whoever gave the first code has given one.
-    assert!(disconnect(&mut client).await.aside.is_none());
+    assert!(disconnect(&mut client).await.leading_notice.is_none());
 }
 
 #[tokio::test]
@@ -242,9 +242,9 @@ async fn what_is_sensitive_waits_for_a_code_on_its_own_socket() {
         device.submit(&job).await;
         let outcome = device.outcome(&job).await;
         refused(&outcome.data.read().unwrap(), "2fa_required");
-        let aside = outcome.aside.unwrap();
-        let told: Value = aside.data.read().unwrap();
-        assert_eq!(aside.event, "security:2fa_required");
+        let leading_notice = outcome.leading_notice.unwrap();
+        let told: Value = leading_notice.data.read().unwrap();
+        assert_eq!(leading_notice.event, "security:2fa_required");
         assert_eq!(
             (&told["expiresIn"], &told["method"]),
             (&json!(300), &json!("totp")),
@@ -349,7 +349,7 @@ async fn the_hundredth_wrong_code_locks_until_an_operator_unlocks() {
     let user = &guarded.client.user;
     assert_eq!(
         unlock_factor(&*guarded.world.store, user, &OsEntropy).await.unwrap(),
-        Rescued::Done
+        OperatorOutcome::Done
     );
     guarded.next_step();
     succeeded(&verify(&mut device, &challenge, &guarded.code()).await);
@@ -359,11 +359,20 @@ async fn the_hundredth_wrong_code_locks_until_an_operator_unlocks() {
 async fn an_operator_can_remove_it() {
     let guarded = Guarded::new().await;
     let (store, user) = (&*guarded.world.store, &guarded.client.user);
-    assert_eq!(reset_factor(store, user, &OsEntropy).await.unwrap(), Rescued::Done);
+    assert_eq!(
+        reset_factor(store, user, &OsEntropy).await.unwrap(),
+        OperatorOutcome::Done
+    );
     let mut device = guarded.world.client("u", "t").await;
     refused(&disconnect(&mut device).await.data.read().unwrap(), "not_connected");
-    assert_eq!(reset_factor(store, user, &OsEntropy).await.unwrap(), Rescued::NoFactor);
-    assert_eq!(unlock_factor(store, user, &OsEntropy).await.unwrap(), Rescued::NoFactor);
+    assert_eq!(
+        reset_factor(store, user, &OsEntropy).await.unwrap(),
+        OperatorOutcome::NoFactor
+    );
+    assert_eq!(
+        unlock_factor(store, user, &OsEntropy).await.unwrap(),
+        OperatorOutcome::NoFactor
+    );
 }
 
 #[tokio::test]
@@ -380,7 +389,7 @@ async fn a_verification_is_repeated_by_its_idempotency_key_and_opens_no_other_so
 async fn a_right_code_is_answered_with_the_real_end_of_the_session() {
     let guarded = Guarded::new().await;
     let (mut client, challenge) = guarded.challenged("s-2").await;
-    let seed = Seed {
+    let seed = SessionSeed {
         left: Duration::from_mins(90),
         timeout: Duration::from_mins(90),
         lead: Duration::from_mins(5),
@@ -392,7 +401,9 @@ async fn a_right_code_is_answered_with_the_real_end_of_the_session() {
         user: client.user.clone(),
         session: SessionId::new("s-2").unwrap(),
     };
-    bus::Sessions::seed(&*guarded.world.bus, &session, seed).await.unwrap();
+    bus::SessionRegistry::seed(&*guarded.world.bus, &session, seed)
+        .await
+        .unwrap();
     let verified = verify(&mut client, &challenge, &guarded.code()).await;
     assert_eq!(verified["sessionExtended"], true, "{verified}");
     let ends: Timestamp = serde_json::from_value(verified["expiresAt"].clone()).unwrap();

@@ -8,7 +8,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use testkit::mail::{MailSecurity, MailServer};
 use testkit::sms::SmsServer;
-use worker::{Couriers, Email, EmailSettings, Running, Sender, Sms, SmsSettings, SmtpServer};
+use worker::{Email, EmailSettings, FromAddress, MessageSenders, Running, Sms, SmsSettings, SmtpServer};
 
 use crate::client::{Client, refused, succeeded};
 use crate::factor::{disconnect, update, verify};
@@ -32,7 +32,7 @@ impl Sending {
         let mut world = World::scripted();
         let settings = EmailSettings {
             server: SmtpServer::parse(&Secret::new(mail.url(""))).unwrap(),
-            from: Sender::parse("Postern <postern@example.org>").unwrap(),
+            from: FromAddress::parse("Postern <postern@example.org>").unwrap(),
         };
         let clock = Arc::<ManualClock>::clone(&world.clock);
         let api = SmsSettings::new(
@@ -41,7 +41,7 @@ impl Sending {
             Secret::new("token"),
             "+15550100".to_owned(),
         );
-        world.couriers = Couriers {
+        world.message_senders = MessageSenders {
             email: Some(Email::new(settings, clock, Arc::new(OsEntropy)).unwrap()),
             sms: Some(Sms::new(api.unwrap()).unwrap()),
         };
@@ -95,7 +95,7 @@ fn by_sms() -> Value {
 async fn challenge(client: &mut Client, error: &str, method: &str) -> Value {
     let outcome = disconnect(client).await;
     refused(&outcome.data.read().unwrap(), error);
-    let told: Value = outcome.aside.expect("a challenge").data.read().unwrap();
+    let told: Value = outcome.leading_notice.expect("a challenge").data.read().unwrap();
     assert_eq!(told["method"], method);
     assert!(
         told["expiresIn"].as_u64().is_some_and(|seconds| seconds <= 300),
@@ -322,13 +322,13 @@ async fn another_address_counts_once_it_is_confirmed_and_both_hear_of_it() {
 async fn what_cannot_be_sent_is_unavailable_and_is_sent_when_it_can() {
     let mut it = Sending::new().await;
     it.enrol().await;
-    it.mail.refuses(true);
+    it.mail.refuse_recipients(true);
     let mut device = it.world.client("u", "t").await;
     let asked = challenge(&mut device, "unavailable", "email").await;
     it.world
         .counted("postern_worker_factor_messages_total", &["email", "refused"], 1)
         .await;
-    it.mail.refuses(false);
+    it.mail.refuse_recipients(false);
     assert_eq!(challenge(&mut device, "2fa_required", "email").await, asked);
     let code = code_of(&it.mail.nth(EMAIL, 3).await.text);
     succeeded(&verify(&mut device, &asked, &code).await);

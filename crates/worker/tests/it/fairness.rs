@@ -38,7 +38,7 @@ async fn a_user_has_four_jobs_in_hand_and_the_rest_waits_without_a_permit() {
 async fn session_openings_and_second_factors_wait_for_no_other_command() {
     let world = World::scripted();
     let _worker = world.worker().await;
-    let others = (0..world.settings.seats.interactive).map(|number| format!("other-{number}"));
+    let others = (0..world.settings.concurrency.interactive).map(|number| format!("other-{number}"));
     for user in others.chain(["u".to_owned()]) {
         world.store.slow_down_lists_of(&user, Duration::from_secs(9));
         lists(&mut world.client(&user, "s").await, 8).await;

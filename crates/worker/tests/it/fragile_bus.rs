@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    AliveSession, Announced, Bucket, BusError, Challenges, Charge, Claimed, EndOfAll, EntryId, Events, Feed, Heard,
-    Hint, Hints, Hold, Jobs, Key, Kind, Limits, Liveness, MemoryBus, Past, Presence, Present, Published, Quota,
-    Redeemed, Seed, SessionKey, SessionState, Sessions, Share, Ticket, TicketKey, Tickets, Touched, Verdict,
+    AliveSession, Bucket, BusError, ChallengeKey, ChallengeKind, Challenges, ChannelMessage, Charge, ClaimedJob,
+    EndAllSessions, EndAnnouncement, EntryId, Events, Hint, Hints, Jobs, LimitDecision, Limits, Liveness, LogRead,
+    MemoryBus, OpenSocket, Presence, PublishOutcome, Quota, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey,
+    ResumeTokens, SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, Share, UserSubscriptions,
 };
 use lifecycle::OsEntropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Lane, Reply};
+use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
-use protocol::cluster::position::Position;
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
@@ -72,7 +73,7 @@ impl FragileBus {
 }
 
 fn away(step: &'static str) -> BusError {
-    BusError::Away {
+    BusError::Unavailable {
         step,
         source: "the test said so".into(),
     }
@@ -80,22 +81,22 @@ fn away(step: &'static str) -> BusError {
 
 #[async_trait]
 impl Events for FragileBus {
-    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<Published, BusError> {
+    async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
         if self.refuses_events.load(Ordering::SeqCst) {
             return Err(away("publish an event"));
         }
         self.bus().publish(user, envelope).await
     }
 
-    async fn positions(&self, users: &[UserId]) -> Result<Vec<Position>, BusError> {
-        self.bus().positions(users).await
+    async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
+        self.bus().offsets(users).await
     }
 
-    async fn since(&self, user: &UserId, after: &Position, limit: usize) -> Result<Past, BusError> {
-        self.bus().since(user, after, limit).await
+    async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError> {
+        self.bus().read_log(user, after, limit).await
     }
 
-    async fn listen(&self) -> Result<(Arc<dyn Feed>, mpsc::Receiver<Heard>), BusError> {
+    async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
         self.bus().listen().await
     }
 }
@@ -106,7 +107,13 @@ impl Jobs for FragileBus {
         self.bus().submit(lane, job, patience).await
     }
 
-    async fn claim(&self, lane: Lane, worker: &WorkerId, max: usize, wait: Duration) -> Result<Vec<Claimed>, BusError> {
+    async fn claim(
+        &self,
+        lane: Lane,
+        worker: &WorkerId,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<ClaimedJob>, BusError> {
         if self.refuses_claims.load(Ordering::SeqCst) {
             return Err(away("claim jobs"));
         }
@@ -132,53 +139,53 @@ impl Jobs for FragileBus {
         self.bus().reply(node, reply).await
     }
 
-    async fn replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
-        self.bus().replies(node).await
+    async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
+        self.bus().subscribe_replies(node).await
     }
 
-    async fn kept_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
-        self.bus().kept_replies(node, jobs).await
+    async fn stored_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
+        self.bus().stored_replies(node, jobs).await
     }
 
-    async fn forget_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
-        self.bus().forget_replies(node, jobs).await
+    async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
+        self.bus().delete_replies(node, jobs).await
     }
 }
 
 #[async_trait]
 impl Challenges for FragileBus {
-    async fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), BusError> {
+    async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         self.bus().put(key, value, ttl).await
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         self.challenge_reads.fetch_add(1, Ordering::SeqCst);
         self.bus().read(key).await
     }
 
-    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, BusError> {
+    async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         if self.refuses_takes.load(Ordering::SeqCst) {
             return Err(away("take a challenge"));
         }
         self.bus().take(key).await
     }
 
-    async fn read_all(&self, user: &UserId, kind: Kind) -> Result<Vec<Vec<u8>>, BusError> {
+    async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
         self.bus().read_all(user, kind).await
     }
 
-    async fn delete_all(&self, user: &UserId, kind: Kind) -> Result<(), BusError> {
+    async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
         self.bus().delete_all(user, kind).await
     }
 }
 
 #[async_trait]
 impl Limits for FragileBus {
-    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<Verdict, BusError> {
+    async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError> {
         self.bus().admit_all(user, charges).await
     }
 
-    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
+    async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
         self.bus().admit_attempt(user, bucket, quota).await
     }
 
@@ -188,18 +195,18 @@ impl Limits for FragileBus {
         bucket: &Bucket,
         quota: Quota,
         share: &Share<'_>,
-    ) -> Result<Verdict, BusError> {
+    ) -> Result<LimitDecision, BusError> {
         if self.refuses_attempts.load(Ordering::SeqCst) {
             return Err(away("count an attempt"));
         }
         if self.counts_no_attempts.load(Ordering::SeqCst) {
-            return Ok(Verdict::Admitted);
+            return Ok(LimitDecision::Admitted);
         }
         self.bus().admit_shared_attempt(user, bucket, quota, share).await
     }
 
-    async fn admit_attempt_of_anyone(&self, bucket: &Bucket, quota: Quota) -> Result<Verdict, BusError> {
-        self.bus().admit_attempt_of_anyone(bucket, quota).await
+    async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
+        self.bus().admit_global_attempt(bucket, quota).await
     }
 }
 
@@ -210,21 +217,26 @@ impl Liveness for FragileBus {
 }
 
 #[async_trait]
-impl Sessions for FragileBus {
-    async fn seed(&self, session: &SessionKey, seed: Seed) -> Result<SessionState, BusError> {
+impl SessionRegistry for FragileBus {
+    async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         self.bus().seed(session, seed).await
     }
 
-    async fn poke(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
-        self.bus().poke(sessions).await
+    async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
+        self.bus().check_ttl(sessions).await
     }
 
-    async fn touch(&self, session: &SessionKey) -> Result<Touched, BusError> {
-        self.bus().touch(session).await
+    async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
+        self.bus().renew_session(session).await
     }
 
-    async fn retime(&self, session: &SessionKey, timeout: Duration, lead: Duration) -> Result<SessionState, BusError> {
-        self.bus().retime(session, timeout, lead).await
+    async fn set_timeout(
+        &self,
+        session: &SessionKey,
+        timeout: Duration,
+        lead: Duration,
+    ) -> Result<SessionState, BusError> {
+        self.bus().set_timeout(session, timeout, lead).await
     }
 
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
@@ -235,7 +247,7 @@ impl Sessions for FragileBus {
         self.bus().alive_sessions(user).await
     }
 
-    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<Announced>, BusError> {
+    async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError> {
         self.bus().announce_end(sessions).await
     }
 
@@ -244,7 +256,7 @@ impl Sessions for FragileBus {
         self.bus().end(session, ended_at, keep).await
     }
 
-    async fn end_all(&self, user: &UserId, end: &EndOfAll, keep: Duration) -> Result<(), BusError> {
+    async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
         self.up_for_ends("tell of an end")?;
         self.bus().end_all(user, end, keep).await
     }
@@ -260,66 +272,71 @@ impl Hints for FragileBus {
         self.bus().hint(user, from).await
     }
 
-    async fn note_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
-        self.bus().note_seen(user, from).await
+    async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
+        self.bus().mark_seen(user, from).await
     }
 
-    async fn forget_seen(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus().forget_seen(user).await
+    async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus().clear_seen(user).await
     }
 
-    async fn begin_look(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        self.bus().begin_look(user, look).await
+    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus().begin_alert_check(user, look).await
     }
 
-    async fn note_none_open(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        self.bus().note_none_open(user, look).await
+    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+        self.bus().mark_no_open_alerts(user, look).await
     }
 
-    async fn forget_none_open(&self, user: &UserId) -> Result<(), BusError> {
-        self.bus().forget_none_open(user).await
+    async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
+        self.bus().clear_no_open_alerts(user).await
     }
 }
 
 #[async_trait]
 impl Presence for FragileBus {
-    async fn lease(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
-        self.bus().lease(node, lease).await
+    async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
+        self.bus().renew_node(node, lease).await
     }
 
-    async fn enter(&self, user: &UserId, socket: &Present, most: usize) -> Result<Vec<Present>, BusError> {
-        self.bus().enter(user, socket, most).await
+    async fn register_socket(
+        &self,
+        user: &UserId,
+        socket: &OpenSocket,
+        most: usize,
+    ) -> Result<Vec<OpenSocket>, BusError> {
+        self.bus().register_socket(user, socket, most).await
     }
 
-    async fn leave(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
-        self.bus().leave(user, node, connection).await
+    async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
+        self.bus().unregister_socket(user, node, connection).await
     }
 
-    async fn present(&self, user: &UserId) -> Result<Vec<Present>, BusError> {
-        self.bus().present(user).await
+    async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
+        self.bus().open_sockets(user).await
     }
 }
 
 #[async_trait]
-impl Tickets for FragileBus {
-    async fn issue(&self, key: &TicketKey, ticket: &Ticket) -> Result<Hold, BusError> {
-        self.bus().issue(key, ticket).await
+impl ResumeTokens for FragileBus {
+    async fn issue_token(&self, key: &ResumeTokenKey, ticket: &ResumeToken) -> Result<ResumeLease, BusError> {
+        self.bus().issue_token(key, ticket).await
     }
 
-    async fn redeem(
+    async fn redeem_token(
         &self,
-        key: &TicketKey,
+        key: &ResumeTokenKey,
         session: &SessionId,
         came: Timestamp,
     ) -> Result<Option<Redeemed>, BusError> {
-        self.bus().redeem(key, session, came).await
+        self.bus().redeem_token(key, session, came).await
     }
 
-    async fn keep(&self, holds: &[Hold]) -> Result<Vec<bool>, BusError> {
-        self.bus().keep(holds).await
+    async fn renew_tokens(&self, holds: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
+        self.bus().renew_tokens(holds).await
     }
 
-    async fn void(&self, hold: &Hold) -> Result<(), BusError> {
-        self.bus().void(hold).await
+    async fn revoke_token(&self, hold: &ResumeLease) -> Result<(), BusError> {
+        self.bus().revoke_token(hold).await
     }
 }

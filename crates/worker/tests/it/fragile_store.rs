@@ -8,19 +8,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Refused;
+use protocol::cluster::job::RefusedCommand;
 use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
 use protocol::security::Alert;
 use serde_json::Value;
 use store::{
-    Accounts, Acknowledged, Actor, Alerts, Answers, Arrival, Audit, AuditRow, ChainHead, ChainTip, CommittedEnds,
-    Credentials, Decide, Decided, Delivered, Deliveries, Delivery, Devices, Earlier, Exchange, ExchangeStart,
-    FinishedSync, Idempotency, InboxTurn, Inboxes, Link, LinkOutcome, LossWritten, LostLink, MemoryStore, Novelty,
-    OpenedSession, Outbox, ParkOutcome, ParkedId, ParkedLink, Parking, Pauses, Publisher, Queue, Receipt, Refresh,
-    RefreshStart, RefreshWritten, Refreshed, Refreshes, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome,
-    RevokeScope, Room, SealedTokens, Security, SecurityRecord, SessionEnding, SessionOpened, SessionOpening, Sessions,
-    SessionsEnded, SessionsReceipt, SignIn, StoreError, SyncWritten, Syncs, Taken, Taking, Task, TaskId, Turn, Unlink,
-    UnlinkOutcome, Written,
+    Accounts, Acknowledged, Actor, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, CommittedEnds, Credentials,
+    Deliveries, Delivery, DeliveryOutcome, Devices, DisconnectOutcome, DisconnectedLink, EncryptedTokens,
+    EndSessionsOutcome, EndSessionsRequest, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes,
+    LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, Pauses, PendingLink, PendingLinkId, PendingLinkOutcome,
+    PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, Receipt, Refresh, RefreshOutcome, RefreshStart,
+    RefreshedTokens, Refreshes, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
+    SecurityOutcome, SecurityRecord, SecurityRule, SessionOpenOutcome, SessionOpenRequest, SessionRecord,
+    SessionRecords, SessionsReceipt, SignIn, SignInCheck, SignInFindings, StoreError, SyncLease, SyncLeaseOutcome,
+    SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
 };
 
 /// Works like the store within, unless told otherwise.
@@ -52,7 +53,7 @@ pub(crate) struct FragileStore {
     slow_lists: Mutex<HashMap<UserId, Duration>>,
     lists_in_hand: AtomicU64,
     most_lists_in_hand: AtomicU64,
-    ended_inbox_turns: Mutex<Vec<AccountType>>,
+    ended_inbox_leases: Mutex<Vec<AccountType>>,
 }
 
 impl FragileStore {
@@ -75,13 +76,13 @@ impl FragileStore {
             slow_lists: Mutex::default(),
             lists_in_hand: AtomicU64::new(0),
             most_lists_in_hand: AtomicU64::new(0),
-            ended_inbox_turns: Mutex::default(),
+            ended_inbox_leases: Mutex::default(),
         }
     }
 
     /// How many turns of this platform's inbox have ended.
-    pub(crate) fn ended_inbox_turns(&self, platform: AccountType) -> usize {
-        let ended = self.ended_inbox_turns.lock().unwrap();
+    pub(crate) fn ended_inbox_leases(&self, platform: AccountType) -> usize {
+        let ended = self.ended_inbox_leases.lock().unwrap();
         ended.iter().filter(|ended| **ended == platform).count()
     }
 
@@ -123,7 +124,7 @@ fn is_refused(left: &AtomicU64) -> bool {
 }
 
 fn away(step: &'static str) -> StoreError {
-    StoreError::Away {
+    StoreError::Unavailable {
         step,
         source: "the test said so".into(),
     }
@@ -172,7 +173,7 @@ impl Accounts for FragileStore {
         self.store.link_account(link, receipt).await
     }
 
-    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<Written, StoreError> {
+    async fn refuse_link(&self, refused: &RefusedLink, receipt: &Receipt) -> Result<WriteOutcome, StoreError> {
         if is_refused(&self.refused_refusals) {
             return Err(away("store the failed link"));
         }
@@ -190,34 +191,38 @@ impl Accounts for FragileStore {
 
 #[async_trait]
 impl Syncs for FragileStore {
-    async fn take_due_turns(&self, rooms: &[Room], lease: Duration) -> Result<Vec<Taken>, StoreError> {
-        let due = self.store.take_due_turns(rooms, lease).await;
+    async fn lease_due_syncs(
+        &self,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<LeasedSync>, StoreError> {
+        let due = self.store.lease_due_syncs(capacities, ttl).await;
         self.due_looks.fetch_add(1, Ordering::SeqCst);
         due
     }
 
-    async fn take_turn(
+    async fn lease_sync(
         &self,
         session: (&UserId, &SessionId),
         account: AccountType,
-        lease: Duration,
-    ) -> Result<Taking, StoreError> {
-        let taking = self.store.take_turn(session, account, lease).await;
-        if matches!(taking, Ok(Taking::Busy)) {
+        ttl: Duration,
+    ) -> Result<SyncLeaseOutcome, StoreError> {
+        let taking = self.store.lease_sync(session, account, ttl).await;
+        if matches!(taking, Ok(SyncLeaseOutcome::Busy)) {
             self.busy_turns.fetch_add(1, Ordering::SeqCst);
         }
         taking
     }
 
-    async fn keep_turn(&self, turn: &Turn, lease: Duration) -> Result<bool, StoreError> {
-        self.store.keep_turn(turn, lease).await
+    async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError> {
+        self.store.renew_sync_lease(lease, ttl).await
     }
 
-    async fn begin_sync(&self, turn: &Turn, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
-        self.store.begin_sync(turn, session, syncing).await
+    async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
+        self.store.begin_sync(lease, session, syncing).await
     }
 
-    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncWritten, StoreError> {
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError> {
         self.store.finish_sync(sync, receipt).await
     }
 }
@@ -232,12 +237,16 @@ impl Refreshes for FragileStore {
         self.store.undo_refresh(refresh).await
     }
 
-    async fn finish_refresh(&self, refreshed: &Refreshed) -> Result<RefreshWritten, StoreError> {
+    async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError> {
         self.store.finish_refresh(refreshed).await
     }
 
-    async fn lose_link(&self, lost: &LostLink, receipt: &Receipt) -> Result<LossWritten, StoreError> {
-        self.store.lose_link(lost, receipt).await
+    async fn mark_disconnected(
+        &self,
+        lost: &DisconnectedLink,
+        receipt: &Receipt,
+    ) -> Result<DisconnectOutcome, StoreError> {
+        self.store.mark_disconnected(lost, receipt).await
     }
 }
 
@@ -268,16 +277,16 @@ impl Alerts for FragileStore {
 
 #[async_trait]
 impl Answers for FragileStore {
-    async fn earlier(
+    async fn previous_answer(
         &self,
         asker: (&UserId, &Actor),
         job: &JobId,
         idempotency: Option<&Idempotency>,
-    ) -> Result<Earlier, StoreError> {
+    ) -> Result<PreviousAnswer, StoreError> {
         if self.is_away.load(Ordering::SeqCst) {
             return Err(away("look for an earlier answer"));
         }
-        self.store.earlier(asker, job, idempotency).await
+        self.store.previous_answer(asker, job, idempotency).await
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
@@ -290,9 +299,9 @@ impl Audit for FragileStore {
     async fn record_refusals(
         &self,
         user: &UserId,
-        refused: &[Refused],
+        refused: &[RefusedCommand],
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         self.store.record_refusals(user, refused, receipt).await
     }
 
@@ -301,12 +310,12 @@ impl Audit for FragileStore {
         user: &UserId,
         command: &str,
         receipt: &Receipt,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         self.store.record_confirmation(user, command, receipt).await
     }
 
-    async fn audited_after(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
-        self.store.audited_after(user).await
+    async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+        self.store.next_audited_user(user).await
     }
 
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
@@ -317,12 +326,12 @@ impl Audit for FragileStore {
         self.store.audit_rows(user, after, up_to, limit).await
     }
 
-    async fn heads_to_log(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
-        self.store.heads_to_log(user, limit).await
+    async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+        self.store.unlogged_heads(user, limit).await
     }
 
-    async fn heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
-        self.store.heads_logged(heads).await
+    async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+        self.store.mark_heads_logged(heads).await
     }
 }
 
@@ -332,11 +341,11 @@ impl Outbox for FragileStore {
         self.store.relay_user(user, publisher).await
     }
 
-    async fn users_behind(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+    async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
         if self.is_away.load(Ordering::SeqCst) || self.refuses_sweeps.load(Ordering::SeqCst) {
             return Err(away("look for unsent events"));
         }
-        self.store.users_behind(limit).await
+        self.store.users_with_unsent_events(limit).await
     }
 
     async fn resend_recent(&self) -> Result<u64, StoreError> {
@@ -345,42 +354,55 @@ impl Outbox for FragileStore {
 }
 
 #[async_trait]
-impl Parking for FragileStore {
-    async fn park_link(&self, parked: &ParkedLink, receipt: &Receipt) -> Result<ParkOutcome, StoreError> {
+impl PendingLinks for FragileStore {
+    async fn add_pending_link(
+        &self,
+        pending_link: &PendingLink,
+        receipt: &Receipt,
+    ) -> Result<PendingLinkOutcome, StoreError> {
         if is_refused(&self.refused_links) {
             return Err(away("park the link"));
         }
         if is_refused(&self.broken_links) {
             return Err(broken("park the link"));
         }
-        self.store.park_link(parked, receipt).await
+        self.store.add_pending_link(pending_link, receipt).await
     }
 
-    async fn parked_link(&self, user: &UserId, id: &ParkedId) -> Result<Option<ParkedLink>, StoreError> {
-        self.store.parked_link(user, id).await
+    async fn pending_link(&self, user: &UserId, id: &PendingLinkId) -> Result<Option<PendingLink>, StoreError> {
+        self.store.pending_link(user, id).await
     }
 
-    async fn end_parked_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
-        self.store.end_parked_link(receipt).await
+    async fn expire_pending_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        self.store.expire_pending_link(receipt).await
     }
 }
 
 #[async_trait]
-impl Queue for FragileStore {
-    async fn lease_tasks(&self, worker: &WorkerId, rooms: &[Room], lease: Duration) -> Result<Vec<Task>, StoreError> {
-        let leased = self.store.lease_tasks(worker, rooms, lease).await;
+impl TaskQueue for FragileStore {
+    async fn lease_tasks(
+        &self,
+        worker: &WorkerId,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<Task>, StoreError> {
+        let leased = self.store.lease_tasks(worker, capacities, ttl).await;
         self.leases.fetch_add(1, Ordering::SeqCst);
         leased
     }
 
-    async fn keep_tokens(&self, task: &TaskId, tokens: &SealedTokens) -> Result<Option<RevokeScope>, StoreError> {
+    async fn replace_task_tokens(
+        &self,
+        task: &TaskId,
+        tokens: &EncryptedTokens,
+    ) -> Result<Option<RevokeScope>, StoreError> {
         if is_refused(&self.refused_progress) {
             return Err(away("keep the tokens of a task"));
         }
-        self.store.keep_tokens(task, tokens).await
+        self.store.replace_task_tokens(task, tokens).await
     }
 
-    async fn queue_provisional(
+    async fn queue_provisional_revocation(
         &self,
         whose: (&UserId, &JobId),
         issued: &Revocation,
@@ -389,11 +411,11 @@ impl Queue for FragileStore {
         if is_refused(&self.refused_provisionals) {
             return Err(away("queue a provisional revocation"));
         }
-        self.store.queue_provisional(whose, issued, after).await
+        self.store.queue_provisional_revocation(whose, issued, after).await
     }
 
-    async fn name_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
-        self.store.name_owner(task, platform_user_id).await
+    async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+        self.store.set_task_owner(task, platform_user_id).await
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -412,15 +434,20 @@ impl Security for FragileStore {
         self.store.security(user).await
     }
 
-    async fn decide_security(&self, user: &UserId, by: &Actor, decide: &Decide<'_>) -> Result<Decided, StoreError> {
+    async fn decide_security(
+        &self,
+        user: &UserId,
+        by: &Actor,
+        decide: &SecurityRule<'_>,
+    ) -> Result<SecurityOutcome, StoreError> {
         self.security_calls.fetch_add(1, Ordering::SeqCst);
         self.store.decide_security(user, by, decide).await
     }
 }
 
 #[async_trait]
-impl Sessions for FragileStore {
-    async fn open_session(&self, opening: &SessionOpening) -> Result<SessionOpened, StoreError> {
+impl SessionRecords for FragileStore {
+    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
         self.store.open_session(opening).await
     }
 
@@ -430,14 +457,14 @@ impl Sessions for FragileStore {
 
     async fn end_sessions(
         &self,
-        ending: &SessionEnding<'_>,
+        ending: &EndSessionsRequest<'_>,
         receipt: &SessionsReceipt<'_>,
-    ) -> Result<SessionsEnded, StoreError> {
+    ) -> Result<EndSessionsOutcome, StoreError> {
         self.store.end_sessions(ending, receipt).await
     }
 
-    async fn count_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
-        self.store.count_failure(user, session).await
+    async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
+        self.store.count_factor_failure(user, session).await
     }
 
     async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
@@ -452,7 +479,7 @@ impl Sessions for FragileStore {
         self.store.confirm_ends(user, ends).await
     }
 
-    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<OpenedSession>, StoreError> {
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError> {
         self.store.sessions_of(user, alive).await
     }
 
@@ -464,22 +491,22 @@ impl Sessions for FragileStore {
         self.store.live_sessions(after, limit).await
     }
 
-    async fn keep_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
-        self.store.keep_deadlines(left).await
+    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
+        self.store.save_deadlines(left).await
     }
 
-    async fn note_deadlines_kept(&self, ago: Duration) -> Result<(), StoreError> {
-        self.store.note_deadlines_kept(ago).await
+    async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
+        self.store.mark_deadlines_saved(ago).await
     }
 
-    async fn retime_sessions(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
-        self.store.retime_sessions(user, left).await
+    async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
+        self.store.reset_deadlines(user, left).await
     }
 }
 
 #[async_trait]
 impl Deliveries for FragileStore {
-    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
         if is_refused(&self.refused_deliveries) {
             return Err(away("deliver news"));
         }
@@ -489,21 +516,26 @@ impl Deliveries for FragileStore {
 
 #[async_trait]
 impl Devices for FragileStore {
-    async fn arrive(&self, arrival: &Arrival<'_>) -> Result<Novelty, StoreError> {
-        self.store.arrive(arrival).await
+    async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError> {
+        self.store.check_sign_in(sign_in_check).await
     }
 }
 
 #[async_trait]
 impl Inboxes for FragileStore {
-    async fn take_inbox(&self, platform: AccountType, lease: Duration) -> Result<Option<InboxTurn>, StoreError> {
+    async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError> {
         self.inbox_looks.fetch_add(1, Ordering::SeqCst);
-        self.store.take_inbox(platform, lease).await
+        self.store.lease_inbox(platform, ttl).await
     }
 
-    async fn finish_inbox(&self, turn: &InboxTurn, cursor: Option<&Value>, next: Duration) -> Result<bool, StoreError> {
-        let finished = self.store.finish_inbox(turn, cursor, next).await;
-        self.ended_inbox_turns.lock().unwrap().push(turn.platform);
+    async fn finish_inbox(
+        &self,
+        lease: &InboxLease,
+        cursor: Option<&Value>,
+        next: Duration,
+    ) -> Result<bool, StoreError> {
+        let finished = self.store.finish_inbox(lease, cursor, next).await;
+        self.ended_inbox_leases.lock().unwrap().push(lease.platform);
         finished
     }
 }

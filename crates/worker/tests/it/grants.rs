@@ -272,7 +272,7 @@ async fn a_discord_grant_ends_with_the_last_link_and_not_before() {
 async fn a_token_that_its_platform_does_not_know_is_an_outcome_of_its_own() {
     for at in [At::Github, At::XTwitter] {
         let mut stage = Stage::linked(at).await;
-        stage.handle.withdraw(at, "ada");
+        stage.handle.deauthorize(at, "ada");
         succeeded(&stage.disconnect().await);
         stage.counted("unknown_token", 1).await;
         stage.world.clock.advance(BEYOND_ANY_LIFETIME);

@@ -44,10 +44,10 @@ async fn a_code_that_a_lost_worker_had_sent_is_not_sent_again() {
     with_github(async |world, github| {
         let lost = world.worker().await;
         let mut client = world.client("u", "s").await;
-        github.fault(Route::Token, Kind::Hold);
+        github.fault(Route::Token, Kind::AwaitRelease);
         let job = client.job(CommandKind::Connect, connect("test_code_ada"));
         client.submit(&job).await;
-        github.held().await;
+        github.blocked().await;
         assert!(!lost.drain(Duration::ZERO).await.is_clean());
         github.release();
 

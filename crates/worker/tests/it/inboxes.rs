@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use platforms::{Addressed, ApiError, Inbox, InboxPage, News, Pause};
+use platforms::{AddressedNotification, ApiError, BotInbox, InboxPage, PauseScope, PlatformNotification};
 use protocol::account::AccountType;
 use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
@@ -54,7 +54,7 @@ impl Drop for Reader<'_> {
 }
 
 #[async_trait]
-impl Inbox for Numbered {
+impl BotInbox for Numbered {
     fn account_type(&self) -> AccountType {
         AccountType::Github
     }
@@ -81,7 +81,7 @@ impl Inbox for Numbered {
             return Err(ApiError::Throttled {
                 account: self.account_type(),
                 wait: ASKED_TO_WAIT,
-                pause: Pause::App,
+                pause: PauseScope::App,
             });
         }
         let mut received = self.received.lock().unwrap();
@@ -90,7 +90,7 @@ impl Inbox for Numbered {
         let Some(number) = received.first() else {
             return Ok(InboxPage::default());
         };
-        let news = News {
+        let notifications = PlatformNotification {
             id: number.to_string(),
             kind: NotificationType::Mention,
             content: number.to_string(),
@@ -98,9 +98,9 @@ impl Inbox for Numbered {
             at: Timestamp::from_millis(0),
         };
         Ok(InboxPage {
-            news: vec![Addressed {
+            notifications: vec![AddressedNotification {
                 platform_user_id: "1".to_owned(),
-                news,
+                notifications,
             }],
             cursor: Some(json!(number + 1)),
             more: true,
@@ -186,7 +186,7 @@ async fn an_inbox_whose_platform_asks_to_wait_is_read_by_nobody_before() {
         .counted("postern_worker_inbox_reads_total", &["\"throttled\""], 1)
         .await;
     wait::until_true("the turn to end", DEADLINE, async || {
-        world.store.ended_inbox_turns(AccountType::Github) as u64 == inbox.reads()
+        world.store.ended_inbox_leases(AccountType::Github) as u64 == inbox.reads()
     })
     .await;
     inbox.receive(1);

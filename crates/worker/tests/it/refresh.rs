@@ -73,7 +73,7 @@ async fn an_access_token_that_is_refused_too_early_is_replaced() {
 #[tokio::test]
 async fn a_refused_refresh_is_told_once_and_the_platform_left_alone_until_the_account_is_linked_anew() {
     let (platform, world, _worker, mut client) = linked().await;
-    platform.withdraw();
+    platform.deauthorize();
     let sentence = refused(&client.for_github(CommandKind::Sync).await, "oauth_failed");
     assert_eq!(client.status().await.0, "syncing");
     let (status, metadata) = client.status().await;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::cluster::callback::{Callback, Returned};
+use protocol::cluster::callback::{AuthorizationResponse, Callback};
 use protocol::command::CommandKind;
 use protocol::secret::Secret;
 use serde_json::json;
@@ -147,10 +147,10 @@ async fn a_connect_that_the_platform_holds_meanwhile_is_not_linked_and_given_bac
         let _worker = world.worker().await;
         let mut client = world.client("u", "s").await;
         let mut other_device = world.client("u", "t").await;
-        github.fault(Route::Token, Kind::Hold);
+        github.fault(Route::Token, Kind::AwaitRelease);
         let connecting = client.job(CommandKind::Connect, connect("test_code_ada"));
         client.submit(&connecting).await;
-        github.held().await;
+        github.blocked().await;
         let confirmation = other_device.confirmation().await;
         succeeded(&other_device.revoke_all(&confirmation).await);
         github.release();
@@ -227,7 +227,7 @@ async fn a_parked_callback_leaves_no_account_in_any_interleaving() {
             account: AccountType::Github,
             state: Secret::new(authorized["state"].as_str().unwrap()),
             issuer: None,
-            returned: Returned::Code(Secret::new(Scripted::takes(10, round))),
+            response: AuthorizationResponse::Code(Secret::new(Scripted::takes(10, round))),
         };
         let confirmation = other_device.confirmation().await;
         let revoke_at = Duration::from_millis(u64::from(1 + round % 24));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use platforms::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Pause, Platform, Profile, RefreshError,
-    RevocationPlan, RevokeError, Revoked, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, PauseScope, Platform, Profile, RefreshError,
+    RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -73,7 +73,7 @@ impl Rotating {
     }
 
     /// The person takes the grant back.
-    pub(crate) fn withdraw(&self) {
+    pub(crate) fn deauthorize(&self) {
         self.state.lock().unwrap().dead = true;
     }
 
@@ -117,8 +117,8 @@ impl Platform for Rotating {
         AccountType::Github
     }
 
-    fn pace(&self) -> Pace {
-        Pace {
+    fn sync_schedule(&self) -> SyncSchedule {
+        SyncSchedule {
             sync_every: self.sync_every,
             refresh_margin: Duration::from_secs(600),
         }
@@ -144,7 +144,7 @@ impl Platform for Rotating {
                 return Err(RefreshError::Throttled {
                     account,
                     wait,
-                    pause: Pause::App,
+                    pause: PauseScope::App,
                 });
             }
             Some(Fails::Dropped | Fails::Silent) | None => {}
@@ -179,18 +179,18 @@ impl Platform for Rotating {
         Ok(SyncPage {
             profile: profile(),
             scopes: None,
-            news: Vec::new(),
+            notifications: Vec::new(),
             cursor: None,
             more: false,
             next_sync: None,
         })
     }
 
-    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+    fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::EachToken
     }
 
-    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
-        Ok(Revoked::Ended)
+    async fn revoke(&self, _token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
+        Ok(RevokeOutcome::Ended)
     }
 }

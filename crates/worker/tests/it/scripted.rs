@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use platforms::{
-    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Pace, Platform, Profile, RevocationPlan,
-    RevokeError, Revoked, Scope, SyncPage, Tokens,
+    ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevocationPlan,
+    RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use protocol::account::AccountType;
 use protocol::secret::Secret;
@@ -64,8 +64,8 @@ impl Platform for Scripted {
         self.account
     }
 
-    fn pace(&self) -> Pace {
-        Pace {
+    fn sync_schedule(&self) -> SyncSchedule {
+        SyncSchedule {
             sync_every: Duration::from_secs(60),
             refresh_margin: Duration::ZERO,
         }
@@ -114,20 +114,20 @@ impl Platform for Scripted {
         Ok(SyncPage {
             profile: ada(),
             scopes: None,
-            news: Vec::new(),
+            notifications: Vec::new(),
             cursor: None,
             more: false,
             next_sync: None,
         })
     }
 
-    fn revocation(&self, _scope: Scope) -> RevocationPlan {
+    fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::EachToken
     }
 
-    async fn revoke(&self, _token: &Secret, _scope: Scope) -> Result<Revoked, RevokeError> {
+    async fn revoke(&self, _token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
         self.revoked.fetch_add(1, Ordering::SeqCst);
-        Ok(Revoked::Ended)
+        Ok(RevokeOutcome::Ended)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use simulator::{Fault, Kind, Platform as At, Route};
 use testkit::wait;
 use tokio::time::Instant;
-use worker::AtPlatform;
+use worker::PlatformConcurrency;
 
 use crate::client::{Client, DEADLINE, connect, refused, succeeded, with};
 use crate::scripted::Scripted;
@@ -85,7 +85,7 @@ async fn links_at_a_platform_that_never_answers_delay_nobody_else() {
     let under_way = linking(&world, Scripted::hangs).await;
     assert_others_are_served_at_once(&world).await;
     let answers = answers(under_way).await;
-    let sent = world.settings.seats.exchanges.running;
+    let sent = world.settings.concurrency.exchanges.running;
     assert_eq!(of("oauth_failed", &answers), sent, "{answers:?}");
     assert_eq!(of("platform_unavailable", &answers), USERS - sent);
     let busy = ["platform=\"github\""];
@@ -108,7 +108,7 @@ async fn links_at_a_platform_that_is_slow_are_made_and_delay_nobody_else() {
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_refused_for_a_slow_platform_spends_neither_code_nor_state() {
     let mut world = world();
-    world.settings.seats.exchanges = AtPlatform { running: 1, waiting: 0 };
+    world.settings.concurrency.exchanges = PlatformConcurrency { running: 1, waiting: 0 };
     let _worker = world.worker().await;
     let mut slow = world.client("slow", "s").await;
     let hangs = slow.job(CommandKind::Connect, connect(Scripted::HANGS));
@@ -130,8 +130,8 @@ async fn a_link_that_is_refused_for_a_slow_platform_spends_neither_code_nor_stat
 async fn syncs_at_a_platform_that_never_answers_delay_none_elsewhere() {
     let world = world();
     let _worker = world.worker().await;
-    let seats = world.settings.seats;
-    for nth in 0..seats.platform + seats.syncs.running {
+    let concurrency = world.settings.concurrency;
+    for nth in 0..concurrency.platform + concurrency.syncs.running {
         let mut client = world.client(&format!("user {nth}"), "s").await;
         succeeded(&client.connect(&format!("code {nth}")).await);
         let sync = client.job(CommandKind::Sync, json!({"accountType": "github"}));
@@ -148,10 +148,10 @@ async fn syncs_at_a_platform_that_never_answers_delay_none_elsewhere() {
 #[tokio::test(start_paused = true)]
 async fn unlinks_that_wait_for_a_platform_delay_nobody_else() {
     let mut world = world();
-    world.settings.seats.interactive = 4;
+    world.settings.concurrency.interactive = 4;
     let _worker = world.worker().await;
     let mut under_way = Vec::new();
-    for nth in 0..world.settings.seats.interactive {
+    for nth in 0..world.settings.concurrency.interactive {
         let mut client = world.client(&format!("user {nth}"), "s").await;
         succeeded(&client.connect(&format!("code {nth}")).await);
         let sync = client.job(CommandKind::Sync, json!({"accountType": "github"}));
@@ -191,13 +191,13 @@ async fn revocations_at_a_platform_that_never_answers_delay_none_elsewhere() {
     let platforms = [At::Github, At::Discord].map(|at| platform(handle.url(), at));
     let world = World::new(platforms.into());
     let _worker = world.worker().await;
-    handle.fault(Fault::forever(At::Github, Route::Revoke, Kind::Hold));
+    handle.fault(Fault::forever(At::Github, Route::Revoke, Kind::AwaitRelease));
     for nth in 0..6 {
         let mut client = linked(&world, At::Github, &format!("user{nth}")).await;
         succeeded(&client.for_github(CommandKind::Disconnect).await);
     }
-    let held = async || handle.snapshot().held.len() == 4;
-    wait::until_true("as many revocations as there may be", DEADLINE, held).await;
+    let blocked = async || handle.snapshot().blocked.len() == 4;
+    wait::until_true("as many revocations as there may be", DEADLINE, blocked).await;
 
     let mut other = linked(&world, At::Discord, "ada").await;
     succeeded(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifecycle::Clock;
-use protocol::cluster::job::{Joined, Outcome, Work};
+use protocol::cluster::job::{JobOutcome, Joined, Work};
 use protocol::command::CommandKind;
 use protocol::security::Alert;
 use serde_json::{Value, json};
@@ -18,14 +18,14 @@ async fn join(client: &mut Client, device: &str, address: &str) -> Value {
     client.origin.address = address.to_owned();
     let joined = client.work(Work::Joined(Joined {
         unseen: true,
-        told: true,
+        alerts_sent: true,
     }));
     let answer = client.ask_for(&joined).await;
     succeeded(&answer);
     answer
 }
 
-async fn acknowledge(client: &mut Client, alert: &Value) -> Outcome {
+async fn acknowledge(client: &mut Client, alert: &Value) -> JobOutcome {
     let ack = client.job(CommandKind::Acknowledge, json!({"alertId": alert["alertId"]}));
     client.submit(&ack).await;
     client.outcome(&ack).await
@@ -70,7 +70,7 @@ async fn a_thief_cannot_put_aside_the_alert_of_the_new_device() {
     }
     let open = owner.work(Work::Joined(Joined {
         unseen: false,
-        told: false,
+        alerts_sent: false,
     }));
     assert_eq!(owner.ask_for(&open).await["alerts"][0]["alertId"], alerts[1]["alertId"]);
     for alert in &alerts {
@@ -116,9 +116,9 @@ async fn where_there_is_a_factor_it_is_asked_for_and_puts_the_alert_aside() {
     for _ in 0..2 {
         let outcome = acknowledge(&mut device, &suspicious).await;
         refused(&outcome.data.read().unwrap(), "2fa_required");
-        let aside = outcome.aside.unwrap();
-        assert_eq!(aside.event, "security:2fa_required");
-        challenge = aside.data.read::<Value>().unwrap()["sessionId"].clone();
+        let leading_notice = outcome.leading_notice.unwrap();
+        assert_eq!(leading_notice.event, "security:2fa_required");
+        challenge = leading_notice.data.read::<Value>().unwrap()["sessionId"].clone();
     }
     succeeded(&verify(&mut device, &challenge, &guarded.code()).await);
     succeeded(&acknowledged(&mut device, &suspicious).await);
@@ -163,9 +163,12 @@ async fn what_is_open_is_told_before_the_arrival_raises_anything() {
     let mut device = world.client("u", "device").await;
     device.origin.device_id = Some("laptop".to_owned());
     device.origin.address = "198.51.100.7".to_owned();
-    let mut names = async |told: bool| {
-        let joined = device.work(Work::Joined(Joined { unseen: true, told }));
-        let told = device.ask_for(&joined).await;
+    let mut names = async |alerts_sent: bool| {
+        let joined = device.work(Work::Joined(Joined {
+            unseen: true,
+            alerts_sent,
+        }));
+        let alerts_sent = device.ask_for(&joined).await;
         let listed = device.ask(CommandKind::Alerts, json!({})).await;
         let names = |answer: Value| {
             let alerts = answer["alerts"].as_array().unwrap().clone();
@@ -174,7 +177,7 @@ async fn what_is_open_is_told_before_the_arrival_raises_anything() {
                 .map(|alert| alert["type"].as_str().unwrap().to_owned())
                 .collect::<Vec<_>>()
         };
-        (names(told), names(listed))
+        (names(alerts_sent), names(listed))
     };
     let raised = ["suspicious_login", "suspicious_login"];
     assert_eq!(

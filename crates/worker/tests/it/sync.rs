@@ -6,11 +6,11 @@ use protocol::command::CommandKind;
 use protocol::id::WorkerId;
 use serde_json::json;
 use simulator::{Kind, Limit, Route};
-use store::Queue;
+use store::TaskQueue;
 
 use crate::client::{refused, succeeded};
 use crate::scripted::Scripted;
-use crate::world::{World, room_for, status, with_github};
+use crate::world::{World, capacity_for, status, with_github};
 
 #[tokio::test]
 async fn a_sync_answers_what_it_found_and_tells_all_devices() {
@@ -90,7 +90,7 @@ async fn a_link_that_the_platform_no_longer_accepts_becomes_an_error_until_it_is
         let mut client = world.client("u", "s").await;
         succeeded(&client.connect("test_code_ada").await);
         let synced = client.for_github(CommandKind::Sync).await;
-        github.withdraw("ada");
+        github.deauthorize("ada");
 
         let answer = client.for_github(CommandKind::Sync).await;
         let sentence = refused(&answer, "oauth_failed");
@@ -171,7 +171,7 @@ async fn an_account_without_tokens_is_synced_and_ended_without_a_call() {
     assert_eq!(client.status().await.0, "disconnected");
     let queued = world
         .store
-        .lease_tasks(&WorkerId::new("w").unwrap(), &room_for(9), Duration::from_secs(1))
+        .lease_tasks(&WorkerId::new("w").unwrap(), &capacity_for(9), Duration::from_secs(1))
         .await;
     assert!(queued.unwrap().is_empty());
 }

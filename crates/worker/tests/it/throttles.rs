@@ -91,7 +91,7 @@ async fn telegram_429_of_the_bot() {
     ));
     let _workers = [world.worker().await, world.worker().await];
     wait::until_true("the throttled turn to end", DEADLINE, async || {
-        world.store.ended_inbox_turns(AccountType::Telegram) > 0
+        world.store.ended_inbox_leases(AccountType::Telegram) > 0
     })
     .await;
     world.clock.advance(Duration::from_secs((SECONDS - 1).into()));

@@ -119,10 +119,10 @@ async fn a_grant_of_a_worker_that_dies_before_it_is_linked_is_given_back_by_anot
     with_github(async |world, github| {
         let dying = world.worker().await;
         let mut client = world.client("u", "s").await;
-        github.fault(Route::Profile, Kind::Hold);
+        github.fault(Route::Profile, Kind::AwaitRelease);
         let job = client.job(CommandKind::Connect, connect("test_code_ada"));
         client.submit(&job).await;
-        github.held().await;
+        github.blocked().await;
         assert!(!dying.drain(Duration::ZERO).await.is_clean());
         let _another = world.worker().await;
         given_back(&github, &world).await;
@@ -136,10 +136,10 @@ async fn a_grant_that_all_access_was_revoked_over_is_given_back() {
         let _worker = world.worker().await;
         let (mut client, mut other) = (world.client("u", "s").await, world.client("u", "t").await);
         let confirmation = other.confirmation().await;
-        github.fault(Route::Profile, Kind::Hold);
+        github.fault(Route::Profile, Kind::AwaitRelease);
         let job = client.job(CommandKind::Connect, connect("test_code_ada"));
         client.submit(&job).await;
-        github.held().await;
+        github.blocked().await;
         succeeded(&other.revoke_all(&confirmation).await);
         github.release();
         refused(&client.answer(&job).await, "conflict");
@@ -157,13 +157,13 @@ async fn of_two_exchanges_under_one_idempotency_key_the_second_is_given_back() {
         world.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
         let _worker = world.worker().await;
         let mut client = world.client("u", "s").await;
-        github.fault(Route::Profile, Kind::Hold);
-        github.fault(Route::Profile, Kind::Hold);
+        github.fault(Route::Profile, Kind::AwaitRelease);
+        github.fault(Route::Profile, Kind::AwaitRelease);
         let jobs = [(); 2].map(|()| keyed(&mut client));
         for job in &jobs {
             client.submit(job).await;
         }
-        let both = async || github.handle.snapshot().held.len() == 2;
+        let both = async || github.handle.snapshot().blocked.len() == 2;
         wait::until_true("both profiles", DEADLINE, both).await;
         github.release();
         let first = client.answer(&jobs[0]).await;

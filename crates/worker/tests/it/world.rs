@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock};
-use platforms::{Inbox, Platform};
+use platforms::{BotInbox, Platform};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
 use store::vault::{Vault, VaultKeys};
-use store::{MemoryStore, Room};
+use store::{MemoryStore, PlatformCapacity};
 use telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
-use worker::{ConnectState, Couriers, Parts, RedirectPolicy, Running, Seats, SessionTimes, Settings, Worker};
+use worker::{
+    ConnectState, JobConcurrency, MessageSenders, Parts, RedirectPolicy, Running, SessionTimes, Settings, Worker,
+};
 
 use crate::client::{Client, DEADLINE};
 use crate::fragile_bus::FragileBus;
@@ -32,8 +34,8 @@ pub(crate) struct World {
     metrics: Metrics,
     vault: Arc<Vault>,
     platforms: Vec<Arc<dyn Platform>>,
-    pub(crate) inboxes: Vec<Arc<dyn Inbox>>,
-    pub(crate) couriers: Couriers,
+    pub(crate) inboxes: Vec<Arc<dyn BotInbox>>,
+    pub(crate) message_senders: MessageSenders,
 }
 
 impl World {
@@ -48,7 +50,7 @@ impl World {
             ))),
             clock,
             settings: Settings {
-                seats: Seats::default(),
+                concurrency: JobConcurrency::default(),
                 redirects: RedirectPolicy::standard(None),
                 connect_state: ConnectState::Optional,
                 sessions: SessionTimes::default(),
@@ -58,7 +60,7 @@ impl World {
             vault: Arc::new(Vault::new(keys, Arc::new(OsEntropy))),
             platforms,
             inboxes: Vec::new(),
-            couriers: Couriers::default(),
+            message_senders: MessageSenders::default(),
         }
     }
 
@@ -90,7 +92,7 @@ impl World {
             platforms: self.platforms.clone(),
             hooks: Vec::new(),
             inboxes: self.inboxes.clone(),
-            couriers: self.couriers.clone(),
+            message_senders: self.message_senders.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
             entropy: Arc::new(OsEntropy),
         };
@@ -199,8 +201,8 @@ impl AtSimulator {
     }
 
     /// Waits until a request is being held.
-    pub(crate) async fn held(&self) {
-        let holds = async || !self.handle.snapshot().held.is_empty();
+    pub(crate) async fn blocked(&self) {
+        let holds = async || !self.handle.snapshot().blocked.is_empty();
         testkit::wait::until_true("a held request", DEADLINE, holds).await;
     }
 
@@ -216,8 +218,8 @@ impl AtSimulator {
         });
     }
 
-    pub(crate) fn withdraw(&self, login: &str) {
-        self.handle.withdraw(AtGithub, login);
+    pub(crate) fn deauthorize(&self, login: &str) {
+        self.handle.deauthorize(AtGithub, login);
     }
 
     /// What the user's browser does with an authorization URL: the query that comes back with the redirect.
@@ -239,8 +241,8 @@ impl AtSimulator {
 }
 
 /// Room for so many revocations of each platform.
-pub(crate) fn room_for(most: usize) -> [Room; 4] {
-    AccountType::ALL.map(|platform| Room { platform, most })
+pub(crate) fn capacity_for(permits: usize) -> [PlatformCapacity; 4] {
+    AccountType::ALL.map(|platform| PlatformCapacity { platform, permits })
 }
 
 /// An answer of an ailing platform.

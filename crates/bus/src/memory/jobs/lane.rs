@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::bounds::{DELIVERIES, LANE_BYTES, LANE_ENTRIES, SILENCE};
 use crate::letter::Letter;
-use crate::{Claimed, EntryId};
+use crate::{ClaimedJob, EntryId};
 
 /// The entries of a lane. Time is an argument.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Queue {
     }
 
     /// Gives up to `max` jobs to a worker: first those whose worker fell silent, then new ones.
-    pub(super) fn claim(&mut self, worker: &WorkerId, max: usize, now: Instant) -> Vec<Claimed> {
+    pub(super) fn claim(&mut self, worker: &WorkerId, max: usize, now: Instant) -> Vec<ClaimedJob> {
         let mut claimed = Vec::new();
         while claimed.len() < max {
             let Some((number, entry, lost)) = self.next_silent(now).or_else(|| self.next_waiting()) else {
@@ -71,7 +71,7 @@ impl Queue {
                 continue;
             }
             match Job::read(&entry.job) {
-                Ok(job) => claimed.push(Claimed {
+                Ok(job) => claimed.push(ClaimedJob {
                     entry: EntryId(number.to_string()),
                     job,
                     deadline: entry.deadline,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fred::types::Value;
-use protocol::cluster::position::Epoch;
+use protocol::cluster::offset::Epoch;
 
 /// One argument.
 #[derive(Debug, Clone)]

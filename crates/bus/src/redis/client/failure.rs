@@ -2,7 +2,7 @@
 
 use crate::BusError;
 
-/// What stands behind a [`BusError::Away`]. fred's own errors name the kind and repeat the server's words, which hold neither
+/// What stands behind a [`BusError::Unavailable`]. fred's own errors name the kind and repeat the server's words, which hold neither
 /// our keys nor our values.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -30,7 +30,7 @@ pub(super) enum Failure {
 impl Failure {
     /// The error for those who asked.
     pub(super) fn at(self, step: &'static str) -> BusError {
-        BusError::Away {
+        BusError::Unavailable {
             step,
             source: Box::new(self),
         }

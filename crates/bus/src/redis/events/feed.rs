@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use lifecycle::Entropy;
 use protocol::cluster::envelope::Envelope;
 use protocol::fault::chain;
-use protocol::id::{TicketId, UserId};
+use protocol::id::{ResumeTokenId, UserId};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -14,17 +14,17 @@ use crate::outlet::Outlet;
 use crate::redis::RedisBus;
 use crate::redis::client::{Listener, Opening, Subscriber, Use};
 use crate::redis::names::Names;
-use crate::{BusError, Feed, Heard};
+use crate::{BusError, ChannelMessage, UserSubscriptions};
 
 /// The feed that is handed out.
-pub(super) struct RedisFeed {
+pub(super) struct RedisSubscriptions {
     subscriber: Subscriber,
     names: Names,
 }
 
-impl RedisFeed {
+impl RedisSubscriptions {
     /// Opens a connection of its own.
-    pub(super) async fn open(bus: &RedisBus) -> Result<(Self, mpsc::Receiver<Heard>), BusError> {
+    pub(super) async fn open(bus: &RedisBus) -> Result<(Self, mpsc::Receiver<ChannelMessage>), BusError> {
         let shared = &bus.shared;
         let (outlet, heard) = Outlet::new(Outlet::BOUND);
         let listener = Ear {
@@ -49,7 +49,7 @@ impl RedisFeed {
 }
 
 #[async_trait]
-impl Feed for RedisFeed {
+impl UserSubscriptions for RedisSubscriptions {
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
         let channel = self.names.events(user);
         self.subscriber.subscribe("subscribe to a user", channel).await
@@ -99,25 +99,25 @@ impl Listener for Ear {
 }
 
 /// `<epoch>-<seq> <envelope>`, as publish.lua says it, or `redeemed <redemption> <ticket>`, as `redeem_ticket.lua` does.
-fn read(user: &UserId, message: &[u8]) -> Result<Heard, BusError> {
+fn read(user: &UserId, message: &[u8]) -> Result<ChannelMessage, BusError> {
     if let Some(message) = message.strip_prefix(b"redeemed ") {
         return redeemed(user, message).ok_or_else(|| unreadable("no ticket was redeemed"));
     }
     let space = message.iter().position(|byte| *byte == b' ').unwrap_or(message.len());
-    let (position, rest) = message.split_at(space);
-    let position = str::from_utf8(position).ok().and_then(|text| text.parse().ok());
-    Ok(Heard::Event {
+    let (offset, rest) = message.split_at(space);
+    let offset = str::from_utf8(offset).ok().and_then(|text| text.parse().ok());
+    Ok(ChannelMessage::Event {
         user: user.clone(),
-        position: position.ok_or_else(|| unreadable("it has no position"))?,
+        offset: offset.ok_or_else(|| unreadable("it has no position"))?,
         envelope: Arc::new(Envelope::read(rest)?),
     })
 }
 
-fn redeemed(user: &UserId, message: &[u8]) -> Option<Heard> {
+fn redeemed(user: &UserId, message: &[u8]) -> Option<ChannelMessage> {
     let (redemption, ticket) = str::from_utf8(message).ok()?.split_once(' ')?;
-    Some(Heard::Redeemed {
+    Some(ChannelMessage::Redeemed {
         user: user.clone(),
-        ticket: TicketId::new(ticket).ok()?,
+        ticket: ResumeTokenId::new(ticket).ok()?,
         redemption: redemption.parse().ok()?,
     })
 }

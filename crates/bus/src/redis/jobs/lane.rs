@@ -13,7 +13,7 @@ use crate::bounds::{DELIVERIES, SILENCE};
 use crate::letter::Letter;
 use crate::redis::RedisBus;
 use crate::redis::client::{Answer, Arg, Connector, Read, Reader};
-use crate::{BusError, Claimed, EntryId, Jobs};
+use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 /// The lanes, each with a connection of its own, so that none blocks another. It is opened by the first claim.
 pub(in crate::redis) struct Lanes {
@@ -74,7 +74,7 @@ impl RedisBus {
         worker: &WorkerId,
         max: usize,
         wait: Duration,
-    ) -> Result<Vec<Claimed>, BusError> {
+    ) -> Result<Vec<ClaimedJob>, BusError> {
         // A second factor, or what has expired, is judged by this node's clock.
         self.shared.commands.check_clock("claim jobs")?;
         let door = self.shared.lanes.door(lane);
@@ -133,7 +133,7 @@ impl RedisBus {
 
     /// The entries that can be read and are not over. What is over is dropped, what cannot be read is left to others: to a newer
     /// release, or to be buried.
-    async fn worth_doing(&self, lane: Lane, entries: Answer) -> Result<Vec<Claimed>, BusError> {
+    async fn worth_doing(&self, lane: Lane, entries: Answer) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
         for Entry { id, deadline, job } in Entry::read_all(entries)? {
             let deadline = self.shared.commands.instant_of(deadline);
@@ -142,7 +142,7 @@ impl RedisBus {
                 continue;
             }
             match Job::read(&job) {
-                Ok(job) => claimed.push(Claimed {
+                Ok(job) => claimed.push(ClaimedJob {
                     entry: id,
                     job,
                     deadline,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, Key, Kind};
+use bus::{Bus, ChallengeKey, ChallengeKind};
 use futures_util::future::join_all;
 use testkit::wait;
 
@@ -58,7 +58,10 @@ async fn a_value_ends_with_its_time(bus: &dyn Bus) {
         assert_eq!(bus.take(&short).await.unwrap(), None);
         assert!(bus.read(&long).await.unwrap().is_some());
     }
-    assert_eq!(bus.read_all(&user("one"), Kind::Authorize).await.unwrap(), [b"stays"]);
+    assert_eq!(
+        bus.read_all(&user("one"), ChallengeKind::Authorize).await.unwrap(),
+        [b"stays"]
+    );
 }
 
 async fn a_later_value_replaces_an_earlier_one(bus: &dyn Bus) {
@@ -73,7 +76,7 @@ async fn keys_do_not_share(bus: &dyn Bus) {
     let keys = [
         state("00ff"),
         state("ff00"),
-        Key::PendingLink {
+        ChallengeKey::PendingLink {
             hash: "00ff".to_owned(),
         },
         authorization("one", 1),
@@ -81,11 +84,11 @@ async fn keys_do_not_share(bus: &dyn Bus) {
         authorization("other", 1),
         confirmation("one", "00ff"),
         confirmation("other", "00ff"),
-        Key::TwoFactor {
+        ChallengeKey::TwoFactor {
             user: user("one"),
             id: "s-1:github".to_owned(),
         },
-        Key::StepUp {
+        ChallengeKey::StepUp {
             user: user("one"),
             of: "s-1:github".to_owned(),
         },
@@ -115,7 +118,7 @@ async fn a_sixth_authorization_replaces_the_oldest(bus: &dyn Bus) {
 }
 
 async fn of_authorizations_that_race_five_remain(bus: &dyn Bus) {
-    let keys: Vec<Key> = (0..100).map(|number| authorization("one", number)).collect();
+    let keys: Vec<ChallengeKey> = (0..100).map(|number| authorization("one", number)).collect();
     let kept = join_all(keys.iter().zip(0..).map(|(key, number)| async move {
         bus.put(key, &[number], MINUTE).await.unwrap();
     }));
@@ -156,7 +159,7 @@ async fn all_values_of_a_user_and_kind_are_read_and_deleted_together(bus: &dyn B
     bus.take(&authorization("one", 2)).await.unwrap();
     assert_eq!(authorizations(bus).await, [1, 3]);
     for _ in 0..2 {
-        bus.delete_all(&user("one"), Kind::Authorize).await.unwrap();
+        bus.delete_all(&user("one"), ChallengeKind::Authorize).await.unwrap();
         assert_eq!(authorizations(bus).await, [0; 0]);
     }
     assert_eq!(bus.take(&authorization("one", 1)).await.unwrap(), None);
@@ -167,24 +170,28 @@ async fn all_values_of_a_user_and_kind_are_read_and_deleted_together(bus: &dyn B
 
 /// The numbers of the authorizations of one user, sorted.
 async fn authorizations(bus: &dyn Bus) -> Vec<u8> {
-    let mut numbers = bus.read_all(&user("one"), Kind::Authorize).await.unwrap().concat();
+    let mut numbers = bus
+        .read_all(&user("one"), ChallengeKind::Authorize)
+        .await
+        .unwrap()
+        .concat();
     numbers.sort_unstable();
     numbers
 }
 
-fn state(hash: &str) -> Key {
-    Key::State { hash: hash.to_owned() }
+fn state(hash: &str) -> ChallengeKey {
+    ChallengeKey::State { hash: hash.to_owned() }
 }
 
-fn authorization(id: &str, number: u8) -> Key {
-    Key::Authorize {
+fn authorization(id: &str, number: u8) -> ChallengeKey {
+    ChallengeKey::Authorize {
         user: user(id),
         state_hash: format!("{number:02x}"),
     }
 }
 
-fn confirmation(id: &str, hash: &str) -> Key {
-    Key::Confirmation {
+fn confirmation(id: &str, hash: &str) -> ChallengeKey {
+    ChallengeKey::Confirmation {
         user: user(id),
         hash: hash.to_owned(),
     }

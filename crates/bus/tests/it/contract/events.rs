@@ -1,13 +1,13 @@
 //! Events: one order per user, a log that remembers, feeds that hear.
 
-use bus::{Bus, Heard, Past, Published};
+use bus::{Bus, ChannelMessage, LogRead, PublishOutcome};
 use futures_util::future::join_all;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::position::{Epoch, Position};
+use protocol::cluster::offset::{Epoch, Offset};
 use protocol::json::Json;
 
 use crate::nodes::Ear;
-use crate::sample::{event, position, publish, user};
+use crate::sample::{event, offset, publish, user};
 
 holds_for_both!(
     events_have_consecutive_places_in_one_epoch,
@@ -42,7 +42,7 @@ async fn an_event_id_has_one_place_however_often_it_is_published(bus: &dyn Bus) 
     let mut ear = Ear::open(bus).await;
     ear.feed.subscribe(&user).await.unwrap();
     publish(bus, &user, 1).await;
-    assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), Published::Before);
+    assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), PublishOutcome::Duplicate);
     let second = publish(bus, &user, 2).await;
     assert_eq!(second.seq, 2);
     assert_eq!((ear.next_seq().await, ear.next_seq().await), (1, 2));
@@ -53,25 +53,25 @@ async fn only_the_newest_512_ids_are_remembered(bus: &dyn Bus) {
     for number in 1..=513 {
         publish(bus, &user, number).await;
     }
-    assert_eq!(bus.publish(&user, &event(2)).await.unwrap(), Published::Before);
+    assert_eq!(bus.publish(&user, &event(2)).await.unwrap(), PublishOutcome::Duplicate);
     assert!(matches!(
         bus.publish(&user, &event(1)).await.unwrap(),
-        Published::At(Position { seq: 514, .. })
+        PublishOutcome::Assigned(Offset { seq: 514, .. })
     ));
 }
 
 async fn the_log_gives_back_what_came_after_a_place_page_by_page(bus: &dyn Bus) {
     let user = user("GEN-001");
-    let start = position(bus, &user).await;
+    let start = offset(bus, &user).await;
     for number in 1..=5 {
         publish(bus, &user, number).await;
     }
-    let page = events(bus.since(&user, &start, 3).await.unwrap());
+    let page = events(bus.read_log(&user, &start, 3).await.unwrap());
     assert_eq!(numbers(&page), [1, 2, 3]);
     assert_eq!(page[0].1, event(1), "an event comes back as it was");
-    let rest = events(bus.since(&user, &page[2].0, 3).await.unwrap());
+    let rest = events(bus.read_log(&user, &page[2].0, 3).await.unwrap());
     assert_eq!(numbers(&rest), [4, 5]);
-    let none = events(bus.since(&user, &rest[1].0, 3).await.unwrap());
+    let none = events(bus.read_log(&user, &rest[1].0, 3).await.unwrap());
     assert!(none.is_empty());
 }
 
@@ -81,14 +81,14 @@ async fn the_log_holds_the_newest_256_events_and_says_so(bus: &dyn Bus) {
     for number in 2..=300 {
         now = publish(bus, &user, number).await;
     }
-    let at = |seq| Position {
+    let at = |seq| Offset {
         epoch: now.epoch.clone(),
         seq,
     };
-    let held = events(bus.since(&user, &at(44), 1000).await.unwrap());
+    let held = events(bus.read_log(&user, &at(44), 1000).await.unwrap());
     assert_eq!(numbers(&held), (45..=300).collect::<Vec<_>>());
-    assert_eq!(bus.since(&user, &at(43), 1000).await.unwrap(), Past::Lost(at(300)));
-    assert_eq!(bus.since(&user, &at(43), 1).await.unwrap(), Past::Lost(at(300)));
+    assert_eq!(bus.read_log(&user, &at(43), 1000).await.unwrap(), LogRead::Gap(at(300)));
+    assert_eq!(bus.read_log(&user, &at(43), 1).await.unwrap(), LogRead::Gap(at(300)));
 }
 
 async fn the_log_holds_two_mib_of_events_and_says_so(bus: &dyn Bus) {
@@ -100,49 +100,55 @@ async fn the_log_holds_two_mib_of_events_and_says_so(bus: &dyn Bus) {
     for number in 1..=200 {
         bus.publish(&user, &large(number)).await.unwrap();
     }
-    let now = position(bus, &user).await;
-    let at = |seq| Position {
+    let now = offset(bus, &user).await;
+    let at = |seq| Offset {
         epoch: now.epoch.clone(),
         seq,
     };
     // 135 of 15 KiB and what is around each.
-    let held = events(bus.since(&user, &at(65), 1000).await.unwrap());
+    let held = events(bus.read_log(&user, &at(65), 1000).await.unwrap());
     assert_eq!(held.len(), 135);
     assert_eq!(held[0], (at(66), large(66)));
     for lost in [at(64), at(0)] {
-        assert_eq!(bus.since(&user, &lost, 1000).await.unwrap(), Past::Lost(at(200)));
+        assert_eq!(bus.read_log(&user, &lost, 1000).await.unwrap(), LogRead::Gap(at(200)));
     }
 
     // Small ones have room again as the large ones leave, up to their number.
     for number in 201..=500 {
         publish(bus, &user, number).await;
     }
-    let held = events(bus.since(&user, &at(244), 1000).await.unwrap());
+    let held = events(bus.read_log(&user, &at(244), 1000).await.unwrap());
     assert_eq!(numbers(&held), (245..=500).collect::<Vec<_>>());
-    assert_eq!(bus.since(&user, &at(243), 1000).await.unwrap(), Past::Lost(at(500)));
+    assert_eq!(
+        bus.read_log(&user, &at(243), 1000).await.unwrap(),
+        LogRead::Gap(at(500))
+    );
 }
 
 async fn a_place_that_never_was_is_reported_lost(bus: &dyn Bus) {
     let user = user("GEN-001");
     let now = publish(bus, &user, 1).await;
-    let foreign = Position {
+    let foreign = Offset {
         epoch: Epoch::new("0badcafe").unwrap(),
         seq: 1,
     };
-    assert_eq!(bus.since(&user, &foreign, 9).await.unwrap(), Past::Lost(now.clone()));
-    let future = Position { seq: 7, ..now.clone() };
-    assert_eq!(bus.since(&user, &future, 9).await.unwrap(), Past::Lost(now));
+    assert_eq!(
+        bus.read_log(&user, &foreign, 9).await.unwrap(),
+        LogRead::Gap(now.clone())
+    );
+    let future = Offset { seq: 7, ..now.clone() };
+    assert_eq!(bus.read_log(&user, &future, 9).await.unwrap(), LogRead::Gap(now));
 }
 
 async fn a_position_begins_at_zero_and_stays(bus: &dyn Bus) {
     let (one, other) = (user("one"), user("other"));
     let users = [one.clone(), other.clone()];
-    let before = bus.positions(&users).await.unwrap();
+    let before = bus.offsets(&users).await.unwrap();
     assert_eq!((before[0].seq, before[1].seq), (0, 0));
-    assert_eq!(bus.positions(&users).await.unwrap(), before);
+    assert_eq!(bus.offsets(&users).await.unwrap(), before);
     let place = publish(bus, &other, 1).await;
     assert_eq!(place.epoch, before[1].epoch, "asking begins the order");
-    let after = bus.positions(&[other, one]).await.unwrap();
+    let after = bus.offsets(&[other, one]).await.unwrap();
     assert_eq!(after, [place, before[0].clone()]);
 }
 
@@ -161,7 +167,7 @@ async fn a_feed_hears_the_users_it_subscribed_to_and_no_others(bus: &dyn Bus) {
     for user in [&left, &never, &wanted] {
         publish(bus, user, 2).await;
     }
-    let Heard::Event { user, .. } = ear.next().await else {
+    let ChannelMessage::Event { user, .. } = ear.next().await else {
         panic!("missed something");
     };
     assert_eq!(user, wanted);
@@ -176,15 +182,15 @@ async fn every_node_hears_an_event_unharmed(bus: &dyn Bus) {
     }
     let place = publish(bus, &user, 7).await;
     for ear in &mut ears {
-        let Heard::Event {
+        let ChannelMessage::Event {
             user: whose,
-            position,
+            offset,
             envelope,
         } = ear.next().await
         else {
             panic!("missed something");
         };
-        assert_eq!((&whose, &position, &*envelope), (&user, &place, &event(7)));
+        assert_eq!((&whose, &offset, &*envelope), (&user, &place, &event(7)));
     }
 }
 
@@ -210,13 +216,13 @@ async fn odd_user_ids_are_users_like_others(bus: &dyn Bus) {
     for user in &users {
         ear.feed.subscribe(user).await.unwrap();
         publish(bus, user, 1).await;
-        let Heard::Event {
-            user: whose, position, ..
+        let ChannelMessage::Event {
+            user: whose, offset, ..
         } = ear.next().await
         else {
             panic!("missed something");
         };
-        assert_eq!((&whose, position.seq), (user, 1));
+        assert_eq!((&whose, offset.seq), (user, 1));
     }
 }
 
@@ -242,9 +248,9 @@ async fn a_node_that_does_not_read_is_told_that_it_missed_something(bus: &dyn Bu
         join_all(numbers.iter().map(|number| publish(bus, &user, *number))).await;
     }
     let mut seen = 0;
-    while let Heard::Event { position, .. } = ear.next().await {
+    while let ChannelMessage::Event { offset, .. } = ear.next().await {
         seen += 1;
-        assert_eq!(position.seq, seen, "no hole before the news of it");
+        assert_eq!(offset.seq, seen, "no hole before the news of it");
     }
     assert!(seen >= 1000, "only {seen} were kept");
     // From here on it hears again.
@@ -252,18 +258,18 @@ async fn a_node_that_does_not_read_is_told_that_it_missed_something(bus: &dyn Bu
     ear.until(&last).await;
 }
 
-fn events(past: Past) -> Vec<(Position, Envelope)> {
+fn events(past: LogRead) -> Vec<(Offset, Envelope)> {
     match past {
-        Past::Events(events) => events,
-        Past::Lost(now) => panic!("lost, now {now}"),
+        LogRead::Events(events) => events,
+        LogRead::Gap(now) => panic!("lost, now {now}"),
     }
 }
 
 /// The payloads, which are the numbers of the events, checked against their places.
-fn numbers(events: &[(Position, Envelope)]) -> Vec<u64> {
-    let number = |(position, envelope): &(Position, Envelope)| {
+fn numbers(events: &[(Offset, Envelope)]) -> Vec<u64> {
+    let number = |(offset, envelope): &(Offset, Envelope)| {
         let number: u64 = envelope.data.read().unwrap();
-        assert_eq!(position.seq, number);
+        assert_eq!(offset.seq, number);
         number
     };
     events.iter().map(number).collect()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, BusError, Claimed};
+use bus::{Bus, BusError, ClaimedJob};
 use futures_util::future::join_all;
 use protocol::cluster::job::Lane::{self, Interactive, Platform};
 use protocol::id::JobId;
@@ -180,8 +180,8 @@ async fn a_job_submitted_twice_is_delivered_twice_under_one_id(bus: &dyn Bus) {
 
 async fn an_answer_reaches_its_node_and_is_kept(bus: &dyn Bus) {
     let (mine, other) = (node("gw-1"), node("gw-2"));
-    let mut replies = bus.replies(&mine).await.unwrap();
-    let mut others = bus.replies(&other).await.unwrap();
+    let mut replies = bus.subscribe_replies(&mine).await.unwrap();
+    let mut others = bus.subscribe_replies(&other).await.unwrap();
     bus.reply(&mine, &reply("j-1")).await.unwrap();
     bus.reply(&other, &reply("j-2")).await.unwrap();
     let heard = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
@@ -191,13 +191,13 @@ async fn an_answer_reaches_its_node_and_is_kept(bus: &dyn Bus) {
     assert!(replies.try_recv().is_err());
 
     let asked = ["j-3", "j-1", "j-2"].map(|id| JobId::new(id).unwrap());
-    assert_eq!(bus.kept_replies(&mine, &asked).await.unwrap(), [reply("j-1")]);
+    assert_eq!(bus.stored_replies(&mine, &asked).await.unwrap(), [reply("j-1")]);
     assert_eq!(
-        bus.kept_replies(&mine, &asked).await.unwrap().len(),
+        bus.stored_replies(&mine, &asked).await.unwrap().len(),
         1,
         "reading is not taking"
     );
-    assert!(bus.kept_replies(&mine, &[]).await.unwrap().is_empty());
+    assert!(bus.stored_replies(&mine, &[]).await.unwrap().is_empty());
 }
 
 async fn an_answer_that_was_heard_is_kept_no_longer(bus: &dyn Bus) {
@@ -206,26 +206,26 @@ async fn an_answer_that_was_heard_is_kept_no_longer(bus: &dyn Bus) {
         bus.reply(at, &reply("j-1")).await.unwrap();
     }
     let jobs = [JobId::new("j-1").unwrap()];
-    bus.forget_replies(&mine, &jobs).await.unwrap();
-    bus.forget_replies(&mine, &[]).await.unwrap();
-    assert!(bus.kept_replies(&mine, &jobs).await.unwrap().is_empty());
-    assert_eq!(bus.kept_replies(&other, &jobs).await.unwrap(), [reply("j-1")]);
+    bus.delete_replies(&mine, &jobs).await.unwrap();
+    bus.delete_replies(&mine, &[]).await.unwrap();
+    assert!(bus.stored_replies(&mine, &jobs).await.unwrap().is_empty());
+    assert_eq!(bus.stored_replies(&other, &jobs).await.unwrap(), [reply("j-1")]);
 }
 
 async fn an_answer_that_holds_secrets_is_told_and_not_kept(bus: &dyn Bus) {
     let mine = node("gw-1");
-    let mut replies = bus.replies(&mine).await.unwrap();
+    let mut replies = bus.subscribe_replies(&mine).await.unwrap();
     let mut secret = reply("j-1");
     secret.outcome.secret = true;
     bus.reply(&mine, &secret).await.unwrap();
     let heard = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
     assert_eq!(heard, secret);
     let jobs = [JobId::new("j-1").unwrap()];
-    assert!(bus.kept_replies(&mine, &jobs).await.unwrap().is_empty());
+    assert!(bus.stored_replies(&mine, &jobs).await.unwrap().is_empty());
 }
 
 /// One job, however long that takes.
-async fn claim(bus: &dyn Bus, lane: Lane, by: &str) -> Claimed {
+async fn claim(bus: &dyn Bus, lane: Lane, by: &str) -> ClaimedJob {
     let claimed = bus.claim(lane, &worker(by), 1, wait::deadline()).await.unwrap();
     claimed.into_iter().next().expect("there is a job in time")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bucket, Bus, Charge, Quota, Share, Verdict};
+use bus::{Bucket, Bus, Charge, LimitDecision, Quota, Share};
 use futures_util::future::join_all;
 use testkit::wait;
 use tokio::time::Instant;
@@ -29,11 +29,11 @@ async fn a_quota_is_admitted_at_once_and_not_one_more(bus: &dyn Bus) {
     for _ in 0..5 {
         assert_eq!(
             bus.admit(&user, &bucket("connect", None), HOURLY).await.unwrap(),
-            Verdict::Admitted
+            LimitDecision::Admitted
         );
     }
     let verdict = bus.admit(&user, &bucket("connect", None), HOURLY).await.unwrap();
-    let Verdict::Refused(wait) = verdict else {
+    let LimitDecision::Refused(wait) = verdict else {
         panic!("a sixth was admitted");
     };
     let each = HOURLY.period / HOURLY.count;
@@ -46,7 +46,7 @@ async fn callers_that_race_share_one_quota(bus: &dyn Bus) {
     let verdicts = join_all((0..100).map(|_| bus.admit(&user, &connect, HOURLY))).await;
     let admitted = verdicts
         .into_iter()
-        .filter(|verdict| matches!(verdict, Ok(Verdict::Admitted)));
+        .filter(|verdict| matches!(verdict, Ok(LimitDecision::Admitted)));
     assert_eq!(admitted.count(), 5);
 }
 
@@ -57,13 +57,16 @@ async fn a_refusal_says_when_the_next_one_is_free(bus: &dyn Bus) {
         period: Duration::from_millis(300),
     };
     let connect = bucket("connect", None);
-    assert_eq!(bus.admit(&user, &connect, quick).await.unwrap(), Verdict::Admitted);
-    let Verdict::Refused(pause) = bus.admit(&user, &connect, quick).await.unwrap() else {
+    assert_eq!(
+        bus.admit(&user, &connect, quick).await.unwrap(),
+        LimitDecision::Admitted
+    );
+    let LimitDecision::Refused(pause) = bus.admit(&user, &connect, quick).await.unwrap() else {
         panic!("a second one was admitted");
     };
     assert!(!pause.is_zero() && pause <= quick.period, "{pause:?}");
     wait::until_true("the bucket to be refilled", wait::deadline(), async || {
-        bus.admit(&user, &connect, quick).await.unwrap() == Verdict::Admitted
+        bus.admit(&user, &connect, quick).await.unwrap() == LimitDecision::Admitted
     })
     .await;
 }
@@ -80,12 +83,12 @@ async fn buckets_do_not_share(bus: &dyn Bus) {
     ] {
         assert_eq!(
             bus.admit(&user, &bucket, once).await.unwrap(),
-            Verdict::Admitted,
+            LimitDecision::Admitted,
             "{user} {bucket:?}"
         );
         assert!(matches!(
             bus.admit(&user, &bucket, once).await.unwrap(),
-            Verdict::Refused(_)
+            LimitDecision::Refused(_)
         ));
     }
 }
@@ -99,9 +102,9 @@ async fn of_several_buckets_all_are_charged_or_none(bus: &dyn Bus) {
     };
     let (wide, narrow) = (charge("commands", 3), charge("connect", 1));
     let both = [wide.clone(), narrow.clone()];
-    assert_eq!(bus.admit_all(&user, &both).await.unwrap(), Verdict::Admitted);
+    assert_eq!(bus.admit_all(&user, &both).await.unwrap(), LimitDecision::Admitted);
     for refused in [both.clone(), [narrow, wide.clone()]] {
-        let Verdict::Refused(wait) = bus.admit_all(&user, &refused).await.unwrap() else {
+        let LimitDecision::Refused(wait) = bus.admit_all(&user, &refused).await.unwrap() else {
             panic!("the narrow one is empty");
         };
         assert!(
@@ -110,17 +113,17 @@ async fn of_several_buckets_all_are_charged_or_none(bus: &dyn Bus) {
         );
     }
     let wide = [wide];
-    assert_eq!(bus.admit_all(&user, &wide).await.unwrap(), Verdict::Admitted);
+    assert_eq!(bus.admit_all(&user, &wide).await.unwrap(), LimitDecision::Admitted);
     assert_eq!(
         bus.admit_all(&user, &wide).await.unwrap(),
-        Verdict::Admitted,
+        LimitDecision::Admitted,
         "no refusal has cost it"
     );
     assert!(matches!(
         bus.admit_all(&user, &wide).await.unwrap(),
-        Verdict::Refused(_)
+        LimitDecision::Refused(_)
     ));
-    assert_eq!(bus.admit_all(&user, &[]).await.unwrap(), Verdict::Admitted);
+    assert_eq!(bus.admit_all(&user, &[]).await.unwrap(), LimitDecision::Admitted);
 }
 
 async fn a_charge_takes_what_it_costs(bus: &dyn Bus) {
@@ -130,15 +133,21 @@ async fn a_charge_takes_what_it_costs(bus: &dyn Bus) {
         quota: HOURLY,
         cost,
     };
-    assert_eq!(bus.admit_all(&user, &[charge(3)]).await.unwrap(), Verdict::Admitted);
+    assert_eq!(
+        bus.admit_all(&user, &[charge(3)]).await.unwrap(),
+        LimitDecision::Admitted
+    );
     assert!(matches!(
         bus.admit_all(&user, &[charge(3)]).await.unwrap(),
-        Verdict::Refused(_)
+        LimitDecision::Refused(_)
     ));
-    assert_eq!(bus.admit_all(&user, &[charge(2)]).await.unwrap(), Verdict::Admitted);
+    assert_eq!(
+        bus.admit_all(&user, &[charge(2)]).await.unwrap(),
+        LimitDecision::Admitted
+    );
     assert!(matches!(
         bus.admit_all(&user, &[charge(1)]).await.unwrap(),
-        Verdict::Refused(_)
+        LimitDecision::Refused(_)
     ));
 }
 
@@ -148,7 +157,7 @@ async fn of_attempts_that_race_as_many_as_the_quota_says_are_taken(bus: &dyn Bus
     let verdicts = join_all((0..200).map(|_| bus.admit_attempt(&user, &verify, HOURLY))).await;
     let admitted = verdicts
         .into_iter()
-        .filter(|verdict| matches!(verdict, Ok(Verdict::Admitted)));
+        .filter(|verdict| matches!(verdict, Ok(LimitDecision::Admitted)));
     assert_eq!(admitted.count(), 5);
 }
 
@@ -160,18 +169,18 @@ async fn each_attempt_is_free_again_when_its_own_period_is_over(bus: &dyn Bus) {
     };
     let attempt = async || bus.admit_attempt(&user, &verify, two).await.unwrap();
     let begun = Instant::now();
-    assert_eq!([attempt().await, attempt().await], [Verdict::Admitted; 2]);
+    assert_eq!([attempt().await, attempt().await], [LimitDecision::Admitted; 2]);
     // A cell would have refilled one after half of the period.
     wait::until_true("the first to be free again", wait::deadline(), async || {
-        attempt().await == Verdict::Admitted
+        attempt().await == LimitDecision::Admitted
     })
     .await;
     assert!(begun.elapsed() >= two.period, "{:?}", begun.elapsed());
 
     let (slow, twice) = (bucket("slow", None), Quota { count: 2, ..HOURLY });
     let attempt = async || bus.admit_attempt(&user, &slow, twice).await.unwrap();
-    assert_eq!([attempt().await, attempt().await], [Verdict::Admitted; 2]);
-    let Verdict::Refused(pause) = attempt().await else {
+    assert_eq!([attempt().await, attempt().await], [LimitDecision::Admitted; 2]);
+    let LimitDecision::Refused(pause) = attempt().await else {
         panic!("one too many was taken");
     };
     assert!(
@@ -180,9 +189,9 @@ async fn each_attempt_is_free_again_when_its_own_period_is_over(bus: &dyn Bus) {
     );
 }
 
-async fn take(bus: &dyn Bus, of: &str, most: u32) -> Verdict {
+async fn take(bus: &dyn Bus, of: &str, most: u32) -> LimitDecision {
     let verify = bucket("verify_2fa", None);
-    let share = Share { of, most };
+    let share = Share { member: of, most };
     bus.admit_shared_attempt(&user("GEN-001"), &verify, HOURLY, &share)
         .await
         .unwrap()
@@ -190,9 +199,9 @@ async fn take(bus: &dyn Bus, of: &str, most: u32) -> Verdict {
 
 async fn of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest(bus: &dyn Bus) {
     for _ in 0..3 {
-        assert_eq!(take(bus, "thief", 3).await, Verdict::Admitted);
+        assert_eq!(take(bus, "thief", 3).await, LimitDecision::Admitted);
     }
-    let Verdict::Refused(pause) = take(bus, "thief", 3).await else {
+    let LimitDecision::Refused(pause) = take(bus, "thief", 3).await else {
         panic!("more than a share was taken");
     };
     assert!(
@@ -200,51 +209,51 @@ async fn of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest(bus:
         "{pause:?}"
     );
     for _ in 0..2 {
-        assert_eq!(take(bus, "owner", 3).await, Verdict::Admitted);
+        assert_eq!(take(bus, "owner", 3).await, LimitDecision::Admitted);
     }
     for taker in ["owner", "thief", "third", ""] {
         let verdict = take(bus, taker, 3).await;
-        assert!(matches!(verdict, Verdict::Refused(_)), "{taker} took a sixth");
+        assert!(matches!(verdict, LimitDecision::Refused(_)), "{taker} took a sixth");
     }
 }
 
 async fn takers_that_race_get_no_more_than_their_share(bus: &dyn Bus) {
     let taken = join_all((0..100).map(|_| take(bus, "thief", 3))).await;
-    let taken = taken.into_iter().filter(|verdict| *verdict == Verdict::Admitted);
+    let taken = taken.into_iter().filter(|verdict| *verdict == LimitDecision::Admitted);
     assert_eq!(taken.count(), 3);
     let taken = join_all((0..100).map(|_| take(bus, "owner", 3))).await;
-    let taken = taken.into_iter().filter(|verdict| *verdict == Verdict::Admitted);
+    let taken = taken.into_iter().filter(|verdict| *verdict == LimitDecision::Admitted);
     assert_eq!(taken.count(), 2);
 }
 
 async fn what_one_took_alone_counts_when_it_has_to_share(bus: &dyn Bus) {
     for _ in 0..4 {
-        assert_eq!(take(bus, "first", HOURLY.count).await, Verdict::Admitted);
+        assert_eq!(take(bus, "first", HOURLY.count).await, LimitDecision::Admitted);
     }
-    assert!(matches!(take(bus, "first", 3).await, Verdict::Refused(_)));
-    assert_eq!(take(bus, "second", 3).await, Verdict::Admitted);
+    assert!(matches!(take(bus, "first", 3).await, LimitDecision::Refused(_)));
+    assert_eq!(take(bus, "second", 3).await, LimitDecision::Admitted);
 }
 
 async fn what_is_counted_for_anyone_is_shared_and_is_no_users(bus: &dyn Bus) {
     let (one, other) = (bucket("message", Some("one")), bucket("message", Some("other")));
     for _ in 0..5 {
-        let verdict = bus.admit_attempt_of_anyone(&one, HOURLY).await.unwrap();
-        assert_eq!(verdict, Verdict::Admitted);
+        let verdict = bus.admit_global_attempt(&one, HOURLY).await.unwrap();
+        assert_eq!(verdict, LimitDecision::Admitted);
     }
-    let verdict = bus.admit_attempt_of_anyone(&one, HOURLY).await.unwrap();
-    assert!(matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+    let verdict = bus.admit_global_attempt(&one, HOURLY).await.unwrap();
+    assert!(matches!(verdict, LimitDecision::Refused(_)), "{verdict:?}");
     for verdict in [
-        bus.admit_attempt_of_anyone(&other, HOURLY).await.unwrap(),
+        bus.admit_global_attempt(&other, HOURLY).await.unwrap(),
         bus.admit_attempt(&user("GEN-001"), &one, HOURLY).await.unwrap(),
     ] {
-        assert_eq!(verdict, Verdict::Admitted);
+        assert_eq!(verdict, LimitDecision::Admitted);
     }
 }
 
 fn bucket(name: &'static str, of: Option<&str>) -> Bucket {
     Bucket {
         name,
-        of: of.map(str::to_owned),
+        scope: of.map(str::to_owned),
     }
 }
 

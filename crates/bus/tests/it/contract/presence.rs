@@ -1,6 +1,6 @@
 //! Presence: which sockets a user has, and which have to go.
 
-use bus::{Bus, Present};
+use bus::{Bus, OpenSocket};
 use protocol::cluster::origin::Origin;
 use protocol::id::{ConnectionId, NodeId, SessionId};
 use protocol::time::Timestamp;
@@ -20,44 +20,63 @@ async fn sockets_are_listed_until_they_leave(bus: &dyn Bus) {
     lease(bus).await;
     let (first, second) = (socket("a", "s-1", 1), socket("b", "s-2", 2));
     for socket in [&second, &first, &first] {
-        assert_eq!(bus.enter(&user("u"), socket, 64).await.unwrap(), []);
+        assert_eq!(bus.register_socket(&user("u"), socket, 64).await.unwrap(), []);
     }
-    assert_eq!(bus.present(&user("u")).await.unwrap(), [first.clone(), second.clone()]);
-    bus.leave(&user("u"), &first.node, &first.connection).await.unwrap();
-    assert_eq!(bus.present(&user("u")).await.unwrap(), std::slice::from_ref(&second));
-    bus.leave(&user("u"), &second.node, &second.connection).await.unwrap();
-    assert_eq!(bus.present(&user("u")).await.unwrap(), []);
+    assert_eq!(
+        bus.open_sockets(&user("u")).await.unwrap(),
+        [first.clone(), second.clone()]
+    );
+    bus.unregister_socket(&user("u"), &first.node, &first.connection)
+        .await
+        .unwrap();
+    assert_eq!(
+        bus.open_sockets(&user("u")).await.unwrap(),
+        std::slice::from_ref(&second)
+    );
+    bus.unregister_socket(&user("u"), &second.node, &second.connection)
+        .await
+        .unwrap();
+    assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), []);
 }
 
 async fn a_socket_that_came_back_to_another_gateway_outlives_its_first_entry(bus: &dyn Bus) {
     lease(bus).await;
     let first = NodeId::new("gw-0").unwrap();
     let here = socket("a", "s-1", 1);
-    bus.enter(&user("u"), &here, 64).await.unwrap();
-    bus.leave(&user("u"), &first, &here.connection).await.unwrap();
-    assert_eq!(bus.present(&user("u")).await.unwrap(), std::slice::from_ref(&here));
+    bus.register_socket(&user("u"), &here, 64).await.unwrap();
+    bus.unregister_socket(&user("u"), &first, &here.connection)
+        .await
+        .unwrap();
+    assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), std::slice::from_ref(&here));
 }
 
 async fn users_do_not_share_sockets(bus: &dyn Bus) {
     lease(bus).await;
     for name in ["u", "v"] {
-        assert_eq!(bus.enter(&user(name), &socket(name, "s-1", 1), 1).await.unwrap(), []);
+        assert_eq!(
+            bus.register_socket(&user(name), &socket(name, "s-1", 1), 1)
+                .await
+                .unwrap(),
+            []
+        );
     }
-    assert_eq!(bus.present(&user("v")).await.unwrap(), [socket("v", "s-1", 1)]);
+    assert_eq!(bus.open_sockets(&user("v")).await.unwrap(), [socket("v", "s-1", 1)]);
 }
 
 async fn over_the_bound_the_oldest_of_the_largest_session_goes(bus: &dyn Bus) {
     lease(bus).await;
     for (name, session, since) in [("a", "s-1", 1), ("b", "s-2", 2), ("c", "s-2", 3)] {
         assert_eq!(
-            bus.enter(&user("u"), &socket(name, session, since), 3).await.unwrap(),
+            bus.register_socket(&user("u"), &socket(name, session, since), 3)
+                .await
+                .unwrap(),
             []
         );
     }
     let newcomer = socket("d", "s-3", 4);
-    let gone = bus.enter(&user("u"), &newcomer, 3).await.unwrap();
+    let gone = bus.register_socket(&user("u"), &newcomer, 3).await.unwrap();
     assert_eq!(gone, [socket("b", "s-2", 2)]);
-    let present = bus.present(&user("u")).await.unwrap();
+    let present = bus.open_sockets(&user("u")).await.unwrap();
     assert_eq!(present, [socket("a", "s-1", 1), socket("c", "s-2", 3), newcomer]);
 }
 
@@ -69,20 +88,20 @@ async fn of_those_that_come_at_once_no_more_than_the_bound_remain(bus: &dyn Bus)
         .collect();
     let come = sockets
         .iter()
-        .map(async |socket| bus.enter(&user, socket, 8).await.unwrap());
+        .map(async |socket| bus.register_socket(&user, socket, 8).await.unwrap());
     let gone = futures_util::future::join_all(come).await;
     assert_eq!(gone.iter().map(Vec::len).sum::<usize>(), 32);
-    assert_eq!(bus.present(&user).await.unwrap().len(), 8);
+    assert_eq!(bus.open_sockets(&user).await.unwrap().len(), 8);
 }
 
 async fn lease(bus: &dyn Bus) {
-    bus.lease(&NodeId::new("n").unwrap(), 10 * wait::deadline())
+    bus.renew_node(&NodeId::new("n").unwrap(), 10 * wait::deadline())
         .await
         .unwrap();
 }
 
-fn socket(name: &str, session: &str, since: i64) -> Present {
-    Present {
+fn socket(name: &str, session: &str, since: i64) -> OpenSocket {
+    OpenSocket {
         connection: ConnectionId::new(name).unwrap(),
         node: NodeId::new("n").unwrap(),
         session: SessionId::new(session).unwrap(),

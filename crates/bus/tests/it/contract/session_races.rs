@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Alive, Bus, Seed, SessionKey, SessionState, Touched};
+use bus::{Bus, SessionKey, SessionRenewal, SessionSeed, SessionState, SessionTtl};
 use futures_util::future::join_all;
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
@@ -24,7 +24,7 @@ async fn activity_at_the_end_extends_the_session_or_finds_it_over_for_good(bus: 
         while alive(state(bus, &key).await).is_some_and(|alive| alive.left > margin) {
             yield_now().await;
         }
-        let touched = bus.touch(&key).await.unwrap();
+        let touched = bus.renew_session(&key).await.unwrap();
         let after = alive(state(bus, &key).await);
         match alive(touched.state) {
             Some(extended) => {
@@ -45,8 +45,8 @@ async fn of_two_activities_at_the_warning_one_announces_the_extension(bus: &dyn 
         while alive(state(bus, &key).await).is_some_and(|alive| !alive.warns_in.is_zero()) {
             yield_now().await;
         }
-        let activities = join_all([bus.touch(&key), bus.touch(&key)]).await;
-        let activities: Vec<Touched> = activities.into_iter().map(Result::unwrap).collect();
+        let activities = join_all([bus.renew_session(&key), bus.renew_session(&key)]).await;
+        let activities: Vec<SessionRenewal> = activities.into_iter().map(Result::unwrap).collect();
         let announced = activities.iter().filter(|touched| touched.after_warning).count();
         assert_eq!(announced, 1, "round {round}: {activities:?}");
         let after = alive(state(bus, &key).await).unwrap();
@@ -59,10 +59,10 @@ async fn of_two_activities_at_the_warning_one_announces_the_extension(bus: &dyn 
 }
 
 async fn state(bus: &dyn Bus, key: &SessionKey) -> SessionState {
-    bus.poke(std::slice::from_ref(key)).await.unwrap()[0]
+    bus.check_ttl(std::slice::from_ref(key)).await.unwrap()[0]
 }
 
-fn alive(state: SessionState) -> Option<Alive> {
+fn alive(state: SessionState) -> Option<SessionTtl> {
     match state {
         SessionState::Alive(alive) => Some(alive),
         _ => None,
@@ -78,7 +78,7 @@ fn session(round: u32) -> SessionKey {
 
 const ROUNDS: u32 = 1_000;
 
-const ENDING: Seed = Seed {
+const ENDING: SessionSeed = SessionSeed {
     left: Duration::from_millis(500),
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_millis(250),
@@ -87,7 +87,7 @@ const ENDING: Seed = Seed {
     announced: None,
 };
 
-const WARNING: Seed = Seed {
+const WARNING: SessionSeed = SessionSeed {
     left: Duration::from_secs(60),
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_millis(59_500),

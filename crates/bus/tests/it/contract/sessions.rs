@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Alive, Announced, Bus, EndOfAll, Seed, SessionKey, SessionState};
+use bus::{Bus, EndAllSessions, EndAnnouncement, SessionKey, SessionSeed, SessionState, SessionTtl};
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use testkit::wait;
@@ -33,7 +33,7 @@ holds_for_both!(
 async fn a_session_is_unknown_until_it_is_seeded(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     assert_eq!(state(bus, &key).await, SessionState::Unknown);
-    assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Unknown);
+    assert_eq!(bus.renew_session(&key).await.unwrap().state, SessionState::Unknown);
     let seeded = alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
     assert!(seeded.left <= HALF_AN_HOUR.left && seeded.left > HALF_AN_HOUR.left - wait::deadline());
     assert!(seeded.warns_in <= HALF_AN_HOUR.left - HALF_AN_HOUR.lead && !seeded.warns_in.is_zero());
@@ -44,7 +44,7 @@ async fn a_session_is_unknown_until_it_is_seeded(bus: &dyn Bus) {
 async fn a_session_that_is_known_is_not_seeded_again(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     let first = alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
-    let later = Seed {
+    let later = SessionSeed {
         left: HALF_AN_HOUR.left * 2,
         ..HALF_AN_HOUR
     };
@@ -55,12 +55,12 @@ async fn a_session_that_is_known_is_not_seeded_again(bus: &dyn Bus) {
 
 async fn activity_gives_the_whole_timeout_in_a_new_generation(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
-    let nearly_over = Seed {
+    let nearly_over = SessionSeed {
         left: Duration::from_secs(20 * 60),
         ..HALF_AN_HOUR
     };
     let seeded = alive(bus.seed(&key, nearly_over).await.unwrap());
-    let touched = bus.touch(&key).await.unwrap();
+    let touched = bus.renew_session(&key).await.unwrap();
     assert!(!touched.after_warning);
     let touched = alive(touched.state);
     assert!(touched.generation > seeded.generation);
@@ -71,19 +71,19 @@ async fn activity_gives_the_whole_timeout_in_a_new_generation(bus: &dyn Bus) {
 
 async fn activity_says_whether_the_warning_had_been_due(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
-    let within_the_lead = Seed {
+    let within_the_lead = SessionSeed {
         left: Duration::from_secs(4 * 60),
         ..HALF_AN_HOUR
     };
     let seeded = alive(bus.seed(&key, within_the_lead).await.unwrap());
     assert!(seeded.warns_in.is_zero());
-    assert!(bus.touch(&key).await.unwrap().after_warning);
-    assert!(!bus.touch(&key).await.unwrap().after_warning);
+    assert!(bus.renew_session(&key).await.unwrap().after_warning);
+    assert!(!bus.renew_session(&key).await.unwrap().after_warning);
 }
 
 async fn a_session_is_over_at_its_deadline_and_activity_does_not_revive_it(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
-    let short = Seed {
+    let short = SessionSeed {
         left: Duration::from_millis(150),
         ..HALF_AN_HOUR
     };
@@ -92,20 +92,20 @@ async fn a_session_is_over_at_its_deadline_and_activity_does_not_revive_it(bus: 
         state(bus, &key).await == SessionState::Unknown
     })
     .await;
-    assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Unknown);
+    assert_eq!(bus.renew_session(&key).await.unwrap().state, SessionState::Unknown);
 }
 
 async fn another_timeout_counts_from_the_last_activity(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     // The last activity was ten minutes ago.
-    let idle = Seed {
+    let idle = SessionSeed {
         left: Duration::from_mins(20),
         ..HALF_AN_HOUR
     };
     let seeded = alive(bus.seed(&key, idle).await.unwrap());
     for (timeout, left) in [(60, 50), (15, 5), (30, 20)] {
         let [timeout, left, lead] = [timeout, left, 1].map(Duration::from_mins);
-        let retimed = alive(bus.retime(&key, timeout, lead).await.unwrap());
+        let retimed = alive(bus.set_timeout(&key, timeout, lead).await.unwrap());
         assert!(retimed.generation > seeded.generation);
         assert!(
             retimed.left <= left && retimed.left > left - wait::deadline(),
@@ -118,13 +118,13 @@ async fn another_timeout_counts_from_the_last_activity(bus: &dyn Bus) {
 
 async fn another_timeout_leaves_time_for_a_warning(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
-    let idle = Seed {
+    let idle = SessionSeed {
         left: Duration::from_mins(10),
         ..HALF_AN_HOUR
     };
     alive(bus.seed(&key, idle).await.unwrap());
     let [timeout, lead] = [4, 2].map(Duration::from_mins);
-    let retimed = alive(bus.retime(&key, timeout, lead).await.unwrap());
+    let retimed = alive(bus.set_timeout(&key, timeout, lead).await.unwrap());
     assert!(retimed.warns_in.is_zero());
     assert!(retimed.left <= lead && retimed.left > lead - wait::deadline());
 }
@@ -133,7 +133,10 @@ async fn another_timeout_brings_no_session_back(bus: &dyn Bus) {
     let (unknown, ended) = (session("GEN-001", "s-1"), session("GEN-001", "s-2"));
     bus.end(&ended, at(2), HALF_AN_HOUR.left).await.unwrap();
     for (key, expected) in [(unknown, SessionState::Unknown), (ended, SessionState::Ended)] {
-        let retimed = bus.retime(&key, HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead).await.unwrap();
+        let retimed = bus
+            .set_timeout(&key, HALF_AN_HOUR.timeout, HALF_AN_HOUR.lead)
+            .await
+            .unwrap();
         assert_eq!(retimed, expected);
         assert_eq!(state(bus, &key).await, expected);
     }
@@ -146,7 +149,7 @@ async fn a_session_that_was_ended_stays_so(bus: &dyn Bus) {
         }
         bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
         assert_eq!(state(bus, &key).await, SessionState::Ended);
-        assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Ended);
+        assert_eq!(bus.renew_session(&key).await.unwrap().state, SessionState::Ended);
         assert_eq!(bus.seed(&key, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
     }
 }
@@ -155,13 +158,13 @@ async fn a_session_that_was_opened_after_its_end_begins_again(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
     bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
     for opened_at in [at(1), at(2)] {
-        let seed = Seed {
+        let seed = SessionSeed {
             opened_at,
             ..HALF_AN_HOUR
         };
         assert_eq!(bus.seed(&key, seed).await.unwrap(), SessionState::Ended);
     }
-    let again = Seed {
+    let again = SessionSeed {
         opened_at: at(3),
         ..HALF_AN_HOUR
     };
@@ -171,7 +174,7 @@ async fn a_session_that_was_opened_after_its_end_begins_again(bus: &dyn Bus) {
 
 async fn an_end_from_before_its_opening_leaves_a_session_alive(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
-    let again = Seed {
+    let again = SessionSeed {
         opened_at: at(3),
         ..HALF_AN_HOUR
     };
@@ -200,20 +203,23 @@ async fn an_announced_end_is_resolved_by_a_seed_that_names_it_alone(bus: &dyn Bu
             numbers.push(ending(state(bus, &key).await));
         }
         assert_ne!(numbers[0], numbers[1]);
-        assert_eq!(bus.touch(&key).await.unwrap().state, SessionState::Ending(numbers[1]));
+        assert_eq!(
+            bus.renew_session(&key).await.unwrap().state,
+            SessionState::Ending(numbers[1])
+        );
         for announced in [None, Some(numbers[0])] {
-            let seed = Seed {
+            let seed = SessionSeed {
                 announced,
                 ..HALF_AN_HOUR
             };
             assert_eq!(bus.seed(&key, seed).await.unwrap(), SessionState::Ending(numbers[1]));
         }
-        let seed = Seed {
+        let seed = SessionSeed {
             announced: Some(numbers[1]),
             ..HALF_AN_HOUR
         };
         alive(bus.seed(&key, seed).await.unwrap());
-        alive(bus.touch(&key).await.unwrap().state);
+        alive(bus.renew_session(&key).await.unwrap().state);
     }
 }
 
@@ -233,12 +239,12 @@ async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
         SessionState::Unknown
     );
     let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
-    let unknown = Announced {
+    let unknown = EndAnnouncement {
         was_alive: false,
         newest_token: None,
     };
     assert_eq!(announced, [unknown]);
-    let seed = Seed {
+    let seed = SessionSeed {
         newest_token: Some(at(5)),
         announced: Some(ending(state(bus, &key).await)),
         ..HALF_AN_HOUR
@@ -248,9 +254,9 @@ async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
         let recorded = alive(bus.record_token(&key, issued_at).await.unwrap());
         assert_eq!(recorded.generation, seeded.generation, "no deadline has moved");
     }
-    alive(bus.touch(&key).await.unwrap().state);
+    alive(bus.renew_session(&key).await.unwrap().state);
     let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
-    let known = Announced {
+    let known = EndAnnouncement {
         was_alive: true,
         newest_token: Some(at(8)),
     };
@@ -258,7 +264,7 @@ async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
 }
 
 async fn the_sessions_of_a_user_are_listed_while_they_are_alive(bus: &dyn Bus) {
-    let short = Seed {
+    let short = SessionSeed {
         left: Duration::from_millis(100),
         ..HALF_AN_HOUR
     };
@@ -287,7 +293,7 @@ async fn the_sessions_of_a_user_are_listed_while_they_are_alive(bus: &dyn Bus) {
 
 async fn of_too_many_sessions_the_one_that_ends_first_is_forgotten(bus: &dyn Bus) {
     for number in 0..256_u64 {
-        let seed = Seed {
+        let seed = SessionSeed {
             left: Duration::from_mins(2_000 - number),
             ..HALF_AN_HOUR
         };
@@ -312,28 +318,28 @@ async fn the_end_of_all_ends_what_was_opened_before_but_one(bus: &dyn Bus) {
         session("GEN-001", "after"),
         session("GEN-002", "before"),
     ];
-    let later = Seed {
+    let later = SessionSeed {
         opened_at: at(3),
         ..HALF_AN_HOUR
     };
     for key in [&before, &excepted, &other] {
         alive(bus.seed(key, HALF_AN_HOUR).await.unwrap());
     }
-    let end = EndOfAll {
+    let end = EndAllSessions {
         ended_at: at(2),
-        but: Some(excepted.session.clone()),
+        except: Some(excepted.session.clone()),
     };
     bus.end_all(&user("GEN-001"), &end, HALF_AN_HOUR.left).await.unwrap();
-    let earlier = EndOfAll {
+    let earlier = EndAllSessions {
         ended_at: at(1),
-        but: None,
+        except: None,
     };
     bus.end_all(&user("GEN-001"), &earlier, HALF_AN_HOUR.left)
         .await
         .unwrap();
     alive(bus.seed(&after, later).await.unwrap());
     assert_eq!(state(bus, &before).await, SessionState::Ended);
-    assert_eq!(bus.touch(&before).await.unwrap().state, SessionState::Ended);
+    assert_eq!(bus.renew_session(&before).await.unwrap().state, SessionState::Ended);
     assert_eq!(bus.seed(&before, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
     let unknown = session("GEN-001", "unknown");
     assert_eq!(bus.seed(&unknown, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
@@ -355,7 +361,7 @@ async fn sessions_do_not_share(bus: &dyn Bus) {
         alive(bus.seed(key, HALF_AN_HOUR).await.unwrap());
     }
     bus.end(&keys[1], at(2), HALF_AN_HOUR.left).await.unwrap();
-    let states = bus.poke(&keys).await.unwrap();
+    let states = bus.check_ttl(&keys).await.unwrap();
     alive(states[0]);
     assert_eq!(states[1], SessionState::Ended);
     alive(states[2]);
@@ -363,7 +369,7 @@ async fn sessions_do_not_share(bus: &dyn Bus) {
 }
 
 async fn state(bus: &dyn Bus, key: &SessionKey) -> SessionState {
-    bus.poke(std::slice::from_ref(key)).await.unwrap()[0]
+    bus.check_ttl(std::slice::from_ref(key)).await.unwrap()[0]
 }
 
 /// The names of a user's sessions, sorted.
@@ -384,7 +390,7 @@ fn ending(state: SessionState) -> u64 {
 }
 
 #[track_caller]
-fn alive(state: SessionState) -> Alive {
+fn alive(state: SessionState) -> SessionTtl {
     match state {
         SessionState::Alive(alive) => alive,
         other => panic!("the session is {other:?}"),
@@ -403,7 +409,7 @@ fn session(id: &str, session: &str) -> SessionKey {
     }
 }
 
-const HALF_AN_HOUR: Seed = Seed {
+const HALF_AN_HOUR: SessionSeed = SessionSeed {
     left: Duration::from_secs(30 * 60),
     timeout: Duration::from_secs(30 * 60),
     lead: Duration::from_secs(5 * 60),

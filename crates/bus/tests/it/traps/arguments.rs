@@ -1,8 +1,8 @@
 //! Managed servers take 3,999 arguments a command at most, and forbid CONFIG, KEYS and SCRIPT.
 
-use bus::{Hold, SessionKey, TicketKey};
+use bus::{ResumeLease, ResumeTokenKey, SessionKey};
 use futures_util::future::join_all;
-use protocol::id::{JobId, SessionId, TicketId, UserId};
+use protocol::id::{JobId, ResumeTokenId, SessionId, UserId};
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
@@ -30,26 +30,26 @@ async fn no_command_has_more_arguments_than_managed_servers_take_however_many_us
     ear.missed().await;
     until_live(&*bus, &ear, true).await;
 
-    bus.positions(&users).await.unwrap();
+    bus.offsets(&users).await.unwrap();
     let session = SessionId::new("s").unwrap();
     let sessions = users.iter().map(|user| SessionKey {
         user: user.clone(),
         session: session.clone(),
     });
-    bus.poke(&sessions.collect::<Vec<_>>()).await.unwrap();
-    let holds = users.iter().map(|user| Hold {
-        key: TicketKey {
+    bus.check_ttl(&sessions.collect::<Vec<_>>()).await.unwrap();
+    let holds = users.iter().map(|user| ResumeLease {
+        key: ResumeTokenKey {
             user: user.clone(),
-            id: TicketId::new("t").unwrap(),
+            id: ResumeTokenId::new("t").unwrap(),
         },
         redemption: 1,
     });
-    bus.keep(&holds.collect::<Vec<_>>()).await.unwrap();
+    bus.renew_tokens(&holds.collect::<Vec<_>>()).await.unwrap();
     let jobs: Vec<JobId> = (0..MANY)
         .map(|number| JobId::new(format!("j-{number}")).unwrap())
         .collect();
-    bus.kept_replies(&node("gw-1"), &jobs).await.unwrap();
-    bus.forget_replies(&node("gw-1"), &jobs).await.unwrap();
+    bus.stored_replies(&node("gw-1"), &jobs).await.unwrap();
+    bus.delete_replies(&node("gw-1"), &jobs).await.unwrap();
 
     let log = redis.command(&["SLOWLOG", "GET", "-1"]).await;
     let asked = ["ssubscribe", "mget", "del"];

@@ -28,7 +28,7 @@ async fn a_node_whose_clock_is_an_hour_off_takes_no_jobs_until_it_is_right() {
             .await
             .unwrap();
         let refused = skewed.claim(Interactive, &worker("w-1"), 1, MOMENT).await;
-        assert!(matches!(refused, Err(BusError::Away { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(BusError::Unavailable { .. })), "{refused:?}");
         let claimed = right.claim(Interactive, &worker("w-2"), 1, wait::deadline()).await;
         assert_eq!(claimed.unwrap().len(), 1, "another node has it");
 

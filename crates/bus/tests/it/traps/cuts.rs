@@ -3,7 +3,7 @@
 use testkit::{Proxy, Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
-use crate::sample::{position, publish, publish_surely, user};
+use crate::sample::{offset, publish, publish_surely, user};
 
 #[tokio::test]
 async fn a_killed_connection_keeps_publishing_and_hearing() {
@@ -21,7 +21,7 @@ async fn a_killed_connection_keeps_publishing_and_hearing() {
         ear.missed().await;
     }
     publish_surely(&*bus, &user, 6).await;
-    let place = position(&*bus, &user).await;
+    let place = offset(&*bus, &user).await;
     assert_eq!(
         place.seq, 6,
         "each event has one place, however often its publisher tried"
@@ -68,7 +68,7 @@ async fn answers_are_heard_again_after_a_killed_connection() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let node = crate::sample::node("gw-1");
-    let mut replies = bus.replies(&node).await.unwrap();
+    let mut replies = bus.subscribe_replies(&node).await.unwrap();
     redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     let reply = crate::sample::reply("j-1");
     wait::until_true("an answer to be heard", wait::deadline(), async || {

@@ -1,13 +1,13 @@
 //! Redis that comes back as another one: what it lost must not be taken for what never was.
 
-use bus::{BusError, Hint, Past, Ticket, TicketKey};
+use bus::{BusError, Hint, LogRead, ResumeToken, ResumeTokenKey};
 use protocol::cluster::origin::Origin;
-use protocol::id::{ConnectionId, SessionId, TicketId};
+use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, connect, until_live};
-use crate::sample::{event, position, publish, publish_surely, user};
+use crate::sample::{event, offset, publish, publish_surely, user};
 
 #[tokio::test]
 async fn a_redis_that_lost_everything_begins_new_epochs() {
@@ -21,7 +21,7 @@ async fn a_redis_that_lost_everything_begins_new_epochs() {
     ear.missed().await;
     until_live(&*bus, &ear, true).await;
 
-    let Past::Lost(now) = bus.since(&user, &before, 9).await.unwrap() else {
+    let LogRead::Gap(now) = bus.read_log(&user, &before, 9).await.unwrap() else {
         panic!("a lost log is reported, not hidden");
     };
     assert_ne!(now.epoch, before.epoch);
@@ -41,14 +41,14 @@ async fn a_redis_restarted_from_a_snapshot_gives_no_place_twice() {
     redis.restart().await;
     assert_eq!(redis.command(&["EXISTS", "pn:{GEN-001}:pos"]).await, "1");
     wait::until_true("the bus to live", wait::deadline(), async || {
-        bus.positions(std::slice::from_ref(&user)).await.is_ok()
+        bus.offsets(std::slice::from_ref(&user)).await.is_ok()
     })
     .await;
 
     let place = publish(&*bus, &user, 3).await;
     assert_ne!(place, unsaved);
     assert_ne!(place.epoch, unsaved.epoch);
-    assert_eq!(bus.since(&user, &unsaved, 9).await.unwrap(), Past::Lost(place));
+    assert_eq!(bus.read_log(&user, &unsaved, 9).await.unwrap(), LogRead::Gap(place));
 }
 
 #[tokio::test]
@@ -69,27 +69,27 @@ async fn another_primary_begins_new_epochs() {
     );
 
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
-    let asked = position(&*bus, &user).await;
+    let asked = offset(&*bus, &user).await;
     assert_ne!(asked.epoch, after.epoch, "asking is enough to see it");
-    let key = TicketKey {
+    let key = ResumeTokenKey {
         user: user.clone(),
-        id: TicketId::new("t-1").unwrap(),
+        id: ResumeTokenId::new("t-1").unwrap(),
     };
-    let ticket = Ticket {
+    let ticket = ResumeToken {
         session: SessionId::new("s-1").unwrap(),
         connection: ConnectionId::new("c-1").unwrap(),
-        begins: asked.clone(),
+        start: asked.clone(),
     };
-    bus.issue(&key, &ticket).await.unwrap();
+    bus.issue_token(&key, &ticket).await.unwrap();
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(
-        bus.redeem(&key, &ticket.session, Timestamp::from_millis(1))
+        bus.redeem_token(&key, &ticket.session, Timestamp::from_millis(1))
             .await
             .unwrap(),
         None,
         "its place is of another history"
     );
-    assert!(matches!(bus.since(&user, &asked, 9).await.unwrap(), Past::Lost(now) if now.epoch != asked.epoch));
+    assert!(matches!(bus.read_log(&user, &asked, 9).await.unwrap(), LogRead::Gap(now) if now.epoch != asked.epoch));
 }
 
 #[tokio::test]
@@ -103,10 +103,10 @@ async fn a_server_that_was_a_replica_for_a_while_is_used_again() {
     let port = other.port().to_string();
     redis.command(&["REPLICAOF", "127.0.0.1", &port]).await;
     let error = bus.publish(&user, &event(2)).await.unwrap_err();
-    assert!(matches!(error, BusError::Away { .. }), "{error:?}");
+    assert!(matches!(error, BusError::Unavailable { .. }), "{error:?}");
     redis.command(&["REPLICAOF", "NO", "ONE"]).await;
     publish_surely(&*bus, &user, 2).await;
-    let after = position(&*bus, &user).await;
+    let after = offset(&*bus, &user).await;
     assert_ne!(after.epoch, before.epoch);
     ear.until(&after).await;
 }
@@ -119,10 +119,10 @@ async fn a_log_that_was_lost_alone_is_reported() {
     let first = publish(&*bus, &user, 1).await;
     publish(&*bus, &user, 2).await;
     redis.command(&["DEL", "pn:{GEN-001}:log"]).await;
-    assert!(matches!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(_)));
+    assert!(matches!(bus.read_log(&user, &first, 9).await.unwrap(), LogRead::Gap(_)));
     publish(&*bus, &user, 3).await;
     assert!(
-        matches!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(_)),
+        matches!(bus.read_log(&user, &first, 9).await.unwrap(), LogRead::Gap(_)),
         "a hole is no replay"
     );
 }
@@ -138,17 +138,17 @@ async fn hints_of_another_primary_are_none() {
         device_name: None,
         user_agent: None,
     };
-    bus.note_seen(&user, &from).await.unwrap();
-    bus.begin_look(&user, "a").await.unwrap();
-    bus.note_none_open(&user, "a").await.unwrap();
+    bus.mark_seen(&user, &from).await.unwrap();
+    bus.begin_alert_check(&user, "a").await.unwrap();
+    bus.mark_no_open_alerts(&user, "a").await.unwrap();
     let both = Hint {
         seen: true,
-        none_open: true,
+        no_open_alerts: true,
     };
     assert_eq!(bus.hint(&user, &from).await.unwrap(), both);
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(bus.hint(&user, &from).await.unwrap(), Hint::default());
-    bus.note_seen(&user, &from).await.unwrap();
+    bus.mark_seen(&user, &from).await.unwrap();
     assert!(bus.hint(&user, &from).await.unwrap().seen);
 }
 
@@ -157,7 +157,7 @@ async fn what_only_a_newer_release_understands_is_reported_lost_and_stops_nobody
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let start = position(&*bus, &user).await;
+    let start = offset(&*bus, &user).await;
     let first = publish(&*bus, &user, 1).await;
     let newer = r#"{"v":99,"id":"e-2","class":"state","event":"x","data":2}"#;
     redis.command(&["HINCRBY", "pn:{GEN-001}:pos", "seq", "1"]).await;
@@ -166,10 +166,16 @@ async fn what_only_a_newer_release_understands_is_reported_lost_and_stops_nobody
         .await;
     let last = publish(&*bus, &user, 3).await;
 
-    let Past::Events(events) = bus.since(&user, &start, 9).await.unwrap() else {
+    let LogRead::Events(events) = bus.read_log(&user, &start, 9).await.unwrap() else {
         panic!("what comes before it can be read")
     };
     assert_eq!(events.len(), 1);
-    assert_eq!(bus.since(&user, &first, 9).await.unwrap(), Past::Lost(last.clone()));
-    assert_eq!(bus.since(&user, &last, 9).await.unwrap(), Past::Events(Vec::new()));
+    assert_eq!(
+        bus.read_log(&user, &first, 9).await.unwrap(),
+        LogRead::Gap(last.clone())
+    );
+    assert_eq!(
+        bus.read_log(&user, &last, 9).await.unwrap(),
+        LogRead::Events(Vec::new())
+    );
 }

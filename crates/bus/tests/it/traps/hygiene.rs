@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bucket, Bus, EndOfAll, Key, Quota, RedisBus, Seed, SessionKey, Ticket, TicketKey};
+use bus::{
+    Bucket, Bus, ChallengeKey, EndAllSessions, Quota, RedisBus, ResumeToken, ResumeTokenKey, SessionKey, SessionSeed,
+};
 use lifecycle::{OsEntropy, SystemClock, Tasks};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::job::Lane;
 use protocol::fault::chain;
-use protocol::id::{ConnectionId, SessionId, TicketId};
+use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
 use crate::nodes::{Ear, MOMENT, connect};
-use crate::sample::{event, job, node, position, publish, reply, user, worker};
+use crate::sample::{event, job, node, offset, publish, reply, user, worker};
 
 #[tokio::test]
 async fn every_key_but_those_of_the_lanes_ends_by_itself() {
@@ -43,7 +45,7 @@ async fn a_drained_bus_leaves_no_connection() {
     let bus = RedisBus::connect(&settings, clock, entropy, tasks.clone(), &meter).await;
     let bus: Arc<dyn Bus> = Arc::new(bus.unwrap());
     let ear = Ear::open(&*bus).await;
-    let replies = bus.replies(&node("gw-1")).await.unwrap();
+    let replies = bus.subscribe_replies(&node("gw-1")).await.unwrap();
     use_everything(&*bus).await;
     assert!(clients(&redis).await >= 5);
 
@@ -76,26 +78,26 @@ async fn no_error_repeats_what_was_sent() {
 async fn use_everything(bus: &dyn Bus) {
     let (user, lane) = (user("GEN-001"), Lane::Interactive);
     publish(bus, &user, 1).await;
-    let begins = position(bus, &crate::sample::user("new")).await;
-    let ticket = TicketKey {
+    let start = offset(bus, &crate::sample::user("new")).await;
+    let ticket = ResumeTokenKey {
         user: user.clone(),
-        id: TicketId::new("t-1").unwrap(),
+        id: ResumeTokenId::new("t-1").unwrap(),
     };
     let (session, connection) = (SessionId::new("s-1").unwrap(), ConnectionId::new("c-1").unwrap());
-    let issued = Ticket {
+    let issued = ResumeToken {
         session,
         connection,
-        begins,
+        start,
     };
-    let hold = bus.issue(&ticket, &issued).await.unwrap();
-    assert_eq!(bus.keep(&[hold]).await.unwrap(), [true]);
+    let hold = bus.issue_token(&ticket, &issued).await.unwrap();
+    assert_eq!(bus.renew_tokens(&[hold]).await.unwrap(), [true]);
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
     bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
     bus.reply(&node("gw-1"), &reply("j-1")).await.unwrap();
-    let key = Key::State {
+    let key = ChallengeKey::State {
         hash: "00ff".to_owned(),
     };
-    let owned = Key::Confirmation {
+    let owned = ChallengeKey::Confirmation {
         user: user.clone(),
         hash: "00ff".to_owned(),
     };
@@ -104,7 +106,7 @@ async fn use_everything(bus: &dyn Bus) {
     }
     let bucket = Bucket {
         name: "connect",
-        of: None,
+        scope: None,
     };
     let quota = Quota {
         count: 1,
@@ -116,7 +118,7 @@ async fn use_everything(bus: &dyn Bus) {
 
 async fn use_sessions(bus: &dyn Bus) {
     let opened_at = Timestamp::from_millis(1_000);
-    let seed = Seed {
+    let seed = SessionSeed {
         left: Duration::from_secs(60),
         timeout: Duration::from_secs(60),
         lead: Duration::from_secs(5),
@@ -134,9 +136,9 @@ async fn use_sessions(bus: &dyn Bus) {
     bus.record_token(&keys[0], Some(opened_at)).await.unwrap();
     bus.announce_end(&keys[1..3]).await.unwrap();
     bus.end(&keys[3], opened_at, Duration::from_secs(60)).await.unwrap();
-    let all = EndOfAll {
+    let all = EndAllSessions {
         ended_at: opened_at,
-        but: None,
+        except: None,
     };
     bus.end_all(&user("GEN-001"), &all, Duration::from_secs(60))
         .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{BusError, Published};
+use bus::{BusError, PublishOutcome};
 use protocol::cluster::job::Lane;
 use testkit::{Proxy, Redis, wait};
 
@@ -23,9 +23,9 @@ async fn an_event_whose_answer_was_lost_has_one_place() {
 
     proxy.lose_answer_to("e-1");
     let outcome = bus.publish(&user, &event(1)).await;
-    assert!(matches!(outcome, Err(BusError::Away { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(BusError::Unavailable { .. })), "{outcome:?}");
     assert!(!proxy.fault_is_pending());
-    assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), Published::Before);
+    assert_eq!(bus.publish(&user, &event(1)).await.unwrap(), PublishOutcome::Duplicate);
     assert_eq!(publish(&*bus, &user, 2).await.seq, 3);
     for seq in 1..=3 {
         assert_eq!(ear.next_seq().await, seq);
@@ -43,7 +43,7 @@ async fn a_job_whose_answer_was_lost_is_not_submitted_again_behind_our_back() {
 
     proxy.lose_answer_to("j-1");
     let outcome = bus.submit(Lane::Interactive, &job("j-1", 1), patience).await;
-    assert!(matches!(outcome, Err(BusError::Away { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(BusError::Unavailable { .. })), "{outcome:?}");
     wait::until_true("the bus to live", wait::deadline(), async || bus.is_live()).await;
     assert_eq!(redis.command(&["XLEN", "pn:{jobs:interactive}"]).await, "1");
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BusError, Heard, Key, Past};
+use bus::{BusError, ChallengeKey, ChannelMessage, LogRead};
 use futures_util::future::join_all;
 use protocol::fault::chain;
 use testkit::{Proxy, Redis, wait};
 use tokio::time::Instant;
 
 use crate::nodes::{Ear, connect, until_live};
-use crate::sample::{event, position, publish, publish_surely, user};
+use crate::sample::{event, offset, publish, publish_surely, user};
 
 #[tokio::test]
 async fn a_stopped_redis_costs_two_seconds_and_nothing_once_it_goes_on() {
@@ -25,7 +25,7 @@ async fn a_stopped_redis_costs_two_seconds_and_nothing_once_it_goes_on() {
     redis.pause();
     let asked = Instant::now();
     let error = bus.publish(&user, &event(2)).await.unwrap_err();
-    assert!(matches!(error, BusError::Away { .. }), "{error:?}");
+    assert!(matches!(error, BusError::Unavailable { .. }), "{error:?}");
     assert!(chain(&error).contains("timed out"), "{}", chain(&error));
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     until_live(&*bus, &ear, false).await;
@@ -39,7 +39,7 @@ async fn a_stopped_redis_costs_two_seconds_and_nothing_once_it_goes_on() {
     redis.resume();
     until_live(&*bus, &ear, true).await;
     publish_surely(&*bus, &user, 4).await;
-    let Past::Events(events) = bus.since(&user, &before, 9).await.unwrap() else {
+    let LogRead::Events(events) = bus.read_log(&user, &before, 9).await.unwrap() else {
         panic!("a pause is no new epoch");
     };
     let (last, _) = events.last().unwrap();
@@ -62,7 +62,7 @@ async fn more_commands_than_fit_do_no_harm_that_stays() {
     wait::until_true("the bus to live", wait::deadline(), async || bus.is_live()).await;
     let asked = Instant::now();
     for _ in 0..20 {
-        let key = Key::State {
+        let key = ChallengeKey::State {
             hash: "00ff".to_owned(),
         };
         bus.read(&key).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_half_open_link_is_noticed_and_replaced() {
     let mut ear = Ear::open(&*bus).await;
     ear.feed.subscribe(&user).await.unwrap();
 
-    proxy.strand();
+    proxy.blackhole();
     let stranded = Instant::now();
     let unheard = publish(&*elsewhere, &user, 1).await;
     wait::until_true("the loss to be noticed", wait::deadline(), async || !bus.is_live()).await;
@@ -90,7 +90,7 @@ async fn a_half_open_link_is_noticed_and_replaced() {
     // Ten seconds were promised.
     assert!(stranded.elapsed() < Duration::from_secs(20), "{:?}", stranded.elapsed());
     until_live(&*bus, &ear, true).await;
-    assert_eq!(position(&*bus, &user).await, unheard);
+    assert_eq!(offset(&*bus, &user).await, unheard);
     let place = publish(&*elsewhere, &user, 2).await;
     ear.until(&place).await;
 }
@@ -134,7 +134,7 @@ async fn of_a_burst_every_message_is_heard_or_a_missed_tells() {
     tokio::join!(redis.command(&command), async {
         for expected in 1..=100_000 {
             match ear.next().await {
-                Heard::Event { position, .. } => assert_eq!(position.seq, expected, "a hole without a Missed"),
+                ChannelMessage::Event { offset, .. } => assert_eq!(offset.seq, expected, "a hole without a Missed"),
                 _missed => break,
             }
         }

@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::str::from_utf8;
 use std::time::SystemTime;
 
-use bus::{Jobs, MemoryBus, Seed, SessionKey};
+use bus::{Jobs, MemoryBus, SessionKey, SessionSeed};
 use lifecycle::{ManualClock, SeededEntropy, Tasks};
-use protocol::cluster::job::{Job, Lane, Outcome};
+use protocol::cluster::job::{Job, JobOutcome, Lane};
 use protocol::id::{NodeId, WorkerId};
 use protocol::json::Json;
 use protocol::time::Timestamp;
@@ -16,7 +16,7 @@ use telemetry::metrics::Metrics as Registry;
 use tokio::time::timeout;
 
 use super::*;
-use crate::command::{Caller, Inquiries};
+use crate::command::{Caller, WorkerClient};
 use crate::connection::outbound::Outbound;
 use crate::connection::outgoing::Outgoing;
 use crate::metrics::Metrics;
@@ -39,10 +39,10 @@ impl Deaf {
         let entropy = Arc::new(SeededEntropy::new(7));
         let bus = MemoryBus::new(Arc::clone(&entropy) as _);
         let tasks = Tasks::new();
-        let inquiries = Arc::new(Inquiries::new(Arc::new(bus.clone()), NodeId::new("n").unwrap()));
+        let workers = Arc::new(WorkerClient::new(Arc::new(bus.clone()), NodeId::new("n").unwrap()));
         let sessions = Arc::new(Sessions::new(
             Arc::new(bus.clone()),
-            Arc::clone(&inquiries),
+            Arc::clone(&workers),
             mpsc::channel(1).0,
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
             Arc::clone(&entropy) as _,
@@ -50,7 +50,7 @@ impl Deaf {
         ));
         let commands = Arc::new(Commands::new(
             Arc::new(bus.clone()),
-            (sessions, inquiries),
+            (sessions, workers),
             (Timing::default(), None),
             entropy,
             tasks.clone(),
@@ -64,7 +64,7 @@ impl Deaf {
         let outbound = Arc::new(Outbound::default());
         let asked = Instant::now();
         let caller = Arc::new(Caller::sample_with("u", Arc::clone(&outbound)));
-        bus::Sessions::seed(&bus, &session(&caller), HALF_AN_HOUR)
+        bus::SessionRegistry::seed(&bus, &session(&caller), HALF_AN_HOUR)
             .await
             .unwrap();
         commands.take(&caller, list());
@@ -89,9 +89,9 @@ impl Deaf {
         let reply = Reply {
             v: Job::VERSION,
             job: self.job.id.clone(),
-            outcome: Outcome {
+            outcome: JobOutcome {
                 error: None,
-                aside: None,
+                leading_notice: None,
                 secret: false,
                 data: Json::of(&json!({ "success": true })),
             },
@@ -157,7 +157,7 @@ async fn an_answer_that_never_comes_is_a_timeout_at_the_deadline() {
     );
 }
 
-const HALF_AN_HOUR: Seed = Seed {
+const HALF_AN_HOUR: SessionSeed = SessionSeed {
     left: Duration::from_mins(30),
     timeout: Duration::from_mins(30),
     lead: Duration::from_mins(5),

@@ -15,7 +15,7 @@ use super::metrics::Metrics;
 use super::{Asks, JwksSettings, KeySet, Known};
 
 /// Keeps what is known of an issuer's keys as the issuer says.
-pub(crate) struct Keeper {
+pub(crate) struct JwksRefresher {
     issuer: Issuer,
     refresh: Duration,
     max_stale: Duration,
@@ -27,7 +27,7 @@ pub(crate) struct Keeper {
     metrics: Metrics,
 }
 
-impl Keeper {
+impl JwksRefresher {
     pub(super) fn new(
         issuer: Issuer,
         settings: &JwksSettings,

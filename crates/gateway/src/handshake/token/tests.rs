@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use protocol::secret::Secret;
 use serde_json::{Value, json};
-use testkit::token::{Signer, confused, unsigned, with_altered_signature};
+use testkit::token::{Signer, algorithm_confusion, unsigned, with_altered_signature};
 
 use super::*;
 
@@ -245,8 +245,8 @@ fn no_token_chooses_its_algorithm() {
     let tokens = public(&rsa);
     let good = claims(&json!({}));
     assert_eq!(verify(&tokens, &unsigned(&good)), Err(Refused::Malformed));
-    let confused = confused(rsa.verifier(), &good);
-    assert_eq!(verify(&tokens, &confused), Err(Refused::Algorithm));
+    let algorithm_confusion = algorithm_confusion(rsa.verifier(), &good);
+    assert_eq!(verify(&tokens, &algorithm_confusion), Err(Refused::Algorithm));
     for alg in ["none", "nOnE", "HS256", "RS512", "PS256", "ES256"] {
         let token = rsa.sign_with(&json!({ "alg": alg, "typ": "JWT" }), &good);
         let outcome = verify(&tokens, &token);

@@ -1,12 +1,12 @@
 //! How often the browsers of one user may come back and say yes, over the whole cluster.
 
-use bus::{Bucket, Bus, Charge, Verdict};
+use bus::{Bucket, Bus, Charge, LimitDecision};
 use protocol::answer::Failure;
 use protocol::command::CommandKind;
 use protocol::id::UserId;
 
 use super::unavailable;
-use crate::command::{a_minute, own_limit, rate_limited};
+use crate::command::{command_limit, per_minute, rate_limited};
 
 /// Limit of one step of the callback.
 #[derive(Clone, Copy)]
@@ -21,21 +21,21 @@ impl Limit {
     /// Takes one from the limit of the user. A limit that cannot be asked is no permission.
     pub(super) async fn admit(self, bus: &dyn Bus, user: &UserId) -> Result<(), Failure> {
         match bus.admit_all(user, self.charge().as_slice()).await {
-            Ok(Verdict::Admitted) => Ok(()),
-            Ok(Verdict::Refused(wait)) => Err(rate_limited(wait)),
+            Ok(LimitDecision::Admitted) => Ok(()),
+            Ok(LimitDecision::Refused(wait)) => Err(rate_limited(wait)),
             Err(error) => Err(unavailable(&error)),
         }
     }
 
     fn charge(self) -> Option<Charge> {
         match self {
-            Self::Connect => own_limit(CommandKind::Connect, |_user| None),
+            Self::Connect => command_limit(CommandKind::Connect, |_user| None),
             Self::Confirm => Some(Charge {
                 bucket: Bucket {
                     name: "confirm_link",
-                    of: None,
+                    scope: None,
                 },
-                quota: a_minute(10),
+                quota: per_minute(10),
                 cost: 1,
             }),
         }

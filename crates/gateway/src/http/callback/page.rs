@@ -242,7 +242,7 @@ mod tests {
             cookie: Secret::new("c"),
             expires_in: 300,
         };
-        let failure = Failure::saying(ErrorCode::OauthFailed, hostile);
+        let failure = Failure::with_message(ErrorCode::OauthFailed, hostile);
         for page in [
             Page::question(&user, &parked),
             Page::linked(&user, &account),

@@ -2,7 +2,7 @@
 //! longer than any platform writes it.
 
 use protocol::answer::Failure;
-use protocol::cluster::callback::Returned;
+use protocol::cluster::callback::AuthorizationResponse;
 use protocol::code::ErrorCode;
 use protocol::secret::Secret;
 use url::form_urlencoded;
@@ -11,7 +11,7 @@ use url::form_urlencoded;
 pub(super) struct Query {
     pub(super) state: Secret,
     pub(super) issuer: Option<String>,
-    pub(super) returned: Returned,
+    pub(super) response: AuthorizationResponse,
 }
 
 impl Query {
@@ -19,16 +19,16 @@ impl Query {
     pub(super) fn read(query: &str) -> Result<Self, Failure> {
         let parameters = [("state", 128), ("iss", 256), ("code", 4096), ("error", 128)];
         let [state, issuer, code, error] = once(query.as_bytes(), parameters)?;
-        let returned = match (code, error.as_deref()) {
-            (Some(code), None) => Returned::Code(Secret::new(code)),
-            (None, Some("access_denied")) => Returned::Denied,
-            (None, Some(_)) => Returned::Failed,
+        let response = match (code, error.as_deref()) {
+            (Some(code), None) => AuthorizationResponse::Code(Secret::new(code)),
+            (None, Some("access_denied")) => AuthorizationResponse::Denied,
+            (None, Some(_)) => AuthorizationResponse::Failed,
             (Some(_), Some(_)) | (None, None) => return Err(unreadable()),
         };
         Ok(Self {
             state: Secret::new(state.ok_or_else(unreadable)?),
             issuer,
-            returned,
+            response,
         })
     }
 }
@@ -44,7 +44,7 @@ pub(super) const TOKEN: &str = "token";
 
 /// Says nothing of what was there.
 pub(super) fn unreadable() -> Failure {
-    Failure::saying(
+    Failure::with_message(
         ErrorCode::BadRequest,
         "This is no answer of a platform; start again in the application.",
     )
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn an_answer_of_a_platform_is_read() {
         let query = Query::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fgithub.com&more=1&more=2").unwrap();
-        let Returned::Code(code) = query.returned else {
+        let AuthorizationResponse::Code(code) = query.response else {
             panic!("it is a code");
         };
         assert_eq!((code.expose(), query.state.expose()), ("a+b", "s"));
@@ -82,9 +82,15 @@ mod tests {
 
     #[test]
     fn a_no_is_told_from_a_failure() {
-        let returned = |query| Query::read(query).unwrap().returned;
-        assert!(matches!(returned("state=s&error=access_denied"), Returned::Denied));
-        assert!(matches!(returned("state=s&error=server_error"), Returned::Failed));
+        let response = |query| Query::read(query).unwrap().response;
+        assert!(matches!(
+            response("state=s&error=access_denied"),
+            AuthorizationResponse::Denied
+        ));
+        assert!(matches!(
+            response("state=s&error=server_error"),
+            AuthorizationResponse::Failed
+        ));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
-use bus::Present;
+use bus::OpenSocket;
 use http::{HeaderMap, StatusCode};
 use protocol::answer::SessionsEnded;
 use protocol::cluster::job::{Job, Work};
@@ -70,8 +70,8 @@ struct Connection {
     user_agent: Option<String>,
 }
 
-impl From<Present> for Connection {
-    fn from(present: Present) -> Self {
+impl From<OpenSocket> for Connection {
+    fn from(present: OpenSocket) -> Self {
         let Origin {
             address,
             device_id,
@@ -92,10 +92,10 @@ impl From<Present> for Connection {
 }
 
 impl Internal {
-    async fn connections(&self, user: &str, headers: &HeaderMap) -> Result<Vec<Present>, Refusal> {
+    async fn connections(&self, user: &str, headers: &HeaderMap) -> Result<Vec<OpenSocket>, Refusal> {
         self.authorize(headers)?;
         let user = named(user)?;
-        self.bus.present(&user).await.map_err(|error| {
+        self.bus.open_sockets(&user).await.map_err(|error| {
             tracing::warn!(error = chain(&error), "connections could not be listed");
             Refusal::Failed(error.code())
         })
@@ -114,14 +114,14 @@ impl Internal {
             user: named(user)?,
             session: name::internal_api(),
             connection: name::connection(&*self.entropy),
-            node: self.inquiries.node().clone(),
+            node: self.workers.node().clone(),
             origin: origin(peer, headers),
             traceparent: self.trace(headers),
             idempotency_key: None,
             authenticated_at: None,
             work: Work::EndAllSessions,
         };
-        let ended = self.inquiries.ask(&job, self.patience).await.map_err(|error| {
+        let ended = self.workers.ask(&job, self.job_timeout).await.map_err(|error| {
             tracing::warn!(error = chain(&error), "sessions could not be ended");
             Refusal::Failed(error.code())
         })?;

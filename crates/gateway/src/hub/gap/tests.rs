@@ -2,47 +2,47 @@
 
 use proptest::prelude::*;
 use protocol::cluster::envelope::Audience;
-use protocol::cluster::position::Epoch;
-use protocol::event::Class;
+use protocol::cluster::offset::Epoch;
+use protocol::event::DeliveryClass;
 use protocol::id::EventId;
 use protocol::json::Json;
 
 use super::*;
 
-fn at(epoch: &str, seq: u64) -> Position {
-    Position {
+fn at(epoch: &str, seq: u64) -> Offset {
+    Offset {
         epoch: Epoch::new(epoch).unwrap(),
         seq,
     }
 }
 
 /// The event of a place, named after it.
-fn event(position: &Position) -> Arc<Envelope> {
+fn event(offset: &Offset) -> Arc<Envelope> {
     Arc::new(Envelope {
         v: Envelope::VERSION,
-        id: EventId::new(position.to_string()).unwrap(),
+        id: EventId::new(offset.to_string()).unwrap(),
         audience: Audience::User,
-        class: Class::State,
+        class: DeliveryClass::State,
         event: "account:status_changed".to_owned(),
         data: Json::of(&()),
     })
 }
 
 fn deliver(epoch: &str, seq: u64) -> Output {
-    let position = at(epoch, seq);
-    Output::Deliver(position.clone(), event(&position))
+    let offset = at(epoch, seq);
+    Output::Deliver(offset.clone(), event(&offset))
 }
 
 fn hear(gap: &mut Gap, epoch: &str, seq: u64) -> Vec<Output> {
-    let position = at(epoch, seq);
-    gap.heard(position.clone(), event(&position))
+    let offset = at(epoch, seq);
+    gap.heard(offset.clone(), event(&offset))
 }
 
-fn log(epoch: &str, seqs: std::ops::RangeInclusive<u64>) -> Past {
+fn log(epoch: &str, seqs: std::ops::RangeInclusive<u64>) -> LogRead {
     let events = seqs
         .map(|seq| at(epoch, seq))
-        .map(|position| (position.clone(), Envelope::clone(&event(&position))));
-    Past::Events(events.collect())
+        .map(|offset| (offset.clone(), Envelope::clone(&event(&offset))));
+    LogRead::Events(events.collect())
 }
 
 /// A user whose order was at seq 3 when its first socket came.
@@ -106,7 +106,7 @@ fn a_position_that_is_learned_while_the_log_is_read_is_not_forgotten() {
 fn a_lost_log_is_reported_not_hidden() {
     let mut gap = live();
     assert_eq!(hear(&mut gap, "a", 900), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(Past::Lost(at("a", 901))), [Output::Lost(at("a", 901))]);
+    assert_eq!(gap.read(LogRead::Gap(at("a", 901))), [Output::Gap(at("a", 901))]);
     assert_eq!(hear(&mut gap, "a", 902), [deliver("a", 902)]);
 }
 
@@ -114,7 +114,7 @@ fn a_lost_log_is_reported_not_hidden() {
 fn an_order_that_begins_anew_is_a_loss() {
     let mut gap = live();
     assert_eq!(hear(&mut gap, "b", 1), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(Past::Lost(at("b", 1))), [Output::Lost(at("b", 1))]);
+    assert_eq!(gap.read(LogRead::Gap(at("b", 1))), [Output::Gap(at("b", 1))]);
     assert_eq!(hear(&mut gap, "b", 2), [deliver("b", 2)]);
 }
 
@@ -122,7 +122,7 @@ fn an_order_that_begins_anew_is_a_loss() {
 fn a_late_event_of_an_epoch_that_is_over_is_no_loss() {
     let mut gap = live();
     assert_eq!(hear(&mut gap, "0", 99), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(Past::Events(Vec::new())), []);
+    assert_eq!(gap.read(LogRead::Events(Vec::new())), []);
     assert_eq!(hear(&mut gap, "a", 4), [deliver("a", 4)]);
 }
 
@@ -180,14 +180,14 @@ struct Server {
 }
 
 impl Server {
-    fn position(&self) -> Position {
+    fn offset(&self) -> Offset {
         at(&format!("{:x}", self.epoch), self.seq)
     }
 
-    fn since(&self, after: &Position) -> Past {
-        let now = self.position();
+    fn since(&self, after: &Offset) -> LogRead {
+        let now = self.offset();
         if after.epoch != now.epoch || after.seq > now.seq {
-            return Past::Lost(now);
+            return LogRead::Gap(now);
         }
         let last = now.seq.min(after.seq + u64::try_from(PAGE).unwrap());
         log(now.epoch.as_str(), after.seq + 1..=last)
@@ -199,20 +199,20 @@ proptest! {
     fn every_event_is_delivered_once_and_in_order_or_its_loss_is_told(steps in prop::collection::vec(step(), 1..120)) {
         let mut server = Server { epoch: 0, seq: 0 };
         let mut gap = Gap::default();
-        gap.positioned(server.position());
-        let mut seen = server.position();
+        gap.positioned(server.offset());
+        let mut seen = server.offset();
         let mut read = None;
-        let mut obey = |outputs: Vec<Output>, read: &mut Option<Position>, server: &Server| {
+        let mut obey = |outputs: Vec<Output>, read: &mut Option<Offset>, server: &Server| {
             for output in outputs {
                 match output {
-                    Output::Deliver(position, envelope) => {
-                        assert_eq!(envelope.id.as_str(), position.to_string());
-                        assert_eq!(position, at(seen.epoch.as_str(), seen.seq + 1), "in order, without a hole");
-                        seen = position;
+                    Output::Deliver(offset, envelope) => {
+                        assert_eq!(envelope.id.as_str(), offset.to_string());
+                        assert_eq!(offset, at(seen.epoch.as_str(), seen.seq + 1), "in order, without a hole");
+                        seen = offset;
                     }
-                    Output::Lost(_) => {
-                        assert_ne!(server.position().epoch, seen.epoch, "nothing was lost");
-                        seen = server.position();
+                    Output::Gap(_) => {
+                        assert_ne!(server.offset().epoch, seen.epoch, "nothing was lost");
+                        seen = server.offset();
                     }
                     Output::Read(after) => {
                         assert_eq!(after, seen.clone());
@@ -225,22 +225,22 @@ proptest! {
             let outputs = match step {
                 Step::Heard => {
                     server.seq += 1;
-                    gap.heard(server.position(), event(&server.position()))
+                    gap.heard(server.offset(), event(&server.offset()))
                 }
                 Step::Unheard => {
                     server.seq += 1;
                     Vec::new()
                 }
                 Step::Again(back) => {
-                    let position = at(&format!("{:x}", server.epoch), server.seq.saturating_sub(back).max(1));
-                    if position.seq > server.seq { continue }
-                    gap.heard(position.clone(), event(&position))
+                    let offset = at(&format!("{:x}", server.epoch), server.seq.saturating_sub(back).max(1));
+                    if offset.seq > server.seq { continue }
+                    gap.heard(offset.clone(), event(&offset))
                 }
                 Step::Answer => match read.take() {
                     Some(after) => gap.read(server.since(&after)),
                     None => Vec::new(),
                 },
-                Step::Check => gap.positioned(server.position()),
+                Step::Check => gap.positioned(server.offset()),
                 Step::Flush => {
                     server = Server { epoch: server.epoch + 1, seq: 0 };
                     Vec::new()
@@ -254,9 +254,9 @@ proptest! {
                 let outputs = gap.read(server.since(&after));
                 obey(outputs, &mut read, &server);
             }
-            let outputs = gap.positioned(server.position());
+            let outputs = gap.positioned(server.offset());
             obey(outputs, &mut read, &server);
         }
-        prop_assert_eq!(gap.cursor(), Some(&server.position()));
+        prop_assert_eq!(gap.cursor(), Some(&server.offset()));
     }
 }

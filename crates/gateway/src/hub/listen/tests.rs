@@ -2,11 +2,11 @@
 
 use std::future::poll_fn;
 
-use bus::{Events, Hold, MemoryBus, Published, TicketKey};
+use bus::{Events, MemoryBus, PublishOutcome, ResumeLease, ResumeTokenKey};
 use lifecycle::{SeededEntropy, Tasks};
 use protocol::cluster::envelope::{Audience, Envelope};
-use protocol::event::Class;
-use protocol::id::{ConnectionId, EventId, SessionId, TicketId};
+use protocol::event::DeliveryClass;
+use protocol::id::{ConnectionId, EventId, ResumeTokenId, SessionId};
 use protocol::json::Json;
 use protocol::wire::Dialect;
 use telemetry::metrics::Metrics as Registry;
@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 /// A hub at work whose ear is in the test's hand: it hears what it is told and nothing else.
 struct Deaf {
     bus: MemoryBus,
-    tell: mpsc::Sender<Heard>,
+    tell: mpsc::Sender<ChannelMessage>,
     missed: Arc<Notify>,
     outbound: Arc<Outbound>,
     dismissal: Arc<Dismissal>,
@@ -54,8 +54,8 @@ impl Deaf {
             moved: mpsc::channel(1).0,
             dismissal: Arc::clone(&dismissal),
         };
-        let (seat, position) = hub.join(&user(), subscriber).await.unwrap();
-        assert_eq!(seat.go_live(&position), Progress::Live);
+        let (seat, offset) = hub.join(&user(), subscriber).await.unwrap();
+        assert_eq!(seat.go_live(&offset), Progress::Live);
         Self {
             bus,
             tell,
@@ -72,12 +72,12 @@ impl Deaf {
             v: Envelope::VERSION,
             id: EventId::new("e").unwrap(),
             audience: Audience::User,
-            class: Class::State,
+            class: DeliveryClass::State,
             event: "account:status_changed".to_owned(),
             data: Json::of(&1),
         };
         let published = self.bus.publish(&user(), &envelope).await.unwrap();
-        assert!(matches!(published, Published::At(_)));
+        assert!(matches!(published, PublishOutcome::Assigned(_)));
     }
 
     /// How long the socket waits for its next message.
@@ -98,7 +98,7 @@ fn user() -> UserId {
 async fn what_was_missed_with_the_connection_is_found_at_once() {
     let hub = Deaf::new().await;
     hub.publish().await;
-    hub.tell.send(Heard::Missed).await.unwrap();
+    hub.tell.send(ChannelMessage::Missed).await.unwrap();
     assert_eq!(hub.waits().await, Duration::ZERO);
     // Answers may have been missed too: whoever waits for them is told.
     timeout(Duration::from_secs(1), hub.missed.notified()).await.unwrap();
@@ -115,13 +115,13 @@ async fn what_was_missed_in_silence_is_found_within_30_s() {
 #[tokio::test(start_paused = true)]
 async fn a_socket_whose_client_came_back_elsewhere_ends_at_once() {
     let hub = Deaf::new().await;
-    let ticket = TicketId::new("t").unwrap();
-    let key = TicketKey {
+    let ticket = ResumeTokenId::new("t").unwrap();
+    let key = ResumeTokenKey {
         user: user(),
         id: ticket.clone(),
     };
-    hub.seat.hold(Hold { key, redemption: 0 });
-    let redeemed = Heard::Redeemed {
+    hub.seat.hold(ResumeLease { key, redemption: 0 });
+    let redeemed = ChannelMessage::Redeemed {
         user: user(),
         ticket,
         redemption: 1,

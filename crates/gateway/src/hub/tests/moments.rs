@@ -30,7 +30,7 @@ struct World {
     rooms: Rooms,
     published: u64,
     announced: VecDeque<u64>,
-    answers: VecDeque<(UserId, RoomId, Past)>,
+    answers: VecDeque<(UserId, RoomId, LogRead)>,
     neighbour: Socket,
     back: Socket,
     cursor: u64,
@@ -78,7 +78,7 @@ impl World {
                     let past = self
                         .log(after.seq, usize::MAX)
                         .map(|seq| (at(seq), Envelope::clone(&event(seq, Audience::User))));
-                    self.answers.push_back((user, room, Past::Events(past.collect())));
+                    self.answers.push_back((user, room, LogRead::Events(past.collect())));
                 }
             }
             Moment::Answer => {

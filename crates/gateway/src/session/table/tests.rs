@@ -36,7 +36,7 @@ impl Server {
         if left.is_zero() {
             return SessionState::Unknown;
         }
-        SessionState::Alive(Alive {
+        SessionState::Alive(SessionTtl {
             generation: self.generation,
             left,
             warns_in: left.saturating_sub(LEAD),
@@ -45,7 +45,7 @@ impl Server {
         })
     }
 
-    fn alive(&self, now: Instant) -> Alive {
+    fn alive(&self, now: Instant) -> SessionTtl {
         match self.state(now) {
             SessionState::Alive(alive) => alive,
             other => panic!("the session is {other:?}"),

@@ -30,7 +30,7 @@ fn an_origin_is_let_in_when_it_is_exactly_one_of_the_list() {
 
 #[test]
 fn loopback_is_let_in_where_it_is_asked_for() {
-    let origins = Origins::none().and_loopback();
+    let origins = Origins::none().with_loopback();
     for local in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"] {
         assert!(origins.allows(local), "{local}");
     }

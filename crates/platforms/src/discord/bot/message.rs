@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::cursor::Snowflake;
 use crate::addressed;
 use crate::foreign::Id;
-use crate::platform::{Addressed, News};
+use crate::platform::{AddressedNotification, PlatformNotification};
 
 /// A message, as the API lists it.
 #[derive(Deserialize)]
@@ -54,9 +54,9 @@ impl Message {
     }
 
     /// What is news in it.
-    pub(super) fn news(self) -> Vec<Addressed> {
+    pub(super) fn notifications(self) -> Vec<AddressedNotification> {
         match self {
-            Self::Written(message) => message.news(),
+            Self::Written(message) => message.notifications(),
             Self::Other { .. } => Vec::new(),
         }
     }
@@ -64,10 +64,10 @@ impl Message {
 
 impl Written {
     /// Roles and everyone are nobody in particular.
-    fn news(self) -> Vec<Addressed> {
+    fn notifications(self) -> Vec<AddressedNotification> {
         let answered = self.referenced_message.map(|answered| answered.author.id);
         let named = self.mentions.into_iter().map(|user| user.id);
-        addressed::of_message(&self.author.id, answered, named, |kind| News {
+        addressed::of_message(&self.author.id, answered, named, |kind| PlatformNotification {
             id: self.id.to_string(),
             kind,
             content: self.content.clone(),

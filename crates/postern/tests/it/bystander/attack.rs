@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::{Fault, Handle, Kind, Platform, Route};
-use testkit::client::{Door, SocketIo};
+use testkit::client::{Endpoint, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::{token, wait};
 use tokio::runtime::{self, Runtime};
@@ -105,7 +105,7 @@ impl Attack {
                 let token = cluster.token_with(&claims);
                 for _ in 0..64 {
                     let pace = Duration::from_millis(60 * users);
-                    let flood = flood(cluster.door(0), user.clone(), token.clone(), pace, control.clone());
+                    let flood = flood(cluster.endpoint(0), user.clone(), token.clone(), pace, control.clone());
                     attackers.spawn(flood);
                 }
             }
@@ -118,7 +118,7 @@ impl Attack {
             for user in 0..100 {
                 let user = format!("linking-{user}");
                 let token = cluster.token(&user);
-                attackers.spawn(link(cluster.door(0), user, token, control.clone()));
+                attackers.spawn(link(cluster.endpoint(0), user, token, control.clone()));
             }
         });
         attack.hangs = Some(platforms.handle.clone());
@@ -130,7 +130,7 @@ impl Attack {
     pub(super) fn idle_connections(cluster: &Cluster) -> Self {
         Self::of(4_096, |control, attackers| {
             for _ in 0..4_096 {
-                attackers.spawn(ask_now_and_then(cluster.door(0), control.clone()));
+                attackers.spawn(ask_now_and_then(cluster.endpoint(0), control.clone()));
             }
         })
     }
@@ -139,7 +139,7 @@ impl Attack {
     pub(super) fn non_readers(cluster: &Cluster) -> Self {
         Self::of(40, |control, attackers| {
             for _ in 0..40 {
-                attackers.spawn(ask_ahead(cluster.door(0), control.clone()));
+                attackers.spawn(ask_ahead(cluster.endpoint(0), control.clone()));
             }
         })
     }
@@ -147,7 +147,7 @@ impl Attack {
     /// Goes on, and waits until that is to be felt.
     pub(super) async fn begin(&self) {
         if let Some(platform) = &self.hangs {
-            platform.fault(Fault::forever(Platform::Github, Route::Token, Kind::Hold));
+            platform.fault(Fault::forever(Platform::Github, Route::Token, Kind::AwaitRelease));
         }
         let steps = || self.control.steps.load(Ordering::Relaxed);
         let before = steps();
@@ -169,13 +169,13 @@ impl Attack {
 
 /// Sends one command after the other and waits for no answer; comes back where its socket is ended, and now and then of its own
 /// accord.
-async fn flood(door: Door, user: String, token: String, pace: Duration, control: Control) {
+async fn flood(endpoint: Endpoint, user: String, token: String, pace: Duration, control: Control) {
     let commands = every_command(&user, &token);
     let (mut next, mut pace, mut pause) = (0, every(pace), every(Duration::from_secs(2)));
     loop {
         pause.tick().await;
         control.is(true).await;
-        let Ok(socket) = SocketIo::connect(&door, &token).await else {
+        let Ok(socket) = SocketIo::connect(&endpoint, &token).await else {
             continue;
         };
         for _ in 0..200 {
@@ -225,8 +225,8 @@ fn every_command(user: &str, token: &str) -> Vec<(&'static str, Value)> {
 }
 
 /// Presents one code after the other, each when the one before was answered.
-async fn link(door: Door, user: String, token: String, control: Control) {
-    let socket = SocketIo::connect(&door, &token).await.unwrap();
+async fn link(endpoint: Endpoint, user: String, token: String, control: Control) {
+    let socket = SocketIo::connect(&endpoint, &token).await.unwrap();
     let mut pause = every(Duration::from_secs(1));
     for number in 0.. {
         control.step().await;
@@ -236,12 +236,12 @@ async fn link(door: Door, user: String, token: String, control: Control) {
     }
 }
 
-async fn ask_now_and_then(door: Door, control: Control) {
+async fn ask_now_and_then(endpoint: Endpoint, control: Control) {
     let mut pause = every(Duration::from_secs(16));
     loop {
         control.is(true).await;
         let ask = async {
-            let opened = door.open().await;
+            let opened = endpoint.open().await;
             control.count();
             let Ok(mut wire) = opened else { return };
             let mut pace = every(Duration::from_secs(4));
@@ -257,13 +257,13 @@ async fn ask_now_and_then(door: Door, control: Control) {
     }
 }
 
-async fn ask_ahead(door: Door, control: Control) {
+async fn ask_ahead(endpoint: Endpoint, control: Control) {
     let many = REQUEST.repeat(1_000);
     let mut pause = every(Duration::from_secs(1));
     loop {
         control.step().await;
         let ask = async {
-            let Ok(mut wire) = door.open().await else { return };
+            let Ok(mut wire) = endpoint.open().await else { return };
             // As much as the kernel takes, and then a little longer than a gateway waits.
             while let Ok(Ok(())) = timeout(Duration::from_secs(30), wire.send(&many)).await {}
         };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::client::{Door, SocketIo};
+use testkit::client::{Endpoint, SocketIo};
 use testkit::cluster::Cluster;
 use testkit::token;
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ impl Times {
 
 /// Users with a second factor, and the recovery codes that they have not used.
 pub(super) struct Bystanders {
-    door: Door,
+    endpoint: Endpoint,
     users: Vec<(String, Vec<String>)>,
     probes: usize,
 }
@@ -45,15 +45,19 @@ impl Bystanders {
     /// As many users as so many probes need: of one user so many codes are checked within a minute.
     pub(super) async fn enrol(cluster: &Cluster, probes: usize) -> Self {
         // Another address than that of the attackers.
-        let door = cluster.door(0).with_source(IpAddr::from([127, 0, 0, 2]));
+        let endpoint = cluster.endpoint(0).with_source(IpAddr::from([127, 0, 0, 2]));
         let mut users = Vec::new();
         // One by one: without optimization a QR code takes a worker some tenths of a second.
         for number in 0..probes.div_ceil(CODES) {
             let user = format!("bystander-{number}");
-            let codes = enrol(&door, &cluster.token(&user), &user).await;
+            let codes = enrol(&endpoint, &cluster.token(&user), &user).await;
             users.push((user, codes));
         }
-        Self { users, door, probes: 0 }
+        Self {
+            users,
+            endpoint,
+            probes: 0,
+        }
     }
 
     /// Another user comes with a new session, lists its accounts, and gives its second factor.
@@ -65,7 +69,7 @@ impl Bystanders {
         let claims = json!({ "sub": user, "sid": format!("s-{}", self.probes), "iat": now, "exp": now + 3_600 });
         let token = cluster.token_with(&claims);
         let begun = Instant::now();
-        let socket = SocketIo::connect(&self.door, &token).await.unwrap();
+        let socket = SocketIo::connect(&self.endpoint, &token).await.unwrap();
         let connected = begun.elapsed();
 
         let begun = Instant::now();
@@ -87,8 +91,8 @@ impl Bystanders {
 }
 
 /// Turns the second factor of a user on; gives as many of its recovery codes as are checked within a minute.
-async fn enrol(door: &Door, token: &str, user: &str) -> Vec<String> {
-    let socket = SocketIo::connect(door, token).await.unwrap();
+async fn enrol(endpoint: &Endpoint, token: &str, user: &str) -> Vec<String> {
+    let socket = SocketIo::connect(endpoint, token).await.unwrap();
     let command = json!({ "userId": user, "settings": { "twoFactorEnabled": true, "method": "totp" } });
     let answer = socket.emit_with_ack("security:update_settings", command).await;
     let enrolment = &answer["enrolment"];

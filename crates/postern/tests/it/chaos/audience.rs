@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use testkit::client::Event;
-use testkit::client::returning::Moment;
+use testkit::client::reconnecting::ClientEvent;
 
 /// The records of all clients.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Audience {
 
 struct Listener {
     user: String,
-    record: Arc<Mutex<Vec<Moment>>>,
+    record: Arc<Mutex<Vec<ClientEvent>>>,
 }
 
 /// What all records add up to.
@@ -29,8 +29,8 @@ pub(crate) struct Verdict {
 
 impl Audience {
     /// A client of this user; gives what writes its record.
-    pub(crate) fn join(&mut self, user: &str) -> impl FnMut(Moment) + Send + 'static {
-        let record = Arc::<Mutex<Vec<Moment>>>::default();
+    pub(crate) fn join(&mut self, user: &str) -> impl FnMut(ClientEvent) + Send + 'static {
+        let record = Arc::<Mutex<Vec<ClientEvent>>>::default();
         self.listeners.push(Listener {
             user: user.to_owned(),
             record: Arc::clone(&record),
@@ -41,15 +41,17 @@ impl Audience {
     /// Who is not connected now, and what happened to them last.
     pub(crate) fn absent(&self) -> Vec<String> {
         self.each(|listener, record| {
-            let last = record.iter().rfind(|moment| !matches!(moment, Moment::Heard(_)));
-            (!matches!(last, Some(Moment::Joined { .. }))).then(|| format!("{}: {last:?}", listener.user))
+            let last = record
+                .iter()
+                .rfind(|moment| !matches!(moment, ClientEvent::Received(_)));
+            (!matches!(last, Some(ClientEvent::Connected { .. }))).then(|| format!("{}: {last:?}", listener.user))
         })
     }
 
     /// Who was told to stay away.
     pub(crate) fn dismissed(&self) -> Vec<String> {
         self.each(|listener, record| match record.last() {
-            Some(Moment::Dismissed(why)) => Some(format!("{}: {why}", listener.user)),
+            Some(ClientEvent::Stopped(why)) => Some(format!("{}: {why}", listener.user)),
             _ => None,
         })
     }
@@ -64,7 +66,7 @@ impl Audience {
     }
 
     /// What is to be said of each client, by its index.
-    fn each(&self, say: impl Fn(&Listener, &[Moment]) -> Option<String>) -> Vec<String> {
+    fn each(&self, say: impl Fn(&Listener, &[ClientEvent]) -> Option<String>) -> Vec<String> {
         let listeners = self.listeners.iter().enumerate();
         let said = listeners.filter_map(|(index, listener)| {
             let said = say(listener, &listener.record.lock().unwrap())?;
@@ -87,7 +89,7 @@ impl Audience {
             };
             for moment in record.iter() {
                 reader.read(moment, &mut verdict);
-                let Moment::Heard(event) = moment else { continue };
+                let ClientEvent::Received(event) = moment else { continue };
                 if let Some(offset) = &event.offset {
                     let place = (listener.user.clone(), offset.clone());
                     let first = places.entry(place).or_insert_with(|| event.data.clone());
@@ -121,23 +123,23 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, moment: &Moment, verdict: &mut Verdict) {
+    fn read(&mut self, moment: &ClientEvent, verdict: &mut Verdict) {
         match moment {
-            Moment::Joined { recovered: true, .. } => verdict.recovered += 1,
-            Moment::Joined { recovered: false, .. } => {
+            ClientEvent::Connected { recovered: true, .. } => verdict.recovered += 1,
+            ClientEvent::Connected { recovered: false, .. } => {
                 if self.joined {
                     self.is_told(verdict);
                 }
                 (self.joined, self.told) = (true, true);
             }
-            Moment::Heard(event) if event.name == "resync" => self.is_told(verdict),
-            Moment::Heard(event) => {
+            ClientEvent::Received(event) if event.name == "resync" => self.is_told(verdict),
+            ClientEvent::Received(event) => {
                 if let Some(place) = event.offset.as_deref().map(place) {
                     self.advance(place, verdict);
                 }
             }
-            Moment::Dismissed(why) => verdict.wrongs.push(format!("{} was sent away: {why}", self.who)),
-            Moment::Away(_) => {}
+            ClientEvent::Stopped(why) => verdict.wrongs.push(format!("{} was sent away: {why}", self.who)),
+            ClientEvent::Disconnected(_) => {}
         }
         if let Some(number) = number(moment) {
             self.hear(number, verdict);
@@ -186,8 +188,8 @@ fn place(offset: &str) -> (String, u64) {
 }
 
 /// The number of an alert of the test.
-fn number(moment: &Moment) -> Option<u64> {
-    let Moment::Heard(Event { name, data, .. }) = moment else {
+fn number(moment: &ClientEvent) -> Option<u64> {
+    let ClientEvent::Received(Event { name, data, .. }) = moment else {
         return None;
     };
     (name == "security:alert").then(|| data["message"].as_str()?.parse().ok())?

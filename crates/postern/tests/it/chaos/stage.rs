@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::chaos::Dice;
-use testkit::client::Door;
+use testkit::chaos::SeededRng;
+use testkit::client::Endpoint;
 use testkit::client::http::{Request, plain};
-use testkit::client::returning::{Library, Returning};
+use testkit::client::reconnecting::{ClientLibrary, ReconnectingClient};
 use testkit::cluster::Cluster;
 use testkit::{Proxy, Redis, wait};
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ use crate::stage::POSTERN;
 /// A cluster under test. Its clients and publishers end with it.
 pub(crate) struct Stage {
     name: &'static str,
-    dice: Dice,
+    rng: SeededRng,
     cluster: Cluster,
     pub(crate) redis: Redis,
     /// The one before a failover.
@@ -33,7 +33,7 @@ pub(crate) struct Stage {
     redis_link: Proxy,
     balancer: Arc<Mutex<Balancer>>,
     audience: Audience,
-    _clients: Vec<Returning>,
+    _clients: Vec<ReconnectingClient>,
     publishers: JoinSet<(String, u64)>,
     enough: Arc<AtomicBool>,
     published: Arc<Mutex<BTreeMap<String, u64>>>,
@@ -44,7 +44,7 @@ pub(crate) struct Stage {
 #[derive(Default)]
 struct Balancer {
     /// By index; none while it is not ready.
-    doors: Vec<Option<(Door, std::net::SocketAddr)>>,
+    endpoints: Vec<Option<(Endpoint, std::net::SocketAddr)>>,
 }
 
 /// What can go wrong.
@@ -68,8 +68,8 @@ impl Faults {
 }
 
 impl Stage {
-    pub(crate) async fn start(name: &'static str, mut dice: Dice) -> Self {
-        println!("{name}: {dice:?}");
+    pub(crate) async fn start(name: &'static str, mut rng: SeededRng) -> Self {
+        println!("{name}: {rng:?}");
         let redis = Redis::start().await;
         let redis_link = Proxy::start(redis.addr()).await;
         let cluster = Cluster::builder(POSTERN)
@@ -81,26 +81,28 @@ impl Stage {
             .gateway_env("POSTERN_CONNECT_RATE", "off")
             .start()
             .await;
-        let doors = (0..GATEWAYS).map(|gateway| Some(way_in(&cluster, gateway)));
-        let balancer = Arc::new(Mutex::new(Balancer { doors: doors.collect() }));
+        let endpoints = (0..GATEWAYS).map(|gateway| Some(way_in(&cluster, gateway)));
+        let balancer = Arc::new(Mutex::new(Balancer {
+            endpoints: endpoints.collect(),
+        }));
         let mut audience = Audience::default();
         let clients = (0..CLIENTS).map(|index| {
             let user = user(index % USERS);
-            let library = Library::ALL[index / USERS % Library::ALL.len()];
+            let library = ClientLibrary::ALL[index / USERS % ClientLibrary::ALL.len()];
             let balancer = Arc::clone(&balancer);
-            let route = move |dice: &mut Dice| balancer.lock().unwrap().choose(dice).map(|(door, _)| door);
-            Returning::start(
+            let route = move |rng: &mut SeededRng| balancer.lock().unwrap().choose(rng).map(|(endpoint, _)| endpoint);
+            ReconnectingClient::start(
                 library,
                 cluster.token(&user),
                 Arc::new(route),
-                dice.fork(),
+                rng.fork(),
                 audience.join(&user),
             )
         });
         let mut stage = Self {
             name,
             _clients: clients.collect(),
-            dice,
+            rng,
             cluster,
             redis,
             retired: None,
@@ -121,7 +123,7 @@ impl Stage {
 
     /// Publishes numbered alerts to a user, one after the other, each until it is accepted.
     fn publish_to(&mut self, user: String) {
-        let mut dice = self.dice.fork();
+        let mut rng = self.rng.fork();
         let balancer = Arc::clone(&self.balancer);
         let published = Arc::clone(&self.published);
         let enough = Arc::clone(&self.enough);
@@ -139,20 +141,20 @@ impl Stage {
                 });
                 let request = Request::post(&format!("/v1/users/{user}/events"), &alert).bearer(&token);
                 loop {
-                    let addr = balancer.lock().unwrap().choose(&mut dice).map(|(_, internal)| internal);
+                    let addr = balancer.lock().unwrap().choose(&mut rng).map(|(_, internal)| internal);
                     if let Some(addr) = addr
                         && let Ok(Ok(response)) = timeout(PATIENCE, plain(addr, &request)).await
                         && response.status == 202
                     {
                         break;
                     }
-                    dice.rest(Duration::from_millis(100)..Duration::from_millis(500)).await;
+                    rng.sleep(Duration::from_millis(100)..Duration::from_millis(500)).await;
                 }
                 published.lock().unwrap().insert(user.clone(), number);
                 if last {
                     return (user, number);
                 }
-                dice.rest(Duration::from_millis(200)..Duration::from_millis(1_200))
+                rng.sleep(Duration::from_millis(200)..Duration::from_millis(1_200))
                     .await;
             }
         });
@@ -173,7 +175,7 @@ impl Stage {
 
     /// Lets all nodes reach Redis elsewhere, as after a failover.
     pub(crate) fn lead_redis_to(&mut self, redis: Redis) {
-        self.redis_link.lead_to(redis.addr());
+        self.redis_link.set_upstream(redis.addr());
         self.redis_link.cut();
         self.retired = Some(std::mem::replace(&mut self.redis, redis));
     }
@@ -186,13 +188,13 @@ impl Stage {
             if bag.is_empty() {
                 // Each comes up before any comes up again.
                 bag.extend(faults);
-                self.dice.shuffle(&mut bag);
+                self.rng.shuffle(&mut bag);
             }
             if let Some(fault) = bag.pop() {
                 self.strike(fault).await;
             }
             assert_eq!(self.audience.dismissed(), Vec::<String>::new(), "nobody is sent away");
-            self.dice.rest(Duration::from_millis(200)..Duration::from_secs(3)).await;
+            self.rng.sleep(Duration::from_millis(200)..Duration::from_secs(3)).await;
         }
         self
     }
@@ -200,14 +202,14 @@ impl Stage {
     async fn strike(&mut self, fault: Faults) {
         let name = match fault {
             Faults::GatewayKilled => {
-                let gateway = self.dice.below(GATEWAYS);
+                let gateway = self.rng.below(GATEWAYS);
                 self.cluster.gateway(gateway).kill().await;
                 self.bring_back(gateway).await;
                 "gateways killed"
             }
             Faults::GatewayDrained => {
-                let gateway = self.dice.below(GATEWAYS);
-                self.balancer.lock().unwrap().doors[gateway] = None;
+                let gateway = self.rng.below(GATEWAYS);
+                self.balancer.lock().unwrap().endpoints[gateway] = None;
                 self.cluster.gateway(gateway).terminate();
                 let status = self.cluster.gateway(gateway).wait(LONG).await;
                 assert_eq!(status, 0, "a drained gateway ends well");
@@ -215,13 +217,13 @@ impl Stage {
                 "gateways drained"
             }
             Faults::WorkerKilled => {
-                let worker = self.dice.below(WORKERS);
+                let worker = self.rng.below(WORKERS);
                 self.cluster.worker(worker).kill().await;
                 self.cluster.restart_worker(worker).await;
                 "workers killed"
             }
             Faults::RedisConnectionsKilled => {
-                let kind = ["normal", "pubsub"][self.dice.below(2)];
+                let kind = ["normal", "pubsub"][self.rng.below(2)];
                 self.redis
                     .command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"])
                     .await;
@@ -229,7 +231,7 @@ impl Stage {
             }
             Faults::RedisPaused => {
                 self.redis.pause();
-                self.dice.rest(Duration::from_secs(1)..Duration::from_secs(4)).await;
+                self.rng.sleep(Duration::from_secs(1)..Duration::from_secs(4)).await;
                 self.redis.resume();
                 "times Redis paused"
             }
@@ -238,9 +240,9 @@ impl Stage {
     }
 
     async fn bring_back(&mut self, gateway: usize) {
-        self.balancer.lock().unwrap().doors[gateway] = None;
+        self.balancer.lock().unwrap().endpoints[gateway] = None;
         self.cluster.restart_gateway(gateway).await;
-        self.balancer.lock().unwrap().doors[gateway] = Some(way_in(&self.cluster, gateway));
+        self.balancer.lock().unwrap().endpoints[gateway] = Some(way_in(&self.cluster, gateway));
     }
 
     async fn all_connected(&self) {
@@ -286,15 +288,15 @@ impl Stage {
 }
 
 impl Balancer {
-    fn choose(&self, dice: &mut Dice) -> Option<(Door, std::net::SocketAddr)> {
-        let ready: Vec<_> = self.doors.iter().flatten().collect();
-        (!ready.is_empty()).then(|| ready[dice.below(ready.len())].clone())
+    fn choose(&self, rng: &mut SeededRng) -> Option<(Endpoint, std::net::SocketAddr)> {
+        let ready: Vec<_> = self.endpoints.iter().flatten().collect();
+        (!ready.is_empty()).then(|| ready[rng.below(ready.len())].clone())
     }
 }
 
 /// Where clients and where publishers get in.
-fn way_in(cluster: &Cluster, gateway: usize) -> (Door, std::net::SocketAddr) {
-    (cluster.door(gateway), cluster.gateway(gateway).internal_addr())
+fn way_in(cluster: &Cluster, gateway: usize) -> (Endpoint, std::net::SocketAddr) {
+    (cluster.endpoint(gateway), cluster.gateway(gateway).internal_addr())
 }
 
 fn user(index: usize) -> String {

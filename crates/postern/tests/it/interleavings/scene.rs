@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::chaos::Dice;
+use testkit::chaos::SeededRng;
 use testkit::client::http::Request;
 use testkit::client::{Event, Native, SocketIo};
 use testkit::wait;
@@ -34,15 +34,15 @@ impl End {
 pub(super) struct Scene<'a> {
     stage: &'a Stage,
     user: String,
-    dice: Dice,
+    rng: SeededRng,
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn new(stage: &'a Stage, index: usize, dice: Dice) -> Self {
+    pub(super) fn new(stage: &'a Stage, index: usize, rng: SeededRng) -> Self {
         Self {
             stage,
             user: format!("GEN-{index:03}"),
-            dice,
+            rng,
         }
     }
 
@@ -51,16 +51,16 @@ impl<'a> Scene<'a> {
         if end == End::Access {
             return self.play_access().await;
         }
-        let mut thief = Thief::new(self.stage, &self.user, self.dice.fork());
+        let mut thief = Thief::new(self.stage, &self.user, self.rng.fork());
         thief.get_in().await;
         let ended = AtomicBool::new(false);
         let (heard, ()) = tokio::join!(thief.steal(conduct, &ended), async {
-            self.dice.rest(Duration::ZERO..Duration::from_secs(2)).await;
+            self.rng.sleep(Duration::ZERO..Duration::from_secs(2)).await;
             self.end(end).await;
             ended.store(true, Ordering::SeqCst);
             for number in 0..3 {
                 self.publish(number).await;
-                self.dice.rest(Duration::ZERO..Duration::from_millis(1_500)).await;
+                self.rng.sleep(Duration::ZERO..Duration::from_millis(1_500)).await;
             }
         });
         match heard {
@@ -72,7 +72,7 @@ impl<'a> Scene<'a> {
     async fn owner(&self) -> Native {
         let auth = json!({"token": self.stage.token(&self.user, "owner"), "deviceId": "the owner's"});
         wait::until("the owner to be let in", wait::deadline(), async || {
-            Native::to(&self.stage.cluster.door(0))
+            Native::to(&self.stage.cluster.endpoint(0))
                 .auth(auth.clone())
                 .connect()
                 .await
@@ -159,7 +159,7 @@ impl<'a> Scene<'a> {
         let mut payload = None;
         let linking = self.stage.token(&self.user, "linking");
         let caller = wait::until("the caller to be let in", wait::deadline(), async || {
-            SocketIo::connect(&self.stage.cluster.door(0), &linking).await.ok()
+            SocketIo::connect(&self.stage.cluster.endpoint(0), &linking).await.ok()
         })
         .await;
         while payload.is_none() {
@@ -171,9 +171,9 @@ impl<'a> Scene<'a> {
         let confirmed = self.insist(&owner, "security:request_confirmation", asked).await;
         let token = &confirmed["confirmationToken"];
         let revoke = json!({"userId": self.user, "confirmationToken": token, "idempotencyKey": "revoke"});
-        let mut dice = self.dice.fork();
+        let mut rng = self.rng.fork();
         let (connected, _) = tokio::join!(caller.emit_with_ack("account:connect", payload.unwrap()), async {
-            dice.rest(Duration::ZERO..Duration::from_millis(500)).await;
+            rng.sleep(Duration::ZERO..Duration::from_millis(500)).await;
             self.insist(&owner, "security:revoke_all", revoke).await
         });
         let listed = self.insist(&owner, "account:list", json!({})).await;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::chaos::Dice;
+use testkit::chaos::SeededRng;
 use testkit::client::{Event, Native, Refused};
 use tokio::time::Instant;
 
@@ -31,7 +31,7 @@ impl Conduct {
 pub(super) struct Thief<'a> {
     stage: &'a Stage,
     user: String,
-    dice: Dice,
+    rng: SeededRng,
     socket: Option<Native>,
     heard: Vec<Event>,
     /// What became of its last attempt to connect.
@@ -39,11 +39,11 @@ pub(super) struct Thief<'a> {
 }
 
 impl<'a> Thief<'a> {
-    pub(super) fn new(stage: &'a Stage, user: &str, dice: Dice) -> Self {
+    pub(super) fn new(stage: &'a Stage, user: &str, rng: SeededRng) -> Self {
         Self {
             stage,
             user: user.to_owned(),
-            dice,
+            rng,
             socket: None,
             heard: Vec::new(),
             last: String::new(),
@@ -70,7 +70,7 @@ impl<'a> Thief<'a> {
                 ));
             }
             let pause = Duration::from_millis(20)..Duration::from_millis(400);
-            self.dice.rest(pause).await;
+            self.rng.sleep(pause).await;
             let place = self.socket.as_ref().map(|socket| socket.ready()["session"].clone());
             let is_open = self.socket.as_ref().is_some_and(|socket| socket.is_open());
             if !is_open || matches!(conduct, Conduct::Join | Conduct::Resume) {
@@ -103,13 +103,13 @@ impl<'a> Thief<'a> {
 
     /// Tries once; gives the code of a refusal.
     async fn connect(&mut self, place: Option<Value>) -> Option<String> {
-        let door = self.stage.slow_door(&mut self.dice);
+        let endpoint = self.stage.slow_door(&mut self.rng);
         let mut auth =
             json!({"token": self.stage.token(&self.user, SESSION), "deviceId": "the thief's", "batching": false});
         if let Some(place) = place {
             auth["resume"] = json!({ "session": place });
         }
-        match Native::to(&door).auth(auth).connect().await {
+        match Native::to(&endpoint).auth(auth).connect().await {
             Ok(socket) => {
                 self.last = format!("live with {}", socket.ready());
                 self.socket = Some(socket);

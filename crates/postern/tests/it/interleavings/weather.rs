@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::chaos::Dice;
-use testkit::client::Door;
+use testkit::chaos::SeededRng;
+use testkit::client::Endpoint;
 use testkit::client::http::{Request, Response, plain};
 use testkit::cluster::Cluster;
 use testkit::token::claims;
@@ -24,7 +24,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) async fn start(mut dice: Dice) -> Self {
+    pub(super) async fn start(mut rng: SeededRng) -> Self {
         let redis = Redis::start().await;
         let platforms = Platforms::seeded(7).await;
         let builder = platforms.linked_to(Cluster::builder(POSTERN));
@@ -51,11 +51,11 @@ impl Stage {
         let links = Arc::new(links);
         let mut weather = JoinSet::new();
         for index in 0..links.len() {
-            let (links, mut dice) = (Arc::clone(&links), dice.fork());
+            let (links, mut rng) = (Arc::clone(&links), rng.fork());
             weather.spawn(async move {
                 loop {
-                    links[index].delay(delay(&mut dice));
-                    dice.rest(Duration::from_millis(100)..Duration::from_millis(700)).await;
+                    links[index].delay(delay(&mut rng));
+                    rng.sleep(Duration::from_millis(100)..Duration::from_millis(700)).await;
                 }
             });
         }
@@ -69,8 +69,8 @@ impl Stage {
     }
 
     /// A gateway of the thieves.
-    pub(super) fn slow_door(&self, dice: &mut Dice) -> Door {
-        self.cluster.door(1 + dice.below(GATEWAYS))
+    pub(super) fn slow_door(&self, rng: &mut SeededRng) -> Endpoint {
+        self.cluster.endpoint(1 + rng.below(GATEWAYS))
     }
 
     /// A token of this user's session.
@@ -95,11 +95,11 @@ impl Stage {
 }
 
 /// Half of the time none.
-fn delay(dice: &mut Dice) -> Duration {
-    match dice.below(10) {
+fn delay(rng: &mut SeededRng) -> Duration {
+    match rng.below(10) {
         0..5 => Duration::ZERO,
-        5..8 => dice.between(Duration::ZERO..Duration::from_millis(300)),
-        _ => dice.between(Duration::ZERO..Duration::from_secs(2)),
+        5..8 => rng.between(Duration::ZERO..Duration::from_millis(300)),
+        _ => rng.between(Duration::ZERO..Duration::from_secs(2)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::chaos::Dice;
+use testkit::chaos::SeededRng;
 use testkit::client::SocketIo;
 
 use super::record::Record;
@@ -17,7 +17,7 @@ pub(crate) struct Owner {
     pub(crate) login: String,
     pub(crate) platforms: Arc<Platforms>,
     pub(crate) record: Record,
-    pub(crate) dice: Dice,
+    pub(crate) rng: SeededRng,
 }
 
 impl Owner {
@@ -46,7 +46,7 @@ impl Owner {
                         self.link().await;
                     }
                 }
-                () = self.dice.rest(pause) => {
+                () = self.rng.sleep(pause) => {
                     let account = json!({ "userId": self.user, "accountType": "discord" });
                     self.client.emit("account:sync", account).await;
                 }

@@ -57,7 +57,7 @@ pub fn event(dialect: Dialect, push: &Push) -> Message {
 
 /// Writes an event for a client that turned recovery off, with its payload for only argument.
 #[must_use]
-pub fn event_exact(dialect: Dialect, push: &Push) -> Message {
+pub fn event_without_offset(dialect: Dialect, push: &Push) -> Message {
     write_event(dialect, &push.event, (&push.event, &push.data))
 }
 

@@ -111,8 +111,8 @@ fn settings_change() -> impl Strategy<Value = SettingsChange> {
         )
 }
 
-fn for_account() -> impl Strategy<Value = command::ForAccount> {
-    (user(), account_type()).prop_map(|(user_id, account_type)| command::ForAccount { user_id, account_type })
+fn for_account() -> impl Strategy<Value = command::AccountPayload> {
+    (user(), account_type()).prop_map(|(user_id, account_type)| command::AccountPayload { user_id, account_type })
 }
 
 fn plain() -> impl Strategy<Value = command::Plain> {

@@ -12,11 +12,11 @@ use protocol::id::{ConnectionId, JobId, SessionId, UserId};
 use protocol::secret::Secret;
 use tokio::time::Instant;
 
-use super::super::{Act, Entry, extend};
+use super::super::{AuditAction, Entry, extend};
 use super::*;
 use crate::MemoryStore;
 use crate::answers::{Actor, Receipt};
-use crate::vault::{Sealed, VaultKeys};
+use crate::vault::{Ciphertext, VaultKeys};
 
 const NEW: &str = "2026-11:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OLD: &str = "2025:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA";
@@ -27,8 +27,8 @@ fn keys(list: &str) -> AuditKeys {
 
 fn entry(number: usize) -> Entry {
     Entry {
-        act: Act::AccountLinked,
-        about: format!("github {number}"),
+        action: AuditAction::AccountLinked,
+        subject: format!("github {number}"),
         result: "ok",
         count: 1,
     }
@@ -47,7 +47,7 @@ fn receipt(number: usize) -> Receipt {
         }),
         traceparent: Traceparent::begin(7, 7),
         idempotency: None,
-        answer: Sealed::from_bytes(Vec::new()),
+        answer: Ciphertext::from_bytes(Vec::new()),
         keep: Duration::ZERO,
         deadline: Instant::now(),
     }
@@ -70,13 +70,13 @@ fn chain(length: usize) -> Vec<AuditRow> {
 }
 
 /// Where the walk along these rows to this head stops, if it does.
-fn stops(keys: &AuditKeys, rows: &[AuditRow], head: &ChainHead, logged: &[ChainHead]) -> Option<(i64, Flaw)> {
+fn stops(keys: &AuditKeys, rows: &[AuditRow], head: &ChainHead, logged: &[ChainHead]) -> Option<(i64, AuditRowFault)> {
     let mut walk = Walk::new(keys, "GEN-001", Some(head.clone()), logged);
     let mut walked = rows.iter().try_for_each(|row| walk.step(row));
     if walked.is_ok() {
         walked = walk.finish();
     }
-    walked.err().map(|broken| (broken.seq, broken.flaw))
+    walked.err().map(|broken| (broken.seq, broken.fault))
 }
 
 /// Alters one thing of a row.
@@ -85,8 +85,8 @@ fn alter(row: &mut AuditRow, what: usize) {
         0 => row.user.push('x'),
         1 => row.seq += 1,
         2 => row.at += 1,
-        3 => row.act.push('x'),
-        4 => row.about.push('x'),
+        3 => row.action.push('x'),
+        4 => row.subject.push('x'),
         5 => row.result = "forbidden".to_owned(),
         6 => row.count += 1,
         7 => row.session.push('x'),
@@ -96,7 +96,7 @@ fn alter(row: &mut AuditRow, what: usize) {
         11 => row.v += 1,
         // What moves from one field to the next leaves the row's texts alike when they are put together.
         12 => {
-            let moved = row.about.pop().unwrap();
+            let moved = row.subject.pop().unwrap();
             row.result.insert(0, moved);
         }
         13 => row.address.push('x'),
@@ -126,7 +126,7 @@ proptest! {
         let mut rows = chain(length);
         let head = rows[length - 1].head();
         let gone = rows.remove(at.index(length));
-        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, Flaw::Missing)));
+        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, AuditRowFault::Missing)));
     }
 
     /// As one would hide a deletion: what comes after moves up.
@@ -138,7 +138,7 @@ proptest! {
             row.seq -= i64::from(row.seq > gone.seq);
         }
         let head = rows[length - 2].head();
-        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, Flaw::Altered)));
+        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, AuditRowFault::Altered)));
     }
 
     #[test]
@@ -157,8 +157,8 @@ proptest! {
         }
         rows.insert(at, inserted);
         let head = rows[length].head();
-        let (seq, flaw) = stops(&keys(NEW), &rows, &head, &[]).unwrap();
-        prop_assert_eq!((seq, flaw), (rows[at].seq, Flaw::Altered));
+        let (seq, fault) = stops(&keys(NEW), &rows, &head, &[]).unwrap();
+        prop_assert_eq!((seq, fault), (rows[at].seq, AuditRowFault::Altered));
     }
 
     #[test]
@@ -184,12 +184,12 @@ proptest! {
         let rows = &whole[..left];
         let next = whole[left].seq;
         let head = whole[length - 1].head();
-        prop_assert_eq!(stops(&keys(NEW), rows, &head, &[]), Some((next, Flaw::Missing)));
+        prop_assert_eq!(stops(&keys(NEW), rows, &head, &[]), Some((next, AuditRowFault::Missing)));
 
         let back = rows[left - 1].head();
         prop_assert_eq!(stops(&keys(NEW), rows, &back, &[]), None);
         let logged = whole[left + logged.index(length - left)].head();
-        prop_assert_eq!(stops(&keys(NEW), rows, &back, &[logged]), Some((next, Flaw::Missing)));
+        prop_assert_eq!(stops(&keys(NEW), rows, &back, &[logged]), Some((next, AuditRowFault::Missing)));
     }
 }
 
@@ -197,7 +197,7 @@ proptest! {
 fn a_head_set_back_before_whole_rows_is_found() {
     let rows = chain(3);
     let found = stops(&keys(NEW), &rows, &rows[1].head(), &[]);
-    assert_eq!(found, Some((3, Flaw::BeyondHead)));
+    assert_eq!(found, Some((3, AuditRowFault::BeyondHead)));
 }
 
 #[test]
@@ -207,7 +207,10 @@ fn a_head_with_another_mac_is_found() {
         mac: rows[0].mac.clone(),
         ..rows[2].head()
     };
-    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((3, Flaw::NotTheHead)));
+    assert_eq!(
+        stops(&keys(NEW), &rows, &head, &[]),
+        Some((3, AuditRowFault::NotTheHead))
+    );
 }
 
 /// Whoever has the key can write a tail anew; what was logged of the old one remains.
@@ -218,11 +221,11 @@ fn a_tail_written_anew_with_the_key_is_found_with_a_logged_head() {
     assert_eq!(stops(&keys(NEW), &rows, &logged[1], &logged), None);
     rows.truncate(1);
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
-    rows[1].about = "github 9".to_owned();
+    rows[1].subject = "github 9".to_owned();
     rows[1].mac = keys(NEW).sign(&rows[1].message(&rows[0].mac)).to_vec();
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
     let found = stops(&keys(NEW), &rows, &rows[2].head(), &logged);
-    assert_eq!(found, Some((2, Flaw::NotAsLogged)));
+    assert_eq!(found, Some((2, AuditRowFault::NotAsLogged)));
 }
 
 /// Cut, written on, and one of the old rows put in the place of its successor: both carry our MAC for the same number.
@@ -239,7 +242,7 @@ fn a_row_put_back_from_before_a_cut_is_found() {
     let head = rows[2].head();
     assert_eq!(stops(&keys(NEW), &rows, &head, &[]), None);
     rows[1] = before[1].clone();
-    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((3, Flaw::Altered)));
+    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((3, AuditRowFault::Altered)));
 }
 
 #[test]
@@ -253,7 +256,10 @@ fn a_row_below_the_first_is_found() {
             ..rows[0].clone()
         },
     );
-    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((0, Flaw::OutOfOrder)));
+    assert_eq!(
+        stops(&keys(NEW), &rows, &head, &[]),
+        Some((0, AuditRowFault::OutOfOrder))
+    );
 }
 
 #[test]
@@ -264,7 +270,10 @@ fn after_a_rotation_old_rows_verify_for_as_long_as_their_key_is_kept() {
     grow(&mut rows, "GEN-001", &rotated, 2);
     let head = rows[3].head();
     assert_eq!(stops(&rotated, &rows, &head, &[]), None);
-    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((1, Flaw::UnknownKey)));
+    assert_eq!(
+        stops(&keys(NEW), &rows, &head, &[]),
+        Some((1, AuditRowFault::UnknownKey))
+    );
 }
 
 #[test]

@@ -11,7 +11,9 @@ use crate::audit::Entry;
 use crate::memory::state::State;
 use crate::memory::{MemoryStore, in_time};
 use crate::session_rules::{self, KnownSession};
-use crate::sessions::{AnnouncedEnd, EndOfAll, SessionEnding, SessionsEnded, SessionsReceipt, WhichSessions};
+use crate::sessions::{
+    AnnouncedEnd, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, SessionSelector, SessionsReceipt,
+};
 
 /// Sessions to end, with what is known of each.
 type ToEnd = Vec<(SessionId, Option<KnownSession>)>;
@@ -20,9 +22,9 @@ impl MemoryStore {
     /// The lock is not held while ends are announced: what was opened meanwhile is announced too, before anything is written.
     pub(super) async fn end(
         &self,
-        ending: &SessionEnding<'_>,
+        ending: &EndSessionsRequest<'_>,
         receipt: &SessionsReceipt<'_>,
-    ) -> Result<SessionsEnded, StoreError> {
+    ) -> Result<EndSessionsOutcome, StoreError> {
         let mut announced = HashMap::new();
         loop {
             let unannounced = match self.end_announced(ending, receipt, &announced)? {
@@ -31,21 +33,21 @@ impl MemoryStore {
             };
             match ending.announcer.announce(&ending.user, &unannounced).await {
                 Ok(ends) => announced.extend(unannounced.into_iter().zip(ends)),
-                Err(error) => return Ok(SessionsEnded::Unannounced(error)),
+                Err(error) => return Ok(EndSessionsOutcome::Unannounced(error)),
             }
         }
     }
 
     fn end_announced(
         &self,
-        ending: &SessionEnding<'_>,
+        ending: &EndSessionsRequest<'_>,
         receipt: &SessionsReceipt<'_>,
         announced: &HashMap<SessionId, AnnouncedEnd>,
     ) -> Result<Attempt, StoreError> {
         let wall = self.now();
         let mut state = self.state();
         if let Some(answer) = state.begin("end the sessions", &ending.user, &receipt(0), wall)? {
-            return Ok(Attempt::Done(SessionsEnded::Repeated(answer)));
+            return Ok(Attempt::Done(EndSessionsOutcome::Repeated(answer)));
         }
         let now = Timestamp::from(wall);
         let to_end = state.to_end(ending, now);
@@ -89,32 +91,32 @@ impl MemoryStore {
             );
         }
         state.remember(&receipt, wall);
-        Ok(Attempt::Done(SessionsEnded::Ended(were_alive.len())))
+        Ok(Attempt::Done(EndSessionsOutcome::Ended(were_alive.len())))
     }
 }
 
 /// How far an ending came.
 enum Attempt {
-    Done(SessionsEnded),
+    Done(EndSessionsOutcome),
     /// These were not announced.
     Unannounced(Vec<SessionId>),
 }
 
 impl State {
-    fn to_end(&self, ending: &SessionEnding<'_>, now: Timestamp) -> ToEnd {
+    fn to_end(&self, ending: &EndSessionsRequest<'_>, now: Timestamp) -> ToEnd {
         let known = self.sessions.iter().filter(|((user, _), _)| *user == ending.user);
         let known: Vec<_> = known.map(|((_, session), row)| (session.clone(), row.known)).collect();
         let all = self.ends_of_all.get(&ending.user).map(|(all, _)| all);
         session_rules::to_end(&known, ending, all, now)
     }
 
-    fn end_all(&mut self, ending: &SessionEnding<'_>, ended_at: Timestamp) {
-        let but = match &ending.which {
-            WhichSessions::One(_) => return,
-            WhichSessions::AllBut(session) => Some(session.clone()),
-            WhichSessions::All => None,
+    fn end_all(&mut self, ending: &EndSessionsRequest<'_>, ended_at: Timestamp) {
+        let except = match &ending.which {
+            SessionSelector::One(_) => return,
+            SessionSelector::AllExcept(session) => Some(session.clone()),
+            SessionSelector::All => None,
         };
-        let all = EndOfAll { ended_at, but };
+        let all = EndAllSessions { ended_at, except };
         self.ends_of_all.insert(ending.user.clone(), (all, true));
     }
 }

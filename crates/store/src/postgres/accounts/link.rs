@@ -33,18 +33,18 @@ impl Work for LinkAccount<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LinkOutcome>, Failure> {
         let Self { link, receipt, audit } = self;
         let access_epoch = match receipt::begin(tx, &link.user, receipt).await {
-            Ok(Begun::Now(access_epoch)) => access_epoch,
-            Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(LinkOutcome::Repeated(answer))),
+            Ok(Begun::Committed(access_epoch)) => access_epoch,
+            Ok(Begun::Repeated(answer)) => return Ok(Ending::RollBack(LinkOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => {
-                self.give_back(tx).await?;
+                self.revocation(tx).await?;
                 return Ok(Ending::Commit(LinkOutcome::SessionEnded));
             }
             Err(failure) => return Err(failure),
         };
-        if let Some(parked) = &link.parked
-            && !parking::take(tx, &link.user, parked).await?
+        if let Some(pending_link) = &link.pending_link
+            && !parking::take(tx, &link.user, pending_link).await?
         {
-            return Ok(Ending::RollBack(LinkOutcome::NotParked));
+            return Ok(Ending::RollBack(LinkOutcome::NotPending));
         }
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
         let found = linked(tx, &link.user, link.account.account_type).await?;
@@ -72,22 +72,22 @@ impl Work for LinkAccount<'_> {
             }
         };
         // The client is told so, late or not, and may repeat the command: no answer is kept.
-        queue::revoke_issued(tx, &link.user, link.give_back.as_ref(), &receipt.job).await?;
+        queue::revoke_issued(tx, &link.user, link.revocation.as_ref(), &receipt.job).await?;
         Ok(Ending::Commit(refusal))
     }
 }
 
 impl LinkAccount<'_> {
     /// The session that asked has ended. What was parked is not parked any more.
-    async fn give_back(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
+    async fn revocation(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
         let Self { link, receipt, audit } = self;
-        if let Some(parked) = &link.parked
-            && !parking::take(tx, &link.user, parked).await?
+        if let Some(pending_link) = &link.pending_link
+            && !parking::take(tx, &link.user, pending_link).await?
         {
             return Ok(());
         }
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        queue::revoke_issued(tx, &link.user, link.give_back.as_ref(), &receipt.job).await?;
+        queue::revoke_issued(tx, &link.user, link.revocation.as_ref(), &receipt.job).await?;
         let entry = Entry::of_link_of_ended_session(&link.account);
         audit::append(tx, audit, &link.user, entry, receipt).await
     }
@@ -112,7 +112,7 @@ impl Work for GiveBack<'_> {
         let Self { link, receipt, audit } = self;
         head::lock_user(tx, &link.user, None).await?;
         head::lock_platform_account(tx, link.account.account_type, &link.account.platform_user_id).await?;
-        queue::revoke_issued(tx, &link.user, link.give_back.as_ref(), &receipt.job).await?;
+        queue::revoke_issued(tx, &link.user, link.revocation.as_ref(), &receipt.job).await?;
         audit::append(tx, audit, &link.user, Entry::of_late_link(link), receipt).await?;
         Ok(Ending::Commit(()))
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::linked;
-use crate::accounts::{RefusedLink, Written};
+use crate::accounts::{RefusedLink, WriteOutcome};
 use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
@@ -23,25 +23,25 @@ pub(super) struct RefuseLink<'a> {
 
 #[async_trait]
 impl Work for RefuseLink<'_> {
-    type Outcome = Written;
+    type Outcome = WriteOutcome;
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.receipt.deadline)
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Written>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<WriteOutcome>, Failure> {
         let Self {
             refused,
             receipt,
             audit,
         } = self;
         match receipt::begin(tx, &refused.user, receipt).await {
-            Ok(Begun::Now(_)) => {}
-            Ok(Begun::Before(answer)) => return Ok(Ending::RollBack(Written::Before(answer))),
+            Ok(Begun::Committed(_)) => {}
+            Ok(Begun::Repeated(answer)) => return Ok(Ending::RollBack(WriteOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => {
-                queue::revoke_issued(tx, &refused.user, refused.give_back.as_ref(), &receipt.job).await?;
+                queue::revoke_issued(tx, &refused.user, refused.revocation.as_ref(), &receipt.job).await?;
                 audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
-                return Ok(Ending::Commit(Written::Now));
+                return Ok(Ending::Commit(WriteOutcome::Committed));
             }
             Err(failure) => return Err(failure),
         }
@@ -50,9 +50,9 @@ impl Work for RefuseLink<'_> {
         if rules::failure_is_news(status) {
             outbox::send(tx, &refused.user, std::slice::from_ref(&refused.event)).await?;
         }
-        queue::revoke_issued(tx, &refused.user, refused.give_back.as_ref(), &receipt.job).await?;
+        queue::revoke_issued(tx, &refused.user, refused.revocation.as_ref(), &receipt.job).await?;
         audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
         receipt::remember(tx, receipt).await?;
-        Ok(Ending::CommitBefore(receipt.deadline, Written::Now))
+        Ok(Ending::CommitBefore(receipt.deadline, WriteOutcome::Committed))
     }
 }

@@ -7,9 +7,9 @@ use protocol::account::AccountType;
 use protocol::id::UserId;
 
 use super::unlink::remove;
-use crate::accounts::{RevokeAll, RevokeAllOutcome, Told};
+use crate::accounts::{RevokeAll, RevokeAllOutcome, RevokeAllRecord};
 use crate::audit::Entry;
-use crate::parking::ParkedLink;
+use crate::parking::PendingLink;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::receipt::Begun;
@@ -30,26 +30,26 @@ impl Work for RevokeEverything<'_> {
         let RevokeAll {
             user,
             confirmation,
-            told,
+            record,
         } = self.all;
         // Who asks is the same, however much is linked.
-        if let Begun::Before(answer) = receipt::begin(tx, user, &told(&[]).receipt).await? {
+        if let Begun::Repeated(answer) = receipt::begin(tx, user, &record(&[]).receipt).await? {
             return Ok(Ending::RollBack(RevokeAllOutcome::Repeated(answer)));
         }
         let linked = linked(tx, user).await?;
         let accounts: Vec<_> = linked.iter().map(|(account, _)| *account).collect();
-        let Told { events, receipt } = told(&accounts);
+        let RevokeAllRecord { events, receipt } = record(&accounts);
         if !spend(tx, user, confirmation).await? {
             return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
         }
         head::move_access_epoch(tx, user).await?;
-        let parked = parking::take_all(tx, user).await?;
-        lock_all(tx, &linked, &parked).await?;
+        let pending_link = parking::take_all(tx, user).await?;
+        lock_all(tx, &linked, &pending_link).await?;
         for (account, platform_user_id) in linked {
             remove(tx, self.audit, user, account, platform_user_id, &receipt).await?;
         }
-        for parked in &parked {
-            parking::give_back(tx, self.audit, parked, &receipt).await?;
+        for pending_link in &pending_link {
+            parking::revocation(tx, self.audit, pending_link, &receipt).await?;
         }
         let entry = Entry::of_revoked_access(accounts.len());
         audit::append(tx, self.audit, user, entry, &receipt).await?;
@@ -64,12 +64,12 @@ impl Work for RevokeEverything<'_> {
 async fn lock_all(
     tx: &Transaction<'_>,
     linked: &[(AccountType, String)],
-    parked: &[ParkedLink],
+    pending_link: &[PendingLink],
 ) -> Result<(), Failure> {
-    let parked = parked.iter().map(|parked| &parked.account);
-    let parked = parked.map(|account| (account.account_type, &account.platform_user_id));
+    let pending_link = pending_link.iter().map(|pending_link| &pending_link.account);
+    let pending_link = pending_link.map(|account| (account.account_type, &account.platform_user_id));
     let linked = linked.iter().map(|(account, id)| (*account, id));
-    let all: BTreeSet<_> = linked.chain(parked).collect();
+    let all: BTreeSet<_> = linked.chain(pending_link).collect();
     for (account, platform_user_id) in all {
         head::lock_platform_account(tx, account, platform_user_id).await?;
     }

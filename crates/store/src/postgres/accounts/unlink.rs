@@ -33,7 +33,7 @@ impl Work for UnlinkAccount<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<UnlinkOutcome>, Failure> {
         let Self { unlink, receipt, audit } = self;
         let Unlink { user, account, event } = unlink;
-        if let Begun::Before(answer) = receipt::begin(tx, user, receipt).await? {
+        if let Begun::Repeated(answer) = receipt::begin(tx, user, receipt).await? {
             return Ok(Ending::RollBack(UnlinkOutcome::Repeated(answer)));
         }
         let Some(linked) = linked(tx, user, *account).await? else {

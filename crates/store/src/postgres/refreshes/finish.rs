@@ -8,41 +8,41 @@ use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::token_columns;
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{head, queue};
-use crate::refreshes::{RefreshWritten, Refreshed};
+use crate::refreshes::{RefreshOutcome, RefreshedTokens};
 
-pub(super) struct FinishRefresh<'a>(pub(super) &'a Refreshed);
+pub(super) struct FinishRefresh<'a>(pub(super) &'a RefreshedTokens);
 
 #[async_trait]
 impl Work for FinishRefresh<'_> {
-    type Outcome = RefreshWritten;
+    type Outcome = RefreshOutcome;
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshWritten>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshOutcome>, Failure> {
         let Self(refreshed) = self;
-        let (turn, give_back) = (&refreshed.turn, &refreshed.give_back);
-        head::lock_user(tx, &turn.user, None).await?;
-        head::lock_platform_account(tx, give_back.account, &give_back.platform_user_id).await?;
+        let (lease, revocation) = (&refreshed.lease, &refreshed.revocation);
+        head::lock_user(tx, &lease.user, None).await?;
+        head::lock_platform_account(tx, revocation.account, &revocation.platform_user_id).await?;
         if let Some(generation) = replace(tx, refreshed).await? {
-            return Ok(Ending::Commit(RefreshWritten::Stored(generation)));
+            return Ok(Ending::Commit(RefreshOutcome::Stored(generation)));
         }
         if let Some(generation) = stored_before(tx, refreshed).await? {
-            return Ok(Ending::RollBack(RefreshWritten::Stored(generation)));
+            return Ok(Ending::RollBack(RefreshOutcome::Stored(generation)));
         }
-        queue::revoke(tx, &turn.user, Some(give_back)).await?;
-        Ok(Ending::Commit(RefreshWritten::Overtaken))
+        queue::revoke(tx, &lease.user, Some(revocation)).await?;
+        Ok(Ending::Commit(RefreshOutcome::Superseded))
     }
 }
 
 /// The new generation; none where the tokens are not of the old one any more.
-async fn replace(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i64>, Failure> {
-    let Refreshed { turn, tokens, .. } = refreshed;
+async fn replace(tx: &Transaction<'_>, refreshed: &RefreshedTokens) -> Result<Option<i64>, Failure> {
+    let RefreshedTokens { lease, tokens, .. } = refreshed;
     let replace = "UPDATE accounts SET access_token = $4, refresh_token = $5, token_expires_at = $6, \
              generation = nextval('account_generations') \
              WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND lost_generation IS DISTINCT FROM generation \
              RETURNING generation";
     let (access, refresh, expires_at) = token_columns(Some(tokens));
     let values: [&dyn Parameter; 6] = [
-        &turn.user.as_str(),
-        &turn.account.as_str(),
+        &lease.user.as_str(),
+        &lease.account.as_str(),
         &refreshed.generation,
         &access,
         &refresh,
@@ -53,13 +53,13 @@ async fn replace(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i
 }
 
 /// The generation under which these very tokens are there: a commit whose answer was lost.
-async fn stored_before(tx: &Transaction<'_>, refreshed: &Refreshed) -> Result<Option<i64>, Failure> {
-    let turn = &refreshed.turn;
+async fn stored_before(tx: &Transaction<'_>, refreshed: &RefreshedTokens) -> Result<Option<i64>, Failure> {
+    let lease = &refreshed.lease;
     let look = "SELECT generation FROM accounts WHERE user_id = $1 AND account_type = $2 AND access_token = $3 \
              AND lost_generation IS DISTINCT FROM generation";
     let access = refreshed.tokens.access.as_bytes();
     let found = tx
-        .query_opt(look, &[&turn.user.as_str(), &turn.account.as_str(), &access])
+        .query_opt(look, &[&lease.user.as_str(), &lease.account.as_str(), &access])
         .await?;
     Ok(found.map(|row| row.try_get("generation")).transpose()?)
 }

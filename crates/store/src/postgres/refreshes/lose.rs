@@ -1,4 +1,4 @@
-//! `lose_link`.
+//! `mark_disconnected`.
 
 use async_trait::async_trait;
 use protocol::account::AccountStatus;
@@ -10,46 +10,46 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, head, outbox};
-use crate::refreshes::{LossWritten, LostLink};
+use crate::refreshes::{DisconnectOutcome, DisconnectedLink};
 use crate::vault::AuditKeys;
 
 pub(super) struct LoseLink<'a> {
-    pub(super) lost: &'a LostLink,
+    pub(super) lost: &'a DisconnectedLink,
     pub(super) receipt: &'a Receipt,
     pub(super) audit: &'a AuditKeys,
 }
 
 #[async_trait]
 impl Work for LoseLink<'_> {
-    type Outcome = LossWritten;
+    type Outcome = DisconnectOutcome;
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.receipt.deadline)
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LossWritten>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<DisconnectOutcome>, Failure> {
         let Self { lost, receipt, audit } = self;
-        let turn = &lost.turn;
-        let (user, account) = (turn.user.as_str(), turn.account.as_str());
-        head::lock_user(tx, &turn.user, None).await?;
+        let lease = &lost.lease;
+        let (user, account) = (lease.user.as_str(), lease.account.as_str());
+        head::lock_user(tx, &lease.user, None).await?;
         let look = "SELECT generation, coalesce(lost_generation = generation, false) AS lost, platform_user_id \
                  FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE";
         let Some(found) = tx.query_opt(look, &[&user, &account]).await? else {
-            return Ok(Ending::RollBack(LossWritten::NotConnected));
+            return Ok(Ending::RollBack(DisconnectOutcome::NotConnected));
         };
         if found.try_get::<_, i64>("generation")? != lost.generation {
-            return Ok(Ending::RollBack(LossWritten::Moved));
+            return Ok(Ending::RollBack(DisconnectOutcome::TokensReplaced));
         } else if found.try_get("lost")? {
-            return Ok(Ending::RollBack(LossWritten::Lost));
+            return Ok(Ending::RollBack(DisconnectOutcome::Disconnected));
         }
         let lose = "UPDATE accounts SET lost_generation = generation, leased_until = NULL, status = $3, error_message = $4 \
                  WHERE user_id = $1 AND account_type = $2";
         let status = AccountStatus::Error.as_str();
         tx.execute(lose, &[&user, &account, &status, &lost.error_message])
             .await?;
-        outbox::send(tx, &turn.user, &lost.events).await?;
-        let entry = Entry::of_lost_link(turn.account, found.try_get("platform_user_id")?);
-        audit::append(tx, audit, &turn.user, entry, receipt).await?;
-        Ok(Ending::Commit(LossWritten::Lost))
+        outbox::send(tx, &lease.user, &lost.events).await?;
+        let entry = Entry::of_lost_link(lease.account, found.try_get("platform_user_id")?);
+        audit::append(tx, audit, &lease.user, entry, receipt).await?;
+        Ok(Ending::Commit(DisconnectOutcome::Disconnected))
     }
 }

@@ -18,7 +18,7 @@ impl Work for BeginRefresh<'_> {
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<RefreshStart>, Failure> {
         let Self(refresh) = self;
-        let (user, account) = (refresh.turn.user.as_str(), refresh.turn.account.as_str());
+        let (user, account) = (refresh.lease.user.as_str(), refresh.lease.account.as_str());
         let look = "SELECT fence, generation, coalesce(lost_generation = generation, false) AS lost, \
                  CASE WHEN sent_generation = generation THEN sends ELSE 0 END AS sends, send_id, \
                  extract(epoch FROM greatest(paused_until, \

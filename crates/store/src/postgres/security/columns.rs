@@ -8,8 +8,8 @@ use tokio_postgres::Row;
 use crate::postgres::error::Failure;
 use crate::postgres::row::{timestamp, word, written};
 use crate::postgres::transaction::Transaction;
-use crate::security::{Factor, PendingFactor, RecoveryTry, SecurityRecord, SentCode};
-use crate::vault::Sealed;
+use crate::security::{Factor, PendingFactor, RecoveryAttempt, SecurityRecord, SentCode};
+use crate::vault::Ciphertext;
 
 /// A user's row.
 pub(super) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
@@ -37,19 +37,19 @@ fn factor(row: &Row) -> Result<Option<Factor>, Failure> {
     let codes: Vec<&[u8]> = row.try_get("recovery_codes")?;
     Ok(Some(Factor {
         method: method(row, "factor_method")?,
-        secret: Sealed::from_bytes(secret),
+        secret: Ciphertext::from_bytes(secret),
         last_step: row.try_get("last_step")?,
         sent: sent(row)?,
         failures: u32::try_from(failures).map_err(Failure::row)?,
         last_failed: last_failed.map(timestamp),
-        recovery_key: recovery_key.map(Sealed::from_bytes),
+        recovery_key: recovery_key.map(Ciphertext::from_bytes),
         recovery_codes: codes.into_iter().map(mac).collect::<Result<_, _>>()?,
-        recovery_tried: recovery_tried(row)?,
+        recovery_attempts: recovery_attempts(row)?,
     }))
 }
 
 /// From two arrays, an element of each for each try. An earlier build writes the first alone.
-fn recovery_tried(row: &Row) -> Result<Vec<RecoveryTry>, Failure> {
+fn recovery_attempts(row: &Row) -> Result<Vec<RecoveryAttempt>, Failure> {
     let times: Vec<OffsetDateTime> = row.try_get("recovery_tried_at")?;
     let sessions: Option<Vec<&str>> = row.try_get("recovery_tried_in")?;
     let sessions = sessions
@@ -59,7 +59,7 @@ fn recovery_tried(row: &Row) -> Result<Vec<RecoveryTry>, Failure> {
     let tried = times.into_iter().zip(sessions);
     tried
         .map(|(at, session)| {
-            Ok(RecoveryTry {
+            Ok(RecoveryAttempt {
                 at: timestamp(at),
                 session: SessionId::new(session).map_err(Failure::row)?,
             })
@@ -95,7 +95,7 @@ fn pending(row: &Row) -> Result<Option<PendingFactor>, Failure> {
     let code: Option<&[u8]> = row.try_get("pending_code")?;
     Ok(Some(PendingFactor {
         method: method(row, "pending_method")?,
-        secret: Sealed::from_bytes(secret),
+        secret: Ciphertext::from_bytes(secret),
         code: code.map(mac).transpose()?,
         challenge: row.try_get("pending_challenge")?,
         session: SessionId::new(row.try_get::<_, &str>("pending_session")?).map_err(Failure::row)?,
@@ -137,7 +137,7 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             .map(<[u8; 32]>::as_slice)
             .collect::<Vec<_>>()
     });
-    let tried = factor.map(|factor| &factor.recovery_tried);
+    let tried = factor.map(|factor| &factor.recovery_attempts);
     let tried_at = tried.map(|tried| tried.iter().map(|tried| written(tried.at)).collect::<Vec<_>>());
     let tried_in = tried.map(|tried| tried.iter().map(|tried| tried.session.as_str()).collect::<Vec<_>>());
     let sent = factor.map(|factor| &factor.sent);
@@ -164,7 +164,7 @@ pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &Security
             &sent_until,
             &failures,
             &last_failed,
-            &recovery_key.map(Sealed::as_bytes),
+            &recovery_key.map(Ciphertext::as_bytes),
             &codes,
             &tried_at,
             &pending.map(|pending| pending.method.as_str()),

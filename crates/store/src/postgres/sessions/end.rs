@@ -16,26 +16,26 @@ use crate::postgres::row::{timestamp, written};
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, outbox, receipt};
 use crate::session_rules::{self, KnownSession};
-use crate::sessions::{EndOfAll, SessionEnding, SessionsEnded, SessionsReceipt, WhichSessions};
+use crate::sessions::{EndAllSessions, EndSessionsOutcome, EndSessionsRequest, SessionSelector, SessionsReceipt};
 use crate::vault::AuditKeys;
 
 pub(super) struct EndSessions<'a> {
-    pub(super) ending: &'a SessionEnding<'a>,
+    pub(super) ending: &'a EndSessionsRequest<'a>,
     pub(super) receipt: &'a SessionsReceipt<'a>,
     pub(super) keys: &'a AuditKeys,
 }
 
 #[async_trait]
 impl Work for EndSessions<'_> {
-    type Outcome = SessionsEnded;
+    type Outcome = EndSessionsOutcome;
 
     // The announcement has a patience of its own.
     const PATIENCE: Duration = Duration::from_secs(6);
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SessionsEnded>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<EndSessionsOutcome>, Failure> {
         let user = &self.ending.user;
-        if let Begun::Before(answer) = receipt::begin(tx, user, &(self.receipt)(0)).await? {
-            return Ok(Ending::RollBack(SessionsEnded::Repeated(answer)));
+        if let Begun::Repeated(answer) = receipt::begin(tx, user, &(self.receipt)(0)).await? {
+            return Ok(Ending::RollBack(EndSessionsOutcome::Repeated(answer)));
         }
         let (all, now) = self.user(tx).await?;
         let to_end = session_rules::to_end(&self.known(tx, now).await?, self.ending, all.as_ref(), now);
@@ -43,7 +43,7 @@ impl Work for EndSessions<'_> {
         let sessions: Vec<_> = to_end.iter().map(|(session, _)| session.clone()).collect();
         let announced = match self.ending.announcer.announce(user, &sessions).await {
             Ok(announced) => announced,
-            Err(error) => return Ok(Ending::RollBack(SessionsEnded::Unannounced(error))),
+            Err(error) => return Ok(Ending::RollBack(EndSessionsOutcome::Unannounced(error))),
         };
         let mut were_alive = Vec::new();
         for ((session, known), announced) in to_end.into_iter().zip(announced) {
@@ -59,14 +59,14 @@ impl Work for EndSessions<'_> {
             audit::append(tx, self.keys, user, Entry::of_ended_session(session), &receipt).await?;
         }
         receipt::remember(tx, &receipt).await?;
-        let ended = SessionsEnded::Ended(were_alive.len());
+        let ended = EndSessionsOutcome::Ended(were_alive.len());
         Ok(Ending::CommitBefore(receipt.deadline, ended))
     }
 }
 
 impl EndSessions<'_> {
     /// What is known of the user, and the time.
-    async fn user(&self, tx: &Transaction<'_>) -> Result<(Option<EndOfAll>, Timestamp), Failure> {
+    async fn user(&self, tx: &Transaction<'_>) -> Result<(Option<EndAllSessions>, Timestamp), Failure> {
         let find =
             "SELECT sessions_ended_at, sessions_ended_but, clock_timestamp() AS now FROM users WHERE user_id = $1";
         let row = tx.query_one(find, &[&self.ending.user.as_str()]).await?;
@@ -110,15 +110,15 @@ impl EndSessions<'_> {
 
     /// Ends what nobody can name, too, where all are asked for.
     async fn end_all(&self, tx: &Transaction<'_>, ended_at: Timestamp) -> Result<(), Failure> {
-        let but = match &self.ending.which {
-            WhichSessions::One(_) => return Ok(()),
-            WhichSessions::AllBut(session) => Some(session.as_str()),
-            WhichSessions::All => None,
+        let except = match &self.ending.which {
+            SessionSelector::One(_) => return Ok(()),
+            SessionSelector::AllExcept(session) => Some(session.as_str()),
+            SessionSelector::All => None,
         };
         let end = "UPDATE users SET sessions_ended_at = $2, sessions_ended_but = $3, sessions_end_unconfirmed = true \
                  WHERE user_id = $1";
         let user = self.ending.user.as_str();
-        tx.execute(end, &[&user, &written(ended_at), &but]).await?;
+        tx.execute(end, &[&user, &written(ended_at), &except]).await?;
         Ok(())
     }
 }

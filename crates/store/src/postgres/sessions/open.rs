@@ -11,19 +11,19 @@ use crate::postgres::pool::{Ending, Work};
 use crate::postgres::row::{timestamp, written};
 use crate::postgres::transaction::Transaction;
 use crate::session_rules::{self, KnownSession};
-use crate::sessions::{EndOfAll, SessionLife, SessionOpened, SessionOpening};
+use crate::sessions::{EndAllSessions, SessionLife, SessionOpenOutcome, SessionOpenRequest};
 
-pub(super) struct OpenSession<'a>(pub(super) &'a SessionOpening);
+pub(super) struct OpenSession<'a>(pub(super) &'a SessionOpenRequest);
 
 #[async_trait]
 impl Work for OpenSession<'_> {
-    type Outcome = SessionOpened;
+    type Outcome = SessionOpenOutcome;
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SessionOpened>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SessionOpenOutcome>, Failure> {
         head::lock_user(tx, &self.0.user, None).await?;
         let (known, all, now) = self.find(tx).await?;
         let opened = session_rules::open(known.as_ref(), all.as_ref(), self.0, now);
-        let SessionOpened::Open(life) = opened else {
+        let SessionOpenOutcome::Open(life) = opened else {
             return Ok(Ending::RollBack(opened));
         };
         self.keep(tx, known.as_ref(), &life, now).await?;
@@ -33,7 +33,10 @@ impl Work for OpenSession<'_> {
 
 impl OpenSession<'_> {
     /// What is known of the session and of its user, and the time: all after the lock.
-    async fn find(&self, tx: &Transaction<'_>) -> Result<(Option<KnownSession>, Option<EndOfAll>, Timestamp), Failure> {
+    async fn find(
+        &self,
+        tx: &Transaction<'_>,
+    ) -> Result<(Option<KnownSession>, Option<EndAllSessions>, Timestamp), Failure> {
         let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat, sessions_ended_at, sessions_ended_but, \
                  clock_timestamp() AS now FROM users LEFT JOIN sessions \
                  ON sessions.user_id = users.user_id AND session_id = $2 WHERE users.user_id = $1";
@@ -57,7 +60,7 @@ impl OpenSession<'_> {
                  ended_at = NULL, end_unconfirmed = false, newest_iat = excluded.newest_iat, address = excluded.address, \
                  device_id = excluded.device_id, device_name = excluded.device_name, user_agent = excluded.user_agent, \
                  failures = CASE WHEN $10 THEN sessions.failures ELSE 0 END";
-        let SessionOpening {
+        let SessionOpenRequest {
             user, session, origin, ..
         } = self.0;
         let newest = self.0.issued_at.max(known.and_then(|known| known.newest_token));

@@ -13,11 +13,11 @@ use crate::postgres::receipt::Begun;
 use crate::postgres::row::written;
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{head, outbox, pauses, receipt};
-use crate::syncs::{FinishedSync, Pause, Paused, SyncWritten, Turn};
-use crate::vault::Sealed;
+use crate::syncs::{FinishedSync, Pause, Paused, SyncLease, SyncOutcome};
+use crate::vault::Ciphertext;
 
 pub(super) struct BeginSync<'a> {
-    pub(super) turn: &'a Turn,
+    pub(super) lease: &'a SyncLease,
     pub(super) session: &'a SessionId,
     pub(super) syncing: &'a Envelope,
 }
@@ -27,14 +27,18 @@ impl Work for BeginSync<'_> {
     type Outcome = ();
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
-        let Self { turn, session, syncing } = self;
-        head::lock_user(tx, &turn.user, Some(session)).await?;
+        let Self {
+            lease,
+            session,
+            syncing,
+        } = self;
+        head::lock_user(tx, &lease.user, Some(session)).await?;
         let look = "SELECT FROM accounts WHERE user_id = $1 AND account_type = $2 AND fence = $3";
-        let values: [&dyn Parameter; 3] = [&turn.user.as_str(), &turn.account.as_str(), &turn.fence];
+        let values: [&dyn Parameter; 3] = [&lease.user.as_str(), &lease.account.as_str(), &lease.fence];
         if tx.query_opt(look, &values).await?.is_none() {
             return Ok(Ending::RollBack(()));
         }
-        outbox::send(tx, &turn.user, std::slice::from_ref(*syncing)).await?;
+        outbox::send(tx, &lease.user, std::slice::from_ref(*syncing)).await?;
         Ok(Ending::Commit(()))
     }
 }
@@ -46,53 +50,53 @@ pub(super) struct FinishSync<'a> {
 
 #[async_trait]
 impl Work for FinishSync<'_> {
-    type Outcome = SyncWritten;
+    type Outcome = SyncOutcome;
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.receipt?.deadline)
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SyncWritten>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SyncOutcome>, Failure> {
         let Self { sync, receipt } = self;
-        let user = &sync.turn.user;
+        let user = &sync.lease.user;
         match self.begin(tx).await {
             Ok(None) => {}
-            Ok(Some(answer)) => return Ok(Ending::RollBack(SyncWritten::Repeated(answer))),
+            Ok(Some(answer)) => return Ok(Ending::RollBack(SyncOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => {
                 if let Some(pause) = &sync.pause {
-                    self::pause(tx, &sync.turn, pause).await?;
+                    self::pause(tx, &sync.lease, pause).await?;
                 }
-                return Ok(Ending::Commit(SyncWritten::SessionEnded));
+                return Ok(Ending::Commit(SyncOutcome::SessionEnded));
             }
             Err(failure) => return Err(failure),
         }
         let is_ours = write(tx, sync).await?;
         if let Some(pause) = &sync.pause {
-            self::pause(tx, &sync.turn, pause).await?;
+            self::pause(tx, &sync.lease, pause).await?;
         }
         if !is_ours {
-            return Ok(Ending::Commit(SyncWritten::Overtaken));
+            return Ok(Ending::Commit(SyncOutcome::Superseded));
         }
         outbox::send(tx, user, &sync.events).await?;
         let Some(receipt) = receipt else {
-            return Ok(Ending::Commit(SyncWritten::Stored));
+            return Ok(Ending::Commit(SyncOutcome::Stored));
         };
         receipt::remember(tx, receipt).await?;
-        Ok(Ending::CommitBefore(receipt.deadline, SyncWritten::Stored))
+        Ok(Ending::CommitBefore(receipt.deadline, SyncOutcome::Stored))
     }
 }
 
 impl FinishSync<'_> {
     /// Gives what was answered before.
-    async fn begin(&self, tx: &Transaction<'_>) -> Result<Option<Sealed>, Failure> {
-        let user = &self.sync.turn.user;
+    async fn begin(&self, tx: &Transaction<'_>) -> Result<Option<Ciphertext>, Failure> {
+        let user = &self.sync.lease.user;
         let Some(receipt) = self.receipt else {
             head::lock_user(tx, user, None).await?;
             return Ok(None);
         };
         Ok(match receipt::begin(tx, user, receipt).await? {
-            Begun::Now(_) => None,
-            Begun::Before(answer) => Some(answer),
+            Begun::Committed(_) => None,
+            Begun::Repeated(answer) => Some(answer),
         })
     }
 }
@@ -108,9 +112,9 @@ async fn write(tx: &Transaction<'_>, sync: &FinishedSync) -> Result<bool, Failur
         .execute(
             update,
             &[
-                &sync.turn.user.as_str(),
-                &sync.turn.account.as_str(),
-                &sync.turn.fence,
+                &sync.lease.user.as_str(),
+                &sync.lease.account.as_str(),
+                &sync.lease.fence,
                 &account.username,
                 &account.display_name,
                 &account.avatar_url,
@@ -128,16 +132,16 @@ async fn write(tx: &Transaction<'_>, sync: &FinishedSync) -> Result<bool, Failur
 }
 
 /// Whoever has the turn by now: the platform asks all of us.
-async fn pause(tx: &Transaction<'_>, turn: &Turn, pause: &Pause) -> Result<(), Failure> {
-    let (platform, wait) = (turn.account.as_str(), pause.wait.as_secs_f64());
+async fn pause(tx: &Transaction<'_>, lease: &SyncLease, pause: &Pause) -> Result<(), Failure> {
+    let (platform, wait) = (lease.account.as_str(), pause.wait.as_secs_f64());
     match pause.of {
         Paused::Account => {
             let account = "UPDATE accounts SET paused_until = greatest(paused_until, now() + $3 * interval '1 second'), \
                      next_sync_at = greatest(next_sync_at, now() + $3 * interval '1 second') \
                      WHERE user_id = $1 AND account_type = $2";
-            tx.execute(account, &[&turn.user.as_str(), &platform, &wait]).await?;
+            tx.execute(account, &[&lease.user.as_str(), &platform, &wait]).await?;
         }
-        Paused::Platform => pauses::pause(tx, turn.account, pause.wait).await?,
+        Paused::Platform => pauses::pause(tx, lease.account, pause.wait).await?,
     }
     Ok(())
 }

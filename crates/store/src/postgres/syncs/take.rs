@@ -1,4 +1,4 @@
-//! `take_turn`.
+//! `lease_sync`.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{row, sessions};
-use crate::syncs::Taking;
+use crate::syncs::SyncLeaseOutcome;
 
 pub(super) struct TakeTurn<'a> {
     pub(super) user: &'a UserId,
     pub(super) session: &'a SessionId,
     pub(super) account: AccountType,
-    pub(super) lease: Duration,
+    pub(super) ttl: Duration,
 }
 
 #[async_trait]
 impl Work for TakeTurn<'_> {
-    type Outcome = Taking;
+    type Outcome = SyncLeaseOutcome;
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Taking>, Failure> {
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<SyncLeaseOutcome>, Failure> {
         let (user, account) = (self.user.as_str(), self.account.as_str());
         let look = "SELECT coalesce(lost_generation = generation, false) AS lost, \
                  coalesce(leased_until > now(), false) AS busy, \
@@ -34,24 +34,24 @@ impl Work for TakeTurn<'_> {
         let found = tx.query_opt(look, &[&user, &account]).await?;
         sessions::refuse_ended(tx, self.user, Some(self.session)).await?;
         let Some(found) = found else {
-            return Ok(Ending::RollBack(Taking::NotConnected));
+            return Ok(Ending::RollBack(SyncLeaseOutcome::NotConnected));
         };
         let paused = row::seconds(&found, "paused")?;
         if found.try_get("lost")? {
-            return Ok(Ending::RollBack(Taking::Lost));
+            return Ok(Ending::RollBack(SyncLeaseOutcome::Disconnected));
         } else if !paused.is_zero() {
-            return Ok(Ending::RollBack(Taking::Paused(paused)));
+            return Ok(Ending::RollBack(SyncLeaseOutcome::Paused(paused)));
         } else if found.try_get("busy")? {
-            return Ok(Ending::RollBack(Taking::Busy));
+            return Ok(Ending::RollBack(SyncLeaseOutcome::Busy));
         }
         let take = "UPDATE accounts SET fence = nextval('account_generations'), \
                  leased_until = now() + $3 * interval '1 second' WHERE user_id = $1 AND account_type = $2 \
                  RETURNING user_id, account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
                  connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, generation, \
                  cursor, fence, failures, extract(epoch FROM now() - next_sync_at)::double precision AS late";
-        let taken = tx
-            .query_one(take, &[&user, &account, &self.lease.as_secs_f64()])
-            .await?;
-        Ok(Ending::Commit(Taking::Taken(Box::new(row::taken(&taken)?))))
+        let taken = tx.query_one(take, &[&user, &account, &self.ttl.as_secs_f64()]).await?;
+        Ok(Ending::Commit(SyncLeaseOutcome::LeasedSync(Box::new(row::taken(
+            &taken,
+        )?))))
     }
 }

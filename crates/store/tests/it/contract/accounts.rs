@@ -4,13 +4,13 @@ use protocol::account::{AccountStatus, AccountType};
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 use store::{
-    Earlier, Exchange, ExchangeStart, Link, LinkOutcome, RevokeScope, SealedTokens, Store, StoreError, UnlinkOutcome,
-    Written,
+    EncryptedTokens, Exchange, ExchangeStart, Link, LinkOutcome, PreviousAnswer, RevokeScope, Store, StoreError,
+    UnlinkOutcome, WriteOutcome,
 };
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use crate::recorder::relayed;
-use crate::sample::{account, actor, job, late_receipt, link, receipt, refused, renewable, sealed, unlink, user};
+use crate::sample::{account, actor, encrypted, job, late_receipt, link, receipt, refused, renewable, unlink, user};
 
 super::kept_by_both_stores!(
     a_link_is_read_back_as_it_was_stored,
@@ -35,9 +35,9 @@ async fn a_link_is_read_back_as_it_was_stored(store: &dyn Store) {
     link.account.last_synced = Some(Timestamp::from_millis(1));
     link.account.error_message = Some("it was \"slow\"\n".to_owned());
     link.account.status = AccountStatus::Error;
-    link.tokens = Some(SealedTokens {
-        access: sealed("\0\u{ff}access"),
-        refresh: Some(sealed("refresh")),
+    link.tokens = Some(EncryptedTokens {
+        access: encrypted("\0\u{ff}access"),
+        refresh: Some(encrypted("refresh")),
         expires_at: Some(Timestamp::from_millis(1_795_451_460_123)),
     });
     let stored = store.link_account(&link, &receipt("1")).await.unwrap();
@@ -120,10 +120,10 @@ async fn an_unlink_moves_the_token_into_a_revocation(store: &dyn Store) {
         relayed(store, &link.user).await,
         ["GEN-001 linked 7", "GEN-001 unlinked"]
     );
-    let [task] = lease(store).await.try_into().unwrap();
+    let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!((&task.user, task.tries), (&link.user, 0));
     assert_eq!(task.revocation.scope, RevokeScope::Grant);
-    assert_eq!(Some(task.revocation), link.give_back);
+    assert_eq!(Some(task.revocation), link.revocation);
 }
 
 async fn an_unlink_gives_back_every_token_of_the_link(store: &dyn Store) {
@@ -131,7 +131,7 @@ async fn an_unlink_gives_back_every_token_of_the_link(store: &dyn Store) {
     link.tokens = Some(renewable("7"));
     store.link_account(&link, &receipt("1")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
-    let [task] = lease(store).await.try_into().unwrap();
+    let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!(task.revocation.tokens, renewable("7"));
 }
 
@@ -140,7 +140,7 @@ async fn an_unlink_spares_another_users_link_of_the_same_account(store: &dyn Sto
     store.link_account(&link("GEN-002", "7"), &receipt("2")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
     store.unlink_account(&unlink("GEN-002"), &receipt("4")).await.unwrap();
-    let tasks = lease(store).await;
+    let tasks = leased_tasks(store).await;
     let scopes: Vec<_> = tasks
         .iter()
         .map(|task| (task.user.as_str(), task.revocation.scope))
@@ -155,8 +155,8 @@ async fn an_unlink_repeated_gives_its_first_answer(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
     let again = store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
-    assert_eq!(again, UnlinkOutcome::Repeated(sealed("answer to 2")));
-    assert_eq!(lease(store).await.len(), 1);
+    assert_eq!(again, UnlinkOutcome::Repeated(encrypted("answer to 2")));
+    assert_eq!(leased_tasks(store).await.len(), 1);
 }
 
 async fn unlinking_nothing_keeps_no_answer(store: &dyn Store) {
@@ -164,10 +164,10 @@ async fn unlinking_nothing_keeps_no_answer(store: &dyn Store) {
     assert_eq!(nothing, UnlinkOutcome::NotConnected);
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("1"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
@@ -179,13 +179,13 @@ async fn an_unlink_that_comes_too_late_is_not_done(store: &dyn Store) {
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap().len(), 1);
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("2"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("2"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn a_failed_link_is_told_unless_the_account_works(store: &dyn Store) {
@@ -205,7 +205,7 @@ async fn a_failed_link_is_told_unless_the_account_works(store: &dyn Store) {
                 .unwrap();
         }
         let written = store.refuse_link(&refused(name), &receipt(name)).await.unwrap();
-        assert_eq!(written, Written::Now);
+        assert_eq!(written, WriteOutcome::Committed);
         assert_eq!(relayed(store, &user(name)).await.len(), usize::from(told), "{name}");
     }
 }
@@ -213,17 +213,17 @@ async fn a_failed_link_is_told_unless_the_account_works(store: &dyn Store) {
 async fn a_failed_link_repeated_is_told_once(store: &dyn Store) {
     store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
     let again = store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
-    assert_eq!(again, Written::Before(sealed("answer to 1")));
+    assert_eq!(again, WriteOutcome::Repeated(encrypted("answer to 1")));
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 was refused"]);
 }
 
 async fn a_failed_link_gives_back_what_was_issued_for_it(store: &dyn Store) {
-    let issued = link("GEN-001", "7").give_back;
+    let issued = link("GEN-001", "7").revocation;
     let mut refused = refused("GEN-001");
-    refused.give_back = issued.clone();
+    refused.revocation = issued.clone();
     for _ in 0..2 {
         store.refuse_link(&refused, &receipt("1")).await.unwrap();
     }
-    let [task] = lease(store).await.try_into().unwrap();
+    let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!(Some(task.revocation), issued);
 }

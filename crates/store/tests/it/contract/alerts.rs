@@ -5,10 +5,12 @@ use std::time::Duration;
 use lifecycle::{Clock, SystemClock};
 use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::security::{Alert, AlertType, Severity};
 use protocol::time::Timestamp;
-use store::{Acknowledged, Arrival, Change, Decision, Effect, Link, SecurityRecord, SignIn, Store};
+use store::{
+    Acknowledged, Link, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, SignIn, SignInCheck, Store,
+};
 
 use crate::recorder::{Recorder, relayed};
 use crate::sample::{actor, alert, alert_id, event, late_receipt, link, origin, receipt, sign_in, user};
@@ -185,22 +187,27 @@ async fn only_its_user_acknowledges_an_alert(store: &dyn Store) {
 }
 
 /// Raises an alert of this kind about a session, whose user had signed in then.
-async fn raise_about(store: &dyn Store, name: &str, kind: AlertType, about: &SignIn) {
+async fn raise_about(store: &dyn Store, name: &str, kind: AlertType, subject: &SignIn) {
     let alert = Alert {
         kind,
         ..alert("GEN-001", name)
     };
-    change(store, vec![Envelope::of_alert(alert)], Effect::Suspected(about.clone())).await;
+    change(
+        store,
+        vec![Envelope::of_alert(alert)],
+        SecurityEffect::Suspected(subject.clone()),
+    )
+    .await;
 }
 
-async fn change(store: &dyn Store, events: Vec<Envelope>, effect: Effect) {
+async fn change(store: &dyn Store, events: Vec<Envelope>, effect: SecurityEffect) {
     let decide = |record: &SecurityRecord, _| {
-        Ok(Decision::Change(Box::new(Change {
+        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record: record.clone(),
             events: events.clone(),
-            outcome: Outcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::from(&Answer::Acknowledged),
             receipt: None,
-            deeds: Vec::new(),
+            audit_events: Vec::new(),
             effect: effect.clone(),
         })))
     };
@@ -221,16 +228,16 @@ async fn no_session_acknowledges_an_alert_about_itself(store: &dyn Store) {
     let (thief, owner) = (sign_in("thief"), sign_in("owner"));
     raise_about(store, "failed", AlertType::FailedTwoFactor, &thief).await;
     let from = origin("192.0.2.1", "laptop");
-    let arrival = Arrival {
+    let sign_in_check = SignInCheck {
         user: &user("GEN-001"),
         sign_in: &thief,
         from: &from,
-        judge: &|_| vec![alert("GEN-001", "arrived")],
+        alert_rules: &|_| vec![alert("GEN-001", "arrived")],
         receipt: &receipt("arrived"),
     };
-    store.arrive(&arrival).await.unwrap();
+    store.check_sign_in(&sign_in_check).await.unwrap();
     for name in ["failed", "arrived"] {
-        assert_eq!(acknowledge(store, name, &thief).await, Acknowledged::AboutItself);
+        assert_eq!(acknowledge(store, name, &thief).await, Acknowledged::OwnSession);
         assert_eq!(acknowledge(store, name, &owner).await, Acknowledged::Yes);
         assert_eq!(
             acknowledge(store, name, &thief).await,
@@ -245,11 +252,11 @@ async fn a_session_that_gave_the_factor_is_no_subject_of_alerts_any_more(store: 
     let (one, other) = (sign_in("one"), sign_in("other"));
     raise_about(store, "of one", AlertType::FailedTwoFactor, &one).await;
     raise_about(store, "of other", AlertType::FailedTwoFactor, &other).await;
-    change(store, Vec::new(), Effect::Cleared(one.session.clone())).await;
+    change(store, Vec::new(), SecurityEffect::Cleared(one.session.clone())).await;
     assert_eq!(acknowledge(store, "of one", &one).await, Acknowledged::Yes);
-    assert_eq!(acknowledge(store, "of other", &other).await, Acknowledged::AboutItself);
+    assert_eq!(acknowledge(store, "of other", &other).await, Acknowledged::OwnSession);
     raise_about(store, "after", AlertType::FailedTwoFactor, &one).await;
-    assert_eq!(acknowledge(store, "after", &one).await, Acknowledged::AboutItself);
+    assert_eq!(acknowledge(store, "after", &one).await, Acknowledged::OwnSession);
 }
 
 async fn a_later_sign_in_acknowledges_and_the_one_of_then_does_not(store: &dyn Store) {
@@ -263,9 +270,9 @@ async fn a_later_sign_in_acknowledges_and_the_one_of_then_does_not(store: &dyn S
     raise_about(store, "a", AlertType::FailedTwoFactor, &at(ahead)).await;
     for not_later in [now.minus(Duration::from_secs(60)), ahead] {
         let acknowledged = acknowledge(store, "a", &at(not_later)).await;
-        assert_eq!(acknowledged, Acknowledged::AboutItself, "{not_later}");
+        assert_eq!(acknowledged, Acknowledged::OwnSession, "{not_later}");
     }
-    assert_eq!(acknowledge(store, "a", &sign_in("s")).await, Acknowledged::AboutItself);
+    assert_eq!(acknowledge(store, "a", &sign_in("s")).await, Acknowledged::OwnSession);
     let later = ahead.plus(Duration::from_secs(1));
     assert_eq!(acknowledge(store, "a", &at(later)).await, Acknowledged::Yes);
 }
@@ -278,11 +285,11 @@ async fn who_gave_wrong_factors_does_not_acknowledge_the_suspicion_that_followed
     raise_about(store, "device", AlertType::NewDevice, &owner).await;
     assert_eq!(
         acknowledge(store, "suspicion", &guesser).await,
-        Acknowledged::AboutItself
+        Acknowledged::OwnSession
     );
     for name in ["before", "device"] {
         assert_eq!(acknowledge(store, name, &guesser).await, Acknowledged::Yes, "{name}");
     }
-    change(store, Vec::new(), Effect::Cleared(guesser.session.clone())).await;
+    change(store, Vec::new(), SecurityEffect::Cleared(guesser.session.clone())).await;
     assert_eq!(acknowledge(store, "suspicion", &guesser).await, Acknowledged::Yes);
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use store::{Earlier, LinkOutcome, Receipt, Store};
+use store::{LinkOutcome, PreviousAnswer, Receipt, Store};
 use testkit::wait;
 
-use crate::sample::{actor, idempotency, job, link, receipt, receipt_with_key, refused, sealed, user};
+use crate::sample::{actor, encrypted, idempotency, job, link, receipt, receipt_with_key, refused, user};
 
 super::kept_by_both_stores!(
     an_answer_is_found_by_its_job,
@@ -16,14 +16,17 @@ super::kept_by_both_stores!(
 
 async fn an_answer_is_found_by_its_job(store: &dyn Store) {
     store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
-    let earlier = async |name| {
+    let previous_answer = async |name| {
         store
-            .earlier((&user("GEN-001"), &actor()), &job(name), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job(name), None)
             .await
             .unwrap()
     };
-    assert_eq!(earlier("1").await, Earlier::Answer(sealed("answer to 1")));
-    assert_eq!(earlier("2").await, Earlier::Nothing);
+    assert_eq!(
+        previous_answer("1").await,
+        PreviousAnswer::Answer(encrypted("answer to 1"))
+    );
+    assert_eq!(previous_answer("2").await, PreviousAnswer::Nothing);
 }
 
 async fn an_answer_is_found_by_its_key_unless_the_body_differs(store: &dyn Store) {
@@ -32,19 +35,19 @@ async fn an_answer_is_found_by_its_key_unless_the_body_differs(store: &dyn Store
         .refuse_link(&refused("GEN-001"), &receipt_with_key("1", &key))
         .await
         .unwrap();
-    let earlier = async |name, scope, body| {
+    let previous_answer = async |name, scope, body| {
         let key = idempotency(scope, body);
         store
-            .earlier((&user("GEN-001"), &actor()), &job(name), Some(&key))
+            .previous_answer((&user("GEN-001"), &actor()), &job(name), Some(&key))
             .await
             .unwrap()
     };
-    let first = Earlier::Answer(sealed("answer to 1"));
-    assert_eq!(earlier("2", 1, 1).await, first);
-    assert_eq!(earlier("2", 1, 2).await, Earlier::OtherBody);
-    assert_eq!(earlier("2", 2, 1).await, Earlier::Nothing);
+    let first = PreviousAnswer::Answer(encrypted("answer to 1"));
+    assert_eq!(previous_answer("2", 1, 1).await, first);
+    assert_eq!(previous_answer("2", 1, 2).await, PreviousAnswer::OtherBody);
+    assert_eq!(previous_answer("2", 2, 1).await, PreviousAnswer::Nothing);
     // The job itself, delivered again.
-    assert_eq!(earlier("1", 1, 1).await, first);
+    assert_eq!(previous_answer("1", 1, 1).await, first);
 }
 
 /// A receipt that is over almost at once.
@@ -58,10 +61,10 @@ fn fleeting(name: &str) -> Receipt {
 async fn is_over(store: &dyn Store, name: &str) {
     wait::until_true("the answer to be over", wait::deadline(), async || {
         store
-            .earlier((&user("GEN-001"), &actor()), &job(name), Some(&idempotency(1, 1)))
+            .previous_answer((&user("GEN-001"), &actor()), &job(name), Some(&idempotency(1, 1)))
             .await
             .unwrap()
-            == Earlier::Nothing
+            == PreviousAnswer::Nothing
     })
     .await;
 }
@@ -73,11 +76,11 @@ async fn an_answer_ends_with_its_time_and_its_key_is_free_again(store: &dyn Stor
         .link_account(&link("GEN-001", "7"), &receipt_with_key("2", &idempotency(1, 2)))
         .await;
     assert_eq!(again.unwrap(), LinkOutcome::Linked);
-    let earlier = store
-        .earlier((&user("GEN-001"), &actor()), &job("3"), Some(&idempotency(1, 2)))
+    let previous_answer = store
+        .previous_answer((&user("GEN-001"), &actor()), &job("3"), Some(&idempotency(1, 2)))
         .await
         .unwrap();
-    assert_eq!(earlier, Earlier::Answer(sealed("answer to 2")));
+    assert_eq!(previous_answer, PreviousAnswer::Answer(encrypted("answer to 2")));
 }
 
 async fn pruning_removes_what_is_over_and_nothing_else(store: &dyn Store) {
@@ -88,9 +91,9 @@ async fn pruning_removes_what_is_over_and_nothing_else(store: &dyn Store) {
     assert_eq!(store.prune().await.unwrap(), 0);
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("2"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("2"), None)
             .await
             .unwrap(),
-        Earlier::Answer(sealed("answer to 2"))
+        PreviousAnswer::Answer(encrypted("answer to 2"))
     );
 }

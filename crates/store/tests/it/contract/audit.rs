@@ -1,12 +1,15 @@
 //! What is written into the audit log, and that it is whole.
 
-use protocol::cluster::job::Refused;
+use protocol::cluster::job::RefusedCommand;
 use protocol::code::ErrorCode;
 use store::{
-    Acknowledged, AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, Store, StoreError, Told, Written, verify_audit,
+    Acknowledged, AuditRow, ChainHead, Link, LinkOutcome, RevokeAll, RevokeAllRecord, Store, StoreError, WriteOutcome,
+    verify_audit,
 };
 
-use crate::sample::{alert, alert_id, audit_keys, late_receipt, link, receipt, refused, sealed, sign_in, unlink, user};
+use crate::sample::{
+    alert, alert_id, audit_keys, encrypted, late_receipt, link, receipt, refused, sign_in, unlink, user,
+};
 
 super::kept_by_both_stores!(
     what_happens_to_an_account_is_told_with_who_asked,
@@ -27,9 +30,11 @@ async fn rows(store: &dyn Store, user: &str) -> Vec<AuditRow> {
 }
 
 /// Act, what it was about, and how it ended.
-async fn told(store: &dyn Store, user: &str) -> Vec<[String; 3]> {
+async fn record(store: &dyn Store, user: &str) -> Vec<[String; 3]> {
     let rows = rows(store, user).await;
-    rows.into_iter().map(|row| [row.act, row.about, row.result]).collect()
+    rows.into_iter()
+        .map(|row| [row.action, row.subject, row.result])
+        .collect()
 }
 
 /// Asserts that a user's chain is whole, and gives its length.
@@ -43,7 +48,7 @@ async fn what_happens_to_an_account_is_told_with_who_asked(store: &dyn Store) {
     store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
 
     assert_eq!(
-        told(store, "GEN-001").await,
+        record(store, "GEN-001").await,
         [
             ["account_linked", "github 7", "ok"],
             ["account_renewed", "github 7", "ok"],
@@ -77,7 +82,7 @@ async fn a_link_that_is_refused_is_told_with_the_reason(store: &dyn Store) {
     late.unwrap_err();
 
     assert_eq!(
-        told(store, "GEN-001").await,
+        record(store, "GEN-001").await,
         [
             ["link_refused", "github", "oauth_failed"],
             ["account_linked", "github 7", "ok"],
@@ -94,7 +99,7 @@ async fn all_access_revoked_is_told_account_by_account(store: &dyn Store) {
     let all = RevokeAll {
         user: user("GEN-001"),
         confirmation: [1; 32],
-        told: &|_accounts| Told {
+        record: &|_accounts| RevokeAllRecord {
             events: Vec::new(),
             receipt: receipt("2"),
         },
@@ -102,7 +107,7 @@ async fn all_access_revoked_is_told_account_by_account(store: &dyn Store) {
     store.revoke_all(&all).await.unwrap();
     store.revoke_all(&all).await.unwrap();
     assert_eq!(
-        told(store, "GEN-001").await[1..],
+        record(store, "GEN-001").await[1..],
         [
             ["account_unlinked", "github 7", "ok"],
             ["access_revoked", "1 accounts", "ok"],
@@ -122,7 +127,7 @@ async fn what_changes_nothing_is_not_told(store: &dyn Store) {
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
     store.access_epoch(&user("GEN-001")).await.unwrap();
     assert_eq!(whole(store, "GEN-001").await, 0);
-    assert_eq!(store.audited_after(None).await.unwrap(), None);
+    assert_eq!(store.next_audited_user(None).await.unwrap(), None);
 }
 
 async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store: &dyn Store) {
@@ -143,7 +148,7 @@ async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store:
     let late = store.raise_alert(&alert("GEN-001", "b"), &late_receipt("3")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert_eq!(
-        told(store, "GEN-001").await,
+        record(store, "GEN-001").await,
         [
             ["alert_raised", "suspicious_login a", "ok"],
             ["alert_acknowledged", "suspicious_login a", "ok"],
@@ -155,13 +160,16 @@ async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store:
 async fn a_confirmation_is_told_and_its_answer_repeated(store: &dyn Store) {
     let (user, receipt) = (user("GEN-001"), receipt("1"));
     let issued = |receipt| store.record_confirmation(&user, "security:revoke_all", receipt);
-    assert_eq!(issued(&receipt).await.unwrap(), Written::Now);
-    assert_eq!(issued(&receipt).await.unwrap(), Written::Before(sealed("answer to 1")));
+    assert_eq!(issued(&receipt).await.unwrap(), WriteOutcome::Committed);
+    assert_eq!(
+        issued(&receipt).await.unwrap(),
+        WriteOutcome::Repeated(encrypted("answer to 1"))
+    );
     let late = late_receipt("2");
     let late = issued(&late).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert_eq!(
-        told(store, "GEN-001").await,
+        record(store, "GEN-001").await,
         [["confirmation_issued", "security:revoke_all", "ok"]]
     );
 }
@@ -171,21 +179,21 @@ async fn refusals_are_told_with_their_count_once_per_job(store: &dyn Store) {
         ("account:connect", ErrorCode::Forbidden, 3),
         ("account:sync", ErrorCode::RateLimited, 200),
     ];
-    let refused = refused.map(|(command, error, count)| Refused {
+    let refused = refused.map(|(command, error, count)| RefusedCommand {
         command: command.to_owned(),
         error,
         count,
     });
     let caller = user("GEN-001");
     let written = store.record_refusals(&caller, &refused, &receipt("1")).await.unwrap();
-    assert_eq!(written, Written::Now);
+    assert_eq!(written, WriteOutcome::Committed);
     let again = store.record_refusals(&caller, &refused, &receipt("1")).await.unwrap();
-    assert_eq!(again, Written::Before(sealed("answer to 1")));
+    assert_eq!(again, WriteOutcome::Repeated(encrypted("answer to 1")));
     let late = store.record_refusals(&caller, &refused, &late_receipt("2")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
 
     assert_eq!(
-        told(store, "GEN-001").await,
+        record(store, "GEN-001").await,
         [
             ["command_refused", "account:connect", "forbidden"],
             ["command_refused", "account:sync", "rate_limited"],
@@ -203,7 +211,7 @@ async fn every_user_has_a_chain_and_all_are_found(store: &dyn Store) {
         store.link_account(&link(name, name), &receipt(name)).await.unwrap();
     }
     let mut found: Vec<String> = Vec::new();
-    while let Some(next) = store.audited_after(found.last().map(String::as_str)).await.unwrap() {
+    while let Some(next) = store.next_audited_user(found.last().map(String::as_str)).await.unwrap() {
         assert_eq!(whole(store, &next).await, 1);
         found.push(next);
     }
@@ -233,17 +241,17 @@ async fn a_long_chain_is_read_in_pages(store: &dyn Store) {
 async fn a_head_is_to_be_logged_until_it_was_and_again_when_it_moves(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
-    let both = store.heads_to_log(None, 9).await.unwrap();
+    let both = store.unlogged_heads(None, 9).await.unwrap();
     let users: Vec<_> = both.iter().map(|head| head.user.as_str()).collect();
     assert_eq!(users, ["GEN-001", "GEN-002"]);
-    assert_eq!(store.heads_to_log(None, 1).await.unwrap(), both[..1]);
-    assert_eq!(store.heads_to_log(Some("GEN-001"), 9).await.unwrap(), both[1..]);
+    assert_eq!(store.unlogged_heads(None, 1).await.unwrap(), both[..1]);
+    assert_eq!(store.unlogged_heads(Some("GEN-001"), 9).await.unwrap(), both[1..]);
 
     store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
     // It has moved on meanwhile: the first stays to be logged.
-    store.heads_logged(&both).await.unwrap();
-    let moved = store.heads_to_log(None, 9).await.unwrap();
+    store.mark_heads_logged(&both).await.unwrap();
+    let moved = store.unlogged_heads(None, 9).await.unwrap();
     assert_eq!((moved.len(), moved[0].seq), (1, 2));
-    store.heads_logged(&moved).await.unwrap();
-    assert!(store.heads_to_log(None, 9).await.unwrap().is_empty());
+    store.mark_heads_logged(&moved).await.unwrap();
+    assert!(store.unlogged_heads(None, 9).await.unwrap().is_empty());
 }

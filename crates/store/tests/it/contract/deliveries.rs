@@ -6,10 +6,10 @@ use lifecycle::ManualClock;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::UserId;
-use store::{Answers, Delivered, Deliveries, Delivery, MemoryStore, Store};
+use store::{Answers, Deliveries, Delivery, DeliveryOutcome, MemoryStore, Store};
 
 use crate::recorder::relayed;
-use crate::sample::{audit_keys, event, link, receipt, rooms, unlink, user};
+use crate::sample::{audit_keys, capacities, event, link, receipt, unlink, user};
 
 super::kept_by_both_stores!(
     all_who_have_linked_an_addressee_hear_it_and_nobody_else,
@@ -30,7 +30,7 @@ fn delivery<'a>(id: Option<&'a str>, addressees: &'a [String]) -> Delivery<'a> {
         id,
         addressees,
         due: &[],
-        tell: &told,
+        events_for: &told,
     }
 }
 
@@ -54,7 +54,10 @@ async fn all_who_have_linked_an_addressee_hear_it_and_nobody_else(store: &dyn St
 
     let addressees = to(&["8", "7", "10"]);
     let delivered = store.deliver(&delivery(Some("d-1"), &addressees)).await.unwrap();
-    assert_eq!(delivered, Delivered::To(vec![one.clone(), two.clone(), other.clone()]));
+    assert_eq!(
+        delivered,
+        DeliveryOutcome::Delivered(vec![one.clone(), two.clone(), other.clone()])
+    );
     assert_eq!(relayed(store, &one).await, ["GEN-001 hears of 7"]);
     assert_eq!(relayed(store, &two).await, ["GEN-002 hears of 7"]);
     assert_eq!(relayed(store, &other).await, ["GEN-003 hears of 8"]);
@@ -65,19 +68,19 @@ async fn all_who_have_linked_an_addressee_hear_it_and_nobody_else(store: &dyn St
         ..delivery(Some("d-1"), &addressees)
     };
     let delivered = store.deliver(&of_another_platform).await.unwrap();
-    assert_eq!(delivered, Delivered::To(Vec::new()));
+    assert_eq!(delivered, DeliveryOutcome::Delivered(Vec::new()));
 }
 
 async fn a_delivery_that_comes_again_delivers_nothing(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     let (first, again) = (to(&["8"]), to(&["7"]));
     let delivered = store.deliver(&delivery(Some("d-1"), &first)).await.unwrap();
-    assert_eq!(delivered, Delivered::To(Vec::new()));
+    assert_eq!(delivered, DeliveryOutcome::Delivered(Vec::new()));
     let delivered = store.deliver(&delivery(Some("d-1"), &again)).await.unwrap();
-    assert_eq!(delivered, Delivered::Repeated);
+    assert_eq!(delivered, DeliveryOutcome::Repeated);
     assert!(relayed(store, &ada).await.is_empty());
     let delivered = store.deliver(&delivery(Some("d-2"), &again)).await.unwrap();
-    assert_eq!(delivered, Delivered::To(vec![ada]));
+    assert_eq!(delivered, DeliveryOutcome::Delivered(vec![ada]));
 }
 
 async fn the_same_thing_in_two_deliveries_is_heard_once(store: &dyn Store) {
@@ -85,7 +88,11 @@ async fn the_same_thing_in_two_deliveries_is_heard_once(store: &dyn Store) {
     let addressees = to(&["7"]);
     for (id, heard) in [(Some("d-1"), 1), (Some("d-2"), 0), (None, 0)] {
         let delivered = store.deliver(&delivery(id, &addressees)).await.unwrap();
-        assert_eq!(delivered, Delivered::To(vec![ada.clone(); heard]), "{id:?}");
+        assert_eq!(
+            delivered,
+            DeliveryOutcome::Delivered(vec![ada.clone(); heard]),
+            "{id:?}"
+        );
         assert_eq!(relayed(store, &ada).await.len(), heard, "{id:?}");
     }
 }
@@ -98,7 +105,7 @@ async fn who_has_unlinked_hears_nothing(store: &dyn Store) {
         .unwrap();
     relayed(store, &ada).await;
     let delivered = store.deliver(&delivery(None, &to(&["7"]))).await.unwrap();
-    assert_eq!(delivered, Delivered::To(Vec::new()));
+    assert_eq!(delivered, DeliveryOutcome::Delivered(Vec::new()));
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
@@ -106,12 +113,15 @@ async fn an_account_that_a_delivery_is_about_is_due_at_once(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     linked(store, "GEN-002", "8").await;
     let due = async || {
-        let taken = store.take_due_turns(&rooms(9), Duration::from_hours(1)).await.unwrap();
-        taken.into_iter().map(|taken| taken.turn.user).collect::<Vec<_>>()
+        let taken = store
+            .lease_due_syncs(&capacities(9), Duration::from_hours(1))
+            .await
+            .unwrap();
+        taken.into_iter().map(|taken| taken.lease.user).collect::<Vec<_>>()
     };
-    let about = to(&["7"]);
+    let subject = to(&["7"]);
     let delivery = Delivery {
-        due: &about,
+        due: &subject,
         ..delivery(Some("d-1"), &[])
     };
     let elsewhere = Delivery {
@@ -131,9 +141,9 @@ async fn a_delivery_is_known_for_a_week() {
     let none = Vec::new();
     let day = Duration::from_hours(24);
     for (wait, delivered) in [
-        (Duration::ZERO, Delivered::To(Vec::new())),
-        (day * 6, Delivered::Repeated),
-        (day, Delivered::To(Vec::new())),
+        (Duration::ZERO, DeliveryOutcome::Delivered(Vec::new())),
+        (day * 6, DeliveryOutcome::Repeated),
+        (day, DeliveryOutcome::Delivered(Vec::new())),
     ] {
         clock.advance(wait);
         store.prune().await.unwrap();

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use protocol::account::AccountType;
 use protocol::answer::Answer;
-use protocol::cluster::job::{Outcome, Refused};
+use protocol::cluster::job::{JobOutcome, RefusedCommand};
 use protocol::code::ErrorCode;
 use store::{
-    Acquaintance, Actor, Arrival, Change, Decision, Earlier, Effect, Exchange, ExchangeStart, LinkOutcome, ParkOutcome,
-    Pause, Paused, Receipt, RevokeAll, RevokeAllOutcome, SecurityRecord, SessionEnding, SessionOpening, SessionsEnded,
-    Store, StoreError, SyncWritten, Taking, Told, WhichSessions, Written,
+    Actor, EndSessionsOutcome, EndSessionsRequest, Exchange, ExchangeStart, LinkOutcome, Pause, Paused,
+    PendingLinkOutcome, PreviousAnswer, Receipt, Recognition, RevokeAll, RevokeAllOutcome, RevokeAllRecord,
+    SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, SessionOpenRequest, SessionSelector, SignInCheck,
+    Store, StoreError, SyncLeaseOutcome, SyncOutcome, WriteOutcome,
 };
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use super::sessions::Redis;
 use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{
-    actor, alert, alert_id, event, idempotency, job, link, origin, parked, receipt, receipt_with_key, refused, sealed,
-    session, sign_in, sync, unlink, user,
+    actor, alert, alert_id, encrypted, event, idempotency, job, link, origin, pending_link, receipt, receipt_with_key,
+    refused, session, sign_in, sync, unlink, user,
 };
 
 super::kept_by_both_stores!(
@@ -37,7 +38,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 /// Opens the session of these tests.
 async fn open(store: &dyn Store) {
-    let opening = SessionOpening {
+    let opening = SessionOpenRequest {
         user: user("GEN-001"),
         session: session(),
         issued_at: None,
@@ -50,15 +51,15 @@ async fn open(store: &dyn Store) {
 /// Opens it, and somebody else ends it.
 async fn end(store: &dyn Store) {
     open(store).await;
-    let ending = SessionEnding {
+    let ending = EndSessionsRequest {
         user: user("GEN-001"),
-        which: WhichSessions::One(session()),
+        which: SessionSelector::One(session()),
         alive: &[],
         announcer: &Redis::with(&[]),
         notice: &|_| event("the end"),
     };
     let ended = store.end_sessions(&ending, &|_| by_system("end")).await.unwrap();
-    assert_eq!(ended, SessionsEnded::Ended(1));
+    assert_eq!(ended, EndSessionsOutcome::Ended(1));
     assert_eq!(relayed(store, &user("GEN-001")).await.last().unwrap(), "the end");
 }
 
@@ -74,9 +75,11 @@ fn is_refused<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
     assert!(matches!(outcome, Err(StoreError::SessionEnded(_))), "{outcome:?}");
 }
 
-async fn told(store: &dyn Store) -> Vec<String> {
+async fn record(store: &dyn Store) -> Vec<String> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
-    rows.iter().map(|row| format!("{} {}", row.act, row.result)).collect()
+    rows.iter()
+        .map(|row| format!("{} {}", row.action, row.result))
+        .collect()
 }
 
 async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
@@ -90,25 +93,25 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
         .await
         .unwrap();
     end(store).await;
-    let before = told(store).await;
+    let before = record(store).await;
     is_refused(store.unlink_account(&unlink("GEN-001"), &receipt("1")).await);
     let all = RevokeAll {
         user: user.clone(),
         confirmation: [1; 32],
-        told: &|_| Told {
+        record: &|_| RevokeAllRecord {
             events: vec![event("revoked")],
             receipt: receipt("2"),
         },
     };
     is_refused(store.revoke_all(&all).await);
     let change = |_: &SecurityRecord, _| {
-        Ok(Decision::Change(Box::new(Change {
+        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record: SecurityRecord::default(),
             events: vec![event("changed")],
-            outcome: Outcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::from(&Answer::Acknowledged),
             receipt: None,
-            deeds: Vec::new(),
-            effect: Effect::Nothing,
+            audit_events: Vec::new(),
+            effect: SecurityEffect::Nothing,
         })))
     };
     is_refused(store.decide_security(&user, &actor(), &change).await);
@@ -122,12 +125,12 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
             .record_confirmation(&user, "security:revoke_all", &receipt("4"))
             .await,
     );
-    is_refused(store.count_failure(&user, &session()).await);
+    is_refused(store.count_factor_failure(&user, &session()).await);
     assert_eq!(store.accounts(&user).await.unwrap().len(), 1);
     assert_eq!(store.access_epoch(&user).await.unwrap(), 0);
     assert_eq!(store.open_alerts(&user).await.unwrap().len(), 1);
     assert_eq!(relayed(store, &user).await, Vec::<String>::new());
-    assert_eq!(told(store).await, before);
+    assert_eq!(record(store).await, before);
 }
 
 async fn nothing_is_begun_at_a_platform_for_an_ended_session(store: &dyn Store) {
@@ -156,24 +159,24 @@ async fn an_ended_session_syncs_nothing_and_a_pause_is_heeded(store: &dyn Store)
         .unwrap();
     let taken = taken(store).await;
     end(store).await;
-    is_refused(store.take_turn((&user, &session()), AccountType::Github, LONG).await);
-    is_refused(store.begin_sync(&taken.turn, &session(), &event("syncing")).await);
+    is_refused(store.lease_sync((&user, &session()), AccountType::Github, LONG).await);
+    is_refused(store.begin_sync(&taken.lease, &session(), &event("syncing")).await);
     let paused = store::FinishedSync {
         pause: Some(Pause {
             wait: LONG,
             of: Paused::Account,
         }),
-        ..sync(&taken.turn, "7", &["synced"])
+        ..sync(&taken.lease, "7", &["synced"])
     };
     let written = store.finish_sync(&paused, Some(&receipt("1"))).await.unwrap();
-    assert_eq!(written, SyncWritten::SessionEnded);
+    assert_eq!(written, SyncOutcome::SessionEnded);
     assert_eq!(relayed(store, &user).await, Vec::<String>::new());
     let other = protocol::id::SessionId::new("another").unwrap();
     let taking = store
-        .take_turn((&user, &other), AccountType::Github, LONG)
+        .lease_sync((&user, &other), AccountType::Github, LONG)
         .await
         .unwrap();
-    assert!(matches!(taking, Taking::Paused(_)), "{taking:?}");
+    assert!(matches!(taking, SyncLeaseOutcome::Paused(_)), "{taking:?}");
 }
 
 async fn a_link_of_an_ended_session_is_given_back(store: &dyn Store) {
@@ -183,23 +186,26 @@ async fn a_link_of_an_ended_session_is_given_back(store: &dyn Store) {
     assert_eq!(linked, LinkOutcome::SessionEnded);
     assert!(store.accounts(&link.user).await.unwrap().is_empty());
     assert_eq!(relayed(store, &link.user).await, Vec::<String>::new());
-    let revoked: Vec<_> = lease(store)
+    let revoked: Vec<_> = leased_tasks(store)
         .await
         .into_iter()
         .map(|task| task.revocation.platform_user_id)
         .collect();
     assert_eq!(revoked, ["7"]);
-    assert_eq!(told(store).await, ["session_ended ok", "link_refused forbidden"]);
+    assert_eq!(record(store).await, ["session_ended ok", "link_refused forbidden"]);
 }
 
 async fn what_a_platform_issued_before_it_failed_is_given_back_though_the_session_ended(store: &dyn Store) {
     end(store).await;
     let refused = store::RefusedLink {
-        give_back: link("GEN-001", "7").give_back,
+        revocation: link("GEN-001", "7").revocation,
         ..refused("GEN-001")
     };
-    assert_eq!(store.refuse_link(&refused, &receipt("1")).await.unwrap(), Written::Now);
-    assert_eq!(lease(store).await.len(), 1);
+    assert_eq!(
+        store.refuse_link(&refused, &receipt("1")).await.unwrap(),
+        WriteOutcome::Committed
+    );
+    assert_eq!(leased_tasks(store).await.len(), 1);
     assert_eq!(
         relayed(store, &refused.user).await,
         Vec::<String>::new(),
@@ -208,28 +214,28 @@ async fn what_a_platform_issued_before_it_failed_is_given_back_though_the_sessio
 }
 
 async fn a_parked_link_of_an_ended_session_is_given_back_and_not_confirmed(store: &dyn Store) {
-    let waiting = parked("GEN-001", "7", 1);
+    let waiting = pending_link("GEN-001", "7", 1);
     assert_eq!(
-        store.park_link(&waiting, &receipt("park")).await.unwrap(),
-        ParkOutcome::Parked
+        store.add_pending_link(&waiting, &receipt("park")).await.unwrap(),
+        PendingLinkOutcome::Pending
     );
     end(store).await;
-    let late = parked("GEN-001", "8", 2);
+    let late = pending_link("GEN-001", "8", 2);
     assert_eq!(
-        store.park_link(&late, &receipt("1")).await.unwrap(),
-        ParkOutcome::SessionEnded
+        store.add_pending_link(&late, &receipt("1")).await.unwrap(),
+        PendingLinkOutcome::SessionEnded
     );
-    assert_eq!(store.parked_link(&late.user, &late.id).await.unwrap(), None);
+    assert_eq!(store.pending_link(&late.user, &late.id).await.unwrap(), None);
     let confirmed = store::Link {
-        parked: Some(waiting.id),
+        pending_link: Some(waiting.id),
         ..link("GEN-001", "7")
     };
     for job in ["2", "3"] {
         let linked = store.link_account(&confirmed, &receipt(job)).await.unwrap();
         assert_eq!(linked, LinkOutcome::SessionEnded);
     }
-    assert_eq!(store.parked_link(&waiting.user, &waiting.id).await.unwrap(), None);
-    let revoked = lease(store)
+    assert_eq!(store.pending_link(&waiting.user, &waiting.id).await.unwrap(), None);
+    let revoked = leased_tasks(store)
         .await
         .into_iter()
         .map(|task| task.revocation.platform_user_id);
@@ -247,10 +253,10 @@ async fn an_ended_session_hears_its_own_job_s_answer_and_no_other(store: &dyn St
         .unwrap();
     end(store).await;
     let asker = (&user, &actor());
-    let answer = sealed("answer to done");
+    let answer = encrypted("answer to done");
     assert_eq!(
-        store.earlier(asker, &job("done"), Some(&key)).await.unwrap(),
-        Earlier::Answer(answer.clone())
+        store.previous_answer(asker, &job("done"), Some(&key)).await.unwrap(),
+        PreviousAnswer::Answer(answer.clone())
     );
     assert_eq!(
         store
@@ -259,8 +265,8 @@ async fn an_ended_session_hears_its_own_job_s_answer_and_no_other(store: &dyn St
             .unwrap(),
         LinkOutcome::Repeated(answer.clone())
     );
-    is_refused(store.earlier(asker, &job("again"), Some(&key)).await);
-    is_refused(store.earlier(asker, &job("new"), None).await);
+    is_refused(store.previous_answer(asker, &job("again"), Some(&key)).await);
+    is_refused(store.previous_answer(asker, &job("new"), None).await);
     is_refused(
         store
             .unlink_account(&unlink("GEN-001"), &receipt_with_key("again", &key))
@@ -268,15 +274,15 @@ async fn an_ended_session_hears_its_own_job_s_answer_and_no_other(store: &dyn St
     );
     let system = (&user, &Actor::System(session()));
     assert_eq!(
-        store.earlier(system, &job("new"), None).await.unwrap(),
-        Earlier::Nothing
+        store.previous_answer(system, &job("new"), None).await.unwrap(),
+        PreviousAnswer::Nothing
     );
 }
 
 async fn an_ended_session_ends_no_other(store: &dyn Store) {
     end(store).await;
     let other = protocol::id::SessionId::new("another").unwrap();
-    let opening = SessionOpening {
+    let opening = SessionOpenRequest {
         user: user("GEN-001"),
         session: other.clone(),
         issued_at: None,
@@ -284,9 +290,9 @@ async fn an_ended_session_ends_no_other(store: &dyn Store) {
         origin: origin("192.0.2.1", "phone"),
     };
     store.open_session(&opening).await.unwrap();
-    let ending = SessionEnding {
+    let ending = EndSessionsRequest {
         user: user("GEN-001"),
-        which: WhichSessions::AllBut(session()),
+        which: SessionSelector::AllExcept(session()),
         alive: &[],
         announcer: &Redis::with(&[]),
         notice: &|_| event("another end"),
@@ -302,25 +308,28 @@ async fn others_act_though_the_session_has_ended(store: &dyn Store) {
         .raise_alert(&alert("GEN-001", "a-1"), &by_system("1"))
         .await
         .unwrap();
-    let refusals = [Refused {
+    let refusals = [RefusedCommand {
         command: "security:ack".to_owned(),
         error: ErrorCode::Forbidden,
         count: 1,
     }];
     let recorded = store.record_refusals(&user, &refusals, &by_system("2")).await.unwrap();
-    assert_eq!(recorded, Written::Now);
-    let arrival = Arrival {
+    assert_eq!(recorded, WriteOutcome::Committed);
+    let sign_in_check = SignInCheck {
         user: &user,
         sign_in: &sign_in("another"),
         from: &origin("192.0.2.7", "phone"),
-        judge: &|_| Vec::new(),
+        alert_rules: &|_| Vec::new(),
         receipt: &by_system("3"),
     };
-    assert_eq!(store.arrive(&arrival).await.unwrap().device, Acquaintance::First);
+    assert_eq!(
+        store.check_sign_in(&sign_in_check).await.unwrap().device,
+        Recognition::First
+    );
     let all = RevokeAll {
         user: user.clone(),
         confirmation: [1; 32],
-        told: &|_| Told {
+        record: &|_| RevokeAllRecord {
             events: Vec::new(),
             receipt: by_system("4"),
         },

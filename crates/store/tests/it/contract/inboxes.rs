@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::account::AccountType;
 use serde_json::json;
-use store::{InboxTurn, Store};
+use store::{InboxLease, Store};
 use testkit::wait;
 
 super::kept_by_both_stores!(
@@ -15,8 +15,8 @@ super::kept_by_both_stores!(
 
 const LONG: Duration = Duration::from_hours(1);
 
-async fn take(store: &dyn Store, lease: Duration) -> Option<InboxTurn> {
-    store.take_inbox(AccountType::Telegram, lease).await.unwrap()
+async fn take(store: &dyn Store, ttl: Duration) -> Option<InboxLease> {
+    store.lease_inbox(AccountType::Telegram, ttl).await.unwrap()
 }
 
 async fn an_inbox_is_read_by_one_at_a_time_from_where_the_last_one_ended(store: &dyn Store) {
@@ -36,10 +36,10 @@ async fn an_inbox_is_read_by_one_at_a_time_from_where_the_last_one_ended(store: 
 }
 
 async fn an_inbox_is_left_alone_for_as_long_as_was_said_and_others_are_not(store: &dyn Store) {
-    let turn = take(store, LONG).await.unwrap();
-    assert!(store.finish_inbox(&turn, None, LONG).await.unwrap());
+    let lease = take(store, LONG).await.unwrap();
+    assert!(store.finish_inbox(&lease, None, LONG).await.unwrap());
     assert_eq!(take(store, LONG).await, None);
-    let other = store.take_inbox(AccountType::Discord, LONG).await.unwrap();
+    let other = store.lease_inbox(AccountType::Discord, LONG).await.unwrap();
     assert!(other.is_some());
 }
 

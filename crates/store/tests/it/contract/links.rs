@@ -3,13 +3,13 @@
 use protocol::account::AccountType;
 use protocol::time::Timestamp;
 use serde_json::json;
-use store::{Earlier, FinishedSync, Link, LinkOutcome, RevokeScope, Store, StoreError, Taken};
+use store::{FinishedSync, LeasedSync, Link, LinkOutcome, PreviousAnswer, RevokeScope, Store, StoreError};
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use super::syncs::taken;
 use crate::recorder::relayed;
 use crate::sample::{
-    actor, event, idempotency, job, late_receipt, link, receipt, receipt_with_key, renewable, sealed, sync, tokens,
+    actor, encrypted, event, idempotency, job, late_receipt, link, receipt, receipt_with_key, renewable, sync, tokens,
     unlink, user,
 };
 
@@ -29,10 +29,10 @@ super::kept_by_both_stores!(
 async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store: &dyn Store) {
     let first = link("GEN-001", "7");
     store.link_account(&first, &receipt("1")).await.unwrap();
-    let Taken { turn, found, .. } = taken(store).await;
+    let LeasedSync { lease, found, .. } = taken(store).await;
     let synced = FinishedSync {
         cursor: Some(json!({"since": 5})),
-        ..sync(&turn, "7", &[])
+        ..sync(&lease, "7", &[])
     };
     store.finish_sync(&synced, Some(&receipt("2"))).await.unwrap();
 
@@ -72,7 +72,7 @@ async fn an_account_linked_again_gives_its_old_tokens_back_and_no_more(store: &d
         };
         store.link_account(&again, &receipt(job)).await.unwrap();
     }
-    let [task] = lease(store).await.try_into().unwrap();
+    let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!(task.revocation.tokens, renewable("first"));
     assert_eq!(task.revocation.scope, RevokeScope::Token, "the new link lives");
 }
@@ -86,14 +86,14 @@ async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(sto
     assert_eq!(store.accounts(&first.user).await.unwrap(), [first.account]);
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("2"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("2"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7"]);
-    let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(Some(task.revocation), second.give_back);
+    let [task] = leased_tasks(store).await.try_into().unwrap();
+    assert_eq!(Some(task.revocation), second.revocation);
 }
 
 async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn Store) {
@@ -106,14 +106,14 @@ async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn St
     assert!(store.accounts(&late.user).await.unwrap().is_empty());
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("1"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert!(relayed(store, &late.user).await.is_empty());
-    let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(Some(task.revocation), late.give_back);
+    let [task] = leased_tasks(store).await.try_into().unwrap();
+    assert_eq!(Some(task.revocation), late.revocation);
 }
 
 async fn a_grant_given_back_spares_a_link_of_the_same_account(store: &dyn Store) {
@@ -121,18 +121,18 @@ async fn a_grant_given_back_spares_a_link_of_the_same_account(store: &dyn Store)
     store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
     let refused = store.link_account(&link("GEN-002", "7"), &receipt("3")).await.unwrap();
     assert_eq!(refused, LinkOutcome::AlreadyConnected);
-    let [task] = lease(store).await.try_into().unwrap();
+    let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!(task.revocation.scope, RevokeScope::Token);
 }
 
 async fn a_link_repeated_gives_its_first_answer(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let mut again = receipt("1");
-    again.answer = sealed("another answer");
+    again.answer = encrypted("another answer");
     let repeated = store.link_account(&link("GEN-001", "8"), &again).await.unwrap();
-    assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+    assert_eq!(repeated, LinkOutcome::Repeated(encrypted("answer to 1")));
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn a_link_under_a_key_used_before_gives_the_first_answer(store: &dyn Store) {
@@ -142,7 +142,7 @@ async fn a_link_under_a_key_used_before_gives_the_first_answer(store: &dyn Store
     for body in [1, 2] {
         let again = receipt_with_key("2", &idempotency(1, body));
         let repeated = store.link_account(&link, &again).await.unwrap();
-        assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+        assert_eq!(repeated, LinkOutcome::Repeated(encrypted("answer to 1")));
     }
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7"]);
 }
@@ -155,7 +155,7 @@ async fn a_job_delivered_twice_at_once_is_done_once(store: &dyn Store) {
     outcomes.sort_by_key(|outcome| *outcome != LinkOutcome::Linked);
     assert_eq!(
         outcomes,
-        [LinkOutcome::Linked, LinkOutcome::Repeated(sealed("answer to 1"))]
+        [LinkOutcome::Linked, LinkOutcome::Repeated(encrypted("answer to 1"))]
     );
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7"]);
 }
@@ -167,14 +167,14 @@ async fn a_link_that_comes_too_late_is_given_back(store: &dyn Store) {
     assert!(store.accounts(&link.user).await.unwrap().is_empty());
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("1"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert!(relayed(store, &link.user).await.is_empty());
-    let [task] = lease(store).await.try_into().unwrap();
-    assert_eq!(Some(task.revocation), link.give_back);
+    let [task] = leased_tasks(store).await.try_into().unwrap();
+    assert_eq!(Some(task.revocation), link.revocation);
 }
 
 async fn a_new_link_narrows_what_is_still_to_be_revoked(store: &dyn Store) {
@@ -187,7 +187,7 @@ async fn a_new_link_narrows_what_is_still_to_be_revoked(store: &dyn Store) {
         store.unlink_account(&unlink("GEN-001"), &unlinked).await.unwrap();
     }
     store.link_account(&link("GEN-002", "7"), &receipt("5")).await.unwrap();
-    let tasks = lease(store).await;
+    let tasks = leased_tasks(store).await;
     let scopes: Vec<_> = tasks
         .iter()
         .map(|task| (task.revocation.platform_user_id.as_str(), task.revocation.scope))

@@ -68,7 +68,7 @@ async fn a_relay_publishes_its_own_user_only(store: &dyn Store) {
 }
 
 async fn a_user_whose_events_stay_unsent_is_found_after_a_second(store: &dyn Store) {
-    let behind = async |limit| store.users_behind(limit).await.unwrap();
+    let behind = async |limit| store.users_with_unsent_events(limit).await.unwrap();
     let committed = tokio::time::Instant::now();
     commit(store, "GEN-001", 2).await;
     commit(store, "GEN-002", 2).await;

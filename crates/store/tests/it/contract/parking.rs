@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::{Link, LinkOutcome, ParkOutcome, ParkedId, ParkedLink, Revocation, RevokeAll, RevokeScope, Store, Told};
+use store::{
+    Link, LinkOutcome, PendingLink, PendingLinkId, PendingLinkOutcome, Revocation, RevokeAll, RevokeAllRecord,
+    RevokeScope, Store,
+};
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use crate::recorder::relayed;
-use crate::sample::{late_receipt, link, parked, receipt, sealed, tokens, unlink, user};
+use crate::sample::{encrypted, late_receipt, link, pending_link, receipt, tokens, unlink, user};
 
 super::kept_by_both_stores!(
     a_parked_link_is_found_by_its_user_and_its_name_alone,
@@ -25,27 +28,34 @@ super::kept_by_both_stores!(
 );
 
 /// The link that this one becomes when it is confirmed.
-fn confirmed(parked: &ParkedLink) -> Link {
+fn confirmed(pending_link: &PendingLink) -> Link {
     Link {
-        parked: Some(parked.id),
-        ..link(parked.user.as_str(), &parked.account.platform_user_id)
+        pending_link: Some(pending_link.id),
+        ..link(pending_link.user.as_str(), &pending_link.account.platform_user_id)
     }
 }
 
-async fn park(store: &dyn Store, parked: &ParkedLink) {
-    let receipt = receipt(&format!("park {:?}", parked.id));
-    assert_eq!(store.park_link(parked, &receipt).await.unwrap(), ParkOutcome::Parked);
+async fn park(store: &dyn Store, pending_link: &PendingLink) {
+    let receipt = receipt(&format!("park {:?}", pending_link.id));
+    assert_eq!(
+        store.add_pending_link(pending_link, &receipt).await.unwrap(),
+        PendingLinkOutcome::Pending
+    );
 }
 
 async fn revocations(store: &dyn Store) -> Vec<Revocation> {
-    lease(store).await.into_iter().map(|task| task.revocation).collect()
+    leased_tasks(store)
+        .await
+        .into_iter()
+        .map(|task| task.revocation)
+        .collect()
 }
 
 async fn revoke_all(store: &dyn Store, confirmation: u8) {
     let all = RevokeAll {
         user: user("GEN-001"),
         confirmation: [confirmation; 32],
-        told: &|_accounts| Told {
+        record: &|_accounts| RevokeAllRecord {
             events: Vec::new(),
             receipt: receipt(&format!("revoke all {confirmation}")),
         },
@@ -54,35 +64,38 @@ async fn revoke_all(store: &dyn Store, confirmation: u8) {
 }
 
 async fn a_parked_link_is_found_by_its_user_and_its_name_alone(store: &dyn Store) {
-    let mut waiting = parked("GEN-001", "7", 1);
-    waiting.tokens.as_mut().unwrap().refresh = Some(sealed("refresh of 7"));
+    let mut waiting = pending_link("GEN-001", "7", 1);
+    waiting.tokens.as_mut().unwrap().refresh = Some(encrypted("refresh of 7"));
     park(store, &waiting).await;
 
-    let found = store.parked_link(&waiting.user, &waiting.id).await.unwrap().unwrap();
+    let found = store.pending_link(&waiting.user, &waiting.id).await.unwrap().unwrap();
     assert_eq!(
-        (&found.tokens, &found.session, found.access_epoch, found.lasts),
-        (&waiting.tokens, &waiting.session, 0, waiting.lasts)
+        (&found.tokens, &found.session, found.access_epoch, found.lifetime),
+        (&waiting.tokens, &waiting.session, 0, waiting.lifetime)
     );
     assert_eq!(
         (&found.account.username, &found.account.display_name),
         (&waiting.account.username, &waiting.account.display_name)
     );
     assert_eq!(found.account.scopes, waiting.account.scopes);
-    let other = store.parked_link(&waiting.user, &ParkedId([2; 32])).await.unwrap();
-    let foreign = store.parked_link(&user("GEN-002"), &waiting.id).await.unwrap();
+    let other = store
+        .pending_link(&waiting.user, &PendingLinkId([2; 32]))
+        .await
+        .unwrap();
+    let foreign = store.pending_link(&user("GEN-002"), &waiting.id).await.unwrap();
     assert_eq!((other, foreign), (None, None));
     assert!(store.accounts(&waiting.user).await.unwrap().is_empty());
 }
 
 async fn a_parked_link_is_linked_once_and_is_parked_no_more(store: &dyn Store) {
-    let waiting = parked("GEN-001", "7", 1);
+    let waiting = pending_link("GEN-001", "7", 1);
     park(store, &waiting).await;
     let foreign = Link {
         user: user("GEN-002"),
         ..confirmed(&waiting)
     };
     let met = store.link_account(&foreign, &receipt("foreign")).await.unwrap();
-    assert_eq!(met, LinkOutcome::NotParked);
+    assert_eq!(met, LinkOutcome::NotPending);
 
     let met = store
         .link_account(&confirmed(&waiting), &receipt("first"))
@@ -93,11 +106,11 @@ async fn a_parked_link_is_linked_once_and_is_parked_no_more(store: &dyn Store) {
         .link_account(&confirmed(&waiting), &receipt("again"))
         .await
         .unwrap();
-    assert_eq!(met, LinkOutcome::NotParked);
-    assert_eq!(store.parked_link(&waiting.user, &waiting.id).await.unwrap(), None);
+    assert_eq!(met, LinkOutcome::NotPending);
+    assert_eq!(store.pending_link(&waiting.user, &waiting.id).await.unwrap(), None);
     assert_eq!(store.accounts(&waiting.user).await.unwrap().len(), 1);
     assert_eq!(relayed(store, &waiting.user).await, ["GEN-001 linked 7"]);
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn a_parked_link_that_is_refused_is_parked_no_more_and_given_back_once(store: &dyn Store) {
@@ -105,22 +118,22 @@ async fn a_parked_link_that_is_refused_is_parked_no_more_and_given_back_once(sto
         .link_account(&link("GEN-001", "8"), &receipt("other"))
         .await
         .unwrap();
-    let waiting = parked("GEN-001", "7", 1);
+    let waiting = pending_link("GEN-001", "7", 1);
     park(store, &waiting).await;
     let met = store.link_account(&confirmed(&waiting), &receipt("1")).await.unwrap();
     assert_eq!(met, LinkOutcome::AlreadyConnected);
     let met = store.link_account(&confirmed(&waiting), &receipt("2")).await.unwrap();
-    assert_eq!(met, LinkOutcome::NotParked);
+    assert_eq!(met, LinkOutcome::NotPending);
     let [given_back] = revocations(store).await.try_into().unwrap();
     assert_eq!(given_back.tokens, waiting.tokens.unwrap());
 }
 
 async fn a_confirmation_that_comes_too_late_leaves_the_link_parked(store: &dyn Store) {
-    let waiting = parked("GEN-001", "7", 1);
+    let waiting = pending_link("GEN-001", "7", 1);
     park(store, &waiting).await;
     let late = store.link_account(&confirmed(&waiting), &late_receipt("late")).await;
     late.unwrap_err();
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
     let met = store
         .link_account(&confirmed(&waiting), &receipt("again"))
         .await
@@ -129,42 +142,42 @@ async fn a_confirmation_that_comes_too_late_leaves_the_link_parked(store: &dyn S
 }
 
 async fn a_link_that_nobody_confirms_is_given_back_when_its_time_is_over(store: &dyn Store) {
-    let lasting = parked("GEN-001", "7", 1);
-    let over = ParkedLink {
-        lasts: Duration::ZERO,
-        ..parked("GEN-002", "8", 2)
+    let lasting = pending_link("GEN-001", "7", 1);
+    let over = PendingLink {
+        lifetime: Duration::ZERO,
+        ..pending_link("GEN-002", "8", 2)
     };
     park(store, &lasting).await;
     park(store, &over).await;
-    assert!(store.end_parked_link(&receipt("end")).await.unwrap());
-    assert!(!store.end_parked_link(&receipt("end")).await.unwrap());
+    assert!(store.expire_pending_link(&receipt("end")).await.unwrap());
+    assert!(!store.expire_pending_link(&receipt("end")).await.unwrap());
 
     let [given_back] = revocations(store).await.try_into().unwrap();
     assert_eq!(
         (given_back.tokens, given_back.scope),
         (over.tokens.unwrap(), RevokeScope::Grant)
     );
-    assert!(store.parked_link(&lasting.user, &lasting.id).await.unwrap().is_some());
+    assert!(store.pending_link(&lasting.user, &lasting.id).await.unwrap().is_some());
 }
 
 async fn nobody_confirms_a_link_whose_time_is_over(store: &dyn Store) {
-    let over = ParkedLink {
-        lasts: Duration::ZERO,
-        ..parked("GEN-001", "7", 1)
+    let over = PendingLink {
+        lifetime: Duration::ZERO,
+        ..pending_link("GEN-001", "7", 1)
     };
     park(store, &over).await;
-    assert_eq!(store.parked_link(&over.user, &over.id).await.unwrap(), None);
+    assert_eq!(store.pending_link(&over.user, &over.id).await.unwrap(), None);
     let met = store.link_account(&confirmed(&over), &receipt("1")).await.unwrap();
-    assert_eq!(met, LinkOutcome::NotParked);
-    assert!(store.end_parked_link(&receipt("end")).await.unwrap());
+    assert_eq!(met, LinkOutcome::NotPending);
+    assert!(store.expire_pending_link(&receipt("end")).await.unwrap());
 }
 
 async fn a_link_begun_before_all_access_was_revoked_is_not_parked_and_given_back(store: &dyn Store) {
     revoke_all(store, 1).await;
-    let begun_before = parked("GEN-001", "7", 1);
-    let met = store.park_link(&begun_before, &receipt("park")).await.unwrap();
-    assert_eq!(met, ParkOutcome::EpochMoved);
-    let found = store.parked_link(&begun_before.user, &begun_before.id).await.unwrap();
+    let begun_before = pending_link("GEN-001", "7", 1);
+    let met = store.add_pending_link(&begun_before, &receipt("park")).await.unwrap();
+    assert_eq!(met, PendingLinkOutcome::EpochMoved);
+    let found = store.pending_link(&begun_before.user, &begun_before.id).await.unwrap();
     assert_eq!(found, None);
     let [given_back] = revocations(store).await.try_into().unwrap();
     assert_eq!(given_back.tokens, begun_before.tokens.unwrap());
@@ -176,17 +189,17 @@ async fn all_that_is_parked_is_given_back_when_all_access_is_revoked(store: &dyn
         .await
         .unwrap();
     for (name, id) in [(1, "7"), (2, "8"), (3, "8")] {
-        park(store, &parked("GEN-001", id, name)).await;
+        park(store, &pending_link("GEN-001", id, name)).await;
     }
-    let foreign = parked("GEN-002", "9", 4);
+    let foreign = pending_link("GEN-002", "9", 4);
     park(store, &foreign).await;
     revoke_all(store, 1).await;
 
     for name in [1, 2, 3] {
-        let mut late = parked("GEN-001", "8", name);
+        let mut late = pending_link("GEN-001", "8", name);
         late.access_epoch = 1;
         let met = store.link_account(&confirmed(&late), &receipt("late")).await.unwrap();
-        assert_eq!(met, LinkOutcome::NotParked);
+        assert_eq!(met, LinkOutcome::NotPending);
     }
     let given_back = revocations(store).await;
     assert_eq!(given_back.len(), 4);
@@ -194,15 +207,21 @@ async fn all_that_is_parked_is_given_back_when_all_access_is_revoked(store: &dyn
         given_back.iter().all(|it| it.scope == RevokeScope::Grant),
         "{given_back:?}"
     );
-    assert!(store.parked_link(&foreign.user, &foreign.id).await.unwrap().is_some());
+    assert!(store.pending_link(&foreign.user, &foreign.id).await.unwrap().is_some());
 }
 
 async fn a_parking_repeated_gives_its_first_answer(store: &dyn Store) {
-    park(store, &parked("GEN-001", "7", 1)).await;
-    let again = receipt(&format!("park {:?}", ParkedId([1; 32])));
-    let met = store.park_link(&parked("GEN-001", "7", 2), &again).await.unwrap();
-    assert_eq!(met, ParkOutcome::Repeated(again.answer));
-    let second = store.parked_link(&user("GEN-001"), &ParkedId([2; 32])).await.unwrap();
+    park(store, &pending_link("GEN-001", "7", 1)).await;
+    let again = receipt(&format!("park {:?}", PendingLinkId([1; 32])));
+    let met = store
+        .add_pending_link(&pending_link("GEN-001", "7", 2), &again)
+        .await
+        .unwrap();
+    assert_eq!(met, PendingLinkOutcome::Repeated(again.answer));
+    let second = store
+        .pending_link(&user("GEN-001"), &PendingLinkId([2; 32]))
+        .await
+        .unwrap();
     assert_eq!(second, None);
 }
 
@@ -214,7 +233,7 @@ async fn a_parked_link_keeps_its_grant_when_another_link_of_the_account_ends(sto
     };
     // What is still to be revoked when it is parked, and what ends after.
     goes("GEN-001").await;
-    park(store, &parked("GEN-003", "7", 1)).await;
+    park(store, &pending_link("GEN-003", "7", 1)).await;
     let [before] = revocations(store).await.try_into().unwrap();
     goes("GEN-002").await;
     let [after] = revocations(store).await.try_into().unwrap();
@@ -226,13 +245,13 @@ async fn a_link_keeps_its_grant_when_a_parked_link_of_the_account_ends(store: &d
         .link_account(&link("GEN-001", "7"), &receipt("link"))
         .await
         .unwrap();
-    let over = ParkedLink {
+    let over = PendingLink {
         tokens: Some(tokens("another grant")),
-        lasts: Duration::ZERO,
-        ..parked("GEN-001", "7", 1)
+        lifetime: Duration::ZERO,
+        ..pending_link("GEN-001", "7", 1)
     };
     park(store, &over).await;
-    assert!(store.end_parked_link(&receipt("end")).await.unwrap());
+    assert!(store.expire_pending_link(&receipt("end")).await.unwrap());
     let [given_back] = revocations(store).await.try_into().unwrap();
     assert_eq!(
         (given_back.account, given_back.scope, given_back.tokens),
@@ -241,27 +260,27 @@ async fn a_link_keeps_its_grant_when_a_parked_link_of_the_account_ends(store: &d
 }
 
 async fn what_becomes_of_a_parked_link_is_told(store: &dyn Store) {
-    let over = ParkedLink {
-        lasts: Duration::ZERO,
-        ..parked("GEN-001", "7", 1)
+    let over = PendingLink {
+        lifetime: Duration::ZERO,
+        ..pending_link("GEN-001", "7", 1)
     };
     park(store, &over).await;
-    store.end_parked_link(&receipt("end")).await.unwrap();
-    park(store, &parked("GEN-001", "8", 2)).await;
+    store.expire_pending_link(&receipt("end")).await.unwrap();
+    park(store, &pending_link("GEN-001", "8", 2)).await;
     revoke_all(store, 1).await;
     store
-        .park_link(&parked("GEN-001", "9", 3), &receipt("late"))
+        .add_pending_link(&pending_link("GEN-001", "9", 3), &receipt("late"))
         .await
         .unwrap();
 
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
     assert_eq!(rows[1].session, "the session that asked");
-    let told: Vec<_> = rows
+    let record: Vec<_> = rows
         .iter()
-        .map(|row| [row.act.as_str(), row.about.as_str(), row.result.as_str()])
+        .map(|row| [row.action.as_str(), row.subject.as_str(), row.result.as_str()])
         .collect();
     assert_eq!(
-        told,
+        record,
         [
             ["link_parked", "github 7", "ok"],
             ["link_refused", "github 7", "confirmation_invalid"],

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use protocol::account::AccountType;
 use protocol::id::{SessionId, WorkerId};
-use store::{Exchange, ExchangeStart, Store, Taking};
+use store::{Exchange, ExchangeStart, Store, SyncLeaseOutcome};
 use testkit::wait;
 
-use crate::sample::{link, receipt, rooms, session, unlink, user};
+use crate::sample::{capacities, link, receipt, session, unlink, user};
 
 super::kept_by_both_stores!(
     nothing_is_begun_at_a_platform_that_asked_to_wait,
@@ -38,22 +38,31 @@ async fn nothing_is_begun_at_a_platform_that_asked_to_wait(store: &dyn Store) {
     store.pause_platform(paused, LONG).await.unwrap();
 
     let taking = store
-        .take_turn((&user("GEN-002"), &session()), paused, LONG)
+        .lease_sync((&user("GEN-002"), &session()), paused, LONG)
         .await
         .unwrap();
-    assert!(matches!(taking, Taking::Paused(left) if left > LONG / 2), "{taking:?}");
+    assert!(
+        matches!(taking, SyncLeaseOutcome::Paused(left) if left > LONG / 2),
+        "{taking:?}"
+    );
     let begun = store.begin_exchange(&exchange(paused, 1)).await.unwrap();
     assert!(
         matches!(begun, ExchangeStart::Paused(left) if left > LONG / 2),
         "{begun:?}"
     );
     let worker = WorkerId::new("w").unwrap();
-    assert!(store.lease_tasks(&worker, &rooms(9), LONG).await.unwrap().is_empty());
-    assert_eq!(store.take_inbox(paused, LONG).await.unwrap(), None);
+    assert!(
+        store
+            .lease_tasks(&worker, &capacities(9), LONG)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(store.lease_inbox(paused, LONG).await.unwrap(), None);
 
     let begun = store.begin_exchange(&exchange(other, 2)).await.unwrap();
     assert_eq!(begun, ExchangeStart::First);
-    assert!(store.take_inbox(other, LONG).await.unwrap().is_some());
+    assert!(store.lease_inbox(other, LONG).await.unwrap().is_some());
 }
 
 async fn a_pause_ends_by_itself_and_is_never_shortened(store: &dyn Store) {

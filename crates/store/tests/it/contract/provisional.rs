@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::{LinkOutcome, ParkOutcome, RefusedLink, Revocation, RevokeScope, Store, StoreError, Task, Written};
+use store::{
+    LinkOutcome, PendingLinkOutcome, RefusedLink, Revocation, RevokeScope, Store, StoreError, Task, WriteOutcome,
+};
 
-use super::queue::lease;
-use crate::sample::{job, link, parked, receipt, refused, renewable, tokens, user};
+use super::queue::leased_tasks;
+use crate::sample::{job, link, pending_link, receipt, refused, renewable, tokens, user};
 
 super::kept_by_both_stores!(
     what_nobody_links_is_given_back_when_it_is_due,
@@ -31,20 +33,23 @@ fn issued(name: &str) -> Revocation {
 async fn queue(store: &dyn Store, user_id: &str, name: &str) {
     let whose = (&user(user_id), &job(name));
     store
-        .queue_provisional(whose, &issued(name), Duration::ZERO)
+        .queue_provisional_revocation(whose, &issued(name), Duration::ZERO)
         .await
         .unwrap();
 }
 
 async fn leased(store: &dyn Store) -> Vec<Revocation> {
-    let tasks = lease(store).await;
+    let tasks = leased_tasks(store).await;
     tasks.into_iter().map(|task| task.revocation).collect()
 }
 
 async fn what_nobody_links_is_given_back_when_it_is_due(store: &dyn Store) {
     let whose = (&user("GEN-001"), &job("later"));
     let after = Duration::from_secs(3_600);
-    store.queue_provisional(whose, &issued("later"), after).await.unwrap();
+    store
+        .queue_provisional_revocation(whose, &issued("later"), after)
+        .await
+        .unwrap();
     queue(store, "GEN-001", "now").await;
     assert_eq!(leased(store).await, [issued("now")]);
 }
@@ -52,7 +57,7 @@ async fn what_nobody_links_is_given_back_when_it_is_due(store: &dyn Store) {
 async fn a_provisional_revocation_is_queued_once(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
     queue(store, "GEN-001", "1").await;
-    let [task] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    let [task] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
     assert!(store.finish_task(&task.id).await.unwrap());
 }
 
@@ -66,7 +71,7 @@ async fn a_link_withdraws_the_revocation_of_its_own_job_alone(store: &dyn Store)
 
 async fn a_link_whose_revocation_has_begun_is_not_stored(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
-    let [begun] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    let [begun] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
     let link = link("GEN-001", "7");
     let late = store.link_account(&link, &receipt("1")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
@@ -75,26 +80,29 @@ async fn a_link_whose_revocation_has_begun_is_not_stored(store: &dyn Store) {
         !store.finish_task(&begun.id).await.unwrap(),
         "another one has its place"
     );
-    assert_eq!(leased(store).await, [link.give_back.unwrap()]);
+    assert_eq!(leased(store).await, [link.revocation.unwrap()]);
 }
 
 async fn a_parked_link_withdraws_the_revocation_of_its_job(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
-    let parked = parked("GEN-001", "7", 1);
+    let pending_link = pending_link("GEN-001", "7", 1);
     assert_eq!(
-        store.park_link(&parked, &receipt("1")).await.unwrap(),
-        ParkOutcome::Parked
+        store.add_pending_link(&pending_link, &receipt("1")).await.unwrap(),
+        PendingLinkOutcome::Pending
     );
     assert_eq!(leased(store).await, []);
 }
 
 async fn a_parked_link_whose_revocation_has_begun_is_not_parked(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
-    assert_eq!(lease(store).await.len(), 1);
-    let parked = parked("GEN-001", "7", 1);
-    let late = store.park_link(&parked, &receipt("1")).await;
+    assert_eq!(leased_tasks(store).await.len(), 1);
+    let pending_link = pending_link("GEN-001", "7", 1);
+    let late = store.add_pending_link(&pending_link, &receipt("1")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
-    assert_eq!(store.parked_link(&parked.user, &parked.id).await.unwrap(), None);
+    assert_eq!(
+        store.pending_link(&pending_link.user, &pending_link.id).await.unwrap(),
+        None
+    );
 }
 
 async fn what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revocation(store: &dyn Store) {
@@ -105,29 +113,32 @@ async fn what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revoc
     assert_eq!(met, LinkOutcome::AlreadyConnected);
     queue(store, "GEN-001", "2").await;
     let refused = RefusedLink {
-        give_back: Some(renewable("2").revocation(AccountType::Github, "9".to_owned())),
+        revocation: Some(renewable("2").revocation(AccountType::Github, "9".to_owned())),
         ..refused("GEN-001")
     };
-    assert_eq!(store.refuse_link(&refused, &receipt("2")).await.unwrap(), Written::Now);
+    assert_eq!(
+        store.refuse_link(&refused, &receipt("2")).await.unwrap(),
+        WriteOutcome::Committed
+    );
     assert_eq!(
         leased(store).await,
-        [other.give_back.unwrap(), refused.give_back.unwrap()]
+        [other.revocation.unwrap(), refused.revocation.unwrap()]
     );
 }
 
 async fn the_owner_of_a_grant_is_named_and_all_of_it_revoked_unless_it_is_linked(store: &dyn Store) {
     store.link_account(&link("GEN-002", "7"), &receipt("0")).await.unwrap();
     queue(store, "GEN-001", "1").await;
-    let [task] = <[Task; 1]>::try_from(lease(store).await).unwrap();
-    let ended = store.name_owner(&task, "8").await.unwrap();
+    let [task] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
+    let ended = store.set_task_owner(&task, "8").await.unwrap();
     assert_eq!(ended, Some(RevokeScope::Grant));
-    let ended = store.name_owner(&task, "7").await.unwrap();
+    let ended = store.set_task_owner(&task, "7").await.unwrap();
     assert_eq!(ended, Some(RevokeScope::Token), "another user has linked the account");
     assert!(store.retry_task(&task.id, Duration::ZERO, "why").await.unwrap());
-    let [again] = <[Task; 1]>::try_from(lease(store).await).unwrap();
+    let [again] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
     assert_eq!(again.revocation.platform_user_id, "7");
     assert_eq!(
-        store.name_owner(&task, "8").await.unwrap(),
+        store.set_task_owner(&task, "8").await.unwrap(),
         None,
         "another worker has it"
     );

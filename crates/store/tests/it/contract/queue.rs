@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::{Link, RevokeScope, Room, Store, Task, Unlink};
+use store::{Link, PlatformCapacity, RevokeScope, Store, Task, Unlink};
 use testkit::wait;
 
-use crate::sample::{link, receipt, renewable, rooms, tokens, unlink, worker};
+use crate::sample::{capacities, link, receipt, renewable, tokens, unlink, worker};
 
 super::kept_by_both_stores!(
     a_task_is_leased_to_one_worker_and_gone_when_done,
@@ -24,8 +24,8 @@ super::kept_by_both_stores!(
 const LONG: Duration = Duration::from_secs(3_600);
 
 /// Leases all that is due, for long.
-pub(super) async fn lease(store: &dyn Store) -> Vec<Task> {
-    let mut tasks = store.lease_tasks(&worker("w"), &rooms(100), LONG).await.unwrap();
+pub(super) async fn leased_tasks(store: &dyn Store) -> Vec<Task> {
+    let mut tasks = store.lease_tasks(&worker("w"), &capacities(100), LONG).await.unwrap();
     tasks.sort_by_key(|task| task.id.row);
     tasks
 }
@@ -47,7 +47,7 @@ async fn queue(store: &dyn Store, tasks: usize) {
 
 async fn lease_one(store: &dyn Store, for_long: Duration) -> Option<Task> {
     store
-        .lease_tasks(&worker("w"), &rooms(1), for_long)
+        .lease_tasks(&worker("w"), &capacities(1), for_long)
         .await
         .unwrap()
         .pop()
@@ -126,7 +126,7 @@ async fn queue_is_empty(store: &dyn Store) {
     store.link_account(&link, &receipt("link last")).await.unwrap();
     store.unlink_account(&unlink, &receipt("unlink last")).await.unwrap();
     let tasks = wait::until("the last task", wait::deadline(), async || {
-        Some(lease(store).await).filter(|tasks| !tasks.is_empty())
+        Some(leased_tasks(store).await).filter(|tasks| !tasks.is_empty())
     });
     let users: Vec<_> = tasks.await.iter().map(|task| task.user.to_string()).collect();
     assert_eq!(users, ["GEN-last"]);
@@ -134,10 +134,16 @@ async fn queue_is_empty(store: &dyn Store) {
 
 async fn no_more_tasks_are_leased_than_asked_for(store: &dyn Store) {
     queue(store, 5).await;
-    let lease = async |max| store.lease_tasks(&worker("w"), &rooms(max), LONG).await.unwrap().len();
-    assert_eq!(lease(0).await, 0);
-    assert_eq!(lease(2).await, 2);
-    assert_eq!(lease(9).await, 3);
+    let leased_tasks = async |max| {
+        store
+            .lease_tasks(&worker("w"), &capacities(max), LONG)
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(leased_tasks(0).await, 0);
+    assert_eq!(leased_tasks(2).await, 2);
+    assert_eq!(leased_tasks(9).await, 3);
 }
 
 async fn many_tasks_of_one_platform_leave_room_for_those_of_another(store: &dyn Store) {
@@ -150,9 +156,9 @@ async fn many_tasks_of_one_platform_leave_room_for_those_of_another(store: &dyn 
         ..unlink("GEN-discord")
     };
     store.unlink_account(&unlinked, &receipt("unlink")).await.unwrap();
-    let room = |platform, most| Room { platform, most };
-    let rooms = [room(AccountType::Github, 2), room(AccountType::Discord, 2)];
-    let leased = store.lease_tasks(&worker("w"), &rooms, LONG).await.unwrap();
+    let capacity = |platform, permits| PlatformCapacity { platform, permits };
+    let capacities = [capacity(AccountType::Github, 2), capacity(AccountType::Discord, 2)];
+    let leased = store.lease_tasks(&worker("w"), &capacities, LONG).await.unwrap();
     let mut users: Vec<_> = leased.iter().map(|task| task.user.as_str()).collect();
     users.sort_unstable();
     assert_eq!(users, ["GEN-0", "GEN-1", "GEN-discord"]);
@@ -170,7 +176,7 @@ async fn what_is_left_of_a_task_is_what_its_next_worker_finds(store: &dyn Store)
         .unwrap();
     let first = lease_one(store, Duration::ZERO).await.unwrap();
     assert_eq!(first.revocation.tokens, renewable("7"));
-    let kept = store.keep_tokens(&first.id, &tokens("left")).await.unwrap();
+    let kept = store.replace_task_tokens(&first.id, &tokens("left")).await.unwrap();
     assert_eq!(kept, Some(RevokeScope::Grant));
     // The worker dies here.
     let second = wait::until("the lease to run out", wait::deadline(), async || {
@@ -186,14 +192,20 @@ async fn what_is_left_of_a_task_is_told_by_who_has_it_alone(store: &dyn Store) {
         lease_one(store, LONG).await
     })
     .await;
-    assert_eq!(store.keep_tokens(&lost.id, &tokens("late")).await.unwrap(), None);
+    assert_eq!(
+        store.replace_task_tokens(&lost.id, &tokens("late")).await.unwrap(),
+        None
+    );
     // Somebody else links the same account meanwhile.
     store
         .link_account(&link("GEN-2", "0"), &receipt("theirs"))
         .await
         .unwrap();
-    let kept = store.keep_tokens(&held.id, &tokens("left")).await.unwrap();
+    let kept = store.replace_task_tokens(&held.id, &tokens("left")).await.unwrap();
     assert_eq!(kept, Some(RevokeScope::Token));
     assert!(store.finish_task(&held.id).await.unwrap());
-    assert_eq!(store.keep_tokens(&held.id, &tokens("left")).await.unwrap(), None);
+    assert_eq!(
+        store.replace_task_tokens(&held.id, &tokens("left")).await.unwrap(),
+        None
+    );
 }

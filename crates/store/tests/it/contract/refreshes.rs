@@ -6,14 +6,14 @@ use protocol::account::{AccountStatus, AccountType};
 use protocol::cluster::envelope::Envelope;
 use protocol::time::Timestamp;
 use store::{
-    FinishedSync, LossWritten, LostLink, Pause, Paused, Refresh, RefreshStart, RefreshWritten, Refreshed, RevokeScope,
-    SealedTokens, Store, SyncWritten, Taken, Taking,
+    DisconnectOutcome, DisconnectedLink, EncryptedTokens, FinishedSync, LeasedSync, Pause, Paused, Refresh,
+    RefreshOutcome, RefreshStart, RefreshedTokens, RevokeScope, Store, SyncLeaseOutcome, SyncOutcome,
 };
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use super::syncs::taken;
 use crate::recorder::relayed;
-use crate::sample::{alert, event, link, receipt, rooms, sealed, session, sync, unlink, user};
+use crate::sample::{alert, capacities, encrypted, event, link, receipt, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
     a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn,
@@ -36,7 +36,7 @@ super::kept_by_both_stores!(
 const LONG: Duration = Duration::from_secs(3_600);
 
 /// Links GitHub account 7 with a refresh token, and takes its turn.
-async fn linked(store: &dyn Store) -> Taken {
+async fn linked(store: &dyn Store) -> LeasedSync {
     let mut link = link("GEN-001", "7");
     link.events.clear();
     link.tokens = Some(new_tokens("first"));
@@ -44,49 +44,49 @@ async fn linked(store: &dyn Store) -> Taken {
     taken(store).await
 }
 
-fn new_tokens(name: &str) -> SealedTokens {
-    SealedTokens {
-        access: sealed(&format!("access {name}")),
-        refresh: Some(sealed(&format!("refresh {name}"))),
+fn new_tokens(name: &str) -> EncryptedTokens {
+    EncryptedTokens {
+        access: encrypted(&format!("access {name}")),
+        refresh: Some(encrypted(&format!("refresh {name}"))),
         expires_at: Some(Timestamp::from_millis(1_795_451_460_123)),
     }
 }
 
-fn sending(taken: &Taken, number: i64) -> Refresh {
+fn sending(taken: &LeasedSync, number: i64) -> Refresh {
     Refresh {
-        turn: taken.turn.clone(),
+        lease: taken.lease.clone(),
         generation: taken.found.generation,
         sending: number,
     }
 }
 
-fn refreshed(taken: &Taken, name: &str) -> Refreshed {
+fn refreshed(taken: &LeasedSync, name: &str) -> RefreshedTokens {
     let tokens = new_tokens(name);
-    Refreshed {
-        turn: taken.turn.clone(),
+    RefreshedTokens {
+        lease: taken.lease.clone(),
         generation: taken.found.generation,
-        give_back: tokens.clone().revocation(AccountType::Github, "7".to_owned()),
+        revocation: tokens.clone().revocation(AccountType::Github, "7".to_owned()),
         tokens,
     }
 }
 
-fn lost(taken: &Taken) -> LostLink {
-    LostLink {
-        turn: taken.turn.clone(),
+fn lost(taken: &LeasedSync) -> DisconnectedLink {
+    DisconnectedLink {
+        lease: taken.lease.clone(),
         generation: taken.found.generation,
         error_message: "connect it again".to_owned(),
         events: vec![event("it was lost"), Envelope::of_alert(alert("GEN-001", "alert"))],
     }
 }
 
-async fn begin(store: &dyn Store, taken: &Taken, number: i64) -> RefreshStart {
+async fn begin(store: &dyn Store, taken: &LeasedSync, number: i64) -> RefreshStart {
     store.begin_refresh(&sending(taken, number)).await.unwrap()
 }
 
 /// Lets the turn go and takes it again.
-async fn again(store: &dyn Store, before: &Taken) -> Taken {
-    let ended = sync(&before.turn, "7", &[]);
-    assert_eq!(store.finish_sync(&ended, None).await.unwrap(), SyncWritten::Stored);
+async fn again(store: &dyn Store, before: &LeasedSync) -> LeasedSync {
+    let ended = sync(&before.lease, "7", &[]);
+    assert_eq!(store.finish_sync(&ended, None).await.unwrap(), SyncOutcome::Stored);
     taken(store).await
 }
 
@@ -127,10 +127,10 @@ async fn a_sending_that_did_not_happen_does_not_count(store: &dyn Store) {
 async fn nothing_is_sent_by_who_has_lost_the_turn(store: &dyn Store) {
     let before = linked(store).await;
     let now = again(store, &before).await;
-    assert_eq!(begin(store, &before, 1).await, RefreshStart::Overtaken);
+    assert_eq!(begin(store, &before, 1).await, RefreshStart::Superseded);
     assert_eq!(begin(store, &now, 2).await, RefreshStart::Send);
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
-    assert_eq!(begin(store, &now, 3).await, RefreshStart::Overtaken);
+    assert_eq!(begin(store, &now, 3).await, RefreshStart::Superseded);
 }
 
 async fn nothing_is_sent_while_the_platform_is_to_be_left_alone(store: &dyn Store) {
@@ -140,7 +140,7 @@ async fn nothing_is_sent_while_the_platform_is_to_be_left_alone(store: &dyn Stor
             wait: LONG,
             of: Paused::Platform,
         }),
-        ..sync(&first.turn, "7", &[])
+        ..sync(&first.lease, "7", &[])
     };
     store.finish_sync(&pause, None).await.unwrap();
     let start = begin(store, &first, 1).await;
@@ -154,52 +154,52 @@ async fn an_account_whose_refresh_has_begun_is_due(store: &dyn Store) {
     let first = linked(store).await;
     let mine = again(store, &first).await;
     // An hour from now, says the sync before; now, says the refresh.
-    store.keep_turn(&mine.turn, Duration::ZERO).await.unwrap();
-    let due = async || store.take_due_turns(&rooms(1), LONG).await.unwrap();
+    store.renew_sync_lease(&mine.lease, Duration::ZERO).await.unwrap();
+    let due = async || store.lease_due_syncs(&capacities(1), LONG).await.unwrap();
     assert!(due().await.is_empty());
     assert_eq!(begin(store, &mine, 1).await, RefreshStart::Send);
     assert_eq!(due().await.len(), 1);
 }
 
 async fn new_tokens_have_a_new_generation_that_may_be_refreshed_again(store: &dyn Store) {
-    let mut turn = linked(store).await;
+    let mut lease = linked(store).await;
     for round in 0..3 {
         let name = format!("of round {round}");
         for (send, start) in [(0, RefreshStart::Send), (1, RefreshStart::SendLast)] {
-            assert_eq!(begin(store, &turn, round * 10 + send).await, start);
+            assert_eq!(begin(store, &lease, round * 10 + send).await, start);
         }
-        let written = store.finish_refresh(&refreshed(&turn, &name)).await.unwrap();
-        let RefreshWritten::Stored(generation) = written else {
+        let written = store.finish_refresh(&refreshed(&lease, &name)).await.unwrap();
+        let RefreshOutcome::Stored(generation) = written else {
             panic!("{written:?}");
         };
-        assert!(generation > turn.found.generation);
-        assert_eq!(begin(store, &turn, 99).await, RefreshStart::Moved);
-        turn = again(store, &turn).await;
-        assert_eq!(turn.found.generation, generation);
-        assert_eq!(turn.found.tokens, Some(new_tokens(&name)));
+        assert!(generation > lease.found.generation);
+        assert_eq!(begin(store, &lease, 99).await, RefreshStart::TokensReplaced);
+        lease = again(store, &lease).await;
+        assert_eq!(lease.found.generation, generation);
+        assert_eq!(lease.found.tokens, Some(new_tokens(&name)));
     }
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn new_tokens_are_stored_once_however_often_they_come(store: &dyn Store) {
     let taken = linked(store).await;
     let new = refreshed(&taken, "second");
     let first = store.finish_refresh(&new).await.unwrap();
-    assert!(matches!(first, RefreshWritten::Stored(_)));
+    assert!(matches!(first, RefreshOutcome::Stored(_)));
     assert_eq!(store.finish_refresh(&new).await.unwrap(), first);
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn tokens_of_an_older_generation_are_given_back(store: &dyn Store) {
     let taken = linked(store).await;
     let stored = store.finish_refresh(&refreshed(&taken, "second")).await.unwrap();
     let late = store.finish_refresh(&refreshed(&taken, "late")).await.unwrap();
-    assert_eq!(late, RefreshWritten::Overtaken);
+    assert_eq!(late, RefreshOutcome::Superseded);
     let now = again(store, &taken).await;
-    assert_eq!(RefreshWritten::Stored(now.found.generation), stored);
+    assert_eq!(RefreshOutcome::Stored(now.found.generation), stored);
     assert_eq!(now.found.tokens, Some(new_tokens("second")));
     // Not the whole grant: the link lives.
-    let [task] = lease(store).await.try_into().unwrap();
+    let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!(task.revocation.tokens, new_tokens("late"));
     assert_eq!(task.revocation.scope, RevokeScope::Token);
 }
@@ -209,32 +209,32 @@ async fn tokens_that_come_after_the_unlink_are_given_back(store: &dyn Store) {
     begin(store, &taken, 1).await;
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
     let late = store.finish_refresh(&refreshed(&taken, "late")).await.unwrap();
-    assert_eq!(late, RefreshWritten::Overtaken);
+    assert_eq!(late, RefreshOutcome::Superseded);
     assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
-    let tokens: Vec<_> = lease(store)
+    let tokens: Vec<_> = leased_tasks(store)
         .await
         .into_iter()
         .map(|task| (task.revocation.tokens.refresh, task.revocation.scope))
         .collect();
     assert_eq!(
         tokens,
-        ["refresh first", "refresh late"].map(|token| (Some(sealed(token)), RevokeScope::Grant))
+        ["refresh first", "refresh late"].map(|token| (Some(encrypted(token)), RevokeScope::Grant))
     );
 }
 
 async fn tokens_that_come_after_the_loss_are_given_back(store: &dyn Store) {
     let taken = linked(store).await;
-    store.lose_link(&lost(&taken), &receipt("1")).await.unwrap();
+    store.mark_disconnected(&lost(&taken), &receipt("1")).await.unwrap();
     let late = store.finish_refresh(&refreshed(&taken, "late")).await.unwrap();
-    assert_eq!(late, RefreshWritten::Overtaken);
-    assert_eq!(lease(store).await.len(), 1);
+    assert_eq!(late, RefreshOutcome::Superseded);
+    assert_eq!(leased_tasks(store).await.len(), 1);
 }
 
 async fn a_lost_link_is_told_once_and_left_alone(store: &dyn Store) {
     let taken = linked(store).await;
     for job in ["1", "2"] {
-        let written = store.lose_link(&lost(&taken), &receipt(job)).await.unwrap();
-        assert_eq!(written, LossWritten::Lost);
+        let written = store.mark_disconnected(&lost(&taken), &receipt(job)).await.unwrap();
+        assert_eq!(written, DisconnectOutcome::Disconnected);
     }
     let owner = user("GEN-001");
     let [account] = store.accounts(&owner).await.unwrap().try_into().unwrap();
@@ -243,25 +243,25 @@ async fn a_lost_link_is_told_once_and_left_alone(store: &dyn Store) {
     assert_eq!(relayed(store, &owner).await, ["it was lost", "alert"]);
     assert_eq!(store.open_alerts(&owner).await.unwrap().len(), 1);
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
-    let acts: Vec<_> = rows.iter().map(|row| row.act.as_str()).collect();
+    let acts: Vec<_> = rows.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(acts, ["account_linked", "link_lost"]);
 
     let taking = store
-        .take_turn((&owner, &session()), AccountType::Github, LONG)
+        .lease_sync((&owner, &session()), AccountType::Github, LONG)
         .await
         .unwrap();
-    assert!(matches!(taking, Taking::Lost), "{taking:?}");
-    assert_eq!(begin(store, &taken, 1).await, RefreshStart::Overtaken);
+    assert!(matches!(taking, SyncLeaseOutcome::Disconnected), "{taking:?}");
+    assert_eq!(begin(store, &taken, 1).await, RefreshStart::Superseded);
 }
 
 async fn a_link_with_other_tokens_is_not_lost(store: &dyn Store) {
     let taken = linked(store).await;
     store.finish_refresh(&refreshed(&taken, "second")).await.unwrap();
-    let written = store.lose_link(&lost(&taken), &receipt("1")).await.unwrap();
-    assert_eq!(written, LossWritten::Moved);
+    let written = store.mark_disconnected(&lost(&taken), &receipt("1")).await.unwrap();
+    assert_eq!(written, DisconnectOutcome::TokensReplaced);
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
-    let written = store.lose_link(&lost(&taken), &receipt("3")).await.unwrap();
-    assert_eq!(written, LossWritten::NotConnected);
+    let written = store.mark_disconnected(&lost(&taken), &receipt("3")).await.unwrap();
+    assert_eq!(written, DisconnectOutcome::NotConnected);
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 unlinked"]);
 }
 
@@ -270,7 +270,7 @@ async fn a_lost_link_that_is_linked_anew_works_again(store: &dyn Store) {
     for number in [1, 2] {
         begin(store, &before, number).await;
     }
-    store.lose_link(&lost(&before), &receipt("1")).await.unwrap();
+    store.mark_disconnected(&lost(&before), &receipt("1")).await.unwrap();
     store
         .link_account(&link("GEN-001", "7"), &receipt("again"))
         .await
@@ -282,9 +282,9 @@ async fn a_lost_link_that_is_linked_anew_works_again(store: &dyn Store) {
 
 async fn the_end_of_a_sync_does_not_bring_a_lost_link_back(store: &dyn Store) {
     let taken = linked(store).await;
-    store.lose_link(&lost(&taken), &receipt("1")).await.unwrap();
-    let ended = sync(&taken.turn, "7", &["it works"]);
-    assert_eq!(store.finish_sync(&ended, None).await.unwrap(), SyncWritten::Overtaken);
+    store.mark_disconnected(&lost(&taken), &receipt("1")).await.unwrap();
+    let ended = sync(&taken.lease, "7", &["it works"]);
+    assert_eq!(store.finish_sync(&ended, None).await.unwrap(), SyncOutcome::Superseded);
     let [account] = store.accounts(&user("GEN-001")).await.unwrap().try_into().unwrap();
     assert_eq!(account.status, AccountStatus::Error);
 }

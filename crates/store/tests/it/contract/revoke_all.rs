@@ -2,11 +2,11 @@
 
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
-use store::{Link, LinkOutcome, Receipt, RevokeAll, RevokeAllOutcome, RevokeScope, Store, StoreError, Told};
+use store::{Link, LinkOutcome, Receipt, RevokeAll, RevokeAllOutcome, RevokeAllRecord, RevokeScope, Store, StoreError};
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use crate::recorder::relayed;
-use crate::sample::{account, alert, event, late_receipt, link, receipt, sealed, tokens, user};
+use crate::sample::{account, alert, encrypted, event, late_receipt, link, receipt, tokens, user};
 
 super::kept_by_both_stores!(
     all_accounts_go_and_each_grant_is_queued_for_revocation,
@@ -24,10 +24,10 @@ async fn revoke_all(
     confirmation: u8,
     receipt: impl Fn(usize) -> Receipt + Send + Sync,
 ) -> Result<RevokeAllOutcome, StoreError> {
-    let told = |accounts: &[AccountType]| {
+    let record = |accounts: &[AccountType]| {
         let gone = accounts.iter().map(|account| event(&format!("{account} is gone")));
         let alert = Envelope::of_alert(alert("GEN-001", &format!("all {} are gone", accounts.len())));
-        Told {
+        RevokeAllRecord {
             events: gone.chain([alert]).collect(),
             receipt: receipt(accounts.len()),
         }
@@ -35,7 +35,7 @@ async fn revoke_all(
     let all = RevokeAll {
         user: user("GEN-001"),
         confirmation: [confirmation; 32],
-        told: &told,
+        record: &record,
     };
     store.revoke_all(&all).await
 }
@@ -68,7 +68,11 @@ async fn all_accounts_go_and_each_grant_is_queued_for_revocation(store: &dyn Sto
         ]
     );
     assert_eq!(store.alerts(&user("GEN-001"), None).await.unwrap().len(), 1);
-    let mut revocations: Vec<_> = lease(store).await.into_iter().map(|task| task.revocation).collect();
+    let mut revocations: Vec<_> = leased_tasks(store)
+        .await
+        .into_iter()
+        .map(|task| task.revocation)
+        .collect();
     revocations.sort_by_key(|revocation| revocation.account.as_str());
     let platforms: Vec<_> = revocations
         .iter()
@@ -89,7 +93,7 @@ async fn another_users_link_of_the_same_account_is_spared(store: &dyn Store) {
     revoke_all(store, 1, |_| receipt("1")).await.unwrap();
     assert_eq!(store.accounts(&user("GEN-002")).await.unwrap().len(), 1);
     assert_eq!(store.access_epoch(&user("GEN-002")).await.unwrap(), 0);
-    for task in lease(store).await {
+    for task in leased_tasks(store).await {
         let shared = task.revocation.account == AccountType::Github;
         let scope = if shared { RevokeScope::Token } else { RevokeScope::Grant };
         assert_eq!(task.revocation.scope, scope, "{}", task.revocation.account);
@@ -106,7 +110,7 @@ async fn what_was_begun_before_is_given_back_and_what_begins_after_is_linked(sto
     let linked = store.link_account(&before, &receipt("2")).await.unwrap();
     assert_eq!(linked, LinkOutcome::EpochMoved);
     assert!(store.accounts(&user("GEN-001")).await.unwrap().is_empty());
-    assert_eq!(lease(store).await.len(), 1);
+    assert_eq!(leased_tasks(store).await.len(), 1);
     let after = Link {
         access_epoch: epoch().await,
         ..before
@@ -135,14 +139,14 @@ async fn a_confirmation_counts_once(store: &dyn Store) {
 async fn a_repeated_revocation_gives_its_first_answer(store: &dyn Store) {
     link_all(store, "GEN-001").await;
     let answered = |count| Receipt {
-        answer: sealed(&format!("{count} are gone")),
+        answer: encrypted(&format!("{count} are gone")),
         ..receipt("1")
     };
     revoke_all(store, 1, answered).await.unwrap();
     let again = revoke_all(store, 1, answered).await.unwrap();
-    assert_eq!(again, RevokeAllOutcome::Repeated(sealed("4 are gone")));
+    assert_eq!(again, RevokeAllOutcome::Repeated(encrypted("4 are gone")));
     assert_eq!(store.access_epoch(&user("GEN-001")).await.unwrap(), 1);
-    assert_eq!(lease(store).await.len(), 4);
+    assert_eq!(leased_tasks(store).await.len(), 4);
 }
 
 async fn a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up(store: &dyn Store) {
@@ -151,7 +155,7 @@ async fn a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up(store:
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap().len(), 4);
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
     let in_time = revoke_all(store, 1, |_| receipt("2")).await.unwrap();
     assert_eq!(in_time, RevokeAllOutcome::Revoked(4));
 }

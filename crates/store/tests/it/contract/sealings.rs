@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use lifecycle::OsEntropy;
 use protocol::answer::Answer;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
-use store::vault::{Binding, Sealed, Vault, VaultError, VaultKeys};
+use store::vault::{Binding, Ciphertext, Vault, VaultError, VaultKeys};
 use store::{
-    Change, Decision, Effect, Factor, Link, ParkedLink, PendingFactor, Resealed, SealedColumn, SealedTokens, Sealings,
-    SecurityRecord, Store, TokenColumn, rotate,
+    EncryptedColumn, EncryptedColumns, EncryptedTokens, Factor, Link, PendingFactor, PendingLink, ReencryptedText,
+    SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, Store, TokenColumn, rotate_keys,
 };
 
-use crate::contract::queue::lease;
-use crate::sample::{actor, link, parked, receipt, sealed, unlink, user};
+use crate::contract::queue::leased_tasks;
+use crate::sample::{actor, encrypted, link, pending_link, receipt, unlink, user};
 
 super::kept_by_both_stores!(
     texts_of_another_key_are_found_batch_by_batch,
@@ -38,13 +38,13 @@ pub(crate) fn vault(keys: &str) -> Vault {
 fn sealed_link(user_id: &str, vault: &Vault) -> Link {
     let mut link = link(user_id, user_id);
     let user = user(user_id);
-    let seal = |column: TokenColumn, word| {
+    let encrypt = |column: TokenColumn, word| {
         let binding = binding(&user, column);
-        vault.seal(&binding, &Secret::new(format!("{user_id} {word}")))
+        vault.encrypt(&binding, &Secret::new(format!("{user_id} {word}")))
     };
-    link.tokens = Some(SealedTokens {
-        access: seal(TokenColumn::Access, "access"),
-        refresh: Some(seal(TokenColumn::Refresh, "refresh")),
+    link.tokens = Some(EncryptedTokens {
+        access: encrypt(TokenColumn::Access, "access"),
+        refresh: Some(encrypt(TokenColumn::Refresh, "refresh")),
         expires_at: None,
     });
     link
@@ -62,20 +62,20 @@ async fn store_link(store: &impl Store, link: &Link, job: &str) {
     store.link_account(link, &receipt(job)).await.unwrap();
 }
 
-async fn access(store: &impl Store, user_id: &str) -> Sealed {
+async fn access(store: &impl Store, user_id: &str) -> Ciphertext {
     let github = protocol::account::AccountType::Github;
     let credentials = store.credentials(&user(user_id), github).await.unwrap();
     credentials.unwrap().tokens.unwrap().access
 }
 
-async fn texts_of_another_key_are_found_batch_by_batch(store: &(impl Store + Sealings)) {
+async fn texts_of_another_key_are_found_batch_by_batch(store: &(impl Store + EncryptedColumns)) {
     for name in ["a", "b", "c"] {
         store_link(store, &sealed_link(name, &vault(OLD)), name).await;
     }
     store_link(store, &sealed_link("d", &vault(NEW)), "d").await;
     let find = async |key, after, max| {
-        let column = SealedColumn::AccountAccess;
-        store.sealed_otherwise(column, key, after, max).await.unwrap()
+        let column = EncryptedColumn::AccountAccess;
+        store.texts_under_other_keys(column, key, after, max).await.unwrap()
     };
     let first = find("new", None, 2).await;
     let rest = find("new", first.last(), 2).await;
@@ -87,65 +87,69 @@ async fn texts_of_another_key_are_found_batch_by_batch(store: &(impl Store + Sea
     assert_eq!(find("ol", None, 9).await.len(), 4);
 }
 
-async fn a_text_that_was_replaced_meanwhile_keeps_its_newer_one(store: &(impl Store + Sealings)) {
+async fn a_text_that_was_replaced_meanwhile_keeps_its_newer_one(store: &(impl Store + EncryptedColumns)) {
     store_link(store, &sealed_link("a", &vault(OLD)), "1").await;
-    let column = SealedColumn::AccountAccess;
-    let was = store.sealed_otherwise(column, "new", None, 9).await.unwrap().remove(0);
+    let column = EncryptedColumn::AccountAccess;
+    let was = store
+        .texts_under_other_keys(column, "new", None, 9)
+        .await
+        .unwrap()
+        .remove(0);
     let newer = sealed_link("a", &vault(OLD));
     store_link(store, &newer, "2").await;
 
-    let texts = [Resealed {
+    let texts = [ReencryptedText {
         was,
-        sealed: sealed("an older one, under another key"),
+        encrypted: encrypted("an older one, under another key"),
     }];
-    assert_eq!(store.reseal(column, &texts).await.unwrap(), 0);
+    assert_eq!(store.replace_texts(column, &texts).await.unwrap(), 0);
     assert_eq!(access(store, "a").await, newer.tokens.unwrap().access);
 }
 
-async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl Store + Sealings)) {
+async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl Store + EncryptedColumns)) {
     for number in 0..450 {
         let name = format!("u{number}");
         store_link(store, &sealed_link(&name, &vault(OLD)), &name).await;
     }
     store.unlink_account(&unlink("u7"), &receipt("unlink")).await.unwrap();
-    let waiting = ParkedLink {
+    let waiting = PendingLink {
         tokens: sealed_link("waiting", &vault(OLD)).tokens,
-        ..parked("waiting", "7", 1)
+        ..pending_link("waiting", "7", 1)
     };
-    store.park_link(&waiting, &receipt("park")).await.unwrap();
+    store.add_pending_link(&waiting, &receipt("park")).await.unwrap();
 
     let both = vault(&format!("{NEW},{OLD}"));
-    let rotation = rotate(store, &both).await.unwrap();
-    assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
-    let counts: Vec<u64> = rotation.resealed.values().copied().collect();
+    let rotation = rotate_keys(store, &both).await.unwrap();
+    assert!(rotation.complete && rotation.keys_in_use.is_empty(), "{rotation:?}");
+    let counts: Vec<u64> = rotation.reencrypted.values().copied().collect();
     assert_eq!(counts, [1, 1, 449, 449, 1, 1, 0, 0, 0]);
 
     let new = vault(NEW);
     let owner = user("u449");
-    let opened = new.open(&binding(&owner, TokenColumn::Access), &access(store, "u449").await);
+    let opened = new.decrypt(&binding(&owner, TokenColumn::Access), &access(store, "u449").await);
     assert_eq!(opened.unwrap().expose(), "u449 access");
-    let task = lease(store).await.remove(0);
+    let task = leased_tasks(store).await.remove(0);
     let tokens = task.revocation.tokens;
-    let opened = new.open(&binding(&task.user, TokenColumn::Access), &tokens.access);
+    let opened = new.decrypt(&binding(&task.user, TokenColumn::Access), &tokens.access);
     assert_eq!(opened.unwrap().expose(), "u7 access");
-    let opened = new.open(&binding(&task.user, TokenColumn::Refresh), &tokens.refresh.unwrap());
+    let opened = new.decrypt(&binding(&task.user, TokenColumn::Refresh), &tokens.refresh.unwrap());
     assert_eq!(opened.unwrap().expose(), "u7 refresh");
 
-    let waiting = store.parked_link(&waiting.user, &waiting.id).await.unwrap().unwrap();
-    let opened = new.open(
+    let waiting = store.pending_link(&waiting.user, &waiting.id).await.unwrap().unwrap();
+    let opened = new.decrypt(
         &binding(&waiting.user, TokenColumn::Access),
         &waiting.tokens.unwrap().access,
     );
     assert_eq!(opened.unwrap().expose(), "waiting access");
 
-    let again = rotate(store, &both).await.unwrap();
+    let again = rotate_keys(store, &both).await.unwrap();
     assert!(
-        again.complete && again.resealed.values().all(|count| *count == 0),
+        again.complete && again.reencrypted.values().all(|count| *count == 0),
         "{again:?}"
     );
 }
 
-async fn a_text_that_does_not_open_is_named_and_left_alone(store: &(impl Store + Sealings)) {
+async fn a_text_that_does_not_open_is_named_and_left_alone(store: &(impl Store + EncryptedColumns)) {
     let good = sealed_link("good", &vault(NEW));
     let bad = sealed_link("bad", &vault(OLD));
     store_link(store, &good, "good").await;
@@ -154,10 +158,14 @@ async fn a_text_that_does_not_open_is_named_and_left_alone(store: &(impl Store +
         (format!("{NEW},{OTHER_OLD}"), VaultError::Altered),
         (NEW.to_owned(), VaultError::UnknownKey),
     ] {
-        let rotation = rotate(store, &vault(&keys)).await.unwrap();
-        assert_eq!(rotation.unopened_count, 2);
-        assert_eq!(Vec::from_iter(&rotation.still_used), ["old"]);
-        let named: Vec<_> = rotation.unopened.iter().map(|it| (it.user.as_str(), it.why)).collect();
+        let rotation = rotate_keys(store, &vault(&keys)).await.unwrap();
+        assert_eq!(rotation.undecryptable_count, 2);
+        assert_eq!(Vec::from_iter(&rotation.keys_in_use), ["old"]);
+        let named: Vec<_> = rotation
+            .undecryptable
+            .iter()
+            .map(|it| (it.user.as_str(), it.why))
+            .collect();
         assert_eq!(named, [("bad", why), ("bad", why)]);
         assert_eq!(access(store, "bad").await, bad.tokens.clone().unwrap().access);
     }
@@ -178,22 +186,22 @@ pub(crate) fn guarded(user: &UserId, method: FactorMethod, vault: &Vault) -> Sec
     } else {
         "address"
     };
-    let seal = |text: &str| vault.seal(&of_factor(user, column), &Secret::new(text));
+    let encrypt = |text: &str| vault.encrypt(&of_factor(user, column), &Secret::new(text));
     SecurityRecord {
         factor: Some(Factor {
             method,
-            secret: seal("what it needs"),
+            secret: encrypt("what it needs"),
             last_step: 0,
             sent: Vec::new(),
             failures: 3,
             last_failed: None,
             recovery_key: Some(vault.new_mac_key(&of_factor(user, "recovery"))),
             recovery_codes: vec![[1; 32]],
-            recovery_tried: Vec::new(),
+            recovery_attempts: Vec::new(),
         }),
         pending: Some(PendingFactor {
             method,
-            secret: seal("what the next one needs"),
+            secret: encrypt("what the next one needs"),
             code: None,
             challenge: "challenge".to_owned(),
             session: SessionId::new("s").unwrap(),
@@ -203,14 +211,14 @@ pub(crate) fn guarded(user: &UserId, method: FactorMethod, vault: &Vault) -> Sec
     }
 }
 
-pub(crate) fn to(record: SecurityRecord) -> Decision {
-    Decision::Change(Box::new(Change {
+pub(crate) fn to(record: SecurityRecord) -> SecurityDecision {
+    SecurityDecision::SecurityChange(Box::new(SecurityChange {
         record,
         events: Vec::new(),
-        outcome: Outcome::from(&Answer::Acknowledged),
+        outcome: JobOutcome::from(&Answer::Acknowledged),
         receipt: None,
-        deeds: Vec::new(),
-        effect: Effect::Nothing,
+        audit_events: Vec::new(),
+        effect: SecurityEffect::Nothing,
     }))
 }
 
@@ -221,7 +229,7 @@ pub(crate) async fn put(store: &impl Store, user: &UserId, record: &SecurityReco
     put.unwrap();
 }
 
-async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(store: &(impl Store + Sealings)) {
+async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(store: &(impl Store + EncryptedColumns)) {
     let (old, both, new) = (vault(OLD), vault(&format!("{NEW},{OLD}")), vault(NEW));
     let users: Vec<UserId> = (0..205).map(|number| user(&format!("u{number}"))).collect();
     for (owner, method) in users.iter().zip(FactorMethod::ALL.into_iter().cycle()) {
@@ -232,14 +240,14 @@ async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(sto
     let place = of_factor(&users[1], "recovery");
     let mac = old.mac_under(&before.recovery_key.unwrap(), &place, &code).unwrap();
 
-    let rotation = rotate(store, &both).await.unwrap();
-    assert!(rotation.complete && rotation.still_used.is_empty(), "{rotation:?}");
-    let counts: Vec<u64> = rotation.resealed.values().copied().collect();
+    let rotation = rotate_keys(store, &both).await.unwrap();
+    assert!(rotation.complete && rotation.keys_in_use.is_empty(), "{rotation:?}");
+    let counts: Vec<u64> = rotation.reencrypted.values().copied().collect();
     assert_eq!(counts, [0, 0, 0, 0, 0, 0, 205, 205, 205]);
 
     let record = store.security(&users[1]).await.unwrap();
     let (factor, pending) = (record.factor.unwrap(), record.pending.unwrap());
-    let opened = |sealed| new.open(&of_factor(&users[1], "address"), sealed).unwrap();
+    let opened = |encrypted| new.decrypt(&of_factor(&users[1], "address"), encrypted).unwrap();
     assert_eq!(opened(&factor.secret).expose(), "what it needs");
     assert_eq!(opened(&pending.secret).expose(), "what the next one needs");
     assert_eq!((factor.failures, &factor.recovery_codes), (3, &vec![[1; 32]]));

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use protocol::answer::Answer;
-use protocol::cluster::job::Outcome;
+use protocol::cluster::job::JobOutcome;
 use protocol::id::SessionId;
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{
-    Act, Change, Decided, Decision, Deed, Effect, Factor, Link, LinkOutcome, PendingFactor, Receipt, RecoveryTry,
-    SecurityRecord, SentCode, Store, StoreError, verify_audit,
+    AuditAction, AuditEvent, Factor, Link, LinkOutcome, PendingFactor, Receipt, RecoveryAttempt, SecurityChange,
+    SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, SentCode, Store, StoreError, verify_audit,
 };
 
 use crate::recorder::relayed;
-use crate::sample::{actor, audit_keys, event, late_receipt, link, receipt, sealed, user};
+use crate::sample::{actor, audit_keys, encrypted, event, late_receipt, link, receipt, user};
 
 super::kept_by_both_stores!(
     a_user_begins_with_the_defaults,
@@ -28,19 +28,19 @@ super::kept_by_both_stores!(
     a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be_stored,
 );
 
-fn outcome() -> Outcome {
-    Outcome::from(&Answer::Acknowledged)
+fn outcome() -> JobOutcome {
+    JobOutcome::from(&Answer::Acknowledged)
 }
 
 /// To this record, with an event of this name.
-fn to(record: SecurityRecord, told: &str, receipt: Option<Receipt>) -> Decision {
-    Decision::Change(Box::new(Change {
+fn to(record: SecurityRecord, told: &str, receipt: Option<Receipt>) -> SecurityDecision {
+    SecurityDecision::SecurityChange(Box::new(SecurityChange {
         record,
         events: vec![event(told)],
         outcome: outcome(),
         receipt,
-        deeds: Vec::new(),
-        effect: Effect::Nothing,
+        audit_events: Vec::new(),
+        effect: SecurityEffect::Nothing,
     }))
 }
 
@@ -71,21 +71,21 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
     };
     let factor = Factor {
         method: FactorMethod::Totp,
-        secret: sealed("secret"),
+        secret: encrypted("secret"),
         last_step: 59_000_000,
         sent: Vec::new(),
         failures: 12,
         last_failed: Some(Timestamp::from_millis(1_795_451_460_007)),
-        recovery_key: Some(sealed("recovery key")),
+        recovery_key: Some(encrypted("recovery key")),
         recovery_codes: vec![[1; 32], [2; 32]],
-        recovery_tried: vec![RecoveryTry {
+        recovery_attempts: vec![RecoveryAttempt {
             at: Timestamp::from_millis(1_795_451_460_009),
             session: session.clone(),
         }],
     };
     let pending = PendingFactor {
         method: FactorMethod::Sms,
-        secret: sealed("next secret"),
+        secret: encrypted("next secret"),
         code: Some([3; 32]),
         challenge: "challenge".to_owned(),
         session: session.clone(),
@@ -97,7 +97,7 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
         last_failed: None,
         recovery_key: None,
         recovery_codes: Vec::new(),
-        recovery_tried: Vec::new(),
+        recovery_attempts: Vec::new(),
         ..factor.clone()
     };
     for record in [
@@ -115,7 +115,7 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
         let decided = store
             .decide_security(&user, &actor(), &|_, _| Ok(to(record.clone(), "told", None)))
             .await;
-        assert_eq!(decided.unwrap(), Decided::Now(outcome()));
+        assert_eq!(decided.unwrap(), SecurityOutcome::Committed(outcome()));
         assert_eq!(store.security(&user).await.unwrap(), record);
     }
 }
@@ -135,11 +135,11 @@ async fn a_job_that_comes_again_changes_nothing(store: &dyn Store) {
     let again = |_: &SecurityRecord, _| Ok(to(minutes(6), "again", Some(receipt("1"))));
     assert_eq!(
         store.decide_security(&user, &actor(), &first).await.unwrap(),
-        Decided::Now(outcome())
+        SecurityOutcome::Committed(outcome())
     );
     assert_eq!(
         store.decide_security(&user, &actor(), &again).await.unwrap(),
-        Decided::Before(sealed("answer to 1"))
+        SecurityOutcome::Repeated(encrypted("answer to 1"))
     );
     assert_eq!(store.security(&user).await.unwrap().session_timeout, 5);
     assert_eq!(relayed(store, &user).await, ["first"]);
@@ -151,11 +151,11 @@ async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
     let leave = |_: &SecurityRecord, now: Timestamp| {
         asked.fetch_add(1, Ordering::SeqCst);
         assert!(now > Timestamp::from_millis(0).plus(Duration::from_secs(1)));
-        Ok(Decision::Leave(outcome()))
+        Ok(SecurityDecision::Leave(outcome()))
     };
     assert_eq!(
         store.decide_security(&user, &actor(), &leave).await.unwrap(),
-        Decided::Now(outcome())
+        SecurityOutcome::Committed(outcome())
     );
     let late = |_: &SecurityRecord, _| Ok(to(minutes(6), "late", Some(late_receipt("1"))));
     let error = store.decide_security(&user, &actor(), &late).await.unwrap_err();
@@ -170,22 +170,22 @@ async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
 
 async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store) {
     let user = user("GEN-001");
-    let deed = |act, about: &str| Deed {
-        act,
-        about: about.to_owned(),
+    let audit_event = |action, subject: &str| AuditEvent {
+        action,
+        subject: subject.to_owned(),
     };
-    let deeds = vec![
-        deed(Act::SettingsChanged, "sessionTimeout 5"),
-        deed(Act::FactorOff, "totp"),
+    let audit_events = vec![
+        audit_event(AuditAction::SettingsChanged, "sessionTimeout 5"),
+        audit_event(AuditAction::FactorDisabled, "totp"),
     ];
     let decide = |_: &SecurityRecord, _| {
-        Ok(Decision::Change(Box::new(Change {
+        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record: minutes(5),
             events: Vec::new(),
             outcome: outcome(),
             receipt: Some(receipt("1")),
-            deeds: deeds.clone(),
-            effect: Effect::Nothing,
+            audit_events: audit_events.clone(),
+            effect: SecurityEffect::Nothing,
         })))
     };
     for _ in 0..2 {
@@ -196,8 +196,8 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
         .iter()
         .map(|row| {
             [
-                row.act.as_str(),
-                &row.about,
+                row.action.as_str(),
+                &row.subject,
                 &row.result,
                 &row.session,
                 &row.connection,
@@ -225,24 +225,24 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
 async fn a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be_stored(store: &dyn Store) {
     let user = user("GEN-001");
     let begun = store.access_epoch(&user).await.unwrap();
-    let decide = |effect: Effect| {
+    let decide = |effect: SecurityEffect| {
         move |record: &SecurityRecord, _: Timestamp| {
-            Ok(Decision::Change(Box::new(Change {
+            Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
                 record: record.clone(),
                 events: Vec::new(),
                 outcome: outcome(),
                 receipt: None,
-                deeds: Vec::new(),
+                audit_events: Vec::new(),
                 effect: effect.clone(),
             })))
         }
     };
     store
-        .decide_security(&user, &actor(), &decide(Effect::Nothing))
+        .decide_security(&user, &actor(), &decide(SecurityEffect::Nothing))
         .await
         .unwrap();
     assert_eq!(store.access_epoch(&user).await.unwrap(), begun);
-    let ends = decide(Effect::AuthorizationsEnd);
+    let ends = decide(SecurityEffect::AuthorizationsEnd);
     store.decide_security(&user, &actor(), &ends).await.unwrap();
     let before = Link {
         access_epoch: begun,

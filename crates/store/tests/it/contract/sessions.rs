@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
-use store::SessionsEnded::Ended;
+use store::EndSessionsOutcome::Ended;
 use store::{
-    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, SessionEnding, SessionOpened, SessionOpening,
-    SessionsEnded, Store, WhichSessions,
+    AnnounceError, AnnouncedEnd, CommittedEnds, EndAnnouncer, EndSessionsOutcome, EndSessionsRequest,
+    SessionOpenOutcome, SessionOpenRequest, SessionSelector, Store,
 };
 use testkit::wait;
 
 use crate::recorder::relayed;
-use crate::sample::{event, receipt, sealed, user};
+use crate::sample::{encrypted, event, receipt, user};
 
 super::kept_by_both_stores!(
     a_session_that_is_open_keeps_its_deadline,
@@ -47,7 +47,10 @@ super::kept_by_both_stores!(
 /// The rows of the audit log, sorted.
 async fn audited(store: &dyn Store) -> Vec<String> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 9).await.unwrap();
-    let mut rows: Vec<_> = rows.iter().map(|row| format!("{} {}", row.act, row.about)).collect();
+    let mut rows: Vec<_> = rows
+        .iter()
+        .map(|row| format!("{} {}", row.action, row.subject))
+        .collect();
     rows.sort();
     rows
 }
@@ -83,13 +86,13 @@ async fn the_session_of_tokens_without_sid_is_opened_again_by_a_newer_token(stor
 }
 
 async fn a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end(store: &dyn Store) {
-    let short = |issued_in| SessionOpening {
+    let short = |issued_in| SessionOpenRequest {
         timeout: Duration::from_millis(50),
         ..opening("s-1", issued_in)
     };
     store.open_session(&short(0)).await.unwrap();
     wait::until_true("the session to be over", wait::deadline(), async || {
-        store.open_session(&short(0)).await.unwrap() == SessionOpened::IdledOut
+        store.open_session(&short(0)).await.unwrap() == SessionOpenOutcome::IdledOut
     })
     .await;
     assert_eq!(left(open(store, "s-1", MUCH_LATER).await), Some(TIMEOUT));
@@ -99,7 +102,7 @@ async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
     for name in ["s-1", "s-2", "s-3"] {
         open(store, name, 0).await;
     }
-    assert_eq!(end(store, "1", WhichSessions::AllBut(session("s-2"))).await, Ok(2));
+    assert_eq!(end(store, "1", SessionSelector::AllExcept(session("s-2"))).await, Ok(2));
     assert!(left(open(store, "s-2", 0).await).is_some());
     let mut told = relayed(store, &user("GEN-001")).await;
     told.sort();
@@ -110,7 +113,7 @@ async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
 async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
     open(store, "s-1", 0).await;
     assert_eq!(end(store, "1", one("s-1")).await, Ok(1));
-    assert_eq!(end(store, "1", one("s-1")).await, Err(sealed("answer to 1")));
+    assert_eq!(end(store, "1", one("s-1")).await, Err(encrypted("answer to 1")));
     assert_eq!(end(store, "2", one("s-1")).await, Ok(0));
     assert_eq!(audited(store).await, ["session_ended s-1"]);
 }
@@ -120,7 +123,7 @@ async fn all_sessions_are_ended_together(store: &dyn Store) {
         open(store, name, 0).await;
     }
     for (job, count) in [("1", 2), ("2", 0)] {
-        assert_eq!(end(store, job, WhichSessions::All).await, Ok(count));
+        assert_eq!(end(store, job, SessionSelector::All).await, Ok(count));
     }
     assert_eq!(store.sessions_of(&user("GEN-001"), &[]).await.unwrap(), []);
     assert_eq!(relayed(store, &user("GEN-001")).await.len(), 2);
@@ -129,7 +132,7 @@ async fn all_sessions_are_ended_together(store: &dyn Store) {
 async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Store) {
     open(store, "s-1", 0).await;
     store
-        .open_session(&SessionOpening {
+        .open_session(&SessionOpenRequest {
             user: user("GEN-002"),
             ..opening("s-1", 0)
         })
@@ -140,7 +143,7 @@ async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Stor
         address: "192.0.2.2".to_owned(),
         ..opening("s-1", 0).origin
     };
-    let again = SessionOpening {
+    let again = SessionOpenRequest {
         origin: moved.clone(),
         ..opening("s-1", 0)
     };
@@ -154,28 +157,32 @@ async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Stor
 async fn wrong_factors_are_counted_in_a_session_until_it_is_opened_anew(store: &dyn Store) {
     let (user, default) = (user("GEN-001"), session(SessionId::DEFAULT));
     assert_eq!(
-        store.count_failure(&user, &default).await.unwrap(),
+        store.count_factor_failure(&user, &default).await.unwrap(),
         0,
         "nobody knows it"
     );
     open(store, SessionId::DEFAULT, 0).await;
     open(store, "s-1", 0).await;
     for count in 1..=3 {
-        assert_eq!(store.count_failure(&user, &default).await.unwrap(), count);
+        assert_eq!(store.count_factor_failure(&user, &default).await.unwrap(), count);
     }
-    assert_eq!(store.count_failure(&user, &session("s-1")).await.unwrap(), 1);
+    assert_eq!(store.count_factor_failure(&user, &session("s-1")).await.unwrap(), 1);
     open(store, SessionId::DEFAULT, 1).await;
-    assert_eq!(store.count_failure(&user, &default).await.unwrap(), 4, "it goes on");
+    assert_eq!(
+        store.count_factor_failure(&user, &default).await.unwrap(),
+        4,
+        "it goes on"
+    );
     assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await, Ok(1));
     open(store, SessionId::DEFAULT, MUCH_LATER).await;
-    assert_eq!(store.count_failure(&user, &default).await.unwrap(), 1);
+    assert_eq!(store.count_factor_failure(&user, &default).await.unwrap(), 1);
 }
 
 async fn a_deadline_is_moved_and_never_back(store: &dyn Store) {
     open(store, "s-1", 0).await;
     let key = (user("GEN-001"), session("s-1"));
     for left in [TIMEOUT * 2, TIMEOUT / 2] {
-        store.keep_deadlines(&[(key.clone(), left)]).await.unwrap();
+        store.save_deadlines(&[(key.clone(), left)]).await.unwrap();
     }
     assert!(left(open(store, "s-1", 0).await).unwrap() > TIMEOUT);
 }
@@ -184,7 +191,7 @@ async fn another_timeout_moves_deadlines_back_too(store: &dyn Store) {
     open(store, "s-1", 0).await;
     open(store, "s-2", 0).await;
     let retimed = [(session("s-1"), TIMEOUT / 2)];
-    store.retime_sessions(&user("GEN-001"), &retimed).await.unwrap();
+    store.reset_deadlines(&user("GEN-001"), &retimed).await.unwrap();
     assert!(left(open(store, "s-1", 0).await).unwrap() <= TIMEOUT / 2);
     assert!(left(open(store, "s-2", 0).await).unwrap() > TIMEOUT / 2);
 }
@@ -216,10 +223,10 @@ async fn what_is_alive_elsewhere_is_ended_and_listed_whatever_its_deadline_here(
     let redis = Redis::with(&alive);
     assert_eq!(end_in(store, &redis, "1", one("s-1")).await, Ended(1));
     assert_eq!(
-        end_in(store, &redis, "2", WhichSessions::AllBut(session("s-2"))).await,
+        end_in(store, &redis, "2", SessionSelector::AllExcept(session("s-2"))).await,
         Ended(1)
     );
-    assert_eq!(end_in(store, &redis, "3", WhichSessions::All).await, Ended(1));
+    assert_eq!(end_in(store, &redis, "3", SessionSelector::All).await, Ended(1));
     for name in ["s-1", "s-2", "lost here"] {
         assert!(is_ended(open(store, name, MUCH_LATER).await), "{name}");
     }
@@ -232,7 +239,7 @@ async fn an_end_counts_what_was_alive(store: &dyn Store) {
     for (job, which, count) in [
         ("1", one("idle"), 0),
         ("2", one("nobody's"), 0),
-        ("3", WhichSessions::All, 1),
+        ("3", SessionSelector::All, 1),
     ] {
         assert_eq!(end(store, job, which).await, Ok(count));
     }
@@ -245,15 +252,19 @@ async fn nothing_ends_that_could_not_be_announced(store: &dyn Store) {
         is_away: true,
         ..Redis::with(&[])
     };
-    let ended = end_in(store, &away, "1", WhichSessions::All).await;
-    assert_eq!(ended, SessionsEnded::Unannounced(AnnounceError));
+    let ended = end_in(store, &away, "1", SessionSelector::All).await;
+    assert_eq!(ended, EndSessionsOutcome::Unannounced(AnnounceError));
     assert!(left(open(store, "s-1", 0).await).is_some());
     assert!(left(open(store, "s-2", 0).await).is_some());
     assert_eq!(
         store.unconfirmed_ends(&user("GEN-001")).await.unwrap(),
         CommittedEnds::default()
     );
-    assert_eq!(end(store, "1", WhichSessions::All).await, Ok(2), "the job was not done");
+    assert_eq!(
+        end(store, "1", SessionSelector::All).await,
+        Ok(2),
+        "the job was not done"
+    );
 }
 
 async fn ends_are_announced_before_they_are_committed(store: &dyn Store) {
@@ -261,7 +272,7 @@ async fn ends_are_announced_before_they_are_committed(store: &dyn Store) {
         open(store, name, 0).await;
     }
     let redis = Redis::with(&[session("s-1")]);
-    assert_eq!(end_in(store, &redis, "1", WhichSessions::All).await, Ended(2));
+    assert_eq!(end_in(store, &redis, "1", SessionSelector::All).await, Ended(2));
     let mut announced = redis.announced.lock().unwrap().clone();
     announced.sort();
     assert_eq!(announced, ["s-1", "s-2"].map(session));
@@ -279,9 +290,11 @@ async fn ends_are_kept_until_they_are_confirmed(store: &dyn Store) {
         (first.sessions.len(), &first.sessions[0].0, &first.all),
         (1, &session("s-1"), &None)
     );
-    end(store, "2", WhichSessions::AllBut(session("s-2"))).await.unwrap();
+    end(store, "2", SessionSelector::AllExcept(session("s-2")))
+        .await
+        .unwrap();
     let all = store.unconfirmed_ends(&gen_1).await.unwrap().all.unwrap();
-    assert_eq!(all.but, Some(session("s-2")));
+    assert_eq!(all.except, Some(session("s-2")));
     assert_eq!(
         store.users_with_unconfirmed_ends(9).await.unwrap(),
         std::slice::from_ref(&gen_1)
@@ -297,14 +310,14 @@ async fn ends_are_kept_until_they_are_confirmed(store: &dyn Store) {
 async fn an_end_is_not_confirmed_by_an_earlier_one(store: &dyn Store) {
     let gen_1 = user("GEN-001");
     open(store, SessionId::DEFAULT, 0).await;
-    end(store, "1", WhichSessions::All).await.unwrap();
+    end(store, "1", SessionSelector::All).await.unwrap();
     let earlier = store.unconfirmed_ends(&gen_1).await.unwrap();
     open(store, SessionId::DEFAULT, MUCH_LATER).await;
     assert!(
         store.unconfirmed_ends(&gen_1).await.unwrap().sessions.is_empty(),
         "it goes on"
     );
-    end(store, "2", WhichSessions::All).await.unwrap();
+    end(store, "2", SessionSelector::All).await.unwrap();
     store.confirm_ends(&gen_1, &earlier).await.unwrap();
     let later = store.unconfirmed_ends(&gen_1).await.unwrap();
     assert_eq!((later.sessions.len(), later.all.is_some()), (1, true));
@@ -312,16 +325,16 @@ async fn an_end_is_not_confirmed_by_an_earlier_one(store: &dyn Store) {
 
 async fn the_end_of_all_outdates_tokens_and_sessions_from_before(store: &dyn Store) {
     idle(store, "idle").await;
-    end(store, "1", WhichSessions::All).await.unwrap();
+    end(store, "1", SessionSelector::All).await.unwrap();
     for name in ["never opened", SessionId::DEFAULT] {
-        assert_eq!(open(store, name, 0).await, SessionOpened::Outdated, "{name}");
-        let silent = SessionOpening {
+        assert_eq!(open(store, name, 0).await, SessionOpenOutcome::Outdated, "{name}");
+        let silent = SessionOpenRequest {
             issued_at: None,
             ..opening(name, 0)
         };
         assert_eq!(
             store.open_session(&silent).await.unwrap(),
-            SessionOpened::Outdated,
+            SessionOpenOutcome::Outdated,
             "{name}"
         );
         assert!(left(open(store, name, MUCH_LATER).await).is_some(), "{name}");
@@ -340,14 +353,16 @@ async fn the_end_of_all_outdates_tokens_and_sessions_from_before(store: &dyn Sto
 async fn the_end_of_all_but_one_leaves_that_one(store: &dyn Store) {
     idle(store, "mine").await;
     idle(store, "theirs").await;
-    end(store, "1", WhichSessions::AllBut(session("mine"))).await.unwrap();
+    end(store, "1", SessionSelector::AllExcept(session("mine")))
+        .await
+        .unwrap();
     assert!(
         !store
             .is_session_ended(&user("GEN-001"), &session("mine"))
             .await
             .unwrap()
     );
-    assert_eq!(open(store, "mine", 0).await, SessionOpened::IdledOut);
+    assert_eq!(open(store, "mine", 0).await, SessionOpenOutcome::IdledOut);
     assert!(is_ended(open(store, "theirs", 0).await));
 }
 
@@ -370,7 +385,7 @@ async fn where_no_token_is_known_the_leeway_after_the_end_counts(store: &dyn Sto
     open(store, SessionId::DEFAULT, 0).await;
     assert_eq!(end_in(store, &redis, "1", one(SessionId::DEFAULT)).await, Ended(1));
     let ended_at = store.unconfirmed_ends(&user("GEN-001")).await.unwrap().sessions[0].1;
-    let issued = |after| SessionOpening {
+    let issued = |after| SessionOpenRequest {
         issued_at: Some(ended_at.plus(Duration::from_secs(after))),
         ..opening(SessionId::DEFAULT, 0)
     };
@@ -382,11 +397,11 @@ async fn a_session_begins_again_later_than_it_ended(store: &dyn Store) {
     open(store, SessionId::DEFAULT, 0).await;
     end(store, "1", one(SessionId::DEFAULT)).await.unwrap();
     let ended_at = store.unconfirmed_ends(&user("GEN-001")).await.unwrap().sessions[0].1;
-    let SessionOpened::Open(life) = open(store, SessionId::DEFAULT, MUCH_LATER).await else {
+    let SessionOpenOutcome::Open(life) = open(store, SessionId::DEFAULT, MUCH_LATER).await else {
         panic!("it begins again");
     };
     assert!(life.opened_at > ended_at);
-    let SessionOpened::Open(again) = open(store, SessionId::DEFAULT, MUCH_LATER).await else {
+    let SessionOpenOutcome::Open(again) = open(store, SessionId::DEFAULT, MUCH_LATER).await else {
         panic!("it goes on");
     };
     assert_eq!(again.opened_at, life.opened_at);
@@ -398,27 +413,27 @@ async fn sessions_stay_live_until_their_deadlines_are_kept(store: &dyn Store) {
     let live = async || store.live_sessions(None, 9).await.unwrap().len();
     let long_after_its_end = [((user("GEN-001"), session("s-1")), Duration::ZERO)];
     store
-        .retime_sessions(&user("GEN-001"), &[(session("s-1"), Duration::ZERO)])
+        .reset_deadlines(&user("GEN-001"), &[(session("s-1"), Duration::ZERO)])
         .await
         .unwrap();
     assert_eq!(live().await, 1);
-    store.note_deadlines_kept(Duration::from_hours(1)).await.unwrap();
+    store.mark_deadlines_saved(Duration::from_hours(1)).await.unwrap();
     assert_eq!(live().await, 1);
-    store.keep_deadlines(&long_after_its_end).await.unwrap();
-    store.note_deadlines_kept(Duration::ZERO).await.unwrap();
-    store.note_deadlines_kept(Duration::from_hours(2)).await.unwrap();
+    store.save_deadlines(&long_after_its_end).await.unwrap();
+    store.mark_deadlines_saved(Duration::ZERO).await.unwrap();
+    store.mark_deadlines_saved(Duration::from_hours(2)).await.unwrap();
     assert_eq!(live().await, 1, "its deadline may lag by two minutes");
 }
 
 /// A session that was opened, and is over as far as is known here.
 async fn idle(store: &dyn Store, name: &str) {
-    let short = SessionOpening {
+    let short = SessionOpenRequest {
         timeout: Duration::from_millis(20),
         ..opening(name, 0)
     };
     store.open_session(&short).await.unwrap();
     wait::until_true("the session to be over", wait::deadline(), async || {
-        store.open_session(&short).await.unwrap() == SessionOpened::IdledOut
+        store.open_session(&short).await.unwrap() == SessionOpenOutcome::IdledOut
     })
     .await;
 }
@@ -457,20 +472,20 @@ impl EndAnnouncer for Redis {
     }
 }
 
-fn is_ended(opened: SessionOpened) -> bool {
-    matches!(opened, SessionOpened::Ended(_))
+fn is_ended(opened: SessionOpenOutcome) -> bool {
+    matches!(opened, SessionOpenOutcome::Ended(_))
 }
 
 /// How long an open session has left.
-fn left(opened: SessionOpened) -> Option<Duration> {
+fn left(opened: SessionOpenOutcome) -> Option<Duration> {
     match opened {
-        SessionOpened::Open(life) => Some(life.left),
-        SessionOpened::Ended(_) | SessionOpened::Outdated | SessionOpened::IdledOut => None,
+        SessionOpenOutcome::Open(life) => Some(life.left),
+        SessionOpenOutcome::Ended(_) | SessionOpenOutcome::Outdated | SessionOpenOutcome::IdledOut => None,
     }
 }
 
 /// Opens a session of GEN-001 by a token that was, or will be, issued so many seconds from now.
-async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpened {
+async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpenOutcome {
     store.open_session(&opening(name, issued_in)).await.unwrap()
 }
 
@@ -480,9 +495,9 @@ const LONG_AGO: u64 = 1_700_000_000;
 /// After `LONG_AGO`, in seconds: later than every test.
 const MUCH_LATER: u64 = 2_000_000_000;
 
-fn opening(name: &str, issued_in: u64) -> SessionOpening {
+fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
     let issued_at = i64::try_from((LONG_AGO + issued_in) * 1_000).unwrap();
-    SessionOpening {
+    SessionOpenRequest {
         user: user("GEN-001"),
         session: session(name),
         issued_at: Some(Timestamp::from_millis(issued_at)),
@@ -497,16 +512,16 @@ fn opening(name: &str, issued_in: u64) -> SessionOpening {
 }
 
 /// Ends sessions of which Redis knows nothing but that their tokens are old: how many, or what was answered before.
-async fn end(store: &dyn Store, job: &str, which: WhichSessions) -> Result<usize, store::vault::Sealed> {
+async fn end(store: &dyn Store, job: &str, which: SessionSelector) -> Result<usize, store::vault::Ciphertext> {
     match end_in(store, &Redis::with(&[]), job, which).await {
         Ended(count) => Ok(count),
-        SessionsEnded::Repeated(answer) => Err(answer),
-        SessionsEnded::Unannounced(error) => panic!("{error}"),
+        EndSessionsOutcome::Repeated(answer) => Err(answer),
+        EndSessionsOutcome::Unannounced(error) => panic!("{error}"),
     }
 }
 
-async fn end_in(store: &dyn Store, redis: &Redis, job: &str, which: WhichSessions) -> SessionsEnded {
-    let ending = SessionEnding {
+async fn end_in(store: &dyn Store, redis: &Redis, job: &str, which: SessionSelector) -> EndSessionsOutcome {
+    let ending = EndSessionsRequest {
         user: user("GEN-001"),
         which,
         alive: &redis.alive,
@@ -516,8 +531,8 @@ async fn end_in(store: &dyn Store, redis: &Redis, job: &str, which: WhichSession
     store.end_sessions(&ending, &|_| receipt(job)).await.unwrap()
 }
 
-fn one(name: &str) -> WhichSessions {
-    WhichSessions::One(session(name))
+fn one(name: &str) -> SessionSelector {
+    SessionSelector::One(session(name))
 }
 
 fn session(name: &str) -> SessionId {

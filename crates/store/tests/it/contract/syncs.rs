@@ -5,10 +5,10 @@ use std::time::Duration;
 use protocol::account::{AccountStatus, AccountType};
 use protocol::time::Timestamp;
 use serde_json::json;
-use store::{Earlier, FinishedSync, Store, StoreError, SyncWritten, Taken, Taking, Turn};
+use store::{FinishedSync, LeasedSync, PreviousAnswer, Store, StoreError, SyncLease, SyncLeaseOutcome, SyncOutcome};
 
 use crate::recorder::relayed;
-use crate::sample::{actor, event, job, late_receipt, link, receipt, sealed, session, sync, unlink, user};
+use crate::sample::{actor, encrypted, event, job, late_receipt, link, receipt, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
     a_sync_is_stored_with_its_cursor,
@@ -23,36 +23,36 @@ super::kept_by_both_stores!(
 );
 
 /// Links GitHub account 7 and takes its turn.
-async fn linked(store: &dyn Store) -> Turn {
+async fn linked(store: &dyn Store) -> SyncLease {
     let mut link = link("GEN-001", "7");
     link.events.clear();
     store.link_account(&link, &receipt("link")).await.unwrap();
-    turn(store).await
+    lease(store).await
 }
 
-async fn turn(store: &dyn Store) -> Turn {
-    taken(store).await.turn
+async fn lease(store: &dyn Store) -> SyncLease {
+    taken(store).await.lease
 }
 
 /// The turn of GEN-001's GitHub account, which nobody has.
-pub(super) async fn taken(store: &dyn Store) -> Taken {
+pub(super) async fn taken(store: &dyn Store) -> LeasedSync {
     let taking = store
-        .take_turn(
+        .lease_sync(
             (&user("GEN-001"), &session()),
             AccountType::Github,
             Duration::from_secs(3_600),
         )
         .await;
     match taking.unwrap() {
-        Taking::Taken(taken) => *taken,
+        SyncLeaseOutcome::LeasedSync(taken) => *taken,
         other => panic!("{other:?}"),
     }
 }
 
 async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
-    let turn = linked(store).await;
+    let lease = linked(store).await;
     let before = store.accounts(&user("GEN-001")).await.unwrap();
-    let mut synced = sync(&turn, "7", &["news 1", "news 2"]);
+    let mut synced = sync(&lease, "7", &["news 1", "news 2"]);
     synced.cursor = Some(json!({"since": "2026-11-23", "seen": [1, 2]}));
     synced.account.status = AccountStatus::Error;
     synced.account.username = "renamed".to_owned();
@@ -61,7 +61,7 @@ async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
     synced.account.error_message = Some("too slow".to_owned());
     synced.account.connected_at = Timestamp::from_millis(1);
     let written = store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
-    assert_eq!(written, SyncWritten::Stored);
+    assert_eq!(written, SyncOutcome::Stored);
 
     let after = store
         .credentials(&user("GEN-001"), AccountType::Github)
@@ -75,11 +75,11 @@ async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
 }
 
 async fn a_sync_without_a_cursor_keeps_the_old_one(store: &dyn Store) {
-    let turn = linked(store).await;
+    let lease = linked(store).await;
     for (number, cursor) in [("1", Some(json!(17))), ("2", None)] {
         let synced = FinishedSync {
             cursor,
-            ..sync(&turn, "7", &[])
+            ..sync(&lease, "7", &[])
         };
         store.finish_sync(&synced, Some(&receipt(number))).await.unwrap();
     }
@@ -100,14 +100,14 @@ async fn a_sync_of_an_account_linked_anew_writes_nothing(store: &dyn Store) {
     let mut late = sync(&old, "7", &["news"]);
     late.account.username = "stale".to_owned();
     let written = store.finish_sync(&late, Some(&receipt("1"))).await.unwrap();
-    assert_eq!(written, SyncWritten::Overtaken);
+    assert_eq!(written, SyncOutcome::Superseded);
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap()[0].username, "name of 7");
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("1"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
 }
@@ -127,33 +127,33 @@ async fn a_sync_of_an_account_unlinked_and_linked_again_writes_nothing(store: &d
     let while_linked = store.finish_sync(&late, Some(&receipt("2"))).await.unwrap();
     assert_eq!(
         [while_unlinked, while_linked],
-        [SyncWritten::Overtaken, SyncWritten::Overtaken]
+        [SyncOutcome::Superseded, SyncOutcome::Superseded]
     );
 }
 
 async fn an_event_known_by_its_id_is_left_out(store: &dyn Store) {
-    let turn = linked(store).await;
-    let first = sync(&turn, "7", &["news 1", "news 2", "news 2"]);
+    let lease = linked(store).await;
+    let first = sync(&lease, "7", &["news 1", "news 2", "news 2"]);
     store.finish_sync(&first, Some(&receipt("1"))).await.unwrap();
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 1", "news 2"]);
-    let second = sync(&turn, "7", &["news 2", "news 3"]);
+    let second = sync(&lease, "7", &["news 2", "news 3"]);
     store.finish_sync(&second, Some(&receipt("2"))).await.unwrap();
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 3"]);
 }
 
 async fn a_sync_repeated_gives_its_first_answer(store: &dyn Store) {
-    let turn = linked(store).await;
-    let synced = sync(&turn, "7", &["news"]);
+    let lease = linked(store).await;
+    let synced = sync(&lease, "7", &["news"]);
     store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
     let again = store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
-    assert_eq!(again, SyncWritten::Repeated(sealed("answer to 1")));
+    assert_eq!(again, SyncOutcome::Repeated(encrypted("answer to 1")));
 }
 
 async fn a_sync_that_comes_too_late_is_not_stored(store: &dyn Store) {
-    let turn = linked(store).await;
+    let lease = linked(store).await;
     let synced = FinishedSync {
         cursor: Some(json!(17)),
-        ..sync(&turn, "7", &["news"])
+        ..sync(&lease, "7", &["news"])
     };
     let late = store.finish_sync(&synced, Some(&late_receipt("1"))).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
@@ -167,15 +167,15 @@ async fn a_sync_that_comes_too_late_is_not_stored(store: &dyn Store) {
 }
 
 async fn a_sync_that_nobody_asked_for_keeps_no_answer(store: &dyn Store) {
-    let turn = linked(store).await;
-    let synced = sync(&turn, "7", &["news"]);
-    assert_eq!(store.finish_sync(&synced, None).await.unwrap(), SyncWritten::Stored);
+    let lease = linked(store).await;
+    let synced = sync(&lease, "7", &["news"]);
+    assert_eq!(store.finish_sync(&synced, None).await.unwrap(), SyncOutcome::Stored);
     assert_eq!(
         store
-            .earlier((&user("GEN-001"), &actor()), &job("1"), None)
+            .previous_answer((&user("GEN-001"), &actor()), &job("1"), None)
             .await
             .unwrap(),
-        Earlier::Nothing
+        PreviousAnswer::Nothing
     );
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news"]);
 }
@@ -185,7 +185,7 @@ async fn the_begin_of_a_sync_is_told_while_its_turn_lasts(store: &dyn Store) {
     let first = linked(store).await;
     store.begin_sync(&first, &session(), &event("in time")).await.unwrap();
     store.finish_sync(&sync(&first, "7", &[]), None).await.unwrap();
-    let second = turn(store).await;
+    let second = lease(store).await;
     store
         .begin_sync(&first, &session(), &event("another's turn"))
         .await

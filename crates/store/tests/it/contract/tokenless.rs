@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::vault::Sealed;
+use store::vault::Ciphertext;
 use store::{
-    FinishedSync, Link, LinkOutcome, RevokeAll, RevokeAllOutcome, SealedColumn, SealedTokens, Sealings, Store,
-    StoreError, Taken, Told, UnlinkOutcome,
+    EncryptedColumn, EncryptedColumns, EncryptedTokens, FinishedSync, LeasedSync, Link, LinkOutcome, RevokeAll,
+    RevokeAllOutcome, RevokeAllRecord, Store, StoreError, UnlinkOutcome,
 };
 
-use super::queue::lease;
+use super::queue::leased_tasks;
 use super::syncs::taken;
 use crate::recorder::relayed;
-use crate::sample::{late_receipt, link, link_without_tokens, receipt, rooms, sync, tokens, unlink, user};
+use crate::sample::{capacities, late_receipt, link, link_without_tokens, receipt, sync, tokens, unlink, user};
 
 super::kept_by_both_stores!(
     an_account_without_tokens_is_linked_and_synced_like_any_other,
@@ -22,7 +22,7 @@ super::kept_by_both_stores!(
     a_rotation_has_nothing_to_do_for_an_account_without_tokens,
 );
 
-async fn stored_tokens(store: &dyn Store, user_id: &str) -> Option<SealedTokens> {
+async fn stored_tokens(store: &dyn Store, user_id: &str) -> Option<EncryptedTokens> {
     let credentials = store.credentials(&user(user_id), AccountType::Github).await.unwrap();
     credentials.unwrap().tokens
 }
@@ -31,15 +31,15 @@ async fn an_account_without_tokens_is_linked_and_synced_like_any_other(store: &d
     let link = link_without_tokens("GEN-001", "7");
     let linked = store.link_account(&link, &receipt("1")).await.unwrap();
     assert_eq!(linked, LinkOutcome::Linked);
-    let Taken { turn, found, .. } = taken(store).await;
+    let LeasedSync { lease, found, .. } = taken(store).await;
     assert_eq!((found.account, found.tokens), (link.account, None));
     // Whoever asks may sync it; it is never due, as there is nobody to ask.
     let synced = FinishedSync {
         next_sync: Duration::ZERO,
-        ..sync(&turn, "7", &["news"])
+        ..sync(&lease, "7", &["news"])
     };
     store.finish_sync(&synced, Some(&receipt("2"))).await.unwrap();
-    let due = store.take_due_turns(&rooms(10), Duration::ZERO).await;
+    let due = store.lease_due_syncs(&capacities(10), Duration::ZERO).await;
     assert!(due.unwrap().is_empty());
     assert_eq!(stored_tokens(store, "GEN-001").await, None);
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "news"]);
@@ -52,18 +52,18 @@ async fn ending_a_link_without_tokens_gives_nothing_back(store: &dyn Store) {
     assert_eq!(unlinked, UnlinkOutcome::Unlinked);
 
     store.link_account(&link, &receipt("3")).await.unwrap();
-    let told = |_: &[AccountType]| Told {
+    let record = |_: &[AccountType]| RevokeAllRecord {
         events: Vec::new(),
         receipt: receipt("4"),
     };
     let all = RevokeAll {
         user: user("GEN-001"),
         confirmation: [1; 32],
-        told: &told,
+        record: &record,
     };
     assert_eq!(store.revoke_all(&all).await.unwrap(), RevokeAllOutcome::Revoked(1));
     assert!(store.accounts(&link.user).await.unwrap().is_empty());
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn a_link_without_tokens_that_is_refused_gives_nothing_back(store: &dyn Store) {
@@ -80,7 +80,7 @@ async fn a_link_without_tokens_that_is_refused_gives_nothing_back(store: &dyn St
     assert_eq!(refused, LinkOutcome::EpochMoved);
     let late = store.link_account(&first, &late_receipt("4")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
-    assert!(lease(store).await.is_empty());
+    assert!(leased_tasks(store).await.is_empty());
 }
 
 async fn linked_again_an_account_may_lose_its_tokens_or_get_some(store: &dyn Store) {
@@ -92,14 +92,14 @@ async fn linked_again_an_account_may_lose_its_tokens_or_get_some(store: &dyn Sto
     assert_eq!(stored_tokens(store, "GEN-001").await, Some(tokens("7")));
 }
 
-async fn a_rotation_has_nothing_to_do_for_an_account_without_tokens(store: &(impl Store + Sealings)) {
+async fn a_rotation_has_nothing_to_do_for_an_account_without_tokens(store: &(impl Store + EncryptedColumns)) {
     let without = link_without_tokens("GEN-001", "7");
     store.link_account(&without, &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
     let found = store
-        .sealed_otherwise(SealedColumn::AccountAccess, "new", None, 9)
+        .texts_under_other_keys(EncryptedColumn::AccountAccess, "new", None, 9)
         .await
         .unwrap();
-    let found: Vec<Sealed> = found.into_iter().map(|text| text.sealed).collect();
+    let found: Vec<Ciphertext> = found.into_iter().map(|text| text.encrypted).collect();
     assert_eq!(found, [tokens("8").access]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::{FinishedSync, Link, Pause, Paused, Room, Store, SyncWritten, Taken, Taking};
+use store::{FinishedSync, LeasedSync, Link, Pause, Paused, PlatformCapacity, Store, SyncLeaseOutcome, SyncOutcome};
 use testkit::wait;
 
 use super::syncs::taken;
@@ -36,40 +36,40 @@ async fn link_to(store: &dyn Store, name: &str, platform: AccountType) {
 }
 
 /// Ends a turn; the account is due again after so long.
-async fn ended(store: &dyn Store, taken: &Taken, next_sync: Duration) {
+async fn ended(store: &dyn Store, taken: &LeasedSync, next_sync: Duration) {
     let sync = FinishedSync {
         next_sync,
-        ..sync(&taken.turn, "7", &[])
+        ..sync(&taken.lease, "7", &[])
     };
-    assert_eq!(store.finish_sync(&sync, None).await.unwrap(), SyncWritten::Stored);
+    assert_eq!(store.finish_sync(&sync, None).await.unwrap(), SyncOutcome::Stored);
 }
 
 /// Links GitHub accounts that are due at once.
 async fn link_due(store: &dyn Store, users: &[&str]) {
     for name in users {
         link_to(store, name, AccountType::Github).await;
-        let Taking::Taken(taken) = take(store, name).await else {
+        let SyncLeaseOutcome::LeasedSync(taken) = take(store, name).await else {
             panic!("the turn is free");
         };
         ended(store, &taken, Duration::ZERO).await;
     }
 }
 
-async fn take(store: &dyn Store, name: &str) -> Taking {
+async fn take(store: &dyn Store, name: &str) -> SyncLeaseOutcome {
     store
-        .take_turn((&user(name), &session()), AccountType::Github, LONG)
+        .lease_sync((&user(name), &session()), AccountType::Github, LONG)
         .await
         .unwrap()
 }
 
-async fn take_due(store: &dyn Store, max: usize, lease: Duration) -> Vec<Taken> {
+async fn take_due(store: &dyn Store, max: usize, ttl: Duration) -> Vec<LeasedSync> {
     let due = store
-        .take_due_turns(
-            &[Room {
+        .lease_due_syncs(
+            &[PlatformCapacity {
                 platform: AccountType::Github,
-                most: max,
+                permits: max,
             }],
-            lease,
+            ttl,
         )
         .await
         .unwrap();
@@ -85,11 +85,11 @@ async fn an_account_that_was_just_linked_is_not_due_yet(store: &dyn Store) {
 async fn a_turn_is_had_by_one_and_free_when_its_sync_has_ended(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let mine = taken(store).await;
-    assert!(matches!(take(store, "GEN-001").await, Taking::Busy));
+    assert!(matches!(take(store, "GEN-001").await, SyncLeaseOutcome::Busy));
     assert!(take_due(store, 10, LONG).await.is_empty());
     ended(store, &mine, LONG).await;
     let next = taken(store).await;
-    assert!(next.turn.fence > mine.turn.fence);
+    assert!(next.lease.fence > mine.lease.fence);
     assert_eq!(next.found.generation, mine.found.generation);
 }
 
@@ -111,10 +111,10 @@ async fn a_due_account_is_taken_once_and_again_when_it_is_due_again(store: &dyn 
 async fn only_so_many_turns_of_these_platforms_are_taken(store: &dyn Store) {
     link_due(store, &["GEN-001", "GEN-002", "GEN-003"]).await;
     let others = store
-        .take_due_turns(
-            &[Room {
+        .lease_due_syncs(
+            &[PlatformCapacity {
                 platform: AccountType::Discord,
-                most: 10,
+                permits: 10,
             }],
             LONG,
         )
@@ -122,8 +122,8 @@ async fn only_so_many_turns_of_these_platforms_are_taken(store: &dyn Store) {
         .unwrap();
     assert!(others.is_empty());
     let first = take_due(store, 2, LONG).await;
-    let mut users: Vec<_> = first.into_iter().map(|taken| taken.turn.user).collect();
-    users.extend(take_due(store, 2, LONG).await.into_iter().map(|taken| taken.turn.user));
+    let mut users: Vec<_> = first.into_iter().map(|taken| taken.lease.user).collect();
+    users.extend(take_due(store, 2, LONG).await.into_iter().map(|taken| taken.lease.user));
     users.sort();
     assert_eq!(users, ["GEN-001", "GEN-002", "GEN-003"].map(user));
 }
@@ -133,14 +133,17 @@ async fn a_turn_without_signs_of_life_goes_to_another_who_alone_can_write(store:
     let lost = take_due(store, 1, Duration::from_millis(1)).await.remove(0);
     let next = async || take_due(store, 1, LONG).await.pop();
     let next = wait::until("another to have the turn", wait::deadline(), next).await;
-    assert!(!store.keep_turn(&lost.turn, LONG).await.unwrap());
-    assert!(store.keep_turn(&next.turn, LONG).await.unwrap());
-    store.begin_sync(&lost.turn, &session(), &event("stale")).await.unwrap();
-    let mut stale = sync(&lost.turn, "7", &["stale news"]);
+    assert!(!store.renew_sync_lease(&lost.lease, LONG).await.unwrap());
+    assert!(store.renew_sync_lease(&next.lease, LONG).await.unwrap());
+    store
+        .begin_sync(&lost.lease, &session(), &event("stale"))
+        .await
+        .unwrap();
+    let mut stale = sync(&lost.lease, "7", &["stale news"]);
     stale.account.username = "stale".to_owned();
     assert_eq!(
         store.finish_sync(&stale, Some(&receipt("1"))).await.unwrap(),
-        SyncWritten::Overtaken
+        SyncOutcome::Superseded
     );
     ended(store, &next, LONG).await;
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap()[0].username, "name of 7");
@@ -151,7 +154,7 @@ async fn a_turn_without_signs_of_life_goes_to_another_who_alone_can_write(store:
 async fn a_turn_that_ran_out_still_counts_until_it_is_taken(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let mine = take_due(store, 1, Duration::ZERO).await.remove(0);
-    assert!(store.keep_turn(&mine.turn, Duration::ZERO).await.unwrap());
+    assert!(store.renew_sync_lease(&mine.lease, Duration::ZERO).await.unwrap());
     ended(store, &mine, LONG).await;
 }
 
@@ -161,7 +164,7 @@ async fn failures_are_counted_until_the_account_is_linked_anew(store: &dyn Store
     assert_eq!(mine.failures, 0);
     let failed = FinishedSync {
         failures: 3,
-        ..sync(&mine.turn, "7", &[])
+        ..sync(&mine.lease, "7", &[])
     };
     store.finish_sync(&failed, None).await.unwrap();
     assert_eq!(taken(store).await.failures, 3);
@@ -174,17 +177,17 @@ async fn failures_are_counted_until_the_account_is_linked_anew(store: &dyn Store
 }
 
 /// A sync that ends with this pause, and is due at once.
-async fn throttled(store: &dyn Store, taken: &Taken, of: Paused, wait: Duration) -> SyncWritten {
+async fn throttled(store: &dyn Store, taken: &LeasedSync, of: Paused, wait: Duration) -> SyncOutcome {
     let throttled = FinishedSync {
         pause: Some(Pause { wait, of }),
         next_sync: Duration::ZERO,
-        ..sync(&taken.turn, "7", &[])
+        ..sync(&taken.lease, "7", &[])
     };
     store.finish_sync(&throttled, None).await.unwrap()
 }
 
-fn assert_paused(taking: &Taking, at_least: Duration) {
-    let Taking::Paused(left) = taking else {
+fn assert_paused(taking: &SyncLeaseOutcome, at_least: Duration) {
+    let SyncLeaseOutcome::Paused(left) = taking else {
         panic!("{taking:?}");
     };
     assert!(*left > at_least && *left <= LONG, "{left:?}");
@@ -196,7 +199,7 @@ async fn an_account_that_is_to_be_left_alone_has_no_turns(store: &dyn Store) {
     throttled(store, &mine, Paused::Account, LONG).await;
     assert_paused(&take(store, "GEN-001").await, LONG / 2);
     let due = take_due(store, 10, LONG).await;
-    let users: Vec<_> = due.iter().map(|taken| taken.turn.user.as_str()).collect();
+    let users: Vec<_> = due.iter().map(|taken| taken.lease.user.as_str()).collect();
     assert_eq!(users, ["GEN-002"]);
 }
 
@@ -209,9 +212,9 @@ async fn a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have(store:
         assert_paused(&take(store, name).await, LONG / 2);
     }
     let discord = store
-        .take_turn((&user("GEN-001"), &session()), AccountType::Discord, LONG)
+        .lease_sync((&user("GEN-001"), &session()), AccountType::Discord, LONG)
         .await;
-    assert!(matches!(discord.unwrap(), Taking::Taken(_)));
+    assert!(matches!(discord.unwrap(), SyncLeaseOutcome::LeasedSync(_)));
 }
 
 async fn a_pause_is_never_shortened_nor_ended_by_a_new_link(store: &dyn Store) {
@@ -232,14 +235,14 @@ async fn a_pause_counts_also_when_the_turn_was_lost(store: &dyn Store) {
     let lost = take_due(store, 1, Duration::ZERO).await.remove(0);
     let next = taken(store).await;
     let written = throttled(store, &lost, Paused::Account, LONG).await;
-    assert_eq!(written, SyncWritten::Overtaken);
+    assert_eq!(written, SyncOutcome::Superseded);
     ended(store, &next, Duration::ZERO).await;
     assert_paused(&take(store, "GEN-001").await, LONG / 2);
     assert!(take_due(store, 10, LONG).await.is_empty());
 }
 
 async fn what_is_not_linked_has_no_turn(store: &dyn Store) {
-    assert!(matches!(take(store, "GEN-404").await, Taking::NotConnected));
+    assert!(matches!(take(store, "GEN-404").await, SyncLeaseOutcome::NotConnected));
     link_to(store, "GEN-001", AccountType::Discord).await;
-    assert!(matches!(take(store, "GEN-001").await, Taking::NotConnected));
+    assert!(matches!(take(store, "GEN-001").await, SyncLeaseOutcome::NotConnected));
 }

@@ -18,7 +18,7 @@ async fn three_rows() -> (Schema, PgStore) {
 
 async fn verified(store: &PgStore) -> Result<u64, String> {
     match verify_audit(store, &audit_keys(), "GEN-001", &[]).await {
-        Err(VerifyError::Broken(broken)) => Err(format!("{}: {}", broken.seq, broken.flaw)),
+        Err(VerifyError::Broken(broken)) => Err(format!("{}: {}", broken.seq, broken.fault)),
         whole => Ok(whole.unwrap()),
     }
 }
@@ -107,7 +107,7 @@ async fn what_an_owner_of_the_tables_changes_is_found() {
 #[tokio::test]
 async fn a_chain_set_back_as_a_whole_is_found_with_the_head_that_was_logged() {
     let (schema, store) = three_rows().await;
-    let logged = store.heads_to_log(None, 9).await.unwrap();
+    let logged = store.unlogged_heads(None, 9).await.unwrap();
     schema
         .sql(
             "ALTER TABLE audit DISABLE TRIGGER USER; DELETE FROM audit WHERE seq = 3; \
@@ -142,7 +142,10 @@ async fn a_row_of_a_user_without_a_name_is_found_too() {
              job_id, key_id, mac, address, device, trace_id FROM audit",
         )
         .await;
-    assert_eq!(store.audited_after(None).await.unwrap().as_deref(), Some(""));
+    assert_eq!(store.next_audited_user(None).await.unwrap().as_deref(), Some(""));
     verify_audit(&store, &audit_keys(), "", &[]).await.unwrap_err();
-    assert_eq!(store.audited_after(Some("")).await.unwrap().as_deref(), Some("GEN-001"));
+    assert_eq!(
+        store.next_audited_user(Some("")).await.unwrap().as_deref(),
+        Some("GEN-001")
+    );
 }

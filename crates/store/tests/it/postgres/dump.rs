@@ -7,11 +7,13 @@ use protocol::account::AccountType;
 use protocol::id::SessionId;
 use protocol::secret::Secret;
 use store::vault::{Binding, Vault, VaultKeys};
-use store::{Accounts, Answers, Exchange, Link, Outbox, ParkedLink, Parking, Receipt, SealedTokens, TokenColumn};
+use store::{
+    Accounts, Answers, EncryptedTokens, Exchange, Link, Outbox, PendingLink, PendingLinks, Receipt, TokenColumn,
+};
 
 use crate::database;
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{link, parked, receipt, unlink, user};
+use crate::sample::{link, pending_link, receipt, unlink, user};
 
 const CANARIES: [&str; 3] = ["gho_canary-access", "ghr_canary-refresh", "canary-answer"];
 
@@ -23,27 +25,27 @@ fn vault() -> Vault {
 /// Tokens and an answer that hold canaries, sealed.
 fn planted(user_id: &str, job: &str) -> (Link, Receipt) {
     let (vault, owner) = (vault(), user(user_id));
-    let seal = |column, text| {
+    let encrypt = |column, text| {
         let binding = Binding {
             user: &owner,
             scope: "github",
             column,
         };
-        vault.seal(&binding, &Secret::new(text))
+        vault.encrypt(&binding, &Secret::new(text))
     };
     let [access, refresh, answer] = CANARIES;
-    let tokens = SealedTokens {
-        access: seal(TokenColumn::Access.as_str(), access),
-        refresh: Some(seal(TokenColumn::Refresh.as_str(), refresh)),
+    let tokens = EncryptedTokens {
+        access: encrypt(TokenColumn::Access.as_str(), access),
+        refresh: Some(encrypt(TokenColumn::Refresh.as_str(), refresh)),
         expires_at: None,
     };
     let link = Link {
-        give_back: Some(tokens.clone().revocation(AccountType::Github, "7".to_owned())),
+        revocation: Some(tokens.clone().revocation(AccountType::Github, "7".to_owned())),
         tokens: Some(tokens),
         ..link(user_id, "7")
     };
     let receipt = Receipt {
-        answer: seal("answer", answer),
+        answer: encrypt("answer", answer),
         ..receipt(job)
     };
     (link, receipt)
@@ -63,11 +65,14 @@ async fn a_dump_of_all_tables_holds_no_secret() {
         .unwrap();
 
     let (granted, _) = planted("GEN-001", "4");
-    let waiting = ParkedLink {
+    let waiting = PendingLink {
         tokens: granted.tokens,
-        ..parked("GEN-001", "7", 1)
+        ..pending_link("GEN-001", "7", 1)
     };
-    store.park_link(&waiting, &planted("GEN-001", "4").1).await.unwrap();
+    store
+        .add_pending_link(&waiting, &planted("GEN-001", "4").1)
+        .await
+        .unwrap();
 
     let dump = schema.dump().await;
     for table in [
@@ -99,7 +104,7 @@ async fn a_dump_of_all_tables_holds_no_secret() {
         column: TokenColumn::Access.as_str(),
     };
     assert_eq!(
-        vault().open(&binding, &row.tokens.unwrap().access).unwrap().expose(),
+        vault().decrypt(&binding, &row.tokens.unwrap().access).unwrap().expose(),
         CANARIES[0]
     );
 }
@@ -149,5 +154,5 @@ async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
     schema
         .sql("UPDATE outbox SET created_at = created_at - interval '5 min'")
         .await;
-    assert_eq!(store.users_behind(9).await.unwrap(), [user("GEN-001")]);
+    assert_eq!(store.users_with_unsent_events(9).await.unwrap(), [user("GEN-001")]);
 }

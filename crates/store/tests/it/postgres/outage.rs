@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::{Accounts, LinkOutcome, Queue, StoreError, migrate};
+use store::{Accounts, LinkOutcome, StoreError, TaskQueue, migrate};
 use testkit::{Postgres, Proxy, wait};
 use tokio::time::Instant;
 
 use crate::database::{self, open_all, settings, store_at};
-use crate::sample::{link, receipt, rooms, sealed, user, worker};
+use crate::sample::{capacities, encrypted, link, receipt, user, worker};
 
 /// The store gives up after 2.5 s; the rest is for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(6);
@@ -22,7 +22,7 @@ pub(super) const RELEASE: &str = "INSERT INTO released VALUES (1)";
 async fn is_away<T: std::fmt::Debug>(asked: impl Future<Output = Result<T, StoreError>>) {
     let begun = Instant::now();
     let answer = asked.await;
-    assert!(matches!(answer, Err(StoreError::Away { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
     assert!(begun.elapsed() < IN_TIME, "it took {:?}", begun.elapsed());
 }
 
@@ -45,7 +45,7 @@ async fn while_postgres_is_stopped_the_store_says_so_and_works_after() {
     postgres.stop().await;
     is_away(store.accounts(&user("GEN-001"))).await;
     is_away(store.link_account(&link("GEN-002", "8"), &receipt("2"))).await;
-    is_away(store.lease_tasks(&worker("w"), &rooms(1), Duration::ZERO)).await;
+    is_away(store.lease_tasks(&worker("w"), &capacities(1), Duration::ZERO)).await;
 
     postgres.start_again().await;
     comes_back(&store).await;
@@ -69,7 +69,7 @@ async fn what_was_committed_before_postgres_crashed_is_there_after_and_a_repeat_
     .await;
     comes_back(&store).await;
     let repeated = store.link_account(&link, &receipt).await.unwrap();
-    assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+    assert_eq!(repeated, LinkOutcome::Repeated(encrypted("answer to 1")));
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
 }
 
@@ -178,7 +178,7 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_a_repeat_finds_it() {
     assert!(matches!(lost, Err(StoreError::Unknown { .. })), "{lost:?}");
 
     let repeated = store.link_account(&link, &receipt).await.unwrap();
-    assert_eq!(repeated, LinkOutcome::Repeated(sealed("answer to 1")));
+    assert_eq!(repeated, LinkOutcome::Repeated(encrypted("answer to 1")));
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
     let repeated = wait::until("the commit to be over", wait::deadline(), async || {
         store.link_account(&link, &receipt).await.ok()
     });
-    assert_eq!(repeated.await, LinkOutcome::Repeated(sealed("answer to 1")));
+    assert_eq!(repeated.await, LinkOutcome::Repeated(encrypted("answer to 1")));
 }
 
 #[tokio::test]

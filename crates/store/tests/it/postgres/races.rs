@@ -7,14 +7,15 @@ use futures_util::future::join_all;
 use protocol::account::AccountType;
 use protocol::id::UserId;
 use store::{
-    Accounts, Delivered, Deliveries, Delivery, Link, LinkOutcome, Outbox, PgStore, Queue, RevokeScope, StoreError,
+    Accounts, Deliveries, Delivery, DeliveryOutcome, Link, LinkOutcome, Outbox, PgStore, RevokeScope, StoreError,
+    TaskQueue,
 };
 use testkit::wait;
 
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::database;
 use crate::recorder::{Recorder, relayed};
-use crate::sample::{event, link, receipt, refused, rooms, sealed, unlink, user, worker};
+use crate::sample::{capacities, encrypted, event, link, receipt, refused, unlink, user, worker};
 
 async fn two_stores() -> (testkit::postgres::Schema, PgStore, PgStore) {
     let schema = database::migrated().await;
@@ -32,7 +33,7 @@ async fn a_job_committed_by_two_workers_at_once_is_done_once() {
         let (first, second) = tokio::join!(one.link_account(&link, &receipt), other.link_account(&link, &receipt));
         let mut outcomes = [first.unwrap(), second.unwrap()];
         outcomes.sort_by_key(|outcome| *outcome != LinkOutcome::Linked);
-        let answer = sealed(&format!("answer to {job}"));
+        let answer = encrypted(&format!("answer to {job}"));
         assert_eq!(outcomes, [LinkOutcome::Linked, LinkOutcome::Repeated(answer)]);
     }
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["20"]);
@@ -108,7 +109,7 @@ async fn two_workers_never_lease_the_same_task() {
     }
     let leases = [&one, &other].into_iter().cycle().take(12).map(async |store| {
         let leased = store
-            .lease_tasks(&worker("w"), &rooms(3), Duration::from_secs(60))
+            .lease_tasks(&worker("w"), &capacities(3), Duration::from_secs(60))
             .await;
         leased.unwrap()
     });
@@ -183,23 +184,23 @@ async fn deliveries_to_the_same_users_at_once_do_not_wait_in_a_circle_and_one_of
     let there = ["1", "2", "3"].map(str::to_owned);
     let back = ["3", "2", "1"].map(str::to_owned);
     for round in 0..20 {
-        let tell = |user: &UserId, _: &str| vec![event(&format!("{user} hears {round}"))];
+        let events_for = |user: &UserId, _: &str| vec![event(&format!("{user} hears {round}"))];
         let id = format!("d-{round}");
         let delivery = |id, addressees| Delivery {
             platform: AccountType::Github,
             id,
             addressees,
             due: &[],
-            tell: &tell,
+            events_for: &events_for,
         };
         let (first, second, polled) = tokio::join!(
             async { one.deliver(&delivery(Some(&id), &there)).await.unwrap() },
             async { other.deliver(&delivery(Some(&id), &there)).await.unwrap() },
             async { other.deliver(&delivery(None, &back)).await.unwrap() },
         );
-        let repeated = [&first, &second].map(|delivered| *delivered == Delivered::Repeated);
+        let repeated = [&first, &second].map(|delivered| *delivered == DeliveryOutcome::Repeated);
         assert!(repeated[0] != repeated[1], "{first:?} {second:?}");
-        assert!(matches!(polled, Delivered::To(_)));
+        assert!(matches!(polled, DeliveryOutcome::Delivered(_)));
     }
     assert_eq!(
         schema

@@ -1,7 +1,7 @@
 //! A rotation beside workers: nobody waits for the other, and the worker's text stays.
 
 use protocol::security::FactorMethod;
-use store::{Accounts, Resealed, SealedColumn, Sealings, Security as _, SecurityRecord, rotate};
+use store::{Accounts, EncryptedColumn, EncryptedColumns, ReencryptedText, Security as _, SecurityRecord, rotate_keys};
 use testkit::wait;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
 use crate::contract::sealings::{NEW, OLD, guarded, put, to, vault};
 use crate::database;
-use crate::sample::{actor, link, receipt, sealed, user};
+use crate::sample::{actor, encrypted, link, receipt, user};
 
 #[tokio::test]
 async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote() {
@@ -18,14 +18,14 @@ async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote()
     for name in ["held", "free"] {
         store.link_account(&link(name, name), &receipt(name)).await.unwrap();
     }
-    let column = SealedColumn::AccountAccess;
-    let find = async || store.sealed_otherwise(column, "new", None, 9).await.unwrap();
+    let column = EncryptedColumn::AccountAccess;
+    let find = async || store.texts_under_other_keys(column, "new", None, 9).await.unwrap();
     let found = find().await;
-    let anew: Vec<Resealed> = found
+    let anew: Vec<ReencryptedText> = found
         .iter()
-        .map(|text| Resealed {
+        .map(|text| ReencryptedText {
             was: text.clone(),
-            sealed: sealed(&format!("{} anew", text.user)),
+            encrypted: encrypted(&format!("{} anew", text.user)),
         })
         .collect();
 
@@ -41,13 +41,13 @@ async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote()
             schema.sql(&writing).await == ["1"]
         })
         .await;
-        assert_eq!(store.reseal(column, &anew).await.unwrap(), 1);
+        assert_eq!(store.replace_texts(column, &anew).await.unwrap(), 1);
         schema.sql(RELEASE).await;
     };
     tokio::join!(schema.sql(&worker), meanwhile);
-    assert_eq!(store.reseal(column, &anew).await.unwrap(), 0);
-    let texts = find().await.into_iter().map(|text| text.sealed);
-    assert_eq!(Vec::from_iter(texts), [sealed("free anew"), sealed("newer")]);
+    assert_eq!(store.replace_texts(column, &anew).await.unwrap(), 0);
+    let texts = find().await.into_iter().map(|text| text.encrypted);
+    assert_eq!(Vec::from_iter(texts), [encrypted("free anew"), encrypted("newer")]);
 }
 
 /// What was read before a rotation must not be written back after it, under a key that is about to be thrown away.
@@ -60,13 +60,13 @@ async fn a_second_factor_that_is_being_changed_is_sealed_anew_after_that() {
     put(&store, &owner, &guarded(&owner, FactorMethod::Totp, &old)).await;
 
     let rotate_within = |record: &SecurityRecord, _| {
-        let rotation = block_in_place(|| Handle::current().block_on(rotate(&store, &both)));
+        let rotation = block_in_place(|| Handle::current().block_on(rotate_keys(&store, &both)));
         assert!(!rotation.unwrap().complete, "the row was sealed anew under a writer");
         Ok(to(record.clone()))
     };
     store.decide_security(&owner, &actor(), &rotate_within).await.unwrap();
 
-    let rotation = rotate(&store, &both).await.unwrap();
+    let rotation = rotate_keys(&store, &both).await.unwrap();
     assert!(rotation.complete, "{rotation:?}");
-    assert_eq!(rotation.resealed.values().sum::<u64>(), 3);
+    assert_eq!(rotation.reencrypted.values().sum::<u64>(), 3);
 }

@@ -60,7 +60,7 @@ struct Busy {
 /// Something that took its time and is done.
 enum Step {
     Batch(Batch, Done, Option<Error>),
-    Announced(u64, Result<(), BusError>),
+    EndAnnouncement(u64, Result<(), BusError>),
     Ponged(Result<(), Error>),
     Connected(Result<Link, Error>),
 }
@@ -142,7 +142,7 @@ impl<L: Listener> Ear<L> {
                 self.busy.batch = false;
                 self.settle(batch, &done, error);
             }
-            Step::Announced(word, outcome) => {
+            Step::EndAnnouncement(word, outcome) => {
                 self.busy.word = false;
                 if outcome.is_ok() {
                     self.probe.announced(word, now);
@@ -214,7 +214,8 @@ impl<L: Listener> Ear<L> {
             self.busy.word = true;
             let word = self.probe.next();
             let (commands, channel) = (self.commands.clone(), self.probe_channel.clone());
-            let announce = async move { Step::Announced(word, commands.announce(channel, word.to_string()).await) };
+            let announce =
+                async move { Step::EndAnnouncement(word, commands.announce(channel, word.to_string()).await) };
             self.under_way.push(announce.boxed());
         }
         if !self.busy.ping {

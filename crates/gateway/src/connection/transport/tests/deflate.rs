@@ -7,7 +7,7 @@ use testkit::client::frame::Frame as Bytewise;
 use tokio::io::{AsyncReadExt, DuplexStream};
 
 use super::*;
-use crate::deflate::{Agreement, Deflation};
+use crate::deflate::{DeflateParams, DeflatePool};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -16,10 +16,10 @@ const PING: u8 = 9;
 const RSV1: u8 = 4;
 const RSV2: u8 = 2;
 
-fn agreed(threshold: usize) -> Deflate {
+fn agreed(threshold: usize) -> PerMessageDeflate {
     let mut offer = HeaderMap::new();
     offer.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("permessage-deflate"));
-    Deflation::new(threshold).of(&Agreement::with(&offer).unwrap())
+    DeflatePool::new(threshold).of(&DeflateParams::with(&offer).unwrap())
 }
 
 /// A transport with compression, and the other end of its pipe.

@@ -30,7 +30,7 @@ impl Epoch {
 
 /// A place in a user's order: the first event of an epoch has seq 1; seq 0 is the place before it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Position {
+pub struct Offset {
     /// Which life of the order.
     pub epoch: Epoch,
     /// Which event of it.
@@ -38,7 +38,7 @@ pub struct Position {
 }
 
 /// The client's offset: `<epoch>-<seq>`.
-impl fmt::Display for Position {
+impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch.0, self.seq)
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Position {
 #[error("this is no offset of ours")]
 pub struct InvalidOffset;
 
-impl FromStr for Position {
+impl FromStr for Offset {
     type Err = InvalidOffset;
 
     fn from_str(text: &str) -> Result<Self, InvalidOffset> {
@@ -69,12 +69,12 @@ mod tests {
 
     #[test]
     fn an_offset_reads_back_as_its_position() {
-        let position = Position {
+        let offset = Offset {
             epoch: Epoch::new("0badcafe").unwrap(),
             seq: 42,
         };
-        assert_eq!(position.to_string(), "0badcafe-42");
-        assert_eq!("0badcafe-42".parse(), Ok(position));
+        assert_eq!(offset.to_string(), "0badcafe-42");
+        assert_eq!("0badcafe-42".parse(), Ok(offset));
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             "1795424798912-0x",
             "hello",
         ] {
-            assert_eq!(text.parse::<Position>(), Err(InvalidOffset), "{text:?}");
+            assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
         }
     }
 }

@@ -9,18 +9,18 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::socket::Socket;
-use super::{Closed, Door, Event, Native, Refused, SocketIo};
-use crate::chaos::Dice;
+use super::{Closed, Endpoint, Event, Native, Refused, SocketIo};
+use crate::chaos::SeededRng;
 
 /// A client that stays connected as well as it can. Dropping it ends its connection without a goodbye.
 #[derive(Debug)]
-pub struct Returning {
+pub struct ReconnectingClient {
     _task: JoinSet<()>,
 }
 
 /// Which library a client is, and how it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Library {
+pub enum ClientLibrary {
     /// The official Socket.IO client with connection state recovery.
     SocketIo,
     /// The same with socket.io-msgpack-parser.
@@ -31,7 +31,7 @@ pub enum Library {
     NativeMsgpack,
 }
 
-impl Library {
+impl ClientLibrary {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::SocketIo, Self::SocketIoMsgpack, Self::Native, Self::NativeMsgpack];
 
@@ -42,39 +42,39 @@ impl Library {
 
 /// What a client's application is told, in the order in which it is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Moment {
+pub enum ClientEvent {
     /// The client is connected.
-    Joined {
+    Connected {
         /// Whether it was told that it missed nothing: `socket.recovered`, or `recovered` of `ready`.
         recovered: bool,
         /// Its place: `pid`, or `session` of `ready`.
         place: String,
     },
     /// An event, `resync` among them.
-    Heard(Event),
+    Received(Event),
     /// An attempt to connect failed, or the connection ended; the client will be back.
-    Away(String),
+    Disconnected(String),
     /// The client was told to stay away, and does.
-    Dismissed(String),
+    Stopped(String),
 }
 
 /// Which server an attempt goes to, as a load balancer decides; none while there is none.
-pub type Route = dyn Fn(&mut Dice) -> Option<Door> + Send + Sync;
+pub type Route = dyn Fn(&mut SeededRng) -> Option<Endpoint> + Send + Sync;
 
-impl Returning {
+impl ReconnectingClient {
     /// Connects with this token, and again whenever the connection is lost. Each moment is told to `tell`.
     pub fn start(
-        library: Library,
+        library: ClientLibrary,
         token: String,
         route: Arc<Route>,
-        dice: Dice,
-        tell: impl FnMut(Moment) + Send + 'static,
+        rng: SeededRng,
+        tell: impl FnMut(ClientEvent) + Send + 'static,
     ) -> Self {
         let client = Client {
             library,
             token,
             route,
-            dice,
+            rng,
             tell,
             place: None,
             offset: None,
@@ -86,10 +86,10 @@ impl Returning {
 }
 
 struct Client<T> {
-    library: Library,
+    library: ClientLibrary,
     token: String,
     route: Arc<Route>,
-    dice: Dice,
+    rng: SeededRng,
     tell: T,
     /// `pid`, or `session`.
     place: Option<String>,
@@ -97,7 +97,7 @@ struct Client<T> {
     offset: Option<String>,
 }
 
-impl<T: FnMut(Moment) + Send> Client<T> {
+impl<T: FnMut(ClientEvent) + Send> Client<T> {
     async fn run(mut self) {
         let mut failures = 0;
         loop {
@@ -109,30 +109,30 @@ impl<T: FnMut(Moment) + Send> Client<T> {
                 Err(away) => away,
             };
             if away.is_final {
-                return (self.tell)(Moment::Dismissed(away.why));
+                return (self.tell)(ClientEvent::Stopped(away.why));
             }
             let hint = hinted(&away.why);
-            (self.tell)(Moment::Away(away.why));
+            (self.tell)(ClientEvent::Disconnected(away.why));
             self.wait(failures, hint).await;
             failures += 1;
         }
     }
 
-    async fn connect(&mut self) -> Result<Connection, Away> {
-        let Some(door) = (self.route)(&mut self.dice) else {
-            return Err(Away::for_now("no server"));
+    async fn connect(&mut self) -> Result<Connection, Disconnected> {
+        let Some(endpoint) = (self.route)(&mut self.rng) else {
+            return Err(Disconnected::for_now("no server"));
         };
-        match timeout(PATIENCE, self.connect_to(&door)).await {
+        match timeout(PATIENCE, self.connect_to(&endpoint)).await {
             Ok(Ok(connection)) => {
                 self.joined(&connection);
                 Ok(connection)
             }
-            Ok(Err(refused)) => Err(Away::after_refusal(&refused, self.library)),
-            Err(_too_long) => Err(Away::for_now("no answer")),
+            Ok(Err(refused)) => Err(Disconnected::after_refusal(&refused, self.library)),
+            Err(_too_long) => Err(Disconnected::for_now("no answer")),
         }
     }
 
-    async fn connect_to(&mut self, door: &Door) -> Result<Connection, Refused> {
+    async fn connect_to(&mut self, endpoint: &Endpoint) -> Result<Connection, Refused> {
         let mut auth = Map::from_iter([("token".to_owned(), json!(self.token))]);
         match (&self.place, self.library.is_socketio()) {
             (None, _) => {}
@@ -148,10 +148,14 @@ impl<T: FnMut(Moment) + Send> Client<T> {
         }
         let auth = Value::Object(auth);
         Ok(match self.library {
-            Library::SocketIo => Connection::SocketIo(SocketIo::to(door).auth(auth).connect().await?),
-            Library::SocketIoMsgpack => Connection::SocketIo(SocketIo::to(door).msgpack().auth(auth).connect().await?),
-            Library::Native => Connection::Native(Native::to(door).auth(auth).connect().await?),
-            Library::NativeMsgpack => Connection::Native(Native::to(door).msgpack().auth(auth).connect().await?),
+            ClientLibrary::SocketIo => Connection::SocketIo(SocketIo::to(endpoint).auth(auth).connect().await?),
+            ClientLibrary::SocketIoMsgpack => {
+                Connection::SocketIo(SocketIo::to(endpoint).msgpack().auth(auth).connect().await?)
+            }
+            ClientLibrary::Native => Connection::Native(Native::to(endpoint).auth(auth).connect().await?),
+            ClientLibrary::NativeMsgpack => {
+                Connection::Native(Native::to(endpoint).msgpack().auth(auth).connect().await?)
+            }
         })
     }
 
@@ -175,20 +179,20 @@ impl<T: FnMut(Moment) + Send> Client<T> {
         };
         let told = place.clone().unwrap_or_default();
         self.place = place;
-        (self.tell)(Moment::Joined { recovered, place: told });
+        (self.tell)(ClientEvent::Connected { recovered, place: told });
     }
 
     /// Hears events until the connection has ended.
-    async fn serve(&mut self, connection: &Connection) -> Away {
+    async fn serve(&mut self, connection: &Connection) -> Disconnected {
         loop {
             match connection.socket().next_or_end().await {
                 Ok(event) => {
                     let offset = event.offset.clone();
-                    (self.tell)(Moment::Heard(event));
+                    (self.tell)(ClientEvent::Received(event));
                     // After the listeners have run.
                     self.offset = offset.or(self.offset.take());
                 }
-                Err(closed) => return Away::after_close(&closed, connection),
+                Err(closed) => return Disconnected::after_close(&closed, connection),
             }
         }
     }
@@ -198,7 +202,7 @@ impl<T: FnMut(Moment) + Send> Client<T> {
     async fn wait(&mut self, failures: u32, hint: Option<Duration>) {
         let base = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures));
         let drawn = (base / 2).min(LONGEST_DELAY)..(base + base / 2).min(LONGEST_DELAY);
-        self.dice.rest(hint.map_or(drawn, |hint| hint..hint)).await;
+        self.rng.sleep(hint.map_or(drawn, |hint| hint..hint)).await;
     }
 }
 
@@ -217,13 +221,13 @@ impl Connection {
 }
 
 /// Why a client is not connected.
-struct Away {
+struct Disconnected {
     why: String,
     /// It must not come back by itself.
     is_final: bool,
 }
 
-impl Away {
+impl Disconnected {
     fn for_now(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
@@ -232,7 +236,7 @@ impl Away {
     }
 
     /// `CONNECT_ERROR` stops the official client until its application acts; the codes below are no reason to come back either.
-    fn after_refusal(refused: &Refused, library: Library) -> Self {
+    fn after_refusal(refused: &Refused, library: ClientLibrary) -> Self {
         let is_final = match refused {
             Refused::Answered { closed: None, .. } => library.is_socketio(),
             Refused::Answered {
@@ -252,7 +256,7 @@ impl Away {
         Self {
             why: closed.to_string(),
             is_final: match connection {
-                Connection::SocketIo(socket) => socket.was_dismissed(),
+                Connection::SocketIo(socket) => socket.received_disconnect(),
                 Connection::Native(_) => is_final(closed),
             },
         }
@@ -266,8 +270,8 @@ fn is_final(closed: &Closed) -> bool {
 
 /// How long the server asks to wait.
 fn hinted(why: &str) -> Option<Duration> {
-    let (_, rest) = why.split_once("reconnect-after-ms=")?;
-    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    let (_, sleep) = why.split_once("reconnect-after-ms=")?;
+    let digits = sleep.split(|letter: char| !letter.is_ascii_digit()).next()?;
     digits.parse().ok().map(Duration::from_millis)
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): the same seed gives the same draws.
 #[derive(Clone, Debug)]
-pub struct Dice {
+pub struct SeededRng {
     state: u64,
 }
 
-impl Dice {
+impl SeededRng {
     /// Dice of this seed.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
@@ -41,7 +41,7 @@ impl Dice {
     }
 
     /// Lets a time in this range pass: faults and clients have their own pace, which no condition sets.
-    pub async fn rest(&mut self, range: Range<Duration>) {
+    pub async fn sleep(&mut self, range: Range<Duration>) {
         tokio::time::sleep(self.between(range)).await;
     }
 
@@ -61,8 +61,8 @@ mod tests {
     #[test]
     fn a_seed_repeats_its_draws() {
         // The reference's first three of seed 1234567.
-        let mut dice = Dice::new(1_234_567);
-        let draws = [dice.draw(), dice.draw(), dice.draw()];
+        let mut rng = SeededRng::new(1_234_567);
+        let draws = [rng.draw(), rng.draw(), rng.draw()];
         assert_eq!(
             draws,
             [
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_part_draws_the_same_however_often_the_others_draw() {
-        let (mut one, mut other) = (Dice::new(1), Dice::new(1));
+        let (mut one, mut other) = (SeededRng::new(1), SeededRng::new(1));
         let (mut one_part, mut other_part) = (one.fork(), other.fork());
         one.below(6);
         assert_eq!(one_part.draw(), other_part.draw());
@@ -85,14 +85,14 @@ mod tests {
 
     #[test]
     fn draws_stay_in_their_range_and_a_shuffle_keeps_all() {
-        let mut dice = Dice::new(7);
+        let mut rng = SeededRng::new(7);
         let mut cards = [0, 1, 2, 3, 4, 5];
         for _ in 0..1_000 {
-            assert!(dice.below(3) < 3);
+            assert!(rng.below(3) < 3);
             let range = Duration::from_millis(5)..Duration::from_millis(7);
-            let drawn = dice.between(range.clone());
+            let drawn = rng.between(range.clone());
             assert!(range.start <= drawn && drawn <= range.end);
-            dice.shuffle(&mut cards);
+            rng.shuffle(&mut cards);
         }
         cards.sort_unstable();
         assert_eq!(cards, [0, 1, 2, 3, 4, 5]);

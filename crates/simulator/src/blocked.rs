@@ -12,7 +12,7 @@ use crate::{
 
 /// A request that is being held: its work is done and its answer waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub struct BlockedRequest {
     /// The platform it came to.
     pub platform: Platform,
     /// What it is for.
@@ -23,13 +23,13 @@ pub struct Held {
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     next: u64,
-    waiting: BTreeMap<u64, (Held, oneshot::Sender<()>)>,
+    waiting: BTreeMap<u64, (BlockedRequest, oneshot::Sender<()>)>,
 }
 
 impl Holds {
     /// The held requests, oldest first.
-    pub(crate) fn list(&self) -> Vec<Held> {
-        self.waiting.values().map(|(held, _)| *held).collect()
+    pub(crate) fn list(&self) -> Vec<BlockedRequest> {
+        self.waiting.values().map(|(blocked, _)| *blocked).collect()
     }
 
     /// Lets all of them go on; says how many there were.
@@ -43,17 +43,17 @@ impl Holds {
             .count()
     }
 
-    fn enter(&mut self, held: Held) -> (u64, oneshot::Receiver<()>) {
+    fn enter(&mut self, blocked: BlockedRequest) -> (u64, oneshot::Receiver<()>) {
         let (release, released) = oneshot::channel();
         self.next += 1;
-        self.waiting.insert(self.next, (held, release));
+        self.waiting.insert(self.next, (blocked, release));
         (self.next, released)
     }
 }
 
 /// Waits until the request is released.
-pub(crate) async fn hold(world: &World, held: Held) {
-    let (id, released) = world.lock().holds.enter(held);
+pub(crate) async fn hold(world: &World, blocked: BlockedRequest) {
+    let (id, released) = world.lock().holds.enter(blocked);
     let _listed = Listed { world, id };
     // The sender leaves the list only to be used, so an error cannot come; if it did, going on is right.
     drop(released.await);
