@@ -1,19 +1,24 @@
-//! How a node lives: its tasks have an owner and an end, its readiness names what it waits for, and time and
-//! randomness are handed to it.
+//! Lifecycle of a node: tasks with an owner and an end, readiness, retries and periodic loops, reports of outages, and time
+//! and randomness as arguments.
 //!
 //! Bus, store, gateway, worker and the composition in `postern` build on this crate. It must not know any of them,
-//! nor what a node is for: it depends on nothing of ours.
+//! nor what a node is for: it depends on no other crate of the workspace.
 //!
-//! Read [`Tasks`] first, then [`Readiness`]; [`Backoff`], [`Clock`] and [`Entropy`] stand alone.
+//! In reading order: [`Tasks`], [`Readiness`]; [`PeriodicLoop`], [`Backoff`] and [`OutageReporter`] for what a task does
+//! again and again; [`Clock`] and [`Entropy`].
 
 mod backoff;
 mod clock;
 mod entropy;
+mod outage;
+mod periodic;
 mod readiness;
 mod tasks;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use outage::OutageReporter;
+pub use periodic::PeriodicLoop;
 pub use readiness::{Condition, Latch, Readiness};
 pub use tasks::{DrainReport, Tasks};

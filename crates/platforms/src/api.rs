@@ -1,4 +1,5 @@
-//! A call of a platform's API, and what its answer means; the same wherever nothing is said in headers.
+//! Calls of a platform's API, and the meaning of an answer's status: shared by the platforms whose answers carry no information
+//! in headers.
 
 use http::{Request, Response, StatusCode, header};
 use protocol::account::AccountType;
@@ -6,22 +7,22 @@ use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::foreign;
 use crate::http::{CallError, Http};
 use crate::oauth::Dialect;
 use crate::platform::ApiError;
 use crate::throttle::{self, Throttle};
+use crate::untrusted;
 
-/// Whose call it is.
+/// Credential of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Credential<'a> {
-    /// A user's, by an access token (RFC 6750).
+    /// User's access token (RFC 6750).
     Bearer(&'a Secret),
-    /// That of an application's bot, as Discord wants it.
+    /// Token of the application's bot, in Discord's own authentication scheme.
     Bot(&'a Secret),
 }
 
-/// Asks. The answer is 200, or an error that is neither about the token nor about too many requests.
+/// Sends a GET. An answer that reports an invalid token or too many requests is an error; every other status is returned.
 pub(crate) async fn get(
     dialect: &Dialect,
     http: &Http,
@@ -39,7 +40,7 @@ pub(crate) async fn get(
     send(dialect.account, http, request.body(Vec::new())).await
 }
 
-/// As [`get`], for a request that was made otherwise.
+/// Sends a request that the caller has built; otherwise as [`get`].
 pub(crate) async fn send(
     account: AccountType,
     http: &Http,
@@ -47,7 +48,7 @@ pub(crate) async fn send(
 ) -> Result<Response<Vec<u8>>, ApiError> {
     let request = request.map_err(|error| unavailable(account, CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(|error| unavailable(account, error))?;
-    if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+    if let Some(Throttle { wait, pause }) = throttle::of_answer(&answer) {
         return Err(ApiError::Throttled { account, wait, pause });
     }
     match answer.status() {
@@ -56,18 +57,18 @@ pub(crate) async fn send(
     }
 }
 
-/// What a 200 says; any other status is no usable answer.
+/// Body of a 200; any other status counts as no usable answer.
 pub(crate) fn read<T: DeserializeOwned>(account: AccountType, answer: &Response<Vec<u8>>) -> Result<T, ApiError> {
     match answer.status() {
-        StatusCode::OK => foreign::read(answer.body()).ok_or_else(|| unavailable(account, CallError::Unreadable)),
+        StatusCode::OK => untrusted::read(answer.body()).ok_or_else(|| unavailable(account, CallError::Unreadable)),
         status => Err(unavailable(account, CallError::Status(status))),
     }
 }
 
-/// The size of the next page to ask for, where one of this size was larger than is read: texts of strangers may be long.
+/// Size of the page to request after one of `size` exceeded the size limit of answers: users may write long texts.
 ///
 /// # Errors
-/// The error itself, where it says something else, or the page had the least size already.
+/// Returns `error` if it has another cause, or the page already had the least size.
 pub(crate) fn smaller_page(size: usize, least: usize, error: ApiError) -> Result<usize, ApiError> {
     if size > least && is_too_large(&error) {
         Ok((size / 5).max(least))
@@ -76,7 +77,7 @@ pub(crate) fn smaller_page(size: usize, least: usize, error: ApiError) -> Result
     }
 }
 
-/// Whether the answer was larger than is read.
+/// Reports whether the answer exceeded the size limit.
 pub(crate) fn is_too_large(error: &ApiError) -> bool {
     let ApiError::Unavailable(_, cause) = error else {
         return false;

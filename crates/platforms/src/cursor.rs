@@ -1,10 +1,10 @@
-//! Where reading goes on next time, as a platform's file wrote it down.
+//! Cursor of a sync or an inbox, stored by the worker between two reads.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What was kept; none where there is nothing yet, or what another release wrote and this one cannot read. Starting over repeats news
-/// under their old ids.
-pub(crate) fn kept<'a, T: Deserialize<'a>>(cursor: Option<&'a Value>) -> Option<T> {
+/// Stored cursor. None if there is none yet, or if another release wrote it in a format that this one cannot read: the next read
+/// starts from the beginning and repeats notifications under the same ids.
+pub(crate) fn stored<'a, T: Deserialize<'a>>(cursor: Option<&'a Value>) -> Option<T> {
     T::deserialize(cursor?).ok()
 }

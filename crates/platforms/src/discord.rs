@@ -1,5 +1,5 @@
-//! Discord, as an application with user tokens: profile and health of the link. No user token may read messages or
-//! notifications there; its bot may read what is written where it is.
+//! Discord, as an application with user tokens: profile and validity of the link. No user token may read messages or
+//! notifications there; the application's bot reads the messages of its guilds.
 
 mod bot;
 
@@ -15,7 +15,6 @@ use serde_json::Value;
 use url::Url;
 
 use crate::api::{self, Credential};
-use crate::foreign::Id;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -23,17 +22,18 @@ use crate::platform::{
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
+use crate::untrusted::Id;
 
 pub use bot::DiscordBot;
 
-/// discord.com, or a server that speaks like it.
+/// Client of discord.com, or of a server with the same API.
 #[derive(Debug)]
 pub struct Discord {
     settings: Settings,
     http: Http,
 }
 
-/// How Discord does OAuth.
+/// Discord's OAuth dialect.
 const DIALECT: Dialect = Dialect {
     account: AccountType::Discord,
     scopes: &["identify"],
@@ -46,24 +46,24 @@ const DIALECT: Dialect = Dialect {
     user_agent: Some(USER_AGENT),
 };
 
-/// Discord asks for this form; calls that name themselves otherwise may be blocked.
+/// User agent in the format that Discord documents; calls with another one may be blocked.
 const USER_AGENT: &str = concat!("DiscordBot (postern, ", env!("CARGO_PKG_VERSION"), ")");
 
-/// An access token lives for 7 days. There is no news to look for, only whether the link still holds.
+/// Access tokens expire after 7 days. A sync brings no notifications, it only checks that the link is still valid.
 const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(60 * 60),
     refresh_margin: Duration::from_secs(24 * 60 * 60),
 };
 
 impl Discord {
-    /// Where discord.com's authorize page is.
+    /// Authorize page of discord.com.
     pub const AUTHORIZE_URL: &str = "https://discord.com/oauth2/authorize";
-    /// Where discord.com makes tokens of codes.
+    /// Token endpoint of discord.com.
     pub const TOKEN_URL: &str = "https://discord.com/api/oauth2/token";
-    /// Where discord.com's API is.
+    /// API of discord.com.
     pub const API_URL: &str = "https://discord.com/api/v10";
 
-    /// Discord at these URLs. Without a `revoke_url` it is `revoke` below the token URL, as on discord.com.
+    /// Client for these URLs. Without a `revoke_url`, revocations go to `revoke` below the token URL, as on discord.com.
     ///
     /// # Errors
     /// [`InsecureUrl`].
@@ -129,9 +129,8 @@ impl Platform for Discord {
         })
     }
 
-    /// Any token that is given back ends all that the application has of its user. So one token alone is left where it is: given
-    /// back it would end another user's link too. Of a grant each token is given back, because Discord does not say when it does not
-    /// know one.
+    /// Discord ends the whole grant of a user with any of its tokens. So a single token is never revoked: that would end another
+    /// user's link too. Of a grant each token is revoked, because Discord does not report an unknown one.
     fn revocation(&self, scope: RevocationScope) -> RevocationPlan {
         match scope {
             RevocationScope::Grant => RevocationPlan::EachToken,
@@ -144,7 +143,7 @@ impl Platform for Discord {
     }
 }
 
-/// What a token is good for, and whose it is.
+/// Scopes and owner of a token.
 #[derive(Deserialize)]
 struct Authorization {
     scopes: Vec<String>,

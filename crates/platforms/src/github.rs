@@ -1,5 +1,5 @@
-//! GitHub, as an OAuth App: its tokens never expire by time and there is no refresh token. A GitHub App's expire and are renewed, but
-//! cannot read notifications.
+//! GitHub, as an OAuth App: its tokens never expire by time and there is no refresh token. Tokens of a GitHub App expire and are
+//! refreshed, but cannot read notifications.
 
 mod api;
 mod cursor;
@@ -15,7 +15,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::cursor::kept;
+use crate::cursor::stored;
 use crate::http::{Http, basic};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -27,17 +27,17 @@ use crate::settings::{InsecureUrl, Settings};
 use api::Api;
 use cursor::Cursor;
 
-/// github.com, or a server that speaks like it.
+/// Client of github.com, or of a server with the same API.
 #[derive(Debug)]
 pub struct Github {
     settings: Settings,
     http: Http,
 }
 
-/// How GitHub does OAuth.
+/// GitHub's OAuth dialect.
 const DIALECT: Dialect = Dialect {
     account: AccountType::Github,
-    // The narrowest there are for a profile and for notifications. Left out, GitHub would grant what it granted before.
+    // The narrowest scopes for a profile and for notifications. Without scopes GitHub would grant those that it granted before.
     scopes: &["read:user", "notifications"],
     scope_separator: ',',
     credentials: AuthType::RequestBody,
@@ -54,22 +54,22 @@ const DIALECT: Dialect = Dialect {
     user_agent: None,
 };
 
-/// The interval that GitHub's notifications usually ask for. Tokens that expire do so after 8 hours.
+/// Interval that GitHub's notifications usually ask for. Tokens that expire do so after 8 hours.
 const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(60),
     refresh_margin: Duration::from_secs(10 * 60),
 };
 
 impl Github {
-    /// Where github.com's authorize page is.
+    /// Authorize page of github.com.
     pub const AUTHORIZE_URL: &str = "https://github.com/login/oauth/authorize";
-    /// Where github.com makes tokens of codes.
+    /// Token endpoint of github.com.
     pub const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
-    /// Where github.com's API is.
+    /// API of github.com.
     pub const API_URL: &str = "https://api.github.com";
 
-    /// GitHub at these URLs. `revoke_url` ends in `grant` or `token`; GitHub has both beside each other, and each
-    /// revocation takes the one it needs.
+    /// Client for these URLs. `revoke_url` ends in `grant` or `token`; GitHub has both endpoints side by side, and each
+    /// revocation uses the one for its scope.
     ///
     /// # Errors
     /// [`InsecureUrl`].
@@ -85,7 +85,7 @@ impl Github {
         }
     }
 
-    /// The URL that ends so much.
+    /// Endpoint that revokes this scope.
     fn revoke_url(&self, scope: RevocationScope) -> Url {
         let name = match scope {
             RevocationScope::Grant => "grant",
@@ -116,7 +116,7 @@ impl Platform for Github {
         oauth::authorization_url(&DIALECT, &self.settings, request)
     }
 
-    /// The authorize page's folder, on github.com and on a server of one's own alike.
+    /// Folder of the authorize page, on github.com and on a GitHub Enterprise Server alike.
     fn issuer(&self) -> Option<String> {
         let page = self.settings.authorize_url.as_str();
         page.strip_suffix("/authorize").map(str::to_owned)
@@ -154,16 +154,16 @@ impl Platform for Github {
         {
             return Ok(page);
         }
-        let cursor: Cursor = kept(cursor).unwrap_or_default();
-        let listed = self.api().notifications(&tokens.access, &cursor).await?;
+        let cursor: Cursor = stored(cursor).unwrap_or_default();
+        let inbox_page = self.api().notifications(&tokens.access, &cursor).await?;
         let page = SyncPage {
-            next_sync: listed.next_poll,
+            next_sync: inbox_page.next_poll,
             ..page
         };
-        let Some(listed) = listed.page else {
+        let Some(inbox_page) = inbox_page.page else {
             return Ok(page);
         };
-        let read = cursor.read(listed);
+        let read = cursor.read(inbox_page);
         Ok(SyncPage {
             notifications: notifications::notifications(read.fresh),
             cursor: Some(json!(read.cursor)),
@@ -172,7 +172,7 @@ impl Platform for Github {
         })
     }
 
-    /// GitHub takes a good access token, and answers 422 to anything else.
+    /// GitHub takes a valid access token, and answers 422 to anything else.
     fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::ValidAccessToken
     }
@@ -190,7 +190,7 @@ impl Platform for Github {
     }
 }
 
-/// Users may take scopes back one by one, in GitHub's settings.
+/// Reports whether the scopes allow reading notifications: users may revoke scopes one by one in GitHub's settings.
 fn may_read_notifications(scopes: &[String]) -> bool {
     scopes.iter().any(|scope| scope == "notifications" || scope == "repo")
 }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_goes_to_the_url_of_its_extent() {
+    fn revocation_uses_the_endpoint_of_its_scope() {
         let derived = github(None);
         assert_eq!(
             derived.revoke_url(RevocationScope::Grant).as_str(),
@@ -231,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_is_the_folder_of_the_authorize_page() {
+    fn issuer_is_the_folder_of_the_authorize_page() {
         let issuer = github(None).issuer();
         assert_eq!(issuer.as_deref(), Some("https://github.com/login/oauth"));
     }
 
     #[test]
-    fn a_url_in_the_clear_is_refused_by_name() {
+    fn url_without_tls_is_refused_by_name() {
         let mut settings = github(None).settings;
         settings.api_url = Url::parse("http://api.github.com").unwrap();
         let refused = Github::new(settings, Http::new(Timeouts::default()).unwrap()).unwrap_err();

@@ -1,5 +1,5 @@
-//! The one HTTP client of this crate: no redirects, a bound on time and on size, and errors that say whether the
-//! request left this machine.
+//! HTTP client of this crate: no redirects, bounds on time and size, and errors that report whether the request left this
+//! machine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,17 +39,17 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// How long a platform may take.
+/// Timeouts of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Until there is a connection, TLS included.
+    /// Bound on connecting, TLS included.
     pub connect: Duration,
-    /// Until the whole answer is read.
+    /// Bound on the whole call, up to the last byte of the answer.
     pub total: Duration,
 }
 
 impl Default for Timeouts {
-    /// Two calls in a row, as a connect makes them (exchange, profile), end within the 10 s that its client waits.
+    /// Two consecutive calls, as a connect makes them (exchange, profile), end within the 10 s that its client waits.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(2),
@@ -58,45 +58,45 @@ impl Default for Timeouts {
     }
 }
 
-/// Why there is no client.
+/// Cause of a client that could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// TLS cannot be set up.
+    /// The TLS configuration was rejected.
     #[error("set up TLS for the platforms")]
     Tls(#[from] rustls::Error),
-    /// The client cannot be set up.
+    /// The HTTP client was rejected.
     #[error("set up the HTTP client for the platforms")]
     Client(#[from] reqwest::Error),
 }
 
-/// Why a call brought no usable answer. No variant holds a URL, a header or a body: secrets travel in all three.
+/// Cause of a call without a usable answer. No variant contains a URL, a header or a body: all three may carry secrets.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// There was no connection to send it on.
+    /// No connection could be made: the request did not leave this machine.
     #[error("the request was not sent")]
     NotSent(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Too slow.
+    /// The answer took too long.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// The connection broke before the answer was whole.
+    /// The connection broke before the answer was complete.
     #[error("the connection broke")]
     Broken(#[source] reqwest::Error),
-    /// Too big.
-    #[error("the answer is larger than {MAX_ANSWER} bytes")]
+    /// The answer exceeded [`MAX_ANSWER_SIZE`].
+    #[error("the answer is larger than {MAX_ANSWER_SIZE} bytes")]
     TooLarge,
-    /// An answer, with a status that nothing follows from.
+    /// The answer had a status without a defined meaning.
     #[error("the answer was status {0}")]
     Status(StatusCode),
-    /// An answer whose body is not what the platform documents. The parser's own words could quote the body.
+    /// The body does not match the platform's documentation. The parser's error is left out, as it could quote the body.
     #[error("the answer could not be read")]
     Unreadable,
 }
 
-/// The largest answer that is read. GitHub's pages of 50 notifications, the largest expected, are below half of it.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// Largest answer that is read. GitHub's pages of 50 notifications, the largest expected, are below half of it.
+const MAX_ANSWER_SIZE: usize = 1024 * 1024;
 
 impl Http {
-    /// A client that trusts what the system trusts.
+    /// Client that trusts the system's root certificates.
     ///
     /// # Errors
     /// [`BuildError`].
@@ -104,26 +104,26 @@ impl Http {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(system_tls("every platform")?)
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry code or token to wherever it points (RFC 9700 section 4.12).
+            // A redirect would carry code or token to another host (RFC 9700 section 4.12).
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
             .connect_timeout(timeouts.connect)
             .timeout(timeouts.total)
-            // A connection that idles longer may be closed by the platform just while a code is sent on it.
+            // The platform may close a connection that idles longer at the moment when a code is sent on it.
             .pool_idle_timeout(Duration::from_secs(20))
             .build()?;
         Ok(Self(Transport::Network(Network { client, timeouts })))
     }
 
-    /// A client that sends nothing and takes its answers from a function: for tests of what answers may do.
+    /// Client that sends nothing and takes its answers from a function: for tests of answers.
     #[must_use]
     pub fn answering(script: impl Fn(&Request<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self(Transport::Scripted(Arc::new(script)))
     }
 
-    /// Sends one request once, and reads the answer whole, whatever its status.
+    /// Sends a request once, and reads the whole answer, whatever its status.
     pub(crate) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
         match &self.0 {
             Transport::Network(network) => network.send(request).await,
@@ -134,11 +134,15 @@ impl Http {
 
 impl Network {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
-        let request = reqwest::Request::try_from(request).map_err(|error| self.judge(error))?;
-        let mut answer = self.client.execute(request).await.map_err(|error| self.judge(error))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| self.classify(error))?;
+        let mut answer = self
+            .client
+            .execute(request)
+            .await
+            .map_err(|error| self.classify(error))?;
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.judge(error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.classify(error))? {
+            if body.len() + chunk.len() > MAX_ANSWER_SIZE {
                 return Err(CallError::TooLarge);
             }
             body.extend_from_slice(&chunk);
@@ -149,7 +153,7 @@ impl Network {
         Ok(response)
     }
 
-    fn judge(&self, error: reqwest::Error) -> CallError {
+    fn classify(&self, error: reqwest::Error) -> CallError {
         let error = error.without_url();
         if error.is_connect() || error.is_builder() {
             CallError::NotSent(error.into())
@@ -161,13 +165,13 @@ impl Network {
     }
 }
 
-/// The application's credentials (RFC 7617).
+/// Credentials of the application in HTTP Basic authentication (RFC 7617).
 pub(crate) fn basic(client_id: &str, client_secret: &Secret) -> String {
     let pair = STANDARD.encode(format!("{client_id}:{}", client_secret.expose()));
     format!("Basic {pair}")
 }
 
-/// A URL below another.
+/// URL with these segments appended to its path.
 pub(crate) fn below(url: &Url, segments: &[&str]) -> Url {
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {

@@ -1,4 +1,4 @@
-//! What a platform sends to the application itself: the inbox of its bot.
+//! Inbox of a platform's bot: messages that the platform sends to the application itself.
 
 use std::time::Duration;
 
@@ -11,40 +11,40 @@ use url::Url;
 use crate::platform::{AddressedNotification, ApiError};
 use crate::settings::{InsecureUrl, is_private};
 
-/// One platform's bot, which reads what was written where it is.
+/// Bot of one platform, which reads the messages of its chats.
 #[async_trait]
 pub trait BotInbox: Send + Sync {
-    /// Which platform.
+    /// Platform of the bot.
     fn account_type(&self) -> AccountType;
 
-    /// How long to leave it alone where there was no more to read; nothing, where reading waits for news.
+    /// Pause after a read that left nothing; zero if the read itself waits for messages.
     fn read_every(&self) -> Duration;
 
-    /// What has come since `cursor`, a part of it where it is much. Whatever was read up to there may be gone at the platform, so no
-    /// cursor is handed in before its news are kept. Ends within 10 s.
+    /// Messages after `cursor`, or the first part of them. The platform may delete everything before a cursor, so no cursor is
+    /// passed before its notifications are committed. Ends within 10 s.
     ///
     /// # Errors
-    /// [`ApiError`]; `Refused` is about the bot's token.
+    /// [`ApiError`]; `Refused` means that the bot's token is invalid.
     async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError>;
 }
 
-/// A part of an inbox.
+/// Part of an inbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InboxPage {
-    /// What is news for whom, oldest first.
+    /// Notifications with their recipients, oldest first.
     pub notifications: Vec<AddressedNotification>,
-    /// Hand this in next time; none: keep the old one.
+    /// Cursor of the next read; none: unchanged.
     pub cursor: Option<Value>,
-    /// Whether there is more to read.
+    /// True if there is more to read.
     pub more: bool,
 }
 
-/// Who a bot is, and where.
+/// Token and API of a bot.
 #[derive(Debug, Clone)]
 pub struct BotSettings {
-    /// The bot's token.
+    /// Token of the bot.
     pub token: Secret,
-    /// What the API's paths are appended to.
+    /// Base URL of the API.
     pub api_url: Url,
 }
 

@@ -1,29 +1,31 @@
-//! The world outside: one [`Platform`] per platform, its quirks as data where they are data.
+//! Clients of the external platforms: one [`Platform`] per platform, with its deviations from the standards as data where
+//! possible.
 //!
-//! Owns: authorization URLs, code exchange, profiles, sync, webhooks, bots' inboxes, revocation, and what each platform's failures
-//! mean.
+//! Owns: authorization URLs, code exchange, profiles, sync, webhooks, bots' inboxes, revocation, and the meaning of each
+//! platform's failures.
 //!
-//! Must not know: Redis, SQL, sockets. Tokens come and go as secrets; nothing here keeps one.
+//! Must not know: Redis, SQL, sockets. Tokens are passed in and out as secrets; nothing here stores one.
 //!
-//! In reading order: [`platform`] says what every platform can do and how it can fail, [`inbox`] what its bot can, [`webhook`] what
-//! it delivers; [`settings`] says where one is; [`github`], [`discord`], [`x_twitter`] and [`telegram`] are four; [`oauth`], [`api`],
-//! [`http`], [`cursor`] and [`throttle`] are what they share. Whatever comes from a platform passes [`foreign`].
+//! In reading order: [`platform`] defines the operations of a platform and their errors, [`inbox`] those of its bot, [`webhook`]
+//! verifies and reads its deliveries; [`settings`] configures one; [`github`], [`discord`], [`x_twitter`] and [`telegram`]
+//! implement them; [`oauth`], [`api`], [`http`], [`cursor`] and [`throttle`] are shared. Every answer of a platform is decoded by
+//! [`untrusted`].
 
-mod addressed;
 mod api;
 mod cursor;
 mod discord;
-mod foreign;
 mod github;
 mod http;
 mod inbox;
+mod loopback;
 mod oauth;
 mod platform;
-mod private;
+mod recipients;
 mod settings;
 mod telegram;
 mod throttle;
 mod tls;
+mod untrusted;
 mod webhook;
 mod x_twitter;
 
@@ -31,12 +33,12 @@ pub use discord::{Discord, DiscordBot};
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
 pub use inbox::{BotInbox, BotSettings, InboxPage};
+pub use loopback::is_loopback;
 pub use platform::{
     AddressedNotification, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, PauseScope, Platform,
     PlatformNotification, Profile, RefreshError, RevocationPlan, RevocationScope, RevokeError, RevokeOutcome, SyncPage,
     SyncSchedule, Tokens,
 };
-pub use private::is_loopback;
 pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramBot, TelegramSettings};
 pub use tls::system_tls;

@@ -1,5 +1,4 @@
-//! The authorization code flow (RFC 6749 section 4.1, with PKCE), the same for every platform but for a few quirks,
-//! which are data: [`Dialect`].
+//! Authorization code flow (RFC 6749 section 4.1, with PKCE), the same for every platform except for its [`Dialect`].
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,44 +22,44 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::foreign;
 use crate::http::{CallError, Http, basic};
 use crate::platform::{
     AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, RefreshError, RevokeError, RevokeOutcome, Tokens,
 };
 use crate::settings::Settings;
 use crate::throttle::{self, Throttle};
+use crate::untrusted;
 
-/// In what a platform's flow differs from the others'.
+/// Deviations of a platform's flow, as data.
 #[derive(Debug)]
 pub(crate) struct Dialect {
-    /// Whose it is.
+    /// Platform.
     pub(crate) account: AccountType,
-    /// What is asked for.
+    /// Scopes to request.
     pub(crate) scopes: &'static [&'static str],
-    /// What stands between granted scopes.
+    /// Separator of granted scopes.
     pub(crate) scope_separator: char,
-    /// Where the application's credentials go.
+    /// Part of the request that carries the application's credentials.
     pub(crate) credentials: AuthType,
-    /// Its error codes at the token endpoint, beyond those of RFC 6749 section 5.2.
+    /// Error codes of the token endpoint beyond those of RFC 6749 section 5.2.
     pub(crate) errors: &'static [&'static str],
-    /// Whether the token endpoint answers errors with 200.
+    /// True if the token endpoint answers errors with 200.
     pub(crate) errors_are_ok: bool,
-    /// By which codes it refuses a refresh token, beside `invalid_grant` (RFC 6749 section 5.2).
+    /// Error codes that refuse a refresh token, besides `invalid_grant` (RFC 6749 section 5.2).
     pub(crate) refusals: &'static [&'static str],
-    /// How it answers the revocation of a token that it does not know, where that is not 200 (RFC 7009 section 2.2).
+    /// Status for the revocation of an unknown token, if that is not 200 (RFC 7009 section 2.2).
     pub(crate) unknown_token: Option<StatusCode>,
-    /// What calls name themselves, where the platform asks for a form of its own.
+    /// User agent, if the platform requires one in a format of its own.
     pub(crate) user_agent: Option<&'static str>,
 }
 
-/// The page to send the user to.
+/// Authorize page to which the user is sent.
 pub(crate) fn authorization_url(dialect: &Dialect, settings: &Settings, request: &AuthorizeRequest) -> Url {
     let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(settings.authorize_url.clone()));
     let (url, _) = client
         .authorize_url(|| CsrfToken::new(request.state.expose().to_owned()))
-        // As plain parameters: the typed ways would parse the one anew and panic over an odd length of the other.
+        // As plain parameters: the typed ways would parse the URI anew, and panic at an unusual length of the verifier.
         .add_extra_param("redirect_uri", &request.redirect_uri)
         .add_extra_param("code_challenge", s256(&request.verifier))
         .add_extra_param("code_challenge_method", "S256")
@@ -69,33 +68,33 @@ pub(crate) fn authorization_url(dialect: &Dialect, settings: &Settings, request:
     url
 }
 
-/// The challenge of a verifier (RFC 7636 section 4.2).
+/// Challenge of a verifier (RFC 7636 section 4.2).
 fn s256(verifier: &Secret) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()))
 }
 
-/// What a code has become.
+/// Tokens that were issued for a code.
 #[derive(Debug)]
-pub(crate) struct Issued {
+pub(crate) struct IssuedTokens {
     pub(crate) grant: Grant,
-    /// Who granted it, where the platform speaks OpenID Connect. Nothing of it has been checked.
+    /// ID token, if the platform supports OpenID Connect. Its signature and claims are unverified.
     pub(crate) id_token: Option<Secret>,
 }
 
-/// What may stand beside the tokens.
+/// Optional fields beside the tokens.
 #[derive(Debug, Deserialize, Serialize)]
-struct Beside {
+struct ExtraFields {
     id_token: Option<Secret>,
 }
 
-impl ExtraTokenFields for Beside {}
+impl ExtraTokenFields for ExtraFields {}
 
-type Answer = StandardTokenResponse<Beside, BasicTokenType>;
+type TokenAnswer = StandardTokenResponse<ExtraFields, BasicTokenType>;
 
-/// A client that knows its token endpoint, and needs no other.
-type Exchanger = Client<
+/// OAuth client with a token endpoint and no other.
+type OauthClient = Client<
     BasicErrorResponse,
-    Answer,
+    TokenAnswer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -106,21 +105,21 @@ type Exchanger = Client<
     EndpointSet,
 >;
 
-fn exchanger(dialect: &Dialect, settings: &Settings) -> Exchanger {
+fn oauth_client(dialect: &Dialect, settings: &Settings) -> OauthClient {
     Client::new(ClientId::new(settings.client_id.clone()))
         .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
         .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
         .set_auth_type(dialect.credentials.clone())
 }
 
-/// Presents the code, once.
+/// Exchanges the code, once.
 pub(crate) async fn exchange(
     dialect: &Dialect,
     settings: &Settings,
     http: &Http,
     request: &ExchangeRequest,
-) -> Result<Issued, ExchangeError> {
-    let client = exchanger(dialect, settings);
+) -> Result<IssuedTokens, ExchangeError> {
+    let client = oauth_client(dialect, settings);
     let mut call = client
         .exchange_code(AuthorizationCode::new(request.code.expose().to_owned()))
         .add_extra_param("redirect_uri", &request.redirect_uri);
@@ -129,42 +128,42 @@ pub(crate) async fn exchange(
     }
     match call.request_async(&TokenEndpoint { dialect, http }).await {
         Ok(answer) => Ok(granted(dialect, &answer)),
-        Err(error) => Err(failed(dialect, error)),
+        Err(error) => Err(exchange_error(dialect, error)),
     }
 }
 
-/// Presents a refresh token, once.
+/// Exchanges a refresh token, once.
 pub(crate) async fn refresh(
     dialect: &Dialect,
     settings: &Settings,
     http: &Http,
     refresh: &Secret,
 ) -> Result<Grant, RefreshError> {
-    let client = exchanger(dialect, settings);
+    let client = oauth_client(dialect, settings);
     let token = RefreshToken::new(refresh.expose().to_owned());
     let endpoint = TokenEndpoint { dialect, http };
     match client.exchange_refresh_token(&token).request_async(&endpoint).await {
         Ok(answer) => Ok(granted(dialect, &answer).grant),
-        Err(error) => Err(not_refreshed(dialect, error)),
+        Err(error) => Err(refresh_error(dialect, error)),
     }
 }
 
-/// What a failed refresh means. Tokens are issued with a 200 only (RFC 6749 section 5.1), so whatever else a 4xx is about, the
-/// application's credentials or a firewall, the refresh token is as good as before.
-fn not_refreshed(dialect: &Dialect, error: RequestTokenError<Interrupted, BasicErrorResponse>) -> RefreshError {
+/// Meaning of a failed refresh. Tokens are issued with a 200 only (RFC 6749 section 5.1), so any other 4xx concerns the
+/// application's credentials or a firewall, and the refresh token is still valid.
+fn refresh_error(dialect: &Dialect, error: RequestTokenError<TokenCallError, BasicErrorResponse>) -> RefreshError {
     let account = dialect.account;
-    let still_good = |error: CallError| RefreshError::NotSent(account, error.into());
+    let not_sent = |error: CallError| RefreshError::NotSent(account, error.into());
     match error {
         RequestTokenError::ServerResponse(answer) if refuses(dialect, answer.error()) => RefreshError::Refused(account),
-        RequestTokenError::ServerResponse(_) => still_good(CallError::Status(StatusCode::BAD_REQUEST)),
-        RequestTokenError::Request(Interrupted::Throttled(Throttle { wait, pause })) => {
+        RequestTokenError::ServerResponse(_) => not_sent(CallError::Status(StatusCode::BAD_REQUEST)),
+        RequestTokenError::Request(TokenCallError::Throttled(Throttle { wait, pause })) => {
             RefreshError::Throttled { account, wait, pause }
         }
-        RequestTokenError::Request(Interrupted::Call(error @ CallError::NotSent(_))) => still_good(error),
-        RequestTokenError::Request(Interrupted::Call(CallError::Status(status))) if status.is_client_error() => {
-            still_good(CallError::Status(status))
+        RequestTokenError::Request(TokenCallError::Call(error @ CallError::NotSent(_))) => not_sent(error),
+        RequestTokenError::Request(TokenCallError::Call(CallError::Status(status))) if status.is_client_error() => {
+            not_sent(CallError::Status(status))
         }
-        RequestTokenError::Request(Interrupted::Call(error)) => RefreshError::Unknown(account, error.into()),
+        RequestTokenError::Request(TokenCallError::Call(error)) => RefreshError::Unknown(account, error.into()),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             RefreshError::Unknown(account, CallError::Unreadable.into())
         }
@@ -175,7 +174,7 @@ fn refuses(dialect: &Dialect, error: &BasicErrorResponseType) -> bool {
     *error == BasicErrorResponseType::InvalidGrant || dialect.refusals.contains(&error.as_ref())
 }
 
-/// Gives a token back (RFC 7009).
+/// Revokes a token (RFC 7009).
 pub(crate) async fn revoke(
     dialect: &Dialect,
     settings: &Settings,
@@ -187,11 +186,11 @@ pub(crate) async fn revoke(
     let request = revocation(dialect, settings, url, token);
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
-    if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+    if let Some(Throttle { wait, pause }) = throttle::of_answer(&answer) {
         return Err(RevokeError::Throttled { account, wait, pause });
     }
     match answer.status() {
-        // RFC 7009 section 2.2: also for a token that it does not know.
+        // RFC 7009 section 2.2: also for an unknown token.
         StatusCode::OK => Ok(RevokeOutcome::Ended),
         status if dialect.unknown_token == Some(status) => Ok(RevokeOutcome::UnknownToken),
         status => Err(unavailable(CallError::Status(status))),
@@ -217,7 +216,7 @@ fn revocation(dialect: &Dialect, settings: &Settings, url: &Url, token: &Secret)
     request.body(form.finish().into_bytes())
 }
 
-fn granted(dialect: &Dialect, answer: &Answer) -> Issued {
+fn granted(dialect: &Dialect, answer: &TokenAnswer) -> IssuedTokens {
     // oauth2 has split at spaces, as the RFC writes scopes.
     let mut scopes: Vec<String> = match answer.scopes() {
         Some(scopes) => scopes
@@ -225,7 +224,7 @@ fn granted(dialect: &Dialect, answer: &Answer) -> Issued {
             .flat_map(|scope| scope.split(dialect.scope_separator))
             .map(str::to_owned)
             .collect(),
-        // RFC 6749 section 5.1: left out when it is what was asked for.
+        // RFC 6749 section 5.1: left out if they are the requested ones.
         None => dialect.scopes.iter().map(ToString::to_string).collect(),
     };
     scopes.retain(|scope| !scope.is_empty());
@@ -235,7 +234,7 @@ fn granted(dialect: &Dialect, answer: &Answer) -> Issued {
         refresh: answer.refresh_token().map(|token| Secret::new(token.secret())),
         expires_in: answer.expires_in(),
     };
-    Issued {
+    IssuedTokens {
         grant: Grant {
             tokens: Some(tokens),
             scopes,
@@ -245,27 +244,27 @@ fn granted(dialect: &Dialect, answer: &Answer) -> Issued {
     }
 }
 
-/// What a failed exchange means. The causes of oauth2 stay behind: they keep the answer's body.
-fn failed(dialect: &Dialect, error: RequestTokenError<Interrupted, BasicErrorResponse>) -> ExchangeError {
+/// Meaning of a failed exchange. The causes from oauth2 are dropped: they contain the answer's body.
+fn exchange_error(dialect: &Dialect, error: RequestTokenError<TokenCallError, BasicErrorResponse>) -> ExchangeError {
     let account = dialect.account;
     match error {
         RequestTokenError::ServerResponse(answer) => {
             ExchangeError::Refused(account, documented(dialect, answer.error()))
         }
-        RequestTokenError::Request(Interrupted::Throttled(Throttle { wait, pause })) => {
+        RequestTokenError::Request(TokenCallError::Throttled(Throttle { wait, pause })) => {
             ExchangeError::Throttled { account, wait, pause }
         }
-        RequestTokenError::Request(Interrupted::Call(error @ CallError::NotSent(_))) => {
+        RequestTokenError::Request(TokenCallError::Call(error @ CallError::NotSent(_))) => {
             ExchangeError::NotSent(account, error.into())
         }
-        RequestTokenError::Request(Interrupted::Call(error)) => ExchangeError::Unknown(account, error.into()),
+        RequestTokenError::Request(TokenCallError::Call(error)) => ExchangeError::Unknown(account, error.into()),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             ExchangeError::Unknown(account, CallError::Unreadable.into())
         }
     }
 }
 
-/// The platform's error code, if it is one that we know: what stands there instead could be anything, a secret too.
+/// Error code of the platform, if it is a documented one: an unknown text could be anything, a secret included.
 fn documented(dialect: &Dialect, error: &BasicErrorResponseType) -> String {
     match error {
         BasicErrorResponseType::Extension(code) if !dialect.errors.contains(&code.as_str()) => "an undocumented error",
@@ -274,15 +273,15 @@ fn documented(dialect: &Dialect, error: &BasicErrorResponseType) -> String {
     .to_owned()
 }
 
-/// The token endpoint, as oauth2 wants to call it: errors are 4xx.
+/// Token endpoint as oauth2 expects it: errors are 4xx.
 struct TokenEndpoint<'a> {
     dialect: &'a Dialect,
     http: &'a Http,
 }
 
-/// Why oauth2 got no answer to read.
+/// Cause of an exchange without an answer for oauth2.
 #[derive(Debug, thiserror::Error)]
-enum Interrupted {
+enum TokenCallError {
     #[error("the call failed")]
     Call(#[from] CallError),
     #[error("the platform asks to wait {:?}", .0.wait)]
@@ -290,24 +289,24 @@ enum Interrupted {
 }
 
 impl TokenEndpoint<'_> {
-    async fn post(&self, mut request: HttpRequest) -> Result<HttpResponse, Interrupted> {
+    async fn post(&self, mut request: HttpRequest) -> Result<HttpResponse, TokenCallError> {
         if let Some(name) = self.dialect.user_agent {
             request
                 .headers_mut()
                 .insert(header::USER_AGENT, HeaderValue::from_static(name));
         }
         let mut answer = self.http.send(request).await?;
-        if let Some(throttle) = throttle::asked(&answer) {
-            return Err(Interrupted::Throttled(throttle));
+        if let Some(throttle) = throttle::of_answer(&answer) {
+            return Err(TokenCallError::Throttled(throttle));
         }
         let status = answer.status();
-        let parameters = foreign::parameters(&answer);
-        let is_error = parameters.as_ref().is_some_and(holds_error);
+        let parameters = untrusted::parameters(&answer);
+        let is_error = parameters.as_ref().is_some_and(has_error);
         if self.dialect.errors_are_ok && status.is_success() && is_error {
             *answer.status_mut() = StatusCode::BAD_REQUEST;
         }
-        // A redirect is not followed, and a server that failed may have issued tokens first. An error that is no OAuth error comes
-        // from something that stands before the server.
+        // A redirect is not followed, and a server that failed may have issued tokens first. An error that is no OAuth error
+        // comes from a proxy or firewall before the server.
         let is_refusal = status.is_client_error() && is_error;
         if !status.is_success() && !is_refusal {
             return Err(CallError::Status(status).into());
@@ -320,25 +319,25 @@ impl TokenEndpoint<'_> {
 }
 
 impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
-    type Error = Interrupted;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Interrupted>> + Send + 'c>>;
+    type Error = TokenCallError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, TokenCallError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.post(request))
     }
 }
 
-fn holds_error(parameters: &Map<String, Value>) -> bool {
+fn has_error(parameters: &Map<String, Value>) -> bool {
     parameters.get("error").is_some_and(Value::is_string)
 }
 
-/// The answer as RFC 6749 section 5.1 has it, whose JSON oauth2 takes alone: a life in whole seconds, and left out where it is
-/// none; `bearer` where nothing is said.
+/// Rewrites the answer to the JSON of RFC 6749 section 5.1, the only one that oauth2 accepts: `expires_in` in whole seconds, or
+/// left out; `bearer` if the type is missing.
 fn write_as_documented(answer: &mut Response<Vec<u8>>, mut parameters: Map<String, Value>) {
-    let life = parameters.remove("expires_in");
-    let life = life.as_ref().and_then(foreign::seconds);
-    if let Some(life) = life.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-        parameters.insert("expires_in".to_owned(), life.as_secs().into());
+    let lifetime = parameters.remove("expires_in");
+    let lifetime = lifetime.as_ref().and_then(untrusted::seconds);
+    if let Some(lifetime) = lifetime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        parameters.insert("expires_in".to_owned(), lifetime.as_secs().into());
     }
     parameters.entry("token_type").or_insert_with(|| "bearer".into());
     *answer.body_mut() = Value::Object(parameters).to_string().into_bytes();
@@ -350,9 +349,9 @@ fn write_as_documented(answer: &mut Response<Vec<u8>>, mut parameters: Map<Strin
 mod tests {
     use super::*;
 
-    /// The vector of RFC 7636 appendix B.
+    /// Test vector of RFC 7636 appendix B.
     #[test]
-    fn the_challenge_is_that_of_the_rfc() {
+    fn challenge_matches_the_rfc_vector() {
         let verifier = Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         assert_eq!(s256(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }

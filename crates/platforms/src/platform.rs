@@ -1,4 +1,4 @@
-//! What every platform can do, and how it can fail.
+//! Operations that every platform implements, and their errors.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,37 +13,39 @@ use protocol::time::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-/// One platform, configured with the application's credentials there.
+/// Client of one platform, configured with the application's credentials there.
 #[async_trait]
 pub trait Platform: Send + Sync {
-    /// Which one.
+    /// Platform.
     fn account_type(&self) -> AccountType;
 
-    /// How often its accounts are worth a look.
+    /// Schedule of syncs and token refreshes.
     fn sync_schedule(&self) -> SyncSchedule;
 
-    /// Where to send the user.
+    /// Authorize page to which the user is sent.
     fn authorize(&self, request: &AuthorizeRequest) -> Url;
 
-    /// Who says to send a user back (RFC 9207), where this platform says so. An answer that names anybody else is not this one's.
+    /// Issuer in the authorization response (RFC 9207), if this platform sends one. A response with another issuer is not from
+    /// this platform.
     fn issuer(&self) -> Option<String> {
         None
     }
 
-    /// What two codes have in common of which only one may be exchanged; the code itself, where it has one spelling.
+    /// Identity of a code: of two codes with the same one, only one may be exchanged. It is the code itself, unless a code can be
+    /// written in several ways.
     fn code_id<'a>(&self, code: &'a Secret) -> Cow<'a, str> {
         Cow::Borrowed(code.expose())
     }
 
-    /// Exchanges a code for tokens. Sent at most once: after an error that is not `NotSent` the code is spent.
+    /// Exchanges a code for tokens. Sent at most once: after an error other than `NotSent` the code is spent.
     ///
     /// # Errors
     /// [`ExchangeError`].
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError>;
 
-    /// Exchanges a refresh token for new tokens; where it rotates, the old one is spent, else the grant may come without one and
-    /// the old one goes on (RFC 6749 section 6). Never called without a refresh token, so a
-    /// platform that issues none has nothing to say here.
+    /// Exchanges a refresh token for new tokens. If the platform rotates refresh tokens, the old one is spent; else the grant may
+    /// come without one and the old one stays valid (RFC 6749 section 6). Never called without a refresh token, so a platform
+    /// that issues none keeps the default.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -51,184 +53,185 @@ pub trait Platform: Send + Sync {
         Err(RefreshError::Refused(self.account_type()))
     }
 
-    /// Who the tokens belong to.
+    /// Profile of the owner of the tokens.
     ///
     /// # Errors
     /// [`ApiError`].
     async fn profile(&self, tokens: &Tokens) -> Result<Profile, ApiError>;
 
-    /// What is new since `cursor`; one page, in the platform's own order turned oldest first.
+    /// Notifications after `cursor`: one page, oldest first.
     ///
     /// # Errors
     /// [`ApiError`].
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError>;
 
-    /// Which of a link's tokens end so much of its grant.
+    /// Calls that revoke this scope of a link.
     fn revocation(&self, scope: RevocationScope) -> RevocationPlan;
 
-    /// Gives one token back, as the plan says.
+    /// Revokes one token, according to the plan.
     ///
     /// # Errors
     /// [`RevokeError`].
     async fn revoke(&self, token: &Secret, scope: RevocationScope) -> Result<RevokeOutcome, RevokeError>;
 }
 
-/// How often a platform's accounts are worth a look.
+/// Schedule of a platform's accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncSchedule {
-    /// From one sync of an account to the next, where nobody asks for one.
+    /// Time between two scheduled syncs of an account.
     pub sync_every: Duration,
-    /// How long before its end an access token is replaced; well below its life, for each replacement can go wrong.
+    /// Time before its expiry at which an access token is refreshed; well below its lifetime, because each refresh can fail.
     pub refresh_margin: Duration,
 }
 
-/// What an authorization URL is built from.
+/// Parameters of an authorization URL.
 #[derive(Debug, Clone)]
 pub struct AuthorizeRequest {
-    /// Byte for byte.
+    /// Redirect URI, byte for byte.
     pub redirect_uri: String,
-    /// At most 43 URL-safe characters: telegram limits it.
+    /// State: at most 43 URL-safe characters, the limit of Telegram.
     pub state: Secret,
-    /// The PKCE verifier (RFC 7636); the URL carries its S256 challenge.
+    /// PKCE verifier (RFC 7636); the URL carries its S256 challenge.
     pub verifier: Secret,
 }
 
-/// What a code is exchanged with.
+/// Parameters of a code exchange.
 #[derive(Debug, Clone)]
 pub struct ExchangeRequest {
-    /// The code.
+    /// Authorization code.
     pub code: Secret,
-    /// The one that the code was issued for, byte for byte.
+    /// Redirect URI that the code was issued for, byte for byte.
     pub redirect_uri: String,
-    /// The PKCE verifier, where the authorization had a challenge.
+    /// PKCE verifier, if the authorization had a challenge.
     pub verifier: Option<Secret>,
 }
 
-/// What a platform issued.
+/// Tokens and scopes that a platform issued.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// The tokens; none where the platform only says who the user is, and is never called for them.
+    /// Tokens; none if the platform only identifies the user and has no API for user tokens.
     pub tokens: Option<Tokens>,
-    /// What was granted, as the platform says it, split and sorted.
+    /// Granted scopes, as the platform reports them, split and sorted.
     pub scopes: Vec<String>,
-    /// Who granted it, where the platform says so here and nowhere else; always so where there are no tokens.
+    /// Profile of the user, if the exchange is the only source of it; always present if there are no tokens.
     pub owner: Option<Profile>,
 }
 
 /// Tokens of one link.
 #[derive(Debug, Clone)]
 pub struct Tokens {
-    /// The access token.
+    /// Access token.
     pub access: Secret,
-    /// The refresh token, where the platform has them.
+    /// Refresh token, if the platform issues one.
     pub refresh: Option<Secret>,
-    /// How long the access token lasts from now, where the platform says so.
+    /// Remaining lifetime of the access token, if the platform reports it.
     pub expires_in: Option<Duration>,
 }
 
-/// Who an account is.
+/// Profile of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// The stable id.
+    /// Stable id.
     pub platform_user_id: String,
-    /// The name it is addressed by.
+    /// Username.
     pub username: String,
-    /// The name shown to people.
+    /// Display name.
     pub display_name: Option<String>,
-    /// A picture.
+    /// URL of the picture.
     pub avatar_url: Option<String>,
 }
 
-/// One page of what is new.
+/// Page of a sync.
 #[derive(Debug, Clone)]
 pub struct SyncPage {
-    /// The profile as it is now.
+    /// Current profile.
     pub profile: Profile,
-    /// What the platform says it granted, where an answer tells; none: unknown.
+    /// Scopes that the platform reports as granted; none: unknown.
     pub scopes: Option<Vec<String>>,
-    /// News, oldest first.
+    /// Notifications, oldest first.
     pub notifications: Vec<PlatformNotification>,
-    /// Hand this in next time; none: keep the old one.
+    /// Cursor of the next sync; none: unchanged.
     pub cursor: Option<Value>,
-    /// Whether the platform has more than one page took.
+    /// True if the platform has another page.
     pub more: bool,
-    /// How long the platform wants to be left alone before the next one, where it says so.
+    /// Minimum time before the next sync, if the platform reports one.
     pub next_sync: Option<Duration>,
 }
 
-/// One thing that happened on the platform.
+/// Event on the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlatformNotification {
-    /// The platform's own name for it; the same thing has the same one.
+    /// Id, stable for the same event.
     pub id: String,
-    /// What kind.
+    /// Kind of the event.
     pub kind: NotificationType,
-    /// What was said.
+    /// Text.
     pub content: String,
-    /// Who said it.
+    /// Name of the author.
     pub sender: String,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
 }
 
-/// News for whoever has linked this user of the platform.
+/// Notification for the users who have linked this account of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressedNotification {
-    /// Which user, as in [`Profile::platform_user_id`].
+    /// User, as in [`Profile::platform_user_id`].
     pub platform_user_id: String,
-    /// The same thing has the same id here as in a sync.
+    /// Notification; its id is the same as in a sync.
     pub notifications: PlatformNotification,
 }
 
-/// How much a revocation ends.
+/// Scope of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationScope {
-    /// All that the user granted to the application.
+    /// Everything that the user granted to the application.
     Grant,
     /// This token alone.
     Token,
 }
 
-/// What is called to end a grant, or one link's part of it.
+/// Calls that end a grant, or one link's part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationPlan {
-    /// Nothing.
+    /// No call.
     Nothing,
-    /// One call, with the access token. It must be good, so one that has expired is replaced first.
+    /// One call with a valid access token: an expired one is refreshed first.
     ValidAccessToken,
-    /// A call for each token that may be good, the refresh token first.
+    /// One call for each token that may be valid, the refresh token first.
     EachToken,
 }
 
-/// How a platform answered a revocation.
+/// Answer of a platform to a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevokeOutcome {
-    /// The token is dead. A platform that answers as RFC 7009 section 2.2 says does not tell whether it was before.
+    /// The token has ended. A platform that follows RFC 7009 section 2.2 does not report whether it had ended before.
     Ended,
-    /// It does not know the token: that may have died with its grant, or the grant lives on without it.
+    /// The platform does not know the token: it may have ended with its grant, or the grant is still valid without it.
     UnknownToken,
 }
 
-/// Why a code was not exchanged. No variant holds a code, a token or an answer's body.
+/// Cause of a failed code exchange. No variant contains a code, a token or an answer's body.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// Nothing left this machine: the code is still good.
+    /// The request did not leave this machine: the code is still valid.
     #[error("{0} could not be reached")]
     NotSent(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The platform refused it.
+    /// The platform refused the code.
     #[error("{0} refused the authorization code: {1}")]
     Refused(AccountType, String),
-    /// It was sent and no usable answer came: the platform may have issued tokens. Start again; never send it twice.
+    /// The request was sent and no usable answer came: the platform may have issued tokens. Never send the code again; start
+    /// over.
     #[error("{0} did not answer the exchange properly")]
     Unknown(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The platform asks to wait; it did not look at the code.
+    /// The platform throttled the call before it read the code.
     #[error("{account} asks to wait {wait:?}")]
     Throttled {
-        /// Which platform.
+        /// Platform.
         account: AccountType,
-        /// How long.
+        /// Time to wait.
         wait: Duration,
-        /// Who is to wait.
+        /// Scope of the pause.
         pause: PauseScope,
     },
 }
@@ -243,31 +246,31 @@ impl Fault for ExchangeError {
     }
 }
 
-/// Why a refresh token brought no new tokens. No variant holds a token or an answer's body.
+/// Cause of a failed refresh. No variant contains a token or an answer's body.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// Nothing left this machine, or the platform turned the application away before it looked: the token is still good.
+    /// The request did not leave this machine, or the platform rejected the application first: the token is still valid.
     #[error("{0} could not be reached")]
     NotSent(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The platform does not take it: spent by someone else, or the user took the grant back.
+    /// The platform refused the token: another party has used it, or the user revoked the grant.
     #[error("{0} refused the refresh token")]
     Refused(AccountType),
-    /// It was sent and no usable answer came: the platform may have issued new tokens and spent this one.
+    /// The request was sent and no usable answer came: the platform may have issued new tokens and spent this one.
     #[error("{0} did not answer the refresh properly")]
     Unknown(AccountType, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The platform asks to wait; it did not look at the token.
+    /// The platform throttled the call before it read the token.
     #[error("{account} asks to wait {wait:?}")]
     Throttled {
-        /// Which platform.
+        /// Platform.
         account: AccountType,
-        /// How long.
+        /// Time to wait.
         wait: Duration,
-        /// Who is to wait.
+        /// Scope of the pause.
         pause: PauseScope,
     },
 }
 
-/// Whom a platform's "too many requests" is meant for.
+/// Scope of a platform's "too many requests".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PauseScope {
     /// Calls for this account.
@@ -276,20 +279,20 @@ pub enum PauseScope {
     App,
 }
 
-/// Why a call for a linked account failed.
+/// Cause of a failed call for a linked account.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The platform no longer accepts the token: the link needs its user.
+    /// The platform no longer accepts the token: the user has to link the account again.
     #[error("{0} no longer accepts the token")]
     Refused(AccountType),
-    /// The platform asks to wait.
+    /// The platform throttled the call.
     #[error("{account} asks to wait {wait:?}")]
     Throttled {
-        /// Which platform.
+        /// Platform.
         account: AccountType,
-        /// How long.
+        /// Time to wait.
         wait: Duration,
-        /// Who is to wait.
+        /// Scope of the pause.
         pause: PauseScope,
     },
     /// No usable answer.
@@ -307,17 +310,17 @@ impl Fault for ApiError {
     }
 }
 
-/// Why a grant was not given back. Trying again is harmless.
+/// Cause of a failed revocation. A retry is harmless.
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
-    /// The platform asks to wait.
+    /// The platform throttled the call.
     #[error("{account} asks to wait {wait:?}")]
     Throttled {
-        /// Which platform.
+        /// Platform.
         account: AccountType,
-        /// How long.
+        /// Time to wait.
         wait: Duration,
-        /// Who is to wait.
+        /// Scope of the pause.
         pause: PauseScope,
     },
     /// No usable answer.

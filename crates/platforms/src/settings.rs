@@ -1,41 +1,41 @@
-//! Where a platform is, and who the application is there.
+//! URLs of a platform and the application's credentials there.
 
 use protocol::secret::Secret;
 use url::Url;
 
-use crate::private::is_loopback;
+use crate::loopback::is_loopback;
 
-/// One platform's URLs and the application's credentials there. The URLs are the platform's own unless an operator says
-/// otherwise: a GitHub Enterprise Server, or the simulator.
+/// URLs of one platform and the application's credentials there. The URLs are the platform's own unless an operator configures
+/// others: a GitHub Enterprise Server, or the simulator.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The application's id.
+    /// Client id.
     pub client_id: String,
-    /// The application's secret.
+    /// Client secret.
     pub client_secret: Secret,
-    /// The page where users let the application in.
+    /// Authorize page.
     pub authorize_url: Url,
-    /// Where codes become tokens.
+    /// Token endpoint.
     pub token_url: Url,
-    /// What the API's paths are appended to.
+    /// Base URL of the API.
     pub api_url: Url,
-    /// Where grants are given back, whole; none where it follows from the API's URL.
+    /// Revocation endpoint for whole grants; none if it follows from the other URLs.
     pub revoke_url: Option<Url>,
 }
 
-/// A URL over which secrets would travel in the clear.
+/// URL over which secrets would be sent without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the {0} URL must be https, or http to a loopback address")]
 pub struct InsecureUrl(
-    /// Which one: `authorize`, `token`, `api`, `revoke` or `jwks`.
+    /// URL in question: `authorize`, `token`, `api`, `revoke` or `jwks`.
     pub &'static str,
 );
 
 impl Settings {
-    /// Whether secrets may travel over each of the URLs.
+    /// Checks that secrets may be sent to each of the URLs.
     ///
     /// # Errors
-    /// [`InsecureUrl`], the first one.
+    /// [`InsecureUrl`] for the first one that fails.
     pub fn check(&self) -> Result<(), InsecureUrl> {
         let urls = [
             ("authorize", Some(&self.authorize_url)),
@@ -53,7 +53,7 @@ impl Settings {
     }
 }
 
-/// Whether nobody on the way reads what is sent there.
+/// Reports whether nobody on the way can read what is sent there.
 pub(crate) fn is_private(url: &Url) -> bool {
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => true,
@@ -67,15 +67,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_goes_to_this_machine_only() {
-        let private = |url: &str| is_private(&Url::parse(url).unwrap());
+    fn plain_http_is_allowed_to_loopback_only() {
+        let loopback = |url: &str| is_private(&Url::parse(url).unwrap());
         for url in [
             "https://github.com/",
             "http://127.0.0.1:9100/x",
             "http://[::1]/",
             "http://localhost:1/",
         ] {
-            assert!(private(url), "{url}");
+            assert!(loopback(url), "{url}");
         }
         for url in [
             "http://github.com/",
@@ -83,7 +83,7 @@ mod tests {
             "http://localhost.example/",
             "ftp://127.0.0.1/",
         ] {
-            assert!(!private(url), "{url}");
+            assert!(!loopback(url), "{url}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Telegram: it says who a user is, by OpenID Connect or by the legacy Login Widget, and issues nothing worth keeping.
+//! Telegram: identifies a user by OpenID Connect or by the legacy Login Widget, and issues no token worth storing.
 
 mod bot;
 mod id_token;
@@ -28,11 +28,11 @@ use crate::platform::{
 use crate::settings::{InsecureUrl, Settings, is_private};
 
 pub use bot::TelegramBot;
-use id_token::{Expected, Unbelieved};
+use id_token::{ExpectedClaims, IdTokenError};
 use keys::Keys;
 use widget::Widget;
 
-/// oauth.telegram.org, or a server that speaks like it.
+/// Client of oauth.telegram.org, or of a server with the same API.
 pub struct Telegram {
     settings: TelegramSettings,
     keys: Keys,
@@ -40,24 +40,24 @@ pub struct Telegram {
     clock: Arc<dyn Clock>,
 }
 
-/// Where Telegram is, and who the application is there.
+/// URLs of Telegram and the application's credentials there.
 #[derive(Debug, Clone)]
 pub struct TelegramSettings {
-    /// The client id is the bot's id. Its secret is one of its own, not the bot's token.
+    /// OAuth client. The client id is the bot's id; the client secret is separate from the bot's token.
     pub oauth: Settings,
-    /// Who signs: `iss`, byte for byte.
+    /// Issuer: `iss` of the ID tokens, byte for byte.
     pub issuer: String,
-    /// Where the signing keys are published.
+    /// URL of the signing keys.
     pub jwks_url: Url,
-    /// The bot's token, which signs what the Login Widget hands over; without it no such payload is taken.
+    /// Bot token, which signs the payload of the Login Widget; without it no such payload is accepted.
     pub bot_token: Option<Secret>,
 }
 
 impl TelegramSettings {
-    /// Whether each URL may be believed, and secrets may travel over it.
+    /// Checks that each URL may be trusted and that secrets may be sent there.
     ///
     /// # Errors
-    /// [`InsecureUrl`], the first one.
+    /// [`InsecureUrl`] for the first one that fails.
     pub fn check(&self) -> Result<(), InsecureUrl> {
         self.oauth.check()?;
         if is_private(&self.jwks_url) {
@@ -68,7 +68,7 @@ impl TelegramSettings {
     }
 }
 
-/// How Telegram does OAuth.
+/// Telegram's OAuth dialect.
 const DIALECT: Dialect = Dialect {
     account: AccountType::Telegram,
     scopes: &["openid", "profile"],
@@ -81,25 +81,25 @@ const DIALECT: Dialect = Dialect {
     user_agent: None,
 };
 
-/// There is nothing to look at: a sync of an account without tokens calls nobody.
+/// A sync of an account without tokens makes no call.
 const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_hours(24),
     refresh_margin: Duration::ZERO,
 };
 
 impl Telegram {
-    /// Where users let the application in.
+    /// Authorize page of Telegram.
     pub const AUTHORIZE_URL: &str = "https://oauth.telegram.org/auth";
-    /// Where codes become tokens.
+    /// Token endpoint of Telegram.
     pub const TOKEN_URL: &str = "https://oauth.telegram.org/token";
-    /// Where the signing keys are published.
+    /// Signing keys of Telegram.
     pub const JWKS_URL: &str = "https://oauth.telegram.org/.well-known/jwks.json";
-    /// Who signs.
+    /// Issuer of Telegram.
     pub const ISSUER: &str = "https://oauth.telegram.org";
-    /// Where the Bot API is.
+    /// Bot API of Telegram.
     pub const API_URL: &str = "https://api.telegram.org";
 
-    /// Telegram at these URLs.
+    /// Client for these URLs.
     ///
     /// # Errors
     /// [`InsecureUrl`].
@@ -113,26 +113,26 @@ impl Telegram {
         })
     }
 
-    fn prove(&self, widget: &Widget) -> Result<Grant, ExchangeError> {
+    fn verify_widget(&self, widget: &Widget) -> Result<Grant, ExchangeError> {
         let refused = |why: &str| ExchangeError::Refused(DIALECT.account, why.to_owned());
         let Some(bot_token) = &self.settings.bot_token else {
             return Err(refused("widget_not_configured"));
         };
-        let proved = widget.prove(bot_token, self.clock.now());
-        let owner = proved.map_err(|unproved| refused(&unproved.to_string()))?;
+        let verified = widget.verify(bot_token, self.clock.now());
+        let owner = verified.map_err(|rejected| refused(&rejected.to_string()))?;
         Ok(tokenless(owner, Vec::new()))
     }
 
-    async fn owner(&self, id_token: &Secret, nonce: Option<&str>) -> Result<Profile, Failed> {
+    async fn owner(&self, id_token: &Secret, nonce: Option<&str>) -> Result<Profile, OwnerError> {
         let (kid, algorithm) = id_token::key_of(id_token)?;
         let key = self.keys.find(&self.http, kid.as_deref(), algorithm).await?;
-        let expected = Expected {
+        let expected = ExpectedClaims {
             issuer: &self.settings.issuer,
             client_id: &self.settings.oauth.client_id,
             nonce,
             now: self.clock.now(),
         };
-        Ok(id_token::believe(id_token, &key.ok_or(Unbelieved::Key)?, &expected)?)
+        Ok(id_token::verify(id_token, &key.ok_or(IdTokenError::Key)?, &expected)?)
     }
 }
 
@@ -161,17 +161,17 @@ impl Platform for Telegram {
 
     async fn exchange(&self, request: &ExchangeRequest) -> Result<Grant, ExchangeError> {
         if let Some(widget) = Widget::read(&request.code) {
-            return self.prove(&widget);
+            return self.verify_widget(&widget);
         }
         let issued = oauth::exchange(&DIALECT, &self.settings.oauth, &self.http, request).await?;
-        let unknown = |failed: Failed| ExchangeError::Unknown(DIALECT.account, failed.into());
-        let id_token = issued.id_token.ok_or(unknown(Unbelieved::Malformed.into()))?;
+        let unknown = |failed: OwnerError| ExchangeError::Unknown(DIALECT.account, failed.into());
+        let id_token = issued.id_token.ok_or(unknown(IdTokenError::Malformed.into()))?;
         let nonce = request.verifier.as_ref().map(nonce);
         let owner = self.owner(&id_token, nonce.as_deref()).await.map_err(unknown)?;
         Ok(tokenless(owner, issued.grant.scopes))
     }
 
-    /// No token was ever kept, so none is accepted.
+    /// No token is ever stored, so none is accepted.
     async fn profile(&self, _tokens: &Tokens) -> Result<Profile, ApiError> {
         Err(ApiError::Refused(DIALECT.account))
     }
@@ -181,18 +181,18 @@ impl Platform for Telegram {
         Err(ApiError::Refused(DIALECT.account))
     }
 
-    /// There is nothing to give back, and nowhere to.
+    /// Telegram has nothing to revoke and no endpoint for it.
     fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::Nothing
     }
 
-    /// No token of telegram's is known to anybody.
+    /// Telegram issues no token that could be revoked.
     async fn revoke(&self, _token: &Secret, _scope: RevocationScope) -> Result<RevokeOutcome, RevokeError> {
         Ok(RevokeOutcome::UnknownToken)
     }
 }
 
-/// The access token opens nothing (there is no userinfo endpoint), so it is dropped.
+/// Grant without tokens: there is no userinfo endpoint, so the access token is dropped.
 fn tokenless(owner: Profile, scopes: Vec<String>) -> Grant {
     Grant {
         tokens: None,
@@ -201,17 +201,17 @@ fn tokenless(owner: Profile, scopes: Vec<String>) -> Grant {
     }
 }
 
-/// A nonce that the exchange finds again: it follows from the verifier, and tells nothing of it.
+/// Nonce that the exchange can derive again: a hash of the verifier, which does not reveal it.
 fn nonce(verifier: &Secret) -> String {
     let digest = Sha256::new_with_prefix("telegram nonce ").chain_update(verifier.expose());
     URL_SAFE_NO_PAD.encode(digest.finalize())
 }
 
-/// Why nobody knows whom a code was about.
+/// Cause of a code whose user could not be identified.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+enum OwnerError {
     #[error(transparent)]
-    Unbelieved(#[from] Unbelieved),
+    IdTokenError(#[from] IdTokenError),
     #[error("fetch the signing keys")]
     Keys(#[from] CallError),
 }

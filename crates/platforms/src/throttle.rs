@@ -1,4 +1,4 @@
-//! When a platform says "too many requests", and how long it wants to be left alone.
+//! Detection of "too many requests" in a platform's answer, and the time to wait.
 
 use std::time::Duration;
 
@@ -9,15 +9,16 @@ use time::UtcDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-use crate::foreign;
 use crate::platform::PauseScope;
+use crate::untrusted;
 
-/// What an answer asks for that says "too many requests".
+/// Pause that a platform asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Throttle {
-    /// How long to wait before the next call.
+    /// Time to wait before the next call.
     pub(crate) wait: Duration,
-    /// Who is to wait: the application where the answer says so (a global limit, an allowance of the application), else the account.
+    /// Scope of the pause: the application if the answer says so (a global limit, an allowance of the application), else the
+    /// account.
     pub(crate) pause: PauseScope,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Throttle {
 /// | nothing | | 60 s; whoever tries again and again makes them grow |
 ///
 /// Never less than 1 s nor more than a day: neither a clock that is wrong nor a typo may stop a link for good.
-pub(crate) fn asked(answer: &Response<Vec<u8>>) -> Option<Throttle> {
+pub(crate) fn of_answer(answer: &Response<Vec<u8>>) -> Option<Throttle> {
     if !is_throttled(answer) {
         return None;
     }
@@ -44,16 +45,20 @@ pub(crate) fn asked(answer: &Response<Vec<u8>>) -> Option<Throttle> {
         .wait()
         .or_else(|| retry_after(headers))
         .or_else(|| last_reset(headers))
-        .unwrap_or(UNSAID);
-    let everyone =
+        .unwrap_or(DEFAULT_WAIT);
+    let whole_app =
         body.global || body.is_capped() || headers.contains_key("x-ratelimit-global") || is_spent(headers, APP_DAY);
     Some(Throttle {
-        wait: wait.clamp(SHORTEST, LONGEST),
-        pause: if everyone { PauseScope::App } else { PauseScope::Account },
+        wait: wait.clamp(MIN_WAIT, MAX_WAIT),
+        pause: if whole_app {
+            PauseScope::App
+        } else {
+            PauseScope::Account
+        },
     })
 }
 
-/// What bodies say, where they are JSON.
+/// Fields of JSON bodies.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -72,16 +77,16 @@ struct Parameters {
 
 impl Body {
     fn read(body: &[u8]) -> Self {
-        foreign::read(body).unwrap_or_default()
+        untrusted::read(body).unwrap_or_default()
     }
 
     fn wait(&self) -> Option<Duration> {
         if self.is_capped() {
-            return Some(LONGEST);
+            return Some(MAX_WAIT);
         }
-        let said = [&self.parameters.retry_after, &self.retry_after];
-        let seconds = said.into_iter().find_map(foreign::seconds)?;
-        Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(LONGEST))
+        let value = [&self.parameters.retry_after, &self.retry_after];
+        let seconds = value.into_iter().find_map(untrusted::seconds)?;
+        Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(MAX_WAIT))
     }
 
     fn is_capped(&self) -> bool {
@@ -89,11 +94,12 @@ impl Body {
     }
 }
 
-const UNSAID: Duration = Duration::from_secs(60);
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// 429 always is; 403 is where GitHub says so, because a missing scope is 403 as well.
+/// Reports whether the answer is a throttle: every 429, and a 403 of GitHub with a sign of it, because a missing scope is 403 as
+/// well.
 fn is_throttled(answer: &Response<Vec<u8>>) -> bool {
     let headers = answer.headers();
     match answer.status() {
@@ -108,14 +114,14 @@ fn is_throttled(answer: &Response<Vec<u8>>) -> bool {
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let said = text(headers, header::RETRY_AFTER.as_str())?;
-    match said.parse() {
+    let value = text(headers, header::RETRY_AFTER.as_str())?;
+    match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_not_a_number) => Some(between(date(headers)?, UtcDateTime::parse(said, HTTP_DATE).ok()?)),
+        Err(_not_a_number) => Some(between(date(headers)?, UtcDateTime::parse(value, HTTP_DATE).ok()?)),
     }
 }
 
-/// When the last of the exhausted windows ends.
+/// End of the last exhausted window.
 fn last_reset(headers: &HeaderMap) -> Option<Duration> {
     let now = date(headers)?;
     let resets = WINDOWS
@@ -132,12 +138,12 @@ fn is_spent(headers: &HeaderMap, window: &str) -> bool {
     text(headers, &format!("{window}-remaining")) == Some("0")
 }
 
-/// How the headers of a window begin: GitHub's hour, X's quarter of an hour, and X's days.
+/// Header prefixes of the windows: GitHub's hour, X's quarter of an hour, and X's days.
 const WINDOWS: [&str; 4] = [GITHUB, "x-rate-limit", "x-user-limit-24hour", APP_DAY];
 const GITHUB: &str = "x-ratelimit";
 const APP_DAY: &str = "x-app-limit-24hour";
 
-/// The platform's own time: its deadlines are read by its clock, not by ours.
+/// Time of the platform's clock, by which its deadlines are read.
 fn date(headers: &HeaderMap) -> Option<UtcDateTime> {
     UtcDateTime::parse(text(headers, header::DATE.as_str())?, HTTP_DATE).ok()
 }
@@ -150,7 +156,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The one date format of HTTP that is still made (RFC 9110 section 5.6.7).
+/// The date format that HTTP servers send (RFC 9110 section 5.6.7).
 const HTTP_DATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
@@ -169,7 +175,7 @@ mod tests {
         for (name, value) in headers {
             answer = answer.header(*name, *value);
         }
-        asked(&answer.body(body.into()).unwrap())
+        of_answer(&answer.body(body.into()).unwrap())
     }
 
     const fn seconds(seconds: u64) -> Option<Duration> {
@@ -198,35 +204,35 @@ mod tests {
     }
 
     #[test]
-    fn each_platform_is_understood() {
-        let asked = |headers: &[(&str, &str)], body| {
+    fn throttles_of_all_platforms_are_decoded() {
+        let of_answer = |headers: &[(&str, &str)], body| {
             let throttle = throttle(429, headers, body).unwrap();
             (throttle.wait.as_secs(), throttle.pause)
         };
         let (account, app) = (PauseScope::Account, PauseScope::App);
         let telegram = r#"{"ok":false,"error_code":429,"parameters":{"retry_after":11}}"#;
-        assert_eq!(asked(&[], telegram), (11, account));
+        assert_eq!(of_answer(&[], telegram), (11, account));
         let discord = r#"{"message":"slow","retry_after":1.336,"global":false}"#;
         assert_eq!(
-            asked(&[("retry-after", "9")], discord),
+            of_answer(&[("retry-after", "9")], discord),
             (2, account),
             "the body is nearer the truth"
         );
-        assert_eq!(asked(&[("x-ratelimit-global", "true")], discord), (2, app));
+        assert_eq!(of_answer(&[("x-ratelimit-global", "true")], discord), (2, app));
         assert_eq!(
-            asked(&[], r#"{"message":"\ud83d","retry_after":"11.2"}"#),
+            of_answer(&[], r#"{"message":"\ud83d","retry_after":"11.2"}"#),
             (12, account)
         );
-        assert_eq!(asked(&[], r#"{"retry_after":64.57,"global":true}"#), (65, app));
+        assert_eq!(of_answer(&[], r#"{"retry_after":64.57,"global":true}"#), (65, app));
         // 2026-11-23T16:31:30Z and :40.
         let quarter = [("x-rate-limit-remaining", "0"), ("x-rate-limit-reset", "1795451490")];
-        assert_eq!(asked(&quarter, ""), (30, account));
+        assert_eq!(of_answer(&quarter, ""), (30, account));
         let user_day = [
             ("x-user-limit-24hour-remaining", "0"),
             ("x-user-limit-24hour-reset", "1795451500"),
         ];
         assert_eq!(
-            asked(&[quarter[0], quarter[1], user_day[0], user_day[1]], ""),
+            of_answer(&[quarter[0], quarter[1], user_day[0], user_day[1]], ""),
             (40, account)
         );
         let app_day = [
@@ -234,15 +240,15 @@ mod tests {
             ("x-app-limit-24hour-reset", "1795451500"),
         ];
         assert_eq!(
-            asked(&[("x-rate-limit-remaining", "9"), app_day[0], app_day[1]], ""),
+            of_answer(&[("x-rate-limit-remaining", "9"), app_day[0], app_day[1]], ""),
             (40, app)
         );
         let capped = r#"{"type":"https://api.twitter.com/2/problems/usage-capped","title":"UsageCapExceeded"}"#;
-        assert_eq!(asked(&quarter, capped), (86_400, app));
+        assert_eq!(of_answer(&quarter, capped), (86_400, app));
     }
 
     #[test]
-    fn a_403_without_a_sign_and_any_other_status_ask_for_no_wait() {
+    fn plain_403_and_other_statuses_are_no_throttle() {
         assert_eq!(
             answer(
                 403,
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_lies_between_a_second_and_a_day() {
+    fn wait_is_between_one_second_and_one_day() {
         assert_eq!(answer(429, &[("retry-after", "0")], ""), seconds(1));
         assert_eq!(answer(429, &[("retry-after", "9999999999")], ""), seconds(86_400));
         let past = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "5")];

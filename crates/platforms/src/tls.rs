@@ -1,14 +1,14 @@
-//! TLS of those who call the world outside.
+//! TLS configuration of outgoing connections.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// TLS as rustls has it by default, with ring, and the system's trust roots. Where the system trusts nobody, a warning names who
-/// will be refused, as in `every platform`.
+/// TLS with rustls's defaults, ring, and the system's trust roots. If the system has no trust roots, a warning names the peers
+/// that will be refused, such as `every platform`.
 ///
 /// # Errors
-/// rustls does not take its own defaults.
+/// rustls rejects its own defaults.
 pub fn system_tls(refused: &str) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let (trusted, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

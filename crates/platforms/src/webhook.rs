@@ -1,4 +1,4 @@
-//! What platforms send of their own accord: whether a request is theirs, and what in it is news for whom.
+//! Webhooks of platforms: verification of a delivery, and the notifications in it.
 
 mod discord;
 mod github;
@@ -12,12 +12,12 @@ use protocol::account::AccountType;
 use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
 
-use crate::foreign;
 use crate::platform::AddressedNotification;
+use crate::untrusted;
 
 pub(crate) use telegram::Update;
 
-/// One platform's webhook, with what its requests are proved by.
+/// Verifier of one platform's deliveries, with the secret or key that signs them.
 #[derive(Debug)]
 pub struct WebhookVerifier(Proof);
 
@@ -29,56 +29,56 @@ enum Proof {
     Telegram(Secret),
 }
 
-/// A request, as it came.
+/// Request, as it was received.
 pub struct Request<'a> {
-    /// A header's value, by its name in lower case.
+    /// Value of a header, by its lower-case name.
     pub header: &'a (dyn Fn(&str) -> Option<String> + Send + Sync),
-    /// Byte for byte: that is what was signed.
+    /// Body, byte for byte: the signed text.
     pub body: &'a [u8],
 }
 
-/// What a platform has delivered.
+/// Content of a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WebhookDelivery {
-    /// The delivery's name; sent again, it has the same. At most 128 characters.
+    /// Id of the delivery; a repeated delivery has the same. At most 128 characters.
     pub id: String,
-    /// What is news in it; often nothing is.
+    /// Notifications with their recipients; often none.
     pub notifications: Vec<AddressedNotification>,
-    /// Who has taken the application's access back, as the platform says: the platform's ids of its users.
+    /// Users, by their ids at the platform, who have revoked the application's access.
     pub deauthorized: Vec<String>,
-    /// What the platform wants to hear when it is kept.
+    /// Response that the platform expects once the delivery is committed.
     pub response: WebhookResponse,
 }
 
-/// How a platform wants its deliveries answered.
+/// Response to a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookResponse {
-    /// 200, and nothing to read.
+    /// 200 with an empty body.
     Ok,
     /// 204.
     NoContent,
-    /// 200 with `{"type":1}`: Discord's PING of an interactions URL.
+    /// 200 with `{"type":1}`: answer to Discord's PING of an interactions URL.
     Pong,
 }
 
-/// Why a request is not taken. Nothing of it is told.
+/// Cause of a rejected request. It contains no part of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
-    /// No signature of the platform's over this body, or an old one.
+    /// No valid signature of the platform over this body, or an old one.
     #[error("the signature does not hold")]
     InvalidSignature,
-    /// It is the platform's, and nothing that we know how to read.
+    /// The signature is valid, and the content cannot be read.
     #[error("the delivery cannot be read")]
     Unreadable,
 }
 
-/// A secret with which nothing could be proved.
+/// Secret that cannot verify anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidWebhookSecret(&'static str);
 
 impl WebhookVerifier {
-    /// The webhook of a platform whose secret this is: what was given to GitHub, X's consumer secret, Discord's public key in
+    /// Verifier for a platform with this secret: GitHub's webhook secret, X's consumer secret, Discord's public key in
     /// hexadecimal digits, Telegram's `secret_token`.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl WebhookVerifier {
         }))
     }
 
-    /// Which platform's.
+    /// Platform of the webhook.
     #[must_use]
     pub fn platform(&self) -> AccountType {
         match self.0 {
@@ -106,7 +106,7 @@ impl WebhookVerifier {
         }
     }
 
-    /// Proves a request and reads it. What the platform tells beside news is taken and left alone.
+    /// Verifies a request and reads it. Events without a notification are accepted and ignored.
     ///
     /// # Errors
     /// [`WebhookError`].
@@ -119,10 +119,10 @@ impl WebhookVerifier {
         }
     }
 
-    /// The answer to a challenge (X's CRC), which proves that we have the secret.
+    /// Answer to a challenge (X's CRC), which proves knowledge of the secret.
     ///
     /// # Errors
-    /// [`WebhookError::Unreadable`] where the platform asks for no such thing, or not for this.
+    /// [`WebhookError::Unreadable`] if the platform has no challenges, or the token is malformed.
     pub fn answer_challenge(&self, token: &str) -> Result<String, WebhookError> {
         match &self.0 {
             Proof::XTwitter(secret) => x_twitter::response_token(secret, token),
@@ -137,11 +137,11 @@ impl Request<'_> {
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, WebhookError> {
-        foreign::read(self.body).ok_or(WebhookError::Unreadable)
+        untrusted::read(self.body).ok_or(WebhookError::Unreadable)
     }
 }
 
-/// A delivery's name as the platform gives it.
+/// Id of a delivery, if it is well-formed.
 fn delivery_id(text: String) -> Result<String, WebhookError> {
     let is_name = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_name {

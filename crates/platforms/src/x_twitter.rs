@@ -1,7 +1,7 @@
-//! X, as a confidential client: posts that name the user, and direct messages.
+//! X, as a confidential client: posts that mention the user, and direct messages.
 
 mod cursor;
-mod inbox;
+mod timelines;
 
 use std::time::Duration;
 
@@ -15,10 +15,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::cursor::Cursor;
-use self::inbox::Inbox;
+use self::timelines::Timelines;
 use crate::api::{self, Credential};
-use crate::cursor::kept;
-use crate::foreign::Id;
+use crate::cursor::stored;
 use crate::http::{Http, below};
 use crate::oauth::{self, Dialect};
 use crate::platform::{
@@ -26,15 +25,16 @@ use crate::platform::{
     RevocationScope, RevokeError, RevokeOutcome, SyncPage, SyncSchedule, Tokens,
 };
 use crate::settings::{InsecureUrl, Settings};
+use crate::untrusted::Id;
 
-/// x.com, or a server that speaks like it.
+/// Client of x.com, or of a server with the same API.
 #[derive(Debug)]
 pub struct XTwitter {
     settings: Settings,
     http: Http,
 }
 
-/// How X does OAuth. Whatever is wrong at its token endpoint is `invalid_request`, a spent token too.
+/// X's OAuth dialect. Every error of its token endpoint is `invalid_request`, a spent token included.
 const DIALECT: Dialect = Dialect {
     account: AccountType::XTwitter,
     scopes: &["tweet.read", "users.read", "dm.read", "offline.access"],
@@ -47,21 +47,21 @@ const DIALECT: Dialect = Dialect {
     user_agent: None,
 };
 
-/// An access token lives for two hours. Reads are paid for, and direct messages may be read 15 times in 15 minutes.
+/// Access tokens expire after two hours. Reads are billed, and direct messages may be read 15 times in 15 minutes.
 const PACE: SyncSchedule = SyncSchedule {
     sync_every: Duration::from_secs(5 * 60),
     refresh_margin: Duration::from_secs(10 * 60),
 };
 
 impl XTwitter {
-    /// Where x.com's authorize page is.
+    /// Authorize page of x.com.
     pub const AUTHORIZE_URL: &str = "https://x.com/i/oauth2/authorize";
-    /// Where x.com makes tokens of codes.
+    /// Token endpoint of x.com.
     pub const TOKEN_URL: &str = "https://api.x.com/2/oauth2/token";
-    /// Where x.com's API is.
+    /// API of x.com.
     pub const API_URL: &str = "https://api.x.com/2";
 
-    /// X at these URLs. Without a `revoke_url` it is `oauth2/revoke` of the API, as on x.com.
+    /// Client for these URLs. Without a `revoke_url` it is `oauth2/revoke` of the API, as on x.com.
     ///
     /// # Errors
     /// [`InsecureUrl`].
@@ -115,27 +115,27 @@ impl Platform for XTwitter {
 
     async fn sync(&self, tokens: &Tokens, cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
         let profile = self.profile(tokens).await?;
-        let cursor: Cursor = kept(cursor).unwrap_or_default();
-        let inbox = Inbox {
+        let cursor: Cursor = stored(cursor).unwrap_or_default();
+        let timelines = Timelines {
             http: &self.http,
             api: &self.settings.api_url,
             token: &tokens.access,
             user: &profile.platform_user_id,
         };
-        let mentions = inbox.mentions(&cursor).await?;
-        let messages = inbox.messages().await?;
+        let mentions = timelines.mentions(&cursor).await?;
+        let messages = timelines.messages().await?;
         let read = cursor.read(mentions, messages);
         Ok(SyncPage {
             profile,
             scopes: None,
             notifications: read.notifications,
-            more: read.cursor.goes_on(),
+            more: read.cursor.has_more(),
             cursor: Some(json!(read.cursor)),
             next_sync: None,
         })
     }
 
-    /// X ends the one token that is named.
+    /// X ends only the token in the request.
     fn revocation(&self, _scope: RevocationScope) -> RevocationPlan {
         RevocationPlan::EachToken
     }

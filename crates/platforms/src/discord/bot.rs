@@ -1,5 +1,5 @@
-//! What is written in the guilds that the application's bot is in, by REST: channels name their last message, and those that have a
-//! newer one are read on.
+//! Messages in the guilds that the application's bot is in, read by REST: each channel names its last message, and the channels
+//! with a newer one are read.
 
 mod cursor;
 mod message;
@@ -14,24 +14,24 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::cursor::{Cursor, Place, Snowflake};
+use self::cursor::{Cursor, ReadPosition, Snowflake};
 use self::message::Message;
 use super::DIALECT;
 use crate::api::{self, Credential};
-use crate::cursor::kept;
+use crate::cursor::stored;
 use crate::http::{Http, below};
 use crate::inbox::{BotInbox, BotSettings, InboxPage};
 use crate::platform::{AddressedNotification, ApiError};
 use crate::settings::InsecureUrl;
 
-/// The bot of an application of discord.com, or of a server that speaks like it.
+/// Bot of an application of discord.com, or of a server with the same API.
 pub struct DiscordBot {
     settings: BotSettings,
     http: Http,
 }
 
 impl DiscordBot {
-    /// The bot with this token.
+    /// Bot with this token.
     ///
     /// # Errors
     /// [`InsecureUrl`].
@@ -40,7 +40,8 @@ impl DiscordBot {
         Ok(Self { settings, http })
     }
 
-    /// None where the bot may not look, or there is nothing any more: 403 and 404 end a look, and are not tried again.
+    /// Calls the API. None for 403 (the bot lacks the permission) and 404 (the resource is gone): both end this read and are not
+    /// retried.
     async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Option<T>, ApiError> {
         let mut url = below(&self.settings.api_url, path);
         url.query_pairs_mut().extend_pairs(query);
@@ -51,45 +52,46 @@ impl DiscordBot {
         api::read(DIALECT.account, &answer).map(Some)
     }
 
-    /// Reads what is new in a guild, as far as the round goes; false where there is more.
+    /// Reads the new messages of a guild, as far as the budget allows. False if some are left.
     async fn read_guild(
         &self,
         guild: &Snowflake,
         cursor: &mut Cursor,
-        round: &mut Round,
+        budget: &mut ReadBudget,
         notifications: &mut Vec<AddressedNotification>,
     ) -> Result<bool, ApiError> {
         let path = ["guilds", &guild.to_string(), "channels"];
         let channels = match self.list::<Vec<Channel>>(&path, &[]).await {
-            // So long are the topics of its channels that nothing of it can be read: that keeps no other guild from being read.
+            // The topics of the guild's channels are so long that the list exceeds the size limit: skip this guild, read the
+            // others.
             Err(error) if api::is_too_large(&error) => None,
             listed => listed?,
         };
         let Some(channels) = channels else { return Ok(true) };
-        let mut places = cursor.places(guild, channels.into_iter().map(|it| (it.id, it.last_message_id)));
-        for place in places.iter_mut().filter(|place| place.is_behind()) {
-            if !round.goes_on() {
+        let mut positions = cursor.positions(guild, channels.into_iter().map(|it| (it.id, it.last_message_id)));
+        for position in positions.iter_mut().filter(|position| position.has_unread()) {
+            if !budget.take_channel() {
                 break;
             }
-            let Messages { messages, is_last } = self.messages(&place.channel, &place.read).await?;
+            let MessagePage { messages, is_last } = self.messages(&position.channel, &position.read).await?;
             if is_last {
-                // Nothing is left to read, or nothing may be read here: Discord then gives an empty list.
-                place.read = place.last;
+                // All messages are read, or the bot may not read them: Discord then returns an empty list.
+                position.read = position.last;
             }
             for message in messages {
-                place.read = place.read.max(message.id());
+                position.read = position.read.max(message.id());
                 notifications.extend(message.notifications());
             }
         }
-        let is_whole = !places.iter().any(Place::is_behind);
-        cursor.keep(guild, places);
-        Ok(is_whole)
+        let is_complete = !positions.iter().any(ReadPosition::has_unread);
+        cursor.store(guild, positions);
+        Ok(is_complete)
     }
 
-    /// Those after this one; fewer where they are long.
-    async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<Messages, ApiError> {
+    /// Messages after this one; a smaller page if they are long.
+    async fn messages(&self, channel: &Snowflake, after: &Snowflake) -> Result<MessagePage, ApiError> {
         let path = ["channels", &channel.to_string(), "messages"];
-        let mut size = MESSAGES;
+        let mut size = PAGE_SIZE;
         let listed: Option<Vec<Message>> = loop {
             let query = [("after", after.to_string()), ("limit", size.to_string())];
             let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -100,7 +102,7 @@ impl DiscordBot {
         };
         let mut messages = listed.unwrap_or_default();
         messages.sort_by_key(Message::id);
-        Ok(Messages {
+        Ok(MessagePage {
             is_last: messages.len() < size,
             messages,
         })
@@ -114,27 +116,27 @@ impl BotInbox for DiscordBot {
     }
 
     fn read_every(&self) -> Duration {
-        EVERY
+        READ_INTERVAL
     }
 
     async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
-        let mut cursor: Cursor = kept(cursor).unwrap_or_default();
-        let mut round = Round::new();
+        let mut cursor: Cursor = stored(cursor).unwrap_or_default();
+        let mut budget = ReadBudget::new();
         let after = cursor.after.unwrap_or_default().to_string();
-        let query = [("limit", GUILDS.to_string()), ("after", after)];
+        let query = [("limit", GUILDS_PER_READ.to_string()), ("after", after)];
         let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
         let guilds = self.list(&["users", "@me", "guilds"], &query).await?;
         let guilds: Vec<Guild> = guilds.unwrap_or_default();
         let mut notifications = Vec::new();
-        let mut more = guilds.len() >= GUILDS;
+        let mut more = guilds.len() >= GUILDS_PER_READ;
         for guild in &guilds {
-            let is_whole = self
-                .read_guild(&guild.id, &mut cursor, &mut round, &mut notifications)
+            let is_complete = self
+                .read_guild(&guild.id, &mut cursor, &mut budget, &mut notifications)
                 .await?;
-            if is_whole {
+            if is_complete {
                 cursor.after = Some(guild.id);
             }
-            if !is_whole || round.is_late() {
+            if !is_complete || budget.is_expired() {
                 more = true;
                 break;
             }
@@ -161,51 +163,51 @@ struct Channel {
     last_message_id: Option<Snowflake>,
 }
 
-/// A page of a channel.
-struct Messages {
-    /// Oldest first.
+/// Page of a channel's messages.
+struct MessagePage {
+    /// Messages, oldest first.
     messages: Vec<Message>,
-    /// Whether there are no newer ones.
+    /// True if there are no newer messages.
     is_last: bool,
 }
 
-/// How much is read at a time.
-struct Round {
+/// Budget of one read: calls and time.
+struct ReadBudget {
     left: usize,
     until: Instant,
 }
 
-impl Round {
+impl ReadBudget {
     fn new() -> Self {
         Self {
-            left: CHANNELS,
-            until: Instant::now() + LASTS,
+            left: CHANNELS_PER_READ,
+            until: Instant::now() + READ_DURATION,
         }
     }
 
-    /// Whether one more channel is read.
-    fn goes_on(&mut self) -> bool {
-        if self.is_late() || self.left == 0 {
+    /// Takes one channel from the budget. False if it is used up.
+    fn take_channel(&mut self) -> bool {
+        if self.is_expired() || self.left == 0 {
             return false;
         }
         self.left -= 1;
         true
     }
 
-    fn is_late(&self) -> bool {
+    fn is_expired(&self) -> bool {
         Instant::now() >= self.until
     }
 }
 
-/// A round costs a call, and one more for each guild and each channel with something new.
-const EVERY: Duration = Duration::from_secs(10);
+/// Pause between two reads. A read costs one call, and one more for each guild and each channel with new messages.
+const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// When no further call is begun; each takes 4 s at most.
-const LASTS: Duration = Duration::from_secs(5);
+/// Time after which a read starts no further call; each call takes at most 4 s.
+const READ_DURATION: Duration = Duration::from_secs(5);
 
-/// Guilds at a time, and channels among them that are read on: far from 50 calls a second.
-const GUILDS: usize = 10;
-const CHANNELS: usize = 15;
+/// Guilds per read, and channels with new messages per read: far below the limit of 50 calls a second.
+const GUILDS_PER_READ: usize = 10;
+const CHANNELS_PER_READ: usize = 15;
 
-/// The most that one answer has.
-const MESSAGES: usize = 100;
+/// Largest page that Discord returns.
+const PAGE_SIZE: usize = 100;

@@ -1,4 +1,4 @@
-//! Calls of GitHub's REST API, and what its answers mean.
+//! Calls of GitHub's REST API, and the meaning of its answers.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::api;
-use crate::foreign::{Id, each};
 use crate::http::{CallError, Http, below};
 use crate::platform::{ApiError, Profile, RevokeError, RevokeOutcome};
 use crate::throttle::{self, Throttle};
+use crate::untrusted::{Id, lenient_list};
 
 use super::cursor::{Cursor, Page};
 use super::notifications::Thread;
 
-/// A look into the inbox.
-pub(super) struct Listed {
-    /// `None` if nothing has changed.
+/// Result of listing the inbox.
+pub(super) struct InboxResponse {
+    /// Page; none if nothing has changed.
     pub(super) page: Option<Page>,
-    /// When the next look is welcome.
+    /// Time after which GitHub welcomes the next poll.
     pub(super) next_poll: Option<Duration>,
 }
 
-/// The API, seen with one user's token.
+/// GitHub's API.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Api<'a> {
     pub(super) http: &'a Http,
@@ -34,7 +34,7 @@ pub(super) struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// Whose token it is, and what GitHub says it may do.
+    /// Owner of the token, and the scopes that GitHub reports for it.
     pub(super) async fn user(self, token: &Secret) -> Result<(Profile, Option<Vec<String>>), ApiError> {
         #[derive(Deserialize)]
         struct User {
@@ -55,21 +55,21 @@ impl Api<'_> {
         Ok((profile, scopes(answer.headers())))
     }
 
-    /// The page of the inbox that the cursor asks for; a smaller one where the titles are long.
-    pub(super) async fn notifications(self, token: &Secret, cursor: &Cursor) -> Result<Listed, ApiError> {
-        let mut size = LARGEST_PAGE;
+    /// Page of the inbox that the cursor asks for; a smaller one if the titles are long.
+    pub(super) async fn notifications(self, token: &Secret, cursor: &Cursor) -> Result<InboxResponse, ApiError> {
+        let mut size = PAGE_SIZE;
         loop {
             match self.page(token, cursor, size).await {
                 Err(error) => size = api::smaller_page(size, 1, error)?,
-                listed => return listed,
+                response => return response,
             }
         }
     }
 
-    async fn page(self, token: &Secret, cursor: &Cursor, size: usize) -> Result<Listed, ApiError> {
+    async fn page(self, token: &Secret, cursor: &Cursor, size: usize) -> Result<InboxResponse, ApiError> {
         #[derive(Deserialize)]
         #[serde(transparent)]
-        struct Threads(#[serde(deserialize_with = "each")] Vec<Thread>);
+        struct Threads(#[serde(deserialize_with = "lenient_list")] Vec<Thread>);
 
         let mut url = self.path(&["notifications"]);
         url.query_pairs_mut()
@@ -81,23 +81,23 @@ impl Api<'_> {
         }
         let answer = self.call(request).await?;
         let next_poll = text(answer.headers(), "x-poll-interval").and_then(|seconds| seconds.parse().ok());
-        let next_poll = next_poll.map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE));
+        let next_poll = next_poll.map(|seconds| Duration::from_secs(seconds).min(MAX_POLL_INTERVAL));
         if answer.status() == StatusCode::NOT_MODIFIED {
-            return Ok(Listed { page: None, next_poll });
+            return Ok(InboxResponse { page: None, next_poll });
         }
         let Threads(threads) = api::read(Github, &answer)?;
         let page = Page {
             threads,
             validator: text(answer.headers(), header::LAST_MODIFIED.as_str()).map(str::to_owned),
-            goes_on: text(answer.headers(), header::LINK.as_str()).is_some_and(|link| link.contains("rel=\"next\"")),
+            has_older: text(answer.headers(), header::LINK.as_str()).is_some_and(|link| link.contains("rel=\"next\"")),
         };
-        Ok(Listed {
+        Ok(InboxResponse {
             page: Some(page),
             next_poll,
         })
     }
 
-    /// A URL of the API.
+    /// URL of the API.
     pub(super) fn path(self, segments: &[&str]) -> Url {
         below(self.url, segments)
     }
@@ -107,17 +107,17 @@ impl Api<'_> {
     }
 }
 
-/// The most that GitHub lists at once.
-const LARGEST_PAGE: usize = 50;
-/// As with a throttle: a typo may not stop a link for good.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+/// Largest page that GitHub returns.
+const PAGE_SIZE: usize = 50;
+/// Longest pause, as for a throttle: a wrong header must not stop a link for good.
+const MAX_POLL_INTERVAL: Duration = Duration::from_hours(24);
 
-/// Sends a revocation and reads what came of it.
+/// Sends a revocation and reads its outcome.
 pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>) -> Result<RevokeOutcome, RevokeError> {
     let unavailable = |error: CallError| RevokeError::Unavailable(Github, error.into());
     let request = request.map_err(|error| unavailable(CallError::NotSent(error.into())))?;
     let answer = http.send(request).await.map_err(unavailable)?;
-    if let Some(Throttle { wait, pause }) = throttle::asked(&answer) {
+    if let Some(Throttle { wait, pause }) = throttle::of_answer(&answer) {
         return Err(RevokeError::Throttled {
             account: Github,
             wait,
@@ -126,13 +126,13 @@ pub(super) async fn revoke(http: &Http, request: http::Result<Request<Vec<u8>>>)
     }
     match answer.status() {
         StatusCode::NO_CONTENT => Ok(RevokeOutcome::Ended),
-        // The one for an access token that is dead, the other for whatever is none.
+        // 404 for an access token that has ended, 422 for anything that is no access token.
         StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(RevokeOutcome::UnknownToken),
         status => Err(unavailable(CallError::Status(status))),
     }
 }
 
-/// The beginning of every request.
+/// Request with the headers that every call has.
 pub(super) fn request(method: Method, url: &Url) -> Builder {
     Request::builder()
         .method(method)

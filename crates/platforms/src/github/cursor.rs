@@ -1,9 +1,9 @@
-//! How far an inbox has been read, so that every event is reported once although GitHub lists the newest first, dates
-//! events to the second, and may have more than one page of them.
+//! Cursor of an inbox. Every event is reported once, although GitHub lists the newest first, dates events to the second, and may
+//! split them into several pages.
 //!
-//! The first page is always asked for by the same URL, because the validator of a conditional request belongs to one
-//! URL. If that page does not reach back to what was seen before, the pages behind it are walked, one per sync, and only
-//! then does the cursor move on.
+//! The first page is always requested by the same URL, because the validator of a conditional request belongs to one URL. If that
+//! page does not reach back to the last event seen, the pages after it are read, one per sync, and only then does the cursor
+//! advance.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,83 +14,87 @@ use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::notifications::Thread;
-use crate::foreign::Id;
+use crate::untrusted::Id;
 
-/// Where the next sync goes on.
+/// Cursor of an inbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cursor {
-    /// The `Last-Modified` of the first page, byte for byte.
+    /// `Last-Modified` of the first page, byte for byte.
     validator: Option<String>,
-    /// Everything up to here has been reported.
-    seen: Option<Mark>,
-    /// The pages behind the first, while they are walked.
-    walk: Option<Walk>,
+    /// Last event that was reported; so are all before it.
+    seen: Option<LastSeen>,
+    /// Pages after the first, while they are being read.
+    pagination: Option<Pagination>,
 }
 
-/// A second, and the threads of that second.
+/// Second, and the threads of that second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
+struct LastSeen {
     at: Timestamp,
     threads: BTreeSet<Id>,
 }
 
-/// A walk back through the inbox.
+/// Pagination towards older events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Walk {
-    /// What the next page is asked to be older than.
+struct Pagination {
+    /// Time that the next page must be older than.
     before: Timestamp,
-    /// Where the page before it ended. Its last second is listed again, as it may hold more.
-    behind: Mark,
-    /// What will have been seen when the walk is over.
-    top: Option<Mark>,
-    /// The validator that belongs to it.
+    /// End of the previous page. Its last second is listed again, as it may have more threads.
+    previous_end: LastSeen,
+    /// Last event seen once the pagination is complete.
+    newest_seen: Option<LastSeen>,
+    /// Validator that belongs to `newest_seen`.
     validator: Option<String>,
 }
 
-/// One page of the inbox.
+/// Page of the inbox.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Newest first.
+    /// Threads, newest first.
     pub(super) threads: Vec<Thread>,
     pub(super) validator: Option<String>,
-    /// Whether GitHub has older ones.
-    pub(super) goes_on: bool,
+    /// True if GitHub has older ones.
+    pub(super) has_older: bool,
 }
 
-/// What a page told.
+/// Result of reading a page.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// What was not reported before, newest first.
+    /// Threads not reported before, newest first.
     pub(super) fresh: Vec<Thread>,
     pub(super) cursor: Cursor,
-    /// Whether the next page waits.
+    /// True if another page is left to read.
     pub(super) more: bool,
 }
 
 impl Cursor {
-    /// The query parameter `before` of the next page; the first page has none.
+    /// Query parameter `before` of the next page; none for the first page.
     pub(super) fn before(&self) -> Option<String> {
-        let time = UtcDateTime::from_unix_timestamp(self.walk.as_ref()?.before.as_secs()).ok()?;
+        let time = UtcDateTime::from_unix_timestamp(self.pagination.as_ref()?.before.as_secs()).ok()?;
         time.format(&Rfc3339).ok()
     }
 
-    /// What the first page is compared with; the pages behind it are asked for without a condition.
+    /// Validator of the first page; later pages are requested without a condition.
     pub(super) fn validator(&self) -> Option<&str> {
-        if self.walk.is_some() {
+        if self.pagination.is_some() {
             None
         } else {
             self.validator.as_deref()
         }
     }
 
-    /// Takes in the page that was asked for.
+    /// Applies the page that was requested.
     pub(super) fn read(self, page: Page) -> Read {
-        let met_seen = page.threads.iter().any(|thread| self.has_seen(thread));
+        let reached_seen = page.threads.iter().any(|thread| self.has_seen(thread));
         let (newest, oldest) = (
-            Mark::first_of(page.threads.iter()),
-            Mark::first_of(page.threads.iter().rev()),
+            LastSeen::first_of(page.threads.iter()),
+            LastSeen::first_of(page.threads.iter().rev()),
         );
-        let repeated = |thread: &Thread| self.walk.as_ref().is_some_and(|walk| walk.behind.holds(thread));
+        let repeated = |thread: &Thread| {
+            self.pagination
+                .as_ref()
+                .is_some_and(|pagination| pagination.previous_end.contains(thread))
+        };
         let fresh = page
             .threads
             .iter()
@@ -98,31 +102,31 @@ impl Cursor {
             .cloned()
             .collect();
 
-        let previous = self.walk.as_ref().map(|walk| walk.before);
-        let (top, validator) = match self.walk {
-            Some(walk) => (walk.top, walk.validator),
-            None => (Mark::advanced(self.seen.clone(), newest), page.validator),
+        let previous = self.pagination.as_ref().map(|pagination| pagination.before);
+        let (newest_seen, validator) = match self.pagination {
+            Some(pagination) => (pagination.newest_seen, pagination.validator),
+            None => (LastSeen::advanced(self.seen.clone(), newest), page.validator),
         };
-        let walk = oldest.filter(|_| page.goes_on && !met_seen);
-        let more = walk.is_some();
-        let cursor = match walk {
+        let pagination = oldest.filter(|_| page.has_older && !reached_seen);
+        let more = pagination.is_some();
+        let cursor = match pagination {
             None => Self {
                 validator,
-                seen: top,
-                walk: None,
+                seen: newest_seen,
+                pagination: None,
             },
-            Some(behind) => {
-                let before = page_end(&behind, previous);
-                let walk = Some(Walk {
+            Some(previous_end) => {
+                let before = page_end(&previous_end, previous);
+                let pagination = Some(Pagination {
                     before,
-                    behind,
-                    top,
+                    previous_end,
+                    newest_seen,
                     validator,
                 });
                 Self {
                     validator: self.validator,
                     seen: self.seen,
-                    walk,
+                    pagination,
                 }
             }
         };
@@ -132,23 +136,23 @@ impl Cursor {
     fn has_seen(&self, thread: &Thread) -> bool {
         self.seen
             .as_ref()
-            .is_some_and(|seen| thread.updated_at < seen.at || seen.holds(thread))
+            .is_some_and(|seen| thread.updated_at < seen.at || seen.contains(thread))
     }
 }
 
-/// Where the next page begins: so that it lists the last second again, unless a page of nothing but that second has just
-/// shown that it would be the same page for ever.
-fn page_end(behind: &Mark, previous: Option<Timestamp>) -> Timestamp {
-    let again = behind.at.plus(Duration::from_secs(1));
+/// Upper bound of the next page. It includes the last second again, unless a page of that second alone has just shown that it
+/// would repeat for ever.
+fn page_end(previous_end: &LastSeen, previous: Option<Timestamp>) -> Timestamp {
+    let again = previous_end.at.plus(Duration::from_secs(1));
     if previous.is_some_and(|previous| again >= previous) {
-        behind.at
+        previous_end.at
     } else {
         again
     }
 }
 
-impl Mark {
-    /// The second of the first thread, with all of that second that come first.
+impl LastSeen {
+    /// Second of the first thread, with all threads of that second at the front.
     fn first_of<'a>(threads: impl Iterator<Item = &'a Thread>) -> Option<Self> {
         let mut threads = threads.peekable();
         let at = threads.peek()?.updated_at;
@@ -159,8 +163,8 @@ impl Mark {
         Some(Self { at, threads })
     }
 
-    /// What has been seen, once `newest` is the newest that is listed: which may be older, as what the user has read at
-    /// GitHub is not listed any more.
+    /// Last event seen once `newest` is the newest one listed. That may be older, because GitHub does not list what the user has
+    /// read there.
     fn advanced(seen: Option<Self>, newest: Option<Self>) -> Option<Self> {
         match (seen, newest) {
             (Some(seen), Some(newest)) if newest.at < seen.at => Some(seen),
@@ -172,7 +176,7 @@ impl Mark {
         }
     }
 
-    fn holds(&self, thread: &Thread) -> bool {
+    fn contains(&self, thread: &Thread) -> bool {
         thread.updated_at == self.at && self.threads.contains(&thread.id)
     }
 }
@@ -181,21 +185,26 @@ impl Mark {
 mod tests {
     use super::*;
 
-    /// GitHub's side: an inbox of (second, id), listed by pages of two.
+    /// GitHub's side: an inbox of (second, id), listed in pages of two.
     fn listed(inbox: &[(i64, &str)], cursor: &Cursor) -> Page {
         let mut threads: Vec<_> = inbox.iter().map(|(second, id)| Thread::at(*second, id)).collect();
         threads.sort_by_key(|thread| std::cmp::Reverse(thread.updated_at));
-        threads.retain(|thread| cursor.walk.as_ref().is_none_or(|walk| thread.updated_at < walk.before));
-        let goes_on = threads.len() > 2;
+        threads.retain(|thread| {
+            cursor
+                .pagination
+                .as_ref()
+                .is_none_or(|pagination| thread.updated_at < pagination.before)
+        });
+        let has_older = threads.len() > 2;
         threads.truncate(2);
         Page {
             threads,
             validator: Some(format!("version {}", inbox.len())),
-            goes_on,
+            has_older,
         }
     }
 
-    /// Syncs until nothing more waits; what was reported, in order, and the cursor.
+    /// Syncs until no page is left; returns the reported ids in order, and the cursor.
     fn sync(mut cursor: Cursor, inbox: &[(i64, &str)]) -> (Vec<String>, Cursor) {
         let mut reported = Vec::new();
         for _ in 0..20 {
@@ -206,11 +215,11 @@ mod tests {
                 return (reported, cursor);
             }
         }
-        panic!("the walk does not end: {cursor:?}");
+        panic!("the pagination does not end: {cursor:?}");
     }
 
     #[test]
-    fn everything_is_reported_once_over_any_number_of_pages() {
+    fn every_thread_of_several_pages_is_reported_once() {
         let inbox = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")];
         let (reported, cursor) = sync(Cursor::default(), &inbox);
         assert_eq!(reported, ["e", "d", "c", "b", "a"]);
@@ -218,26 +227,26 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_new_is_reported_next_time() {
+    fn next_sync_reports_only_new_events() {
         let (_, cursor) = sync(Cursor::default(), &[(1, "a"), (2, "b")]);
         let (reported, _) = sync(cursor, &[(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "a")]);
         assert_eq!(reported, ["a", "d", "c"], "a thread with a new event is new");
     }
 
     #[test]
-    fn a_second_that_was_read_may_still_grow() {
+    fn later_thread_of_a_second_already_read_is_reported() {
         let (_, cursor) = sync(Cursor::default(), &[(1, "a"), (2, "b")]);
         assert_eq!(sync(cursor, &[(1, "a"), (2, "b"), (2, "c")]).0, ["c"]);
     }
 
     #[test]
-    fn a_second_that_lies_on_two_pages_is_reported_whole_and_once() {
+    fn second_that_spans_two_pages_is_reported_completely_and_once() {
         let (reported, _) = sync(Cursor::default(), &[(3, "a"), (2, "b"), (2, "c"), (1, "d")]);
         assert_eq!(reported, ["a", "b", "c", "d"]);
     }
 
     #[test]
-    fn a_second_that_fills_a_page_does_not_hold_up_the_walk() {
+    fn second_that_fills_a_page_does_not_block_the_pagination() {
         let (reported, _) = sync(Cursor::default(), &[(2, "a"), (2, "b"), (2, "c"), (1, "d")]);
         assert_eq!(
             reported,
@@ -247,19 +256,23 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_during_a_walk_is_reported_after_it() {
+    fn thread_that_arrives_during_the_pagination_is_reported_after_it() {
         let mut inbox = vec![(1, "a"), (2, "b"), (3, "c"), (4, "d")];
         let first = Cursor::default().read(listed(&inbox, &Cursor::default()));
         assert!(first.more);
         inbox.push((5, "e"));
-        let (walked, cursor) = sync(first.cursor, &inbox);
-        assert_eq!(walked, ["b", "a"]);
-        assert_eq!(cursor.validator(), Some("version 4"), "the walk ends where it began");
+        let (paginated, cursor) = sync(first.cursor, &inbox);
+        assert_eq!(paginated, ["b", "a"]);
+        assert_eq!(
+            cursor.validator(),
+            Some("version 4"),
+            "the pagination ends at its first page"
+        );
         assert_eq!(sync(cursor, &inbox).0, ["e"]);
     }
 
     #[test]
-    fn a_walk_asks_for_older_pages_without_a_condition() {
+    fn pagination_requests_older_pages_without_a_condition() {
         let inbox = [(1, "a"), (2, "b"), (3, "c")];
         let read = Cursor::default().read(listed(&inbox, &Cursor::default()));
         assert_eq!(read.cursor.before().as_deref(), Some("1970-01-01T00:00:03Z"));
@@ -267,12 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_from_which_threads_were_read_forgets_nothing() {
+    fn threads_read_at_github_are_not_reported_again() {
         let inbox = [(1, "a"), (2, "b"), (2, "c")];
         let (_, cursor) = sync(Cursor::default(), &inbox);
-        for left in [&inbox[..0], &inbox[..1], &inbox[..2]] {
-            let (_, cursor) = sync(cursor.clone(), left);
-            assert_eq!(sync(cursor, &inbox).0, [""; 0], "marked unread is not new: {left:?}");
+        for remaining in [&inbox[..0], &inbox[..1], &inbox[..2]] {
+            let (_, cursor) = sync(cursor.clone(), remaining);
+            assert_eq!(
+                sync(cursor, &inbox).0,
+                [""; 0],
+                "marked unread is not new: {remaining:?}"
+            );
         }
     }
 }

@@ -1,13 +1,13 @@
-//! GitHub's notifications, and which of them are news.
+//! GitHub's notifications, and the selection of those to report.
 
 use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
-use crate::foreign::Id;
 use crate::platform::PlatformNotification;
+use crate::untrusted::Id;
 
-/// A thread of the inbox, with its newest event.
+/// Thread of the inbox, with its newest event.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Thread {
     pub(super) id: Id,
@@ -28,27 +28,27 @@ struct Repository {
     full_name: String,
 }
 
-/// What of it the user is told, oldest first: that someone asked for them, not that a repository they watch is busy.
+/// Notifications to report, oldest first: somebody asked for the user, not that a watched repository is busy.
 pub(super) fn notifications(newest_first: Vec<Thread>) -> Vec<PlatformNotification> {
     newest_first
         .into_iter()
         .rev()
-        .filter(Thread::calls_for_the_user)
-        .map(Thread::into_news)
+        .filter(Thread::concerns_the_user)
+        .map(Thread::into_notification)
         .collect()
 }
 
 impl Thread {
-    fn calls_for_the_user(&self) -> bool {
+    fn concerns_the_user(&self) -> bool {
         matches!(
             self.reason.as_str(),
             "mention" | "team_mention" | "review_requested" | "assign"
         )
     }
 
-    /// A thread comes again with each event, and its reason may change: thread and time together name the event. Who
-    /// caused it GitHub does not say here; where it happened stands in their place.
-    fn into_news(self) -> PlatformNotification {
+    /// Converts the thread into a notification. A thread is listed again with each event, and its reason may change: thread and
+    /// time together identify the event. GitHub does not name the actor here, so the repository is reported as the sender.
+    fn into_notification(self) -> PlatformNotification {
         PlatformNotification {
             id: format!("{}@{}", self.id, self.updated_at),
             kind: NotificationType::Mention,
@@ -61,7 +61,7 @@ impl Thread {
 
 #[cfg(test)]
 impl Thread {
-    /// A mention at this second.
+    /// Mention at this second.
     pub(super) fn at(second: i64, id: &str) -> Self {
         Self {
             id: Id::of(id),
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn news_come_oldest_first_and_only_where_the_user_is_asked_for() {
+    fn notifications_are_oldest_first_and_only_of_threads_that_concern_the_user() {
         let watched = Thread {
             reason: "subscribed".to_owned(),
             ..Thread::at(2, "b")

@@ -1,7 +1,7 @@
-//! The bot's own inbox, by `getUpdates`.
+//! Inbox of the bot, by `getUpdates`.
 //!
-//! Naming the next update confirms all before it, which are gone then; and only one may ask at a time. The token is part of the path,
-//! so no URL of this file may be shown.
+//! Requesting the next update confirms all before it, which Telegram then deletes; and only one request may wait at a time. The
+//! token is part of the path, so no URL of this file may be logged.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api;
-use crate::cursor::kept;
-use crate::foreign::each;
+use crate::cursor::stored;
 use crate::http::{Http, below};
 use crate::inbox::{BotInbox, BotSettings, InboxPage};
 use crate::platform::ApiError;
 use crate::settings::InsecureUrl;
+use crate::untrusted::lenient_list;
 use crate::webhook::Update;
 
-/// The inbox of a bot of api.telegram.org, or of a server that speaks like it.
+/// Inbox of a bot of api.telegram.org, or of a server with the same API.
 pub struct TelegramBot {
     settings: BotSettings,
     http: Http,
@@ -30,7 +30,7 @@ pub struct TelegramBot {
 }
 
 impl TelegramBot {
-    /// The bot with this token.
+    /// Bot with this token.
     ///
     /// # Errors
     /// [`InsecureUrl`].
@@ -39,14 +39,14 @@ impl TelegramBot {
         Ok(Self { settings, http, clock })
     }
 
-    /// The part of the token before the colon, which is no secret.
+    /// Part of the token before the colon, which is no secret.
     fn id(&self) -> &str {
         self.settings.token.expose().split(':').next().unwrap_or_default()
     }
 
-    /// The updates from `offset` on, and whether there may be more; fewer at a time where their texts are long.
+    /// Updates from `offset` on, and whether there may be more; a smaller page if their texts are long.
     async fn updates(&self, offset: Option<i64>) -> Result<(Vec<Update>, bool), ApiError> {
-        let mut size = LIMIT;
+        let mut size = PAGE_SIZE;
         loop {
             match self.page(offset, size).await {
                 Err(error) => size = api::smaller_page(size, 1, error)?,
@@ -61,15 +61,15 @@ impl TelegramBot {
     async fn page(&self, offset: Option<i64>, size: usize) -> Result<Vec<Update>, ApiError> {
         let path = format!("bot{}", self.settings.token.expose());
         let url = below(&self.settings.api_url, &[&path, "getUpdates"]);
-        let asked = json!({
+        let parameters = json!({
             "offset": offset,
             "limit": size,
-            "timeout": WAITS.as_secs(),
+            "timeout": LONG_POLL.as_secs(),
             "allowed_updates": ["message"],
         });
         let request = Request::post(url.as_str()).header(header::CONTENT_TYPE, "application/json");
-        let answer = api::send(ACCOUNT, &self.http, request.body(asked.to_string().into_bytes())).await?;
-        let Answer { result } = api::read(ACCOUNT, &answer)?;
+        let answer = api::send(ACCOUNT, &self.http, request.body(parameters.to_string().into_bytes())).await?;
+        let UpdatesAnswer { result } = api::read(ACCOUNT, &answer)?;
         Ok(result)
     }
 }
@@ -86,8 +86,8 @@ impl BotInbox for TelegramBot {
 
     async fn read(&self, cursor: Option<&Value>) -> Result<InboxPage, ApiError> {
         let now = self.clock.now();
-        let cursor: Option<Cursor> = kept(cursor);
-        let offset = cursor.filter(|cursor| cursor.counts(self.id(), now));
+        let cursor: Option<Cursor> = stored(cursor);
+        let offset = cursor.filter(|cursor| cursor.is_valid(self.id(), now));
         let (updates, more) = self.updates(offset.map(|cursor| cursor.next)).await?;
         let last = updates.iter().map(|update| update.update_id).max();
         let cursor = last.map(|last| Cursor {
@@ -103,22 +103,22 @@ impl BotInbox for TelegramBot {
     }
 }
 
-/// Up to where the inbox was read.
+/// Cursor of the inbox.
 #[derive(Debug, Serialize, Deserialize)]
 struct Cursor {
-    /// Numbers are each bot's own.
+    /// Id of the bot: update ids are per bot.
     bot: String,
-    /// The first update that was not read.
+    /// First update that was not read.
     next: i64,
-    /// When the last one was, in seconds since 1970.
+    /// Time of the last update, in seconds since 1970.
     at: u64,
 }
 
 impl Cursor {
-    /// After a week without updates the next one has any number, a smaller one too (Bot API, `Update`). What comes before it is then
-    /// long confirmed, so nothing is read twice.
-    fn counts(&self, bot: &str, now: SystemTime) -> bool {
-        self.bot == bot && seconds(now).saturating_sub(self.at) < COUNTS_FOR.as_secs()
+    /// Reports whether the cursor is still valid. After a week without updates the next id is random, possibly smaller (Bot API,
+    /// `Update`). Everything before it is confirmed by then, so nothing is read twice.
+    fn is_valid(&self, bot: &str, now: SystemTime) -> bool {
+        self.bot == bot && seconds(now).saturating_sub(self.at) < VALID_FOR.as_secs()
     }
 }
 
@@ -127,18 +127,18 @@ fn seconds(at: SystemTime) -> u64 {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(deserialize_with = "each")]
+struct UpdatesAnswer {
+    #[serde(deserialize_with = "lenient_list")]
     result: Vec<Update>,
 }
 
 const ACCOUNT: AccountType = AccountType::Telegram;
 
-/// The most that one answer has.
-const LIMIT: usize = 100;
+/// Largest page that Telegram returns.
+const PAGE_SIZE: usize = 100;
 
-/// How long Telegram holds an answer back until there is something in it; well below the time that it may take.
-const WAITS: Duration = Duration::from_secs(2);
+/// Time for which Telegram waits for an update before it answers; well below the timeout of the call.
+const LONG_POLL: Duration = Duration::from_secs(2);
 
-/// A day less than a week, so that no number is drawn anew while the old one counts.
-const COUNTS_FOR: Duration = Duration::from_hours(6 * 24);
+/// A day less than a week, so that no id is drawn anew while the old one is valid.
+const VALID_FOR: Duration = Duration::from_hours(6 * 24);

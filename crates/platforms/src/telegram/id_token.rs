@@ -1,4 +1,4 @@
-//! What Telegram says of a user: a token that it signs (OpenID Connect Core 1.0, section 3.1.3.7).
+//! Verification of Telegram's ID tokens (OpenID Connect Core 1.0, section 3.1.3.7).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,22 +9,22 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::keys::Named;
-use crate::foreign::{self, Id, number, readable};
+use super::keys::SigningKey;
 use crate::platform::Profile;
+use crate::untrusted::{self, Id, lenient_number, lenient_option};
 
-/// What a token must say.
-pub(super) struct Expected<'a> {
+/// Claims that a token must have.
+pub(super) struct ExpectedClaims<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
-    /// What was sent with the authorization, where it is known. Telegram does not echo it; where a token has one, it must be it.
+    /// Nonce of the authorization, if it is known. Telegram does not echo it; a token that has one must have this one.
     pub(super) nonce: Option<&'a str>,
     pub(super) now: SystemTime,
 }
 
-/// Why a token is not believed. No variant holds anything of it.
+/// Cause of a rejected token. No variant contains a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unbelieved {
+pub(super) enum IdTokenError {
     #[error("the id_token cannot be read")]
     Malformed,
     #[error("the id_token is signed by an algorithm that is not taken")]
@@ -45,17 +45,17 @@ pub(super) enum Unbelieved {
     Id,
 }
 
-/// Which key a token asks for. ES256K, which a bot's owner may choose too, is not taken: too few libraries know it.
-pub(super) fn key_of(token: &Secret) -> Result<(Option<String>, Algorithm), Unbelieved> {
-    let header = decode_header(token.expose()).map_err(|_quotes| Unbelieved::Algorithm)?;
+/// Key id and algorithm of a token. ES256K, which a bot's owner may choose too, is not supported: few libraries implement it.
+pub(super) fn key_of(token: &Secret) -> Result<(Option<String>, Algorithm), IdTokenError> {
+    let header = decode_header(token.expose()).map_err(|_quotes| IdTokenError::Algorithm)?;
     match header.alg {
         Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA => Ok((header.kid, header.alg)),
-        _ => Err(Unbelieved::Algorithm),
+        _ => Err(IdTokenError::Algorithm),
     }
 }
 
-/// Whom the token is about.
-pub(super) fn believe(token: &Secret, key: &Named, expected: &Expected<'_>) -> Result<Profile, Unbelieved> {
+/// Verifies the token and returns its user.
+pub(super) fn verify(token: &Secret, key: &SigningKey, expected: &ExpectedClaims<'_>) -> Result<Profile, IdTokenError> {
     let mut validation = Validation::new(key.algorithm);
     // The library reads the system's clock: every claim is checked below instead.
     validation.validate_exp = false;
@@ -63,27 +63,27 @@ pub(super) fn believe(token: &Secret, key: &Named, expected: &Expected<'_>) -> R
     validation.required_spec_claims.clear();
     let verified = decode::<IgnoredAny>(token.expose(), &key.key, &validation);
     verified.map_err(|error| match error.kind() {
-        jsonwebtoken::errors::ErrorKind::InvalidSignature => Unbelieved::Signature,
-        _ => Unbelieved::Malformed,
+        jsonwebtoken::errors::ErrorKind::InvalidSignature => IdTokenError::Signature,
+        _ => IdTokenError::Malformed,
     })?;
-    claims(token).ok_or(Unbelieved::Malformed)?.check(expected)
+    claims(token).ok_or(IdTokenError::Malformed)?.check(expected)
 }
 
-/// What the token says: the library reads no claims in which a user's name is cut through an emoji.
+/// Claims of the token. The library cannot decode claims in which a user's name is cut inside an emoji.
 fn claims(token: &Secret) -> Option<Claims> {
     let payload = token.expose().split('.').nth(1)?;
-    foreign::read(&URL_SAFE_NO_PAD.decode(payload).ok()?)
+    untrusted::read(&URL_SAFE_NO_PAD.decode(payload).ok()?)
 }
 
-/// `sub` is not among them: it is an opaque number of this client's, and no other door of Telegram's knows it.
+/// Claims of a token. `sub` is left out: it is an opaque number for this client, which no other API of Telegram knows.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
     aud: Value,
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "lenient_number")]
     exp: i64,
     nonce: Option<String>,
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default, deserialize_with = "lenient_option")]
     id: Option<Id>,
     name: Option<String>,
     preferred_username: Option<String>,
@@ -91,23 +91,23 @@ struct Claims {
 }
 
 impl Claims {
-    fn check(self, expected: &Expected<'_>) -> Result<Profile, Unbelieved> {
+    fn check(self, expected: &ExpectedClaims<'_>) -> Result<Profile, IdTokenError> {
         if self.iss != expected.issuer {
-            return Err(Unbelieved::Issuer);
+            return Err(IdTokenError::Issuer);
         }
-        if !names(&self.aud, expected.client_id) {
-            return Err(Unbelieved::Audience);
+        if !includes(&self.aud, expected.client_id) {
+            return Err(IdTokenError::Audience);
         }
         let end = u64::try_from(self.exp).ok().map(Duration::from_secs);
         let end = end.and_then(|end| UNIX_EPOCH.checked_add(end));
         if end.is_none_or(|end| end <= expected.now) {
-            return Err(Unbelieved::Expired);
+            return Err(IdTokenError::Expired);
         }
         if self.nonce.is_some() && expected.nonce.is_some() && self.nonce.as_deref() != expected.nonce {
-            return Err(Unbelieved::Nonce);
+            return Err(IdTokenError::Nonce);
         }
         let id: Option<u64> = self.id.and_then(|id| id.as_str().parse().ok());
-        let id = id.ok_or(Unbelieved::Id)?;
+        let id = id.ok_or(IdTokenError::Id)?;
         Ok(Profile {
             platform_user_id: id.to_string(),
             username: self.preferred_username.unwrap_or_else(|| id.to_string()),
@@ -117,12 +117,12 @@ impl Claims {
     }
 }
 
-/// `aud` is a text or a list of them; a bot's id may come as a number.
-fn names(audience: &Value, client_id: &str) -> bool {
+/// Reports whether `aud`, a string or a list, contains the client id; a bot's id may be written as a number.
+fn includes(audience: &Value, client_id: &str) -> bool {
     match audience {
         Value::String(text) => text == client_id,
-        Value::Number(number) => number.to_string() == client_id,
-        Value::Array(several) => several.iter().any(|one| !one.is_array() && names(one, client_id)),
+        Value::Number(lenient_number) => lenient_number.to_string() == client_id,
+        Value::Array(several) => several.iter().any(|one| !one.is_array() && includes(one, client_id)),
         _ => false,
     }
 }
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// An Ed25519 key of nobody's (RFC 8032, section 7.1, test 1): its PKCS #8 form, and the public half.
+    /// Ed25519 key of a test vector (RFC 8032, section 7.1, test 1): PKCS #8, and the public half.
     const PRIVATE: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
     const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
@@ -153,67 +153,67 @@ mod tests {
         Secret::new(encode(&header, &claims, &EncodingKey::from_ed_der(&der)).unwrap())
     }
 
-    fn judged(token: &Secret, nonce: Option<&str>) -> Result<Profile, Unbelieved> {
+    fn verified(token: &Secret, nonce: Option<&str>) -> Result<Profile, IdTokenError> {
         let (_, algorithm) = key_of(token)?;
-        let key = Named::new(None, algorithm, DecodingKey::from_ed_components(PUBLIC).unwrap());
-        let expected = Expected {
+        let key = SigningKey::new(None, algorithm, DecodingKey::from_ed_components(PUBLIC).unwrap());
+        let expected = ExpectedClaims {
             issuer: "https://oauth.telegram.org",
             client_id: "123456",
             nonce,
             now: UNIX_EPOCH + Duration::from_secs(1_700_000_001),
         };
-        believe(token, &key, &expected)
+        verify(token, &key, &expected)
     }
 
     #[test]
-    fn the_user_is_the_id_and_never_the_subject() {
-        let ada = judged(&signed(json!({})), Some("sent and not echoed")).unwrap();
+    fn user_is_the_id_and_never_the_subject() {
+        let ada = verified(&signed(json!({})), Some("sent and not echoed")).unwrap();
         assert_eq!(
             (ada.platform_user_id.as_str(), ada.username.as_str()),
             ("987654321", "ada")
         );
-        let nobody = judged(&signed(json!({ "id": null })), None);
-        assert_eq!(nobody, Err(Unbelieved::Id));
+        let nobody = verified(&signed(json!({ "id": null })), None);
+        assert_eq!(nobody, Err(IdTokenError::Id));
     }
 
     #[test]
-    fn a_client_among_several_and_a_numeric_one_are_meant() {
+    fn audience_list_and_numeric_audience_match_the_client() {
         for audience in [json!(["x", "123456"]), json!(123_456)] {
-            judged(&signed(json!({ "aud": audience })), None).unwrap();
+            verified(&signed(json!({ "aud": audience })), None).unwrap();
         }
     }
 
     #[test]
-    fn whatever_is_wrong_is_not_believed() {
+    fn token_with_a_wrong_claim_is_rejected() {
         let cases = [
             (
                 json!({ "iss": "https://oauth.telegram.org.example" }),
-                Unbelieved::Issuer,
+                IdTokenError::Issuer,
             ),
-            (json!({ "aud": "1234567" }), Unbelieved::Audience),
-            (json!({ "aud": [] }), Unbelieved::Audience),
-            (json!({ "exp": 1_700_000_001 }), Unbelieved::Expired),
-            (json!({ "nonce": "another" }), Unbelieved::Nonce),
-            (json!({ "exp": null }), Unbelieved::Malformed),
+            (json!({ "aud": "1234567" }), IdTokenError::Audience),
+            (json!({ "aud": [] }), IdTokenError::Audience),
+            (json!({ "exp": 1_700_000_001 }), IdTokenError::Expired),
+            (json!({ "nonce": "another" }), IdTokenError::Nonce),
+            (json!({ "exp": null }), IdTokenError::Malformed),
         ];
-        for (changes, unbelieved) in cases {
-            assert_eq!(judged(&signed(changes), Some("mine")), Err(unbelieved));
+        for (changes, rejected) in cases {
+            assert_eq!(verified(&signed(changes), Some("mine")), Err(rejected));
         }
-        judged(&signed(json!({ "nonce": "mine" })), Some("mine")).unwrap();
+        verified(&signed(json!({ "nonce": "mine" })), Some("mine")).unwrap();
     }
 
     #[test]
-    fn another_signature_and_another_algorithm_are_not_believed() {
+    fn other_signature_and_other_algorithm_are_rejected() {
         let token = signed(json!({}));
         let (head, _) = token.expose().rsplit_once('.').unwrap();
         let other = signed(json!({ "id": 1 }));
         let (_, signature) = other.expose().rsplit_once('.').unwrap();
         let forged = Secret::new(format!("{head}.{signature}"));
-        assert_eq!(judged(&forged, None), Err(Unbelieved::Signature));
+        assert_eq!(verified(&forged, None), Err(IdTokenError::Signature));
 
         let shared = EncodingKey::from_secret(PUBLIC.as_bytes());
         let token = encode(&Header::default(), &json!({ "id": 1 }), &shared).unwrap();
-        assert_eq!(judged(&Secret::new(token), None), Err(Unbelieved::Algorithm));
-        assert_eq!(judged(&Secret::new("e30.e30."), None), Err(Unbelieved::Algorithm));
+        assert_eq!(verified(&Secret::new(token), None), Err(IdTokenError::Algorithm));
+        assert_eq!(verified(&Secret::new("e30.e30."), None), Err(IdTokenError::Algorithm));
     }
 }

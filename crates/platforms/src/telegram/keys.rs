@@ -1,4 +1,4 @@
-//! The keys that Telegram signs with (RFC 7517), fetched when a token needs one that is not known.
+//! Key set of Telegram (RFC 7517), fetched when a token names an unknown key.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,37 +12,37 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::foreign;
 use crate::http::{CallError, Http};
+use crate::untrusted;
 
-/// The keys as they were last read.
+/// Keys of the last successful fetch.
 #[derive(Debug)]
 pub(super) struct Keys {
     url: Url,
-    known: Mutex<Known>,
+    known: Mutex<CachedKeys>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    keys: Arc<Vec<Named>>,
+struct CachedKeys {
+    keys: Arc<Vec<SigningKey>>,
     fetched: Option<Instant>,
 }
 
-/// A key, and the one algorithm of its kind (RFC 8725, section 3.1).
+/// Key, and the one algorithm of its kind (RFC 8725, section 3.1).
 #[derive(Clone)]
-pub(super) struct Named {
+pub(super) struct SigningKey {
     kid: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) key: DecodingKey,
 }
 
-impl Named {
+impl SigningKey {
     pub(super) fn new(kid: Option<String>, algorithm: Algorithm, key: DecodingKey) -> Self {
         Self { kid, algorithm, key }
     }
 }
 
-impl fmt::Debug for Named {
+impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Named").field("kid", &self.kid).finish_non_exhaustive()
     }
@@ -56,22 +56,22 @@ impl Keys {
         }
     }
 
-    /// The key of this id and algorithm. Telegram is asked when it is not known, and then not again for a while, whatever ids
-    /// tokens name; and when what is known is old, so that a key that was withdrawn is not believed for ever.
+    /// Key with this id and algorithm. An unknown key triggers a fetch, followed by a cooldown that no token can shorten; so does
+    /// a set that is too old, so that a withdrawn key is not trusted for ever.
     pub(super) async fn find(
         &self,
         http: &Http,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Option<Named>, CallError> {
+    ) -> Result<Option<SigningKey>, CallError> {
         let (found, age) = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             (find(&known.keys, kid, algorithm), known.fetched.map(|at| at.elapsed()))
         };
         let enough = match (&found, age) {
             (_, None) => false,
-            (Some(_), Some(age)) => age < BELIEVED_FOR,
-            (None, Some(age)) => age < UNKNOWN_PAUSE,
+            (Some(_), Some(age)) => age < MAX_AGE,
+            (None, Some(age)) => age < UNKNOWN_KEY_COOLDOWN,
         };
         if enough {
             return Ok(found);
@@ -79,14 +79,14 @@ impl Keys {
         let keys = Arc::new(self.fetch(http).await?);
         let found = find(&keys, kid, algorithm);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Known {
+        *known = CachedKeys {
             keys,
             fetched: Some(Instant::now()),
         };
         Ok(found)
     }
 
-    async fn fetch(&self, http: &Http) -> Result<Vec<Named>, CallError> {
+    async fn fetch(&self, http: &Http) -> Result<Vec<SigningKey>, CallError> {
         let request = Request::get(self.url.as_str()).header(header::ACCEPT, "application/json");
         let request = request
             .body(Vec::new())
@@ -99,29 +99,29 @@ impl Keys {
     }
 }
 
-fn find(keys: &[Named], kid: Option<&str>, algorithm: Algorithm) -> Option<Named> {
+fn find(keys: &[SigningKey], kid: Option<&str>, algorithm: Algorithm) -> Option<SigningKey> {
     let mut fits = keys
         .iter()
         .filter(|key| key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid));
     match (fits.next(), fits.next(), kid) {
         (Some(only), None, _) | (Some(only), Some(_), Some(_)) => Some(only.clone()),
-        // A token that names none is taken when there is no choice.
+        // A token without a key id is accepted if there is only one candidate.
         _ => None,
     }
 }
 
-/// Reads a set. A key that cannot be used is left out and takes no other with it (RFC 7517, section 5).
-fn parse(json: &[u8]) -> Option<Vec<Named>> {
+/// Parses a key set. An unusable key is skipped, the others are kept (RFC 7517, section 5).
+fn parse(json: &[u8]) -> Option<Vec<SigningKey>> {
     #[derive(Deserialize)]
     struct Published {
         keys: Vec<Value>,
     }
-    let set: Published = foreign::read(json)?;
+    let set: Published = untrusted::read(json)?;
     Some(set.keys.into_iter().filter_map(usable).collect())
 }
 
-/// The key, if tokens may be verified with it. A symmetric key is none: what is published is no secret.
-fn usable(value: Value) -> Option<Named> {
+/// Key, if it can verify tokens. A symmetric key cannot: a published key is no secret.
+fn usable(value: Value) -> Option<SigningKey> {
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => Algorithm::RS256,
@@ -134,11 +134,11 @@ fn usable(value: Value) -> Option<Named> {
         return None;
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    Some(Named::new(jwk.common.key_id, algorithm, key))
+    Some(SigningKey::new(jwk.common.key_id, algorithm, key))
 }
 
-/// The least time between two fetches for keys that are not there.
-const UNKNOWN_PAUSE: Duration = Duration::from_mins(1);
+/// Cooldown between two fetches for unknown keys.
+const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_mins(1);
 
-/// How long a key is believed without asking again.
-const BELIEVED_FOR: Duration = Duration::from_hours(1);
+/// Time for which a key is trusted without a new fetch.
+const MAX_AGE: Duration = Duration::from_hours(1);

@@ -1,5 +1,5 @@
-//! What the legacy Login Widget hands over (core.telegram.org/widgets/login): fields about a user, and an HMAC over them under
-//! the bot's token. It is a proof, not a code: whoever holds it may show it again, so it is believed for a few minutes only.
+//! Payload of the legacy Login Widget (core.telegram.org/widgets/login): fields of a user, and an HMAC over them under the bot's
+//! token. It is a proof and no code: its owner may present it again, so it is accepted for a few minutes only.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,19 +10,19 @@ use protocol::secret::Secret;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::foreign::{cleaned, digits};
 use crate::platform::Profile;
+use crate::untrusted::{cleaned, digits};
 
-/// The fields as they were signed.
+/// Signed fields.
 pub(super) struct Widget {
-    /// By name; all but `hash`.
+    /// Fields by name; all but `hash`.
     fields: BTreeMap<String, String>,
     hash: [u8; 32],
 }
 
-/// Why a payload proves nothing.
+/// Cause of a rejected payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unproved {
+pub(super) enum WidgetError {
     #[error("invalid_hash")]
     Hash,
     #[error("invalid_auth_date")]
@@ -32,8 +32,8 @@ pub(super) enum Unproved {
 }
 
 impl Widget {
-    /// Reads a payload: a JSON object, or the query of the redirect. `None` if it is neither, as an authorization code is. The
-    /// `initData` of a Mini App is signed under another key, and is not taken for one: its `user` is no field of a widget.
+    /// Parses a payload: a JSON object, or the query of the redirect. `None` for anything else, such as an authorization code.
+    /// The `initData` of a Mini App is signed under another key and is not accepted: its `user` is no field of a widget.
     pub(super) fn read(code: &Secret) -> Option<Self> {
         let text = code.expose();
         let mut fields = if text.starts_with('{') {
@@ -41,32 +41,32 @@ impl Widget {
         } else {
             from_query(text)?
         };
-        // The application's own, in the URL that Telegram sends the user back to: no part of what is signed.
+        // Parameter of the application in the redirect URL: not signed.
         fields.remove("state");
         let hash = unhex(&fields.remove("hash")?)?;
         let known = fields.keys().all(|name| FIELDS.contains(&name.as_str()));
         (known && fields.contains_key("id") && fields.contains_key("auth_date")).then_some(Self { fields, hash })
     }
 
-    /// What is the same for all spellings of one payload.
+    /// Identity of the payload, the same for all its notations.
     pub(super) fn name(&self) -> String {
         format!("widget {}", hex(&self.hash))
     }
 
-    /// Who the user is, if this bot's Telegram said so within the last few minutes.
-    pub(super) fn prove(&self, bot_token: &Secret, now: SystemTime) -> Result<Profile, Unproved> {
+    /// Verifies the signature and the age of the payload and returns its user.
+    pub(super) fn verify(&self, bot_token: &Secret, now: SystemTime) -> Result<Profile, WidgetError> {
         let key = Sha256::digest(bot_token.expose());
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_any_length_fits| Unproved::Hash)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_any_length_fits| WidgetError::Hash)?;
         mac.update(self.signed().as_bytes());
         // In constant time.
-        mac.verify_slice(&self.hash).map_err(|_differs| Unproved::Hash)?;
+        mac.verify_slice(&self.hash).map_err(|_differs| WidgetError::Hash)?;
         let field = |name: &str| self.fields.get(name);
         let auth_date = field("auth_date").and_then(|seconds| seconds.parse().ok());
         let auth_date = auth_date.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-        if auth_date.is_none_or(|auth_date| !is_believed(auth_date, now)) {
-            return Err(Unproved::AuthDate);
+        if auth_date.is_none_or(|auth_date| !is_recent(auth_date, now)) {
+            return Err(WidgetError::AuthDate);
         }
-        let id: u64 = field("id").and_then(|id| id.parse().ok()).ok_or(Unproved::Id)?;
+        let id: u64 = field("id").and_then(|id| id.parse().ok()).ok_or(WidgetError::Id)?;
         let names = [field("first_name"), field("last_name")].into_iter().flatten();
         let full_name = names.map(String::as_str).collect::<Vec<_>>().join(" ");
         Ok(Profile {
@@ -77,14 +77,14 @@ impl Widget {
         })
     }
 
-    /// The `data_check_string`.
+    /// `data_check_string` of the payload.
     fn signed(&self) -> String {
         let lines = self.fields.iter().map(|(name, value)| format!("{name}={value}"));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Numbers are signed as integers; a nested value is none of the widget's.
+/// Fields of a JSON object. Numbers are signed as integers; nested values are no fields of the widget.
 fn from_json(text: &str) -> Option<BTreeMap<String, String>> {
     let Ok(Value::Object(fields)) = lenient::parse(text.as_bytes()) else {
         return None;
@@ -97,7 +97,7 @@ fn from_json(text: &str) -> Option<BTreeMap<String, String>> {
     fields.into_iter().map(text).collect()
 }
 
-/// `None` where a field comes twice: which one was signed?
+/// Fields of a query. `None` if one is repeated: it would be unclear which one was signed.
 fn from_query(text: &str) -> Option<BTreeMap<String, String>> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
@@ -127,22 +127,23 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What Telegram documents.
+/// Fields that Telegram documents.
 const FIELDS: [&str; 6] = ["auth_date", "first_name", "id", "last_name", "photo_url", "username"];
 
-/// Whether a payload of this time is believed now.
-fn is_believed(auth_date: SystemTime, now: SystemTime) -> bool {
+/// Reports whether a payload of this time is accepted now.
+fn is_recent(auth_date: SystemTime, now: SystemTime) -> bool {
     match now.duration_since(auth_date) {
-        Ok(age) => age <= BELIEVED_FOR,
-        Err(ahead) => ahead.duration() <= AHEAD,
+        Ok(age) => age <= MAX_AGE,
+        Err(ahead) => ahead.duration() <= MAX_CLOCK_SKEW,
     }
 }
 
-/// Telegram only says that an old one is to be refused. A user who links comes straight from the widget.
-const BELIEVED_FOR: Duration = Duration::from_mins(5);
+/// Longest accepted age. Telegram only recommends refusing old payloads. A user who links an account comes straight from the
+/// widget.
+const MAX_AGE: Duration = Duration::from_mins(5);
 
-/// By how much Telegram's clock may be ahead of ours.
-const AHEAD: Duration = Duration::from_secs(60);
+/// Tolerance for a clock of Telegram that is ahead of ours.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -155,9 +156,9 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(second)
     }
 
-    fn prove(payload: &str, token: &str, now: u64) -> Result<Profile, Unproved> {
+    fn verify(payload: &str, token: &str, now: u64) -> Result<Profile, WidgetError> {
         let widget = Widget::read(&Secret::new(payload)).unwrap();
-        widget.prove(&Secret::new(token), at(now))
+        widget.verify(&Secret::new(token), at(now))
     }
 
     fn json(hash: &str) -> String {
@@ -169,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_is_proved_in_both_spellings_which_have_one_name() {
+    fn test_vector_is_accepted_in_both_notations_with_one_identity() {
         for payload in [json(HASH), query(HASH), json(&HASH.to_uppercase())] {
-            let ada = prove(&payload, TOKEN, 1_700_000_300).unwrap();
+            let ada = verify(&payload, TOKEN, 1_700_000_300).unwrap();
             assert_eq!((ada.platform_user_id.as_str(), ada.username.as_str()), ("42", "ada"));
             assert_eq!(ada.display_name.as_deref(), Some("Ada"));
             let name = Widget::read(&Secret::new(payload)).unwrap().name();
@@ -180,36 +181,39 @@ mod tests {
     }
 
     #[test]
-    fn another_bit_another_bot_and_another_time_prove_nothing() {
+    fn changed_bit_other_bot_and_other_time_are_rejected() {
         let now = 1_700_000_000;
         assert_eq!(
-            prove(&json(&HASH.replace("33d4", "33d5")), TOKEN, now),
-            Err(Unproved::Hash)
+            verify(&json(&HASH.replace("33d4", "33d5")), TOKEN, now),
+            Err(WidgetError::Hash)
         );
-        assert_eq!(prove(&json(HASH).replace("42", "43"), TOKEN, now), Err(Unproved::Hash));
-        assert_eq!(prove(&json(HASH), "123456:TEST-TOKEM", now), Err(Unproved::Hash));
-        assert_eq!(prove(&json(HASH), TOKEN, now + 301), Err(Unproved::AuthDate));
-        assert_eq!(prove(&json(HASH), TOKEN, now - 61), Err(Unproved::AuthDate));
+        assert_eq!(
+            verify(&json(HASH).replace("42", "43"), TOKEN, now),
+            Err(WidgetError::Hash)
+        );
+        assert_eq!(verify(&json(HASH), "123456:TEST-TOKEM", now), Err(WidgetError::Hash));
+        assert_eq!(verify(&json(HASH), TOKEN, now + 301), Err(WidgetError::AuthDate));
+        assert_eq!(verify(&json(HASH), TOKEN, now - 61), Err(WidgetError::AuthDate));
     }
 
     #[test]
-    fn a_clock_of_telegrams_that_is_a_minute_ahead_is_believed() {
-        prove(&json(HASH), TOKEN, 1_700_000_000 - 60).unwrap();
+    fn payload_one_minute_in_the_future_is_accepted() {
+        verify(&json(HASH), TOKEN, 1_700_000_000 - 60).unwrap();
     }
 
     #[test]
-    fn the_applications_own_state_is_no_part_of_what_is_signed() {
+    fn state_of_the_application_is_not_part_of_the_signature() {
         let json = json(HASH).replace(r#"{"id""#, r#"{"state":"mine","id""#);
         for payload in [format!("state=mine&{}", query(HASH)), query(HASH) + "&state=", json] {
             let widget = Widget::read(&Secret::new(payload.clone())).unwrap();
             assert_eq!(widget.name(), format!("widget {HASH}"));
-            prove(&payload, TOKEN, 1_700_000_000).unwrap();
+            verify(&payload, TOKEN, 1_700_000_000).unwrap();
         }
         assert!(Widget::read(&Secret::new(format!("state=a&state=b&{}", query(HASH)))).is_none());
     }
 
     #[test]
-    fn what_is_no_widget_payload_is_left_to_others() {
+    fn other_codes_are_no_widget_payloads() {
         let twice = query(HASH) + "&id=43";
         let init_data = format!("query_id=1&user=%7B%22id%22%3A42%7D&auth_date=1700000000&hash={HASH}");
         let nested = r#"{"id":{"id":42},"auth_date":1,"hash":"00"}"#.to_owned();

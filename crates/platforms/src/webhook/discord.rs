@@ -1,6 +1,6 @@
-//! Discord: Ed25519 over a timestamp and the body. Webhook events and interactions come in one shape to one URL and are told apart by
-//! their fields. Of the events, a direct message of the Social SDK is news for its recipients, and who ends an authorization is
-//! worth a look.
+//! Discord: Ed25519 signature over a timestamp and the body. Webhook events and interactions arrive in one format at one URL and
+//! differ by their fields. Of the events, a direct message of the Social SDK notifies its recipients, and the end of an
+//! authorization triggers a sync of the account.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::mac::unhex;
 use super::{InvalidWebhookSecret, Request, WebhookDelivery, WebhookError, WebhookResponse};
-use crate::foreign::Id;
 use crate::platform::{AddressedNotification, PlatformNotification};
+use crate::untrusted::Id;
 
-/// The application's public key.
+/// Public key of the application.
 #[derive(Debug)]
 pub(super) struct PublicKey(VerifyingKey);
 
@@ -25,7 +25,7 @@ impl PublicKey {
         let bytes =
             unhex::<32>(text.expose()).ok_or(InvalidWebhookSecret("is a public key of 64 hexadecimal digits"))?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_no_point| InvalidWebhookSecret("is no public key"))?;
-        // With such a key there are signatures that hold for every text.
+        // For a weak key there are signatures that are valid for every text.
         if key.is_weak() {
             return Err(InvalidWebhookSecret("is no public key"));
         }
@@ -53,7 +53,7 @@ pub(super) fn read(
     };
     let (notifications, deauthorized) = delivery.event.map_or_else(Default::default, Event::read);
     Ok(WebhookDelivery {
-        // It gives its deliveries no name. One that is tried again is signed anew: its message's own id is what makes that one.
+        // Discord gives its deliveries no id, and signs each retry anew: the message's own id is what deduplicates it.
         id: Sha256::digest(&signed)
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -64,26 +64,26 @@ pub(super) fn read(
     })
 }
 
-/// What was signed long ago may have been overheard since.
+/// Reports whether the timestamp is recent: an older request may be a replay.
 fn is_fresh(timestamp: &str, now: SystemTime) -> bool {
     let seconds = timestamp.parse().ok();
     let at = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-    let apart = at.map(|at| now.duration_since(at).unwrap_or_else(|later| later.duration()));
-    apart.is_some_and(|apart| apart <= BELIEVED_FOR)
+    let difference = at.map(|at| now.duration_since(at).unwrap_or_else(|later| later.duration()));
+    difference.is_some_and(|difference| difference <= MAX_AGE)
 }
 
-/// Discord gives up after 10 minutes, but signs each try anew.
-const BELIEVED_FOR: Duration = Duration::from_mins(5);
+/// Longest accepted age. Discord retries for 10 minutes, but signs each attempt anew.
+const MAX_AGE: Duration = Duration::from_mins(5);
 
 #[derive(Deserialize)]
 struct Delivery {
     #[serde(rename = "type")]
     kind: u64,
-    /// Webhook events have one and interactions none; both count 1 among their types.
+    /// Present in webhook events and absent in interactions; both have a type 1.
     event: Option<Event>,
 }
 
-/// A PING of an interactions URL. That of a webhook events URL is 0.
+/// Type of a PING of an interactions URL. That of a webhook events URL is 0.
 const INTERACTION_PING: u64 = 1;
 
 #[derive(Deserialize)]
@@ -101,7 +101,7 @@ struct Message {
     content: String,
     author: User,
     timestamp: Timestamp,
-    /// Of a message that exists within the game only.
+    /// Recipient of a message that exists within the game only.
     recipient_id: Option<Id>,
     channel: Option<Channel>,
 }
@@ -119,14 +119,14 @@ struct User {
     username: String,
 }
 
-/// Who has let the application in, or has had enough of it.
+/// User who authorized the application, or ended the authorization.
 #[derive(Deserialize)]
 struct Authorization {
     user: User,
 }
 
 impl Event {
-    /// What is news, and who has taken access back. Data of another shape are not worth being sent again.
+    /// Notifications, and users who revoked access. Data of another shape are ignored: a retry would not help.
     fn read(self) -> (Vec<AddressedNotification>, Vec<String>) {
         match self.kind.as_str() {
             "GAME_DIRECT_MESSAGE_CREATE" => {

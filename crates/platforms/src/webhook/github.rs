@@ -1,6 +1,6 @@
-//! GitHub: an HMAC in hexadecimal digits. A repository's or organisation's webhook tells of what was written there; it is news for
-//! those whom the text names by `@login` and whose id the delivery itself carries: the author of the issue, its assignees, reviewers.
-//! For others a login says nothing about who that is, as it may change hands.
+//! GitHub: HMAC in hexadecimal digits. The webhook of a repository or organisation delivers comments, issues and reviews; they
+//! notify the users whom the text mentions by `@login` and whose id the delivery itself contains: the author of the issue, its
+//! assignees, reviewers. For other users a login is no stable identity, because it may change hands.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{Request, WebhookDelivery, WebhookError, WebhookResponse, delivery_id, mac};
-use crate::foreign::{self, Id};
 use crate::platform::{AddressedNotification, PlatformNotification};
+use crate::untrusted::{self, Id};
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDelivery, WebhookError> {
     let signature = request.header("x-hub-signature-256")?;
@@ -24,35 +24,35 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDeli
     let id = request.header("x-github-delivery").map_err(unreadable)?;
     Ok(WebhookDelivery {
         id: delivery_id(id)?,
-        notifications: match written(&event) {
+        notifications: match text_field(&event) {
             Some(write) => mentions(&payload(request)?, write),
             None => Vec::new(),
         },
-        // It tells GitHub Apps alone, which have no notifications.
+        // GitHub reports revoked authorizations to GitHub Apps only, which have no notifications.
         deauthorized: Vec::new(),
         response: WebhookResponse::Ok,
     })
 }
 
-/// The delivery, which is the body, or what the body's form calls `payload`: GitHub's settings offer both, and forms first.
+/// Payload of the delivery: the body, or field `payload` of a URL-encoded form. GitHub's settings offer both, the form first.
 fn payload(request: &Request<'_>) -> Result<Value, WebhookError> {
-    let is_form = request.body.starts_with(FORM);
+    let is_urlencoded = request.body.starts_with(FORM_START);
     match form_urlencoded::parse(request.body).next() {
-        Some((_, payload)) if is_form => foreign::read(payload.as_bytes()).ok_or(WebhookError::Unreadable),
+        Some((_, payload)) if is_urlencoded => untrusted::read(payload.as_bytes()).ok_or(WebhookError::Unreadable),
         _ => request.json(),
     }
 }
 
-/// The beginning of a form, which is none of JSON.
-const FORM: &[u8] = b"payload=";
+/// Beginning of a form, which no JSON text has.
+const FORM_START: &[u8] = b"payload=";
 
-/// Where an event's text is, and in which action it is new.
-struct Write {
+/// Field of an event that has the text, and the action in which the text is new.
+struct TextField {
     action: &'static str,
     field: &'static str,
 }
 
-fn written(event: &str) -> Option<Write> {
+fn text_field(event: &str) -> Option<TextField> {
     let (action, field) = match event {
         "issue_comment" | "commit_comment" | "pull_request_review_comment" | "discussion_comment" => {
             ("created", "comment")
@@ -63,7 +63,7 @@ fn written(event: &str) -> Option<Write> {
         "discussion" => ("created", "discussion"),
         _ => return None,
     };
-    Some(Write { action, field })
+    Some(TextField { action, field })
 }
 
 #[derive(Deserialize)]
@@ -81,19 +81,19 @@ struct Person {
     id: Id,
 }
 
-fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<AddressedNotification> {
+fn mentions(delivery: &Value, TextField { action, field }: TextField) -> Vec<AddressedNotification> {
     let is_new = delivery.get("action").and_then(Value::as_str) == Some(action);
     let text = delivery.get(field).filter(|_| is_new);
-    // What has no author or no date, as a deleted account's, is nobody's mention.
+    // A text without author or date, such as that of a deleted account, notifies nobody.
     let Some(text) = text.and_then(|text| Text::deserialize(text).ok()) else {
         return Vec::new();
     };
     let Some(body) = text.body else { return Vec::new() };
     let mut people = BTreeMap::new();
-    find_people(delivery, &mut people);
+    collect_people(delivery, &mut people);
     people.remove(&text.user.login.to_ascii_lowercase());
-    let named = people.into_iter().filter(|(login, _)| names(&body, login));
-    named
+    let mentioned = people.into_iter().filter(|(login, _)| mentions_login(&body, login));
+    mentioned
         .map(|(_, id)| AddressedNotification {
             platform_user_id: id.into(),
             notifications: PlatformNotification {
@@ -107,29 +107,29 @@ fn mentions(delivery: &Value, Write { action, field }: Write) -> Vec<AddressedNo
         .collect()
 }
 
-/// Everybody whom the delivery speaks of, by login in lower case.
-fn find_people(value: &Value, people: &mut BTreeMap<String, Id>) {
+/// Collects all users in the delivery, by login in lower case.
+fn collect_people(value: &Value, people: &mut BTreeMap<String, Id>) {
     match value {
         Value::Object(fields) => {
             if let Ok(person) = Person::deserialize(value) {
                 people.insert(person.login.to_ascii_lowercase(), person.id);
             }
-            fields.values().for_each(|value| find_people(value, people));
+            fields.values().for_each(|value| collect_people(value, people));
         }
-        Value::Array(values) => values.iter().for_each(|value| find_people(value, people)),
+        Value::Array(values) => values.iter().for_each(|value| collect_people(value, people)),
         _ => {}
     }
 }
 
-/// Whether the text says `@login`, and not a longer name or an address.
-fn names(text: &str, login: &str) -> bool {
-    let of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+/// Reports whether the text has `@login`, and not as part of a longer name or an address.
+fn mentions_login(text: &str, login: &str) -> bool {
+    let is_name_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let lower = text.to_ascii_lowercase();
-    let called = format!("@{login}");
-    lower.match_indices(&called).any(|(at, _)| {
+    let mention = format!("@{login}");
+    lower.match_indices(&mention).any(|(at, _)| {
         let before = lower.get(..at).and_then(|before| before.chars().next_back());
-        let after = lower.get(at + called.len()..).and_then(|after| after.chars().next());
-        // `@org/team` calls a team.
-        !before.is_some_and(of_a_name) && !after.is_some_and(|c| of_a_name(c) || c == '/')
+        let after = lower.get(at + mention.len()..).and_then(|after| after.chars().next());
+        // `@org/team` mentions a team.
+        !before.is_some_and(is_name_char) && !after.is_some_and(|c| is_name_char(c) || c == '/')
     })
 }

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 over a body, and comparisons that tell by their time nothing about what is compared.
+//! HMAC-SHA256 over a body, and comparisons in constant time.
 
 use hmac::{Hmac, KeyInit, Mac};
 use protocol::secret::Secret;
@@ -6,33 +6,33 @@ use sha2::Sha256;
 
 use super::WebhookError;
 
-/// Whether `signature` is the body's under this secret.
+/// Checks that `signature` is the body's under this secret.
 pub(super) fn verify(secret: &Secret, body: &[u8], signature: &[u8]) -> Result<(), WebhookError> {
     let mac = keyed(secret, body).ok_or(WebhookError::InvalidSignature)?;
     mac.verify_slice(signature)
         .map_err(|_differs| WebhookError::InvalidSignature)
 }
 
-/// The body's signature under this secret.
+/// Signature of the body under this secret.
 pub(super) fn sign(secret: &Secret, body: &[u8]) -> Vec<u8> {
     keyed(secret, body).map_or_else(Vec::new, |mac| mac.finalize().into_bytes().to_vec())
 }
 
-/// Whether a secret that was sent is ours. Both are signed under a key that nobody knows beforehand, so that neither bytes nor length
-/// show in the time it takes.
-pub(super) fn is_same(ours: &Secret, theirs: &str) -> bool {
+/// Reports whether a received secret is ours. Both are signed under a key that is unknown to the sender, so that the time reveals
+/// neither bytes nor length.
+pub(super) fn is_equal(ours: &Secret, theirs: &str) -> bool {
     let signed = sign(ours, theirs.as_bytes());
     verify(ours, ours.expose().as_bytes(), &signed).is_ok()
 }
 
-/// A key of any length will do.
+/// HMAC with this key; any length is valid.
 fn keyed(secret: &Secret, body: &[u8]) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).ok()?;
     mac.update(body);
     Some(mac)
 }
 
-/// The bytes that hexadecimal digits stand for.
+/// Bytes of a text in hexadecimal digits.
 pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;

@@ -1,17 +1,18 @@
-//! Telegram: a secret that comes with each update. The bot sees what is written where it is; that is news for those who are answered
-//! or named there, where the update carries their id. Telegram names others by `@username` alone, which says nothing about who that is.
+//! Telegram: a secret in a header of each update. The bot receives the messages of its chats; they notify the users who are
+//! answered or mentioned, if the update contains their id. Telegram mentions other users by `@username` alone, which is no stable
+//! identity.
 
 use protocol::secret::Secret;
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::{Request, WebhookDelivery, WebhookError, WebhookResponse, mac};
-use crate::addressed;
-use crate::foreign::{Id, number, readable};
 use crate::platform::{AddressedNotification, PlatformNotification};
+use crate::recipients;
+use crate::untrusted::{Id, lenient_number, lenient_option};
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDelivery, WebhookError> {
-    if !mac::is_same(secret, &request.header("x-telegram-bot-api-secret-token")?) {
+    if !mac::is_equal(secret, &request.header("x-telegram-bot-api-secret-token")?) {
         return Err(WebhookError::InvalidSignature);
     }
     let update: Update = request.json()?;
@@ -23,14 +24,14 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDeli
     })
 }
 
-/// What happened in a chat of the bot's.
+/// Update of one of the bot's chats.
 #[derive(Deserialize)]
 pub(crate) struct Update {
-    /// Counts up.
-    #[serde(deserialize_with = "number")]
+    /// Sequence number.
+    #[serde(deserialize_with = "lenient_number")]
     pub(crate) update_id: i64,
-    /// None where there is another thing in it, or one of another shape: that is not worth being sent again.
-    #[serde(default, deserialize_with = "readable")]
+    /// Message. None for an update of another kind or shape: a retry would not help.
+    #[serde(default, deserialize_with = "lenient_option")]
     message: Option<Message>,
 }
 
@@ -40,7 +41,7 @@ struct Message {
     chat: Chat,
     from: Option<User>,
     /// Seconds since 1970.
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "lenient_number")]
     date: i64,
     text: Option<String>,
     caption: Option<String>,
@@ -48,11 +49,11 @@ struct Message {
     entities: Vec<Entity>,
     #[serde(default)]
     caption_entities: Vec<Entity>,
-    reply_to_message: Option<Box<Answered>>,
+    reply_to_message: Option<Box<RepliedTo>>,
 }
 
 #[derive(Deserialize)]
-struct Answered {
+struct RepliedTo {
     from: Option<User>,
 }
 
@@ -71,24 +72,24 @@ struct User {
 
 #[derive(Deserialize)]
 struct Entity {
-    /// Of a `text_mention`: a user without a username.
+    /// User of a `text_mention`, who has no username.
     user: Option<User>,
 }
 
 impl Update {
-    /// What is news in it.
+    /// Notifications of the update.
     pub(crate) fn notifications(self) -> Vec<AddressedNotification> {
         let Some(message) = self.message else { return Vec::new() };
         let Some(sender) = message.from else { return Vec::new() };
         let Some(content) = message.text.or(message.caption) else {
             return Vec::new();
         };
-        let answered = message.reply_to_message.and_then(|answered| answered.from);
-        let named = message.entities.into_iter().chain(message.caption_entities);
-        let named = named.filter_map(|entity| Some(entity.user?.id));
-        addressed::of_message(&sender.id, answered.map(|user| user.id), named, |kind| {
+        let replied_to = message.reply_to_message.and_then(|replied_to| replied_to.from);
+        let mentioned = message.entities.into_iter().chain(message.caption_entities);
+        let mentioned = mentioned.filter_map(|entity| Some(entity.user?.id));
+        recipients::of_message(&sender.id, replied_to.map(|user| user.id), mentioned, |kind| {
             PlatformNotification {
-                // A message's number counts within its chat.
+                // Message numbers are per chat.
                 id: format!("{} {}", message.chat.id, message.message_id),
                 kind,
                 content: content.clone(),

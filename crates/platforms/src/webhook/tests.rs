@@ -1,4 +1,4 @@
-//! Each platform's requests: its own are taken, and nothing that differs from them in a bit.
+//! Deliveries of each platform: its own are accepted, any that differs by one bit is rejected.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -37,8 +37,8 @@ fn read(hook: &WebhookVerifier, headers: &[(&str, &str)], body: &[u8]) -> Result
     read_at(hook, NOW, headers, body)
 }
 
-/// The text with the lowest bit of its last byte turned over.
-fn with_one_bit_changed(text: &[u8]) -> Vec<u8> {
+/// Text with the lowest bit of its last byte flipped.
+fn with_flipped_bit(text: &[u8]) -> Vec<u8> {
     let mut changed = text.to_vec();
     *changed.last_mut().unwrap() ^= 1;
     changed
@@ -48,7 +48,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn heard(delivered: &WebhookDelivery) -> Vec<(&str, NotificationType, &str, &str, &str)> {
+fn recipients(delivered: &WebhookDelivery) -> Vec<(&str, NotificationType, &str, &str, &str)> {
     let notifications = delivered.notifications.iter();
     notifications
         .map(|it| {
@@ -70,11 +70,11 @@ fn heard(delivered: &WebhookDelivery) -> Vec<(&str, NotificationType, &str, &str
 }
 
 const GITHUB_SECRET: &str = "It's a Secret to Everybody";
-/// Of GitHub's documentation, for `Hello, World!`.
+/// Signature of GitHub's documentation, for `Hello, World!`.
 const GITHUB_SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
 #[test]
-fn githubs_own_vector_holds_and_none_that_differs_from_it() {
+fn github_test_vector_is_accepted_and_every_change_rejected() {
     let headers = |signature| {
         [
             ("x-hub-signature-256", signature),
@@ -83,20 +83,20 @@ fn githubs_own_vector_holds_and_none_that_differs_from_it() {
         ]
     };
     let hello = b"Hello, World!";
-    let taken = read(
+    let delivered = read(
         &hook(AccountType::Github, GITHUB_SECRET),
         &headers(GITHUB_SIGNATURE),
         hello,
     )
     .unwrap();
     assert_eq!(
-        (taken.id.as_str(), taken.notifications.len(), taken.response),
+        (delivered.id.as_str(), delivered.notifications.len(), delivered.response),
         ("d-1", 0, WebhookResponse::Ok)
     );
 
     let github = hook(AccountType::Github, GITHUB_SECRET);
     let refused = [
-        read(&github, &headers(GITHUB_SIGNATURE), &with_one_bit_changed(hello)),
+        read(&github, &headers(GITHUB_SIGNATURE), &with_flipped_bit(hello)),
         read(&github, &headers(&GITHUB_SIGNATURE.replace("757", "756")), hello),
         read(&github, &headers(GITHUB_SIGNATURE.trim_start_matches("sha256=")), hello),
         read(&github, &headers("sha256="), hello),
@@ -140,12 +140,12 @@ fn comment(body: &str) -> Value {
 }
 
 #[test]
-fn github_tells_those_whom_a_comment_names_and_whose_id_it_carries() {
+fn github_comment_notifies_mentioned_users_whose_id_it_contains() {
     let text = "@ada @Bob-2, see @stranger, x@bob.example, @bob/team and @eve";
-    let taken = github("issue_comment", &comment(text));
+    let delivered = github("issue_comment", &comment(text));
     let mention = NotificationType::Mention;
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [
             ("7", mention, "comment 42", text, "eve"),
             ("9", mention, "comment 42", text, "eve")
@@ -153,13 +153,13 @@ fn github_tells_those_whom_a_comment_names_and_whose_id_it_carries() {
     );
     let mut edited = comment(text);
     edited["action"] = json!("edited");
-    assert_eq!(heard(&github("issue_comment", &edited)), []);
-    assert_eq!(heard(&github("watch", &comment(text))), []);
-    assert_eq!(heard(&github("issue_comment", &json!({"action": "created"}))), []);
+    assert_eq!(recipients(&github("issue_comment", &edited)), []);
+    assert_eq!(recipients(&github("watch", &comment(text))), []);
+    assert_eq!(recipients(&github("issue_comment", &json!({"action": "created"}))), []);
 }
 
 #[test]
-fn github_is_read_where_it_delivers_a_form() {
+fn github_urlencoded_delivery_is_read() {
     let text = "@ada \u{1f4f1} & + %41 \u{0}";
     let payload = comment(text).to_string();
     let form = |fields: &[(&str, &str)]| {
@@ -175,19 +175,19 @@ fn github_is_read_where_it_delivers_a_form() {
             ("x-github-delivery", "d-1".to_owned()),
         ]
     };
-    let read_form = |body: &str, headers: &[(&str, String)]| {
+    let read_urlencoded = |body: &str, headers: &[(&str, String)]| {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         read(&hook(AccountType::Github, GITHUB_SECRET), &headers, body.as_bytes())
     };
-    let taken = read_form(&body, &headers(&body)).unwrap();
+    let delivered = read_urlencoded(&body, &headers(&body)).unwrap();
     let cleaned = "@ada \u{1f4f1} & + %41 \u{fffd}";
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [("7", NotificationType::Mention, "comment 42", cleaned, "eve")]
     );
-    // What was signed is the body as it came, and not what is in it.
+    // The signature covers the body as it was sent, not the decoded payload.
     assert_eq!(
-        read_form(&body, &headers(&payload)),
+        read_urlencoded(&body, &headers(&payload)),
         Err(WebhookError::InvalidSignature)
     );
     for other in [
@@ -195,12 +195,12 @@ fn github_is_read_where_it_delivers_a_form() {
         form(&[("data", &payload)]),
         form(&[("payload", "")]),
     ] {
-        assert_eq!(read_form(&other, &headers(&other)), Err(WebhookError::Unreadable));
+        assert_eq!(read_urlencoded(&other, &headers(&other)), Err(WebhookError::Unreadable));
     }
 }
 
 #[test]
-fn deliveries_are_read_in_every_spelling_and_come_clean() {
+fn deliveries_are_read_in_every_notation_and_cleaned() {
     let text = r#"{"action":"created","comment":{"id":"42","body":"@ada \ud83d\u0000","user":{"login":"eve","id":1e1},
         "created_at":"2026-11-24T08:00:00Z"},"assignee":{"login":"ada","id":7.0}}"#;
     let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), text.as_bytes()));
@@ -209,10 +209,10 @@ fn deliveries_are_read_in_every_spelling_and_come_clean() {
         ("x-github-event", "issue_comment"),
         ("x-github-delivery", "d-1"),
     ];
-    let taken = read(&hook(AccountType::Github, GITHUB_SECRET), &headers, text.as_bytes()).unwrap();
+    let delivered = read(&hook(AccountType::Github, GITHUB_SECRET), &headers, text.as_bytes()).unwrap();
     let content = "@ada \u{fffd}\u{fffd}";
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [("7", NotificationType::Mention, "comment 42", content, "eve")]
     );
 
@@ -221,15 +221,15 @@ fn deliveries_are_read_in_every_spelling_and_come_clean() {
         let update = format!(r#"{{"update_id":"9","message":{message}}}"#);
         read(&hook(AccountType::Telegram, TELEGRAM_SECRET), &token, update.as_bytes()).unwrap()
     };
-    let taken = telegram(
+    let delivered = telegram(
         r#"{"message_id":3.0,"chat":{"id":"-5"},"from":{"id":7.0,"first_name":"\udc00Eve"},"date":1700000000.0,
             "text":"\u001b[2J","reply_to_message":{"from":{"id":"8"}}}"#,
     );
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [("8", NotificationType::Reply, "-5 3", "\u{fffd}[2J", "\u{fffd}Eve")]
     );
-    // Refused, it would be sent again, and keep whatever comes after it.
+    // A rejected update would be sent again and block those behind it.
     assert_eq!(telegram(r#"{"from": 1}"#).notifications, []);
 }
 
@@ -255,7 +255,7 @@ fn mention_on_x() -> Value {
 }
 
 #[test]
-fn xs_challenge_is_answered_as_documented() {
+fn x_challenge_is_answered_as_documented() {
     let answer = hook(AccountType::XTwitter, X_SECRET).answer_challenge("challenge_string");
     let documented = "sha256=S/mG8E9n5SjoGuCqHguvP8K8uuu5ogCPF0dOpIdyZlk=";
     assert_eq!(answer.as_deref(), Ok(documented));
@@ -264,7 +264,7 @@ fn xs_challenge_is_answered_as_documented() {
 }
 
 #[test]
-fn no_challenge_gives_away_the_signature_of_a_delivery() {
+fn challenge_that_could_be_a_delivery_gets_no_signature() {
     let x = hook(AccountType::XTwitter, X_SECRET);
     let forged = mention_on_x().to_string();
     for challenge in [forged.as_str(), "{}", "[1]", " ", "", "\u{e9}", &"a".repeat(257)] {
@@ -277,17 +277,17 @@ fn no_challenge_gives_away_the_signature_of_a_delivery() {
 }
 
 #[test]
-fn xs_deliveries_hold_and_none_that_differs_from_them() {
+fn x_delivery_is_accepted_and_every_change_rejected() {
     let x = hook(AccountType::XTwitter, X_SECRET);
     let body = mention_on_x().to_string().into_bytes();
     let signature = x_signature(X_SECRET, &body);
-    let taken = read(&x, &x_headers(&signature), &body).unwrap();
+    let delivered = read(&x, &x_headers(&signature), &body).unwrap();
     assert_eq!(
-        (taken.id.as_str(), taken.response),
+        (delivered.id.as_str(), delivered.response),
         ("-2080765813578191303", WebhookResponse::Ok)
     );
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [(
             "111",
             NotificationType::Mention,
@@ -298,7 +298,7 @@ fn xs_deliveries_hold_and_none_that_differs_from_them() {
     );
     let in_hex = format!("sha256={}", hex(&mac::sign(&Secret::new(X_SECRET), &body)));
     let refused = [
-        read(&x, &x_headers(&signature), &with_one_bit_changed(&body)),
+        read(&x, &x_headers(&signature), &with_flipped_bit(&body)),
         read(&x, &x_headers(&x_signature("another secret", &body)), &body),
         read(&x, &x_headers(&in_hex), &body),
         read(&x, &x_headers("sha256="), &body),
@@ -308,7 +308,7 @@ fn xs_deliveries_hold_and_none_that_differs_from_them() {
 }
 
 #[test]
-fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_else() {
+fn x_reports_replies_direct_messages_followers_and_revocations_only() {
     let x = hook(AccountType::XTwitter, X_SECRET);
     let take = |delivery: &Value| {
         let body = delivery.to_string().into_bytes();
@@ -337,17 +337,17 @@ fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_
             "users": {"222": {"data": {"id": "222", "username": "OtherUser"}}},
         },
     }});
-    let taken = take(&message);
+    let delivered = take(&message);
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [("111", NotificationType::Message, "33", "hello!", "OtherUser")]
     );
     assert_eq!(
-        taken.notifications[0].notifications.at,
+        delivered.notifications[0].notifications.at,
         Timestamp::from_millis(1_784_928_224_372)
     );
     message["data"]["event_type"] = json!("dm.sent");
-    assert_eq!(heard(&take(&message)), []);
+    assert_eq!(recipients(&take(&message)), []);
     let mut follow = json!({"data": {
         "event_uuid": "-7953119945885597316",
         "filter": {"user_id": "111"},
@@ -364,17 +364,17 @@ fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_
         "@OtherUser follows you",
         "OtherUser",
     );
-    assert_eq!(heard(&take(&follow)), [told]);
+    assert_eq!(recipients(&take(&follow)), [told]);
     follow["data"]["filter"]["user_id"] = json!("222");
-    assert_eq!(heard(&take(&follow)), [], "who follows knows it");
+    assert_eq!(recipients(&take(&follow)), [], "who follows knows it");
     follow["data"]["filter"]["user_id"] = json!("111");
     follow["data"]["event_type"] = json!("follow.unfollow");
-    assert_eq!(heard(&take(&follow)), []);
+    assert_eq!(recipients(&take(&follow)), []);
     let mut reply = mention_on_x();
     reply["data"]["payload"]["in_reply_to_user_id"] = json!("111");
-    assert_eq!(heard(&take(&reply))[0].1, NotificationType::Reply);
+    assert_eq!(recipients(&take(&reply))[0].1, NotificationType::Reply);
     reply["data"]["payload"]["in_reply_to_user_id"] = json!("222");
-    assert_eq!(heard(&take(&reply))[0].1, NotificationType::Mention);
+    assert_eq!(recipients(&take(&reply))[0].1, NotificationType::Mention);
     let revoked = take(&json!({"data": {
         "event_uuid": "5934540941047412905",
         "filter": {},
@@ -382,16 +382,16 @@ fn x_tells_of_replies_direct_messages_followers_and_ended_access_and_of_nothing_
         "payload": {"date_time": "2026-07-23T21:44:05+00:00", "user_id": "111", "app_id": "29820954"},
     }}));
     assert_eq!(
-        (heard(&revoked), revoked.deauthorized.as_slice()),
+        (recipients(&revoked), revoked.deauthorized.as_slice()),
         (vec![], &["111".to_owned()][..])
     );
     let mut of_keyword = mention_on_x();
     of_keyword["data"]["filter"] = json!({"keyword": "ada"});
-    assert_eq!(heard(&take(&of_keyword)), []);
+    assert_eq!(recipients(&take(&of_keyword)), []);
 }
 
 const DISCORD_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-/// RFC 8032 section 7.1, the secret key of its first test.
+/// Secret key of the first test of RFC 8032 section 7.1.
 const DISCORD_SECRET_KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 const DISCORD_SIGNATURE: &str = "09047712d219a6627d677fe94ecb8845a120c47ce2110e9760e34a93ab43e7fac689a79a828c2eb380ed2c6e558fb604179b533be108d6354493c89e602e670b";
 
@@ -406,17 +406,17 @@ fn discord(now: u64, body: &str) -> Result<WebhookDelivery, WebhookError> {
 }
 
 #[test]
-fn discords_vector_holds_and_none_that_differs_from_it() {
+fn discord_delivery_is_accepted_and_every_change_rejected() {
     let discord = hook(AccountType::Discord, DISCORD_KEY);
     let ping = br#"{"type":0}"#;
     let headers = |timestamp, signature| [("x-signature-timestamp", timestamp), ("x-signature-ed25519", signature)];
     let good = headers("1700000000", DISCORD_SIGNATURE);
-    let taken = read(&discord, &good, ping).unwrap();
+    let delivered = read(&discord, &good, ping).unwrap();
     assert_eq!(
-        (taken.notifications.len(), taken.response),
+        (delivered.notifications.len(), delivered.response),
         (0, WebhookResponse::NoContent)
     );
-    assert_eq!(taken.id.len(), 64);
+    assert_eq!(delivered.id.len(), 64);
 
     let other_key = hook(
         AccountType::Discord,
@@ -440,7 +440,7 @@ fn discords_vector_holds_and_none_that_differs_from_it() {
 }
 
 #[test]
-fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizations_are_told() {
+fn discord_ping_gets_a_pong_and_messages_and_deauthorizations_are_reported() {
     let ping = r#"{"type":1,"token":"t","id":"1","application_id":"2","version":1}"#;
     assert_eq!(discord(NOW, ping).unwrap().response, WebhookResponse::Pong);
     let message = json!({"type": 1, "version": 1, "event": {
@@ -454,10 +454,10 @@ fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizatio
             "channel": {"recipients": [{"id": "7", "username": "ada"}, {"id": "5", "username": "eve"}]},
         },
     }});
-    let taken = discord(NOW, &message.to_string()).unwrap();
-    assert_eq!(taken.response, WebhookResponse::NoContent);
+    let delivered = discord(NOW, &message.to_string()).unwrap();
+    assert_eq!(delivered.response, WebhookResponse::NoContent);
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [(
             "7",
             NotificationType::Message,
@@ -467,11 +467,11 @@ fn discord_hears_a_pong_for_interactions_and_its_messages_and_ended_authorizatio
         )]
     );
     let authorized = r#"{"type":1,"event":{"type":"APPLICATION_AUTHORIZED","data":{"user":{"id":"7"}}}}"#;
-    let taken = discord(NOW, authorized).unwrap();
-    assert_eq!((heard(&taken), taken.deauthorized.len()), (vec![], 0));
+    let delivered = discord(NOW, authorized).unwrap();
+    assert_eq!((recipients(&delivered), delivered.deauthorized.len()), (vec![], 0));
     let ended = discord(NOW, &authorized.replace("_AUTHORIZED", "_DEAUTHORIZED")).unwrap();
     assert_eq!(
-        (heard(&ended), ended.deauthorized.as_slice()),
+        (recipients(&ended), ended.deauthorized.as_slice()),
         (vec![], &["7".to_owned()][..])
     );
 }
@@ -483,12 +483,12 @@ fn telegrams_secret_is_the_whole_proof() {
     let telegram = hook(AccountType::Telegram, TELEGRAM_SECRET);
     let headers = |secret| [("x-telegram-bot-api-secret-token", secret)];
     let update = br#"{"update_id":99,"poll":{}}"#;
-    let taken = read(&telegram, &headers(TELEGRAM_SECRET), update).unwrap();
+    let delivered = read(&telegram, &headers(TELEGRAM_SECRET), update).unwrap();
     assert_eq!(
-        (taken.id.as_str(), taken.notifications.len(), taken.response),
+        (delivered.id.as_str(), delivered.notifications.len(), delivered.response),
         ("99", 0, WebhookResponse::Ok)
     );
-    let changed = String::from_utf8(with_one_bit_changed(TELEGRAM_SECRET.as_bytes())).unwrap();
+    let changed = String::from_utf8(with_flipped_bit(TELEGRAM_SECRET.as_bytes())).unwrap();
     let refused = ["", "telegram", changed.as_str(), "telegram-secret_token2"];
     for secret in refused {
         assert_eq!(
@@ -505,7 +505,7 @@ fn telegrams_secret_is_the_whole_proof() {
 }
 
 #[test]
-fn telegram_tells_who_is_answered_or_named() {
+fn telegram_message_notifies_replied_to_and_mentioned_users() {
     let telegram = hook(AccountType::Telegram, TELEGRAM_SECRET);
     let update = json!({"update_id": 99, "message": {
         "message_id": 5,
@@ -522,10 +522,10 @@ fn telegram_tells_who_is_answered_or_named() {
         "reply_to_message": {"message_id": 4, "from": {"id": 7, "first_name": "Ada"}},
     }});
     let headers = [("x-telegram-bot-api-secret-token", TELEGRAM_SECRET)];
-    let taken = read(&telegram, &headers, update.to_string().as_bytes()).unwrap();
+    let delivered = read(&telegram, &headers, update.to_string().as_bytes()).unwrap();
     let text = "Ada and Bob, and me";
     assert_eq!(
-        heard(&taken),
+        recipients(&delivered),
         [
             ("7", NotificationType::Reply, "-100 5", text, "Eve"),
             ("8", NotificationType::Mention, "-100 5", text, "Eve")

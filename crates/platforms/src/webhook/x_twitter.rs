@@ -1,5 +1,5 @@
-//! X: an HMAC in base64 under the application's consumer secret, for deliveries and for the challenge alike. A delivery says for whom
-//! it is: mentions, legacy direct messages and new followers are news. Encrypted chats are not read.
+//! X: HMAC in base64 under the application's consumer secret, for deliveries and for the challenge alike. A delivery names its
+//! recipient: mentions, legacy direct messages and new followers notify that user. Encrypted chats are not read.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -13,22 +13,22 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Request, WebhookDelivery, WebhookError, WebhookResponse, delivery_id, mac};
-use crate::foreign::{Id, each, number};
 use crate::platform::{AddressedNotification, PlatformNotification};
+use crate::untrusted::{Id, lenient_list, lenient_number};
 
-/// The answer to a challenge. Anybody may ask for it, and it is signed like a delivery: so nothing is answered that could be the body
-/// of one, or whoever asked would have its signature.
+/// Answer to a challenge. Anybody may request it, and it is signed like a delivery: so a challenge that could be the body of a
+/// delivery gets no answer, or the caller would obtain a valid signature.
 pub(super) fn response_token(secret: &Secret, challenge: &str) -> Result<String, WebhookError> {
-    let of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.".contains(&byte);
-    if challenge.is_empty() || challenge.len() > LONGEST_CHALLENGE || !challenge.bytes().all(of_a_token) {
+    let is_token_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.".contains(&byte);
+    if challenge.is_empty() || challenge.len() > MAX_CHALLENGE_LENGTH || !challenge.bytes().all(is_token_char) {
         return Err(WebhookError::Unreadable);
     }
     let signature = STANDARD.encode(mac::sign(secret, challenge.as_bytes()));
     Ok(format!("sha256={signature}"))
 }
 
-/// X's own have some 50 characters.
-const LONGEST_CHALLENGE: usize = 256;
+/// X's own challenges have some 50 characters.
+const MAX_CHALLENGE_LENGTH: usize = 256;
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> Result<WebhookDelivery, WebhookError> {
     let signature = request.header("x-twitter-webhooks-signature")?;
@@ -46,8 +46,8 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> R
         "follow.follow" => follower(&data, now).into_iter().collect(),
         _ => Vec::new(),
     };
-    // A payload of another shape is not worth being sent again.
-    let addressed = data.addressee().map(|user| {
+    // A payload of another shape is ignored: a retry would not help.
+    let addressed = data.recipient().map(|user| {
         notifications
             .into_iter()
             .map(move |notifications| AddressedNotification {
@@ -56,7 +56,7 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> R
             })
     });
     let deauthorized = match data.event_type.as_str() {
-        "oauth.revoke" => Revoked::deserialize(&data.payload)
+        "oauth.revoke" => RevokedAuthorization::deserialize(&data.payload)
             .map(|revoked| revoked.user_id.into())
             .ok(),
         _ => None,
@@ -86,7 +86,7 @@ struct Data {
 }
 
 impl Data {
-    fn addressee(&self) -> Option<&str> {
+    fn recipient(&self) -> Option<&str> {
         Some(self.filter.as_ref()?.user_id.as_ref()?.as_str())
     }
 }
@@ -108,7 +108,7 @@ struct Post {
 
 #[derive(Deserialize)]
 struct Includes {
-    #[serde(default, deserialize_with = "each")]
+    #[serde(default, deserialize_with = "lenient_list")]
     users: Vec<User>,
 }
 
@@ -122,11 +122,11 @@ fn mention(data: &Data) -> Option<PlatformNotification> {
     let post = Post::deserialize(&data.payload).ok()?;
     let users = Includes::deserialize(&data.includes).map_or_else(|_none| Vec::new(), |includes| includes.users);
     let author = users.into_iter().find(|user| user.id == post.author_id);
-    let answered = post.in_reply_to_user_id.as_ref().map(Id::as_str);
+    let replied_to = post.in_reply_to_user_id.as_ref().map(Id::as_str);
     Some(PlatformNotification {
         id: post.id.into(),
-        kind: match answered {
-            Some(user) if data.addressee() == Some(user) => NotificationType::Reply,
+        kind: match replied_to {
+            Some(user) if data.recipient() == Some(user) => NotificationType::Reply,
             _ => NotificationType::Mention,
         },
         content: post.text,
@@ -135,22 +135,23 @@ fn mention(data: &Data) -> Option<PlatformNotification> {
     })
 }
 
-/// Its filter may be empty.
+/// Revoked authorization. Its filter may be empty.
 #[derive(Deserialize)]
-struct Revoked {
+struct RevokedAuthorization {
     user_id: Id,
 }
 
 #[derive(Deserialize)]
 struct Follow {
-    source: Wrapped,
-    target: Wrapped,
+    source: UserData,
+    target: UserData,
 }
 
-/// Who is followed hears of it, and who follows does not, though the event comes for both. It has no name and no time of its own.
+/// Notification of a new follower. The event is delivered to both users; only the followed one is notified. It has no id and no
+/// time of its own.
 fn follower(data: &Data, now: SystemTime) -> Option<PlatformNotification> {
     let Follow { source, target } = Follow::deserialize(&data.payload).ok()?;
-    (data.addressee() == Some(target.data.id.as_str()) && source.data.id != target.data.id).then(|| {
+    (data.recipient() == Some(target.data.id.as_str()) && source.data.id != target.data.id).then(|| {
         PlatformNotification {
             id: format!("follow {}", data.event_uuid),
             kind: NotificationType::Follow,
@@ -163,16 +164,16 @@ fn follower(data: &Data, now: SystemTime) -> Option<PlatformNotification> {
 
 #[derive(Deserialize)]
 struct Messages {
-    #[serde(deserialize_with = "each")]
+    #[serde(deserialize_with = "lenient_list")]
     direct_message_events: Vec<MessageEvent>,
     #[serde(default)]
-    users: BTreeMap<String, Wrapped>,
+    users: BTreeMap<String, UserData>,
 }
 
 #[derive(Deserialize)]
 struct MessageEvent {
     id: Id,
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "lenient_number")]
     created_timestamp: i64,
     message_create: Option<Message>,
 }
@@ -190,7 +191,7 @@ struct MessageData {
 }
 
 #[derive(Deserialize)]
-struct Wrapped {
+struct UserData {
     data: User,
 }
 

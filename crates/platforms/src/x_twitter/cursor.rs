@@ -1,35 +1,35 @@
-//! How far an account has been read, and what of a look is news.
+//! Cursor of an account, and the selection of new items.
 
 use serde::{Deserialize, Serialize};
 
-use super::inbox::{Item, Page};
+use super::timelines::{Item, Page};
 use crate::platform::PlatformNotification;
 
-/// Where the next look begins. What was there before the first look is no news.
+/// Cursor of an account. Items from before the first sync are not reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cursor {
-    /// Posts after this one are news, 0 where there was none; none before the first look. It stays while pages are followed: each of
-    /// them is asked for with it.
+    /// Newest reported post, 0 if there was none; none before the first sync. It stays while pages are followed: each of them is
+    /// requested with it.
     pub(super) since: Option<u64>,
-    /// The newest post of the pages that are being followed.
+    /// Newest post of the pages that are being followed.
     newest: u64,
-    /// The page to follow.
+    /// Token of the next page.
     pub(super) next: Option<String>,
-    /// Direct messages after this one are news; none before the first look.
+    /// Newest reported direct message; none before the first sync.
     last_message: Option<u64>,
 }
 
-/// What a look brought.
+/// Result of a sync.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// Oldest first.
+    /// Notifications, oldest first.
     pub(super) notifications: Vec<PlatformNotification>,
     pub(super) cursor: Cursor,
 }
 
 impl Cursor {
-    /// Whether there are more posts to read.
-    pub(super) fn goes_on(&self) -> bool {
+    /// True if there are more posts to read.
+    pub(super) fn has_more(&self) -> bool {
         self.next.is_some()
     }
 
@@ -56,9 +56,9 @@ impl Cursor {
     }
 }
 
-fn after(mark: Option<u64>, items: Vec<Item>) -> Vec<Item> {
-    let Some(mark) = mark else { return Vec::new() };
-    items.into_iter().filter(|item| item.id > mark).collect()
+fn after(last_seen: Option<u64>, items: Vec<Item>) -> Vec<Item> {
+    let Some(last_seen) = last_seen else { return Vec::new() };
+    items.into_iter().filter(|item| item.id > last_seen).collect()
 }
 
 fn newest_of(page: &Page) -> u64 {
@@ -97,23 +97,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_the_first_look_is_no_news_and_its_pages_are_not_followed() {
+    fn first_sync_reports_nothing_and_follows_no_pages() {
         let read = Cursor::default().read(page(&[9, 8], Some("older")), page(&[7], None));
         assert_eq!(ids(&read), Vec::<&str>::new());
-        assert_eq!((read.cursor.since, read.cursor.goes_on()), (Some(9), false));
+        assert_eq!((read.cursor.since, read.cursor.has_more()), (Some(9), false));
         let read = read.cursor.read(page(&[10], None), page(&[11, 7], None));
         assert_eq!(ids(&read), ["10", "11"]);
     }
 
     #[test]
-    fn the_first_of_an_empty_account_is_news() {
+    fn first_item_of_an_empty_account_is_reported() {
         let empty = Cursor::default().read(page(&[], None), page(&[], None));
         let read = empty.cursor.read(page(&[1], None), page(&[2], None));
         assert_eq!(ids(&read), ["1", "2"]);
     }
 
     #[test]
-    fn the_mark_stays_until_the_last_page_is_read() {
+    fn last_seen_id_stays_until_the_last_page_is_read() {
         let cursor = Cursor::default().read(page(&[9], None), page(&[], None)).cursor;
         // A larger number may be the shorter text.
         let first = cursor.read(page(&[100, 99], Some("older")), page(&[], None));
@@ -124,6 +124,6 @@ mod tests {
         );
         let last = first.cursor.read(page(&[11, 10], None), page(&[], None));
         assert_eq!(ids(&last), ["10", "11"]);
-        assert_eq!((last.cursor.since, last.cursor.goes_on()), (Some(100), false));
+        assert_eq!((last.cursor.since, last.cursor.has_more()), (Some(100), false));
     }
 }

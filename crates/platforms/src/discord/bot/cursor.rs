@@ -1,12 +1,12 @@
-//! Up to where each channel was read.
+//! Read position of each channel.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::foreign::Id;
+use crate::untrusted::Id;
 
-/// An id of Discord's: 64 bits, written as a text, larger for what is newer (Discord, "Snowflakes").
+/// Discord's id: 64 bits, written as a string, increasing with time (Discord, "Snowflakes").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Id", into = "String")]
 pub(super) struct Snowflake(u64);
@@ -31,51 +31,51 @@ impl std::fmt::Display for Snowflake {
     }
 }
 
-/// Where reading goes on.
+/// Cursor of the bot's inbox.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Cursor {
-    /// The guild after which it goes on; none: from the first.
+    /// Guild after which the next read continues; none: the first guild.
     pub(super) after: Option<Snowflake>,
-    /// By guild and channel, the last message that was read.
+    /// Last message that was read, by guild and channel.
     read: BTreeMap<Snowflake, BTreeMap<Snowflake, Snowflake>>,
 }
 
-/// A channel, and how far it was read.
+/// Channel with its read position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ReadPosition {
     pub(super) channel: Snowflake,
     pub(super) read: Snowflake,
-    /// The newest message there is.
+    /// Newest message of the channel.
     pub(super) last: Snowflake,
 }
 
-impl Place {
-    pub(super) fn is_behind(&self) -> bool {
+impl ReadPosition {
+    pub(super) fn has_unread(&self) -> bool {
         self.read < self.last
     }
 }
 
 impl Cursor {
-    /// How far the channels of a guild were read, each given with its last message. What was said in a guild before the bot was first
-    /// seen there is no news; a channel that has come since then is read from its beginning.
-    pub(super) fn places(
+    /// Read positions of a guild's channels, each given with its newest message. Messages from before the bot's first read of the
+    /// guild are skipped; a channel that was created later is read from its beginning.
+    pub(super) fn positions(
         &self,
         guild: &Snowflake,
         channels: impl Iterator<Item = (Snowflake, Option<Snowflake>)>,
-    ) -> Vec<Place> {
+    ) -> Vec<ReadPosition> {
         let known = self.read.get(guild);
-        let place = |(channel, last): (Snowflake, Option<Snowflake>)| {
+        let position = |(channel, last): (Snowflake, Option<Snowflake>)| {
             let last = last.unwrap_or(channel);
             let read = known.map_or(last, |known| known.get(&channel).copied().unwrap_or(channel));
-            Place { channel, read, last }
+            ReadPosition { channel, read, last }
         };
-        channels.map(place).collect()
+        channels.map(position).collect()
     }
 
-    /// Remembers how far they are read now; channels that are gone are forgotten.
-    pub(super) fn keep(&mut self, guild: &Snowflake, places: Vec<Place>) {
-        let places = places.into_iter().map(|place| (place.channel, place.read));
-        self.read.insert(*guild, places.collect());
+    /// Stores the read positions of a guild; channels that no longer exist are dropped.
+    pub(super) fn store(&mut self, guild: &Snowflake, positions: Vec<ReadPosition>) {
+        let positions = positions.into_iter().map(|position| (position.channel, position.read));
+        self.read.insert(*guild, positions.collect());
     }
 }
 
@@ -85,45 +85,45 @@ mod tests {
 
     const GUILD: Snowflake = Snowflake(1);
 
-    fn behind(cursor: &Cursor, channels: &[(u64, Option<u64>)]) -> Vec<(u64, u64)> {
+    fn unread(cursor: &Cursor, channels: &[(u64, Option<u64>)]) -> Vec<(u64, u64)> {
         let channels = channels.iter();
         let channels = channels.map(|(channel, last)| (Snowflake(*channel), last.map(Snowflake)));
-        let places = cursor.places(&GUILD, channels);
-        let behind = places.iter().filter(|place| place.is_behind());
-        behind.map(|place| (place.channel.0, place.read.0)).collect()
+        let positions = cursor.positions(&GUILD, channels);
+        let unread = positions.iter().filter(|position| position.has_unread());
+        unread.map(|position| (position.channel.0, position.read.0)).collect()
     }
 
     #[test]
-    fn a_guild_is_news_from_the_first_look_on_and_a_new_channel_from_its_beginning() {
+    fn guild_is_read_from_the_first_read_on_and_a_new_channel_from_its_beginning() {
         let mut cursor = Cursor::default();
-        assert_eq!(behind(&cursor, &[(10, Some(99)), (11, None)]), []);
+        assert_eq!(unread(&cursor, &[(10, Some(99)), (11, None)]), []);
         let first = [(Snowflake(10), Some(Snowflake(99))), (Snowflake(11), None)];
-        let places = cursor.places(&GUILD, first.into_iter());
-        cursor.keep(&GUILD, places);
+        let positions = cursor.positions(&GUILD, first.into_iter());
+        cursor.store(&GUILD, positions);
         let later = [(10, Some(100)), (11, Some(101)), (12, Some(102)), (13, None)];
-        assert_eq!(behind(&cursor, &later), [(10, 99), (11, 11), (12, 12)]);
+        assert_eq!(unread(&cursor, &later), [(10, 99), (11, 11), (12, 12)]);
     }
 
     #[test]
-    fn a_cursor_is_kept_as_texts_that_lose_no_digit() {
+    fn cursor_is_stored_as_strings_that_lose_no_digit() {
         let mut cursor = Cursor {
             after: Some(Snowflake(u64::MAX)),
             ..Cursor::default()
         };
-        let place = Place {
+        let position = ReadPosition {
             channel: Snowflake(9_007_199_254_740_993),
             read: Snowflake(7),
             last: Snowflake(8),
         };
-        cursor.keep(&GUILD, vec![place]);
-        let kept = serde_json::to_value(&cursor).unwrap();
+        cursor.store(&GUILD, vec![position]);
+        let stored = serde_json::to_value(&cursor).unwrap();
         assert_eq!(
-            kept,
+            stored,
             serde_json::json!({ "after": "18446744073709551615", "read": { "1": { "9007199254740993": "7" } } })
         );
-        let again: Cursor = serde_json::from_value(kept).unwrap();
+        let again: Cursor = serde_json::from_value(stored).unwrap();
         assert_eq!(
-            behind(&again, &[(9_007_199_254_740_993, Some(8))]),
+            unread(&again, &[(9_007_199_254_740_993, Some(8))]),
             [(9_007_199_254_740_993, 7)]
         );
     }

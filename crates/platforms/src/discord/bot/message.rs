@@ -1,29 +1,29 @@
-//! A message in a guild: news for whom it answers or names.
+//! Message in a guild: notifies the users whom it answers or mentions.
 
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::cursor::Snowflake;
-use crate::addressed;
-use crate::foreign::Id;
 use crate::platform::{AddressedNotification, PlatformNotification};
+use crate::recipients;
+use crate::untrusted::Id;
 
-/// A message, as the API lists it.
+/// Message, as the API lists it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Message {
-    /// One that somebody wrote.
-    Written(Written),
-    /// One of another shape: not worth being asked for again.
+    /// Message of a user.
+    UserMessage(UserMessage),
+    /// Message of another shape, which is skipped: requesting it again would not help.
     Other {
-        /// Its place among the others.
+        /// Id, which orders it among the others.
         id: Snowflake,
     },
 }
 
-/// Its text is empty where Discord keeps it from the bot (`MESSAGE_CONTENT`).
+/// Message of a user. Its text is empty where Discord withholds it from the bot (`MESSAGE_CONTENT`).
 #[derive(Deserialize)]
-pub(super) struct Written {
+pub(super) struct UserMessage {
     id: Snowflake,
     #[serde(default)]
     content: String,
@@ -31,11 +31,11 @@ pub(super) struct Written {
     timestamp: Timestamp,
     #[serde(default)]
     mentions: Vec<User>,
-    referenced_message: Option<Box<Answered>>,
+    referenced_message: Option<Box<RepliedTo>>,
 }
 
 #[derive(Deserialize)]
-struct Answered {
+struct RepliedTo {
     author: User,
 }
 
@@ -49,25 +49,25 @@ struct User {
 impl Message {
     pub(super) fn id(&self) -> Snowflake {
         match self {
-            Self::Written(Written { id, .. }) | Self::Other { id } => *id,
+            Self::UserMessage(UserMessage { id, .. }) | Self::Other { id } => *id,
         }
     }
 
-    /// What is news in it.
+    /// Notifications of the message.
     pub(super) fn notifications(self) -> Vec<AddressedNotification> {
         match self {
-            Self::Written(message) => message.notifications(),
+            Self::UserMessage(message) => message.notifications(),
             Self::Other { .. } => Vec::new(),
         }
     }
 }
 
-impl Written {
-    /// Roles and everyone are nobody in particular.
+impl UserMessage {
+    /// Notifications of the message. Mentions of roles and of everyone notify nobody.
     fn notifications(self) -> Vec<AddressedNotification> {
-        let answered = self.referenced_message.map(|answered| answered.author.id);
-        let named = self.mentions.into_iter().map(|user| user.id);
-        addressed::of_message(&self.author.id, answered, named, |kind| PlatformNotification {
+        let replied_to = self.referenced_message.map(|replied_to| replied_to.author.id);
+        let mentioned = self.mentions.into_iter().map(|user| user.id);
+        recipients::of_message(&self.author.id, replied_to, mentioned, |kind| PlatformNotification {
             id: self.id.to_string(),
             kind,
             content: self.content.clone(),

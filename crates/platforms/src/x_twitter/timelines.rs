@@ -1,4 +1,4 @@
-//! One look at what X has for an account: a page of posts that name it, and a page of its direct messages.
+//! Timelines of an account at X: a page of posts that mention it, and a page of its direct messages.
 
 use http::StatusCode;
 use protocol::notification::NotificationType;
@@ -11,45 +11,42 @@ use url::Url;
 use super::DIALECT;
 use super::cursor::Cursor;
 use crate::api::{self, Credential};
-use crate::foreign::{Id, each};
 use crate::http::{Http, below};
 use crate::platform::{ApiError, PlatformNotification};
+use crate::untrusted::{Id, lenient_list};
 
-/// X's API, seen with one user's token.
-pub(super) struct Inbox<'a> {
+/// X's API with one user's token.
+pub(super) struct Timelines<'a> {
     pub(super) http: &'a Http,
     pub(super) api: &'a Url,
     pub(super) token: &'a Secret,
-    /// Whose it is.
+    /// Id of the user.
     pub(super) user: &'a str,
 }
 
-/// A page, newest first.
+/// Page, newest first.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     pub(super) items: Vec<Item>,
-    /// Asks for the page after this one, which is older.
+    /// Token of the page after this one, which is older.
     pub(super) next: Option<String>,
 }
 
-/// Something that X names by a number which grows with time.
+/// Item with an id that increases with time.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: u64,
     pub(super) notifications: PlatformNotification,
 }
 
-impl Inbox<'_> {
-    /// Posts that name the user, of which each is paid for: a first look takes the fewest, and so does one whose posts are long.
+impl Timelines<'_> {
+    /// Posts that mention the user. X bills each of them: the first sync requests the fewest, and so does one whose posts are
+    /// long.
     pub(super) async fn mentions(&self, cursor: &Cursor) -> Result<Page, ApiError> {
-        let mut size = if cursor.since.is_some() {
-            LARGEST_PAGE
-        } else {
-            FEWEST_POSTS
-        };
+        let mut size = if cursor.since.is_some() { PAGE_SIZE } else { MIN_POSTS };
         loop {
             match self.page_of_mentions(cursor, size).await {
-                Err(error) => size = api::smaller_page(size, FEWEST_POSTS, error)?,
+                Err(error) => size = api::smaller_page(size, MIN_POSTS, error)?,
                 page => return page,
             }
         }
@@ -67,15 +64,15 @@ impl Inbox<'_> {
             .extend_pairs(cursor.next.as_ref().map(|next| ("pagination_token", next)));
         let mut answer = api::get(&DIALECT, self.http, &url, Credential::Bearer(self.token)).await?;
         if cursor.next.is_some() && answer.status() == StatusCode::BAD_REQUEST {
-            // X has forgotten the pages; what was read already is news by the same names.
+            // X has dropped the pages; posts that were read already are reported under the same ids.
             answer = api::get(&DIALECT, self.http, &first, Credential::Bearer(self.token)).await?;
         }
-        let posts: Answer<Post> = api::read(DIALECT.account, &answer)?;
+        let posts: TimelineAnswer<Post> = api::read(DIALECT.account, &answer)?;
         Ok(posts.page(|post, sender| {
-            let answered = post.in_reply_to_user_id.as_ref().map(Id::as_str);
+            let replied_to = post.in_reply_to_user_id.as_ref().map(Id::as_str);
             Some(PlatformNotification {
                 id: post.id.into(),
-                kind: if answered == Some(self.user) {
+                kind: if replied_to == Some(self.user) {
                     NotificationType::Reply
                 } else {
                     NotificationType::Mention
@@ -87,10 +84,9 @@ impl Inbox<'_> {
         }))
     }
 
-    /// What others wrote to the user, the newest of it; less where it is long. Nothing where the user has not let the application read
-    /// it.
+    /// Newest direct messages to the user, fewer if they are long. None if the user has not granted access to them.
     pub(super) async fn messages(&self) -> Result<Page, ApiError> {
-        let mut size = LARGEST_PAGE;
+        let mut size = PAGE_SIZE;
         loop {
             match self.page_of_messages(size).await {
                 Err(error) => size = api::smaller_page(size, 1, error)?,
@@ -110,7 +106,7 @@ impl Inbox<'_> {
         if answer.status() == StatusCode::FORBIDDEN {
             return Ok(Page::default());
         }
-        let messages: Answer<Message> = api::read(DIALECT.account, &answer)?;
+        let messages: TimelineAnswer<Message> = api::read(DIALECT.account, &answer)?;
         Ok(messages.page(|message, sender| {
             (message.sender_id.as_str() != self.user).then(|| PlatformNotification {
                 id: message.id.into(),
@@ -123,15 +119,15 @@ impl Inbox<'_> {
     }
 }
 
-/// The most that X lists at once, and the fewest posts.
-const LARGEST_PAGE: usize = 100;
-const FEWEST_POSTS: usize = 5;
+/// Largest page of X, and the least number of posts.
+const PAGE_SIZE: usize = 100;
+const MIN_POSTS: usize = 5;
 
-/// Both timelines answer alike; what is empty is left out.
+/// Answer of both timelines; empty fields are left out.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct Answer<T> {
-    #[serde(default = "Vec::new", deserialize_with = "each")]
+struct TimelineAnswer<T> {
+    #[serde(default = "Vec::new", deserialize_with = "lenient_list")]
     data: Vec<T>,
     #[serde(default)]
     includes: Includes,
@@ -141,7 +137,7 @@ struct Answer<T> {
 
 #[derive(Default, Deserialize)]
 struct Includes {
-    #[serde(default, deserialize_with = "each")]
+    #[serde(default, deserialize_with = "lenient_list")]
     users: Vec<Author>,
 }
 
@@ -169,15 +165,15 @@ struct Post {
 #[derive(Deserialize)]
 struct Message {
     id: Id,
-    /// Left out where it is a picture alone.
+    /// Text; left out if the message is only a picture.
     #[serde(default)]
     text: String,
     sender_id: Id,
     created_at: Timestamp,
 }
 
-impl<T> Answer<T> {
-    /// The page, of what makes news. Whoever X does not introduce goes by the id.
+impl<T> TimelineAnswer<T> {
+    /// Page of items with a notification. A sender missing in `includes` is named by the id.
     fn page(self, notifications: impl Fn(T, &dyn Fn(Id) -> String) -> Option<PlatformNotification>) -> Page {
         let users = self.includes.users;
         let name = |id: Id| {

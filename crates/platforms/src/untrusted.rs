@@ -1,5 +1,5 @@
-//! Where foreign text comes in: whatever a platform answers or delivers is read here, liberally, and cleaned of what neither a
-//! database nor a terminal should see. Strangers write much of it: names, titles, messages.
+//! Decoding of untrusted text: every answer and delivery of a platform is parsed here, leniently, and cleaned of characters that
+//! a database or a terminal should not see. Users of the platform write much of it: names, titles, messages.
 
 use std::fmt;
 
@@ -9,21 +9,22 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
-/// Reads JSON, with all its texts [`cleaned`]; bytes in it that are no UTF-8 are U+FFFD too. The parser's error is left behind: it may
-/// quote what it could not read.
+/// Parses JSON and cleans all its texts with [`cleaned`]; bytes that are no UTF-8 become U+FFFD. The parser's error is dropped,
+/// because it may quote the input.
 pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     let mut value = lenient::parse(String::from_utf8_lossy(json).as_bytes()).ok()?;
     clean(&mut value);
     lenient::read(value).ok()
 }
 
-/// The parameters of a token endpoint's answer: a JSON object, or the form that some servers send whatever was asked for.
+/// Parameters of a token endpoint's answer: a JSON object, or the URL-encoded form that some servers send whatever the request
+/// asks for.
 pub(crate) fn parameters(answer: &Response<Vec<u8>>) -> Option<Map<String, Value>> {
-    let is_form = answer
+    let is_urlencoded = answer
         .headers()
         .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(FORM));
-    if !is_form {
+        .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(URLENCODED));
+    if !is_urlencoded {
         return read(answer.body());
     }
     let pairs = url::form_urlencoded::parse(answer.body());
@@ -34,13 +35,13 @@ pub(crate) fn parameters(answer: &Response<Vec<u8>>) -> Option<Map<String, Value
     )
 }
 
-const FORM: &[u8] = b"application/x-www-form-urlencoded";
+const URLENCODED: &[u8] = b"application/x-www-form-urlencoded";
 
-/// The text with U+FFFD for each control character, NUL among them, but for tabs and line feeds; of other ends of lines only those.
+/// Text with U+FFFD for each control character, NUL included, except tab and line feed; other line endings become line feeds.
 pub(crate) fn cleaned(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let is_taken = |c: char| !c.is_control() || c == '\n' || c == '\t';
-    text.replace(|c| !is_taken(c), "\u{fffd}")
+    let is_allowed = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    text.replace(|c| !is_allowed(c), "\u{fffd}")
 }
 
 fn clean(value: &mut Value) {
@@ -52,9 +53,9 @@ fn clean(value: &mut Value) {
     }
 }
 
-/// Name that a platform gives a thing or a person: a text, or the number that it is written as.
+/// Id of an object or a user of a platform: a string, or the number that it is written as.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "String")]
+#[serde(try_from = "IdNotation", into = "String")]
 pub(crate) struct Id(String);
 
 impl Id {
@@ -80,58 +81,58 @@ impl From<Id> for String {
     }
 }
 
-/// The two ways in which ids are written.
+/// Both notations of ids.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum IdNotation {
     Text(String),
     Number(Number),
 }
 
-/// A text or number that names nothing.
+/// String or number that is no valid id.
 #[derive(Debug, thiserror::Error)]
 #[error("no id")]
-pub(crate) struct NoId;
+pub(crate) struct InvalidId;
 
-impl TryFrom<Written> for Id {
-    type Error = NoId;
+impl TryFrom<IdNotation> for Id {
+    type Error = InvalidId;
 
-    fn try_from(written: Written) -> Result<Self, NoId> {
+    fn try_from(written: IdNotation) -> Result<Self, InvalidId> {
         let text = match written {
-            Written::Text(text) => text,
-            Written::Number(number) => digits(&number).ok_or(NoId)?,
+            IdNotation::Text(text) => text,
+            IdNotation::Number(number) => digits(&number).ok_or(InvalidId)?,
         };
-        let is_id = (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        is_id.then_some(Self(text)).ok_or(NoId)
+        let is_id = (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_id.then_some(Self(text)).ok_or(InvalidId)
     }
 }
 
-/// Far longer than any, and short enough for an index.
-const LONGEST_ID: usize = 128;
+/// Far longer than any real id, and short enough for an index.
+const MAX_ID_LENGTH: usize = 128;
 
-/// The digits of an integer, also where it is written as a float (`45.0`); none where a float has lost some.
+/// Digits of an integer, also if it is written as a float (`45.0`); none if the float has lost digits.
 pub(crate) fn digits(number: &Number) -> Option<String> {
     if !number.is_f64() {
         return Some(number.to_string());
     }
     let float = number.as_f64().filter(|float| float.abs() <= EXACT)?;
-    // Written without an exponent, and without a point where nothing is behind it.
+    // The integer, without exponent and fraction.
     float.to_string().parse::<i64>().ok().map(|integer| integer.to_string())
 }
 
-/// 2^53: up to here a float tells each integer from the next.
+/// 2^53: up to here a float represents every integer exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A number, also where it is written as a text.
-pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
-    let number = match Written::deserialize(from)? {
-        Written::Text(text) => text.parse().ok(),
-        Written::Number(number) => digits(&number).and_then(|digits| digits.parse().ok()),
+/// Number, also if it is written as a string.
+pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    let number = match IdNotation::deserialize(from)? {
+        IdNotation::Text(text) => text.parse().ok(),
+        IdNotation::Number(number) => digits(&number).and_then(|digits| digits.parse().ok()),
     };
     number.ok_or_else(|| D::Error::custom("no number"))
 }
 
-/// Seconds, with or without a fraction, also where they are written as a text.
+/// Seconds, with or without a fraction, also if they are written as a string.
 pub(crate) fn seconds(written: &Value) -> Option<f64> {
     let seconds = match written {
         Value::Number(number) => number.as_f64(),
@@ -141,14 +142,14 @@ pub(crate) fn seconds(written: &Value) -> Option<f64> {
     seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
 }
 
-/// Those of a list that can be read: one thing of another shape takes no other with it.
-pub(crate) fn each<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+/// Elements of a list that can be decoded: one element of another shape does not spoil the others.
+pub(crate) fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
     let all = Vec::<Value>::deserialize(from)?;
     Ok(all.into_iter().filter_map(|one| lenient::read(one).ok()).collect())
 }
 
-/// A thing, unless it has another shape.
-pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+/// Value, or none if it has another shape.
+pub(crate) fn lenient_option<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Ok(lenient::read(Value::deserialize(from)?).ok())
 }
 
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_is_unicode_without_control_characters() {
+    fn untrusted_text_is_unicode_without_control_characters() {
         let text = br#"{"name": ["NUL \u0000, ESC \u001b[31m, C1 \u009b, DEL \u007f", "line\r\nby\rline\n\tand tab", "cut \ud83d"]}"#;
         assert_eq!(
             read::<Value>(text).unwrap(),
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_text_or_a_whole_number_and_nothing_else() {
+    fn id_is_a_string_or_an_integer_and_nothing_else() {
         for written in [&b"42"[..], b"\"42\"", b"42.0", b"4.2e1"] {
             assert_eq!(read::<Id>(written).unwrap().as_str(), "42");
         }
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_json_unless_they_are_called_a_form() {
+    fn parameters_are_json_unless_the_content_type_is_urlencoded() {
         let answer = |kind: &str, body: &str| {
             let answer = Response::builder().header("content-type", kind);
             parameters(&answer.body(body.into()).unwrap()).map(Value::Object)
