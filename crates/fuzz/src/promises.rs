@@ -12,7 +12,7 @@ fn check_text(text: &str) {
 /// A page as it is stored.
 pub(crate) fn check_page(page: &SyncPage) {
     check_profile(&page.profile);
-    page.notifications.iter().for_each(check_news);
+    page.notifications.iter().for_each(check_notification);
     // Postgres counts no further than some 292,000 years, and no link is to wait that long.
     assert!(
         page.next_sync.is_none_or(|wait| wait <= LONGEST_WAIT),
@@ -30,16 +30,16 @@ pub(crate) fn check_profile(profile: &Profile) {
 }
 
 /// News as they are stored.
-pub(crate) fn check_news(notifications: &PlatformNotification) {
-    check_text(&notifications.id);
-    check_text(&notifications.content);
-    check_text(&notifications.sender);
+pub(crate) fn check_notification(notification: &PlatformNotification) {
+    check_text(&notification.id);
+    check_text(&notification.content);
+    check_text(&notification.sender);
 }
 
 /// News for someone, as they are stored.
 pub(crate) fn check_addressed(addressed: &AddressedNotification) {
     check_text(&addressed.platform_user_id);
-    check_news(&addressed.notifications);
+    check_notification(&addressed.notification);
 }
 
 /// What no platform may ask for more of.

@@ -179,7 +179,7 @@ pub struct AddressedNotification {
     /// User, as in [`Profile::platform_user_id`].
     pub platform_user_id: String,
     /// Notification; its id is the same as in a sync.
-    pub notifications: PlatformNotification,
+    pub notification: PlatformNotification,
 }
 
 /// Scope of a revocation.

@@ -5,12 +5,12 @@ use protocol::notification::NotificationType;
 use crate::platform::{AddressedNotification, PlatformNotification};
 
 /// Notifications of one message, at most one per user: a reply for the user whom it answers, a mention for each user whom it
-/// mentions, nothing for its author. `notifications` builds the notification of a kind; the rest is the same for all.
+/// mentions, nothing for its author. `notification` builds the notification of a kind; the rest is the same for all.
 pub(crate) fn of_message<Id: PartialEq + ToString>(
     author: &Id,
     replied_to: Option<Id>,
     mentioned: impl IntoIterator<Item = Id>,
-    notifications: impl Fn(NotificationType) -> PlatformNotification,
+    notification: impl Fn(NotificationType) -> PlatformNotification,
 ) -> Vec<AddressedNotification> {
     let replied_to = replied_to.map(|user| (user, NotificationType::Reply));
     let mentioned = mentioned.into_iter().map(|user| (user, NotificationType::Mention));
@@ -22,7 +22,7 @@ pub(crate) fn of_message<Id: PartialEq + ToString>(
     }
     let addressed = recipients.into_iter().map(|(user, kind)| AddressedNotification {
         platform_user_id: user.to_string(),
-        notifications: notifications(kind),
+        notification: notification(kind),
     });
     addressed.collect()
 }

@@ -90,7 +90,7 @@ mod tests {
         let notifications = notifications(vec![Thread::at(3, "c"), watched, Thread::at(1, "a")]);
         let ids: Vec<_> = notifications
             .iter()
-            .map(|notifications| notifications.id.as_str())
+            .map(|notification| notification.id.as_str())
             .collect();
         assert_eq!(ids, ["a@1970-01-01T00:00:01.000Z", "c@1970-01-01T00:00:03.000Z"]);
     }

@@ -152,7 +152,7 @@ impl Message {
         recipients.retain(|id| *id != self.author.id);
         recipients.sort();
         recipients.dedup();
-        let notifications = PlatformNotification {
+        let notification = PlatformNotification {
             id: self.id.into(),
             kind: NotificationType::Message,
             content: self.content,
@@ -161,7 +161,7 @@ impl Message {
         };
         let addressed = recipients.into_iter().map(|user| AddressedNotification {
             platform_user_id: user.into(),
-            notifications: notifications.clone(),
+            notification: notification.clone(),
         });
         addressed.collect()
     }

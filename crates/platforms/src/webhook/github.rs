@@ -96,7 +96,7 @@ fn mentions(delivery: &Value, TextField { action, field }: TextField) -> Vec<Add
     mentioned
         .map(|(_, id)| AddressedNotification {
             platform_user_id: id.into(),
-            notifications: PlatformNotification {
+            notification: PlatformNotification {
                 id: format!("{field} {}", text.id),
                 kind: NotificationType::Mention,
                 content: body.clone(),

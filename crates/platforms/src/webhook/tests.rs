@@ -52,15 +52,15 @@ fn recipients(delivered: &WebhookDelivery) -> Vec<(&str, NotificationType, &str,
     let notifications = delivered.notifications.iter();
     notifications
         .map(|it| {
-            let notifications = &it.notifications;
+            let notification = &it.notification;
             let texts = (
-                notifications.id.as_str(),
-                notifications.content.as_str(),
-                notifications.sender.as_str(),
+                notification.id.as_str(),
+                notification.content.as_str(),
+                notification.sender.as_str(),
             );
             (
                 it.platform_user_id.as_str(),
-                notifications.kind,
+                notification.kind,
                 texts.0,
                 texts.1,
                 texts.2,
@@ -343,7 +343,7 @@ fn x_reports_replies_direct_messages_followers_and_revocations_only() {
         [("111", NotificationType::Message, "33", "hello!", "OtherUser")]
     );
     assert_eq!(
-        delivered.notifications[0].notifications.at,
+        delivered.notifications[0].notification.at,
         Timestamp::from_millis(1_784_928_224_372)
     );
     message["data"]["event_type"] = json!("dm.sent");

@@ -50,9 +50,9 @@ pub(super) fn read(secret: &Secret, request: &Request<'_>, now: SystemTime) -> R
     let addressed = data.recipient().map(|user| {
         notifications
             .into_iter()
-            .map(move |notifications| AddressedNotification {
+            .map(move |notification| AddressedNotification {
                 platform_user_id: user.to_owned(),
-                notifications,
+                notification,
             })
     });
     let deauthorized = match data.event_type.as_str() {

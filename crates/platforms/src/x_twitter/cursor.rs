@@ -48,9 +48,9 @@ impl Cursor {
         };
         let mut fresh = after(self.since, mentions.items);
         fresh.extend(after(self.last_message, messages.items));
-        fresh.sort_by_key(|item| (item.notifications.at, item.id));
+        fresh.sort_by_key(|item| (item.notification.at, item.id));
         Read {
-            notifications: fresh.into_iter().map(|item| item.notifications).collect(),
+            notifications: fresh.into_iter().map(|item| item.notification).collect(),
             cursor,
         }
     }
@@ -75,7 +75,7 @@ mod tests {
     fn page(ids: &[u64], next: Option<&str>) -> Page {
         let item = |&id: &u64| Item {
             id,
-            notifications: PlatformNotification {
+            notification: PlatformNotification {
                 id: id.to_string(),
                 kind: NotificationType::Mention,
                 content: String::new(),
@@ -92,7 +92,7 @@ mod tests {
     fn ids(read: &Read) -> Vec<&str> {
         read.notifications
             .iter()
-            .map(|notifications| notifications.id.as_str())
+            .map(|notification| notification.id.as_str())
             .collect()
     }
 

@@ -36,7 +36,7 @@ pub(super) struct Page {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: u64,
-    pub(super) notifications: PlatformNotification,
+    pub(super) notification: PlatformNotification,
 }
 
 impl Timelines<'_> {
@@ -174,17 +174,17 @@ struct Message {
 
 impl<T> TimelineAnswer<T> {
     /// Page of items with a notification. A sender missing in `includes` is named by the id.
-    fn page(self, notifications: impl Fn(T, &dyn Fn(Id) -> String) -> Option<PlatformNotification>) -> Page {
+    fn page(self, notification: impl Fn(T, &dyn Fn(Id) -> String) -> Option<PlatformNotification>) -> Page {
         let users = self.includes.users;
         let name = |id: Id| {
             let known = users.iter().find(|user| user.id == id);
             known.map_or(id.into(), |user| user.username.clone())
         };
         let items = self.data.into_iter().filter_map(|item| {
-            let notifications = notifications(item, &name)?;
+            let notification = notification(item, &name)?;
             Some(Item {
-                id: notifications.id.parse().ok()?,
-                notifications,
+                id: notification.id.parse().ok()?,
+                notification,
             })
         });
         Page {

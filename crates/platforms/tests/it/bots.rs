@@ -52,7 +52,7 @@ async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> (Vec<(Notific
     let notifications = page.notifications.iter();
     (
         notifications
-            .map(|it| (it.notifications.kind, it.notifications.content.clone()))
+            .map(|it| (it.notification.kind, it.notification.content.clone()))
             .collect(),
         page,
     )
@@ -75,7 +75,7 @@ async fn telegram_tells_who_is_named_or_answered_and_confirms_what_was_handed_in
             (NotificationType::Reply, "indeed".to_owned()),
         ];
         assert_eq!(notifications, heard);
-        assert_eq!(page.notifications[0].notifications.sender, "grace");
+        assert_eq!(page.notifications[0].notification.sender, "grace");
         assert_eq!(
             page.notifications[0].platform_user_id,
             page.notifications[1].platform_user_id
@@ -161,7 +161,7 @@ async fn discord_tells_what_was_said_since_the_first_look() {
             (NotificationType::Mention, "here too".to_owned()),
         ];
         assert_eq!((notifications, page.more), (heard.to_vec(), false));
-        assert_eq!(page.notifications[0].notifications.sender, "grace");
+        assert_eq!(page.notifications[0].notification.sender, "grace");
         assert_eq!(read(&bot, &mut cursor).await.0, []);
     })
     .await;

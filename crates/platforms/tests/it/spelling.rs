@@ -76,11 +76,11 @@ fn assert_is_text(text: &str) {
 
 fn assert_all_came(notifications: &[PlatformNotification], most: usize) {
     assert_eq!(notifications.len(), most);
-    for notifications in notifications {
-        assert_is_text(&notifications.content);
-        assert_is_text(&notifications.sender);
-        let thing = notifications.id.split('@').next().unwrap();
-        assert!(!thing.contains('.'), "{}", notifications.id);
+    for notification in notifications {
+        assert_is_text(&notification.content);
+        assert_is_text(&notification.sender);
+        let thing = notification.id.split('@').next().unwrap();
+        assert!(!thing.contains('.'), "{}", notification.id);
     }
 }
 
@@ -103,7 +103,7 @@ async fn read(inbox: &dyn BotInbox, cursor: &mut Option<Value>) -> Vec<PlatformN
     let mut notifications = Vec::new();
     loop {
         let page = inbox.read(cursor.as_ref()).await.unwrap();
-        notifications.extend(page.notifications.into_iter().map(|addressed| addressed.notifications));
+        notifications.extend(page.notifications.into_iter().map(|addressed| addressed.notification));
         *cursor = page.cursor.or_else(|| cursor.take());
         if !page.more {
             return notifications;

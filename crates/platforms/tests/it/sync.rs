@@ -24,7 +24,7 @@ async fn sync(world: &World, cursor: Option<&Value>) -> SyncPage {
 fn told(page: &SyncPage) -> Vec<&str> {
     page.notifications
         .iter()
-        .map(|notifications| notifications.content.as_str())
+        .map(|notification| notification.content.as_str())
         .collect()
 }
 
@@ -104,7 +104,7 @@ async fn a_full_inbox_is_read_page_by_page_and_whole() {
             told.extend(
                 page.notifications
                     .iter()
-                    .map(|notifications| notifications.content.clone()),
+                    .map(|notification| notification.content.clone()),
             );
             (cursor, pages) = (page.cursor, pages + 1);
             if !page.more {

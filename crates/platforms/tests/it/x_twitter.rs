@@ -65,7 +65,7 @@ async fn what_comes_after_the_first_look_is_news_once() {
         let mut notifications: Vec<_> = second
             .notifications
             .iter()
-            .map(|notifications| (notifications.content.as_str(), notifications.kind))
+            .map(|notification| (notification.content.as_str(), notification.kind))
             .collect();
         notifications.sort_by_key(|&(content, _)| content);
         assert_eq!(notifications, [("indeed", Reply), ("psst", Message), ("you", Mention)]);
@@ -73,7 +73,7 @@ async fn what_comes_after_the_first_look_is_news_once() {
             second
                 .notifications
                 .iter()
-                .all(|notifications| notifications.sender == "grace"),
+                .all(|notification| notification.sender == "grace"),
             "{:?}",
             second.notifications
         );
@@ -97,7 +97,7 @@ async fn a_busy_account_is_read_page_by_page_and_nothing_is_left_out() {
         let mut numbers: Vec<u32> = page
             .notifications
             .iter()
-            .map(|notifications| notifications.content.parse().unwrap())
+            .map(|notification| notification.content.parse().unwrap())
             .collect();
         post(&world.simulator, PostKind::Mention, "150");
         page = x_twitter.sync(&tokens, page.cursor.as_ref()).await.unwrap();
@@ -105,13 +105,13 @@ async fn a_busy_account_is_read_page_by_page_and_nothing_is_left_out() {
         numbers.extend(
             page.notifications
                 .iter()
-                .map(|notifications| notifications.content.parse::<u32>().unwrap()),
+                .map(|notification| notification.content.parse::<u32>().unwrap()),
         );
         page = x_twitter.sync(&tokens, page.cursor.as_ref()).await.unwrap();
         numbers.extend(
             page.notifications
                 .iter()
-                .map(|notifications| notifications.content.parse::<u32>().unwrap()),
+                .map(|notification| notification.content.parse::<u32>().unwrap()),
         );
         numbers.sort_unstable();
         assert_eq!(numbers, (0..=150).collect::<Vec<_>>());

@@ -35,7 +35,7 @@ impl Addressees {
         let events_for = |user: &UserId, addressee: &str| {
             let theirs = addressed.iter().filter(|it| it.platform_user_id == addressee);
             theirs
-                .map(|it| notification(user, platform, it.notifications.clone()))
+                .map(|it| notification(user, platform, it.notification.clone()))
                 .collect()
         };
         let delivered = self

@@ -45,7 +45,7 @@ impl Syncer {
             },
         }));
         let notifications = page.notifications.into_iter();
-        let notifications = notifications.map(|notifications| notification(&lease.user, lease.account, notifications));
+        let notifications = notifications.map(|it| notification(&lease.user, lease.account, it));
         let ended = self.ended(&lease, was, &account, call);
         let every = self.offered.get(lease.account)?.sync_schedule().sync_every;
         let every = every.max(page.next_sync.unwrap_or(Duration::ZERO));

@@ -90,7 +90,7 @@ impl BotInbox for Numbered {
         let Some(number) = received.first() else {
             return Ok(InboxPage::default());
         };
-        let notifications = PlatformNotification {
+        let notification = PlatformNotification {
             id: number.to_string(),
             kind: NotificationType::Mention,
             content: number.to_string(),
@@ -100,7 +100,7 @@ impl BotInbox for Numbered {
         Ok(InboxPage {
             notifications: vec![AddressedNotification {
                 platform_user_id: "1".to_owned(),
-                notifications,
+                notification,
             }],
             cursor: Some(json!(number + 1)),
             more: true,
