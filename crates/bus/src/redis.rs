@@ -21,7 +21,7 @@ use opentelemetry::metrics::Meter;
 pub use self::client::ConnectError;
 pub use self::settings::{InvalidPrefix, InvalidRedisUrl, Prefix, RedisSettings, RedisUrl};
 
-use self::client::{Client, Connector, Needs, Use};
+use self::client::{AccessCheck, Client, Connector, Purpose};
 use self::names::Names;
 use crate::Liveness;
 use crate::metrics::Metrics;
@@ -67,21 +67,22 @@ impl RedisBus {
     ) -> Result<Self, ConnectError> {
         let metrics = Metrics::new(meter);
         let connector = Connector::new(settings.url.clone(), settings.ca.as_deref())?;
-        let connect = |connector, to_do| Client::connect(connector, to_do, Arc::clone(&clock), &tasks, metrics.clone());
-        let commands = connect(connector.clone(), Use::Commands).await?;
+        let connect =
+            |connector, purpose| Client::connect(connector, purpose, Arc::clone(&clock), &tasks, metrics.clone());
+        let commands = connect(connector.clone(), Purpose::Commands).await?;
         let names = Names::new(settings.prefix.clone());
-        let needs = |channel| Needs {
+        let access = |channel| AccessCheck {
             keys: names.probes().collect(),
             channel,
         };
         commands.check_info().await?;
         // Boxed: fred's futures are several KiB.
-        Box::pin(commands.check_needs(needs(names.probes().next()))).await?;
+        Box::pin(commands.check_access(access(names.probes().next()))).await?;
         let cells = match &settings.limits_url {
             Some(url) => {
                 let connector = Connector::new(url.clone(), settings.ca.as_deref())?;
-                let cells = connect(connector, Use::Limits).await?;
-                Box::pin(cells.check_needs(needs(None))).await?;
+                let cells = connect(connector, Purpose::Limits).await?;
+                Box::pin(cells.check_access(access(None))).await?;
                 cells
             }
             None => commands.clone(),

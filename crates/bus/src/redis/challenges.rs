@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use protocol::id::UserId;
 
 use super::RedisBus;
-use super::client::{Answer, Arg, Script};
+use super::client::{Arg, RedisReply, Script};
 use crate::challenges::Place;
 use crate::{BusError, ChallengeKey, ChallengeKind, Challenges};
 
@@ -112,7 +112,7 @@ impl RedisBus {
         script: &Script,
         (user, kind): (&UserId, ChallengeKind),
         args: [Arg; N],
-    ) -> Result<Answer, BusError> {
+    ) -> Result<RedisReply, BusError> {
         let keys = [self.shared.names.challenges(user, kind)];
         self.shared.commands.run(step, script, keys, args).await
     }

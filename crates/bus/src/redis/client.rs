@@ -1,23 +1,23 @@
-//! fred, tamed: everything of it is in this module, and nothing of it leaves.
+//! The Redis client: the only module that names fred, and the bounds and repairs that fred lacks.
 //!
-//! What it does to a careless user has a test for each kind in `tests/it/traps`, and each file here stands against some of it:
-//! [`connector`] sets every timeout and bound that has no default, [`keeper`] asks each second whether commands are answered and
-//! replaces a fred client that does not come back by itself, [`subscriber`] keeps subscriptions, [`reader`] waits for jobs on
-//! connections of its own.
+//! `tests/it/traps` has a test for each trap of fred. [`connector`] sets every timeout and bound without a default, [`monitor`]
+//! sends a heartbeat each second and replaces a fred client that does not recover, [`subscriber`] restores subscriptions, and
+//! [`stream_reader`] runs blocking reads on connections of their own.
 
-pub(super) mod announcements;
-mod answer;
 mod arg;
-mod check;
+mod command_failure;
+mod connection;
 mod connector;
-mod failure;
-mod keeper;
-mod link;
-mod pulse;
-mod reader;
+mod health;
+pub(super) mod keyspace;
+mod monitor;
+mod reply;
 mod script;
+mod startup_check;
+mod stream_reader;
 mod subscriber;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,23 +28,23 @@ use lifecycle::{Clock, Tasks};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-pub(super) use self::answer::Answer;
 pub(super) use self::arg::Arg;
-pub(super) use self::check::Needs;
 pub use self::connector::ConnectError;
-pub(super) use self::connector::{Connector, Use};
-pub(super) use self::reader::{Read, Reader};
+pub(super) use self::connector::{Connector, Purpose};
+pub(super) use self::reply::RedisReply;
 pub(super) use self::script::Script;
-pub(super) use self::subscriber::{Listener, Opening, Subscriber};
+pub(super) use self::startup_check::AccessCheck;
+pub(super) use self::stream_reader::{StreamRead, StreamReader};
+pub(super) use self::subscriber::{MessageHandler, Subscriber, SubscriberConfig};
 
-use self::failure::Failure;
-use self::keeper::Keeper;
-use self::link::Link;
-use self::pulse::Pulse;
+use self::command_failure::CommandFailure;
+use self::connection::Connection;
+use self::health::Health;
+use self::monitor::HealthMonitor;
 use crate::BusError;
 use crate::metrics::Metrics;
 
-/// Commands to one Redis. Clones share the connection.
+/// Command connection to one Redis. Clones share it.
 #[derive(Clone)]
 pub(super) struct Client {
     shared: Arc<Shared>,
@@ -52,53 +52,56 @@ pub(super) struct Client {
 
 struct Shared {
     connector: Connector,
-    to_do: Use,
-    link: Mutex<Link>,
-    pulse: Mutex<Pulse>,
-    /// Keeps the commands under way below the length of fred's queue: when that queue refuses a command, fred 10.1 counts it as
-    /// waiting for ever, and from then on does not flush what it writes, as more seems to follow.
-    room: Semaphore,
+    purpose: Purpose,
+    connection: Mutex<Connection>,
+    health: Mutex<Health>,
+    /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred 10.1
+    /// counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
+    permits: Semaphore,
+    /// Commands that failed since the last answered heartbeat.
+    failed_commands: AtomicU64,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
 
 impl Client {
-    /// Connects, and keeps the connection alive until the tasks are drained.
+    /// Connects, and monitors the connection until the tasks are drained.
     pub(super) async fn connect(
         connector: Connector,
-        to_do: Use,
+        purpose: Purpose,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
         metrics: Metrics,
     ) -> Result<Self, ConnectError> {
-        let link = connector.connect(to_do).await?;
-        let pulse = keeper::first_beat(&link, &*clock).await;
-        let pulse = pulse.map_err(|error| connector.unreachable(error))?;
+        let connection = connector.connect(purpose).await?;
+        let health = monitor::first_heartbeat(&connection, &*clock).await;
+        let health = health.map_err(|error| connector.unreachable(error))?;
         let shared = Arc::new(Shared {
             connector,
-            to_do,
-            link: Mutex::new(link),
-            pulse: Mutex::new(pulse),
-            room: Semaphore::new(ROOM),
+            purpose,
+            connection: Mutex::new(connection),
+            health: Mutex::new(health),
+            permits: Semaphore::new(MAX_IN_FLIGHT),
+            failed_commands: AtomicU64::new(0),
             clock,
             metrics,
         });
-        let (soft, keeper) = (tasks.soft(), Keeper::new(Arc::clone(&shared)));
-        tasks.essential("redis keeper", async move {
-            // Ends with the node.
-            soft.run_until_cancelled(keeper.run()).await;
+        let (soft, monitor) = (tasks.soft(), HealthMonitor::new(Arc::clone(&shared)));
+        tasks.essential("redis health monitor", async move {
+            // Runs until the node drains.
+            soft.run_until_cancelled(monitor.run()).await;
         });
         Ok(Self { shared })
     }
 
-    /// Runs a script in one step on the server.
+    /// Runs a script: one atomic step on the server.
     pub(super) async fn run(
         &self,
         step: &'static str,
         script: &Script,
         keys: impl IntoIterator<Item = String>,
         args: impl IntoIterator<Item = Arg>,
-    ) -> Result<Answer, BusError> {
+    ) -> Result<RedisReply, BusError> {
         let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
         let args: Vec<Value> = args.into_iter().map(Value::from).collect();
         let value = self.ask(step, async |fred| {
@@ -110,10 +113,10 @@ impl Client {
                 other => other,
             }
         });
-        Ok(Answer::new(step, value.await?))
+        Ok(RedisReply::new(step, value.await?))
     }
 
-    /// Sets a string that ends after `ttl`.
+    /// Sets a string with a TTL.
     pub(super) async fn set(
         &self,
         step: &'static str,
@@ -129,10 +132,10 @@ impl Client {
         .await
     }
 
-    /// Reads strings; those that are missing are left out.
-    pub(super) async fn get(&self, step: &'static str, keys: Vec<String>) -> Result<Answer, BusError> {
+    /// Reads strings; missing ones are left out.
+    pub(super) async fn get(&self, step: &'static str, keys: Vec<String>) -> Result<RedisReply, BusError> {
         let value = self.ask(step, async |fred| fred.mget(keys).await).await?;
-        Ok(Answer::new(step, value))
+        Ok(RedisReply::new(step, value))
     }
 
     /// Deletes keys.
@@ -142,43 +145,43 @@ impl Client {
             .map(drop)
     }
 
-    /// Takes a string out.
-    pub(super) async fn take(&self, step: &'static str, key: String) -> Result<Answer, BusError> {
+    /// Reads and deletes a string (GETDEL).
+    pub(super) async fn take(&self, step: &'static str, key: String) -> Result<RedisReply, BusError> {
         let value = self.ask(step, async |fred| fred.getdel(key).await).await?;
-        Ok(Answer::new(step, value))
+        Ok(RedisReply::new(step, value))
     }
 
-    /// Whether the last beat was answered, and in time.
+    /// Reports whether the last heartbeat was answered, and in time.
     pub(super) fn is_live(&self) -> bool {
-        self.shared.pulse().is_live(Instant::now())
+        self.shared.health().is_live(Instant::now())
     }
 
-    /// Refuses where our clock and the server's are too far apart.
+    /// Returns an error if the clocks of this node and the server are too far apart.
     pub(super) fn check_clock(&self, step: &'static str) -> Result<(), BusError> {
-        if self.shared.pulse().is_skewed() {
-            return Err(Failure::Skewed.at(step));
+        if self.shared.health().is_skewed() {
+            return Err(CommandFailure::ClockSkew.at_step(step));
         }
         Ok(())
     }
 
-    /// The moment at which the server's clock shows `millis`; now for what is over.
+    /// Instant at which the server's clock shows `millis`; now for a time in the past.
     pub(super) fn instant_of(&self, millis: u64) -> Instant {
-        self.shared.pulse().instant_of(millis, Instant::now())
+        self.shared.health().instant_of(millis, Instant::now())
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
 
-    /// Says something on a channel, to prove that its subscriber hears.
-    async fn announce(&self, channel: String, word: String) -> Result<(), BusError> {
-        let told: Result<i64, BusError> = self
-            .ask("announce on a channel", async |fred| fred.spublish(channel, word).await)
+    /// Publishes a probe message, to prove that its subscriber receives.
+    async fn publish_probe(&self, channel: String, probe: String) -> Result<(), BusError> {
+        let receivers: Result<i64, BusError> = self
+            .ask("publish a probe", async |fred| fred.spublish(channel, probe).await)
             .await;
-        told.map(drop)
+        receivers.map(drop)
     }
 
-    /// Does one thing with fred, in bounded time and number.
+    /// Runs one fred command, in bounded time and number.
     async fn ask<T>(
         &self,
         step: &'static str,
@@ -186,43 +189,47 @@ impl Client {
     ) -> Result<T, BusError> {
         let outcome = async {
             self.shared.check_up()?;
-            let room = timeout(COMMAND_TIMEOUT, self.shared.room.acquire()).await;
-            let _room = room.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
+            let permit = timeout(COMMAND_TIMEOUT, self.shared.permits.acquire()).await;
+            let _permit = permit
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(CommandFailure::TooManyCommands)?;
             Ok(command(self.shared.fred()).await?)
         };
-        outcome.await.map_err(|failure: Failure| {
+        outcome.await.map_err(|failure: CommandFailure| {
             self.shared.metrics.command_failed(step);
-            failure.at(step)
+            self.shared.failed_commands.fetch_add(1, Ordering::Relaxed);
+            failure.at_step(step)
         })
     }
 }
 
 impl Shared {
     fn fred(&self) -> fred::clients::Client {
-        self.link().client().clone()
+        self.connection().client().clone()
     }
 
-    /// Nothing is sent while the server does not answer.
-    fn check_up(&self) -> Result<(), Failure> {
-        let pulse = self.pulse();
-        if pulse.is_up() {
+    /// Returns an error while the server is unreachable: nothing is sent then.
+    fn check_up(&self) -> Result<(), CommandFailure> {
+        let health = self.health();
+        if health.is_up() {
             return Ok(());
         }
-        Err(Failure::Down(pulse.refusal()))
+        Err(CommandFailure::Unreachable(health.refusal()))
     }
 
-    fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pulse(&self) -> MutexGuard<'_, Pulse> {
-        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long a command may take.
+/// Timeout of a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many commands may be under way at once. Those whose callers gave up stay in fred's queue until it is connected again; the
-/// door closes with the first beat that is missed, so at most two such generations meet a queue of [`connector::QUEUE`].
-const ROOM: usize = 4096;
+/// Bound of the commands in flight. Those whose callers gave up stay in fred's queue until it is connected again; as commands are
+/// refused from the first missed heartbeat on, at most two such generations meet a queue of [`connector::QUEUE`].
+const MAX_IN_FLIGHT: usize = 4096;

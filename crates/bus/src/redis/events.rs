@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use self::feed::RedisSubscriptions;
 use super::RedisBus;
-use super::client::{Answer, Arg, Script};
+use super::client::{Arg, RedisReply, Script};
 use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
 use crate::epoch::new_epoch;
 use crate::letter::Letter;
@@ -63,11 +63,11 @@ impl Events for RedisBus {
             Arg::from(SEEN_LENGTH),
         ];
         let publish = &shared.events.publish;
-        let mut answer = shared.commands.run("publish an event", publish, keys, args).await?;
-        if answer.is_empty() {
+        let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
+        if reply.is_empty() {
             return Ok(PublishOutcome::Duplicate);
         }
-        Ok(PublishOutcome::Assigned(offset(&mut answer)?))
+        Ok(PublishOutcome::Assigned(offset(&mut reply)?))
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
@@ -91,16 +91,16 @@ impl Events for RedisBus {
             Arg::from(limit.max(1)),
         ];
         let since = &shared.events.since;
-        let mut answer = shared.commands.run("read what was missed", since, keys, args).await?;
-        let now = offset(&mut answer)?;
-        if answer.bytes()? == "lost" {
+        let mut reply = shared.commands.run("read what was missed", since, keys, args).await?;
+        let now = offset(&mut reply)?;
+        if reply.bytes()? == "lost" {
             return Ok(LogRead::Gap(now));
         }
         let mut events = Vec::new();
-        while !answer.is_empty() && events.len() < limit {
+        while !reply.is_empty() && events.len() < limit {
             let epoch = now.epoch.clone();
-            let seq = answer.read()?;
-            match Envelope::read(&answer.bytes()?) {
+            let seq = reply.read()?;
+            match Envelope::read(&reply.bytes()?) {
                 Ok(envelope) => events.push((Offset { epoch, seq }, envelope)),
                 Err(error) => {
                     // Asking again would never get past it.
@@ -129,15 +129,15 @@ impl RedisBus {
         let keys = [names.offset(user), names.log(user)];
         let args = [Arg::from(&new_epoch(&*shared.entropy)), Arg::from(ORDER_LIFE.as_secs())];
         let script = &shared.events.offset;
-        let mut answer = shared.commands.run("ask for a position", script, keys, args).await?;
-        offset(&mut answer)
+        let mut reply = shared.commands.run("ask for a position", script, keys, args).await?;
+        offset(&mut reply)
     }
 }
 
 /// The next two leaves: epoch and seq.
-pub(super) fn offset(answer: &mut Answer) -> Result<Offset, BusError> {
-    let epoch = Epoch::new(answer.read::<String>()?).ok_or_else(|| answer.unreadable("no epoch"))?;
-    let seq = answer.read()?;
+pub(super) fn offset(reply: &mut RedisReply) -> Result<Offset, BusError> {
+    let epoch = Epoch::new(reply.read::<String>()?).ok_or_else(|| reply.unreadable("no epoch"))?;
+    let seq = reply.read()?;
     Ok(Offset { epoch, seq })
 }
 

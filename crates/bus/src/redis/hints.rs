@@ -43,13 +43,13 @@ impl Hints for RedisBus {
     async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.seen(user), names.open(user)];
-        let mut answer = shared
+        let mut reply = shared
             .commands
             .run("look for hints", &shared.hints.hint, keys, marks(from).map(Arg::from))
             .await?;
         Ok(Hint {
-            seen: answer.bytes()? == "1",
-            no_open_alerts: answer.bytes()? == "1",
+            seen: reply.bytes()? == "1",
+            no_open_alerts: reply.bytes()? == "1",
         })
     }
 

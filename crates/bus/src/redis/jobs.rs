@@ -61,8 +61,8 @@ impl Jobs for RedisBus {
             Arg::from(LANE_BYTES),
         ];
         let submit = &shared.jobs.submit;
-        let mut answer = shared.commands.run("submit a job", submit, keys, args).await?;
-        match answer.read()? {
+        let mut reply = shared.commands.run("submit a job", submit, keys, args).await?;
+        match reply.read()? {
             0 => Err(BusError::Full(lane.as_str())),
             _ => Ok(()),
         }

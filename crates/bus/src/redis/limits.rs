@@ -38,8 +38,8 @@ impl Cells {
             Arg::from(share.member),
             Arg::from(u128::from(share.most.max(1))),
         ];
-        let mut answer = client.run("count an attempt", attempt, [times], arguments).await?;
-        Ok(verdict(answer.read()?))
+        let mut reply = client.run("count an attempt", attempt, [times], arguments).await?;
+        Ok(verdict(reply.read()?))
     }
 }
 
@@ -55,8 +55,8 @@ impl Limits for RedisBus {
             .map(|charge| self.shared.names.cell(user, &charge.bucket));
         let times = charges.iter().flat_map(|charge| [charge.refill(), charge.quota.period]);
         let times = times.map(|time| Arg::from(time.as_micros()));
-        let mut answer = client.run("ask a limit", admit, cells, times).await?;
-        Ok(verdict(answer.read()?))
+        let mut reply = client.run("ask a limit", admit, cells, times).await?;
+        Ok(verdict(reply.read()?))
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {

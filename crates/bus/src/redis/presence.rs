@@ -8,7 +8,7 @@ use protocol::id::{ConnectionId, NodeId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::RedisBus;
-use super::client::{Answer, Arg, Script};
+use super::client::{Arg, RedisReply, Script};
 use crate::letter::Letter;
 use crate::presence::{KEPT_FOR, age};
 use crate::{BusError, OpenSocket, Presence};
@@ -94,14 +94,14 @@ impl RedisBus {
     async fn nodes<const N: usize>(&self, says: [Arg; N]) -> Result<HashSet<NodeId>, BusError> {
         let shared = &self.shared;
         let key = shared.names.nodes();
-        let mut answer = shared
+        let mut reply = shared
             .commands
             .run("ask who is alive", &shared.presence.nodes, [key], says)
             .await?;
         let mut alive = HashSet::new();
-        while !answer.is_empty() {
-            let node = NodeId::new(answer.read::<String>()?);
-            alive.insert(node.map_err(|_no_id| answer.unreadable("it names no gateway"))?);
+        while !reply.is_empty() {
+            let node = NodeId::new(reply.read::<String>()?);
+            alive.insert(node.map_err(|_no_id| reply.unreadable("it names no gateway"))?);
         }
         Ok(alive)
     }
@@ -129,10 +129,10 @@ fn entry(socket: &OpenSocket) -> Result<Vec<u8>, BusError> {
     Entry { v, socket }.write()
 }
 
-fn sockets(mut answer: Answer) -> Result<Vec<OpenSocket>, BusError> {
+fn sockets(mut reply: RedisReply) -> Result<Vec<OpenSocket>, BusError> {
     let mut sockets = Vec::new();
-    while !answer.is_empty() {
-        let entry = answer.bytes()?;
+    while !reply.is_empty() {
+        let entry = reply.bytes()?;
         sockets.push(Entry::read(&entry)?.socket);
     }
     Ok(sockets)

@@ -12,7 +12,7 @@ use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 use super::RedisBus;
-use super::client::{Answer, Arg, Script};
+use super::client::{Arg, RedisReply, Script};
 use crate::sessions::{ANNOUNCED_FOR, MOST_SESSIONS};
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
@@ -66,8 +66,8 @@ impl SessionRegistry for RedisBus {
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
-        let answers = self.all_sessions("poke a session", &self.shared.sessions.check_ttl, sessions, []);
-        answers.await?.iter_mut().map(state).collect()
+        let replies = self.all_sessions("poke a session", &self.shared.sessions.check_ttl, sessions, []);
+        replies.await?.iter_mut().map(state).collect()
     }
 
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
@@ -78,10 +78,10 @@ impl SessionRegistry for RedisBus {
 
     async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
         let script = &self.shared.sessions.renew_session;
-        let mut answer = self.session("extend a session", script, session, []).await?;
-        let after_warning = answer.bytes()? == "1";
+        let mut reply = self.session("extend a session", script, session, []).await?;
+        let after_warning = reply.bytes()? == "1";
         Ok(SessionRenewal {
-            state: state(&mut answer)?,
+            state: state(&mut reply)?,
             after_warning,
         })
     }
@@ -112,14 +112,14 @@ impl SessionRegistry for RedisBus {
             })
             .collect();
         let found = self.all_sessions(step, &scripts.find, &keys, []).await?;
-        let alive = keys.into_iter().zip(found).filter(|(_, answer)| !answer.is_empty());
-        alive.map(|(key, mut answer)| alive_session(key, &mut answer)).collect()
+        let alive = keys.into_iter().zip(found).filter(|(_, reply)| !reply.is_empty());
+        alive.map(|(key, mut reply)| alive_session(key, &mut reply)).collect()
     }
 
     async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError> {
         let script = &self.shared.sessions.announce_end;
-        let answers = self.all_sessions("announce an end", script, sessions, [millis(ANNOUNCED_FOR)]);
-        answers.await?.iter_mut().map(announced).collect()
+        let replies = self.all_sessions("announce an end", script, sessions, [millis(ANNOUNCED_FOR)]);
+        replies.await?.iter_mut().map(announced).collect()
     }
 
     async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
@@ -160,7 +160,7 @@ impl RedisBus {
         script: &Script,
         session: &SessionKey,
         args: [Arg; N],
-    ) -> Result<Answer, BusError> {
+    ) -> Result<RedisReply, BusError> {
         let names = &self.shared.names;
         let keys = [
             names.session(session),
@@ -182,46 +182,46 @@ impl RedisBus {
         script: &Script,
         sessions: &[SessionKey],
         args: [Arg; N],
-    ) -> Result<Vec<Answer>, BusError> {
-        let mut answers = Vec::with_capacity(sessions.len());
+    ) -> Result<Vec<RedisReply>, BusError> {
+        let mut replies = Vec::with_capacity(sessions.len());
         for sessions in sessions.chunks(AT_ONCE) {
             let asked = sessions
                 .iter()
                 .map(|session| self.session(step, script, session, args.clone()));
-            answers.extend(try_join_all(asked).await?);
+            replies.extend(try_join_all(asked).await?);
         }
-        Ok(answers)
+        Ok(replies)
     }
 }
 
-fn state(answer: &mut Answer) -> Result<SessionState, BusError> {
-    match answer.bytes()?.as_ref() {
+fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
+    match reply.bytes()?.as_ref() {
         b"unknown" => Ok(SessionState::Unknown),
         b"ended" => Ok(SessionState::Ended),
-        b"ending" => Ok(SessionState::Ending(answer.read()?)),
+        b"ending" => Ok(SessionState::Ending(reply.read()?)),
         b"alive" => Ok(SessionState::Alive(SessionTtl {
-            generation: answer.read()?,
-            left: Duration::from_millis(answer.read()?),
-            warns_in: Duration::from_millis(answer.read()?),
-            timeout: Duration::from_millis(answer.read()?),
-            lead: Duration::from_millis(answer.read()?),
+            generation: reply.read()?,
+            left: Duration::from_millis(reply.read()?),
+            warns_in: Duration::from_millis(reply.read()?),
+            timeout: Duration::from_millis(reply.read()?),
+            lead: Duration::from_millis(reply.read()?),
         })),
-        _ => Err(answer.unreadable("no state of a session")),
+        _ => Err(reply.unreadable("no state of a session")),
     }
 }
 
-fn alive_session(key: SessionKey, answer: &mut Answer) -> Result<AliveSession, BusError> {
+fn alive_session(key: SessionKey, reply: &mut RedisReply) -> Result<AliveSession, BusError> {
     Ok(AliveSession {
         session: key.session,
-        opened_at: Timestamp::from_millis(answer.read()?),
-        left: Duration::from_millis(answer.read()?),
-        timeout: Duration::from_millis(answer.read()?),
+        opened_at: Timestamp::from_millis(reply.read()?),
+        left: Duration::from_millis(reply.read()?),
+        timeout: Duration::from_millis(reply.read()?),
     })
 }
 
-fn announced(answer: &mut Answer) -> Result<EndAnnouncement, BusError> {
-    let was_alive = answer.bytes()? == "1";
-    let newest = answer.read()?;
+fn announced(reply: &mut RedisReply) -> Result<EndAnnouncement, BusError> {
+    let was_alive = reply.bytes()? == "1";
+    let newest = reply.read()?;
     Ok(EndAnnouncement {
         was_alive,
         newest_token: (newest > 0).then(|| Timestamp::from_millis(newest)),

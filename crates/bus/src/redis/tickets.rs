@@ -83,19 +83,19 @@ impl ResumeTokens for RedisBus {
             Arg::from(came.as_millis().to_string()),
         ];
         let script = &shared.tickets.redeem_token;
-        let mut answer = shared.commands.run("redeem a ticket", script, keys, args).await?;
-        if answer.is_empty() {
+        let mut reply = shared.commands.run("redeem a ticket", script, keys, args).await?;
+        if reply.is_empty() {
             return Ok(None);
         }
-        let connection = ConnectionId::new(answer.read::<String>()?);
+        let connection = ConnectionId::new(reply.read::<String>()?);
         let ticket = ResumeToken {
             session: session.clone(),
-            connection: connection.map_err(|_invalid| answer.unreadable("no connection"))?,
-            start: offset(&mut answer)?,
+            connection: connection.map_err(|_invalid| reply.unreadable("no connection"))?,
+            start: offset(&mut reply)?,
         };
         let hold = ResumeLease {
             key: key.clone(),
-            redemption: answer.read()?,
+            redemption: reply.read()?,
         };
         Ok(Some(Redeemed { ticket, hold }))
     }
@@ -126,8 +126,8 @@ impl RedisBus {
             Arg::from(hold.redemption),
             Arg::from(TICKET_LIFE.as_millis()),
         ];
-        let mut answer = shared.commands.run("keep a ticket", script, keys, args).await?;
-        Ok(answer.read::<u8>()? == 1)
+        let mut reply = shared.commands.run("keep a ticket", script, keys, args).await?;
+        Ok(reply.read::<u8>()? == 1)
     }
 }
 

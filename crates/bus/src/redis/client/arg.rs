@@ -1,10 +1,10 @@
-//! Arguments of scripts: bytes, however they were said.
+//! Arguments of scripts, as bytes.
 
 use bytes::Bytes;
 use fred::types::Value;
 use protocol::cluster::offset::Epoch;
 
-/// One argument.
+/// Script argument.
 #[derive(Debug, Clone)]
 pub(in crate::redis) struct Arg(Bytes);
 

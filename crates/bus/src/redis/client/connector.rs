@@ -1,4 +1,4 @@
-//! How every connection to Redis is configured. fred's defaults have no timeouts, no bounds, and no reconnection.
+//! Configuration of all connections to Redis. fred's defaults have no timeouts, no bounds, and no reconnection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,35 +17,35 @@ use rustls_pki_types::pem::PemObject;
 use tokio::sync::broadcast;
 
 use super::COMMAND_TIMEOUT;
-use super::link::Link;
+use super::connection::Connection;
 use crate::redis::settings::RedisUrl;
 
-/// Makes connections to one Redis.
+/// Factory of connections to one Redis.
 #[derive(Clone)]
 pub(in crate::redis) struct Connector {
     url: RedisUrl,
     tls: Option<TlsConnector>,
 }
 
-/// What a connection is for.
+/// Purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::redis) enum Use {
+pub(in crate::redis) enum Purpose {
     /// Short commands.
     Commands,
-    /// Rate cells, where they have a Redis of their own.
+    /// Rate cells, if they have a Redis of their own.
     Limits,
-    /// Messages for all users of this node.
+    /// Subscription to the channels of this node's users.
     Events,
-    /// Messages for this node itself.
+    /// Subscription to the reply channel of this node.
     Replies,
-    /// What the server says of keys that have ended.
+    /// Keyspace notifications of expired keys.
     Expiries,
-    /// One read that waits.
+    /// Blocking stream reads of one lane.
     Reads,
 }
 
-impl Use {
-    /// The name in logs and metrics.
+impl Purpose {
+    /// Name in logs and metrics.
     pub(in crate::redis) fn name(self) -> &'static str {
         match self {
             Self::Commands => "commands",
@@ -57,7 +57,7 @@ impl Use {
         }
     }
 
-    /// How many messages may wait to be heard. The default of 32 is overrun by the first burst; 65,536 take 12 MB.
+    /// Capacity of the queue of received messages. The first burst overruns fred's default of 32; 65,536 take 12 MB.
     fn messages(self) -> usize {
         match self {
             Self::Events => 65_536,
@@ -66,7 +66,7 @@ impl Use {
         }
     }
 
-    /// How many notifications of the server about its keys may wait to be read: fred keeps them apart from messages.
+    /// Capacity of the queue of keyspace notifications, which fred keeps apart from messages.
     fn keyspace_events(self) -> usize {
         match self {
             Self::Expiries => 4096,
@@ -76,56 +76,56 @@ impl Use {
 }
 
 impl Connector {
-    /// Prepares for a server; `ca` is a PEM file of certificates.
+    /// Prepares connections to a server; `ca` is a PEM file of certificates.
     pub(in crate::redis) fn new(url: RedisUrl, ca: Option<&std::path::Path>) -> Result<Self, ConnectError> {
         let tls = if url.tls { Some(tls(ca)?) } else { None };
         Ok(Self { url, tls })
     }
 
-    /// Where this connects to, for people.
-    pub(super) fn at(&self) -> String {
+    /// Server's address for logs and errors, without password.
+    pub(super) fn address(&self) -> String {
         self.url.to_string()
     }
 
-    /// The channel on which the server announces the keys of our database that have ended.
+    /// Keyspace channel of the expired keys of our database.
     pub(in crate::redis) fn expired_channel(&self) -> String {
         format!("__keyevent@{}__:expired", self.url.database)
     }
 
-    /// Connects, and makes sure that it is a server that has what we need.
-    pub(super) async fn connect(&self, to_do: Use) -> Result<Link, ConnectError> {
-        let link = self.link(to_do).await.map_err(|error| self.unreachable(error))?;
-        match link.client().server_version() {
-            Some(version) if version.major < OLDEST => Err(ConnectError::TooOld {
-                at: self.at(),
+    /// Connects, and checks the server's version.
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connection, ConnectError> {
+        let connection = self.open(purpose).await.map_err(|error| self.unreachable(error))?;
+        match connection.client().server_version() {
+            Some(version) if version.major < MIN_VERSION => Err(ConnectError::TooOld {
+                address: self.address(),
                 version: version.to_string(),
             }),
-            _ => Ok(link),
+            _ => Ok(connection),
         }
     }
 
-    /// Connects once.
-    pub(super) async fn link(&self, to_do: Use) -> Result<Link, fred::error::Error> {
-        Link::open(self.client(to_do)).await
+    /// Opens a connection.
+    pub(super) async fn open(&self, purpose: Purpose) -> Result<Connection, fred::error::Error> {
+        Connection::open(self.client(purpose)).await
     }
 
-    /// The error for a server that does not do as it should.
+    /// Error for a server that refuses the connection or the first command.
     pub(super) fn unreachable(&self, source: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
         ConnectError::Unreachable {
-            at: self.at(),
+            address: self.address(),
             source: Box::new(source),
         }
     }
 
-    fn client(&self, to_do: Use) -> Client {
+    fn client(&self, purpose: Purpose) -> Client {
         let (config, performance) = (self.config(), performance());
         let client = Client::new(config, Some(performance), Some(connection()), Some(policy()));
-        // The capacity in the configuration is that of eight channels, 47 MB of them for a burst of messages; so those for
-        // messages and for keyspace events are put in place here.
+        // The configured capacity applies to eight channels, which would take 47 MB for a burst of messages; so the channels for
+        // messages and keyspace events are replaced here.
         let notifications = &client.inner().notifications;
-        let (messages, _) = broadcast::channel(to_do.messages());
+        let (messages, _) = broadcast::channel(purpose.messages());
         notifications.pubsub.store(Arc::new(messages));
-        let (keyspace_events, _) = broadcast::channel(to_do.keyspace_events());
+        let (keyspace_events, _) = broadcast::channel(purpose.keyspace_events());
         notifications.keyspace.store(Arc::new(keyspace_events));
         client
     }
@@ -133,12 +133,12 @@ impl Connector {
     fn config(&self) -> Config {
         Config {
             server: ServerConfig::new_centralized(&self.url.host, self.url.port),
-            // The first connection fails at once, later ones are tried again.
+            // The first connection fails at once, later ones are retried.
             fail_fast: true,
             username: self.url.username.clone(),
             password: self.url.password.as_ref().map(|password| password.expose().to_owned()),
             database: Some(self.url.database),
-            // In RESP 2 a connection with subscriptions can be asked nothing else.
+            // In RESP 2 a connection with subscriptions accepts no other commands.
             version: RespVersion::RESP3,
             tls: self.tls.clone().map(Into::into),
             ..Config::default()
@@ -149,7 +149,7 @@ impl Connector {
 fn performance() -> PerformanceConfig {
     PerformanceConfig {
         default_command_timeout: COMMAND_TIMEOUT,
-        // Of what remains after those two only reconnects are listened to, and one that is overrun is still one.
+        // Capacity of the other channels. Only reconnects are read, and a lagged one still counts as one.
         broadcast_channel_capacity: 16,
         ..PerformanceConfig::default()
     }
@@ -159,16 +159,16 @@ fn connection() -> ConnectionConfig {
     ConnectionConfig {
         connection_timeout: COMMAND_TIMEOUT,
         internal_command_timeout: COMMAND_TIMEOUT,
-        // fred would send again what was under way when a connection broke, though it may have been carried out.
+        // fred would resend commands in flight on a broken connection, though the server may have run them.
         max_command_attempts: 1,
         max_command_buffer_len: QUEUE,
-        // Strikes only where nothing is written meanwhile; the keeper and the ear do not rely on it.
+        // Fires only while nothing is written; neither the monitor nor the subscriber relies on it.
         unresponsive: UnresponsiveConfig {
             max_timeout: Some(Duration::from_secs(4)),
             interval: Duration::from_secs(1),
         },
         reconnect_on_auth_error: true,
-        // What a server says that is no primary any more, or not yet.
+        // Error replies of a server that is no longer the primary, or not yet.
         reconnect_errors: vec![
             ReconnectError::ClusterDown,
             ReconnectError::Loading,
@@ -188,7 +188,7 @@ fn connection() -> ConnectionConfig {
     }
 }
 
-/// For ever, from 50 ms on, at most a second apart.
+/// Retries for ever, from 50 ms up to a second apart.
 fn policy() -> ReconnectPolicy {
     ReconnectPolicy::new_exponential(0, 50, 1_000, 2)
 }
@@ -209,7 +209,7 @@ fn tls(ca: Option<&std::path::Path>) -> Result<TlsConnector, ConnectError> {
         }
     }
     if roots.is_empty() {
-        return Err(certificates("there are none".into()));
+        return Err(certificates("no certificates found".into()));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -218,59 +218,59 @@ fn tls(ca: Option<&std::path::Path>) -> Result<TlsConnector, ConnectError> {
     Ok(config.with_root_certificates(roots).with_no_client_auth().into())
 }
 
-/// Why there is no bus.
+/// Failure to connect at startup.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// No connection, or no answer, or a refusal.
-    #[error("connect to {at}")]
+    /// The connection failed, timed out, or was refused.
+    #[error("connect to {address}")]
     Unreachable {
-        /// The URL without its password.
-        at: String,
-        /// What went wrong.
+        /// URL without its password.
+        address: String,
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Sharded channels came with Redis 7.
-    #[error("{at} is Redis {version}, and 7.0 is needed")]
+    /// The server is older than Redis 7, which introduced sharded channels.
+    #[error("{address} runs Redis {version}, 7.0 or later is required")]
     TooOld {
-        /// The URL without its password.
-        at: String,
-        /// What it is.
+        /// URL without its password.
+        address: String,
+        /// Version of the server.
         version: String,
     },
-    /// The Redis user may not read `INFO`: after a failover nobody would know that the order of events broke off.
-    #[error("the user of {at} must be allowed INFO")]
+    /// The Redis user may not read `INFO`: a failover that lost events would go unnoticed.
+    #[error("the user of {address} lacks permission for INFO")]
     NoInfo {
-        /// The URL without its password.
-        at: String,
-        /// What it was told.
+        /// URL without its password.
+        address: String,
+        /// Error reply.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server answers, and refuses what every node needs: the user lacks a permission, it is a node of a cluster and other
-    /// nodes have the slots, it is a replica, or it is still loading.
-    #[error("a command that every node needs failed at {at}")]
+    /// The server refuses a command that every node needs: the user lacks a permission, other nodes of a cluster own the slots, or the
+    /// server is a replica or still loading.
+    #[error("startup check failed at {address}")]
     Unusable {
-        /// The URL without its password.
-        at: String,
-        /// The command, and what the server replied.
+        /// URL without its password.
+        address: String,
+        /// Failed command, with the server's error reply.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No certificate authority can be read.
-    #[error("read the certificates that a rediss:// server may have")]
+    /// The certificate authorities for TLS cannot be loaded.
+    #[error("load the certificate authorities for rediss://")]
     Certificates {
-        /// Which of them, and why.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// How many commands fred may hold that it has not sent yet.
+/// Capacity of fred's queue of unsent commands.
 pub(super) const QUEUE: usize = 10_000;
 
-/// The first release with SSUBSCRIBE and SPUBLISH.
-const OLDEST: u64 = 7;
+/// First release with SSUBSCRIBE and SPUBLISH.
+const MIN_VERSION: u64 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -281,10 +281,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_connection_keeps_a_dangerous_default_of_fred() {
+    fn no_connection_uses_an_unbounded_default_of_fred() {
         let connector = Connector::new("redis://localhost".parse().unwrap(), None).unwrap();
-        for to_do in [Use::Commands, Use::Limits, Use::Events, Use::Replies, Use::Reads] {
-            let client = connector.client(to_do);
+        for purpose in [
+            Purpose::Commands,
+            Purpose::Limits,
+            Purpose::Events,
+            Purpose::Replies,
+            Purpose::Reads,
+        ] {
+            let client = connector.client(purpose);
             let mut policy = client.client_reconnect_policy().unwrap();
             assert_eq!(policy.max_attempts(), 0, "for ever");
             assert!((0..100).all(|_| policy.next_delay().is_some_and(|delay| delay <= 1_000)));
@@ -306,9 +312,9 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_65_536_messages_waits_to_be_heard() {
+    fn burst_of_65_536_messages_fits_the_queue() {
         let connector = Connector::new("redis://localhost".parse().unwrap(), None).unwrap();
-        let client = connector.client(Use::Events);
+        let client = connector.client(Purpose::Events);
         let mut messages = client.message_rx();
         for _ in 0..65_536 {
             client.inner().notifications.broadcast_pubsub(Message {

@@ -1,10 +1,10 @@
-//! A Lua script and the name under which the server knows it.
+//! Lua scripts with their SHA-1 digests.
 
 use std::borrow::Cow;
 
 use fred::util::sha1_hash;
 
-/// A script of ours. It is sent once, when the server does not know it yet, and named by its hash from then on.
+/// Lua script. Its text is sent when the server does not know it yet, and only its digest from then on (EVALSHA).
 #[derive(Debug)]
 pub(in crate::redis) struct Script {
     text: Cow<'static, str>,

@@ -1,12 +1,12 @@
-//! Sharded channels that stay subscribed, and the truth about what may have been missed.
+//! Subscriptions to sharded channels that survive reconnects, with a notice of possibly missed messages.
 //!
-//! fred forgets subscriptions with their connection, and the little manager it offers brings back what was dropped meanwhile
-//! and gives up on the first error. So [`registry`] says what is wanted, and [`ear`], one task per subscriber, makes it so
-//! over and over.
+//! fred drops the subscriptions of a broken connection, and its subscriber client resubscribes channels that were unsubscribed
+//! meanwhile and gives up on the first error. So [`registry`] holds the desired subscriptions, and one [`task`] per subscriber
+//! reconciles the connection with it.
 
-mod ear;
 mod probe;
 mod registry;
+mod task;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,52 +15,55 @@ use std::time::Duration;
 use lifecycle::Tasks;
 use tokio::time::timeout;
 
-use self::ear::Ear;
 use self::registry::Registry;
-use super::connector::{Connector, Use};
-use super::failure::Failure;
+use self::task::SubscriberTask;
+use super::command_failure::CommandFailure;
+use super::connector::{Connector, Purpose};
 use super::{COMMAND_TIMEOUT, Client};
 use crate::BusError;
 
-/// Who is told what a subscriber hears.
-pub(in crate::redis) trait Listener: Send + 'static {
-    /// A message on a channel that is wanted, or was a moment ago.
-    fn hear(&mut self, channel: &str, message: &[u8]);
+/// Handler of a subscriber's messages.
+pub(in crate::redis) trait MessageHandler: Send + 'static {
+    /// Handles a message on a subscribed channel, or one that was unsubscribed a moment ago.
+    fn on_message(&mut self, channel: &str, message: &[u8]);
 
-    /// Messages may have been missed; everything that is wanted is subscribed again.
-    fn missed(&mut self);
+    /// Handles a possible loss of messages; all desired channels are subscribed again.
+    fn on_missed(&mut self);
 
-    /// Comes to its end when nobody listens any more.
-    fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static;
+    /// Resolves when the receiving end is dropped.
+    fn closed(&self) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// The subscriptions of one connection. They end with the listener, or with the tasks.
+/// Subscriptions of one connection. They end when the handler is closed or the tasks are drained.
 pub(in crate::redis) struct Subscriber {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     registry: Registry,
-    /// Whether messages are known to arrive.
+    /// True if probe messages arrive.
     live: AtomicBool,
 }
 
-/// What a subscriber is made from.
-pub(in crate::redis) struct Opening<'a> {
+/// Parts of a subscriber.
+pub(in crate::redis) struct SubscriberConfig<'a> {
     pub(in crate::redis) connector: &'a Connector,
-    pub(in crate::redis) to_do: Use,
-    /// Announces the probes that this subscriber must hear.
+    pub(in crate::redis) purpose: Purpose,
+    /// Connection that publishes the probe messages.
     pub(in crate::redis) commands: &'a Client,
-    /// The channel of the probes, nobody else's.
+    /// Channel of the probe messages, used by this subscriber alone.
     pub(in crate::redis) probe: String,
     pub(in crate::redis) tasks: &'a Tasks,
 }
 
 impl Subscriber {
-    /// Connects, and hears its first probe channel confirmed.
-    pub(in crate::redis) async fn open<L: Listener>(opening: Opening<'_>, listener: L) -> Result<Self, BusError> {
-        let link = opening.connector.link(opening.to_do).await;
-        let link = link.map_err(|error| Failure::Fred(error).at(STEP))?;
+    /// Connects, and waits until the server has confirmed the probe channel.
+    pub(in crate::redis) async fn open<L: MessageHandler>(
+        config: SubscriberConfig<'_>,
+        handler: L,
+    ) -> Result<Self, BusError> {
+        let connection = config.connector.open(config.purpose).await;
+        let connection = connection.map_err(|error| CommandFailure::Fred(error).at_step(STEP))?;
         let shared = Arc::new(Shared {
             registry: Registry::default(),
             live: AtomicBool::new(true),
@@ -68,42 +71,42 @@ impl Subscriber {
         let subscriber = Self {
             shared: Arc::clone(&shared),
         };
-        let (soft, probe) = (opening.tasks.soft(), opening.probe.clone());
-        let ear = Ear::new(link, shared, &opening, listener);
-        opening.tasks.each("redis ear", async move {
-            soft.run_until_cancelled(ear.run()).await;
+        let (soft, probe) = (config.tasks.soft(), config.probe.clone());
+        let task = SubscriberTask::new(connection, shared, &config, handler);
+        config.tasks.each("redis subscriber", async move {
+            soft.run_until_cancelled(task.run()).await;
         });
         subscriber.subscribe(STEP, probe).await?;
         Ok(subscriber)
     }
 
-    /// Wants a channel and waits until the server has confirmed or refused it. After an error it is still wanted.
+    /// Subscribes a channel and waits until the server has confirmed or refused it. After an error the channel stays desired.
     pub(in crate::redis) async fn subscribe(&self, step: &'static str, channel: String) -> Result<(), BusError> {
-        let Some(confirmed) = self.shared.registry.want(channel.into()) else {
+        let Some(confirmed) = self.shared.registry.subscribe(channel.into()) else {
             return Ok(());
         };
         match timeout(COMMAND_TIMEOUT, confirmed).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(refusal))) => Err(Failure::Fred(refusal).at(step)),
-            Ok(Err(_)) | Err(_) => Err(Failure::Unconfirmed.at(step)),
+            Ok(Ok(Err(refusal))) => Err(CommandFailure::Fred(refusal).at_step(step)),
+            Ok(Err(_)) | Err(_) => Err(CommandFailure::Unconfirmed.at_step(step)),
         }
     }
 
-    /// No longer wants a channel.
+    /// Unsubscribes a channel.
     pub(in crate::redis) fn unsubscribe(&self, channel: &str) {
-        self.shared.registry.unwant(channel);
+        self.shared.registry.unsubscribe(channel);
     }
 
-    /// Whether everything wanted is subscribed, and the last probe came back.
+    /// Reports whether all desired channels are subscribed and the last probe message arrived.
     pub(in crate::redis) fn is_live(&self) -> bool {
         self.shared.live.load(Ordering::Relaxed)
     }
 }
 
-const STEP: &str = "listen to Redis";
+const STEP: &str = "open a redis subscriber";
 
-/// How many channels are subscribed at once. One command with 100,000 stalls the server for 110 ms.
+/// Channels per batch. A single command with 100,000 stalls the server for 110 ms.
 const BATCH: usize = 512;
 
-/// How often a subscriber proves that it hears.
-const BEAT: Duration = Duration::from_secs(1);
+/// Interval of the probe messages.
+const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use crate::letter::Letter;
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
 use crate::redis::RedisBus;
-use crate::redis::client::{Listener, Opening, Subscriber, Use};
+use crate::redis::client::{MessageHandler, Purpose, Subscriber, SubscriberConfig};
 use crate::redis::names::Names;
 use crate::{BusError, ChannelMessage, UserSubscriptions};
 
@@ -27,21 +27,21 @@ impl RedisSubscriptions {
     pub(super) async fn open(bus: &RedisBus) -> Result<(Self, mpsc::Receiver<ChannelMessage>), BusError> {
         let shared = &bus.shared;
         let (outlet, heard) = Outlet::new(Outlet::BOUND);
-        let listener = Ear {
+        let handler = EventHandler {
             names: shared.names.clone(),
             metrics: shared.metrics.clone(),
             outlet,
         };
         let entropy: &dyn Entropy = &*shared.entropy;
-        let opening = Opening {
+        let config = SubscriberConfig {
             connector: &shared.connector,
-            to_do: Use::Events,
+            purpose: Purpose::Events,
             commands: &shared.commands,
             probe: shared.names.probe(&entropy.token()),
             tasks: &shared.tasks,
         };
         let feed = Self {
-            subscriber: Subscriber::open(opening, listener).await?,
+            subscriber: Subscriber::open(config, handler).await?,
             names: shared.names.clone(),
         };
         Ok((feed, heard))
@@ -65,21 +65,21 @@ impl UserSubscriptions for RedisSubscriptions {
 }
 
 /// Reads messages and passes them on, without waiting for anyone.
-struct Ear {
+struct EventHandler {
     names: Names,
     metrics: Metrics,
     outlet: Outlet,
 }
 
-impl Listener for Ear {
-    fn hear(&mut self, channel: &str, message: &[u8]) {
+impl MessageHandler for EventHandler {
+    fn on_message(&mut self, channel: &str, message: &[u8]) {
         let Some(user) = self.names.user_of_events(channel) else {
             return;
         };
         match read(&user, message) {
             Ok(heard) => {
                 if !self.outlet.pass(heard) {
-                    self.metrics.missed(Use::Events.name());
+                    self.metrics.missed(Purpose::Events.name());
                 }
             }
             Err(error) => {
@@ -89,11 +89,11 @@ impl Listener for Ear {
         }
     }
 
-    fn missed(&mut self) {
+    fn on_missed(&mut self) {
         self.outlet.missed();
     }
 
-    fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
+    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         self.outlet.closed()
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::redis::client::Answer;
+use crate::redis::client::RedisReply;
 use crate::{BusError, EntryId};
 
 /// A job on its way: where it is in the lane, until when it is worth doing, and what it is.
@@ -15,14 +15,14 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Reads all entries of an answer: each is its id and its fields by name, `id`, `deadline` and `job`.
-    pub(super) fn read_all(mut answer: Answer) -> Result<Vec<Self>, BusError> {
+    pub(super) fn read_all(mut reply: RedisReply) -> Result<Vec<Self>, BusError> {
         let mut entries = Vec::new();
-        while !answer.is_empty() {
-            let id = EntryId(answer.read()?);
-            answer.nth(2);
-            let deadline = answer.read()?;
-            answer.next();
-            let job = answer.bytes()?;
+        while !reply.is_empty() {
+            let id = EntryId(reply.read()?);
+            reply.nth(2);
+            let deadline = reply.read()?;
+            reply.next();
+            let job = reply.bytes()?;
             entries.push(Self { id, deadline, job });
         }
         Ok(entries)

@@ -12,39 +12,39 @@ use super::entry::Entry;
 use crate::bounds::{DELIVERIES, SILENCE};
 use crate::letter::Letter;
 use crate::redis::RedisBus;
-use crate::redis::client::{Answer, Arg, Connector, Read, Reader};
+use crate::redis::client::{Arg, Connector, RedisReply, StreamRead, StreamReader};
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 /// The lanes, each with a connection of its own, so that none blocks another. It is opened by the first claim.
 pub(in crate::redis) struct Lanes {
-    sign_in: Door,
-    interactive: Door,
-    platform: Door,
-    webhook: Door,
+    sign_in: LaneReader,
+    interactive: LaneReader,
+    platform: LaneReader,
+    webhook: LaneReader,
 }
 
 /// Where jobs of one lane are taken.
-struct Door {
-    reader: Reader,
+struct LaneReader {
+    reader: StreamReader,
     /// When this process last looked for jobs that others lost.
     looked: Mutex<Option<Instant>>,
 }
 
 impl Lanes {
     pub(in crate::redis) fn new(connector: &Connector) -> Self {
-        let door = || Door {
-            reader: Reader::new(connector.clone()),
+        let lane_reader = || LaneReader {
+            reader: StreamReader::new(connector.clone()),
             looked: Mutex::default(),
         };
         Self {
-            sign_in: door(),
-            interactive: door(),
-            platform: door(),
-            webhook: door(),
+            sign_in: lane_reader(),
+            interactive: lane_reader(),
+            platform: lane_reader(),
+            webhook: lane_reader(),
         }
     }
 
-    fn door(&self, lane: Lane) -> &Door {
+    fn lane_reader(&self, lane: Lane) -> &LaneReader {
         match lane {
             Lane::SignIn => &self.sign_in,
             Lane::Interactive => &self.interactive,
@@ -54,7 +54,7 @@ impl Lanes {
     }
 }
 
-impl Door {
+impl LaneReader {
     /// Whether it is time to look for lost jobs again; then the next time is a second later.
     fn is_due(&self, now: Instant) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,10 +77,10 @@ impl RedisBus {
     ) -> Result<Vec<ClaimedJob>, BusError> {
         // A second factor, or what has expired, is judged by this node's clock.
         self.shared.commands.check_clock("claim jobs")?;
-        let door = self.shared.lanes.door(lane);
+        let lane_reader = self.shared.lanes.lane_reader(lane);
         let until = Instant::now() + wait;
         loop {
-            if door.is_due(Instant::now()) {
+            if lane_reader.is_due(Instant::now()) {
                 let lost = self.lost(lane, worker, max).await?;
                 let claimed = self.worth_doing(lane, lost).await?;
                 if !claimed.is_empty() {
@@ -89,13 +89,13 @@ impl RedisBus {
             }
             let rest = until.saturating_duration_since(Instant::now());
             let stream = self.shared.names.lane(lane);
-            match door
+            match lane_reader
                 .reader
                 .read(stream, (GROUP, worker.as_str()), max, rest.min(LOOK))
                 .await?
             {
-                Read::NoGroup => self.make_group(lane).await?,
-                Read::Entries(new) => {
+                StreamRead::NoGroup => self.make_group(lane).await?,
+                StreamRead::Entries(new) => {
                     let claimed = self.worth_doing(lane, new).await?;
                     if !claimed.is_empty() || Instant::now() >= until {
                         return Ok(claimed);
@@ -106,7 +106,7 @@ impl RedisBus {
     }
 
     /// The entries whose worker fell silent, now this worker's.
-    async fn lost(&self, lane: Lane, worker: &WorkerId, max: usize) -> Result<Answer, BusError> {
+    async fn lost(&self, lane: Lane, worker: &WorkerId, max: usize) -> Result<RedisReply, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.lane(lane), names.lane_bytes(lane), names.dead(lane)];
         let args = [
@@ -133,7 +133,7 @@ impl RedisBus {
 
     /// The entries that can be read and are not over. What is over is dropped, what cannot be read is left to others: to a newer
     /// release, or to be buried.
-    async fn worth_doing(&self, lane: Lane, entries: Answer) -> Result<Vec<ClaimedJob>, BusError> {
+    async fn worth_doing(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
         for Entry { id, deadline, job } in Entry::read_all(entries)? {
             let deadline = self.shared.commands.instant_of(deadline);

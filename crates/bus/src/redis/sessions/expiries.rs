@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::redis::RedisBus;
-use crate::redis::client::{Client, Listener, Use, announcements};
+use crate::redis::client::{Client, MessageHandler, Purpose, keyspace};
 use crate::redis::names::Names;
 use crate::{BusError, SessionKey};
 
@@ -24,7 +24,7 @@ pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
         heard: Notify::new(),
     };
     let probe = Arc::new(probe);
-    let ear = Ear {
+    let handler = ExpiryHandler {
         names: shared.names.clone(),
         probe: Arc::clone(&probe),
         tell,
@@ -33,7 +33,7 @@ pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
     let (connector, subscribed) = (shared.connector.clone(), Arc::clone(&probe));
     let soft = shared.tasks.soft();
     shared.tasks.each("redis expiries", async move {
-        let listening = announcements::listen(connector, Use::Expiries, channel, ear, move || {
+        let listening = keyspace::listen(connector, Purpose::Expiries, channel, handler, move || {
             subscribed.subscribed.notify_one();
         });
         Box::pin(soft.run_until_cancelled(listening)).await;
@@ -89,14 +89,14 @@ fn tell(arrive: bool) {
     }
 }
 
-struct Ear {
+struct ExpiryHandler {
     names: Names,
     probe: Arc<Probe>,
     tell: mpsc::Sender<SessionKey>,
 }
 
-impl Listener for Ear {
-    fn hear(&mut self, _channel: &str, message: &[u8]) {
+impl MessageHandler for ExpiryHandler {
+    fn on_message(&mut self, _channel: &str, message: &[u8]) {
         let Ok(key) = str::from_utf8(message) else {
             return;
         };
@@ -108,9 +108,9 @@ impl Listener for Ear {
         }
     }
 
-    fn missed(&mut self) {}
+    fn on_missed(&mut self) {}
 
-    fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
+    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let tell = self.tell.clone();
         async move { tell.closed().await }
     }

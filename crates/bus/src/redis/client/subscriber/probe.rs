@@ -1,107 +1,107 @@
-//! Whether a connection hears: words are said on a channel of its own, and must come back.
+//! Probe of a subscriber connection: numbered messages on a channel of its own, which must come back.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What was said and what was heard.
+/// Published and received probe messages.
 #[derive(Debug)]
 pub(super) struct Probe {
-    said: u64,
-    /// The first word that was said and has not come back, and since when.
-    unheard: Option<(u64, Instant)>,
-    newest_heard: u64,
-    /// When a word last came back.
-    heard: Instant,
-    /// When anything was last heard.
-    flowed: Instant,
-    /// When the connection last answered a PING, or anything was heard on it.
-    answered: Instant,
+    sent: u64,
+    /// First published number that has not come back, with the time of its publication.
+    outstanding: Option<(u64, Instant)>,
+    newest_received: u64,
+    /// Time at which a probe message last came back.
+    received: Instant,
+    /// Time at which any message was last received.
+    message_received: Instant,
+    /// Time of the last reply to a PING, or of the last received message.
+    ping_answered: Instant,
 }
 
 impl Probe {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            said: 0,
-            unheard: None,
-            newest_heard: 0,
-            heard: now,
-            flowed: now,
-            answered: now,
+            sent: 0,
+            outstanding: None,
+            newest_received: 0,
+            received: now,
+            message_received: now,
+            ping_answered: now,
         }
     }
 
-    /// The next word to say.
+    /// Takes the next number to publish.
     pub(super) fn next(&mut self) -> u64 {
-        self.said += 1;
-        self.said
+        self.sent += 1;
+        self.sent
     }
 
-    /// The server has taken the word; it may have come back already.
-    pub(super) fn announced(&mut self, word: u64, now: Instant) {
-        if self.unheard.is_none() && self.newest_heard < word {
-            self.unheard = Some((word, now));
+    /// Records that the server accepted the message; it may have come back already.
+    pub(super) fn published(&mut self, number: u64, now: Instant) {
+        if self.outstanding.is_none() && self.newest_received < number {
+            self.outstanding = Some((number, now));
         }
     }
 
-    /// A word came back.
-    pub(super) fn heard(&mut self, word: u64, now: Instant) {
-        self.heard = now;
-        self.newest_heard = self.newest_heard.max(word);
-        if self.unheard.is_some_and(|(first, _)| first <= word) {
-            self.unheard = None;
+    /// Records a probe message that came back.
+    pub(super) fn received(&mut self, number: u64, now: Instant) {
+        self.received = now;
+        self.newest_received = self.newest_received.max(number);
+        if self.outstanding.is_some_and(|(first, _)| first <= number) {
+            self.outstanding = None;
         }
     }
 
-    /// Something was heard.
-    pub(super) fn flowed(&mut self, now: Instant) {
-        self.flowed = now;
-        self.answered = now;
+    /// Records any received message.
+    pub(super) fn message_received(&mut self, now: Instant) {
+        self.message_received = now;
+        self.ping_answered = now;
     }
 
-    /// The connection answered.
-    pub(super) fn answered(&mut self, now: Instant) {
-        self.answered = now;
+    /// Records a reply to a PING.
+    pub(super) fn ping_answered(&mut self, now: Instant) {
+        self.ping_answered = now;
     }
 
-    /// The connection is another one: what was said before cannot come back.
-    pub(super) fn renewed(&mut self, now: Instant) {
-        self.unheard = None;
-        self.answered = now;
+    /// Records a new connection, on which earlier probe messages cannot come back.
+    pub(super) fn reconnected(&mut self, now: Instant) {
+        self.outstanding = None;
+        self.ping_answered = now;
     }
 
-    /// Whether a word came back lately.
+    /// Reports whether a probe message came back recently.
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         self.silence(now) < STALE
     }
 
-    /// Whether the connection lives, but deaf: it is not told what is said. In a flood words wait behind everything else.
-    pub(super) fn is_deaf(&self, now: Instant) -> bool {
-        let quiet = now.saturating_duration_since(self.flowed) >= PATIENCE;
-        let patience = if quiet { PATIENCE } else { PATIENCE_IN_A_FLOOD };
-        let overdue = |(_, since): (u64, Instant)| now.saturating_duration_since(since) >= patience;
-        self.unheard.is_some_and(overdue)
+    /// Reports whether published probe messages do not arrive. Under load they queue behind other messages.
+    pub(super) fn is_stalled(&self, now: Instant) -> bool {
+        let quiet = now.saturating_duration_since(self.message_received) >= PROBE_TIMEOUT;
+        let limit = if quiet { PROBE_TIMEOUT } else { PROBE_TIMEOUT_UNDER_LOAD };
+        let overdue = |(_, since): (u64, Instant)| now.saturating_duration_since(since) >= limit;
+        self.outstanding.is_some_and(overdue)
     }
 
-    /// Whether the connection has not answered for longer than fred should need to make a new one by itself.
-    pub(super) fn is_dead(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.answered) >= GIVEN_UP
+    /// Reports whether the connection has been silent for longer than fred needs to reconnect by itself.
+    pub(super) fn is_unresponsive(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.ping_answered) >= UNRESPONSIVE_AFTER
     }
 
-    /// For how long no word came back.
+    /// Time since a probe message last came back.
     pub(super) fn silence(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.heard)
+        now.saturating_duration_since(self.received)
     }
 }
 
-/// How long a word may take to come back.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a word may take while other messages are heard.
-const PATIENCE_IN_A_FLOOD: Duration = Duration::from_secs(10);
-/// How long a word that came back proves anything.
+/// Time within which a probe message must come back.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time within which a probe message must come back while other messages arrive.
+const PROBE_TIMEOUT_UNDER_LOAD: Duration = Duration::from_secs(10);
+/// Age at which a probe message that came back no longer counts.
 const STALE: Duration = Duration::from_secs(5);
-/// How long a connection may not answer before it is replaced.
-const GIVEN_UP: Duration = Duration::from_secs(4);
+/// Silence after which a connection is replaced.
+const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {
@@ -110,58 +110,58 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_hear_its_own_word_in_time_is_deaf() {
+    async fn overdue_probe_message_means_stalled() {
         let now = Instant::now();
         let mut probe = Probe::new(now);
-        let word = probe.next();
-        probe.announced(word, now);
-        assert!(!probe.is_deaf(now + SECOND));
-        assert!(probe.is_deaf(now + 2 * SECOND));
-        probe.heard(word, now + 2 * SECOND);
-        assert!(!probe.is_deaf(now + 3 * SECOND));
+        let number = probe.next();
+        probe.published(number, now);
+        assert!(!probe.is_stalled(now + SECOND));
+        assert!(probe.is_stalled(now + 2 * SECOND));
+        probe.received(number, now + 2 * SECOND);
+        assert!(!probe.is_stalled(now + 3 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn in_a_flood_a_word_may_take_its_time_but_not_for_ever() {
+    async fn probe_message_under_load_has_ten_seconds() {
         let now = Instant::now();
         let mut probe = Probe::new(now);
-        let word = probe.next();
-        probe.announced(word, now);
+        let number = probe.next();
+        probe.published(number, now);
         for second in 1..20 {
             let now = now + second * SECOND;
-            probe.flowed(now);
-            assert_eq!(probe.is_deaf(now), second >= 10, "after {second} s");
-            assert!(!probe.is_dead(now));
+            probe.message_received(now);
+            assert_eq!(probe.is_stalled(now), second >= 10, "after {second} s");
+            assert!(!probe.is_unresponsive(now));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_word_may_come_back_before_its_saying_is_confirmed() {
+    async fn probe_message_may_arrive_before_its_publication_is_confirmed() {
         let now = Instant::now();
         let mut probe = Probe::new(now);
-        let word = probe.next();
-        probe.heard(word, now);
-        probe.announced(word, now);
-        assert!(!probe.is_deaf(now + 9 * SECOND));
+        let number = probe.next();
+        probe.received(number, now);
+        probe.published(number, now);
+        assert!(!probe.is_stalled(now + 9 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_word_is_forgiven_once_a_later_one_came_back() {
+    async fn lost_probe_message_is_ignored_once_a_later_one_arrived() {
         let now = Instant::now();
         let mut probe = Probe::new(now);
         let (lost, later) = (probe.next(), probe.next());
-        probe.announced(lost, now);
-        probe.announced(later, now);
-        probe.heard(later, now);
-        assert!(!probe.is_deaf(now + 9 * SECOND));
+        probe.published(lost, now);
+        probe.published(later, now);
+        probe.received(later, now);
+        assert!(!probe.is_stalled(now + 9 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn words_that_could_not_be_said_prove_nothing() {
+    async fn unpublished_probe_messages_do_not_count_as_stalled() {
         let now = Instant::now();
         let mut probe = Probe::new(now);
         probe.next();
-        assert!(!probe.is_deaf(now + 9 * SECOND));
-        assert!(!probe.is_fresh(now + 9 * SECOND), "but nothing is known to arrive");
+        assert!(!probe.is_stalled(now + 9 * SECOND));
+        assert!(!probe.is_fresh(now + 9 * SECOND), "nothing has arrived recently");
     }
 }

@@ -1,5 +1,5 @@
-//! Which channels are wanted, and which of them the server has confirmed. This is the truth: what a connection knows is made to
-//! agree with it, batch by batch, by one task.
+//! Registry of a subscriber's channels: desired ones and those that the server has confirmed. One task reconciles the connection
+//! with it, batch by batch.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,143 +7,146 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fred::error::Error;
 use tokio::sync::{Notify, oneshot};
 
-/// The name of a channel.
+/// Name of a channel.
 pub(super) type Channel = Arc<str>;
 
-/// What the server said to a subscription: confirmed, or its refusal.
-type Outcome = Result<(), Error>;
+/// Reply of the server to a subscription: confirmed, or its error reply.
+type Confirmation = Result<(), Error>;
 
-/// Wishes come from anywhere; batches are taken and settled by the one task that has the connection, one at a time.
+/// Desired channels. Any task changes them; the subscriber's task takes and settles one batch at a time.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    state: Mutex<State>,
+    state: Mutex<RegistryState>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    channels: HashMap<Channel, Slot>,
-    /// Channels whose slot may ask for something to be done.
+struct RegistryState {
+    channels: HashMap<Channel, ChannelState>,
+    /// Channels that may need a command.
     dirty: VecDeque<Channel>,
-    /// Counts the connections. What was done on an earlier one does not count.
+    /// Number of the connection. Results from an earlier one do not count.
     connection: u64,
 }
 
-/// What is wanted of one channel and what is so.
+/// Desired and actual state of one channel.
 #[derive(Debug, Default)]
-struct Slot {
+struct ChannelState {
     wanted: bool,
-    held: Held,
-    waiting: Vec<oneshot::Sender<Outcome>>,
+    server: ServerState,
+    waiters: Vec<oneshot::Sender<Confirmation>>,
 }
 
-/// Whether the server has a subscription on the connection.
+/// State of a subscription at the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Held {
+enum ServerState {
     #[default]
-    No,
-    /// It was asked for and not confirmed.
-    Perhaps,
-    Yes,
+    Unsubscribed,
+    /// Requested, and not confirmed.
+    Unconfirmed,
+    Subscribed,
 }
 
-/// Something to be done with the connection: first give up, then take up.
+/// Commands for the connection: first the unsubscriptions, then the subscriptions.
 #[derive(Debug)]
 pub(super) struct Batch {
     connection: u64,
-    pub(super) give_up: Vec<Channel>,
-    pub(super) take_up: Vec<Channel>,
+    pub(super) unsubscribe: Vec<Channel>,
+    pub(super) subscribe: Vec<Channel>,
 }
 
-/// What became of a batch.
+/// Result of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Done {
-    /// Whether the giving up was sent.
-    pub(super) gave_up: bool,
-    /// The channels that the server has confirmed.
+pub(super) struct BatchResult {
+    /// True if the unsubscriptions were sent.
+    pub(super) unsubscribed: bool,
+    /// Channels that the server has confirmed.
     pub(super) confirmed: Vec<Channel>,
-    /// The channels that it has refused, each with its reply.
+    /// Channels that the server has refused, each with its error reply.
     pub(super) refused: Vec<(Channel, Error)>,
 }
 
 impl Registry {
-    /// Wants a channel. What is given back resolves when the server has confirmed or refused it; none when it is confirmed
+    /// Adds a desired channel. The receiver resolves when the server has confirmed or refused it; none if it is confirmed
     /// already.
-    pub(super) fn want(&self, channel: Channel) -> Option<oneshot::Receiver<Outcome>> {
+    pub(super) fn subscribe(&self, channel: Channel) -> Option<oneshot::Receiver<Confirmation>> {
         let mut state = self.lock();
-        let State { channels, dirty, .. } = &mut *state;
-        let slot = channels.entry(Arc::clone(&channel)).or_default();
-        let known = std::mem::replace(&mut slot.wanted, true);
-        if slot.held == Held::Yes {
+        let RegistryState { channels, dirty, .. } = &mut *state;
+        let channel_state = channels.entry(Arc::clone(&channel)).or_default();
+        let known = std::mem::replace(&mut channel_state.wanted, true);
+        if channel_state.server == ServerState::Subscribed {
             return None;
         }
         if !known {
-            // In front: after a reconnect someone who is new must not wait for 100,000 others.
+            // In front: after a reconnect a new subscription must not wait for 100,000 restored ones.
             dirty.push_front(channel);
             self.changed.notify_one();
         }
         let (confirm, confirmed) = oneshot::channel();
-        slot.waiting.push(confirm);
+        channel_state.waiters.push(confirm);
         Some(confirmed)
     }
 
-    /// No longer wants a channel.
-    pub(super) fn unwant(&self, channel: &str) {
+    /// Removes a desired channel.
+    pub(super) fn unsubscribe(&self, channel: &str) {
         let mut state = self.lock();
-        let State { channels, dirty, .. } = &mut *state;
-        if let Some(slot) = channels.get_mut(channel).filter(|slot| slot.wanted) {
-            slot.wanted = false;
-            slot.waiting.clear();
+        let RegistryState { channels, dirty, .. } = &mut *state;
+        if let Some(channel_state) = channels.get_mut(channel).filter(|channel_state| channel_state.wanted) {
+            channel_state.wanted = false;
+            channel_state.waiters.clear();
             dirty.push_back(Arc::from(channel));
             self.changed.notify_one();
         }
     }
 
-    /// Comes to its end when there may be something to do.
+    /// Resolves when a batch may be due.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// The next up to `most` things to do, if there are any.
+    /// Takes the next batch of up to `most` channels, if any.
     pub(super) fn next_batch(&self, most: usize) -> Option<Batch> {
         let mut state = self.lock();
-        let State {
+        let RegistryState {
             channels,
             dirty,
             connection,
         } = &mut *state;
         let mut batch = Batch {
             connection: *connection,
-            give_up: Vec::new(),
-            take_up: Vec::new(),
+            unsubscribe: Vec::new(),
+            subscribe: Vec::new(),
         };
-        while batch.give_up.len() + batch.take_up.len() < most {
+        while batch.unsubscribe.len() + batch.subscribe.len() < most {
             let Some(channel) = dirty.pop_front() else { break };
-            match channels.get(&channel).map(|slot| (slot.wanted, slot.held)) {
-                Some((true, Held::No | Held::Perhaps)) => batch.take_up.push(channel),
-                Some((false, held)) => {
-                    // Forgotten now, not when it is done: who wants it from here on is taken up by a later batch.
+            match channels
+                .get(&channel)
+                .map(|channel_state| (channel_state.wanted, channel_state.server))
+            {
+                Some((true, ServerState::Unsubscribed | ServerState::Unconfirmed)) => batch.subscribe.push(channel),
+                Some((false, server)) => {
+                    // Removed now, not when settled: a new subscription from here on belongs to a later batch.
                     channels.remove(&channel);
-                    if held != Held::No {
-                        batch.give_up.push(channel);
+                    if server != ServerState::Unsubscribed {
+                        batch.unsubscribe.push(channel);
                     }
                 }
-                Some((true, Held::Yes)) | None => {}
+                Some((true, ServerState::Subscribed)) | None => {}
             }
         }
-        let empty = batch.give_up.is_empty() && batch.take_up.is_empty();
+        let empty = batch.unsubscribe.is_empty() && batch.subscribe.is_empty();
         (!empty).then_some(batch)
     }
 
-    /// A batch is done. True when a confirmation came after someone had given up waiting for it.
-    pub(super) fn settle(&self, batch: Batch, done: &Done) -> bool {
+    /// Records the result of a batch. True if a confirmation came after its caller had stopped waiting.
+    pub(super) fn settle(&self, batch: Batch, done: &BatchResult) -> bool {
         let mut state = self.lock();
-        let State {
+        let RegistryState {
             channels,
             dirty,
             connection,
         } = &mut *state;
-        // On another connection a confirmation proves nothing, but part of the batch may have been done on this one.
+        // A confirmation from an earlier connection does not count, but part of the batch may have run on this one.
         let confirmed = if batch.connection == *connection {
             done.confirmed.as_slice()
         } else {
@@ -151,58 +154,62 @@ impl Registry {
         };
         let mut late = false;
         for channel in confirmed {
-            if let Some(slot) = channels.get_mut(channel) {
-                slot.held = Held::Yes;
-                for confirm in slot.waiting.drain(..) {
+            if let Some(channel_state) = channels.get_mut(channel) {
+                channel_state.server = ServerState::Subscribed;
+                for confirm in channel_state.waiters.drain(..) {
                     late |= confirm.send(Ok(())).is_err();
                 }
             }
         }
         for (channel, refusal) in &done.refused {
-            let waiting = channels.get_mut(channel).map(|slot| std::mem::take(&mut slot.waiting));
-            for confirm in waiting.unwrap_or_default() {
-                // Whoever gave up waiting misses nothing.
+            let waiters = channels
+                .get_mut(channel)
+                .map(|channel_state| std::mem::take(&mut channel_state.waiters));
+            for confirm in waiters.unwrap_or_default() {
+                // A caller that stopped waiting needs no refusal.
                 drop(confirm.send(Err(refusal.clone())));
             }
         }
-        for channel in batch.take_up {
-            let slot = channels.entry(Arc::clone(&channel)).or_default();
-            if slot.held != Held::Yes {
-                slot.held = Held::Perhaps;
+        for channel in batch.subscribe {
+            let channel_state = channels.entry(Arc::clone(&channel)).or_default();
+            if channel_state.server != ServerState::Subscribed {
+                channel_state.server = ServerState::Unconfirmed;
                 dirty.push_back(channel);
             }
         }
-        if !done.gave_up {
-            for channel in batch.give_up {
-                channels.entry(Arc::clone(&channel)).or_default().held = Held::Perhaps;
+        if !done.unsubscribed {
+            for channel in batch.unsubscribe {
+                channels.entry(Arc::clone(&channel)).or_default().server = ServerState::Unconfirmed;
                 dirty.push_back(channel);
             }
         }
         late
     }
 
-    /// The connection is another one: nothing is held any more.
-    pub(super) fn lost(&self) {
+    /// Starts over on a new connection, which has no subscriptions.
+    pub(super) fn connection_replaced(&self) {
         let mut state = self.lock();
-        let State {
+        let RegistryState {
             channels,
             dirty,
             connection,
         } = &mut *state;
         *connection += 1;
-        channels.retain(|_, slot| slot.wanted);
-        channels.values_mut().for_each(|slot| slot.held = Held::No);
+        channels.retain(|_, channel_state| channel_state.wanted);
+        channels
+            .values_mut()
+            .for_each(|channel_state| channel_state.server = ServerState::Unsubscribed);
         dirty.clear();
         dirty.extend(channels.keys().cloned());
         self.changed.notify_one();
     }
 
-    /// Whether nothing is left to do.
+    /// Reports whether no batch is due.
     pub(super) fn is_settled(&self) -> bool {
         self.lock().dirty.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RegistryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,36 +1,36 @@
-//! Whatever is wished for while a connection is renewed: in the end the server holds what is wanted, and nothing else.
+//! Convergence: after any sequence of changes and reconnects the server has exactly the desired subscriptions.
 
 use std::collections::HashSet;
 
 use fred::error::{Error, ErrorKind};
 use proptest::prelude::*;
 
-use super::{Batch, Channel, Done, Registry};
+use super::{Batch, BatchResult, Channel, Registry};
 
-/// A server that does what it is told, and forgets when its connection breaks.
+/// Server model: applies batches, and drops all subscriptions when its connection breaks.
 #[derive(Default)]
 struct Server {
-    held: HashSet<Channel>,
+    subscribed: HashSet<Channel>,
 }
 
 impl Server {
-    fn apply(&mut self, batch: &Batch) -> Done {
-        for channel in &batch.give_up {
-            self.held.remove(channel);
+    fn apply(&mut self, batch: &Batch) -> BatchResult {
+        for channel in &batch.unsubscribe {
+            self.subscribed.remove(channel);
         }
-        self.held.extend(batch.take_up.iter().cloned());
-        Done {
-            gave_up: true,
-            confirmed: batch.take_up.clone(),
+        self.subscribed.extend(batch.subscribe.iter().cloned());
+        BatchResult {
+            unsubscribed: true,
+            confirmed: batch.subscribe.clone(),
             refused: Vec::new(),
         }
     }
 }
 
 #[derive(Debug, Clone)]
-enum Act {
-    Want(u8),
-    Unwant(u8),
+enum Action {
+    Subscribe(u8),
+    Unsubscribe(u8),
     Begin,
     Carry,
     Fail,
@@ -38,72 +38,72 @@ enum Act {
     Break,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        4 => (0u8..6).prop_map(Act::Want),
-        4 => (0u8..6).prop_map(Act::Unwant),
-        3 => Just(Act::Begin),
-        3 => Just(Act::Carry),
-        1 => Just(Act::Fail),
-        3 => Just(Act::Settle),
-        1 => Just(Act::Break),
+        4 => (0u8..6).prop_map(Action::Subscribe),
+        4 => (0u8..6).prop_map(Action::Unsubscribe),
+        3 => Just(Action::Begin),
+        3 => Just(Action::Carry),
+        1 => Just(Action::Fail),
+        3 => Just(Action::Settle),
+        1 => Just(Action::Break),
     ]
 }
 
-/// A batch under way, and what became of it.
-struct UnderWay {
+/// Batch in flight with its result.
+struct InFlight {
     batch: Batch,
-    done: Option<Done>,
+    done: Option<BatchResult>,
 }
 
 proptest! {
     #[test]
-    fn in_the_end_the_server_holds_what_is_wanted(acts in prop::collection::vec(act(), 0..80)) {
+    fn server_converges_to_the_desired_subscriptions(actions in prop::collection::vec(action(), 0..80)) {
         let (registry, mut server) = (Registry::default(), Server::default());
         let mut wanted = HashSet::new();
-        let mut under_way: Option<UnderWay> = None;
-        for act in acts {
-            match act {
-                Act::Want(number) => {
+        let mut in_flight: Option<InFlight> = None;
+        for action in actions {
+            match action {
+                Action::Subscribe(number) => {
                     wanted.insert(channel(number));
-                    drop(registry.want(channel(number)));
+                    drop(registry.subscribe(channel(number)));
                 }
-                Act::Unwant(number) => {
+                Action::Unsubscribe(number) => {
                     wanted.remove(&channel(number));
-                    registry.unwant(&channel(number));
+                    registry.unsubscribe(&channel(number));
                 }
-                Act::Begin if under_way.is_none() => {
-                    under_way = registry.next_batch(2).map(|batch| UnderWay { batch, done: None });
+                Action::Begin if in_flight.is_none() => {
+                    in_flight = registry.next_batch(2).map(|batch| InFlight { batch, done: None });
                 }
-                Act::Carry => {
-                    if let Some(UnderWay { batch, done: done @ None }) = &mut under_way {
+                Action::Carry => {
+                    if let Some(InFlight { batch, done: done @ None }) = &mut in_flight {
                         *done = Some(server.apply(batch));
                     }
                 }
-                // The server may have done it, the answer is lost.
-                Act::Fail => {
-                    if let Some(UnderWay { batch, done }) = &mut under_way {
+                // The server may have applied it; the reply is lost.
+                Action::Fail => {
+                    if let Some(InFlight { batch, done }) = &mut in_flight {
                         server.apply(batch);
-                        *done = Some(Done::default());
+                        *done = Some(BatchResult::default());
                     }
                 }
-                Act::Settle if under_way.as_ref().is_some_and(|it| it.done.is_some()) => {
-                    if let Some(UnderWay { batch, done: Some(done) }) = under_way.take() {
+                Action::Settle if in_flight.as_ref().is_some_and(|it| it.done.is_some()) => {
+                    if let Some(InFlight { batch, done: Some(done) }) = in_flight.take() {
                         registry.settle(batch, &done);
                     }
                 }
-                Act::Break => {
-                    server.held.clear();
-                    registry.lost();
-                    // What was under way fails, or was done on the new connection.
-                    if let Some(UnderWay { done, .. }) = &mut under_way {
+                Action::Break => {
+                    server.subscribed.clear();
+                    registry.connection_replaced();
+                    // The batch in flight fails, or was applied on the new connection.
+                    if let Some(InFlight { done, .. }) = &mut in_flight {
                         done.get_or_insert_default();
                     }
                 }
-                Act::Begin | Act::Settle => {}
+                Action::Begin | Action::Settle => {}
             }
         }
-        if let Some(UnderWay { batch, done }) = under_way {
+        if let Some(InFlight { batch, done }) = in_flight {
             let done = done.unwrap_or_else(|| server.apply(&batch));
             registry.settle(batch, &done);
         }
@@ -112,68 +112,68 @@ proptest! {
             registry.settle(batch, &done);
         }
         prop_assert!(registry.is_settled());
-        prop_assert_eq!(server.held, wanted);
+        prop_assert_eq!(server.subscribed, wanted);
     }
 }
 
 #[test]
-fn who_waits_is_told_when_the_server_has_confirmed_and_not_before() {
+fn subscribe_resolves_only_after_the_server_confirmed() {
     let registry = Registry::default();
-    let mut confirmed = registry.want(channel(1)).unwrap();
+    let mut confirmed = registry.subscribe(channel(1)).unwrap();
     let batch = registry.next_batch(9).unwrap();
     assert!(confirmed.try_recv().is_err());
     let done = Server::default().apply(&batch);
     assert!(!registry.settle(batch, &done));
     assert!(confirmed.try_recv().is_ok());
-    assert!(registry.want(channel(1)).is_none(), "once is enough");
+    assert!(registry.subscribe(channel(1)).is_none(), "subscribed already");
 }
 
 #[test]
-fn a_refusal_reaches_whoever_waits_and_the_channel_is_tried_again() {
+fn refusal_resolves_the_waiter_and_the_channel_is_retried() {
     let registry = Registry::default();
-    let mut outcome = registry.want(channel(1)).unwrap();
+    let mut outcome = registry.subscribe(channel(1)).unwrap();
     let batch = registry.next_batch(9).unwrap();
     let refusal = Error::new(ErrorKind::Unknown, "NOPERM No permissions to access a channel");
-    let done = Done {
-        gave_up: true,
+    let done = BatchResult {
+        unsubscribed: true,
         refused: vec![(channel(1), refusal.clone())],
-        ..Done::default()
+        ..BatchResult::default()
     };
     assert!(!registry.settle(batch, &done));
     assert_eq!(outcome.try_recv().unwrap(), Err(refusal));
-    assert_eq!(registry.next_batch(9).unwrap().take_up, [channel(1)]);
+    assert_eq!(registry.next_batch(9).unwrap().subscribe, [channel(1)]);
 }
 
 #[test]
-fn a_confirmation_from_a_connection_that_is_gone_does_not_count() {
+fn confirmation_from_an_earlier_connection_does_not_count() {
     let registry = Registry::default();
-    let mut confirmed = registry.want(channel(1)).unwrap();
+    let mut confirmed = registry.subscribe(channel(1)).unwrap();
     let batch = registry.next_batch(9).unwrap();
-    registry.lost();
+    registry.connection_replaced();
     let done = Server::default().apply(&batch);
     registry.settle(batch, &done);
     assert!(confirmed.try_recv().is_err());
-    assert!(registry.next_batch(9).is_some(), "it is taken up again");
+    assert!(registry.next_batch(9).is_some(), "resubscribed");
 }
 
 #[test]
-fn a_confirmation_after_the_wait_was_given_up_is_late() {
+fn confirmation_after_the_waiter_left_is_late() {
     let registry = Registry::default();
-    drop(registry.want(channel(1)));
+    drop(registry.subscribe(channel(1)));
     let batch = registry.next_batch(9).unwrap();
     let done = Server::default().apply(&batch);
     assert!(registry.settle(batch, &done));
 }
 
 #[test]
-fn who_is_new_is_not_behind_those_that_are_renewed() {
+fn new_subscription_precedes_restored_ones() {
     let registry = Registry::default();
     for number in 0..100 {
-        drop(registry.want(channel(number)));
+        drop(registry.subscribe(channel(number)));
     }
-    registry.lost();
-    drop(registry.want(channel(200)));
-    assert_eq!(registry.next_batch(1).unwrap().take_up, [channel(200)]);
+    registry.connection_replaced();
+    drop(registry.subscribe(channel(200)));
+    assert_eq!(registry.next_batch(1).unwrap().subscribe, [channel(200)]);
 }
 
 fn channel(number: u8) -> Channel {

@@ -1,20 +1,20 @@
-//! One fred client together with the task that drives it.
+//! Connected fred client with the task that drives it.
 
 use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::ClientLike;
 use tokio_util::task::AbortOnDropHandle;
 
-/// A connected client. Dropping it ends its task and closes its connection; commands under way fail.
-pub(super) struct Link {
+/// Connected fred client. Dropping it aborts its task and closes the connection; commands in flight fail.
+pub(super) struct Connection {
     client: Client,
     _router: AbortOnDropHandle<Result<(), Error>>,
 }
 
-impl Link {
-    /// Connects once. Afterwards fred reconnects by itself, as its policy says.
+impl Connection {
+    /// Connects once. Afterwards fred reconnects by itself, by its policy.
     pub(super) async fn open(client: Client) -> Result<Self, Error> {
-        // Boxed: it is 8 KiB that every caller would carry along.
+        // Boxed: the future has 8 KiB, which every caller's future would include.
         let router = Box::pin(client.init()).await?;
         Ok(Self {
             client,

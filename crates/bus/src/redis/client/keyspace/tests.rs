@@ -1,4 +1,4 @@
-//! A listener that does not keep up with what Redis announces.
+//! Handler that falls behind the keyspace notifications.
 
 use std::future::pending;
 
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::*;
 
-/// Counts what it is told.
+/// Counts notifications.
 #[derive(Default)]
 struct Count {
     keys: usize,
@@ -16,27 +16,27 @@ struct Count {
     missed: usize,
 }
 
-impl Listener for Count {
-    fn hear(&mut self, _channel: &str, message: &[u8]) {
+impl MessageHandler for Count {
+    fn on_message(&mut self, _channel: &str, message: &[u8]) {
         self.keys += 1;
         self.last = message.to_vec();
     }
 
-    fn missed(&mut self) {
+    fn on_missed(&mut self) {
         self.missed += 1;
     }
 
-    fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
+    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         pending()
     }
 }
 
-/// On one thread nobody reads while the channel is overrun.
+/// Overruns the channel: on one thread nothing reads meanwhile.
 #[tokio::test]
-async fn a_listener_that_lags_is_told_so_and_goes_on() {
+async fn lagging_handler_is_notified_and_continues() {
     let redis = Redis::start().await;
     let connector = Connector::new(redis.url().parse().unwrap(), None).unwrap();
-    let link = connector.link(Use::Expiries).await.unwrap();
+    let connection = connector.open(Purpose::Expiries).await.unwrap();
     let (mut count, subscribed) = (Count::default(), Notify::new());
     let overrun = async {
         subscribed.notified().await;
@@ -46,7 +46,7 @@ async fn a_listener_that_lags_is_told_so_and_goes_on() {
                 operation: "expired".to_owned(),
                 key: Key::from(number.to_string()),
             };
-            link.client().inner().notifications.broadcast_keyspace(event);
+            connection.client().inner().notifications.broadcast_keyspace(event);
         }
         redis.command(&["SET", "the last", "", "PX", "1"]).await;
         wait::until_true("the last key to be gone", wait::deadline(), async || {
@@ -54,15 +54,15 @@ async fn a_listener_that_lags_is_told_so_and_goes_on() {
         })
         .await;
         // Redis has written the notification; what was read before its answer to this PING is in the channel.
-        link.client().ping::<Value>(None).await.unwrap();
+        connection.client().ping::<Value>(None).await.unwrap();
         wait::until_true("the channel to be read", wait::deadline(), async || {
-            link.client().inner().notifications.keyspace.load().is_empty()
+            connection.client().inner().notifications.keyspace.load().is_empty()
         })
         .await;
     };
     let (channel, confirm) = (connector.expired_channel(), || subscribed.notify_one());
     tokio::select! {
-        () = receive(&link, &channel, &mut count, &confirm) => panic!("the listener has ended"),
+        () = receive(&connection, &channel, &mut count, &confirm) => panic!("keyspace listener stopped"),
         () = overrun => {}
     }
     assert_eq!((count.missed, count.keys), (1, CAPACITY + 1));

@@ -1,0 +1,161 @@
+//! Health monitor of a connection: sends a heartbeat (TIME) each second, and replaces a client that does not recover.
+//!
+//! fred mostly reconnects by itself. But its routing task can end, or block in a write to a dead peer; and its own check for
+//! unresponsive connections counts from the last write, so on a busy connection it never fires.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fred::error::Error;
+use fred::interfaces::{ClientLike, EventInterface};
+use fred::types::CustomCommand;
+use fred::types::config::Server;
+use lifecycle::Clock;
+use protocol::fault::chain;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::time::{Instant, sleep};
+
+use super::command_failure::{CommandFailure, refusal};
+use super::connection::Connection;
+use super::health::Health;
+use super::{RedisReply, Shared};
+use crate::BusError;
+
+/// Health monitor of one [`super::Client`].
+pub(super) struct HealthMonitor {
+    shared: Arc<Shared>,
+    reconnects: Receiver<Server>,
+    /// Errors that closed connections or prevented new ones.
+    errors: Receiver<(Error, Option<Server>)>,
+    /// Time of the last attempt to replace the client.
+    tried: Instant,
+}
+
+impl HealthMonitor {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            reconnects: shared.fred().reconnect_rx(),
+            errors: shared.fred().error_rx(),
+            tried: Instant::now(),
+            shared,
+        }
+    }
+
+    /// Sends heartbeats for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            let outcome = heartbeat(self.shared.fred(), &*self.shared.clock).await;
+            self.count_reconnects();
+            let pause = match outcome {
+                Ok(health) => {
+                    self.up(health);
+                    INTERVAL
+                }
+                Err(error) => {
+                    self.down(&error).await;
+                    // A failed heartbeat has usually waited for its timeout already.
+                    PAUSE
+                }
+            };
+            let silence = self.shared.health().silence(Instant::now());
+            self.shared.metrics.silence(self.shared.purpose.name(), silence);
+            sleep(pause).await;
+        }
+    }
+
+    fn up(&self, health: Health) {
+        self.shared.metrics.clock_skew(self.shared.purpose.name(), health.skew);
+        let before = std::mem::replace(&mut *self.shared.health(), health);
+        let failed_commands = self.shared.failed_commands.swap(0, Ordering::Relaxed);
+        if !before.is_up() {
+            tracing::info!(
+                redis = self.shared.connector.address(),
+                outage_ms = before.silence(Instant::now()).as_millis(),
+                failed_commands,
+                "redis reachable again"
+            );
+        }
+    }
+
+    async fn down(&mut self, error: &BusError) {
+        let redis = self.shared.connector.address();
+        let silence = {
+            let mut health = self.shared.health();
+            if health.mark_down() {
+                tracing::warn!(
+                    redis = redis.as_str(),
+                    error = chain(error),
+                    "redis unreachable, commands fail"
+                );
+            }
+            health.silence(Instant::now())
+        };
+        self.record_refusal(redis.as_str());
+        if silence < REPLACE_AFTER || self.tried.elapsed() < REPLACE_AFTER {
+            return;
+        }
+        self.tried = Instant::now();
+        if let Ok(connection) = self.shared.connector.open(self.shared.purpose).await {
+            tracing::debug!(redis = redis.as_str(), "redis connection did not recover, replaced");
+            self.reconnects = connection.client().reconnect_rx();
+            self.errors = connection.client().error_rx();
+            *self.shared.connection() = connection;
+            self.shared.metrics.reconnected(self.shared.purpose.name());
+        }
+    }
+
+    /// Records the server's refusal of the connection: the heartbeat itself only times out, the reason is among fred's errors.
+    fn record_refusal(&mut self, redis: &str) {
+        let mut newest = None;
+        loop {
+            match self.errors.try_recv() {
+                Ok((error, _)) if refusal(&error).is_some() => newest = Some(error),
+                Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        if let Some(error) = newest
+            && self.shared.health().refuse(error.clone())
+        {
+            tracing::warn!(
+                redis,
+                error = error.to_string(),
+                "redis refused the connection, retrying"
+            );
+        }
+    }
+
+    fn count_reconnects(&mut self) {
+        while let Ok(_) | Err(TryRecvError::Lagged(_)) = self.reconnects.try_recv() {
+            self.shared.metrics.reconnected(self.shared.purpose.name());
+        }
+    }
+}
+
+/// Sends the first heartbeat; the bus does not start without its reply.
+pub(super) async fn first_heartbeat(connection: &Connection, clock: &dyn Clock) -> Result<Health, BusError> {
+    heartbeat(connection.client().clone(), clock).await
+}
+
+async fn heartbeat(fred: fred::clients::Client, clock: &dyn Clock) -> Result<Health, BusError> {
+    const STEP: &str = "read the time of redis";
+    let time = CustomCommand::new_static("TIME", None::<u16>, false);
+    let sent = Instant::now();
+    // Boxed: fred's futures are several KiB.
+    let value = Box::pin(fred.custom(time, Vec::<String>::new())).await;
+    let mut reply = RedisReply::new(STEP, value.map_err(|error| CommandFailure::Fred(error).at_step(STEP))?);
+    let (seconds, micros): (u64, u64) = (reply.read()?, reply.read()?);
+    // The clock was read somewhere between request and reply: the middle is wrong by at most half of the round trip.
+    let middle = sent + sent.elapsed() / 2;
+    let wall = clock.now() - middle.elapsed();
+    Ok(Health::up(middle, seconds * 1000 + micros / 1000, wall))
+}
+
+/// Pause after an answered heartbeat.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Pause after a failed heartbeat.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Time without a reply after which the client is replaced, and interval of the attempts. fred's own reconnection is faster.
+const REPLACE_AFTER: Duration = Duration::from_secs(4);

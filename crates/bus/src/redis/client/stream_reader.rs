@@ -1,0 +1,101 @@
+//! Blocking stream reads, on connections of their own so that no other command waits behind them.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fred::interfaces::{ClientLike, StreamsInterface};
+use fred::types::Value;
+use fred::types::config::Options;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::command_failure::CommandFailure;
+use super::connection::Connection;
+use super::connector::{Connector, Purpose};
+use super::{COMMAND_TIMEOUT, RedisReply};
+use crate::BusError;
+
+/// Reader of one stream for a consumer group, one read at a time.
+///
+/// A connection that failed, or whose read was cancelled, is closed: fred does not notice that a blocked connection is dead, and
+/// Redis must not deliver an entry to a cancelled read.
+pub(in crate::redis) struct StreamReader {
+    connector: Connector,
+    permit: Semaphore,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// Result of a read.
+pub(in crate::redis) enum StreamRead {
+    /// New entries, each as its id and its fields; empty if there were none.
+    Entries(RedisReply),
+    /// The stream or the consumer group does not exist.
+    NoGroup,
+}
+
+impl StreamReader {
+    pub(in crate::redis) fn new(connector: Connector) -> Self {
+        Self {
+            connector,
+            permit: Semaphore::new(1),
+            connection: Mutex::default(),
+        }
+    }
+
+    /// Waits up to `wait` for new entries and reads up to `most` of them for `worker`.
+    pub(in crate::redis) async fn read(
+        &self,
+        stream: String,
+        (group, worker): (&'static str, &str),
+        most: usize,
+        wait: Duration,
+    ) -> Result<StreamRead, BusError> {
+        let Ok(Ok(_permit)) = timeout(wait, self.permit.acquire()).await else {
+            return Ok(StreamRead::Entries(RedisReply::new(STEP, Value::Null)));
+        };
+        let idle = self.idle().take();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connector.open(Purpose::Reads).await.map_err(failed)?,
+        };
+        let options = Options {
+            timeout: Some(wait + COMMAND_TIMEOUT),
+            ..Options::default()
+        };
+        let count = u64::try_from(most).ok();
+        // BLOCK 0 would block for ever.
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        let fred = connection.client().with_options(&options);
+        let read = fred
+            .xreadgroup(group, worker, count, Some(millis), false, stream, ">")
+            .await;
+        match read {
+            Ok(entries) => {
+                *self.idle() = Some(connection);
+                Ok(StreamRead::Entries(without_stream(entries)))
+            }
+            Err(error) if error.details().starts_with("NOGROUP") => {
+                *self.idle() = Some(connection);
+                Ok(StreamRead::NoGroup)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Strips the stream's name from a reply: only one stream is read.
+fn without_stream(entries: Value) -> RedisReply {
+    let mut reply = RedisReply::new(STEP, entries);
+    reply.next();
+    reply
+}
+
+fn failed(error: fred::error::Error) -> BusError {
+    CommandFailure::Fred(error).at_step(STEP)
+}
+
+const STEP: &str = "read new jobs";
