@@ -1,13 +1,15 @@
-//! The account commands: begin an authorization, link, unlink, sync, list.
+//! Account commands: start an authorization, link, unlink, sync, list.
 //!
-//! A connect is three steps, each of which may be the last: [`authorization`] (was it begun here, by this session?), [`exchange`]
-//! (the code becomes tokens, once; their revocation is queued with it, [`provisional_revocation`]) and [`link`] (the tokens become an account). One that comes back to our own [`callback`] is parked
-//! before the last, until its user says yes ([`confirm`]). A file per command holds its flow and its error.
+//! A connect has three steps, each of which may fail: [`authorization`] (finds the one that this session started), [`exchange`] (the
+//! code becomes tokens, once; their revocation is queued with them, [`provisional_revocation`]) and [`link`] (the tokens become an
+//! account). A connect that returns to the hosted [`callback`] is a pending link before the last step, until its user confirms it
+//! ([`confirm`]) or it expires ([`pending_link_expiry`]). A file per command has its flow and its error.
 
 mod authorize;
 mod callback;
 mod confirm;
 mod connect;
+mod connect_error;
 mod disconnect;
 mod list;
 mod sync;
@@ -36,10 +38,10 @@ use crate::settings::{ConnectState, RedirectPolicy};
 use crate::sync::Syncer;
 
 pub(crate) use authorization::Authorizations;
-pub(crate) use pending_link_expiry::give_back_unconfirmed;
+pub(crate) use pending_link_expiry::expire_pending_links;
 pub(crate) use permits::AccountPermits;
 
-/// Does the account commands; each is a method in the file of its name.
+/// Executes the account commands; each is a method in the file of its name.
 pub(crate) struct AccountService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) events: Arc<dyn Events>,

@@ -1,4 +1,4 @@
-//! The worker's part in the audit log beside its transactions: refusals that gateways counted, and heads for the node's log.
+//! Audit log beside the transactions of commands: refusals that gateways counted, and chain heads for the node's log.
 
 mod heads;
 mod refusals;

@@ -31,26 +31,26 @@ use tokio::time::Instant;
 pub(crate) use alert::NewAlert;
 pub(crate) use digest::{digest, hex};
 pub(crate) use lane_permit::LanePermit;
-pub(crate) use receipt::{RecallError, unasked};
+pub(crate) use receipt::{RecallError, background_receipt};
 pub(crate) use refusal::{Refusal, whole_seconds};
 
-/// Who asks, in which session and on which socket, and until when. What is asked is handed over beside it.
+/// Context of one job: caller, session, socket and deadline. The payload is passed beside it.
 pub(crate) struct Call {
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
-    /// In whose name: the session's, or that of somebody who needs none.
+    /// Actor of the audit log: the session, or the system where the job needs no live session.
     pub(crate) actor: Actor,
     pub(crate) connection: ConnectionId,
-    /// From where, where that is known.
+    /// Origin of the caller's socket, where known.
     pub(crate) origin: Option<Origin>,
     pub(crate) traceparent: Traceparent,
-    /// When the user last signed in, as far as the token says.
+    /// Time of the user's last sign-in, where the token names it.
     pub(crate) authenticated_at: Option<Timestamp>,
     pub(crate) job: JobId,
     pub(crate) deadline: Instant,
-    /// Which command it is, if it is one of a client.
+    /// Kind of the command, where a client sent the job.
     kind: Option<CommandKind>,
-    /// As in [`Work::name`].
+    /// Name of the job, as in [`Work::name`].
     pub(crate) name: &'static str,
     pub(crate) idempotency: Option<Idempotency>,
     vault: Arc<Vault>,
@@ -92,7 +92,7 @@ impl Call {
         }
     }
 
-    /// Gives the lane's permit back, before a wait that something else bounds: another job of the lane runs meanwhile.
+    /// Releases the permit of the lane before a wait that another bound limits, so that another job of the lane runs meanwhile.
     pub(crate) fn leave_lane(&self) {
         self.lane_permit.release();
     }
@@ -105,12 +105,12 @@ impl Call {
         }
     }
 
-    /// Until when a platform may be waited for: what it did, or did not, must still be stored by the deadline.
+    /// Deadline of platform calls: it leaves time to store their result before the deadline of the job.
     pub(crate) fn patience(&self) -> Instant {
         self.deadline.checked_sub(TO_STORE).unwrap_or(self.deadline)
     }
 
-    /// How a refused job ends: what the client reads, and what its socket is told before.
+    /// Outcome of a refused job: the answer, and the notice that its socket receives before.
     pub(crate) fn refused(&self, refusal: &dyn Refusal) -> JobOutcome {
         JobOutcome {
             leading_notice: refusal.notice().as_ref().map(LeadingNotice::from),
@@ -118,12 +118,12 @@ impl Call {
         }
     }
 
-    /// What the client reads.
+    /// Failure that the client reads.
     pub(crate) fn failure(&self, refusal: &dyn Refusal) -> Failure {
         self.complete(refusal.failure())
     }
 
-    /// A failure with the fields that this command's answer always has.
+    /// Completes a failure with the fields that every answer to this command has.
     pub(crate) fn complete(&self, failure: Failure) -> Failure {
         match self.kind {
             Some(kind) => kind.failure(failure, &json!({"accountType": self.account})),
@@ -131,13 +131,13 @@ impl Call {
         }
     }
 
-    /// An event of this job for all sockets of its user. `step` tells it from the job's others: done again, the job publishes the
-    /// same ids.
+    /// Event of this job for all sockets of its user. `step` distinguishes the events of one job; a repeated job publishes the same
+    /// ids.
     pub(crate) fn envelope(&self, step: &str, event: &Event) -> Envelope {
         Envelope::of(self.event_id(step), event)
     }
 
-    /// The answer to a command of this session that was given long after it was asked: all the session's sockets hear it.
+    /// Late answer to a command of this session, for all sockets of the session.
     pub(crate) fn answer_to_session(&self, kind: CommandKind, outcome: &JobOutcome) -> Envelope {
         Envelope {
             v: Envelope::VERSION,
@@ -149,7 +149,7 @@ impl Call {
         }
     }
 
-    /// The name of an event of this job.
+    /// Id of an event of this job.
     pub(crate) fn event_id(&self, step: &str) -> EventId {
         event_id(&digest([
             b"job".as_slice(),
@@ -159,8 +159,8 @@ impl Call {
     }
 }
 
-/// Who acts. A gateway asks for itself whether a session may be opened, and reports who came and what it refused, whatever became of the
-/// session since.
+/// Actor of a job. Jobs that a gateway sends on its own behalf (openings, joins, refusals) act as the system, so that they run whether
+/// or not the session still lives.
 fn actor(job: &Job) -> Actor {
     match &job.work {
         Work::Command(_) | Work::Callback(_) | Work::ConfirmLink(_) => Actor::Session(job.session.clone()),
@@ -173,10 +173,11 @@ fn actor(job: &Job) -> Actor {
     }
 }
 
-/// The event id that follows from what the event is about.
+/// Event id derived from the subject of the event.
 #[expect(clippy::expect_used, reason = "64 hexadecimal digits are printable ASCII")]
-pub(crate) fn event_id(about: &[u8; 32]) -> EventId {
-    EventId::new(hex(about)).expect("a digest is an id")
+pub(crate) fn event_id(subject: &[u8; 32]) -> EventId {
+    EventId::new(hex(subject)).expect("a digest is an id")
 }
 
+/// Time reserved to store the result of a platform call.
 const TO_STORE: Duration = Duration::from_secs(1);

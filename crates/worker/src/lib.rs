@@ -1,12 +1,14 @@
-//! The hands: does what clients ask for and what must happen later, against the platforms and the store.
+//! Worker: executes the commands of clients, and the background work, against the platforms and the store.
 //!
-//! Owns: the engine that claims jobs, runs each until its deadline and answers it once; the account commands; the second factor,
-//! what carries its codes, and the settings; the opening and ending of sessions; confirmations, alerts, and the end of all access;
-//! what platforms deliver of their own accord and what their bots receive; the relay of committed events; links that nobody confirms;
-//! revocations at the platforms; refusals and heads of the audit log.
+//! Owns: the job engine, which claims jobs, runs each until its deadline and answers it once; the account commands; the second
+//! factor, its message senders, and the settings; the opening and ending of sessions; confirmations, alerts, and the revocation of
+//! all access; webhook deliveries and the inboxes of bots; the outbox relay; the expiry of pending links; grant revocation at the
+//! platforms; the gateways' refusals and the heads of the audit log.
 //!
-//! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may die at any
-//! line: another one repeats the answer, or does the work, or tells the client to start again.
+//! Must not know: client sockets. Nothing is promised to a client before the store has committed it, so a worker may stop at any
+//! line: another worker repeats the answer, or does the work, or has the client start again.
+//!
+//! Modules depend downwards only: `jobs` on the features, the features on `call`, `outbox` and `platform`.
 
 mod settings;
 mod worker;

@@ -1,4 +1,4 @@
-//! What a worker counts.
+//! Instruments of a worker.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use protocol::cluster::job::Lane;
 use protocol::security::FactorMethod;
 use store::Relayed;
 
-/// The worker's instruments. Clones share them.
+/// Instruments of a worker. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     jobs: Counter<u64>,
@@ -35,16 +35,16 @@ impl Metrics {
         Self {
             jobs: meter
                 .u64_counter("postern_worker_jobs_total")
-                .with_description("Jobs by command and by how they ended")
+                .with_description("Jobs by command and outcome")
                 .build(),
             job_seconds: meter
                 .f64_histogram("postern_worker_job_seconds")
                 .with_unit("s")
-                .with_description("From the claim of a job to its outcome")
+                .with_description("Time from the claim of a job to its outcome")
                 .build(),
             running: meter
                 .i64_up_down_counter("postern_worker_jobs_running")
-                .with_description("Jobs in hand by lane")
+                .with_description("Running jobs by lane")
                 .build(),
             waiting: meter
                 .i64_up_down_counter("postern_worker_jobs_waiting")
@@ -52,57 +52,57 @@ impl Metrics {
                 .build(),
             exchanges: meter
                 .u64_counter("postern_worker_exchanges_total")
-                .with_description("Authorization codes by platform and by what became of them")
+                .with_description("Exchanges of authorization codes by platform and outcome")
                 .build(),
             relayed: meter
                 .u64_counter("postern_worker_outbox_relayed_total")
-                .with_description("Events of the outbox that the bus took")
+                .with_description("Events of the outbox that were published to the bus")
                 .build(),
             relays_stopped: meter
                 .u64_counter("postern_worker_outbox_stopped_total")
-                .with_description("Relays that left events for later because the bus refused one")
+                .with_description("Relays that stopped because the bus refused an event")
                 .build(),
             resent: meter
                 .u64_counter("postern_worker_outbox_resent_total")
-                .with_description("Events to be published again because the bus lost its memory")
+                .with_description("Events queued to be published again after the bus lost its event logs")
                 .build(),
             revocations: meter
                 .u64_counter("postern_worker_revocations_total")
-                .with_description("Tries to give a grant back by platform and by how they ended")
+                .with_description("Attempts to revoke a grant by platform and outcome")
                 .build(),
             messages: meter
                 .u64_counter("postern_worker_factor_messages_total")
-                .with_description("Messages of the second factor by method and by how they ended")
+                .with_description("Messages of the second factor by method and outcome")
                 .build(),
             syncs: meter
                 .u64_counter("postern_worker_syncs_total")
-                .with_description("Syncs by platform and by how they ended")
+                .with_description("Syncs by platform and outcome")
                 .build(),
             sync_lag: meter
                 .f64_histogram("postern_worker_sync_lag_seconds")
                 .with_unit("s")
-                .with_description("From when an account was due to when a worker took its turn")
+                .with_description("Time from when an account was due for a sync to when a worker leased it")
                 .build(),
             refreshes: meter
                 .u64_counter("postern_worker_refreshes_total")
-                .with_description("Refresh tokens that were to be sent by platform and by what became of them")
+                .with_description("Token refreshes by platform and outcome")
                 .build(),
             pauses: meter
                 .u64_counter("postern_worker_pauses_total")
-                .with_description("Requests of platforms to wait by whom they mean")
+                .with_description("Rate limits that platforms reported, by platform and scope")
                 .build(),
             platform_busy: meter
                 .u64_counter("postern_worker_platform_busy_total")
-                .with_description("Jobs that were refused because too many were at their platform already")
+                .with_description("Jobs refused because the concurrency bound of their platform was reached")
                 .build(),
             inboxes: meter
                 .u64_counter("postern_worker_inbox_reads_total")
-                .with_description("Looks into the inboxes of bots by platform and by how they ended")
+                .with_description("Reads of the inboxes of bots by platform and outcome")
                 .build(),
         }
     }
 
-    /// A job has ended: `ok`, an error code, or `late`.
+    /// Counts a job that ended: `ok`, an error code, or `late`.
     pub(crate) fn job(&self, command: &'static str, outcome: &'static str, took: Duration) {
         let command = KeyValue::new("command", command);
         self.job_seconds
@@ -110,78 +110,78 @@ impl Metrics {
         self.jobs.add(1, &[command, KeyValue::new("outcome", outcome)]);
     }
 
-    /// A job is in hand until the guard is dropped.
+    /// Counts a running job until the guard is dropped.
     pub(crate) fn running(&self, lane: Lane) -> Counted {
         Counted::of(lane, &self.running)
     }
 
-    /// A claimed job waits until the guard is dropped.
+    /// Counts a claimed job that waits, until the guard is dropped.
     pub(crate) fn waiting(&self, lane: Lane) -> Counted {
         Counted::of(lane, &self.waiting)
     }
 
-    /// An exchange has ended: `granted`, or why not.
+    /// Counts an exchange: `granted`, or the error code.
     pub(crate) fn exchange(&self, account: AccountType, outcome: &'static str) {
         self.exchanges.add(1, &of_platform(account, outcome));
     }
 
-    /// A relay of one user has ended.
+    /// Counts the relay of one user's events.
     pub(crate) fn relay(&self, relayed: Relayed) {
         self.relayed.add(relayed.sent, &[]);
         self.relays_stopped.add(u64::from(relayed.stopped), &[]);
     }
 
-    /// So many events will be published again.
+    /// Counts events that will be published again.
     pub(crate) fn resent(&self, events: u64) {
         self.resent.add(events, &[]);
     }
 
-    /// A try to give a grant back has ended: `done`, `retried`, `dead` or `lost`.
+    /// Counts an attempt to revoke a grant: `done`, `unknown_token`, `retried`, `dead` or `lost`.
     pub(crate) fn revocation(&self, account: AccountType, outcome: &'static str) {
         self.revocations.add(1, &of_platform(account, outcome));
     }
 
-    /// A sync has ended: `ok`, `failed`, `paused` or `lost`.
+    /// Counts a sync: `ok`, `failed`, `paused` or `lost`.
     pub(crate) fn sync(&self, account: AccountType, outcome: &'static str) {
         self.syncs.add(1, &of_platform(account, outcome));
     }
 
-    /// An account had been due for so long.
+    /// Records how late an account was leased for its sync.
     pub(crate) fn sync_lag(&self, account: AccountType, late: Duration) {
         let platform = [KeyValue::new("platform", account.as_str())];
         self.sync_lag.record(late.as_secs_f64(), &platform);
     }
 
-    /// A refresh token was sent, or was to be: `granted`, or why not.
+    /// Counts a token refresh: `granted`, or the failure.
     pub(crate) fn refresh(&self, account: AccountType, outcome: &'static str) {
         self.refreshes.add(1, &of_platform(account, outcome));
     }
 
-    /// A platform asks an `account` to wait, or the whole `app`.
+    /// Counts a rate limit of a platform, for one `account` or the whole `app`.
     pub(crate) fn pause(&self, account: AccountType, whose: &'static str) {
         let platform = KeyValue::new("platform", account.as_str());
         self.pauses.add(1, &[platform, KeyValue::new("whose", whose)]);
     }
 
-    /// A job was refused because too many are at its platform.
+    /// Counts a job refused because the concurrency bound of its platform was reached.
     pub(crate) fn platform_busy(&self, account: AccountType) {
         let platform = [KeyValue::new("platform", account.as_str())];
         self.platform_busy.add(1, &platform);
     }
 
-    /// An inbox was looked into: `ok`, `failed`, `refused` or `throttled`.
+    /// Counts a read of an inbox: `ok`, `failed`, `refused` or `throttled`.
     pub(crate) fn inbox(&self, account: AccountType, outcome: &'static str) {
         self.inboxes.add(1, &of_platform(account, outcome));
     }
 
-    /// A message was `sent`, or why it was not.
+    /// Counts a message of the second factor: `sent`, or the failure.
     pub(crate) fn message(&self, method: FactorMethod, outcome: &'static str) {
         let method = KeyValue::new("method", method.as_str());
         self.messages.add(1, &[method, KeyValue::new("outcome", outcome)]);
     }
 }
 
-/// Counts one more in a lane while it lives.
+/// Guard that counts one job of a lane until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted {
     count: UpDownCounter<i64>,

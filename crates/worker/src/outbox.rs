@@ -1,7 +1,7 @@
-//! Committed events on their way to the bus.
+//! Outbox relay: publishes committed events to the bus.
 //!
-//! Whoever commits relays its user's events at once ([`relay`]); a sweep finds what a crash or an outage left behind ([`sweep`]);
-//! and when the bus has lost its memory, what it was told lately is told again ([`event_log_loss`]).
+//! A job relays its user's events at once ([`relay`]); a sweep finds the events that a crash or an outage left unsent ([`sweep`]);
+//! recent events are published again when the bus has lost its event logs ([`event_log_loss`]).
 
 mod event_log_loss;
 mod relay;

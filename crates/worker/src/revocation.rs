@@ -1,4 +1,4 @@
-//! Grants on their way back to the platforms: queued with the unlink that ended them, tried until the platform has taken them.
+//! Revocation of grants at their platforms: queued with the unlink, and attempted until the platform has confirmed it.
 
 mod attempt;
 mod end_grant;
@@ -21,7 +21,7 @@ use crate::pace::Pace;
 use crate::platform::{Offered, PlatformPermits};
 use crate::settings::PlatformConcurrency;
 
-/// Leases due revocations and tries them.
+/// Leases due revocations and attempts them.
 pub(crate) struct Revocations {
     pub(crate) worker: WorkerId,
     pub(crate) queue: Arc<dyn TaskQueue>,
@@ -29,7 +29,7 @@ pub(crate) struct Revocations {
     pub(crate) pauses: Arc<dyn Pauses>,
     pub(crate) offered: Offered,
     pub(crate) vault: Arc<Vault>,
-    /// A revocation may have been queued by this worker. The others find it within a second.
+    /// Notified when this worker may have queued a revocation. Other workers find it within a second.
     pub(crate) wake: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -38,7 +38,7 @@ pub(crate) struct Revocations {
 }
 
 impl Revocations {
-    /// Until the node drains.
+    /// Leases and attempts revocations until the node drains.
     pub(crate) async fn run(self) {
         let revoker = Arc::new(Revoker {
             queue: Arc::clone(&self.queue),
@@ -82,8 +82,8 @@ impl Revocations {
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Revocations at each platform: one that hangs delays those to no other.
+/// Concurrent revocations at each platform: a platform that hangs delays those of no other.
 const AT_ONCE: PlatformConcurrency = PlatformConcurrency { running: 4, waiting: 0 };
 
-/// Longer than a try may take (`attempt::PATIENCE`) and its outcome to be stored.
+/// Lease of a revocation: longer than an attempt may take (`attempt::TIMEOUT`) and its outcome needs to be stored.
 const LEASE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What an operator decides about a worker.
+//! Settings of a worker.
 
 mod redirect_policy;
 
@@ -8,23 +8,23 @@ use protocol::cluster::job::Lane;
 
 pub use redirect_policy::{RedirectError, RedirectPolicy};
 
-/// A worker's settings: plain data.
+/// Settings of a worker: plain data.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many jobs run at once.
+    /// Concurrency of jobs.
     pub concurrency: JobConcurrency,
-    /// Where platforms may send users back to.
+    /// Redirect URIs that the account commands accept.
     pub redirects: RedirectPolicy,
-    /// Whether `account:connect` must bring the state of `account:authorize`.
+    /// Decides whether `account:connect` requires the state of `account:authorize`.
     pub connect_state: ConnectState,
-    /// How long sessions last.
+    /// Session timeout and lead of its warning.
     pub sessions: SessionTimes,
-    /// Codes that begin with this may be presented again and again, by anybody: for `postern dev`, where the simulator takes
-    /// `test_code_*` as often as it comes. Real codes are exchanged once.
+    /// Prefix of authorization codes that anybody may present any number of times: for `postern dev`, where the simulator accepts
+    /// `test_code_*` repeatedly. All other codes are exchanged once.
     pub dangerous_repeatable_codes: Option<String>,
 }
 
-/// How long a session lasts without activity, and how long before its end its user is warned.
+/// Timeout of a session without activity, and the lead of its expiry warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTimes {
     /// `POSTERN_SESSION_TIMEOUT`.
@@ -42,29 +42,29 @@ impl Default for SessionTimes {
     }
 }
 
-/// How many jobs of each lane run at once. What is beyond waits in the lane, for this worker or another.
+/// Bounds of concurrent jobs. Jobs above the bound wait in their lane, for this worker or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobConcurrency {
-    /// Of [`Lane::SignIn`].
+    /// Jobs of [`Lane::SignIn`].
     pub sign_in: usize,
-    /// Of [`Lane::Interactive`].
+    /// Jobs of [`Lane::Interactive`].
     pub interactive: usize,
-    /// Of [`Lane::Platform`].
+    /// Jobs of [`Lane::Platform`].
     pub platform: usize,
-    /// Of [`Lane::Webhook`].
+    /// Jobs of [`Lane::Webhook`].
     pub webhook: usize,
-    /// Connects and returning browsers, at each platform. They give their lane's permit back.
+    /// Connects and hosted callbacks at each platform. They release the permit of their lane.
     pub exchanges: PlatformConcurrency,
-    /// Syncs that clients ask for, at each platform. They too.
+    /// Syncs that clients request, at each platform. They release the permit of their lane.
     pub syncs: PlatformConcurrency,
 }
 
-/// How many jobs of a kind are at a platform at once. It bounds what a platform that hangs can hold up: more of the same kind there.
+/// Bound of one kind of job at one platform, so that a platform that hangs delays only jobs of that kind there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlatformConcurrency {
-    /// So many are asking it.
+    /// Jobs that call the platform.
     pub running: usize,
-    /// So many more wait to ask, without a permit of their lane. What is beyond is refused.
+    /// Jobs that wait to call it, without a permit of their lane. Further jobs are refused.
     pub waiting: usize,
 }
 
@@ -98,12 +98,12 @@ impl Default for JobConcurrency {
     }
 }
 
-/// `POSTERN_CONNECT_STATE`: whether a connect must have been begun here.
+/// `POSTERN_CONNECT_STATE`: decides whether a connect requires an authorization of `account:authorize`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ConnectState {
-    /// An application may run the authorization itself. It then has to keep login CSRF and code injection out itself.
+    /// The application may run the authorization itself. It must then prevent login CSRF and code injection itself.
     #[default]
     Optional,
-    /// Every connect was begun with `account:authorize`.
+    /// Every connect follows an `account:authorize`.
     Required,
 }

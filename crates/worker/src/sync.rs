@@ -1,8 +1,7 @@
-//! Syncs, whether a client asks for one or an account's time has come: there is one way to do both, and whoever goes it has the
-//! account's turn.
+//! Syncs of linked accounts, requested by a client or scheduled. Both run under the account's [`lease`].
 //!
-//! [`attempt`] is that way; it may need new tokens ([`refresh`]) or find that the link is lost ([`mark_disconnected`]). [`schedule`] looks for
-//! accounts that are due.
+//! [`attempt`] reads the platform; it may refresh the tokens first ([`refresh_before_expiry`], [`refresh`]) or find that the platform
+//! has ended the link ([`mark_disconnected`]). [`outcome`] stores the result. [`schedule`] leases the accounts that are due.
 
 mod attempt;
 mod failure;
@@ -10,6 +9,7 @@ mod lease;
 mod mark_disconnected;
 mod outcome;
 mod refresh;
+mod refresh_before_expiry;
 mod schedule;
 
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::outbox::Relay;
 use crate::platform::Offered;
 
 pub(crate) use failure::SyncFailure;
-pub(crate) use lease::TakeError;
+pub(crate) use lease::LeaseError;
 pub(crate) use schedule::Schedule;
 
-/// Syncs accounts. Clones share everything.
+/// Syncs accounts. Clones share all parts.
 #[derive(Clone)]
 pub(crate) struct Syncer {
     pub(crate) store: Arc<dyn Store>,

@@ -1,4 +1,4 @@
-//! A worker from its settings to its end.
+//! Worker: built from settings, spawned, drained.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use store::Store;
 use store::vault::Vault;
 use tokio::sync::Notify;
 
-use crate::account::{AccountPermits, AccountService, Authorizations, give_back_unconfirmed};
+use crate::account::{AccountPermits, AccountService, Authorizations, expire_pending_links};
 use crate::audit::{Refusals, log_heads};
 use crate::deliveries::{Addressees, InboxReader, Webhooks};
 use crate::factor::{FactorChallenges, FactorService, MessageSenders};
@@ -28,30 +28,30 @@ use crate::session::{LiveSessions, SessionService, confirm_ends, save_deadlines}
 use crate::settings::Settings;
 use crate::sync::{Schedule, Syncer};
 
-/// What a worker works with.
+/// Dependencies of a worker.
 #[derive(Clone)]
 pub struct Parts {
-    /// Where jobs come from and events go to.
+    /// Source of jobs and destination of events.
     pub bus: Arc<dyn Bus>,
-    /// What survives.
+    /// Durable state.
     pub store: Arc<dyn Store>,
-    /// Seals tokens, answers and authorizations.
+    /// Encrypts tokens, answers and authorizations.
     pub vault: Arc<Vault>,
-    /// The platforms that are offered here; the others are `not_supported`.
+    /// Offered platforms; the others are `not_supported`.
     pub platforms: Vec<Arc<dyn Platform>>,
-    /// The webhooks that deliveries are taken from; the others are `not_supported`.
+    /// Webhooks that accept deliveries; the others are `not_supported`.
     pub hooks: Vec<Arc<WebhookVerifier>>,
-    /// The bots' inboxes that are read.
+    /// Inboxes of bots to read.
     pub inboxes: Vec<Arc<dyn BotInbox>>,
-    /// What carries the codes of second factors; methods without a courier are `not_supported`.
+    /// Senders of second-factor codes; methods without a sender are `not_supported`.
     pub message_senders: MessageSenders,
-    /// The time of day.
+    /// Time of day.
     pub clock: Arc<dyn Clock>,
-    /// States, verifiers, jitter.
+    /// Randomness of states, verifiers and jitter.
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// A worker that is put together and does nothing yet.
+/// Worker that is built and not spawned.
 pub struct Worker {
     id: WorkerId,
     repeatable_codes: Option<String>,
@@ -67,7 +67,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Puts a worker together; nothing is spawned.
+    /// Builds a worker; nothing is spawned.
     #[must_use]
     pub fn build(settings: Settings, parts: Parts, meter: &Meter) -> Self {
         let metrics = Metrics::new(meter);
@@ -212,24 +212,24 @@ impl Worker {
         }
     }
 
-    /// Whether it is at work: each lane was read once, the store answered once, the bus is live.
+    /// Readiness: each lane was read once, the store answered, the bus is live.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
     }
 
-    /// Sets it to work. From here on [`Running`] owns every task.
+    /// Spawns the worker. From here on [`Running`] owns every task.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
     pub fn spawn(self) -> Running {
         let Self { tasks, parts, .. } = self;
-        tracing::info!(worker = %self.id, "at work");
+        tracing::info!(worker = %self.id, "worker started");
         if let Some(prefix) = &self.repeatable_codes {
             tracing::warn!(
                 prefix,
-                "dangerous: codes with this prefix may be presented again and again"
+                "dangerous setting: authorization codes with this prefix may be presented repeatedly"
             );
         }
         for (server, latch) in self.lanes {
@@ -250,13 +250,13 @@ impl Worker {
             tasks.soft(),
         );
         tasks.essential("bus liveness", live);
-        let unconfirmed = give_back_unconfirmed(
+        let unconfirmed = expire_pending_links(
             Arc::<dyn Store>::clone(&parts.store),
             Arc::clone(&self.revocations.wake),
             Arc::clone(&parts.entropy),
             tasks.soft(),
         );
-        tasks.essential("parked links", unconfirmed);
+        tasks.essential("pending links", unconfirmed);
         tasks.essential("revocations", self.revocations.run());
         tasks.essential("syncs", self.schedule.run());
         for reader in self.inboxes {
@@ -286,19 +286,20 @@ impl Worker {
     }
 }
 
-/// A worker at work.
+/// Running worker.
 pub struct Running {
     tasks: Tasks,
     readiness: Readiness,
 }
 
 impl Running {
-    /// Resolves with the name of the first task that the worker cannot live without and that ended; never, if none does.
+    /// Resolves with the name of the first essential task that ended; never, if none does.
     pub async fn failure(&self) -> &'static str {
         self.tasks.failure().await
     }
 
-    /// Takes no more jobs, finishes those in hand, and cuts what has not ended after `within`: another worker takes it over.
+    /// Claims no more jobs, finishes the running ones, and cancels those that have not ended after `within`: another worker repeats
+    /// them.
     pub async fn drain(self, within: Duration) -> DrainReport {
         self.readiness.drain();
         self.tasks.drain(within).await

@@ -1,5 +1,4 @@
-//! An authorization under way: what `account:authorize` remembers for ten minutes, and `account:connect` or the hosted callback takes
-//! once.
+//! Pending authorizations: `account:authorize` stores one for ten minutes, and `account:connect` or the hosted callback takes it once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +13,22 @@ use store::vault::{Binding, Ciphertext, Vault, VaultError};
 
 use crate::call::digest;
 
-/// What the platform's callback must fit.
+/// Pending authorization, which the callback of its platform must match.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Authorization {
     pub(super) session: SessionId,
     pub(super) account: AccountType,
     pub(super) redirect_uri: String,
-    /// Who has to say to send the user back, where the platform says that.
+    /// Issuer that the callback must name, where the platform names one (RFC 9207).
     #[serde(default)]
     pub(super) issuer: Option<String>,
     /// The PKCE verifier (RFC 7636).
     pub(super) verifier: Secret,
-    /// The user's access epoch when it began.
+    /// Access epoch of the user when the authorization started.
     pub(super) access_epoch: i64,
 }
 
-/// Authorizations under way. Each is sealed for its user, found by the hash of its state, and gone once taken.
+/// Pending authorizations. Each is encrypted for its user, found by the hash of its state, and deleted when taken.
 pub(crate) struct Authorizations {
     challenges: Arc<dyn Challenges>,
     vault: Arc<Vault>,
@@ -40,8 +39,8 @@ impl Authorizations {
         Self { challenges, vault }
     }
 
-    /// Remembers an authorization for [`LIFE`], in the place of the oldest where the user has as many as one may.
-    pub(super) async fn begin(
+    /// Stores an authorization for [`LIFETIME`]; it replaces the oldest where the user has the maximum.
+    pub(super) async fn start(
         &self,
         user: &UserId,
         state: &Secret,
@@ -55,38 +54,38 @@ impl Authorizations {
         };
         let issued_to = user.as_str().as_bytes();
         self.challenges
-            .put(&PendingAuthorization::owner_key(state), issued_to, LIFE)
+            .put(&PendingAuthorization::owner_key(state), issued_to, LIFETIME)
             .await?;
         self.challenges
-            .put(&PendingAuthorization::key(user, state), &begun.write(), LIFE)
+            .put(&PendingAuthorization::key(user, state), &begun.write(), LIFETIME)
             .await
     }
 
-    /// Takes the authorization of this state: whatever becomes of the connect, the state is used up.
+    /// Takes the authorization of this state. The state is consumed, whatever the outcome of the connect.
     pub(super) async fn take(
         &self,
         user: &UserId,
         session: &SessionId,
         account: AccountType,
         state: &Secret,
-    ) -> Result<Authorization, TakeError> {
+    ) -> Result<Authorization, AuthorizationError> {
         let record = self.challenges.take(&PendingAuthorization::key(user, state)).await?;
         let begun = record
             .as_deref()
             .and_then(PendingAuthorization::read)
-            .ok_or(TakeError::Unknown)?;
+            .ok_or(AuthorizationError::Unknown)?;
         let text = self
             .vault
             .decrypt(&binding(user), &Ciphertext::from_bytes(begun.encrypted))?;
         let authorization: Authorization = serde_json::from_str(text.expose())?;
         if authorization.session != *session || authorization.account != account {
-            return Err(TakeError::Elsewhere);
+            return Err(AuthorizationError::Elsewhere);
         }
         Ok(authorization)
     }
 
-    /// Whether this session has begun an authorization at this platform and not finished it.
-    pub(super) async fn is_open(
+    /// Reports whether this session has a pending authorization at this platform.
+    pub(super) async fn is_pending(
         &self,
         user: &UserId,
         session: &SessionId,
@@ -98,23 +97,23 @@ impl Authorizations {
     }
 }
 
-/// Why there is no authorization to take.
+/// Error of taking an authorization.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeError {
-    #[error("the state is unknown, used or over")]
+pub(crate) enum AuthorizationError {
+    #[error("the state is unknown, used or expired")]
     Unknown,
     #[error("the state was issued to another session or for another platform")]
     Elsewhere,
-    /// Sealed for its user, it does not open for another.
-    #[error("open the authorization")]
+    /// The record is encrypted for its user, and cannot be decrypted for another.
+    #[error("decrypt the authorization")]
     Ciphertext(#[from] VaultError),
-    #[error("read the authorization")]
+    #[error("parse the authorization")]
     Unreadable(#[from] serde_json::Error),
     #[error(transparent)]
     Bus(#[from] BusError),
 }
 
-/// The name of a state that was used up.
+/// Hash under which a consumed state is recorded.
 pub(super) fn state_hash(state: &Secret) -> [u8; 32] {
     digest([state.expose().as_bytes()])
 }
@@ -127,5 +126,5 @@ fn binding(user: &UserId) -> Binding<'_> {
     }
 }
 
-/// How long a user has at the platform. GitHub's code itself lives as long.
-pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);
+/// Time that a user has at the platform. GitHub's authorization codes have the same lifetime.
+pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);

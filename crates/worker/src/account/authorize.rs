@@ -1,4 +1,4 @@
-//! `account:authorize`: where to send the user, and what must come back.
+//! `account:authorize`: the URL that the user is sent to, and the state that must come back.
 
 use bus::BusError;
 use platforms::AuthorizeRequest;
@@ -12,7 +12,7 @@ use protocol::secret::Secret;
 use store::StoreError;
 
 use super::AccountService;
-use super::authorization::{Authorization, LIFE};
+use super::authorization::{Authorization, LIFETIME};
 use crate::call::{Call, Refusal};
 use crate::platform::NotOffered;
 
@@ -33,7 +33,7 @@ impl AccountService {
             verifier: verifier.clone(),
             access_epoch: self.store.access_epoch(&call.user).await?,
         };
-        self.authorizations.begin(&call.user, &state, &authorization).await?;
+        self.authorizations.start(&call.user, &state, &authorization).await?;
 
         let url = platform.authorize(&AuthorizeRequest {
             redirect_uri: authorization.redirect_uri,
@@ -43,12 +43,12 @@ impl AccountService {
         Ok(JobOutcome::from(&Answer::Authorize(answer::Authorize {
             authorization_url: Secret::new(url),
             state,
-            expires_in: LIFE.as_secs(),
+            expires_in: LIFETIME.as_secs(),
         })))
     }
 }
 
-/// Why no authorization was begun.
+/// Error of `account:authorize`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthorizeError {
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub(crate) enum AuthorizeError {
     Redirect(AccountType),
     #[error("read the access epoch")]
     Store(#[from] StoreError),
-    #[error("remember the authorization")]
+    #[error("store the authorization")]
     Bus(#[from] BusError),
 }
 
@@ -81,7 +81,7 @@ impl Refusal for AuthorizeError {
     }
 }
 
-/// The failure for a redirect URI that the policy does not allow.
+/// Failure for a redirect URI that the policy does not allow.
 pub(super) fn redirect_refused(account: AccountType) -> Failure {
     let message = format!("redirectUri: this URI is not allowed for {account}");
     Failure::with_message(ErrorCode::BadRequest, message)

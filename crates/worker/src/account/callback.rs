@@ -1,6 +1,6 @@
-//! The hosted callback: a browser comes back from a platform, and what was granted there is parked until its user says yes.
+//! Hosted callback: a browser returns from a platform, and the grant becomes a pending link until its user confirms it.
 //!
-//! Who the browser belongs to is not known: somebody may have been sent somebody else's link. So nothing is linked here.
+//! The user of the browser is unknown: somebody may have been sent another user's link. So nothing is linked here.
 
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use store::{PendingLink, PendingLinkId, PendingLinkOutcome};
 
 use super::AccountService;
 use super::authorization::Authorization;
-use super::connect::ConnectError;
-use super::exchange::{Presented, Withheld};
-use super::link::Granted;
+use super::connect_error::ConnectError;
+use super::exchange::{FailedExchange, PresentedCode};
+use super::link::GrantedAccount;
 use crate::call::{Call, digest};
 
 impl AccountService {
-    /// The state is used up whatever comes of it, unless too much is under way at the platform. From then on the session that asked is told how it ended.
+    /// Consumes the state, unless too many calls to the platform are running. From then on the session that started the authorization
+    /// is notified of a failure.
     pub(crate) async fn callback(&self, call: &Call, callback: &Callback) -> Result<JobOutcome, ConnectError> {
         let platform = self.offered.get(callback.account)?;
         let _permit = self.permits.exchanges.acquire(call, callback.account).await?;
@@ -30,14 +31,14 @@ impl AccountService {
             .authorizations
             .take(&call.user, &call.session, callback.account, &callback.state)
             .await?;
-        let pending_link = self.come_back(call, platform, callback, begun).await;
+        let pending_link = self.return_from_platform(call, platform, callback, begun).await;
         if let Err(error) = &pending_link {
-            self.tell_session(call, error).await;
+            self.notify_session(call, error).await;
         }
         pending_link
     }
 
-    async fn come_back(
+    async fn return_from_platform(
         &self,
         call: &Call,
         platform: &dyn Platform,
@@ -48,7 +49,7 @@ impl AccountService {
         if !self.redirects.is_hosted(account, &begun.redirect_uri) {
             return Err(ConnectError::NotHosted);
         }
-        if is_another(callback.issuer.as_deref(), begun.issuer.as_deref()) {
+        if is_other_issuer(callback.issuer.as_deref(), begun.issuer.as_deref()) {
             return Err(ConnectError::OtherIssuer);
         }
         let code = match &callback.response {
@@ -56,7 +57,7 @@ impl AccountService {
             AuthorizationResponse::Denied => return self.refuse(call, account, ConnectError::Denied, None).await,
             AuthorizationResponse::Failed => return self.refuse(call, account, ConnectError::Failed, None).await,
         };
-        let presented = Presented {
+        let presented = PresentedCode {
             platform,
             code,
             state: Some(&callback.state),
@@ -69,12 +70,12 @@ impl AccountService {
         };
         match self.obtain(call, platform, &request).await {
             Ok(granted) => self.park(call, begun.access_epoch, granted).await,
-            Err(Withheld { error, revocation }) => self.refuse(call, account, error, revocation).await,
+            Err(FailedExchange { error, revocation }) => self.refuse(call, account, error, revocation).await,
         }
     }
 
-    async fn park(&self, call: &Call, access_epoch: i64, granted: Granted) -> Result<JobOutcome, ConnectError> {
-        let Granted {
+    async fn park(&self, call: &Call, access_epoch: i64, granted: GrantedAccount) -> Result<JobOutcome, ConnectError> {
+        let GrantedAccount {
             account,
             grant,
             profile,
@@ -83,7 +84,7 @@ impl AccountService {
             account: self.fresh(account, grant.scopes, profile),
             token: Secret::new(self.entropy.token()),
             cookie: Secret::new(self.entropy.token()),
-            expires_in: LIFE.as_secs(),
+            expires_in: LIFETIME.as_secs(),
         };
         let tokens = grant.tokens.as_ref();
         let pending_link = PendingLink {
@@ -93,7 +94,7 @@ impl AccountService {
             account: page.account.clone(),
             tokens: tokens.map(|tokens| self.encrypt_tokens(&call.user, account, tokens)),
             access_epoch,
-            lifetime: LIFE,
+            lifetime: LIFETIME,
         };
         let outcome = JobOutcome {
             error: None,
@@ -102,7 +103,7 @@ impl AccountService {
             data: Json::of(&page),
         };
         let receipt = call.receipt(&outcome);
-        let pending_link = self.insist(call, || self.store.add_pending_link(&pending_link, &receipt));
+        let pending_link = self.retry_store(call, || self.store.add_pending_link(&pending_link, &receipt));
         match pending_link.await? {
             PendingLinkOutcome::Pending => Ok(outcome),
             PendingLinkOutcome::EpochMoved => Err(ConnectError::EpochMoved),
@@ -111,23 +112,23 @@ impl AccountService {
         }
     }
 
-    /// The sockets that wait for a link hear that there will be none. Nothing is promised by it, so it is said once and not kept.
-    pub(super) async fn tell_session(&self, call: &Call, error: &ConnectError) {
+    /// Notifies the sockets that wait for a link that it failed. Sent once and not stored, since clients do not rely on it.
+    pub(super) async fn notify_session(&self, call: &Call, error: &ConnectError) {
         let outcome = JobOutcome::from(&call.failure(error));
         let answer = call.answer_to_session(CommandKind::Connect, &outcome);
-        if let Err(unsaid) = self.events.publish(&call.user, &answer).await {
-            tracing::debug!(error = chain(&unsaid), "a session was not told that its link failed");
+        if let Err(unpublished) = self.events.publish(&call.user, &answer).await {
+            tracing::debug!(error = chain(&unpublished), "link failure not published to its session");
         }
     }
 }
 
-/// Whether somebody else sends the user back than the authorization was begun with (mix-up, RFC 9207). Who says nothing is known by
-/// the path, which is each platform's own.
-fn is_another(says: Option<&str>, expected: Option<&str>) -> bool {
-    says.zip(expected).is_some_and(|(says, expected)| says != expected)
+/// Reports whether the callback names another issuer than the authorization (mix-up, RFC 9207). A callback without an issuer is
+/// identified by its path, which is distinct for each platform.
+fn is_other_issuer(named: Option<&str>, expected: Option<&str>) -> bool {
+    named.zip(expected).is_some_and(|(named, expected)| named != expected)
 }
 
-/// The name of a parked link: nobody who has not both secrets, in this user's and session's name, can tell it.
+/// Id of a pending link, derived from both secrets, the user and the session: it cannot be guessed without them.
 pub(super) fn pending_link_id(call: &Call, account: AccountType, token: &Secret, cookie: &Secret) -> PendingLinkId {
     let bound = [
         "parked link",
@@ -140,5 +141,5 @@ pub(super) fn pending_link_id(call: &Call, account: AccountType, token: &Secret,
     PendingLinkId(digest(bound.map(str::as_bytes)))
 }
 
-/// How long a user has to say yes.
-const LIFE: Duration = Duration::from_secs(5 * 60);
+/// Time that a user has to confirm a link.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);

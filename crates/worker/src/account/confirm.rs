@@ -1,4 +1,4 @@
-//! A user says yes to a parked link: from here on it is linked like any other.
+//! Confirmation of a pending link by its user: the account is then linked like any other.
 
 use platforms::{Grant, Profile};
 use protocol::account::UserAccount;
@@ -8,24 +8,24 @@ use store::PendingLink;
 
 use super::AccountService;
 use super::callback::pending_link_id;
-use super::connect::ConnectError;
-use super::link::{Beginning, BegunBy, Granted};
+use super::connect_error::ConnectError;
+use super::link::{GrantedAccount, LinkStart, StartedBy};
 use crate::call::Call;
 
 impl AccountService {
-    /// A token or cookie that is not the right one uses nothing up.
+    /// Links the pending account. A wrong token or cookie consumes nothing.
     pub(crate) async fn confirm(&self, call: &Call, asked: &ConfirmLink) -> Result<JobOutcome, ConnectError> {
         let id = pending_link_id(call, asked.account, &asked.token, &asked.cookie);
         let pending_link = self.store.pending_link(&call.user, &id).await?;
         let pending_link = pending_link.ok_or(ConnectError::NotPending)?;
-        let begun = Beginning {
-            by: BegunBy::Us,
+        let begun = LinkStart {
+            by: StartedBy::Session,
             access_epoch: pending_link.access_epoch,
             pending_link: Some(id),
         };
         let linked = self.link_pending(call, begun, pending_link).await;
         if let Err(error) = &linked {
-            self.tell_session(call, error).await;
+            self.notify_session(call, error).await;
         }
         linked
     }
@@ -33,7 +33,7 @@ impl AccountService {
     async fn link_pending(
         &self,
         call: &Call,
-        begun: Beginning,
+        begun: LinkStart,
         pending_link: PendingLink,
     ) -> Result<JobOutcome, ConnectError> {
         let account = pending_link.account.account_type;
@@ -48,7 +48,7 @@ impl AccountService {
             scopes,
             ..
         } = pending_link.account;
-        let granted = Granted {
+        let granted = GrantedAccount {
             account,
             grant: Grant {
                 tokens: tokens.transpose()?,

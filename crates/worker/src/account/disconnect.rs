@@ -1,4 +1,4 @@
-//! `account:disconnect`: the link ends here at once, and at its platform as soon as that can be.
+//! `account:disconnect`: removes the link at once, and queues the revocation of its grant at the platform.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use super::AccountService;
 use crate::call::{Call, RecallError, Refusal};
 
 impl AccountService {
-    /// Also for a platform that is no longer offered here: what is linked can be unlinked. Whoever asks the platform about the account is
-    /// waited for, for a while: tokens that a refresh is about to bring are then given back with the link. Where many wait already, they
-    /// are given back by who has them.
+    /// Unlinks an account, also of a platform that is no longer offered. It waits for the account's sync lease for a while, so that
+    /// tokens that a running refresh receives are revoked with the link. Where too many unlinks wait already, the refresh revokes them
+    /// itself.
     pub(crate) async fn disconnect(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, DisconnectError> {
         let account = asked.account_type;
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Disconnected, self.now());
@@ -28,7 +28,7 @@ impl AccountService {
         };
         if let Some(_permit) = self.permits.unlinks.try_acquire(account) {
             call.leave_lane();
-            self.syncer.await_turn(call, account, PATIENCE).await?;
+            self.syncer.await_lease(call, account, LEASE_WAIT).await?;
         }
         let outcome = JobOutcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
         match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
@@ -39,10 +39,10 @@ impl AccountService {
     }
 }
 
-/// A refresh whose answer does not come for so long is not waited for; what it brings is given back by who has it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum wait for the sync lease. A refresh that takes longer revokes its new tokens itself.
+const LEASE_WAIT: Duration = Duration::from_secs(5);
 
-/// Why nothing was unlinked.
+/// Error of `account:disconnect`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DisconnectError {
     #[error("no such account is connected")]

@@ -1,4 +1,4 @@
-//! The one exchange of a code, and whose tokens it brought.
+//! Exchange of an authorization code, once, and the owner of the tokens that it returned.
 
 use std::future::Future;
 
@@ -11,28 +11,28 @@ use tokio::time::{error::Elapsed, timeout_at};
 
 use super::AccountService;
 use super::authorization::state_hash;
-use super::connect::ConnectError;
-use super::link::Granted;
-use super::provisional_revocation::{Issued, is_queued};
+use super::connect_error::ConnectError;
+use super::link::GrantedAccount;
+use super::provisional_revocation::{IssuedGrant, is_queued};
 use crate::call::{Call, digest};
 use crate::platform::rate_limit;
 
-/// A code on its way to its platform.
-pub(super) struct Presented<'a> {
+/// Authorization code to be sent to its platform.
+pub(super) struct PresentedCode<'a> {
     pub(super) platform: &'a dyn Platform,
     pub(super) code: &'a Secret,
-    /// The state that it came with, where it was begun here.
+    /// State that came with the code, where `account:authorize` started the authorization.
     pub(super) state: Option<&'a Secret>,
 }
 
-/// Why a platform gave nothing that can be linked.
-pub(super) struct Withheld {
+/// Exchange that returned nothing to link.
+pub(super) struct FailedExchange {
     pub(super) error: ConnectError,
-    /// What it issued all the same.
+    /// Revocation of tokens that the platform issued nevertheless.
     pub(super) revocation: Option<Revocation>,
 }
 
-impl Withheld {
+impl FailedExchange {
     fn nothing(error: ConnectError) -> Self {
         Self {
             error,
@@ -42,9 +42,9 @@ impl Withheld {
 }
 
 impl AccountService {
-    /// Records that the code is about to be sent. A code is sent by one run of one job, ever: a platform that sees it twice may
-    /// revoke what it issued (RFC 6749 section 4.1.2), so whoever finds it begun has to start again.
-    pub(super) async fn begin_exchange(&self, call: &Call, presented: &Presented<'_>) -> Result<(), ConnectError> {
+    /// Records that the code is about to be sent. A code is sent at most once, by one run of one job: a platform that receives it twice
+    /// may revoke the tokens it issued (RFC 6749 section 4.1.2), so a job that finds the record has the client start again.
+    pub(super) async fn begin_exchange(&self, call: &Call, presented: &PresentedCode<'_>) -> Result<(), ConnectError> {
         let exchange = Exchange {
             user: call.user.clone(),
             session: call.session.clone(),
@@ -59,8 +59,8 @@ impl AccountService {
         }
     }
 
-    /// A code that may be presented again is another one in each job, and still one within its job.
-    fn code_hash(&self, call: &Call, presented: &Presented<'_>) -> [u8; 32] {
+    /// Hash of the code; a repeatable code is hashed with its job, so that it is unique per job.
+    fn code_hash(&self, call: &Call, presented: &PresentedCode<'_>) -> [u8; 32] {
         let code = presented.platform.code_id(presented.code);
         let platform = presented.platform.account_type().as_str().as_bytes();
         match &self.repeatable_codes {
@@ -71,23 +71,26 @@ impl AccountService {
         }
     }
 
-    /// Sends the code, and asks whose the tokens are that it brings. From then on they are given back unless they are linked.
+    /// Sends the code and reads the owner of the tokens. From then on they are revoked unless they are linked.
     pub(super) async fn obtain(
         &self,
         call: &Call,
         platform: &dyn Platform,
         request: &ExchangeRequest,
-    ) -> Result<Granted, Withheld> {
+    ) -> Result<GrantedAccount, FailedExchange> {
         let account = platform.account_type();
-        let Issued {
+        let IssuedGrant {
             grant,
             revocation,
             queued,
-        } = self.exchange(call, account, request).await.map_err(Withheld::nothing)?;
+        } = self
+            .exchange(call, account, request)
+            .await
+            .map_err(FailedExchange::nothing)?;
         let (owner, queued) = tokio::join!(self.owner(call, platform, &grant), is_queued(call, queued));
         let error = match (owner, queued) {
             (Ok(profile), Ok(())) => {
-                return Ok(Granted {
+                return Ok(GrantedAccount {
                     account,
                     grant,
                     profile,
@@ -96,29 +99,29 @@ impl AccountService {
             (Err(error), _) => error.into(),
             (Ok(_), Err(error)) => error.into(),
         };
-        Err(Withheld { error, revocation })
+        Err(FailedExchange { error, revocation })
     }
 
-    /// Sends the code.
+    /// Sends the code, counts the outcome and applies a rate limit.
     async fn exchange(
         &self,
         call: &Call,
         account: AccountType,
         request: &ExchangeRequest,
-    ) -> Result<Issued, ConnectError> {
+    ) -> Result<IssuedGrant, ConnectError> {
         let exchanged = self.issue(call, account, request).await?;
         let outcome = exchanged
             .as_ref()
             .map_or_else(|error| error.code().as_str(), |_| "granted");
         self.metrics.exchange(account, outcome);
         if let Err(ExchangeError::Throttled { wait, pause, .. }) = &exchanged {
-            rate_limit::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+            rate_limit::apply(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
         Ok(exchanged?)
     }
 
-    /// Who granted it: as the grant says, or whoever the platform says its tokens belong to. It is asked twice when it does not
-    /// answer, for the code cannot be sent again.
+    /// Owner of the grant: as the grant names it, or as the platform names the owner of the tokens. A failed call is repeated once,
+    /// since the code cannot be sent again.
     async fn owner(&self, call: &Call, platform: &dyn Platform, grant: &Grant) -> Result<Profile, ApiError> {
         let account = platform.account_type();
         let tokens = match (&grant.owner, &grant.tokens) {
@@ -126,23 +129,23 @@ impl AccountService {
             (None, Some(tokens)) => tokens,
             (None, None) => return Err(ApiError::Refused(account)),
         };
-        let answered = match in_time(call, account, platform.profile(tokens)).await {
-            Err(ApiError::Unavailable(..)) => in_time(call, account, platform.profile(tokens)).await,
+        let answered = match within_deadline(call, account, platform.profile(tokens)).await {
+            Err(ApiError::Unavailable(..)) => within_deadline(call, account, platform.profile(tokens)).await,
             answered => answered,
         };
         if let Err(ApiError::Throttled { wait, pause, .. }) = &answered {
-            rate_limit::heed(&*self.store, &self.metrics, account, (*wait, *pause)).await;
+            rate_limit::apply(&*self.store, &self.metrics, account, (*wait, *pause)).await;
         }
         answered
     }
 }
 
-/// The platform's answer, as long as there is time to store what it says.
-pub(super) async fn in_time<T>(
+/// Response of the platform, if it comes while there is time to store it.
+pub(super) async fn within_deadline<T>(
     call: &Call,
     account: AccountType,
-    asking: impl Future<Output = Result<T, ApiError>>,
+    request: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ApiError> {
     let too_slow = |elapsed: Elapsed| Err(ApiError::Unavailable(account, elapsed.into()));
-    timeout_at(call.patience(), asking).await.unwrap_or_else(too_slow)
+    timeout_at(call.patience(), request).await.unwrap_or_else(too_slow)
 }

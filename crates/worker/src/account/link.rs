@@ -1,4 +1,4 @@
-//! The link itself: tokens and profile become an account.
+//! Link: tokens and profile become an account.
 
 use std::time::Duration;
 
@@ -14,47 +14,47 @@ use store::{Link, LinkOutcome, PendingLinkId, StoreError};
 use tokio::time::Instant;
 
 use super::AccountService;
-use super::connect::ConnectError;
+use super::connect_error::ConnectError;
 use crate::call::{Call, NewAlert};
 use crate::platform::named;
 
-/// What a platform has given, and who granted it.
-pub(super) struct Granted {
+/// Grant of a platform, and the profile of its owner.
+pub(super) struct GrantedAccount {
     pub(super) account: AccountType,
     pub(super) grant: Grant,
     pub(super) profile: Profile,
 }
 
-/// How a link was begun.
+/// Start of a link.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beginning {
-    /// By whom.
-    pub(super) by: BegunBy,
-    /// The user's access epoch then.
+pub(super) struct LinkStart {
+    /// Party that started it.
+    pub(super) by: StartedBy,
+    /// Access epoch of the user at the start.
     pub(super) access_epoch: i64,
-    /// The parked link that it was until now: then the session that asked is told, whose command was answered long ago.
+    /// Pending link that it was until now. Its command was answered long ago, so the session is notified.
     pub(super) pending_link: Option<PendingLinkId>,
 }
 
-/// Who sent the user to the platform.
+/// Party that sent the user to the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BegunBy {
+pub(super) enum StartedBy {
     /// This session, with `account:authorize`.
-    Us,
-    /// The application: that it was this user's own wish is known to it alone.
+    Session,
+    /// The application: only it knows that the user wanted this.
     Application,
 }
 
 impl AccountService {
-    /// Stores the link. `linked` is what is linked already: the same account keeps when it was first linked and last synced.
+    /// Stores the link. `linked` is the account linked so far: the same account keeps the times of its first link and last sync.
     pub(super) async fn link(
         &self,
         call: &Call,
-        begun: Beginning,
+        begun: LinkStart,
         linked: Option<UserAccount>,
-        granted: Granted,
+        granted: GrantedAccount,
     ) -> Result<JobOutcome, ConnectError> {
-        let Granted {
+        let GrantedAccount {
             account,
             grant,
             profile,
@@ -74,7 +74,7 @@ impl AccountService {
         }));
         let mut events = vec![
             call.envelope("connected", &Event::StatusChanged(change)),
-            told(begun.by, &linked).raised_by(call, self.now()),
+            link_alert(begun.by, &linked).raised_by(call, self.now()),
         ];
         if begun.pending_link.is_some() {
             events.push(call.answer_to_session(CommandKind::Connect, &outcome));
@@ -91,7 +91,7 @@ impl AccountService {
             tokens,
         };
         let receipt = call.receipt(&outcome);
-        let linked = self.insist(call, || self.store.link_account(&link, &receipt));
+        let linked = self.retry_store(call, || self.store.link_account(&link, &receipt));
         match linked.await? {
             LinkOutcome::Linked => Ok(outcome),
             LinkOutcome::AlreadyConnected => Err(ConnectError::AlreadyConnected),
@@ -102,7 +102,7 @@ impl AccountService {
         }
     }
 
-    /// The account as its platform tells of it now.
+    /// Account as its platform reports it now.
     pub(super) fn fresh(&self, account: AccountType, scopes: Vec<String>, profile: Profile) -> UserAccount {
         let account = UserAccount {
             account_type: account,
@@ -119,8 +119,8 @@ impl AccountService {
         named(account, profile)
     }
 
-    /// The code is spent: a store that is away for a moment is asked again, as long as there is time.
-    pub(super) async fn insist<T, F>(&self, call: &Call, store: impl Fn() -> F) -> Result<T, StoreError>
+    /// Retries a store operation while the store is unavailable and time is left: the code is consumed and cannot be sent again.
+    pub(super) async fn retry_store<T, F>(&self, call: &Call, store: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -139,11 +139,11 @@ impl AccountService {
     }
 }
 
-/// What all devices are told of a link. One that was not begun here may be somebody else's account, put here by somebody else.
-fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
+/// Alert about a link for all devices. A link that the application started may be another person's account, linked by an attacker.
+fn link_alert(by: StartedBy, linked: &UserAccount) -> NewAlert {
     let (severity, advice) = match by {
-        BegunBy::Us => (Severity::Medium, ""),
-        BegunBy::Application => (Severity::High, " If this is not your account, disconnect it."),
+        StartedBy::Session => (Severity::Medium, ""),
+        StartedBy::Application => (Severity::High, " If this is not your account, disconnect it."),
     };
     NewAlert {
         kind: AlertType::AccountLinked,
@@ -152,7 +152,7 @@ fn told(by: BegunBy, linked: &UserAccount) -> NewAlert {
             "The {} account {} was linked.{advice}",
             linked.account_type, linked.username
         ),
-        requires_action: by == BegunBy::Application,
+        requires_action: by == StartedBy::Application,
     }
 }
 

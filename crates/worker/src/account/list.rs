@@ -1,4 +1,4 @@
-//! `account:list`: all that is linked.
+//! `account:list`: all linked accounts.
 
 use protocol::answer::{self, Answer};
 use protocol::cluster::job::JobOutcome;

@@ -1,16 +1,16 @@
-//! How much of each account command is at each platform at once.
+//! Concurrency of the account commands at each platform.
 
 use crate::metrics::Metrics;
 use crate::platform::PlatformPermits;
 use crate::settings::{JobConcurrency, PlatformConcurrency};
 
-/// The permits of the account commands.
+/// Permits of the account commands.
 pub(crate) struct AccountPermits {
-    /// Connects, and browsers that came back.
+    /// Connects and hosted callbacks.
     pub(super) exchanges: PlatformPermits,
-    /// Syncs that clients ask for.
+    /// Syncs that clients request.
     pub(super) syncs: PlatformPermits,
-    /// Unlinks that wait for whoever asks a platform about their account.
+    /// Unlinks that wait for the sync lease of their account.
     pub(super) unlinks: PlatformPermits,
 }
 
@@ -24,7 +24,7 @@ impl AccountPermits {
     }
 }
 
-/// Beyond these an unlink does not wait.
+/// Unlinks that wait at once; above the bound an unlink does not wait.
 const UNLINKS: PlatformConcurrency = PlatformConcurrency {
     running: 32,
     waiting: 0,

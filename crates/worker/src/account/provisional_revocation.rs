@@ -1,5 +1,5 @@
-//! What an exchange brings belongs to nobody before its link is stored. So its revocation is queued first, and the transaction that
-//! stores the link withdraws it: whatever fails in between, this process too, ends with the revocation.
+//! Provisional revocation of issued tokens: queued as soon as a code is exchanged, and withdrawn by the transaction that stores the
+//! link. Any failure in between, a crash of this process too, ends with the revocation of the tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,33 +15,28 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::AccountService;
-use super::connect::ConnectError;
+use super::connect_error::{ConnectError, NotQueued};
 use crate::call::Call;
 use crate::metrics::Metrics;
 use crate::platform::{Offered, encrypt_tokens};
 
-/// What a platform has issued.
-pub(super) struct Issued {
+/// Grant that a platform has issued.
+pub(super) struct IssuedGrant {
     pub(super) grant: Grant,
-    /// Gives it back, whoever it belongs to; none where there are no tokens.
+    /// Revocation of the grant; none where there are no tokens.
     pub(super) revocation: Option<Revocation>,
-    /// Resolves when the revocation is queued. Before that nothing may be linked.
+    /// Resolves when the revocation is queued. Nothing may be linked before.
     pub(super) queued: oneshot::Receiver<Result<(), NotQueued>>,
 }
 
-/// The revocation of what was issued is not queued: a link could not withdraw it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the revocation of what was issued is not queued")]
-pub(crate) struct NotQueued;
-
 impl AccountService {
-    /// Sends the code. It goes on when the caller gives up waiting: tokens that come too late are given back.
+    /// Sends the code in a task of its own, which continues when the caller stops waiting: tokens that arrive too late are revoked.
     pub(super) async fn issue(
         &self,
         call: &Call,
         account: AccountType,
         request: &ExchangeRequest,
-    ) -> Result<Result<Issued, ExchangeError>, ConnectError> {
+    ) -> Result<Result<IssuedGrant, ExchangeError>, ConnectError> {
         let issuance = Issuance {
             account,
             request: request.clone(),
@@ -55,9 +50,9 @@ impl AccountService {
             entropy: Arc::clone(&self.entropy),
             metrics: self.metrics.clone(),
         };
-        let (tell, told) = oneshot::channel();
-        self.tasks.each("exchange", issuance.run(tell));
-        match timeout_at(call.patience(), told).await {
+        let (issued, receive) = oneshot::channel();
+        self.tasks.each("exchange", issuance.run(issued));
+        match timeout_at(call.patience(), receive).await {
             Ok(issued) => issued.map_err(ConnectError::Cut),
             Err(elapsed) => Ok(Err(ExchangeError::Unknown(account, elapsed.into()))),
         }
@@ -77,7 +72,7 @@ struct Issuance {
     request: ExchangeRequest,
     user: UserId,
     job: JobId,
-    /// When the job can link nothing any more.
+    /// Deadline of the job, after which it links nothing.
     deadline: Instant,
     offered: Offered,
     store: Arc<dyn Store>,
@@ -88,37 +83,37 @@ struct Issuance {
 }
 
 impl Issuance {
-    async fn run(self, tell: oneshot::Sender<Result<Issued, ExchangeError>>) {
+    async fn run(self, result: oneshot::Sender<Result<IssuedGrant, ExchangeError>>) {
         let grant = match self.exchange().await {
             Ok(grant) => grant,
             Err(error) => {
-                drop(tell.send(Err(error)));
+                drop(result.send(Err(error)));
                 return;
             }
         };
         let revocation = self.revocation(&grant);
-        let (tell_queued, queued) = oneshot::channel();
-        let issued = Issued {
+        let (report_queued, queued) = oneshot::channel();
+        let issued = IssuedGrant {
             grant,
             revocation: revocation.clone(),
             queued,
         };
-        drop(tell.send(Ok(issued)));
+        drop(result.send(Ok(issued)));
         let queued = match revocation {
             Some(revocation) => self.queue(&revocation).await,
             None => Ok(()),
         };
-        let _nobody_waits = tell_queued.send(queued);
+        let _receiver_may_be_gone = report_queued.send(queued);
     }
 
     async fn exchange(&self) -> Result<Grant, ExchangeError> {
         let unknown = |error: Box<dyn std::error::Error + Send + Sync>| ExchangeError::Unknown(self.account, error);
         let platform = self.offered.get(self.account).map_err(|error| unknown(error.into()))?;
-        let exchanged = timeout(PATIENCE, platform.exchange(&self.request)).await;
+        let exchanged = timeout(EXCHANGE_TIMEOUT, platform.exchange(&self.request)).await;
         exchanged.unwrap_or_else(|elapsed| Err(unknown(elapsed.into())))
     }
 
-    /// Nobody knows yet whose tokens they are: they alone are given back, other links of that account may live.
+    /// Revocation of these tokens alone: their owner is not known yet, and other links of that account may exist.
     fn revocation(&self, grant: &Grant) -> Option<Revocation> {
         let tokens = grant.tokens.as_ref()?;
         let sealed = encrypt_tokens(&self.vault, self.clock.now().into(), &self.user, self.account, tokens);
@@ -128,7 +123,7 @@ impl Issuance {
         })
     }
 
-    /// Nobody else has these tokens, so a store that is away is asked until it is back.
+    /// Queues the revocation, retrying while the store is unavailable: only this process has these tokens.
     async fn queue(&self, revocation: &Revocation) -> Result<(), NotQueued> {
         let until = Instant::now() + KEPT_FOR;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
@@ -142,10 +137,7 @@ impl Issuance {
                 Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
                     if Instant::now() < until =>
                 {
-                    tracing::warn!(
-                        error = chain(&error),
-                        "the revocation of what was issued is not queued yet"
-                    );
+                    tracing::warn!(error = chain(&error), "provisional revocation not queued, retrying");
                     sleep(backoff.next(&*self.entropy)).await;
                 }
                 Err(error) => {
@@ -162,18 +154,18 @@ impl Issuance {
             user = %self.user,
             platform = %self.account,
             error = chain(error),
-            "the revocation of what was issued could not be queued: revoke it at the platform"
+            "provisional revocation not queued, giving up: revoke the grant at the platform"
         );
     }
 }
 
-/// How long a platform may take: longer than its HTTP client waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit of an exchange: longer than the timeout of the HTTP client.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long after the job's end what it has not linked is given back: longer than a commit that it sent in time may take.
+/// Delay from the job's deadline to the revocation: longer than a commit that was sent in time may take.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long tokens wait for a store that is away.
+/// Maximum time that tokens wait for an unavailable store.
 const KEPT_FOR: Duration = Duration::from_mins(10);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! `account:sync`: what is new on the platform, told to all devices and counted for the one that asks.
+//! `account:sync`: reads the updates of the platform, publishes them to all devices and returns their count.
 
 use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
@@ -11,31 +11,31 @@ use store::StoreError;
 use super::AccountService;
 use crate::call::{Call, Refusal};
 use crate::platform::{NotOffered, PlatformBusy};
-use crate::sync::{SyncFailure, TakeError};
+use crate::sync::{LeaseError, SyncFailure};
 
 impl AccountService {
-    pub(crate) async fn sync(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, SyncError> {
+    pub(crate) async fn sync(&self, call: &Call, asked: &AccountPayload) -> Result<JobOutcome, SyncCommandError> {
         self.offered.get(asked.account_type)?;
         let _permit = self.permits.syncs.acquire(call, asked.account_type).await?;
-        let taken = match self.syncer.lease_sync(call, asked.account_type).await {
+        let taken = match self.syncer.take_lease(call, asked.account_type).await {
             Ok(taken) => taken,
-            Err(TakeError::NotConnected) => return Err(SyncError::NotConnected),
-            Err(TakeError::Store(error)) => return Err(error.into()),
-            Err(TakeError::Failure(cause)) => {
+            Err(LeaseError::NotConnected) => return Err(SyncCommandError::NotConnected),
+            Err(LeaseError::Store(error)) => return Err(error.into()),
+            Err(LeaseError::Failure(cause)) => {
                 let found = self.store.credentials(&call.user, asked.account_type).await?;
                 let last_synced = found.and_then(|found| found.account.last_synced);
-                return Err(SyncError::Failed { cause, last_synced });
+                return Err(SyncCommandError::Failed { cause, last_synced });
             }
         };
         let last_synced = taken.found.account.last_synced;
         let synced = self.syncer.sync(taken, Some(call)).await;
-        synced.map_err(|cause| SyncError::Failed { cause, last_synced })
+        synced.map_err(|cause| SyncCommandError::Failed { cause, last_synced })
     }
 }
 
-/// Why there was no sync.
+/// Error of `account:sync`.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SyncError {
+pub(crate) enum SyncCommandError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
     #[error(transparent)]
@@ -48,12 +48,12 @@ pub(crate) enum SyncError {
     Failed {
         #[source]
         cause: SyncFailure,
-        /// Before this one.
+        /// Time of the last successful sync.
         last_synced: Option<Timestamp>,
     },
 }
 
-impl Fault for SyncError {
+impl Fault for SyncCommandError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(error) => error.code(),
@@ -65,7 +65,7 @@ impl Fault for SyncError {
     }
 }
 
-impl Refusal for SyncError {
+impl Refusal for SyncCommandError {
     fn failure(&self) -> Failure {
         match self {
             Self::Busy(error) => error.failure(),

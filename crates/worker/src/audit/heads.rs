@@ -1,4 +1,4 @@
-//! Once an hour, the heads of the audit log go to the node's log: whoever keeps that elsewhere can tell when a chain is cut.
+//! Heads of the audit chains, logged once an hour: a copy of the log kept elsewhere shows when a chain was truncated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::outage::Outage;
 use crate::pace::Pace;
 
-/// Logs the heads that have moved, until the node drains; the first time at once, for those that a worker before left behind.
+/// Logs the changed heads until the node drains; the first time at once, for those that an earlier worker did not log.
 pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
     let outage = Outage::of("log the heads of the audit log");
     let mut pace = Pace::new(PERIOD, drain);
@@ -22,7 +22,7 @@ pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
     }
 }
 
-/// Each head once, at least: two workers may log the same one.
+/// Logs each changed head at least once: two workers may log the same one.
 async fn log_moved(audit: &dyn Audit) -> Result<(), StoreError> {
     let mut last: Option<String> = None;
     loop {
@@ -36,5 +36,5 @@ async fn log_moved(audit: &dyn Audit) -> Result<(), StoreError> {
 
 const PERIOD: Duration = Duration::from_secs(60 * 60);
 
-/// With the longest ids a line stays below 16 KiB, where container runtimes split it.
+/// Heads per line: with the longest ids a line stays below 16 KiB, where container runtimes split it.
 const HEADS_IN_A_LINE: usize = 50;

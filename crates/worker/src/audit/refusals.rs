@@ -1,4 +1,4 @@
-//! Refusals that a gateway has counted become rows of their caller's chain.
+//! Refusals that a gateway has counted, as rows of their caller's audit chain.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::call::{Call, Refusal};
 pub(crate) struct Refusals(pub(crate) Arc<dyn Audit>);
 
 impl Refusals {
-    /// No client waits for the answer.
+    /// Records refused commands. No client waits for the answer.
     pub(crate) async fn record(&self, call: &Call, refused: &[RefusedCommand]) -> Result<JobOutcome, Box<dyn Refusal>> {
         let outcome = JobOutcome {
             error: None,

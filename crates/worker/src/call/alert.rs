@@ -1,4 +1,4 @@
-//! An alert that a job raises. Handed to the store among a transaction's events, it is a row of that transaction too.
+//! Alert that a job raises. The store writes it as a row of the transaction whose events contain it.
 
 use protocol::cluster::envelope::Envelope;
 use protocol::security::{Alert, AlertType, Severity};
@@ -6,7 +6,7 @@ use protocol::time::Timestamp;
 
 use super::Call;
 
-/// What an alert says. Whose it is, and its name, follow from the job.
+/// Content of an alert. Its user and id follow from the job.
 pub(crate) struct NewAlert {
     pub(crate) kind: AlertType,
     pub(crate) severity: Severity,
@@ -15,7 +15,7 @@ pub(crate) struct NewAlert {
 }
 
 impl NewAlert {
-    /// The alert of this kind that this job raises, for all devices of its user. Done again, the job raises the same.
+    /// Envelope of the alert for all devices of the job's user. A repeated job raises the same alert.
     pub(crate) fn raised_by(self, call: &Call, now: Timestamp) -> Envelope {
         Envelope::of_alert(Alert {
             user_id: call.user.clone(),

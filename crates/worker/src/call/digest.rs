@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over the parts, each behind its length, so that no two lists of parts are hashed alike.
+/// SHA-256 over the parts, each prefixed with its length, so that different lists of parts have different digests.
 pub(crate) fn digest<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -12,7 +12,7 @@ pub(crate) fn digest<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The digest as 64 hexadecimal digits.
+/// Digest as 64 hexadecimal digits.
 pub(crate) fn hex(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -22,14 +22,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_one_part_ends_and_the_next_begins_counts() {
+    fn the_boundaries_between_parts_change_the_digest() {
         assert_ne!(digest([b"ab", b"c"]), digest([b"a", b"bc"]));
         assert_ne!(digest([b"a", b""]), digest([b"a"]));
         assert_eq!(digest([b"a", b"b"]), digest([b"a", b"b"]));
     }
 
     #[test]
-    fn a_digest_is_written_with_all_its_digits() {
+    fn hex_writes_leading_zeros() {
         let mut digest = [0; 32];
         digest[31] = 0x0a;
         assert_eq!(hex(&digest), format!("{}0a", "00".repeat(31)));

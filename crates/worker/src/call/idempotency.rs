@@ -1,11 +1,12 @@
-//! The client's own name for a request, and what it covers.
+//! Idempotency key of a client: its scope, and the request that it covers.
 
 use protocol::cluster::job::Job;
 use store::Idempotency;
 
 use super::digest::digest;
 
-/// The key's scope is (user, session, event, key); its body is what is asked as we write it, so that spelling does not count.
+/// Scope of the key: (user, session, event, key). Its body is the request as we serialize it, so that the client's spelling does not
+/// matter.
 pub(super) fn of(job: &Job) -> Option<Idempotency> {
     let key = job.idempotency_key.as_ref()?;
     let event = job.work.name();
@@ -16,7 +17,7 @@ pub(super) fn of(job: &Job) -> Option<Idempotency> {
     })
 }
 
-/// Fields in the order of their type, no space, unknown fields gone.
+/// Canonical JSON: fields in the order of their type, no whitespace, unknown fields dropped.
 fn canonical(job: &Job) -> String {
     protocol::json::Json::of(&job.work).as_str().to_owned()
 }
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn another_body_is_told_apart_under_the_same_key() {
+    fn another_body_under_the_same_key_has_another_digest() {
         let github = of(&job(
             "1",
             "s",
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_counts_within_its_session() {
+    fn a_key_is_scoped_to_its_session() {
         let data = json!({"userId": "u", "accountType": "github"});
         let here = of(&job("1", "s", Some("k"), data.clone())).unwrap();
         let there = of(&job("1", "t", Some("k"), data.clone())).unwrap();

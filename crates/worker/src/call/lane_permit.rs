@@ -4,32 +4,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A permit of the lane, and a slot of the user where the job is counted for one. A job may give both back before it ends. Clones
-/// share them.
+/// Permit of the lane, and a slot of the user where the job counts for one. A job may release both before it ends. Clones share
+/// them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LanePermit(Arc<Mutex<Option<Held>>>);
+pub(crate) struct LanePermit(Arc<Mutex<Option<Permits>>>);
 
 #[derive(Debug)]
-struct Held {
+struct Permits {
     _permit: OwnedSemaphorePermit,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl LanePermit {
     pub(crate) fn new(permit: OwnedSemaphorePermit, slot: Option<OwnedSemaphorePermit>) -> Self {
-        let held = Held {
+        let permits = Permits {
             _permit: permit,
             _slot: slot,
         };
-        Self(Arc::new(Mutex::new(Some(held))))
+        Self(Arc::new(Mutex::new(Some(permits))))
     }
 
-    /// That of a job which is refused before it runs.
+    /// No permit: for a job that is refused before it runs.
     pub(crate) fn none() -> Self {
         Self::default()
     }
 
-    /// From here on another job of the lane, and of the user, may run.
+    /// Releases both, so that another job of the lane, and of the user, may run.
     pub(crate) fn release(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

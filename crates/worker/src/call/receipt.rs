@@ -1,4 +1,4 @@
-//! What a changing transaction keeps of its command: the sealed answer, so that it can be repeated and not the act.
+//! Receipt of a command: its transaction stores the encrypted answer, so that the answer is repeated and the change is not.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::answer_retention::answer_retention;
 use super::refusal::Refusal;
 
 impl Call {
-    /// To be written with the change that `outcome` tells of.
+    /// Receipt to be written with the change that `outcome` reports.
     pub(crate) fn receipt(&self, outcome: &JobOutcome) -> Receipt {
         let text = Secret::new(Json::of(outcome).as_str());
         Receipt {
@@ -35,13 +35,13 @@ impl Call {
         }
     }
 
-    /// The outcome that an earlier receipt of this job, or of its idempotency key, was written with.
+    /// Outcome stored in an earlier receipt of this job, or of its idempotency key.
     pub(crate) fn recall(&self, answer: &Ciphertext) -> Result<JobOutcome, RecallError> {
         let text = self.vault.decrypt(&self.answer_binding(), answer)?;
         Ok(serde_json::from_str(text.expose())?)
     }
 
-    /// Another job may ask for it under the same idempotency key: user and event are what the two have in common.
+    /// Encryption context of the answer: user and event, which all jobs of one idempotency key share.
     fn answer_binding(&self) -> Binding<'_> {
         Binding {
             user: &self.user,
@@ -51,13 +51,13 @@ impl Call {
     }
 }
 
-/// For the audit log, of what a worker does within this time for nobody in particular: nobody asked, and nobody asks for an answer.
+/// Receipt of background work within this time: it has an audit row, no client and no answer.
 #[expect(clippy::expect_used, reason = "a word and a token are printable ASCII")]
-pub(crate) fn unasked(entropy: &dyn Entropy, within: Duration) -> Receipt {
+pub(crate) fn background_receipt(entropy: &dyn Entropy, within: Duration) -> Receipt {
     Receipt {
         job: JobId::new(entropy.token()).expect("a token is an id"),
-        actor: Actor::System(SessionId::new(NOBODY).expect("a word is an id")),
-        connection: ConnectionId::new(NOBODY).expect("a word is an id"),
+        actor: Actor::System(SessionId::new(BACKGROUND).expect("a word is an id")),
+        connection: ConnectionId::new(BACKGROUND).expect("a word is an id"),
         origin: None,
         traceparent: Traceparent::begin(u128::from_be_bytes(entropy.bytes()), entropy.u64()),
         idempotency: None,
@@ -67,15 +67,15 @@ pub(crate) fn unasked(entropy: &dyn Entropy, within: Duration) -> Receipt {
     }
 }
 
-/// In the audit log, in the place of a session and of a socket.
-const NOBODY: &str = "worker";
+/// Session and connection of background work in the audit log.
+const BACKGROUND: &str = "worker";
 
-/// An answer that was kept cannot be read.
+/// Error of reading a stored answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecallError {
-    #[error("open the kept answer")]
+    #[error("decrypt the stored answer")]
     Ciphertext(#[from] VaultError),
-    #[error("read the kept answer")]
+    #[error("parse the stored answer")]
     Unreadable(#[from] serde_json::Error),
 }
 

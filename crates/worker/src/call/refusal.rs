@@ -1,4 +1,4 @@
-//! An operation's error that also knows what its client reads.
+//! Refusals: errors of operations, with the answer that the client reads.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use protocol::event::Notice;
 use protocol::fault::Fault;
 use store::StoreError;
 
-/// Every operation's error. The sentence reveals neither a secret nor an inner name; the chain of causes is for the log.
+/// Error of an operation. Its message for the client reveals neither a secret nor an internal name; the error chain is for the log.
 pub(crate) trait Refusal: Fault + Send + Sync {
-    /// What the client reads.
+    /// Failure that the client reads.
     fn failure(&self) -> Failure {
         Failure::of(self.code())
     }
 
-    /// What its socket is told before.
+    /// Notice that the client's socket receives before the answer.
     fn notice(&self) -> Option<Notice> {
         None
     }
@@ -28,7 +28,7 @@ impl<E: Refusal + 'static> From<E> for Box<dyn Refusal> {
     }
 }
 
-/// A wait as clients are told it: whole seconds, rounded up, so that they do not come back too early.
+/// Wait in whole seconds, rounded up, so that clients do not retry too early.
 pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -1,4 +1,4 @@
-//! News that a platform addresses to users of its own, for whoever has linked them.
+//! Delivery of updates that a platform addresses to its own users, to the users who have linked those accounts.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use store::{Delivery, DeliveryOutcome, Store, StoreError};
 use crate::outbox::Relay;
 use crate::platform::notification;
 
-/// Delivers addressed news.
+/// Delivers addressed updates.
 #[derive(Clone)]
 pub(crate) struct Addressees {
     pub(crate) store: Arc<dyn Store>,
@@ -19,11 +19,11 @@ pub(crate) struct Addressees {
 }
 
 impl Addressees {
-    /// Delivers these news, and publishes them. A delivery with an `id` that came before delivers nothing, and news that a sync has told of
-    /// are not told again. The accounts of the platform's users in `due` are looked at as soon as can be.
+    /// Stores and publishes these updates. A repeated delivery `id` delivers nothing, and an update that a sync has published is not
+    /// published again. The accounts of the platform's users in `due` become due for a sync now.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing was delivered, or nobody knows.
+    /// [`StoreError`]; nothing was delivered, or the outcome is unknown.
     pub(crate) async fn deliver(
         &self,
         platform: AccountType,

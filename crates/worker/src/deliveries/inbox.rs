@@ -1,5 +1,5 @@
-//! The inboxes of bots: read by one worker at a time, from where the last one ended, and delivered to whoever has linked whom it is
-//! addressed to.
+//! Reader of a bot's inbox: one worker at a time reads it under a lease, from the stored cursor, and delivers the updates to the users
+//! who have linked their addressees.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::outage::Outage;
 use crate::pace::Pace;
 use crate::platform::rate_limit;
 
-/// Reads one inbox whenever this worker has its turn.
+/// Reads one inbox whenever this worker holds its lease.
 pub(crate) struct InboxReader {
     pub(crate) inbox: Arc<dyn BotInbox>,
     pub(crate) store: Arc<dyn Store>,
@@ -26,16 +26,16 @@ pub(crate) struct InboxReader {
 }
 
 impl InboxReader {
-    /// Until the node drains.
+    /// Reads until the node drains.
     pub(crate) async fn run(self, drain: CancellationToken) {
         let outage = Outage::of("read the inbox of a bot");
         let mut pace = Pace::new(PERIOD, drain.clone());
         let more = Notify::new();
         while pace.next_or(&more).await {
             match self.read(&drain).await {
-                Ok(Looked::NotDue) => {}
-                Ok(Looked::Read) => outage.over(),
-                Ok(Looked::More) => {
+                Ok(InboxRead::NotDue) => {}
+                Ok(InboxRead::All) => outage.over(),
+                Ok(InboxRead::Partial) => {
                     outage.over();
                     more.notify_one();
                 }
@@ -44,24 +44,24 @@ impl InboxReader {
         }
     }
 
-    async fn read(&self, drain: &CancellationToken) -> Result<Looked, InboxError> {
+    async fn read(&self, drain: &CancellationToken) -> Result<InboxRead, InboxError> {
         let platform = self.inbox.account_type();
         let Some(lease) = self.store.lease_inbox(platform, LEASE).await? else {
-            return Ok(Looked::NotDue);
+            return Ok(InboxRead::NotDue);
         };
         let read = tokio::select! {
-            read = timeout(PATIENCE, self.inbox.read(lease.cursor.as_ref())) => read,
-            // The next worker goes on from the same place.
+            read = timeout(READ_TIMEOUT, self.inbox.read(lease.cursor.as_ref())) => read,
+            // The next worker continues from the same cursor.
             () = drain.cancelled() => {
                 self.finish(&lease, None, Duration::ZERO).await?;
-                return Ok(Looked::Read);
+                return Ok(InboxRead::All);
             }
         };
         let read = read.unwrap_or_else(|elapsed| Err(ApiError::Unavailable(platform, elapsed.into())));
         self.metrics.inbox(platform, outcome(&read));
         match read {
             Ok(page) => {
-                // Kept before the platform hears of the new place.
+                // Stored before the next read acknowledges the new cursor to the platform.
                 self.addressees
                     .deliver(platform, None, &page.notifications, &[])
                     .await?;
@@ -71,12 +71,12 @@ impl InboxReader {
                     self.inbox.read_every()
                 };
                 self.finish(&lease, page.cursor.as_ref(), next).await?;
-                Ok(if page.more { Looked::More } else { Looked::Read })
+                Ok(if page.more { InboxRead::Partial } else { InboxRead::All })
             }
             Err(error) => {
                 let wait = match &error {
                     ApiError::Throttled { wait, pause, .. } => {
-                        rate_limit::heed(&*self.store, &self.metrics, platform, (*wait, *pause)).await;
+                        rate_limit::apply(&*self.store, &self.metrics, platform, (*wait, *pause)).await;
                         *wait
                     }
                     ApiError::Refused(_) => AFTER_REFUSAL,
@@ -90,20 +90,20 @@ impl InboxReader {
 
     async fn finish(&self, lease: &InboxLease, cursor: Option<&Value>, next: Duration) -> Result<(), StoreError> {
         if !self.store.finish_inbox(lease, cursor, next).await? {
-            tracing::debug!(platform = %lease.platform, "the turn of an inbox was lost; another worker reads the same again");
+            tracing::debug!(platform = %lease.platform, "inbox lease lost, another worker repeats the read");
         }
         Ok(())
     }
 }
 
-/// What became of a look.
-enum Looked {
-    /// Nothing is to be read yet, or another worker reads it.
+/// Result of one attempt to read an inbox.
+enum InboxRead {
+    /// The inbox is not due, or another worker holds its lease.
     NotDue,
-    /// To its end.
-    Read,
-    /// In part.
-    More,
+    /// All updates were read.
+    All,
+    /// Further updates remain.
+    Partial,
 }
 
 fn outcome<T>(read: &Result<T, ApiError>) -> &'static str {
@@ -115,24 +115,25 @@ fn outcome<T>(read: &Result<T, ApiError>) -> &'static str {
     }
 }
 
-/// Why an inbox was not read.
+/// Error of an inbox read.
 #[derive(Debug, thiserror::Error)]
 enum InboxError {
     #[error(transparent)]
     Platform(#[from] ApiError),
-    #[error("keep what an inbox had")]
+    #[error("store the updates of an inbox")]
     Store(#[from] StoreError),
 }
 
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// A worker that is silent for longer is taken for dead.
+/// Lease of an inbox. It expires when its worker stops.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// What is read later than this could be read by another meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit of one read, within the lease, so that no other worker reads at the same time.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A token that was withdrawn does not come back by itself.
+/// Pause after a refused token, which does not become valid by itself.
 const AFTER_REFUSAL: Duration = Duration::from_mins(5);
 
+/// Pause after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);

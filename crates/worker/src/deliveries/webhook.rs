@@ -1,4 +1,4 @@
-//! What platforms send of their own accord: proved, read, and delivered to whoever has linked whom it is addressed to.
+//! Webhook deliveries: verified, parsed, and delivered to the users who have linked their addressees.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use store::{DeliveryOutcome, StoreError};
 use super::addressed::Addressees;
 use crate::call::Refusal;
 
-/// The webhooks of this worker.
+/// Webhooks of this worker.
 pub(crate) struct Webhooks {
     pub(crate) hooks: Vec<Arc<WebhookVerifier>>,
     pub(crate) addressees: Addressees,
@@ -28,10 +28,10 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    /// Takes what came to a webhook, or answers its challenge. The platform hears a yes only after the news are committed.
-    pub(crate) async fn receive(&self, webhook: &Webhook) -> Result<JobOutcome, RefusedWebhook> {
+    /// Processes a delivery, or answers a challenge. The platform receives success only after the updates are committed.
+    pub(crate) async fn receive(&self, webhook: &Webhook) -> Result<JobOutcome, WebhookRefusal> {
         let hook = self.hooks.iter().find(|hook| hook.platform() == webhook.account);
-        let hook = hook.ok_or(RefusedWebhook::NotOffered(webhook.account))?;
+        let hook = hook.ok_or(WebhookRefusal::NotOffered(webhook.account))?;
         let answer = match &webhook.content {
             WebhookContent::Delivery { headers, body } => self.deliver(hook, headers, body).await?,
             WebhookContent::Challenge(token) => challenged(hook, token)?,
@@ -49,8 +49,8 @@ impl Webhooks {
         hook: &WebhookVerifier,
         headers: &BTreeMap<String, Secret>,
         body: &Secret,
-    ) -> Result<WebhookAnswer, RefusedWebhook> {
-        let refused = |error| RefusedWebhook::Refused(hook.platform(), error);
+    ) -> Result<WebhookAnswer, WebhookRefusal> {
+        let refused = |error| WebhookRefusal::Refused(hook.platform(), error);
         let body = STANDARD.decode(body.expose());
         let body = body.map_err(|_no_base64| refused(WebhookError::Unreadable))?;
         let request = Request {
@@ -66,16 +66,18 @@ impl Webhooks {
             &delivery.deauthorized,
         );
         match delivered.await? {
-            DeliveryOutcome::Delivered(users) => tracing::debug!(%platform, users = users.len(), "a delivery is taken"),
-            DeliveryOutcome::Repeated => tracing::debug!(%platform, "a delivery came again"),
+            DeliveryOutcome::Delivered(users) => {
+                tracing::debug!(%platform, users = users.len(), "webhook delivery stored")
+            }
+            DeliveryOutcome::Repeated => tracing::debug!(%platform, "webhook delivery repeated, ignoring"),
         }
         Ok(response(delivery.response))
     }
 }
 
-fn challenged(hook: &WebhookVerifier, token: &Secret) -> Result<WebhookAnswer, RefusedWebhook> {
+fn challenged(hook: &WebhookVerifier, token: &Secret) -> Result<WebhookAnswer, WebhookRefusal> {
     let response_token = hook.answer_challenge(token.expose());
-    let response_token = response_token.map_err(|error| RefusedWebhook::Refused(hook.platform(), error))?;
+    let response_token = response_token.map_err(|error| WebhookRefusal::Refused(hook.platform(), error))?;
     Ok(WebhookAnswer {
         status: 200,
         body: Some(Json::of(&json!({ "response_token": response_token }))),
@@ -91,18 +93,18 @@ fn response(response: WebhookResponse) -> WebhookAnswer {
     WebhookAnswer { status, body }
 }
 
-/// Why a delivery was not taken.
+/// Error of a webhook delivery.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RefusedWebhook {
-    #[error("{0} has no webhook here")]
+pub(crate) enum WebhookRefusal {
+    #[error("no webhook is configured for {0}")]
     NotOffered(AccountType),
-    #[error("{0}'s webhook")]
+    #[error("verify the webhook delivery of {0}")]
     Refused(AccountType, #[source] WebhookError),
-    #[error("deliver what a platform has sent")]
+    #[error("store the webhook delivery")]
     Store(#[from] StoreError),
 }
 
-impl Fault for RefusedWebhook {
+impl Fault for WebhookRefusal {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotOffered(_) => ErrorCode::NotSupported,
@@ -113,4 +115,4 @@ impl Fault for RefusedWebhook {
     }
 }
 
-impl Refusal for RefusedWebhook {}
+impl Refusal for WebhookRefusal {}

@@ -1,4 +1,4 @@
-//! The one match from what is asked to the feature that does it.
+//! Dispatch: the one match from job and command to feature.
 
 use protocol::cluster::job::{Job, JobOutcome, Joined, Work};
 use protocol::code::ErrorCode;
@@ -13,7 +13,7 @@ use crate::factor::{FactorService, StepUp};
 use crate::security::{AcknowledgeError, SecurityService};
 use crate::session::SessionService;
 
-/// The features.
+/// Features of the worker.
 pub(crate) struct Dispatch {
     pub(crate) account: AccountService,
     pub(crate) factor: FactorService,
@@ -24,7 +24,7 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Does what is asked.
+    /// Executes the job.
     pub(super) async fn dispatch(
         &self,
         call: &Call,
@@ -75,12 +75,12 @@ impl Dispatch {
             Command::Alerts(data) => self.security.alerts(call, data).await?,
             Command::Sessions(_) => self.session.list(call).await?,
             Command::ExtendSession(_) | Command::Refresh(_) => {
-                return Err(NotDoneHere(call.name).into());
+                return Err(NotForWorkers(call.name).into());
             }
         })
     }
 
-    /// What an answer promises that was committed before and is repeated now.
+    /// Fulfils the guarantee of an answer that was committed before and is repeated now.
     pub(super) async fn keep_promise(&self, call: &Call, work: &Work) -> Result<(), Box<dyn Refusal>> {
         if matches!(work, Work::Command(Command::EndSessions(_)) | Work::EndAllSessions) {
             self.session.confirm_ends(call).await?;
@@ -156,15 +156,15 @@ impl Dispatch {
     }
 }
 
-/// What no feature takes.
+/// Refusal of a command that gateways answer themselves.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is not done here")]
-struct NotDoneHere(&'static str);
+#[error("{0} is answered by gateways, not by workers")]
+struct NotForWorkers(&'static str);
 
-impl Fault for NotDoneHere {
+impl Fault for NotForWorkers {
     fn code(&self) -> ErrorCode {
         ErrorCode::NotSupported
     }
 }
 
-impl Refusal for NotDoneHere {}
+impl Refusal for NotForWorkers {}

@@ -1,5 +1,5 @@
-//! One lane: claims jobs while a concurrency permit is free, and starts each. A job of a user that has enough in hand waits here,
-//! without a permit, while its lease is renewed.
+//! Server of one lane: claims jobs while a concurrency permit is free, and starts each. A job whose user has no free slot waits here,
+//! without a permit, while its claim is renewed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::renew::{Held, Hold, renew};
+use super::renew::{ClaimedEntries, EntryGuard, renew};
 use super::run::Runner;
-use super::slots::{Place, UserSlots};
+use super::slots::{UserClaim, UserSlots};
 use crate::call::LanePermit;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 
-/// Reads one lane.
+/// Serves one lane.
 pub(crate) struct LaneServer {
     pub(crate) lane: Lane,
     pub(crate) worker: WorkerId,
@@ -34,39 +34,39 @@ pub(crate) struct LaneServer {
     pub(crate) metrics: Metrics,
 }
 
-/// What a claimed job has, and what it still has to wait for.
-struct Entrance {
-    concurrency: Arc<Semaphore>,
-    /// None where the job is not counted for its user.
-    place: Option<Place>,
+/// Admission of a claimed job: what it has acquired, and what it still waits for.
+struct Admission {
+    permits: Arc<Semaphore>,
+    /// None where the job does not count for its user.
+    claim: Option<UserClaim>,
     slot: Option<OwnedSemaphorePermit>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl LaneServer {
-    /// Until the node drains, and then until what was claimed is done. The latch is released by the first claim that works.
+    /// Serves until the node drains and the claimed jobs are done. The first successful claim releases the latch.
     pub(crate) async fn serve(self, latch: Latch) {
-        let held = Held::default();
+        let entries = ClaimedEntries::default();
         let closed = CancellationToken::new();
         tokio::join!(
             async {
-                self.claim_all(latch, &held).await;
+                self.claim_all(latch, &entries).await;
                 closed.cancel();
             },
-            renew(&*self.jobs, self.lane, &self.worker, &held, &closed),
+            renew(&*self.jobs, self.lane, &self.worker, &entries, &closed),
         );
     }
 
-    async fn claim_all(&self, latch: Latch, held: &Held) {
+    async fn claim_all(&self, latch: Latch, entries: &ClaimedEntries) {
         let mut latch = Some(latch);
-        let concurrency = Arc::new(Semaphore::new(self.concurrency));
+        let permits = Arc::new(Semaphore::new(self.concurrency));
         let drain = self.tasks.soft();
         let outage = Outage::of("claim jobs");
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_CAP);
-        while let Some(permit) = free_permit(&concurrency, &drain).await {
-            // The other free permits are not held while this waits for jobs: a job that waits for its user's slot may need one.
-            let most = 1 + concurrency.available_permits();
-            // Never dropped half-way: what it had claimed by then would count as lost by this worker.
+        while let Some(permit) = free_permit(&permits, &drain).await {
+            // The other free permits stay available while this waits for jobs: a job that waits for its user's slot may need one.
+            let most = 1 + permits.available_permits();
+            // Never cancelled: the jobs that it had claimed by then would count as lost by this worker.
             match self.jobs.claim(self.lane, &self.worker, most, CLAIM_WAIT).await {
                 Ok(claimed) => {
                     if let Some(latch) = latch.take() {
@@ -74,7 +74,7 @@ impl LaneServer {
                     }
                     outage.over();
                     backoff.reset();
-                    self.start_all(claimed, permit, &concurrency, held);
+                    self.start_all(claimed, permit, &permits, entries);
                 }
                 Err(error) => {
                     outage.met(&error);
@@ -89,81 +89,81 @@ impl LaneServer {
         &self,
         claimed: Vec<ClaimedJob>,
         permit: OwnedSemaphorePermit,
-        concurrency: &Arc<Semaphore>,
-        held: &Held,
+        permits: &Arc<Semaphore>,
+        entries: &ClaimedEntries,
     ) {
         let mut permit = Some(permit);
         for claimed in claimed {
-            // An entry that was not renewed in time comes back to the very worker that still has it in hand.
-            let Some(hold) = held.hold(&claimed.entry) else {
+            // An entry that was not renewed in time may be delivered again to the worker that is still running it.
+            let Some(guard) = entries.insert(&claimed.entry) else {
                 continue;
             };
-            let place = if claimed.job.work.is_caused_by_client() {
-                let Some(place) = self.slots.enter(&claimed.job.user, self.lane) else {
-                    self.refuse(claimed, hold);
+            let claim = if claimed.job.work.is_caused_by_client() {
+                let Some(claim) = self.slots.claim(&claimed.job.user, self.lane) else {
+                    self.refuse(claimed, guard);
                     continue;
                 };
-                Some(place)
+                Some(claim)
             } else {
                 None
             };
-            let slot = place.as_ref().and_then(Place::try_slot);
-            let is_ready = place.is_none() || slot.is_some();
-            let entrance = Entrance {
-                concurrency: Arc::clone(concurrency),
+            let slot = claim.as_ref().and_then(UserClaim::try_slot);
+            let is_ready = claim.is_none() || slot.is_some();
+            let admission = Admission {
+                permits: Arc::clone(permits),
                 permit: is_ready
-                    .then(|| permit.take().or_else(|| another(concurrency)))
+                    .then(|| permit.take().or_else(|| try_permit(permits)))
                     .flatten(),
-                place,
+                claim,
                 slot,
             };
-            self.start(claimed, entrance, hold);
+            self.start(claimed, admission, guard);
         }
     }
 
-    fn start(&self, claimed: ClaimedJob, mut entrance: Entrance, hold: Hold) {
+    fn start(&self, claimed: ClaimedJob, mut admission: Admission, guard: EntryGuard) {
         let span = span_of(&claimed);
         let runner = Arc::clone(&self.runner);
         let (lane, metrics) = (self.lane, self.metrics.clone());
         let run = async move {
             let waiting = metrics.waiting(lane);
-            let entered = timeout_at(claimed.deadline, entrance.pass()).await;
+            let admitted = timeout_at(claimed.deadline, admission.admit()).await;
             drop(waiting);
-            if let Ok(Some(permit)) = entered {
+            if let Ok(Some(permit)) = admitted {
                 let running = metrics.running(lane);
                 runner.run(lane, claimed, permit).await;
                 drop(running);
             } else {
-                runner.give_up(lane, &claimed).await;
+                runner.expire(lane, &claimed).await;
             }
-            drop((hold, entrance));
+            drop((guard, admission));
         };
         self.tasks.each("job", run.instrument(span));
     }
 
-    /// Answers a job of a user that has as many waiting as may wait.
-    fn refuse(&self, claimed: ClaimedJob, hold: Hold) {
+    /// Refuses a job of a user that has the maximum of waiting jobs.
+    fn refuse(&self, claimed: ClaimedJob, guard: EntryGuard) {
         let span = span_of(&claimed);
         let runner = Arc::clone(&self.runner);
         let lane = self.lane;
         let refuse = async move {
             runner.refuse(lane, &claimed).await;
-            drop(hold);
+            drop(guard);
         };
         self.tasks.each("job", refuse.instrument(span));
     }
 }
 
-impl Entrance {
-    /// Waits for what the job does not have yet: first for a slot of its user, then for a permit of the lane.
-    async fn pass(&mut self) -> Option<LanePermit> {
-        let slot = match (&self.place, self.slot.take()) {
-            (Some(place), None) => Some(place.slot().await?),
+impl Admission {
+    /// Waits for what the job has not acquired yet: first a slot of its user, then a permit of the lane.
+    async fn admit(&mut self) -> Option<LanePermit> {
+        let slot = match (&self.claim, self.slot.take()) {
+            (Some(claim), None) => Some(claim.slot().await?),
             (_, slot) => slot,
         };
         let permit = match self.permit.take() {
             Some(permit) => permit,
-            None => Arc::clone(&self.concurrency).acquire_owned().await.ok()?,
+            None => Arc::clone(&self.permits).acquire_owned().await.ok()?,
         };
         Some(LanePermit::new(permit, slot))
     }
@@ -180,21 +180,22 @@ fn span_of(claimed: &ClaimedJob) -> tracing::Span {
     )
 }
 
-/// A free permit; none when the node drains.
-async fn free_permit(concurrency: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+/// Acquires a permit; none when the node drains.
+async fn free_permit(permits: &Arc<Semaphore>, drain: &CancellationToken) -> Option<OwnedSemaphorePermit> {
     tokio::select! {
         biased;
         () = drain.cancelled() => None,
-        permit = Arc::clone(concurrency).acquire_owned() => permit.ok(),
+        permit = Arc::clone(permits).acquire_owned() => permit.ok(),
     }
 }
 
-fn another(concurrency: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(concurrency).try_acquire_owned().ok()
+fn try_permit(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(permits).try_acquire_owned().ok()
 }
 
-/// A claim that finds nothing returns after this long; a drain waits for it.
+/// Maximum wait of a claim that finds no job; a drain waits for it.
 const CLAIM_WAIT: Duration = Duration::from_secs(1);
 
+/// Backoff of failed claims.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_CAP: Duration = Duration::from_secs(2);

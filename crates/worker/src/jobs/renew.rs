@@ -1,4 +1,4 @@
-//! What is worked on is renewed each second, or after three another worker takes it for lost.
+//! Renewal of claimed jobs, each second: after three seconds without it, another worker claims the job.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,18 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::outage::Outage;
 
-/// The entries of one lane that this worker has in hand. Clones share them.
+/// Entries of one lane that this worker has claimed. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Held {
+pub(super) struct ClaimedEntries {
     entries: Arc<Mutex<HashSet<EntryId>>>,
 }
 
-impl Held {
-    /// Takes an entry in hand until the guard is dropped; none when it is there already.
-    pub(super) fn hold(&self, entry: &EntryId) -> Option<Hold> {
+impl ClaimedEntries {
+    /// Adds an entry until the guard is dropped; none when the worker has it already.
+    pub(super) fn insert(&self, entry: &EntryId) -> Option<EntryGuard> {
         let new = self.with(|entries| entries.insert(entry.clone()));
-        new.then(|| Hold {
-            held: self.clone(),
+        new.then(|| EntryGuard {
+            claimed: self.clone(),
             entry: entry.clone(),
         })
     }
@@ -31,30 +31,36 @@ impl Held {
         self.with(|entries| entries.iter().cloned().collect())
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut HashSet<EntryId>) -> T) -> T {
-        look(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, access: impl FnOnce(&mut HashSet<EntryId>) -> T) -> T {
+        access(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// An entry in hand.
+/// Guard of one claimed entry.
 #[derive(Debug)]
-pub(super) struct Hold {
-    held: Held,
+pub(super) struct EntryGuard {
+    claimed: ClaimedEntries,
     entry: EntryId,
 }
 
-impl Drop for Hold {
+impl Drop for EntryGuard {
     fn drop(&mut self) {
-        self.held.with(|entries| entries.remove(&self.entry));
+        self.claimed.with(|entries| entries.remove(&self.entry));
     }
 }
 
-/// Renews until the lane is closed and nothing is held any more.
-pub(super) async fn renew(jobs: &dyn Jobs, lane: Lane, worker: &WorkerId, held: &Held, closed: &CancellationToken) {
+/// Renews the claimed entries until the lane is closed and none is left.
+pub(super) async fn renew(
+    jobs: &dyn Jobs,
+    lane: Lane,
+    worker: &WorkerId,
+    claimed: &ClaimedEntries,
+    closed: &CancellationToken,
+) {
     let outage = Outage::of("renew jobs");
     loop {
         tokio::time::sleep(PERIOD).await;
-        let entries = held.list();
+        let entries = claimed.list();
         if entries.is_empty() {
             if closed.is_cancelled() {
                 return;
@@ -75,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_in_hand_once_and_until_it_is_let_go() {
-        let held = Held::default();
+    fn an_entry_is_claimed_once_until_its_guard_is_dropped() {
+        let claimed = ClaimedEntries::default();
         let entry = EntryId("1-0".to_owned());
-        let hold = held.hold(&entry).unwrap();
-        assert!(held.hold(&entry).is_none());
-        assert_eq!(held.list(), std::slice::from_ref(&entry));
-        drop(hold);
-        assert!(held.list().is_empty());
-        assert!(held.hold(&entry).is_some());
+        let guard = claimed.insert(&entry).unwrap();
+        assert!(claimed.insert(&entry).is_none());
+        assert_eq!(claimed.list(), std::slice::from_ref(&entry));
+        drop(guard);
+        assert!(claimed.list().is_empty());
+        assert!(claimed.insert(&entry).is_some());
     }
 }

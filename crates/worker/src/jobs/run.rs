@@ -1,4 +1,4 @@
-//! One job from its claim to its answer.
+//! Run of one job, from its claim to its answer.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -29,31 +29,31 @@ pub(crate) struct Runner {
     pub(crate) sessions: Arc<dyn SessionRecords>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) relay: Arc<Relay>,
-    /// Told when a revocation may have been queued.
+    /// Notified when a job may have queued a revocation.
     pub(crate) revocations: Arc<Notify>,
     pub(crate) metrics: Metrics,
 }
 
-/// How a run ended.
+/// End of a run.
 enum Ended {
     Answered(JobOutcome),
-    /// Answered with `internal`; the panic goes on once that is sent.
+    /// The feature panicked. The job is answered `internal`, then the panic is resumed.
     Panicked(JobOutcome, Box<dyn Any + Send>),
-    /// What was not committed by the deadline is dropped; the gateway has answered `timeout`.
+    /// The deadline passed, and uncommitted work was dropped; the gateway has answered `timeout`.
     Late,
 }
 
 impl Runner {
-    /// Runs a job and answers it. It holds its lane's permit to the end, unless the feature gives that back.
+    /// Runs a job and answers it. The job has its lane's permit until the end, unless the feature releases it.
     ///
     /// # Panics
-    /// When the feature panicked, after that was answered: whoever owns the task counts it.
+    /// When the feature panicked, after the job was answered: the owner of the task counts it.
     pub(super) async fn run(&self, lane: Lane, claimed: ClaimedJob, permit: LanePermit) {
         let ClaimedJob { entry, job, deadline } = claimed;
-        let begun = Instant::now();
+        let started = Instant::now();
         let ended = self.work(&job, deadline, permit.clone()).await;
-        self.metrics.job(job.work.name(), ended.label(), begun.elapsed());
-        tracing::debug!(ended = ended.label(), "the job is done");
+        self.metrics.job(job.work.name(), ended.label(), started.elapsed());
+        tracing::debug!(ended = ended.label(), "job done");
         tokio::join!(self.answer(lane, &entry, &job, ended.outcome()), self.follow_up(&job));
         drop(permit);
         if let Ended::Panicked(_, panic) = ended {
@@ -61,7 +61,7 @@ impl Runner {
         }
     }
 
-    /// Answers a job that may not even wait: too many of its user do.
+    /// Answers a job that may not wait, because too many jobs of its user do: `rate_limited`.
     pub(super) async fn refuse(&self, lane: Lane, claimed: &ClaimedJob) {
         let ClaimedJob { entry, job, deadline } = claimed;
         let call = Call::new(job, *deadline, Arc::clone(&self.vault), LanePermit::none());
@@ -75,9 +75,9 @@ impl Runner {
         self.answer(lane, entry, job, Some(outcome)).await;
     }
 
-    /// Lets a job go that has waited until its deadline; the gateway has answered `timeout`.
-    pub(super) async fn give_up(&self, lane: Lane, claimed: &ClaimedJob) {
-        tracing::warn!("the deadline has passed before the job could run");
+    /// Removes a job that has waited until its deadline; the gateway has answered `timeout`.
+    pub(super) async fn expire(&self, lane: Lane, claimed: &ClaimedJob) {
+        tracing::warn!("job dropped, its deadline passed before it could run");
         self.metrics
             .job(claimed.job.work.name(), Ended::Late.label(), Duration::ZERO);
         self.answer(lane, &claimed.entry, &claimed.job, None).await;
@@ -85,7 +85,7 @@ impl Runner {
 
     async fn work(&self, job: &Job, deadline: Instant, permit: LanePermit) -> Ended {
         let call = Call::new(job, deadline, Arc::clone(&self.vault), permit);
-        // Unwind safety: what the feature was doing is not looked at after a panic, it is only dropped.
+        // Unwind safety: the state of the feature is only dropped after a panic, never read.
         let attempt = AssertUnwindSafe(self.attempt(&call, job)).catch_unwind();
         match timeout_at(deadline, attempt).await {
             Ok(Ok(Ok(outcome))) => Ended::Answered(outcome),
@@ -98,14 +98,14 @@ impl Runner {
                 Ended::Panicked(JobOutcome::from(&failure), panic)
             }
             Err(_past_the_deadline) => {
-                tracing::warn!("the deadline has passed");
+                tracing::warn!("job stopped at its deadline");
                 Ended::Late
             }
         }
     }
 
-    /// A job that was answered before, itself or under its idempotency key, is answered the same and not done again; but nobody
-    /// hears an answer who may not ask, or whose session has ended.
+    /// Executes the job, or repeats the stored answer of the job or of its idempotency key. A caller that may not ask, or whose session
+    /// has ended, receives no stored answer.
     async fn attempt(&self, call: &Call, job: &Job) -> Result<JobOutcome, Box<dyn Refusal>> {
         let asker = (&call.user, &call.actor);
         let previous_answer = self
@@ -116,7 +116,7 @@ impl Runner {
         let outcome = match previous_answer {
             PreviousAnswer::Nothing => {
                 let outcome = self.dispatch.dispatch(call, &job.work, step_up).await?;
-                self.still_concerns(call, &job.work).await?;
+                self.refuse_read_of_ended_session(call, &job.work).await?;
                 outcome
             }
             PreviousAnswer::Answer(answer) => {
@@ -125,22 +125,23 @@ impl Runner {
             }
             PreviousAnswer::OtherBody => return Err(OtherBody.into()),
         };
-        // What is published after the answer comes after the end, on every gateway.
+        // The end must be published before the answer: every gateway then sees later events after the end.
         if Dispatch::ends_sessions(&job.work) && !self.relay.user(&job.user).await {
-            return Err(Untold.into());
+            return Err(EndsUnpublished.into());
         }
         Ok(outcome)
     }
 
-    /// What was read is not for a session that has ended meanwhile.
-    async fn still_concerns(&self, call: &Call, work: &Work) -> Result<(), StoreError> {
+    /// Refuses a read whose session has ended meanwhile.
+    async fn refuse_read_of_ended_session(&self, call: &Call, work: &Work) -> Result<(), StoreError> {
         if Dispatch::reads(work) && self.sessions.is_session_ended(&call.user, &call.session).await? {
             return Err(StoreError::SessionEnded("answer what was read"));
         }
         Ok(())
     }
 
-    /// An entry that could not be answered is not let go: it is delivered again, and its answer repeated.
+    /// Sends the answer and removes the entry. An entry whose answer could not be sent stays: it is delivered again, and its answer
+    /// repeated.
     async fn answer(&self, lane: Lane, entry: &EntryId, job: &Job, outcome: Option<JobOutcome>) {
         if let Some(outcome) = outcome {
             let reply = Reply {
@@ -149,16 +150,19 @@ impl Runner {
                 outcome,
             };
             if let Err(error) = self.jobs.reply(&job.node, &reply).await {
-                tracing::warn!(error = chain(&error), "the answer cannot be sent");
+                tracing::warn!(
+                    error = chain(&error),
+                    "job answer not sent, answering again when the job is redelivered"
+                );
                 return;
             }
         }
         if let Err(error) = self.jobs.finish(lane, entry).await {
-            tracing::warn!(error = chain(&error), "the job is done and cannot be let go");
+            tracing::warn!(error = chain(&error), "job done, entry not removed from its lane");
         }
     }
 
-    /// Whatever became of the job, it may have committed: its events go out, its revocations begin.
+    /// Relays the events and wakes the revocations of a job that may have committed, whatever its outcome.
     async fn follow_up(&self, job: &Job) {
         if Dispatch::writes(&job.work) {
             self.dispatch.follow_up(job).await;
@@ -184,31 +188,31 @@ impl Ended {
     }
 }
 
-/// Here an operation's error stops travelling.
+/// Logs the error of an operation, by the severity of its code.
 fn report(refusal: &dyn Refusal) {
     let code = refusal.code();
     let error = chain(refusal);
     match code.fault_class() {
-        FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "refused"),
-        FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "failed"),
-        FaultClass::Internal => tracing::error!(code = code.as_str(), error, "failed"),
+        FaultClass::Caller => tracing::debug!(code = code.as_str(), error, "job refused"),
+        FaultClass::Dependency => tracing::warn!(code = code.as_str(), error, "job failed"),
+        FaultClass::Internal => tracing::error!(code = code.as_str(), error, "job failed"),
     }
 }
 
-/// Sessions have ended, and not every gateway may know.
+/// Error of publishing the end of sessions: not every gateway may know it yet.
 #[derive(Debug, thiserror::Error)]
-#[error("the ends of sessions were not published")]
-struct Untold;
+#[error("publish the ends of sessions")]
+struct EndsUnpublished;
 
-impl Fault for Untold {
+impl Fault for EndsUnpublished {
     fn code(&self) -> ErrorCode {
         ErrorCode::Unavailable
     }
 }
 
-impl Refusal for Untold {}
+impl Refusal for EndsUnpublished {}
 
-/// An idempotency key that was used with another body.
+/// Refusal of an idempotency key that was used with another body.
 #[derive(Debug, thiserror::Error)]
 #[error("the idempotency key was used with another body")]
 struct OtherBody;

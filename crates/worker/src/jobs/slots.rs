@@ -1,5 +1,5 @@
-//! How many jobs of one user this worker has in hand, over all its lanes: the user's further jobs wait without a concurrency permit
-//! and without a connection to the store. A job that asks a platform gives its slot back.
+//! Slots of one user: bound of the jobs that this worker runs for a user at once, over all its lanes. The user's further jobs wait
+//! without a concurrency permit and without a connection to the store. A job that calls a platform releases its slot.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +9,7 @@ use protocol::cluster::job::Lane;
 use protocol::id::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The slots of all users with a claimed job. Clones share them.
+/// Slots of all users with a claimed job. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UserSlots {
     users: Arc<Mutex<Users>>,
@@ -18,19 +18,19 @@ pub(crate) struct UserSlots {
 #[derive(Debug, Default)]
 struct Users {
     claimed: HashMap<(UserId, Share), Claims>,
-    /// Claimed jobs of all users.
+    /// Number of claimed jobs of all users.
     total: usize,
 }
 
-/// The claimed jobs of one user in one share.
+/// Claimed jobs of one user in one share.
 #[derive(Debug)]
 struct Claims {
     count: usize,
     slots: Arc<Semaphore>,
 }
 
-/// The lanes that share a user's slots. Session openings and second factors have a slot of their own, so that a flood of other
-/// commands never delays them.
+/// Lanes that share a user's slots. Session openings and second factors have a slot of their own, so that a flood of other commands
+/// never delays them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Share {
     SignIn,
@@ -45,7 +45,7 @@ impl Share {
         }
     }
 
-    /// Four over both.
+    /// Number of slots: four over both shares.
     fn slots(self) -> usize {
         match self {
             Self::SignIn => 1,
@@ -54,17 +54,17 @@ impl Share {
     }
 }
 
-/// A claimed job among those of its user; dropped when the job is done.
+/// Claimed job of a user; dropped when the job is done.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct UserClaim {
     users: Arc<Mutex<Users>>,
     of: (UserId, Share),
     slots: Arc<Semaphore>,
 }
 
 impl UserSlots {
-    /// Counts a claimed job of a user; `None` when as many as may wait are waiting.
-    pub(super) fn enter(&self, user: &UserId, lane: Lane) -> Option<Place> {
+    /// Counts a claimed job of a user; `None` when the maximum of jobs is waiting already.
+    pub(super) fn claim(&self, user: &UserId, lane: Lane) -> Option<UserClaim> {
         let of = (user.clone(), Share::of(lane));
         let mut users = lock(&self.users);
         let is_full = users.total >= MOST_CLAIMED;
@@ -80,7 +80,7 @@ impl UserSlots {
         claims.count += 1;
         let slots = Arc::clone(&claims.slots);
         users.total += 1;
-        Some(Place {
+        Some(UserClaim {
             users: Arc::clone(&self.users),
             of,
             slots,
@@ -88,19 +88,19 @@ impl UserSlots {
     }
 }
 
-impl Place {
-    /// A slot, if one is free.
+impl UserClaim {
+    /// Acquires a slot if one is free.
     pub(super) fn try_slot(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
-    /// A slot, once one is free; the slots of a user are never closed.
+    /// Acquires a slot, waiting until one is free; the semaphore of a user is never closed.
     pub(super) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 }
 
-impl Drop for Place {
+impl Drop for UserClaim {
     fn drop(&mut self) {
         let mut users = lock(&self.users);
         users.total -= 1;
@@ -117,10 +117,10 @@ fn lock(users: &Mutex<Users>) -> MutexGuard<'_, Users> {
     users.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Jobs of one user that may wait for its slots, in each share. A client waits for 10 s at most, in which a user's budget gives it
-/// fewer.
+/// Jobs of one user that may wait for its slots, in each share. A client waits for 10 s at most; the user's budget admits fewer jobs
+/// in that time.
 const MOST_WAITING: usize = 64;
-/// Claimed jobs of all users; above it no user's job waits for a slot.
+/// Claimed jobs of all users, above which no job waits for a slot.
 const MOST_CLAIMED: usize = 1_024;
 
 #[cfg(test)]
@@ -132,35 +132,35 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_four_slots_and_sign_in_keeps_one_of_them() {
+    fn a_user_has_four_slots_of_which_sign_in_has_one() {
         let slots = UserSlots::default();
-        let enter = |lane| slots.enter(&user("u"), lane).unwrap();
-        let places = [Lane::Interactive, Lane::Platform, Lane::Interactive, Lane::Platform].map(enter);
-        let taken: Vec<_> = places.iter().map(Place::try_slot).collect();
+        let claim = |lane| slots.claim(&user("u"), lane).unwrap();
+        let claims = [Lane::Interactive, Lane::Platform, Lane::Interactive, Lane::Platform].map(claim);
+        let taken: Vec<_> = claims.iter().map(UserClaim::try_slot).collect();
         assert_eq!(taken.iter().flatten().count(), 3);
-        let sign_in = [Lane::SignIn; 2].map(enter);
-        let of_sign_in: Vec<_> = sign_in.iter().filter_map(Place::try_slot).collect();
+        let sign_in = [Lane::SignIn; 2].map(claim);
+        let of_sign_in: Vec<_> = sign_in.iter().filter_map(UserClaim::try_slot).collect();
         assert_eq!(of_sign_in.len(), 1);
-        assert!(slots.enter(&user("v"), Lane::Platform).unwrap().try_slot().is_some());
+        assert!(slots.claim(&user("v"), Lane::Platform).unwrap().try_slot().is_some());
         drop(taken);
-        assert!(places[3].try_slot().is_some());
+        assert!(claims[3].try_slot().is_some());
     }
 
     #[test]
-    fn so_many_jobs_of_a_user_may_wait_and_what_is_done_is_forgotten() {
+    fn waiting_jobs_of_a_user_are_bounded_and_finished_jobs_are_removed() {
         let slots = UserSlots::default();
-        let enter = |id: &str| slots.enter(&user(id), Lane::Interactive);
-        let mut places: Vec<_> = std::iter::from_fn(|| enter("u")).collect();
-        assert_eq!(places.len(), 3 + MOST_WAITING);
+        let claim = |id: &str| slots.claim(&user(id), Lane::Interactive);
+        let mut claims: Vec<_> = std::iter::from_fn(|| claim("u")).collect();
+        assert_eq!(claims.len(), 3 + MOST_WAITING);
         let of_others: Vec<_> = (0..2 * MOST_CLAIMED)
-            .map_while(|n| enter(&(n % 20).to_string()))
+            .map_while(|n| claim(&(n % 20).to_string()))
             .collect();
-        assert_eq!(places.len() + of_others.len(), MOST_CLAIMED);
-        assert!(enter("0").is_none(), "nobody may wait any more");
-        assert!(enter("newcomer").is_some(), "but who has nothing in hand is served");
-        places.pop();
-        assert!(enter("0").is_some());
-        drop((places, of_others));
+        assert_eq!(claims.len() + of_others.len(), MOST_CLAIMED);
+        assert!(claim("0").is_none(), "a further job waits above the bound");
+        assert!(claim("idle").is_some(), "a user without jobs is refused");
+        claims.pop();
+        assert!(claim("0").is_some());
+        drop((claims, of_others));
         assert!(lock(&slots.users).claimed.is_empty());
         assert_eq!(lock(&slots.users).total, 0);
     }

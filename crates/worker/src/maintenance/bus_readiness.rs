@@ -1,4 +1,4 @@
-//! Whether the bus can be relied on, as the node's readiness says it.
+//! Readiness condition of the bus.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pace::Pace;
 
-/// Says so each second, until the node drains.
+/// Copies the liveness of the bus into the node's readiness each second, until the node drains.
 pub(crate) async fn watch_bus(bus: Arc<dyn Liveness>, live: Condition, drain: CancellationToken) {
     let mut pace = Pace::new(PERIOD, drain);
     while pace.next().await {

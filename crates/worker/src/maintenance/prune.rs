@@ -1,4 +1,4 @@
-//! Once a minute, what is past its time is deleted.
+//! Deletion of expired rows, once a minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::outage::Outage;
 use crate::pace::Pace;
 
-/// Deletes old answers, exchanges and sent events until the node drains.
+/// Deletes expired answers, exchanges and sent events until the node drains.
 pub(crate) async fn prune(answers: Arc<dyn Answers>, drain: CancellationToken) {
     let outage = Outage::of("delete what is past its time");
     let mut pace = Pace::new(PERIOD, drain);
@@ -17,7 +17,7 @@ pub(crate) async fn prune(answers: Arc<dyn Answers>, drain: CancellationToken) {
         match answers.prune().await {
             Ok(rows) => {
                 outage.over();
-                tracing::debug!(rows, "deleted what is past its time");
+                tracing::debug!(rows, "expired rows deleted");
             }
             Err(error) => outage.met(&error),
         }

@@ -1,5 +1,5 @@
-//! Whether the bus still remembers. Redis may restart empty, or fail over to a copy that is behind: what it was told lately is
-//! then told again, and it drops what it still has.
+//! Detection of lost event logs. Redis may restart empty, or fail over to a replica that is behind: recent events are then published
+//! again, and the bus drops those that it still has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::pace::Pace;
 
-/// Watches the order of a user that nobody is, until the node drains. Its epoch changes when orders begin anew.
+/// Watches the epoch of a probe user's event log until the node drains. The epoch changes when the event logs were lost.
 pub(crate) async fn watch_memory(
     events: Arc<dyn Events>,
     outbox: Arc<dyn Outbox>,

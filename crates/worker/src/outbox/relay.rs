@@ -1,4 +1,4 @@
-//! One user's unsent events, in their order, from the store to the bus.
+//! Relay of one user's unsent events, in sequence, from the store to the bus.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use store::{Outbox, PublishError, Publisher};
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 
-/// Relays the events of users.
+/// Relays the outbox events of users.
 pub(crate) struct Relay {
     outbox: Arc<dyn Outbox>,
     publisher: BusPublisher,
@@ -33,7 +33,7 @@ impl Relay {
         }
     }
 
-    /// Publishes what this user's transactions have committed; true when all of it is. What fails stays in the outbox, for the sweep.
+    /// Publishes the committed events of this user; true if all were published. The others stay in the outbox, for the sweep.
     pub(crate) async fn user(&self, user: &UserId) -> bool {
         match self.outbox.relay_user(user, &self.publisher).await {
             Ok(relayed) => {
@@ -49,7 +49,7 @@ impl Relay {
     }
 }
 
-/// The bus, as a relay sees it.
+/// Publisher that writes to the bus.
 struct BusPublisher {
     bus: Arc<dyn Bus>,
     outage: Outage,
@@ -58,7 +58,7 @@ struct BusPublisher {
 #[async_trait]
 impl Publisher for BusPublisher {
     async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError> {
-        match self.hand_over(user, event).await {
+        match self.publish_to_bus(user, event).await {
             Ok(()) => {
                 self.outage.over();
                 Ok(())
@@ -72,9 +72,9 @@ impl Publisher for BusPublisher {
 }
 
 impl BusPublisher {
-    /// Every alert passes here. A socket that joins before it is published hears it then, so nobody may be told after that none is
-    /// open.
-    async fn hand_over(&self, user: &UserId, event: &Envelope) -> Result<(), BusError> {
+    /// Publishes one event. The hint that no alert is open is dropped first: a socket that joins later must read the alerts from the
+    /// store.
+    async fn publish_to_bus(&self, user: &UserId, event: &Envelope) -> Result<(), BusError> {
         if event.event == name::ALERT {
             self.bus.clear_no_open_alerts(user).await?;
         }

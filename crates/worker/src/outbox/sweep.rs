@@ -1,4 +1,4 @@
-//! Each second, the events that nobody has relayed.
+//! Sweep of the outbox: each second, relays events that were left unsent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::relay::Relay;
 use crate::outage::Outage;
 use crate::pace::Pace;
 
-/// Looks for users with unsent events, and relays them.
+/// Finds users with unsent events, and relays those.
 pub(crate) struct Sweep {
     outbox: Arc<dyn Outbox>,
     relay: Arc<Relay>,
@@ -23,7 +23,7 @@ impl Sweep {
         Self { outbox, relay }
     }
 
-    /// Until the node drains. The store is there while it answers.
+    /// Sweeps until the node drains. The store counts as ready while its queries succeed.
     pub(crate) async fn run(self, store: Condition, drain: CancellationToken) {
         let outage = Outage::of("look for unsent events");
         let mut pace = Pace::new(PERIOD, drain);
@@ -49,8 +49,8 @@ impl Sweep {
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Users per sweep; the next one finds the others.
+/// Users per sweep; the next sweep finds the others.
 const USERS: usize = 256;
 
-/// Relays at once. Each holds a connection to the database.
+/// Concurrent relays. Each uses one database connection.
 const AT_ONCE: usize = 4;

@@ -1,4 +1,4 @@
-//! What happened on a platform, as `notification:incoming`.
+//! Update of a platform, as the event `notification:incoming`.
 
 use platforms::PlatformNotification;
 use protocol::account::AccountType;
@@ -10,7 +10,7 @@ use protocol::notification::Notification;
 use super::text::{self, cut};
 use crate::call::{digest, event_id};
 
-/// The event's id follows from what it tells of: two syncs that see the same thing publish it once.
+/// Event of one update. Its id is derived from the update, so that two syncs that read the same update publish it once.
 pub(crate) fn notification(user: &UserId, account: AccountType, news: PlatformNotification) -> Envelope {
     let about = [user.as_str(), account.as_str(), &news.id].map(str::as_bytes);
     let [user_id, platform, thing] = about;

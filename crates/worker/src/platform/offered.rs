@@ -1,4 +1,4 @@
-//! The platforms that are offered here.
+//! Offered platforms: those that this worker is configured for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use protocol::account::AccountType;
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 
-/// The platforms that this worker is configured for.
+/// Offered platforms by account type. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Offered {
     platforms: Arc<HashMap<AccountType, Arc<dyn Platform>>>,
@@ -34,7 +34,7 @@ impl Offered {
     }
 }
 
-/// A platform that this worker is not configured for.
+/// Refusal for a platform that this worker is not configured for.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("{0} is not offered here")]
 pub(crate) struct NotOffered(AccountType);

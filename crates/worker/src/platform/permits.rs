@@ -1,4 +1,4 @@
-//! Permits for work at a platform: one that is slow, or never answers, holds up nothing but its own.
+//! Concurrency permits per platform: a platform that is slow, or never answers, delays only the work of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::call::{Call, Refusal, whole_seconds};
 use crate::metrics::Metrics;
 use crate::settings::PlatformConcurrency;
 
-/// The permits of every platform for one kind of work. Clones share them.
+/// Permits of every platform for one kind of work. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct PlatformPermits {
     platforms: Arc<ByPlatform<Permits>>,
@@ -28,7 +28,7 @@ struct Permits {
 }
 
 impl PlatformPermits {
-    /// So many of each platform.
+    /// Creates permits with these bounds for each platform.
     pub(crate) fn new(bounds: PlatformConcurrency, metrics: Metrics) -> Self {
         let permits = || Permits {
             running: Arc::new(Semaphore::new(bounds.running)),
@@ -40,8 +40,8 @@ impl PlatformPermits {
         }
     }
 
-    /// A permit for work of a call, which leaves its lane for it: until a permit is free, and while it works at the platform, the call
-    /// holds up nobody who wants something else. Asked for before anything is spent, so that a call that is refused can be repeated.
+    /// Acquires a permit for a call, which releases the permit of its lane: while it waits and while it calls the platform, it delays
+    /// no job of another kind. Acquired before anything is consumed, so that a refused call can be repeated.
     pub(crate) async fn acquire(
         &self,
         call: &Call,
@@ -54,19 +54,19 @@ impl PlatformPermits {
         permit.ok_or(PlatformBusy(platform))
     }
 
-    /// A permit, if one is free now.
+    /// Acquires a permit if one is free now.
     pub(crate) fn try_acquire(&self, platform: AccountType) -> Option<OwnedSemaphorePermit> {
         self.platforms.get(platform).free()
     }
 
-    /// How many permits of a platform are free now.
+    /// Number of permits of a platform that are free now.
     pub(crate) fn available(&self, platform: AccountType) -> usize {
         self.platforms.get(platform).running.available_permits()
     }
 }
 
 impl Permits {
-    /// None where too many wait already, or the call's deadline is near.
+    /// Returns no permit where too many calls wait already, or the deadline of the call is near.
     async fn take(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
         let latest = call.patience().checked_sub(LEAST_TIME)?;
         if Instant::now() >= latest {
@@ -76,7 +76,7 @@ impl Permits {
             call.leave_lane();
             return Some(permit);
         }
-        let _place = self.waiting.try_acquire().ok()?;
+        let _waiting = self.waiting.try_acquire().ok()?;
         call.leave_lane();
         let free = Arc::clone(&self.running).acquire_owned();
         timeout_at(latest, free).await.ok()?.ok()
@@ -87,7 +87,7 @@ impl Permits {
     }
 }
 
-/// One of a kind for each platform.
+/// One value for each platform.
 #[derive(Debug)]
 struct ByPlatform<T> {
     discord: T,
@@ -116,9 +116,9 @@ impl<T> ByPlatform<T> {
     }
 }
 
-/// So much is under way at a platform that a call would not come to its turn in time. Nothing was sent, and nothing is used up.
+/// Refusal of a call whose platform has too many calls before it. Nothing was sent, and nothing was consumed.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("too much is under way at {0}")]
+#[error("too many calls to {0} are running")]
 pub(crate) struct PlatformBusy(AccountType);
 
 impl Fault for PlatformBusy {
@@ -139,5 +139,5 @@ impl Refusal for PlatformBusy {
     }
 }
 
-/// What a call has left, at least, for what it asks of the platform: as long as one request may take.
+/// Minimum time that a call needs for its platform: the limit of one request.
 const LEAST_TIME: Duration = Duration::from_secs(4);

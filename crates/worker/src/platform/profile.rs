@@ -5,7 +5,7 @@ use protocol::account::UserAccount;
 
 use super::text;
 
-/// The account under the names that its profile gives it.
+/// Account with the names and the picture of this profile.
 pub(crate) fn named(account: UserAccount, profile: Profile) -> UserAccount {
     UserAccount {
         username: text::name(&profile.username),

@@ -1,4 +1,4 @@
-//! Platforms that ask to wait where no account's turn is at hand: what is asked of the whole application is written down for all workers.
+//! Rate limits of platforms (HTTP 429, `Retry-After`): a limit of the whole application pauses the platform for all workers.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use store::Pauses;
 
 use crate::metrics::Metrics;
 
-/// Takes note of what a platform asks. What is meant for one caller alone is between that caller and the platform.
-pub(crate) async fn heed(
+/// Applies a rate limit. A limit of the application pauses the platform; a limit of one account is left to its caller.
+pub(crate) async fn apply(
     pauses: &dyn Pauses,
     metrics: &Metrics,
     platform: AccountType,
     (wait, whose): (Duration, PauseScope),
 ) {
-    told(metrics, platform, (wait, whose));
+    record(metrics, platform, (wait, whose));
     if whose == PauseScope::App
         && let Err(error) = pauses.pause_platform(platform, wait).await
     {
-        tracing::warn!(%platform, ?wait, error = chain(&error), "that a platform asks to wait is not written down");
+        tracing::warn!(%platform, ?wait, error = chain(&error), "platform pause not stored, other workers keep calling");
     }
 }
 
-/// Counts and logs it.
-pub(crate) fn told(metrics: &Metrics, platform: AccountType, (wait, whose): (Duration, PauseScope)) {
+/// Counts and logs a rate limit.
+pub(crate) fn record(metrics: &Metrics, platform: AccountType, (wait, whose): (Duration, PauseScope)) {
     let whose = match whose {
         PauseScope::Account => "account",
         PauseScope::App => "app",
     };
     metrics.pause(platform, whose);
-    tracing::info!(%platform, whose, ?wait, "a platform asks to wait");
+    tracing::info!(%platform, whose, ?wait, "platform rate limit, pausing");
 }

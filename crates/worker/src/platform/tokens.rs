@@ -1,4 +1,4 @@
-//! Tokens between a platform and a row: sealed for their user, platform and column.
+//! Encryption of a platform's tokens for their user, platform and column.
 
 use platforms::Tokens;
 use protocol::account::AccountType;
@@ -8,7 +8,7 @@ use protocol::time::Timestamp;
 use store::vault::{Binding, Ciphertext, Vault, VaultError};
 use store::{EncryptedTokens, TokenColumn};
 
-/// The place that a token is sealed for.
+/// Encryption context of a token column.
 pub(crate) fn token_binding(user: &UserId, account: AccountType, column: TokenColumn) -> Binding<'_> {
     Binding {
         user,
@@ -17,7 +17,7 @@ pub(crate) fn token_binding(user: &UserId, account: AccountType, column: TokenCo
     }
 }
 
-/// Tokens that were issued now.
+/// Encrypts tokens that were issued now.
 pub(crate) fn encrypt_tokens(
     vault: &Vault,
     now: Timestamp,
@@ -36,7 +36,7 @@ pub(crate) fn encrypt_tokens(
     }
 }
 
-/// Tokens as a platform takes them.
+/// Decrypts tokens for a call to their platform.
 pub(crate) fn decrypt_tokens(
     vault: &Vault,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! One try to give a grant back.
+//! One attempt to revoke a grant, and its dead-lettering after the last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use store::{Accounts, Pauses, StoreError, Task, TaskQueue};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::retry_delay::pause;
+use super::retry_delay::retry_delay;
 use crate::metrics::Metrics;
 use crate::platform::{NotOffered, Offered, rate_limit};
 
-/// Tries revocations.
+/// Attempts revocations.
 pub(super) struct Revoker {
     pub(super) queue: Arc<dyn TaskQueue>,
     pub(super) accounts: Arc<dyn Accounts>,
@@ -28,23 +28,26 @@ pub(super) struct Revoker {
 }
 
 impl Revoker {
-    /// Tries a leased revocation, and tells the queue how it went.
+    /// Attempts a leased revocation, and stores its outcome in the queue.
     pub(super) async fn revoke(&self, task: Task) {
         let account = task.revocation.account;
-        let tried = timeout(PATIENCE, self.end(&task)).await;
-        let told = match tried.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+        let attempted = timeout(TIMEOUT, self.end(&task)).await;
+        let stored = match attempted.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(revoked) => self.finish(&task, revoked).await,
-            Err(error) => self.put_back(&task, &error).await,
+            Err(error) => self.retry_or_dead_letter(&task, &error).await,
         };
-        match told {
+        match stored {
             Ok((true, outcome)) => self.metrics.revocation(account, outcome),
             Ok((false, _)) => self.metrics.revocation(account, "lost"),
-            // The lease ends by itself and the revocation is tried again, which is harmless.
-            Err(error) => tracing::warn!(error = chain(&error), "the outcome of a revocation is not recorded"),
+            // The lease expires and the revocation is attempted again, which is harmless.
+            Err(error) => tracing::warn!(
+                error = chain(&error),
+                "revocation outcome not stored, attempting again after its lease"
+            ),
         }
     }
 
-    /// Trying again would change nothing about a token that the platform does not know.
+    /// Removes the revocation from the queue, also where the platform does not know the token: another attempt would not change that.
     async fn finish(&self, task: &Task, revoked: RevokeOutcome) -> Result<(bool, &'static str), StoreError> {
         let ours = self.queue.finish_task(&task.id).await?;
         if revoked == RevokeOutcome::Ended {
@@ -55,26 +58,30 @@ impl Revoker {
             platform = %task.revocation.account,
             platform_user = task.revocation.platform_user_id,
             task = task.id.row,
-            "the platform does not know the token that was given back: whether its grant has ended is not known"
+            "revocation ended, platform does not know the token: whether its grant has ended is unknown"
         );
         Ok((ours, "unknown_token"))
     }
 
-    async fn put_back(&self, task: &Task, error: &TryError) -> Result<(bool, &'static str), StoreError> {
+    async fn retry_or_dead_letter(
+        &self,
+        task: &Task,
+        error: &AttemptError,
+    ) -> Result<(bool, &'static str), StoreError> {
         let after = match error {
-            TryError::Platform(RevokeError::Throttled { wait, pause, .. })
-            | TryError::Renew(RefreshError::Throttled { wait, pause, .. })
-            | TryError::Owner(ApiError::Throttled { wait, pause, .. }) => {
+            AttemptError::Platform(RevokeError::Throttled { wait, pause, .. })
+            | AttemptError::Renew(RefreshError::Throttled { wait, pause, .. })
+            | AttemptError::Owner(ApiError::Throttled { wait, pause, .. }) => {
                 let platform = task.revocation.account;
-                rate_limit::heed(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
+                rate_limit::apply(&*self.pauses, &self.metrics, platform, (*wait, *pause)).await;
                 *wait
             }
-            _ => pause(task.tries, &*self.entropy),
+            _ => retry_delay(task.tries, &*self.entropy),
         };
         let why = chain(error);
         let ours = self.queue.retry_task(&task.id, after, &why).await?;
-        if task.tries + 1 < TRIES {
-            tracing::warn!(user = %task.user, platform = %task.revocation.account, error = why, "a grant is not given back yet");
+        if task.tries + 1 < MAX_ATTEMPTS {
+            tracing::warn!(user = %task.user, platform = %task.revocation.account, error = why, "revocation failed, retrying");
             return Ok((ours, "retried"));
         }
         tracing::error!(
@@ -83,35 +90,35 @@ impl Revoker {
             platform_user = task.revocation.platform_user_id,
             task = task.id.row,
             error = why,
-            "a grant could not be given back and is given up: revoke it at the platform"
+            "revocation dead-lettered after its last attempt: revoke the grant at the platform"
         );
         Ok((ours, "dead"))
     }
 }
 
-/// Why a try failed.
+/// Error of an attempt.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TryError {
+pub(super) enum AttemptError {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
-    #[error("open the token")]
+    #[error("decrypt the tokens")]
     Ciphertext(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] RevokeError),
-    #[error("renew the access token")]
+    #[error("refresh the access token")]
     Renew(#[from] RefreshError),
-    #[error("ask whose tokens they are")]
+    #[error("read the owner of the tokens")]
     Owner(#[from] ApiError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("another worker has the revocation by now")]
+    #[error("the lease of the revocation was lost")]
     LeaseLost,
-    #[error("the platform took too long")]
-    TooSlow(#[from] Elapsed),
+    #[error("the attempt timed out")]
+    TimedOut(#[from] Elapsed),
 }
 
-/// How long one try may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// Limit of one attempt.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The queue gives up after so many.
-const TRIES: u32 = 8;
+/// Attempts until a revocation is dead-lettered.
+const MAX_ATTEMPTS: u32 = 8;

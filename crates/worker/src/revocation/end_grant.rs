@@ -1,19 +1,19 @@
-//! The calls that end a grant, as its platform's module says.
+//! Platform calls that end a grant, according to the plan of its platform's module.
 //!
-//! What a call has made superfluous, or brought, is stored before the next one: whoever goes on after a crash does so from there.
+//! Tokens that a call has revoked or issued are stored before the next call, so that another worker can continue after a crash.
 
 use platforms::{ApiError, Platform, RefreshError, RevocationPlan, RevocationScope, RevokeOutcome, Tokens};
 use protocol::fault::chain;
 use protocol::secret::Secret;
 use store::{EncryptedTokens, RevokeScope, Task};
 
-use super::attempt::{Revoker, TryError};
+use super::attempt::{AttemptError, Revoker};
 use crate::call::digest;
 use crate::platform::{decrypt_tokens, encrypt_tokens};
 
 impl Revoker {
-    /// Gives back what ends the task's grant.
-    pub(super) async fn end(&self, task: &Task) -> Result<RevokeOutcome, TryError> {
+    /// Revokes what ends the grant of the task.
+    pub(super) async fn end(&self, task: &Task) -> Result<RevokeOutcome, AttemptError> {
         let revocation = &task.revocation;
         let platform = self.offered.get(revocation.account)?;
         let mut scope = at_platform(revocation.scope);
@@ -30,35 +30,39 @@ impl Revoker {
         }
         match platform.revocation(scope) {
             RevocationPlan::Nothing => Ok(RevokeOutcome::Ended),
-            RevocationPlan::ValidAccessToken => self.give_good_access_token(task, platform, (&tokens, scope)).await,
-            RevocationPlan::EachToken => self.give_each_token(task, platform, (&tokens, scope)).await,
+            RevocationPlan::ValidAccessToken => {
+                self.revoke_with_valid_access_token(task, platform, (&tokens, scope))
+                    .await
+            }
+            RevocationPlan::EachToken => self.revoke_each_token(task, platform, (&tokens, scope)).await,
         }
     }
 
-    /// Asks whose tokens these are, at a platform that ends no token alone: then all of the grant may be ended, unless it is linked.
+    /// Reads the owner of the tokens, at a platform that cannot revoke a single token: the whole grant may then be revoked, unless it is
+    /// linked.
     async fn find_owner(
         &self,
         task: &Task,
         platform: &dyn Platform,
         tokens: &Tokens,
-    ) -> Result<RevocationScope, TryError> {
+    ) -> Result<RevocationScope, AttemptError> {
         let owner = match platform.profile(tokens).await {
             Ok(owner) => owner,
-            // Dead tokens end nothing, and need not.
+            // Invalid tokens can revoke nothing, and need not.
             Err(ApiError::Refused(_)) => return Ok(at_platform(task.revocation.scope)),
             Err(error) => return Err(error.into()),
         };
         let scope = self.queue.set_task_owner(task, &owner.platform_user_id).await?;
-        scope.map(at_platform).ok_or(TryError::LeaseLost)
+        scope.map(at_platform).ok_or(AttemptError::LeaseLost)
     }
 
-    /// The access token, or the one that its refresh token brings: where it has expired, or its platform does not know it.
-    async fn give_good_access_token(
+    /// Revokes with the access token, or with a refreshed one where it has expired or the platform does not know it.
+    async fn revoke_with_valid_access_token(
         &self,
         task: &Task,
         platform: &dyn Platform,
         (tokens, scope): (&Tokens, RevocationScope),
-    ) -> Result<RevokeOutcome, TryError> {
+    ) -> Result<RevokeOutcome, AttemptError> {
         if !has_expired(tokens) && platform.revoke(&tokens.access, scope).await? == RevokeOutcome::Ended {
             return Ok(RevokeOutcome::Ended);
         }
@@ -80,11 +84,11 @@ impl Revoker {
         let account = task.revocation.account;
         let sealed = encrypt_tokens(&self.vault, self.clock.now().into(), &task.user, account, &renewed);
         let scope = match self.keep(task, &sealed).await {
-            Err(TryError::Store(error)) => {
-                // Nobody else has these tokens: given back later, they may be given back never.
+            Err(AttemptError::Store(error)) => {
+                // Only this worker has the new tokens: revoke them now, because a later attempt has them no more.
                 tracing::warn!(
                     error = chain(&error),
-                    "the renewed tokens of a revocation are not stored"
+                    "refreshed tokens of a revocation not stored, revoking at once"
                 );
                 scope
             }
@@ -93,13 +97,13 @@ impl Revoker {
         Ok(platform.revoke(&renewed.access, scope).await?)
     }
 
-    /// The refresh token first, from which others come. Its answer tells of the grant: the access token may have died with it.
-    async fn give_each_token(
+    /// Revokes the refresh token first, since it issues others. Its result counts: the access token may have been revoked with it.
+    async fn revoke_each_token(
         &self,
         task: &Task,
         platform: &dyn Platform,
         (tokens, mut scope): (&Tokens, RevocationScope),
-    ) -> Result<RevokeOutcome, TryError> {
+    ) -> Result<RevokeOutcome, AttemptError> {
         let mut first = None;
         if let Some(refresh) = &tokens.refresh {
             first = Some(platform.revoke(refresh, scope).await?);
@@ -109,7 +113,7 @@ impl Revoker {
             };
             scope = self.keep(task, &left).await?;
         }
-        // Another link of the same account may have come meanwhile, of which nothing may be ended with this one.
+        // The same account may have been linked again meanwhile; that grant must not end with this one.
         if has_expired(tokens) || platform.revocation(scope) == RevocationPlan::Nothing {
             return Ok(first.unwrap_or(RevokeOutcome::Ended));
         }
@@ -117,8 +121,8 @@ impl Revoker {
         Ok(first.unwrap_or(second))
     }
 
-    /// Whether the user's link holds these very tokens: a platform may issue the same ones when an account is linked anew.
-    async fn is_linked_with(&self, task: &Task, tokens: &Tokens) -> Result<bool, TryError> {
+    /// Reports whether the user's link has the same tokens: a platform may issue them again when the account is linked again.
+    async fn is_linked_with(&self, task: &Task, tokens: &Tokens) -> Result<bool, AttemptError> {
         let linked = self.accounts.credentials(&task.user, task.revocation.account).await?;
         let Some(sealed) = linked.and_then(|linked| linked.tokens) else {
             return Ok(false);
@@ -131,13 +135,13 @@ impl Revoker {
             || is_same(tokens.refresh.as_ref(), linked.refresh.as_ref()))
     }
 
-    /// Stores what is still to be given back, and says how much may be ended with it by now.
-    async fn keep(&self, task: &Task, left: &EncryptedTokens) -> Result<RevocationScope, TryError> {
+    /// Stores the tokens that remain to be revoked, and returns the scope that may be revoked by now.
+    async fn keep(&self, task: &Task, left: &EncryptedTokens) -> Result<RevocationScope, AttemptError> {
         let scope = self.queue.replace_task_tokens(&task.id, left).await?;
-        scope.map(at_platform).ok_or(TryError::LeaseLost)
+        scope.map(at_platform).ok_or(AttemptError::LeaseLost)
     }
 
-    fn open(&self, task: &Task, sealed: &EncryptedTokens) -> Result<Tokens, TryError> {
+    fn open(&self, task: &Task, sealed: &EncryptedTokens) -> Result<Tokens, AttemptError> {
         let account = task.revocation.account;
         Ok(decrypt_tokens(
             &self.vault,

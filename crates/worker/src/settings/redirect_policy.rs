@@ -1,7 +1,7 @@
-//! Where a platform may send a user back to.
+//! Policy of redirect URIs: which URIs a platform may return a user to.
 //!
-//! A redirect URI is compared as text (RFC 9700 section 4.1.3), and belongs to one platform: with a URI of its own for each, an
-//! answer of one platform cannot be passed off as another's (mix-up, RFC 9700 section 4.4.2).
+//! Redirect URIs are compared as text (RFC 9700 section 4.1.3), and each belongs to one platform: with distinct URIs, a response of
+//! one platform cannot be passed off as another's (mix-up, RFC 9700 section 4.4.2).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,28 +9,28 @@ use std::collections::hash_map::Entry;
 use protocol::account::AccountType;
 use url::Url;
 
-/// The redirect URIs that `account:authorize` and `account:connect` take.
+/// Redirect URIs that `account:authorize` and `account:connect` accept.
 #[derive(Debug, Clone)]
 pub struct RedirectPolicy {
     exact: HashMap<String, AccountType>,
     loopback: bool,
-    /// Where our own callbacks are, if they are anywhere.
+    /// Base URL of the hosted callbacks, where there are any.
     public_url: Option<Url>,
 }
 
-/// Why a list of redirect URIs cannot be a policy.
+/// Error in a list of redirect URIs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedirectError {
-    /// It is no absolute URI, has a fragment (RFC 6749 section 3.1.2), or is longer than 2,048 bytes.
+    /// The text is not an absolute URI, has a fragment (RFC 6749 section 3.1.2), or is longer than 2,048 bytes.
     #[error("{0}: not an absolute URI without a fragment")]
     NotAUri(String),
-    /// Two platforms share it.
+    /// Two platforms share the URI.
     #[error("{0}: shared by {1} and {2}; give each platform its own")]
     Shared(String, AccountType, AccountType),
 }
 
 impl RedirectPolicy {
-    /// The listed URIs and no others, each for its platform.
+    /// Allows the listed URIs and no others, each for its platform.
     ///
     /// # Errors
     /// [`RedirectError`].
@@ -56,13 +56,13 @@ impl RedirectPolicy {
         })
     }
 
-    /// The same, where our own callbacks are below `public_url`: those that are listed work.
+    /// Serves those hosted callbacks below `public_url` that are listed.
     #[must_use]
     pub fn hosted_at(self, public_url: Option<Url>) -> Self {
         Self { public_url, ..self }
     }
 
-    /// What holds when nothing is listed: our own callbacks below `public_url`, and loopback.
+    /// Default policy, where no URI is listed: the hosted callbacks below `public_url`, and loopback.
     #[must_use]
     pub fn standard(public_url: Option<&Url>) -> Self {
         let callbacks = public_url.map(|url| AccountType::ALL.map(|account| (callback(url, account), account)));
@@ -73,7 +73,8 @@ impl RedirectPolicy {
         }
     }
 
-    /// Whether this is our own callback for this platform, as the operator says where we are; what a browser calls us tells nothing.
+    /// Reports whether the URI is the hosted callback of this platform. Only the configured public URL decides, never the `Host` of
+    /// a request.
     pub(crate) fn is_hosted(&self, account: AccountType, uri: &str) -> bool {
         let ours = self.public_url.as_ref().map(|url| callback(url, account));
         ours.as_deref() == Some(uri)
@@ -84,7 +85,7 @@ impl RedirectPolicy {
     }
 }
 
-/// Our own callback, with a path for each platform.
+/// URI of the hosted callback of a platform.
 fn callback(public_url: &Url, account: AccountType) -> String {
     let base = public_url.as_str().trim_end_matches('/');
     format!("{base}/oauth/callback/{account}")
@@ -97,8 +98,8 @@ fn is_redirect_uri(text: &str) -> bool {
 
 const MAX_LEN: usize = 2_048;
 
-/// An application on the user's own machine, whatever its port (RFC 8252 section 7.3). The text itself is looked at: a URL parser
-/// would forgive spellings that other parsers read as another host.
+/// Reports whether the URI is an application on the user's own machine, at any port (RFC 8252 section 7.3). The text itself is
+/// compared: a URL parser accepts spellings that other parsers read as another host.
 fn is_loopback(uri: &str) -> bool {
     LOOPBACK.iter().any(|origin| {
         let Some(rest) = uri.strip_prefix(origin) else {
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listed_uri_is_for_its_platform_and_byte_for_byte() {
+    fn a_listed_uri_is_allowed_for_its_platform_byte_for_byte() {
         let policy = RedirectPolicy::new([
             (Github, "https://app.example/github".to_owned()),
             (Discord, "com.example.app:/discord".to_owned()),
@@ -151,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_redirect_uri_is_refused() {
+    fn a_text_that_is_not_an_absolute_uri_without_fragment_is_refused() {
         for text in ["", "/callback", "https://app.example/#top", "https://app.example/a b"] {
             assert!(RedirectPolicy::new([(Github, text.to_owned())]).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn by_default_each_platform_has_its_own_callback() {
+    fn the_default_policy_allows_each_platform_its_own_callback() {
         let policy = RedirectPolicy::standard(Some(&"https://postern.example/base/".parse().unwrap()));
         assert!(policy.allows(Github, "https://postern.example/base/oauth/callback/github"));
         assert!(!policy.allows(Github, "https://postern.example/base/oauth/callback/discord"));
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_loopback_is_taken_with_any_port_and_path() {
+    fn the_default_policy_allows_loopback_with_any_port_and_path() {
         let policy = RedirectPolicy::standard(None);
         for uri in [
             "http://localhost:3000/callback",

@@ -1,8 +1,8 @@
-//! One sync: tokens that are good, and what the platform says to them.
+//! One sync: valid tokens, and the page that the platform returns for them.
 
 use std::time::Duration;
 
-use platforms::{ApiError, Platform, Profile, SyncPage};
+use platforms::{ApiError, Profile, SyncPage};
 use protocol::account::{AccountStatus, StatusChanged, UserAccount};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
@@ -18,7 +18,7 @@ use crate::platform::decrypt_tokens;
 impl Syncer {
     pub(super) async fn attempt(&self, taken: LeasedSync, call: Option<&Call>) -> Result<JobOutcome, SyncFailure> {
         let mut taken = taken;
-        let until = call.map_or_else(|| Instant::now() + PATIENCE, Call::patience);
+        let until = call.map_or_else(|| Instant::now() + PAGE_TIMEOUT, Call::patience);
         if let Some(call) = call {
             let syncing = self.syncing(call, &taken.lease);
             self.store.begin_sync(&taken.lease, &call.session, &syncing).await?;
@@ -26,8 +26,10 @@ impl Syncer {
         }
         match self.page(&taken.lease, &mut taken.found, until).await {
             Ok(page) => self.synced(taken, page, call).await,
-            Err(told @ (SyncFailure::Disconnected(_) | SyncFailure::Superseded | SyncFailure::Store(_))) => Err(told),
-            Err(failure) => self.not_synced(taken, failure, call).await,
+            Err(final_failure @ (SyncFailure::Disconnected(_) | SyncFailure::Superseded | SyncFailure::Store(_))) => {
+                Err(final_failure)
+            }
+            Err(failure) => self.sync_failed(taken, failure, call).await,
         }
     }
 
@@ -36,11 +38,11 @@ impl Syncer {
         call.envelope("syncing", &Event::StatusChanged(change))
     }
 
-    /// What is new. Tokens about to end are replaced first, and so are those that the platform refuses, once.
+    /// Page of updates. Tokens close to their expiry are refreshed first; refused tokens are refreshed once.
     async fn page(&self, lease: &SyncLease, found: &mut Credentials, until: Instant) -> Result<SyncPage, SyncFailure> {
         let platform = self.offered.get(lease.account)?;
         let mut is_fresh = false;
-        if self.is_ending(platform, found) {
+        if self.is_refresh_due(platform, found) {
             *found = self.refresh(lease, found).await?;
             is_fresh = true;
         }
@@ -58,8 +60,8 @@ impl Syncer {
                     is_fresh = true;
                 }
                 Err(ApiError::Refused(_)) => {
-                    // Other tokens by now are somebody else's, and so is the turn.
-                    let now = self.lose(lease, found, AlertType::TokenExpired).await?;
+                    // Where the account has other tokens by now, the lease is lost too.
+                    let now = self.mark_disconnected(lease, found, AlertType::TokenExpired).await?;
                     return Err(now.map_or(SyncFailure::Disconnected(lease.account), |_other| {
                         SyncFailure::Superseded
                     }));
@@ -69,25 +71,14 @@ impl Syncer {
         }
     }
 
-    /// Whether the access token is so near its end that it is to be replaced: between half the platform's margin and the whole of it,
-    /// so that links made together are not refreshed together.
-    fn is_ending(&self, platform: &dyn Platform, found: &Credentials) -> bool {
-        let renewable = found.tokens.as_ref().filter(|tokens| tokens.refresh.is_some());
-        let Some(end) = renewable.and_then(|tokens| tokens.expires_at) else {
-            return false;
-        };
-        let margin = platform.sync_schedule().refresh_margin;
-        end.since(self.now()) <= self.between(margin / 2, margin)
-    }
-
-    /// A time that chance picks.
+    /// Random duration between two bounds.
     pub(super) fn between(&self, least: Duration, most: Duration) -> Duration {
         let chance = f64::from(u32::from_le_bytes(self.entropy.bytes())) / f64::from(u32::MAX);
         least + most.saturating_sub(least).mul_f64(chance)
     }
 }
 
-/// What is new of an account without tokens: the platform is not called for it, so what it said at the link still holds.
+/// Page of an account without tokens: the platform is not called, so the profile of the link still holds.
 fn as_known(account: &UserAccount) -> SyncPage {
     SyncPage {
         profile: Profile {
@@ -104,5 +95,5 @@ fn as_known(account: &UserAccount) -> SyncPage {
     }
 }
 
-/// How long a platform may take where no client waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Limit of a platform call where no client waits.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);

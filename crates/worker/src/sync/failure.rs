@@ -1,4 +1,4 @@
-//! Why the sync of an account that is there failed.
+//! Failure of the sync of a linked account.
 
 use std::time::Duration;
 
@@ -14,23 +14,24 @@ use store::vault::VaultError;
 use crate::call::{RecallError, whole_seconds};
 use crate::platform::NotOffered;
 
+/// Failure of a sync.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SyncFailure {
     #[error(transparent)]
     NotOffered(#[from] NotOffered),
-    #[error("open the tokens")]
+    #[error("decrypt the tokens")]
     Ciphertext(#[from] VaultError),
     #[error(transparent)]
     Platform(#[from] ApiError),
     #[error("refresh the tokens")]
     Refresh(#[source] RefreshError),
-    #[error("the platform asks to wait {0:?} before tokens are refreshed")]
+    #[error("the platform asks to wait {0:?} before the tokens are refreshed")]
     RefreshThrottled(Duration, PauseScope),
-    #[error("the platform asked to wait, and {0:?} are left")]
+    #[error("the platform is paused for {0:?}")]
     Paused(Duration),
-    #[error("{0} no longer takes the account's tokens")]
+    #[error("{0} no longer accepts the account's tokens")]
     Disconnected(AccountType),
-    #[error("the account was unlinked or linked anew meanwhile, or another worker has its turn")]
+    #[error("the account was unlinked or linked again meanwhile, or another worker has its lease")]
     Superseded,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,7 +65,7 @@ impl Fault for SyncFailure {
 }
 
 impl SyncFailure {
-    /// What the client reads.
+    /// Failure that the client reads.
     pub(crate) fn failure(&self, last_synced: Option<Timestamp>) -> Failure {
         let failure = match self {
             Self::Disconnected(_) => Failure::with_message(self.code(), CONNECT_AGAIN),
@@ -83,5 +84,5 @@ impl SyncFailure {
     }
 }
 
-/// What is said of a lost link wherever its state is told.
+/// Error message of a link that its platform has ended.
 pub(super) const CONNECT_AGAIN: &str = "The platform no longer accepts this link; connect the account again.";

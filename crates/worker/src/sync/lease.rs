@@ -1,4 +1,4 @@
-//! An account's turn: taken for a client that asks, and kept by signs of life while the platform is asked.
+//! Sync lease of an account: taken for a client, and renewed while the platform is called.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::{SyncFailure, Syncer};
 use crate::call::Call;
 
 impl Syncer {
-    /// Takes the turn of an account that a client asks for; waits, within the call's patience, while somebody else has it.
-    pub(crate) async fn lease_sync(&self, call: &Call, account: AccountType) -> Result<LeasedSync, TakeError> {
+    /// Takes the lease for a client; waits, while the call leaves time, for another holder to release it.
+    pub(crate) async fn take_lease(&self, call: &Call, account: AccountType) -> Result<LeasedSync, LeaseError> {
         loop {
             match self
                 .store
@@ -21,17 +21,22 @@ impl Syncer {
                 .await?
             {
                 SyncLeaseOutcome::LeasedSync(taken) => return Ok(*taken),
-                SyncLeaseOutcome::Busy if Instant::now() + LOOK_AGAIN < call.patience() => sleep(LOOK_AGAIN).await,
-                SyncLeaseOutcome::Busy => return Err(TakeError::Failure(SyncFailure::Superseded)),
-                SyncLeaseOutcome::Paused(wait) => return Err(TakeError::Failure(SyncFailure::Paused(wait))),
-                SyncLeaseOutcome::Disconnected => return Err(TakeError::Failure(SyncFailure::Disconnected(account))),
-                SyncLeaseOutcome::NotConnected => return Err(TakeError::NotConnected),
+                SyncLeaseOutcome::Busy if Instant::now() + POLL < call.patience() => sleep(POLL).await,
+                SyncLeaseOutcome::Busy => return Err(LeaseError::Failure(SyncFailure::Superseded)),
+                SyncLeaseOutcome::Paused(wait) => return Err(LeaseError::Failure(SyncFailure::Paused(wait))),
+                SyncLeaseOutcome::Disconnected => return Err(LeaseError::Failure(SyncFailure::Disconnected(account))),
+                SyncLeaseOutcome::NotConnected => return Err(LeaseError::NotConnected),
             }
         }
     }
 
-    /// Waits for so long at most until nobody has the account's turn, and takes it where somebody might: whoever unlinks it ends the turn.
-    pub(crate) async fn await_turn(&self, call: &Call, account: AccountType, most: Duration) -> Result<(), StoreError> {
+    /// Waits at most `most` until no other worker has the lease, then takes it, so that none can take it before the unlink ends it.
+    pub(crate) async fn await_lease(
+        &self,
+        call: &Call,
+        account: AccountType,
+        most: Duration,
+    ) -> Result<(), StoreError> {
         let until = Instant::now() + most;
         let session = (&call.user, &call.session);
         while matches!(
@@ -39,48 +44,50 @@ impl Syncer {
             SyncLeaseOutcome::Busy
         ) && Instant::now() < until
         {
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL).await;
         }
         Ok(())
     }
 
-    /// Syncs an account within its turn, for a client or for nobody. Whoever loses the turn stops asking.
+    /// Syncs an account under its lease, for a client or scheduled; stops when the lease is lost.
     pub(crate) async fn sync(&self, taken: LeasedSync, call: Option<&Call>) -> Result<JobOutcome, SyncFailure> {
         let lease = taken.lease.clone();
         tokio::select! {
             outcome = self.attempt(taken, call) => outcome,
-            () = self.keep(&lease) => Err(SyncFailure::Superseded),
+            () = self.renew_until_lost(&lease) => Err(SyncFailure::Superseded),
         }
     }
 
-    /// Until the turn is lost. That the store is away loses nothing: whoever would take the turn cannot reach it either.
-    async fn keep(&self, lease: &SyncLease) {
+    /// Renews the lease until it is lost. An unavailable store does not lose it: no other worker can reach the store either.
+    async fn renew_until_lost(&self, lease: &SyncLease) {
         loop {
-            sleep(SIGN_OF_LIFE).await;
+            sleep(RENEWAL).await;
             match self.store.renew_sync_lease(lease, LEASE).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => tracing::debug!(error = chain(&error), "a turn is not kept"),
+                Err(error) => tracing::debug!(error = chain(&error), "sync lease not renewed, retrying"),
             }
         }
     }
 }
 
-/// Why an account's turn was not had.
+/// Error of taking a sync lease.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeError {
+pub(crate) enum LeaseError {
     #[error("no such account is connected")]
     NotConnected,
     #[error(transparent)]
     Failure(#[from] SyncFailure),
-    #[error("take the account's turn")]
+    #[error("take the account's sync lease")]
     Store(#[from] StoreError),
 }
 
-/// A worker that is silent for longer is taken for dead. What keeps a refresh token from being sent a third time is not this but the
-/// count in the account's row.
+/// Duration of a lease; it expires when its worker stops. The count in the account's row, not the lease, prevents a third use of a
+/// refresh token.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 
-const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// Period of the renewal.
+const RENEWAL: Duration = Duration::from_secs(1);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Period in which a held lease is checked.
+const POLL: Duration = Duration::from_millis(100);

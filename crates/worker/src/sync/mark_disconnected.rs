@@ -1,4 +1,5 @@
-//! A link that its platform has ended: all devices are told, and nobody asks that platform about it again until it is linked anew.
+//! Marking of a link that its platform has ended: all devices are notified, and no worker calls the platform for it until it is linked
+//! again.
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use store::{Credentials, DisconnectOutcome, DisconnectedLink, SyncLease};
 
 use super::failure::CONNECT_AGAIN;
 use super::{SyncFailure, Syncer};
-use crate::call::{digest, event_id, unasked};
+use crate::call::{background_receipt, digest, event_id};
 
 impl Syncer {
-    /// Records the loss and tells it; gives the account as it is where it has other tokens by now.
-    pub(super) async fn lose(
+    /// Marks the link disconnected and publishes that; returns the current account where it has other tokens by now.
+    pub(super) async fn mark_disconnected(
         &self,
         lease: &SyncLease,
         found: &Credentials,
@@ -28,14 +29,14 @@ impl Syncer {
         };
         match self
             .store
-            .mark_disconnected(&lost, &unasked(&*self.entropy, PATIENCE))
+            .mark_disconnected(&lost, &background_receipt(&*self.entropy, STORE_TIMEOUT))
             .await?
         {
             DisconnectOutcome::TokensReplaced => return self.read_again(lease).await.map(Some),
             DisconnectOutcome::NotConnected => return Err(SyncFailure::Superseded),
             DisconnectOutcome::Disconnected => {}
         }
-        tracing::info!(platform = %lease.account, alert = kind.as_str(), "a link is lost");
+        tracing::info!(platform = %lease.account, alert = kind.as_str(), "link marked disconnected, its platform has ended it");
         self.metrics.sync(lease.account, "lost");
         self.relay.user(&lease.user).await;
         Ok(None)
@@ -49,7 +50,7 @@ impl Syncer {
             }),
             ..StatusChanged::plain(&lease.user, lease.account, AccountStatus::Error, self.now())
         };
-        Envelope::of(event_id(&about(found, "status")), &Event::StatusChanged(change))
+        Envelope::of(event_id(&event_subject(found, "status")), &Event::StatusChanged(change))
     }
 
     fn alert(&self, lease: &SyncLease, found: &Credentials, kind: AlertType) -> Envelope {
@@ -62,7 +63,7 @@ impl Syncer {
         };
         Envelope::of_alert(Alert {
             user_id: lease.user.clone(),
-            alert_id: event_id(&about(found, "alert")).into(),
+            alert_id: event_id(&event_subject(found, "alert")).into(),
             severity: Severity::High,
             kind,
             message,
@@ -72,9 +73,10 @@ impl Syncer {
     }
 }
 
-/// Whoever finds it out says the same: generations are never used twice.
-fn about(found: &Credentials, what: &str) -> [u8; 32] {
+/// Subject of the event ids: equal for all workers that find the same generation of tokens, which is never used twice.
+fn event_subject(found: &Credentials, what: &str) -> [u8; 32] {
     digest([b"lost", what.as_bytes(), &found.generation.to_be_bytes()])
 }
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Limit of the transaction.
+const STORE_TIMEOUT: Duration = Duration::from_secs(30);

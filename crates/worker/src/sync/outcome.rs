@@ -1,7 +1,7 @@
-//! How a sync ends: in the account's row, and in what its user's devices hear.
+//! Outcome of a sync: the account's row, and the events for its user's devices.
 //!
-//! A client that asks is always told how its sync ended. A sync that nobody asked for is told only where it changes the account's
-//! status, and a platform that is away is news after the third time.
+//! A sync that a client requests always publishes its outcome. A scheduled sync publishes only a change of the account's status; an
+//! unavailable platform changes it after three failures.
 
 use std::time::Duration;
 
@@ -69,8 +69,8 @@ impl Syncer {
         }
     }
 
-    /// A platform that asks to wait leaves the account as it was; any other failure is the account's state from now on.
-    pub(super) async fn not_synced(
+    /// Stores a failed sync. A rate limit leaves the account unchanged; any other failure becomes its status.
+    pub(super) async fn sync_failed(
         &self,
         taken: LeasedSync,
         cause: SyncFailure,
@@ -84,7 +84,7 @@ impl Syncer {
         let is_pause = pause.is_some() || matches!(cause, SyncFailure::Paused(_));
         let failures = if is_pause { failures } else { failures.saturating_add(1) };
         let failure = cause.failure(found.account.last_synced);
-        let account = if is_pause || (call.is_none() && failures < TOLD_AFTER) {
+        let account = if is_pause || (call.is_none() && failures < ERROR_AFTER_FAILURES) {
             found.account
         } else {
             UserAccount {
@@ -96,7 +96,7 @@ impl Syncer {
         let every = self.offered.get(lease.account)?.sync_schedule().sync_every;
         let longest = every
             .saturating_mul(2_u32.saturating_pow(failures))
-            .min(LONGEST.max(every));
+            .min(MAX_INTERVAL.max(every));
         let sync = FinishedSync {
             events: self.ended(&lease, was, &account, call).into_iter().collect(),
             account,
@@ -113,8 +113,8 @@ impl Syncer {
             (Ok(SyncOutcome::Repeated(answer)), Some(call)) => Ok(call.recall(&answer)?),
             (Ok(_), _) => Err(cause),
             (Err(unwritten), _) => {
-                // The client still learns what the platform said: nothing that is stored depends on it.
-                tracing::warn!(error = chain(&unwritten), "a failed sync is not recorded");
+                // The client still receives the platform's failure: nothing stored depends on it.
+                tracing::warn!(error = chain(&unwritten), "failed sync not recorded");
                 Err(cause)
             }
         }
@@ -126,7 +126,7 @@ impl Syncer {
             SyncFailure::RefreshThrottled(wait, pause) => (*wait, *pause),
             _ => return None,
         };
-        rate_limit::told(&self.metrics, lease.account, (wait, of));
+        rate_limit::record(&self.metrics, lease.account, (wait, of));
         let of = match of {
             platforms::PauseScope::Account => Paused::Account,
             platforms::PauseScope::App => Paused::Platform,
@@ -134,7 +134,7 @@ impl Syncer {
         Some(Pause { wait, of })
     }
 
-    /// What all devices hear of the state that a sync leaves the account in.
+    /// Event for all devices about the account's status after a sync.
     fn ended(
         &self,
         lease: &SyncLease,
@@ -163,7 +163,7 @@ impl Syncer {
     }
 }
 
-/// The profile within the answer. Its texts are cut, so the answer stays far below its 32 KiB.
+/// Profile within the answer. Its texts are cut, so the answer stays far below 32 KiB.
 fn profile_of(account: &UserAccount) -> serde_json::Value {
     json!({
         "platformUserId": account.platform_user_id,
@@ -173,8 +173,8 @@ fn profile_of(account: &UserAccount) -> serde_json::Value {
     })
 }
 
-/// Failures in a row that nobody asked for, until they are the account's state.
-const TOLD_AFTER: u32 = 3;
+/// Consecutive failures of scheduled syncs after which the account's status becomes `error`.
+const ERROR_AFTER_FAILURES: u32 = 3;
 
-/// After failures, unless the platform's own pace is slower.
-const LONGEST: Duration = Duration::from_hours(1);
+/// Maximum interval after failures, unless the platform's own interval is longer.
+const MAX_INTERVAL: Duration = Duration::from_hours(1);

@@ -1,7 +1,7 @@
-//! New tokens for a refresh token.
+//! Token refresh.
 //!
-//! Most platforms take a refresh token once, and end the grant when they see it again. Each sending is committed before it is done,
-//! whoever does it; where nobody knows what became of it, it is sent once more and never again.
+//! Most platforms accept a refresh token once, and end the grant when they receive it again. Each attempt is committed before it is
+//! sent, by any worker; an attempt of unknown outcome is repeated once and never again.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,21 +18,23 @@ use super::{SyncFailure, Syncer};
 use crate::platform::{encrypt_tokens, token_binding};
 
 impl Syncer {
-    /// The account with new tokens, committed. It goes on when the caller gives up waiting: tokens that only this worker has would be
-    /// lost with it, and the link with them.
+    /// Refreshes the tokens and commits them, in a task of its own, which continues when the caller stops waiting: tokens that only this
+    /// worker has would be lost otherwise, and the link with them.
     pub(super) async fn refresh(&self, lease: &SyncLease, found: &Credentials) -> Result<Credentials, SyncFailure> {
-        let (tell, told) = oneshot::channel();
+        let (refreshed, receive) = oneshot::channel();
         let (worker, lease, found) = (self.clone(), lease.clone(), found.clone());
         self.tasks.each("refresh", async move {
-            drop(tell.send(worker.refresh_to_the_end(&lease, found).await));
+            drop(refreshed.send(worker.refresh_and_commit(&lease, found).await));
         });
-        told.await.unwrap_or(Err(SyncFailure::Superseded))
+        receive.await.unwrap_or(Err(SyncFailure::Superseded))
     }
 
-    async fn refresh_to_the_end(&self, lease: &SyncLease, found: Credentials) -> Result<Credentials, SyncFailure> {
+    async fn refresh_and_commit(&self, lease: &SyncLease, found: Credentials) -> Result<Credentials, SyncFailure> {
         let platform = self.offered.get(lease.account)?;
         let Some(sealed) = found.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref()) else {
-            return self.lost_or_moved(lease, &found, AlertType::TokenExpired).await;
+            return self
+                .disconnected_or_replaced(lease, &found, AlertType::TokenExpired)
+                .await;
         };
         let binding = token_binding(&lease.user, lease.account, TokenColumn::Refresh);
         let token = self.vault.decrypt(&binding, sealed)?;
@@ -45,27 +47,35 @@ impl Syncer {
             let is_last = match self.begin_refresh(&sending).await? {
                 RefreshStart::Send => false,
                 RefreshStart::SendLast => true,
-                RefreshStart::Spent => return self.lost_or_moved(lease, &found, AlertType::RefreshFailed).await,
+                RefreshStart::Spent => {
+                    return self
+                        .disconnected_or_replaced(lease, &found, AlertType::RefreshFailed)
+                        .await;
+                }
                 RefreshStart::TokensReplaced => return self.read_again(lease).await,
                 RefreshStart::Paused(wait) => return Err(SyncFailure::Paused(wait)),
                 RefreshStart::Superseded => return Err(SyncFailure::Superseded),
             };
-            let asked = timeout(PATIENCE, platform.refresh(&token)).await;
+            let asked = timeout(REFRESH_TIMEOUT, platform.refresh(&token)).await;
             let unknown = |why: Box<dyn Error + Send + Sync>| RefreshError::Unknown(lease.account, why);
             let asked = asked.unwrap_or_else(|elapsed| Err(unknown(elapsed.into())));
             let asked = asked.and_then(|grant| grant.tokens.ok_or_else(|| unknown("no tokens came".into())));
             self.metrics.refresh(lease.account, label(&asked));
             match asked {
-                Ok(tokens) => return self.keep_tokens(lease, found, &tokens).await,
+                Ok(tokens) => return self.store_tokens(lease, found, &tokens).await,
                 Err(RefreshError::Refused(_)) => {
-                    return self.lost_or_moved(lease, &found, AlertType::TokenExpired).await;
+                    return self
+                        .disconnected_or_replaced(lease, &found, AlertType::TokenExpired)
+                        .await;
                 }
                 Err(error @ RefreshError::Unknown(..)) => {
-                    tracing::warn!(platform = %lease.account, error = chain(&error), "nobody knows what became of a refresh");
+                    tracing::warn!(platform = %lease.account, error = chain(&error), "token refresh of unknown outcome");
                     if is_last {
-                        return self.lost_or_moved(lease, &found, AlertType::RefreshFailed).await;
+                        return self
+                            .disconnected_or_replaced(lease, &found, AlertType::RefreshFailed)
+                            .await;
                     }
-                    sleep(BEFORE_SENDING_AGAIN).await;
+                    sleep(BEFORE_REPEATING).await;
                 }
                 Err(error) => {
                     self.store.undo_refresh(&sending).await?;
@@ -75,23 +85,23 @@ impl Syncer {
         }
     }
 
-    /// A commit whose answer was lost is asked for again: the same sending counts once.
+    /// Commits the attempt, again where the result of the commit was lost: the same attempt counts once.
     async fn begin_refresh(&self, sending: &Refresh) -> Result<RefreshStart, StoreError> {
         match self.store.begin_refresh(sending).await {
             Err(StoreError::Unknown { .. }) => self.store.begin_refresh(sending).await,
-            begun => begun,
+            started => started,
         }
     }
 
-    /// Commits new tokens, before anybody uses them. Nobody else has them, so a store that is away is asked until it is back.
-    async fn keep_tokens(
+    /// Commits new tokens before they are used, retrying while the store is unavailable: only this process has them.
+    async fn store_tokens(
         &self,
         lease: &SyncLease,
         found: Credentials,
         issued: &Tokens,
     ) -> Result<Credentials, SyncFailure> {
         let mut tokens = encrypt_tokens(&self.vault, self.now(), &lease.user, lease.account, issued);
-        // A platform that does not rotate leaves it out.
+        // A platform without token rotation omits the refresh token.
         tokens.refresh = tokens.refresh.or_else(|| found.tokens.as_ref()?.refresh.clone());
         let id = found.account.platform_user_id.clone();
         let refreshed = RefreshedTokens {
@@ -115,7 +125,7 @@ impl Syncer {
                 Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
                     if Instant::now() < until =>
                 {
-                    tracing::warn!(error = chain(&error), "new tokens are not stored yet");
+                    tracing::warn!(error = chain(&error), "refreshed tokens not stored, retrying");
                     sleep(backoff.next(&*self.entropy)).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -123,14 +133,14 @@ impl Syncer {
         }
     }
 
-    /// The link is lost, unless the account has other tokens by now.
-    async fn lost_or_moved(
+    /// Marks the link disconnected, unless the account has other tokens by now.
+    async fn disconnected_or_replaced(
         &self,
         lease: &SyncLease,
         found: &Credentials,
         kind: AlertType,
     ) -> Result<Credentials, SyncFailure> {
-        match self.lose(lease, found, kind).await? {
+        match self.mark_disconnected(lease, found, kind).await? {
             Some(now) => Ok(now),
             None => Err(SyncFailure::Disconnected(lease.account)),
         }
@@ -152,12 +162,13 @@ fn label(asked: &Result<Tokens, RefreshError>) -> &'static str {
     }
 }
 
-/// How long a platform may take. It is asked once more at most, so it is given time.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit of a refresh: long, since it is repeated once at most.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 
-const BEFORE_SENDING_AGAIN: Duration = Duration::from_secs(1);
+/// Delay before an attempt of unknown outcome is repeated.
+const BEFORE_REPEATING: Duration = Duration::from_secs(1);
 
-/// How long tokens wait for a store that is away.
+/// Maximum time that tokens wait for an unavailable store.
 const KEPT_FOR: Duration = Duration::from_mins(10);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Accounts whose time has come, whoever linked them, shared among the workers.
+//! Schedule of syncs: leases the accounts that are due, shared among all workers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::pace::Pace;
 use crate::platform::PlatformPermits;
 use crate::settings::PlatformConcurrency;
 
-/// Takes the turns of due accounts.
+/// Leases due accounts and syncs them.
 pub(crate) struct Schedule(pub(crate) Syncer);
 
 impl Schedule {
-    /// Until the node drains.
+    /// Runs until the node drains.
     pub(crate) async fn run(self) {
         let Self(syncer) = self;
         let platforms = syncer.offered.all();
         let permits = PlatformPermits::new(AT_ONCE, syncer.metrics.clone());
         let freed = Arc::new(Notify::new());
-        let outage = Outage::of("take the turns of syncs");
+        let outage = Outage::of("lease due syncs");
         let mut pace = Pace::new(PERIOD, syncer.tasks.soft());
         while pace.next_or(&freed).await {
             let capacity = |platform: &AccountType| PlatformCapacity {
@@ -64,13 +64,13 @@ impl Syncer {
         let (user, account) = (taken.lease.user.clone(), taken.lease.account);
         self.metrics.sync_lag(account, taken.late);
         if let Err(error) = self.sync(taken, None).await {
-            tracing::debug!(%user, platform = %account, error = chain(&error), "not synced");
+            tracing::debug!(%user, platform = %account, error = chain(&error), "scheduled sync failed");
         }
         self.relay.user(&user).await;
     }
 }
 
-/// Whether a platform may have more that is due.
+/// Reports whether the platform may have further due accounts.
 fn is_filled(capacity: &PlatformCapacity, due: &[LeasedSync]) -> bool {
     let of_platform = due.iter().filter(|taken| taken.lease.account == capacity.platform);
     capacity.permits > 0 && of_platform.count() == capacity.permits
@@ -78,5 +78,5 @@ fn is_filled(capacity: &PlatformCapacity, due: &[LeasedSync]) -> bool {
 
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// Syncs at each platform, beside those that clients ask for: one that hangs delays those at no other.
+/// Concurrent scheduled syncs at each platform: a platform that hangs delays those of no other.
 const AT_ONCE: PlatformConcurrency = PlatformConcurrency { running: 8, waiting: 0 };
