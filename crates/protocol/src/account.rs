@@ -1,4 +1,4 @@
-//! Linked accounts: which platform, in what state, and how the client sees them.
+//! Linked accounts as clients see them: platform, status, profile.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::UserId;
 use crate::time::Timestamp;
 
-/// A platform whose accounts can be linked.
+/// Platform whose accounts can be linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountType {
@@ -23,10 +23,10 @@ pub enum AccountType {
 }
 
 impl AccountType {
-    /// All four.
+    /// All platforms.
     pub const ALL: [Self; 4] = [Self::Telegram, Self::XTwitter, Self::Discord, Self::Github];
 
-    /// The name on the wire, in paths and in rows.
+    /// Name on the wire, in paths and in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl fmt::Display for AccountType {
     }
 }
 
-/// A text that names none of the four platforms.
+/// Text that names none of the four platforms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an account type is telegram, x_twitter, discord or github")]
 pub struct UnknownAccountType;
@@ -60,7 +60,7 @@ impl FromStr for AccountType {
     }
 }
 
-/// How a linked account is.
+/// Status of a linked account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountStatus {
@@ -75,7 +75,7 @@ pub enum AccountStatus {
 }
 
 impl AccountStatus {
-    /// The name on the wire and in rows.
+    /// Name on the wire and in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -87,32 +87,32 @@ impl AccountStatus {
     }
 }
 
-/// A linked account as its user sees it. No token is part of it.
+/// Linked account as its user sees it. No token is part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAccount {
     /// The platform.
     pub account_type: AccountType,
-    /// The platform's stable id of the account.
+    /// Stable id of the account at the platform.
     pub platform_user_id: String,
-    /// The name the account is addressed by; it can change.
+    /// Name that the account is addressed by; it can change.
     pub username: String,
-    /// The name shown to people.
+    /// Name shown to people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// A picture.
+    /// URL of the profile picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// How it is.
+    /// Status of the account.
     pub status: AccountStatus,
-    /// What the user granted at the platform.
+    /// OAuth scopes that the user granted.
     pub scopes: Vec<String>,
-    /// When it was linked.
+    /// Time of the link.
     pub connected_at: Timestamp,
-    /// The last sync that succeeded.
+    /// Time of the last sync that succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced: Option<Timestamp>,
-    /// Why `status` is `error`.
+    /// Reason of the status `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
@@ -121,21 +121,21 @@ pub struct UserAccount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusChanged {
-    /// Whose account.
+    /// Owner of the account.
     pub user_id: UserId,
-    /// Which account.
+    /// Platform of the account.
     pub account_type: AccountType,
-    /// How it is now.
+    /// New status.
     pub status: AccountStatus,
-    /// Since when.
+    /// Time of the change.
     pub timestamp: Timestamp,
-    /// More, where there is more.
+    /// Details of some changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<StatusMetadata>,
 }
 
 impl StatusChanged {
-    /// The account of this user is like this, and nothing more is to be said.
+    /// Change of a status without details.
     #[must_use]
     pub fn plain(user: &UserId, account: AccountType, status: AccountStatus, timestamp: Timestamp) -> Self {
         Self {
@@ -148,14 +148,14 @@ impl StatusChanged {
     }
 }
 
-/// What `account:status_changed` may add.
+/// Details of `account:status_changed`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusMetadata {
-    /// Why `status` is `error`, for a person.
+    /// Reason of the status `error`, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// The last sync that succeeded.
+    /// Time of the last sync that succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced: Option<Timestamp>,
 }

@@ -1,16 +1,16 @@
-//! The codes that clients act on: one table for errors, one for closes.
+//! Codes that clients act on: one table for errors, one for closes.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request failed. The names are relied on from outside.
+/// Code of a failed request. Clients rely on the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The payload cannot be read or breaks a rule; the message says which field.
     BadRequest,
-    /// No such event.
+    /// The event does not exist.
     UnknownEvent,
-    /// No token, or one that does not hold.
+    /// The token is missing or not valid.
     Unauthenticated,
     /// The caller may not do this; also for another user's `userId`.
     Forbidden,
@@ -20,43 +20,43 @@ pub enum ErrorCode {
     AlreadyConnected,
     /// This platform or command is not offered here.
     NotSupported,
-    /// A second factor must be given first.
+    /// A second factor is required first.
     #[serde(rename = "2fa_required")]
     TwoFactorRequired,
     /// The second factor was wrong.
     #[serde(rename = "2fa_invalid")]
     TwoFactorInvalid,
-    /// Too many wrong second factors: locked.
+    /// Too many wrong second factors: the factor is locked.
     #[serde(rename = "2fa_locked")]
     TwoFactorLocked,
-    /// A fresher sign-in is needed.
+    /// A more recent sign-in is needed.
     ReauthRequired,
-    /// The challenge is over or was never this session's.
+    /// The challenge has expired or was never this session's.
     ChallengeExpired,
-    /// The confirmation token is wrong, used or over.
+    /// The confirmation token is wrong, used or expired.
     ConfirmationInvalid,
-    /// The user said no at the platform.
+    /// The user denied the authorization at the platform.
     OauthDenied,
-    /// The platform did not accept the authorization; start again.
+    /// The platform did not accept the authorization; the client starts again.
     OauthFailed,
     /// The platform cannot be reached or does not answer properly.
     PlatformUnavailable,
-    /// The platform asks us to wait.
+    /// The platform limits our rate.
     PlatformRateLimited,
     /// Too many requests; `retryAfter` says how long to wait.
     RateLimited,
-    /// The same idempotency key with another body, or a state that changed meanwhile.
+    /// The idempotency key was used with another body, or the state has changed meanwhile.
     Conflict,
-    /// No answer by the deadline; the outcome is unknown.
+    /// The deadline has passed without an answer; the outcome is unknown.
     Timeout,
-    /// A part of Postern is away; nothing was done.
+    /// A part of Postern is unavailable; nothing was done.
     Unavailable,
-    /// A fault of ours.
+    /// A fault of Postern.
     Internal,
 }
 
 impl ErrorCode {
-    /// Every code, in the order of docs/protocol.md.
+    /// All codes, in the order of docs/protocol.md.
     pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::UnknownEvent,
@@ -82,19 +82,19 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// The code as it stands on the wire and in metric labels.
+    /// Name on the wire and in metric labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.row().0
     }
 
-    /// What a person is told when nothing more precise is known.
+    /// Message for a person, unless a more precise one is known.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         self.row().1
     }
 
-    /// How an operator should hear of it.
+    /// Class of the fault, which decides the log level.
     #[must_use]
     pub fn fault_class(self) -> FaultClass {
         self.row().2
@@ -145,25 +145,25 @@ impl ErrorCode {
     }
 }
 
-/// Kind of fault of a refused token, beside [`ErrorCode::Unauthenticated`]. It helps the owner of the token and nobody who forges
-/// one: claims are looked at after the signature only.
+/// Fault of a refused token, beside [`ErrorCode::Unauthenticated`]. It helps the owner of a token and not a forger: claims are
+/// checked after the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenFault {
-    /// Its `exp` has passed, or its session idled out after it was issued.
+    /// The `exp` has passed, or the session idled out after the token was issued.
     Expired,
-    /// No token, or one that cannot be read.
+    /// The token is missing or cannot be read.
     Malformed,
-    /// Signed otherwise than the operator's key signs.
+    /// The signature is not one of the operator's keys.
     Signature,
-    /// A claim is missing, cannot be read or does not hold here.
+    /// A claim is missing, unreadable or not valid here.
     Claims,
-    /// More bytes than the operator lets a token have.
+    /// The token has more bytes than the operator's limit.
     TooLarge,
 }
 
 impl TokenFault {
-    /// Every fault, in the order of docs/protocol.md.
+    /// All faults, in the order of docs/protocol.md.
     pub const ALL: [Self; 5] = [
         Self::Expired,
         Self::Malformed,
@@ -172,7 +172,7 @@ impl TokenFault {
         Self::TooLarge,
     ];
 
-    /// The fault as it stands on the wire.
+    /// Name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -185,27 +185,27 @@ impl TokenFault {
     }
 }
 
-/// Whose fault an error is, which decides how loudly it is logged.
+/// Class of a fault, which decides the log level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultClass {
-    /// The caller's: counted, logged at DEBUG.
+    /// Fault of the caller: counted, logged at DEBUG.
     Caller,
-    /// Something we depend on: worked around, logged at WARN.
+    /// Fault of a dependency: degraded, logged at WARN.
     Dependency,
-    /// Ours: someone must act, logged at ERROR.
+    /// Fault of Postern: an operator must act, logged at ERROR.
     Internal,
 }
 
-/// Why a socket was closed by the server (RFC 6455 section 7.4; 4000 to 4999 are the application's).
+/// Close code of the server (RFC 6455 section 7.4; 4000 to 4999 are the application's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseCode {
-    /// The client asked for it.
+    /// The client closes.
     Normal,
     /// The node drains.
     GoingAway,
-    /// A WebSocket protocol error: reserved bits, unmasked frames.
+    /// WebSocket protocol error: reserved bits, unmasked frames.
     ProtocolError,
-    /// A text message that is not UTF-8.
+    /// Text message that is not UTF-8.
     InvalidPayload,
     /// The message is larger than 64 KiB.
     TooBig,
@@ -213,20 +213,20 @@ pub enum CloseCode {
     Restart,
     /// Framing above WebSocket is broken.
     BadFrame,
-    /// Not authenticated, token expired or refused.
+    /// The socket is not authenticated, or its token expired or was refused.
     Unauthenticated,
-    /// User not allowed, session ended.
+    /// The user is not allowed, or the session has ended.
     Forbidden,
-    /// Handshake or heartbeat timed out.
+    /// The handshake or the heartbeat timed out.
     TimedOut,
-    /// Too slow, queue full.
+    /// The client is too slow: its queue is full.
     TooSlow,
-    /// Too many connections or messages.
+    /// The client has too many connections or messages.
     TooMany,
 }
 
 impl CloseCode {
-    /// Every code we send.
+    /// All codes that the server sends.
     pub const ALL: [Self; 12] = [
         Self::Normal,
         Self::GoingAway,
@@ -242,7 +242,7 @@ impl CloseCode {
         Self::TooMany,
     ];
 
-    /// The number on the wire.
+    /// Number on the wire.
     #[must_use]
     pub fn as_u16(self) -> u16 {
         match self {
@@ -261,7 +261,7 @@ impl CloseCode {
         }
     }
 
-    /// The reason beside the number, and the metric label.
+    /// Reason beside the number, and metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_written_the_same_in_json_and_in_labels() {
+    fn code_has_the_same_name_in_json_and_in_labels() {
         for code in ErrorCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!(code.sentence().ends_with('.'), "{code:?}");

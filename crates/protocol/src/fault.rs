@@ -1,17 +1,17 @@
-//! What every error that can reach a client answers: its code.
+//! Errors that can reach a client.
 
 use std::error::Error;
 
 use crate::code::ErrorCode;
 
-/// An error that knows what the client is told. Sentence, retry and log level follow from the code ([`ErrorCode`]); the
-/// cause stays in `source`, for the log alone.
+/// Error with a code for the client. Message, retry and log level follow from the code ([`ErrorCode`]); the cause stays in
+/// `source`, for the log alone.
 pub trait Fault: Error {
-    /// The code the client gets.
+    /// Code that the client receives.
     fn code(&self) -> ErrorCode;
 }
 
-/// The chain of causes as one line, each said once: `store the link: pool is closed`. For log fields.
+/// Chain of causes as one line, for log fields: `store the link: pool is closed`.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

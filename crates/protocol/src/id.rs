@@ -1,16 +1,16 @@
-//! Names of things: users, sessions, connections, jobs. Each kind is a type of its own, so that one cannot stand for another.
+//! Ids of users, sessions, connections, jobs. Each kind is a type of its own, so that one is not taken for another.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text cannot be an id.
+/// Text that is no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id has 1 to 128 printable ASCII characters")]
 pub struct InvalidId;
 
-/// The longest id, in characters. A bound for memory and for key names; platforms' and identity providers' ids are far shorter.
+/// Longest id, in characters. It bounds memory and Redis keys; ids of platforms and identity providers are far shorter.
 pub const MAX_ID_LEN: usize = 128;
 
 /// Declares one kind of id: a shared, immutable text of 1 to 128 printable ASCII characters.
@@ -22,7 +22,7 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes a text as an id.
+            /// Checks a text.
             ///
             /// # Errors
             /// [`InvalidId`] unless it has 1 to 128 printable ASCII characters.
@@ -35,7 +35,7 @@ macro_rules! text_id {
                 Ok(Self(Arc::from(text)))
             }
 
-            /// The id as text.
+            /// Text of the id.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -71,43 +71,43 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// A user of the application: the token's `sub`.
+    /// User of the application: the token's `sub`.
     UserId
 }
 text_id! {
-    /// A session of a user: the token's `sid`, or `default` where it has none.
+    /// Session of a user: the token's `sid`, or `default` where it has none.
     SessionId
 }
 text_id! {
-    /// One live socket, named by the gateway that holds it.
+    /// Open connection, named by its gateway.
     ConnectionId
 }
 text_id! {
-    /// With what a client that lost its socket comes back: the `pid` of Socket.IO, the `session` of `ready`.
+    /// Resume token that a client shows when it reconnects: the `pid` of Socket.IO, the `resumeToken` of `ready`.
     ResumeTokenId
 }
 text_id! {
-    /// One gateway process, new at each start.
+    /// Gateway process, new at each start.
     NodeId
 }
 text_id! {
-    /// One worker process, new at each start.
+    /// Worker process, new at each start.
     WorkerId
 }
 text_id! {
-    /// One command of a client on its way to a worker and back.
+    /// Job of a worker.
     JobId
 }
 text_id! {
-    /// One event; publishing the same id twice is publishing it once.
+    /// Event. A second event with the same id is a duplicate, and is not published.
     EventId
 }
 text_id! {
-    /// One security alert, as its user acknowledges it.
+    /// Security alert, as its user acknowledges it.
     AlertId
 }
 
-/// The event that tells of an alert goes by the alert's own name.
+/// The event of an alert has the alert's id.
 impl From<AlertId> for EventId {
     fn from(alert: AlertId) -> Self {
         Self(alert.0)
@@ -121,10 +121,10 @@ impl From<EventId> for AlertId {
 }
 
 impl SessionId {
-    /// The session of all tokens that name none.
+    /// Session of all tokens without `sid`.
     pub const DEFAULT: &str = "default";
 
-    /// Whether it is the one that tokens without `sid` share.
+    /// True for the session that tokens without `sid` share.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.as_str() == Self::DEFAULT
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_printable_ascii_of_bounded_length() {
+    fn id_other_than_bounded_printable_ascii_is_refused() {
         assert!(UserId::new("GEN-001").is_ok());
         assert!(UserId::new("x".repeat(MAX_ID_LEN)).is_ok());
         for bad in ["", "line\nbreak", "caf\u{e9}", &"x".repeat(MAX_ID_LEN + 1)] {

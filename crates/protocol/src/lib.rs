@@ -15,6 +15,8 @@ pub mod code;
 pub mod fault;
 
 pub mod account;
+pub mod audit;
+pub mod lane;
 pub mod notification;
 pub mod security;
 

@@ -1,4 +1,4 @@
-//! What happened to the user on a platform: `notification:incoming`.
+//! Notifications of platforms: `notification:incoming`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use crate::account::AccountType;
 use crate::id::UserId;
 use crate::time::Timestamp;
 
-/// What kind of thing happened.
+/// Kind of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationType {
-    /// Someone named the user.
+    /// A person mentioned the user.
     Mention,
-    /// Someone wrote to the user.
+    /// A person wrote to the user.
     Message,
-    /// Someone follows the user.
+    /// A person follows the user.
     Follow,
-    /// Someone answered the user.
+    /// A person replied to the user.
     Reply,
 }
 
@@ -24,17 +24,17 @@ pub enum NotificationType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// Whose.
+    /// User that is notified.
     pub user_id: UserId,
-    /// Where it happened; github too, an addition to the requirements.
+    /// Platform of the event; github too, an addition to the requirements.
     pub platform: AccountType,
-    /// What.
+    /// Kind of the event.
     #[serde(rename = "type")]
     pub kind: NotificationType,
-    /// What was said.
+    /// Text of the notification.
     pub content: String,
-    /// Who said it.
+    /// Name of the sender at the platform.
     pub sender: String,
-    /// When.
+    /// Time of the event.
     pub timestamp: Timestamp,
 }

@@ -1,12 +1,11 @@
-//! A text that must never be seen: codes, tokens, verifiers on their way through.
+//! Secret texts: codes, tokens, verifiers.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A secret text. It prints as `[secret]`, is wiped when dropped, and is written out in one place only: where a command
-/// travels to the worker inside its job.
+/// Secret text. It prints as `[secret]` and is wiped when dropped. Only jobs and answers are serialized with it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(SecretString);
@@ -18,11 +17,11 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself. Whoever calls this answers for where it goes.
+    /// Text itself. The caller is responsible for every further use of it.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one door of this type; its callers are the audit list"
+        reason = "the only access to the text; its callers are the audit list"
     )]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_does_not_print_itself() {
+    fn debug_output_hides_the_secret() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
     }
 }

@@ -5,25 +5,25 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AlertId, SessionId, UserId};
 use crate::time::Timestamp;
 
-/// How bad it is.
+/// Severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Good to know.
+    /// Informational.
     Low,
-    /// Worth a look.
+    /// To be reviewed.
     Medium,
-    /// Look now.
+    /// To be reviewed now.
     High,
-    /// Act now.
+    /// To be acted on now.
     Critical,
 }
 
 impl Severity {
-    /// From good to know to act now.
+    /// All severities, ascending.
     pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
 
-    /// The name on the wire and in rows.
+    /// Name on the wire and in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,17 +35,17 @@ impl Severity {
     }
 }
 
-/// What an alert is about.
+/// Type of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertType {
-    /// A sign-in that does not look like the user's.
+    /// A sign-in does not look like the user's.
     SuspiciousLogin,
-    /// A device that the user has not been seen with.
+    /// The user signed in with a first-seen device.
     NewDevice,
-    /// A platform refused to renew the access it had given.
+    /// A platform refused to refresh the tokens of an account.
     TokenExpired,
-    /// A wrong second factor.
+    /// A second factor was wrong.
     #[serde(rename = "failed_2fa")]
     FailedTwoFactor,
     /// Every linked account was disconnected.
@@ -56,12 +56,12 @@ pub enum AlertType {
     SettingsChanged,
     /// A session was ended.
     SessionEnded,
-    /// It is not known whether renewing access at a platform worked.
+    /// The outcome of a token refresh at a platform is unknown.
     RefreshFailed,
 }
 
 impl AlertType {
-    /// All of them.
+    /// All types.
     pub const ALL: [Self; 9] = [
         Self::SuspiciousLogin,
         Self::NewDevice,
@@ -74,7 +74,7 @@ impl AlertType {
         Self::RefreshFailed,
     ];
 
-    /// The name on the wire and in rows.
+    /// Name on the wire and in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,40 +95,40 @@ impl AlertType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
-    /// Whose.
+    /// User that is alerted.
     pub user_id: UserId,
-    /// The name to acknowledge it by.
+    /// Id to acknowledge the alert by.
     pub alert_id: AlertId,
-    /// How bad.
+    /// Severity of the alert.
     pub severity: Severity,
-    /// About what.
+    /// Type of the alert.
     #[serde(rename = "type")]
     pub kind: AlertType,
-    /// For a person.
+    /// Message for a person.
     pub message: String,
-    /// When.
+    /// Time of the alert.
     pub timestamp: Timestamp,
-    /// Whether it comes again until acknowledged.
+    /// True if the alert is repeated until it is acknowledged.
     pub requires_action: bool,
 }
 
-/// How a second factor is given.
+/// Method of a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactorMethod {
-    /// A time-based code of an authenticator (RFC 6238).
+    /// Time-based code of an authenticator (RFC 6238).
     Totp,
-    /// A code sent by SMS.
+    /// Code sent by SMS.
     Sms,
-    /// A code sent by email.
+    /// Code sent by email.
     Email,
 }
 
 impl FactorMethod {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Self; 3] = [Self::Totp, Self::Sms, Self::Email];
 
-    /// The name on the wire and in rows.
+    /// Name on the wire and in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -143,13 +143,13 @@ impl FactorMethod {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwoFactorRequired {
-    /// Who must give it.
+    /// User that must give the factor.
     pub user_id: UserId,
-    /// The challenge to answer.
+    /// Id of the challenge to answer.
     pub session_id: String,
-    /// Seconds until the challenge is over.
+    /// Seconds until the challenge expires.
     pub expires_in: u64,
-    /// How it is given.
+    /// Method of the factor.
     pub method: FactorMethod,
 }
 
@@ -157,23 +157,23 @@ pub struct TwoFactorRequired {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionWarning {
-    /// Whose session.
+    /// User of the session.
     pub user_id: UserId,
     /// Seconds until logout.
     pub expires_in: u64,
-    /// Whether activity moves the end; false when the token's own end is nearer.
+    /// True if activity extends the session; false when the token expires first.
     pub can_extend: bool,
 }
 
-/// Why a session is over.
+/// Reason of a session's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEnd {
-    /// No activity for the session timeout.
+    /// The session timeout has passed without activity.
     Idle,
     /// The token's `exp` has passed.
     TokenExpired,
-    /// Someone ended it.
+    /// A user or the application ended the session.
     Ended,
 }
 
@@ -181,23 +181,23 @@ pub enum SessionEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionExpired {
-    /// Whose session.
+    /// User of the session.
     pub user_id: UserId,
-    /// When it ended.
+    /// Time of the end.
     pub timestamp: Timestamp,
-    /// Why.
+    /// Reason of the end.
     pub reason: SessionEnd,
 }
 
-/// A user's security settings.
+/// Security settings of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// Minutes without activity until a session ends, 1 to 1440.
     pub session_timeout: u32,
-    /// Whether sensitive commands ask for a second factor.
+    /// True if sensitive commands need a second factor.
     pub two_factor_enabled: bool,
-    /// How it is given, where it is on.
+    /// Method of the factor, where one is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<FactorMethod>,
 }
@@ -206,74 +206,74 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsUpdated {
-    /// Whose.
+    /// User of the settings.
     pub user_id: UserId,
-    /// What they are now.
+    /// New settings.
     pub settings: Settings,
 }
 
-/// What is asked of `security:update_settings`; what is absent stays.
+/// Settings change of `security:update_settings`. Absent settings stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsChange {
     /// Minutes, 1 to 1440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_timeout: Option<u32>,
-    /// On (enrols) or off (needs a verified code).
+    /// True begins an enrolment; false turns the factor off, and needs a verified code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub two_factor_enabled: Option<bool>,
-    /// How it is given.
+    /// New method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<FactorMethod>,
-    /// The telephone number or email address that codes go to.
+    /// Telephone number or email address that codes are sent to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
 
-/// A second factor being set up.
+/// Enrolment of a second factor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Enrolment {
-    /// The challenge that the first code answers.
+    /// Id of the challenge that the first code answers.
     pub session_id: String,
-    /// How it will be given.
+    /// Method of the new factor.
     pub method: FactorMethod,
-    /// Seconds until the enrolment is over.
+    /// Seconds until the enrolment expires.
     pub expires_in: u64,
-    /// The shared secret, base32.
+    /// Shared secret, base32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<crate::secret::Secret>,
-    /// The same as an `otpauth://` URL.
+    /// Shared secret as an `otpauth://` URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otpauth_url: Option<crate::secret::Secret>,
-    /// The same as a QR code: PNG, base64.
+    /// Shared secret as a QR code: PNG, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr_png: Option<crate::secret::Secret>,
 }
 
-/// One session of a user, as `security:sessions` lists it.
+/// Session of a user, as `security:sessions` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
-    /// Its id.
+    /// Id of the session.
     pub session_id: SessionId,
-    /// Whether it is the one that asks.
+    /// True for the session of the caller.
     pub current: bool,
-    /// What the device calls itself.
+    /// Name that the device gives itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_name: Option<String>,
-    /// The User-Agent of its newest socket.
+    /// User-Agent of the session's newest socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// Where it connects from.
+    /// IP address of the session's newest socket.
     pub address: String,
-    /// When it began.
+    /// Start of the session.
     pub connected_at: Timestamp,
-    /// The last activity.
+    /// Time of the last activity.
     pub last_active_at: Timestamp,
-    /// When it ends without more activity.
+    /// End of the session without further activity.
     pub expires_at: Timestamp,
-    /// How many sockets it has.
+    /// Number of the session's sockets.
     pub sockets: u32,
 }
 
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_name_things_as_the_wire_does() {
+    fn rows_and_wire_use_the_same_names() {
         for severity in Severity::ALL {
             assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
         }

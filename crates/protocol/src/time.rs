@@ -16,7 +16,7 @@ use time::macros::format_description;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since 1970.
+    /// Timestamp of milliseconds since 1970, clamped to the years 0001 to 9999.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         if millis < MIN_MILLIS {
@@ -40,28 +40,28 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
-    /// This much later.
+    /// Timestamp later by `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.0.saturating_add(millis))
     }
 
-    /// So much earlier.
+    /// Timestamp earlier by `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.0.saturating_sub(millis))
     }
 
-    /// How long it is from `earlier` to this; zero when `earlier` is not earlier.
+    /// Duration since `earlier`; zero when `earlier` is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// The years 0001 to 9999: what four-digit ISO 8601 can say.
+/// Bounds of four-digit ISO 8601: the years 0001 to 9999.
 const MIN_MILLIS: i64 = -62_135_596_800_000;
 const MAX_MILLIS: i64 = 253_402_300_799_999;
 
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_written_as_javascript_writes_it() {
+    fn timestamp_is_written_as_javascript_writes_it() {
         let time = Timestamp::from_millis(1_795_451_460_007);
         assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-23T16:31:00.007Z\"");
         assert_eq!(
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_can_still_be_written() {
+    fn extreme_timestamps_are_clamped_and_written() {
         assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
     }

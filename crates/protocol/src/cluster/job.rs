@@ -15,45 +15,7 @@ use crate::json::Json;
 use crate::security::Alert;
 use crate::time::Timestamp;
 
-/// A queue of jobs. Lanes are read one by one, so that a slow sync never delays a second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// A session is opened or a second factor checked: 10 s. Nothing else stands before it.
-    SignIn,
-    /// Someone waits for it: 10 s.
-    Interactive,
-    /// A platform is asked at length: 30 s.
-    Platform,
-    /// A platform waits for it: 3 s, as long as Discord does.
-    Webhook,
-}
-
-impl Lane {
-    /// All lanes.
-    pub const ALL: [Self; 4] = [Self::SignIn, Self::Interactive, Self::Platform, Self::Webhook];
-
-    /// The name in keys and metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in",
-            Self::Interactive => "interactive",
-            Self::Platform => "platform",
-            Self::Webhook => "webhook",
-        }
-    }
-
-    /// How long a client waits for its answer.
-    #[must_use]
-    pub fn job_timeout(self) -> std::time::Duration {
-        match self {
-            Self::SignIn | Self::Interactive => std::time::Duration::from_secs(10),
-            Self::Platform => std::time::Duration::from_secs(30),
-            Self::Webhook => std::time::Duration::from_secs(3),
-        }
-    }
-}
+pub use crate::lane::Lane;
 
 /// What is asked, with who asks it: a user, or for a [`Work::Webhook`] a name that stands for nobody, whom nothing is done for.
 /// The payload holds codes and tokens in the clear: it is short-lived, and deleted when done.

@@ -1,73 +1,196 @@
-//! What varies from command to command before its job runs: one row for each, in one match that names them all.
+//! Policy of the commands: one row for each, with everything that varies between them.
 
-use super::CommandKind;
-use crate::cluster::job::Lane;
+mod define;
+mod field;
 
-/// The row of one command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommandPolicy {
-    /// The queue its job waits in.
-    pub lane: Lane,
-    /// What it takes from the budgets of its user.
-    pub cost: Cost,
-    /// The limit of its own, beside the budgets.
-    pub limit: Option<PerMinute>,
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::define::commands;
+use super::account::{AccountPayload, Authorize, Connect};
+use super::payload::{InvalidCommand, Payload, UserPayload, read};
+use super::security::{
+    Acknowledge, Alerts, EndSessions, Refresh, RequestConfirmation, RevokeAll, UpdateSettings, VerifyTwoFactor,
+};
+use crate::audit::AuditAction;
+use crate::lane::Lane;
+
+pub use self::field::{
+    AnswerSecrets, CommandPolicy, Cost, Effect, Executor, FailureFields, LimitScope, PerMinute, Relay, SecondFactor,
+    SessionStep, SignInAge,
+};
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
-/// What a command takes from the budgets of its user, which count over the whole cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cost {
-    /// Nothing: it makes no job, and a flood of other commands must not end the session that it renews.
-    Exempt,
-    /// So much of the user's commands.
-    Commands(u32),
-    /// So much of the user's protective commands, of which each session has a part only: whoever floods in one session keeps
-    /// nobody from ending it in another.
-    Protection(u32),
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
 }
 
-/// A limit that one command has for itself: so many a minute, each coming back evenly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PerMinute(pub u32, pub LimitScope);
-
-/// Whose count a limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitScope {
-    /// All sessions of the user together.
-    User,
-    /// One session.
-    Session,
-    /// One linked account, which the command names.
-    Account,
-}
-
-impl CommandKind {
-    /// The row of this command: the limits of docs/protocol.md.
-    #[must_use]
-    pub fn policy(self) -> CommandPolicy {
-        use Cost::{Commands, Exempt, Protection};
-        use Lane::{Interactive, Platform, SignIn};
-        use LimitScope::{Account, Session, User};
-
-        let row = |lane, cost, limit| CommandPolicy { lane, cost, limit };
-        match self {
-            Self::Authorize => row(Interactive, Commands(1), Some(PerMinute(10, User))),
-            Self::Connect => row(Interactive, Commands(1), Some(PerMinute(10, User))),
-            Self::Disconnect => row(Interactive, Commands(1), Some(PerMinute(10, User))),
-            Self::Sync => row(Platform, Commands(1), Some(PerMinute(6, Account))),
-            Self::List => row(Interactive, Commands(1), None),
-            Self::VerifyTwoFactor => row(SignIn, Protection(1), None),
-            Self::RequestConfirmation => row(Interactive, Protection(1), Some(PerMinute(10, Session))),
-            Self::RevokeAll => row(Interactive, Protection(1), Some(PerMinute(10, Session))),
-            Self::GetSettings => row(Interactive, Commands(1), None),
-            Self::UpdateSettings => row(Interactive, Commands(1), Some(PerMinute(10, User))),
-            Self::ExtendSession => row(Interactive, Exempt, None),
-            Self::Sessions => row(Interactive, Commands(1), None),
-            Self::EndSessions => row(Interactive, Protection(1), None),
-            Self::Acknowledge => row(Interactive, Commands(1), None),
-            Self::Alerts => row(Interactive, Commands(1), None),
-            Self::Refresh => row(Interactive, Exempt, None),
-        }
+#[rustfmt::skip]
+commands! {
+    /// Begins linking an account.
+    Authorize ("account:authorize", Authorize) -> "account:authorize_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
+        session: SessionStep::Check, second_factor: SecondFactor::Needed, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(5), secrets: AnswerSecrets::Always,
+        audit: &[],
+    }
+    /// Links an account with a code of the platform.
+    Connect ("account:connect", Connect) -> "account:connect_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
+        session: SessionStep::Check, second_factor: SecondFactor::NeededWithoutState, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::WithAnswer,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[AuditAction::AccountLinked, AuditAction::AccountRenewed, AuditAction::LinkRefused],
+    }
+    /// Unlinks an account.
+    Disconnect ("account:disconnect", AccountPayload) -> "account:disconnect_response" {
+        failure_fields: FailureFields::AccountType,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
+        session: SessionStep::Check, second_factor: SecondFactor::Needed, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::WithAnswer,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[AuditAction::AccountUnlinked],
+    }
+    /// Fetches profile and notifications from the platform.
+    Sync ("account:sync", AccountPayload) -> "account:sync_complete" {
+        failure_fields: FailureFields::LastSynced,
+        executor: Executor::Worker, lane: Lane::Platform, deadline: seconds(30),
+        cost: Cost::Commands(1), limit: Some(PerMinute(6, LimitScope::Account)),
+        session: SessionStep::Check, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::WithAnswer,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[AuditAction::AccountDisconnected],
+    }
+    /// Lists linked accounts.
+    List ("account:list", UserPayload) -> "account:list_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: None,
+        session: SessionStep::Check, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[],
+    }
+    /// Gives a second factor.
+    VerifyTwoFactor ("security:verify_2fa", VerifyTwoFactor) -> "security:2fa_verified" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::SignIn, deadline: seconds(10),
+        cost: Cost::Protection(1), limit: None,
+        session: SessionStep::Renew, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::WithAnswer,
+        retention: minutes(5), secrets: AnswerSecrets::OnEnrolment,
+        audit: &[AuditAction::FactorVerified, AuditAction::FactorEnabled],
+    }
+    /// Asks for a one-time confirmation token.
+    RequestConfirmation ("security:request_confirmation", RequestConfirmation) -> "security:confirmation" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Protection(1), limit: Some(PerMinute(10, LimitScope::Session)),
+        session: SessionStep::Check, second_factor: SecondFactor::Needed, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::NotNeeded,
+        retention: minutes(5), secrets: AnswerSecrets::Always,
+        audit: &[AuditAction::ConfirmationIssued],
+    }
+    /// Unlinks all accounts.
+    RevokeAll ("security:revoke_all", RevokeAll) -> "security:revoke_complete" {
+        failure_fields: FailureFields::AccountsDisconnected,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Protection(1), limit: Some(PerMinute(10, LimitScope::Session)),
+        session: SessionStep::Check, second_factor: SecondFactor::Confirmed, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::WithAnswer,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[AuditAction::AccountUnlinked, AuditAction::LinkRefused, AuditAction::AccessRevoked],
+    }
+    /// Reads the security settings.
+    GetSettings ("security:get_settings", UserPayload) -> "security:settings" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: None,
+        session: SessionStep::Check, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[],
+    }
+    /// Changes the security settings.
+    UpdateSettings ("security:update_settings", UpdateSettings) -> "security:update_settings_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
+        session: SessionStep::Check, second_factor: SecondFactor::Needed, sign_in: SignInAge::RecentToEnrol,
+        effect: Effect::Write, relay: Relay::WithAnswer,
+        retention: minutes(5), secrets: AnswerSecrets::OnEnrolment,
+        audit: &[AuditAction::SettingsChanged, AuditAction::FactorSetupStarted, AuditAction::FactorDisabled],
+    }
+    /// Moves the end of the session.
+    ExtendSession ("security:extend_session", UserPayload) -> "security:session_extended" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Gateway, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Exempt, limit: None,
+        session: SessionStep::Renew, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[],
+    }
+    /// Lists the user's sessions.
+    Sessions ("security:sessions", UserPayload) -> "security:sessions_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: None,
+        session: SessionStep::Check, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[],
+    }
+    /// Ends one session or all others.
+    EndSessions ("security:end_sessions", EndSessions) -> "security:end_sessions_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Protection(1), limit: None,
+        session: SessionStep::Check, second_factor: SecondFactor::Needed, sign_in: SignInAge::RecentReplacesFactor,
+        effect: Effect::Write, relay: Relay::BeforeAnswer,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[AuditAction::SessionEnded],
+    }
+    /// Acknowledges an alert.
+    Acknowledge ("security:ack", Acknowledge) -> "security:ack_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: None,
+        session: SessionStep::Check, second_factor: SecondFactor::NeededForOwnAlert, sign_in: SignInAge::Any,
+        effect: Effect::Write, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[AuditAction::AlertAcknowledged],
+    }
+    /// Reads past alerts.
+    Alerts ("security:alerts", Alerts) -> "security:alerts_response" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Commands(1), limit: None,
+        session: SessionStep::Check, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[],
+    }
+    /// Replaces the token of this socket.
+    Refresh ("auth:refresh", Refresh) -> "auth:refreshed" {
+        failure_fields: FailureFields::Common,
+        executor: Executor::Connection, lane: Lane::Interactive, deadline: seconds(10),
+        cost: Cost::Exempt, limit: None,
+        session: SessionStep::ReplaceToken, second_factor: SecondFactor::NotNeeded, sign_in: SignInAge::Any,
+        effect: Effect::Read, relay: Relay::NotNeeded,
+        retention: minutes(60), secrets: AnswerSecrets::Never,
+        audit: &[],
     }
 }
 
@@ -76,13 +199,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_but_those_that_renew_a_session_costs_its_user_something() {
+    fn commands_that_make_jobs_cost_something_and_others_are_free() {
         for kind in CommandKind::ALL {
-            let is_exempt = matches!(kind, CommandKind::Refresh | CommandKind::ExtendSession);
-            match kind.policy().cost {
-                Cost::Exempt => assert!(is_exempt, "{}", kind.event()),
-                Cost::Commands(cost) | Cost::Protection(cost) => assert!(!is_exempt && cost > 0, "{}", kind.event()),
+            let policy = kind.policy();
+            match policy.cost {
+                Cost::Exempt => assert_ne!(policy.executor, Executor::Worker, "{}", policy.event),
+                Cost::Commands(cost) | Cost::Protection(cost) => {
+                    assert!(policy.executor == Executor::Worker && cost > 0, "{}", policy.event);
+                }
             }
+        }
+    }
+
+    #[test]
+    fn answers_with_secrets_are_kept_for_minutes_only() {
+        for kind in CommandKind::ALL {
+            let policy = kind.policy();
+            let holds_secrets = policy.secrets != AnswerSecrets::Never;
+            assert_eq!(
+                policy.retention,
+                if holds_secrets { minutes(5) } else { minutes(60) },
+                "{}",
+                policy.event
+            );
+        }
+    }
+
+    #[test]
+    fn commands_that_write_into_the_audit_log_are_writes() {
+        for kind in CommandKind::ALL {
+            let policy = kind.policy();
+            assert_eq!(
+                policy.effect == Effect::Read,
+                policy.audit.is_empty(),
+                "{}",
+                policy.event
+            );
+            assert!(
+                policy.effect == Effect::Write || policy.relay == Relay::NotNeeded,
+                "{}",
+                policy.event
+            );
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             ),
         for_account().prop_map(Command::Disconnect),
         for_account().prop_map(Command::Sync),
-        plain().prop_map(Command::List),
+        user_payload().prop_map(Command::List),
         (user(), short(128), short_secret()).prop_map(|(user_id, session_id, token)| {
             Command::VerifyTwoFactor(command::VerifyTwoFactor {
                 user_id,
@@ -56,11 +56,11 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
                 confirmation_token,
             })
         }),
-        plain().prop_map(Command::GetSettings),
+        user_payload().prop_map(Command::GetSettings),
         (user(), settings_change())
             .prop_map(|(user_id, settings)| Command::UpdateSettings(command::UpdateSettings { user_id, settings })),
-        plain().prop_map(Command::ExtendSession),
-        plain().prop_map(Command::Sessions),
+        user_payload().prop_map(Command::ExtendSession),
+        user_payload().prop_map(Command::Sessions),
         (option::of(user()), short(128))
             .prop_map(|(user_id, session_id)| Command::EndSessions(command::EndSessions { user_id, session_id })),
         (option::of(user()), alert_id())
@@ -115,6 +115,6 @@ fn for_account() -> impl Strategy<Value = command::AccountPayload> {
     (user(), account_type()).prop_map(|(user_id, account_type)| command::AccountPayload { user_id, account_type })
 }
 
-fn plain() -> impl Strategy<Value = command::Plain> {
-    option::of(user()).prop_map(|user_id| command::Plain { user_id })
+fn user_payload() -> impl Strategy<Value = command::UserPayload> {
+    option::of(user()).prop_map(|user_id| command::UserPayload { user_id })
 }

@@ -1,0 +1,77 @@
+//! Macro of the policy table.
+
+/// Defines [`super::Command`], [`super::CommandKind`] and the rows of both from one table. A row that lacks a column, and a
+/// payload that lacks its [`super::super::payload::Payload`], do not compile.
+macro_rules! commands {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident ($event:literal, $payload:ident) -> $response_event:literal {
+            $($column:ident: $value:expr),+ $(,)?
+        }
+    )+) => {
+        /// A command as the client's payload states it, checked for shape, not yet for permission.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(tag = "event", content = "data")]
+        pub enum Command {
+            $(
+                $(#[$doc])*
+                #[serde(rename = $event)]
+                $kind($payload),
+            )+
+        }
+
+        /// Kind of a command, without its payload.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum CommandKind {
+            $(
+                #[doc = concat!("`", $event, "`")]
+                $kind,
+            )+
+        }
+
+        impl CommandKind {
+            /// All commands, in the order of docs/protocol.md.
+            pub const ALL: [Self; [$($event),+].len()] = [$(Self::$kind),+];
+
+            /// Row of this command.
+            #[must_use]
+            pub fn policy(self) -> &'static CommandPolicy {
+                match self {
+                    $(Self::$kind => {
+                        const ROW: CommandPolicy = CommandPolicy {
+                            event: $event,
+                            response_event: $response_event,
+                            $($column: $value,)+
+                        };
+                        &ROW
+                    })+
+                }
+            }
+        }
+
+        impl Command {
+            /// Kind of this command.
+            #[must_use]
+            pub fn kind(&self) -> CommandKind {
+                match self {
+                    $(Self::$kind(_) => CommandKind::$kind,)+
+                }
+            }
+
+            pub(super) fn payload(&self) -> &dyn Payload {
+                match self {
+                    $(Self::$kind(payload) => payload,)+
+                }
+            }
+
+            /// Reads the payload of this kind, whatever the length of its texts.
+            pub(super) fn read(kind: CommandKind, data: Value) -> Result<Self, InvalidCommand> {
+                Ok(match kind {
+                    $(CommandKind::$kind => Self::$kind(read(data)?),)+
+                })
+            }
+        }
+    };
+}
+
+pub(super) use commands;
