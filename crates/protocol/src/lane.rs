@@ -35,7 +35,7 @@ impl Lane {
 
     /// Time within which a job of this lane is answered.
     #[must_use]
-    pub const fn patience(self) -> Duration {
+    pub const fn job_timeout(self) -> Duration {
         match self {
             Self::SignIn | Self::Interactive => Duration::from_secs(10),
             Self::Platform => Duration::from_secs(30),
