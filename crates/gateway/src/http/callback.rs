@@ -36,7 +36,7 @@ use self::limits::Limit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
 use crate::command::WorkerClient;
-use crate::handshake::upgrade::user_agent;
+use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
 

@@ -33,9 +33,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::routes::failed;
+use super::response::failure_response;
 use crate::command::WorkerClient;
-use crate::handshake::upgrade::{bearer, user_agent};
+use crate::handshake::request::{bearer, user_agent};
 use crate::metrics::Metrics;
 use crate::name;
 
@@ -213,13 +213,13 @@ impl Refusal {
     fn response(self) -> Response {
         match self {
             Self::Unauthorized => {
-                let mut response = failed(StatusCode::UNAUTHORIZED, &Failure::of(ErrorCode::Unauthenticated));
+                let mut response = failure_response(StatusCode::UNAUTHORIZED, &Failure::of(ErrorCode::Unauthenticated));
                 response
                     .headers_mut()
                     .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
             }
-            Self::Bad(sentence) => failed(
+            Self::Bad(sentence) => failure_response(
                 StatusCode::BAD_REQUEST,
                 &Failure::with_message(ErrorCode::BadRequest, sentence),
             ),
@@ -229,13 +229,13 @@ impl Refusal {
                     ErrorCode::Unavailable,
                     "Not known to be published; repeat with the same key.",
                 );
-                let mut response = failed(StatusCode::SERVICE_UNAVAILABLE, &failure);
+                let mut response = failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure);
                 response
                     .headers_mut()
                     .insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
-            Self::Failed(code) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
+            Self::Failed(code) => failure_response(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
         }
     }
 }

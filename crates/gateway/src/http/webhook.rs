@@ -28,9 +28,9 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::rates::CallRates;
-use super::routes::failed;
+use super::response::failure_response;
 use crate::command::WorkerClient;
-use crate::handshake::upgrade::user_agent;
+use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
 
@@ -205,7 +205,7 @@ fn refused(failure: &Failure) -> Response {
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut response = failed(status, failure);
+    let mut response = failure_response(status, failure);
     if let Some(seconds) = failure.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_comes_back_for_its_platform_among_other_cookies() {
+    fn cookie_is_read_back_for_its_platform_only() {
         let mut response = Response::default();
         keep(&Secret::new("the-secret"), AccountType::Github, 300, &mut response);
         let set = response.headers()[SET_COOKIE].to_str().unwrap();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_was_forgotten_is_none() {
+    fn deleted_cookie_is_ignored() {
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_static("__Host-postern-github="));
         assert!(kept(&headers, AccountType::Github).is_none());

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_a_platform_is_read() {
+    fn authorization_response_is_parsed() {
         let query = Query::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fgithub.com&more=1&more=2").unwrap();
         let AuthorizationResponse::Code(code) = query.response else {
             panic!("it is a code");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_no_is_told_from_a_failure() {
+    fn denial_is_distinguished_from_failure() {
         let response = |query| Query::read(query).unwrap().response;
         assert!(matches!(
             response("state=s&error=access_denied"),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_platform_writes_is_refused() {
+    fn malformed_authorization_response_is_refused() {
         let long = format!("code=c&state={}", "s".repeat(129));
         for query in [
             "",
