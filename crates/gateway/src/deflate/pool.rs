@@ -61,7 +61,7 @@ fn compress(stream: &mut Compress, message: &[u8]) -> Option<Vec<u8>> {
     Some(payload)
 }
 
-fn give_back<T>(idle: &Mutex<Vec<T>>, stream: T) {
+fn release<T>(idle: &Mutex<Vec<T>>, stream: T) {
     let mut idle = lock(idle);
     if idle.len() < MAX_IDLE {
         idle.push(stream);
