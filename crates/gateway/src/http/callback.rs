@@ -139,7 +139,7 @@ impl Callbacks {
         query: &str,
     ) -> Result<(Page, Parked), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
-        let query = query::AuthorizationResponse::read(query)?;
+        let query = query::CallbackQuery::read(query)?;
         let pending = PendingAuthorization::find(&*self.bus, &query.state).await;
         let Some((user, pending)) = pending.map_err(|error| unavailable(&error))? else {
             return Err(Failure::with_message(

@@ -7,14 +7,14 @@ use protocol::code::ErrorCode;
 use protocol::secret::Secret;
 use url::form_urlencoded;
 
-/// Authorization response (RFC 6749 section 4.1.2, RFC 9207).
-pub(super) struct AuthorizationResponse {
+/// Query of a callback: the authorization response (RFC 6749 section 4.1.2, RFC 9207).
+pub(super) struct CallbackQuery {
     pub(super) state: Secret,
     pub(super) issuer: Option<String>,
     pub(super) response: AuthorizationResponse,
 }
 
-impl AuthorizationResponse {
+impl CallbackQuery {
     /// Parses the query of the URL.
     pub(super) fn read(query: &str) -> Result<Self, Failure> {
         let parameters = [("state", 128), ("iss", 256), ("code", 4096), ("error", 128)];
@@ -72,8 +72,7 @@ mod tests {
 
     #[test]
     fn authorization_response_is_parsed() {
-        let query =
-            AuthorizationResponse::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fgithub.com&more=1&more=2").unwrap();
+        let query = CallbackQuery::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fgithub.com&more=1&more=2").unwrap();
         let AuthorizationResponse::Code(code) = query.response else {
             panic!("expected a code");
         };
@@ -83,7 +82,7 @@ mod tests {
 
     #[test]
     fn denial_is_distinguished_from_failure() {
-        let response = |query| AuthorizationResponse::read(query).unwrap().response;
+        let response = |query| CallbackQuery::read(query).unwrap().response;
         assert!(matches!(
             response("state=s&error=access_denied"),
             AuthorizationResponse::Denied
@@ -107,7 +106,7 @@ mod tests {
             "code=c&error=access_denied&state=s",
             long.as_str(),
         ] {
-            assert!(AuthorizationResponse::read(query).is_err(), "{query}");
+            assert!(CallbackQuery::read(query).is_err(), "{query}");
         }
         assert!(token(b"token=a&token=b").is_err());
         assert!(token(b"").is_err());
