@@ -1,7 +1,7 @@
-//! permessage-deflate (RFC 7692): negotiation, compression and decompression of messages.
+//! permessage-deflate (RFC 7692): which offers are taken, and how messages are made small and whole again.
 //!
-//! There is no context takeover in either direction. The zlib streams are pooled per node and used for one message at a time, so an
-//! idle socket with compression takes no more memory than one without.
+//! No message builds on another, in either direction: what zlib needs belongs to the node and is lent for one message at a time, so
+//! that a socket with compression costs no more memory at rest than one without.
 
 mod inflate;
 mod offer;
@@ -11,62 +11,65 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::pool::StreamPool;
+use self::pool::Pool;
 
 pub(crate) use self::inflate::InflateError;
 pub(crate) use self::offer::{DeflateParams, Window};
 
-/// Compression of one node: zlib streams shared by its sockets.
+/// Compression on one node.
 #[derive(Debug, Clone)]
 pub(crate) struct DeflatePool {
-    streams: Arc<StreamPool>,
+    pool: Arc<Pool>,
     threshold: usize,
 }
 
 impl DeflatePool {
-    /// Creates a pool. Messages shorter than `threshold` bytes are sent uncompressed.
+    /// Messages of fewer bytes than `threshold` leave as they are.
     pub(crate) fn new(threshold: usize) -> Self {
         Self {
-            streams: Arc::default(),
+            pool: Arc::default(),
             threshold,
         }
     }
 
-    /// Returns the compression of a socket with these negotiated parameters.
-    pub(crate) fn of(&self, params: &DeflateParams) -> PerMessageDeflate {
+    /// Compression on a socket, as it was agreed.
+    pub(crate) fn of(&self, agreement: &DeflateParams) -> PerMessageDeflate {
         PerMessageDeflate {
-            pool: self.clone(),
-            window: params.window(),
+            node: self.clone(),
+            window: agreement.window(),
         }
     }
 }
 
-/// Compression of one socket.
+/// Compression on one socket.
 #[derive(Debug, Clone)]
 pub(crate) struct PerMessageDeflate {
-    pool: DeflatePool,
+    node: DeflatePool,
     window: Window,
 }
 
 impl PerMessageDeflate {
-    /// Returns the LZ77 window of sent messages. Sockets with the same window can share compressed bytes.
+    /// How far back a compressed message may refer. Sockets with the same window can be sent the same bytes.
     pub(crate) fn window(&self) -> Window {
         self.window
     }
 
-    /// Compresses a message (section 7.2.1). Returns `None` below the threshold.
+    /// The payload of a compressed message (section 7.2.1); none for what is too short to be worth it.
     pub(crate) fn compress(&self, message: &[u8]) -> Option<Bytes> {
-        if message.len() < self.pool.threshold {
+        if message.len() < self.node.threshold {
             return None;
         }
-        self.pool.streams.compress(self.window, message).map(Bytes::from)
+        self.node.pool.compress(self.window, message).map(Bytes::from)
     }
 
-    /// Decompresses a payload (section 7.2.2) to a message of at most `max` bytes.
+    /// The message of a compressed payload (section 7.2.2), as long as it has at most `max` bytes.
     ///
     /// # Errors
-    /// [`InflateError`]: longer message, or invalid data.
+    /// [`InflateError`]: it has more, or it is not what a compressor writes.
     pub(crate) fn inflate(&self, payload: &[u8], max: usize) -> Result<Bytes, InflateError> {
-        self.pool.streams.inflate(payload, max).map(Bytes::from)
+        self.node.pool.inflate(payload, max).map(Bytes::from)
     }
 }
+
+/// How the last block of every compressed message ends: it is left out on the wire (sections 7.2.1 and 7.2.2).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

@@ -1,9 +1,6 @@
-//! Settings of a gateway: plain data, validated on construction.
+//! What a gateway is told at its start: plain data, each part checked when it is made.
 
-mod jwks;
 mod origins;
-mod token;
-mod token_key;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,53 +11,52 @@ use std::time::Duration;
 use protocol::cluster::job::Lane;
 use protocol::secret::Secret;
 
-pub use self::jwks::{InvalidJwksUrl, JwksSettings, JwksUrl};
-pub use self::origins::{InvalidOrigin, Origins};
-pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
-pub use self::token_key::{InvalidKey, TokenKey};
+use crate::handshake::token::TokenSettings;
 
-/// Settings of a gateway.
+pub use self::origins::{InvalidOrigin, Origins};
+
+/// Everything a gateway is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Listen address of clients; port 0 binds a free port.
+    /// Where clients connect; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Files of the server certificate.
+    /// The files of the server's certificate.
     pub tls: TlsSettings,
-    /// Settings of token verification.
+    /// Which tokens prove a caller.
     pub tokens: TokenSettings,
-    /// Allowed browser origins.
+    /// Which browser origins are let in.
     pub origins: Origins,
-    /// Interval and timeout of pings.
+    /// How dead peers are found.
     pub heartbeat: Heartbeat,
-    /// Rate limit of new connections per address (IPv6: per /64).
+    /// New connections per address (IPv6: per /64); none is no limit.
     pub connect_rate: Option<Rate>,
-    /// Rate limit of new sockets per user, including a CONNECT after a disconnect on the same connection.
+    /// New sockets per user, a CONNECT after leaving included; none is no limit.
     pub user_connect_rate: Option<Rate>,
-    /// Rate limit of events per socket.
+    /// Events per socket; none is no limit.
     pub event_rate: Option<Rate>,
-    /// Cluster-wide rate limit per user of commands that become jobs. Protective commands have a second bucket of the same rate.
+    /// Commands of one user that become jobs, over the whole cluster, and protective commands beside them; none is no limit.
     pub command_rate: Option<Rate>,
-    /// Minimum size in bytes of a message that is compressed for a client that supports it.
+    /// From how many bytes on a message is sent compressed, to a client that takes it.
     pub deflate_threshold: usize,
-    /// Maximum delay of feed events for batching; zero disables batching.
+    /// How long feed events may wait for each other; zero is not at all.
     pub batch_interval: Duration,
-    /// Maximum number of sockets per user in the cluster.
+    /// How many sockets one user may have, in the whole cluster.
     pub max_sockets_per_user: usize,
-    /// Maximum number of open connections, below the file descriptor limit of the process. New ones above it are dropped.
+    /// How many connections may be open at once, fewer than the process may have file descriptors. Above it new ones are dropped.
     pub max_connections: usize,
-    /// Maximum number of connections without a verified token. New ones above it are dropped. With `connect_rate` set, one address
-    /// may have at most a sixteenth of them.
+    /// How many connections may be on their way in at once, from TCP to the token. Above it new ones are dropped, and where
+    /// `connect_rate` is set, an address is given a sixteenth of them.
     pub pending_connections: usize,
-    /// Drain window: time over which a draining gateway spreads the closes of its sockets.
+    /// Over how long a draining gateway spreads its closes.
     pub drain_window: Duration,
-    /// Bearer token of the internal API; `None` disables the API.
+    /// The bearer token of the internal API; without it there is none.
     pub internal_token: Option<Secret>,
-    /// Timeouts and intervals.
+    /// The deadlines.
     pub timing: Timing,
 }
 
 impl Settings {
-    /// Default settings (docs/operations/configuration.md) around the required ones.
+    /// The defaults of docs/operations around what has none.
     #[must_use]
     pub fn new(listen: SocketAddr, tls: TlsSettings, tokens: TokenSettings) -> Self {
         Self {
@@ -85,21 +81,21 @@ impl Settings {
     }
 }
 
-/// Files of the server certificate. They are reloaded while the gateway runs.
+/// Where the server's certificate comes from. The files are read again while the gateway runs.
 #[derive(Debug, Clone)]
 pub struct TlsSettings {
-    /// Certificate chain, PEM.
+    /// The certificate and its chain, PEM.
     pub certificate: PathBuf,
-    /// Private key, PEM.
+    /// Its private key, PEM.
     pub key: PathBuf,
 }
 
-/// Detection of dead peers: a ping is sent one interval after the last pong, and must be answered within the timeout.
+/// How dead peers are found: a ping each interval, and the timeout to answer it. The interval runs from the last answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Time between a pong and the next ping.
+    /// From an answer to the next ping.
     pub interval: Duration,
-    /// Maximum time between a ping and its pong.
+    /// From a ping to its answer.
     pub timeout: Duration,
 }
 
@@ -112,22 +108,22 @@ impl Default for Heartbeat {
     }
 }
 
-/// Token bucket rate: sustained rate and burst size.
+/// How often something may happen: so many each second in the long run, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Sustained rate.
+    /// In the long run.
     pub per_second: NonZeroU32,
-    /// Burst size.
+    /// At once.
     pub burst: NonZeroU32,
 }
 
-/// Error for a text that is not a rate.
+/// A rate that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a rate is `<per second>/<burst>`, both at least 1, or `off`")]
 pub struct InvalidRate;
 
 impl Rate {
-    /// Creates a rate.
+    /// So many each second, so many at once.
     ///
     /// # Errors
     /// [`InvalidRate`] when one of them is 0.
@@ -138,10 +134,10 @@ impl Rate {
         })
     }
 
-    /// Parses `100/1000`; `off` is no limit.
+    /// Reads `100/1000`; `off` is no limit.
     ///
     /// # Errors
-    /// [`InvalidRate`] for any other text.
+    /// [`InvalidRate`] for anything else.
     pub fn parse(text: &str) -> Result<Option<Self>, InvalidRate> {
         match text {
             "off" => Ok(None),
@@ -160,41 +156,41 @@ impl FromStr for Rate {
     }
 }
 
-/// Timeouts and intervals of a gateway. The defaults are part of docs/protocol.md; tests shorten them.
+/// The deadlines of a gateway. The defaults are the contract of docs/protocol.md; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Timeout of the TLS handshake.
+    /// For a TLS handshake.
     pub tls: Duration,
-    /// Timeout of the HTTP request head, from the end of the TLS handshake.
+    /// For the head of an HTTP request, from the end of the TLS handshake.
     pub request_head: Duration,
-    /// Timeout of the whole HTTP request, from accept.
+    /// For a whole HTTP request, from accept; a body that is longer under way is refused.
     pub request: Duration,
-    /// Timeout of writing an HTTP response.
+    /// For a peer to take the answer to an HTTP request.
     pub answer: Duration,
-    /// Timeout of authentication, from the upgrade to a valid token.
+    /// From the upgrade to a valid token.
     pub authentication: Duration,
-    /// Timeout of the subscription to the user channel, from a valid token.
+    /// From a valid token until the bus hears for the user.
     pub join: Duration,
-    /// Maximum time without write progress while messages are queued.
+    /// How long a peer may take nothing of what waits for it.
     pub write: Duration,
-    /// Timeout of the closing handshake.
+    /// For the peer's part of a close.
     pub close: Duration,
-    /// Poll interval of the certificate files.
+    /// Between two looks at the certificate's files.
     pub certificate: Duration,
-    /// Interval between audit records of refused commands.
+    /// Between two reports of refused commands.
     pub refusals: Duration,
-    /// Period of the token refusal log, with one line per error.
+    /// For which a refused token of a kind has one line in the log.
     pub token_refusals: Duration,
-    /// Timeout of commands of the interactive and the sign-in lane.
+    /// Until a command of the interactive or the sign-in lane is answered.
     pub interactive: Duration,
-    /// Timeout of commands of the platform lane.
+    /// Until a command of the platform lane is answered.
     pub platform: Duration,
-    /// Timeout of webhook jobs.
+    /// Until a platform's webhook is answered.
     pub webhook: Duration,
 }
 
 impl Timing {
-    /// Returns the timeout of jobs of this lane.
+    /// How long a client waits for a job of this lane.
     #[must_use]
     pub fn job_timeout(&self, lane: Lane) -> Duration {
         match lane {
@@ -231,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rate_is_parsed_as_documented() {
+    fn a_rate_is_read_as_it_is_documented() {
         assert_eq!(Rate::parse("100/1000"), Ok(Some(Rate::new(100, 1_000).unwrap())));
         assert_eq!(Rate::parse("off"), Ok(None));
         for bad in ["", "100", "0/10", "10/0", "1/2/3", "-1/5", "OFF"] {

@@ -1,15 +1,15 @@
-//! The second factor, and the settings that it is one of.
+//! Second factor and security settings.
 //!
-//! What is decided, is decided in pure code over the user's record ([`check`], [`lockout`], [`recovery`], [`totp`]), inside the
-//! store's transaction that holds it. [`enrolment`] sets a factor up, [`verify`] takes a code, [`step_up`] asks for one. Where codes
-//! are not an authenticator's, they are [`sent`] by a [`courier`].
+//! Decisions are pure functions of the user's record ([`check`], [`lockout`], [`recovery`], [`totp`]); they run inside the store's
+//! transaction that locks this record. [`enrolment`] sets a factor up, [`verify`] checks a code, [`step_up`] requires one. Codes that
+//! no authenticator computes ([`sent_code`]) go out by SMS or email ([`sender`]).
 
 mod settings;
 mod step_up;
 mod verify;
 
 mod enrolment;
-mod wish;
+mod settings_change;
 
 mod challenge;
 mod check;
@@ -20,14 +20,15 @@ mod totp;
 mod typed_text;
 
 mod address;
-mod courier;
+mod change_notice;
 mod email;
-mod notice;
-mod sent;
+mod message;
+mod sender;
+mod sent_code;
 mod sms;
 
-mod news;
-mod rescue;
+mod events;
+mod operator;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,13 +50,13 @@ use crate::metrics::Metrics;
 use crate::session::LiveSessions;
 
 pub(crate) use challenge::FactorChallenges;
-pub use courier::MessageSenders;
 pub use email::{Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmtpUrl, SmtpServer};
-pub use rescue::{OperatorOutcome, reset_factor, unlock_factor};
+pub use operator::{OperatorOutcome, reset_factor, unlock_factor};
+pub use sender::MessageSenders;
 pub use sms::{InvalidSmsUrl, Sms, SmsError, SmsSettings};
 pub(crate) use step_up::StepUp;
 
-/// Does what concerns the second factor; each command is a method in the file of its name.
+/// Handlers of the commands that concern the second factor: one method each, in the file of its name.
 pub(crate) struct FactorService {
     pub(crate) store: Arc<dyn Security>,
     pub(crate) challenges: FactorChallenges,
@@ -70,7 +71,7 @@ pub(crate) struct FactorService {
     pub(crate) metrics: Metrics,
 }
 
-/// Nothing changes, and the client reads this code's own sentence.
+/// Decision that changes nothing and answers with the standard sentence of this code.
 fn refuse(call: &Call, code: ErrorCode) -> SecurityDecision {
     refuse_with(call, Failure::of(code))
 }
@@ -79,7 +80,7 @@ fn refuse_with(call: &Call, failure: Failure) -> SecurityDecision {
     SecurityDecision::Leave(JobOutcome::from(&call.complete(failure)))
 }
 
-/// The record changes as this job's command asked, and the job is answered so.
+/// Decision that changes the record as the command asked, and keeps the answer for a repeated job.
 fn change(
     call: &Call,
     record: SecurityRecord,
@@ -90,7 +91,7 @@ fn change(
     change_with(call, record, (audit_events, events), outcome, SecurityEffect::Nothing)
 }
 
-/// The same, with what else comes of it.
+/// [`change`] with a further effect in the same transaction.
 fn change_with(
     call: &Call,
     record: SecurityRecord,
@@ -108,18 +109,18 @@ fn change_with(
     }))
 }
 
-/// For the audit log.
+/// Row of the audit log.
 fn audit_event(action: AuditAction, subject: impl Into<String>) -> AuditEvent {
     let subject = subject.into();
     AuditEvent { action, subject }
 }
 
-/// Whether the caller signed in so lately that a stolen session is unlikely to be what asks.
-fn signed_in_lately(call: &Call, now: Timestamp) -> bool {
-    call.authenticated_at.is_some_and(|at| now.since(at) < FRESH)
+/// Reports whether the caller signed in so recently that the request is unlikely to come from a stolen session.
+fn signed_in_recently(call: &Call, now: Timestamp) -> bool {
+    call.authenticated_at.is_some_and(|at| now.since(at) < RECENT)
 }
 
-/// Where the shared secret belongs, or the address that codes are sent to.
+/// Binding of the encrypted shared secret, or of the address that codes are sent to.
 fn factor_binding(user: &UserId, method: FactorMethod) -> Binding<'_> {
     Binding {
         user,
@@ -131,7 +132,7 @@ fn factor_binding(user: &UserId, method: FactorMethod) -> Binding<'_> {
     }
 }
 
-/// Where recovery codes belong.
+/// Binding of the HMACs of recovery codes.
 fn recovery_binding(user: &UserId) -> Binding<'_> {
     Binding {
         user,
@@ -140,5 +141,5 @@ fn recovery_binding(user: &UserId) -> Binding<'_> {
     }
 }
 
-/// How long a verification, and a sign-in, are good for.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+/// Time for which a verification, or a sign-in, counts as recent.
+const RECENT: Duration = Duration::from_secs(5 * 60);

@@ -30,6 +30,8 @@ mod platform;
 
 mod maintenance;
 mod metrics;
+mod outage;
+mod pace;
 
 pub use factor::{
     Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl, MessageSenders,

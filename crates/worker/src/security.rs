@@ -1,10 +1,10 @@
-//! What keeps a user's access safe: confirmations, the end of all access at once, alerts, and the devices that users come with.
+//! Security of a user's access: confirmations, `security:revoke_all`, alerts, and checks of new sign-ins.
 
 mod alerts;
-mod arrival;
 mod confirmation;
-mod joined;
+mod new_device_alert;
 mod revoke_all;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::outbox::Relay;
 
 pub(crate) use alerts::AcknowledgeError;
 
-/// Does these commands; each is a method in the file of its name.
+/// Handlers of these commands: one method each, in the file of its name.
 pub(crate) struct SecurityService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) challenges: Arc<dyn Challenges>,

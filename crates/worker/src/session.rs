@@ -1,20 +1,20 @@
-//! Sessions: what a gateway cannot decide alone. Postgres says whether a session was ended, Redis when it is over.
+//! Sessions. Postgres records which sessions were ended, Redis when each one expires.
 //!
-//! [`open`] lets a socket in whose session Redis does not know, [`end`] ends sessions for ever, [`announce`] and [`confirm`] tell Redis
-//! before and after that is committed, [`retime`] gives them another timeout, [`list`] says which there are, [`live`] whether there is
-//! another, [`guesses`] ends one in which second factors are guessed, [`keep`] copies deadlines from Redis to Postgres, so that the loss
-//! of Redis costs a session a minute of its time at most.
+//! [`open`] admits a socket whose session Redis does not have. [`end`] ends sessions for ever; [`announce`] and [`confirm`] write an end
+//! to Redis before and after its commit. [`timeout`] changes the timeout of live sessions, [`list`] lists them, [`live`] reports whether
+//! the user has another one. [`wrong_codes`] ends a session in which second factors are guessed. [`deadlines`] copies deadlines from
+//! Redis to Postgres, so that the loss of Redis costs a session at most a minute of its time.
 
 mod announce;
 mod confirm;
+mod deadlines;
 mod end;
-mod guesses;
-mod keep;
 mod list;
 mod live;
 mod open;
-mod retime;
+mod timeout;
 mod warning_lead;
+mod wrong_codes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,10 +27,10 @@ use store::Store;
 use crate::settings::SessionTimes;
 
 pub(crate) use confirm::confirm_ends;
-pub(crate) use keep::save_deadlines;
+pub(crate) use deadlines::save_deadlines;
 pub(crate) use live::LiveSessions;
 
-/// Opens and ends sessions.
+/// Handlers of the commands and jobs that concern sessions.
 pub(crate) struct SessionService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<dyn Bus>,
@@ -45,5 +45,5 @@ fn key(user: &UserId, session: &SessionId) -> SessionKey {
     }
 }
 
-/// How long Redis remembers that a session was ended; after that, the store is asked.
-const END_REMEMBERED: Duration = Duration::from_hours(24);
+/// Life of the record of an ended session in Redis; after it, the store is the only source.
+const END_TTL: Duration = Duration::from_hours(24);

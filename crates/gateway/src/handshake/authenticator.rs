@@ -1,4 +1,4 @@
-//! Authentication by token on connect and on `auth:refresh`, with metrics and a rate-limited log of refused tokens.
+//! Proof of callers wherever they bring a token, and what an operator learns of refused ones.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,24 +10,23 @@ use protocol::answer::Failure;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::token::{Identity, TokenVerifier};
-use super::token_error::TokenError;
+use super::token::{Identity, Refused, Tokens};
 use crate::metrics::Metrics;
 
-/// Verifies tokens; counts and logs the refused ones.
+/// Verifies tokens; refused ones are counted and logged.
 pub(crate) struct Authenticator {
-    verifier: TokenVerifier,
+    tokens: Tokens,
     log: RefusalLog,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
 
-/// Purpose of a token that a client presents.
+/// Where a token is brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenPurpose {
-    /// Connect of a new socket.
+    /// By a new socket.
     Connect,
-    /// Refresh by `auth:refresh`.
+    /// By `auth:refresh`.
     Refresh,
 }
 
@@ -41,41 +40,41 @@ impl TokenPurpose {
 }
 
 impl Authenticator {
-    /// Builds an authenticator around a verifier.
-    pub(crate) fn new(verifier: TokenVerifier, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+    /// Takes these tokens.
+    pub(crate) fn new(tokens: Tokens, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self {
-            verifier,
+            tokens,
             log: RefusalLog::default(),
             clock,
             metrics,
         }
     }
 
-    /// Verifies a token. For an unknown key id, the JWKS is fetched first.
+    /// Proves who brings this token. A key that its issuer has not published before is asked for once.
     ///
     /// # Errors
-    /// [`Failure`] to send to the client.
+    /// The refusal, as its owner may read it.
     pub(crate) async fn authenticate(&self, token: &str, purpose: TokenPurpose) -> Result<Identity, Failure> {
-        self.verifier.fetch_unknown_key(token).await;
-        self.verifier.verify(token, self.clock.now()).map_err(|error| {
-            self.metrics.token_refused(purpose.label(), error.kind());
+        self.tokens.look_for_key(token).await;
+        self.tokens.verify(token, self.clock.now()).map_err(|refused| {
+            self.metrics.token_refused(purpose.label(), refused.kind());
             if purpose == TokenPurpose::Connect {
-                self.metrics.refused(error.label());
+                self.metrics.refused(refused.label());
             }
-            if self.log.admits(error) {
+            if self.log.admits(refused) {
                 tracing::info!(
-                    kind = error.kind(),
-                    reason = error.fault().as_str(),
+                    kind = refused.kind(),
+                    reason = refused.fault().as_str(),
                     purpose = purpose.label(),
                     "token refused: {}",
-                    error.cause()
+                    refused.cause()
                 );
             }
-            self.verifier.failure(error)
+            self.tokens.failure(refused)
         })
     }
 
-    /// Logs the number of suppressed refusals once per period and when the node stops.
+    /// Logs how many refusals had no line of their own, once in each period and when the node is done.
     pub(crate) async fn report_refusals(self: Arc<Self>, period: Duration, soft: CancellationToken) {
         let mut tick = interval_at(Instant::now() + period, period);
         loop {
@@ -83,13 +82,13 @@ impl Authenticator {
                 () = soft.cancelled() => true,
                 _ = tick.tick() => false,
             };
-            for (error, suppressed) in self.log.begin_period() {
+            for (refused, left_out) in self.log.begin_period() {
                 tracing::info!(
-                    kind = error.kind(),
-                    reason = error.fault().as_str(),
-                    suppressed,
-                    "token refusals suppressed in the log: {}",
-                    error.cause()
+                    kind = refused.kind(),
+                    reason = refused.fault().as_str(),
+                    left_out,
+                    "tokens refused without a line of their own: {}",
+                    refused.cause()
                 );
             }
             if is_last {
@@ -99,16 +98,16 @@ impl Authenticator {
     }
 }
 
-/// Rate limit of the log: one line per error and period, further refusals are counted. It has at most one entry per error.
+/// Rate limit of the log: one line of each kind in a period, the others are counted. There are no more entries than kinds.
 #[derive(Debug, Default)]
 struct RefusalLog {
-    suppressed: Mutex<HashMap<TokenError, u64>>,
+    left_out: Mutex<HashMap<Refused, u64>>,
 }
 
 impl RefusalLog {
-    /// Reports whether this refusal is logged; else counts it.
-    fn admits(&self, error: TokenError) -> bool {
-        match self.suppressed().entry(error) {
+    /// Whether this refusal has a line of its own.
+    fn admits(&self, refused: Refused) -> bool {
+        match self.left_out().entry(refused) {
             Entry::Vacant(first) => {
                 first.insert(0);
                 true
@@ -120,19 +119,18 @@ impl RefusalLog {
         }
     }
 
-    /// Begins a period and returns the suppressed refusals of the last one. An error that was suppressed stays suppressed in the new
-    /// period: its next line is the next count.
-    fn begin_period(&self) -> Vec<(TokenError, u64)> {
-        let mut errors = self.suppressed();
-        errors.retain(|_, suppressed| *suppressed > 0);
-        let counts = errors.iter_mut();
+    /// How many of each kind were left out in the period that is over. A kind that goes on has no line of its own in the next one.
+    fn begin_period(&self) -> Vec<(Refused, u64)> {
+        let mut kinds = self.left_out();
+        kinds.retain(|_, left_out| *left_out > 0);
+        let counts = kinds.iter_mut();
         counts
-            .map(|(error, suppressed)| (*error, std::mem::take(suppressed)))
+            .map(|(refused, left_out)| (*refused, std::mem::take(left_out)))
             .collect()
     }
 
-    fn suppressed(&self) -> MutexGuard<'_, HashMap<TokenError, u64>> {
-        self.suppressed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn left_out(&self) -> MutexGuard<'_, HashMap<Refused, u64>> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,17 +139,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_refusal_is_logged_and_further_ones_counted() {
+    fn the_first_refusal_of_a_kind_has_a_line_and_the_others_are_counted() {
         let log = RefusalLog::default();
-        assert!(log.admits(TokenError::Expired) && log.admits(TokenError::Issuer));
+        assert!(log.admits(Refused::Expired) && log.admits(Refused::Issuer));
         for _ in 0..1_000 {
-            assert!(!log.admits(TokenError::Expired));
+            assert!(!log.admits(Refused::Expired));
         }
-        assert_eq!(log.begin_period(), [(TokenError::Expired, 1_000)]);
-        // `Expired` continued and stays suppressed. `Issuer` stopped and is logged again.
-        assert!(!log.admits(TokenError::Expired) && log.admits(TokenError::Issuer));
-        assert_eq!(log.begin_period(), [(TokenError::Expired, 1)]);
+        assert_eq!(log.begin_period(), [(Refused::Expired, 1_000)]);
+        // It went on: its next line is the next count. The other kind was quiet.
+        assert!(!log.admits(Refused::Expired) && log.admits(Refused::Issuer));
+        assert_eq!(log.begin_period(), [(Refused::Expired, 1)]);
         assert_eq!(log.begin_period(), []);
-        assert!(log.admits(TokenError::Expired));
+        assert!(log.admits(Refused::Expired));
     }
 }

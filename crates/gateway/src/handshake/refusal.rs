@@ -1,48 +1,48 @@
-//! Reasons for refusing an upgrade request, and their HTTP responses.
+//! Why a request does not become a WebSocket, and how that is answered.
 
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
-use super::request::Endpoint;
+use super::upgrade::Endpoint;
 
-/// Reason for refusing an upgrade request.
+/// A request to a WebSocket endpoint that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UpgradeRefusal {
-    /// Token in the URL.
+pub(crate) enum Refusal {
+    /// The URL holds a token.
     TokenInQuery,
-    /// Origin that is not allowed.
+    /// A page that is not on the list.
     Origin(Endpoint),
-    /// Violation of Engine.IO.
+    /// Engine.IO's rules are broken.
     Engine(EngineError),
-    /// No supported subprotocol offered.
+    /// No subprotocol of ours was offered.
     Subprotocol,
-    /// Violation of RFC 6455.
+    /// RFC 6455's rules are broken.
     Handshake,
-    /// WebSocket version other than 13.
+    /// A WebSocket version that is not 13.
     Version,
-    /// Bus unavailable, or node draining.
+    /// The bus is away, or the node drains.
     Unavailable,
 }
 
-/// Error of Engine.IO, with code and message of the reference implementation.
+/// What Engine.IO says to a client it refuses: the reference's codes and sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EngineError {
-    /// Transport other than WebSocket, usually long polling.
+    /// Long polling, mostly.
     UnknownTransport,
-    /// Session id of another server.
+    /// A session of another server.
     UnknownSession,
-    /// Method other than GET.
+    /// Not GET.
     BadMethod,
-    /// Request without upgrade.
+    /// Not an upgrade.
     BadRequest,
-    /// Version other than Engine.IO 4.
+    /// Not Engine.IO 4.
     UnsupportedVersion,
 }
 
-impl UpgradeRefusal {
-    /// Returns the metric label.
+impl Refusal {
+    /// The metric label.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::TokenInQuery => "token_in_query",
@@ -55,8 +55,7 @@ impl UpgradeRefusal {
         }
     }
 
-    /// Returns the response with a JSON body. It closes the connection, because bytes after a refused upgrade may be frames, not a
-    /// request.
+    /// The answer, with a JSON body. The connection is closed after it: whoever sends a broken upgrade may have meant more.
     pub(crate) fn response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.body()));
         *response.status_mut() = self.status();
@@ -82,19 +81,19 @@ impl UpgradeRefusal {
     }
 
     fn body(self) -> String {
-        let failure = |code, message| failure_body(&Failure::with_message(code, message));
+        let ours = |code, message| failure_body(&Failure::with_message(code, message));
         match self {
             Self::Engine(error) => error.body(),
-            // Engine.IO has an error code of its own for origins.
+            // Engine.IO's own refusal of an origin.
             Self::Origin(Endpoint::SocketIo) => engine_body(4, "Forbidden"),
-            Self::Origin(Endpoint::Native) => failure(ErrorCode::Forbidden, "This origin is not allowed."),
-            Self::TokenInQuery => failure(ErrorCode::BadRequest, "A token does not belong into a URL."),
-            Self::Subprotocol => failure(
+            Self::Origin(Endpoint::Native) => ours(ErrorCode::Forbidden, "This origin is not allowed."),
+            Self::TokenInQuery => ours(ErrorCode::BadRequest, "A token does not belong into a URL."),
+            Self::Subprotocol => ours(
                 ErrorCode::BadRequest,
                 "Offer the subprotocol postern.v1.json or postern.v1.msgpack.",
             ),
-            Self::Handshake => failure(ErrorCode::BadRequest, "This is no WebSocket handshake (RFC 6455)."),
-            Self::Version => failure(ErrorCode::BadRequest, "The WebSocket version is 13."),
+            Self::Handshake => ours(ErrorCode::BadRequest, "This is no WebSocket handshake (RFC 6455)."),
+            Self::Version => ours(ErrorCode::BadRequest, "The WebSocket version is 13."),
             Self::Unavailable => failure_body(&Failure::of(ErrorCode::Unavailable)),
         }
     }
@@ -116,7 +115,7 @@ fn engine_body(code: u8, message: &str) -> String {
     format!(r#"{{"code":{code},"message":"{message}"}}"#)
 }
 
-/// Returns the body of a failed HTTP request: `{"error", "message", ...}`.
+/// The body of every failed HTTP request of ours: `{"error", "message", ...}`.
 pub(crate) fn failure_body(failure: &Failure) -> String {
     protocol::json::Json::of(failure).as_str().to_owned()
 }

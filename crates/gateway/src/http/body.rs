@@ -1,4 +1,4 @@
-//! Request body with a deadline, independent of the route that reads it.
+//! Request body that must have arrived at a given moment, whichever route reads it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,28 +8,28 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Body that fails once its deadline has passed.
-pub(super) struct DeadlineBody {
+/// A body with a deadline. Later it is an error.
+pub(super) struct DueBody {
     body: Incoming,
-    deadline: Pin<Box<Sleep>>,
+    late: Pin<Box<Sleep>>,
 }
 
-/// Error of a body that is incomplete at its deadline.
+/// The body was not there in time.
 #[derive(Debug, thiserror::Error)]
-#[error("the request body timed out")]
-struct BodyTimeout;
+#[error("the request took too long")]
+struct Late;
 
-impl DeadlineBody {
-    /// Wraps a body with a deadline.
-    pub(super) fn new(body: Incoming, deadline: Instant) -> Self {
+impl DueBody {
+    /// This body, due then.
+    pub(super) fn new(body: Incoming, by: Instant) -> Self {
         Self {
             body,
-            deadline: Box::pin(sleep_until(deadline)),
+            late: Box::pin(sleep_until(by)),
         }
     }
 }
 
-impl Body for DeadlineBody {
+impl Body for DueBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -37,7 +37,7 @@ impl Body for DeadlineBody {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        self.deadline.as_mut().poll(cx).map(|()| Some(Err(BodyTimeout.into())))
+        self.late.as_mut().poll(cx).map(|()| Some(Err(Late.into())))
     }
 
     fn is_end_stream(&self) -> bool {

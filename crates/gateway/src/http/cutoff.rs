@@ -1,4 +1,4 @@
-//! Deadline of an HTTP connection, which depends on the stage of its exchange.
+//! Moment at which an HTTP connection is cut, whatever its peer does until then.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,34 +6,34 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Stage of the exchange, shared by the service, which advances it, and the connection's task, which enforces its deadline.
+/// Stage of the one exchange of a connection, shared by the service, which moves it on, and the connection's task, which keeps it.
 #[derive(Debug, Clone)]
 pub(super) struct Cutoff(Arc<Mutex<Stage>>);
 
-/// Stage of an exchange.
+/// What the connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Reading the request head, until this deadline.
+    /// The head of a request, which is due then.
     Requesting(Instant),
-    /// Running the route, which has a deadline of its own.
-    Running,
-    /// Writing the response, until this deadline.
+    /// A route, which has a deadline of its own.
+    Answering,
+    /// The peer, which is to have taken the answer by then.
     Writing(Instant),
 }
 
 impl Cutoff {
-    /// Starts with the request and its deadline.
+    /// A connection whose request is due then.
     pub(super) fn new(request_by: Instant) -> Self {
         Self(Arc::new(Mutex::new(Stage::Requesting(request_by))))
     }
 
-    /// Enters a stage.
+    /// The connection is at this stage from now on.
     pub(super) fn enter(&self, stage: Stage) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
-    /// Resolves with the stage whose deadline has passed. `timer` is the connection's timer.
-    pub(super) fn poll_expired(&self, timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<Stage> {
+    /// Ready with the stage that took too long. `timer` is the connection's one timer.
+    pub(super) fn poll_late(&self, timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<Stage> {
         let stage = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (Stage::Requesting(by) | Stage::Writing(by)) = stage else {
             return Poll::Pending;
@@ -44,7 +44,7 @@ impl Cutoff {
         timer.as_mut().poll(cx).map(|()| stage)
     }
 
-    /// Creates the timer for [`Cutoff::poll_expired`].
+    /// A timer for [`Cutoff::poll_late`].
     pub(super) fn timer(by: Instant) -> Pin<Box<Sleep>> {
         Box::pin(sleep_until(by))
     }

@@ -1,36 +1,36 @@
-//! Admission control per address: the connect rate and the permits of pending connections. It applies to a new connection and to
-//! another CONNECT on an open one.
+//! What an address must pass before one of its clients may be on its way in: with a new connection, or with another CONNECT on one
+//! that it keeps.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::pending::{PendingConnections, PendingPermit};
+use super::pending::{Pending, PendingPermit};
 use crate::metrics::Metrics;
 use crate::rate::Limits;
 use crate::settings::Settings;
 
-/// Connect rates of all addresses, and the permits of pending connections. Clones share both.
+/// The rates of all addresses, and the permits. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Admission {
     rate: Option<Arc<Mutex<Limits<IpAddr>>>>,
-    pending: Arc<PendingConnections>,
+    pending: Arc<Pending>,
 }
 
 impl Admission {
     pub(super) fn new(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         let rate = settings.connect_rate;
         Self {
-            pending: PendingConnections::new(settings.pending_connections, rate.is_some(), metrics),
+            pending: Pending::new(settings.pending_connections, rate.is_some(), metrics),
             rate: rate.map(|rate| Arc::new(Mutex::new(Limits::new(rate, Instant::now())))),
         }
     }
 
-    /// Charges the connect rate of an address (see [`rate_limit_address`](super::tcp::rate_limit_address)) and acquires a permit.
+    /// Counts a client of this address, as [`rate_limit_address`](super::tcp::counted_as) has it, and gives it a permit.
     ///
     /// # Errors
-    /// Metric label of the limit that was reached.
+    /// Metric label of the bound that is reached.
     pub(crate) fn admit(&self, address: IpAddr, now: Instant) -> Result<PendingPermit, &'static str> {
         if let Some(rate) = &self.rate {
             let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);

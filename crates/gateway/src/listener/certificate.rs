@@ -1,4 +1,4 @@
-//! Server certificate: loaded from PEM files, reloaded when they change.
+//! The server's certificate: read from PEM files, and read again when they change.
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,7 +17,7 @@ use x509_cert::der::{self, Decode};
 use crate::metrics::Metrics;
 use crate::settings::TlsSettings;
 
-/// Certificate of new handshakes.
+/// The certificate that new handshakes are answered with.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     current: RwLock<Arc<CertifiedKey>>,
@@ -29,12 +29,12 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Task that reloads a [`Certificate`] when its files change.
+/// Keeps a [`Certificate`] as its files are.
 #[derive(Debug)]
 pub(crate) struct Reloader {
     files: TlsSettings,
-    loaded: PemFiles,
-    /// `notAfter` of the certificate in use, since 1970.
+    seen: Content,
+    /// When the certificate in use ends, since 1970.
     expires: Duration,
     provider: Arc<CryptoProvider>,
     certificate: Arc<Certificate>,
@@ -43,22 +43,22 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Loads the files at startup.
+    /// Reads the files for the first time.
     pub(crate) async fn load(
         files: TlsSettings,
         provider: Arc<CryptoProvider>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, CertificateError> {
-        let loaded = PemFiles::read(&files).await?;
-        let (parsed, expires) = loaded.parse(&provider)?;
+        let seen = Content::read(&files).await?;
+        let (parsed, expires) = seen.parse(&provider)?;
         metrics.certificate_expires(expires);
         let certificate = Arc::new(Certificate {
             current: RwLock::new(Arc::new(parsed)),
         });
         Ok(Self {
             files,
-            loaded,
+            seen,
             expires,
             provider,
             certificate,
@@ -67,30 +67,30 @@ impl Reloader {
         })
     }
 
-    /// Returns the certificate, which reloads update.
+    /// What is kept up to date.
     pub(crate) fn certificate(&self) -> Arc<Certificate> {
         Arc::clone(&self.certificate)
     }
 
-    /// Polls the files until the node drains. Unusable files are logged once and leave the current certificate in use. A certificate
-    /// that expires soon or has expired is logged once.
+    /// Looks at the files again and again until the node drains. Whatever cannot be used leaves the old certificate in place,
+    /// and is reported once. So is an end that is near, and one that has passed.
     pub(crate) async fn run(mut self, every: Duration, soft: CancellationToken) {
         let mut unreadable = false;
-        let mut logged = Validity::Valid;
+        let mut told = Remaining::Enough;
         loop {
-            let validity = self.validity();
-            if std::mem::replace(&mut logged, validity) != validity {
-                validity.log();
+            let remaining = self.remaining();
+            if std::mem::replace(&mut told, remaining) != remaining {
+                remaining.tell();
             }
             tokio::select! {
                 () = soft.cancelled() => return,
                 () = tokio::time::sleep(every) => {}
             }
-            let reloaded = match PemFiles::read(&self.files).await {
-                Ok(files) if files == self.loaded && !unreadable => continue,
-                Ok(files) => {
+            let outcome = match Content::read(&self.files).await {
+                Ok(content) if content == self.seen && !unreadable => continue,
+                Ok(content) => {
                     unreadable = false;
-                    self.replace(files)
+                    self.replace(content)
                 }
                 Err(_) if unreadable => continue,
                 Err(error) => {
@@ -98,22 +98,22 @@ impl Reloader {
                     Err(error)
                 }
             };
-            match reloaded {
-                Ok(()) => tracing::info!("certificate reloaded"),
+            match outcome {
+                Ok(()) => tracing::info!("the certificate was read again"),
                 Err(error) => {
                     self.metrics.certificate_failed();
                     tracing::warn!(
                         error = chain(&error),
-                        "certificate reload failed, keeping the current certificate"
+                        "the certificate's files cannot be used, the old one stays"
                     );
                 }
             }
         }
     }
 
-    fn replace(&mut self, files: PemFiles) -> Result<(), CertificateError> {
-        let parsed = files.parse(&self.provider);
-        self.loaded = files;
+    fn replace(&mut self, content: Content) -> Result<(), CertificateError> {
+        let parsed = content.parse(&self.provider);
+        self.seen = content;
         let (parsed, expires) = parsed?;
         self.expires = expires;
         self.metrics.certificate_expires(expires);
@@ -122,69 +122,68 @@ impl Reloader {
         Ok(())
     }
 
-    fn validity(&self) -> Validity {
+    fn remaining(&self) -> Remaining {
         let now = self
             .clock
             .now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         match self.expires.saturating_sub(now) {
-            Duration::ZERO => Validity::Expired,
-            left if left < SOON => Validity::ExpiresSoon,
-            _ => Validity::Valid,
+            Duration::ZERO => Remaining::Nothing,
+            left if left < SOON => Remaining::Little,
+            _ => Remaining::Enough,
         }
     }
 }
 
-/// Validity of the certificate at a moment.
+/// How much of a certificate's life remains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Validity {
-    Valid,
-    /// Expires in less than [`SOON`].
-    ExpiresSoon,
-    Expired,
+enum Remaining {
+    Enough,
+    /// Less than [`SOON`].
+    Little,
+    Nothing,
 }
 
-impl Validity {
-    fn log(self) {
+impl Remaining {
+    fn tell(self) {
         match self {
-            Self::Valid => {}
-            Self::ExpiresSoon => tracing::warn!("certificate expires within two weeks, renew its files"),
-            Self::Expired => tracing::error!("certificate has expired, clients refuse it, renew its files"),
+            Self::Enough => {}
+            Self::Little => tracing::warn!("the certificate ends within two weeks: renew its files"),
+            Self::Nothing => tracing::error!("the certificate has expired: clients refuse it, renew its files"),
         }
     }
 }
 
-/// Error of loading a certificate.
+/// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// File could not be read.
+    /// A file cannot be read.
     #[error("read {0}")]
     Read(String, #[source] io::Error),
-    /// File without the expected PEM item.
-    #[error("parse the PEM file of the {0}")]
+    /// A file holds no such thing in PEM.
+    #[error("find the {0} in its file")]
     Pem(&'static str, #[source] pem::Error),
-    /// Certificate that could not be parsed.
-    #[error("parse the validity of the certificate")]
+    /// It does not say when it ends.
+    #[error("find the end of the certificate")]
     Validity(#[source] der::Error),
-    /// Key that does not match the certificate, or of a type that TLS 1.3 does not support.
-    #[error("combine the certificate with its key")]
+    /// Certificate and key are not a pair, or of a kind that TLS 1.3 does not know.
+    #[error("use the certificate with its key")]
     Pair(#[source] rustls::Error),
 }
 
-/// Content of the two files at the last load, compared to detect a change. Keeping the key's text adds no exposure: the parsed key is
-/// in the same memory.
+/// The two files as they were last read. The key's text is kept to see a change: whoever can read this memory has the key anyway.
 #[derive(PartialEq, Eq)]
-struct PemFiles {
+struct Content {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
-impl PemFiles {
+impl Content {
     async fn read(files: &TlsSettings) -> Result<Self, CertificateError> {
         let read = async |path: &std::path::Path| {
-            let bytes = tokio::fs::read(path).await;
-            bytes.map_err(|error| CertificateError::Read(path.display().to_string(), error))
+            let content = tokio::fs::read(path).await;
+            content.map_err(|error| CertificateError::Read(path.display().to_string(), error))
         };
         Ok(Self {
             certificate: read(&files.certificate).await?,
@@ -192,7 +191,7 @@ impl PemFiles {
         })
     }
 
-    /// Parses the certificate with its key; returns its `notAfter` too, since 1970.
+    /// The certificate with its key, and when it ends, since 1970.
     fn parse(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Duration), CertificateError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<_, _>>()
@@ -208,11 +207,11 @@ impl PemFiles {
     }
 }
 
-impl std::fmt::Debug for PemFiles {
+impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PemFiles").finish_non_exhaustive()
+        f.debug_struct("Content").finish_non_exhaustive()
     }
 }
 
-/// Remaining validity below which a warning is logged.
+/// An end that is so near is told.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{OutageReporter, PeriodicLoop};
-use protocol::fault::chain;
 use protocol::json::Json;
 use store::{Audit, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::outage::Outage;
+use crate::pace::Pace;
+
 /// Logs the changed heads until the node drains; the first time at once, for those that an earlier worker did not log.
 pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
-    let outage = OutageReporter::new("log the heads of the audit log");
-    let mut ticks = PeriodicLoop::new(PERIOD, drain);
-    while ticks.next().await {
+    let outage = Outage::of("log the heads of the audit log");
+    let mut pace = Pace::new(PERIOD, drain);
+    while pace.next().await {
         match log_moved(&*audit).await {
-            Ok(()) => outage.succeeded(),
-            Err(error) => outage.failed(chain(&error)),
+            Ok(()) => outage.over(),
+            Err(error) => outage.met(&error),
         }
     }
 }

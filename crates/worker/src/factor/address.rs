@@ -1,4 +1,4 @@
-//! Where codes are sent: a telephone number, or an email address.
+//! Address that codes are sent to: a telephone number or an email address.
 
 use lettre::Address;
 use protocol::secret::Secret;
@@ -6,24 +6,24 @@ use protocol::security::FactorMethod;
 
 use super::typed_text;
 
-/// Reads what a user has written as the address of this method, as codes will be sent to it; none where it cannot be one.
-pub(super) fn read(method: FactorMethod, text: &str) -> Option<Secret> {
+/// Normalizes a typed address for this method; `None` where it is not one.
+pub(super) fn parse(method: FactorMethod, text: &str) -> Option<Secret> {
     let address = match method {
         FactorMethod::Totp => None,
-        FactorMethod::Sms => number(text),
+        FactorMethod::Sms => telephone_number(text),
         FactorMethod::Email => Some(typed_text::trimmed(text).to_owned()).filter(|text| is_email(text)),
     };
     address.map(Secret::new)
 }
 
-/// An international number (ITU-T E.164): `+`, then 8 to 15 digits, the first of them no 0. `(0)` is dialled within its country only,
-/// and where it stands nobody knows which number is meant.
-fn number(text: &str) -> Option<String> {
+/// International number (ITU-T E.164): `+`, then 8 to 15 digits, the first of them not 0. `(0)` is dialled within its country only;
+/// a text that contains it is ambiguous.
+fn telephone_number(text: &str) -> Option<String> {
     let mut number = typed_text::normalized(text);
     if number.contains("(0)") {
         return None;
     }
-    number.retain(|letter| !matches!(letter, '(' | ')'));
+    number.retain(|character| !matches!(character, '(' | ')'));
     let digits = number.strip_prefix('+')?;
     let is_number = (8..=15).contains(&digits.len())
         && digits.bytes().all(|digit| digit.is_ascii_digit())
@@ -31,7 +31,7 @@ fn number(text: &str) -> Option<String> {
     is_number.then_some(number)
 }
 
-/// As mail servers take it. ASCII: what looks alike in other letters is another's.
+/// Reports whether mail servers accept the address. ASCII only: a lookalike from another script is another person's address.
 fn is_email(text: &str) -> bool {
     text.len() <= LONGEST_EMAIL && text.is_ascii() && text.parse::<Address>().is_ok()
 }
@@ -43,14 +43,14 @@ const LONGEST_EMAIL: usize = 254;
 mod tests {
     use super::*;
 
-    fn is(method: FactorMethod, text: &str) -> bool {
-        read(method, text).is_some()
+    fn is_address(method: FactorMethod, text: &str) -> bool {
+        parse(method, text).is_some()
     }
 
     #[test]
-    fn a_number_is_international() {
+    fn telephone_number_must_be_international() {
         for good in ["+43660123", "+436601234567", "+123456789012345"] {
-            assert!(is(FactorMethod::Sms, good), "{good}");
+            assert!(is_address(FactorMethod::Sms, good), "{good}");
         }
         for bad in [
             "",
@@ -65,12 +65,12 @@ mod tests {
             "+43 660 123\u{0}4567",
             "a@b.example",
         ] {
-            assert!(!is(FactorMethod::Sms, bad), "{bad}");
+            assert!(!is_address(FactorMethod::Sms, bad), "{bad}");
         }
     }
 
     #[test]
-    fn a_number_is_read_as_people_write_it() {
+    fn typed_telephone_number_is_normalized() {
         for written in [
             "+43 660 1234567",
             "+43-660-123.45.67",
@@ -80,17 +80,17 @@ mod tests {
             "\u{202d}+436601234567\u{202c}",
             "+43660\u{0661}234567",
         ] {
-            let number = read(FactorMethod::Sms, written);
+            let number = parse(FactorMethod::Sms, written);
             assert_eq!(number.as_ref().map(Secret::expose), Some("+436601234567"), "{written}");
         }
     }
 
     #[test]
-    fn an_email_address_is_one_address_and_nothing_more() {
+    fn email_address_is_accepted_only_alone_and_in_ascii() {
         for good in ["a@b.example", "first.last+tag@mail.example"] {
-            assert!(is(FactorMethod::Email, good), "{good}");
-            // As a keyboard completes it.
-            let padded = read(FactorMethod::Email, &format!("\u{200e} {good} "));
+            assert!(is_address(FactorMethod::Email, good), "{good}");
+            // Completion by a keyboard adds spaces.
+            let padded = parse(FactorMethod::Email, &format!("\u{200e} {good} "));
             assert_eq!(padded.as_ref().map(Secret::expose), Some(good));
         }
         let long = format!("{}@b.example", "a".repeat(LONGEST_EMAIL));
@@ -106,12 +106,12 @@ mod tests {
             "+436601234567",
             &long,
         ] {
-            assert!(!is(FactorMethod::Email, bad), "{bad}");
+            assert!(!is_address(FactorMethod::Email, bad), "{bad}");
         }
     }
 
     #[test]
-    fn an_authenticator_has_no_address() {
-        assert!(!is(FactorMethod::Totp, "a@b.example"));
+    fn totp_accepts_no_address() {
+        assert!(!is_address(FactorMethod::Totp, "a@b.example"));
     }
 }

@@ -1,4 +1,4 @@
-//! Challenges to give a second factor, and the mark of a socket on which it was given.
+//! Open challenges, and the mark of a socket on which the second factor was given. Both live in the bus.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use bus::{BusError, ChallengeKey, Challenges};
 use lifecycle::Entropy;
 use protocol::id::UserId;
 
-use super::FRESH;
+use super::RECENT;
 use crate::call::Call;
 
-/// What is known for five minutes: which challenges are open, and where a second factor was given.
+/// Open challenges and marks of sockets, each for five minutes.
 pub(crate) struct FactorChallenges {
     challenges: Arc<dyn Challenges>,
     entropy: Arc<dyn Entropy>,
@@ -21,29 +21,31 @@ impl FactorChallenges {
         Self { challenges, entropy }
     }
 
-    /// Opens a challenge for the caller's session and gives its name.
+    /// Opens a challenge for the caller's session and returns its id.
     pub(super) async fn open(&self, call: &Call) -> Result<String, BusError> {
         let id = self.entropy.token();
         let session = call.session.as_str().as_bytes();
-        self.challenges.put(&challenge(&call.user, &id), session, LIFE).await?;
+        self.challenges
+            .put(&challenge(&call.user, &id), session, LIFETIME)
+            .await?;
         Ok(id)
     }
 
-    /// Whether this is an open challenge of the caller's session.
+    /// Reports whether this is an open challenge of the caller's session.
     pub(super) async fn is_open(&self, call: &Call, id: &str) -> Result<bool, BusError> {
         let session = self.challenges.read(&challenge(&call.user, id)).await?;
         Ok(session.is_some_and(|session| session == call.session.as_str().as_bytes()))
     }
 
-    /// The challenge was met on the caller's socket: it is used up, and the socket is marked.
-    pub(super) async fn met(&self, call: &Call, id: &str) -> Result<(), BusError> {
-        self.challenges.put(&mark(call), b"given", FRESH).await?;
+    /// Removes a challenge that was answered on the caller's socket, and marks the socket.
+    pub(super) async fn complete(&self, call: &Call, id: &str) -> Result<(), BusError> {
+        self.challenges.put(&mark(call), b"given", RECENT).await?;
         self.challenges.take(&challenge(&call.user, id)).await?;
         Ok(())
     }
 
-    /// Whether a second factor was given on the caller's socket lately.
-    pub(super) async fn was_met(&self, call: &Call) -> Result<bool, BusError> {
+    /// Reports whether a second factor was given on the caller's socket recently.
+    pub(super) async fn was_answered(&self, call: &Call) -> Result<bool, BusError> {
         Ok(self.challenges.read(&mark(call)).await?.is_some())
     }
 }
@@ -62,5 +64,5 @@ fn mark(call: &Call) -> ChallengeKey {
     }
 }
 
-/// How long a challenge is open.
-pub(super) const LIFE: Duration = Duration::from_secs(5 * 60);
+/// Lifetime of a challenge.
+pub(super) const LIFETIME: Duration = Duration::from_secs(5 * 60);

@@ -1,4 +1,4 @@
-//! Whether a code is right, and what the factor is after it. Pure: the record, the code and the time are arguments.
+//! Check of a code, and the factor after it. Pure: the record, the code and the time are arguments.
 
 use std::time::Duration;
 
@@ -8,80 +8,85 @@ use store::Factor;
 use store::vault::VaultError;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::lockout::{Door, door};
-use super::recovery::{self, Trying};
+use super::lockout::{Lockout, lockout};
+use super::recovery::{self, SessionQuota};
 use super::totp;
 
-/// What became of a code.
+/// Result of checking a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Checked {
-    /// Right.
+pub(super) enum CodeCheck {
+    /// The code is right.
     Right(Factor),
-    /// Wrong, or used before.
+    /// The code is wrong, or was used before.
     Wrong(Factor),
-    /// Not looked at: too many were wrong. The next one is, after this long.
-    Wait(Duration),
-    /// Not looked at: the factor is locked.
+    /// The code was not checked, because too many were wrong. The next one is checked after this time.
+    Delayed(Duration),
+    /// The code was not checked, because the factor is locked.
     Locked,
 }
 
-/// Checks a code of the authenticator, whose secret is `secret`.
-pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp) -> Result<Checked, VaultError> {
-    if let Some(unlooked) = kept_out(factor, now) {
-        return Ok(unlooked);
+/// Checks a code of the authenticator with this secret.
+pub(super) fn code(factor: &Factor, secret: &Secret, code: &str, now: Timestamp) -> Result<CodeCheck, VaultError> {
+    if let Some(unchecked) = not_allowed(factor, now) {
+        return Ok(unchecked);
     }
     let step = totp::accepted_step(secret, code, now, Some(factor.last_step))?;
     Ok(match step {
-        Some(last_step) => Checked::Right(Factor {
+        Some(last_step) => CodeCheck::Right(Factor {
             last_step,
             failures: 0,
             last_failed: None,
             ..factor.clone()
         }),
-        None => Checked::Wrong(failed(factor.clone(), now)),
+        None => CodeCheck::Wrong(failed(factor.clone(), now)),
     })
 }
 
-/// Checks a code that was sent for this challenge, by its HMAC under each key of the vault.
-pub(super) fn sent_code(factor: &Factor, challenge: &str, macs: &[[u8; 32]], now: Timestamp) -> Checked {
-    if let Some(unlooked) = kept_out(factor, now) {
-        return unlooked;
+/// Checks a code that was sent for this challenge. `macs` are its HMACs, one under each key of the vault.
+pub(super) fn sent_code(factor: &Factor, challenge: &str, macs: &[[u8; 32]], now: Timestamp) -> CodeCheck {
+    if let Some(unchecked) = not_allowed(factor, now) {
+        return unchecked;
     }
     let sent = factor.sent.iter().find(|sent| sent.challenge == challenge);
     let is_right = sent
         .and_then(|sent| sent.code)
         .is_some_and(|code| is_among(&code, macs));
     if !is_right {
-        return Checked::Wrong(failed(factor.clone(), now));
+        return CodeCheck::Wrong(failed(factor.clone(), now));
     }
-    Checked::Right(Factor {
+    CodeCheck::Right(Factor {
         failures: 0,
         last_failed: None,
         ..factor.clone()
     })
 }
 
-/// The factor after this challenge was met: it is used up, with the code that was sent for it.
+/// Removes a challenge that was answered, and with it the code that was sent for it.
 pub(super) fn without_challenge(mut factor: Factor, challenge: &str) -> Factor {
     factor.sent.retain(|sent| sent.challenge != challenge);
     factor
 }
 
-/// Why no code is looked at now.
-fn kept_out(factor: &Factor, now: Timestamp) -> Option<Checked> {
-    match door(factor.failures, factor.last_failed, now) {
-        Door::Open => None,
-        Door::Shut(wait) => Some(Checked::Wait(wait)),
-        Door::Locked => Some(Checked::Locked),
+/// Result for any code while a delay or a lock applies.
+fn not_allowed(factor: &Factor, now: Timestamp) -> Option<CodeCheck> {
+    match lockout(factor.failures, factor.last_failed, now) {
+        Lockout::None => None,
+        Lockout::Delay(wait) => Some(CodeCheck::Delayed(wait)),
+        Lockout::Locked => Some(CodeCheck::Locked),
     }
 }
 
-/// Checks a recovery code by its HMAC; none where no code was ever given out. It is looked at while a delay or a lock applies, ends
-/// both, and is used up.
-pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, trying: Trying<'_>, now: Timestamp) -> Checked {
-    let recovery_attempts = match recovery::count(&factor.recovery_attempts, trying, now) {
+/// Checks a recovery code by its HMAC (`None` where the user never had recovery codes), also while a delay or a lock applies. A right
+/// code ends both and is used up.
+pub(super) fn recovery_code(
+    factor: &Factor,
+    mac: Option<[u8; 32]>,
+    quota: SessionQuota<'_>,
+    now: Timestamp,
+) -> CodeCheck {
+    let recovery_attempts = match recovery::count(&factor.recovery_attempts, quota, now) {
         Ok(tried) => tried,
-        Err(wait) => return Checked::Wait(wait),
+        Err(wait) => return CodeCheck::Delayed(wait),
     };
     let mut factor = Factor {
         recovery_attempts,
@@ -90,16 +95,16 @@ pub(super) fn recovery_code(factor: &Factor, mac: Option<[u8; 32]>, trying: Tryi
     let before = factor.recovery_codes.len();
     factor.recovery_codes.retain(|kept| !is_among(kept, mac.as_slice()));
     if factor.recovery_codes.len() == before {
-        return Checked::Wrong(failed(factor, now));
+        return CodeCheck::Wrong(failed(factor, now));
     }
-    Checked::Right(Factor {
+    CodeCheck::Right(Factor {
         failures: 0,
         last_failed: None,
         ..factor
     })
 }
 
-/// Whether an HMAC is one of these. All are compared as a whole, whichever it is.
+/// Reports whether an HMAC is among these. Every one is compared in full, so that the time reveals nothing.
 pub(super) fn is_among(kept: &[u8; 32], macs: &[[u8; 32]]) -> bool {
     let same = macs.iter().fold(Choice::from(0), |same, mac| same | mac.ct_eq(kept));
     same.into()
@@ -140,10 +145,10 @@ mod tests {
         }
     }
 
-    fn trying(session: &SessionId) -> Trying<'_> {
-        Trying {
+    fn quota(session: &SessionId) -> SessionQuota<'_> {
+        SessionQuota {
             session,
-            most: recovery::TRIES,
+            limit: recovery::TRIES,
         }
     }
 
@@ -151,44 +156,44 @@ mod tests {
         Timestamp::from_millis(1_111_111_080_000).plus(Duration::from_secs(seconds))
     }
 
-    fn check(factor: &Factor, token: &str, now: Timestamp) -> Checked {
+    fn check(factor: &Factor, token: &str, now: Timestamp) -> CodeCheck {
         code(factor, &Secret::new(SECRET), token, now).unwrap()
     }
 
     #[test]
-    fn the_right_code_forgets_the_failures_and_is_used_up() {
-        let Checked::Wrong(failed) = check(&factor(), "000000", at(0)) else {
-            panic!("a wrong code was right");
+    fn right_code_resets_failures_and_is_refused_the_second_time() {
+        let CodeCheck::Wrong(failed) = check(&factor(), "000000", at(0)) else {
+            panic!("a wrong code was accepted");
         };
         assert_eq!((failed.failures, failed.last_failed), (1, Some(at(0))));
-        let Checked::Right(after) = check(&failed, "081804", at(1)) else {
-            panic!("the right code was wrong");
+        let CodeCheck::Right(after) = check(&failed, "081804", at(1)) else {
+            panic!("the right code was refused");
         };
         assert_eq!((after.failures, after.last_failed), (0, None));
-        assert!(matches!(check(&after, "081804", at(2)), Checked::Wrong(_)));
+        assert!(matches!(check(&after, "081804", at(2)), CodeCheck::Wrong(_)));
     }
 
     #[test]
-    fn a_recovery_code_opens_a_locked_factor_once() {
+    fn recovery_code_unlocks_a_locked_factor_once() {
         let session = SessionId::new("s").unwrap();
         let locked = Factor {
             failures: LOCK_AT,
             last_failed: Some(at(0)),
             ..factor()
         };
-        assert_eq!(check(&locked, "081804", at(1)), Checked::Locked);
-        let Checked::Right(open) = recovery_code(&locked, Some([2; 32]), trying(&session), at(1)) else {
-            panic!("the recovery code was wrong");
+        assert_eq!(check(&locked, "081804", at(1)), CodeCheck::Locked);
+        let CodeCheck::Right(open) = recovery_code(&locked, Some([2; 32]), quota(&session), at(1)) else {
+            panic!("the recovery code was refused");
         };
         assert_eq!((open.failures, &open.recovery_codes), (0, &vec![[1; 32]]));
         assert!(matches!(
-            recovery_code(&open, Some([2; 32]), trying(&session), at(2)),
-            Checked::Wrong(_)
+            recovery_code(&open, Some([2; 32]), quota(&session), at(2)),
+            CodeCheck::Wrong(_)
         ));
     }
 
     #[test]
-    fn a_sent_code_answers_its_own_challenge_once() {
+    fn sent_code_is_accepted_once_for_its_own_challenge_only() {
         let sent = |challenge: &str, code| SentCode {
             challenge: challenge.to_owned(),
             session: SessionId::new("s").unwrap(),
@@ -204,14 +209,14 @@ mod tests {
             ],
             ..factor()
         };
-        let wrong = |factor: &Factor, challenge, macs: &[[u8; 32]]| matches!(sent_code(factor, challenge, macs, at(1)), Checked::Wrong(after) if after.failures == factor.failures + 1);
+        let wrong = |factor: &Factor, challenge, macs: &[[u8; 32]]| matches!(sent_code(factor, challenge, macs, at(1)), CodeCheck::Wrong(after) if after.failures == factor.failures + 1);
         assert!(
             wrong(&factor, "one", &[[2; 32]])
                 && wrong(&factor, "none", &[[1; 32]])
                 && wrong(&factor, "other", &[[1; 32]])
         );
-        let Checked::Right(after) = sent_code(&factor, "one", &[[9; 32], [1; 32]], at(1)) else {
-            panic!("the right code was wrong");
+        let CodeCheck::Right(after) = sent_code(&factor, "one", &[[9; 32], [1; 32]], at(1)) else {
+            panic!("the right code was refused");
         };
         let after = without_challenge(after, "one");
         assert_eq!(after.sent.len(), 2);
@@ -221,22 +226,22 @@ mod tests {
             last_failed: Some(at(0)),
             ..factor
         };
-        assert_eq!(sent_code(&locked, "one", &[[1; 32]], at(1)), Checked::Locked);
+        assert_eq!(sent_code(&locked, "one", &[[1; 32]], at(1)), CodeCheck::Locked);
     }
 
     proptest! {
         #[test]
-        fn guessing_without_pause_is_looked_at_less_and_less(seconds in 1..100_000_u64) {
+        fn continuous_guessing_is_slowed_down_to_one_checked_code_an_hour(seconds in 1..100_000_u64) {
             let mut factor = factor();
-            let mut looked_at = 0_u64;
+            let mut checked = 0_u64;
             for second in 0..seconds {
-                if let Checked::Wrong(after) = check(&factor, "000000", at(second)) {
+                if let CodeCheck::Wrong(after) = check(&factor, "000000", at(second)) {
                     factor = after;
-                    looked_at += 1;
+                    checked += 1;
                 }
             }
             // Ten at once, seven while the delay grows, then one an hour.
-            prop_assert!(looked_at <= 10 + 7 + seconds / 3_600 + 1, "{looked_at} in {seconds} s");
+            prop_assert!(checked <= 10 + 7 + seconds / 3_600 + 1, "{checked} codes checked in {seconds} s");
         }
     }
 }

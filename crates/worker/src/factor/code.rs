@@ -1,25 +1,25 @@
-//! What a client gives for a code: six digits, or a recovery code.
+//! Code that a client presents: six digits, or a recovery code.
 
 use protocol::secret::Secret;
 
 use super::{recovery, typed_text};
 
-/// What can be a code. Anything else is none, whatever factor there is.
+/// Well-formed code. Another text is refused whatever the user's factor.
 pub(super) enum Code {
-    /// Of an authenticator, or sent.
+    /// Code of an authenticator, or one that was sent.
     Digits(Secret),
-    /// A recovery code, without what does not count.
+    /// Recovery code in normal form: upper case, no separators.
     Recovery(Secret),
 }
 
 impl Code {
-    /// Reads what was typed or pasted; none where no code can be meant.
-    pub(super) fn read(text: &Secret) -> Option<Self> {
+    /// Parses a typed or pasted text; `None` where it is not a code.
+    pub(super) fn parse(text: &Secret) -> Option<Self> {
         let digits = typed_text::normalized(text.expose());
         if digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(Self::Digits(Secret::new(digits)));
         }
-        recovery::read(text).map(Self::Recovery)
+        recovery::parse(text).map(Self::Recovery)
     }
 }
 
@@ -30,8 +30,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_six_digits_or_a_recovery_code_and_nothing_else_is() {
-        let read = |text: &str| Code::read(&Secret::new(text));
+    fn only_six_digits_and_recovery_codes_parse() {
+        let parse = |text: &str| Code::parse(&Secret::new(text));
         for written in [
             "000000",
             "000 000",
@@ -42,7 +42,7 @@ mod tests {
             "\u{ff10}\u{ff10}\u{ff10}000",
             "\u{660}\u{660}\u{660}\u{6f0}\u{6f0}\u{6f0}",
         ] {
-            let code = read(written);
+            let code = parse(written);
             assert!(
                 matches!(&code, Some(Code::Digits(digits)) if digits.expose() == "000000"),
                 "{written}"
@@ -54,7 +54,7 @@ mod tests {
             "ABCDEFGHIJKLMNOP",
             "\u{ff21}BCD\u{ff0d}efgh\u{2013}\u{131}jkl.mnop ",
         ] {
-            let code = read(written);
+            let code = parse(written);
             assert!(
                 matches!(&code, Some(Code::Recovery(code)) if code.expose() == "ABCDEFGHIJKLMNOP"),
                 "{written}"
@@ -70,7 +70,7 @@ mod tests {
             "\u{2070}00000",
             "ABCD-EFGH-IJKL-MNO1",
         ] {
-            assert!(read(text).is_none(), "{text}");
+            assert!(parse(text).is_none(), "{text}");
         }
     }
 }

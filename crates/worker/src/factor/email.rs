@@ -1,4 +1,4 @@
-//! Emails, by SMTP: under TLS, or to this machine.
+//! Email sender: SMTP over TLS, or without TLS to this machine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,95 +15,95 @@ use platforms::is_loopback;
 use protocol::secret::Secret;
 use url::{Host, Url};
 
-use super::courier::{Message, SendError};
+use super::message::{Message, SendError};
 
-/// Where emails go out, and who sends them.
+/// Mail server and From address.
 #[derive(Debug, Clone)]
 pub struct EmailSettings {
-    /// The server.
+    /// Mail server.
     pub server: SmtpServer,
-    /// What recipients read as the sender.
+    /// Address in `From` of every email.
     pub from: FromAddress,
 }
 
-/// A mail server: `smtps://` is under TLS from the first byte, `smtp://` turns it on (STARTTLS) before anything else is said.
+/// Mail server. `smtps://` uses TLS from the first byte; `smtp://` upgrades (STARTTLS) before any other command.
 #[derive(Debug, Clone)]
 pub struct SmtpServer {
     host: String,
     port: u16,
-    security: Security,
+    tls: SmtpTls,
     login: Option<(String, Secret)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Security {
-    Wrapped,
+enum SmtpTls {
+    Implicit,
     StartTls,
-    /// This machine may do without.
-    StartTlsWhereOffered,
+    /// STARTTLS where the server offers it, otherwise plain text: only for this machine.
+    OpportunisticStartTls,
 }
 
-/// A URL of no mail server.
+/// URL that does not name a mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is `smtps://user:password@host` or `smtp://...`, with a port where it is not 465 or 587")]
 pub struct InvalidSmtpUrl;
 
 impl SmtpServer {
-    /// Reads it. The port is 465 with `smtps`, 587 with `smtp`, if the URL has none.
+    /// Parses a URL. The default port is 465 for `smtps` and 587 for `smtp`.
     ///
     /// # Errors
-    /// [`InvalidSmtpUrl`], which repeats no part of it.
+    /// [`InvalidSmtpUrl`], which contains no part of the URL.
     pub fn parse(url: &Secret) -> Result<Self, InvalidSmtpUrl> {
         let url = Url::parse(url.expose()).map_err(|_no_url| InvalidSmtpUrl)?;
         let host = Host::parse(url.host_str().ok_or(InvalidSmtpUrl)?).map_err(|_no_host| InvalidSmtpUrl)?;
-        let is_here = is_loopback(&match &host {
+        let is_local = is_loopback(&match &host {
             Host::Domain(name) => Host::Domain(name.as_str()),
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         });
-        let (security, port) = match url.scheme() {
-            "smtps" => (Security::Wrapped, 465),
-            "smtp" if is_here => (Security::StartTlsWhereOffered, 587),
-            "smtp" => (Security::StartTls, 587),
+        let (tls, port) = match url.scheme() {
+            "smtps" => (SmtpTls::Implicit, 465),
+            "smtp" if is_local => (SmtpTls::OpportunisticStartTls, 587),
+            "smtp" => (SmtpTls::StartTls, 587),
             _ => return Err(InvalidSmtpUrl),
         };
         let has_more = !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some();
         if has_more {
             return Err(InvalidSmtpUrl);
         }
-        let plain = |text: &str| {
+        let decode = |text: &str| {
             let text = percent_decode_str(text).decode_utf8();
             text.map(String::from).map_err(|_not_text| InvalidSmtpUrl)
         };
         let login = match (url.username(), url.password()) {
             ("", None) => None,
-            (user, Some(password)) if !user.is_empty() => Some((plain(user)?, Secret::new(plain(password)?))),
+            (user, Some(password)) if !user.is_empty() => Some((decode(user)?, Secret::new(decode(password)?))),
             _ => return Err(InvalidSmtpUrl),
         };
         Ok(Self {
             host: match &host {
-                // The name of an address is without brackets.
+                // TLS and DNS take an IPv6 address without the brackets of the URL.
                 Host::Ipv6(address) => address.to_string(),
                 other => other.to_string(),
             },
             port: url.port().unwrap_or(port),
-            security,
+            tls,
             login,
         })
     }
 }
 
-/// `Name <address>`, or an address alone.
+/// Address in `From`: `Name <address>`, or an address alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FromAddress(Mailbox);
 
-/// What nobody can send from.
+/// Malformed From address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is `Name <address@example.com>`, or an address alone")]
 pub struct InvalidFromAddress;
 
 impl FromAddress {
-    /// Reads it.
+    /// Parses a From address.
     ///
     /// # Errors
     /// [`InvalidFromAddress`].
@@ -112,12 +112,12 @@ impl FromAddress {
     }
 }
 
-/// Why there is no client.
+/// Failure to set up the email sender.
 #[derive(Debug, thiserror::Error)]
 #[error("set up TLS for emails")]
 pub struct EmailError(#[from] lettre::transport::smtp::Error);
 
-/// Carries emails, each over a connection of its own.
+/// Email sender that opens a connection for each email.
 #[derive(Clone)]
 pub struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -127,19 +127,19 @@ pub struct Email {
 }
 
 impl Email {
-    /// A client that trusts what the system trusts; sends nothing yet. Clock and entropy date and name the emails.
+    /// Creates a sender that trusts the system's certificates; connects only to send. Clock and entropy provide `Date` and `Message-ID`.
     ///
     /// # Errors
     /// [`EmailError`].
     pub fn new(settings: EmailSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, EmailError> {
         let EmailSettings { server, from } = settings;
-        let tls = TlsParameters::new(server.host.clone())?;
+        let parameters = TlsParameters::new(server.host.clone())?;
         let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host)
             .port(server.port)
-            .tls(match server.security {
-                Security::Wrapped => Tls::Wrapper(tls),
-                Security::StartTls => Tls::Required(tls),
-                Security::StartTlsWhereOffered => Tls::Opportunistic(tls),
+            .tls(match server.tls {
+                SmtpTls::Implicit => Tls::Wrapper(parameters),
+                SmtpTls::StartTls => Tls::Required(parameters),
+                SmtpTls::OpportunisticStartTls => Tls::Opportunistic(parameters),
             })
             .hello_name(ClientId::Domain(from.0.email.domain().to_owned()))
             .timeout(Some(CONNECT_WITHIN));
@@ -154,9 +154,12 @@ impl Email {
         })
     }
 
-    /// The caller bounds the time.
+    /// Sends an email. The caller applies the timeout.
     pub(super) async fn send(&self, address: &Secret, message: &Message) -> Result<(), SendError> {
-        let to: Address = address.expose().parse().map_err(|_says_it| SendError::Unaddressed)?;
+        let to: Address = address
+            .expose()
+            .parse()
+            .map_err(|_contains_address| SendError::Unaddressed)?;
         let Mailbox { email: from, .. } = &self.from.0;
         let email = lettre::Message::builder()
             .from(self.from.0.clone())
@@ -166,7 +169,7 @@ impl Email {
             .message_id(Some(format!("<{}@{}>", self.entropy.token(), from.domain())))
             .header(ContentType::TEXT_PLAIN)
             .body(message.text.expose().to_owned())
-            .map_err(|_says_it| SendError::Unaddressed)?;
+            .map_err(|_contains_address| SendError::Unaddressed)?;
         match self.transport.send(email).await {
             Ok(_response) => Ok(()),
             Err(error) => Err(match error.status() {
@@ -194,30 +197,30 @@ mod tests {
     }
 
     #[test]
-    fn emails_leave_this_machine_under_tls_only() {
-        for (url, security, port) in [
-            ("smtps://mail.example", Security::Wrapped, 465),
-            ("smtps://127.0.0.1:10465", Security::Wrapped, 10_465),
-            ("smtp://mail.example", Security::StartTls, 587),
-            ("smtp://10.0.0.1:25", Security::StartTls, 25),
-            ("smtp://127.0.0.1:1025", Security::StartTlsWhereOffered, 1_025),
-            ("smtp://[::1]", Security::StartTlsWhereOffered, 587),
-            ("smtp://localhost", Security::StartTlsWhereOffered, 587),
+    fn plain_text_smtp_is_allowed_to_this_machine_only() {
+        for (url, tls, port) in [
+            ("smtps://mail.example", SmtpTls::Implicit, 465),
+            ("smtps://127.0.0.1:10465", SmtpTls::Implicit, 10_465),
+            ("smtp://mail.example", SmtpTls::StartTls, 587),
+            ("smtp://10.0.0.1:25", SmtpTls::StartTls, 25),
+            ("smtp://127.0.0.1:1025", SmtpTls::OpportunisticStartTls, 1_025),
+            ("smtp://[::1]", SmtpTls::OpportunisticStartTls, 587),
+            ("smtp://localhost", SmtpTls::OpportunisticStartTls, 587),
         ] {
             let server = parse(url).unwrap();
-            assert_eq!((server.security, server.port), (security, port), "{url}");
+            assert_eq!((server.tls, server.port), (tls, port), "{url}");
         }
     }
 
     #[test]
-    fn user_and_password_are_as_they_were_before_they_were_written_into_a_url() {
+    fn user_and_password_are_percent_decoded() {
         let server = parse("smtps://postern%40example.com:p%3Aw%2Fd@mail.example").unwrap();
         let (user, password) = server.login.unwrap();
         assert_eq!((user.as_str(), password.expose()), ("postern@example.com", "p:w/d"));
     }
 
     #[test]
-    fn what_is_no_mail_server_is_refused() {
+    fn url_that_names_no_mail_server_is_refused() {
         for bad in [
             "http://mail.example",
             "mail.example:25",

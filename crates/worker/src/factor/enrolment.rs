@@ -1,4 +1,4 @@
-//! A second factor is set up: its secret is handed over, and the first code shows that it arrived.
+//! Enrolment of a second factor: the user receives its secret and confirms it by the first code.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use store::{AuditAction, Factor, PendingFactor, SecurityDecision, SecurityEffect
 
 use super::check;
 use super::code::Code;
-use super::wish::Means;
-use super::{FactorService, audit_event, change_with, factor_binding, news, recovery, recovery_binding, totp};
+use super::settings_change::NewFactor;
+use super::{FactorService, audit_event, change_with, events, factor_binding, recovery, recovery_binding, totp};
 use crate::call::Call;
 
 impl FactorService {
-    /// A factor that waits for its first code, and what its user needs to give it. An earlier one that waits is forgotten. `sent` is
-    /// the HMAC of the code that went to an address; none: no code went there, and nothing can begin.
+    /// Creates a pending factor, which replaces an earlier pending one, and the data that its user needs for the first code. `sent` is
+    /// the HMAC of the code that was sent to the address; without it, a factor of sent codes cannot be set up (`None`).
     pub(super) fn enrol(
         &self,
         call: &Call,
-        means: &Means,
+        new: &NewFactor,
         sent: Option<[u8; 32]>,
         now: Timestamp,
     ) -> Result<Option<(PendingFactor, Enrolment)>, VaultError> {
-        let method = means.method();
-        let (secret, shown) = match (means, sent) {
-            (Means::Authenticator, _) => {
+        let method = new.method();
+        let (secret, setup) = match (new, sent) {
+            (NewFactor::Authenticator, _) => {
                 let secret = totp::generate(&*self.entropy);
-                let handover = totp::handover(&secret, call.user.as_str())?;
-                (secret, Some(handover))
+                let setup = totp::authenticator_setup(&secret, call.user.as_str())?;
+                (secret, Some(setup))
             }
-            (Means::Messages { address, .. }, Some(_)) => (address.clone(), None),
-            (Means::Messages { .. }, None) => return Ok(None),
+            (NewFactor::SentCodes { address, .. }, Some(_)) => (address.clone(), None),
+            (NewFactor::SentCodes { .. }, None) => return Ok(None),
         };
         let pending = PendingFactor {
             method,
@@ -43,13 +43,13 @@ impl FactorService {
             code: sent,
             challenge: self.entropy.token(),
             session: call.session.clone(),
-            until: now.plus(LIFE),
+            until: now.plus(LIFETIME),
         };
-        let (otpauth_url, qr_png) = shown.map(|shown| (shown.url, shown.qr_png)).unzip();
+        let (otpauth_url, qr_png) = setup.map(|setup| (setup.url, setup.qr_png)).unzip();
         let enrolment = Enrolment {
             session_id: pending.challenge.clone(),
             method,
-            expires_in: LIFE.as_secs(),
+            expires_in: LIFETIME.as_secs(),
             secret: otpauth_url.is_some().then_some(secret),
             otpauth_url,
             qr_png,
@@ -57,27 +57,27 @@ impl FactorService {
         Ok(Some((pending, enrolment)))
     }
 
-    /// Takes the first code: the factor is on, and its user has ten recovery codes.
+    /// Checks the first code. If it is right, the factor is on, and the answer contains ten recovery codes.
     pub(super) fn confirm(
         &self,
         call: &Call,
         code: &Code,
         (record, pending): (&SecurityRecord, &PendingFactor),
-        end: &answer::Verified,
+        session_end: &answer::Verified,
         now: Timestamp,
     ) -> Result<SecurityDecision, VaultError> {
         let Some(last_step) = self.first_step(call, code, pending, now)? else {
             let outcome = JobOutcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
-            let failed = vec![news::failed(call, 0, now)];
+            let alerts = vec![events::wrong_code(call, 0, now)];
             let effect = SecurityEffect::Suspected(call.sign_in());
-            return Ok(change_with(call, record.clone(), (Vec::new(), failed), outcome, effect));
+            return Ok(change_with(call, record.clone(), (Vec::new(), alerts), outcome, effect));
         };
         let codes: Vec<Secret> = (0..recovery::CODES)
             .map(|_| recovery::generate(&*self.entropy))
             .collect();
-        let place = recovery_binding(&call.user);
-        let recovery_key = self.vault.new_mac_key(&place);
-        let meant = codes.iter().filter_map(recovery::read);
+        let binding = recovery_binding(&call.user);
+        let recovery_key = self.vault.new_mac_key(&binding);
+        let normalized = codes.iter().filter_map(recovery::parse);
         let factor = Factor {
             method: pending.method,
             secret: pending.secret.clone(),
@@ -85,13 +85,13 @@ impl FactorService {
             sent: Vec::new(),
             failures: 0,
             last_failed: None,
-            recovery_codes: meant
-                .map(|code| self.vault.mac_under(&recovery_key, &place, &code))
+            recovery_codes: normalized
+                .map(|code| self.vault.mac_under(&recovery_key, &binding, &code))
                 .collect::<Result<_, _>>()?,
             recovery_key: Some(recovery_key),
             recovery_attempts: Vec::new(),
         };
-        // Whatever was begun without a second factor must not be finished without one.
+        // An authorization that began without a second factor must not be completed without one.
         let effect = match record.factor {
             None => SecurityEffect::AuthorizationsEnd,
             Some(_) => SecurityEffect::Nothing,
@@ -102,18 +102,18 @@ impl FactorService {
             ..record.clone()
         };
         let events = vec![
-            news::settings_updated(call, &record),
-            news::factor_changed(call, "The second factor was turned on.", now),
+            events::settings_updated(call, &record),
+            events::factor_changed(call, "The second factor was turned on.", now),
         ];
         let outcome = JobOutcome::from(&Answer::Verified(answer::Verified {
             recovery_codes: Some(codes),
-            ..end.clone()
+            ..session_end.clone()
         }));
         let audit_events = vec![audit_event(AuditAction::FactorEnabled, pending.method.as_str())];
         Ok(change_with(call, record, (audit_events, events), outcome, effect))
     }
 
-    /// The time step of the first code, 0 where it was sent; none: it is wrong.
+    /// Time step of the first code, 0 for a sent code; `None` if the code is wrong.
     fn first_step(
         &self,
         call: &Call,
@@ -123,7 +123,7 @@ impl FactorService {
     ) -> Result<Option<i64>, VaultError> {
         let Code::Digits(code) = code else { return Ok(None) };
         if let Some(sent) = pending.code {
-            let is_right = check::is_among(&sent, &self.macs_of_sent(&call.user, code));
+            let is_right = check::is_among(&sent, &self.sent_code_macs(&call.user, code));
             return Ok(is_right.then_some(0));
         }
         let secret = self
@@ -133,5 +133,5 @@ impl FactorService {
     }
 }
 
-/// How long the first code is waited for.
-pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);
+/// Time within which the first code must arrive.
+pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);

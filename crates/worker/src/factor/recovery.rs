@@ -1,4 +1,4 @@
-//! Recovery codes: ten at enrolment, 80 bits each, used once, tried five times an hour.
+//! Recovery codes: ten at enrolment, 80 bits each, valid once, five attempts an hour.
 
 use std::time::Duration;
 
@@ -11,23 +11,24 @@ use totp_rs::Secret as Base32;
 
 use super::typed_text;
 
-/// A new code as its user reads it: `ABCD-EFGH-IJKL-MNOP`.
+/// Generates a code in the form that the user sees: `ABCD-EFGH-IJKL-MNOP`.
 pub(super) fn generate(entropy: &dyn Entropy) -> Secret {
     let text = Base32::from(entropy.bytes::<10>()).to_base32();
     let mut written = String::with_capacity(LENGTH + LENGTH / GROUP);
-    for (place, letter) in text.chars().enumerate() {
-        if place > 0 && place % GROUP == 0 {
+    for (index, character) in text.chars().enumerate() {
+        if index > 0 && index % GROUP == 0 {
             written.push('-');
         }
-        written.push(letter);
+        written.push(character);
     }
     Secret::new(written)
 }
 
-/// What is meant by a text that could be a recovery code: neither separators count nor case, whose Turkish forms of I are read too.
-pub(super) fn read(text: &Secret) -> Option<Secret> {
-    let letters = typed_text::normalized(text.expose());
-    let upper = letters.chars().map(|letter| match letter {
+/// Normalizes a typed recovery code; `None` where the text is not one. Separators and case do not matter, and the Turkish forms of I
+/// are accepted too.
+pub(super) fn parse(text: &Secret) -> Option<Secret> {
+    let text = typed_text::normalized(text.expose());
+    let upper = text.chars().map(|character| match character {
         '\u{130}' | '\u{131}' => 'I',
         other => other.to_ascii_uppercase(),
     });
@@ -36,44 +37,49 @@ pub(super) fn read(text: &Secret) -> Option<Secret> {
     is_code.then(|| Secret::new(code))
 }
 
-/// Who tries a recovery code, and how many of the hour's tries may be theirs.
+/// Quota of a session in the attempts with recovery codes of an hour.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Trying<'a> {
+pub(super) struct SessionQuota<'a> {
     pub(super) session: &'a SessionId,
-    pub(super) most: usize,
+    pub(super) limit: usize,
 }
 
-/// The tries that count from now on, this one with them.
+/// Adds an attempt to those of the last hour.
 ///
 /// # Errors
-/// How long to wait: there were enough within the hour, or enough of this session.
+/// Time until the next attempt is allowed: the hour's attempts, or those of this session, are used up.
 pub(super) fn count(
     tried: &[RecoveryAttempt],
-    trying: Trying<'_>,
+    quota: SessionQuota<'_>,
     now: Timestamp,
 ) -> Result<Vec<RecoveryAttempt>, Duration> {
     let recent = tried.iter().filter(|tried| now.since(tried.at) < HOUR);
     let mut counted: Vec<_> = recent.cloned().collect();
-    let of_all = counted.iter().rev().nth(TRIES - 1);
-    let mut own = counted.iter().rev().filter(|tried| tried.session == *trying.session);
-    let of_own = own.nth(trying.most.saturating_sub(1));
-    if let Some(until) = of_all.into_iter().chain(of_own).map(|tried| tried.at.plus(HOUR)).max() {
+    let exhausted = counted.iter().rev().nth(TRIES - 1);
+    let mut own = counted.iter().rev().filter(|tried| tried.session == *quota.session);
+    let own_exhausted = own.nth(quota.limit.saturating_sub(1));
+    if let Some(until) = exhausted
+        .into_iter()
+        .chain(own_exhausted)
+        .map(|tried| tried.at.plus(HOUR))
+        .max()
+    {
         return Err(until.since(now));
     }
     counted.push(RecoveryAttempt {
         at: now,
-        session: trying.session.clone(),
+        session: quota.session.clone(),
     });
     Ok(counted)
 }
 
-/// How many there are.
+/// Number of recovery codes that an enrolment issues.
 pub(super) const CODES: usize = 10;
 
-/// 80 bits in base32 (RFC 4648, section 6).
+/// Characters of 80 bits in base32 (RFC 4648, section 6).
 const LENGTH: usize = 16;
 const GROUP: usize = 4;
-/// In an hour.
+/// Attempts of one user in an hour.
 pub(super) const TRIES: usize = 5;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -85,19 +91,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_read_as_it_was_written_whatever_its_case_and_spaces() {
+    fn code_parses_in_lower_case_and_with_spaces() {
         let written = generate(&SeededEntropy::new(7));
-        let meant = read(&written).unwrap();
+        let normalized = parse(&written).unwrap();
         assert_eq!(written.expose().len(), 19);
-        assert_eq!(meant.expose(), written.expose().replace('-', ""));
+        assert_eq!(normalized.expose(), written.expose().replace('-', ""));
         let typed = Secret::new(written.expose().to_ascii_lowercase().replace('-', " "));
-        assert_eq!(read(&typed).unwrap().expose(), meant.expose());
-        assert!(read(&Secret::new("123456")).is_none());
+        assert_eq!(parse(&typed).unwrap().expose(), normalized.expose());
+        assert!(parse(&Secret::new("123456")).is_none());
     }
 
     proptest! {
         #[test]
-        fn no_hour_holds_more_than_five_tries_and_none_more_than_three_of_one_session(
+        fn an_hour_admits_five_attempts_and_three_of_one_session(
             tries in proptest::collection::vec((0..2_000_000_u64, 0..3_u8), 1..60),
         ) {
             let mut now = Timestamp::from_millis(0);
@@ -106,15 +112,15 @@ mod tests {
             for (pause, session) in tries {
                 now = now.plus(Duration::from_millis(pause));
                 let session = SessionId::new(session.to_string()).unwrap();
-                let trying = Trying { session: &session, most: 3 };
-                match count(&tried, trying, now) {
+                let quota = SessionQuota { session: &session, limit: 3 };
+                match count(&tried, quota, now) {
                     Ok(counted) => {
                         tried = counted;
                         taken.extend(tried.last().cloned());
                     }
                     Err(wait) => {
                         prop_assert!(!wait.is_zero() && wait <= HOUR);
-                        prop_assert!(count(&tried, trying, now.plus(wait)).is_ok());
+                        prop_assert!(count(&tried, quota, now.plus(wait)).is_ok());
                     }
                 }
                 let within: Vec<_> = taken.iter().filter(|taken| now.since(taken.at) < HOUR).collect();

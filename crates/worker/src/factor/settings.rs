@@ -13,10 +13,12 @@ use protocol::time::Timestamp;
 use store::vault::VaultError;
 use store::{AuditAction, Factor, SecurityDecision, SecurityOutcome, SecurityRecord, StoreError};
 
-use super::courier::{Message, SendError};
-use super::enrolment::LIFE as ENROLMENT;
-use super::wish::{InvalidSettingsChange, Means, Wish};
-use super::{FactorService, StepUp, audit_event, change, factor_binding, news, refuse, sent, signed_in_lately};
+use super::enrolment::LIFETIME as ENROLMENT;
+use super::message::{Message, SendError};
+use super::settings_change::{FactorChange, InvalidSettingsChange, NewFactor};
+use super::{
+    FactorService, StepUp, audit_event, change, events, factor_binding, refuse, sent_code, signed_in_recently,
+};
 use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
@@ -37,16 +39,16 @@ impl FactorService {
         }
         let before = self.store.security(&call.user).await?;
         let method = asked.method.or(before.factor.as_ref().map(|factor| factor.method));
-        let names_means = asked.method.is_some() || asked.address.is_some();
-        if names_means
+        let names_factor = asked.method.is_some() || asked.address.is_some();
+        if names_factor
             && asked.two_factor_enabled != Some(false)
-            && !method.is_none_or(|it| self.message_senders.offer(it))
+            && !method.is_none_or(|it| self.message_senders.offers(it))
         {
             return Err(UpdateSettingsError::NotOffered);
         }
-        let wish = self.wish(call, asked, before.factor.as_ref())??;
-        let sent = match &wish {
-            Wish::Begin(Means::Messages { method, address }) if self.may_begin(call, &before, step_up) => {
+        let factor_change = self.factor_change(call, asked, before.factor.as_ref())??;
+        let sent = match &factor_change {
+            FactorChange::Enrol(NewFactor::SentCodes { method, address }) if self.may_enrol(call, &before, step_up) => {
                 Some(self.send_first_code(call, *method, address).await?)
             }
             _ => None,
@@ -54,9 +56,9 @@ impl FactorService {
         let decide = |record: &SecurityRecord, now| self.decide(call, asked, step_up, sent, record, now);
         match self.store.decide_security(&call.user, &call.actor, &decide).await? {
             SecurityOutcome::Committed(outcome) => {
-                if outcome.error.is_none() && matches!(wish, Wish::Off) {
+                if outcome.error.is_none() && matches!(factor_change, FactorChange::Disable) {
                     let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));
-                    self.tell_addresses(&call.user, old);
+                    self.notify_addresses(&call.user, old);
                 }
                 Ok(outcome)
             }
@@ -64,50 +66,50 @@ impl FactorService {
         }
     }
 
-    /// What is asked of the second factor. Codes that already go to this address need no new beginning.
-    fn wish(
+    /// Change of the second factor that is requested. An address that already receives the codes needs no enrolment.
+    fn factor_change(
         &self,
         call: &Call,
         asked: &SettingsChange,
         factor: Option<&Factor>,
-    ) -> Result<Result<Wish, InvalidSettingsChange>, VaultError> {
-        let wish = Wish::of(asked, factor);
-        if let (Ok(Wish::Begin(Means::Messages { method, address })), Some(factor)) = (&wish, factor)
+    ) -> Result<Result<FactorChange, InvalidSettingsChange>, VaultError> {
+        let change = FactorChange::of(asked, factor);
+        if let (Ok(FactorChange::Enrol(NewFactor::SentCodes { method, address })), Some(factor)) = (&change, factor)
             && factor.method == *method
         {
             let current = self
                 .vault
                 .decrypt(&factor_binding(&call.user, *method), &factor.secret)?;
             if current.expose() == address.expose() {
-                return Ok(Ok(Wish::Nothing));
+                return Ok(Ok(FactorChange::None));
             }
         }
-        Ok(wish)
+        Ok(change)
     }
 
-    /// Whether a message is worth sending: the decision, under the lock, would refuse everybody else.
-    fn may_begin(&self, call: &Call, before: &SecurityRecord, step_up: StepUp) -> bool {
-        let is_let_pass = before.factor.is_none() || step_up == StepUp::Given;
-        is_let_pass && signed_in_lately(call, self.clock.now().into())
+    /// Reports whether a first code is sent; otherwise the decision, made under the row lock, refuses the enrolment.
+    fn may_enrol(&self, call: &Call, before: &SecurityRecord, step_up: StepUp) -> bool {
+        let is_stepped_up = before.factor.is_none() || step_up == StepUp::Given;
+        is_stepped_up && signed_in_recently(call, self.clock.now().into())
     }
 
-    /// Sends a code to an address that is to be shown to be the user's. Gives what is kept of it.
+    /// Sends a code to an address that the user has to prove. Returns the HMAC of the code.
     async fn send_first_code(
         &self,
         call: &Call,
         method: FactorMethod,
         address: &Secret,
     ) -> Result<[u8; 32], UpdateSettingsError> {
-        if let Some(wait) = self.wait_for_message(&call.user, address).await? {
+        if let Some(wait) = self.admit_message(&call.user, address).await? {
             return Err(UpdateSettingsError::TooManyMessages(wait));
         }
-        let code = sent::generate(&*self.entropy);
-        self.carry(method, address, &Message::with_code(&code, ENROLMENT))
+        let code = sent_code::generate(&*self.entropy);
+        self.send(method, address, &Message::with_code(&code, ENROLMENT))
             .await?;
-        Ok(self.mac_of_sent(&call.user, &code))
+        Ok(self.sent_code_mac(&call.user, &code))
     }
 
-    /// What the settings become.
+    /// Decides how the command changes the record.
     fn decide(
         &self,
         call: &Call,
@@ -119,7 +121,7 @@ impl FactorService {
     ) -> Result<SecurityDecision, VaultError> {
         let is_on = before.factor.is_some();
         if is_on && step_up == StepUp::NotNeeded {
-            // It was turned on after this command was let pass.
+            // The factor was turned on after the step-up check of this command.
             return Ok(refuse(call, ErrorCode::Conflict));
         }
         let mut record = before.clone();
@@ -130,35 +132,35 @@ impl FactorService {
             audit_events.push(audit_event(AuditAction::SettingsChanged, subject));
         }
         let mut enrolment = None;
-        // What was invalid was refused before; what is so now became it meanwhile.
-        let Ok(wish) = self.wish(call, asked, before.factor.as_ref())? else {
+        // `update_settings` refuses an invalid change; a change that is invalid only here conflicts with a concurrent one.
+        let Ok(factor_change) = self.factor_change(call, asked, before.factor.as_ref())? else {
             return Ok(refuse(call, ErrorCode::Conflict));
         };
-        match wish {
-            Wish::Nothing => {}
-            Wish::Off => {
+        match factor_change {
+            FactorChange::None => {}
+            FactorChange::Disable => {
                 (record.factor, record.pending) = (None, None);
                 if let Some(factor) = &before.factor {
                     audit_events.push(audit_event(AuditAction::FactorDisabled, factor.method.as_str()));
-                    events.push(news::factor_changed(call, "The second factor was turned off.", now));
+                    events.push(events::factor_changed(call, "The second factor was turned off.", now));
                 }
             }
-            Wish::Begin(means) => {
+            FactorChange::Enrol(new) => {
                 // A stolen session must not lock its owner out.
-                if !signed_in_lately(call, now) {
+                if !signed_in_recently(call, now) {
                     return Ok(refuse(call, ErrorCode::ReauthRequired));
                 }
-                let Some((pending, begun)) = self.enrol(call, &means, sent, now)? else {
+                let Some((pending, started)) = self.enrol(call, &new, sent, now)? else {
                     return Ok(refuse(call, ErrorCode::Conflict));
                 };
                 audit_events.push(audit_event(AuditAction::FactorSetupStarted, pending.method.as_str()));
                 record.pending = Some(pending);
-                enrolment = Some(begun);
+                enrolment = Some(started);
             }
         }
-        // To begin an enrolment changes no setting yet.
+        // An enrolment changes no setting before its first code.
         if enrolment.is_none() || record.session_timeout != before.session_timeout {
-            events.insert(0, news::settings_updated(call, &record));
+            events.insert(0, events::settings_updated(call, &record));
         }
         let settings = record.settings();
         let outcome = JobOutcome::from(&Answer::SettingsUpdated(SettingsNow { settings, enrolment }));
@@ -166,10 +168,10 @@ impl FactorService {
     }
 }
 
-/// What a session timeout may be, in minutes.
+/// Range of a session timeout, in minutes.
 const MINUTES: std::ops::RangeInclusive<u32> = 1..=1_440;
 
-/// Why no setting was changed.
+/// Failure to change the settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpdateSettingsError {
     #[error("the session timeout is out of range")]
@@ -177,15 +179,15 @@ pub(crate) enum UpdateSettingsError {
     #[error("this method is not offered")]
     NotOffered,
     #[error(transparent)]
-    Wish(#[from] InvalidSettingsChange),
+    Invalid(#[from] InvalidSettingsChange),
     #[error("too many codes were sent")]
     TooManyMessages(Duration),
     #[error("send the first code")]
     Unsent(#[from] SendError),
-    #[error("count messages")]
+    #[error("count the message")]
     Bus(#[from] BusError),
-    #[error("open the address that codes are sent to")]
-    Ciphertext(#[from] VaultError),
+    #[error("decrypt the address of the second factor")]
+    Decrypt(#[from] VaultError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -195,12 +197,12 @@ pub(crate) enum UpdateSettingsError {
 impl Fault for UpdateSettingsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Timeout | Self::Wish(_) => ErrorCode::BadRequest,
+            Self::Timeout | Self::Invalid(_) => ErrorCode::BadRequest,
             Self::NotOffered => ErrorCode::NotSupported,
             Self::TooManyMessages(_) => ErrorCode::RateLimited,
             Self::Unsent(error) => error.code(),
             Self::Bus(error) => error.code(),
-            Self::Ciphertext(error) => error.code(),
+            Self::Decrypt(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recall(error) => error.code(),
         }
@@ -214,7 +216,7 @@ impl Refusal for UpdateSettingsError {
                 self.code(),
                 "settings.sessionTimeout: a number of minutes from 1 to 1440 was expected",
             ),
-            Self::Wish(invalid) => Failure::with_message(self.code(), invalid.to_string()),
+            Self::Invalid(invalid) => Failure::with_message(self.code(), invalid.to_string()),
             Self::TooManyMessages(wait) => Failure {
                 retry_after: Some(whole_seconds(*wait)),
                 ..Failure::of(self.code())

@@ -1,4 +1,4 @@
-//! Text messages, by the HTTP API that Twilio made and others speak: a form to `Messages.json` with basic authentication.
+//! SMS sender: the HTTP API of Twilio, which others implement too: a form to `Messages.json` with basic authentication.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use super::courier::{Message, SendError};
+use super::message::{Message, SendError};
 
-/// Where text messages go out.
+/// SMS API with its account.
 #[derive(Debug, Clone)]
 pub struct SmsSettings {
     messages: Url,
@@ -20,26 +20,26 @@ pub struct SmsSettings {
     from: String,
 }
 
-/// An address of an SMS API that nothing is sent to.
+/// URL that is not accepted for an SMS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is https, or http to a loopback address, without user and password")]
 pub struct InvalidSmsUrl;
 
 impl SmsSettings {
-    /// `url` is the API's, such as `https://api.twilio.com`; `account` and `token` are the account's SID and its token, `from` a
-    /// number or name of the account's.
+    /// Validates settings. `url` is the API's, such as `https://api.twilio.com`; `account` and `token` are the account's SID and its
+    /// token, `from` a number or sender name of the account.
     ///
     /// # Errors
     /// [`InvalidSmsUrl`].
     pub fn new(url: &str, account: String, token: Secret, from: String) -> Result<Self, InvalidSmsUrl> {
         let mut messages = Url::parse(url).map_err(|_no_url| InvalidSmsUrl)?;
         let is_bare = messages.username().is_empty() && messages.password().is_none() && messages.query().is_none();
-        let is_private = match messages.scheme() {
+        let is_confidential = match messages.scheme() {
             "https" => true,
             "http" => messages.host().is_some_and(|host| is_loopback(&host)),
             _ => false,
         };
-        if !(is_bare && is_private) {
+        if !(is_bare && is_confidential) {
             return Err(InvalidSmsUrl);
         }
         messages
@@ -56,7 +56,7 @@ impl SmsSettings {
     }
 }
 
-/// Why there is no client.
+/// Failure to set up the SMS sender.
 #[derive(Debug, thiserror::Error)]
 pub enum SmsError {
     /// TLS cannot be set up.
@@ -67,7 +67,7 @@ pub enum SmsError {
     Client(#[from] reqwest::Error),
 }
 
-/// Carries text messages. Clones share their connections.
+/// SMS sender. Clones share their connections.
 #[derive(Clone)]
 pub struct Sms {
     client: Client,
@@ -75,7 +75,7 @@ pub struct Sms {
 }
 
 impl Sms {
-    /// A client that trusts what the system trusts; sends nothing yet.
+    /// Creates a sender that trusts the system's certificates; connects only to send.
     ///
     /// # Errors
     /// [`SmsError`].
@@ -83,19 +83,19 @@ impl Sms {
         let client = Client::builder()
             .tls_backend_preconfigured(system_tls("an SMS API")?)
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the code to wherever it points.
+            // A redirect would send the code to an arbitrary host.
             .redirect(Policy::none())
-            // A message that was taken and not answered would be sent, and paid for, twice.
+            // A retry could send, and bill, a message twice whose response was lost.
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .connect_timeout(CONNECT_WITHIN)
-            .pool_idle_timeout(IDLE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
         Ok(Self { client, settings })
     }
 
-    /// The caller bounds the time. What is answered is not read: the status says all.
+    /// Sends a text message. The caller applies the timeout. The response's status is the outcome; its body is not read.
     pub(super) async fn send(&self, number: &Secret, message: &Message) -> Result<(), SendError> {
         let SmsSettings {
             messages,
@@ -125,8 +125,8 @@ impl fmt::Debug for Sms {
     }
 }
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-const IDLE: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_go_to_the_accounts_own_place_below_the_url() {
+    fn messages_url_contains_the_account() {
         for (url, messages) in [
             (
                 "https://api.example",
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_travel_over_tls_or_stay_on_this_machine() {
+    fn plain_http_is_accepted_for_this_machine_only() {
         for bad in [
             "http://api.example",
             "https://user:password@api.example",

@@ -1,4 +1,4 @@
-//! What touches the user's accounts or sessions needs a second factor given lately on the same socket, where one is on.
+//! Step-up: commands that change the user's accounts or sessions require a recent second factor on the same socket, where one is on.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use protocol::security::{FactorMethod, TwoFactorRequired};
 use store::vault::VaultError;
 use store::{Factor, StoreError};
 
-use super::challenge::LIFE;
-use super::courier::SendError;
-use super::{FactorService, signed_in_lately};
+use super::challenge::LIFETIME;
+use super::message::SendError;
+use super::{FactorService, signed_in_recently};
 use crate::call::{Call, Refusal, whole_seconds};
 
-/// Why a command may be done.
+/// Reason why a command may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StepUp {
-    /// It needs no second factor, or none is on.
+    /// The command needs no second factor, or none is on.
     NotNeeded,
-    /// One was given.
+    /// A second factor was given.
     Given,
 }
 
 impl FactorService {
-    /// Lets a job pass, or opens a challenge. Whether a factor is on, the store says; where one was given, the bus, which may
-    /// forget: then it is asked for again.
+    /// Allows a job, or opens a challenge. The store knows whether a factor is on; the bus knows on which socket one was given. After
+    /// the bus has lost its data, the user is challenged again.
     pub(crate) async fn step_up(&self, call: &Call, work: &Work) -> Result<StepUp, StepUpError> {
         let Work::Command(command) = work else {
             return Ok(StepUp::NotNeeded);
@@ -40,17 +40,17 @@ impl FactorService {
         let Some(factor) = self.store.security(&call.user).await?.factor else {
             return Ok(StepUp::NotNeeded);
         };
-        if self.challenges.was_met(call).await? {
+        if self.challenges.was_answered(call).await? {
             return Ok(StepUp::Given);
         }
-        // Who has just signed in may end a thief's session also after the thief has used up all guesses.
-        if matches!(command, Command::EndSessions(_)) && signed_in_lately(call, self.clock.now().into()) {
+        // A thief who has used up all attempts must not keep the user from ending the thief's session: a recent sign-in suffices.
+        if matches!(command, Command::EndSessions(_)) && signed_in_recently(call, self.clock.now().into()) {
             return Ok(StepUp::NotNeeded);
         }
         Err(self.required(call, &factor).await?)
     }
 
-    /// Asks for the second factor, where one is on, whether or not one was given before.
+    /// Requires the second factor, where one is on, whether or not one was given before.
     pub(crate) async fn challenge(&self, call: &Call) -> Result<(), StepUpError> {
         match self.store.security(&call.user).await?.factor {
             Some(factor) => Err(self.required(call, &factor).await?),
@@ -58,13 +58,13 @@ impl FactorService {
         }
     }
 
-    /// A challenge of this factor is open.
+    /// Opens a challenge of this factor.
     async fn required(&self, call: &Call, factor: &Factor) -> Result<StepUpError, StepUpError> {
         Ok(StepUpError::Required(match factor.method {
             FactorMethod::Totp => TwoFactorRequired {
                 user_id: call.user.clone(),
                 session_id: self.challenges.open(call).await?,
-                expires_in: LIFE.as_secs(),
+                expires_in: LIFETIME.as_secs(),
                 method: FactorMethod::Totp,
             },
             FactorMethod::Sms | FactorMethod::Email => self.challenge_by_message(call, factor).await?,
@@ -72,7 +72,7 @@ impl FactorService {
     }
 }
 
-/// A connect that brings a state was begun by an authorize, which has passed here.
+/// A connect with a state follows an authorize, for which the second factor was checked.
 fn is_sensitive(command: &Command) -> bool {
     match command {
         Command::Connect(connect) => connect.state.is_none(),
@@ -85,7 +85,7 @@ fn is_sensitive(command: &Command) -> bool {
     }
 }
 
-/// Why a command may not be done yet.
+/// Reason why a command may not run yet.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepUpError {
     #[error("a second factor is required")]
@@ -95,12 +95,12 @@ pub(crate) enum StepUpError {
     #[error("a second factor is required, and too many codes were sent")]
     TooManyMessages(TwoFactorRequired, Duration),
     #[error("the second factor was changed meanwhile")]
-    Moved,
-    #[error("open the address that codes are sent to")]
-    Ciphertext(#[from] VaultError),
+    FactorChanged,
+    #[error("decrypt the address of the second factor")]
+    Decrypt(#[from] VaultError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("look for the second factor")]
+    #[error("look up the challenge")]
     Bus(#[from] BusError),
 }
 
@@ -110,8 +110,8 @@ impl Fault for StepUpError {
             Self::Required(_) => ErrorCode::TwoFactorRequired,
             Self::Unsent(_, error) => error.code(),
             Self::TooManyMessages(..) => ErrorCode::RateLimited,
-            Self::Moved => ErrorCode::Conflict,
-            Self::Ciphertext(error) => error.code(),
+            Self::FactorChanged => ErrorCode::Conflict,
+            Self::Decrypt(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),
         }

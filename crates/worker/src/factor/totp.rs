@@ -1,4 +1,4 @@
-//! Time-based one-time passwords (RFC 6238): six digits, steps of 30 s, SHA-1, which is what authenticators know.
+//! Time-based one-time passwords (RFC 6238): six digits, steps of 30 s, SHA-1, which all authenticators support.
 
 use lifecycle::Entropy;
 use protocol::secret::Secret;
@@ -6,72 +6,71 @@ use protocol::time::Timestamp;
 use store::vault::VaultError;
 use totp_rs::{Builder, Secret as Base32, Totp};
 
-/// A new shared secret of 160 bits (RFC 4226, section 4, requirement 6), base32.
+/// Generates a shared secret of 160 bits (RFC 4226, section 4, requirement 6), base32.
 pub(super) fn generate(entropy: &dyn Entropy) -> Secret {
     Secret::new(Base32::from(entropy.bytes::<20>()).to_base32())
 }
 
-/// How an authenticator is given the secret.
-pub(super) struct Handover {
-    /// An `otpauth://` URL.
+/// Shared secret in the forms that an authenticator imports.
+pub(super) struct AuthenticatorSetup {
+    /// `otpauth://` URL.
     pub(super) url: Secret,
-    /// The same as a QR code: PNG, base64.
+    /// QR code of the URL: PNG, base64.
     pub(super) qr_png: Secret,
 }
 
-/// Writes the secret for an authenticator, under the user's name.
+/// Formats the secret for an authenticator, under the user's name.
 ///
 /// # Errors
-/// What was sealed is no secret of ours.
-pub(super) fn handover(secret: &Secret, user: &str) -> Result<Handover, VaultError> {
-    let unusable = |_says_nothing| VaultError::Malformed;
+/// [`VaultError::Malformed`]: the decrypted text is not a secret of this module.
+pub(super) fn authenticator_setup(secret: &Secret, user: &str) -> Result<AuthenticatorSetup, VaultError> {
+    let malformed = |_no_details| VaultError::Malformed;
     // The label is `issuer:account`, so the account has no colon.
     let totp = builder(secret)?
         .with_issuer(Some(ISSUER))
         .with_account_name(user.replace(':', "."))
         .build()
-        .map_err(unusable)?;
-    Ok(Handover {
-        url: Secret::new(totp.to_url().map_err(unusable)?),
-        qr_png: Secret::new(totp.to_qr_base64().map_err(unusable)?),
+        .map_err(malformed)?;
+    Ok(AuthenticatorSetup {
+        url: Secret::new(totp.to_url().map_err(malformed)?),
+        qr_png: Secret::new(totp.to_qr_base64().map_err(malformed)?),
     })
 }
 
-/// The step whose code this is, among the current and the previous one and later than `after`. The codes of both are computed and
-/// compared as a whole whatever came, so that the time says nothing about which were used or how much of one was right.
+/// Time step of this code: the current or the previous one, and later than `after`, the last step used (no code is accepted twice).
+/// The codes of both steps are computed and compared in full in every case, so that the time reveals neither which step was used nor
+/// how many digits were right.
 ///
 /// # Errors
-/// What was sealed is no secret of ours.
+/// [`VaultError::Malformed`]: the decrypted text is not a secret of this module.
 pub(super) fn accepted_step(
     secret: &Secret,
     code: &str,
     now: Timestamp,
     after: Option<i64>,
 ) -> Result<Option<i64>, VaultError> {
-    let totp: Totp = builder(secret)?
-        .build()
-        .map_err(|_says_nothing| VaultError::Malformed)?;
+    let totp: Totp = builder(secret)?.build().map_err(|_no_details| VaultError::Malformed)?;
     let current = now.as_secs().div_euclid(STEP);
     let compared = [current - 1, current].map(|step| {
-        let begins = u64::try_from(step * STEP).unwrap_or(0);
-        (step, totp.check(code, begins).is_some())
+        let start = u64::try_from(step * STEP).unwrap_or(0);
+        (step, totp.check(code, start).is_some())
     });
-    let accepted = compared.into_iter().filter(|(_, is_its_code)| *is_its_code);
+    let accepted = compared.into_iter().filter(|(_, is_equal)| *is_equal);
     let unused = accepted
         .map(|(step, _)| step)
         .filter(|step| after.is_none_or(|after| *step > after));
     Ok(unused.max())
 }
 
-/// Without skew: which steps count is decided here, and the library would take the next one too.
+/// Builder without skew: [`accepted_step`] chooses the steps, and the library would accept the next one too.
 fn builder(secret: &Secret) -> Result<Builder, VaultError> {
-    let secret = Base32::try_from_base32(secret.expose()).map_err(|_says_nothing| VaultError::Malformed)?;
+    let secret = Base32::try_from_base32(secret.expose()).map_err(|_no_details| VaultError::Malformed)?;
     Ok(Builder::new().with_secret(secret).with_skew(0))
 }
 
-/// Whose codes these are, as authenticators show it.
+/// Issuer that authenticators display.
 const ISSUER: &str = "Postern";
-/// Seconds.
+/// Length of a time step, in seconds.
 const STEP: i64 = 30;
 
 #[cfg(test)]
@@ -90,16 +89,16 @@ mod tests {
 
     /// The codes of RFC 6238, appendix B, cut to six digits.
     #[test]
-    fn the_codes_of_the_rfc_are_accepted() {
+    fn test_vectors_of_rfc_6238_are_accepted() {
         for (seconds, code) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
             assert_eq!(step(code, seconds, None), Some(seconds / 30), "{code}");
         }
     }
 
     #[test]
-    fn a_code_counts_in_its_own_step_and_the_next_and_only_once() {
-        let begins = 1_111_111_080;
-        let its_step = begins / 30;
+    fn code_is_accepted_once_in_its_own_step_or_the_next() {
+        let start = 1_111_111_080;
+        let its_step = start / 30;
         for (seconds, accepted) in [
             (-31, false),
             (-1, false),
@@ -108,29 +107,29 @@ mod tests {
             (60, false),
             (90, false),
         ] {
-            assert_eq!(step("081804", begins + seconds, None).is_some(), accepted, "{seconds}");
+            assert_eq!(step("081804", start + seconds, None).is_some(), accepted, "{seconds}");
         }
-        assert_eq!(step("081804", begins, Some(its_step - 1)), Some(its_step));
-        assert_eq!(step("081804", begins, Some(its_step)), None);
+        assert_eq!(step("081804", start, Some(its_step - 1)), Some(its_step));
+        assert_eq!(step("081804", start, Some(its_step)), None);
     }
 
     #[test]
-    fn what_is_no_code_is_no_code() {
+    fn malformed_code_is_refused() {
         for text in ["", "28708", "2870822", "28708a", "+28708", "\u{0662}87082", "287 082"] {
             assert_eq!(step(text, 59, None), None, "{text}");
         }
     }
 
     #[test]
-    fn an_authenticator_is_given_the_secret_under_the_users_name() {
+    fn authenticator_setup_names_issuer_and_user() {
         let secret = generate(&SeededEntropy::new(7));
-        let handover = handover(&secret, "tenant:GEN-001").unwrap();
+        let setup = authenticator_setup(&secret, "tenant:GEN-001").unwrap();
         let url = format!(
             "otpauth://totp/Postern:tenant.GEN-001?secret={}&issuer=Postern",
             secret.expose()
         );
-        assert_eq!(handover.url.expose().replace("%2E", ".").replace("%2D", "-"), url);
+        assert_eq!(setup.url.expose().replace("%2E", ".").replace("%2D", "-"), url);
         // The signature of a PNG in base64.
-        assert!(handover.qr_png.expose().starts_with("iVBORw0KGgo"));
+        assert!(setup.qr_png.expose().starts_with("iVBORw0KGgo"));
     }
 }

@@ -1,65 +1,65 @@
-//! Normalisation of what people type or paste: codes, telephone numbers, addresses.
+//! Normalization of typed or pasted text: codes, telephone numbers, addresses.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// The text without separators, its decimal digits of any script as ASCII, full-width letters and signs too.
+/// Removes separators, and converts decimal digits of any script and full-width characters to ASCII.
 pub(super) fn normalized(text: &str) -> String {
-    let letters = text.chars().map(narrow);
-    letters
-        .filter(|letter| !is_separator(*letter))
+    let characters = text.chars().map(narrow);
+    characters
+        .filter(|character| !is_separator(*character))
         .map(ascii_digit)
         .collect()
 }
 
-/// The text without white space and invisible characters at its ends.
+/// Removes white space and invisible characters at both ends.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter))
+    text.trim_matches(|character: char| character.is_whitespace() || is_invisible(character))
 }
 
-/// The ASCII character of a full-width one, which stand in the same order (Unicode block `Halfwidth and Fullwidth Forms`).
-fn narrow(letter: char) -> char {
-    match letter {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0).unwrap_or(letter),
-        _ => letter,
+/// Converts a full-width character to ASCII; both ranges have the same sequence (Unicode block `Halfwidth and Fullwidth Forms`).
+fn narrow(character: char) -> char {
+    match character {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
+        _ => character,
     }
 }
 
-/// White space, invisible characters, dashes and dots: what groups the digits of a code and means nothing.
-fn is_separator(letter: char) -> bool {
-    letter.is_whitespace() || is_invisible(letter) || is_dash(letter) || DOTS.contains(&letter)
+/// Reports whether a character only groups digits: white space, an invisible character, a dash or a dot.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || is_invisible(character) || is_dash(character) || DOTS.contains(&character)
 }
 
-/// Zero-width spaces, soft hyphens, byte order marks, and the marks of direction that come along with text copied from a
-/// right-to-left page.
-fn is_invisible(letter: char) -> bool {
-    letter.general_category() == GeneralCategory::Format
+/// Reports whether a character is a zero-width space, a soft hyphen, a byte order mark, or a direction mark, which text copied from a
+/// right-to-left page contains.
+fn is_invisible(character: char) -> bool {
+    character.general_category() == GeneralCategory::Format
 }
 
-fn is_dash(letter: char) -> bool {
-    letter.general_category() == GeneralCategory::DashPunctuation || OTHER_DASHES.contains(&letter)
+fn is_dash(character: char) -> bool {
+    character.general_category() == GeneralCategory::DashPunctuation || OTHER_DASHES.contains(&character)
 }
 
-/// The value of a decimal digit, as ASCII. Those of a script follow one another from 0 to 9 (The Unicode Standard, section 4.6), and
-/// so the digits before one, down to where its run begins, tell its value.
-fn ascii_digit(letter: char) -> char {
-    if letter.is_ascii() || !is_decimal(letter) {
-        return letter;
+/// Converts a decimal digit of any script to ASCII. The digits of a script are contiguous from 0 to 9 (The Unicode Standard, section
+/// 4.6), so the number of digits before one in its run is its value.
+fn ascii_digit(character: char) -> char {
+    if character.is_ascii() || !is_decimal(character) {
+        return character;
     }
-    let code = u32::from(letter);
+    let code = u32::from(character);
     let is_digit_before = |back: &u32| {
         let before = code.checked_sub(*back).and_then(char::from_u32);
         before.is_some_and(is_decimal)
     };
     let before = (1..).take_while(is_digit_before).last().unwrap_or(0);
-    char::from_digit(before % 10, 10).unwrap_or(letter)
+    char::from_digit(before % 10, 10).unwrap_or(character)
 }
 
-fn is_decimal(letter: char) -> bool {
-    letter.general_category() == GeneralCategory::DecimalNumber
+fn is_decimal(character: char) -> bool {
+    character.general_category() == GeneralCategory::DecimalNumber
 }
 
-/// Dashes that Unicode does not count as punctuation: superscript, subscript, modifier and minus sign, hyphen bullet, swung dash,
-/// and the prolonged sound marks that a Japanese keyboard gives for a hyphen.
+/// Dashes outside of Unicode's dash punctuation: superscript, subscript, modifier and minus sign, hyphen bullet, swung dash, and the
+/// prolonged sound marks, which a Japanese keyboard produces for a hyphen.
 const OTHER_DASHES: [char; 8] = [
     '\u{207b}', '\u{208b}', '\u{2d7}', '\u{2212}', '\u{2043}', '\u{2053}', '\u{30fc}', '\u{ff70}',
 ];
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimal_digits_of_every_script_are_read_by_their_value() {
+    fn decimal_digits_of_every_script_become_ascii() {
         for zero in [
             '0',
             '\u{660}',
@@ -102,9 +102,9 @@ mod tests {
         }
     }
 
-    /// What the reading of digits rests on, for every version of the tables.
+    /// Assumption of [`ascii_digit`], for every version of the Unicode tables.
     #[test]
-    fn decimal_digits_stand_in_runs_of_ten() {
+    fn decimal_digits_are_contiguous_runs_of_ten() {
         let mut run = 0;
         for code in 0..=u32::from(char::MAX) {
             if char::from_u32(code).is_some_and(is_decimal) {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn separators_are_left_out_and_nothing_else_is() {
+    fn only_separators_are_removed() {
         for separator in [
             " ", "\t", "\r\n", "\u{a0}", "\u{2009}", "\u{202f}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{ad}",
             "\u{200e}", "\u{2067}", "-", "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "\u{2015}",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_inside_of_a_trimmed_text_stays() {
+    fn trimming_keeps_inner_separators() {
         assert_eq!(trimmed("\u{feff} a b-c \u{200b}\n"), "a b-c");
     }
 }

@@ -1,4 +1,4 @@
-//! `security:verify_2fa`: a code answers a challenge, or completes an enrolment.
+//! `security:verify_2fa`: checks a code for a challenge, or completes an enrolment.
 
 use std::time::Duration;
 
@@ -15,60 +15,60 @@ use store::{
     AuditAction, Factor, PendingFactor, SecurityDecision, SecurityEffect, SecurityOutcome, SecurityRecord, StoreError,
 };
 
-use super::check::{self, Checked};
+use super::check::{self, CodeCheck};
 use super::code::Code;
-use super::recovery::{self, Trying};
+use super::recovery::{self, SessionQuota};
 use super::{
-    FactorService, audit_event, change_with, factor_binding, news, recovery_binding, refuse, refuse_with, sent,
+    FactorService, audit_event, change_with, events, factor_binding, recovery_binding, refuse, refuse_with, sent_code,
 };
 use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {
-    /// Only what can be a code, for a challenge that is open to the caller's session, is an attempt: it is counted before it is
-    /// looked at, right or wrong. What is no attempt costs the same whether the user has a second factor or not.
+    /// Checks a code. A well-formed code for a challenge that is open to the caller's session is an attempt and is counted before it is
+    /// checked, right or wrong. Other requests are refused alike whether or not the user has a second factor.
     pub(crate) async fn verify(&self, call: &Call, asked: &VerifyTwoFactor) -> Result<JobOutcome, VerifyError> {
-        let code = Code::read(&asked.token).ok_or(VerifyError::NoCode)?;
+        let code = Code::parse(&asked.token).ok_or(VerifyError::NoCode)?;
         let is_open = self.challenges.is_open(call, &asked.session_id).await?;
         let before = self.store.security(&call.user).await?;
-        let presented = Presented {
+        let presented = PresentedCode {
             call,
             challenge: &asked.session_id,
             is_open,
             code: &code,
         };
-        if presented.answers(&before, self.clock.now().into()).is_none() {
+        if presented.target(&before, self.clock.now().into()).is_none() {
             return Err(VerifyError::NoChallenge);
         }
         let is_shared = self.live.has_another(&call.user, &call.session).await?;
-        self.count(call, is_shared).await?;
+        self.admit_attempt(call, is_shared).await?;
         let end = self.session_end(call).await?;
-        let decide = |record: &SecurityRecord, now| self.judge(&presented, (&end, is_shared), record, now);
+        let decide = |record: &SecurityRecord, now| self.decide_code(&presented, (&end, is_shared), record, now);
         match self.store.decide_security(&call.user, &call.actor, &decide).await? {
             SecurityOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
             SecurityOutcome::Committed(outcome) => {
                 if outcome.error.is_none() {
-                    self.note(call, asked).await;
-                    self.tell_of_confirmed(call, asked, &before);
+                    self.mark_socket(call, asked).await;
+                    self.notify_of_enrolment(call, asked, &before);
                 }
                 Ok(outcome)
             }
         }
     }
 
-    /// What the code does to the record.
-    fn judge(
+    /// Decides how the code changes the record.
+    fn decide_code(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedCode<'_>,
         (end, is_shared): (&answer::Verified, bool),
         record: &SecurityRecord,
         now: Timestamp,
     ) -> Result<SecurityDecision, VaultError> {
         let call = presented.call;
-        let factor = match presented.answers(record, now) {
-            Some(Answered::Enrolment(pending)) => {
+        let factor = match presented.target(record, now) {
+            Some(CodeTarget::Enrolment(pending)) => {
                 return self.confirm(call, presented.code, (record, pending), end, now);
             }
-            Some(Answered::Challenge(factor)) => factor,
+            Some(CodeTarget::Challenge(factor)) => factor,
             None => return Ok(refuse(call, ErrorCode::ChallengeExpired)),
         };
         let with = |factor| SecurityRecord {
@@ -76,7 +76,7 @@ impl FactorService {
             ..record.clone()
         };
         Ok(match self.check(presented, factor, is_shared, now)? {
-            Checked::Right(factor) => {
+            CodeCheck::Right(factor) => {
                 let outcome = JobOutcome::from(&Answer::Verified(end.clone()));
                 let by = match presented.code {
                     Code::Recovery(_) => "recovery code",
@@ -90,38 +90,38 @@ impl FactorService {
                 let effect = SecurityEffect::Cleared(call.session.clone());
                 change_with(call, with(factor), (audit_events, Vec::new()), outcome, effect)
             }
-            Checked::Wrong(factor) => {
-                let alerts = vec![news::failed(call, factor.failures, now)];
+            CodeCheck::Wrong(factor) => {
+                let alerts = vec![events::wrong_code(call, factor.failures, now)];
                 let outcome = JobOutcome::from(&call.complete(Failure::of(ErrorCode::TwoFactorInvalid)));
                 let effect = SecurityEffect::Suspected(call.sign_in());
                 change_with(call, with(factor), (Vec::new(), alerts), outcome, effect)
             }
-            Checked::Wait(wait) => {
+            CodeCheck::Delayed(wait) => {
                 let failure = Failure {
                     retry_after: Some(whole_seconds(wait)),
                     ..Failure::of(ErrorCode::RateLimited)
                 };
                 refuse_with(call, failure)
             }
-            Checked::Locked => refuse(call, ErrorCode::TwoFactorLocked),
+            CodeCheck::Locked => refuse(call, ErrorCode::TwoFactorLocked),
         })
     }
 
     fn check(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedCode<'_>,
         factor: &Factor,
         is_shared: bool,
         now: Timestamp,
-    ) -> Result<Checked, VaultError> {
+    ) -> Result<CodeCheck, VaultError> {
         let (user, session) = (&presented.call.user, &presented.call.session);
         match (presented.code, factor.method) {
             (Code::Recovery(code), _) => {
-                let place = recovery_binding(user);
+                let binding = recovery_binding(user);
                 let key = factor.recovery_key.as_ref();
-                let mac = key.map(|key| self.vault.mac_under(key, &place, code)).transpose()?;
-                let most = if is_shared { SHARE as usize } else { recovery::TRIES };
-                Ok(check::recovery_code(factor, mac, Trying { session, most }, now))
+                let mac = key.map(|key| self.vault.mac_under(key, &binding, code)).transpose()?;
+                let limit = if is_shared { SHARE as usize } else { recovery::TRIES };
+                Ok(check::recovery_code(factor, mac, SessionQuota { session, limit }, now))
             }
             (Code::Digits(code), FactorMethod::Totp) => {
                 let secret = self
@@ -130,24 +130,24 @@ impl FactorService {
                 check::code(factor, &secret, code.expose(), now)
             }
             (Code::Digits(code), FactorMethod::Sms | FactorMethod::Email) => {
-                let macs = self.macs_of_sent(user, code);
+                let macs = self.sent_code_macs(user, code);
                 Ok(check::sent_code(factor, presented.challenge, &macs, now))
             }
         }
     }
 
-    /// Where this was the first code of a new factor, the addresses of both hear of it.
-    fn tell_of_confirmed(&self, call: &Call, asked: &VerifyTwoFactor, before: &SecurityRecord) {
+    /// Notifies the addresses of the new factor and of the old one, if the code completed an enrolment.
+    fn notify_of_enrolment(&self, call: &Call, asked: &VerifyTwoFactor, before: &SecurityRecord) {
         let confirmed = before.pending.as_ref();
         if let Some(pending) = confirmed.filter(|pending| pending.challenge == asked.session_id) {
             let old = before.factor.iter().map(|factor| (factor.method, &factor.secret));
-            let means = old.chain([(pending.method, &pending.secret)]);
-            self.tell_addresses(&call.user, means);
+            let addresses = old.chain([(pending.method, &pending.secret)]);
+            self.notify_addresses(&call.user, addresses);
         }
     }
 
-    /// When the caller's session ends. To give a second factor is activity, which the gateway has passed on before it sent the
-    /// command; a session that Redis has lost meanwhile was not extended.
+    /// Expiry of the caller's session, for the answer. The command is activity, for which the gateway renewed the session before it sent
+    /// the job; a session that Redis has lost since then was not extended.
     async fn session_end(&self, call: &Call) -> Result<answer::Verified, BusError> {
         let session = SessionKey {
             user: call.user.clone(),
@@ -166,8 +166,8 @@ impl FactorService {
         })
     }
 
-    /// Takes one of the user's attempts. Where somebody else may need the others, one session gets no more than its share.
-    async fn count(&self, call: &Call, is_shared: bool) -> Result<(), VerifyError> {
+    /// Counts one of the user's attempts. While the user has another live session, one session gets no more than its share.
+    async fn admit_attempt(&self, call: &Call, is_shared: bool) -> Result<(), VerifyError> {
         let share = Share {
             member: call.session.as_str(),
             most: if is_shared { SHARE } else { ATTEMPTS.count },
@@ -182,18 +182,18 @@ impl FactorService {
         }
     }
 
-    /// Marks the socket. If that fails the code is spent all the same, and the client will be asked for the next one.
-    async fn note(&self, call: &Call, asked: &VerifyTwoFactor) {
-        if let Err(error) = self.challenges.met(call, &asked.session_id).await {
+    /// Marks the socket. If that fails, the code is used up nevertheless, and the next sensitive command opens another challenge.
+    async fn mark_socket(&self, call: &Call, asked: &VerifyTwoFactor) {
+        if let Err(error) = self.challenges.complete(call, &asked.session_id).await {
             tracing::warn!(
                 error = chain(&error),
-                "a second factor was given and could not be noted"
+                "second factor verified, but its socket not marked"
             );
         }
     }
 }
 
-/// Codes of one user, right or wrong.
+/// Bucket of one user's codes, right or wrong.
 const VERIFY: Bucket = Bucket {
     name: "verify_2fa",
     scope: None,
@@ -202,58 +202,58 @@ const ATTEMPTS: Quota = Quota {
     count: 5,
     period: Duration::from_secs(60),
 };
-/// As many of them, and of the tries of recovery codes, as one session gets while the user has another one that is alive: who guesses
-/// in a stolen session leaves its owner two.
+/// Share of one session in the attempts, and in the attempts with recovery codes, while the user has another live session: guesses in
+/// a stolen session leave the owner two.
 const SHARE: u32 = 3;
 
-/// A code as it came.
-struct Presented<'a> {
+/// Code with the challenge that it was presented for.
+struct PresentedCode<'a> {
     call: &'a Call,
     challenge: &'a str,
-    /// Whether the bus knows the challenge as one of the caller's session.
+    /// True if the bus has this challenge for the caller's session.
     is_open: bool,
     code: &'a Code,
 }
 
-/// What a code is for.
-enum Answered<'a> {
-    /// The first code of a factor that is being set up.
+/// Purpose of a presented code.
+enum CodeTarget<'a> {
+    /// Enrolment: this is the first code of a pending factor.
     Enrolment(&'a PendingFactor),
-    /// A challenge of a factor that is on.
+    /// Challenge of the factor that is on.
     Challenge(&'a Factor),
 }
 
-impl Presented<'_> {
-    /// What is open to the caller's session under the challenge that it names.
-    fn answers<'a>(&self, record: &'a SecurityRecord, now: Timestamp) -> Option<Answered<'a>> {
+impl PresentedCode<'_> {
+    /// Enrolment or factor whose challenge is open to the caller's session under the presented id.
+    fn target<'a>(&self, record: &'a SecurityRecord, now: Timestamp) -> Option<CodeTarget<'a>> {
         let session = &self.call.session;
-        let is_asked = |pending: &&PendingFactor| {
+        let is_presented = |pending: &&PendingFactor| {
             pending.challenge == self.challenge && pending.session == *session && now < pending.until
         };
-        if let Some(pending) = record.pending.as_ref().filter(is_asked) {
-            return Some(Answered::Enrolment(pending));
+        if let Some(pending) = record.pending.as_ref().filter(is_presented) {
+            return Some(CodeTarget::Enrolment(pending));
         }
         let is_open = |factor: &&Factor| match factor.method {
             FactorMethod::Totp => self.is_open,
             FactorMethod::Sms | FactorMethod::Email => {
-                sent::open(factor, session, now).is_some_and(|open| open.challenge == self.challenge)
+                sent_code::open(factor, session, now).is_some_and(|open| open.challenge == self.challenge)
             }
         };
         let factor = record.factor.as_ref().filter(is_open)?;
-        Some(Answered::Challenge(factor))
+        Some(CodeTarget::Challenge(factor))
     }
 }
 
-/// Why no code was checked.
+/// Failure before a code was checked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    #[error("the token cannot be a code")]
+    #[error("the token is not a code")]
     NoCode,
     #[error("no such challenge is open to the session")]
     NoChallenge,
-    #[error("too many codes were given")]
+    #[error("too many codes were tried")]
     TooMany(Duration),
-    #[error("look for the challenge and the session")]
+    #[error("look up the challenge and the session")]
     Bus(#[from] BusError),
     #[error("verify the code")]
     Store(#[from] StoreError),

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Bus, BusError};
-use lifecycle::OutageReporter;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
-use protocol::fault::chain;
 use protocol::id::UserId;
 use store::{Outbox, PublishError, Publisher};
 
 use crate::metrics::Metrics;
+use crate::outage::Outage;
 
 /// Relays the outbox events of users.
 pub(crate) struct Relay {
     outbox: Arc<dyn Outbox>,
     publisher: BusPublisher,
-    outage: OutageReporter,
+    outage: Outage,
     metrics: Metrics,
 }
 
@@ -27,9 +26,9 @@ impl Relay {
             outbox,
             publisher: BusPublisher {
                 bus,
-                outage: OutageReporter::new("publish events"),
+                outage: Outage::of("publish events"),
             },
-            outage: OutageReporter::new("relay events"),
+            outage: Outage::of("relay events"),
             metrics,
         }
     }
@@ -38,12 +37,12 @@ impl Relay {
     pub(crate) async fn user(&self, user: &UserId) -> bool {
         match self.outbox.relay_user(user, &self.publisher).await {
             Ok(relayed) => {
-                self.outage.succeeded();
+                self.outage.over();
                 self.metrics.relay(relayed);
                 !relayed.stopped
             }
             Err(error) => {
-                self.outage.failed(chain(&error));
+                self.outage.met(&error);
                 false
             }
         }
@@ -53,7 +52,7 @@ impl Relay {
 /// Publisher that writes to the bus.
 struct BusPublisher {
     bus: Arc<dyn Bus>,
-    outage: OutageReporter,
+    outage: Outage,
 }
 
 #[async_trait]
@@ -61,11 +60,11 @@ impl Publisher for BusPublisher {
     async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError> {
         match self.publish_to_bus(user, event).await {
             Ok(()) => {
-                self.outage.succeeded();
+                self.outage.over();
                 Ok(())
             }
             Err(error) => {
-                self.outage.failed(chain(&error));
+                self.outage.met(&error);
                 Err(PublishError)
             }
         }

@@ -1,4 +1,4 @@
-//! Alerts as rows: `security:alerts`, `security:ack`, and those that the application's own server raises.
+//! Stored alerts: `security:alerts`, `security:ack`, and alerts that the application's server publishes.
 
 use protocol::answer::{self, Answer, Failure};
 use protocol::cluster::job::JobOutcome;
@@ -12,13 +12,13 @@ use super::SecurityService;
 use crate::call::{Call, Refusal};
 
 impl SecurityService {
-    /// The user's alerts, a page of them.
+    /// Lists a page of the user's alerts.
     pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<JobOutcome, StoreError> {
         let alerts = self.store.alerts(&call.user, asked.after.as_ref()).await?;
         Ok(JobOutcome::from(&Answer::Alerts(answer::Alerts { alerts })))
     }
 
-    /// Takes note that the user has seen to an alert. Done again, it changes nothing and answers the same.
+    /// Marks an alert as acknowledged. Idempotent.
     pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
         let outcome = JobOutcome::from(&Answer::Acknowledged);
         let acknowledged = self
@@ -32,7 +32,7 @@ impl SecurityService {
         }
     }
 
-    /// Raises what the application's own server published. The answer means that it is on its way to the user's devices.
+    /// Raises an alert that the application's server published. The answer means that it is stored and will reach the user's devices.
     pub(crate) async fn raise_alert(&self, call: &Call, alert: &Alert) -> Result<JobOutcome, StoreError> {
         let alert = Alert {
             user_id: call.user.clone(),
@@ -45,12 +45,12 @@ impl SecurityService {
     }
 }
 
-/// Why no alert was acknowledged.
+/// Failure to acknowledge an alert.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AcknowledgeError {
     #[error("the user has no such alert")]
     Unknown,
-    #[error("the alert is about the caller's session")]
+    #[error("the alert concerns the caller's session")]
     OwnSession,
     #[error("acknowledge the alert")]
     Store(#[from] StoreError),

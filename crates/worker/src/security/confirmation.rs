@@ -1,7 +1,7 @@
-//! `security:request_confirmation`: a token that lets one command through, once.
+//! `security:request_confirmation`: issues a token that one command accepts once.
 //!
-//! What is kept is a digest of the token and of all that it is bound to, and nothing else: a token that is presented by another
-//! user or session, for another command, or altered, is one that does not exist, and uses nothing up.
+//! Redis has only a digest of the token and of all that it is bound to. A token that is altered, or presented by another user or session
+//! or for another command, is therefore unknown and uses nothing up.
 
 use std::time::Duration;
 
@@ -29,25 +29,27 @@ impl SecurityService {
         }
         let token = Secret::new(self.entropy.token());
         let confirmation = Confirmation::of(call, CONFIRMED, &token);
-        self.challenges.put(&confirmation.key(call), b"issued", LIFE).await?;
+        self.challenges
+            .put(&confirmation.key(call), b"issued", LIFETIME)
+            .await?;
         let issued = JobOutcome::from(&Answer::Confirmation(answer::Confirmation {
             confirmation_token: token,
-            expires_in: LIFE.as_secs(),
+            expires_in: LIFETIME.as_secs(),
         }));
         let receipt = call.receipt(&issued);
-        let told = self.store.record_confirmation(&call.user, CONFIRMED.event(), &receipt);
-        match told.await? {
+        let recorded = self.store.record_confirmation(&call.user, CONFIRMED.event(), &receipt);
+        match recorded.await? {
             WriteOutcome::Committed => Ok(issued),
             WriteOutcome::Repeated(answer) => Ok(call.recall(&answer)?),
         }
     }
 }
 
-/// A confirmation as it is kept.
+/// Digest of a confirmation.
 pub(super) struct Confirmation(pub(super) [u8; 32]);
 
 impl Confirmation {
-    /// What this token confirms, if it was issued for it: this command of this user in this session.
+    /// Digest of a token that confirms this command of the caller in the caller's session.
     pub(super) fn of(call: &Call, command: CommandKind, token: &Secret) -> Self {
         let bound = [
             call.user.as_str(),
@@ -58,7 +60,7 @@ impl Confirmation {
         Self(digest(bound.map(str::as_bytes)))
     }
 
-    /// Where it is kept for as long as it counts.
+    /// Key of the confirmation in Redis.
     pub(super) fn key(&self, call: &Call) -> ChallengeKey {
         ChallengeKey::Confirmation {
             user: call.user.clone(),
@@ -67,14 +69,14 @@ impl Confirmation {
     }
 }
 
-/// Why no token was issued.
+/// Failure to issue a token.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestConfirmationError {
     #[error("the action needs no confirmation")]
     Action,
-    #[error("keep the confirmation")]
+    #[error("write the confirmation to Redis")]
     Bus(#[from] BusError),
-    #[error("tell it in the audit log")]
+    #[error("record the confirmation in the audit log")]
     Store(#[from] StoreError),
     #[error(transparent)]
     Recall(#[from] RecallError),
@@ -100,8 +102,8 @@ impl Refusal for RequestConfirmationError {
     }
 }
 
-/// The one command that asks to be confirmed.
+/// Only command that requires a confirmation.
 const CONFIRMED: CommandKind = CommandKind::RevokeAll;
 
-/// How long a token counts.
-const LIFE: Duration = Duration::from_secs(60);
+/// Lifetime of a token.
+const LIFETIME: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
-//! `security:revoke_all`: every account is unlinked here at once, and each grant given back at its platform as soon as that can be.
+//! `security:revoke_all`: unlinks every account at once, and queues the revocation of each grant at its platform.
 //!
-//! The access epoch moves with it. A connect that is under way, or was begun by an `account:authorize` before, carries the old one:
-//! it cannot be stored any more, and what the platform granted meanwhile is given back.
+//! It increments the access epoch. A connect that is running, or that follows an earlier `account:authorize`, has the old epoch: its
+//! link is not stored, and the grant that the platform issued is revoked.
 
 use bus::BusError;
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
@@ -20,7 +20,7 @@ use super::confirmation::Confirmation;
 use crate::call::{Call, NewAlert, RecallError, Refusal};
 
 impl SecurityService {
-    /// Also for platforms that are no longer offered here: what is linked can be unlinked.
+    /// Unlinks every account, also those of platforms that the operator no longer offers.
     pub(crate) async fn revoke_all(&self, call: &Call, asked: &RevokeAll) -> Result<JobOutcome, RevokeAllError> {
         let confirmation = Confirmation::of(call, CommandKind::RevokeAll, &asked.confirmation_token);
         if self.challenges.read(&confirmation.key(call)).await?.is_none() {
@@ -30,11 +30,11 @@ impl SecurityService {
         let all = store::RevokeAll {
             user: call.user.clone(),
             confirmation: confirmation.0,
-            record: &|accounts| record(call, accounts, now),
+            record: &|accounts| notifications(call, accounts, now),
         };
         match self.store.revoke_all(&all).await? {
             RevokeAllOutcome::Revoked(count) => {
-                self.forget(call, &confirmation).await;
+                self.remove(call, &confirmation).await;
                 Ok(revoked(count))
             }
             RevokeAllOutcome::Spent => Err(RevokeAllError::Unconfirmed),
@@ -42,23 +42,23 @@ impl SecurityService {
         }
     }
 
-    /// The store knows that the confirmation is spent, and a failure before used nothing up. This only makes room.
-    async fn forget(&self, call: &Call, confirmation: &Confirmation) {
+    /// Removes a used confirmation from Redis, only to free memory: the store has recorded that it was used.
+    async fn remove(&self, call: &Call, confirmation: &Confirmation) {
         if let Err(error) = self.challenges.take(&confirmation.key(call)).await {
-            tracing::debug!(error = chain(&error), "a spent confirmation ends by itself");
+            tracing::debug!(error = chain(&error), "used confirmation not removed, left to expire");
         }
     }
 }
 
-/// What the user's devices and the client are told once it is known which accounts were linked.
-fn record(call: &Call, accounts: &[AccountType], now: Timestamp) -> RevokeAllRecord {
+/// Events and answer for the accounts that were linked.
+fn notifications(call: &Call, accounts: &[AccountType], now: Timestamp) -> RevokeAllRecord {
     let alert = NewAlert {
         kind: AlertType::RevokeAll,
         severity: Severity::High,
         message: "All linked accounts were disconnected.".to_owned(),
         requires_action: false,
     };
-    let gone = |account: &AccountType| {
+    let disconnected = |account: &AccountType| {
         let change = StatusChanged {
             user_id: call.user.clone(),
             account_type: *account,
@@ -71,7 +71,7 @@ fn record(call: &Call, accounts: &[AccountType], now: Timestamp) -> RevokeAllRec
     };
     RevokeAllRecord {
         events: std::iter::once(alert.raised_by(call, now))
-            .chain(accounts.iter().map(gone))
+            .chain(accounts.iter().map(disconnected))
             .collect(),
         receipt: call.receipt(&revoked(accounts.len())),
     }
@@ -83,12 +83,12 @@ fn revoked(count: usize) -> JobOutcome {
     }))
 }
 
-/// Why nothing was revoked.
+/// Failure to revoke all access; nothing was revoked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RevokeAllError {
-    #[error("the confirmation was not issued for this, is over, or was used")]
+    #[error("the confirmation was not issued for this command, has expired, or was used")]
     Unconfirmed,
-    #[error("look for the confirmation")]
+    #[error("look up the confirmation")]
     Bus(#[from] BusError),
     #[error("revoke all access")]
     Store(#[from] StoreError),

@@ -1,4 +1,4 @@
-//! Ends on their way to be committed, as Redis hears of them.
+//! Announcement of session ends in Redis, before they are committed.
 
 use async_trait::async_trait;
 use bus::{BusError, EndAnnouncement, SessionRegistry};
@@ -8,7 +8,7 @@ use store::{AnnounceError, AnnouncedEnd, EndAnnouncer};
 
 use super::key;
 
-/// Announces ends in the bus.
+/// [`EndAnnouncer`] over the bus.
 pub(super) struct BusEndAnnouncer<'a, B: ?Sized>(pub(super) &'a B);
 
 #[async_trait]
@@ -25,6 +25,6 @@ impl<B: SessionRegistry + ?Sized> EndAnnouncer for BusEndAnnouncer<'_, B> {
 }
 
 fn refused(error: &BusError) -> AnnounceError {
-    tracing::warn!(error = chain(error), "session ends not announced, nothing ended");
+    tracing::warn!(error = chain(error), "session ends not announced, no session ended");
     AnnounceError
 }

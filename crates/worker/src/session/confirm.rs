@@ -1,4 +1,4 @@
-//! Ends that are committed are told to Redis until it has confirmed them, by whoever committed them and by every worker.
+//! Confirmation of committed session ends: written to Redis by the job that committed them, and by every worker until Redis has them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,27 +6,28 @@ use std::time::Duration;
 use bus::{BusError, EndAllSessions};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, stream};
-use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::code::ErrorCode;
-use protocol::fault::{Fault, chain};
+use protocol::fault::Fault;
 use protocol::id::UserId;
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
-use super::{END_REMEMBERED, key};
+use super::{END_TTL, key};
+use crate::outage::Outage;
+use crate::pace::Pace;
 
-/// Looks each second until the node drains for ends that Redis has not confirmed.
+/// Writes unconfirmed ends to Redis once a second, until the node drains.
 pub(crate) async fn confirm_ends(
     store: Arc<dyn store::SessionRecords>,
     bus: Arc<dyn bus::SessionRegistry>,
     drain: CancellationToken,
 ) {
-    let outage = OutageReporter::new("confirm session ends");
-    let mut ticks = PeriodicLoop::new(PERIOD, drain);
-    while ticks.next().await {
+    let outage = Outage::of("confirm session ends");
+    let mut pace = Pace::new(PERIOD, drain);
+    while pace.next().await {
         match confirm_all(&*store, &*bus).await {
-            Ok(()) => outage.succeeded(),
-            Err(error) => outage.failed(chain(&error)),
+            Ok(()) => outage.over(),
+            Err(error) => outage.met(&error),
         }
     }
 }
@@ -35,35 +36,35 @@ async fn confirm_all(store: &dyn store::SessionRecords, bus: &dyn bus::SessionRe
     let users = store.users_with_unconfirmed_ends(USERS).await?;
     let confirmed: Vec<_> = stream::iter(users)
         .map(async |user| confirm(store, bus, &user).await)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
     confirmed.into_iter().collect()
 }
 
-/// Tells Redis of a user's committed ends, and notes that it has confirmed them. Told twice, it changes nothing more.
+/// Writes a user's committed ends to Redis and marks them as confirmed. Idempotent.
 pub(super) async fn confirm<S, B>(store: &S, bus: &B, user: &UserId) -> Result<(), ConfirmError>
 where
     S: store::SessionRecords + ?Sized,
     B: bus::SessionRegistry + ?Sized,
 {
     let ends = store.unconfirmed_ends(user).await?;
-    let told = ends
+    let writes = ends
         .sessions
         .iter()
-        .map(async |(session, ended_at)| bus.end(&key(user, session), *ended_at, END_REMEMBERED).await);
-    try_join_all(told).await?;
+        .map(async |(session, ended_at)| bus.end(&key(user, session), *ended_at, END_TTL).await);
+    try_join_all(writes).await?;
     if let Some(all) = &ends.all {
         let all = EndAllSessions {
             ended_at: all.ended_at,
             except: all.except.clone(),
         };
-        bus.end_all(user, &all, END_REMEMBERED).await?;
+        bus.end_all(user, &all, END_TTL).await?;
     }
     Ok(store.confirm_ends(user, &ends).await?)
 }
 
-/// Why committed ends are not confirmed: they will be told again.
+/// Failure to confirm committed ends. A later run retries it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfirmError {
     #[error(transparent)]
@@ -83,8 +84,8 @@ impl Fault for ConfirmError {
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Users per look; the next one finds the others.
+/// Users per run; the next run continues with the others.
 const USERS: usize = 256;
 
-/// Users at once.
-const AT_ONCE: usize = 4;
+/// Users whose ends are confirmed concurrently.
+const CONCURRENCY: usize = 4;

@@ -1,4 +1,4 @@
-//! `security:end_sessions`: announced in Redis, committed, confirmed in Redis, then told to every gateway by the outbox.
+//! `security:end_sessions`: announced in Redis, committed, confirmed in Redis, then published to every gateway by the outbox relay.
 
 use bus::BusError;
 use protocol::answer::{Answer, SessionsEnded};
@@ -20,21 +20,21 @@ use super::confirm::{ConfirmError, confirm};
 use crate::call::{Call, RecallError, Refusal, digest, event_id};
 
 impl SessionService {
-    /// Ends one session, or all but the caller's. Repeated, it does again what follows an end and changes nothing.
+    /// Ends one session, or all but the caller's. A repeated job confirms the ends again and changes nothing.
     pub(crate) async fn end(&self, call: &Call, asked: &EndSessions) -> Result<JobOutcome, EndError> {
         let which = match asked.session_id.as_str() {
             OTHERS => SessionSelector::AllExcept(call.session.clone()),
             one => SessionSelector::One(SessionId::new(one).map_err(|_no_id| EndError::NoSession)?),
         };
-        self.end_these(call, which).await
+        self.end_which(call, which).await
     }
 
-    /// Ends all sessions of the user, at the word of the application's own server.
+    /// Ends all sessions of the user, on request of the application's server.
     pub(crate) async fn end_all(&self, call: &Call) -> Result<JobOutcome, EndError> {
-        self.end_these(call, SessionSelector::All).await
+        self.end_which(call, SessionSelector::All).await
     }
 
-    async fn end_these(&self, call: &Call, which: SessionSelector) -> Result<JobOutcome, EndError> {
+    async fn end_which(&self, call: &Call, which: SessionSelector) -> Result<JobOutcome, EndError> {
         let receipt = |count| call.receipt(&answer(count));
         match self.commit_end(call, which, &receipt).await? {
             Committed::Ended(count) => Ok(answer(count)),
@@ -43,7 +43,7 @@ impl SessionService {
         }
     }
 
-    /// Ends sessions. Once this returns, Redis knows of it too, or nothing was done.
+    /// Ends sessions in the store and confirms the ends in Redis.
     pub(super) async fn commit_end(
         &self,
         call: &Call,
@@ -64,26 +64,26 @@ impl SessionService {
         Ok(ended)
     }
 
-    /// Has Redis confirm what is committed of the ends of this user's sessions.
+    /// Confirms the committed ends of this user's sessions in Redis.
     pub(crate) async fn confirm_ends(&self, call: &Call) -> Result<(), EndError> {
         Ok(confirm(&*self.store, &*self.bus, &call.user).await?)
     }
 
-    /// For the sockets of the session, wherever they are: their gateways close them.
+    /// Notice to all sockets of the session, upon which their gateways close them.
     fn notice(&self, call: &Call, session: &SessionId) -> Envelope {
         let notice = Notice::SessionExpired(SessionExpired {
             user_id: call.user.clone(),
             timestamp: self.clock.now().into(),
             reason: SessionEnd::Ended,
         });
-        let of = [
+        let parts = [
             b"session ended".as_slice(),
             call.job.as_str().as_bytes(),
             session.as_str().as_bytes(),
         ];
         Envelope {
             v: Envelope::VERSION,
-            id: event_id(&digest(of)),
+            id: event_id(&digest(parts)),
             audience: Audience::Session(session.clone()),
             class: DeliveryClass::Critical,
             event: notice.name().to_owned(),
@@ -97,21 +97,21 @@ fn answer(count: usize) -> JobOutcome {
     JobOutcome::from(&Answer::SessionsEnded(SessionsEnded { sessions_ended }))
 }
 
-/// All sessions but the one that asks.
+/// Value of `sessionId` for all sessions but the caller's.
 const OTHERS: &str = "others";
 
-/// Why sessions were not ended, or not made known as ended: then it may be repeated.
+/// Failure to end sessions, or to confirm the ends; a retry repeats both.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndError {
-    #[error("the session's name cannot be one")]
+    #[error("the session id is malformed")]
     NoSession,
-    #[error("look for the sessions")]
+    #[error("look up the live sessions")]
     Bus(#[from] BusError),
     #[error("end the sessions")]
     Store(#[from] StoreError),
     #[error(transparent)]
     Unannounced(AnnounceError),
-    #[error("confirm the ends")]
+    #[error("confirm the session ends")]
     Confirm(#[from] ConfirmError),
     #[error(transparent)]
     Recall(#[from] RecallError),

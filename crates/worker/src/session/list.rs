@@ -1,4 +1,4 @@
-//! `security:sessions`: what is alive in the bus or as far as the store knows, with its sockets from the bus.
+//! `security:sessions`: sessions that are alive in the bus or by the store's deadlines, with the number of their sockets.
 
 use std::collections::HashMap;
 
@@ -17,11 +17,11 @@ use super::SessionService;
 use crate::call::{Call, Refusal};
 
 impl SessionService {
-    /// The sessions that are alive.
+    /// Lists the user's live sessions.
     pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, ListError> {
         let alive = self.bus.alive_sessions(&call.user).await?;
-        let names: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
-        let mut opened = self.store.sessions_of(&call.user, &names).await?;
+        let ids: Vec<_> = alive.iter().map(|alive| alive.session.clone()).collect();
+        let mut opened = self.store.sessions_of(&call.user, &ids).await?;
         opened.extend(self.unknown_sessions(call, &alive, &opened).await?);
         let alive: HashMap<_, _> = alive.into_iter().map(|alive| (alive.session.clone(), alive)).collect();
         let timeout = self.timeout(&call.user).await?;
@@ -30,7 +30,7 @@ impl SessionService {
         let sessions = opened.into_iter().map(|opened| {
             let (left, timeout) = match alive.get(&opened.session) {
                 Some(alive) => (alive.left, alive.timeout),
-                // The bus has lost it.
+                // Redis has lost the session.
                 None => (opened.left, timeout),
             };
             SessionInfo {
@@ -49,7 +49,7 @@ impl SessionService {
         Ok(JobOutcome::from(&Answer::Sessions(Sessions { sessions })))
     }
 
-    /// Those that are alive and that the store has lost: nobody knows where they came from.
+    /// Live sessions that the store has lost, and with them their origin.
     async fn unknown_sessions(
         &self,
         call: &Call,
@@ -82,12 +82,12 @@ fn sockets_of(session: &SessionId, sockets: &[OpenSocket]) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Why sessions were not listed.
+/// Failure to list the sessions.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("look for the sessions and their sockets")]
+    #[error("look up the live sessions and their sockets")]
     Bus(#[from] BusError),
 }
 

@@ -1,4 +1,4 @@
-//! `session.open`: may a socket join a session that Redis does not know?
+//! `session.open`: admission of a socket whose session Redis does not have.
 
 use bus::{BusError, SessionSeed, SessionState};
 use protocol::answer::Answer;
@@ -7,11 +7,11 @@ use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 use store::{SessionOpenOutcome, SessionOpenRequest, StoreError};
 
-use super::{END_REMEMBERED, SessionService, key};
+use super::{END_TTL, SessionService, key};
 use crate::call::{Call, Refusal};
 
 impl SessionService {
-    /// Opens it, or makes it known again with the time it has left.
+    /// Opens a new session, or restores one in Redis with its remaining time.
     pub(crate) async fn open(&self, call: &Call, asked: &OpenSession) -> Result<JobOutcome, OpenError> {
         let timeout = self.timeout(&call.user).await?;
         let opening = SessionOpenRequest {
@@ -22,21 +22,21 @@ impl SessionService {
             origin: asked.origin.clone(),
         };
         let mut announced = asked.announced;
-        for _ in 0..MOST_ANNOUNCEMENTS {
-            match self.open_over(call, &opening, announced).await? {
+        for _ in 0..MAX_ATTEMPTS {
+            match self.try_open(call, &opening, announced).await? {
                 SessionState::Ended => return Err(OpenError::Ended),
-                // Its transaction may have been under way: it is over once the store has been asked again.
+                // The transaction of this end may be running. It has finished when the store has answered again.
                 SessionState::Ending(another) => announced = Some(another),
                 SessionState::Alive(_) | SessionState::Unknown => break,
             }
         }
-        // Where one end after the other is announced, the gateway will find that, and have its client try again.
+        // If further ends keep being announced, the gateway sees it at its TTL check and lets the client retry.
         Ok(JobOutcome::from(&Answer::Acknowledged))
     }
 
-    /// Opens it unless it was ended, also where this end was announced and not committed. An end that was committed meanwhile was
-    /// announced before, so Redis does not take the session for alive then.
-    async fn open_over(
+    /// Opens the session unless the store has its end; an announced end that was not committed does not count. Redis refuses to restore
+    /// the session if another end was announced since then, and every committed end was announced before.
+    async fn try_open(
         &self,
         call: &Call,
         opening: &SessionOpenRequest,
@@ -46,8 +46,8 @@ impl SessionService {
         let life = match self.store.open_session(opening).await? {
             SessionOpenOutcome::Open(life) => life,
             SessionOpenOutcome::Ended(ended_at) => {
-                // Redis may have forgotten that.
-                self.bus.end(&key, ended_at, END_REMEMBERED).await?;
+                // Redis may have lost the end.
+                self.bus.end(&key, ended_at, END_TTL).await?;
                 return Err(OpenError::Ended);
             }
             SessionOpenOutcome::Outdated => return Err(OpenError::Outdated),
@@ -65,21 +65,21 @@ impl SessionService {
     }
 }
 
-/// How many ends may be announced while a session is opened.
-const MOST_ANNOUNCEMENTS: u32 = 3;
+/// Attempts to open a session while ends of it are announced.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// Why a session was not opened.
+/// Failure to open a session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error("the session was ended")]
     Ended,
     #[error("all sessions were ended since the token was issued")]
     Outdated,
-    #[error("the session idled out and the token is older than its end")]
+    #[error("the session expired by inactivity, and the token was issued before that")]
     IdledOut,
     #[error("open the session")]
     Store(#[from] StoreError),
-    #[error("make the session known")]
+    #[error("write the session to Redis")]
     Bus(#[from] BusError),
 }
 

@@ -5,8 +5,8 @@ use protocol::command::CommandKind;
 use protocol::security::Alert;
 use serde_json::{Value, json};
 
-use crate::client::{connect, refused, succeeded, with};
-use crate::world::{World, with_github};
+use crate::client::{assert_error, assert_success, connect, with_field};
+use crate::env::{TestEnv, with_github};
 
 fn alert(name: &str) -> Alert {
     serde_json::from_value(json!({
@@ -22,23 +22,23 @@ fn names(answer: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_raised_alert_is_heard_once_and_read_again_after_the_bus_has_forgotten() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
+async fn raised_alert_is_received_once_and_listed_after_bus_data_loss() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
     for name in ["a", "a", "b"] {
         let raise = client.work(Work::RaiseAlert(alert(name)));
-        succeeded(&client.ask_for(&raise).await);
+        assert_success(&client.ask_for(&raise).await);
     }
     for name in ["a", "b"] {
         assert_eq!(client.alert().await["alertId"], name);
     }
     client.assert_no_event();
 
-    world.bus.forget();
-    let mut client = world.client("u", "s").await;
+    env.bus.lose_data();
+    let mut client = env.client("u", "s").await;
     let all = client.ask(CommandKind::Alerts, json!({})).await;
-    succeeded(&all);
+    assert_success(&all);
     assert_eq!(names(&all), ["a", "b"]);
     assert_eq!(all["alerts"][0], json!(alert("a")));
     let newer = client.ask(CommandKind::Alerts, json!({"after": "a"})).await;
@@ -46,14 +46,14 @@ async fn a_raised_alert_is_heard_once_and_read_again_after_the_bus_has_forgotten
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_is_open_until_its_user_acknowledges_it() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    let mut somebody_else = world.client("v", "s").await;
+async fn alert_is_open_until_its_user_acknowledges_it() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    let mut other_user = env.client("v", "s").await;
     for name in ["a", "b"] {
         let raise = client.work(Work::RaiseAlert(alert(name)));
-        succeeded(&client.ask_for(&raise).await);
+        assert_success(&client.ask_for(&raise).await);
     }
     let open = client.work(Work::Joined(Joined {
         unseen: false,
@@ -62,10 +62,10 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
     assert_eq!(names(&client.ask_for(&open).await), ["a", "b"]);
 
     let ack = json!({"alertId": "a"});
-    let foreign = somebody_else.ask(CommandKind::Acknowledge, ack.clone()).await;
-    assert_eq!(refused(&foreign, "bad_request"), "alertId: there is no such alert");
+    let foreign = other_user.ask(CommandKind::Acknowledge, ack.clone()).await;
+    assert_eq!(assert_error(&foreign, "bad_request"), "alertId: there is no such alert");
     for _ in 0..2 {
-        succeeded(&client.ask(CommandKind::Acknowledge, ack.clone()).await);
+        assert_success(&client.ask(CommandKind::Acknowledge, ack.clone()).await);
     }
     let open = client.work(Work::Joined(Joined {
         unseen: false,
@@ -76,11 +76,11 @@ async fn an_alert_is_open_until_its_user_acknowledges_it() {
 }
 
 #[tokio::test]
-async fn a_link_that_was_not_begun_here_asks_every_device_to_look() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn link_without_authorize_raises_an_alert_that_requires_action() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         let alert = client.alert().await;
         assert_eq!(
             (&alert["type"], &alert["requiresAction"]),
@@ -91,18 +91,18 @@ async fn a_link_that_was_not_begun_here_asks_every_device_to_look() {
             "{alert}"
         );
 
-        let mut begun_here = world.client("v", "s").await;
-        let authorize = begun_here.authorize().await;
+        let mut authorizing = env.client("v", "s").await;
+        let authorize = authorizing.authorize().await;
         let back = github.visit(authorize["authorizationUrl"].as_str().unwrap()).await;
         let value = |name: &str| back.iter().find(|(key, _)| key == name).unwrap().1.clone();
-        let data = with(connect(&value("code")), "state", value("state"));
-        succeeded(&begun_here.ask(CommandKind::Connect, data).await);
-        let alert = begun_here.alert().await;
+        let data = with_field(connect(&value("code")), "state", value("state"));
+        assert_success(&authorizing.ask(CommandKind::Connect, data).await);
+        let alert = authorizing.alert().await;
         assert_eq!(
             (&alert["type"], &alert["requiresAction"]),
             (&json!("account_linked"), &json!(false))
         );
-        let listed = begun_here.ask(CommandKind::Alerts, json!({})).await;
+        let listed = authorizing.ask(CommandKind::Alerts, json!({})).await;
         assert_eq!(names(&listed), [alert["alertId"].as_str().unwrap()]);
     })
     .await;

@@ -16,18 +16,18 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::fragile_bus::FragileBus;
+use crate::faulty_bus::FaultyBus;
 use bus::{Events, Jobs};
 
 /// Ten times what should be needed on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where platforms send the user of these tests back to.
-pub(crate) const BACK: &str = "http://localhost:3000/callback";
+pub(crate) const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
 /// One client of one user.
 pub(crate) struct Client {
-    bus: Arc<FragileBus>,
+    bus: Arc<FaultyBus>,
     pub(crate) user: UserId,
     session: SessionId,
     pub(crate) origin: Origin,
@@ -38,15 +38,15 @@ pub(crate) struct Client {
     replies: mpsc::Receiver<Reply>,
     early: HashMap<JobId, Reply>,
     _feed: Arc<dyn UserSubscriptions>,
-    heard: mpsc::Receiver<ChannelMessage>,
+    messages: mpsc::Receiver<ChannelMessage>,
 }
 
 impl Client {
-    pub(crate) async fn new(bus: Arc<FragileBus>, user: &str, session: &str) -> Self {
+    pub(crate) async fn new(bus: Arc<FaultyBus>, user: &str, session: &str) -> Self {
         let user = UserId::new(user).unwrap();
         let node = NodeId::new(format!("gateway of {user} {session}")).unwrap();
         let replies = bus.subscribe_replies(&node).await.unwrap();
-        let (feed, heard) = bus.listen().await.unwrap();
+        let (feed, messages) = bus.listen().await.unwrap();
         feed.subscribe(&user).await.unwrap();
         Self {
             bus,
@@ -64,7 +64,7 @@ impl Client {
             replies,
             early: HashMap::new(),
             _feed: feed,
-            heard,
+            messages,
         }
     }
 
@@ -134,8 +134,8 @@ impl Client {
 
     /// The user's next event: its name, and its payload without user and time.
     pub(crate) async fn event(&mut self) -> (String, Value) {
-        let heard = timeout(DEADLINE, self.heard.recv());
-        let ChannelMessage::Event { envelope, .. } = heard.await.expect("an event comes").unwrap() else {
+        let message = timeout(DEADLINE, self.messages.recv());
+        let ChannelMessage::Event { envelope, .. } = message.await.expect("an event comes").unwrap() else {
             panic!("events were missed");
         };
         let mut data: Value = envelope.data.read().unwrap();
@@ -173,10 +173,10 @@ impl Client {
 
     /// No event but alerts is waiting that was published before now.
     pub(crate) fn assert_no_event(&mut self) {
-        while let Ok(heard) = self.heard.try_recv() {
+        while let Ok(message) = self.messages.try_recv() {
             let is_alert =
-                matches!(&heard, ChannelMessage::Event { envelope, .. } if envelope.event == "security:alert");
-            assert!(is_alert, "an event too many: {heard:?}");
+                matches!(&message, ChannelMessage::Event { envelope, .. } if envelope.event == "security:alert");
+            assert!(is_alert, "unexpected event: {message:?}");
         }
     }
 
@@ -186,7 +186,7 @@ impl Client {
     }
 
     pub(crate) async fn authorize(&mut self) -> Value {
-        let data = json!({"accountType": "github", "redirectUri": BACK});
+        let data = json!({"accountType": "github", "redirectUri": REDIRECT_URI});
         self.ask(CommandKind::Authorize, data).await
     }
 
@@ -194,7 +194,7 @@ impl Client {
     pub(crate) async fn confirmation(&mut self) -> String {
         let asked = json!({"action": "security:revoke_all"});
         let answer = self.ask(CommandKind::RequestConfirmation, asked).await;
-        succeeded(&answer);
+        assert_success(&answer);
         answer["confirmationToken"].as_str().unwrap().to_owned()
     }
 
@@ -210,18 +210,18 @@ impl Client {
 
 /// What `account:connect` brings along with this code.
 pub(crate) fn connect(code: &str) -> Value {
-    json!({"accountType": "github", "oauthCode": code, "redirectUri": BACK})
+    json!({"accountType": "github", "oauthCode": code, "redirectUri": REDIRECT_URI})
 }
 
 /// A command with one more field.
-pub(crate) fn with(mut data: Value, field: &str, value: impl Into<Value>) -> Value {
+pub(crate) fn with_field(mut data: Value, field: &str, value: impl Into<Value>) -> Value {
     data[field] = value.into();
     data
 }
 
 /// Asserts a failure with this code, and gives its sentence.
 #[track_caller]
-pub(crate) fn refused(answer: &Value, code: &str) -> String {
+pub(crate) fn assert_error(answer: &Value, code: &str) -> String {
     assert_eq!(
         (&answer["success"], &answer["error"]),
         (&json!(false), &json!(code)),
@@ -232,6 +232,6 @@ pub(crate) fn refused(answer: &Value, code: &str) -> String {
 
 /// Asserts a success.
 #[track_caller]
-pub(crate) fn succeeded(answer: &Value) {
+pub(crate) fn assert_success(answer: &Value) {
     assert_eq!(answer["success"], json!(true), "{answer}");
 }

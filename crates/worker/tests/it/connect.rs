@@ -6,33 +6,36 @@ use protocol::command::CommandKind;
 use serde_json::json;
 use simulator::{Extent, Kind, Limit, Route};
 
-use crate::client::{BACK, connect, refused, succeeded, with};
-use crate::world::{status, with_github, without_github};
+use crate::client::{REDIRECT_URI, assert_error, assert_success, connect, with_field};
+use crate::env::{status, with_github, without_github};
 
 #[tokio::test]
-async fn an_authorized_code_becomes_a_linked_account_and_all_devices_hear_of_it() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut asking = world.client("GEN-001", "s").await;
-        let mut other_device = world.client("GEN-001", "t").await;
+async fn authorized_code_links_account_and_notifies_all_devices() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("GEN-001", "s").await;
+        let mut other_device = env.client("GEN-001", "t").await;
 
-        let authorize = asking.authorize().await;
-        succeeded(&authorize);
+        let authorize = client.authorize().await;
+        assert_success(&authorize);
         assert_eq!(authorize["expiresIn"], 600);
         let back = github.visit(authorize["authorizationUrl"].as_str().unwrap()).await;
         let value = |name: &str| back.iter().find(|(key, _)| key == name).unwrap().1.clone();
         assert_eq!(authorize["state"], value("state"));
 
         let code = value("code");
-        let answer = asking
-            .ask(CommandKind::Connect, with(connect(&code), "state", value("state")))
+        let answer = client
+            .ask(
+                CommandKind::Connect,
+                with_field(connect(&code), "state", value("state")),
+            )
             .await;
-        succeeded(&answer);
+        assert_success(&answer);
         assert_eq!(answer["account"]["username"], "octocat");
         assert_eq!(answer["account"]["status"], "connected");
         assert_eq!(answer["account"]["scopes"], json!(["notifications", "read:user"]));
         assert_eq!(other_device.status().await.0, "connected");
-        assert_eq!(asking.status().await.0, "connected");
+        assert_eq!(client.status().await.0, "connected");
 
         let listed = other_device.ask(CommandKind::List, json!({})).await;
         assert_eq!(listed["accounts"], json!([answer["account"]]));
@@ -42,44 +45,44 @@ async fn an_authorized_code_becomes_a_linked_account_and_all_devices_hear_of_it(
 }
 
 #[tokio::test]
-async fn an_application_may_run_the_authorization_itself() {
-    with_github(async |world, _| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn connect_without_state_links_account() {
+    with_github(async |env, _| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         let answer = client.connect("test_code_ada").await;
-        succeeded(&answer);
+        assert_success(&answer);
         assert_eq!(answer["account"]["username"], "ada");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_code_is_exchanged_once_whoever_presents_it_again() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        let mut somebody_else = world.client("v", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
-        refused(&client.connect("test_code_ada").await, "oauth_failed");
-        refused(&somebody_else.connect("test_code_ada").await, "oauth_failed");
+async fn code_presented_again_is_refused_without_exchange() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        let mut other_user = env.client("v", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
+        assert_error(&client.connect("test_code_ada").await, "oauth_failed");
+        assert_error(&other_user.connect("test_code_ada").await, "oauth_failed");
         assert_eq!(github.exchanges("test_code_ada"), 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_same_account_linked_again_keeps_its_beginning_and_its_last_sync() {
-    with_github(async |mut world, _| {
-        world.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn relinked_account_keeps_connected_at_and_last_synced() {
+    with_github(async |mut env, _| {
+        env.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         let first = client.connect("test_code_ada").await;
         let synced = client.for_github(CommandKind::Sync).await;
-        succeeded(&synced);
+        assert_success(&synced);
 
-        world.clock.advance(Duration::from_secs(3_600));
+        env.clock.advance(Duration::from_secs(3_600));
         let again = client.connect("test_code_ada").await;
-        succeeded(&again);
+        assert_success(&again);
         assert_eq!(again["account"]["connectedAt"], first["account"]["connectedAt"]);
         assert_eq!(again["account"]["lastSynced"], synced["lastSynced"]);
         let listed = client.ask(CommandKind::List, json!({})).await;
@@ -89,13 +92,13 @@ async fn the_same_account_linked_again_keeps_its_beginning_and_its_last_sync() {
 }
 
 #[tokio::test]
-async fn another_account_of_the_platform_is_refused_and_its_grant_given_back() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn second_account_of_platform_is_refused_and_its_grant_revoked() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         assert_eq!(client.status().await.0, "connected");
-        refused(&client.connect("test_code_eve").await, "already_connected");
+        assert_error(&client.connect("test_code_eve").await, "already_connected");
         assert_eq!(github.revocations(1).await, [(Extent::Grant, Some("eve".to_owned()))]);
         assert_eq!(github.logins_with_tokens(), ["ada"]);
         client.assert_no_event();
@@ -104,11 +107,11 @@ async fn another_account_of_the_platform_is_refused_and_its_grant_given_back() {
 }
 
 #[tokio::test]
-async fn a_refused_code_is_the_accounts_error_on_all_devices() {
-    with_github(async |world, _| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        let sentence = refused(&client.connect("never issued").await, "oauth_failed");
+async fn refused_code_sets_account_error_on_all_devices() {
+    with_github(async |env, _| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        let sentence = assert_error(&client.connect("never issued").await, "oauth_failed");
         let (status, metadata) = client.status().await;
         assert_eq!(
             (status.as_str(), &metadata["errorMessage"]),
@@ -119,13 +122,13 @@ async fn a_refused_code_is_the_accounts_error_on_all_devices() {
 }
 
 #[tokio::test]
-async fn a_failed_link_is_no_news_over_a_working_one() {
-    with_github(async |world, _| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn failed_relink_leaves_status_of_working_link() {
+    with_github(async |env, _| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         assert_eq!(client.status().await.0, "connected");
-        refused(&client.connect("never issued").await, "oauth_failed");
+        assert_error(&client.connect("never issued").await, "oauth_failed");
         client.for_github(CommandKind::Disconnect).await;
         assert_eq!(client.status().await.0, "disconnected");
     })
@@ -133,12 +136,12 @@ async fn a_failed_link_is_no_news_over_a_working_one() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_not_answered_is_not_sent_again() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn exchange_without_response_is_not_repeated() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         github.fault(Route::Token, Kind::DropResponse);
-        refused(&client.connect("test_code_ada").await, "oauth_failed");
+        assert_error(&client.connect("test_code_ada").await, "oauth_failed");
         assert_eq!(github.exchanges("test_code_ada"), 1);
         assert_eq!(client.status().await.0, "error");
     })
@@ -146,51 +149,51 @@ async fn an_exchange_that_is_not_answered_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_platform_that_cannot_be_reached_is_told_and_the_user_starts_again() {
-    let world = without_github().await;
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    let sentence = refused(&client.connect("test_code_ada").await, "platform_unavailable");
+async fn connect_to_unreachable_platform_reports_platform_unavailable() {
+    let env = without_github().await;
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    let sentence = assert_error(&client.connect("test_code_ada").await, "platform_unavailable");
     assert!(sentence.contains("start again"), "{sentence}");
     assert_eq!(client.status().await.0, "error");
 }
 
 #[tokio::test]
-async fn a_platform_that_asks_to_wait_is_told_with_how_long() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn throttled_connect_reports_retry_after() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         let wait = Kind::Throttle {
             limit: Limit::Secondary,
             seconds: 77,
         };
         github.fault(Route::Token, wait);
         let answer = client.connect("test_code_ada").await;
-        refused(&answer, "platform_rate_limited");
+        assert_error(&answer, "platform_rate_limited");
         assert_eq!(answer["retryAfter"], 77);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_profile_is_asked_for_twice() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn failed_profile_request_is_retried_once() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         github.fault(Route::Profile, status(503));
-        succeeded(&client.connect("test_code_ada").await);
+        assert_success(&client.connect("test_code_ada").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn tokens_whose_account_stays_unknown_are_given_back() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn tokens_without_profile_are_revoked() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         github.fault(Route::Profile, status(503));
         github.fault(Route::Profile, status(503));
-        refused(&client.connect("test_code_ada").await, "platform_unavailable");
+        assert_error(&client.connect("test_code_ada").await, "platform_unavailable");
         assert_eq!(client.status().await.0, "error");
         assert_eq!(github.revocations(1).await, [(Extent::Token, Some("ada".to_owned()))]);
         assert!(github.logins_with_tokens().is_empty());
@@ -199,26 +202,26 @@ async fn tokens_whose_account_stays_unknown_are_given_back() {
 }
 
 #[tokio::test]
-async fn a_platform_that_is_not_configured_is_not_supported() {
-    with_github(async |world, _| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        let discord = json!({"accountType": "discord", "redirectUri": BACK, "oauthCode": "test_code_ada"});
+async fn unconfigured_platform_reports_not_supported() {
+    with_github(async |env, _| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        let discord = json!({"accountType": "discord", "redirectUri": REDIRECT_URI, "oauthCode": "test_code_ada"});
         for kind in [CommandKind::Authorize, CommandKind::Connect, CommandKind::Sync] {
-            refused(&client.ask(kind, discord.clone()).await, "not_supported");
+            assert_error(&client.ask(kind, discord.clone()).await, "not_supported");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_redirect_uri_that_is_not_listed_is_refused_by_name() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        let elsewhere = with(connect("test_code_ada"), "redirectUri", "https://evil.example/");
+async fn unlisted_redirect_uri_is_refused_by_field_name() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        let elsewhere = with_field(connect("test_code_ada"), "redirectUri", "https://evil.example/");
         for kind in [CommandKind::Authorize, CommandKind::Connect] {
-            let sentence = refused(&client.ask(kind, elsewhere.clone()).await, "bad_request");
+            let sentence = assert_error(&client.ask(kind, elsewhere.clone()).await, "bad_request");
             assert!(sentence.starts_with("redirectUri"), "{sentence}");
         }
         assert_eq!(github.requests(Route::Token), 0);

@@ -13,8 +13,8 @@ use serde_json::json;
 use store::vault::Ciphertext;
 use store::{Actor, Factor, Security, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord};
 
-use crate::client::{Client, refused, succeeded};
-use crate::world::World;
+use crate::client::{Client, assert_error, assert_success};
+use crate::env::TestEnv;
 
 /// A socket with this device has joined, and its gateway knows nothing of it.
 fn joined(client: &mut Client, device: &str, address: &str) -> Job {
@@ -28,18 +28,18 @@ fn joined(client: &mut Client, device: &str, address: &str) -> Job {
 
 async fn join(client: &mut Client, device: &str, address: &str) {
     let job = joined(client, device, address);
-    succeeded(&client.ask_for(&job).await);
+    assert_success(&client.ask_for(&job).await);
 }
 
-async fn hint(world: &World, client: &Client) -> Hint {
-    world.bus.hint(&client.user, &client.origin).await.unwrap()
+async fn hint(env: &TestEnv, client: &Client) -> Hint {
+    env.bus.hint(&client.user, &client.origin).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_device_is_news_once_and_the_first_is_none() {
-    let world = World::scripted();
-    let _workers = (world.worker().await, world.worker().await);
-    let mut client = world.client("u", "s").await;
+async fn first_device_raises_no_alert_and_second_device_raises_one() {
+    let env = TestEnv::scripted();
+    let _workers = (env.worker().await, env.worker().await);
+    let mut client = env.client("u", "s").await;
     join(&mut client, "phone", "192.0.2.7").await;
     client.assert_no_event();
 
@@ -49,7 +49,7 @@ async fn a_second_device_is_news_once_and_the_first_is_none() {
         client.submit(job).await;
     }
     for job in &both {
-        succeeded(&client.answer(job).await);
+        assert_success(&client.answer(job).await);
     }
     let alert = client.alert().await;
     assert_eq!(
@@ -60,26 +60,26 @@ async fn a_second_device_is_news_once_and_the_first_is_none() {
             &json!(false)
         )
     );
-    assert!(hint(&world, &client).await.seen);
+    assert!(hint(&env, &client).await.seen);
     client.assert_no_event();
 
-    world.bus.forget();
-    let mut client = world.client("u", "s").await;
+    env.bus.lose_data();
+    let mut client = env.client("u", "s").await;
     for device in ["phone", "laptop"] {
         join(&mut client, device, "192.0.2.8").await;
     }
-    assert!(hint(&world, &client).await.seen);
+    assert!(hint(&env, &client).await.seen);
     let alerts = client.ask(CommandKind::Alerts, json!({})).await;
     assert_eq!(alerts["alerts"].as_array().unwrap().len(), 1, "{alerts}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_device_on_a_new_network_is_suspicious_until_its_user_says_that_it_is_not() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
+async fn new_device_on_new_network_is_suspicious_until_acknowledged() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
     join(&mut client, "phone", "192.0.2.7").await;
-    assert!(hint(&world, &client).await.no_open_alerts);
+    assert!(hint(&env, &client).await.no_open_alerts);
     join(&mut client, "laptop", "198.51.100.7").await;
     assert_eq!(client.alert().await["type"], "new_device");
     let suspicious = client.alert().await;
@@ -87,31 +87,28 @@ async fn a_new_device_on_a_new_network_is_suspicious_until_its_user_says_that_it
         (&suspicious["type"], &suspicious["requiresAction"]),
         (&json!("suspicious_login"), &json!(true))
     );
-    assert!(!hint(&world, &client).await.no_open_alerts);
+    assert!(!hint(&env, &client).await.no_open_alerts);
 
     let open = client.work(Work::Joined(Joined {
         unseen: false,
         alerts_sent: false,
     }));
-    let alerts_sent = client.ask_for(&open).await;
-    assert_eq!(
-        alerts_sent["alerts"][0]["alertId"], suspicious["alertId"],
-        "{alerts_sent}"
-    );
-    assert!(!hint(&world, &client).await.no_open_alerts);
+    let answer = client.ask_for(&open).await;
+    assert_eq!(answer["alerts"][0]["alertId"], suspicious["alertId"], "{answer}");
+    assert!(!hint(&env, &client).await.no_open_alerts);
     let ack = json!({"alertId": suspicious["alertId"]});
-    let mut owner = world.client("u", "another").await;
-    succeeded(&owner.ask(CommandKind::Acknowledge, ack).await);
+    let mut owner = env.client("u", "another").await;
+    assert_success(&owner.ask(CommandKind::Acknowledge, ack).await);
     let none = client.work(Work::Joined(Joined {
         unseen: false,
         alerts_sent: false,
     }));
     assert_eq!(client.ask_for(&none).await["alerts"], json!([]));
-    assert!(hint(&world, &client).await.no_open_alerts);
+    assert!(hint(&env, &client).await.no_open_alerts);
 }
 
 /// Makes the last of these wrong second factors a moment old.
-async fn fail(world: &World, client: &Client, failures: u32) {
+async fn fail(env: &TestEnv, client: &Client, failures: u32) {
     let fail = |_: &SecurityRecord, now| {
         let factor = Factor {
             method: FactorMethod::Totp,
@@ -137,23 +134,19 @@ async fn fail(world: &World, client: &Client, failures: u32) {
         })))
     };
     let operator = Actor::System(SessionId::new("operator").unwrap());
-    world
-        .store
-        .decide_security(&client.user, &operator, &fail)
-        .await
-        .unwrap();
+    env.store.decide_security(&client.user, &operator, &fail).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connect_soon_after_three_wrong_second_factors_is_suspicious_once() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
+async fn sign_in_after_three_wrong_codes_raises_suspicious_login_once() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
     join(&mut client, "phone", "192.0.2.7").await;
-    fail(&world, &client, 2).await;
+    fail(&env, &client, 2).await;
     join(&mut client, "phone", "192.0.2.7").await;
     client.assert_no_event();
-    fail(&world, &client, 3).await;
+    fail(&env, &client, 3).await;
     for _ in 0..2 {
         join(&mut client, "phone", "192.0.2.7").await;
     }
@@ -161,25 +154,25 @@ async fn a_connect_soon_after_three_wrong_second_factors_is_suspicious_once() {
     assert_eq!(suspicious["type"], "suspicious_login", "{suspicious}");
     client.assert_no_event();
 
-    world.clock.advance(Duration::from_secs(60));
-    fail(&world, &client, 4).await;
-    world.clock.advance(Duration::from_secs(10 * 60));
+    env.clock.advance(Duration::from_secs(60));
+    fail(&env, &client, 4).await;
+    env.clock.advance(Duration::from_secs(10 * 60));
     join(&mut client, "phone", "192.0.2.7").await;
     client.assert_no_event();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_second_factor_has_the_next_connect_looked_at() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
+async fn wrong_code_clears_hint_of_known_devices() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
     join(&mut client, "phone", "192.0.2.7").await;
-    assert!(hint(&world, &client).await.seen);
+    assert!(hint(&env, &client).await.seen);
 
-    client.signed_in = Some(world.clock.now().into());
+    client.signed_in = Some(env.clock.now().into());
     let settings = json!({"settings": {"twoFactorEnabled": true}});
     let enrolment = client.ask(CommandKind::UpdateSettings, settings).await;
     let code = json!({"sessionId": enrolment["enrolment"]["sessionId"], "token": "000000"});
-    refused(&client.ask(CommandKind::VerifyTwoFactor, code).await, "2fa_invalid");
-    assert!(!hint(&world, &client).await.seen);
+    assert_error(&client.ask(CommandKind::VerifyTwoFactor, code).await, "2fa_invalid");
+    assert!(!hint(&env, &client).await.seen);
 }

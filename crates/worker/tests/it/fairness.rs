@@ -8,86 +8,89 @@ use protocol::security::Alert;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::client::{Client, refused, succeeded};
-use crate::world::World;
+use crate::client::{Client, assert_error, assert_success};
+use crate::env::TestEnv;
 
 #[tokio::test(start_paused = true)]
-async fn a_user_has_four_jobs_in_hand_and_the_rest_waits_without_a_permit() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let (mut noisy, mut bystander) = (world.client("noisy", "s").await, world.client("v", "s").await);
-    world.store.slow_down_lists_of("noisy", Duration::from_millis(500));
+async fn user_runs_at_most_four_jobs_and_others_wait_without_permit() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let (mut noisy, mut bystander) = (env.client("noisy", "s").await, env.client("v", "s").await);
+    env.store.slow_down_lists_of("noisy", Duration::from_millis(500));
     let flood = lists(&mut noisy, 40).await;
-    let begun = Instant::now();
-    succeeded(&bystander.ask(CommandKind::List, json!({})).await);
-    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    let started = Instant::now();
+    assert_success(&bystander.ask(CommandKind::List, json!({})).await);
+    assert!(
+        started.elapsed() < Duration::from_millis(400),
+        "{:?}",
+        started.elapsed()
+    );
     for job in &flood {
-        succeeded(&noisy.answer(job).await);
+        assert_success(&noisy.answer(job).await);
     }
     assert!(
-        (2..=4).contains(&world.store.most_slow_lists()),
+        (2..=4).contains(&env.store.max_running_lists()),
         "{}",
-        world.store.most_slow_lists()
+        env.store.max_running_lists()
     );
-    world
-        .counted("postern_worker_jobs_waiting", &["lane=\"interactive\""], 0)
+    env.wait_for_count("postern_worker_jobs_waiting", &["lane=\"interactive\""], 0)
         .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn session_openings_and_second_factors_wait_for_no_other_command() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let others = (0..world.settings.concurrency.interactive).map(|number| format!("other-{number}"));
+async fn session_open_and_verify_do_not_wait_for_other_commands() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let others = (0..env.settings.concurrency.interactive).map(|number| format!("other-{number}"));
     for user in others.chain(["u".to_owned()]) {
-        world.store.slow_down_lists_of(&user, Duration::from_secs(9));
-        lists(&mut world.client(&user, "s").await, 8).await;
+        env.store.slow_down_lists_of(&user, Duration::from_secs(9));
+        lists(&mut env.client(&user, "s").await, 8).await;
     }
-    let mut client = world.client("u", "new").await;
+    let mut client = env.client("u", "new").await;
     let open = client.work(Work::OpenSession(OpenSession {
         issued_at: None,
         announced: None,
         origin: client.origin.clone(),
     }));
-    let begun = Instant::now();
-    succeeded(&client.ask_for(&open).await);
+    let started = Instant::now();
+    assert_success(&client.ask_for(&open).await);
     let code = json!({ "sessionId": "nothing open", "token": "123456" });
-    refused(
+    assert_error(
         &client.ask(CommandKind::VerifyTwoFactor, code).await,
         "challenge_expired",
     );
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_waits_for_its_user_stays_with_its_worker() {
-    let world = World::scripted();
-    let _busy = world.worker().await;
-    let mut noisy = world.client("noisy", "s").await;
-    world.store.slow_down_lists_of("noisy", Duration::from_millis(4_500));
+async fn job_waiting_for_its_user_is_not_claimed_by_another_worker() {
+    let env = TestEnv::scripted();
+    let _busy = env.worker().await;
+    let mut noisy = env.client("noisy", "s").await;
+    env.store.slow_down_lists_of("noisy", Duration::from_millis(4_500));
     let flood = lists(&mut noisy, 4).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let _idle = world.worker().await;
+    let _idle = env.worker().await;
     for job in &flood {
-        succeeded(&noisy.answer(job).await);
+        assert_success(&noisy.answer(job).await);
     }
     assert_eq!(
-        world.store.most_slow_lists(),
+        env.store.max_running_lists(),
         3,
         "the idle worker has taken none of them"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_jobs_of_a_user_than_may_wait_are_refused_and_those_of_the_application_are_not() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut noisy = world.client("noisy", "s").await;
-    world.store.slow_down_lists_of("noisy", Duration::from_secs(4));
+async fn waiting_jobs_beyond_the_user_limit_are_rate_limited_except_application_jobs() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut noisy = env.client("noisy", "s").await;
+    env.store.slow_down_lists_of("noisy", Duration::from_secs(4));
     lists(&mut noisy, 3 + 64).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let too_many = noisy.ask(CommandKind::List, json!({})).await;
-    refused(&too_many, "rate_limited");
+    assert_error(&too_many, "rate_limited");
     assert_eq!(too_many["retryAfter"], 1);
     let alert: Alert = serde_json::from_value(json!({
         "userId": "noisy", "alertId": "a", "severity": "high", "type": "suspicious_login",
@@ -95,16 +98,15 @@ async fn more_jobs_of_a_user_than_may_wait_are_refused_and_those_of_the_applicat
     }))
     .unwrap();
     let raise = noisy.work(Work::RaiseAlert(alert));
-    succeeded(&noisy.ask_for(&raise).await);
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_success(&noisy.ask_for(&raise).await);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 
     // Six of them ran in the 10 s that their client waits. Nobody waits for the others any more.
     let late = 3 + 64 - 6;
-    world
-        .counted("postern_worker_jobs_total", &["outcome=\"late\""], late)
+    env.wait_for_count("postern_worker_jobs_total", &["outcome=\"late\""], late)
         .await;
-    world.store.slow_down_lists_of("noisy", Duration::ZERO);
-    succeeded(&noisy.ask(CommandKind::List, json!({})).await);
+    env.store.slow_down_lists_of("noisy", Duration::ZERO);
+    assert_success(&noisy.ask(CommandKind::List, json!({})).await);
 }
 
 /// Submits so many lists at once.

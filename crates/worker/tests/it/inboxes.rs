@@ -14,13 +14,13 @@ use testkit::wait;
 use tokio::sync::Notify;
 use worker::Running;
 
-use crate::client::{Client, DEADLINE, succeeded};
-use crate::rotating::Rotating;
-use crate::world::World;
+use crate::client::{Client, DEADLINE, assert_success};
+use crate::env::TestEnv;
+use crate::rotating_platform::RotatingPlatform;
 
 /// An inbox whose messages are numbered. It gives one at a time, and forgets those before the one that it is asked for.
 #[derive(Default)]
-struct Numbered {
+struct NumberedInbox {
     received: Mutex<Vec<u64>>,
     reads: AtomicU64,
     /// Readers at this moment, and how often there were two.
@@ -28,13 +28,13 @@ struct Numbered {
     collisions: AtomicU64,
     throttles: AtomicU64,
     /// The next reader stays until it is let go.
-    holds: AtomicBool,
-    let_go: Notify,
+    blocks_next_reader: AtomicBool,
+    reader_released: Notify,
 }
 
 const ASKED_TO_WAIT: Duration = Duration::from_secs(77);
 
-impl Numbered {
+impl NumberedInbox {
     fn receive(&self, number: u64) {
         self.received.lock().unwrap().push(number);
     }
@@ -45,7 +45,7 @@ impl Numbered {
 }
 
 /// Counts a reader until it is dropped.
-struct Reader<'a>(&'a Numbered);
+struct Reader<'a>(&'a NumberedInbox);
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
@@ -54,7 +54,7 @@ impl Drop for Reader<'_> {
 }
 
 #[async_trait]
-impl BotInbox for Numbered {
+impl BotInbox for NumberedInbox {
     fn account_type(&self) -> AccountType {
         AccountType::Github
     }
@@ -69,14 +69,14 @@ impl BotInbox for Numbered {
             self.collisions.fetch_add(1, Ordering::SeqCst);
         }
         self.reads.fetch_add(1, Ordering::SeqCst);
-        if self.holds.swap(false, Ordering::SeqCst) {
-            self.let_go.notified().await;
+        if self.blocks_next_reader.swap(false, Ordering::SeqCst) {
+            self.reader_released.notified().await;
         }
         tokio::task::yield_now().await;
-        let one_less = |left: u64| left.checked_sub(1);
+        let decrement = |left: u64| left.checked_sub(1);
         let throttled = self
             .throttles
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement);
         if throttled.is_ok() {
             return Err(ApiError::Throttled {
                 account: self.account_type(),
@@ -109,94 +109,96 @@ impl BotInbox for Numbered {
 }
 
 /// Two workers that share an inbox, and a client who is told what it has.
-async fn shared() -> (Arc<Numbered>, World, [Running; 2], Client) {
-    let inbox = Arc::new(Numbered::default());
-    let mut world = World::rotating(Arc::new(Rotating::synced_on_command()));
-    world.inboxes.push(Arc::<Numbered>::clone(&inbox));
-    let workers = [world.worker().await, world.worker().await];
-    let mut client = world.client("u", "s").await;
-    succeeded(&client.connect("code").await);
+async fn shared() -> (Arc<NumberedInbox>, TestEnv, [Running; 2], Client) {
+    let inbox = Arc::new(NumberedInbox::default());
+    let mut env = TestEnv::rotating(Arc::new(RotatingPlatform::synced_on_command()));
+    env.inboxes.push(Arc::<NumberedInbox>::clone(&inbox));
+    let workers = [env.worker().await, env.worker().await];
+    let mut client = env.client("u", "s").await;
+    assert_success(&client.connect("code").await);
     client.status().await;
     client.alert().await;
-    (inbox, world, workers, client)
+    (inbox, env, workers, client)
 }
 
-async fn heard(client: &mut Client) -> String {
+async fn notification_content(client: &mut Client) -> String {
     let (name, data) = client.event().await;
     assert_eq!(name, "notification:incoming", "{data}");
     data["content"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn two_workers_read_one_at_a_time_and_each_thing_is_heard_once() {
-    let (inbox, world, _workers, mut client) = shared().await;
-    inbox.holds.store(true, Ordering::SeqCst);
-    wait::until_true("a reader", DEADLINE, async || !inbox.holds.load(Ordering::SeqCst)).await;
-    let looks = world.store.inbox_looks();
-    wait::until_true("the other to look", DEADLINE, async || {
-        world.store.inbox_looks() > looks + 3
+async fn two_workers_never_read_an_inbox_concurrently_and_deliver_each_message_once() {
+    let (inbox, env, _workers, mut client) = shared().await;
+    inbox.blocks_next_reader.store(true, Ordering::SeqCst);
+    wait::until_true("a reader", DEADLINE, async || {
+        !inbox.blocks_next_reader.load(Ordering::SeqCst)
     })
     .await;
-    inbox.let_go.notify_one();
+    let queries = env.store.inbox_queries();
+    wait::until_true("the other to look", DEADLINE, async || {
+        env.store.inbox_queries() > queries + 3
+    })
+    .await;
+    inbox.reader_released.notify_one();
     for number in 1..=6 {
         inbox.receive(number);
     }
     for number in 1..=6 {
-        assert_eq!(heard(&mut client).await, number.to_string());
+        assert_eq!(notification_content(&mut client).await, number.to_string());
     }
     assert_eq!(inbox.collisions.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn what_could_not_be_kept_is_read_again() {
-    let (inbox, world, _workers, mut client) = shared().await;
-    world.store.refused_deliveries.store(1, Ordering::SeqCst);
+async fn message_that_could_not_be_stored_is_read_again() {
+    let (inbox, env, _workers, mut client) = shared().await;
+    env.store.refused_deliveries.store(1, Ordering::SeqCst);
     inbox.receive(1);
     wait::until_true("a refusal", DEADLINE, async || {
-        world.store.refused_deliveries.load(Ordering::SeqCst) == 0
+        env.store.refused_deliveries.load(Ordering::SeqCst) == 0
     })
     .await;
     // The turn of whoever failed ends by itself.
-    world.clock.advance(Duration::from_secs(15));
-    assert_eq!(heard(&mut client).await, "1");
+    env.clock.advance(Duration::from_secs(15));
+    assert_eq!(notification_content(&mut client).await, "1");
 }
 
 #[tokio::test]
-async fn an_inbox_is_taken_over_from_a_worker_that_hangs_and_given_up_by_one_that_drains() {
-    let (inbox, world, [one, other], mut client) = shared().await;
-    inbox.holds.store(true, Ordering::SeqCst);
+async fn inbox_of_drained_workers_is_read_by_another() {
+    let (inbox, env, [one, other], mut client) = shared().await;
+    inbox.blocks_next_reader.store(true, Ordering::SeqCst);
     wait::until_true("a reader that hangs", DEADLINE, async || {
-        !inbox.holds.load(Ordering::SeqCst)
+        !inbox.blocks_next_reader.load(Ordering::SeqCst)
     })
     .await;
     inbox.receive(1);
     // Whichever it is: it lets the turn go at once when it drains, and the clock stands still.
     one.drain(DEADLINE).await;
-    let third = world.worker().await;
+    let third = env.worker().await;
     other.drain(DEADLINE).await;
-    assert_eq!(heard(&mut client).await, "1");
+    assert_eq!(notification_content(&mut client).await, "1");
     drop(third);
 }
 
 #[tokio::test]
-async fn an_inbox_whose_platform_asks_to_wait_is_read_by_nobody_before() {
-    let (inbox, world, _workers, mut client) = shared().await;
+async fn throttled_inbox_is_not_read_before_retry_after() {
+    let (inbox, env, _workers, mut client) = shared().await;
     inbox.throttles.store(1, Ordering::SeqCst);
-    world
-        .counted("postern_worker_inbox_reads_total", &["\"throttled\""], 1)
+    env.wait_for_count("postern_worker_inbox_reads_total", &["\"throttled\""], 1)
         .await;
     wait::until_true("the turn to end", DEADLINE, async || {
-        world.store.ended_inbox_leases(AccountType::Github) as u64 == inbox.reads()
+        env.store.ended_inbox_leases(AccountType::Github) as u64 == inbox.reads()
     })
     .await;
     inbox.receive(1);
-    world.clock.advance(ASKED_TO_WAIT - Duration::from_secs(1));
-    let (reads, looks) = (inbox.reads(), world.store.inbox_looks());
+    env.clock.advance(ASKED_TO_WAIT - Duration::from_secs(1));
+    let (reads, queries) = (inbox.reads(), env.store.inbox_queries());
     wait::until_true("both workers to look", DEADLINE, async || {
-        world.store.inbox_looks() >= looks + 4
+        env.store.inbox_queries() >= queries + 4
     })
     .await;
     assert_eq!(inbox.reads(), reads);
-    world.clock.advance(Duration::from_secs(1));
-    assert_eq!(heard(&mut client).await, "1");
+    env.clock.advance(Duration::from_secs(1));
+    assert_eq!(notification_content(&mut client).await, "1");
 }

@@ -7,39 +7,39 @@
     reason = "a test helper that cannot go on fails its test"
 )]
 
+mod alert_subjects;
 mod alerts;
-mod authorizations;
+mod authorization_state;
 mod callback;
+mod code_guessing;
 mod connect;
 mod devices;
 mod disconnect;
 mod ended_sessions;
-mod endings;
 mod engine;
 mod factor;
-mod factor_sent;
+mod factor_authorizations;
 mod fairness;
-mod grants;
-mod guesses;
 mod idempotency;
 mod inboxes;
 mod outage;
 mod outbox;
+mod rate_limits;
 mod refresh;
+mod revocations;
 mod revoke_all;
+mod sent_codes;
+mod session_ends;
 mod settings;
 mod slow_platform;
-mod state;
-mod subjects;
 mod sync;
-mod throttles;
 mod typed_codes;
-mod unlinked;
+mod unlinked_grants;
 
 mod client;
-mod fragile_bus;
-mod fragile_store;
-mod rotating;
-mod scripted;
-mod simulated;
-mod world;
+mod env;
+mod faulty_bus;
+mod faulty_store;
+mod rotating_platform;
+mod scripted_platform;
+mod simulated_platform;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use protocol::command::CommandKind;
 use serde_json::json;
 
-use crate::client::{DEADLINE, refused, succeeded};
-use crate::world::World;
+use crate::client::{DEADLINE, assert_error, assert_success};
+use crate::env::TestEnv;
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_is_ready_once_its_lanes_and_its_store_have_answered() {
-    let world = World::scripted();
-    world.bus.refuses_claims.store(true, Ordering::SeqCst);
-    world.store.is_away.store(true, Ordering::SeqCst);
-    let worker = world.build();
+async fn worker_is_ready_while_lanes_and_store_respond() {
+    let env = TestEnv::scripted();
+    env.bus.refuses_claims.store(true, Ordering::SeqCst);
+    env.store.is_unavailable.store(true, Ordering::SeqCst);
+    let worker = env.build();
     let readiness = worker.readiness();
     let _running = worker.spawn();
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -29,60 +29,60 @@ async fn a_worker_is_ready_once_its_lanes_and_its_store_have_answered() {
         ]
     );
 
-    world.bus.refuses_claims.store(false, Ordering::SeqCst);
-    world.store.is_away.store(false, Ordering::SeqCst);
+    env.bus.refuses_claims.store(false, Ordering::SeqCst);
+    env.store.is_unavailable.store(false, Ordering::SeqCst);
     tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();
-    let mut client = world.client("u", "s").await;
-    succeeded(&client.ask(CommandKind::List, json!({})).await);
+    let mut client = env.client("u", "s").await;
+    assert_success(&client.ask(CommandKind::List, json!({})).await);
 
     // And not while the store is away later.
-    world.store.is_away.store(true, Ordering::SeqCst);
+    env.store.is_unavailable.store(true, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(readiness.waiting_for(), ["store"]);
-    world.store.is_away.store(false, Ordering::SeqCst);
+    env.store.is_unavailable.store(false, Ordering::SeqCst);
     tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_store_commands_are_unavailable_and_work_again_after() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    world.store.is_away.store(true, Ordering::SeqCst);
-    refused(&client.connect("any").await, "unavailable");
-    world.store.is_away.store(false, Ordering::SeqCst);
-    succeeded(&client.connect("any").await);
+async fn commands_report_unavailable_during_store_outage_and_work_after() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    env.store.is_unavailable.store(true, Ordering::SeqCst);
+    assert_error(&client.connect("any").await, "unavailable");
+    env.store.is_unavailable.store(false, Ordering::SeqCst);
+    assert_success(&client.connect("any").await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_outlives_a_store_that_is_away_for_a_moment() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    world.store.refused_links.store(3, Ordering::SeqCst);
-    succeeded(&client.connect("any").await);
+async fn link_is_stored_after_transient_store_errors() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    env.store.refused_links.store(3, Ordering::SeqCst);
+    assert_success(&client.connect("any").await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_cannot_be_stored_is_unavailable_in_time_to_say_so() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    world.store.refused_links.store(u64::MAX, Ordering::SeqCst);
-    let begun = tokio::time::Instant::now();
-    refused(&client.connect("any").await, "unavailable");
-    assert!(begun.elapsed() < Duration::from_secs(10));
+async fn unstored_link_reports_unavailable_before_the_deadline() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    env.store.refused_links.store(u64::MAX, Ordering::SeqCst);
+    let started = tokio::time::Instant::now();
+    assert_error(&client.connect("any").await, "unavailable");
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_past_its_time_is_forgotten() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    succeeded(&client.connect("any").await);
-    refused(&client.connect("any").await, "oauth_failed");
+async fn expired_records_are_pruned() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    assert_success(&client.connect("any").await);
+    assert_error(&client.connect("any").await, "oauth_failed");
 
-    world.clock.advance(Duration::from_secs(25 * 60 * 60));
+    env.clock.advance(Duration::from_secs(25 * 60 * 60));
     tokio::time::sleep(Duration::from_secs(61)).await;
-    succeeded(&client.connect("any").await);
+    assert_success(&client.connect("any").await);
 }

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use protocol::command::CommandKind;
 
-use crate::client::{connect, succeeded};
-use crate::world::{World, with_github};
+use crate::client::{assert_success, connect};
+use crate::env::{TestEnv, with_github};
 
 #[tokio::test]
-async fn events_that_the_bus_refused_come_later_in_their_order() {
-    with_github(async |world, _| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        world.bus.refuses_events.store(true, Ordering::SeqCst);
-        succeeded(&client.connect("test_code_ada").await);
-        succeeded(&client.for_github(CommandKind::Sync).await);
-        succeeded(&client.for_github(CommandKind::Disconnect).await);
+async fn events_refused_by_bus_are_published_later_in_sequence() {
+    with_github(async |env, _| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        env.bus.refuses_events.store(true, Ordering::SeqCst);
+        assert_success(&client.connect("test_code_ada").await);
+        assert_success(&client.for_github(CommandKind::Sync).await);
+        assert_success(&client.for_github(CommandKind::Disconnect).await);
         client.assert_no_event();
 
-        world.bus.refuses_events.store(false, Ordering::SeqCst);
-        world.clock.advance(Duration::from_secs(2));
+        env.bus.refuses_events.store(false, Ordering::SeqCst);
+        env.clock.advance(Duration::from_secs(2));
         for expected in ["connected", "syncing", "connected", "disconnected"] {
             assert_eq!(client.status().await.0, expected);
         }
@@ -30,30 +30,30 @@ async fn events_that_the_bus_refused_come_later_in_their_order() {
 
 /// The other half of the test above: there the sweep is alone.
 #[tokio::test(start_paused = true)]
-async fn events_are_published_by_whoever_committed_them_while_no_sweep_works() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    world.store.refuses_sweeps.store(true, Ordering::SeqCst);
-    let mut client = world.client("u", "s").await;
-    succeeded(&client.ask(CommandKind::Connect, connect("any")).await);
+async fn events_are_published_by_the_committing_job_without_sweep() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    env.store.refuses_sweeps.store(true, Ordering::SeqCst);
+    let mut client = env.client("u", "s").await;
+    assert_success(&client.ask(CommandKind::Connect, connect("any")).await);
     assert_eq!(client.status().await.0, "connected");
-    succeeded(&client.for_github(CommandKind::Disconnect).await);
+    assert_success(&client.for_github(CommandKind::Disconnect).await);
     assert_eq!(client.status().await.0, "disconnected");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_told_lately_is_told_again_to_a_bus_that_has_lost_its_memory() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    succeeded(&client.ask(CommandKind::Connect, connect("any")).await);
+async fn recent_events_are_published_again_after_bus_data_loss() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    assert_success(&client.ask(CommandKind::Connect, connect("any")).await);
     assert_eq!(client.status().await.0, "connected");
     // Long enough for the worker to have seen the first life of the bus.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
-    world.bus.forget();
-    let mut client = world.client("u", "s").await;
-    world.clock.advance(Duration::from_secs(2));
+    env.bus.lose_data();
+    let mut client = env.client("u", "s").await;
+    env.clock.advance(Duration::from_secs(2));
     assert_eq!(client.status().await.0, "connected");
     tokio::time::sleep(Duration::from_secs(60)).await;
     client.assert_no_event();

@@ -11,36 +11,36 @@ use testkit::wait;
 use tokio::time::Instant;
 use worker::PlatformConcurrency;
 
-use crate::client::{Client, DEADLINE, connect, refused, succeeded, with};
-use crate::scripted::Scripted;
-use crate::simulated::{linked, platform, simulator};
-use crate::world::World;
+use crate::client::{Client, DEADLINE, assert_error, assert_success, connect, with_field};
+use crate::env::TestEnv;
+use crate::scripted_platform::ScriptedPlatform;
+use crate::simulated_platform::{linked, platform, simulator};
 
 const USERS: usize = 100;
 
 /// A world with a platform that does what its codes say, in the place of GitHub, and another one beside it. Time stands still while
 /// anybody has something to do, so what is at once takes none.
-fn world() -> World {
-    let mut world = World::scripted();
-    world.offer_discord();
-    world
+fn env() -> TestEnv {
+    let mut env = TestEnv::scripted();
+    env.offer_discord();
+    env
 }
 
 /// Links of so many users under way, each with its own code.
-async fn linking(world: &World, code: impl Fn(usize) -> String) -> Vec<(Client, Job)> {
-    let mut under_way = Vec::new();
+async fn linking(env: &TestEnv, code: impl Fn(usize) -> String) -> Vec<(Client, Job)> {
+    let mut running = Vec::new();
     for nth in 0..USERS {
-        let mut client = world.client(&format!("user {nth}"), "s").await;
+        let mut client = env.client(&format!("user {nth}"), "s").await;
         let job = client.job(CommandKind::Connect, connect(&code(nth)));
         client.submit(&job).await;
-        under_way.push((client, job));
+        running.push((client, job));
     }
-    under_way
+    running
 }
 
-async fn answers(under_way: Vec<(Client, Job)>) -> Vec<Value> {
+async fn answers(running: Vec<(Client, Job)>) -> Vec<Value> {
     let mut answers = Vec::new();
-    for (mut client, job) in under_way {
+    for (mut client, job) in running {
         answers.push(client.answer(&job).await);
     }
     answers
@@ -51,9 +51,9 @@ fn of(error: &str, answers: &[Value]) -> usize {
 }
 
 /// Somebody else opens a session, reads the accounts, tries a second factor, and links an account of another platform.
-async fn assert_others_are_served_at_once(world: &World) {
-    let begun = Instant::now();
-    let mut other = world.client("somebody else", "s").await;
+async fn assert_others_are_served_at_once(env: &TestEnv) {
+    let started = Instant::now();
+    let mut other = env.client("somebody else", "s").await;
     let opening = OpenSession {
         issued_at: None,
         announced: None,
@@ -67,147 +67,150 @@ async fn assert_others_are_served_at_once(world: &World) {
     let open = other.work(Work::OpenSession(opening));
     other.submit(&open).await;
     assert!(other.outcome(&open).await.error.is_none());
-    succeeded(&other.ask(CommandKind::List, json!({})).await);
+    assert_success(&other.ask(CommandKind::List, json!({})).await);
     let verify = json!({"sessionId": "no challenge", "token": "123456"});
-    refused(
+    assert_error(
         &other.ask(CommandKind::VerifyTwoFactor, verify).await,
         "challenge_expired",
     );
-    let elsewhere = with(connect("any"), "accountType", "discord");
-    succeeded(&other.ask(CommandKind::Connect, elsewhere).await);
-    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    let elsewhere = with_field(connect("any"), "accountType", "discord");
+    assert_success(&other.ask(CommandKind::Connect, elsewhere).await);
+    assert!(
+        started.elapsed() < Duration::from_millis(400),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn links_at_a_platform_that_never_answers_delay_nobody_else() {
-    let world = world();
-    let _worker = world.worker().await;
-    let under_way = linking(&world, Scripted::hangs).await;
-    assert_others_are_served_at_once(&world).await;
-    let answers = answers(under_way).await;
-    let sent = world.settings.concurrency.exchanges.running;
+async fn connects_at_hanging_platform_do_not_delay_others() {
+    let env = env();
+    let _worker = env.worker().await;
+    let running = linking(&env, ScriptedPlatform::hangs).await;
+    assert_others_are_served_at_once(&env).await;
+    let answers = answers(running).await;
+    let sent = env.settings.concurrency.exchanges.running;
     assert_eq!(of("oauth_failed", &answers), sent, "{answers:?}");
     assert_eq!(of("platform_unavailable", &answers), USERS - sent);
     let busy = ["platform=\"github\""];
-    let refused = (USERS - sent) as u64;
-    world
-        .counted("postern_worker_platform_busy_total", &busy, refused)
+    let rejected = (USERS - sent) as u64;
+    env.wait_for_count("postern_worker_platform_busy_total", &busy, rejected)
         .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn links_at_a_platform_that_is_slow_are_made_and_delay_nobody_else() {
-    let world = world();
-    let _worker = world.worker().await;
-    let under_way = linking(&world, |nth| Scripted::takes(500, nth)).await;
-    assert_others_are_served_at_once(&world).await;
-    let answers = answers(under_way).await;
+async fn connects_at_slow_platform_succeed_and_do_not_delay_others() {
+    let env = env();
+    let _worker = env.worker().await;
+    let running = linking(&env, |nth| ScriptedPlatform::takes(500, nth)).await;
+    assert_others_are_served_at_once(&env).await;
+    let answers = answers(running).await;
     assert!(answers.iter().all(|answer| answer["success"] == true), "{answers:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_refused_for_a_slow_platform_spends_neither_code_nor_state() {
-    let mut world = world();
-    world.settings.concurrency.exchanges = PlatformConcurrency { running: 1, waiting: 0 };
-    let _worker = world.worker().await;
-    let mut slow = world.client("slow", "s").await;
-    let hangs = slow.job(CommandKind::Connect, connect(Scripted::HANGS));
+async fn connect_refused_for_busy_platform_keeps_code_and_state_valid() {
+    let mut env = env();
+    env.settings.concurrency.exchanges = PlatformConcurrency { running: 1, waiting: 0 };
+    let _worker = env.worker().await;
+    let mut slow = env.client("slow", "s").await;
+    let hangs = slow.job(CommandKind::Connect, connect(ScriptedPlatform::HANGS));
     slow.submit(&hangs).await;
 
-    let mut client = world.client("u", "s").await;
+    let mut client = env.client("u", "s").await;
     let authorized = client.authorize().await;
-    let asked = with(connect("a code"), "state", authorized["state"].clone());
+    let asked = with_field(connect("a code"), "state", authorized["state"].clone());
     let answer = client.ask(CommandKind::Connect, asked.clone()).await;
-    refused(&answer, "platform_unavailable");
+    assert_error(&answer, "platform_unavailable");
     assert_eq!(answer["retryAfter"], 4);
     client.assert_no_event();
 
-    refused(&slow.answer(&hangs).await, "oauth_failed");
-    succeeded(&client.ask(CommandKind::Connect, asked).await);
+    assert_error(&slow.answer(&hangs).await, "oauth_failed");
+    assert_success(&client.ask(CommandKind::Connect, asked).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn syncs_at_a_platform_that_never_answers_delay_none_elsewhere() {
-    let world = world();
-    let _worker = world.worker().await;
-    let concurrency = world.settings.concurrency;
+async fn syncs_at_hanging_platform_do_not_delay_other_platforms() {
+    let env = env();
+    let _worker = env.worker().await;
+    let concurrency = env.settings.concurrency;
     for nth in 0..concurrency.platform + concurrency.syncs.running {
-        let mut client = world.client(&format!("user {nth}"), "s").await;
-        succeeded(&client.connect(&format!("code {nth}")).await);
+        let mut client = env.client(&format!("user {nth}"), "s").await;
+        assert_success(&client.connect(&format!("code {nth}")).await);
         let sync = client.job(CommandKind::Sync, json!({"accountType": "github"}));
         client.submit(&sync).await;
     }
-    let mut other = world.client("somebody else", "s").await;
-    let elsewhere = with(connect("any"), "accountType", "discord");
-    succeeded(&other.ask(CommandKind::Connect, elsewhere).await);
-    let begun = Instant::now();
-    succeeded(&other.ask(CommandKind::Sync, json!({"accountType": "discord"})).await);
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    let mut other = env.client("somebody else", "s").await;
+    let elsewhere = with_field(connect("any"), "accountType", "discord");
+    assert_success(&other.ask(CommandKind::Connect, elsewhere).await);
+    let started = Instant::now();
+    assert_success(&other.ask(CommandKind::Sync, json!({"accountType": "discord"})).await);
+    assert!(started.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn unlinks_that_wait_for_a_platform_delay_nobody_else() {
-    let mut world = world();
-    world.settings.concurrency.interactive = 4;
-    let _worker = world.worker().await;
-    let mut under_way = Vec::new();
-    for nth in 0..world.settings.concurrency.interactive {
-        let mut client = world.client(&format!("user {nth}"), "s").await;
-        succeeded(&client.connect(&format!("code {nth}")).await);
+async fn unlinks_waiting_for_a_sync_do_not_delay_others() {
+    let mut env = env();
+    env.settings.concurrency.interactive = 4;
+    let _worker = env.worker().await;
+    let mut running = Vec::new();
+    for nth in 0..env.settings.concurrency.interactive {
+        let mut client = env.client(&format!("user {nth}"), "s").await;
+        assert_success(&client.connect(&format!("code {nth}")).await);
         let sync = client.job(CommandKind::Sync, json!({"accountType": "github"}));
         client.submit(&sync).await;
         while client.status().await.0 != "syncing" {}
         let unlink = client.job(CommandKind::Disconnect, json!({"accountType": "github"}));
         client.submit(&unlink).await;
-        under_way.push((client, unlink));
+        running.push((client, unlink));
     }
-    assert_others_are_served_at_once(&world).await;
-    let answers = answers(under_way).await;
+    assert_others_are_served_at_once(&env).await;
+    let answers = answers(running).await;
     assert!(answers.iter().all(|answer| answer["success"] == true), "{answers:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn due_syncs_at_a_platform_that_never_answers_delay_none_elsewhere() {
-    let world = world();
-    let _worker = world.worker().await;
+async fn due_syncs_at_hanging_platform_do_not_delay_other_platforms() {
+    let env = env();
+    let _worker = env.worker().await;
     for nth in 0..20 {
-        let mut client = world.client(&format!("user {nth}"), "s").await;
-        succeeded(&client.connect(&format!("code {nth}")).await);
+        let mut client = env.client(&format!("user {nth}"), "s").await;
+        assert_success(&client.connect(&format!("code {nth}")).await);
     }
-    world.clock.advance(Duration::from_secs(1));
-    let mut other = world.client("somebody else", "s").await;
-    let elsewhere = with(connect("any"), "accountType", "discord");
-    succeeded(&other.ask(CommandKind::Connect, elsewhere).await);
-    world.clock.advance(Duration::from_mins(2));
-    let begun = Instant::now();
+    env.clock.advance(Duration::from_secs(1));
+    let mut other = env.client("somebody else", "s").await;
+    let elsewhere = with_field(connect("any"), "accountType", "discord");
+    assert_success(&other.ask(CommandKind::Connect, elsewhere).await);
+    env.clock.advance(Duration::from_mins(2));
+    let started = Instant::now();
     let synced = ["platform=\"discord\"", "outcome=\"ok\""];
-    world.counted("postern_worker_syncs_total", &synced, 1).await;
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    env.wait_for_count("postern_worker_syncs_total", &synced, 1).await;
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn revocations_at_a_platform_that_never_answers_delay_none_elsewhere() {
+async fn revocations_at_hanging_platform_do_not_delay_other_platforms() {
     let (handle, _serving) = simulator().await;
     let platforms = [At::Github, At::Discord].map(|at| platform(handle.url(), at));
-    let world = World::new(platforms.into());
-    let _worker = world.worker().await;
+    let env = TestEnv::new(platforms.into());
+    let _worker = env.worker().await;
     handle.fault(Fault::forever(At::Github, Route::Revoke, Kind::AwaitRelease));
     for nth in 0..6 {
-        let mut client = linked(&world, At::Github, &format!("user{nth}")).await;
-        succeeded(&client.for_github(CommandKind::Disconnect).await);
+        let mut client = linked(&env, At::Github, &format!("user{nth}")).await;
+        assert_success(&client.for_github(CommandKind::Disconnect).await);
     }
-    let blocked = async || handle.snapshot().blocked.len() == 4;
-    wait::until_true("as many revocations as there may be", DEADLINE, blocked).await;
+    let all_sent = async || handle.snapshot().blocked.len() == 4;
+    wait::until_true("as many revocations as the limit allows", DEADLINE, all_sent).await;
 
-    let mut other = linked(&world, At::Discord, "ada").await;
-    succeeded(
+    let mut other = linked(&env, At::Discord, "ada").await;
+    assert_success(
         &other
             .ask(CommandKind::Disconnect, json!({"accountType": "discord"}))
             .await,
     );
-    let lives = |at| handle.snapshot().grants.iter().any(|grant| grant.platform == at);
+    let has_grant = |at| handle.snapshot().grants.iter().any(|grant| grant.platform == at);
     wait::until_true("the other platform's revocation", DEADLINE, async || {
-        !lives(At::Discord)
+        !has_grant(At::Discord)
     })
     .await;
     let asked = handle.snapshot().ledger.requests(At::Github, Route::Revoke);

@@ -8,21 +8,21 @@ use serde_json::json;
 use simulator::{Kind, Limit, Route};
 use store::TaskQueue;
 
-use crate::client::{refused, succeeded};
-use crate::scripted::Scripted;
-use crate::world::{World, capacity_for, status, with_github};
+use crate::client::{assert_error, assert_success};
+use crate::env::{TestEnv, capacity_for, status, with_github};
+use crate::scripted_platform::ScriptedPlatform;
 
 #[tokio::test]
-async fn a_sync_answers_what_it_found_and_tells_all_devices() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn sync_answers_its_result_and_notifies_all_devices() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         assert_eq!(client.status().await.0, "connected");
         github.notify("ada", "Please review");
 
         let answer = client.for_github(CommandKind::Sync).await;
-        succeeded(&answer);
+        assert_success(&answer);
         assert_eq!(answer["data"]["profile"]["username"], "ada");
         assert_eq!(answer["data"]["notifications"], 1);
         assert_eq!(answer["data"]["more"], false);
@@ -44,19 +44,19 @@ async fn a_sync_answers_what_it_found_and_tells_all_devices() {
 }
 
 #[tokio::test]
-async fn the_same_news_is_told_once_however_often_it_is_found() {
-    with_github(async |mut world, github| {
-        world.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn notification_found_twice_is_sent_once() {
+    with_github(async |mut env, github| {
+        env.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         github.notify("ada", "Please review");
         let mut events = Vec::new();
         for _ in 0..2 {
             // Linked anew, the account has no cursor, and the platform tells the same again.
-            succeeded(&client.connect("test_code_ada").await);
+            assert_success(&client.connect("test_code_ada").await);
             assert_eq!(client.for_github(CommandKind::Sync).await["data"]["notifications"], 1);
         }
-        succeeded(&client.for_github(CommandKind::Disconnect).await);
+        assert_success(&client.for_github(CommandKind::Disconnect).await);
         loop {
             let (name, data) = client.event().await;
             if data["status"] == "disconnected" {
@@ -64,36 +64,36 @@ async fn the_same_news_is_told_once_however_often_it_is_found() {
             }
             events.push(name);
         }
-        let told = events.iter().filter(|name| *name == "notification:incoming").count();
-        assert_eq!(told, 1, "{events:?}");
+        let sent = events.iter().filter(|name| *name == "notification:incoming").count();
+        assert_eq!(sent, 1, "{events:?}");
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_not_connected_cannot_be_synced() {
-    with_github(async |world, _| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
+async fn sync_without_link_reports_not_connected() {
+    with_github(async |env, _| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
         let answer = client.for_github(CommandKind::Sync).await;
-        refused(&answer, "not_connected");
+        assert_error(&answer, "not_connected");
         assert_eq!(answer["lastSynced"], json!(null));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_link_that_the_platform_no_longer_accepts_becomes_an_error_until_it_is_linked_anew() {
-    with_github(async |mut world, github| {
-        world.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn withdrawn_link_has_error_status_until_relink() {
+    with_github(async |mut env, github| {
+        env.settings.dangerous_repeatable_codes = Some("test_code_".to_owned());
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         let synced = client.for_github(CommandKind::Sync).await;
         github.deauthorize("ada");
 
         let answer = client.for_github(CommandKind::Sync).await;
-        let sentence = refused(&answer, "oauth_failed");
+        let sentence = assert_error(&answer, "oauth_failed");
         assert_eq!(answer["lastSynced"], synced["lastSynced"]);
         for expected in ["connected", "syncing", "connected", "syncing"] {
             assert_eq!(client.status().await.0, expected);
@@ -113,18 +113,18 @@ async fn a_link_that_the_platform_no_longer_accepts_becomes_an_error_until_it_is
 }
 
 #[tokio::test]
-async fn a_platform_that_asks_to_wait_leaves_the_account_as_it_was() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn throttled_sync_keeps_account_connected() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         let wait = Kind::Throttle {
             limit: Limit::Secondary,
             seconds: 77,
         };
         github.fault(Route::Profile, wait);
         let answer = client.for_github(CommandKind::Sync).await;
-        refused(&answer, "platform_rate_limited");
+        assert_error(&answer, "platform_rate_limited");
         assert_eq!(answer["retryAfter"], 77);
         for expected in ["connected", "syncing", "connected"] {
             assert_eq!(client.status().await.0, expected);
@@ -134,13 +134,13 @@ async fn a_platform_that_asks_to_wait_leaves_the_account_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_platform_that_is_away_becomes_the_accounts_error() {
-    with_github(async |world, github| {
-        let _worker = world.worker().await;
-        let mut client = world.client("u", "s").await;
-        succeeded(&client.connect("test_code_ada").await);
+async fn sync_at_failing_platform_sets_account_error() {
+    with_github(async |env, github| {
+        let _worker = env.worker().await;
+        let mut client = env.client("u", "s").await;
+        assert_success(&client.connect("test_code_ada").await);
         github.fault(Route::Profile, status(503));
-        refused(&client.for_github(CommandKind::Sync).await, "platform_unavailable");
+        assert_error(&client.for_github(CommandKind::Sync).await, "platform_unavailable");
         for expected in ["connected", "syncing", "error"] {
             assert_eq!(client.status().await.0, expected);
         }
@@ -150,15 +150,15 @@ async fn a_platform_that_is_away_becomes_the_accounts_error() {
 
 /// The scripted platform never answers a sync, so one that is answered has not called it.
 #[tokio::test]
-async fn an_account_without_tokens_is_synced_and_ended_without_a_call() {
-    let world = World::scripted();
-    let _worker = world.worker().await;
-    let mut client = world.client("u", "s").await;
-    succeeded(&client.connect(Scripted::TELLS).await);
+async fn account_without_tokens_is_synced_and_unlinked_without_request() {
+    let env = TestEnv::scripted();
+    let _worker = env.worker().await;
+    let mut client = env.client("u", "s").await;
+    assert_success(&client.connect(ScriptedPlatform::OWNER_ONLY).await);
     assert_eq!(client.status().await.0, "connected");
 
     let answer = client.for_github(CommandKind::Sync).await;
-    succeeded(&answer);
+    assert_success(&answer);
     assert_eq!(answer["data"]["profile"]["username"], "ada");
     assert_eq!(client.status().await.0, "syncing");
     let (status, metadata) = client.status().await;
@@ -167,9 +167,9 @@ async fn an_account_without_tokens_is_synced_and_ended_without_a_call() {
         ("connected", &answer["lastSynced"])
     );
 
-    succeeded(&client.for_github(CommandKind::Disconnect).await);
+    assert_success(&client.for_github(CommandKind::Disconnect).await);
     assert_eq!(client.status().await.0, "disconnected");
-    let queued = world
+    let queued = env
         .store
         .lease_tasks(&WorkerId::new("w").unwrap(), &capacity_for(9), Duration::from_secs(1))
         .await;

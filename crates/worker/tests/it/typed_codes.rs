@@ -3,15 +3,15 @@
 use protocol::command::CommandKind;
 use serde_json::{Value, json};
 
-use crate::client::{refused, succeeded};
-use crate::factor::{Guarded, verify};
+use crate::client::{assert_error, assert_success};
+use crate::factor::{FactorUser, verify};
 
 /// The same six digits as a keyboard, a message or a page of another country has them.
 fn spellings(code: &str) -> Vec<String> {
     let (left, right) = code.split_at(3);
     let digits_from = |zero: u32| -> String {
         let shifted = code.chars().map(|digit| zero + digit.to_digit(10).unwrap());
-        shifted.map(|letter| char::from_u32(letter).unwrap()).collect()
+        shifted.map(|character| char::from_u32(character).unwrap()).collect()
     };
     vec![
         format!("{left} {right}"),
@@ -30,8 +30,8 @@ fn spellings(code: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_code_of_an_authenticator_is_taken_in_every_spelling() {
-    let mut guarded = Guarded::unlimited().await;
+async fn totp_code_is_accepted_in_every_spelling() {
+    let mut guarded = FactorUser::unlimited().await;
     for (number, _) in spellings("000000").iter().enumerate() {
         let (mut device, challenge) = guarded.challenged(&format!("d-{number}")).await;
         let typed = spellings(&guarded.code()).swap_remove(number);
@@ -42,11 +42,11 @@ async fn a_code_of_an_authenticator_is_taken_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn a_recovery_code_is_taken_in_every_spelling() {
-    let guarded = Guarded::unlimited().await;
+async fn recovery_code_is_accepted_in_every_spelling() {
+    let guarded = FactorUser::unlimited().await;
     let wide = |code: &str| -> String {
-        let wide = code.bytes().map(|letter| 0xfee0 + u32::from(letter));
-        wide.map(|letter| char::from_u32(letter).unwrap()).collect()
+        let wide = code.bytes().map(|character| 0xfee0 + u32::from(character));
+        wide.map(|character| char::from_u32(character).unwrap()).collect()
     };
     let spellings: [&dyn Fn(&str) -> String; 5] = [
         &|code| code.to_lowercase().replace('-', " "),
@@ -66,8 +66,8 @@ async fn a_recovery_code_is_taken_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn what_can_be_no_code_is_bad_request_and_neither_an_attempt_nor_an_alert() {
-    let mut guarded = Guarded::new().await;
+async fn malformed_code_reports_bad_request_without_attempt_or_alert() {
+    let mut guarded = FactorUser::new().await;
     let (mut device, challenge) = guarded.challenged("t").await;
     // More of them than a minute has attempts.
     for typed in [
@@ -85,7 +85,7 @@ async fn what_can_be_no_code_is_bad_request_and_neither_an_attempt_nor_an_alert(
         "123,456",
     ] {
         let answer = verify(&mut device, &challenge, typed).await;
-        let sentence = refused(&answer, "bad_request");
+        let sentence = assert_error(&answer, "bad_request");
         assert_eq!(
             sentence, "token: six digits or a recovery code were expected",
             "{typed:?}"
@@ -94,7 +94,7 @@ async fn what_can_be_no_code_is_bad_request_and_neither_an_attempt_nor_an_alert(
     // Neither minute nor row of failures has begun, and nobody was told.
     let code = guarded.code();
     let (begin, end) = code.split_at(3);
-    succeeded(&verify(&mut device, &challenge, &format!("{begin}\u{2003}{end}")).await);
+    assert_success(&verify(&mut device, &challenge, &format!("{begin}\u{2003}{end}")).await);
     let alerts = device.ask(CommandKind::Alerts, json!({})).await;
     let alerts = alerts["alerts"].as_array().unwrap().iter();
     let types: Vec<&Value> = alerts.map(|alert| &alert["type"]).collect();

@@ -1,4 +1,4 @@
-//! Accepted and refused tokens.
+//! Which tokens prove a caller, at which moment.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,37 +7,36 @@ use serde_json::{Value, json};
 use testkit::token::{Signer, algorithm_confusion, unsigned, with_altered_signature};
 
 use super::*;
-use crate::settings::InvalidKey;
 
-/// Current time of all tests, in seconds since 1970.
+/// The moment of all these tests, in seconds since 1970.
 const NOW: i64 = 1_795_451_460;
 
-fn tokens(key: TokenKey) -> TokenVerifier {
-    expecting(key, None, None)
+fn tokens(key: TokenKey) -> Tokens {
+    demanding(key, None, None)
 }
 
-fn expecting(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> TokenVerifier {
-    TokenVerifier {
-        keys: KeySource::Fixed(key),
+fn demanding(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> Tokens {
+    Tokens {
+        keys: Keys::Fixed(key),
         issuer: issuer.map(str::to_owned),
         audience: audience.map(str::to_owned),
         limits: TokenLimits::default(),
     }
 }
 
-fn shared(signer: &Signer) -> TokenVerifier {
+fn shared(signer: &Signer) -> Tokens {
     tokens(TokenKey::hs256(&Secret::new(signer.verifier())).unwrap())
 }
 
-fn public(signer: &Signer) -> TokenVerifier {
+fn public(signer: &Signer) -> Tokens {
     tokens(TokenKey::public_pem(signer.verifier()).unwrap())
 }
 
-fn verify(tokens: &TokenVerifier, token: &str) -> Result<Identity, TokenError> {
+fn verify(tokens: &Tokens, token: &str) -> Result<Identity, Refused> {
     tokens.verify(token, UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs()))
 }
 
-/// Valid claims with these changes.
+/// Good claims, but for these.
 fn claims(changes: &Value) -> Value {
     let mut claims = json!({ "sub": "GEN-001", "exp": NOW + 60 });
     for (name, value) in changes.as_object().unwrap() {
@@ -47,9 +46,9 @@ fn claims(changes: &Value) -> Value {
 }
 
 #[test]
-fn valid_token_yields_user_and_session_for_every_key_type() {
+fn a_good_token_proves_user_and_session_under_every_kind_of_key() {
     let pairs = [
-        (Signer::hs256(), shared as fn(&Signer) -> TokenVerifier),
+        (Signer::hs256(), shared as fn(&Signer) -> Tokens),
         (Signer::rs256(), public),
         (Signer::es256(), public),
         (Signer::eddsa(), public),
@@ -61,12 +60,12 @@ fn valid_token_yields_user_and_session_for_every_key_type() {
         assert_eq!(identity.session.as_str(), "default");
         assert_eq!(identity.expires.as_secs(), NOW + 60);
         let altered = with_altered_signature(&signer.sign(&claims(&json!({}))));
-        assert_eq!(verify(&tokens, &altered), Err(TokenError::Signature), "{signer:?}");
+        assert_eq!(verify(&tokens, &altered), Err(Refused::Signature), "{signer:?}");
     }
 }
 
 #[test]
-fn sid_iat_and_auth_time_are_read() {
+fn what_a_token_says_beside_its_subject_is_kept() {
     let signer = Signer::hs256();
     let token = signer.sign(&claims(
         &json!({ "sid": "s-1", "iat": 1_795_451_454.5, "auth_time": NOW - 9 }),
@@ -78,7 +77,7 @@ fn sid_iat_and_auth_time_are_read() {
 }
 
 #[test]
-fn unambiguous_claim_variants_are_accepted() {
+fn what_can_be_meant_in_one_way_only_is_read() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let read = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).unwrap();
@@ -97,27 +96,27 @@ fn unambiguous_claim_variants_are_accepted() {
     for exp in [json!(format!("{}", NOW + 5)), json!(5.25 + NOW as f64)] {
         assert_eq!(read(json!({ "exp": exp })).expires.as_secs(), NOW + 5, "{exp}");
     }
-    // Claims that are not read may have any type.
+    // What is not looked at may be anything.
     let odd =
         json!({ "iss": 7, "aud": [7, { "a": 1 }], "sid": null, "auth_time": null, "azp": [], "roles": { "x": [1] } });
     assert_eq!(read(odd).session.as_str(), "default");
 }
 
 #[test]
-fn exp_has_no_leeway_and_nbf_iat_auth_time_have_one_minute() {
+fn an_end_has_no_leeway_and_a_beginning_has_a_minute() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).map(|_| ());
     assert_eq!(outcome(json!({ "exp": NOW + 1 })), Ok(()));
-    assert_eq!(outcome(json!({ "exp": NOW })), Err(TokenError::Expired));
+    assert_eq!(outcome(json!({ "exp": NOW })), Err(Refused::Expired));
     for early in ["nbf", "iat", "auth_time"] {
         assert_eq!(outcome(json!({ early: NOW + 60 })), Ok(()));
-        assert_eq!(outcome(json!({ early: NOW + 61 })), Err(TokenError::Early));
+        assert_eq!(outcome(json!({ early: NOW + 61 })), Err(Refused::Early));
     }
 }
 
 #[test]
-fn sub_and_sid_that_are_not_ids_are_refused() {
+fn a_subject_must_be_an_id() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     for changes in [
@@ -129,12 +128,12 @@ fn sub_and_sid_that_are_not_ids_are_refused() {
         json!({ "sid": "line\nbreak" }),
     ] {
         let outcome = verify(&tokens, &signer.sign(&claims(&changes)));
-        assert_eq!(outcome, Err(TokenError::Subject), "{changes}");
+        assert_eq!(outcome, Err(Refused::Subject), "{changes}");
     }
 }
 
 #[test]
-fn claim_of_wrong_type_has_its_own_error() {
+fn a_claim_of_a_wrong_type_is_refused_by_its_name() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |changes: &Value| verify(&tokens, &signer.sign(&claims(changes))).map(|_| ());
@@ -145,7 +144,7 @@ fn claim_of_wrong_type_has_its_own_error() {
         json!({ "sid": true }),
         json!({ "sid": { "id": 1 } }),
     ] {
-        assert_eq!(outcome(&claim), Err(TokenError::Subject), "{claim}");
+        assert_eq!(outcome(&claim), Err(Refused::Subject), "{claim}");
     }
     for claim in [
         json!({ "exp": null }),
@@ -158,23 +157,23 @@ fn claim_of_wrong_type_has_its_own_error() {
         json!({ "iat": true }),
         json!({ "auth_time": {} }),
     ] {
-        assert_eq!(outcome(&claim), Err(TokenError::Times), "{claim}");
+        assert_eq!(outcome(&claim), Err(Refused::Times), "{claim}");
     }
-    // jsonwebtoken decodes these claims itself and refuses arrays.
+    // The library that checks the signature looks at these itself, and takes no list for one of them.
     for claim in [json!({ "sub": ["GEN-001"] }), json!({ "exp": [NOW + 60] })] {
-        assert_eq!(outcome(&claim), Err(TokenError::Malformed), "{claim}");
+        assert_eq!(outcome(&claim), Err(Refused::Malformed), "{claim}");
     }
-    let expecting = expecting(
+    let demanding = demanding(
         TokenKey::hs256(&Secret::new(signer.verifier())).unwrap(),
         Some("7"),
         Some("7"),
     );
-    let outcome = |changes: &Value| verify(&expecting, &signer.sign(&claims(changes))).map(|_| ());
-    assert_eq!(outcome(&json!({ "iss": 7, "aud": "7" })), Err(TokenError::Issuer));
+    let outcome = |changes: &Value| verify(&demanding, &signer.sign(&claims(changes))).map(|_| ());
+    assert_eq!(outcome(&json!({ "iss": 7, "aud": "7" })), Err(Refused::Issuer));
     for aud in [json!(7), json!([7]), json!({ "7": "7" }), json!([])] {
         assert_eq!(
             outcome(&json!({ "iss": "7", "aud": aud })),
-            Err(TokenError::Audience),
+            Err(Refused::Audience),
             "{aud}"
         );
     }
@@ -182,14 +181,14 @@ fn claim_of_wrong_type_has_its_own_error() {
 }
 
 #[test]
-fn exp_beyond_max_lifetime_is_refused() {
+fn an_end_further_ahead_than_the_longest_lifetime_is_refused() {
     let signer = Signer::hs256();
     let mut tokens = shared(&signer);
     let outcome =
-        |tokens: &TokenVerifier, exp: Value| verify(tokens, &signer.sign(&claims(&json!({ "exp": exp })))).map(|_| ());
+        |tokens: &Tokens, exp: Value| verify(tokens, &signer.sign(&claims(&json!({ "exp": exp })))).map(|_| ());
     let month = 31 * 24 * 60 * 60;
     assert_eq!(outcome(&tokens, json!(NOW + month)), Ok(()));
-    // One minute of clock skew.
+    // A minute for clocks that differ.
     assert_eq!(outcome(&tokens, json!(NOW + month + 60)), Ok(()));
     for far in [
         json!(NOW + month + 61),
@@ -198,19 +197,19 @@ fn exp_beyond_max_lifetime_is_refused() {
         json!(9.9e99),
         json!(u64::MAX),
     ] {
-        assert_eq!(outcome(&tokens, far.clone()), Err(TokenError::Lifetime), "{far}");
+        assert_eq!(outcome(&tokens, far.clone()), Err(Refused::Lifetime), "{far}");
     }
-    // Milliseconds in `auth_time` would be a sign-in that never grows old.
+    // The same mistake elsewhere: a sign-in that would never grow old.
     let early = claims(&json!({ "auth_time": (NOW - 60) * 1_000 }));
-    assert_eq!(verify(&tokens, &signer.sign(&early)), Err(TokenError::Early));
+    assert_eq!(verify(&tokens, &signer.sign(&early)), Err(Refused::Early));
 
     tokens.limits.max_lifetime = Duration::from_secs(30);
     assert_eq!(outcome(&tokens, json!(NOW + 90)), Ok(()));
-    assert_eq!(outcome(&tokens, json!(NOW + 91)), Err(TokenError::Lifetime));
+    assert_eq!(outcome(&tokens, json!(NOW + 91)), Err(Refused::Lifetime));
 }
 
 #[test]
-fn forged_token_reports_only_its_signature() {
+fn nothing_is_told_of_the_claims_of_a_forged_token() {
     let tokens = shared(&Signer::hs256());
     for changes in [
         json!({}),
@@ -219,61 +218,58 @@ fn forged_token_reports_only_its_signature() {
         json!({ "sub": 7 }),
     ] {
         let forged = Signer::hs256().sign(&claims(&changes));
-        assert_eq!(verify(&tokens, &forged), Err(TokenError::Signature), "{changes}");
+        assert_eq!(verify(&tokens, &forged), Err(Refused::Signature), "{changes}");
     }
 }
 
 #[test]
-fn issuer_and_audience_are_checked_when_configured() {
+fn issuer_and_audience_count_where_they_are_set() {
     let signer = Signer::hs256();
     let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
-    let tokens = expecting(key, Some("https://issuer.example"), Some("postern"));
+    let tokens = demanding(key, Some("https://issuer.example"), Some("postern"));
     let outcome =
         |iss: &str, aud: Value| verify(&tokens, &signer.sign(&claims(&json!({ "iss": iss, "aud": aud })))).map(|_| ());
     let good = "https://issuer.example";
     assert_eq!(outcome(good, json!("postern")), Ok(()));
     assert_eq!(outcome(good, json!(["other", "postern"])), Ok(()));
-    assert_eq!(
-        outcome("https://evil.example", json!("postern")),
-        Err(TokenError::Issuer)
-    );
-    assert_eq!(outcome(good, json!("other")), Err(TokenError::Audience));
-    assert_eq!(outcome(good, Value::Null), Err(TokenError::Audience));
+    assert_eq!(outcome("https://evil.example", json!("postern")), Err(Refused::Issuer));
+    assert_eq!(outcome(good, json!("other")), Err(Refused::Audience));
+    assert_eq!(outcome(good, Value::Null), Err(Refused::Audience));
     let neither = verify(&tokens, &signer.sign(&claims(&json!({}))));
-    assert_eq!(neither, Err(TokenError::Issuer));
+    assert_eq!(neither, Err(Refused::Issuer));
 }
 
 #[test]
-fn alg_header_selects_no_algorithm() {
+fn no_token_chooses_its_algorithm() {
     let rsa = Signer::rs256();
     let tokens = public(&rsa);
     let good = claims(&json!({}));
-    assert_eq!(verify(&tokens, &unsigned(&good)), Err(TokenError::Malformed));
+    assert_eq!(verify(&tokens, &unsigned(&good)), Err(Refused::Malformed));
     let algorithm_confusion = algorithm_confusion(rsa.verifier(), &good);
-    assert_eq!(verify(&tokens, &algorithm_confusion), Err(TokenError::Algorithm));
+    assert_eq!(verify(&tokens, &algorithm_confusion), Err(Refused::Algorithm));
     for alg in ["none", "nOnE", "HS256", "RS512", "PS256", "ES256"] {
         let token = rsa.sign_with(&json!({ "alg": alg, "typ": "JWT" }), &good);
         let outcome = verify(&tokens, &token);
         assert!(
-            matches!(outcome, Err(TokenError::Algorithm | TokenError::Malformed)),
+            matches!(outcome, Err(Refused::Algorithm | Refused::Malformed)),
             "{alg}: {outcome:?}"
         );
     }
     let secret = Signer::hs256();
     let other = secret.sign_with(&json!({ "alg": "HS512", "typ": "JWT" }), &good);
-    assert_eq!(verify(&shared(&secret), &other), Err(TokenError::Algorithm));
+    assert_eq!(verify(&shared(&secret), &other), Err(Refused::Algorithm));
 }
 
 #[test]
-fn unknown_critical_header_is_refused() {
+fn what_is_critical_and_unknown_is_refused() {
     let signer = Signer::hs256();
     let header = json!({ "alg": "HS256", "crit": ["exp"], "exp": 1 });
     let token = signer.sign_with(&header, &claims(&json!({})));
-    assert_eq!(verify(&shared(&signer), &token), Err(TokenError::Malformed));
+    assert_eq!(verify(&shared(&signer), &token), Err(Refused::Malformed));
 }
 
 #[test]
-fn token_type_other_than_access_token_is_refused() {
+fn a_token_of_another_kind_gives_no_access() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |header: Value, changes: Value| {
@@ -308,14 +304,14 @@ fn token_type_other_than_access_token_is_refused() {
     ] {
         assert_eq!(
             outcome(json!({ "typ": kind }), json!({})),
-            Err(TokenError::Kind),
+            Err(Refused::Kind),
             "{kind:?}"
         );
     }
 }
 
 #[test]
-fn recognizable_id_token_is_refused() {
+fn an_id_token_gives_no_access_where_it_can_be_told() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |kind: &str, changes: &Value| {
@@ -329,11 +325,11 @@ fn recognizable_id_token_is_refused() {
         json!({ "typ": "ID" }),
         json!({ "token_use": "id" }),
     ] {
-        assert_eq!(outcome("JWT", &claim), Err(TokenError::Kind), "{claim}");
+        assert_eq!(outcome("JWT", &claim), Err(Refused::Kind), "{claim}");
         assert_eq!(
             outcome("at+jwt", &claim),
             Ok(()),
-            "{claim}: the typ header says access token"
+            "{claim}: its header says that it is an access token"
         );
     }
     for claim in [
@@ -346,11 +342,11 @@ fn recognizable_id_token_is_refused() {
 }
 
 #[test]
-fn malformed_token_is_refused_without_panic() {
+fn what_is_no_token_is_refused_without_a_panic() {
     let tokens = shared(&Signer::hs256());
-    assert_eq!(verify(&tokens, ""), Err(TokenError::Missing));
+    assert_eq!(verify(&tokens, ""), Err(Refused::Missing));
     let most = TokenLimits::default().max_bytes;
-    assert_eq!(verify(&tokens, &"a".repeat(most + 1)), Err(TokenError::TooLarge));
+    assert_eq!(verify(&tokens, &"a".repeat(most + 1)), Err(Refused::TooLarge));
     let long = "a".repeat(most);
     for bad in [
         ".",
@@ -362,12 +358,12 @@ fn malformed_token_is_refused_without_panic() {
         &long,
         "\u{e9}.\u{e9}.\u{e9}",
     ] {
-        assert_eq!(verify(&tokens, bad), Err(TokenError::Malformed), "{bad:?}");
+        assert_eq!(verify(&tokens, bad), Err(Refused::Malformed), "{bad:?}");
     }
 }
 
 #[test]
-fn weak_or_unsupported_key_is_rejected() {
+fn a_weak_or_foreign_key_is_refused_at_the_start() {
     let hs256 = |secret: &str| TokenKey::hs256(&Secret::new(secret)).err();
     assert_eq!(hs256(&"x".repeat(31)), Some(InvalidKey::ShortSecret));
     assert_eq!(hs256(&"x".repeat(32)), None);
@@ -384,14 +380,14 @@ fn weak_or_unsupported_key_is_rejected() {
     assert_eq!(pem(RSA_1024), Some(InvalidKey::ShortRsa));
 }
 
-/// Public key on the curve P-384, generated for this test.
+/// A public key on the curve P-384, made for this test.
 const P384: &str = "-----BEGIN PUBLIC KEY-----\n\
     MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE9gMqObJ1JkTUOKRkpBM69ZOVq0GrFquU\n\
     AzN7DQ11iJeLZ5SwJ/qmYpZrnBnTxpaZP4TjGHjtZDFsZqqcGKazjC8wCeHVm94/\n\
     9DUrgVkSrwdKuvUkYHPp6ddkJDUZq78W\n\
     -----END PUBLIC KEY-----";
 
-/// Public RSA key of 1024 bits, generated for this test.
+/// A public RSA key of 1024 bits, made for this test.
 const RSA_1024: &str = "-----BEGIN PUBLIC KEY-----\n\
     MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDXhIZB4fWaYdq8iByufO9qRyT+\n\
     8F4sOFJtAZYdmTQxHWAKWhWkAQBojdCR3XbwalgYTwZHHV/OpP8m31z90ENCsoOr\n\

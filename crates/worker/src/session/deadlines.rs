@@ -1,0 +1,62 @@
+//! Copy of session deadlines, once a minute: from Redis, where activity extends them, to the store, which survives a loss of Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{BusError, SessionState};
+use store::StoreError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::key;
+use crate::outage::Outage;
+use crate::pace::Pace;
+
+/// Copies deadlines once a minute, until the node drains.
+pub(crate) async fn save_deadlines(
+    store: Arc<dyn store::SessionRecords>,
+    bus: Arc<dyn bus::SessionRegistry>,
+    drain: CancellationToken,
+) {
+    let outage = Outage::of("copy session deadlines");
+    let mut pace = Pace::new(PERIOD, drain);
+    while pace.next().await {
+        match copy_all(&*store, &*bus).await {
+            Ok(()) => outage.over(),
+            Err(error) => outage.met(&error),
+        }
+    }
+}
+
+async fn copy_all(store: &dyn store::SessionRecords, bus: &dyn bus::SessionRegistry) -> Result<(), CopyError> {
+    let started = Instant::now();
+    let mut after = None;
+    loop {
+        let page = store.live_sessions(after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(store.mark_deadlines_saved(started.elapsed()).await?);
+        };
+        after = Some(last.clone());
+        let keys: Vec<_> = page.iter().map(|(user, session)| key(user, session)).collect();
+        let states = bus.check_ttl(&keys).await?;
+        let left = page.into_iter().zip(states).filter_map(|(session, state)| match state {
+            SessionState::Alive(alive) => Some((session, alive.left)),
+            SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
+        });
+        let left: Vec<_> = left.collect();
+        store.save_deadlines(&left).await?;
+    }
+}
+
+/// Failure to copy deadlines.
+#[derive(Debug, thiserror::Error)]
+enum CopyError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+const PERIOD: Duration = Duration::from_secs(60);
+/// Sessions per query.
+const PAGE: usize = 500;

@@ -1,0 +1,58 @@
+//! Session timeout of a user, and its change for live sessions.
+
+use std::time::Duration;
+
+use bus::{BusError, SessionState};
+use futures_util::future::try_join_all;
+use protocol::fault::chain;
+use protocol::id::UserId;
+use store::{DEFAULT_SESSION_TIMEOUT, StoreError};
+
+use super::{SessionService, key};
+
+impl SessionService {
+    /// Session timeout of a user: the user's setting, else the operator's.
+    pub(super) async fn timeout(&self, user: &UserId) -> Result<Duration, StoreError> {
+        let minutes = self.store.security(user).await?.session_timeout;
+        Ok(if minutes == DEFAULT_SESSION_TIMEOUT {
+            self.times.timeout
+        } else {
+            Duration::from_secs(60 * u64::from(minutes))
+        })
+    }
+
+    /// Applies the stored timeout to all live sessions of a user. A session for which that fails gets it when it is opened next.
+    pub(crate) async fn retime(&self, user: &UserId) {
+        if let Err(error) = self.retime_all(user).await {
+            tracing::warn!(error = chain(&error), "session timeout not changed for live sessions");
+        }
+    }
+
+    async fn retime_all(&self, user: &UserId) -> Result<(), RetimeError> {
+        let timeout = self.timeout(user).await?;
+        let lead = self.times.lead(timeout);
+        let sessions = self.bus.alive_sessions(user).await?;
+        let retimed = sessions
+            .iter()
+            .map(async |alive| self.bus.set_timeout(&key(user, &alive.session), timeout, lead).await);
+        let states = try_join_all(retimed).await?;
+        let left = sessions
+            .into_iter()
+            .zip(states)
+            .filter_map(|(session, state)| match state {
+                SessionState::Alive(alive) => Some((session.session, alive.left)),
+                SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
+            });
+        let left: Vec<_> = left.collect();
+        Ok(self.store.reset_deadlines(user, &left).await?)
+    }
+}
+
+/// Failure to change the timeout of live sessions.
+#[derive(Debug, thiserror::Error)]
+enum RetimeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}

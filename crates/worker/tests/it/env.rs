@@ -1,0 +1,256 @@
+//! What the workers of one test share: bus, store, vault, clock, and a platform.
+
+use std::sync::Arc;
+
+use lifecycle::{Clock, ManualClock, OsEntropy, SystemClock};
+use platforms::{BotInbox, Platform};
+use protocol::account::AccountType;
+use protocol::secret::Secret;
+use protocol::time::Timestamp;
+use simulator::{Extent, Fault, Handle, Kind, Platform::Github as AtGithub, Route, Simulator};
+use store::vault::{Vault, VaultKeys};
+use store::{MemoryStore, PlatformCapacity};
+use telemetry::metrics::Metrics;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use url::Url;
+use worker::{
+    ConnectState, JobConcurrency, MessageSenders, Parts, RedirectPolicy, Running, SessionTimes, Settings, Worker,
+};
+
+use crate::client::{Client, DEADLINE};
+use crate::faulty_bus::FaultyBus;
+use crate::faulty_store::FaultyStore;
+use crate::rotating_platform::RotatingPlatform;
+use crate::scripted_platform::ScriptedPlatform;
+use crate::simulated_platform::platform;
+
+/// Everything that is not a worker or a client.
+pub(crate) struct TestEnv {
+    pub(crate) bus: Arc<FaultyBus>,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) settings: Settings,
+    metrics: Metrics,
+    vault: Arc<Vault>,
+    platforms: Vec<Arc<dyn Platform>>,
+    pub(crate) inboxes: Vec<Arc<dyn BotInbox>>,
+    pub(crate) message_senders: MessageSenders,
+}
+
+impl TestEnv {
+    pub(crate) fn new(platforms: Vec<Arc<dyn Platform>>) -> Self {
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let keys = VaultKeys::parse(&Secret::new(format!("test:{}=", "A".repeat(43)))).unwrap();
+        Self {
+            bus: Arc::new(FaultyBus::new()),
+            store: Arc::new(FaultyStore::new(MemoryStore::new(
+                Arc::<ManualClock>::clone(&clock),
+                keys.audit_keys(),
+            ))),
+            clock,
+            settings: Settings {
+                concurrency: JobConcurrency::default(),
+                redirects: RedirectPolicy::standard(None),
+                connect_state: ConnectState::Optional,
+                sessions: SessionTimes::default(),
+                dangerous_repeatable_codes: None,
+            },
+            metrics: Metrics::new("test"),
+            vault: Arc::new(Vault::new(keys, Arc::new(OsEntropy))),
+            platforms,
+            inboxes: Vec::new(),
+            message_senders: MessageSenders::default(),
+        }
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    /// A world whose platform, in the place of GitHub, does what its codes say.
+    pub(crate) fn scripted() -> Self {
+        Self::new(vec![Arc::new(ScriptedPlatform::github())])
+    }
+
+    /// A world whose platform, in the place of GitHub, rotates refresh tokens.
+    pub(crate) fn rotating(platform: Arc<RotatingPlatform>) -> Self {
+        Self::new(vec![platform])
+    }
+
+    pub(crate) fn offer_discord(&mut self) {
+        self.platforms
+            .push(Arc::new(ScriptedPlatform::of(AccountType::Discord)));
+    }
+
+    /// A worker that is put together.
+    pub(crate) fn build(&self) -> Worker {
+        let parts = Parts {
+            bus: Arc::<FaultyBus>::clone(&self.bus),
+            store: Arc::<FaultyStore>::clone(&self.store),
+            vault: Arc::clone(&self.vault),
+            platforms: self.platforms.clone(),
+            hooks: Vec::new(),
+            inboxes: self.inboxes.clone(),
+            message_senders: self.message_senders.clone(),
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            entropy: Arc::new(OsEntropy),
+        };
+        Worker::build(self.settings.clone(), parts, &self.metrics.meter())
+    }
+
+    /// A worker at work.
+    pub(crate) async fn worker(&self) -> Running {
+        let worker = self.build();
+        let readiness = worker.readiness();
+        assert_eq!(
+            readiness.waiting_for(),
+            [
+                "sign-in lane",
+                "interactive lane",
+                "platform lane",
+                "webhook lane",
+                "store"
+            ]
+        );
+        let running = worker.spawn();
+        tokio::time::timeout(DEADLINE, readiness.ready()).await.unwrap();
+        running
+    }
+
+    /// Waits until the workers of this world have counted so many of a metric with these labels.
+    pub(crate) async fn wait_for_count(&self, metric: &str, labels: &[&str], count: u64) {
+        let has_count = async || {
+            let figures = self.metrics.render().unwrap();
+            let lines = figures.lines().filter(|line| line.starts_with(metric));
+            let mut lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+            lines.any(|line| line.ends_with(&format!(" {count}")))
+        };
+        testkit::wait::until_true(metric, DEADLINE, has_count).await;
+    }
+
+    /// Waits until a worker has looked for revocations once more, which was not looking yet.
+    pub(crate) async fn wait_for_lease_query(&self) {
+        let queries = self.store.leases();
+        testkit::wait::until_true("another look", DEADLINE, async || self.store.leases() > queries + 1).await;
+    }
+
+    pub(crate) async fn client(&self, user: &str, session: &str) -> Client {
+        Client::new(Arc::clone(&self.bus), user, session).await
+    }
+}
+
+/// A simulated GitHub.
+pub(crate) struct SimulatedGithub {
+    pub(crate) handle: Handle,
+}
+
+/// Runs `test` in a world whose platform is a simulated GitHub, over HTTP.
+pub(crate) async fn with_github(test: impl AsyncFnOnce(TestEnv, SimulatedGithub)) {
+    let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+    let env = TestEnv::new(vec![platform(simulator.url(), AtGithub)]);
+    let github = SimulatedGithub {
+        handle: simulator.handle(),
+    };
+    tokio::select! {
+        () = simulator.serve(std::future::pending()) => {}
+        outcome = tokio::time::timeout(2 * DEADLINE, test(env, github)) => outcome.unwrap(),
+    }
+}
+
+/// A world whose platform cannot be reached.
+pub(crate) async fn without_github() -> TestEnv {
+    let unserved = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
+    TestEnv::new(vec![platform(unserved.url(), AtGithub)])
+}
+
+impl SimulatedGithub {
+    /// How often this code was presented.
+    pub(crate) fn exchanges(&self, code: &str) -> u64 {
+        self.handle.snapshot().ledger.exchanges(AtGithub, code)
+    }
+
+    /// Whose live tokens there are, oldest first.
+    pub(crate) fn logins_with_tokens(&self) -> Vec<String> {
+        let tokens = self.handle.snapshot().tokens;
+        tokens.into_iter().map(|token| token.login).collect()
+    }
+
+    /// What was given back: how much of it, and whose it was.
+    pub(crate) fn revoked_grants(&self) -> Vec<(Extent, Option<String>)> {
+        let revocations = self.handle.snapshot().ledger.revocations;
+        revocations.into_iter().map(|it| (it.extent, it.login)).collect()
+    }
+
+    /// Waits until so many revocations have reached the platform.
+    pub(crate) async fn revocations(&self, count: usize) -> Vec<(Extent, Option<String>)> {
+        let enough = async || Some(self.revoked_grants()).filter(|revoked| revoked.len() >= count);
+        testkit::wait::until("the revocation", DEADLINE, enough).await
+    }
+
+    pub(crate) fn fault(&self, route: Route, kind: Kind) {
+        self.handle.fault(Fault::once(AtGithub, route, kind));
+    }
+
+    pub(crate) fn fault_forever(&self, route: Route, kind: Kind) {
+        self.handle.fault(Fault::forever(AtGithub, route, kind));
+    }
+
+    pub(crate) fn requests(&self, route: Route) -> u64 {
+        self.handle.snapshot().ledger.requests(AtGithub, route)
+    }
+
+    /// Waits until a request is being held.
+    pub(crate) async fn wait_for_blocked_request(&self) {
+        let holds = async || !self.handle.snapshot().blocked.is_empty();
+        testkit::wait::until_true("a held request", DEADLINE, holds).await;
+    }
+
+    pub(crate) fn release(&self) {
+        self.handle.release();
+    }
+
+    pub(crate) fn notify(&self, login: &str, title: &str) {
+        self.handle.notify(simulator::NewNotification {
+            login: login.to_owned(),
+            title: title.to_owned(),
+            ..simulator::NewNotification::default()
+        });
+    }
+
+    pub(crate) fn deauthorize(&self, login: &str) {
+        self.handle.deauthorize(AtGithub, login);
+    }
+
+    /// What the user's browser does with an authorization URL: the query that comes back with the redirect.
+    pub(crate) async fn visit(&self, url: &str) -> Vec<(String, String)> {
+        let url = Url::parse(url).unwrap();
+        let address = (url.host_str().unwrap(), url.port().unwrap());
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let target = format!("{}?{}", url.path(), url.query().unwrap());
+        let request = format!("GET {target} HTTP/1.1\r\nhost: simulator\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        socket.read_to_string(&mut response).await.unwrap();
+        let location = response
+            .lines()
+            .find_map(|line| line.strip_prefix("location: "))
+            .unwrap();
+        Url::parse(location).unwrap().query_pairs().into_owned().collect()
+    }
+}
+
+/// Room for so many revocations of each platform.
+pub(crate) fn capacity_for(permits: usize) -> [PlatformCapacity; 4] {
+    AccountType::ALL.map(|platform| PlatformCapacity { platform, permits })
+}
+
+/// An answer of an ailing platform.
+pub(crate) fn status(status: u16) -> Kind {
+    Kind::Status {
+        status,
+        headers: [].into(),
+        body: String::new(),
+    }
+}

@@ -1,0 +1,548 @@
+//! The embedded store, which can be made to be away.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::account::{AccountType, UserAccount};
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::job::RefusedCommand;
+use protocol::id::{AlertId, JobId, SessionId, UserId, WorkerId};
+use protocol::security::Alert;
+use serde_json::Value;
+use store::{
+    Accounts, Acknowledged, Actor, Alerts, Answers, Audit, AuditRow, ChainHead, ChainTip, CommittedEnds, Credentials,
+    Deliveries, Delivery, DeliveryOutcome, Devices, DisconnectOutcome, DisconnectedLink, EncryptedTokens,
+    EndSessionsOutcome, EndSessionsRequest, Exchange, ExchangeStart, FinishedSync, Idempotency, InboxLease, Inboxes,
+    LeasedSync, Link, LinkOutcome, MemoryStore, Outbox, Pauses, PendingLink, PendingLinkId, PendingLinkOutcome,
+    PendingLinks, PlatformCapacity, PreviousAnswer, Publisher, Receipt, Refresh, RefreshOutcome, RefreshStart,
+    RefreshedTokens, Refreshes, RefusedLink, Relayed, Revocation, RevokeAll, RevokeAllOutcome, RevokeScope, Security,
+    SecurityOutcome, SecurityRecord, SecurityRule, SessionOpenOutcome, SessionOpenRequest, SessionRecord,
+    SessionRecords, SessionsReceipt, SignIn, SignInCheck, SignInFindings, StoreError, SyncLease, SyncLeaseOutcome,
+    SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
+};
+
+/// Works like the store within, unless told otherwise.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    store: MemoryStore,
+    /// No job is looked up.
+    pub(crate) is_unavailable: AtomicBool,
+    /// No sweep looks for unsent events.
+    pub(crate) refuses_sweeps: AtomicBool,
+    /// So many links are not stored or parked.
+    pub(crate) refused_links: AtomicU64,
+    /// So many links are what the database refuses.
+    pub(crate) broken_links: AtomicU64,
+    /// So many failed links are not recorded.
+    pub(crate) refused_refusals: AtomicU64,
+    /// So often the revocation of what was issued is not queued.
+    pub(crate) refused_provisionals: AtomicU64,
+    /// So many deliveries are not stored.
+    pub(crate) refused_deliveries: AtomicU64,
+    /// So often it is not stored how far a revocation got.
+    pub(crate) refused_progress: AtomicU64,
+    /// How often a second factor was read or changed.
+    pub(crate) security_calls: AtomicU64,
+    due_queries: AtomicU64,
+    busy_leases: AtomicU64,
+    leases: AtomicU64,
+    inbox_queries: AtomicU64,
+    slow_lists: Mutex<HashMap<UserId, Duration>>,
+    running_lists: AtomicU64,
+    max_running_lists: AtomicU64,
+    ended_inbox_leases: Mutex<Vec<AccountType>>,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(store: MemoryStore) -> Self {
+        Self {
+            store,
+            is_unavailable: AtomicBool::new(false),
+            refuses_sweeps: AtomicBool::new(false),
+            refused_links: AtomicU64::new(0),
+            broken_links: AtomicU64::new(0),
+            refused_refusals: AtomicU64::new(0),
+            refused_provisionals: AtomicU64::new(0),
+            refused_deliveries: AtomicU64::new(0),
+            refused_progress: AtomicU64::new(0),
+            security_calls: AtomicU64::new(0),
+            due_queries: AtomicU64::new(0),
+            busy_leases: AtomicU64::new(0),
+            leases: AtomicU64::new(0),
+            inbox_queries: AtomicU64::new(0),
+            slow_lists: Mutex::default(),
+            running_lists: AtomicU64::new(0),
+            max_running_lists: AtomicU64::new(0),
+            ended_inbox_leases: Mutex::default(),
+        }
+    }
+
+    /// How many turns of this platform's inbox have ended.
+    pub(crate) fn ended_inbox_leases(&self, platform: AccountType) -> usize {
+        let ended = self.ended_inbox_leases.lock().unwrap();
+        ended.iter().filter(|ended| **ended == platform).count()
+    }
+
+    /// How often somebody wanted the turn of an account that another had.
+    pub(crate) fn busy_leases(&self) -> u64 {
+        self.busy_leases.load(Ordering::SeqCst)
+    }
+
+    /// How often workers looked for revocations that are due.
+    pub(crate) fn leases(&self) -> u64 {
+        self.leases.load(Ordering::SeqCst)
+    }
+
+    /// How often workers looked for accounts that are due.
+    pub(crate) fn due_queries(&self) -> u64 {
+        self.due_queries.load(Ordering::SeqCst)
+    }
+
+    /// Each list of this user's accounts takes so long from now on.
+    pub(crate) fn slow_down_lists_of(&self, user: &str, by: Duration) {
+        self.slow_lists.lock().unwrap().insert(UserId::new(user).unwrap(), by);
+    }
+
+    /// How many slow lists were in hand at once, at most.
+    pub(crate) fn max_running_lists(&self) -> u64 {
+        self.max_running_lists.load(Ordering::SeqCst)
+    }
+
+    /// How often workers wanted the turn of an inbox.
+    pub(crate) fn inbox_queries(&self) -> u64 {
+        self.inbox_queries.load(Ordering::SeqCst)
+    }
+}
+
+/// Takes one from those that are still to be refused.
+fn is_refused(left: &AtomicU64) -> bool {
+    let decrement = |left: u64| left.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement).is_ok()
+}
+
+fn unavailable(step: &'static str) -> StoreError {
+    StoreError::Unavailable {
+        step,
+        source: "the test said so".into(),
+    }
+}
+
+fn broken(step: &'static str) -> StoreError {
+    StoreError::Broken {
+        step,
+        source: "the test said so".into(),
+    }
+}
+
+#[async_trait]
+impl Accounts for FaultyStore {
+    async fn accounts(&self, user: &UserId) -> Result<Vec<UserAccount>, StoreError> {
+        let slow = self.slow_lists.lock().unwrap().get(user).copied();
+        if let Some(slow) = slow {
+            let running = self.running_lists.fetch_add(1, Ordering::SeqCst) + 1;
+            self.max_running_lists.fetch_max(running, Ordering::SeqCst);
+            let elapsed = tokio::time::timeout(slow, std::future::pending::<()>());
+            elapsed.await.unwrap_err();
+            self.running_lists.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.store.accounts(user).await
+    }
+
+    async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
+        self.store.credentials(user, account).await
+    }
+
+    async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
+        self.store.access_epoch(user).await
+    }
+
+    async fn begin_exchange(&self, exchange: &Exchange) -> Result<ExchangeStart, StoreError> {
+        self.store.begin_exchange(exchange).await
+    }
+
+    async fn link_account(&self, link: &Link, receipt: &Receipt) -> Result<LinkOutcome, StoreError> {
+        if is_refused(&self.refused_links) {
+            return Err(unavailable("store the link"));
+        }
+        if is_refused(&self.broken_links) {
+            return Err(broken("store the link"));
+        }
+        self.store.link_account(link, receipt).await
+    }
+
+    async fn refuse_link(&self, assert_error: &RefusedLink, receipt: &Receipt) -> Result<WriteOutcome, StoreError> {
+        if is_refused(&self.refused_refusals) {
+            return Err(unavailable("store the failed link"));
+        }
+        self.store.refuse_link(assert_error, receipt).await
+    }
+
+    async fn unlink_account(&self, unlink: &Unlink, receipt: &Receipt) -> Result<UnlinkOutcome, StoreError> {
+        self.store.unlink_account(unlink, receipt).await
+    }
+
+    async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
+        self.store.revoke_all(all).await
+    }
+}
+
+#[async_trait]
+impl Syncs for FaultyStore {
+    async fn lease_due_syncs(
+        &self,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<LeasedSync>, StoreError> {
+        let due = self.store.lease_due_syncs(capacities, ttl).await;
+        self.due_queries.fetch_add(1, Ordering::SeqCst);
+        due
+    }
+
+    async fn lease_sync(
+        &self,
+        session: (&UserId, &SessionId),
+        account: AccountType,
+        ttl: Duration,
+    ) -> Result<SyncLeaseOutcome, StoreError> {
+        let taking = self.store.lease_sync(session, account, ttl).await;
+        if matches!(taking, Ok(SyncLeaseOutcome::Busy)) {
+            self.busy_leases.fetch_add(1, Ordering::SeqCst);
+        }
+        taking
+    }
+
+    async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError> {
+        self.store.renew_sync_lease(lease, ttl).await
+    }
+
+    async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
+        self.store.begin_sync(lease, session, syncing).await
+    }
+
+    async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError> {
+        self.store.finish_sync(sync, receipt).await
+    }
+}
+
+#[async_trait]
+impl Refreshes for FaultyStore {
+    async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError> {
+        self.store.begin_refresh(refresh).await
+    }
+
+    async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
+        self.store.undo_refresh(refresh).await
+    }
+
+    async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError> {
+        self.store.finish_refresh(refreshed).await
+    }
+
+    async fn mark_disconnected(
+        &self,
+        lost: &DisconnectedLink,
+        receipt: &Receipt,
+    ) -> Result<DisconnectOutcome, StoreError> {
+        self.store.mark_disconnected(lost, receipt).await
+    }
+}
+
+#[async_trait]
+impl Alerts for FaultyStore {
+    async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError> {
+        self.store.raise_alert(alert, receipt).await
+    }
+
+    async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError> {
+        self.store.alerts(user, after).await
+    }
+
+    async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError> {
+        self.store.open_alerts(user).await
+    }
+
+    async fn acknowledge_alert(
+        &self,
+        user: &UserId,
+        alert: &AlertId,
+        by: &SignIn,
+        receipt: &Receipt,
+    ) -> Result<Acknowledged, StoreError> {
+        self.store.acknowledge_alert(user, alert, by, receipt).await
+    }
+}
+
+#[async_trait]
+impl Answers for FaultyStore {
+    async fn previous_answer(
+        &self,
+        asker: (&UserId, &Actor),
+        job: &JobId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<PreviousAnswer, StoreError> {
+        if self.is_unavailable.load(Ordering::SeqCst) {
+            return Err(unavailable("look for an earlier answer"));
+        }
+        self.store.previous_answer(asker, job, idempotency).await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        self.store.prune().await
+    }
+}
+
+#[async_trait]
+impl Audit for FaultyStore {
+    async fn record_refusals(
+        &self,
+        user: &UserId,
+        assert_error: &[RefusedCommand],
+        receipt: &Receipt,
+    ) -> Result<WriteOutcome, StoreError> {
+        self.store.record_refusals(user, assert_error, receipt).await
+    }
+
+    async fn record_confirmation(
+        &self,
+        user: &UserId,
+        command: &str,
+        receipt: &Receipt,
+    ) -> Result<WriteOutcome, StoreError> {
+        self.store.record_confirmation(user, command, receipt).await
+    }
+
+    async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
+        self.store.next_audited_user(user).await
+    }
+
+    async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
+        self.store.audit_tip(user).await
+    }
+
+    async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.store.audit_rows(user, after, up_to, limit).await
+    }
+
+    async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
+        self.store.unlogged_heads(user, limit).await
+    }
+
+    async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError> {
+        self.store.mark_heads_logged(heads).await
+    }
+}
+
+#[async_trait]
+impl Outbox for FaultyStore {
+    async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
+        self.store.relay_user(user, publisher).await
+    }
+
+    async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        if self.is_unavailable.load(Ordering::SeqCst) || self.refuses_sweeps.load(Ordering::SeqCst) {
+            return Err(unavailable("look for unsent events"));
+        }
+        self.store.users_with_unsent_events(limit).await
+    }
+
+    async fn resend_recent(&self) -> Result<u64, StoreError> {
+        self.store.resend_recent().await
+    }
+}
+
+#[async_trait]
+impl PendingLinks for FaultyStore {
+    async fn add_pending_link(
+        &self,
+        pending_link: &PendingLink,
+        receipt: &Receipt,
+    ) -> Result<PendingLinkOutcome, StoreError> {
+        if is_refused(&self.refused_links) {
+            return Err(unavailable("park the link"));
+        }
+        if is_refused(&self.broken_links) {
+            return Err(broken("park the link"));
+        }
+        self.store.add_pending_link(pending_link, receipt).await
+    }
+
+    async fn pending_link(&self, user: &UserId, id: &PendingLinkId) -> Result<Option<PendingLink>, StoreError> {
+        self.store.pending_link(user, id).await
+    }
+
+    async fn expire_pending_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        self.store.expire_pending_link(receipt).await
+    }
+}
+
+#[async_trait]
+impl TaskQueue for FaultyStore {
+    async fn lease_tasks(
+        &self,
+        worker: &WorkerId,
+        capacities: &[PlatformCapacity],
+        ttl: Duration,
+    ) -> Result<Vec<Task>, StoreError> {
+        let leased = self.store.lease_tasks(worker, capacities, ttl).await;
+        self.leases.fetch_add(1, Ordering::SeqCst);
+        leased
+    }
+
+    async fn replace_task_tokens(
+        &self,
+        task: &TaskId,
+        tokens: &EncryptedTokens,
+    ) -> Result<Option<RevokeScope>, StoreError> {
+        if is_refused(&self.refused_progress) {
+            return Err(unavailable("keep the tokens of a task"));
+        }
+        self.store.replace_task_tokens(task, tokens).await
+    }
+
+    async fn queue_provisional_revocation(
+        &self,
+        whose: (&UserId, &JobId),
+        issued: &Revocation,
+        after: Duration,
+    ) -> Result<(), StoreError> {
+        if is_refused(&self.refused_provisionals) {
+            return Err(unavailable("queue a provisional revocation"));
+        }
+        self.store.queue_provisional_revocation(whose, issued, after).await
+    }
+
+    async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
+        self.store.set_task_owner(task, platform_user_id).await
+    }
+
+    async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
+        self.store.finish_task(task).await
+    }
+
+    async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError> {
+        self.store.retry_task(task, after, why).await
+    }
+}
+
+#[async_trait]
+impl Security for FaultyStore {
+    async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError> {
+        self.security_calls.fetch_add(1, Ordering::SeqCst);
+        self.store.security(user).await
+    }
+
+    async fn decide_security(
+        &self,
+        user: &UserId,
+        by: &Actor,
+        decide: &SecurityRule<'_>,
+    ) -> Result<SecurityOutcome, StoreError> {
+        self.security_calls.fetch_add(1, Ordering::SeqCst);
+        self.store.decide_security(user, by, decide).await
+    }
+}
+
+#[async_trait]
+impl SessionRecords for FaultyStore {
+    async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
+        self.store.open_session(opening).await
+    }
+
+    async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
+        self.store.is_session_ended(user, session).await
+    }
+
+    async fn end_sessions(
+        &self,
+        ending: &EndSessionsRequest<'_>,
+        receipt: &SessionsReceipt<'_>,
+    ) -> Result<EndSessionsOutcome, StoreError> {
+        self.store.end_sessions(ending, receipt).await
+    }
+
+    async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
+        self.store.count_factor_failure(user, session).await
+    }
+
+    async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.store.users_with_unconfirmed_ends(limit).await
+    }
+
+    async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError> {
+        self.store.unconfirmed_ends(user).await
+    }
+
+    async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError> {
+        self.store.confirm_ends(user, ends).await
+    }
+
+    async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError> {
+        self.store.sessions_of(user, alive).await
+    }
+
+    async fn live_sessions(
+        &self,
+        after: Option<&(UserId, SessionId)>,
+        limit: usize,
+    ) -> Result<Vec<(UserId, SessionId)>, StoreError> {
+        self.store.live_sessions(after, limit).await
+    }
+
+    async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
+        self.store.save_deadlines(left).await
+    }
+
+    async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
+        self.store.mark_deadlines_saved(ago).await
+    }
+
+    async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
+        self.store.reset_deadlines(user, left).await
+    }
+}
+
+#[async_trait]
+impl Deliveries for FaultyStore {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
+        if is_refused(&self.refused_deliveries) {
+            return Err(unavailable("deliver news"));
+        }
+        self.store.deliver(delivery).await
+    }
+}
+
+#[async_trait]
+impl Devices for FaultyStore {
+    async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError> {
+        self.store.check_sign_in(sign_in_check).await
+    }
+}
+
+#[async_trait]
+impl Inboxes for FaultyStore {
+    async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError> {
+        self.inbox_queries.fetch_add(1, Ordering::SeqCst);
+        self.store.lease_inbox(platform, ttl).await
+    }
+
+    async fn finish_inbox(
+        &self,
+        lease: &InboxLease,
+        cursor: Option<&Value>,
+        next: Duration,
+    ) -> Result<bool, StoreError> {
+        let finished = self.store.finish_inbox(lease, cursor, next).await;
+        self.ended_inbox_leases.lock().unwrap().push(lease.platform);
+        finished
+    }
+}
+
+#[async_trait]
+impl Pauses for FaultyStore {
+    async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
+        self.store.pause_platform(platform, wait).await
+    }
+}
