@@ -1,4 +1,4 @@
-//! Ways in for the fuzz targets of `crates/fuzz`, to decoders of foreign bytes that nobody else outside this crate calls.
+//! Entry points for the fuzz targets of `crates/fuzz`: decoders of untrusted input that are private otherwise.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,9 +7,10 @@ use lifecycle::{OsEntropy, Readiness};
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
 
 use crate::handshake::jwks::KeySet;
-use crate::handshake::token::{TokenKey, TokenKeys, TokenLimits, TokenSettings, Tokens};
+use crate::handshake::token::TokenVerifier;
+use crate::settings::{TokenKey, TokenKeys, TokenLimits, TokenSettings};
 
-/// Whether a token under this key is taken at this time.
+/// Reports whether the token is valid under this key at this time.
 #[must_use]
 pub fn accepts_token(token: &str, key: TokenKey, now: SystemTime) -> bool {
     let settings = TokenSettings {
@@ -19,11 +20,11 @@ pub fn accepts_token(token: &str, key: TokenKey, now: SystemTime) -> bool {
         limits: TokenLimits::default(),
     };
     let meter = NoopMeterProvider::new().meter("fuzz");
-    let tokens = Tokens::new(settings, &Readiness::new(), &(Arc::new(OsEntropy) as _), &meter);
-    tokens.is_ok_and(|(tokens, _)| tokens.verify(token, now).is_ok())
+    let verifier = TokenVerifier::new(settings, &Readiness::new(), &(Arc::new(OsEntropy) as _), &meter);
+    verifier.is_ok_and(|(verifier, _)| verifier.verify(token, now).is_ok())
 }
 
-/// How many keys of a published set can verify tokens; none where it is no set.
+/// Returns the number of usable keys of a key set, or `None` if the input is not a key set.
 #[must_use]
 pub fn usable_keys(json: &[u8]) -> Option<usize> {
     KeySet::parse(json).ok().map(|set| set.len())

@@ -23,7 +23,7 @@ use crate::connection::{Connections, Joins};
 use crate::deflate::DeflatePool;
 use crate::handshake::authenticator::Authenticator;
 use crate::handshake::jwks::{JwksError, JwksRefresher};
-use crate::handshake::token::Tokens;
+use crate::handshake::token::TokenVerifier;
 use crate::http::Http;
 use crate::http::callback::Callbacks;
 use crate::http::internal::{self, Internal};
@@ -125,7 +125,7 @@ impl Gateway {
         let listener = Listener::bind(&settings, Arc::clone(&metrics))
             .map_err(|error| BuildError::Listen(settings.listen, error))?;
 
-        let (tokens, jwks_refresher) = Tokens::new(settings.tokens, &readiness, &entropy, meter)?;
+        let (tokens, jwks_refresher) = TokenVerifier::new(settings.tokens, &readiness, &entropy, meter)?;
         let node = name::node(&*entropy);
         let (feed, heard) = bus.listen().await?;
         let replies = bus.subscribe_replies(&node).await?;

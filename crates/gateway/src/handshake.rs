@@ -1,11 +1,13 @@
-//! From a request to a proven caller: may this become a WebSocket, which dialect will it speak, and whose token is it.
+//! Opening handshake of a socket: upgrade request, dialect, origin check, token verification.
 
 pub(crate) mod authenticator;
 pub(crate) mod jwks;
 pub(crate) mod origin;
 pub(crate) mod refusal;
+pub(crate) mod request;
 pub(crate) mod token;
 pub(crate) mod upgrade;
 
 mod engineio;
+mod token_error;
 mod websocket;

@@ -1,4 +1,4 @@
-//! HTTP on a fresh TLS stream: a route answers its one request, or the request makes it a WebSocket.
+//! HTTP on a new TLS stream: one request, answered by a route or upgraded to a WebSocket.
 
 mod body;
 pub(crate) mod callback;
@@ -6,6 +6,7 @@ mod cutoff;
 mod exchange;
 pub(crate) mod internal;
 mod rates;
+mod response;
 mod routes;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ use crate::listener::{Stream, linger};
 use crate::metrics::Metrics;
 use crate::settings::{Origins, Rate, Timing};
 
-/// How requests are answered on this gateway.
+/// HTTP server of a gateway.
 pub(crate) struct Http {
     origins: Origins,
     origin_log: OriginLog,
@@ -45,25 +46,25 @@ pub(crate) struct Http {
     metrics: Arc<Metrics>,
 }
 
-/// Says whether a new socket could be served just now.
+/// Reports whether the node accepts new sockets.
 pub(crate) type Available = Box<dyn Fn() -> bool + Send + Sync>;
 
-/// Why a connection ended without an answer or an upgrade.
+/// Error of a connection that ended without a response or an upgrade.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    /// The client breaks HTTP or goes away, or its head is too slow.
-    #[error("speak HTTP")]
+    /// HTTP violation, disconnect, or slow request head.
+    #[error("serve HTTP")]
     Http(#[from] hyper::Error),
-    /// No whole head in time.
-    #[error("the request took too long")]
+    /// Request incomplete at its deadline.
+    #[error("the request timed out")]
     SlowRequest,
-    /// The answer was not taken in time.
-    #[error("the peer did not take its answer")]
+    /// Response not read by its deadline.
+    #[error("the response timed out")]
     SlowReader,
 }
 
 impl ServeError {
-    /// The metric label.
+    /// Returns the metric label.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Http(error) if error.is_timeout() => "slow_request",
@@ -75,7 +76,7 @@ impl ServeError {
 }
 
 impl Http {
-    /// After `soft` each connection ends with the request it is at.
+    /// Builds the server. After `soft` is cancelled, each connection ends with its current request.
     pub(crate) fn new(
         origins: Origins,
         available: Available,
@@ -86,7 +87,7 @@ impl Http {
     ) -> Self {
         Self {
             origins,
-            origin_log: OriginLog::new(ORIGIN_LINES, Instant::now()),
+            origin_log: OriginLog::new(ORIGIN_LOG_RATE, Instant::now()),
             routes: routes::routes(callbacks, webhooks),
             available,
             timing,
@@ -95,8 +96,8 @@ impl Http {
         }
     }
 
-    /// Answers the one request of a connection, or gives the stream back as raw bytes when it has become a WebSocket: no state of
-    /// HTTP stays. The request must be whole in time, counted from `accepted`, and the peer must take the answer in time.
+    /// Serves the one request of a connection. After an upgrade, returns the raw stream without any HTTP state. The request must be
+    /// complete in time, counted from `accepted`, and the peer must read the response in time.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -122,10 +123,10 @@ impl Http {
             let ended = tokio::select! {
                 biased;
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
-                stage = poll_fn(|cx| cutoff.poll_late(&mut timer, cx)) => {
+                stage = poll_fn(|cx| cutoff.poll_expired(&mut timer, cx)) => {
                     return Err(match stage {
                         Stage::Writing(_) => ServeError::SlowReader,
-                        Stage::Requesting(_) | Stage::Answering => ServeError::SlowRequest,
+                        Stage::Requesting(_) | Stage::Running => ServeError::SlowRequest,
                     });
                 }
                 () = soft.cancelled(), if !draining => None,
@@ -140,25 +141,25 @@ impl Http {
         };
         let parts = connection.into_parts();
         let stream = parts.io.into_inner();
-        // Bytes before our 101 are no frames of this WebSocket: the client must wait for it (RFC 6455, section 4.1).
-        let granted = parts.service.granted();
-        if let Some(upgrade) = granted.filter(|_| served.is_ok() && parts.read_buf.is_empty()) {
+        // The client must not send frames before the 101 response (RFC 6455, section 4.1): early bytes prevent the upgrade.
+        let upgrade = parts.service.into_upgrade();
+        if let Some(upgrade) = upgrade.filter(|_| served.is_ok() && parts.read_buf.is_empty()) {
             return Ok(Some((stream, upgrade)));
         }
-        // After an answer, also hyper's own 400 and 431, for which it has not read all that came.
+        // Lingers after a response, including hyper's own 400 and 431, which are sent before the input is read to its end.
         if served.as_ref().err().is_none_or(hyper::Error::is_parse) {
-            linger(stream, GOODBYE_WITHIN).await;
+            linger(stream, LINGER_TIMEOUT).await;
         }
         Ok(served.map(|()| None)?)
     }
 }
 
-/// How often a refused Origin is logged.
-const ORIGIN_LINES: Rate = Rate {
+/// Rate limit of log lines for refused origins.
+const ORIGIN_LOG_RATE: Rate = Rate {
     per_second: NonZeroU32::MIN,
     burst: NonZeroU32::MIN.saturating_add(9),
 };
-/// For the peer to take the last bytes of its connection.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
-/// The most a request's head may take, in bytes: a token of 16 KiB lives in a header, among others of the client and its proxies.
+/// Timeout of the lingering close.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum size of a request head, in bytes. It fits a token of 16 KiB beside the headers of the client and its proxies.
 const MAX_HEAD: usize = 32 * 1024;

@@ -36,7 +36,9 @@ mod name;
 mod rate;
 
 pub use gateway::{BuildError, Gateway, Running};
-pub use handshake::jwks::{InvalidJwksUrl, JwksError, JwksSettings, JwksUrl};
-pub use handshake::token::{InvalidKey, TokenKey, TokenKeys, TokenLimits, TokenSettings};
+pub use handshake::jwks::JwksError;
 pub use listener::certificate::CertificateError;
-pub use settings::{Heartbeat, InvalidOrigin, InvalidRate, Origins, Rate, Settings, Timing, TlsSettings};
+pub use settings::{
+    Heartbeat, InvalidJwksUrl, InvalidKey, InvalidOrigin, InvalidRate, JwksSettings, JwksUrl, Origins, Rate, Settings,
+    Timing, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings,
+};

@@ -1,4 +1,4 @@
-//! The way in, up to a TLS stream: who may connect how often, and with which certificate we answer.
+//! Accepting connections, up to a TLS stream: rate limits, limits on open and pending connections, the server certificate.
 
 pub(crate) mod admission;
 pub(crate) mod certificate;
@@ -12,18 +12,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// A byte stream of a client, TLS below. Boxed, so that moving it is cheap and nothing above is generic over it.
+/// Byte stream of a client, decrypted. Boxed, so that it is cheap to move and its users are not generic.
 pub(crate) type Stream = Box<dyn Io>;
 
-/// What a byte stream can do.
+/// Asynchronous byte stream.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Ends our half of a stream and reads the peer's to its end, within a deadline and a bound: a socket that is closed with unread bytes
-/// is reset, and a reset overtakes what was written last. Whoever goes on sending is not worth the work.
+/// Shuts down the write half and reads the read half to its end, bounded in time and bytes (lingering close). A socket that is closed
+/// with unread bytes is reset, and the peer may lose the last bytes written to it.
 pub(crate) async fn linger(mut stream: Stream, within: Duration) {
-    let goodbye = async {
+    let shutdown = async {
         stream.shutdown().await?;
         let (mut scratch, mut left) = ([0; 1024], LINGER_BYTES);
         while left > 0 {
@@ -34,9 +34,9 @@ pub(crate) async fn linger(mut stream: Stream, within: Duration) {
         }
         io::Result::Ok(())
     };
-    // How it ends makes no difference to anyone: the peer is gone or will be.
-    drop(timeout(within, Box::pin(goodbye)).await);
+    // The result does not matter: the connection is closed in any case.
+    drop(timeout(within, Box::pin(shutdown)).await);
 }
 
-/// What a peer may still have had on the way.
+/// Maximum number of bytes read from the peer, those in flight at the shutdown.
 const LINGER_BYTES: usize = 64 * 1024;

@@ -1,6 +1,9 @@
-//! What a gateway is told at its start: plain data, each part checked when it is made.
+//! Settings of a gateway: plain data, validated on construction.
 
+mod jwks;
 mod origins;
+mod token;
+mod token_key;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -11,52 +14,53 @@ use std::time::Duration;
 use protocol::cluster::job::Lane;
 use protocol::secret::Secret;
 
-use crate::handshake::token::TokenSettings;
-
+pub use self::jwks::{InvalidJwksUrl, JwksSettings, JwksUrl};
 pub use self::origins::{InvalidOrigin, Origins};
+pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
+pub use self::token_key::{InvalidKey, TokenKey};
 
-/// Everything a gateway is told.
+/// Settings of a gateway.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where clients connect; port 0 takes a free one.
+    /// Listen address of clients; port 0 binds a free port.
     pub listen: SocketAddr,
-    /// The files of the server's certificate.
+    /// Files of the server certificate.
     pub tls: TlsSettings,
-    /// Which tokens prove a caller.
+    /// Settings of token verification.
     pub tokens: TokenSettings,
-    /// Which browser origins are let in.
+    /// Allowed browser origins.
     pub origins: Origins,
-    /// How dead peers are found.
+    /// Interval and timeout of pings.
     pub heartbeat: Heartbeat,
-    /// New connections per address (IPv6: per /64); none is no limit.
+    /// Rate limit of new connections per address (IPv6: per /64).
     pub connect_rate: Option<Rate>,
-    /// New sockets per user, a CONNECT after leaving included; none is no limit.
+    /// Rate limit of new sockets per user, including a CONNECT after a disconnect on the same connection.
     pub user_connect_rate: Option<Rate>,
-    /// Events per socket; none is no limit.
+    /// Rate limit of events per socket.
     pub event_rate: Option<Rate>,
-    /// Commands of one user that become jobs, over the whole cluster, and protective commands beside them; none is no limit.
+    /// Cluster-wide rate limit per user of commands that become jobs. Protective commands have a second bucket of the same rate.
     pub command_rate: Option<Rate>,
-    /// From how many bytes on a message is sent compressed, to a client that takes it.
+    /// Minimum size in bytes of a message that is compressed for a client that supports it.
     pub deflate_threshold: usize,
-    /// How long feed events may wait for each other; zero is not at all.
+    /// Maximum delay of feed events for batching; zero disables batching.
     pub batch_interval: Duration,
-    /// How many sockets one user may have, in the whole cluster.
+    /// Maximum number of sockets per user in the cluster.
     pub max_sockets_per_user: usize,
-    /// How many connections may be open at once, fewer than the process may have file descriptors. Above it new ones are dropped.
+    /// Maximum number of open connections, below the file descriptor limit of the process. New ones above it are dropped.
     pub max_connections: usize,
-    /// How many connections may be on their way in at once, from TCP to the token. Above it new ones are dropped, and where
-    /// `connect_rate` is set, an address is given a sixteenth of them.
+    /// Maximum number of connections without a verified token. New ones above it are dropped. With `connect_rate` set, one address
+    /// may have at most a sixteenth of them.
     pub pending_connections: usize,
-    /// Over how long a draining gateway spreads its closes.
+    /// Drain window: time over which a draining gateway spreads the closes of its sockets.
     pub drain_window: Duration,
-    /// The bearer token of the internal API; without it there is none.
+    /// Bearer token of the internal API; `None` disables the API.
     pub internal_token: Option<Secret>,
-    /// The deadlines.
+    /// Timeouts and intervals.
     pub timing: Timing,
 }
 
 impl Settings {
-    /// The defaults of docs/operations around what has none.
+    /// Default settings (docs/operations/configuration.md) around the required ones.
     #[must_use]
     pub fn new(listen: SocketAddr, tls: TlsSettings, tokens: TokenSettings) -> Self {
         Self {
@@ -81,21 +85,21 @@ impl Settings {
     }
 }
 
-/// Where the server's certificate comes from. The files are read again while the gateway runs.
+/// Files of the server certificate. They are reloaded while the gateway runs.
 #[derive(Debug, Clone)]
 pub struct TlsSettings {
-    /// The certificate and its chain, PEM.
+    /// Certificate chain, PEM.
     pub certificate: PathBuf,
-    /// Its private key, PEM.
+    /// Private key, PEM.
     pub key: PathBuf,
 }
 
-/// How dead peers are found: a ping each interval, and the timeout to answer it. The interval runs from the last answer.
+/// Detection of dead peers: a ping is sent one interval after the last pong, and must be answered within the timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// From an answer to the next ping.
+    /// Time between a pong and the next ping.
     pub interval: Duration,
-    /// From a ping to its answer.
+    /// Maximum time between a ping and its pong.
     pub timeout: Duration,
 }
 
@@ -108,22 +112,22 @@ impl Default for Heartbeat {
     }
 }
 
-/// How often something may happen: so many each second in the long run, and so many at once.
+/// Token bucket rate: sustained rate and burst size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// In the long run.
+    /// Sustained rate.
     pub per_second: NonZeroU32,
-    /// At once.
+    /// Burst size.
     pub burst: NonZeroU32,
 }
 
-/// A rate that is none.
+/// Error for a text that is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a rate is `<per second>/<burst>`, both at least 1, or `off`")]
 pub struct InvalidRate;
 
 impl Rate {
-    /// So many each second, so many at once.
+    /// Creates a rate.
     ///
     /// # Errors
     /// [`InvalidRate`] when one of them is 0.
@@ -134,10 +138,10 @@ impl Rate {
         })
     }
 
-    /// Reads `100/1000`; `off` is no limit.
+    /// Parses `100/1000`; `off` is no limit.
     ///
     /// # Errors
-    /// [`InvalidRate`] for anything else.
+    /// [`InvalidRate`] for any other text.
     pub fn parse(text: &str) -> Result<Option<Self>, InvalidRate> {
         match text {
             "off" => Ok(None),
@@ -156,41 +160,41 @@ impl FromStr for Rate {
     }
 }
 
-/// The deadlines of a gateway. The defaults are the contract of docs/protocol.md; tests shorten them.
+/// Timeouts and intervals of a gateway. The defaults are part of docs/protocol.md; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// For a TLS handshake.
+    /// Timeout of the TLS handshake.
     pub tls: Duration,
-    /// For the head of an HTTP request, from the end of the TLS handshake.
+    /// Timeout of the HTTP request head, from the end of the TLS handshake.
     pub request_head: Duration,
-    /// For a whole HTTP request, from accept; a body that is longer under way is refused.
+    /// Timeout of the whole HTTP request, from accept.
     pub request: Duration,
-    /// For a peer to take the answer to an HTTP request.
+    /// Timeout of writing an HTTP response.
     pub answer: Duration,
-    /// From the upgrade to a valid token.
+    /// Timeout of authentication, from the upgrade to a valid token.
     pub authentication: Duration,
-    /// From a valid token until the bus hears for the user.
+    /// Timeout of the subscription to the user channel, from a valid token.
     pub join: Duration,
-    /// How long a peer may take nothing of what waits for it.
+    /// Maximum time without write progress while messages are queued.
     pub write: Duration,
-    /// For the peer's part of a close.
+    /// Timeout of the closing handshake.
     pub close: Duration,
-    /// Between two looks at the certificate's files.
+    /// Poll interval of the certificate files.
     pub certificate: Duration,
-    /// Between two reports of refused commands.
+    /// Interval between audit records of refused commands.
     pub refusals: Duration,
-    /// For which a refused token of a kind has one line in the log.
+    /// Period of the token refusal log, with one line per error.
     pub token_refusals: Duration,
-    /// Until a command of the interactive or the sign-in lane is answered.
+    /// Timeout of commands of the interactive and the sign-in lane.
     pub interactive: Duration,
-    /// Until a command of the platform lane is answered.
+    /// Timeout of commands of the platform lane.
     pub platform: Duration,
-    /// Until a platform's webhook is answered.
+    /// Timeout of webhook jobs.
     pub webhook: Duration,
 }
 
 impl Timing {
-    /// How long a client waits for a job of this lane.
+    /// Returns the timeout of jobs of this lane.
     #[must_use]
     pub fn job_timeout(&self, lane: Lane) -> Duration {
         match lane {
@@ -227,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_read_as_it_is_documented() {
+    fn rate_is_parsed_as_documented() {
         assert_eq!(Rate::parse("100/1000"), Ok(Some(Rate::new(100, 1_000).unwrap())));
         assert_eq!(Rate::parse("off"), Ok(None));
         for bad in ["", "100", "0/10", "10/0", "1/2/3", "-1/5", "OFF"] {

@@ -30,8 +30,6 @@ mod platform;
 
 mod maintenance;
 mod metrics;
-mod outage;
-mod pace;
 
 pub use factor::{
     Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl, MessageSenders,

@@ -7,8 +7,9 @@ mod retry_delay;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Clock, Entropy, Tasks};
+use lifecycle::{Clock, Entropy, OutageReporter, PeriodicLoop, Tasks};
 use protocol::account::AccountType;
+use protocol::fault::chain;
 use protocol::id::WorkerId;
 use store::vault::Vault;
 use store::{Accounts, Pauses, PlatformCapacity, TaskQueue};
@@ -16,8 +17,6 @@ use tokio::sync::Notify;
 
 use self::attempt::Revoker;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
-use crate::pace::Pace;
 use crate::platform::{Offered, PlatformPermits};
 use crate::settings::PlatformConcurrency;
 
@@ -51,9 +50,9 @@ impl Revocations {
             metrics: self.metrics.clone(),
         });
         let permits = PlatformPermits::new(AT_ONCE, self.metrics);
-        let outage = Outage::of("lease revocations");
-        let mut pace = Pace::new(PERIOD, self.tasks.soft());
-        while pace.next_or(&self.wake).await {
+        let outage = OutageReporter::new("lease revocations");
+        let mut ticks = PeriodicLoop::new(PERIOD, self.tasks.soft());
+        while ticks.next_or_notified(&self.wake).await {
             let capacities = AccountType::ALL.map(|platform| PlatformCapacity {
                 platform,
                 permits: permits.available(platform),
@@ -61,11 +60,11 @@ impl Revocations {
             let leased = match self.queue.lease_tasks(&self.worker, &capacities, LEASE).await {
                 Ok(leased) => leased,
                 Err(error) => {
-                    outage.met(&error);
+                    outage.failed(chain(&error));
                     continue;
                 }
             };
-            outage.over();
+            outage.succeeded();
             for task in leased {
                 let Some(permit) = permits.try_acquire(task.revocation.account) else {
                     continue;

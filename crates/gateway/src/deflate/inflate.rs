@@ -1,26 +1,27 @@
-//! Inflating what a client sent, within a bound: ten bytes of a payload can mean ten thousand of a message.
+//! Bounded decompression of client messages: deflate expands up to a thousandfold.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::TAIL;
-
-/// Why a payload has no message.
+/// Error of decompressing a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InflateError {
-    /// The message is longer than it may be. Nothing beyond the bound was inflated.
+    /// Message over the limit. At most one byte beyond it was decompressed.
     #[error("the message is too long")]
     TooBig,
-    /// No compressor writes this.
-    #[error("the message is not compressed as it says")]
+    /// Invalid deflate data.
+    #[error("the message is not valid deflate data")]
     Corrupt,
 }
 
-/// Inflates a payload to its message, which has at most `max` bytes.
+/// Decompresses a payload to a message of at most `max` bytes.
 pub(super) fn inflate(stream: &mut Decompress, payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     stream.reset(false);
-    let likely = payload.len().saturating_mul(3).clamp(LEAST, MOST);
-    let mut message = Vec::with_capacity(likely.min(max.saturating_add(1)));
-    // The tail, which the sender left out, is inflated for itself: that saves a copy of the payload.
+    let estimate = payload
+        .len()
+        .saturating_mul(3)
+        .clamp(MIN_CAPACITY, MAX_INITIAL_CAPACITY);
+    let mut message = Vec::with_capacity(estimate.min(max.saturating_add(1)));
+    // The tail, which the sender omits, is fed separately, which saves a copy of the payload.
     for part in [payload, &TAIL] {
         feed(stream, part, &mut message, max)?;
     }
@@ -30,9 +31,9 @@ pub(super) fn inflate(stream: &mut Decompress, payload: &[u8], max: usize) -> Re
 fn feed(stream: &mut Decompress, mut input: &[u8], message: &mut Vec<u8>, max: usize) -> Result<(), InflateError> {
     loop {
         if message.len() == message.capacity() {
-            // There is never room for more than one byte too many.
-            let room = (max.saturating_add(1)).saturating_sub(message.len());
-            message.reserve_exact(message.len().max(LEAST).min(room));
+            // The capacity never exceeds the limit by more than one byte.
+            let remaining = (max.saturating_add(1)).saturating_sub(message.len());
+            message.reserve_exact(message.len().max(MIN_CAPACITY).min(remaining));
         }
         let (read_before, written_before) = (stream.total_in(), message.len());
         let status = stream.decompress_vec(input, message, FlushDecompress::Sync);
@@ -43,34 +44,39 @@ fn feed(stream: &mut Decompress, mut input: &[u8], message: &mut Vec<u8>, max: u
         let read = usize::try_from(stream.total_in().saturating_sub(read_before)).unwrap_or(usize::MAX);
         input = input.get(read..).unwrap_or_default();
         if status == Status::StreamEnd {
-            // A block may say that it is the last, and others may follow all the same (section 7.2.3.4).
+            // More blocks may follow one with the BFINAL bit set (section 7.2.3.4).
             stream.reset(false);
         }
-        let has_room = message.len() < message.capacity();
-        if input.is_empty() && has_room {
+        let has_capacity = message.len() < message.capacity();
+        if input.is_empty() && has_capacity {
             return Ok(());
         }
-        if read == 0 && message.len() == written_before && has_room {
+        if read == 0 && message.len() == written_before && has_capacity {
             return Err(InflateError::Corrupt);
         }
     }
 }
 
-/// What is made room for at least, and at most before anything was inflated; in bytes.
-const LEAST: usize = 256;
-const MOST: usize = 64 * 1024;
+/// Last four bytes of every compressed message, omitted on the wire (sections 7.2.1 and 7.2.2).
+pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// Minimum growth of the output buffer, in bytes.
+const MIN_CAPACITY: usize = 256;
+/// Maximum initial capacity of the output buffer, in bytes.
+const MAX_INITIAL_CAPACITY: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::offer::Window;
-    use super::super::pool::Pool;
+    use super::super::pool::StreamPool;
     use super::*;
 
     #[test]
-    fn a_bomb_is_given_up_at_the_bound() {
-        let bomb = Pool::default().compress(Window::FULL, &vec![0; 10_000_000]).unwrap();
+    fn decompression_bomb_is_stopped_at_the_limit() {
+        let bomb = StreamPool::default()
+            .compress(Window::FULL, &vec![0; 10_000_000])
+            .unwrap();
         assert!(bomb.len() < 20_000);
         let mut stream = Decompress::new(false);
         assert_eq!(inflate(&mut stream, &bomb, 64 * 1024), Err(InflateError::TooBig));
@@ -78,9 +84,9 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_the_longest_message() {
-        let pool = Pool::default();
-        for len in [0, 1, LEAST, 1_000, 65_535, 65_536] {
+    fn message_of_exactly_the_limit_is_inflated() {
+        let pool = StreamPool::default();
+        for len in [0, 1, MIN_CAPACITY, 1_000, 65_535, 65_536] {
             let payload = pool.compress(Window::FULL, &vec![b'x'; len]).unwrap();
             assert_eq!(pool.inflate(&payload, len).unwrap().len(), len);
             if let Some(less) = len.checked_sub(1) {
@@ -91,10 +97,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_inflated_or_refused_and_never_beyond_the_bound(
+        fn arbitrary_input_never_inflates_beyond_the_limit(
             payload in prop::collection::vec(any::<u8>(), 0..300), max in 0usize..1_000,
         ) {
-            let pool = Pool::default();
+            let pool = StreamPool::default();
             if let Ok(message) = pool.inflate(&payload, max) {
                 prop_assert!(message.len() <= max);
             }

@@ -1,69 +1,68 @@
-//! What a client offers of permessage-deflate, and what is agreed (RFC 7692, section 7.1).
+//! Negotiation of permessage-deflate (RFC 7692, section 7.1).
 
 use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
 
-/// How far back a compressed message may refer: to 2 to this power bytes.
+/// LZ77 window size as a power of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window(u8);
 
 impl Window {
-    /// As far as deflate goes: 32 KiB.
+    /// Maximum of deflate: 32 KiB.
     pub(crate) const FULL: Self = Self(15);
 
-    /// None where zlib cannot: it widens a window of 8 bits without a word, and what it then writes refers too far back.
+    /// Creates a window of 9 to 15 bits. 8 bits are refused: zlib silently uses 9, and its back references would be out of range.
     pub(super) fn new(bits: u8) -> Option<Self> {
         (9..=15).contains(&bits).then_some(Self(bits))
     }
 
-    /// The power.
+    /// Returns the exponent.
     pub(super) fn bits(self) -> u8 {
         self.0
     }
 }
 
-/// How messages are compressed on one socket.
+/// Negotiated parameters of one socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeflateParams {
-    /// What the client asked for; the answer says it too.
-    asked: Option<Window>,
+    /// `server_max_window_bits` of the offer, echoed in the response.
+    server_window: Option<Window>,
 }
 
 impl DeflateParams {
-    /// The first offer that can be met. Without one there is no compression, and nothing else changes.
-    pub(crate) fn with(headers: &HeaderMap) -> Option<Self> {
+    /// Accepts the first acceptable offer of a request. Without one, the socket is not compressed.
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Option<Self> {
         headers
             .get_all(SEC_WEBSOCKET_EXTENSIONS)
             .iter()
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| unquoted(value, ','))
-            .find_map(met)
+            .flat_map(|value| split_unquoted(value, ','))
+            .find_map(accept)
     }
 
-    /// The window that messages to the client are compressed with. What the client itself uses is of no consequence: every
-    /// inflater here can do them all.
+    /// Returns the window of messages to the client. The client's own window needs no negotiation: decompression supports all sizes.
     pub(super) fn window(&self) -> Window {
-        self.asked.unwrap_or(Window::FULL)
+        self.server_window.unwrap_or(Window::FULL)
     }
 
-    /// What stands in the answer. No context is kept on either side, asked or not: it would cost each socket the memory of a
-    /// compressor and of an inflater.
-    pub(crate) fn answer(&self) -> String {
-        let agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-        match self.asked {
-            None => agreed.to_owned(),
-            Some(window) => format!("{agreed}; server_max_window_bits={}", window.bits()),
+    /// Returns the `Sec-WebSocket-Extensions` response header. It always disables context takeover in both directions, which would cost
+    /// each socket the memory of a compressor and a decompressor.
+    pub(crate) fn response_header(&self) -> String {
+        let params = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        match self.server_window {
+            None => params.to_owned(),
+            Some(window) => format!("{params}; server_max_window_bits={}", window.bits()),
         }
     }
 }
 
-/// An offer that names something unknown, or names something twice or wrongly, is to be declined as a whole (section 7.1).
-fn met(offer: &str) -> Option<DeflateParams> {
-    let mut parameters = unquoted(offer, ';');
+/// Parses one offer. An offer with an unknown, repeated or invalid parameter is declined as a whole (section 7.1).
+fn accept(offer: &str) -> Option<DeflateParams> {
+    let mut parameters = split_unquoted(offer, ';');
     if parameters.next()? != "permessage-deflate" {
         return None;
     }
-    let mut asked = None;
+    let mut server_window = None;
     let mut seen = Vec::new();
     for parameter in parameters {
         let (name, value) = match parameter.split_once('=') {
@@ -77,14 +76,14 @@ fn met(offer: &str) -> Option<DeflateParams> {
         match (name, value) {
             ("server_no_context_takeover" | "client_no_context_takeover" | "client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(value)) if bits(value).is_some() => {}
-            ("server_max_window_bits", Some(value)) => asked = Some(Window::new(bits(value)?)?),
+            ("server_max_window_bits", Some(value)) => server_window = Some(Window::new(bits(value)?)?),
             _ => return None,
         }
     }
-    Some(DeflateParams { asked })
+    Some(DeflateParams { server_window })
 }
 
-/// A number from 8 to 15 without leading zeros (section 7.1.2.1), which may stand in quotes as any value may.
+/// Parses a number from 8 to 15 without leading zeros (section 7.1.2.1), optionally quoted.
 fn bits(value: &str) -> Option<u8> {
     let value = value
         .strip_prefix('"')
@@ -96,8 +95,8 @@ fn bits(value: &str) -> Option<u8> {
     value.parse().ok().filter(|bits| (8..=15).contains(bits))
 }
 
-/// The parts of a header between separators that do not stand in quotes (RFC 9110, section 5.6.4), trimmed.
-fn unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+/// Splits a header at separators outside of quoted strings (RFC 9110, section 5.6.4) and trims the parts.
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |char| {
         let is_escaped = escaped;
@@ -116,41 +115,41 @@ mod tests {
 
     use super::*;
 
-    fn answer(offers: &[&str]) -> Option<String> {
+    fn response(offers: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for offer in offers {
             headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(offer).unwrap());
         }
-        Some(DeflateParams::with(&headers)?.answer())
+        Some(DeflateParams::negotiate(&headers)?.response_header())
     }
 
-    const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    const ACCEPTED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
     #[test]
-    fn what_clients_offer_is_taken_without_contexts() {
-        // Browsers and `ws`; Python's websockets; the least there is.
+    fn usual_client_offers_are_accepted_without_context_takeover() {
+        // Browsers and `ws`; Python's websockets; the minimal offer.
         let browser = "permessage-deflate; client_max_window_bits";
         let python = "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12";
-        assert_eq!(answer(&[browser]).as_deref(), Some(AGREED));
-        let narrow = format!("{AGREED}; server_max_window_bits=12");
-        assert_eq!(answer(&[python]), Some(narrow));
-        assert_eq!(answer(&["permessage-deflate"]).as_deref(), Some(AGREED));
+        assert_eq!(response(&[browser]).as_deref(), Some(ACCEPTED));
+        let narrow = format!("{ACCEPTED}; server_max_window_bits=12");
+        assert_eq!(response(&[python]), Some(narrow));
+        assert_eq!(response(&["permessage-deflate"]).as_deref(), Some(ACCEPTED));
     }
 
     #[test]
-    fn the_first_offer_that_can_be_met_is_the_one() {
+    fn first_acceptable_offer_is_chosen() {
         let list = "permessage-foo, permessage-deflate; server_max_window_bits=8, permessage-deflate;server_max_window_bits = \"10\"";
-        let narrow = format!("{AGREED}; server_max_window_bits=10");
-        assert_eq!(answer(&[list]), Some(narrow.clone()));
-        let over_two = [
-            "permessage-deflate; unheard_of",
+        let narrow = format!("{ACCEPTED}; server_max_window_bits=10");
+        assert_eq!(response(&[list]), Some(narrow.clone()));
+        let two_headers = [
+            "permessage-deflate; unknown_parameter",
             "permessage-deflate; server_max_window_bits=10",
         ];
-        assert_eq!(answer(&over_two), Some(narrow));
+        assert_eq!(response(&two_headers), Some(narrow));
     }
 
     #[test]
-    fn an_offer_that_breaks_the_rules_is_declined() {
+    fn invalid_offer_is_declined() {
         for parameters in [
             "server_max_window_bits",
             "server_max_window_bits=",
@@ -162,28 +161,28 @@ mod tests {
             "client_max_window_bits=7",
             "client_no_context_takeover=1",
             "server_no_context_takeover; server_no_context_takeover",
-            "unheard_of",
+            "unknown_parameter",
             "",
         ] {
             assert_eq!(
-                answer(&[&format!("permessage-deflate; {parameters}")]),
+                response(&[&format!("permessage-deflate; {parameters}")]),
                 None,
                 "{parameters}"
             );
         }
-        assert_eq!(answer(&[]), None);
-        assert_eq!(answer(&["x-webkit-deflate-frame"]), None);
+        assert_eq!(response(&[]), None);
+        assert_eq!(response(&["x-webkit-deflate-frame"]), None);
     }
 
     #[test]
-    fn a_comma_within_quotes_begins_no_offer() {
+    fn quoted_comma_does_not_separate_offers() {
         assert_eq!(
-            answer(&[r#"foo; bar="a, permessage-deflate, \", permessage-deflate ,""#]),
+            response(&[r#"foo; bar="a, permessage-deflate, \", permessage-deflate ,""#]),
             None
         );
         assert_eq!(
-            answer(&[r#"foo; bar="a, b", permessage-deflate"#]).as_deref(),
-            Some(AGREED)
+            response(&[r#"foo; bar="a, b", permessage-deflate"#]).as_deref(),
+            Some(ACCEPTED)
         );
     }
 }

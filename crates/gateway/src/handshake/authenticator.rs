@@ -1,4 +1,4 @@
-//! Proof of callers wherever they bring a token, and what an operator learns of refused ones.
+//! Authentication by token on connect and on `auth:refresh`, with metrics and a rate-limited log of refused tokens.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,23 +10,24 @@ use protocol::answer::Failure;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::token::{Identity, Refused, Tokens};
+use super::token::{Identity, TokenVerifier};
+use super::token_error::TokenError;
 use crate::metrics::Metrics;
 
-/// Verifies tokens; refused ones are counted and logged.
+/// Verifies tokens; counts and logs the refused ones.
 pub(crate) struct Authenticator {
-    tokens: Tokens,
+    verifier: TokenVerifier,
     log: RefusalLog,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
 
-/// Where a token is brought.
+/// Purpose of a token that a client presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenPurpose {
-    /// By a new socket.
+    /// Connect of a new socket.
     Connect,
-    /// By `auth:refresh`.
+    /// Refresh by `auth:refresh`.
     Refresh,
 }
 
@@ -40,41 +41,41 @@ impl TokenPurpose {
 }
 
 impl Authenticator {
-    /// Takes these tokens.
-    pub(crate) fn new(tokens: Tokens, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+    /// Builds an authenticator around a verifier.
+    pub(crate) fn new(verifier: TokenVerifier, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self {
-            tokens,
+            verifier,
             log: RefusalLog::default(),
             clock,
             metrics,
         }
     }
 
-    /// Proves who brings this token. A key that its issuer has not published before is asked for once.
+    /// Verifies a token. For an unknown key id, the JWKS is fetched first.
     ///
     /// # Errors
-    /// The refusal, as its owner may read it.
+    /// [`Failure`] to send to the client.
     pub(crate) async fn authenticate(&self, token: &str, purpose: TokenPurpose) -> Result<Identity, Failure> {
-        self.tokens.look_for_key(token).await;
-        self.tokens.verify(token, self.clock.now()).map_err(|refused| {
-            self.metrics.token_refused(purpose.label(), refused.kind());
+        self.verifier.fetch_unknown_key(token).await;
+        self.verifier.verify(token, self.clock.now()).map_err(|error| {
+            self.metrics.token_refused(purpose.label(), error.kind());
             if purpose == TokenPurpose::Connect {
-                self.metrics.refused(refused.label());
+                self.metrics.refused(error.label());
             }
-            if self.log.admits(refused) {
+            if self.log.admits(error) {
                 tracing::info!(
-                    kind = refused.kind(),
-                    reason = refused.fault().as_str(),
+                    kind = error.kind(),
+                    reason = error.fault().as_str(),
                     purpose = purpose.label(),
                     "token refused: {}",
-                    refused.cause()
+                    error.cause()
                 );
             }
-            self.tokens.failure(refused)
+            self.verifier.failure(error)
         })
     }
 
-    /// Logs how many refusals had no line of their own, once in each period and when the node is done.
+    /// Logs the number of suppressed refusals once per period and when the node stops.
     pub(crate) async fn report_refusals(self: Arc<Self>, period: Duration, soft: CancellationToken) {
         let mut tick = interval_at(Instant::now() + period, period);
         loop {
@@ -82,13 +83,13 @@ impl Authenticator {
                 () = soft.cancelled() => true,
                 _ = tick.tick() => false,
             };
-            for (refused, left_out) in self.log.begin_period() {
+            for (error, suppressed) in self.log.begin_period() {
                 tracing::info!(
-                    kind = refused.kind(),
-                    reason = refused.fault().as_str(),
-                    left_out,
-                    "tokens refused without a line of their own: {}",
-                    refused.cause()
+                    kind = error.kind(),
+                    reason = error.fault().as_str(),
+                    suppressed,
+                    "token refusals suppressed in the log: {}",
+                    error.cause()
                 );
             }
             if is_last {
@@ -98,16 +99,16 @@ impl Authenticator {
     }
 }
 
-/// Rate limit of the log: one line of each kind in a period, the others are counted. There are no more entries than kinds.
+/// Rate limit of the log: one line per error and period, further refusals are counted. It has at most one entry per error.
 #[derive(Debug, Default)]
 struct RefusalLog {
-    left_out: Mutex<HashMap<Refused, u64>>,
+    suppressed: Mutex<HashMap<TokenError, u64>>,
 }
 
 impl RefusalLog {
-    /// Whether this refusal has a line of its own.
-    fn admits(&self, refused: Refused) -> bool {
-        match self.left_out().entry(refused) {
+    /// Reports whether this refusal is logged; else counts it.
+    fn admits(&self, error: TokenError) -> bool {
+        match self.suppressed().entry(error) {
             Entry::Vacant(first) => {
                 first.insert(0);
                 true
@@ -119,18 +120,19 @@ impl RefusalLog {
         }
     }
 
-    /// How many of each kind were left out in the period that is over. A kind that goes on has no line of its own in the next one.
-    fn begin_period(&self) -> Vec<(Refused, u64)> {
-        let mut kinds = self.left_out();
-        kinds.retain(|_, left_out| *left_out > 0);
-        let counts = kinds.iter_mut();
+    /// Begins a period and returns the suppressed refusals of the last one. An error that was suppressed stays suppressed in the new
+    /// period: its next line is the next count.
+    fn begin_period(&self) -> Vec<(TokenError, u64)> {
+        let mut errors = self.suppressed();
+        errors.retain(|_, suppressed| *suppressed > 0);
+        let counts = errors.iter_mut();
         counts
-            .map(|(refused, left_out)| (*refused, std::mem::take(left_out)))
+            .map(|(error, suppressed)| (*error, std::mem::take(suppressed)))
             .collect()
     }
 
-    fn left_out(&self) -> MutexGuard<'_, HashMap<Refused, u64>> {
-        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
+    fn suppressed(&self) -> MutexGuard<'_, HashMap<TokenError, u64>> {
+        self.suppressed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,17 +141,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_refusal_of_a_kind_has_a_line_and_the_others_are_counted() {
+    fn first_refusal_is_logged_and_further_ones_counted() {
         let log = RefusalLog::default();
-        assert!(log.admits(Refused::Expired) && log.admits(Refused::Issuer));
+        assert!(log.admits(TokenError::Expired) && log.admits(TokenError::Issuer));
         for _ in 0..1_000 {
-            assert!(!log.admits(Refused::Expired));
+            assert!(!log.admits(TokenError::Expired));
         }
-        assert_eq!(log.begin_period(), [(Refused::Expired, 1_000)]);
-        // It went on: its next line is the next count. The other kind was quiet.
-        assert!(!log.admits(Refused::Expired) && log.admits(Refused::Issuer));
-        assert_eq!(log.begin_period(), [(Refused::Expired, 1)]);
+        assert_eq!(log.begin_period(), [(TokenError::Expired, 1_000)]);
+        // `Expired` continued and stays suppressed. `Issuer` stopped and is logged again.
+        assert!(!log.admits(TokenError::Expired) && log.admits(TokenError::Issuer));
+        assert_eq!(log.begin_period(), [(TokenError::Expired, 1)]);
         assert_eq!(log.begin_period(), []);
-        assert!(log.admits(Refused::Expired));
+        assert!(log.admits(TokenError::Expired));
     }
 }

@@ -1,21 +1,21 @@
-//! The rules of Engine.IO 4 at the HTTP edge, in the reference's order (engine.io 6.6, `Server.verify`).
+//! Checks of Engine.IO 4 on the upgrade request, in the order of the reference implementation (engine.io 6.6, `Server.verify`).
 
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Version};
 
-use super::refusal::{EngineError, Refusal};
-use super::upgrade::{Query, lists};
+use super::refusal::{EngineError, UpgradeRefusal};
+use super::request::{QueryParams, lists};
 
-/// Checks what Engine.IO asks of an upgrade. Unknown parameters (`t`, `b64`, the application's own) are ignored.
-pub(super) fn check(head: &Parts, query: &Query) -> Result<(), Refusal> {
-    let refuse = |error| Err(Refusal::Engine(error));
+/// Checks an upgrade request. Unknown parameters (`t`, `b64`, the application's own) are ignored.
+pub(super) fn check(head: &Parts, query: &QueryParams) -> Result<(), UpgradeRefusal> {
+    let refuse = |error| Err(UpgradeRefusal::Engine(error));
     if query.get("transport") != Some("websocket") {
-        // Long polling needs all requests of a session on one node; gateways keep none of it.
+        // Long polling would need all requests of a session on one node.
         return refuse(EngineError::UnknownTransport);
     }
     if query.get("sid").is_some() {
-        // Only an upgrade from polling brings one.
+        // Only an upgrade from long polling has a session id.
         return refuse(EngineError::UnknownSession);
     }
     if head.method != Method::GET {
@@ -34,21 +34,19 @@ pub(super) fn check(head: &Parts, query: &Query) -> Result<(), Refusal> {
 mod tests {
     use http::Request;
 
-    use super::super::upgrade::{Endpoint, judge};
     use super::*;
-    use crate::settings::Origins;
 
-    fn refusal(method: &str, query: &str, upgrade: bool) -> Refusal {
+    fn refusal(method: &str, query: &str, upgrade: bool) -> UpgradeRefusal {
         let mut request = Request::builder().method(method).uri(format!("/socket.io/?{query}"));
         if upgrade {
             request = request.header("Upgrade", "websocket");
         }
         let head = request.body(()).unwrap().into_parts().0;
-        judge(Endpoint::SocketIo, &head, &Origins::none()).unwrap_err()
+        check(&head, &QueryParams::of(&head)).unwrap_err()
     }
 
     #[test]
-    fn each_rule_has_the_code_of_the_reference() {
+    fn each_violation_has_the_reference_error_code() {
         let cases = [
             ("GET", "EIO=4&transport=polling", false, EngineError::UnknownTransport),
             ("GET", "EIO=4", true, EngineError::UnknownTransport),
@@ -71,7 +69,7 @@ mod tests {
         for (method, query, upgrade, error) in cases {
             assert_eq!(
                 refusal(method, query, upgrade),
-                Refusal::Engine(error),
+                UpgradeRefusal::Engine(error),
                 "{method} {query}"
             );
         }

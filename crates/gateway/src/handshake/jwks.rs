@@ -1,11 +1,9 @@
-//! The keys that an issuer publishes (JWKS, RFC 7517): one task keeps them, whoever verifies a token looks them up without
-//! waiting.
+//! JWKS client (RFC 7517): a background task refreshes the issuer's key set, token verification reads the cache without waiting.
 
-mod address;
 mod fetch;
-mod keeper;
+mod key_set;
 mod metrics;
-mod set;
+mod refresher;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,135 +13,106 @@ use opentelemetry::metrics::Meter;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
-pub use self::address::{InvalidJwksUrl, JwksUrl};
 pub use self::fetch::JwksError;
-pub(crate) use self::keeper::JwksRefresher;
-pub(crate) use self::set::KeySet;
+pub(crate) use self::key_set::KeySet;
+pub(crate) use self::refresher::JwksRefresher;
 
-use self::fetch::Issuer;
-use self::metrics::Metrics;
+use self::fetch::JwksClient;
+use self::metrics::JwksMetrics;
+use crate::settings::JwksSettings;
 
-/// Whose keys, and how they are kept.
-#[derive(Debug, Clone)]
-pub struct JwksSettings {
-    /// Where they are published.
-    pub url: JwksUrl,
-    /// From one fetch to the next while the issuer answers: how long a withdrawn key is still taken.
-    pub refresh: Duration,
-    /// The least pause between two fetches that tokens with unknown key ids cause.
-    pub unknown_key_interval: Duration,
-    /// How long the last keys serve while the issuer does not answer. After it no token is taken.
-    pub max_stale: Duration,
-    /// For a whole answer of the issuer.
-    pub fetch_timeout: Duration,
-}
-
-impl JwksSettings {
-    /// The defaults of docs/operations for this issuer.
-    #[must_use]
-    pub fn new(url: JwksUrl) -> Self {
-        Self {
-            url,
-            refresh: Duration::from_secs(5 * 60),
-            unknown_key_interval: Duration::from_secs(60),
-            max_stale: Duration::from_secs(24 * 60 * 60),
-            fetch_timeout: Duration::from_secs(3),
-        }
-    }
-}
-
-/// The keys as they were last read.
+/// Read side of the cached key set.
 #[derive(Debug)]
-pub(crate) struct Jwks {
-    known: watch::Receiver<Known>,
-    asks: Arc<Asks>,
+pub(crate) struct JwksCache {
+    cached: watch::Receiver<CachedKeys>,
+    requests: Arc<FetchRequests>,
     unknown_key_interval: Duration,
     max_stale: Duration,
-    /// For a fetch that is under way when it is asked for, and the one after it.
-    job_timeout: Duration,
+    /// Maximum wait for a requested fetch. A fetch may be running already when the request is made.
+    request_timeout: Duration,
 }
 
-/// What the keeper knows.
+/// Last key set of the issuer.
 #[derive(Debug, Default)]
-struct Known {
+struct CachedKeys {
     keys: Arc<KeySet>,
-    /// When the issuer last said so.
-    fetched: Option<Instant>,
-    /// The last ask that a fetch has answered, well or badly.
-    answered: u64,
+    /// Time of the last successful fetch.
+    fetched_at: Option<Instant>,
+    /// Number of the last request that a fetch has completed, successfully or not.
+    completed_request: u64,
 }
 
-/// Asks for a fetch out of turn. All who ask within the pause share one, and one answer.
+/// Requests for a fetch before the next regular one. Requests within the minimum interval share one fetch.
 #[derive(Debug, Default)]
-struct Asks {
-    last: Mutex<Ask>,
+struct FetchRequests {
+    last: Mutex<FetchRequest>,
     wake: Notify,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Ask {
+struct FetchRequest {
     number: u64,
     at: Option<Instant>,
 }
 
-impl Jwks {
-    /// The keys of an issuer, none yet, and who is to fetch them. `known` says whether there are any to verify with.
+impl JwksCache {
+    /// Creates an empty cache and the task that fills it. `usable` is set while the cache holds a key to verify with.
     ///
     /// # Errors
     /// [`JwksError`].
     pub(crate) fn new(
         settings: &JwksSettings,
-        known: Condition,
+        usable: Condition,
         entropy: Arc<dyn Entropy>,
         meter: &Meter,
     ) -> Result<(Self, JwksRefresher), JwksError> {
-        let issuer = Issuer::new(&settings.url, settings.fetch_timeout)?;
-        let (sender, receiver) = watch::channel(Known::default());
-        let asks = Arc::new(Asks::default());
-        let published = Self {
-            known: receiver.clone(),
-            asks: Arc::clone(&asks),
+        let client = JwksClient::new(&settings.url, settings.fetch_timeout)?;
+        let (sender, receiver) = watch::channel(CachedKeys::default());
+        let requests = Arc::new(FetchRequests::default());
+        let cache = Self {
+            cached: receiver.clone(),
+            requests: Arc::clone(&requests),
             unknown_key_interval: settings.unknown_key_interval,
             max_stale: settings.max_stale,
-            job_timeout: settings.fetch_timeout * 2,
+            request_timeout: settings.fetch_timeout * 2,
         };
-        let metrics = Metrics::new(meter, receiver);
-        let keeper = JwksRefresher::new(issuer, settings, sender, asks, known, entropy, metrics);
-        Ok((published, keeper))
+        let metrics = JwksMetrics::new(meter, receiver);
+        let refresher = JwksRefresher::new(client, settings, sender, requests, usable, entropy, metrics);
+        Ok((cache, refresher))
     }
 
-    /// The keys, as long as they are recent enough to be believed; else none.
+    /// Returns the cached keys, or `None` when they are older than `max_stale`.
     pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
-        let known = self.known.borrow();
-        known.is_fresh(self.max_stale).then(|| Arc::clone(&known.keys))
+        let cached = self.cached.borrow();
+        cached.is_fresh(self.max_stale).then(|| Arc::clone(&cached.keys))
     }
 
-    /// Has the issuer asked for a key that is not known, and waits for its answer. That happens at most once in a pause; until the
-    /// next one, unknown keys cost nothing and nobody waits.
-    pub(crate) async fn look_for(&self, kid: &str) {
-        if self.known.borrow().keys.knows(kid) {
+    /// Requests a fetch if the key id is unknown, and waits for the result. At most one fetch is requested per
+    /// `unknown_key_interval`; within it, unknown key ids cause neither a fetch nor a wait.
+    pub(crate) async fn fetch_unknown_key(&self, kid: &str) {
+        if self.cached.borrow().keys.contains(kid) {
             return;
         }
-        let ask = self.asks.put(Instant::now(), self.unknown_key_interval);
-        let mut known = self.known.clone();
-        let answered = known.wait_for(|known| known.answered >= ask);
-        if timeout(self.job_timeout, answered).await.is_err() {
-            tracing::debug!("the issuer's keys did not come in time");
+        let request = self.requests.submit(Instant::now(), self.unknown_key_interval);
+        let mut cached = self.cached.clone();
+        let completed = cached.wait_for(|cached| cached.completed_request >= request);
+        if timeout(self.request_timeout, completed).await.is_err() {
+            tracing::debug!("jwks fetch for an unknown key id timed out");
         }
     }
 }
 
-impl Known {
+impl CachedKeys {
     fn is_fresh(&self, max_stale: Duration) -> bool {
-        self.fetched.is_some_and(|at| at.elapsed() < max_stale)
+        self.fetched_at.is_some_and(|at| at.elapsed() < max_stale)
     }
 }
 
-impl Asks {
-    /// The number of the ask that this one is part of: a new one, if the pause since the last is over.
-    fn put(&self, now: Instant, pause: Duration) -> u64 {
+impl FetchRequests {
+    /// Returns the number of the request to wait for: a new one if the minimum interval has passed, else the last one.
+    fn submit(&self, now: Instant, min_interval: Duration) -> u64 {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.at.is_none_or(|at| at + pause <= now) {
+        if last.at.is_none_or(|at| at + min_interval <= now) {
             last.number += 1;
             last.at = Some(now);
             self.wake.notify_one();
@@ -155,8 +124,8 @@ impl Asks {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).number
     }
 
-    /// Resolves when there is an ask after this one.
-    async fn after(&self, number: u64) {
+    /// Waits for a request with a higher number.
+    async fn wait_newer(&self, number: u64) {
         while self.number() <= number {
             self.wake.notified().await;
         }

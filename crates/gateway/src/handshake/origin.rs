@@ -1,35 +1,36 @@
-//! The `Origin` header of an upgrade: whether it is let in, and what the log says of one that is not.
+//! Check of the `Origin` header, and the rate-limited log of refused origins.
 
 use std::sync::{Mutex, PoisonError};
 
-use http::header::{self, HeaderName};
+use http::header;
 use http::request::Parts;
 use tokio::time::Instant;
 use url::{Host, Url};
 
+use super::request::single;
 use crate::rate::Limit;
 use crate::settings::{Origins, Rate};
 
-/// Whether the request has no Origin, one that is listed, or that of the very host it asks.
+/// Reports whether the Origin is absent, listed, or equal to the host of the request.
 pub(super) fn is_allowed(head: &Parts, origins: &Origins) -> bool {
     if !head.headers.contains_key(header::ORIGIN) {
         return true;
     }
-    let Some(origin) = single(head, &header::ORIGIN) else {
+    let Some(origin) = single(&head.headers, &header::ORIGIN) else {
         return false;
     };
-    origins.allows(origin) || single(head, &header::HOST).is_some_and(|host| is_own_host(origin, host))
+    origins.allows(origin) || single(&head.headers, &header::HOST).is_some_and(|host| is_own_host(origin, host))
 }
 
-/// Whether an Origin has the host and the port that the request's Host has. Client libraries invent it: websocket-client of
-/// Python and React Native with `https://`, Starscream of Swift with `wss://`, the default port written or not. Clients reach a
-/// gateway over TLS, so the default port of Host is that of https.
+/// Reports whether Origin and Host name the same host and port. Client libraries derive an Origin from the URL: websocket-client of
+/// Python and React Native with `https://`, Starscream of Swift with `wss://`, with or without the default port. Clients connect over
+/// TLS, so the default port of Host is that of https.
 fn is_own_host(origin: &str, host: &str) -> bool {
-    let asked = host_and_port(&format!("https://{host}"));
-    asked.is_some() && host_and_port(origin) == asked
+    let own = host_and_port(&format!("https://{host}"));
+    own.is_some() && host_and_port(origin) == own
 }
 
-/// Host and port of a URL that has nothing else.
+/// Returns host and port of a URL without path, query, fragment or credentials.
 fn host_and_port(url: &str) -> Option<(Host<String>, u16)> {
     let url = Url::parse(url).ok()?;
     let web = matches!(url.scheme(), "https" | "http" | "wss" | "ws");
@@ -40,61 +41,52 @@ fn host_and_port(url: &str) -> Option<(Host<String>, u16)> {
     Some((url.host()?.to_owned(), url.port_or_known_default()?))
 }
 
-/// The value of a header that stands there once.
-fn single<'a>(head: &'a Parts, name: &HeaderName) -> Option<&'a str> {
-    let mut values = head.headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
-}
+/// Rate-limited log of refused origins. Any client can cause its lines, so lines over the limit are suppressed and counted.
+pub(crate) struct OriginLog(Mutex<LogState>);
 
-/// The log of refused origins. Anyone may cause its lines: they are limited, and those left out are counted.
-pub(crate) struct OriginLog(Mutex<Lines>);
-
-struct Lines {
+struct LogState {
     limit: Limit,
-    left_out: u64,
+    suppressed: u64,
 }
 
 impl OriginLog {
     pub(crate) fn new(rate: Rate, now: Instant) -> Self {
         let limit = Limit::new(rate, now);
-        Self(Mutex::new(Lines { limit, left_out: 0 }))
+        Self(Mutex::new(LogState { limit, suppressed: 0 }))
     }
 
-    /// Logs a request that was refused for its Origin.
+    /// Logs a request that was refused because of its Origin.
     pub(crate) fn refused(&self, head: &Parts, now: Instant) {
-        let Some(left_out) = self.admit(now) else { return };
-        let shown = |name| {
+        let Some(suppressed) = self.admit(now) else { return };
+        let printable = |name| {
             head.headers
                 .get(name)
-                .map_or_else(String::new, |value| short(value.as_bytes()))
+                .map_or_else(String::new, |value| truncated(value.as_bytes()))
         };
         tracing::info!(
-            origin = shown(header::ORIGIN),
-            host = shown(header::HOST),
-            left_out,
-            "upgrade refused: the Origin is not in POSTERN_ALLOWED_ORIGINS"
+            origin = printable(header::ORIGIN),
+            host = printable(header::HOST),
+            suppressed,
+            "upgrade refused, Origin is not in POSTERN_ALLOWED_ORIGINS"
         );
     }
 
-    /// Takes a line, and says how many were left out before it.
+    /// Returns the number of lines suppressed since the last one, or `None` if this line is suppressed too.
     fn admit(&self, now: Instant) -> Option<u64> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.limit.admit(now).is_err() {
-            lines.left_out += 1;
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.limit.admit(now).is_err() {
+            state.suppressed += 1;
             return None;
         }
-        Some(std::mem::take(&mut lines.left_out))
+        Some(std::mem::take(&mut state.suppressed))
     }
 }
 
-fn short(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).chars().take(MOST_LETTERS).collect()
+fn truncated(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).chars().take(MAX_LOGGED_CHARS).collect()
 }
 
-const MOST_LETTERS: usize = 256;
+const MAX_LOGGED_CHARS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    fn is_let_in(origin: &[&str], host: &[&str]) -> bool {
+    fn allowed(origin: &[&str], host: &[&str]) -> bool {
         let mut request = Request::get("/ws");
         for origin in origin {
             request = request.header("Origin", *origin);
@@ -117,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_origin_of_the_requests_own_host_and_port_is_let_in() {
+    fn the_origin_of_the_requests_own_host_and_port_allowed() {
         for (origin, host) in [
             ("https://gateway.example.com", "gateway.example.com"),
             ("https://gateway.example.com:443", "gateway.example.com"),
@@ -130,12 +122,12 @@ mod tests {
             ("https://192.0.2.7:8443", "192.0.2.7:8443"),
             ("https://[2001:db8::7]:8443", "[2001:db8:0::7]:8443"),
         ] {
-            assert!(is_let_in(&[origin], &[host]), "{origin} {host}");
+            assert!(allowed(&[origin], &[host]), "{origin} {host}");
         }
     }
 
     #[test]
-    fn an_origin_of_another_host_or_port_is_not() {
+    fn origin_of_another_host_or_port_is_refused() {
         for (origin, host) in [
             ("https://evil.com", "gateway.example.com"),
             ("https://gateway.example.com.evil.com", "gateway.example.com"),
@@ -153,25 +145,25 @@ mod tests {
             ("", ""),
             ("https://", ""),
         ] {
-            assert!(!is_let_in(&[origin], &[host]), "{origin} {host}");
+            assert!(!allowed(&[origin], &[host]), "{origin} {host}");
         }
     }
 
     #[test]
-    fn a_header_that_is_there_twice_or_not_at_all_names_no_own_host() {
+    fn missing_or_repeated_host_or_origin_does_not_match_own_host() {
         let own = "https://gateway.example.com";
-        assert!(!is_let_in(&[own], &[]));
-        assert!(!is_let_in(&[own], &["gateway.example.com", "gateway.example.com"]));
-        assert!(!is_let_in(&[own, own], &["gateway.example.com"]));
-        assert!(!is_let_in(
+        assert!(!allowed(&[own], &[]));
+        assert!(!allowed(&[own], &["gateway.example.com", "gateway.example.com"]));
+        assert!(!allowed(&[own, own], &["gateway.example.com"]));
+        assert!(!allowed(
             &["https://app.example.com", "https://evil.com"],
             &["gateway.example.com"]
         ));
-        assert!(is_let_in(&[], &["gateway.example.com"]));
+        assert!(allowed(&[], &["gateway.example.com"]));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lines_are_limited_and_those_left_out_are_counted() {
+    async fn log_lines_are_rate_limited_and_suppressed_ones_counted() {
         let start = Instant::now();
         let log = OriginLog::new(Rate::new(1, 2).unwrap(), start);
         let admitted: Vec<_> = (0..5).map(|_| log.admit(start)).collect();

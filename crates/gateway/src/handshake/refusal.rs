@@ -1,48 +1,48 @@
-//! Why a request does not become a WebSocket, and how that is answered.
+//! Reasons for refusing an upgrade request, and their HTTP responses.
 
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 
-use super::upgrade::Endpoint;
+use super::request::Endpoint;
 
-/// A request to a WebSocket endpoint that is refused.
+/// Reason for refusing an upgrade request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The URL holds a token.
+pub(crate) enum UpgradeRefusal {
+    /// Token in the URL.
     TokenInQuery,
-    /// A page that is not on the list.
+    /// Origin that is not allowed.
     Origin(Endpoint),
-    /// Engine.IO's rules are broken.
+    /// Violation of Engine.IO.
     Engine(EngineError),
-    /// No subprotocol of ours was offered.
+    /// No supported subprotocol offered.
     Subprotocol,
-    /// RFC 6455's rules are broken.
+    /// Violation of RFC 6455.
     Handshake,
-    /// A WebSocket version that is not 13.
+    /// WebSocket version other than 13.
     Version,
-    /// The bus is away, or the node drains.
+    /// Bus unavailable, or node draining.
     Unavailable,
 }
 
-/// What Engine.IO says to a client it refuses: the reference's codes and sentences.
+/// Error of Engine.IO, with code and message of the reference implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EngineError {
-    /// Long polling, mostly.
+    /// Transport other than WebSocket, usually long polling.
     UnknownTransport,
-    /// A session of another server.
+    /// Session id of another server.
     UnknownSession,
-    /// Not GET.
+    /// Method other than GET.
     BadMethod,
-    /// Not an upgrade.
+    /// Request without upgrade.
     BadRequest,
-    /// Not Engine.IO 4.
+    /// Version other than Engine.IO 4.
     UnsupportedVersion,
 }
 
-impl Refusal {
-    /// The metric label.
+impl UpgradeRefusal {
+    /// Returns the metric label.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::TokenInQuery => "token_in_query",
@@ -55,7 +55,8 @@ impl Refusal {
         }
     }
 
-    /// The answer, with a JSON body. The connection is closed after it: whoever sends a broken upgrade may have meant more.
+    /// Returns the response with a JSON body. It closes the connection, because bytes after a refused upgrade may be frames, not a
+    /// request.
     pub(crate) fn response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.body()));
         *response.status_mut() = self.status();
@@ -81,19 +82,19 @@ impl Refusal {
     }
 
     fn body(self) -> String {
-        let ours = |code, message| failure_body(&Failure::with_message(code, message));
+        let failure = |code, message| failure_body(&Failure::with_message(code, message));
         match self {
             Self::Engine(error) => error.body(),
-            // Engine.IO's own refusal of an origin.
+            // Engine.IO has an error code of its own for origins.
             Self::Origin(Endpoint::SocketIo) => engine_body(4, "Forbidden"),
-            Self::Origin(Endpoint::Native) => ours(ErrorCode::Forbidden, "This origin is not allowed."),
-            Self::TokenInQuery => ours(ErrorCode::BadRequest, "A token does not belong into a URL."),
-            Self::Subprotocol => ours(
+            Self::Origin(Endpoint::Native) => failure(ErrorCode::Forbidden, "This origin is not allowed."),
+            Self::TokenInQuery => failure(ErrorCode::BadRequest, "A token does not belong into a URL."),
+            Self::Subprotocol => failure(
                 ErrorCode::BadRequest,
                 "Offer the subprotocol postern.v1.json or postern.v1.msgpack.",
             ),
-            Self::Handshake => ours(ErrorCode::BadRequest, "This is no WebSocket handshake (RFC 6455)."),
-            Self::Version => ours(ErrorCode::BadRequest, "The WebSocket version is 13."),
+            Self::Handshake => failure(ErrorCode::BadRequest, "This is no WebSocket handshake (RFC 6455)."),
+            Self::Version => failure(ErrorCode::BadRequest, "The WebSocket version is 13."),
             Self::Unavailable => failure_body(&Failure::of(ErrorCode::Unavailable)),
         }
     }
@@ -115,7 +116,7 @@ fn engine_body(code: u8, message: &str) -> String {
     format!(r#"{{"code":{code},"message":"{message}"}}"#)
 }
 
-/// The body of every failed HTTP request of ours: `{"error", "message", ...}`.
+/// Returns the body of a failed HTTP request: `{"error", "message", ...}`.
 pub(crate) fn failure_body(failure: &Failure) -> String {
     protocol::json::Json::of(failure).as_str().to_owned()
 }

@@ -1,59 +1,39 @@
-//! May this request become a WebSocket, and which dialect will it speak?
+//! Decision on an upgrade request, and its 101 response.
 
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use protocol::secret::Secret;
 use protocol::wire::native::Encoding;
-use url::form_urlencoded;
 
-use super::refusal::Refusal;
+use super::refusal::UpgradeRefusal;
+use super::request::{Endpoint, QueryParams, bearer, user_agent};
 use super::{engineio, origin, websocket};
 use crate::deflate::DeflateParams;
 use crate::settings::Origins;
 
-/// A path that leads to a WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    /// `/socket.io/`
-    SocketIo,
-    /// `/ws`
-    Native,
-}
-
-impl Endpoint {
-    /// The endpoint of this path. Socket.IO clients with `addTrailingSlash: false` leave the slash out.
-    pub(crate) fn of_path(path: &str) -> Option<Self> {
-        match path {
-            "/socket.io/" | "/socket.io" => Some(Self::SocketIo),
-            "/ws" => Some(Self::Native),
-            _ => None,
-        }
-    }
-}
-
-/// A request that may become a WebSocket.
+/// Accepted upgrade request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Upgrade {
-    /// What will be spoken.
+    /// Protocol of the socket.
     pub(crate) protocol: Protocol,
-    /// What the client calls itself.
+    /// `User-Agent` header, truncated.
     pub(crate) user_agent: Option<String>,
-    /// How messages are compressed, if they are.
+    /// Negotiated permessage-deflate parameters, if any.
     pub(crate) deflate: Option<DeflateParams>,
     accept: String,
 }
 
-/// What is spoken on a WebSocket.
+/// Protocol on a WebSocket.
 #[derive(Debug)]
 pub(crate) enum Protocol {
-    /// Engine.IO 4 and Socket.IO 5; the client's parser shows in its first packet.
+    /// Engine.IO 4 and Socket.IO 5. The first packet reveals the client's parser.
     SocketIo,
-    /// Ours.
+    /// Native protocol of `/ws`.
     Native {
-        /// As the subprotocol says.
+        /// Encoding named by the subprotocol.
         encoding: Encoding,
-        /// The token of the `Authorization` header.
+        /// Token of the `Authorization` header.
         bearer: Option<Secret>,
     },
 }
@@ -71,7 +51,7 @@ impl PartialEq for Protocol {
 impl Eq for Protocol {}
 
 impl Upgrade {
-    /// The answer that makes it one: 101 (RFC 6455, section 4.2.2).
+    /// Returns the 101 response (RFC 6455, section 4.2.2).
     pub(crate) fn response<B: Default>(&self) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -81,9 +61,9 @@ impl Upgrade {
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        let agreed = self.deflate.as_ref().map(DeflateParams::answer);
-        if let Some(Ok(agreed)) = agreed.map(HeaderValue::try_from) {
-            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
+        let extension = self.deflate.as_ref().map(DeflateParams::response_header);
+        if let Some(Ok(extension)) = extension.map(HeaderValue::try_from) {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
         }
         if let Protocol::Native { encoding, .. } = &self.protocol {
             let name = websocket::subprotocol_name(*encoding);
@@ -93,17 +73,17 @@ impl Upgrade {
     }
 }
 
-/// Decides about a request to one of the endpoints.
+/// Checks an upgrade request and negotiates protocol and compression.
 ///
 /// # Errors
-/// The [`Refusal`] to answer with.
-pub(crate) fn judge(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Result<Upgrade, Refusal> {
-    let query = Query::of(head);
+/// [`UpgradeRefusal`] to respond with.
+pub(crate) fn negotiate(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Result<Upgrade, UpgradeRefusal> {
+    let query = QueryParams::of(head);
     if query.has_token() {
-        return Err(Refusal::TokenInQuery);
+        return Err(UpgradeRefusal::TokenInQuery);
     }
     if !origin::is_allowed(head, origins) {
-        return Err(Refusal::Origin(endpoint));
+        return Err(UpgradeRefusal::Origin(endpoint));
     }
     let protocol = match endpoint {
         Endpoint::SocketIo => {
@@ -118,72 +98,9 @@ pub(crate) fn judge(endpoint: Endpoint, head: &Parts, origins: &Origins) -> Resu
     Ok(Upgrade {
         protocol,
         user_agent: user_agent(&head.headers),
-        deflate: DeflateParams::with(&head.headers),
+        deflate: DeflateParams::negotiate(&head.headers),
         accept: websocket::accept_key(head)?,
     })
-}
-
-/// The parameters of a request's query.
-pub(super) struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn of(head: &Parts) -> Self {
-        let query = head.uri.query().unwrap_or_default();
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-    }
-
-    /// The first parameter of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// URLs are written into logs and histories by everyone they pass: a token there is lost, and refused even if it is valid.
-    fn has_token(&self) -> bool {
-        self.0
-            .iter()
-            .any(|(name, _)| TOKEN_NAMES.contains(&name.to_ascii_lowercase().as_str()))
-    }
-}
-
-/// What a token is called by those who put it into a URL.
-const TOKEN_NAMES: [&str; 7] = [
-    "token",
-    "access_token",
-    "id_token",
-    "auth_token",
-    "jwt",
-    "bearer",
-    "authorization",
-];
-
-/// The token of `Authorization: Bearer ...` (RFC 6750, section 2.1).
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| Secret::new(token.trim_start()))
-}
-
-/// What a client calls itself, as far as that is worth keeping.
-pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
-    Some(text.chars().take(MOST_OF_USER_AGENT).collect())
-}
-
-const MOST_OF_USER_AGENT: usize = 256;
-
-/// Whether a header that lists words holds this one, in whatever case.
-pub(super) fn lists(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|listed| listed.trim().eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -207,8 +124,8 @@ mod tests {
     const JSON: (&str, &str) = ("Sec-WebSocket-Protocol", "postern.v1.json");
 
     #[test]
-    fn a_proper_request_is_accepted_with_the_key_of_the_rfc() {
-        let upgrade = judge(
+    fn valid_upgrade_is_accepted_with_the_key_of_rfc6455() {
+        let upgrade = negotiate(
             Endpoint::SocketIo,
             &head("/socket.io/?foo=bar&EIO=4&transport=websocket&t=1.2", &[]),
             &Origins::none(),
@@ -224,29 +141,29 @@ mod tests {
     }
 
     #[test]
-    fn the_subprotocol_is_the_first_offered_that_is_ours_and_never_an_echo() {
+    fn first_supported_subprotocol_is_chosen_and_others_never_echoed() {
         let offered = (
             "Sec-WebSocket-Protocol",
             "my.secret.token, postern.v1.msgpack, postern.v1.json",
         );
-        let upgrade = judge(Endpoint::Native, &head("/ws", &[offered]), &Origins::none()).unwrap();
+        let upgrade = negotiate(Endpoint::Native, &head("/ws", &[offered]), &Origins::none()).unwrap();
         let response: Response<()> = upgrade.response();
         assert_eq!(response.headers()["sec-websocket-protocol"], "postern.v1.msgpack");
         for foreign in ["my.secret.token", "postern.v2.json", "POSTERN.V1.JSON", ""] {
             let foreign = head("/ws", &[("Sec-WebSocket-Protocol", foreign)]);
             assert_eq!(
-                judge(Endpoint::Native, &foreign, &Origins::none()).unwrap_err(),
-                Refusal::Subprotocol
+                negotiate(Endpoint::Native, &foreign, &Origins::none()).unwrap_err(),
+                UpgradeRefusal::Subprotocol
             );
         }
         assert_eq!(
-            judge(Endpoint::Native, &head("/ws", &[]), &Origins::none()).unwrap_err(),
-            Refusal::Subprotocol
+            negotiate(Endpoint::Native, &head("/ws", &[]), &Origins::none()).unwrap_err(),
+            UpgradeRefusal::Subprotocol
         );
     }
 
     #[test]
-    fn a_token_in_the_query_is_refused_whatever_its_name() {
+    fn token_in_query_is_refused_under_every_usual_name() {
         for query in [
             "token=x",
             "access_token=x",
@@ -254,30 +171,22 @@ mod tests {
             "EIO=4&transport=websocket&jwt=x",
         ] {
             for (endpoint, path) in [(Endpoint::Native, "/ws"), (Endpoint::SocketIo, "/socket.io/")] {
-                let refusal = judge(endpoint, &head(&format!("{path}?{query}"), &[JSON]), &Origins::none());
-                assert_eq!(refusal.unwrap_err(), Refusal::TokenInQuery, "{path}?{query}");
+                let refusal = negotiate(endpoint, &head(&format!("{path}?{query}"), &[JSON]), &Origins::none());
+                assert_eq!(refusal.unwrap_err(), UpgradeRefusal::TokenInQuery, "{path}?{query}");
             }
         }
     }
 
     #[test]
-    fn a_foreign_origin_is_refused_and_an_absent_one_let_in() {
+    fn foreign_origin_is_refused_and_missing_one_allowed() {
         let origins = Origins::parse("https://app.example.com").unwrap();
-        let from = |origin| judge(Endpoint::Native, &head("/ws", &[JSON, ("Origin", origin)]), &origins);
+        let from = |origin| negotiate(Endpoint::Native, &head("/ws", &[JSON, ("Origin", origin)]), &origins);
         assert!(from("https://app.example.com").is_ok());
-        assert_eq!(from("https://evil.com").unwrap_err(), Refusal::Origin(Endpoint::Native));
-        assert_eq!(from("null").unwrap_err(), Refusal::Origin(Endpoint::Native));
-        assert!(judge(Endpoint::Native, &head("/ws", &[JSON]), &origins).is_ok());
-    }
-
-    #[test]
-    fn a_bearer_token_is_found_in_its_header() {
-        let token = |value: &str| {
-            let headers = head("/ws", &[("Authorization", value)]).headers;
-            bearer(&headers).map(|token| token.expose().to_owned())
-        };
-        assert_eq!(token("Bearer a.b.c").as_deref(), Some("a.b.c"));
-        assert_eq!(token("bearer a.b.c").as_deref(), Some("a.b.c"));
-        assert_eq!(token("Basic a.b.c"), None);
+        assert_eq!(
+            from("https://evil.com").unwrap_err(),
+            UpgradeRefusal::Origin(Endpoint::Native)
+        );
+        assert_eq!(from("null").unwrap_err(), UpgradeRefusal::Origin(Endpoint::Native));
+        assert!(negotiate(Endpoint::Native, &head("/ws", &[JSON]), &origins).is_ok());
     }
 }

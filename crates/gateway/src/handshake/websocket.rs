@@ -1,4 +1,4 @@
-//! What RFC 6455 asks of a request, and the subprotocols of `/ws`.
+//! Checks of RFC 6455 on the upgrade request, and the subprotocols of `/ws`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,32 +11,32 @@ use http::{HeaderMap, Method, Version};
 use protocol::wire::native::Encoding;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::refusal::Refusal;
-use super::upgrade::lists;
+use super::refusal::UpgradeRefusal;
+use super::request::{lists, single};
 
 /// Checks a handshake (RFC 6455, section 4.2.1) and computes its `Sec-WebSocket-Accept`.
-pub(super) fn accept_key(head: &Parts) -> Result<String, Refusal> {
+pub(super) fn accept_key(head: &Parts) -> Result<String, UpgradeRefusal> {
     let headers = &head.headers;
     if head.method != Method::GET || head.version != Version::HTTP_11 || has_body(headers) {
-        return Err(Refusal::Handshake);
+        return Err(UpgradeRefusal::Handshake);
     }
-    // One Upgrade of one protocol: a proxy in front may read a list, or a second header, otherwise than we do.
+    // Exactly one Upgrade header with one protocol: a proxy in front may interpret a list, or a second header, differently.
     let upgrade = single(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
     if !upgrade || !lists(headers, CONNECTION, "upgrade") {
-        return Err(Refusal::Handshake);
+        return Err(UpgradeRefusal::Handshake);
     }
     if single(headers, &SEC_WEBSOCKET_VERSION) != Some("13") {
-        return Err(Refusal::Version);
+        return Err(UpgradeRefusal::Version);
     }
-    let key = single(headers, &SEC_WEBSOCKET_KEY).ok_or(Refusal::Handshake)?;
+    let key = single(headers, &SEC_WEBSOCKET_KEY).ok_or(UpgradeRefusal::Handshake)?;
     match STANDARD.decode(key) {
         Ok(nonce) if nonce.len() == NONCE_LEN => Ok(derive_accept_key(key.as_bytes())),
-        _ => Err(Refusal::Handshake),
+        _ => Err(UpgradeRefusal::Handshake),
     }
 }
 
-/// The encoding of the first subprotocol offered that is ours. One must be named: a client that names none may expect anything.
-pub(super) fn subprotocol(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+/// Returns the encoding of the first supported subprotocol. Without one, the client's encoding would be unknown.
+pub(super) fn subprotocol(headers: &HeaderMap) -> Result<Encoding, UpgradeRefusal> {
     headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
         .iter()
@@ -44,10 +44,10 @@ pub(super) fn subprotocol(headers: &HeaderMap) -> Result<Encoding, Refusal> {
         .flat_map(|value| value.split(','))
         .find_map(|offered| SUBPROTOCOLS.iter().find(|(name, _)| *name == offered.trim()))
         .map(|(_, encoding)| *encoding)
-        .ok_or(Refusal::Subprotocol)
+        .ok_or(UpgradeRefusal::Subprotocol)
 }
 
-/// The subprotocol that names this encoding.
+/// Returns the subprotocol of an encoding.
 pub(super) fn subprotocol_name(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Json => "postern.v1.json",
@@ -60,21 +60,12 @@ const SUBPROTOCOLS: [(&str, Encoding); 2] = [
     ("postern.v1.msgpack", Encoding::Msgpack),
 ];
 
-/// A body on the request that becomes a WebSocket is how requests are smuggled past a proxy.
+/// Reports whether the request announces a body. A body on an upgrade request is a vector for request smuggling.
 fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
-/// The value of a header that must stand there once.
-fn single<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
-}
-
-/// The length of the client's nonce, in bytes.
+/// Length of the client's nonce, in bytes (RFC 6455, section 4.1).
 const NONCE_LEN: usize = 16;
 
 #[cfg(test)]
@@ -83,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn accept(edit: impl FnOnce(&mut Parts)) -> Result<String, Refusal> {
+    fn accept(edit: impl FnOnce(&mut Parts)) -> Result<String, UpgradeRefusal> {
         let request = Request::get("/ws")
             .header("Connection", "Upgrade")
             .header("Upgrade", "WebSocket")
@@ -95,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_that_breaks_the_rfc_is_refused() {
+    fn handshake_violating_rfc6455_is_refused() {
         assert_eq!(accept(|_| {}).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let value = http::HeaderValue::from_static;
         let refused = [
@@ -118,9 +109,9 @@ mod tests {
             }),
         ];
         for (case, refusal) in refused.into_iter().enumerate() {
-            assert_eq!(refusal, Err(Refusal::Handshake), "case {case}");
+            assert_eq!(refusal, Err(UpgradeRefusal::Handshake), "case {case}");
         }
         let old = accept(|head| drop(head.headers.insert(SEC_WEBSOCKET_VERSION, value("8"))));
-        assert_eq!(old, Err(Refusal::Version));
+        assert_eq!(old, Err(UpgradeRefusal::Version));
     }
 }

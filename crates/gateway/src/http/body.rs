@@ -1,4 +1,4 @@
-//! Request body that must have arrived at a given moment, whichever route reads it.
+//! Request body with a deadline, independent of the route that reads it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,28 +8,28 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A body with a deadline. Later it is an error.
-pub(super) struct DueBody {
+/// Body that fails once its deadline has passed.
+pub(super) struct DeadlineBody {
     body: Incoming,
-    late: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Sleep>>,
 }
 
-/// The body was not there in time.
+/// Error of a body that is incomplete at its deadline.
 #[derive(Debug, thiserror::Error)]
-#[error("the request took too long")]
-struct Late;
+#[error("the request body timed out")]
+struct BodyTimeout;
 
-impl DueBody {
-    /// This body, due then.
-    pub(super) fn new(body: Incoming, by: Instant) -> Self {
+impl DeadlineBody {
+    /// Wraps a body with a deadline.
+    pub(super) fn new(body: Incoming, deadline: Instant) -> Self {
         Self {
             body,
-            late: Box::pin(sleep_until(by)),
+            deadline: Box::pin(sleep_until(deadline)),
         }
     }
 }
 
-impl Body for DueBody {
+impl Body for DeadlineBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -37,7 +37,7 @@ impl Body for DueBody {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        self.late.as_mut().poll(cx).map(|()| Some(Err(Late.into())))
+        self.deadline.as_mut().poll(cx).map(|()| Some(Err(BodyTimeout.into())))
     }
 
     fn is_end_stream(&self) -> bool {

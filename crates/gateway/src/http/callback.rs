@@ -1,9 +1,9 @@
-//! `/oauth/callback/{platform}`: where a browser comes back from a platform. What was granted there is parked by a worker, and
-//! linked when the page's button is pressed by whoever has the page and its cookie.
+//! `/oauth/callback/{platform}`: redirect target of the platforms. A worker stores the grant as a pending link, and the confirmation
+//! page links it. Confirming needs the token in the page and the secret in the cookie.
 //!
-//! In whose name a browser comes back is known by its state alone, and in whose name it says yes by what its page and its cookie
-//! hold: both are looked up, and make no job before they are found. Nothing here says who sits before it: the page names the user and
-//! the account, and says what to do with somebody else's link.
+//! The user of a callback is known from `state` alone, the user of a confirmation from token and cookie. Both are looked up before a
+//! job is created. Neither proves who uses the browser: the page therefore names the user and the account, and warns of a link that
+//! somebody else has started.
 
 mod cookie;
 mod limits;
@@ -32,19 +32,19 @@ use protocol::fault::{Fault, chain};
 use protocol::id::{SessionId, UserId};
 use tokio::time::Instant;
 
-use self::limits::Limit;
+use self::limits::CallbackLimit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
 use crate::command::WorkerClient;
-use crate::handshake::upgrade::user_agent;
+use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
 
-/// What the callback needs.
+/// State of the callback routes.
 pub(crate) struct Callbacks {
     bus: Arc<dyn Bus>,
     workers: Arc<WorkerClient>,
-    /// How long a worker may take, with the platform.
+    /// Timeout of a job, including the platform's response.
     job_timeout: Duration,
     rates: CallRates,
     pages: Pages,
@@ -72,16 +72,16 @@ impl Callbacks {
     }
 }
 
-/// The routes of the callback. HEAD is refused: it would use the state up and show nobody the page.
+/// Returns the routes of the callback. HEAD is refused: it would consume the state without showing the page.
 pub(super) fn router(callbacks: Callbacks) -> Router {
-    let methods = get(come_back).post(confirm).head(not_shown);
+    let methods = get(receive).post(confirm).head(method_not_allowed);
     Router::new()
         .route("/oauth/callback/{platform}", methods)
         .with_state(Arc::new(callbacks))
 }
 
-/// `GET /oauth/callback/{platform}`: exchanges, and asks.
-async fn come_back(
+/// `GET /oauth/callback/{platform}`: exchanges the code and shows the confirmation page.
+async fn receive(
     State(callbacks): State<Arc<Callbacks>>,
     Path(platform): Path<String>,
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
@@ -89,21 +89,21 @@ async fn come_back(
     uri: Uri,
 ) -> Response {
     let Ok(platform) = platform.parse() else {
-        return callbacks.pages.show(Page::unknown());
+        return callbacks.pages.render(Page::not_found());
     };
     let query = uri.query().unwrap_or_default();
-    let come_back = callbacks.come_back(platform, (peer.ip(), &headers), query).await;
-    match callbacks.counted(platform, come_back) {
-        Ok((page, parked)) => {
-            let mut response = callbacks.pages.show(page);
-            cookie::keep(&parked.cookie, platform, parked.expires_in, &mut response);
+    let received = callbacks.receive(platform, (peer.ip(), &headers), query).await;
+    match callbacks.counted(platform, received) {
+        Ok((page, link)) => {
+            let mut response = callbacks.pages.render(page);
+            cookie::set(&link.cookie, platform, link.expires_in, &mut response);
             response
         }
-        Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
+        Err(failure) => callbacks.pages.render(Page::refused(platform, &failure)),
     }
 }
 
-/// `POST /oauth/callback/{platform}`: the yes.
+/// `POST /oauth/callback/{platform}`: confirms the link.
 async fn confirm(
     State(callbacks): State<Arc<Callbacks>>,
     Path(platform): Path<String>,
@@ -112,42 +112,43 @@ async fn confirm(
     body: Body,
 ) -> Response {
     let Ok(platform) = platform.parse() else {
-        return callbacks.pages.show(Page::unknown());
+        return callbacks.pages.render(Page::not_found());
     };
     let confirmed = callbacks.confirm(platform, (peer.ip(), &headers), body).await;
     match callbacks.counted(platform, confirmed) {
         Ok(page) => {
-            let mut response = callbacks.pages.show(page);
-            cookie::drop_from(platform, &mut response);
+            let mut response = callbacks.pages.render(page);
+            cookie::delete(platform, &mut response);
             response
         }
-        Err(failure) => callbacks.pages.show(Page::refused(platform, &failure)),
+        Err(failure) => callbacks.pages.render(Page::refused(platform, &failure)),
     }
 }
 
-async fn not_shown(State(callbacks): State<Arc<Callbacks>>) -> Response {
-    callbacks.pages.show(Page::no_such_method())
+async fn method_not_allowed(State(callbacks): State<Arc<Callbacks>>) -> Response {
+    callbacks.pages.render(Page::method_not_allowed())
 }
 
 impl Callbacks {
-    /// The page, and the link that it asks for. What is refused before there is a job leaves the state as it is.
-    async fn come_back(
+    /// Exchanges the code; returns the confirmation page and the pending link. A request that is refused before the job does not
+    /// consume the state.
+    async fn receive(
         &self,
         account: AccountType,
         (peer, headers): (IpAddr, &HeaderMap),
         query: &str,
     ) -> Result<(Page, Parked), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
-        let query = query::Query::read(query)?;
-        let begun = PendingAuthorization::find(&*self.bus, &query.state).await;
-        let Some((user, begun)) = begun.map_err(|error| unavailable(&error))? else {
+        let query = query::CallbackQuery::read(query)?;
+        let pending = PendingAuthorization::find(&*self.bus, &query.state).await;
+        let Some((user, pending)) = pending.map_err(|error| unavailable(&error))? else {
             return Err(Failure::with_message(
                 ErrorCode::OauthFailed,
-                "This authorization is over or was never begun; start again.",
+                "This authorization has expired or does not exist; start again.",
             ));
         };
-        let asker = self.asker(user, begun.session).await?;
-        Limit::Connect.admit(&*self.bus, &asker.user).await?;
+        let session = self.live_session(user, pending.session).await?;
+        CallbackLimit::Connect.admit(&*self.bus, &session.user).await?;
         let callback = Work::Callback(Callback {
             account,
             state: query.state,
@@ -155,23 +156,23 @@ impl Callbacks {
             response: query.response,
         });
         let outcome = self
-            .ask(&asker, Origin::of_peer(peer, user_agent(headers)), callback)
+            .ask(&session, Origin::of_peer(peer, user_agent(headers)), callback)
             .await?;
-        let parked: Parked = read(&outcome)?;
-        self.remember(&asker, &parked).await?;
-        Ok((Page::question(&asker.user, &parked), parked))
+        let link: Parked = read(&outcome)?;
+        self.index(&session, &link).await?;
+        Ok((Page::confirmation(&session.user, &link), link))
     }
 
-    /// Has every gateway find a link that was just parked by what its page and its browser keep.
-    async fn remember(&self, asker: &SessionKey, parked: &Parked) -> Result<(), Failure> {
-        let key = PendingLink::key(parked.account.account_type, &parked.token, &parked.cookie);
-        let link = PendingLink {
-            user: asker.user.clone(),
-            session: asker.session.clone(),
+    /// Stores the user of a pending link under its token and cookie, so that every gateway can confirm it.
+    async fn index(&self, session: &SessionKey, link: &Parked) -> Result<(), Failure> {
+        let key = PendingLink::key(link.account.account_type, &link.token, &link.cookie);
+        let entry = PendingLink {
+            user: session.user.clone(),
+            session: session.session.clone(),
         };
-        let lasts = Duration::from_secs(parked.expires_in);
-        let kept = self.bus.put(&key, &link.write(), lasts).await;
-        kept.map_err(|error| unavailable(&error))
+        let lifetime = Duration::from_secs(link.expires_in);
+        let stored = self.bus.put(&key, &entry.write(), lifetime).await;
+        stored.map_err(|error| unavailable(&error))
     }
 
     async fn confirm(
@@ -181,41 +182,41 @@ impl Callbacks {
         body: Body,
     ) -> Result<Page, Failure> {
         self.rates.admit(peer, account, Instant::now())?;
-        let form = to_bytes(body, MAX_FORM).await;
-        let form = form.map_err(|_too_long_or_late| query::unreadable())?;
-        let token = query::token(&form)?;
-        let cookie = cookie::kept(headers, account).ok_or_else(not_pending)?;
+        let fields = to_bytes(body, MAX_BODY).await;
+        let fields = fields.map_err(|_too_long_or_late| query::malformed())?;
+        let token = query::token(&fields)?;
+        let cookie = cookie::get(headers, account).ok_or_else(not_pending)?;
         let key = PendingLink::key(account, &token, &cookie);
         let found = self.bus.read(&key).await.map_err(|error| unavailable(&error))?;
         let link = found.as_deref().and_then(PendingLink::read).ok_or_else(not_pending)?;
-        let asker = self.asker(link.user, link.session).await?;
-        Limit::Confirm.admit(&*self.bus, &asker.user).await?;
-        let yes = Work::ConfirmLink(ConfirmLink { account, token, cookie });
+        let session = self.live_session(link.user, link.session).await?;
+        CallbackLimit::Confirm.admit(&*self.bus, &session.user).await?;
+        let confirm = Work::ConfirmLink(ConfirmLink { account, token, cookie });
         let origin = Origin::of_peer(peer, user_agent(headers));
-        let outcome = self.ask(&asker, origin, yes).await.map_err(|failure| {
-            // It was confirmed or given back a moment ago.
+        let outcome = self.ask(&session, origin, confirm).await.map_err(|failure| {
+            // The link was confirmed or revoked concurrently.
             let is_gone = failure.error == ErrorCode::ConfirmationInvalid;
             if is_gone { not_pending() } else { failure }
         })?;
         if let Err(error) = self.bus.take(&key).await {
             tracing::debug!(
                 error = chain(&error),
-                "a confirmed link can be found until its time is over"
+                "pending link of a confirmed callback not deleted, it expires by itself"
             );
         }
         let linked: Connect = read(&outcome)?;
-        Ok(Page::linked(&asker.user, &linked.account))
+        Ok(Page::linked(&session.user, &linked.account))
     }
 
-    /// In whose name, as long as the session goes on: what could not be asked for on a socket any more is not linked either.
-    async fn asker(&self, user: UserId, session: SessionId) -> Result<SessionKey, Failure> {
+    /// Checks that the session is live. After its end, nothing is linked, as on a socket.
+    async fn live_session(&self, user: UserId, session: SessionId) -> Result<SessionKey, Failure> {
         let key = SessionKey { user, session };
         let states = self.bus.check_ttl(std::slice::from_ref(&key)).await;
         match states.map_err(|error| unavailable(&error))?.first() {
             Some(SessionState::Alive(_)) => Ok(key),
             _ => Err(Failure::with_message(
                 ErrorCode::Unauthenticated,
-                "The session that asked for this is over; sign in again and start anew.",
+                "The session that requested this has ended; sign in again and start again.",
             )),
         }
     }
@@ -251,15 +252,15 @@ impl Callbacks {
     }
 }
 
-/// The one answer to a button that finds no pending link, for whatever reason.
+/// Returns the failure of a confirmation without a pending link, the same for every cause.
 fn not_pending() -> Failure {
     Failure::with_message(
         ErrorCode::ConfirmationInvalid,
-        "This page was not opened in this browser, was answered before, or its time is over; start again.",
+        "This page was not opened in this browser, was confirmed before, or has expired; start again.",
     )
 }
 
-/// What a worker of another release may have written otherwise.
+/// Decodes the outcome of a job. A worker of another release may have encoded it differently.
 fn read<'a, T: serde::Deserialize<'a>>(outcome: &'a JobOutcome) -> Result<T, Failure> {
     let read = outcome.data.read();
     read.map_err(|_unreadable| Failure::of(ErrorCode::Internal))
@@ -270,5 +271,5 @@ fn unavailable(error: &(impl Fault + 'static)) -> Failure {
     Failure::of(error.code())
 }
 
-/// The longest form, in bytes: ours has one field of 28.
-const MAX_FORM: usize = 1024;
+/// Maximum size of the form, in bytes. Its one field has 28.
+const MAX_BODY: usize = 1024;

@@ -1,4 +1,4 @@
-//! Moment at which an HTTP connection is cut, whatever its peer does until then.
+//! Deadline of an HTTP connection, which depends on the stage of its exchange.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,34 +6,34 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Stage of the one exchange of a connection, shared by the service, which moves it on, and the connection's task, which keeps it.
+/// Stage of the exchange, shared by the service, which advances it, and the connection's task, which enforces its deadline.
 #[derive(Debug, Clone)]
 pub(super) struct Cutoff(Arc<Mutex<Stage>>);
 
-/// What the connection waits for.
+/// Stage of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The head of a request, which is due then.
+    /// Reading the request head, until this deadline.
     Requesting(Instant),
-    /// A route, which has a deadline of its own.
-    Answering,
-    /// The peer, which is to have taken the answer by then.
+    /// Running the route, which has a deadline of its own.
+    Running,
+    /// Writing the response, until this deadline.
     Writing(Instant),
 }
 
 impl Cutoff {
-    /// A connection whose request is due then.
+    /// Starts with the request and its deadline.
     pub(super) fn new(request_by: Instant) -> Self {
         Self(Arc::new(Mutex::new(Stage::Requesting(request_by))))
     }
 
-    /// The connection is at this stage from now on.
+    /// Enters a stage.
     pub(super) fn enter(&self, stage: Stage) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
-    /// Ready with the stage that took too long. `timer` is the connection's one timer.
-    pub(super) fn poll_late(&self, timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<Stage> {
+    /// Resolves with the stage whose deadline has passed. `timer` is the connection's timer.
+    pub(super) fn poll_expired(&self, timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<Stage> {
         let stage = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (Stage::Requesting(by) | Stage::Writing(by)) = stage else {
             return Poll::Pending;
@@ -44,7 +44,7 @@ impl Cutoff {
         timer.as_mut().poll(cx).map(|()| stage)
     }
 
-    /// A timer for [`Cutoff::poll_late`].
+    /// Creates the timer for [`Cutoff::poll_expired`].
     pub(super) fn timer(by: Instant) -> Pin<Box<Sleep>> {
         Box::pin(sleep_until(by))
     }

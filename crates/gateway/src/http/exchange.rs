@@ -1,4 +1,4 @@
-//! The one request of a connection and its answer.
+//! The one request of a connection and its response.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,19 +21,20 @@ use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
 
 use super::Http;
-use super::body::DueBody;
+use super::body::DeadlineBody;
 use super::cutoff::{Cutoff, Stage};
-use super::routes::failed;
-use crate::handshake::refusal::Refusal;
-use crate::handshake::upgrade::{Endpoint, Upgrade, judge};
+use super::response::failure_response;
+use crate::handshake::refusal::UpgradeRefusal;
+use crate::handshake::request::Endpoint;
+use crate::handshake::upgrade::{Upgrade, negotiate};
 
-/// The service of one connection. It keeps what a request was granted until hyper has sent the answer.
+/// HTTP service of one connection. It keeps an accepted upgrade until hyper has sent the response.
 pub(super) struct Exchange {
     http: Arc<Http>,
     peer: SocketAddr,
     request_by: Instant,
     cutoff: Cutoff,
-    granted: Mutex<Option<Upgrade>>,
+    upgrade: Mutex<Option<Upgrade>>,
 }
 
 impl Exchange {
@@ -43,68 +44,68 @@ impl Exchange {
             peer,
             request_by,
             cutoff,
-            granted: Mutex::new(None),
+            upgrade: Mutex::new(None),
         }
     }
 
-    /// What the connection has become, once hyper is done with it.
-    pub(super) fn granted(self) -> Option<Upgrade> {
-        self.granted.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the accepted upgrade, if any, after hyper has finished.
+    pub(super) fn into_upgrade(self) -> Option<Upgrade> {
+        self.upgrade.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer of a route, whose request body is due with the rest of the request. A route bounds what it waits for; should it
-    /// not, this does.
-    fn answer(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
-        self.cutoff.enter(Stage::Answering);
+    /// Runs a route. The request body has the deadline of the request. The route is cancelled at an outer deadline, in case it has a
+    /// wait without a timeout.
+    fn route(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+        self.cutoff.enter(Stage::Running);
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        let request = request.map(|body| DueBody::new(body, self.request_by));
-        let answer = self.http.routes.clone().oneshot(request);
+        let request = request.map(|body| DeadlineBody::new(body, self.request_by));
+        let response = self.http.routes.clone().oneshot(request);
         let timing = &self.http.timing;
-        let answer_by = self.request_by + timing.job_timeout(Lane::Interactive) + AROUND_A_JOB;
-        let (cutoff, taken_within) = (self.cutoff.clone(), timing.answer);
-        let answered = async move {
-            let answered = timeout_at(answer_by, answer).await;
-            let mut response = answered.unwrap_or_else(|_late| {
+        let respond_by = self.request_by + timing.job_timeout(Lane::Interactive) + JOB_OVERHEAD;
+        let (cutoff, write_timeout) = (self.cutoff.clone(), timing.answer);
+        let route = async move {
+            let response = timeout_at(respond_by, response).await;
+            let mut response = response.unwrap_or_else(|_elapsed| {
                 let failure = Failure::of(ErrorCode::Timeout);
-                Ok(failed(StatusCode::GATEWAY_TIMEOUT, &failure))
+                Ok(failure_response(StatusCode::GATEWAY_TIMEOUT, &failure))
             })?;
-            // One request is all that a connection is for: none is held by asking again, or by asking ahead.
+            // A connection serves one request: neither keep-alive nor pipelining extends it.
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            cutoff.enter(Stage::Writing(Instant::now() + taken_within));
+            cutoff.enter(Stage::Writing(Instant::now() + write_timeout));
             Ok(response)
         };
-        answered.boxed()
+        route.boxed()
     }
 
     fn upgrade(&self, endpoint: Endpoint, head: &Parts) -> Response<Body> {
-        let judged = judge(endpoint, head, &self.http.origins).and_then(|upgrade| {
+        let negotiated = negotiate(endpoint, head, &self.http.origins).and_then(|upgrade| {
             if (self.http.available)() {
                 Ok(upgrade)
             } else {
-                Err(Refusal::Unavailable)
+                Err(UpgradeRefusal::Unavailable)
             }
         });
-        match judged {
+        match negotiated {
             Ok(upgrade) => {
                 let response = upgrade.response();
-                *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+                *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
                 response
             }
             Err(refusal) => {
                 self.http.metrics.refused(refusal.label());
-                if matches!(refusal, Refusal::Origin(_)) {
+                if matches!(refusal, UpgradeRefusal::Origin(_)) {
                     self.http.origin_log.refused(head, Instant::now());
                 }
                 let mut response = refusal.response();
-                self.allow_reading(head, &mut response);
+                self.add_cors_headers(head, &mut response);
                 response
             }
         }
     }
 
-    /// Lets an allowed page read the answer (CORS): without it a browser hides even the status from the application.
-    fn allow_reading(&self, head: &Parts, response: &mut Response<Body>) {
+    /// Adds CORS headers for an allowed origin. Without them a browser hides even the status from the application.
+    fn add_cors_headers(&self, head: &Parts, response: &mut Response<Body>) {
         let Some(origin) = head.headers.get(header::ORIGIN) else {
             return;
         };
@@ -125,14 +126,14 @@ impl Service<Request<Incoming>> for Exchange {
         match Endpoint::of_path(request.uri().path()) {
             Some(endpoint) => {
                 let (head, _body) = request.into_parts();
-                let taken_by = Instant::now() + self.http.timing.answer;
-                self.cutoff.enter(Stage::Writing(taken_by));
+                let write_by = Instant::now() + self.http.timing.answer;
+                self.cutoff.enter(Stage::Writing(write_by));
                 std::future::ready(Ok(self.upgrade(endpoint, &head))).boxed()
             }
-            None => self.answer(request),
+            None => self.route(request),
         }
     }
 }
 
-/// For what a route asks of Redis before and after the worker.
-const AROUND_A_JOB: Duration = Duration::from_secs(8);
+/// Time of a route beside its job, for Redis commands.
+const JOB_OVERHEAD: Duration = Duration::from_secs(8);

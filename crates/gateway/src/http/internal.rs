@@ -1,4 +1,4 @@
-//! The internal API: the application's own servers publish events to a user, see its connections and end its sessions.
+//! Internal API of the application's servers: publish events to a user, list its connections, end its sessions.
 
 mod event;
 mod sessions;
@@ -33,25 +33,25 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::routes::failed;
+use super::response::failure_response;
 use crate::command::WorkerClient;
-use crate::handshake::upgrade::{bearer, user_agent};
+use crate::handshake::request::{bearer, user_agent};
 use crate::metrics::Metrics;
 use crate::name;
 
-/// What the internal API needs.
+/// State of the internal API.
 pub(crate) struct Internal {
     pub(crate) token: Secret,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) workers: Arc<WorkerClient>,
-    /// How long a worker may take to raise an alert.
+    /// Timeout of a job.
     pub(crate) job_timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// The routes of the internal API.
+/// Returns the routes of the internal API.
 pub(crate) fn router(internal: Internal) -> Router {
     Router::new()
         .route("/v1/users/{id}/events", post(publish))
@@ -61,7 +61,7 @@ pub(crate) fn router(internal: Internal) -> Router {
         .with_state(Arc::new(internal))
 }
 
-/// `POST /v1/users/{id}/events`: 202 once the event has its place in the user's order, or, where it is an alert, is committed.
+/// `POST /v1/users/{id}/events`: 202 once the event has an offset in the user's event log, or, for an alert, is committed.
 async fn publish(
     State(internal): State<Arc<Internal>>,
     Path(user): Path<String>,
@@ -72,7 +72,7 @@ async fn publish(
     let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
     match internal.publish(&user, peer, &headers, &body).await {
         Ok(event_id) => accepted(&event_id),
-        Err(refusal) => refusal.response(),
+        Err(error) => error.response(),
     }
 }
 
@@ -83,15 +83,15 @@ impl Internal {
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<EventId, Refusal> {
+    ) -> Result<EventId, ApiError> {
         self.authorize(headers)?;
-        let user = named(user)?;
+        let user = parse_user(user)?;
         let publication = event::Publication::read(body)?;
         let event_id = self.event_id(&user, publication.idempotency_key.as_deref());
         let event = publication.event(&user, &event_id, self.clock.now())?;
         let envelope = Envelope::of(event_id.clone(), &event);
         if envelope.data.as_str().len() > MAX_EVENT {
-            return Err(Refusal::bad("data: at most 16 KiB were expected"));
+            return Err(ApiError::invalid("data: at most 16 KiB were expected"));
         }
         let name = event.name();
         match event {
@@ -102,16 +102,16 @@ impl Internal {
         Ok(event_id)
     }
 
-    /// Straight to the user's log: what is lost with it can be read again at its source.
-    async fn send(&self, user: &UserId, envelope: &Envelope) -> Result<(), Refusal> {
+    /// Publishes an event directly to the user's event log. If the log is lost, clients reload the state from its source.
+    async fn send(&self, user: &UserId, envelope: &Envelope) -> Result<(), ApiError> {
         self.bus.publish(user, envelope).await.map(drop).map_err(|error| {
-            tracing::warn!(error = chain(&error), "an event could not be published");
-            Refusal::Failed(error.code())
+            tracing::warn!(error = chain(&error), "event publish failed");
+            ApiError::Failed(error.code())
         })
     }
 
-    /// An alert is kept before it is sent, and only a worker can keep it.
-    async fn raise(&self, alert: Alert, (origin, traceparent): (Option<Origin>, Traceparent)) -> Result<(), Refusal> {
+    /// Has a worker commit an alert, which is stored before it is published.
+    async fn raise(&self, alert: Alert, (origin, traceparent): (Option<Origin>, Traceparent)) -> Result<(), ApiError> {
         let job = Job {
             v: Job::VERSION,
             id: name::job(&*self.entropy),
@@ -126,66 +126,68 @@ impl Internal {
             work: Work::RaiseAlert(alert),
         };
         let raised = self.workers.ask(&job, self.job_timeout).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "an alert could not be raised");
-            Refusal::Failed(error.code())
+            tracing::warn!(error = chain(&error), "alert job not queued");
+            ApiError::Failed(error.code())
         })?;
         match raised.map(|outcome| outcome.error) {
             Some(None) => Ok(()),
-            // Nobody answered, or the worker does not know: it may have been raised.
+            // The outcome is unknown: the alert may have been committed.
             None | Some(Some(ErrorCode::Unavailable | ErrorCode::Timeout)) => {
-                Err(Refusal::Failed(ErrorCode::Unavailable))
+                Err(ApiError::Failed(ErrorCode::Unavailable))
             }
-            Some(Some(code)) => Err(Refusal::Failed(code)),
+            Some(Some(code)) => Err(ApiError::Failed(code)),
         }
     }
 
-    /// The caller's own trace, if it has one (W3C Trace Context).
+    /// Returns the trace context of the request (W3C Trace Context), or a new one.
     fn trace(&self, headers: &HeaderMap) -> Traceparent {
-        let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let given = given.and_then(|text| text.parse().ok());
-        given.unwrap_or_else(|| name::trace(&*self.entropy))
+        let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let parent = parent.and_then(|text| text.parse().ok());
+        parent.unwrap_or_else(|| name::trace(&*self.entropy))
     }
 
-    /// Compares digests, in constant time: neither the token's bytes nor its length show in how long a refusal takes.
-    fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let given = bearer(headers).ok_or(Refusal::Unauthorized)?;
+    /// Checks the bearer token. Digests are compared in constant time, so the duration of a refusal reveals neither the token nor its
+    /// length.
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let presented = bearer(headers).ok_or(ApiError::Unauthorized)?;
         let digest = |secret: &Secret| Sha256::digest(secret.expose().as_bytes());
-        if digest(&given).ct_eq(&digest(&self.token)).into() {
+        if digest(&presented).ct_eq(&digest(&self.token)).into() {
             Ok(())
         } else {
-            Err(Refusal::Unauthorized)
+            Err(ApiError::Unauthorized)
         }
     }
 
-    /// The same key of the same user is the same event; without a key every request is one of its own.
+    /// Returns the id of an event. Requests of one user with the same idempotency key have the same id.
     fn event_id(&self, user: &UserId, idempotency_key: Option<&str>) -> EventId {
         match idempotency_key {
-            // Ids hold no line break, so no two pairs of user and key are written alike.
+            // User ids contain no line break, so the digested text is unique per user and key.
             Some(key) => name::event_of(&Sha256::digest(format!("{user}\n{key}"))),
             None => name::event(&*self.entropy),
         }
     }
 }
 
-/// Which of the application's servers asks.
+/// Returns the origin of the requesting server.
 fn origin(peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Origin> {
     peer.map(|peer| Origin::of_peer(peer.ip(), user_agent(headers)))
 }
 
-fn named(user: &str) -> Result<UserId, Refusal> {
-    UserId::new(user).map_err(|_no_id| Refusal::bad("userId: 1 to 128 printable ASCII characters were expected"))
+fn parse_user(user: &str) -> Result<UserId, ApiError> {
+    UserId::new(user)
+        .map_err(|_invalid_id| ApiError::invalid("userId: 1 to 128 printable ASCII characters were expected"))
 }
 
 fn accepted(event_id: &EventId) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Accepted<'a> {
+    struct AcceptedEvent<'a> {
         event_id: &'a EventId,
     }
-    answer(StatusCode::ACCEPTED, &Accepted { event_id })
+    json_response(StatusCode::ACCEPTED, &AcceptedEvent { event_id })
 }
 
-fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
     let mut response = Response::new(Json::of(body).as_str().to_owned().into());
     *response.status_mut() = status;
     response
@@ -194,53 +196,53 @@ fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// Why nothing was published, or is not known to be.
+/// Error of a request to the internal API.
 #[derive(Debug)]
-enum Refusal {
-    /// No bearer token, or another one.
+enum ApiError {
+    /// Missing or wrong bearer token.
     Unauthorized,
-    /// The request cannot be read: the sentence names the field.
-    Bad(String),
-    /// The bus did not take it.
+    /// Invalid request; the message names the field.
+    Invalid(String),
+    /// Bus or worker failure.
     Failed(ErrorCode),
 }
 
-impl Refusal {
-    fn bad(sentence: impl Into<String>) -> Self {
-        Self::Bad(sentence.into())
+impl ApiError {
+    fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
     }
 
     fn response(self) -> Response {
         match self {
             Self::Unauthorized => {
-                let mut response = failed(StatusCode::UNAUTHORIZED, &Failure::of(ErrorCode::Unauthenticated));
+                let mut response = failure_response(StatusCode::UNAUTHORIZED, &Failure::of(ErrorCode::Unauthenticated));
                 response
                     .headers_mut()
                     .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
             }
-            Self::Bad(sentence) => failed(
+            Self::Invalid(message) => failure_response(
                 StatusCode::BAD_REQUEST,
-                &Failure::with_message(ErrorCode::BadRequest, sentence),
+                &Failure::with_message(ErrorCode::BadRequest, message),
             ),
             Self::Failed(ErrorCode::Unavailable) => {
-                // The sentence of the code says that nothing was done, which is not known here.
+                // The default message of the code says that nothing was done, which is not known here.
                 let failure = Failure::with_message(
                     ErrorCode::Unavailable,
                     "Not known to be published; repeat with the same key.",
                 );
-                let mut response = failed(StatusCode::SERVICE_UNAVAILABLE, &failure);
+                let mut response = failure_response(StatusCode::SERVICE_UNAVAILABLE, &failure);
                 response
                     .headers_mut()
                     .insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
-            Self::Failed(code) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
+            Self::Failed(code) => failure_response(StatusCode::INTERNAL_SERVER_ERROR, &Failure::of(code)),
         }
     }
 }
 
-/// The longest request, in bytes.
+/// Maximum size of a request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// The longest payload of an event, in bytes: a user's log holds 256 of them.
+/// Maximum size of an event payload, in bytes. The event log keeps up to 256 events per user.
 const MAX_EVENT: usize = 16 * 1024;

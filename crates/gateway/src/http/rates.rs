@@ -1,4 +1,4 @@
-//! How often one address may call, and how often all together for one platform. What is beyond is refused.
+//! Rate limits of callback and webhook requests, per address and per platform.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -13,29 +13,29 @@ use crate::listener::tcp::rate_limit_address;
 use crate::rate::Limits;
 use crate::settings::Rate;
 
-/// The counts of one route of this gateway.
-pub(super) struct CallRates(Mutex<Counts>);
+/// Rate limits of one route on this gateway.
+pub(super) struct CallRates(Mutex<CallLimits>);
 
-struct Counts {
+struct CallLimits {
     addresses: Limits<IpAddr>,
     platforms: Limits<AccountType>,
 }
 
 impl CallRates {
-    /// Nothing is counted yet.
+    /// Creates full buckets.
     pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Counts {
-            addresses: Limits::new(each_second(PER_ADDRESS), now),
-            platforms: Limits::new(each_second(PER_PLATFORM), now),
+        Self(Mutex::new(CallLimits {
+            addresses: Limits::new(per_second(PER_ADDRESS), now),
+            platforms: Limits::new(per_second(PER_PLATFORM), now),
         }))
     }
 
-    /// Takes one from both counts, or refuses.
+    /// Takes a token from both buckets, or refuses.
     pub(super) fn admit(&self, address: IpAddr, platform: AccountType, now: Instant) -> Result<(), Failure> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The address first: one that comes too often takes nothing from the others.
-        let admitted = counts.addresses.admit(&rate_limit_address(address), now);
-        let admitted = admitted.and_then(|()| counts.platforms.admit(&platform, now));
+        let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The address comes first, so that a flooding address does not drain the platform's bucket.
+        let admitted = limits.addresses.admit(&rate_limit_address(address), now);
+        let admitted = admitted.and_then(|()| limits.platforms.admit(&platform, now));
         admitted.map_err(|wait| Failure {
             retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
             ..Failure::of(ErrorCode::RateLimited)
@@ -43,8 +43,8 @@ impl CallRates {
     }
 }
 
-/// So many, evenly or at once.
-fn each_second(count: u32) -> Rate {
+/// Returns a rate whose burst is one second's worth.
+fn per_second(count: u32) -> Rate {
     let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
     Rate {
         per_second: count,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_comes_fifty_times_a_second_whatever_the_platform() {
+    async fn one_address_is_limited_to_fifty_requests_per_second() {
         let now = Instant::now();
         let rates = CallRates::new(now);
         for nth in 0..50 {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_addresses_together_come_five_hundred_times_a_second_to_a_platform() {
+    async fn one_platform_is_limited_to_five_hundred_requests_per_second() {
         let now = Instant::now();
         let rates = CallRates::new(now);
         for nth in 0..500 {

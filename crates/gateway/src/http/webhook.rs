@@ -1,5 +1,5 @@
-//! `/webhooks/{platform}`: where platforms call. Nothing is believed here: what has the platform's signature at all goes on to a worker,
-//! which has the secrets, and the platform is answered what that says.
+//! `/webhooks/{platform}`: webhook endpoint of the platforms. The gateway checks only that a signature is present: a worker, which has
+//! the secrets, verifies it and determines the response.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,16 +28,16 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::rates::CallRates;
-use super::routes::failed;
+use super::response::failure_response;
 use crate::command::WorkerClient;
-use crate::handshake::upgrade::user_agent;
+use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
 
-/// What the webhooks need.
+/// State of the webhook routes.
 pub(crate) struct Webhooks {
     workers: Arc<WorkerClient>,
-    /// How long a worker may take.
+    /// Timeout of a job.
     job_timeout: Duration,
     rates: CallRates,
     entropy: Arc<dyn Entropy>,
@@ -61,14 +61,14 @@ impl Webhooks {
     }
 }
 
-/// The routes of the webhooks.
+/// Returns the routes of the webhooks.
 pub(super) fn router(webhooks: Webhooks) -> Router {
     Router::new()
         .route("/webhooks/{platform}", get(challenge).post(deliver))
         .with_state(Arc::new(webhooks))
 }
 
-/// `POST /webhooks/{platform}`: a delivery.
+/// `POST /webhooks/{platform}`: receives a delivery.
 async fn deliver(
     State(webhooks): State<Arc<Webhooks>>,
     Path(platform): Path<String>,
@@ -83,7 +83,7 @@ async fn deliver(
     webhooks.answer(platform, answer)
 }
 
-/// `GET /webhooks/{platform}?crc_token=`: X asks whether we have the secret. No other platform asks.
+/// `GET /webhooks/{platform}?crc_token=`: answers the CRC challenge of X. Other platforms have no challenge.
 async fn challenge(
     State(webhooks): State<Arc<Webhooks>>,
     Path(platform): Path<String>,
@@ -157,12 +157,12 @@ impl Webhooks {
         };
         let asked = self.workers.ask(&job, self.job_timeout).await;
         let outcome = asked.map_err(|error| {
-            tracing::warn!(error = chain(&error), "a webhook could not be sent on");
+            tracing::warn!(error = chain(&error), "webhook job not queued, webhook refused");
             Failure::of(error.code())
         })?;
         let outcome = outcome.ok_or_else(|| Failure::of(ErrorCode::Timeout))?;
         match outcome.error {
-            // A worker of another release may have written it otherwise.
+            // A worker of another release may have encoded it differently.
             None => outcome
                 .data
                 .read()
@@ -175,13 +175,13 @@ impl Webhooks {
         self.metrics
             .webhook(platform, answer.as_ref().err().map(|failure| failure.error));
         match answer {
-            Ok(answer) => taken(&answer),
+            Ok(answer) => accepted(&answer),
             Err(failure) => refused(&failure),
         }
     }
 }
 
-fn taken(answer: &WebhookAnswer) -> Response {
+fn accepted(answer: &WebhookAnswer) -> Response {
     let body = answer
         .body
         .as_ref()
@@ -190,12 +190,12 @@ fn taken(answer: &WebhookAnswer) -> Response {
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Discord wants one even where there is no body.
+    // Discord requires it even without a body.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// A platform tries again what is answered 5xx or 429, and should not what is answered otherwise.
+/// Returns the response of a failed webhook. Platforms retry after 5xx and 429 only.
 fn refused(failure: &Failure) -> Response {
     let status = match failure.error {
         ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -205,12 +205,12 @@ fn refused(failure: &Failure) -> Response {
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut response = failed(status, failure);
+    let mut response = failure_response(status, failure);
     if let Some(seconds) = failure.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-/// The longest body, in bytes. A comment on GitHub has 64 KiB at most, and some 30 KiB beside it.
+/// Maximum size of the body, in bytes. GitHub's largest comment has 64 KiB, plus about 30 KiB of context.
 const MAX_BODY: usize = 256 * 1024;

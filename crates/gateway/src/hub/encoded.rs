@@ -112,7 +112,7 @@ mod tests {
     fn agreed(node: &DeflatePool, offer: &'static str) -> PerMessageDeflate {
         let mut headers = HeaderMap::new();
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer));
-        node.of(&DeflateParams::with(&headers).unwrap())
+        node.of(&DeflateParams::negotiate(&headers).unwrap())
     }
 
     /// Where the bytes lie, and whether they are compressed.

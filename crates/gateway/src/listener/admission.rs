@@ -1,36 +1,36 @@
-//! What an address must pass before one of its clients may be on its way in: with a new connection, or with another CONNECT on one
-//! that it keeps.
+//! Admission control per address: the connect rate and the permits of pending connections. It applies to a new connection and to
+//! another CONNECT on an open one.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::pending::{Pending, PendingPermit};
+use super::pending::{PendingConnections, PendingPermit};
 use crate::metrics::Metrics;
 use crate::rate::Limits;
 use crate::settings::Settings;
 
-/// The rates of all addresses, and the permits. Clones share them.
+/// Connect rates of all addresses, and the permits of pending connections. Clones share both.
 #[derive(Clone)]
 pub(crate) struct Admission {
     rate: Option<Arc<Mutex<Limits<IpAddr>>>>,
-    pending: Arc<Pending>,
+    pending: Arc<PendingConnections>,
 }
 
 impl Admission {
     pub(super) fn new(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         let rate = settings.connect_rate;
         Self {
-            pending: Pending::new(settings.pending_connections, rate.is_some(), metrics),
+            pending: PendingConnections::new(settings.pending_connections, rate.is_some(), metrics),
             rate: rate.map(|rate| Arc::new(Mutex::new(Limits::new(rate, Instant::now())))),
         }
     }
 
-    /// Counts a client of this address, as [`rate_limit_address`](super::tcp::counted_as) has it, and gives it a permit.
+    /// Charges the connect rate of an address (see [`rate_limit_address`](super::tcp::rate_limit_address)) and acquires a permit.
     ///
     /// # Errors
-    /// Metric label of the bound that is reached.
+    /// Metric label of the limit that was reached.
     pub(crate) fn admit(&self, address: IpAddr, now: Instant) -> Result<PendingPermit, &'static str> {
         if let Some(rate) = &self.rate {
             let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The server's certificate: read from PEM files, and read again when they change.
+//! Server certificate: loaded from PEM files, reloaded when they change.
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,7 +17,7 @@ use x509_cert::der::{self, Decode};
 use crate::metrics::Metrics;
 use crate::settings::TlsSettings;
 
-/// The certificate that new handshakes are answered with.
+/// Certificate of new handshakes.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     current: RwLock<Arc<CertifiedKey>>,
@@ -29,12 +29,12 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Keeps a [`Certificate`] as its files are.
+/// Task that reloads a [`Certificate`] when its files change.
 #[derive(Debug)]
 pub(crate) struct Reloader {
     files: TlsSettings,
-    seen: Content,
-    /// When the certificate in use ends, since 1970.
+    loaded: PemFiles,
+    /// `notAfter` of the certificate in use, since 1970.
     expires: Duration,
     provider: Arc<CryptoProvider>,
     certificate: Arc<Certificate>,
@@ -43,22 +43,22 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Reads the files for the first time.
+    /// Loads the files at startup.
     pub(crate) async fn load(
         files: TlsSettings,
         provider: Arc<CryptoProvider>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, CertificateError> {
-        let seen = Content::read(&files).await?;
-        let (parsed, expires) = seen.parse(&provider)?;
+        let loaded = PemFiles::read(&files).await?;
+        let (parsed, expires) = loaded.parse(&provider)?;
         metrics.certificate_expires(expires);
         let certificate = Arc::new(Certificate {
             current: RwLock::new(Arc::new(parsed)),
         });
         Ok(Self {
             files,
-            seen,
+            loaded,
             expires,
             provider,
             certificate,
@@ -67,30 +67,30 @@ impl Reloader {
         })
     }
 
-    /// What is kept up to date.
+    /// Returns the certificate, which reloads update.
     pub(crate) fn certificate(&self) -> Arc<Certificate> {
         Arc::clone(&self.certificate)
     }
 
-    /// Looks at the files again and again until the node drains. Whatever cannot be used leaves the old certificate in place,
-    /// and is reported once. So is an end that is near, and one that has passed.
+    /// Polls the files until the node drains. Unusable files are logged once and leave the current certificate in use. A certificate
+    /// that expires soon or has expired is logged once.
     pub(crate) async fn run(mut self, every: Duration, soft: CancellationToken) {
         let mut unreadable = false;
-        let mut told = Remaining::Enough;
+        let mut logged = Validity::Valid;
         loop {
-            let remaining = self.remaining();
-            if std::mem::replace(&mut told, remaining) != remaining {
-                remaining.tell();
+            let validity = self.validity();
+            if std::mem::replace(&mut logged, validity) != validity {
+                validity.log();
             }
             tokio::select! {
                 () = soft.cancelled() => return,
                 () = tokio::time::sleep(every) => {}
             }
-            let outcome = match Content::read(&self.files).await {
-                Ok(content) if content == self.seen && !unreadable => continue,
-                Ok(content) => {
+            let reloaded = match PemFiles::read(&self.files).await {
+                Ok(files) if files == self.loaded && !unreadable => continue,
+                Ok(files) => {
                     unreadable = false;
-                    self.replace(content)
+                    self.replace(files)
                 }
                 Err(_) if unreadable => continue,
                 Err(error) => {
@@ -98,22 +98,22 @@ impl Reloader {
                     Err(error)
                 }
             };
-            match outcome {
-                Ok(()) => tracing::info!("the certificate was read again"),
+            match reloaded {
+                Ok(()) => tracing::info!("certificate reloaded"),
                 Err(error) => {
                     self.metrics.certificate_failed();
                     tracing::warn!(
                         error = chain(&error),
-                        "the certificate's files cannot be used, the old one stays"
+                        "certificate reload failed, keeping the current certificate"
                     );
                 }
             }
         }
     }
 
-    fn replace(&mut self, content: Content) -> Result<(), CertificateError> {
-        let parsed = content.parse(&self.provider);
-        self.seen = content;
+    fn replace(&mut self, files: PemFiles) -> Result<(), CertificateError> {
+        let parsed = files.parse(&self.provider);
+        self.loaded = files;
         let (parsed, expires) = parsed?;
         self.expires = expires;
         self.metrics.certificate_expires(expires);
@@ -122,68 +122,69 @@ impl Reloader {
         Ok(())
     }
 
-    fn remaining(&self) -> Remaining {
+    fn validity(&self) -> Validity {
         let now = self
             .clock
             .now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         match self.expires.saturating_sub(now) {
-            Duration::ZERO => Remaining::Nothing,
-            left if left < SOON => Remaining::Little,
-            _ => Remaining::Enough,
+            Duration::ZERO => Validity::Expired,
+            left if left < SOON => Validity::ExpiresSoon,
+            _ => Validity::Valid,
         }
     }
 }
 
-/// How much of a certificate's life remains.
+/// Validity of the certificate at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Remaining {
-    Enough,
-    /// Less than [`SOON`].
-    Little,
-    Nothing,
+enum Validity {
+    Valid,
+    /// Expires in less than [`SOON`].
+    ExpiresSoon,
+    Expired,
 }
 
-impl Remaining {
-    fn tell(self) {
+impl Validity {
+    fn log(self) {
         match self {
-            Self::Enough => {}
-            Self::Little => tracing::warn!("the certificate ends within two weeks: renew its files"),
-            Self::Nothing => tracing::error!("the certificate has expired: clients refuse it, renew its files"),
+            Self::Valid => {}
+            Self::ExpiresSoon => tracing::warn!("certificate expires within two weeks, renew its files"),
+            Self::Expired => tracing::error!("certificate has expired, clients refuse it, renew its files"),
         }
     }
 }
 
-/// Why a certificate cannot be used.
+/// Error of loading a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// A file cannot be read.
+    /// File could not be read.
     #[error("read {0}")]
     Read(String, #[source] io::Error),
-    /// A file holds no such thing in PEM.
-    #[error("find the {0} in its file")]
+    /// File without the expected PEM item.
+    #[error("parse the PEM file of the {0}")]
     Pem(&'static str, #[source] pem::Error),
-    /// It does not say when it ends.
-    #[error("find the end of the certificate")]
+    /// Certificate that could not be parsed.
+    #[error("parse the validity of the certificate")]
     Validity(#[source] der::Error),
-    /// Certificate and key are not a pair, or of a kind that TLS 1.3 does not know.
-    #[error("use the certificate with its key")]
+    /// Key that does not match the certificate, or of a type that TLS 1.3 does not support.
+    #[error("combine the certificate with its key")]
     Pair(#[source] rustls::Error),
 }
 
-/// The two files as they were last read. The key's text is kept to see a change: whoever can read this memory has the key anyway.
+/// Content of the two files at the last load, compared to detect a change. Keeping the key's text adds no exposure: the parsed key is
+/// in the same memory.
 #[derive(PartialEq, Eq)]
-struct Content {
+struct PemFiles {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
-impl Content {
+impl PemFiles {
     async fn read(files: &TlsSettings) -> Result<Self, CertificateError> {
         let read = async |path: &std::path::Path| {
-            let content = tokio::fs::read(path).await;
-            content.map_err(|error| CertificateError::Read(path.display().to_string(), error))
+            let bytes = tokio::fs::read(path).await;
+            bytes.map_err(|error| CertificateError::Read(path.display().to_string(), error))
         };
         Ok(Self {
             certificate: read(&files.certificate).await?,
@@ -191,7 +192,7 @@ impl Content {
         })
     }
 
-    /// The certificate with its key, and when it ends, since 1970.
+    /// Parses the certificate with its key; returns its `notAfter` too, since 1970.
     fn parse(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Duration), CertificateError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<_, _>>()
@@ -207,11 +208,11 @@ impl Content {
     }
 }
 
-impl std::fmt::Debug for Content {
+impl std::fmt::Debug for PemFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Content").finish_non_exhaustive()
+        f.debug_struct("PemFiles").finish_non_exhaustive()
     }
 }
 
-/// An end that is so near is told.
+/// Remaining validity below which a warning is logged.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);

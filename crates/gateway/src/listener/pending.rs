@@ -1,4 +1,4 @@
-//! Connections on their way in, from TCP to the token: how many there may be at once, in all and per address.
+//! Limits on pending connections, from accept to the verified token, in total and per address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,102 +10,102 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::metrics::Metrics;
 
-/// Permits for connections that have proven no caller yet. The addresses that are counted are no more than the permits.
-pub(crate) struct Pending {
+/// Permits of connections without a verified token. There are at most as many counted addresses as permits.
+pub(crate) struct PendingConnections {
     limit: usize,
     per_address: Option<usize>,
-    /// Handshakes of one address that are computed at once.
-    computing: usize,
-    held: Mutex<Held>,
+    /// Maximum number of concurrent handshake computations per address.
+    handshakes_per_address: usize,
+    counts: Mutex<PendingCounts>,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
-struct Held {
+struct PendingCounts {
     total: usize,
-    by_address: HashMap<IpAddr, OfAddress>,
+    by_address: HashMap<IpAddr, AddressCount>,
 }
 
-/// Connections of one address.
-struct OfAddress {
+/// Pending connections of one address.
+struct AddressCount {
     count: usize,
-    computing: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
 }
 
-/// Permit of one connection. Dropping it gives it back.
+/// Permit of one pending connection. Dropping it releases it.
 pub(crate) struct PendingPermit {
-    pending: Arc<Pending>,
+    pending: Arc<PendingConnections>,
     address: IpAddr,
-    computing: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
 }
 
 impl PendingPermit {
-    /// Turn of this connection among those of its address to compute the expensive part of a TLS handshake, first come, first served.
-    /// Without turns, a burst of handshakes from one address would stand before everybody else's in the runtime's queue. None where
-    /// one address may be many clients.
-    pub(super) async fn computing(&self) -> Option<SemaphorePermit<'_>> {
+    /// Acquires a concurrency permit for the expensive part of a TLS handshake, first come, first served among the connections of one
+    /// address. Without it, a burst of handshakes from one address would delay all other handshakes in the runtime's queue. Returns
+    /// `None` without a limit per address, where one address may be many clients.
+    pub(super) async fn acquire_handshake(&self) -> Option<SemaphorePermit<'_>> {
         self.pending.per_address?;
-        // Nobody closes the semaphore.
-        self.computing.acquire().await.ok()
+        // The semaphore is never closed.
+        self.handshakes.acquire().await.ok()
     }
 }
 
-impl Pending {
-    /// `limit` permits, of which one address gets a sixteenth where addresses are `shared_out`.
-    pub(crate) fn new(limit: usize, shared_out: bool, metrics: Arc<Metrics>) -> Arc<Self> {
+impl PendingConnections {
+    /// Creates `limit` permits. With `limit_addresses`, one address gets at most a sixteenth of them.
+    pub(crate) fn new(limit: usize, limit_addresses: bool, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             limit,
-            per_address: shared_out.then(|| (limit / ADDRESSES).max(1)),
-            // At least one core is left to everybody else, where there is more than one.
-            computing: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-            held: Mutex::default(),
+            per_address: limit_addresses.then(|| (limit / ADDRESSES).max(1)),
+            // On more than one core, at least one is left to other addresses.
+            handshakes_per_address: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            counts: Mutex::default(),
             metrics,
         })
     }
 
-    /// Takes a permit for a connection from this address.
+    /// Acquires a permit for a connection from this address.
     ///
     /// # Errors
-    /// Metric label of the bound that is reached.
+    /// Metric label of the limit that was reached.
     pub(crate) fn acquire(self: &Arc<Self>, address: IpAddr) -> Result<PendingPermit, &'static str> {
-        let mut held = self.held();
-        let of_address = held.by_address.get(&address).map_or(0, |of_address| of_address.count);
-        // The address first: whether others have filled the rest makes no difference to it.
-        if self.per_address.is_some_and(|most| of_address >= most) {
+        let mut counts = self.counts();
+        let count = counts.by_address.get(&address).map_or(0, |entry| entry.count);
+        // The limit per address comes first: its label then does not depend on other addresses.
+        if self.per_address.is_some_and(|limit| count >= limit) {
             return Err("pending_per_address");
         }
-        if held.total >= self.limit {
+        if counts.total >= self.limit {
             return Err("pending_connections");
         }
-        held.total += 1;
-        let of_address = held.by_address.entry(address).or_insert_with(|| OfAddress {
+        counts.total += 1;
+        let entry = counts.by_address.entry(address).or_insert_with(|| AddressCount {
             count: 0,
-            computing: Arc::new(Semaphore::new(self.computing)),
+            handshakes: Arc::new(Semaphore::new(self.handshakes_per_address)),
         });
-        of_address.count += 1;
-        let computing = Arc::clone(&of_address.computing);
+        entry.count += 1;
+        let handshakes = Arc::clone(&entry.handshakes);
         self.metrics.pending(1);
         Ok(PendingPermit {
             pending: Arc::clone(self),
             address,
-            computing,
+            handshakes,
         })
     }
 
     fn release(&self, address: IpAddr) {
-        let mut held = self.held();
-        held.total = held.total.saturating_sub(1);
-        if let Entry::Occupied(mut of_address) = held.by_address.entry(address) {
-            match of_address.get().count {
-                0 | 1 => drop(of_address.remove()),
-                more => of_address.get_mut().count = more - 1,
+        let mut counts = self.counts();
+        counts.total = counts.total.saturating_sub(1);
+        if let Entry::Occupied(mut entry) = counts.by_address.entry(address) {
+            match entry.get().count {
+                0 | 1 => drop(entry.remove()),
+                count => entry.get_mut().count = count - 1,
             }
         }
         self.metrics.pending(-1);
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, PendingCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +115,7 @@ impl Drop for PendingPermit {
     }
 }
 
-/// So many addresses are needed to take all permits.
+/// Minimum number of addresses that can take all permits.
 const ADDRESSES: usize = 16;
 
 #[cfg(test)]
@@ -127,9 +127,9 @@ mod tests {
 
     use super::*;
 
-    fn pending(limit: usize, shared_out: bool) -> Arc<Pending> {
+    fn pending(limit: usize, limit_addresses: bool) -> Arc<PendingConnections> {
         let meter = telemetry::metrics::Metrics::new("test").meter();
-        Pending::new(limit, shared_out, Arc::new(Metrics::new(&meter, &Tasks::new())))
+        PendingConnections::new(limit, limit_addresses, Arc::new(Metrics::new(&meter, &Tasks::new())))
     }
 
     fn address(last: u8) -> IpAddr {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_gets_a_sixteenth_and_gets_it_again_when_permits_are_returned() {
+    fn address_is_limited_to_a_sixteenth_until_permits_are_released() {
         let pending = pending(64, true);
         let mut permits: Vec<_> = (0..4).map(|_| pending.acquire(address(1)).ok().unwrap()).collect();
         assert_eq!(pending.acquire(address(1)).err(), Some("pending_per_address"));
@@ -145,15 +145,15 @@ mod tests {
         assert!(pending.acquire(address(1)).is_ok());
         drop(permits);
         assert_eq!(
-            pending.held().by_address.len(),
+            pending.counts().by_address.len(),
             0,
-            "an address without connections is forgotten"
+            "the entry of an address without connections is removed"
         );
-        assert_eq!(pending.held().total, 0);
+        assert_eq!(pending.counts().total, 0);
     }
 
     #[test]
-    fn sixteen_addresses_can_take_all_permits_and_no_fewer() {
+    fn sixteen_addresses_can_exhaust_all_permits() {
         let pending = pending(64, true);
         let permits: Vec<_> = (0..64)
             .map(|n| pending.acquire(address(n % 16)).ok().unwrap())
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn without_shares_one_address_may_take_all() {
+    fn without_per_address_limit_one_address_can_take_all_permits() {
         let pending = pending(5, false);
         let permits: Vec<_> = (0..5).map(|_| pending.acquire(address(1)).ok().unwrap()).collect();
         assert_eq!(pending.acquire(address(1)).err(), Some("pending_connections"));
@@ -172,23 +172,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_from_one_address_computes_in_turns_and_holds_up_no_other_address() {
+    async fn handshakes_of_one_address_are_limited_and_delay_no_other_address() {
         let mut pending = Arc::into_inner(pending(64, true)).unwrap();
-        pending.computing = 2;
+        pending.handshakes_per_address = 2;
         let pending = Arc::new(pending);
         let permits = [(); 3].map(|()| pending.acquire(address(1)).ok().unwrap());
-        let computing = |at: usize| permits[at].computing().now_or_never();
-        let turns = [computing(0), computing(1)];
-        assert!(turns.iter().all(Option::is_some));
-        assert!(computing(2).is_none());
+        let handshake = |at: usize| permits[at].acquire_handshake().now_or_never();
+        let running = [handshake(0), handshake(1)];
+        assert!(running.iter().all(Option::is_some));
+        assert!(handshake(2).is_none());
         let other = pending.acquire(address(2)).ok().unwrap();
-        assert!(other.computing().now_or_never().is_some());
-        drop(turns);
-        assert!(computing(2).is_some());
+        assert!(other.acquire_handshake().now_or_never().is_some());
+        drop(running);
+        assert!(handshake(2).is_some());
     }
 
     #[test]
-    fn fewer_than_sixteen_permits_are_one_for_each_address() {
+    fn fewer_than_sixteen_permits_allow_one_per_address() {
         let pending = pending(2, true);
         let _one = pending.acquire(address(1)).ok().unwrap();
         assert_eq!(pending.acquire(address(1)).err(), Some("pending_per_address"));

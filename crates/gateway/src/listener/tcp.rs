@@ -1,4 +1,4 @@
-//! TCP: the port, how many may be on their way in, and how often an address may come.
+//! TCP listener with admission control.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,32 +15,32 @@ use super::pending::PendingPermit;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
-/// The bound port.
+/// Bound TCP listener.
 pub(crate) struct Listener {
     tcp: TcpListener,
     local: SocketAddr,
-    /// One permit for each connection that may be open.
+    /// Permits of open connections.
     open: Arc<Semaphore>,
     admission: Admission,
     metrics: Arc<Metrics>,
 }
 
-/// A client that has connected and has said nothing yet.
+/// Accepted TCP connection before the TLS handshake.
 pub(crate) struct IncomingConnection {
-    /// The connection.
+    /// TCP stream.
     pub(crate) tcp: TcpStream,
-    /// Where it comes from.
+    /// Peer address.
     pub(crate) peer: SocketAddr,
-    /// When it was accepted.
+    /// Time of accept.
     pub(crate) accepted: Instant,
-    /// Permit to be open, held until the end.
+    /// Permit of an open connection, released at its end.
     pub(crate) open: OwnedSemaphorePermit,
-    /// Permit to be on its way in, given back with the token or the end.
+    /// Permit of a pending connection, released when the token is verified or the connection ends.
     pub(crate) pending: PendingPermit,
 }
 
 impl Listener {
-    /// Takes the port.
+    /// Binds the listen address.
     pub(crate) fn bind(settings: &Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
         let tcp = listen(settings.listen)?;
         Ok(Self {
@@ -52,18 +52,18 @@ impl Listener {
         })
     }
 
-    /// What clients of this port must pass.
+    /// Returns the admission control of this listener.
     pub(crate) fn admission(&self) -> Admission {
         self.admission.clone()
     }
 
-    /// The port that was taken.
+    /// Returns the bound address.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Hands every client that is let in to `welcome`, until the node drains. Then the port is free again.
-    pub(crate) async fn run(self, soft: CancellationToken, welcome: impl Fn(IncomingConnection)) {
+    /// Accepts connections and passes the admitted ones to `on_accept` until the node drains, then closes the port.
+    pub(crate) async fn run(self, soft: CancellationToken, on_accept: impl Fn(IncomingConnection)) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -72,22 +72,24 @@ impl Listener {
             };
             match accepted {
                 Ok((tcp, peer)) => match self.admit(tcp, canonical(peer)) {
-                    Ok(incoming) => welcome(incoming),
-                    // Dropped without a word: an answer would cost a TLS handshake, which is what is rationed.
+                    Ok(incoming) => on_accept(incoming),
+                    // Dropped without a response: a response would need a TLS handshake, the cost of which is limited here.
                     Err(reason) => self.metrics.refused(reason),
                 },
                 Err(error) => {
                     self.metrics.refused("accept");
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    // Out of file descriptors, mostly: without a pause this loop would spin until some are closed.
+                    tracing::warn!(%error, "tcp accept failed, retrying");
+                    // Usually out of file descriptors. Without a pause the loop would spin until some are closed.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
+    /// Acquires the permits of a connection.
+    ///
     /// # Errors
-    /// Metric label of the bound that is reached.
+    /// Metric label of the limit that was reached.
     fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Result<IncomingConnection, &'static str> {
         let accepted = Instant::now();
         let open = Arc::clone(&self.open).try_acquire_owned();
@@ -103,27 +105,27 @@ impl Listener {
     }
 }
 
-/// An IPv4 peer as such, also where a listener on IPv6 gets it under a mapped address (RFC 4291, section 2.5.5.2).
+/// Converts an IPv4-mapped address (RFC 4291, section 2.5.5.2), which an IPv6 listener reports for IPv4 peers, to IPv4.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-/// Binds the port. Connections get the listener's buffers: the kernel would let what waits for a slow peer grow to megabytes, where
-/// no bound of ours sees it.
+/// Binds a listening socket. Connections inherit its send buffer size: with the default, the kernel would queue megabytes for a slow
+/// peer, beyond the bounded queue.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // A gateway that starts again must not wait until the connections of the last one are forgotten.
+    // A restarted gateway must not wait for connections in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// The address an address is counted as. Who has one IPv6 address has its whole /64.
+/// Returns the address that rate limits count: an IPv4 address, or the /64 of an IPv6 address, which one client usually owns.
 pub(crate) fn rate_limit_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -131,10 +133,11 @@ pub(crate) fn rate_limit_address(address: IpAddr) -> IpAddr {
     }
 }
 
-/// In bytes, of which the kernel makes twice as many for its own account.
+/// Send buffer in bytes. The kernel doubles it for bookkeeping.
 const SEND_BUFFER: u32 = 128 * 1024;
-/// Connections that the kernel has made and nobody has accepted yet.
+/// Maximum number of established connections that wait for accept.
 const BACKLOG: u32 = 1024;
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -142,14 +145,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mapped_address_is_shown_as_ipv4_and_a_real_one_as_it_is() {
+    fn ipv4_mapped_peer_is_shown_as_ipv4() {
         let shown = |peer: &str| canonical(peer.parse().unwrap()).to_string();
         assert_eq!(shown("[::ffff:192.0.2.7]:4711"), "192.0.2.7:4711");
         assert_eq!(shown("[2001:db8::1]:4711"), "[2001:db8::1]:4711");
     }
 
     #[test]
-    fn an_ipv6_address_is_counted_by_its_network_and_a_mapped_one_as_ipv4() {
+    fn rate_limit_address_is_the_ipv6_network_or_the_ipv4_address() {
         let same = |one: &str, other: &str| {
             rate_limit_address(one.parse().unwrap()) == rate_limit_address(other.parse().unwrap())
         };

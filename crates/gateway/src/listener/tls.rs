@@ -1,4 +1,4 @@
-//! TLS 1.3, and nothing older.
+//! TLS 1.3 handshake.
 
 use std::io;
 use std::sync::Arc;
@@ -14,53 +14,53 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::Stream;
 use super::pending::PendingPermit;
 
-/// Makes TLS streams of TCP ones.
+/// TLS acceptor.
 #[derive(Clone)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
-    within: Duration,
+    timeout: Duration,
 }
 
 impl Tls {
-    /// A server that answers with whatever `certificate` holds at that moment, within a deadline.
+    /// Builds an acceptor that serves the current certificate of `certificate`.
     ///
     /// # Errors
-    /// When the provider has no TLS 1.3.
+    /// The provider does not support TLS 1.3.
     pub(crate) fn new(
         provider: Arc<CryptoProvider>,
         certificate: Arc<dyn ResolvesServerCert>,
-        within: Duration,
+        timeout: Duration,
     ) -> Result<Self, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_cert_resolver(certificate);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Sockets live for hours: resumption would save one handshake of each, and cost secrets kept for all.
+        // Sockets stay open for hours: resumption would save one handshake per socket, and keep secrets for all of them.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self {
             config: Arc::new(config),
-            within,
+            timeout,
         })
     }
 
-    /// Does the handshake of a connection, which computes when it is the turn of its permit. Its state is boxed and gone when this
-    /// returns: inline in the connection's task it would keep 6.6 KB per socket for ever.
+    /// Performs the handshake of a connection, limited by its permit. The state is boxed and freed on return: inline in the connection's
+    /// task it would take 6.6 KB per socket for its lifetime.
     ///
     /// # Errors
-    /// When the client does not speak TLS 1.3, goes away, or takes too long.
+    /// The client does not support TLS 1.3, disconnects, or exceeds the timeout.
     pub(crate) async fn handshake(&self, tcp: TcpStream, permit: &PendingPermit) -> io::Result<Stream> {
-        // Frames are written whole; waiting for more only adds delay (RFC 896 against RFC 1122, section 4.2.3.4).
+        // Frames are written whole, so Nagle's algorithm (RFC 896, RFC 1122 section 4.2.3.4) would only add delay.
         tcp.set_nodelay(true)?;
         let handshake = async {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
-            // A turn is held while the key exchange and the signature are computed, never while a client is waited for.
-            let turn = permit.computing().await;
-            let answered = hello.into_stream(Arc::clone(&self.config));
-            drop(turn);
-            answered.await
+            // The permit covers the computation of the key exchange and the signature, not the wait for the client.
+            let slot = permit.acquire_handshake().await;
+            let accepting = hello.into_stream(Arc::clone(&self.config));
+            drop(slot);
+            accepting.await
         };
-        Ok(Box::new(timeout(self.within, Box::pin(handshake)).await??))
+        Ok(Box::new(timeout(self.timeout, Box::pin(handshake)).await??))
     }
 }

@@ -1,4 +1,4 @@
-//! Which pages may open a socket from a browser.
+//! Allowed browser origins.
 
 mod pattern;
 #[cfg(test)]
@@ -8,33 +8,33 @@ use url::{Host, Url};
 
 use self::pattern::{Pattern, serialized};
 
-/// The browser origins that are let in. A client without an `Origin` header is no browser and is let in always: the header
-/// protects a browser's user from other pages (cross-site WebSocket hijacking), it proves nothing about anyone else.
+/// Allowed browser origins. A client without an `Origin` header is not a browser and always allowed: the header protects the users of
+/// browsers from foreign pages (cross-site WebSocket hijacking), it authenticates nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
     listed: Vec<Pattern>,
     loopback: bool,
 }
 
-/// A text that is no origin, nor a pattern of origins.
+/// Error for an entry that is neither an origin nor a pattern of origins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no origin such as https://app.example.com, https://*.example.com (subdomains), capacitor://localhost or null"
+    "`{0}` is not an origin such as https://app.example.com, https://*.example.com (subdomains), capacitor://localhost or null"
 )]
 pub struct InvalidOrigin(pub String);
 
 impl Origins {
-    /// No browser origin is let in.
+    /// Allows no browser origin.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Takes a list such as `https://app.example.com, https://*.example.com:8443, capacitor://localhost, null`.
+    /// Parses a list such as `https://app.example.com, https://*.example.com:8443, capacitor://localhost, null`.
     ///
     /// # Errors
-    /// [`InvalidOrigin`] for an entry that is more or less than scheme, host and port, or has a wildcard that is not all of the
-    /// host's first label.
+    /// [`InvalidOrigin`] for an entry that is not exactly scheme, host and port, or has a wildcard that is not the whole first label
+    /// of the host.
     pub fn parse(list: &str) -> Result<Self, InvalidOrigin> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let listed = entries.map(Pattern::parse).collect::<Result<_, _>>()?;
@@ -44,14 +44,14 @@ impl Origins {
         })
     }
 
-    /// Lets in every page of this machine as well: for development.
+    /// Allows loopback origins as well, for development.
     #[must_use]
     pub fn with_loopback(self) -> Self {
         Self { loopback: true, ..self }
     }
 
-    /// Whether this `Origin` header is let in. Browsers send the serialization of RFC 6454, section 6.2, in lower case; nothing
-    /// else is taken for equal.
+    /// Reports whether this `Origin` header is allowed. Browsers send the serialization of RFC 6454, section 6.2, in lower case, and
+    /// only that matches.
     #[must_use]
     pub fn allows(&self, header: &str) -> bool {
         self.listed.iter().any(|listed| listed.matches(header)) || (self.loopback && is_loopback(header))

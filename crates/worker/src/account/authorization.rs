@@ -47,7 +47,7 @@ impl Authorizations {
         authorization: &Authorization,
     ) -> Result<(), BusError> {
         let text = Secret::new(Json::of(authorization).as_str());
-        let begun = PendingAuthorization {
+        let pending = PendingAuthorization {
             session: authorization.session.clone(),
             account: authorization.account,
             encrypted: self.vault.encrypt(&binding(user), &text).as_bytes().to_vec(),
@@ -57,7 +57,7 @@ impl Authorizations {
             .put(&PendingAuthorization::owner_key(state), issued_to, LIFETIME)
             .await?;
         self.challenges
-            .put(&PendingAuthorization::key(user, state), &begun.write(), LIFETIME)
+            .put(&PendingAuthorization::key(user, state), &pending.write(), LIFETIME)
             .await
     }
 
@@ -70,13 +70,13 @@ impl Authorizations {
         state: &Secret,
     ) -> Result<Authorization, AuthorizationError> {
         let record = self.challenges.take(&PendingAuthorization::key(user, state)).await?;
-        let begun = record
+        let pending = record
             .as_deref()
             .and_then(PendingAuthorization::read)
             .ok_or(AuthorizationError::Unknown)?;
         let text = self
             .vault
-            .decrypt(&binding(user), &Ciphertext::from_bytes(begun.encrypted))?;
+            .decrypt(&binding(user), &Ciphertext::from_bytes(pending.encrypted))?;
         let authorization: Authorization = serde_json::from_str(text.expose())?;
         if authorization.session != *session || authorization.account != account {
             return Err(AuthorizationError::Elsewhere);
@@ -93,7 +93,7 @@ impl Authorizations {
     ) -> Result<bool, BusError> {
         let open = self.challenges.read_all(user, ChallengeKind::Authorize).await?;
         let mut open = open.iter().filter_map(|record| PendingAuthorization::read(record));
-        Ok(open.any(|begun| begun.session == *session && begun.account == account))
+        Ok(open.any(|pending| pending.session == *session && pending.account == account))
     }
 }
 

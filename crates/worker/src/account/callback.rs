@@ -27,11 +27,11 @@ impl AccountService {
     pub(crate) async fn callback(&self, call: &Call, callback: &Callback) -> Result<JobOutcome, ConnectError> {
         let platform = self.offered.get(callback.account)?;
         let _permit = self.permits.exchanges.acquire(call, callback.account).await?;
-        let begun = self
+        let authorization = self
             .authorizations
             .take(&call.user, &call.session, callback.account, &callback.state)
             .await?;
-        let pending_link = self.return_from_platform(call, platform, callback, begun).await;
+        let pending_link = self.return_from_platform(call, platform, callback, authorization).await;
         if let Err(error) = &pending_link {
             self.notify_session(call, error).await;
         }
@@ -43,13 +43,13 @@ impl AccountService {
         call: &Call,
         platform: &dyn Platform,
         callback: &Callback,
-        begun: Authorization,
+        authorization: Authorization,
     ) -> Result<JobOutcome, ConnectError> {
         let account = callback.account;
-        if !self.redirects.is_hosted(account, &begun.redirect_uri) {
+        if !self.redirects.is_hosted(account, &authorization.redirect_uri) {
             return Err(ConnectError::NotHosted);
         }
-        if is_other_issuer(callback.issuer.as_deref(), begun.issuer.as_deref()) {
+        if is_other_issuer(callback.issuer.as_deref(), authorization.issuer.as_deref()) {
             return Err(ConnectError::OtherIssuer);
         }
         let code = match &callback.response {
@@ -65,16 +65,21 @@ impl AccountService {
         self.begin_exchange(call, &presented).await?;
         let request = ExchangeRequest {
             code: code.clone(),
-            redirect_uri: begun.redirect_uri,
-            verifier: Some(begun.verifier),
+            redirect_uri: authorization.redirect_uri,
+            verifier: Some(authorization.verifier),
         };
         match self.obtain(call, platform, &request).await {
-            Ok(granted) => self.park(call, begun.access_epoch, granted).await,
+            Ok(granted) => self.add_pending_link(call, authorization.access_epoch, granted).await,
             Err(FailedExchange { error, revocation }) => self.refuse(call, account, error, revocation).await,
         }
     }
 
-    async fn park(&self, call: &Call, access_epoch: i64, granted: GrantedAccount) -> Result<JobOutcome, ConnectError> {
+    async fn add_pending_link(
+        &self,
+        call: &Call,
+        access_epoch: i64,
+        granted: GrantedAccount,
+    ) -> Result<JobOutcome, ConnectError> {
         let GrantedAccount {
             account,
             grant,

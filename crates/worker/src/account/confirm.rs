@@ -18,12 +18,12 @@ impl AccountService {
         let id = pending_link_id(call, asked.account, &asked.token, &asked.cookie);
         let pending_link = self.store.pending_link(&call.user, &id).await?;
         let pending_link = pending_link.ok_or(ConnectError::NotPending)?;
-        let begun = LinkStart {
+        let start = LinkStart {
             by: StartedBy::Session,
             access_epoch: pending_link.access_epoch,
             pending_link: Some(id),
         };
-        let linked = self.link_pending(call, begun, pending_link).await;
+        let linked = self.link_pending(call, start, pending_link).await;
         if let Err(error) = &linked {
             self.notify_session(call, error).await;
         }
@@ -33,7 +33,7 @@ impl AccountService {
     async fn link_pending(
         &self,
         call: &Call,
-        begun: LinkStart,
+        start: LinkStart,
         pending_link: PendingLink,
     ) -> Result<JobOutcome, ConnectError> {
         let account = pending_link.account.account_type;
@@ -62,7 +62,7 @@ impl AccountService {
                 avatar_url,
             },
         };
-        self.link(call, begun, linked.map(|linked| linked.account), granted)
+        self.link(call, start, linked.map(|linked| linked.account), granted)
             .await
     }
 }

@@ -24,7 +24,7 @@ impl AccountService {
             return Err(ConnectError::Redirect(account));
         }
         let _permit = self.permits.exchanges.acquire(call, account).await?;
-        let begun = self.connect_start(call, asked).await?;
+        let start = self.connect_start(call, asked).await?;
         let linked = self.store.credentials(&call.user, account).await?;
         let presented = PresentedCode {
             platform,
@@ -36,12 +36,12 @@ impl AccountService {
         let request = ExchangeRequest {
             code: asked.oauth_code.clone(),
             redirect_uri: asked.redirect_uri.clone(),
-            verifier: begun.verifier,
+            verifier: start.verifier,
         };
         match self.obtain(call, platform, &request).await {
             Ok(granted) => {
                 let linked = linked.map(|linked| linked.account);
-                self.link(call, begun.at, linked, granted).await
+                self.link(call, start.at, linked, granted).await
             }
             Err(FailedExchange { error, revocation }) => self.refuse(call, account, error, revocation).await,
         }

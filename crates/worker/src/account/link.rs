@@ -39,7 +39,7 @@ pub(super) struct LinkStart {
 /// Party that sent the user to the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StartedBy {
-    /// This session, with `account:authorize`.
+    /// Session of the caller, with `account:authorize`.
     Session,
     /// The application: only it knows that the user wanted this.
     Application,
@@ -50,7 +50,7 @@ impl AccountService {
     pub(super) async fn link(
         &self,
         call: &Call,
-        begun: LinkStart,
+        start: LinkStart,
         linked: Option<UserAccount>,
         granted: GrantedAccount,
     ) -> Result<JobOutcome, ConnectError> {
@@ -74,9 +74,9 @@ impl AccountService {
         }));
         let mut events = vec![
             call.envelope("connected", &Event::StatusChanged(change)),
-            link_alert(begun.by, &linked).raised_by(call, self.now()),
+            link_alert(start.by, &linked).raised_by(call, self.now()),
         ];
-        if begun.pending_link.is_some() {
+        if start.pending_link.is_some() {
             events.push(call.answer_to_session(CommandKind::Connect, &outcome));
         }
         let link = Link {
@@ -85,8 +85,8 @@ impl AccountService {
                 .clone()
                 .map(|tokens| tokens.revocation(account, linked.platform_user_id.clone())),
             account: linked,
-            access_epoch: begun.access_epoch,
-            pending_link: begun.pending_link,
+            access_epoch: start.access_epoch,
+            pending_link: start.pending_link,
             events,
             tokens,
         };

@@ -3,43 +3,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::Entropy;
+use lifecycle::{Entropy, OutageReporter, PeriodicLoop};
+use protocol::fault::chain;
 use store::{PendingLinks, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::background_receipt;
-use crate::outage::Outage;
-use crate::pace::Pace;
 
 /// Expires pending links each second until the node drains, those of stopped workers too. `revocations` is notified when one was
 /// queued.
 pub(crate) async fn expire_pending_links(
-    parking: Arc<dyn PendingLinks>,
+    pending_links: Arc<dyn PendingLinks>,
     revocations: Arc<Notify>,
     entropy: Arc<dyn Entropy>,
     drain: CancellationToken,
 ) {
-    let outage = Outage::of("expire pending links");
-    let mut pace = Pace::new(PERIOD, drain);
-    while pace.next().await {
-        match end_all(&*parking, &*entropy).await {
-            Ok(0) => outage.over(),
+    let outage = OutageReporter::new("expire pending links");
+    let mut ticks = PeriodicLoop::new(PERIOD, drain);
+    while ticks.next().await {
+        match end_all(&*pending_links, &*entropy).await {
+            Ok(0) => outage.succeeded(),
             Ok(ended) => {
-                outage.over();
+                outage.succeeded();
                 tracing::debug!(ended, "pending links expired, revoking their grants");
                 revocations.notify_one();
             }
-            Err(error) => outage.met(&error),
+            Err(error) => outage.failed(chain(&error)),
         }
     }
 }
 
 /// Expires the overdue links, at most [`AT_ONCE`].
-async fn end_all(parking: &dyn PendingLinks, entropy: &dyn Entropy) -> Result<usize, StoreError> {
+async fn end_all(pending_links: &dyn PendingLinks, entropy: &dyn Entropy) -> Result<usize, StoreError> {
     let mut ended = 0;
     while ended < AT_ONCE
-        && parking
+        && pending_links
             .expire_pending_link(&background_receipt(entropy, PERIOD))
             .await?
     {

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifecycle::{OutageReporter, PeriodicLoop};
+use protocol::fault::chain;
 use protocol::json::Json;
 use store::{Audit, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::Outage;
-use crate::pace::Pace;
-
 /// Logs the changed heads until the node drains; the first time at once, for those that an earlier worker did not log.
 pub(crate) async fn log_heads(audit: Arc<dyn Audit>, drain: CancellationToken) {
-    let outage = Outage::of("log the heads of the audit log");
-    let mut pace = Pace::new(PERIOD, drain);
-    while pace.next().await {
+    let outage = OutageReporter::new("log the heads of the audit log");
+    let mut ticks = PeriodicLoop::new(PERIOD, drain);
+    while ticks.next().await {
         match log_moved(&*audit).await {
-            Ok(()) => outage.over(),
-            Err(error) => outage.met(&error),
+            Ok(()) => outage.succeeded(),
+            Err(error) => outage.failed(chain(&error)),
         }
     }
 }

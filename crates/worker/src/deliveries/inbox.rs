@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifecycle::{OutageReporter, PeriodicLoop};
 use platforms::{ApiError, BotInbox};
+use protocol::fault::chain;
 use serde_json::Value;
 use store::{InboxLease, Store, StoreError};
 use tokio::sync::Notify;
@@ -13,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::addressed::Addressees;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
-use crate::pace::Pace;
 use crate::platform::rate_limit;
 
 /// Reads one inbox whenever this worker holds its lease.
@@ -28,18 +28,18 @@ pub(crate) struct InboxReader {
 impl InboxReader {
     /// Reads until the node drains.
     pub(crate) async fn run(self, drain: CancellationToken) {
-        let outage = Outage::of("read the inbox of a bot");
-        let mut pace = Pace::new(PERIOD, drain.clone());
+        let outage = OutageReporter::new("read the inbox of a bot");
+        let mut ticks = PeriodicLoop::new(PERIOD, drain.clone());
         let more = Notify::new();
-        while pace.next_or(&more).await {
+        while ticks.next_or_notified(&more).await {
             match self.read(&drain).await {
                 Ok(InboxRead::NotDue) => {}
-                Ok(InboxRead::All) => outage.over(),
+                Ok(InboxRead::All) => outage.succeeded(),
                 Ok(InboxRead::Partial) => {
-                    outage.over();
+                    outage.succeeded();
                     more.notify_one();
                 }
-                Err(error) => outage.met(&error),
+                Err(error) => outage.failed(chain(&error)),
             }
         }
     }

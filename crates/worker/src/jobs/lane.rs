@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{ClaimedJob, Jobs};
-use lifecycle::{Backoff, Entropy, Latch, Tasks};
+use lifecycle::{Backoff, Entropy, Latch, OutageReporter, Tasks};
 use protocol::cluster::job::Lane;
+use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
@@ -18,7 +19,6 @@ use super::run::Runner;
 use super::slots::{UserClaim, UserSlots};
 use crate::call::LanePermit;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 
 /// Serves one lane.
 pub(crate) struct LaneServer {
@@ -61,7 +61,7 @@ impl LaneServer {
         let mut latch = Some(latch);
         let permits = Arc::new(Semaphore::new(self.concurrency));
         let drain = self.tasks.soft();
-        let outage = Outage::of("claim jobs");
+        let outage = OutageReporter::new("claim jobs");
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_CAP);
         while let Some(permit) = free_permit(&permits, &drain).await {
             // The other free permits stay available while this waits for jobs: a job that waits for its user's slot may need one.
@@ -72,12 +72,12 @@ impl LaneServer {
                     if let Some(latch) = latch.take() {
                         latch.release();
                     }
-                    outage.over();
+                    outage.succeeded();
                     backoff.reset();
                     self.start_all(claimed, permit, &permits, entries);
                 }
                 Err(error) => {
-                    outage.met(&error);
+                    outage.failed(chain(&error));
                     let wait = backoff.next(&*self.entropy);
                     let _drained_or_not = tokio::time::timeout(wait, drain.cancelled()).await;
                 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::{EntryId, Jobs};
+use lifecycle::OutageReporter;
 use protocol::cluster::job::Lane;
+use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio_util::sync::CancellationToken;
-
-use crate::outage::Outage;
 
 /// Entries of one lane that this worker has claimed. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ pub(super) async fn renew(
     claimed: &ClaimedEntries,
     closed: &CancellationToken,
 ) {
-    let outage = Outage::of("renew jobs");
+    let outage = OutageReporter::new("renew jobs");
     loop {
         tokio::time::sleep(PERIOD).await;
         let entries = claimed.list();
@@ -68,8 +68,8 @@ pub(super) async fn renew(
             continue;
         }
         match jobs.renew(lane, worker, &entries).await {
-            Ok(()) => outage.over(),
-            Err(error) => outage.met(&error),
+            Ok(()) => outage.succeeded(),
+            Err(error) => outage.failed(chain(&error)),
         }
     }
 }

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifecycle::{OutageReporter, PeriodicLoop};
+use protocol::fault::chain;
 use store::Answers;
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::Outage;
-use crate::pace::Pace;
-
 /// Deletes expired answers, exchanges and sent events until the node drains.
 pub(crate) async fn prune(answers: Arc<dyn Answers>, drain: CancellationToken) {
-    let outage = Outage::of("delete what is past its time");
-    let mut pace = Pace::new(PERIOD, drain);
-    while pace.next().await {
+    let outage = OutageReporter::new("delete what is past its time");
+    let mut ticks = PeriodicLoop::new(PERIOD, drain);
+    while ticks.next().await {
         match answers.prune().await {
             Ok(rows) => {
-                outage.over();
+                outage.succeeded();
                 tracing::debug!(rows, "expired rows deleted");
             }
-            Err(error) => outage.met(&error),
+            Err(error) => outage.failed(chain(&error)),
         }
     }
 }

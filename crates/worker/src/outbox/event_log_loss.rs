@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{BusError, Events};
+use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::cluster::offset::Epoch;
+use protocol::fault::chain;
 use protocol::id::UserId;
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::outage::Outage;
-use crate::pace::Pace;
 
 /// Watches the epoch of a probe user's event log until the node drains. The epoch changes when the event logs were lost.
 pub(crate) async fn watch_memory(
@@ -22,18 +22,18 @@ pub(crate) async fn watch_memory(
     drain: CancellationToken,
 ) {
     let probe = probe();
-    let outage = Outage::of("look whether the bus remembers");
+    let outage = OutageReporter::new("look whether the bus remembers");
     let mut known: Option<Epoch> = None;
-    let mut pace = Pace::new(PERIOD, drain);
-    while pace.next().await {
+    let mut ticks = PeriodicLoop::new(PERIOD, drain);
+    while ticks.next().await {
         let epoch = match epoch_of(&*events, &probe).await {
             Ok(epoch) => epoch,
             Err(error) => {
-                outage.met(&error);
+                outage.failed(chain(&error));
                 continue;
             }
         };
-        outage.over();
+        outage.succeeded();
         if known.is_some() && known != epoch {
             match outbox.resend_recent().await {
                 Ok(count) => {
@@ -44,7 +44,7 @@ pub(crate) async fn watch_memory(
                     metrics.resent(count);
                 }
                 Err(error) => {
-                    outage.met(&error);
+                    outage.failed(chain(&error));
                     continue;
                 }
             }

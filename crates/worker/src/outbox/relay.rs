@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Bus, BusError};
+use lifecycle::OutageReporter;
 use protocol::cluster::envelope::Envelope;
 use protocol::event::name;
+use protocol::fault::chain;
 use protocol::id::UserId;
 use store::{Outbox, PublishError, Publisher};
 
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 
 /// Relays the outbox events of users.
 pub(crate) struct Relay {
     outbox: Arc<dyn Outbox>,
     publisher: BusPublisher,
-    outage: Outage,
+    outage: OutageReporter,
     metrics: Metrics,
 }
 
@@ -26,9 +27,9 @@ impl Relay {
             outbox,
             publisher: BusPublisher {
                 bus,
-                outage: Outage::of("publish events"),
+                outage: OutageReporter::new("publish events"),
             },
-            outage: Outage::of("relay events"),
+            outage: OutageReporter::new("relay events"),
             metrics,
         }
     }
@@ -37,12 +38,12 @@ impl Relay {
     pub(crate) async fn user(&self, user: &UserId) -> bool {
         match self.outbox.relay_user(user, &self.publisher).await {
             Ok(relayed) => {
-                self.outage.over();
+                self.outage.succeeded();
                 self.metrics.relay(relayed);
                 !relayed.stopped
             }
             Err(error) => {
-                self.outage.met(&error);
+                self.outage.failed(chain(&error));
                 false
             }
         }
@@ -52,7 +53,7 @@ impl Relay {
 /// Publisher that writes to the bus.
 struct BusPublisher {
     bus: Arc<dyn Bus>,
-    outage: Outage,
+    outage: OutageReporter,
 }
 
 #[async_trait]
@@ -60,11 +61,11 @@ impl Publisher for BusPublisher {
     async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError> {
         match self.publish_to_bus(user, event).await {
             Ok(()) => {
-                self.outage.over();
+                self.outage.succeeded();
                 Ok(())
             }
             Err(error) => {
-                self.outage.met(&error);
+                self.outage.failed(chain(&error));
                 Err(PublishError)
             }
         }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use lifecycle::Condition;
+use lifecycle::{Condition, OutageReporter, PeriodicLoop};
+use protocol::fault::chain;
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::Relay;
-use crate::outage::Outage;
-use crate::pace::Pace;
 
 /// Finds users with unsent events, and relays those.
 pub(crate) struct Sweep {
@@ -25,13 +24,13 @@ impl Sweep {
 
     /// Sweeps until the node drains. The store counts as ready while its queries succeed.
     pub(crate) async fn run(self, store: Condition, drain: CancellationToken) {
-        let outage = Outage::of("look for unsent events");
-        let mut pace = Pace::new(PERIOD, drain);
-        while pace.next().await {
+        let outage = OutageReporter::new("look for unsent events");
+        let mut ticks = PeriodicLoop::new(PERIOD, drain);
+        while ticks.next().await {
             match self.outbox.users_with_unsent_events(USERS).await {
                 Ok(users) => {
                     store.set(true);
-                    outage.over();
+                    outage.succeeded();
                     stream::iter(&users)
                         .for_each_concurrent(AT_ONCE, |user| async {
                             self.relay.user(user).await;
@@ -40,7 +39,7 @@ impl Sweep {
                 }
                 Err(error) => {
                     store.set(false);
-                    outage.met(&error);
+                    outage.failed(chain(&error));
                 }
             }
         }

@@ -34,7 +34,7 @@ impl Revoker {
         let attempted = timeout(TIMEOUT, self.end(&task)).await;
         let stored = match attempted.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(revoked) => self.finish(&task, revoked).await,
-            Err(error) => self.retry_or_dead_letter(&task, &error).await,
+            Err(error) => self.schedule_retry(&task, &error).await,
         };
         match stored {
             Ok((true, outcome)) => self.metrics.revocation(account, outcome),
@@ -63,11 +63,7 @@ impl Revoker {
         Ok((ours, "unknown_token"))
     }
 
-    async fn retry_or_dead_letter(
-        &self,
-        task: &Task,
-        error: &AttemptError,
-    ) -> Result<(bool, &'static str), StoreError> {
+    async fn schedule_retry(&self, task: &Task, error: &AttemptError) -> Result<(bool, &'static str), StoreError> {
         let after = match error {
             AttemptError::Platform(RevokeError::Throttled { wait, pause, .. })
             | AttemptError::Renew(RefreshError::Throttled { wait, pause, .. })

@@ -6,15 +6,14 @@ use std::time::Duration;
 use bus::{BusError, EndAllSessions};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, stream};
+use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::code::ErrorCode;
-use protocol::fault::Fault;
+use protocol::fault::{Fault, chain};
 use protocol::id::UserId;
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use super::{END_TTL, key};
-use crate::outage::Outage;
-use crate::pace::Pace;
 
 /// Writes unconfirmed ends to Redis once a second, until the node drains.
 pub(crate) async fn confirm_ends(
@@ -22,12 +21,12 @@ pub(crate) async fn confirm_ends(
     bus: Arc<dyn bus::SessionRegistry>,
     drain: CancellationToken,
 ) {
-    let outage = Outage::of("confirm session ends");
-    let mut pace = Pace::new(PERIOD, drain);
-    while pace.next().await {
+    let outage = OutageReporter::new("confirm session ends");
+    let mut ticks = PeriodicLoop::new(PERIOD, drain);
+    while ticks.next().await {
         match confirm_all(&*store, &*bus).await {
-            Ok(()) => outage.over(),
-            Err(error) => outage.met(&error),
+            Ok(()) => outage.succeeded(),
+            Err(error) => outage.failed(chain(&error)),
         }
     }
 }

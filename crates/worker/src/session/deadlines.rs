@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{BusError, SessionState};
+use lifecycle::{OutageReporter, PeriodicLoop};
+use protocol::fault::chain;
 use store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::key;
-use crate::outage::Outage;
-use crate::pace::Pace;
 
 /// Copies deadlines once a minute, until the node drains.
 pub(crate) async fn save_deadlines(
@@ -18,12 +18,12 @@ pub(crate) async fn save_deadlines(
     bus: Arc<dyn bus::SessionRegistry>,
     drain: CancellationToken,
 ) {
-    let outage = Outage::of("copy session deadlines");
-    let mut pace = Pace::new(PERIOD, drain);
-    while pace.next().await {
+    let outage = OutageReporter::new("copy session deadlines");
+    let mut ticks = PeriodicLoop::new(PERIOD, drain);
+    while ticks.next().await {
         match copy_all(&*store, &*bus).await {
-            Ok(()) => outage.over(),
-            Err(error) => outage.met(&error),
+            Ok(()) => outage.succeeded(),
+            Err(error) => outage.failed(chain(&error)),
         }
     }
 }

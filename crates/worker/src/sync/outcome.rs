@@ -156,8 +156,8 @@ impl Syncer {
             Some(call) => call.envelope("synced", &change),
             None => {
                 let fence = lease.fence.to_be_bytes();
-                let about = [b"turn".as_slice(), &fence, lease.user.as_str().as_bytes()];
-                Envelope::of(event_id(&digest(about)), &change)
+                let subject = [b"turn".as_slice(), &fence, lease.user.as_str().as_bytes()];
+                Envelope::of(event_id(&digest(subject)), &change)
             }
         })
     }

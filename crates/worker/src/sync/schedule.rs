@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifecycle::{OutageReporter, PeriodicLoop};
 use protocol::account::AccountType;
 use protocol::fault::chain;
 use store::{LeasedSync, PlatformCapacity};
@@ -10,8 +11,6 @@ use tokio::sync::Notify;
 
 use super::Syncer;
 use super::lease::LEASE;
-use crate::outage::Outage;
-use crate::pace::Pace;
 use crate::platform::PlatformPermits;
 use crate::settings::PlatformConcurrency;
 
@@ -25,9 +24,9 @@ impl Schedule {
         let platforms = syncer.offered.all();
         let permits = PlatformPermits::new(AT_ONCE, syncer.metrics.clone());
         let freed = Arc::new(Notify::new());
-        let outage = Outage::of("lease due syncs");
-        let mut pace = Pace::new(PERIOD, syncer.tasks.soft());
-        while pace.next_or(&freed).await {
+        let outage = OutageReporter::new("lease due syncs");
+        let mut ticks = PeriodicLoop::new(PERIOD, syncer.tasks.soft());
+        while ticks.next_or_notified(&freed).await {
             let capacity = |platform: &AccountType| PlatformCapacity {
                 platform: *platform,
                 permits: permits.available(*platform),
@@ -36,11 +35,11 @@ impl Schedule {
             let due = match syncer.store.lease_due_syncs(&capacities, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
-                    outage.met(&error);
+                    outage.failed(chain(&error));
                     continue;
                 }
             };
-            outage.over();
+            outage.succeeded();
             let more = capacities.iter().any(|capacity| is_filled(capacity, &due));
             for taken in due {
                 let Some(permit) = permits.try_acquire(taken.lease.account) else {

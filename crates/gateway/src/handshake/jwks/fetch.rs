@@ -1,4 +1,4 @@
-//! One fetch: no redirects, a bound on time and on size, one status that counts.
+//! HTTP request for the key set: no redirects, bounded time and size, only status 200.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,75 +9,75 @@ use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use url::Url;
 
-use super::address::JwksUrl;
-use super::set::{KeySet, Unreadable};
+use super::key_set::{InvalidKeySet, KeySet};
+use crate::settings::JwksUrl;
 
-/// Who publishes the keys.
+/// HTTP client for one key set.
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(super) struct JwksClient {
     client: Client,
     url: Url,
 }
 
-/// Why no issuer can be asked.
+/// Error of building the JWKS client.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
-    /// TLS cannot be set up.
-    #[error("set up TLS to the issuer of keys")]
+    /// TLS configuration was rejected.
+    #[error("configure TLS for the JWKS client")]
     Tls(#[from] rustls::Error),
-    /// The client cannot be set up.
-    #[error("set up the HTTP client for the issuer of keys")]
+    /// HTTP client was rejected.
+    #[error("build the HTTP client of the JWKS client")]
     Client(#[from] reqwest::Error),
 }
 
-/// Why a fetch brought no keys.
+/// Error of one fetch.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    /// No connection, or no whole answer in time.
-    #[error("the issuer did not answer")]
+    /// Connection failed, or the response was not complete in time.
+    #[error("request the key set")]
     NoAnswer(#[source] reqwest::Error),
-    /// An answer that is not 200; a redirect is one of them.
+    /// Status other than 200, redirects included.
     #[error("the issuer answered with status {0}")]
     Status(StatusCode),
-    /// Too big.
-    #[error("the issuer's answer is larger than {MAX_ANSWER} bytes")]
+    /// Response body over the size bound.
+    #[error("the key set is larger than {MAX_BODY} bytes")]
     TooLarge,
-    /// No key set.
+    /// Response body that is not a key set.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    Invalid(#[from] InvalidKeySet),
 }
 
 impl FetchError {
-    /// The metric label.
+    /// Returns the metric label.
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::NoAnswer(_) => "no_answer",
             Self::Status(_) => "status",
             Self::TooLarge => "too_large",
-            Self::Unreadable(_) => "unreadable",
+            Self::Invalid(_) => "unreadable",
         }
     }
 }
 
-impl Issuer {
-    /// Sets up the client; sends nothing.
-    pub(super) fn new(url: &JwksUrl, within: Duration) -> Result<Self, JwksError> {
+impl JwksClient {
+    /// Builds the client without connecting.
+    pub(super) fn new(url: &JwksUrl, timeout: Duration) -> Result<Self, JwksError> {
         let client = Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls_config()?)
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
-            // Wherever a redirect points, nobody has said that its keys are to be believed.
+            // Only the configured URL is trusted: keys behind a redirect are not.
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .timeout(within)
-            // Fetches are minutes apart: no connection is worth keeping.
+            .timeout(timeout)
+            // Fetches are minutes apart, so keeping an idle connection has no benefit.
             .pool_max_idle_per_host(0)
             .build()?;
         Ok(Self { client, url: url.url() })
     }
 
-    /// Asks once.
+    /// Fetches and parses the key set once.
     pub(super) async fn fetch(&self) -> Result<KeySet, FetchError> {
         let mut answer = self.client.get(self.url.clone()).send().await.map_err(no_answer)?;
         if answer.status() != StatusCode::OK {
@@ -85,7 +85,7 @@ impl Issuer {
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(no_answer)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
+            if body.len() + chunk.len() > MAX_BODY {
                 return Err(FetchError::TooLarge);
             }
             body.extend_from_slice(&chunk);
@@ -98,17 +98,17 @@ fn no_answer(error: reqwest::Error) -> FetchError {
     FetchError::NoAnswer(error.without_url())
 }
 
-/// TLS as rustls has it by default, with ring, and the system's trust roots.
-fn tls() -> Result<ClientConfig, rustls::Error> {
+/// Returns rustls' default TLS versions with the ring provider and the system's trust roots.
+fn tls_config() -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let (trusted, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if trusted == 0 {
-        tracing::warn!("the system trusts no certificate authority: an issuer on https will be refused");
+        tracing::warn!("system trust store is empty, jwks fetches from https URLs will fail");
     }
     let provider = Arc::new(ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The largest key set that is read: several hundred keys, where issuers publish two or three.
-const MAX_ANSWER: usize = 256 * 1024;
+/// Maximum size of a key set, in bytes. It fits several hundred keys; issuers publish two or three.
+const MAX_BODY: usize = 256 * 1024;

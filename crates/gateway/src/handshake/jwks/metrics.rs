@@ -1,27 +1,27 @@
-//! What is counted of an issuer's keys.
+//! Metrics of the JWKS client.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Meter};
 use tokio::sync::watch;
 
-use super::Known;
+use super::CachedKeys;
 
-/// The instruments.
+/// Instruments of the JWKS client.
 #[derive(Debug)]
-pub(super) struct Metrics {
+pub(super) struct JwksMetrics {
     fetches: Counter<u64>,
     keys: Gauge<u64>,
 }
 
-impl Metrics {
-    /// Makes the instruments; the age is read off what is known.
-    pub(super) fn new(meter: &Meter, known: watch::Receiver<Known>) -> Self {
+impl JwksMetrics {
+    /// Creates the instruments. The age gauge reads the cache when it is scraped.
+    pub(super) fn new(meter: &Meter, cached: watch::Receiver<CachedKeys>) -> Self {
         meter
             .f64_observable_gauge("postern_gateway_jwks_age_seconds")
             .with_unit("s")
-            .with_description("Time since the issuer last said which keys are its own")
+            .with_description("Age of the cached key set: time since the last successful fetch")
             .with_callback(move |observer| {
-                if let Some(at) = known.borrow().fetched {
+                if let Some(at) = cached.borrow().fetched_at {
                     observer.observe(at.elapsed().as_secs_f64(), &[]);
                 }
             })
@@ -29,22 +29,22 @@ impl Metrics {
         Self {
             fetches: meter
                 .u64_counter("postern_gateway_jwks_fetches_total")
-                .with_description("Fetches of the issuer's keys, by outcome")
+                .with_description("JWKS fetches, by outcome")
                 .build(),
             keys: meter
                 .u64_gauge("postern_gateway_jwks_keys")
-                .with_description("Usable keys that the issuer last published")
+                .with_description("Usable keys in the cached key set")
                 .build(),
         }
     }
 
-    /// A fetch brought so many usable keys.
+    /// Records a successful fetch and its number of usable keys.
     pub(super) fn fetched(&self, keys: usize) {
         self.fetches.add(1, &[KeyValue::new("outcome", "ok")]);
         self.keys.record(keys as u64, &[]);
     }
 
-    /// A fetch brought nothing.
+    /// Records a failed fetch.
     pub(super) fn failed(&self, outcome: &'static str) {
         self.fetches.add(1, &[KeyValue::new("outcome", outcome)]);
     }

@@ -1,4 +1,4 @@
-//! Which tokens prove a caller, at which moment.
+//! Accepted and refused tokens.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,36 +7,37 @@ use serde_json::{Value, json};
 use testkit::token::{Signer, algorithm_confusion, unsigned, with_altered_signature};
 
 use super::*;
+use crate::settings::InvalidKey;
 
-/// The moment of all these tests, in seconds since 1970.
+/// Current time of all tests, in seconds since 1970.
 const NOW: i64 = 1_795_451_460;
 
-fn tokens(key: TokenKey) -> Tokens {
-    demanding(key, None, None)
+fn tokens(key: TokenKey) -> TokenVerifier {
+    expecting(key, None, None)
 }
 
-fn demanding(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> Tokens {
-    Tokens {
-        keys: Keys::Fixed(key),
+fn expecting(key: TokenKey, issuer: Option<&str>, audience: Option<&str>) -> TokenVerifier {
+    TokenVerifier {
+        keys: KeySource::Fixed(key),
         issuer: issuer.map(str::to_owned),
         audience: audience.map(str::to_owned),
         limits: TokenLimits::default(),
     }
 }
 
-fn shared(signer: &Signer) -> Tokens {
+fn shared(signer: &Signer) -> TokenVerifier {
     tokens(TokenKey::hs256(&Secret::new(signer.verifier())).unwrap())
 }
 
-fn public(signer: &Signer) -> Tokens {
+fn public(signer: &Signer) -> TokenVerifier {
     tokens(TokenKey::public_pem(signer.verifier()).unwrap())
 }
 
-fn verify(tokens: &Tokens, token: &str) -> Result<Identity, Refused> {
+fn verify(tokens: &TokenVerifier, token: &str) -> Result<Identity, TokenError> {
     tokens.verify(token, UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs()))
 }
 
-/// Good claims, but for these.
+/// Valid claims with these changes.
 fn claims(changes: &Value) -> Value {
     let mut claims = json!({ "sub": "GEN-001", "exp": NOW + 60 });
     for (name, value) in changes.as_object().unwrap() {
@@ -46,9 +47,9 @@ fn claims(changes: &Value) -> Value {
 }
 
 #[test]
-fn a_good_token_proves_user_and_session_under_every_kind_of_key() {
+fn valid_token_yields_user_and_session_for_every_key_type() {
     let pairs = [
-        (Signer::hs256(), shared as fn(&Signer) -> Tokens),
+        (Signer::hs256(), shared as fn(&Signer) -> TokenVerifier),
         (Signer::rs256(), public),
         (Signer::es256(), public),
         (Signer::eddsa(), public),
@@ -60,12 +61,12 @@ fn a_good_token_proves_user_and_session_under_every_kind_of_key() {
         assert_eq!(identity.session.as_str(), "default");
         assert_eq!(identity.expires.as_secs(), NOW + 60);
         let altered = with_altered_signature(&signer.sign(&claims(&json!({}))));
-        assert_eq!(verify(&tokens, &altered), Err(Refused::Signature), "{signer:?}");
+        assert_eq!(verify(&tokens, &altered), Err(TokenError::Signature), "{signer:?}");
     }
 }
 
 #[test]
-fn what_a_token_says_beside_its_subject_is_kept() {
+fn sid_iat_and_auth_time_are_read() {
     let signer = Signer::hs256();
     let token = signer.sign(&claims(
         &json!({ "sid": "s-1", "iat": 1_795_451_454.5, "auth_time": NOW - 9 }),
@@ -77,7 +78,7 @@ fn what_a_token_says_beside_its_subject_is_kept() {
 }
 
 #[test]
-fn what_can_be_meant_in_one_way_only_is_read() {
+fn unambiguous_claim_variants_are_accepted() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let read = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).unwrap();
@@ -96,27 +97,27 @@ fn what_can_be_meant_in_one_way_only_is_read() {
     for exp in [json!(format!("{}", NOW + 5)), json!(5.25 + NOW as f64)] {
         assert_eq!(read(json!({ "exp": exp })).expires.as_secs(), NOW + 5, "{exp}");
     }
-    // What is not looked at may be anything.
+    // Claims that are not read may have any type.
     let odd =
         json!({ "iss": 7, "aud": [7, { "a": 1 }], "sid": null, "auth_time": null, "azp": [], "roles": { "x": [1] } });
     assert_eq!(read(odd).session.as_str(), "default");
 }
 
 #[test]
-fn an_end_has_no_leeway_and_a_beginning_has_a_minute() {
+fn exp_has_no_leeway_and_nbf_iat_auth_time_have_one_minute() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |changes: Value| verify(&tokens, &signer.sign(&claims(&changes))).map(|_| ());
     assert_eq!(outcome(json!({ "exp": NOW + 1 })), Ok(()));
-    assert_eq!(outcome(json!({ "exp": NOW })), Err(Refused::Expired));
+    assert_eq!(outcome(json!({ "exp": NOW })), Err(TokenError::Expired));
     for early in ["nbf", "iat", "auth_time"] {
         assert_eq!(outcome(json!({ early: NOW + 60 })), Ok(()));
-        assert_eq!(outcome(json!({ early: NOW + 61 })), Err(Refused::Early));
+        assert_eq!(outcome(json!({ early: NOW + 61 })), Err(TokenError::Early));
     }
 }
 
 #[test]
-fn a_subject_must_be_an_id() {
+fn sub_and_sid_that_are_not_ids_are_refused() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     for changes in [
@@ -128,12 +129,12 @@ fn a_subject_must_be_an_id() {
         json!({ "sid": "line\nbreak" }),
     ] {
         let outcome = verify(&tokens, &signer.sign(&claims(&changes)));
-        assert_eq!(outcome, Err(Refused::Subject), "{changes}");
+        assert_eq!(outcome, Err(TokenError::Subject), "{changes}");
     }
 }
 
 #[test]
-fn a_claim_of_a_wrong_type_is_refused_by_its_name() {
+fn claim_of_wrong_type_has_its_own_error() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |changes: &Value| verify(&tokens, &signer.sign(&claims(changes))).map(|_| ());
@@ -144,7 +145,7 @@ fn a_claim_of_a_wrong_type_is_refused_by_its_name() {
         json!({ "sid": true }),
         json!({ "sid": { "id": 1 } }),
     ] {
-        assert_eq!(outcome(&claim), Err(Refused::Subject), "{claim}");
+        assert_eq!(outcome(&claim), Err(TokenError::Subject), "{claim}");
     }
     for claim in [
         json!({ "exp": null }),
@@ -157,23 +158,23 @@ fn a_claim_of_a_wrong_type_is_refused_by_its_name() {
         json!({ "iat": true }),
         json!({ "auth_time": {} }),
     ] {
-        assert_eq!(outcome(&claim), Err(Refused::Times), "{claim}");
+        assert_eq!(outcome(&claim), Err(TokenError::Times), "{claim}");
     }
-    // The library that checks the signature looks at these itself, and takes no list for one of them.
+    // jsonwebtoken decodes these claims itself and refuses arrays.
     for claim in [json!({ "sub": ["GEN-001"] }), json!({ "exp": [NOW + 60] })] {
-        assert_eq!(outcome(&claim), Err(Refused::Malformed), "{claim}");
+        assert_eq!(outcome(&claim), Err(TokenError::Malformed), "{claim}");
     }
-    let demanding = demanding(
+    let expecting = expecting(
         TokenKey::hs256(&Secret::new(signer.verifier())).unwrap(),
         Some("7"),
         Some("7"),
     );
-    let outcome = |changes: &Value| verify(&demanding, &signer.sign(&claims(changes))).map(|_| ());
-    assert_eq!(outcome(&json!({ "iss": 7, "aud": "7" })), Err(Refused::Issuer));
+    let outcome = |changes: &Value| verify(&expecting, &signer.sign(&claims(changes))).map(|_| ());
+    assert_eq!(outcome(&json!({ "iss": 7, "aud": "7" })), Err(TokenError::Issuer));
     for aud in [json!(7), json!([7]), json!({ "7": "7" }), json!([])] {
         assert_eq!(
             outcome(&json!({ "iss": "7", "aud": aud })),
-            Err(Refused::Audience),
+            Err(TokenError::Audience),
             "{aud}"
         );
     }
@@ -181,14 +182,14 @@ fn a_claim_of_a_wrong_type_is_refused_by_its_name() {
 }
 
 #[test]
-fn an_end_further_ahead_than_the_longest_lifetime_is_refused() {
+fn exp_beyond_max_lifetime_is_refused() {
     let signer = Signer::hs256();
     let mut tokens = shared(&signer);
     let outcome =
-        |tokens: &Tokens, exp: Value| verify(tokens, &signer.sign(&claims(&json!({ "exp": exp })))).map(|_| ());
+        |tokens: &TokenVerifier, exp: Value| verify(tokens, &signer.sign(&claims(&json!({ "exp": exp })))).map(|_| ());
     let month = 31 * 24 * 60 * 60;
     assert_eq!(outcome(&tokens, json!(NOW + month)), Ok(()));
-    // A minute for clocks that differ.
+    // One minute of clock skew.
     assert_eq!(outcome(&tokens, json!(NOW + month + 60)), Ok(()));
     for far in [
         json!(NOW + month + 61),
@@ -197,19 +198,19 @@ fn an_end_further_ahead_than_the_longest_lifetime_is_refused() {
         json!(9.9e99),
         json!(u64::MAX),
     ] {
-        assert_eq!(outcome(&tokens, far.clone()), Err(Refused::Lifetime), "{far}");
+        assert_eq!(outcome(&tokens, far.clone()), Err(TokenError::Lifetime), "{far}");
     }
-    // The same mistake elsewhere: a sign-in that would never grow old.
+    // Milliseconds in `auth_time` would be a sign-in that never grows old.
     let early = claims(&json!({ "auth_time": (NOW - 60) * 1_000 }));
-    assert_eq!(verify(&tokens, &signer.sign(&early)), Err(Refused::Early));
+    assert_eq!(verify(&tokens, &signer.sign(&early)), Err(TokenError::Early));
 
     tokens.limits.max_lifetime = Duration::from_secs(30);
     assert_eq!(outcome(&tokens, json!(NOW + 90)), Ok(()));
-    assert_eq!(outcome(&tokens, json!(NOW + 91)), Err(Refused::Lifetime));
+    assert_eq!(outcome(&tokens, json!(NOW + 91)), Err(TokenError::Lifetime));
 }
 
 #[test]
-fn nothing_is_told_of_the_claims_of_a_forged_token() {
+fn forged_token_reports_only_its_signature() {
     let tokens = shared(&Signer::hs256());
     for changes in [
         json!({}),
@@ -218,58 +219,61 @@ fn nothing_is_told_of_the_claims_of_a_forged_token() {
         json!({ "sub": 7 }),
     ] {
         let forged = Signer::hs256().sign(&claims(&changes));
-        assert_eq!(verify(&tokens, &forged), Err(Refused::Signature), "{changes}");
+        assert_eq!(verify(&tokens, &forged), Err(TokenError::Signature), "{changes}");
     }
 }
 
 #[test]
-fn issuer_and_audience_count_where_they_are_set() {
+fn issuer_and_audience_are_checked_when_configured() {
     let signer = Signer::hs256();
     let key = TokenKey::hs256(&Secret::new(signer.verifier())).unwrap();
-    let tokens = demanding(key, Some("https://issuer.example"), Some("postern"));
+    let tokens = expecting(key, Some("https://issuer.example"), Some("postern"));
     let outcome =
         |iss: &str, aud: Value| verify(&tokens, &signer.sign(&claims(&json!({ "iss": iss, "aud": aud })))).map(|_| ());
     let good = "https://issuer.example";
     assert_eq!(outcome(good, json!("postern")), Ok(()));
     assert_eq!(outcome(good, json!(["other", "postern"])), Ok(()));
-    assert_eq!(outcome("https://evil.example", json!("postern")), Err(Refused::Issuer));
-    assert_eq!(outcome(good, json!("other")), Err(Refused::Audience));
-    assert_eq!(outcome(good, Value::Null), Err(Refused::Audience));
+    assert_eq!(
+        outcome("https://evil.example", json!("postern")),
+        Err(TokenError::Issuer)
+    );
+    assert_eq!(outcome(good, json!("other")), Err(TokenError::Audience));
+    assert_eq!(outcome(good, Value::Null), Err(TokenError::Audience));
     let neither = verify(&tokens, &signer.sign(&claims(&json!({}))));
-    assert_eq!(neither, Err(Refused::Issuer));
+    assert_eq!(neither, Err(TokenError::Issuer));
 }
 
 #[test]
-fn no_token_chooses_its_algorithm() {
+fn alg_header_selects_no_algorithm() {
     let rsa = Signer::rs256();
     let tokens = public(&rsa);
     let good = claims(&json!({}));
-    assert_eq!(verify(&tokens, &unsigned(&good)), Err(Refused::Malformed));
+    assert_eq!(verify(&tokens, &unsigned(&good)), Err(TokenError::Malformed));
     let algorithm_confusion = algorithm_confusion(rsa.verifier(), &good);
-    assert_eq!(verify(&tokens, &algorithm_confusion), Err(Refused::Algorithm));
+    assert_eq!(verify(&tokens, &algorithm_confusion), Err(TokenError::Algorithm));
     for alg in ["none", "nOnE", "HS256", "RS512", "PS256", "ES256"] {
         let token = rsa.sign_with(&json!({ "alg": alg, "typ": "JWT" }), &good);
         let outcome = verify(&tokens, &token);
         assert!(
-            matches!(outcome, Err(Refused::Algorithm | Refused::Malformed)),
+            matches!(outcome, Err(TokenError::Algorithm | TokenError::Malformed)),
             "{alg}: {outcome:?}"
         );
     }
     let secret = Signer::hs256();
     let other = secret.sign_with(&json!({ "alg": "HS512", "typ": "JWT" }), &good);
-    assert_eq!(verify(&shared(&secret), &other), Err(Refused::Algorithm));
+    assert_eq!(verify(&shared(&secret), &other), Err(TokenError::Algorithm));
 }
 
 #[test]
-fn what_is_critical_and_unknown_is_refused() {
+fn unknown_critical_header_is_refused() {
     let signer = Signer::hs256();
     let header = json!({ "alg": "HS256", "crit": ["exp"], "exp": 1 });
     let token = signer.sign_with(&header, &claims(&json!({})));
-    assert_eq!(verify(&shared(&signer), &token), Err(Refused::Malformed));
+    assert_eq!(verify(&shared(&signer), &token), Err(TokenError::Malformed));
 }
 
 #[test]
-fn a_token_of_another_kind_gives_no_access() {
+fn token_type_other_than_access_token_is_refused() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |header: Value, changes: Value| {
@@ -304,14 +308,14 @@ fn a_token_of_another_kind_gives_no_access() {
     ] {
         assert_eq!(
             outcome(json!({ "typ": kind }), json!({})),
-            Err(Refused::Kind),
+            Err(TokenError::Kind),
             "{kind:?}"
         );
     }
 }
 
 #[test]
-fn an_id_token_gives_no_access_where_it_can_be_told() {
+fn recognizable_id_token_is_refused() {
     let signer = Signer::hs256();
     let tokens = shared(&signer);
     let outcome = |kind: &str, changes: &Value| {
@@ -325,11 +329,11 @@ fn an_id_token_gives_no_access_where_it_can_be_told() {
         json!({ "typ": "ID" }),
         json!({ "token_use": "id" }),
     ] {
-        assert_eq!(outcome("JWT", &claim), Err(Refused::Kind), "{claim}");
+        assert_eq!(outcome("JWT", &claim), Err(TokenError::Kind), "{claim}");
         assert_eq!(
             outcome("at+jwt", &claim),
             Ok(()),
-            "{claim}: its header says that it is an access token"
+            "{claim}: the typ header says access token"
         );
     }
     for claim in [
@@ -342,11 +346,11 @@ fn an_id_token_gives_no_access_where_it_can_be_told() {
 }
 
 #[test]
-fn what_is_no_token_is_refused_without_a_panic() {
+fn malformed_token_is_refused_without_panic() {
     let tokens = shared(&Signer::hs256());
-    assert_eq!(verify(&tokens, ""), Err(Refused::Missing));
+    assert_eq!(verify(&tokens, ""), Err(TokenError::Missing));
     let most = TokenLimits::default().max_bytes;
-    assert_eq!(verify(&tokens, &"a".repeat(most + 1)), Err(Refused::TooLarge));
+    assert_eq!(verify(&tokens, &"a".repeat(most + 1)), Err(TokenError::TooLarge));
     let long = "a".repeat(most);
     for bad in [
         ".",
@@ -358,12 +362,12 @@ fn what_is_no_token_is_refused_without_a_panic() {
         &long,
         "\u{e9}.\u{e9}.\u{e9}",
     ] {
-        assert_eq!(verify(&tokens, bad), Err(Refused::Malformed), "{bad:?}");
+        assert_eq!(verify(&tokens, bad), Err(TokenError::Malformed), "{bad:?}");
     }
 }
 
 #[test]
-fn a_weak_or_foreign_key_is_refused_at_the_start() {
+fn weak_or_unsupported_key_is_rejected() {
     let hs256 = |secret: &str| TokenKey::hs256(&Secret::new(secret)).err();
     assert_eq!(hs256(&"x".repeat(31)), Some(InvalidKey::ShortSecret));
     assert_eq!(hs256(&"x".repeat(32)), None);
@@ -380,14 +384,14 @@ fn a_weak_or_foreign_key_is_refused_at_the_start() {
     assert_eq!(pem(RSA_1024), Some(InvalidKey::ShortRsa));
 }
 
-/// A public key on the curve P-384, made for this test.
+/// Public key on the curve P-384, generated for this test.
 const P384: &str = "-----BEGIN PUBLIC KEY-----\n\
     MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE9gMqObJ1JkTUOKRkpBM69ZOVq0GrFquU\n\
     AzN7DQ11iJeLZ5SwJ/qmYpZrnBnTxpaZP4TjGHjtZDFsZqqcGKazjC8wCeHVm94/\n\
     9DUrgVkSrwdKuvUkYHPp6ddkJDUZq78W\n\
     -----END PUBLIC KEY-----";
 
-/// A public RSA key of 1024 bits, made for this test.
+/// Public RSA key of 1024 bits, generated for this test.
 const RSA_1024: &str = "-----BEGIN PUBLIC KEY-----\n\
     MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDXhIZB4fWaYdq8iByufO9qRyT+\n\
     8F4sOFJtAZYdmTQxHWAKWhWkAQBojdCR3XbwalgYTwZHHV/OpP8m31z90ENCsoOr\n\

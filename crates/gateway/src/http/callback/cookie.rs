@@ -1,5 +1,4 @@
-//! What the browser keeps beside the page: a secret without which the page's button does nothing. It names nobody, and is good for
-//! nothing until it is found.
+//! Cookie of a pending link: a secret that a confirmation must present. It is random and identifies no user.
 
 use axum::response::Response;
 use http::HeaderMap;
@@ -7,8 +6,8 @@ use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use protocol::account::AccountType;
 use protocol::secret::Secret;
 
-/// The secret that this browser keeps for a platform; none where it keeps nothing.
-pub(super) fn kept(headers: &HeaderMap, platform: AccountType) -> Option<Secret> {
+/// Returns the secret in the cookie of a platform.
+pub(super) fn get(headers: &HeaderMap, platform: AccountType) -> Option<Secret> {
     let name = name(platform);
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines
@@ -18,19 +17,19 @@ pub(super) fn kept(headers: &HeaderMap, platform: AccountType) -> Option<Secret>
     (!value.is_empty()).then(|| Secret::new(value))
 }
 
-/// Has the browser keep a secret for so many seconds.
-pub(super) fn keep(secret: &Secret, platform: AccountType, lasts: u64, response: &mut Response) {
-    set(platform, secret.expose(), lasts, response);
+/// Sets the cookie for `max_age` seconds.
+pub(super) fn set(secret: &Secret, platform: AccountType, max_age: u64, response: &mut Response) {
+    write(platform, secret.expose(), max_age, response);
 }
 
-/// Has the browser forget it.
-pub(super) fn drop_from(platform: AccountType, response: &mut Response) {
-    set(platform, "", 0, response);
+/// Deletes the cookie.
+pub(super) fn delete(platform: AccountType, response: &mut Response) {
+    write(platform, "", 0, response);
 }
 
-/// Sent to us alone (`__Host-`: over TLS, for this very host), never with a request that another site has made, and read by no
-/// script.
-fn set(platform: AccountType, value: &str, max_age: u64, response: &mut Response) {
+/// Writes the `Set-Cookie` header. The browser sends the cookie over TLS to this host only (`__Host-`), never with a cross-site
+/// request, and hides it from scripts.
+fn write(platform: AccountType, value: &str, max_age: u64, response: &mut Response) {
     let name = name(platform);
     let cookie = format!("{name}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
     if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
@@ -39,7 +38,7 @@ fn set(platform: AccountType, value: &str, max_age: u64, response: &mut Response
     }
 }
 
-/// Two platforms may be linked at once, each on a page of its own.
+/// Returns the cookie name. It contains the platform, because two platforms may be linked at the same time.
 fn name(platform: AccountType) -> String {
     format!("__Host-postern-{platform}")
 }
@@ -49,24 +48,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_comes_back_for_its_platform_among_other_cookies() {
+    fn cookie_is_read_back_for_its_platform_only() {
         let mut response = Response::default();
-        keep(&Secret::new("the-secret"), AccountType::Github, 300, &mut response);
-        let set = response.headers()[SET_COOKIE].to_str().unwrap();
-        let (pair, attributes) = set.split_once("; ").unwrap();
+        set(&Secret::new("the-secret"), AccountType::Github, 300, &mut response);
+        let set_cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        let (pair, attributes) = set_cookie.split_once("; ").unwrap();
         assert_eq!(attributes, "Path=/; Max-Age=300; Secure; HttpOnly; SameSite=Strict");
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_static("a=b; __Host-postern-github-x=1"));
         headers.append(COOKIE, HeaderValue::try_from(format!("c=d;{pair}")).unwrap());
-        let back = kept(&headers, AccountType::Github).unwrap();
-        assert_eq!(back.expose(), "the-secret");
-        assert!(kept(&headers, AccountType::Discord).is_none());
+        let secret = get(&headers, AccountType::Github).unwrap();
+        assert_eq!(secret.expose(), "the-secret");
+        assert!(get(&headers, AccountType::Discord).is_none());
     }
 
     #[test]
-    fn a_cookie_that_was_forgotten_is_none() {
+    fn deleted_cookie_is_ignored() {
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_static("__Host-postern-github="));
-        assert!(kept(&headers, AccountType::Github).is_none());
+        assert!(get(&headers, AccountType::Github).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! How often the browsers of one user may come back and say yes, over the whole cluster.
+//! Cluster-wide rate limits of callbacks and confirmations per user.
 
 use bus::{Bucket, Bus, Charge, LimitDecision};
 use protocol::answer::Failure;
@@ -8,17 +8,17 @@ use protocol::id::UserId;
 use super::unavailable;
 use crate::command::{command_limit, per_minute, rate_limited};
 
-/// Limit of one step of the callback.
+/// Rate limit of one step of the callback.
 #[derive(Clone, Copy)]
-pub(super) enum Limit {
-    /// Returns from a platform: a code is exchanged, so they count with `account:connect`.
+pub(super) enum CallbackLimit {
+    /// Callback of a platform. It exchanges a code and shares the bucket of `account:connect`.
     Connect,
-    /// Presses of the page's button: ten a minute.
+    /// Confirmation: ten per minute.
     Confirm,
 }
 
-impl Limit {
-    /// Takes one from the limit of the user. A limit that cannot be asked is no permission.
+impl CallbackLimit {
+    /// Takes a token from the user's bucket. If the bus is unavailable, the request is refused.
     pub(super) async fn admit(self, bus: &dyn Bus, user: &UserId) -> Result<(), Failure> {
         match bus.admit_all(user, self.charge().as_slice()).await {
             Ok(LimitDecision::Admitted) => Ok(()),

@@ -1,4 +1,4 @@
-//! The pages of the callback: plain HTML without a script, a picture or a word of anybody else's, and nothing in them unescaped.
+//! HTML pages of the callback, without scripts, images or external content. All inserted text is escaped.
 
 use axum::response::Response;
 use base64::Engine;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::query::TOKEN;
 
-/// What is shown.
+/// Page of the callback.
 pub(super) struct Page {
     status: StatusCode,
     title: String,
@@ -25,14 +25,14 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Whether this account shall be this user's. Only who says yes here has it linked.
-    pub(super) fn question(user: &UserId, parked: &Parked) -> Self {
-        let account = &parked.account;
+    /// Asks the user to confirm the link.
+    pub(super) fn confirmation(user: &UserId, link: &Parked) -> Self {
+        let account = &link.account;
         let (platform, kind) = (title(account.account_type), account.account_type);
         let (named, user) = (named(account), escaped(user.as_str()));
-        let token = escaped(parked.token.expose());
-        let minutes = parked.expires_in / 60;
-        Self::showing(
+        let token = escaped(link.token.expose());
+        let minutes = link.expires_in / 60;
+        Self::with(
             StatusCode::OK,
             format!("Link a {platform} account"),
             format!(
@@ -47,11 +47,11 @@ impl Page {
         )
     }
 
-    /// It is.
+    /// Reports that the account is linked.
     pub(super) fn linked(user: &UserId, account: &UserAccount) -> Self {
         let platform = title(account.account_type);
         let (named, user) = (named(account), escaped(user.as_str()));
-        Self::showing(
+        Self::with(
             StatusCode::OK,
             format!("The {platform} account is linked"),
             format!(
@@ -62,13 +62,13 @@ impl Page {
         )
     }
 
-    /// It is not.
+    /// Reports a failure.
     pub(super) fn refused(platform: AccountType, failure: &Failure) -> Self {
         let platform = title(platform);
         let sentence = escaped(&failure.message);
         Self {
             retry_after: failure.retry_after,
-            ..Self::showing(
+            ..Self::with(
                 status(failure.error),
                 format!("No {platform} account was linked"),
                 format!("<p>{sentence}</p><p>You can close this page and go back to the application.</p>"),
@@ -76,21 +76,21 @@ impl Page {
         }
     }
 
-    /// There is no such platform.
-    pub(super) fn unknown() -> Self {
+    /// Reports an unknown platform.
+    pub(super) fn not_found() -> Self {
         let body = "<p>There is nothing here.</p>".to_owned();
-        Self::showing(StatusCode::NOT_FOUND, "Nothing here".to_owned(), body)
+        Self::with(StatusCode::NOT_FOUND, "Nothing here".to_owned(), body)
     }
 
-    /// Neither a look nor a yes.
-    pub(super) fn no_such_method() -> Self {
+    /// Reports an unsupported method.
+    pub(super) fn method_not_allowed() -> Self {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
-            ..Self::unknown()
+            ..Self::not_found()
         }
     }
 
-    fn showing(status: StatusCode, title: String, body: String) -> Self {
+    fn with(status: StatusCode, title: String, body: String) -> Self {
         Self {
             status,
             title,
@@ -100,13 +100,13 @@ impl Page {
     }
 }
 
-/// How pages are sent.
+/// Renders pages, with their security headers.
 pub(super) struct Pages {
     policy: HeaderValue,
 }
 
 impl Pages {
-    #[expect(clippy::expect_used, reason = "our own words and base64 are printable ASCII")]
+    #[expect(clippy::expect_used, reason = "the literal and base64 are printable ASCII")]
     pub(super) fn new() -> Self {
         let style = STANDARD.encode(Sha256::digest(STYLE));
         let policy = format!(
@@ -117,8 +117,8 @@ impl Pages {
         }
     }
 
-    /// Sends a page that nobody keeps, frames, or is told of by its address.
-    pub(super) fn show(&self, page: Page) -> Response {
+    /// Returns the response of a page. It must not be cached, framed, or leak its URL as a referrer.
+    pub(super) fn render(&self, page: Page) -> Response {
         let Page {
             status,
             title,
@@ -148,10 +148,10 @@ impl Pages {
 const HEADERS: [(HeaderName, &str); 8] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CACHE_CONTROL, "no-store"),
-    // The address holds a code and a state.
+    // The URL contains a code and a state.
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // For browsers that do not know `frame-ancestors`.
+    // For browsers without `frame-ancestors`.
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -163,7 +163,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0;color:#1b1
                      h1{font-size:1.3rem;margin-top:0}.name{font-weight:600;overflow-wrap:anywhere}\
                      button{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:8px;color:#fff;background:#1f5fd0}";
 
-/// How people know a platform.
+/// Returns the display name of a platform.
 fn title(platform: AccountType) -> &'static str {
     match platform {
         AccountType::Telegram => "Telegram",
@@ -173,8 +173,8 @@ fn title(platform: AccountType) -> &'static str {
     }
 }
 
-/// An account by all its names, the one that nobody else has among them. Each stands for itself, whichever way it is written: a
-/// name cannot turn the page's words around.
+/// Returns all names of an account, including its unique id, as HTML. Each is isolated (`<bdi>`), so that a right-to-left name cannot
+/// reorder the text of the page.
 fn named(account: &UserAccount) -> String {
     let username = escaped(&account.username);
     let id = escaped(&account.platform_user_id);
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_is_more_than_text() {
+    fn names_are_escaped() {
         let hostile = "</p><script>alert('x')</script>\"&";
         let account = UserAccount {
             account_type: AccountType::Github,
@@ -236,7 +236,7 @@ mod tests {
             error_message: None,
         };
         let user = UserId::new("<b>GEN</b>").unwrap();
-        let parked = Parked {
+        let link = Parked {
             account: account.clone(),
             token: Secret::new(hostile),
             cookie: Secret::new("c"),
@@ -244,7 +244,7 @@ mod tests {
         };
         let failure = Failure::with_message(ErrorCode::OauthFailed, hostile);
         for page in [
-            Page::question(&user, &parked),
+            Page::confirmation(&user, &link),
             Page::linked(&user, &account),
             Page::refused(AccountType::Github, &failure),
         ] {

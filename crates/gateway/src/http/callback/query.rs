@@ -1,5 +1,5 @@
-//! What a browser brings: the platform's answer in the URL, the page's in a form. Each parameter once (RFC 6749 section 3.1), none
-//! longer than any platform writes it.
+//! Parameters of the callback: the authorization response in the URL, the token in the confirmation form. A parameter may occur once
+//! (RFC 6749 section 3.1), with a maximum length.
 
 use protocol::answer::Failure;
 use protocol::cluster::callback::AuthorizationResponse;
@@ -7,61 +7,61 @@ use protocol::code::ErrorCode;
 use protocol::secret::Secret;
 use url::form_urlencoded;
 
-/// The platform's answer (RFC 6749 section 4.1.2, RFC 9207).
-pub(super) struct Query {
+/// Query of a callback: the authorization response (RFC 6749 section 4.1.2, RFC 9207).
+pub(super) struct CallbackQuery {
     pub(super) state: Secret,
     pub(super) issuer: Option<String>,
     pub(super) response: AuthorizationResponse,
 }
 
-impl Query {
-    /// Reads the query of the URL.
+impl CallbackQuery {
+    /// Parses the query of the URL.
     pub(super) fn read(query: &str) -> Result<Self, Failure> {
         let parameters = [("state", 128), ("iss", 256), ("code", 4096), ("error", 128)];
-        let [state, issuer, code, error] = once(query.as_bytes(), parameters)?;
+        let [state, issuer, code, error] = parse_once(query.as_bytes(), parameters)?;
         let response = match (code, error.as_deref()) {
             (Some(code), None) => AuthorizationResponse::Code(Secret::new(code)),
             (None, Some("access_denied")) => AuthorizationResponse::Denied,
             (None, Some(_)) => AuthorizationResponse::Failed,
-            (Some(_), Some(_)) | (None, None) => return Err(unreadable()),
+            (Some(_), Some(_)) | (None, None) => return Err(malformed()),
         };
         Ok(Self {
-            state: Secret::new(state.ok_or_else(unreadable)?),
+            state: Secret::new(state.ok_or_else(malformed)?),
             issuer,
             response,
         })
     }
 }
 
-/// The token of the page's button.
-pub(super) fn token(form: &[u8]) -> Result<Secret, Failure> {
-    let [token] = once(form, [(TOKEN, 128)])?;
-    token.map(Secret::new).ok_or_else(unreadable)
+/// Parses the token of the confirmation form.
+pub(super) fn token(body: &[u8]) -> Result<Secret, Failure> {
+    let [token] = parse_once(body, [(TOKEN, 128)])?;
+    token.map(Secret::new).ok_or_else(malformed)
 }
 
-/// The name of the page's one field.
+/// Name of the form's one field.
 pub(super) const TOKEN: &str = "token";
 
-/// Says nothing of what was there.
-pub(super) fn unreadable() -> Failure {
+/// Returns the failure of a malformed request. It does not quote the request.
+pub(super) fn malformed() -> Failure {
     Failure::with_message(
         ErrorCode::BadRequest,
-        "This is no answer of a platform; start again in the application.",
+        "This is not an authorization response; start again in the application.",
     )
 }
 
-/// The values of these parameters, each at most so many bytes. Others are passed over.
-fn once<const N: usize>(text: &[u8], names: [(&str, usize); N]) -> Result<[Option<String>; N], Failure> {
+/// Parses these parameters, each with its maximum length in bytes. Unknown parameters are ignored.
+fn parse_once<const N: usize>(text: &[u8], names: [(&str, usize); N]) -> Result<[Option<String>; N], Failure> {
     let mut values = [const { None }; N];
     for (name, value) in form_urlencoded::parse(text) {
         let known = names.iter().zip(&mut values).find(|((known, _), _)| *known == name);
-        let Some(((_, longest), place)) = known else {
+        let Some(((_, max_len), slot)) = known else {
             continue;
         };
-        if place.is_some() || value.is_empty() || value.len() > *longest {
-            return Err(unreadable());
+        if slot.is_some() || value.is_empty() || value.len() > *max_len {
+            return Err(malformed());
         }
-        *place = Some(value.into_owned());
+        *slot = Some(value.into_owned());
     }
     Ok(values)
 }
@@ -71,18 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_a_platform_is_read() {
-        let query = Query::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fgithub.com&more=1&more=2").unwrap();
+    fn authorization_response_is_parsed() {
+        let query = CallbackQuery::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fgithub.com&more=1&more=2").unwrap();
         let AuthorizationResponse::Code(code) = query.response else {
-            panic!("it is a code");
+            panic!("expected a code");
         };
         assert_eq!((code.expose(), query.state.expose()), ("a+b", "s"));
         assert_eq!(query.issuer.as_deref(), Some("https://github.com"));
     }
 
     #[test]
-    fn a_no_is_told_from_a_failure() {
-        let response = |query| Query::read(query).unwrap().response;
+    fn denial_is_distinguished_from_failure() {
+        let response = |query| CallbackQuery::read(query).unwrap().response;
         assert!(matches!(
             response("state=s&error=access_denied"),
             AuthorizationResponse::Denied
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_platform_writes_is_refused() {
+    fn malformed_authorization_response_is_refused() {
         let long = format!("code=c&state={}", "s".repeat(129));
         for query in [
             "",
@@ -106,7 +106,7 @@ mod tests {
             "code=c&error=access_denied&state=s",
             long.as_str(),
         ] {
-            assert!(Query::read(query).is_err(), "{query}");
+            assert!(CallbackQuery::read(query).is_err(), "{query}");
         }
         assert!(token(b"token=a&token=b").is_err());
         assert!(token(b"").is_err());

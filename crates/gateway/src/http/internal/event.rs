@@ -1,4 +1,4 @@
-//! The body of a publish request, made an event of the protocol.
+//! Body of a publish request, and its conversion to an event.
 
 use std::time::SystemTime;
 
@@ -10,9 +10,9 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Refusal;
+use super::ApiError;
 
-/// `{event, data, idempotencyKey?}`.
+/// Body of a publish request: `{event, data, idempotencyKey?}`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Publication {
@@ -22,22 +22,22 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
-        let body = lenient::parse(body).map_err(|_no_json| Refusal::bad("body: JSON was expected"))?;
+    /// Parses a request body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
+        let body = lenient::parse(body).map_err(|_invalid_json| ApiError::invalid("body: JSON was expected"))?;
         let publication: Self = read(body)?;
         match publication.idempotency_key.as_deref().map(str::len) {
-            Some(0 | 129..) => Err(Refusal::bad(
+            Some(0 | 129..) => Err(ApiError::invalid(
                 "idempotencyKey: a text of 1 to 128 characters was expected",
             )),
             _ => Ok(publication),
         }
     }
 
-    /// The event, checked as its type checks it. Its user is the one of the path, its time now unless it says otherwise, and its
-    /// `alertId` ours.
-    pub(super) fn event(self, user: &UserId, id: &EventId, now: SystemTime) -> Result<Event, Refusal> {
+    /// Validates the event. `userId` must be the user of the path, `timestamp` defaults to now, and `alertId` is the event id.
+    pub(super) fn event(self, user: &UserId, id: &EventId, now: SystemTime) -> Result<Event, ApiError> {
         let Value::Object(mut data) = self.data else {
-            return Err(Refusal::bad("data: an object was expected"));
+            return Err(ApiError::invalid("data: an object was expected"));
         };
         data.entry("userId").or_insert_with(|| user.as_str().into());
         data.entry("timestamp")
@@ -50,7 +50,7 @@ impl Publication {
             name::NOTIFICATION => Event::Notification(read(data.into())?),
             name::STATUS_CHANGED => Event::StatusChanged(read(data.into())?),
             _ => {
-                return Err(Refusal::bad(format!(
+                return Err(ApiError::invalid(format!(
                     "event: {}, {} or {} was expected",
                     name::ALERT,
                     name::NOTIFICATION,
@@ -59,7 +59,7 @@ impl Publication {
             }
         };
         if event_user(&event) != user {
-            return Err(Refusal::bad("data.userId: the user of the path was expected"));
+            return Err(ApiError::invalid("data.userId: the user of the path was expected"));
         }
         Ok(event)
     }
@@ -74,8 +74,8 @@ fn event_user(event: &Event) -> &UserId {
     }
 }
 
-impl From<InvalidCommand> for Refusal {
+impl From<InvalidCommand> for ApiError {
     fn from(invalid: InvalidCommand) -> Self {
-        Self::Bad(invalid.to_string())
+        Self::Invalid(invalid.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! A user's connections, and the end of all its sessions.
+//! List of a user's connections, and the end of all its sessions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,29 +17,29 @@ use protocol::id::{ConnectionId, NodeId, SessionId};
 use protocol::time::Timestamp;
 use serde::Serialize;
 
-use super::{Internal, Refusal, answer, named, origin};
+use super::{ApiError, Internal, json_response, origin, parse_user};
 use crate::name;
 
-/// `GET /v1/users/{id}/connections`: 200 with the user's sockets on all gateways, oldest first.
+/// `GET /v1/users/{id}/connections`: returns the user's sockets on all gateways, oldest first.
 pub(super) async fn connections(
     State(internal): State<Arc<Internal>>,
     Path(user): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     #[derive(Serialize)]
-    struct Connections {
-        connections: Vec<Connection>,
+    struct ConnectionList {
+        connections: Vec<ConnectionEntry>,
     }
     match internal.connections(&user, &headers).await {
         Ok(present) => {
-            let connections = present.into_iter().map(Connection::from).collect();
-            answer(StatusCode::OK, &Connections { connections })
+            let connections = present.into_iter().map(ConnectionEntry::from).collect();
+            json_response(StatusCode::OK, &ConnectionList { connections })
         }
-        Err(refusal) => refusal.response(),
+        Err(error) => error.response(),
     }
 }
 
-/// `DELETE /v1/users/{id}/sessions`: 200 with how many there were, once their end is committed.
+/// `DELETE /v1/users/{id}/sessions`: ends all sessions; returns their number once the end is committed.
 pub(super) async fn end(
     State(internal): State<Arc<Internal>>,
     Path(user): Path<String>,
@@ -48,15 +48,15 @@ pub(super) async fn end(
 ) -> Response {
     let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
     match internal.end_sessions(&user, peer, &headers).await {
-        Ok(ended) => answer(StatusCode::OK, &ended),
-        Err(refusal) => refusal.response(),
+        Ok(ended) => json_response(StatusCode::OK, &ended),
+        Err(error) => error.response(),
     }
 }
 
-/// A socket, as the application's own server reads it.
+/// Socket of a user, in the encoding of the internal API.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Connection {
+struct ConnectionEntry {
     connection_id: ConnectionId,
     node: NodeId,
     session_id: SessionId,
@@ -70,7 +70,7 @@ struct Connection {
     user_agent: Option<String>,
 }
 
-impl From<OpenSocket> for Connection {
+impl From<OpenSocket> for ConnectionEntry {
     fn from(present: OpenSocket) -> Self {
         let Origin {
             address,
@@ -92,12 +92,12 @@ impl From<OpenSocket> for Connection {
 }
 
 impl Internal {
-    async fn connections(&self, user: &str, headers: &HeaderMap) -> Result<Vec<OpenSocket>, Refusal> {
+    async fn connections(&self, user: &str, headers: &HeaderMap) -> Result<Vec<OpenSocket>, ApiError> {
         self.authorize(headers)?;
-        let user = named(user)?;
+        let user = parse_user(user)?;
         self.bus.open_sockets(&user).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "connections could not be listed");
-            Refusal::Failed(error.code())
+            tracing::warn!(error = chain(&error), "connection list failed");
+            ApiError::Failed(error.code())
         })
     }
 
@@ -106,12 +106,12 @@ impl Internal {
         user: &str,
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
-    ) -> Result<SessionsEnded, Refusal> {
+    ) -> Result<SessionsEnded, ApiError> {
         self.authorize(headers)?;
         let job = Job {
             v: Job::VERSION,
             id: name::job(&*self.entropy),
-            user: named(user)?,
+            user: parse_user(user)?,
             session: name::internal_api(),
             connection: name::connection(&*self.entropy),
             node: self.workers.node().clone(),
@@ -122,16 +122,16 @@ impl Internal {
             work: Work::EndAllSessions,
         };
         let ended = self.workers.ask(&job, self.job_timeout).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "sessions could not be ended");
-            Refusal::Failed(error.code())
+            tracing::warn!(error = chain(&error), "session end job not queued");
+            ApiError::Failed(error.code())
         })?;
         match ended {
             Some(outcome) if outcome.error.is_none() => {
                 let ended = outcome.data.read();
-                ended.map_err(|_unreadable| Refusal::Failed(ErrorCode::Internal))
+                ended.map_err(|_unreadable| ApiError::Failed(ErrorCode::Internal))
             }
-            // They may have been ended.
-            _ => Err(Refusal::Failed(ErrorCode::Unavailable)),
+            // The outcome is unknown: the sessions may have ended.
+            _ => Err(ApiError::Failed(ErrorCode::Unavailable)),
         }
     }
 }

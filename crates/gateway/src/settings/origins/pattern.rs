@@ -1,19 +1,19 @@
-//! One entry of the list of origins.
+//! Pattern of one entry of the list of origins.
 
 use url::{Host, Origin, Url};
 
 use super::InvalidOrigin;
 
-/// What one entry lets in.
+/// Origins matched by one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// This origin, as it is serialized.
+    /// Serialized origin.
     Exact(String),
-    /// The origins of all subdomains of a domain, however deep; not the domain's own.
+    /// Subdomains of a domain at any depth, without the domain itself.
     Subdomains {
         /// `https://`
         scheme: String,
-        /// `.example.com`, with the port where it is not the default one.
+        /// `.example.com`, with a port other than the default one.
         parent: String,
     },
 }
@@ -42,17 +42,17 @@ impl Pattern {
     }
 }
 
-/// The origin of sandboxed frames, local files and other pages without a host of their own (RFC 6454, section 6.2).
+/// Opaque origin of sandboxed frames, local files and other pages without a host (RFC 6454, section 6.2).
 const OPAQUE: &str = "null";
 
-/// Whether origins of this scheme are compared as scheme, host and port (URL standard, section 4.7).
+/// Reports whether origins of this scheme are tuples of scheme, host and port (URL standard, section 4.7).
 fn is_web(scheme: &str) -> bool {
     ["https", "http", "wss", "ws"]
         .iter()
         .any(|web| scheme.eq_ignore_ascii_case(web))
 }
 
-/// An origin of the web as browsers write it: the default port left out.
+/// Serializes a web origin as browsers do, without the default port.
 pub(super) fn serialized(entry: &str) -> Option<String> {
     let url = Url::parse(entry).ok()?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
@@ -62,14 +62,15 @@ pub(super) fn serialized(entry: &str) -> Option<String> {
     }
 }
 
-/// All below a domain of several labels, or below `localhost`: nobody means every site of a top-level domain.
+/// Parses a wildcard below a domain of several labels, or below `localhost`. A wildcard below a top-level domain is rejected as a
+/// mistake.
 fn subdomains(scheme: &str, domain: &str) -> Option<Pattern> {
     let origin = format!("{scheme}://{domain}");
     let Some(Host::Domain(name)) = Url::parse(&origin).ok()?.host().map(|host| host.to_owned()) else {
         return None;
     };
-    let wide = !name.trim_matches('.').contains('.') && name != "localhost";
-    let origin = serialized(&origin).filter(|_| !wide)?;
+    let too_wide = !name.trim_matches('.').contains('.') && name != "localhost";
+    let origin = serialized(&origin).filter(|_| !too_wide)?;
     let (scheme, host) = origin.split_once("://")?;
     Some(Pattern::Subdomains {
         scheme: format!("{scheme}://"),
@@ -77,7 +78,7 @@ fn subdomains(scheme: &str, domain: &str) -> Option<Pattern> {
     })
 }
 
-/// The origin of an app: of a web view (`capacitor://localhost`, `file://`), or of an extension (`chrome-extension://abc`).
+/// Serializes the origin of an app: a web view (`capacitor://localhost`, `file://`) or an extension (`chrome-extension://abc`).
 fn app_origin(scheme: &str, rest: &str) -> Option<String> {
     let scheme = scheme.to_ascii_lowercase();
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
@@ -92,8 +93,8 @@ fn app_origin(scheme: &str, rest: &str) -> Option<String> {
     (is_scheme && is_host && complete).then(|| format!("{scheme}://{host}"))
 }
 
-/// Whether a text is one label of a host as browsers write it.
+/// Reports whether a text is one host label as browsers write it.
 fn is_label(label: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    !label.is_empty() && label.bytes().all(is_letter)
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    !label.is_empty() && label.bytes().all(is_allowed)
 }

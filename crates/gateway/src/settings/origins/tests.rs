@@ -1,9 +1,9 @@
-//! Which origins a list lets in.
+//! Origins that a list allows and refuses.
 
 use super::*;
 
 #[test]
-fn an_origin_is_let_in_when_it_is_exactly_one_of_the_list() {
+fn only_listed_origins_are_allowed() {
     let origins =
         Origins::parse("https://app.example.com, https://admin.example.com:8443/, https://a.example:443").unwrap();
     for allowed in [
@@ -29,7 +29,7 @@ fn an_origin_is_let_in_when_it_is_exactly_one_of_the_list() {
 }
 
 #[test]
-fn loopback_is_let_in_where_it_is_asked_for() {
+fn loopback_origins_are_allowed_on_request() {
     let origins = Origins::none().with_loopback();
     for local in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"] {
         assert!(origins.allows(local), "{local}");
@@ -45,7 +45,7 @@ fn loopback_is_let_in_where_it_is_asked_for() {
 }
 
 #[test]
-fn an_entry_that_is_no_origin_is_refused() {
+fn entry_that_is_not_an_origin_is_rejected() {
     for bad in [
         "app.example.com",
         "https://",
@@ -66,7 +66,7 @@ fn an_entry_that_is_no_origin_is_refused() {
 }
 
 #[test]
-fn origins_of_apps_and_null_are_let_in_where_they_are_listed() {
+fn listed_app_origins_and_null_are_allowed() {
     let listed = "capacitor://localhost, ionic://localhost,tauri://localhost, chrome-extension://abcdefghijklmnop, \
                   moz-extension://8f2c0b1a-5d3e, app://., file://, null, App://Home";
     let origins = Origins::parse(listed).unwrap();
@@ -101,7 +101,7 @@ fn origins_of_apps_and_null_are_let_in_where_they_are_listed() {
 }
 
 #[test]
-fn a_wildcard_is_one_or_more_labels_of_its_domain() {
+fn wildcard_matches_one_or_more_labels() {
     let origins = Origins::parse("https://*.example.com, http://*.Example.ORG:8080/, https://*.localhost").unwrap();
     for allowed in [
         "https://app.example.com",
@@ -134,7 +134,7 @@ fn a_wildcard_is_one_or_more_labels_of_its_domain() {
 }
 
 #[test]
-fn a_wildcard_that_would_never_match_or_match_anything_is_refused() {
+fn wildcard_that_matches_nothing_or_everything_is_rejected() {
     for bad in [
         "*",
         "*://app.example.com",

@@ -19,7 +19,7 @@ const RSV2: u8 = 2;
 fn agreed(threshold: usize) -> PerMessageDeflate {
     let mut offer = HeaderMap::new();
     offer.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("permessage-deflate"));
-    DeflatePool::new(threshold).of(&DeflateParams::with(&offer).unwrap())
+    DeflatePool::new(threshold).of(&DeflateParams::negotiate(&offer).unwrap())
 }
 
 /// A transport with compression, and the other end of its pipe.

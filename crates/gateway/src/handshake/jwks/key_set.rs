@@ -1,80 +1,82 @@
-//! A key set as an issuer publishes it (RFC 7517), and which of its keys may verify a token.
+//! JSON Web Key Set (RFC 7517): parsing, and selection of the keys that may verify a token.
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::handshake::token::{Refused, TokenKey};
+use crate::handshake::token_error::TokenError;
+use crate::settings::TokenKey;
 
-/// The usable keys of a set. Each verifies the one algorithm of its kind (RFC 8725, section 3.1).
+/// Usable keys of a key set. Each verifies the one algorithm of its key type (RFC 8725, section 3.1).
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
-    keys: Vec<Named>,
+    keys: Vec<NamedKey>,
     unusable: usize,
 }
 
 #[derive(Debug)]
-struct Named {
+struct NamedKey {
     kid: Option<String>,
     key: TokenKey,
 }
 
-/// An answer that is no key set. The parser's own words could quote it.
+/// Error for input that is not a key set. It has no source: the parser's message may quote the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the issuer's answer is no key set")]
-pub(crate) struct Unreadable;
+#[error("the response is not a key set")]
+pub(crate) struct InvalidKeySet;
 
 impl KeySet {
-    /// Reads a set. A key that cannot be used is left out and takes no other with it (RFC 7517, section 5).
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, Unreadable> {
-        let set: Published = serde_json::from_slice(json).map_err(|_no_set| Unreadable)?;
+    /// Parses a key set. An unusable key is skipped, the others stay (RFC 7517, section 5).
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
+        let set: RawKeySet = serde_json::from_slice(json).map_err(|_invalid| InvalidKeySet)?;
         let published = set.keys.len();
-        let keys: Vec<Named> = set.keys.into_iter().filter_map(usable).collect();
+        let keys: Vec<NamedKey> = set.keys.into_iter().filter_map(usable_key).collect();
         let unusable = published - keys.len();
         Ok(Self { keys, unusable })
     }
 
-    /// How many keys can be used.
+    /// Number of usable keys.
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// How many cannot.
+    /// Number of skipped keys.
     pub(super) fn unusable(&self) -> usize {
         self.unusable
     }
 
-    pub(super) fn knows(&self, kid: &str) -> bool {
+    /// Reports whether a usable key has this id.
+    pub(super) fn contains(&self, kid: &str) -> bool {
         self.keys.iter().any(|named| named.kid.as_deref() == Some(kid))
     }
 
-    /// The keys that a token may be signed with, all of the algorithm that it says: those of the name that it says, and there may be
-    /// several, or all where it names none.
+    /// Returns the candidate keys for a token: those with its `kid`, or all keys if it has none, of its `alg`. Several keys may share
+    /// a `kid`.
     ///
     /// # Errors
-    /// [`Refused::Key`], [`Refused::Algorithm`].
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&TokenKey>, Refused> {
-        let is_meant = |named: &&Named| kid.is_none() || named.kid.as_deref() == kid;
-        let mut meant = self.keys.iter().filter(is_meant).map(|named| &named.key).peekable();
-        if meant.peek().is_none() {
-            return Err(Refused::Key);
+    /// [`TokenError::Key`], [`TokenError::Algorithm`].
+    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&TokenKey>, TokenError> {
+        let has_kid = |named: &&NamedKey| kid.is_none() || named.kid.as_deref() == kid;
+        let mut candidates = self.keys.iter().filter(has_kid).map(|named| &named.key).peekable();
+        if candidates.peek().is_none() {
+            return Err(TokenError::Key);
         }
-        let found: Vec<_> = meant.filter(|key| key.algorithm() == algorithm).collect();
+        let found: Vec<_> = candidates.filter(|key| key.algorithm() == algorithm).collect();
         if found.is_empty() {
-            return Err(Refused::Algorithm);
+            return Err(TokenError::Algorithm);
         }
         Ok(found)
     }
 }
 
 #[derive(Deserialize)]
-struct Published {
+struct RawKeySet {
     keys: Vec<Value>,
 }
 
-/// The members that are looked at (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2). Certificates and URLs in a key
-/// are not among them: a key is believed because its issuer published it, and for nothing that it says of itself.
+/// Members of a JWK that are read (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2). Certificates and URLs are ignored:
+/// a key is trusted because its issuer published it, not for what it contains.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -91,26 +93,26 @@ struct Jwk {
     d: Option<IgnoredAny>,
 }
 
-/// The key, if tokens may be verified with it.
-fn usable(value: Value) -> Option<Named> {
+/// Returns the key if it may verify tokens.
+fn usable_key(value: Value) -> Option<NamedKey> {
     let jwk: Jwk = serde_json::from_value(value).ok()?;
-    // Whoever publishes a private key has lost it.
-    if jwk.d.is_some() || !jwk.verifies() {
+    // A published private key is compromised.
+    if jwk.d.is_some() || !jwk.allows_verification() {
         return None;
     }
     let key = jwk.key()?;
-    let says_the_same = jwk.alg.as_deref().is_none_or(|alg| alg.parse() == Ok(key.algorithm()));
-    says_the_same.then_some(Named { kid: jwk.kid, key })
+    let alg_matches = jwk.alg.as_deref().is_none_or(|alg| alg.parse() == Ok(key.algorithm()));
+    alg_matches.then_some(NamedKey { kid: jwk.kid, key })
 }
 
 impl Jwk {
-    /// Whether it is meant for this, or for anything.
-    fn verifies(&self) -> bool {
+    /// Reports whether `use` and `key_ops` allow signature verification.
+    fn allows_verification(&self) -> bool {
         self.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && (self.key_ops.as_ref()).is_none_or(|operations| operations.iter().any(|it| it == "verify"))
+            && (self.key_ops.as_ref()).is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
     }
 
-    /// A symmetric key (`oct`) is none: what is published is no secret.
+    /// Builds the verification key. A symmetric key (`oct`) is rejected: a published key is not a secret.
     fn key(&self) -> Option<TokenKey> {
         match (self.kty.as_str(), self.crv.as_deref()) {
             ("RSA", _) => TokenKey::rsa(self.n.as_deref()?, self.e.as_deref()?).ok(),
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_key_verifies_its_own_algorithm_and_no_other() {
+    fn each_key_type_verifies_only_its_own_algorithm() {
         let keys = [
             (Signer::rs256(), Algorithm::RS256),
             (Signer::es256(), Algorithm::ES256),
@@ -157,7 +159,7 @@ mod tests {
                 let expected = if algorithm == *own {
                     Ok(vec![*own])
                 } else {
-                    Err(Refused::Algorithm)
+                    Err(TokenError::Algorithm)
                 };
                 assert_eq!(found, expected);
             }
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_left_out_for_what_it_is_or_says_and_the_others_stay() {
+    fn unusable_keys_are_skipped_and_the_others_kept() {
         let good = Signer::es256().jwk("good");
         let bad = [
             Signer::hs256().jwk("oct"),
@@ -184,11 +186,11 @@ mod tests {
         ];
         let set = set(&[&bad[..], &[with(good, &json!({ "key_ops": ["verify"] }))]].concat());
         assert_eq!((set.len(), set.unusable()), (1, bad.len()));
-        assert!(set.knows("good"));
+        assert!(set.contains("good"));
     }
 
     #[test]
-    fn the_numbers_of_a_key_may_be_padded_or_of_the_other_alphabet() {
+    fn padded_and_standard_base64_key_members_are_accepted() {
         for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
             let mut key = signer.jwk("1");
             for member in ["n", "e", "x", "y"] {
@@ -203,27 +205,27 @@ mod tests {
     }
 
     #[test]
-    fn all_keys_of_a_name_may_have_signed_and_without_a_name_all_keys() {
+    fn find_returns_all_keys_of_a_kid_and_all_keys_without_one() {
         let keys = ["1", "1", "2"].map(|kid| Signer::es256().jwk(kid));
         let set = set(&[&keys[..], &[Signer::eddsa().jwk("1"), Signer::hs256().jwk("oct")]].concat());
         let count = |kid, algorithm| set.find(kid, algorithm).map(|keys| keys.len());
         assert_eq!(count(Some("1"), Algorithm::ES256), Ok(2));
         assert_eq!(count(Some("1"), Algorithm::EdDSA), Ok(1));
         assert_eq!(count(Some("2"), Algorithm::ES256), Ok(1));
-        assert_eq!(count(Some("2"), Algorithm::EdDSA), Err(Refused::Algorithm));
-        assert_eq!(count(Some("3"), Algorithm::ES256), Err(Refused::Key));
+        assert_eq!(count(Some("2"), Algorithm::EdDSA), Err(TokenError::Algorithm));
+        assert_eq!(count(Some("3"), Algorithm::ES256), Err(TokenError::Key));
         assert_eq!(count(None, Algorithm::ES256), Ok(3));
-        assert_eq!(count(None, Algorithm::RS256), Err(Refused::Algorithm));
+        assert_eq!(count(None, Algorithm::RS256), Err(TokenError::Algorithm));
         assert_eq!(
             KeySet::default().find(None, Algorithm::ES256).unwrap_err(),
-            Refused::Key
+            TokenError::Key
         );
     }
 
     #[test]
-    fn what_is_no_set_is_unreadable() {
+    fn input_that_is_not_a_key_set_is_rejected() {
         for text in ["", "[]", "{}", "{\"keys\": {}}", "<html>", "{\"keys\": [}"] {
-            assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), Unreadable, "{text}");
+            assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), InvalidKeySet, "{text}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The one task that asks the issuer: at the start until it answers, then every few minutes, and out of turn when a token names an
-//! unknown key.
+//! Background task that fetches the key set: with backoff until the issuer answers, then at the refresh interval, and on request for
+//! an unknown key id.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,53 +10,54 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::fetch::{FetchError, Issuer};
-use super::metrics::Metrics;
-use super::{Asks, JwksSettings, KeySet, Known};
+use super::fetch::{FetchError, JwksClient};
+use super::metrics::JwksMetrics;
+use super::{CachedKeys, FetchRequests, KeySet};
+use crate::settings::JwksSettings;
 
-/// Keeps what is known of an issuer's keys as the issuer says.
+/// Background task that keeps the cached key set up to date.
 pub(crate) struct JwksRefresher {
-    issuer: Issuer,
+    client: JwksClient,
     refresh: Duration,
     max_stale: Duration,
-    known: watch::Sender<Known>,
-    asks: Arc<Asks>,
-    /// Whether tokens can be verified.
+    cached: watch::Sender<CachedKeys>,
+    requests: Arc<FetchRequests>,
+    /// Readiness condition: set while tokens can be verified.
     usable: Condition,
     entropy: Arc<dyn Entropy>,
-    metrics: Metrics,
+    metrics: JwksMetrics,
 }
 
 impl JwksRefresher {
     pub(super) fn new(
-        issuer: Issuer,
+        client: JwksClient,
         settings: &JwksSettings,
-        known: watch::Sender<Known>,
-        asks: Arc<Asks>,
+        cached: watch::Sender<CachedKeys>,
+        requests: Arc<FetchRequests>,
         usable: Condition,
         entropy: Arc<dyn Entropy>,
-        metrics: Metrics,
+        metrics: JwksMetrics,
     ) -> Self {
         Self {
-            issuer,
+            client,
             refresh: settings.refresh,
             max_stale: settings.max_stale,
-            known,
-            asks,
+            cached,
+            requests,
             usable,
             entropy,
             metrics,
         }
     }
 
-    /// Asks again and again until the node drains.
+    /// Fetches the key set periodically until the node drains.
     pub(crate) async fn run(self, soft: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY.min(self.refresh));
         loop {
-            let ask = self.asks.number();
+            let request = self.requests.number();
             let fetched = tokio::select! {
                 () = soft.cancelled() => return,
-                fetched = self.issuer.fetch() => fetched,
+                fetched = self.client.fetch() => fetched,
             };
             let pause = if fetched.is_ok() {
                 backoff.reset();
@@ -64,47 +65,45 @@ impl JwksRefresher {
             } else {
                 backoff.next(&*self.entropy)
             };
-            self.take(fetched, ask);
+            self.store(fetched, request);
             tokio::select! {
                 () = soft.cancelled() => return,
                 () = sleep(pause) => {}
-                () = self.asks.after(ask) => {}
+                () = self.requests.wait_newer(request) => {}
             }
         }
     }
 
-    /// Takes an answer for what the issuer says now: a key that is no longer in it is withdrawn. A failure changes nothing but the
-    /// age of what is known.
-    fn take(&self, fetched: Result<KeySet, FetchError>, ask: u64) {
+    /// Replaces the cached keys by the fetched ones: a key missing from the response is withdrawn. A failed fetch keeps the cached
+    /// keys, whose age grows.
+    fn store(&self, fetched: Result<KeySet, FetchError>, request: u64) {
         let keys = match fetched {
             Ok(keys) => {
                 self.metrics.fetched(keys.len());
                 if keys.len() == 0 {
                     tracing::warn!(
                         unusable = keys.unusable(),
-                        "the issuer publishes no usable key: no token is taken"
+                        "jwks has no usable key, all tokens are refused"
                     );
                 }
                 Some(Arc::new(keys))
             }
             Err(error) => {
                 self.metrics.failed(error.label());
-                tracing::warn!(
-                    error = chain(&error),
-                    "the issuer's keys could not be fetched, the old ones stay"
-                );
+                tracing::warn!(error = chain(&error), "jwks fetch failed, keeping the cached keys");
                 None
             }
         };
-        self.known.send_modify(|known| {
+        self.cached.send_modify(|cached| {
             if let Some(keys) = keys {
-                known.keys = keys;
-                known.fetched = Some(Instant::now());
+                cached.keys = keys;
+                cached.fetched_at = Some(Instant::now());
             }
-            known.answered = ask;
+            cached.completed_request = request;
         });
-        let known = self.known.borrow();
-        self.usable.set(known.is_fresh(self.max_stale) && known.keys.len() > 0);
+        let cached = self.cached.borrow();
+        self.usable
+            .set(cached.is_fresh(self.max_stale) && cached.keys.len() > 0);
     }
 }
 

@@ -1,0 +1,46 @@
+//! Settings of token verification: keys, expected issuer and audience, bounds.
+
+use std::time::Duration;
+
+use super::jwks::JwksSettings;
+use super::token_key::TokenKey;
+
+/// Settings of token verification.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// Source of the verification keys.
+    pub keys: TokenKeys,
+    /// Expected `iss`; `None` accepts any.
+    pub issuer: Option<String>,
+    /// Expected entry of `aud`; `None` accepts any.
+    pub audience: Option<String>,
+    /// Bounds on size and lifetime.
+    pub limits: TokenLimits,
+}
+
+/// Bounds on the size and the lifetime of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLimits {
+    /// Maximum length in bytes. Every byte is decoded before the signature is checked.
+    pub max_bytes: usize,
+    /// Maximum distance of `exp` from now, plus one minute of clock skew.
+    pub max_lifetime: Duration,
+}
+
+impl Default for TokenLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 16 * 1024,
+            max_lifetime: Duration::from_secs(31 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// Source of the keys that verify tokens.
+#[derive(Debug, Clone)]
+pub enum TokenKeys {
+    /// One configured key.
+    Fixed(TokenKey),
+    /// Key set (JWKS) published by the issuer.
+    Jwks(JwksSettings),
+}
