@@ -1,4 +1,4 @@
-//! Long forms of tests, by hand: what needs more time, or more tools, than CI has.
+//! Long forms of tests, by hand: they need more time, or more tools, than CI has.
 
 mod fuzz;
 

@@ -33,7 +33,7 @@ fn tidy(metadata: &Metadata) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Without a target, lists them.
+/// Fuzzes one target, or lists all without an argument.
 fn long_fuzz(root: &Path, arguments: &[&str]) -> anyhow::Result<ExitCode> {
     match arguments {
         [] => {
@@ -49,7 +49,7 @@ fn long_fuzz(root: &Path, arguments: &[&str]) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// How long a target is fuzzed where nobody says.
+/// Default time for one target.
 const FUZZED_FOR: Duration = Duration::from_mins(15);
 
 #[expect(clippy::print_stdout, reason = "a tool's findings are its output")]

@@ -1,37 +1,37 @@
-//! What must hold at every commit and no lint can see. Each rule is a file and reads only the [`Tree`] it is given.
+//! Rules that hold at every commit and that no lint can check. Each rule is a file and reads only the given [`Tree`].
 
-mod arrows;
+mod crate_dependencies;
 mod cycles;
 mod docs;
 mod files;
 mod finding;
-mod inherited;
-mod leftovers;
-mod named;
-mod patience;
+mod guarded_crates;
+mod inherited_lints;
 mod security_tests;
 mod terms;
+mod test_waits;
 mod token;
 mod tree;
+mod unfinished_notes;
 
 use cargo_metadata::Metadata;
 
 use self::finding::Finding;
 use self::tree::Tree;
 
-/// Everything that is not as it should be, in the order of path and line.
+/// All findings, sorted by path and line.
 pub(crate) fn findings(metadata: &Metadata) -> std::io::Result<Vec<Finding>> {
     let tree = Tree::read(metadata.workspace_root.as_std_path())?;
-    let members = arrows::members(metadata);
+    let members = crate_dependencies::members(metadata);
     let mut findings = [
-        arrows::check(&tree, &members),
+        crate_dependencies::check(&tree, &members),
         cycles::check(&tree),
         docs::check(&tree),
         files::check(&tree),
-        inherited::check(&tree, &members),
-        leftovers::check(&tree),
-        named::check(&tree),
-        patience::check(&tree),
+        inherited_lints::check(&tree, &members),
+        unfinished_notes::check(&tree),
+        guarded_crates::check(&tree),
+        test_waits::check(&tree),
         security_tests::check(&tree),
         terms::check(&tree),
     ]

@@ -1,4 +1,4 @@
-//! `cargo xtask long fuzz`: looks for new inputs of a target of `crates/fuzz`. It needs cargo-fuzz and a C++ compiler.
+//! `cargo xtask long fuzz`: searches new inputs of a target of `crates/fuzz`. It needs cargo-fuzz and a C++ compiler.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 
 use super::run_all;
 
-/// The names of all targets, which are those of the folders of the corpus.
+/// Names of all targets: the folders of the corpus.
 pub(crate) fn targets(root: &Path) -> anyhow::Result<Vec<String>> {
     let folder = root.join(CORPUS);
     let entries = fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
@@ -40,11 +40,11 @@ pub(crate) fn fuzz(root: &Path, target: &str, within: Duration) -> anyhow::Resul
     run_all([command], root)
 }
 
-/// What differs from a release: it is linked faster.
+/// Differences from the release profile, for faster linking.
 const PROFILE: [(&str, &str); 2] = [
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
 ];
 
-/// The inputs that are checked in.
+/// Checked-in inputs.
 const CORPUS: &str = "crates/fuzz/corpus";

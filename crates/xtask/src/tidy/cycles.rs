@@ -92,7 +92,7 @@ const RE_EXPORTS: usize = 8;
 fn finding(cycle: &[&Edge<'_>]) -> Finding {
     let names: Vec<&str> = cycle.iter().map(|edge| edge.from).collect();
     let (file, line) = cycle.first().map_or(("", 1), |edge| (edge.file, edge.line));
-    let places: Vec<String> = cycle
+    let edges: Vec<String> = cycle
         .iter()
         .skip(1)
         .map(|edge| format!("{}:{}", edge.file, edge.line))
@@ -100,7 +100,7 @@ fn finding(cycle: &[&Edge<'_>]) -> Finding {
     let what = format!(
         "modules in a cycle: {} (and back at {})",
         names.join(" -> "),
-        places.join(", ")
+        edges.join(", ")
     );
     Finding::new(file, line, what, "move what both need below both")
 }

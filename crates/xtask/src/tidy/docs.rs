@@ -1,6 +1,6 @@
-//! What outsiders rely on stands in the docs, and what the docs promise is in the code.
+//! Names that outsiders rely on: each is in the docs and in the code.
 
-mod codes;
+mod error_and_close_codes;
 mod log_lines;
 mod metrics;
 mod variables;
@@ -11,8 +11,8 @@ use super::tree::{File, Tree};
 /// Error codes, close codes, variables and metrics, each in both places or in neither; quoted log lines.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     [
-        codes::errors(tree),
-        codes::closes(tree),
+        error_and_close_codes::errors(tree),
+        error_and_close_codes::closes(tree),
         variables::variables(tree),
         metrics::metrics(tree),
     ]
@@ -22,35 +22,35 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     .collect()
 }
 
-/// One kind of promise and where it is made.
-struct Promises {
-    /// What one of them is called.
+/// One kind of documented name and its sources.
+struct DocumentedNames {
+    /// Singular noun for one of them.
     kind: &'static str,
-    /// Where the code is expected to say them.
+    /// Source file or folder that defines them.
     code: &'static str,
-    in_code: Vec<Promise>,
-    /// The page that must describe them.
+    in_code: Vec<DocumentedName>,
+    /// Page that must describe them.
     page: &'static str,
     /// None if there is no such page.
-    in_docs: Option<Vec<Promise>>,
+    in_docs: Option<Vec<DocumentedName>>,
 }
 
-/// A word and where it stands.
+/// A name and its position.
 #[derive(Debug, PartialEq, Eq)]
-struct Promise {
+struct DocumentedName {
     word: String,
     path: String,
     line: usize,
 }
 
-fn compare(promises: &Promises) -> Vec<Finding> {
-    let Promises {
+fn compare(documented: &DocumentedNames) -> Vec<Finding> {
+    let DocumentedNames {
         kind,
         code,
         in_code,
         page,
         in_docs,
-    } = promises;
+    } = documented;
     let mut findings = Vec::new();
     if in_code.is_empty() {
         let what = format!("no {kind} is found in the code");
@@ -70,60 +70,60 @@ fn compare(promises: &Promises) -> Vec<Finding> {
         ));
         return findings;
     };
-    for Promise { word, path, line } in missing(in_code, in_docs) {
+    for DocumentedName { word, path, line } in missing(in_code, in_docs) {
         let what = format!("{kind} `{word}` is not described");
         findings.push(Finding::new(path, *line, what, format!("say in {page} what it means")));
     }
-    for Promise { word, path, line } in missing(in_docs, in_code) {
+    for DocumentedName { word, path, line } in missing(in_docs, in_code) {
         let what = format!("{kind} `{word}` is not in the code");
         findings.push(Finding::new(path, *line, what, format!("correct the page or {code}")));
     }
     findings
 }
 
-/// What is in `these` and not in `those`, each word once.
-fn missing<'a>(these: &'a [Promise], those: &[Promise]) -> Vec<&'a Promise> {
-    let mut missing: Vec<&Promise> = Vec::new();
-    for promise in these {
-        let same = |other: &Promise| other.word == promise.word;
+/// Names in `these` and not in `those`, each once.
+fn missing<'a>(these: &'a [DocumentedName], those: &[DocumentedName]) -> Vec<&'a DocumentedName> {
+    let mut missing: Vec<&DocumentedName> = Vec::new();
+    for documented_name in these {
+        let same = |other: &DocumentedName| other.word == documented_name.word;
         if !those.iter().any(same) && !missing.iter().any(|other| same(other)) {
-            missing.push(promise);
+            missing.push(documented_name);
         }
     }
     missing
 }
 
-/// The words of a page that `select` picks from each of its lines.
-fn words_of_page(tree: &Tree, page: &str, select: impl Fn(&str) -> Vec<String>) -> Option<Vec<Promise>> {
+/// Names that `select` finds in the lines of a page.
+fn names_on_page(tree: &Tree, page: &str, select: impl Fn(&str) -> Vec<String>) -> Option<Vec<DocumentedName>> {
     tree.file(page)
-        .map(|file| promises_of_lines(file, 0, file.text.lines(), select))
+        .map(|file| names_in_lines(file, 0, file.text.lines(), select))
 }
 
-/// The words that `select` picks from each of the lines, which begin after `skipped` others.
-fn promises_of_lines<'a>(
+/// Names that `select` finds in lines, the first of which has the number `skipped` + 1.
+fn names_in_lines<'a>(
     file: &File,
     skipped: usize,
     lines: impl Iterator<Item = &'a str>,
     select: impl Fn(&str) -> Vec<String>,
-) -> Vec<Promise> {
-    let mut promises = Vec::new();
+) -> Vec<DocumentedName> {
+    let mut documented = Vec::new();
     for (index, line) in lines.enumerate() {
-        let promise = |word| Promise {
+        let documented_name = |word| DocumentedName {
             word,
             path: file.path.clone(),
             line: skipped + index + 1,
         };
-        promises.extend(select(line).into_iter().map(promise));
+        documented.extend(select(line).into_iter().map(documented_name));
     }
-    promises
+    documented
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn promise(word: &str) -> Promise {
-        Promise {
+    fn documented_name(word: &str) -> DocumentedName {
+        DocumentedName {
             word: word.to_owned(),
             path: "here".to_owned(),
             line: 7,
@@ -131,14 +131,14 @@ mod tests {
     }
 
     fn messages(in_code: &[&str], in_docs: Option<&[&str]>) -> Vec<String> {
-        let promises = Promises {
+        let documented = DocumentedNames {
             kind: "metric",
             code: "metrics.rs",
-            in_code: in_code.iter().map(|word| promise(word)).collect(),
+            in_code: in_code.iter().map(|word| documented_name(word)).collect(),
             page: "docs/metrics.md",
-            in_docs: in_docs.map(|words| words.iter().map(|word| promise(word)).collect()),
+            in_docs: in_docs.map(|words| words.iter().map(|word| documented_name(word)).collect()),
         };
-        compare(&promises).iter().map(ToString::to_string).collect()
+        compare(&documented).iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! How a Rust file is named and begins.
+//! Names and heads of Rust files.
 
 use super::finding::Finding;
 use super::tree::Tree;
 
-/// Each is readable, begins with `//!`, and is not a `mod.rs`.
+/// Reports files that do not lex, lack a `//!` at their head, or are a `mod.rs`.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files() {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_says_what_it_holds_and_is_named_for_it() {
+    fn missing_head_and_mod_rs_are_reported() {
         let tree = Tree::of([
             ("crates/bus/src/lib.rs", "//! What nodes share.\n"),
             ("crates/bus/src/events.rs", "use std::fmt;\n"),

@@ -1,8 +1,8 @@
-//! One thing that is not as it should be.
+//! One violation of a rule.
 
 use std::fmt;
 
-/// Prints as `path:line: what: what to do`, which editors and terminals make a link of.
+/// Prints as `path:line: what: what to do`, which editors and terminals turn into a link.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
     /// Relative to the workspace root.

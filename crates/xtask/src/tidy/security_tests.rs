@@ -54,7 +54,7 @@ fn row_id(line: &str) -> Option<&str> {
     number.starts_with(|c: char| c.is_ascii_digit()).then_some(id)
 }
 
-/// Whether the last cell of a row names a test or gives a reason for having none.
+/// True if the last cell of a row names a test or gives a reason for having none.
 fn is_answered(line: &str) -> bool {
     let last = cells(line).last().unwrap_or_default();
     last.starts_with("none: ") || test_names(line).next().is_some()

@@ -1,24 +1,24 @@
-//! A Rust file as a flat list of words, texts and marks: comments are gone, and nothing inside a text looks like code.
+//! A Rust file as a flat list of words, texts and marks, without comments; a text is one token.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// One token and where it stands.
+/// One token and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     /// Counted from 1.
     pub(crate) line: usize,
-    /// Whether only tests compile it: in a `tests` folder or `tests.rs`, or below `#[cfg(test)] mod`, which our files
+    /// True if only tests compile it: in a `tests` folder or `tests.rs`, or below `#[cfg(test)] mod`, which our files
     /// have last.
     pub(crate) in_test: bool,
 }
 
-/// What a token is.
+/// Kinds of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A name or keyword.
     Word(String),
-    /// What stands between the quotes, escapes as they are.
+    /// Text between quotes, escapes as written.
     Text(String),
     /// A number as it is written.
     Number(String),
@@ -53,13 +53,13 @@ impl Token {
 
 /// The file does not lex as Rust.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unreadable {
+pub(crate) struct LexError {
     pub(crate) line: usize,
 }
 
-/// The tokens of a Rust file, without its comments.
-pub(crate) fn read(path: &str, text: &str) -> Result<Vec<Token>, Unreadable> {
-    let stream: TokenStream = text.parse().map_err(|error: proc_macro2::LexError| Unreadable {
+/// Tokens of a Rust file, without its comments.
+pub(crate) fn read(path: &str, text: &str) -> Result<Vec<Token>, LexError> {
+    let stream: TokenStream = text.parse().map_err(|error: proc_macro2::LexError| LexError {
         line: error.span().start().line,
     })?;
     let mut tokens = Vec::new();
@@ -104,7 +104,7 @@ fn literal_kind(literal: &str) -> Kind {
     }
 }
 
-/// The lexer turns a doc comment into `#[doc = "..."]`.
+/// True for a doc comment, which the lexer turns into `#[doc = "..."]`.
 fn is_doc_comment(attribute: &TokenStream) -> bool {
     matches!(attribute.clone().into_iter().next(), Some(TokenTree::Ident(name)) if name == "doc")
 }
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_gone_and_a_text_is_one_token() {
+    fn comments_are_dropped_and_a_text_is_one_token() {
         let found = kinds("//! fred\n/// fred\n// fred\nconst A: &str = \"fred::x\";");
         assert!(!found.contains(&Kind::Word("fred".to_owned())), "{found:?}");
         assert!(found.contains(&Kind::Text("fred::x".to_owned())));
     }
 
     #[test]
-    fn raw_texts_and_numbers_are_told_apart() {
+    fn raw_texts_and_numbers_are_distinguished() {
         assert_eq!(kinds("r#\"a \"b\" c\"#"), [Kind::Text("a \"b\" c".to_owned())]);
         assert_eq!(kinds("4_400"), [Kind::Number("4_400".to_owned())]);
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rust_says_where() {
-        assert_eq!(read("a.rs", "fn a() {}\nfn b( }"), Err(Unreadable { line: 2 }));
+    fn invalid_rust_reports_its_line() {
+        assert_eq!(read("a.rs", "fn a() {}\nfn b( }"), Err(LexError { line: 2 }));
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::token::{self, Token, Unreadable};
+use super::token::{self, LexError, Token};
 
 /// The workspace as the rules see it.
 #[derive(Debug, Default)]
@@ -19,11 +19,11 @@ pub(crate) struct File {
     pub(crate) path: String,
     pub(crate) text: String,
     /// None if this is not a Rust file.
-    pub(crate) tokens: Option<Result<Vec<Token>, Unreadable>>,
+    pub(crate) tokens: Option<Result<Vec<Token>, LexError>>,
 }
 
 impl Tree {
-    /// Reads all text below `root` that is ours.
+    /// Reads all text files of the workspace below `root`.
     pub(crate) fn read(root: &Path) -> io::Result<Self> {
         let mut tree = Self::default();
         tree.read_folder(root, "")?;
@@ -56,7 +56,7 @@ impl Tree {
             };
             let path = format!("{prefix}{name}");
             if entry.file_type()?.is_dir() {
-                if !NOT_OURS.contains(&name.as_str()) {
+                if !GENERATED.contains(&name.as_str()) {
                     self.read_folder(&entry.path(), &format!("{path}/"))?;
                 }
                 continue;
@@ -77,8 +77,8 @@ impl Tree {
     }
 }
 
-/// Folders that tools fill, at any depth.
-const NOT_OURS: [&str; 3] = [".git", "node_modules", "target"];
+/// Generated folders, at any depth.
+const GENERATED: [&str; 3] = [".git", "node_modules", "target"];
 
 #[cfg(test)]
 impl Tree {

@@ -1,30 +1,30 @@
-//! The metrics a dashboard is built on: each crate's `metrics.rs` against docs/operations/metrics.md.
+//! Metrics that dashboards use: each crate's `metrics.rs` against docs/operations/metrics.md.
 
-use super::{Promise, Promises, words_of_page};
+use super::{DocumentedName, DocumentedNames, names_on_page};
 use crate::tidy::tree::Tree;
 
 const CODE: &str = "crates/*/src/metrics.rs";
 const PAGE: &str = "docs/operations/metrics.md";
 
 /// `postern_...` as a whole text in any `metrics.rs` or below `metrics/`, and anywhere on the page.
-pub(super) fn metrics(tree: &Tree) -> Promises {
+pub(super) fn metrics(tree: &Tree) -> DocumentedNames {
     let mut in_code = Vec::new();
     for (file, tokens) in tree.rust().filter(|(file, _)| is_instruments(&file.path)) {
         for token in tokens.iter().filter(|token| !token.in_test) {
-            let promise = |word| Promise {
+            let documented_name = |word| DocumentedName {
                 word,
                 path: file.path.clone(),
                 line: token.line,
             };
-            in_code.extend(names(token.text().unwrap_or_default()).into_iter().map(promise));
+            in_code.extend(names(token.text().unwrap_or_default()).into_iter().map(documented_name));
         }
     }
-    Promises {
+    DocumentedNames {
         kind: "metric",
         code: CODE,
         in_code,
         page: PAGE,
-        in_docs: words_of_page(tree, PAGE, names),
+        in_docs: names_on_page(tree, PAGE, names),
     }
 }
 
@@ -43,8 +43,11 @@ fn names(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn words(promises: &[Promise]) -> Vec<&str> {
-        promises.iter().map(|promise| promise.word.as_str()).collect()
+    fn words(documented: &[DocumentedName]) -> Vec<&str> {
+        documented
+            .iter()
+            .map(|documented_name| documented_name.word.as_str())
+            .collect()
     }
 
     #[test]

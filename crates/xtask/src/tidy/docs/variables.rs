@@ -1,35 +1,35 @@
-//! The variables an operator sets: `postern::config` against docs/operations/configuration.md.
+//! Variables that an operator sets: `postern::config` against docs/operations/configuration.md.
 
-use super::{Promise, Promises, words_of_page};
+use super::{DocumentedName, DocumentedNames, names_on_page};
 use crate::tidy::tree::Tree;
 
 const CODE: &str = "crates/postern/src/config.rs";
 const FOLDER: &str = "crates/postern/src/config/";
 const PAGE: &str = "docs/operations/configuration.md";
 
-/// `POSTERN_...` in a text of the code and anywhere on the page. What varies within a name is `{platform}` in the one
-/// and `<PLATFORM>` in the other.
-pub(super) fn variables(tree: &Tree) -> Promises {
+/// `POSTERN_...` in a text of the code and anywhere on the page. A variable part of a name is `{platform}` in the code
+/// and `<PLATFORM>` on the page.
+pub(super) fn variables(tree: &Tree) -> DocumentedNames {
     let mut in_code = Vec::new();
     for (file, tokens) in tree
         .rust()
         .filter(|(file, _)| file.path == CODE || file.path.starts_with(FOLDER))
     {
         for token in tokens.iter().filter(|token| !token.in_test) {
-            let promise = |word| Promise {
+            let documented_name = |word| DocumentedName {
                 word,
                 path: file.path.clone(),
                 line: token.line,
             };
-            in_code.extend(names(token.text().unwrap_or_default()).into_iter().map(promise));
+            in_code.extend(names(token.text().unwrap_or_default()).into_iter().map(documented_name));
         }
     }
-    Promises {
+    DocumentedNames {
         kind: "variable",
         code: CODE,
         in_code,
         page: PAGE,
-        in_docs: words_of_page(tree, PAGE, names),
+        in_docs: names_on_page(tree, PAGE, names),
     }
 }
 
@@ -40,7 +40,7 @@ fn names(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The name with every varying part as `*`.
+/// The name with every variable part as `*`.
 fn plain(word: &str) -> String {
     let mut plain = String::with_capacity(word.len());
     let mut varying = false;
@@ -62,8 +62,11 @@ fn plain(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn words(promises: &[Promise]) -> Vec<&str> {
-        promises.iter().map(|promise| promise.word.as_str()).collect()
+    fn words(documented: &[DocumentedName]) -> Vec<&str> {
+        documented
+            .iter()
+            .map(|documented_name| documented_name.word.as_str())
+            .collect()
     }
 
     #[test]

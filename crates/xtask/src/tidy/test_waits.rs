@@ -1,10 +1,10 @@
-//! Tests that wait for luck, or that are left out.
+//! Tests that sleep, or that are ignored.
 
 use super::finding::Finding;
 use super::token::{Kind, Token};
 use super::tree::Tree;
 
-/// No test is ignored, and none sleeps.
+/// Reports ignored tests, and sleeps in tests.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, tokens) in tree.rust() {
@@ -28,7 +28,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Where testkit waits for conditions, and where it makes a link slow.
+/// Modules of testkit that wait for conditions or slow a connection down.
 const MAY_SLEEP: [&str; 2] = ["crates/testkit/src/wait", "crates/testkit/src/chaos"];
 
 fn ignored(tokens: &[Token]) -> impl Iterator<Item = usize> {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn code_waits_and_paused_tests_may_sleep() {
+    fn paused_tests_and_product_code_may_sleep() {
         assert!(lines("crates/bus/src/redis/probe.rs", SLEEPY).is_empty());
         assert!(lines("crates/testkit/src/wait.rs", SLEEPY).is_empty());
         let paused = SLEEPY.replace("test]", "test(start_paused = true)]");

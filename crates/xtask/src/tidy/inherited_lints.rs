@@ -1,10 +1,10 @@
-//! Every member lives under the lints of the workspace.
+//! Lints of the workspace: every member inherits them.
 
-use super::arrows::Member;
+use super::crate_dependencies::Member;
 use super::finding::Finding;
 use super::tree::Tree;
 
-/// Each manifest has a `[lints]` table that says `workspace = true`.
+/// Reports manifests without `workspace = true` in a `[lints]` table.
 pub(super) fn check(tree: &Tree, members: &[Member]) -> Vec<Finding> {
     let inherits = |text: &str| {
         let table = text

@@ -1,10 +1,10 @@
-//! Crates that one module alone may name, so that what we do about their dangers is done once.
+//! Crates that one module alone may name, so that their pitfalls are handled once.
 
 use super::finding::Finding;
 use super::token::Kind;
 use super::tree::Tree;
 
-/// The guarded crates stand nowhere but in their modules.
+/// Reports uses of a guarded crate outside its modules.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, tokens) in tree.rust() {
@@ -22,10 +22,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// A crate and where it may be named.
+/// A crate and the modules that may name it.
 struct Guarded {
     name: &'static str,
-    /// A module and all below it: `a/b` is `a/b.rs` and `a/b/`. A name without a slash is that file anywhere.
+    /// Modules with all below them: `a/b` is `a/b.rs` and `a/b/`. A name without a slash is that file anywhere.
     homes: &'static [&'static str],
     to_do: &'static str,
 }
@@ -46,7 +46,7 @@ const GUARDED: &[Guarded] = &[
     Guarded {
         name: "fred",
         homes: &["crates/bus/src/redis/client"],
-        to_do: "ask bus's `redis::client`, where fred's dangerous defaults are tamed",
+        to_do: "use bus's `redis::client`, which overrides fred's dangerous defaults",
     },
     Guarded {
         name: "tokio_postgres",
@@ -55,12 +55,12 @@ const GUARDED: &[Guarded] = &[
             "crates/testkit/src",
             "crates/testkit/tests",
         ],
-        to_do: "ask one of store's traits, which speak in facts",
+        to_do: "use one of store's traits",
     },
     Guarded {
         name: "deadpool_postgres",
         homes: &["crates/store/src/postgres"],
-        to_do: "ask one of store's traits, which speak in facts",
+        to_do: "use one of store's traits",
     },
     Guarded {
         name: "reqwest",
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn its_module_may_name_it_and_so_may_comments() {
+    fn guarded_crate_is_allowed_in_its_module_and_in_comments() {
         let uses = "//! Head.\nuse fred::prelude::Client;\n";
         assert!(
             found([

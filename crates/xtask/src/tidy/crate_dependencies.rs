@@ -1,4 +1,4 @@
-//! The arrows of docs/architecture.md: which room may know which.
+//! Dependencies between crates: those that docs/architecture.md allows.
 
 mod allowed;
 
@@ -13,9 +13,9 @@ pub(super) use self::allowed::ALLOWED;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: String,
-    /// The path of its `Cargo.toml`, relative to the workspace root.
+    /// Path of its `Cargo.toml`, relative to the workspace root.
     pub(super) manifest: String,
-    /// All it depends on, ours or not.
+    /// All dependencies, of the workspace or not.
     pub(super) needs: Vec<Need>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Need {
     pub(super) in_tests_only: bool,
 }
 
-/// The crates of the workspace, as Cargo sees them.
+/// Crates of the workspace, from Cargo's metadata.
 pub(super) fn members(metadata: &Metadata) -> Vec<Member> {
     let root = &metadata.workspace_root;
     let member = |package: &cargo_metadata::Package| Member {
@@ -48,38 +48,38 @@ pub(super) fn members(metadata: &Metadata) -> Vec<Member> {
     metadata.workspace_packages().into_iter().map(member).collect()
 }
 
-/// Every dependency of one member on another must stand in [`ALLOWED`].
+/// Reports dependencies between members that [`ALLOWED`] does not have.
 pub(super) fn check(tree: &Tree, members: &[Member]) -> Vec<Finding> {
     let ours = |name: &str| members.iter().any(|member| member.name == name);
     let mut findings = Vec::new();
     for member in members {
-        let Some(room) = ALLOWED.iter().find(|room| room.name == member.name) else {
-            let what = format!("`{}` has no place in the architecture", member.name);
+        let Some(rule) = ALLOWED.iter().find(|rule| rule.name == member.name) else {
+            let what = format!("`{}` has no rule in the architecture", member.name);
             findings.push(Finding::new(
                 &member.manifest,
                 1,
                 what,
-                "give it a row in xtask's `tidy/arrows/allowed.rs`",
+                "give it a row in xtask's `tidy/crate_dependencies/allowed.rs`",
             ));
             continue;
         };
         for need in member.needs.iter().filter(|need| ours(&need.name)) {
             let (allowed, kind) = if need.in_tests_only {
                 (
-                    room.may_know(&need.name) || room.in_tests.contains(&need.name.as_str()),
+                    rule.may_depend_on(&need.name) || rule.in_tests.contains(&need.name.as_str()),
                     "tests of ",
                 )
             } else {
-                (room.may_know(&need.name), "")
+                (rule.may_depend_on(&need.name), "")
             };
             if !allowed {
-                let what = format!("{kind}`{}` must not know `{}`", member.name, need.name);
+                let what = format!("{kind}`{}` must not depend on `{}`", member.name, need.name);
                 let line = line_of(tree, &member.manifest, &need.name);
                 findings.push(Finding::new(
                     &member.manifest,
                     line,
                     what,
-                    "turn the dependency around or drop it",
+                    "invert the dependency or drop it",
                 ));
             }
         }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arrow_that_is_not_drawn_is_found_where_it_stands() {
+    fn dependency_without_rule_is_reported_at_its_line() {
         let members = [
             member("gateway", &[("bus", false), ("store", false), ("tokio", false)]),
             member("bus", &[]),
@@ -129,28 +129,28 @@ mod tests {
         ];
         assert_eq!(
             messages(&members),
-            ["crates/gateway/Cargo.toml:3: `gateway` must not know `store`: turn the dependency around or drop it"]
+            ["crates/gateway/Cargo.toml:3: `gateway` must not depend on `store`: invert the dependency or drop it"]
         );
     }
 
     #[test]
-    fn what_only_tests_may_know_is_refused_elsewhere() {
+    fn test_dependency_is_refused_outside_tests() {
         let with = |in_tests_only| [member("bus", &[("testkit", in_tests_only)]), member("testkit", &[])];
         assert!(messages(&with(true)).is_empty());
         assert_eq!(messages(&with(false)).len(), 1);
     }
 
     #[test]
-    fn a_new_crate_needs_a_place() {
+    fn new_crate_without_rule_is_reported() {
         assert_eq!(messages(&[member("utils", &[])]).len(), 1);
     }
 
     #[test]
-    fn the_table_names_only_rooms_it_has() {
-        let known = |name: &&str| ALLOWED.iter().any(|room| room.name == *name);
-        for room in ALLOWED {
-            assert!(room.knows.iter().all(known), "{room:?}");
-            assert!(room.in_tests.iter().all(known), "{room:?}");
+    fn rules_name_only_known_crates() {
+        let known = |name: &&str| ALLOWED.iter().any(|rule| rule.name == *name);
+        for rule in ALLOWED {
+            assert!(rule.depends_on.iter().all(known), "{rule:?}");
+            assert!(rule.in_tests.iter().all(known), "{rule:?}");
         }
     }
 }

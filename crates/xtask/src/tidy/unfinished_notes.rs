@@ -1,9 +1,9 @@
-//! Notes for later that nobody will read.
+//! Notes for later in sources.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// No such note in any source, comments included. Prose may speak of them.
+/// Reports such notes in sources, comments included. Prose may name them.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files().filter(|file| is_source(file)) {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_for_later_is_found_in_any_source_but_not_in_prose() {
+    fn unfinished_note_is_reported_in_sources_and_not_in_prose() {
         let [note, other, _] = NOTES;
         let tree = Tree::of([
             ("crates/bus/src/lib.rs", &format!("//! Bus.\n// {note}: think\n")),

@@ -1,14 +1,14 @@
-//! The codes that clients act on: the tables of `protocol::code` against docs/protocol.md.
+//! Codes that clients act on: the tables of `protocol::code` against docs/protocol.md.
 
-use super::{Promise, Promises, promises_of_lines};
+use super::{DocumentedName, DocumentedNames, names_in_lines};
 use crate::tidy::token::{Kind, Token};
 use crate::tidy::tree::Tree;
 
 const CODE: &str = "crates/protocol/src/code.rs";
 const PAGE: &str = "docs/protocol.md";
 
-/// In the code an arm `Variant => ("word", ...)`; on the page the words in backticks, in the table of codes.
-pub(super) fn errors(tree: &Tree) -> Promises {
+/// Error codes: in the code an arm `Variant => ("word", ...)`; on the page the words in backticks, in the table of codes.
+pub(super) fn errors(tree: &Tree) -> DocumentedNames {
     let in_code = arms(tree, |rest| match rest {
         [open, word, ..] if open.is_mark('(') => word.text().map(str::to_owned),
         _ => None,
@@ -16,7 +16,7 @@ pub(super) fn errors(tree: &Tree) -> Promises {
     let in_docs = first_column(tree, "| code |", |cell| {
         cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     });
-    Promises {
+    DocumentedNames {
         kind: "error code",
         code: CODE,
         in_code,
@@ -25,8 +25,8 @@ pub(super) fn errors(tree: &Tree) -> Promises {
     }
 }
 
-/// In the code an arm `Variant => 4400`; on the page the numbers in the table of close codes.
-pub(super) fn closes(tree: &Tree) -> Promises {
+/// Close codes: in the code an arm `Variant => 4400`; on the page the numbers in the table of close codes.
+pub(super) fn closes(tree: &Tree) -> DocumentedNames {
     let in_code = arms(tree, |rest| match rest {
         [
             Token {
@@ -41,7 +41,7 @@ pub(super) fn closes(tree: &Tree) -> Promises {
         let numbers = cell.split(|c: char| !c.is_ascii_digit());
         numbers.filter(|number| !number.is_empty()).map(str::to_owned).collect()
     });
-    Promises {
+    DocumentedNames {
         kind: "close code",
         code: CODE,
         in_code,
@@ -50,35 +50,35 @@ pub(super) fn closes(tree: &Tree) -> Promises {
     }
 }
 
-/// What `select` picks from the first cell of each row of the page's table that begins with `header`.
-fn first_column(tree: &Tree, header: &str, select: impl Fn(&str) -> Vec<String>) -> Option<Vec<Promise>> {
+/// Names that `select` finds in the first cells of the page's table that begins with `header`.
+fn first_column(tree: &Tree, header: &str, select: impl Fn(&str) -> Vec<String>) -> Option<Vec<DocumentedName>> {
     let file = tree.file(PAGE)?;
     let above = file.text.lines().take_while(|line| !line.starts_with(header)).count();
     let table = file.text.lines().skip(above).take_while(|line| line.starts_with('|'));
-    Some(promises_of_lines(file, above, table, |row| {
+    Some(names_in_lines(file, above, table, |row| {
         select(row.split('|').nth(1).unwrap_or_default())
     }))
 }
 
-/// What `select` makes of the tokens behind each `=>`.
-fn arms(tree: &Tree, select: impl Fn(&[Token]) -> Option<String>) -> Vec<Promise> {
+/// Names that `select` finds in the tokens after each `=>`.
+fn arms(tree: &Tree, select: impl Fn(&[Token]) -> Option<String>) -> Vec<DocumentedName> {
     let Some((file, tokens)) = tree.rust().find(|(file, _)| file.path == CODE) else {
         return Vec::new();
     };
-    let mut promises = Vec::new();
+    let mut documented = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         let behind = tokens.get(index + 1..).unwrap_or_default();
         let [head, rest @ ..] = behind else { continue };
         if token.is_mark('=') && head.is_mark('>') && !token.in_test {
-            let promise = |word| Promise {
+            let documented_name = |word| DocumentedName {
                 word,
                 path: file.path.clone(),
                 line: token.line,
             };
-            promises.extend(select(rest).map(promise));
+            documented.extend(select(rest).map(documented_name));
         }
     }
-    promises
+    documented
 }
 
 #[cfg(test)]
@@ -116,10 +116,10 @@ impl CloseCode {
         | `2fa_required`, `2fa_locked` | factor |\n\n| close code | why |\n| --- | --- |\n| 1001, 4400 | within 10 s |\n\n\
         `not_a_code`\n";
 
-    fn words(promises: &[Promise]) -> Vec<(&str, usize)> {
-        promises
+    fn words(documented: &[DocumentedName]) -> Vec<(&str, usize)> {
+        documented
             .iter()
-            .map(|promise| (promise.word.as_str(), promise.line))
+            .map(|documented_name| (documented_name.word.as_str(), documented_name.line))
             .collect()
     }
 
@@ -141,7 +141,7 @@ impl CloseCode {
     }
 
     #[test]
-    fn an_empty_tree_makes_no_promises() {
+    fn empty_tree_has_no_names() {
         let found = errors(&Tree::of([]));
         assert!(found.in_code.is_empty() && found.in_docs.is_none());
     }
