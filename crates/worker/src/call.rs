@@ -55,11 +55,13 @@ pub(crate) struct Call {
     pub(crate) idempotency: Option<Idempotency>,
     vault: Arc<Vault>,
     account: Option<AccountType>,
+    retention: Duration,
     lane_permit: LanePermit,
 }
 
 impl Call {
     pub(crate) fn new(job: &Job, deadline: Instant, vault: Arc<Vault>, lane_permit: LanePermit) -> Self {
+        let command = command(job);
         Self {
             user: job.user.clone(),
             session: job.session.clone(),
@@ -70,24 +72,12 @@ impl Call {
             authenticated_at: job.authenticated_at,
             job: job.id.clone(),
             deadline,
-            kind: match &job.work {
-                Work::Command(command) => Some(command.kind()),
-                Work::OpenSession(_)
-                | Work::Joined(_)
-                | Work::EndAllSessions
-                | Work::Callback(_)
-                | Work::ConfirmLink(_)
-                | Work::RaiseAlert(_)
-                | Work::Refusals(_)
-                | Work::Webhook(_) => None,
-            },
+            kind: command.map(Command::kind),
             name: job.work.name(),
             idempotency: idempotency::of(job),
             vault,
-            account: match &job.work {
-                Work::Command(Command::Disconnect(data) | Command::Sync(data)) => Some(data.account_type),
-                _ => None,
-            },
+            account: command.and_then(Command::account_type),
+            retention: answer_retention::answer_retention(&job.work),
             lane_permit,
         }
     }
@@ -156,6 +146,21 @@ impl Call {
             self.job.as_str().as_bytes(),
             step.as_bytes(),
         ]))
+    }
+}
+
+/// Command of a client, if the job is one.
+fn command(job: &Job) -> Option<&Command> {
+    match &job.work {
+        Work::Command(command) => Some(command),
+        Work::OpenSession(_)
+        | Work::Joined(_)
+        | Work::EndAllSessions
+        | Work::Callback(_)
+        | Work::ConfirmLink(_)
+        | Work::RaiseAlert(_)
+        | Work::Refusals(_)
+        | Work::Webhook(_) => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The job engine: claims jobs, runs each one at a time until its deadline, answers it, and removes it from its lane.
 //!
 //! [`lane`] claims as many jobs as it has permits, [`slots`] bounds the jobs of one user, [`renew`] keeps the claims, and [`run`]
-//! takes one job from its claim to its answer through [`dispatch`], the one match from command to feature.
+//! takes one job from its claim to its answer through [`dispatch`], the one match from command to feature; [`work_policy`] says
+//! what each job needs around that.
 
 mod lane;
 mod renew;
@@ -9,6 +10,7 @@ mod slots;
 
 mod dispatch;
 mod run;
+mod work_policy;
 
 pub(crate) use dispatch::Dispatch;
 pub(crate) use lane::LaneServer;

@@ -8,5 +8,5 @@ mod relay;
 mod sweep;
 
 pub(crate) use event_log_loss::watch_memory;
-pub(crate) use relay::Relay;
+pub(crate) use relay::OutboxRelay;
 pub(crate) use sweep::Sweep;

@@ -13,7 +13,7 @@ use lifecycle::{Clock, Entropy};
 use protocol::time::Timestamp;
 use store::Store;
 
-use crate::outbox::Relay;
+use crate::outbox::OutboxRelay;
 
 pub(crate) use alerts::AcknowledgeError;
 
@@ -22,7 +22,7 @@ pub(crate) struct SecurityService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) challenges: Arc<dyn Challenges>,
     pub(crate) hints: Arc<dyn Hints>,
-    pub(crate) relay: Arc<Relay>,
+    pub(crate) relay: Arc<OutboxRelay>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }

@@ -20,7 +20,7 @@ use store::Store;
 use store::vault::Vault;
 
 use crate::metrics::Metrics;
-use crate::outbox::Relay;
+use crate::outbox::OutboxRelay;
 use crate::platform::Offered;
 
 pub(crate) use failure::SyncFailure;
@@ -33,7 +33,7 @@ pub(crate) struct Syncer {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) offered: Offered,
     pub(crate) vault: Arc<Vault>,
-    pub(crate) relay: Arc<Relay>,
+    pub(crate) relay: Arc<OutboxRelay>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: Tasks,

@@ -20,7 +20,7 @@ use crate::factor::{FactorChallenges, FactorService, MessageSenders};
 use crate::jobs::{Dispatch, LaneServer, Runner, UserSlots};
 use crate::maintenance::{prune, watch_bus};
 use crate::metrics::Metrics;
-use crate::outbox::{Relay, Sweep, watch_memory};
+use crate::outbox::{OutboxRelay, Sweep, watch_memory};
 use crate::platform::Offered;
 use crate::revocation::Revocations;
 use crate::security::SecurityService;
@@ -75,7 +75,7 @@ impl Worker {
         let readiness = Readiness::new();
         let id = new_worker_id(&*parts.entropy);
         let offered = Offered::new(&parts.platforms);
-        let relay = Arc::new(Relay::new(
+        let relay = Arc::new(OutboxRelay::new(
             Arc::<dyn Store>::clone(&parts.store),
             Arc::<dyn Bus>::clone(&parts.bus),
             metrics.clone(),

@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use protocol::cluster::callback::Callback;
-use protocol::command::CommandKind;
+use protocol::cluster::job::Work;
 
-/// Retention of the answer to this job, and the life of its idempotency key. Answers that may hold secrets are kept for less.
-pub(super) fn answer_retention(name: &str) -> Duration {
-    if name == Callback::NAME {
-        return Duration::from_secs(5 * 60);
-    }
-    match CommandKind::of_event(name) {
-        Some(
-            CommandKind::Authorize
-            | CommandKind::VerifyTwoFactor
-            | CommandKind::RequestConfirmation
-            | CommandKind::UpdateSettings,
-        ) => Duration::from_secs(5 * 60),
-        _ => Duration::from_secs(60 * 60),
+/// Retention of the answer to this work, and the life of its idempotency key: by the policy table for commands. The answer to a
+/// callback has secrets, so it is kept for less than the others.
+pub(super) fn answer_retention(work: &Work) -> Duration {
+    match work {
+        Work::Command(command) => command.kind().policy().retention,
+        Work::Callback(_) => Duration::from_mins(5),
+        Work::ConfirmLink(_)
+        | Work::OpenSession(_)
+        | Work::Joined(_)
+        | Work::RaiseAlert(_)
+        | Work::EndAllSessions
+        | Work::Refusals(_)
+        | Work::Webhook(_) => Duration::from_hours(1),
     }
 }

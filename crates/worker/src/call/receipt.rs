@@ -15,7 +15,6 @@ use store::{Actor, Receipt};
 use tokio::time::Instant;
 
 use super::Call;
-use super::answer_retention::answer_retention;
 use super::refusal::Refusal;
 
 impl Call {
@@ -30,7 +29,7 @@ impl Call {
             traceparent: self.traceparent.clone(),
             idempotency: self.idempotency.clone(),
             answer: self.vault.encrypt(&self.answer_binding(), &text),
-            keep: answer_retention(self.name),
+            keep: self.retention,
             deadline: self.deadline,
         }
     }

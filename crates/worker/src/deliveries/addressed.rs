@@ -8,14 +8,14 @@ use protocol::account::AccountType;
 use protocol::id::UserId;
 use store::{Delivery, DeliveryOutcome, Store, StoreError};
 
-use crate::outbox::Relay;
+use crate::outbox::OutboxRelay;
 use crate::platform::notification;
 
 /// Delivers addressed updates.
 #[derive(Clone)]
 pub(crate) struct Addressees {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) relay: Arc<Relay>,
+    pub(crate) relay: Arc<OutboxRelay>,
 }
 
 impl Addressees {

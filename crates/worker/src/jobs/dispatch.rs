@@ -1,10 +1,11 @@
 //! Dispatch: the one match from job and command to feature.
 
-use protocol::cluster::job::{Job, JobOutcome, Joined, Work};
+use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::code::ErrorCode;
-use protocol::command::Command;
+use protocol::command::{Command, Relay};
 use protocol::fault::Fault;
 
+use super::work_policy;
 use crate::account::AccountService;
 use crate::audit::Refusals;
 use crate::call::{Call, Refusal};
@@ -80,79 +81,21 @@ impl Dispatch {
         })
     }
 
-    /// Fulfils the guarantee of an answer that was committed before and is repeated now.
-    pub(super) async fn keep_promise(&self, call: &Call, work: &Work) -> Result<(), Box<dyn Refusal>> {
-        if matches!(work, Work::Command(Command::EndSessions(_)) | Work::EndAllSessions) {
-            self.session.confirm_ends(call).await?;
+    /// Repeats what a stored answer guarantees, before it is sent again: Redis knows the ended sessions.
+    pub(super) async fn before_repeated_answer(&self, call: &Call, work: &Work) -> Result<(), Box<dyn Refusal>> {
+        match work_policy::relay(work) {
+            Relay::BeforeAnswer => Ok(self.session.confirm_ends(call).await?),
+            Relay::WithAnswer | Relay::NotNeeded => Ok(()),
         }
-        Ok(())
     }
 
-    /// What follows a job that may have committed, whatever became of it: done again, it changes nothing more.
+    /// Completes a job that may have committed, whatever its outcome. Repeated, it changes nothing more.
     pub(super) async fn follow_up(&self, job: &Job) {
         if let Work::Command(Command::UpdateSettings(asked)) = &job.work
             && asked.settings.session_timeout.is_some()
         {
             self.session.retime(&job.user).await;
         }
-    }
-
-    /// Whether what is answered is read, and not committed by a transaction that refuses a session that has ended: then the session is
-    /// looked at once more before anybody is told. Who joins is told what is open; where it came from is noted whatever became of it.
-    pub(super) fn reads(work: &Work) -> bool {
-        match work {
-            Work::Command(command) => match command {
-                Command::Authorize(_)
-                | Command::List(_)
-                | Command::GetSettings(_)
-                | Command::Alerts(_)
-                | Command::Sessions(_)
-                | Command::ExtendSession(_)
-                | Command::Refresh(_) => true,
-                Command::Connect(_)
-                | Command::Disconnect(_)
-                | Command::Sync(_)
-                | Command::EndSessions(_)
-                | Command::VerifyTwoFactor(_)
-                | Command::RequestConfirmation(_)
-                | Command::RevokeAll(_)
-                | Command::UpdateSettings(_)
-                | Command::Acknowledge(_) => false,
-            },
-            Work::Joined(_) => true,
-            Work::Callback(_)
-            | Work::ConfirmLink(_)
-            | Work::OpenSession(_)
-            | Work::EndAllSessions
-            | Work::RaiseAlert(_)
-            | Work::Refusals(_)
-            | Work::Webhook(_) => false,
-        }
-    }
-
-    /// Whether this ends sessions.
-    pub(super) fn ends_sessions(work: &Work) -> bool {
-        matches!(work, Work::Command(Command::EndSessions(_)) | Work::EndAllSessions)
-    }
-
-    /// Whether this writes to the store for its user, so that events of theirs may wait to be relayed after it.
-    pub(super) fn writes(work: &Work) -> bool {
-        matches!(
-            work,
-            Work::Command(
-                Command::Connect(_)
-                    | Command::Disconnect(_)
-                    | Command::Sync(_)
-                    | Command::VerifyTwoFactor(_)
-                    | Command::RevokeAll(_)
-                    | Command::UpdateSettings(_)
-                    | Command::EndSessions(_)
-            ) | Work::RaiseAlert(_)
-                | Work::Joined(Joined { unseen: true, .. })
-                | Work::EndAllSessions
-                | Work::Callback(_)
-                | Work::ConfirmLink(_)
-        )
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
 use protocol::code::{ErrorCode, FaultClass};
+use protocol::command::{Effect, Relay};
 use protocol::fault::{Fault, chain};
 use store::vault::Vault;
 use store::{Answers, PreviousAnswer, SessionRecords, StoreError};
@@ -17,9 +18,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::dispatch::Dispatch;
+use super::work_policy;
 use crate::call::{Call, LanePermit, Refusal};
 use crate::metrics::Metrics;
-use crate::outbox::Relay;
+use crate::outbox::OutboxRelay;
 
 /// Runs jobs.
 pub(crate) struct Runner {
@@ -28,7 +30,7 @@ pub(crate) struct Runner {
     pub(crate) answers: Arc<dyn Answers>,
     pub(crate) sessions: Arc<dyn SessionRecords>,
     pub(crate) vault: Arc<Vault>,
-    pub(crate) relay: Arc<Relay>,
+    pub(crate) relay: Arc<OutboxRelay>,
     /// Notified when a job may have queued a revocation.
     pub(crate) revocations: Arc<Notify>,
     pub(crate) metrics: Metrics,
@@ -120,13 +122,13 @@ impl Runner {
                 outcome
             }
             PreviousAnswer::Answer(answer) => {
-                self.dispatch.keep_promise(call, &job.work).await?;
+                self.dispatch.before_repeated_answer(call, &job.work).await?;
                 call.recall(&answer)?
             }
             PreviousAnswer::OtherBody => return Err(OtherBody.into()),
         };
         // The end must be published before the answer: every gateway then sees later events after the end.
-        if Dispatch::ends_sessions(&job.work) && !self.relay.user(&job.user).await {
+        if work_policy::relay(&job.work) == Relay::BeforeAnswer && !self.relay.user(&job.user).await {
             return Err(EndsUnpublished.into());
         }
         Ok(outcome)
@@ -134,7 +136,9 @@ impl Runner {
 
     /// Refuses a read whose session has ended meanwhile.
     async fn refuse_read_of_ended_session(&self, call: &Call, work: &Work) -> Result<(), StoreError> {
-        if Dispatch::reads(work) && self.sessions.is_session_ended(&call.user, &call.session).await? {
+        if work_policy::effect(work) == Effect::Read
+            && self.sessions.is_session_ended(&call.user, &call.session).await?
+        {
             return Err(StoreError::SessionEnded("answer what was read"));
         }
         Ok(())
@@ -164,7 +168,7 @@ impl Runner {
 
     /// Relays the events and wakes the revocations of a job that may have committed, whatever its outcome.
     async fn follow_up(&self, job: &Job) {
-        if Dispatch::writes(&job.work) {
+        if work_policy::relay(&job.work) != Relay::NotNeeded {
             self.dispatch.follow_up(job).await;
             self.revocations.notify_one();
             self.relay.user(&job.user).await;

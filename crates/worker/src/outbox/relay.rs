@@ -14,14 +14,14 @@ use store::{Outbox, PublishError, Publisher};
 use crate::metrics::Metrics;
 
 /// Relays the outbox events of users.
-pub(crate) struct Relay {
+pub(crate) struct OutboxRelay {
     outbox: Arc<dyn Outbox>,
     publisher: BusPublisher,
     outage: OutageReporter,
     metrics: Metrics,
 }
 
-impl Relay {
+impl OutboxRelay {
     pub(crate) fn new(outbox: Arc<dyn Outbox>, bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
         Self {
             outbox,

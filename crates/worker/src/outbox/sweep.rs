@@ -9,16 +9,16 @@ use protocol::fault::chain;
 use store::Outbox;
 use tokio_util::sync::CancellationToken;
 
-use super::relay::Relay;
+use super::relay::OutboxRelay;
 
 /// Finds users with unsent events, and relays those.
 pub(crate) struct Sweep {
     outbox: Arc<dyn Outbox>,
-    relay: Arc<Relay>,
+    relay: Arc<OutboxRelay>,
 }
 
 impl Sweep {
-    pub(crate) fn new(outbox: Arc<dyn Outbox>, relay: Arc<Relay>) -> Self {
+    pub(crate) fn new(outbox: Arc<dyn Outbox>, relay: Arc<OutboxRelay>) -> Self {
         Self { outbox, relay }
     }
 

@@ -1,0 +1,34 @@
+//! Policy of a job's work: commands by their row of the policy table, the jobs of gateways here.
+
+use protocol::cluster::job::{Joined, Work};
+use protocol::command::{Effect, Relay};
+
+/// Effect of the work on durable state. A read is answered only if its session still lives; a join answers with open alerts, and
+/// records its sign-in whether or not the session lives.
+pub(super) fn effect(work: &Work) -> Effect {
+    match work {
+        Work::Command(command) => command.kind().policy().effect,
+        Work::Joined(_) => Effect::Read,
+        Work::Callback(_)
+        | Work::ConfirmLink(_)
+        | Work::OpenSession(_)
+        | Work::EndAllSessions
+        | Work::RaiseAlert(_)
+        | Work::Refusals(_)
+        | Work::Webhook(_) => Effect::Write,
+    }
+}
+
+/// Relay of the events that the work wrote for its user.
+pub(super) fn relay(work: &Work) -> Relay {
+    match work {
+        Work::Command(command) => command.kind().policy().relay,
+        Work::EndAllSessions => Relay::BeforeAnswer,
+        Work::RaiseAlert(_) | Work::Joined(Joined { unseen: true, .. }) | Work::Callback(_) | Work::ConfirmLink(_) => {
+            Relay::WithAnswer
+        }
+        Work::Joined(Joined { unseen: false, .. }) | Work::OpenSession(_) | Work::Refusals(_) | Work::Webhook(_) => {
+            Relay::NotNeeded
+        }
+    }
+}
