@@ -1,6 +1,6 @@
-//! How frames look on a socket: four dialects over one set of events.
+//! Frames on a socket: four dialects over one set of events.
 //!
-//! Reading may fail, and then says whether the connection can go on; writing cannot fail. Nothing here keeps time or does I/O.
+//! A decoding error tells whether the connection can go on; encoding cannot fail. Nothing here keeps time or does I/O.
 
 use std::fmt;
 
@@ -18,17 +18,17 @@ mod engineio;
 mod msgpack;
 mod text;
 
-/// One WebSocket message, as it stands on the socket.
+/// Complete WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// A text message. It is valid UTF-8.
+    /// Text message, valid UTF-8.
     Text(Bytes),
-    /// A binary message.
+    /// Binary message.
     Binary(Bytes),
 }
 
 impl Message {
-    /// Its bytes.
+    /// Bytes of the message.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -37,7 +37,7 @@ impl Message {
     }
 }
 
-/// The way a client speaks.
+/// Dialect of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Plain WebSocket, subprotocol `postern.v1.json`.
@@ -50,24 +50,24 @@ pub enum Dialect {
     SocketIoMsgpack,
 }
 
-/// What the client calls its request, to find the answer: a native frame's `id` or a Socket.IO ack id.
+/// Id that a client gives its request, to match the answer: `id` of a native frame, or ack id of Socket.IO.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum RequestId {
-    /// The native `id`, text or number, sent back as it came.
+    /// Native `id`, text or number, echoed unchanged.
     Native(Value),
-    /// The Socket.IO ack id.
+    /// Ack id of Socket.IO.
     Ack(u64),
 }
 
-/// What a client sends once it is live: an event, in whatever dialect.
+/// Event of a client, decoded from any dialect.
 #[derive(Clone, PartialEq)]
 pub struct Request {
-    /// The event's name.
+    /// Name of the event.
     pub event: String,
-    /// Its payload; null where there was none.
+    /// Payload, or null.
     pub data: Value,
-    /// How the client will know the answer.
+    /// Id that the answer carries.
     pub id: Option<RequestId>,
 }
 
@@ -81,14 +81,14 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What the server sends: an event, in no dialect yet.
+/// Event of the server, not yet encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// The event's name.
+    /// Name of the event.
     pub event: String,
-    /// Its payload.
+    /// Payload of the event.
     pub data: Json,
-    /// Its place in the user's order, as the client's offset; none for what is said to one socket only.
+    /// Offset in the user's event log; none for events of one socket or session.
     pub offset: Option<String>,
 }
 

@@ -193,7 +193,7 @@ impl Authenticated {
         let ready = Ready {
             user_id: &self.identity.user,
             session_id: &self.identity.session,
-            session: ticket.unwrap_or_default(),
+            resume_token: ticket.unwrap_or_default(),
             offset: beginning.after.to_string(),
             recovered: beginning.recovered,
             expires_at: self.identity.expires,
@@ -209,8 +209,8 @@ impl Authenticated {
 struct Ready<'a> {
     user_id: &'a UserId,
     session_id: &'a SessionId,
-    /// What the client sends back to resume.
-    session: &'a str,
+    /// Resume token that the client sends to resume.
+    resume_token: &'a str,
     /// Events after this one will come.
     offset: String,
     recovered: bool,

@@ -108,7 +108,7 @@ async fn redeem_token(
     came: Timestamp,
     bus: &dyn Bus,
 ) -> Result<Result<Resumed, Unrecovered>, BusError> {
-    let Ok(id) = ResumeTokenId::new(&resume.session) else {
+    let Ok(id) = ResumeTokenId::new(&resume.resume_token) else {
         return Ok(Err(Unrecovered::Unknown));
     };
     let key = ResumeTokenKey {

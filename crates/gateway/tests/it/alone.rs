@@ -46,7 +46,7 @@ async fn who_comes_back_ends_the_socket_that_it_left_while_signs_of_life_fail() 
     let house = House::new().await;
     house.line.refuse(&["keep"]);
     let left = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let resume = json!({ "session": left.ready()["session"] });
+    let resume = json!({ "resumeToken": left.ready()["resumeToken"] });
     let auth = json!({ "token": house.token("u"), "resume": resume });
     let back = Native::to(&house.endpoint).auth(auth).connect().await.unwrap();
     assert_eq!(left.closed().await.code, 4429);

@@ -47,8 +47,8 @@ async fn publish(house: &House, count: usize) {
 /// A plain WebSocket that comes back with what `ready` said and this offset.
 async fn native_again(house: &House, ready: &Value, offset: Option<&str>) -> Native {
     let resume = match offset {
-        Some(offset) => json!({ "session": ready["session"], "offset": offset }),
-        None => json!({ "session": ready["session"] }),
+        Some(offset) => json!({ "resumeToken": ready["resumeToken"], "offset": offset }),
+        None => json!({ "resumeToken": ready["resumeToken"] }),
     };
     let auth = json!({ "token": house.token("u"), "resume": resume });
     Native::to(&house.endpoint).auth(auth).connect().await.unwrap()
@@ -94,7 +94,7 @@ async fn a_plain_websocket_hears_what_it_missed_in_order_and_once() {
     let client = native_again(&house, &before, Some(&offset)).await;
     let ready = client.ready();
     assert_eq!(ready["recovered"], true);
-    assert_eq!(ready["session"], before["session"]);
+    assert_eq!(ready["resumeToken"], before["resumeToken"]);
     assert_eq!(ready["offset"], offset.as_str(), "events after this one come");
     publish(&house, 1).await;
     assert_eq!(hears(&client, 5).await, [2, 3, 4, 5, 6]);
@@ -324,7 +324,7 @@ async fn a_ticket_that_cannot_be_looked_up_is_tried_again_later() {
     drop(client);
     let again = Native::to(&house.endpoint).open().await.unwrap();
     house.line.cut(true);
-    let resume = json!({ "session": ready["session"], "offset": ready["offset"] });
+    let resume = json!({ "resumeToken": ready["resumeToken"], "offset": ready["offset"] });
     again
         .emit("auth", json!({ "token": house.token("u"), "resume": resume }))
         .await;
@@ -352,7 +352,7 @@ async fn more_than_a_queue_holds_is_replayed_to_a_peer_that_reads_late() {
     let mut wire = house.endpoint.open().await.unwrap();
     let upgrade = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     wire.upgrade(&upgrade).await.unwrap();
-    let resume = json!({ "session": ready["session"], "offset": ready["offset"] });
+    let resume = json!({ "resumeToken": ready["resumeToken"], "offset": ready["offset"] });
     let auth = json!({ "event": "auth", "data": { "token": house.token("u"), "resume": resume } });
     wire.send_frame(&Frame::text(auth.to_string())).await.unwrap();
     house
@@ -427,7 +427,7 @@ async fn no_two_tickets_are_alike() {
     let mut tickets = HashSet::new();
     for _ in 0..10 {
         let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-        let ticket = client.ready()["session"].as_str().unwrap().to_owned();
+        let ticket = client.ready()["resumeToken"].as_str().unwrap().to_owned();
         assert!(ticket.len() >= 22, "128 bits: {ticket}");
         assert!(tickets.insert(ticket));
     }

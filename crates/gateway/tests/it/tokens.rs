@@ -267,7 +267,7 @@ async fn an_auth_message_that_cannot_be_read_names_the_field_and_the_next_one_is
             ),
             (
                 json!({ "token": token, "resume": {} }),
-                "resume.session: this field is required",
+                "resume.resumeToken: this field is required",
             ),
             (json!([token]), "data: an object was expected"),
         ] {
@@ -305,7 +305,7 @@ async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
         .sign(&with(claims("u", Duration::from_secs(60)), json!({ "sid": "s-1" })));
     let first = Native::to(&house.endpoint)
         .auth(
-            json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "session": "x", "offset": "y" } }),
+            json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "resumeToken": "x", "offset": "y" } }),
         )
         .connect()
         .await
@@ -320,7 +320,7 @@ async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
     );
 
     let again = Native::connect(&house.endpoint, &token).await.unwrap().ready();
-    assert_ne!(ready["session"], again["session"]);
+    assert_ne!(ready["resumeToken"], again["resumeToken"]);
 
     first.emit("auth", json!({ "token": token })).await;
     assert_eq!(first.next_event("error").await.data["error"], "bad_request");

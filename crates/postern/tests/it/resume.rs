@@ -182,7 +182,7 @@ async fn a_client_whose_link_went_dead_is_recovered_before_its_gateway_knows() {
     };
     assert!(open(0).await > 0.5, "the gateway has not noticed");
 
-    let resume = json!({ "session": ready["session"], "offset": offset });
+    let resume = json!({ "resumeToken": ready["resumeToken"], "offset": offset });
     let back = stage.native(1, Some(resume)).await;
     assert_eq!(back.ready()["recovered"], true, "{}", back.ready());
     stage.publish([4]).await;
@@ -194,7 +194,7 @@ async fn a_client_whose_link_went_dead_is_recovered_before_its_gateway_knows() {
     })
     .await;
     // Its end is not the end of the place: the client comes back once more.
-    let resume = json!({ "session": ready["session"], "offset": back.ready()["offset"] });
+    let resume = json!({ "resumeToken": ready["resumeToken"], "offset": back.ready()["offset"] });
     drop(back);
     let again = stage.native(0, Some(resume)).await;
     assert_eq!(again.ready()["recovered"], true, "{}", again.ready());
@@ -206,7 +206,7 @@ async fn more_than_the_log_holds_is_not_recovered_and_no_part_of_it_is_sent() {
     let client = stage.official(false);
     until_said(&client, "connect", 1).await;
     let native = stage.native(0, None).await;
-    let resume = json!({ "session": native.ready()["session"], "offset": native.ready()["offset"] });
+    let resume = json!({ "resumeToken": native.ready()["resumeToken"], "offset": native.ready()["offset"] });
     stage.publish([1]).await;
     until_said(&client, "event", 1).await;
     stage.links[1].refuse(true);
@@ -238,7 +238,7 @@ async fn a_redis_that_lost_everything_is_told_to_all_clients_and_no_place_is_giv
     let native = stage.native(1, None).await;
     stage.publish(1..=3).await;
     until_said(&client, "event", 3).await;
-    let resume = json!({ "session": native.ready()["session"], "offset": native.ready()["offset"] });
+    let resume = json!({ "resumeToken": native.ready()["resumeToken"], "offset": native.ready()["offset"] });
     redis.command(&["FLUSHALL"]).await;
     stage.publish([4]).await;
 

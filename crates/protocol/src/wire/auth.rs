@@ -1,4 +1,4 @@
-//! What a client says of itself when it connects, the same in both worlds.
+//! Authentication payload of a client, the same in all dialects.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -6,37 +6,38 @@ use serde_json::Value;
 use crate::command::{self, InvalidCommand};
 use crate::secret::Secret;
 
-/// Who a client claims to be, and how it wants to be served. Nothing of it is verified yet.
+/// Credentials and options of a client, not yet verified.
 #[derive(Debug, Clone)]
 pub struct Auth {
     /// The access token; absent when it came in a header, or not at all.
     pub token: Option<Secret>,
     /// The device's own lasting name for itself.
     pub device_id: Option<String>,
-    /// What the user calls the device.
+    /// Name that the user gives the device.
     pub device_name: Option<String>,
-    /// Whether feed events may be held back for a few seconds and sent together; on unless said otherwise.
+    /// True if feed events may be delayed for a few seconds and sent as a batch; the default.
     pub batching: bool,
-    /// Whether events end in their offset (Socket.IO only); on unless said otherwise.
+    /// True if events carry their offset (Socket.IO only); the default.
     pub recovery: bool,
-    /// Where the client left off.
+    /// Resume state of the client's last socket.
     pub resume: Option<Resume>,
 }
 
-/// The place a client comes back to.
+/// Resume state of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Resume {
-    /// The secret name of its old seat: the `pid` of Socket.IO, the `session` of `ready`.
-    pub session: String,
-    /// The last event it has handled, as it was told; absent when it saw none yet.
+    /// Resume token of the old socket: the `pid` of Socket.IO, the `resumeToken` of `ready`.
+    pub resume_token: String,
+    /// Offset of the last event that the client has handled; absent before the first one.
     #[serde(default, deserialize_with = "unless_empty")]
     pub offset: Option<String>,
 }
 
 impl Auth {
     /// Reads the payload of a Socket.IO CONNECT. Unknown fields are ignored and so are known ones of a wrong type: a client
-    /// library sends `pid` and `offset` by itself, and the only refusal it understands is one of the token. Options may be
-    /// texts: those of Java and .NET know nothing else here.
+    /// library sends `pid` and `offset` by itself, and handles no other refusal than that of the token. Options may be texts:
+    /// the libraries of Java and .NET send nothing else here.
     #[must_use]
     pub fn of_socketio(auth: &Value) -> Self {
         let text = |field: &str| auth.get(field).and_then(Value::as_str).map(ToOwned::to_owned);
@@ -47,8 +48,8 @@ impl Auth {
             device_name: text("deviceName"),
             batching: unless_off("batching"),
             recovery: unless_off("recovery"),
-            resume: text("pid").map(|session| Resume {
-                session,
+            resume: text("pid").map(|resume_token| Resume {
+                resume_token,
                 offset: text("offset").filter(|offset| !offset.is_empty()),
             }),
         }
@@ -71,13 +72,13 @@ impl Auth {
     }
 }
 
-/// Some languages have no absent text: an empty one stands for it.
+/// Reads an empty text as an absent one: some languages have no absent text.
 fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// `auth` as it stands in the frame.
+/// Payload of the native `auth` event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NativeAuth {
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_says_nothing_gets_batching_and_recovery() {
+    fn client_without_options_gets_batching_and_recovery() {
         for auth in [Auth::of_socketio(&Value::Null), Auth::of_native(&Value::Null).unwrap()] {
             assert!(auth.token.is_none() && auth.resume.is_none());
             assert!(auth.batching && auth.recovery);
@@ -104,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn both_worlds_say_the_same() {
+    fn socketio_and_native_payloads_are_read_alike() {
         let socketio = Auth::of_socketio(&json!({
             "pid": "gXcO", "offset": "0badcafe-7", "token": "t", "deviceId": "d", "deviceName": "n",
             "batching": false, "recovery": false, "theme": "dark",
         }));
         let native = Auth::of_native(&json!({
-            "resume": {"session": "gXcO", "offset": "0badcafe-7"}, "token": "t", "deviceId": "d", "deviceName": "n",
+            "resume": {"resumeToken": "gXcO", "offset": "0badcafe-7"}, "token": "t", "deviceId": "d", "deviceName": "n",
             "batching": false, "recovery": false, "theme": "dark",
         }))
         .unwrap();
@@ -123,32 +124,35 @@ mod tests {
             assert!(!auth.batching && !auth.recovery);
             let resume = auth.resume.unwrap();
             assert_eq!(
-                (resume.session.as_str(), resume.offset.as_deref()),
+                (resume.resume_token.as_str(), resume.offset.as_deref()),
                 ("gXcO", Some("0badcafe-7"))
             );
         }
     }
 
     #[test]
-    fn a_client_that_saw_no_event_yet_has_no_offset() {
+    fn missing_or_empty_offset_is_absent() {
         for offset in [
             json!({"pid": "gXcO"}),
             json!({"pid": "gXcO", "offset": null}),
             json!({"pid": "gXcO", "offset": 7}),
-            // A Go client, whose texts are never absent.
+            // Go clients send an empty text.
             json!({"pid": "gXcO", "offset": ""}),
         ] {
             let resume = Auth::of_socketio(&offset).resume.unwrap();
-            assert_eq!((resume.session.as_str(), resume.offset), ("gXcO", None));
+            assert_eq!((resume.resume_token.as_str(), resume.offset), ("gXcO", None));
         }
-        for resume in [json!({"session": "gXcO"}), json!({"session": "gXcO", "offset": ""})] {
+        for resume in [
+            json!({"resumeToken": "gXcO"}),
+            json!({"resumeToken": "gXcO", "offset": ""}),
+        ] {
             let native = Auth::of_native(&json!({ "resume": resume })).unwrap();
             assert_eq!(native.resume.unwrap().offset, None);
         }
     }
 
     #[test]
-    fn socketio_options_may_be_texts() {
+    fn socketio_options_are_read_from_texts() {
         let auth = Auth::of_socketio(&json!({"batching": "false", "recovery": "false"}));
         assert!(!auth.batching && !auth.recovery);
         let auth = Auth::of_socketio(&json!({"batching": "true", "recovery": "true"}));
@@ -156,16 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn socketio_ignores_what_it_cannot_read() {
+    fn socketio_fields_of_a_wrong_type_are_ignored() {
         let auth = Auth::of_socketio(&json!({"token": 7, "pid": {}, "offset": "x", "batching": "no"}));
         assert!(auth.token.is_none() && auth.resume.is_none() && auth.batching);
     }
 
     #[test]
-    fn a_native_client_is_told_the_wrong_field() {
+    fn native_refusal_names_the_wrong_field() {
         let refusal = |data| Auth::of_native(&data).unwrap_err().to_string();
         assert_eq!(refusal(json!({"token": 271_828})), "token: a string was expected");
-        assert_eq!(refusal(json!({"resume": {}})), "resume.session: this field is required");
+        assert_eq!(
+            refusal(json!({"resume": {}})),
+            "resume.resumeToken: this field is required"
+        );
         assert_eq!(refusal(json!({"batching": "no"})), "batching: a boolean was expected");
         assert_eq!(refusal(json!("token")), "data: an object was expected");
     }

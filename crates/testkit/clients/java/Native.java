@@ -1,4 +1,4 @@
-// A plain WebSocket of OkHttp, which comes back to its place. Follows one user until its session ends, and prints what
+// A plain WebSocket of OkHttp, which resumes. Follows one user until its session ends, and prints what
 // happens, one line each.
 
 import java.util.HashMap;
@@ -15,7 +15,7 @@ import org.json.JSONObject;
 public class Native extends WebSocketListener {
     private final OkHttpClient http;
     private final Request request;
-    private String session;
+    private String resumeToken;
     private String offset;
     private boolean live;
     private boolean ended;
@@ -39,8 +39,8 @@ public class Native extends WebSocketListener {
     @Override
     public void onOpen(WebSocket socket, Response response) {
         Map<String, Object> data = new HashMap<>(Map.of("token", System.getenv("TOKEN")));
-        if (session != null) {
-            data.put("resume", Map.of("session", session, "offset", offset));
+        if (resumeToken != null) {
+            data.put("resume", Map.of("resumeToken", resumeToken, "offset", offset));
         }
         socket.send(new JSONObject(Map.of("event", "auth", "data", new JSONObject(data))).toString());
     }
@@ -64,7 +64,7 @@ public class Native extends WebSocketListener {
                 live = true;
                 Common.say("connected");
                 if (!data.getBoolean("recovered")) {
-                    session = data.getString("session");
+                    resumeToken = data.getString("resumeToken");
                     offset = data.getString("offset");
                 }
                 socket.send(new JSONObject(Map.of("event", "account:list", "id", "1")).toString());

@@ -1,4 +1,4 @@
-"""A plain WebSocket of the library websockets, which comes back to its place.
+"""A plain WebSocket of the library websockets, which comes back to its state.
 
 Follows one user until its session ends, and prints what happens, one line each.
 """
@@ -16,25 +16,25 @@ def say(*words):
     print(*words, flush=True)
 
 
-class Place:
-    """Where this client is in the order of its user's events."""
+class ResumeState:
+    """Resume token of this client, and the offset of the last event that it has handled."""
 
-    session = None
+    resume_token = None
     offset = None
 
     def auth(self):
         data = {"token": os.environ["TOKEN"]}
-        if self.session:
-            data["resume"] = {"session": self.session, "offset": self.offset}
+        if self.resume_token:
+            data["resume"] = {"resumeToken": self.resume_token, "offset": self.offset}
         return json.dumps({"event": "auth", "data": data})
 
 
-async def handle(frame, socket, place):
+async def handle(frame, socket, state):
     event, data = frame["event"], frame["data"]
     if event == "ready":
         say("connected")
         if not data["recovered"]:
-            place.session, place.offset = data["session"], data["offset"]
+            state.resume_token, state.offset = data["resumeToken"], data["offset"]
         await socket.send(json.dumps({"event": "account:list", "data": {}, "id": "1"}))
     elif event == "account:list_response" and frame["id"] == "1":
         say("ack", json.dumps(data["success"]))
@@ -44,22 +44,22 @@ async def handle(frame, socket, place):
         say("expired", data["reason"])
     elif event == "error":
         say("refused", data["error"])
-    place.offset = frame.get("offset") or place.offset
+    state.offset = frame.get("offset") or state.offset
 
 
 async def main():
     trust = ssl.create_default_context(cafile=os.environ["CA"])
     url = os.environ["GATEWAY"].replace("https://", "wss://") + "/ws"
-    place = Place()
+    state = ResumeState()
     ends = 0
     # Comes back by itself, for ever: the loop is left where coming back is of no use.
     async for socket in connect(url, ssl=trust, subprotocols=["postern.v1.json"], ping_interval=None):
         try:
-            await socket.send(place.auth())
+            await socket.send(state.auth())
             async for message in socket:
                 frames = json.loads(message)
                 for frame in frames if isinstance(frames, list) else [frames]:
-                    await handle(frame, socket, place)
+                    await handle(frame, socket, state)
         except ConnectionClosed:
             pass
         code = socket.close_code

@@ -47,7 +47,7 @@ pub enum ClientEvent {
     Connected {
         /// Whether it was told that it missed nothing: `socket.recovered`, or `recovered` of `ready`.
         recovered: bool,
-        /// Its place: `pid`, or `session` of `ready`.
+        /// Its place: `pid`, or `resumeToken` of `ready`.
         place: String,
     },
     /// An event, `resync` among them.
@@ -142,7 +142,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
                 auth.extend(self.offset.as_ref().map(|offset| ("offset".to_owned(), json!(offset))));
             }
             (Some(place), false) => {
-                let resume = json!({ "session": place, "offset": self.offset });
+                let resume = json!({ "resumeToken": place, "offset": self.offset });
                 auth.insert("resume".to_owned(), resume);
             }
         }
@@ -174,7 +174,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
                 if !recovered || self.offset.is_none() {
                     self.offset = text(&ready, "offset");
                 }
-                (text(&ready, "session"), recovered)
+                (text(&ready, "resumeToken"), recovered)
             }
         };
         let told = place.clone().unwrap_or_default();

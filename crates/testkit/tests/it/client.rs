@@ -147,7 +147,7 @@ async fn native_frames_are_exchanged_in_both_formats() {
     let server = Server::start().await;
     for connect in native_of_both_formats(&server.endpoint) {
         let client = connect.connect().await.unwrap();
-        assert_eq!(client.ready(), json!({ "session": "s" }));
+        assert_eq!(client.ready(), json!({ "resumeToken": "s" }));
         let answer = client.request("ask", json!({ "n": 1 })).await;
         assert_eq!((answer.name.as_str(), answer.data), ("ask_response", json!({ "n": 1 })));
         client.emit("batch", Value::Null).await;

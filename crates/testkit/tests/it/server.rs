@@ -109,7 +109,7 @@ async fn native(socket: &mut Socket, msgpack: bool) -> Option<()> {
         };
         let data = frame["data"].clone();
         let answer = match frame["event"].as_str()? {
-            "auth" if data["token"] == "good" => json!({ "event": "ready", "data": { "session": "s" } }),
+            "auth" if data["token"] == "good" => json!({ "event": "ready", "data": { "resumeToken": "s" } }),
             "auth" => {
                 let error = json!({ "event": "error", "data": { "error": "unauthenticated" } });
                 socket.send(pack(error)).await.ok()?;

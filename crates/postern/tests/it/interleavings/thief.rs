@@ -71,7 +71,7 @@ impl<'a> Thief<'a> {
             }
             let pause = Duration::from_millis(20)..Duration::from_millis(400);
             self.rng.sleep(pause).await;
-            let place = self.socket.as_ref().map(|socket| socket.ready()["session"].clone());
+            let place = self.socket.as_ref().map(|socket| socket.ready()["resumeToken"].clone());
             let is_open = self.socket.as_ref().is_some_and(|socket| socket.is_open());
             if !is_open || matches!(conduct, Conduct::Join | Conduct::Resume) {
                 self.leave();
@@ -107,7 +107,7 @@ impl<'a> Thief<'a> {
         let mut auth =
             json!({"token": self.stage.token(&self.user, SESSION), "deviceId": "the thief's", "batching": false});
         if let Some(place) = place {
-            auth["resume"] = json!({ "session": place });
+            auth["resume"] = json!({ "resumeToken": place });
         }
         match Native::to(&endpoint).auth(auth).connect().await {
             Ok(socket) => {

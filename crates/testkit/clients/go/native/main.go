@@ -20,26 +20,26 @@ type frame struct {
 	Event  string
 	Offset *string
 	Data   struct {
-		Session   string
-		Offset    string
-		Recovered bool
-		Success   bool
-		Reason    string
-		Error     string
-		Metadata  struct{ ErrorMessage string }
+		ResumeToken string
+		Offset      string
+		Recovered   bool
+		Success     bool
+		Reason      string
+		Error       string
+		Metadata    struct{ ErrorMessage string }
 	}
 }
 
-// place is where this client is in the order of its user's events.
-type place struct {
-	Session string `json:"session"`
-	Offset  string `json:"offset"`
+// resumeState is what this client sends to resume: its token, and the offset of the last event that it has handled.
+type resumeState struct {
+	ResumeToken string `json:"resumeToken"`
+	Offset      string `json:"offset"`
 }
 
 func main() {
 	ctx := context.Background()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities(os.Getenv("CA"))}}}
-	var at *place
+	var state *resumeState
 	for ended := 0; ended < 2; time.Sleep(100 * time.Millisecond) {
 		socket, _, err := websocket.Dial(ctx, os.Getenv("GATEWAY")+"/ws", &websocket.DialOptions{
 			HTTPClient:   client,
@@ -48,7 +48,7 @@ func main() {
 		if err != nil {
 			continue
 		}
-		code := websocket.CloseStatus(follow(ctx, socket, &at))
+		code := websocket.CloseStatus(follow(ctx, socket, &state))
 		if ended == 0 {
 			fmt.Println("disconnected", int(code))
 		}
@@ -58,12 +58,12 @@ func main() {
 	}
 }
 
-// follow proves who it is, and handles frames until the socket ends.
-func follow(ctx context.Context, socket *websocket.Conn, at **place) error {
+// follow authenticates, and handles frames until the socket ends.
+func follow(ctx context.Context, socket *websocket.Conn, state **resumeState) error {
 	socket.SetReadLimit(1 << 20)
 	data := map[string]any{"token": os.Getenv("TOKEN")}
-	if *at != nil {
-		data["resume"] = *at
+	if *state != nil {
+		data["resume"] = *state
 	}
 	if err := wsjson.Write(ctx, socket, map[string]any{"event": "auth", "data": data}); err != nil {
 		return err
@@ -82,23 +82,23 @@ func follow(ctx context.Context, socket *websocket.Conn, at **place) error {
 			return err
 		}
 		for _, frame := range frames {
-			if err := handle(ctx, socket, frame, at); err != nil {
+			if err := handle(ctx, socket, frame, state); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func handle(ctx context.Context, socket *websocket.Conn, frame frame, at **place) error {
+func handle(ctx context.Context, socket *websocket.Conn, frame frame, state **resumeState) error {
 	data := frame.Data
 	if frame.Offset != nil {
-		(*at).Offset = *frame.Offset
+		(*state).Offset = *frame.Offset
 	}
 	switch frame.Event {
 	case "ready":
 		fmt.Println("connected")
 		if !data.Recovered {
-			*at = &place{data.Session, data.Offset}
+			*state = &resumeState{data.ResumeToken, data.Offset}
 		}
 		return wsjson.Write(ctx, socket, map[string]any{"event": "account:list", "id": "1"})
 	case "account:list_response":
