@@ -1,7 +1,7 @@
-//! What platforms answer: tokens, profiles, pages of news, the inboxes of bots.
+//! Answers of platforms: tokens, profiles, pages of notifications, the inboxes of bots.
 //!
-//! An input is the answers in the order of the calls, with a line `---` between them; the last one answers all further calls. Each is
-//! a status line, header lines, an empty line and a body; one without an empty line is the body of a 200.
+//! An input is a sequence of answers, one for each call, with a line `---` between them; the last one answers all further calls.
+//! Each is a status line, header lines, an empty line and a body; an answer without an empty line is the body of a 200.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,13 +43,13 @@ pub(crate) fn telegram(bytes: &[u8]) -> bool {
     inbox(&bot) || is_linked
 }
 
-/// Whether Telegram's login takes this code, with these answers of Telegram's.
+/// True if Telegram's login accepts this code, with these answers of Telegram.
 pub(crate) fn telegram_login(code: &str, answers: &[u8]) -> bool {
     let platform = telegram_with(answering(answers));
     let Ok(grant) = at_once(platform.exchange(&exchange_request(code))) else {
         return false;
     };
-    check_profile(&grant.owner.expect("Telegram says whose a code is"));
+    check_profile(&grant.owner.expect("Telegram names the owner of a code"));
     true
 }
 
@@ -63,7 +63,7 @@ fn telegram_with(http: Http) -> Telegram {
     Telegram::new(settings, http, Arc::new(ManualClock::new(now()))).expect("the URLs are loopback ones")
 }
 
-/// The life of a link, from its code to its revocation.
+/// Calls of a link, from its code to its revocation.
 fn link(platform: &dyn Platform) -> bool {
     let granted = at_once(platform.exchange(&exchange_request("code")));
     let mut is_read = granted.is_ok();
@@ -90,7 +90,7 @@ fn link(platform: &dyn Platform) -> bool {
     }
     is_read |= at_once(platform.refresh(&Secret::new("refresh"))).is_ok();
     for scope in [RevocationScope::Token, RevocationScope::Grant] {
-        // Telegram has nothing to be asked for, and says yes to everything.
+        // Telegram has no revocation endpoint: every revocation succeeds.
         drop(at_once(platform.revoke(&Secret::new("access"), scope)));
     }
     is_read
@@ -110,7 +110,7 @@ fn inbox(inbox: &dyn BotInbox) -> bool {
     is_read
 }
 
-/// A client that is given these answers.
+/// HTTP client that receives these answers.
 fn answering(bytes: &[u8]) -> Http {
     let answers = Mutex::new((answers(bytes), 0));
     Http::answering(move |_request| {
@@ -145,7 +145,7 @@ fn answer(bytes: &[u8]) -> Response<Vec<u8>> {
     answer
 }
 
-/// Nothing waits where each call is answered at once.
+/// Result of a call, which does not wait: each request is answered at once.
 fn at_once<T>(call: impl Future<Output = T>) -> T {
     call.now_or_never().expect("the call does not wait")
 }
@@ -182,5 +182,5 @@ fn url() -> Url {
 
 pub(crate) const BOT_TOKEN: &str = "42:bot";
 
-/// As often as a cursor of each kind needs to come back.
+/// Syncs of one input: enough for each kind of cursor to be used again.
 const SYNCS: usize = 3;

@@ -1,4 +1,4 @@
-//! Inputs with headers, as they would stand in an HTTP message: `name: value` lines, an empty line, a body.
+//! Inputs with headers, as in an HTTP message: `name: value` lines, an empty line, a body.
 
 /// Headers and a body.
 #[derive(Debug, Clone)]
@@ -8,7 +8,7 @@ pub(crate) struct Headed<'a> {
 }
 
 impl<'a> Headed<'a> {
-    /// Reads an input. One without an empty line is all body.
+    /// Reads an input. An input without an empty line is all body.
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let (head, body) = split(bytes, b"\n\n").unwrap_or((b"", bytes));
         let head = str::from_utf8(head).unwrap_or_default();
@@ -19,19 +19,19 @@ impl<'a> Headed<'a> {
         }
     }
 
-    /// The value of a header, by its name in lower case.
+    /// Value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| *value)
     }
 
-    /// All headers in order.
+    /// All headers, in the sequence of the input.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.headers.iter().copied()
     }
 }
 
-/// The bytes before and behind the first place where these stand.
+/// Bytes before and after the first separator.
 pub(crate) fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes.windows(separator.len()).position(|window| window == separator)?;
     let (before, rest) = bytes.split_at(at);

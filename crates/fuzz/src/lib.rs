@@ -1,9 +1,9 @@
-//! Fuzz targets: one for each decoder of bytes that strangers write.
+//! Fuzz targets: one for each decoder of untrusted bytes.
 //!
 //! Owns: the [`TARGETS`], and in `corpus/` their inputs, which `cargo test` replays on any toolchain. `cargo xtask long fuzz TARGET`
-//! looks for new ones; what it finds is fixed, and the input added to the corpus.
+//! searches for new ones; a finding is fixed, and its input added to the corpus.
 //!
-//! Must not know: how a decoder works. A target calls what others call, and asserts what they are promised.
+//! Must not know: how a decoder works. A target calls the public function, and asserts its guarantees.
 
 mod answers;
 mod headed;
@@ -13,16 +13,16 @@ mod tokens;
 mod webhooks;
 mod wire;
 
-/// One decoder under test.
+/// Decoder under test.
 #[derive(Debug)]
 pub struct Target {
-    /// Its name, also that of its folder in `corpus/`.
+    /// Name of the target and of its folder in `corpus/`.
     pub name: &'static str,
     decode: fn(&[u8]) -> bool,
 }
 
 impl Target {
-    /// Feeds it these bytes. Whether anything was read from them; a panic is a finding.
+    /// Decodes these bytes. Returns true if anything was read from them; a panic is a finding.
     pub fn run(&self, bytes: &[u8]) -> bool {
         (self.decode)(bytes)
     }

@@ -1,4 +1,4 @@
-//! What Telegram says of a user, by either of its ways: each is signed here, so that what lies behind the signature is reached.
+//! Identities from Telegram, by widget and by `id_token`. Each is signed here, so that the code behind the signature check is reached.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::answers::{BOT_TOKEN, telegram_login};
 use crate::headed::split;
 use crate::webhooks::hex;
 
-/// What the Login Widget hands over, which a client brings as a code: as it stands; or, with `&hash=` at its end, the query of the
-/// redirect, whose hash is made here.
+/// Data of the Login Widget, which a client sends as a code: unchanged; or, with `&hash=` at its end, the query of the redirect,
+/// whose hash is made here.
 pub(crate) fn widget(bytes: &[u8]) -> bool {
     let code = String::from_utf8_lossy(bytes);
     match code.strip_suffix("&hash=") {
@@ -24,7 +24,7 @@ pub(crate) fn widget(bytes: &[u8]) -> bool {
     }
 }
 
-/// An `id_token`: header and claims, a line each.
+/// `id_token`: header and claims, a line each.
 pub(crate) fn id_token(bytes: &[u8]) -> bool {
     let (header, claims) = split(bytes, b"\n").unwrap_or((b"", bytes));
     let key = SigningKey::from_bytes(&[7; 32]);

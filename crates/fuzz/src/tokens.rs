@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use crate::headed::split;
 
-/// A header and claims, a line each, which are signed here; or, without a line break, a token as it stands.
+/// Token: header and claims, a line each, which are signed here; or, without a line break, the token itself.
 pub(crate) fn token(bytes: &[u8]) -> bool {
     let key = TokenKey::hs256(&Secret::new(SECRET)).expect("the secret is long enough");
     let token = match split(bytes, b"\n") {
@@ -21,7 +21,7 @@ pub(crate) fn token(bytes: &[u8]) -> bool {
     gateway::fuzz::accepts_token(&token, key, now())
 }
 
-/// A JWKS document.
+/// JWKS document.
 pub(crate) fn key_set(bytes: &[u8]) -> bool {
     gateway::fuzz::usable_keys(bytes).is_some_and(|keys| keys > 0)
 }
@@ -33,7 +33,7 @@ fn signed(header: &[u8], claims: &[u8]) -> String {
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// 14 November 2023: inputs are dated, and mean the same for ever.
+/// 14 November 2023: inputs are dated, and keep their meaning.
 pub(crate) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }

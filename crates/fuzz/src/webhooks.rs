@@ -1,4 +1,4 @@
-//! What platforms deliver: headers and a body. A signature that an input does not bring is made here, so that what lies behind it is
+//! Deliveries of platforms: headers and a body. A signature that an input lacks is made here, so that the code behind the check is
 //! reached.
 
 use base64::Engine as _;
@@ -25,7 +25,7 @@ pub(crate) fn github(bytes: &[u8]) -> bool {
     read(AccountType::Github, SECRET, &delivery, &defaults)
 }
 
-/// The body is tried as the token of a challenge too.
+/// Delivery of X. The body is tried as the token of a challenge too.
 pub(crate) fn x_twitter(bytes: &[u8]) -> bool {
     let delivery = Headed::read(bytes);
     let signature = format!("sha256={}", STANDARD.encode(mac(delivery.body)));

@@ -1,4 +1,4 @@
-//! What clients send, in each dialect: from the bytes of a message to a command.
+//! Messages of clients, in each dialect: from the bytes of a message to a command.
 
 use protocol::command::{Command, CommandKind};
 use protocol::wire::auth::Auth;
@@ -6,7 +6,7 @@ use protocol::wire::native::{self, Encoding};
 use protocol::wire::socketio::{Decoder, Incoming};
 use protocol::wire::{Message, Request};
 
-/// Messages of one Socket.IO connection, separated by 0x1E; one that begins with `b` is binary.
+/// Messages of one Socket.IO connection, separated by 0x1E; a message that begins with `b` is binary.
 pub(crate) fn socketio(bytes: &[u8]) -> bool {
     let messages = bytes.split(|byte| *byte == SEPARATOR).map(|message| match message {
         [b'b', binary @ ..] => Message::Binary(binary.to_vec().into()),
@@ -15,12 +15,12 @@ pub(crate) fn socketio(bytes: &[u8]) -> bool {
     connection(messages)
 }
 
-/// A native frame in JSON.
+/// Native frame in JSON.
 pub(crate) fn native(bytes: &[u8]) -> bool {
     frame(Encoding::Json, &Message::Text(bytes.to_vec().into()))
 }
 
-/// A MessagePack value, as a native frame and as a packet of Socket.IO's msgpack parser.
+/// MessagePack value, as a native frame and as a packet of Socket.IO's msgpack parser.
 pub(crate) fn msgpack(bytes: &[u8]) -> bool {
     let message = Message::Binary(bytes.to_vec().into());
     let is_frame = frame(Encoding::Msgpack, &message);
@@ -53,7 +53,7 @@ fn frame(encoding: Encoding, message: &Message) -> bool {
     command(request) || is_auth
 }
 
-/// Parses the payload as the command that it is. What is taken goes to a worker as JSON and is read there.
+/// Parses the payload of a command. An accepted command goes to a worker as JSON and is read there.
 fn command(request: Request) -> bool {
     let Some(kind) = CommandKind::of_event(&request.event) else {
         return false;
@@ -67,5 +67,5 @@ fn command(request: Request) -> bool {
     true
 }
 
-/// The record separator, by which Engine.IO separates packets too.
+/// Record separator, by which Engine.IO separates packets too.
 const SEPARATOR: u8 = 0x1e;

@@ -1,4 +1,4 @@
-//! What nodes tell each other. Each message carries a version: a node one release older understands it, or says that it does not.
+//! Messages between nodes. Each carries a version: a node one release older reads it, or reports that it cannot.
 
 pub mod callback;
 pub mod envelope;

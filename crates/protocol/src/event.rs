@@ -1,4 +1,4 @@
-//! What the server says unasked: events with a place in the user's order, and notices to one socket or session.
+//! Events that the server sends by itself: logged events of a user, and notices to one socket or session.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::json::Json;
 use crate::notification::Notification;
 use crate::security::{Alert, SessionExpired, SessionWarning, SettingsUpdated, TwoFactorRequired};
 
-/// An event with a place in its user's order: it is in the log, carries an offset and is replayed.
+/// Event of a user's event log. It carries an offset and is replayed to a client that resumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// `account:status_changed`
@@ -22,7 +22,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The event's name on the wire.
+    /// Name on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ impl Event {
         }
     }
 
-    /// How it is delivered.
+    /// Delivery class of the event.
     #[must_use]
     pub fn class(&self) -> DeliveryClass {
         match self {
@@ -44,7 +44,7 @@ impl Event {
         }
     }
 
-    /// The payload, written.
+    /// Payload as JSON.
     #[must_use]
     pub fn data(&self) -> Json {
         match self {
@@ -56,19 +56,19 @@ impl Event {
     }
 }
 
-/// How an event is delivered when sockets are busy.
+/// Delivery class of an event, for busy sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryClass {
-    /// `security:*`: at once, never dropped.
+    /// `security:*`: sent at once, never dropped.
     Critical,
-    /// `account:*`: at once, never dropped.
+    /// `account:*`: sent at once, never dropped.
     State,
-    /// `notification:*` and status `syncing`: collected for a few seconds.
+    /// `notification:*` and status `syncing`: sent in batches of a few seconds.
     Feed,
 }
 
-/// What one socket or one session is told. It has no place in the order, offset `null`, and is never replayed.
+/// Event to one socket or one session. It is not logged, has offset `null`, and is never replayed.
 #[derive(Debug, Clone)]
 pub enum Notice {
     /// `security:2fa_required`
@@ -77,14 +77,14 @@ pub enum Notice {
     SessionWarning(SessionWarning),
     /// `security:session_expired`
     SessionExpired(SessionExpired),
-    /// `resync`: what came between cannot be recovered; read the state again. Plain WebSocket only.
+    /// `resync`: events are lost; the client reads the state again. Plain WebSocket only.
     Resync,
-    /// `error`: what has no response event of its own.
+    /// `error`: failure of a request without a response event.
     Error(ErrorNotice),
 }
 
 impl Notice {
-    /// The event's name on the wire.
+    /// Name on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl Notice {
         }
     }
 
-    /// The payload, written.
+    /// Payload as JSON.
     #[must_use]
     pub fn data(&self) -> Json {
         match self {
@@ -112,42 +112,42 @@ impl Notice {
 /// `error`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorNotice {
-    /// The event that failed, where it could be read.
+    /// Event that failed, where it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// Why.
+    /// Code of the failure.
     pub error: ErrorCode,
-    /// What is wrong with the token, with `unauthenticated`.
+    /// Fault of the token, with `unauthenticated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<TokenFault>,
-    /// For a person.
+    /// Message for a person.
     pub message: String,
 }
 
-/// The names of what the server says unasked.
+/// Names of the events that the server sends by itself.
 pub mod name {
-    /// An account changed its state.
+    /// The status of an account changed.
     pub const STATUS_CHANGED: &str = "account:status_changed";
-    /// Something touches the user's security.
+    /// An alert was raised.
     pub const ALERT: &str = "security:alert";
-    /// Settings are different now.
+    /// The settings changed.
     pub const SETTINGS_UPDATED: &str = "security:settings_updated";
-    /// Something happened on a platform.
+    /// A platform sent a notification.
     pub const NOTIFICATION: &str = "notification:incoming";
-    /// A second factor must be given.
+    /// A second factor is required.
     pub const TWO_FACTOR_REQUIRED: &str = "security:2fa_required";
     /// The session ends soon.
     pub const SESSION_WARNING: &str = "security:session_warning";
-    /// The session is over.
+    /// The session has ended.
     pub const SESSION_EXPIRED: &str = "security:session_expired";
-    /// One socket too many. Between gateways only: its client is closed and not told.
+    /// The user has too many sockets. Between gateways only: the surplus socket is closed without this event.
     pub const SURPLUS: &str = "socket:surplus";
-    /// Events were missed.
+    /// Events are lost.
     pub const RESYNC: &str = "resync";
-    /// A request failed that has no response event.
+    /// A request without a response event failed.
     pub const ERROR: &str = "error";
-    /// Plain WebSocket: authenticated and live.
+    /// Plain WebSocket: the socket is authenticated and live.
     pub const READY: &str = "ready";
-    /// Plain WebSocket: the client's first message.
+    /// Plain WebSocket: first message of the client.
     pub const AUTH: &str = "auth";
 }

@@ -1,4 +1,4 @@
-//! A finished piece of JSON text that is carried, not read; beside it, how JSON of others is read.
+//! JSON text that is passed on unread, and lenient reading of untrusted JSON.
 
 pub mod lenient;
 
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// JSON text, known to be well formed. Events and answers are written once, where they arise, and travel as this from the
-/// worker through Redis to the socket.
+/// Well-formed JSON text. Events and answers are serialized once, where they arise, and passed from the worker through Redis to
+/// the socket as text.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
 
 impl Json {
-    /// Writes a value of ours as JSON.
+    /// Serializes a value of Postern.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -25,15 +25,15 @@ impl Json {
         Self(serde_json::value::to_raw_value(value).expect("our own types are writable as JSON"))
     }
 
-    /// Takes a text that must be JSON.
+    /// Checks a text.
     ///
     /// # Errors
-    /// When it is not well formed.
+    /// When the text is not well formed.
     pub fn parse(text: String) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text).map(Self)
     }
 
-    /// The text.
+    /// Text of the JSON.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get()
@@ -49,8 +49,8 @@ impl Json {
 }
 
 impl Serialize for Json {
-    /// Inside JSON the text stands as it is; a binary format (MessagePack) gets the values it stands for. There, a text that
-    /// `serde_json` would not read back (deeper than 128, a lone surrogate, a number beyond `f64`) is null.
+    /// Writes the text unchanged into JSON, and its values into a binary format (MessagePack). There, a text that `serde_json`
+    /// does not read back (deeper than 128, a lone surrogate, a number beyond `f64`) is null.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return self.0.serialize(serializer);
@@ -61,7 +61,7 @@ impl Serialize for Json {
 
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Payloads may hold what only its user should see; logs get the size.
+        // Payloads may hold secrets of their user: logs get the size only.
         write!(f, "Json({} bytes)", self.as_str().len())
     }
 }

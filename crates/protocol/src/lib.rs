@@ -1,5 +1,4 @@
-//! What is said: every event, command, answer and error of Postern, the four codecs that put them on a socket, and what nodes
-//! tell each other.
+//! Wire contract of Postern: events, commands, answers and errors, the codecs of four dialects, and the messages between nodes.
 //!
 //! Owns: event and command types, error and close codes, ids, the wire codecs (native JSON, native MessagePack, Socket.IO with
 //! its default and its msgpack parser).

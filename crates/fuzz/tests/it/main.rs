@@ -1,4 +1,4 @@
-//! The corpus of each target, replayed: what was found once stays fixed, on any toolchain.
+//! Replays the corpus of each target: earlier findings stay fixed, on any toolchain.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fuzz::{TARGETS, Target};
 
 #[test]
-fn no_input_of_the_corpus_makes_its_target_panic() {
+fn corpus_input_makes_no_target_panic() {
     let inputs = TARGETS
         .iter()
         .flat_map(|target| corpus(target).into_iter().map(move |path| (target, path)));
@@ -19,9 +19,9 @@ fn no_input_of_the_corpus_makes_its_target_panic() {
     assert!(findings.is_empty(), "{findings:#?}");
 }
 
-/// A corpus of which all is refused would no longer reach what lies behind the first check.
+/// A corpus that is refused as a whole would no longer reach the code behind the first check.
 #[test]
-fn each_corpus_holds_what_is_read_and_what_is_refused() {
+fn corpus_contains_accepted_and_refused_inputs() {
     for target in TARGETS {
         let read: Vec<bool> = corpus(target)
             .iter()
@@ -36,7 +36,7 @@ fn each_corpus_holds_what_is_read_and_what_is_refused() {
 }
 
 #[test]
-fn each_folder_of_the_corpus_belongs_to_a_target() {
+fn corpus_folders_match_the_targets() {
     let mut folders: Vec<String> = entries(&root())
         .iter()
         .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())

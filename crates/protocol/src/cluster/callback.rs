@@ -1,60 +1,59 @@
-//! The hosted OAuth callback on its way to a worker and back: what a platform sent a browser back with, and what its user says to
-//! that.
+//! Hosted OAuth callback as a job: the authorization response of a platform, and the user's confirmation of the link.
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountType, UserAccount};
 use crate::secret::Secret;
 
-/// What a browser brought from a platform, in the name of the user and session that the state was issued to.
+/// Authorization response that a browser brought, for the user and session that the state was issued to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Callback {
-    /// The platform whose callback it came to.
+    /// Platform of the callback.
     pub account: AccountType,
-    /// The state of `account:authorize`.
+    /// State of `account:authorize`.
     pub state: Secret,
-    /// Who says to have issued it (RFC 9207), where that is said.
+    /// Issuer of the response (RFC 9207), if it names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// What the user did at the platform.
+    /// Response of the platform.
     pub response: AuthorizationResponse,
 }
 
 impl Callback {
-    /// The name in logs and metric labels.
+    /// Name in logs and metric labels.
     pub const NAME: &str = "oauth.callback";
 }
 
-/// How an authorization went at its platform (RFC 6749 section 4.1.2).
+/// Authorization response of a platform (RFC 6749 section 4.1.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorizationResponse {
-    /// The user let the application in.
+    /// The user granted access: an authorization code.
     Code(Secret),
-    /// The user said no: `access_denied`.
+    /// The user denied access: `access_denied`.
     Denied,
-    /// The platform has another reason.
+    /// The platform reports another error.
     Failed,
 }
 
-/// A link that waits to be confirmed, for the page that asks for that.
+/// Pending link, for the page on which its user confirms it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Parked {
-    /// The account, as it would be linked.
+    /// Account that will be linked.
     pub account: UserAccount,
-    /// What the page's button sends.
+    /// Token that the button of the page sends.
     pub token: Secret,
-    /// What the browser keeps beside the page.
+    /// Cookie that the browser keeps for the page.
     pub cookie: Secret,
-    /// Seconds.
+    /// Seconds until the pending link expires.
     pub expires_in: u64,
 }
 
-/// A user's yes to a parked link. For another user or session, another platform, token or cookie there is no such link.
+/// Confirmation of a pending link. Another user or session, another platform, token or cookie finds no link.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConfirmLink {
-    /// Which platform.
+    /// Platform of the link.
     pub account: AccountType,
     /// As in [`Parked::token`].
     pub token: Secret,
@@ -63,6 +62,6 @@ pub struct ConfirmLink {
 }
 
 impl ConfirmLink {
-    /// The name in logs and metric labels.
+    /// Name in logs and metric labels.
     pub const NAME: &str = "oauth.confirm";
 }

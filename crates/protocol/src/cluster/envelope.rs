@@ -1,4 +1,4 @@
-//! An event on its way between nodes.
+//! Events between nodes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,26 +7,26 @@ use crate::id::{ConnectionId, EventId, SessionId};
 use crate::json::Json;
 use crate::security::Alert;
 
-/// What is published for a user: the event, already written, and what gateways need to deliver it without reading it.
+/// Published event of a user: its JSON, and the fields that gateways need to deliver it without reading the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// The form of this message, [`Envelope::VERSION`].
+    /// Version of this message, [`Envelope::VERSION`].
     pub v: u8,
-    /// Publishing the same id again does nothing.
+    /// Id of the event. A second event with the same id is not published.
     pub id: EventId,
-    /// Which of the user's sockets it is for.
+    /// Sockets of the user that receive the event.
     #[serde(default)]
     pub audience: Audience,
-    /// How it is delivered.
+    /// Delivery class of the event.
     pub class: DeliveryClass,
-    /// The event's name on the wire.
+    /// Name of the event on the wire.
     pub event: String,
-    /// The payload.
+    /// Payload of the event.
     pub data: Json,
 }
 
 impl Envelope {
-    /// The form written today.
+    /// Current version.
     pub const VERSION: u8 = 1;
 
     /// Wraps an event for all sockets of its user.
@@ -42,22 +42,22 @@ impl Envelope {
         }
     }
 
-    /// Wraps an alert for all sockets of its user, under the alert's own name.
+    /// Wraps an alert for all sockets of its user, under the alert's own id.
     #[must_use]
     pub fn of_alert(alert: Alert) -> Self {
         Self::of(alert.alert_id.clone().into(), &Event::Alert(alert))
     }
 }
 
-/// For whom of the user's sockets an event is.
+/// Sockets of a user that receive an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "to", content = "id")]
 pub enum Audience {
-    /// All of them.
+    /// All sockets.
     #[default]
     User,
-    /// Those of one session.
+    /// Sockets of one session.
     Session(SessionId),
-    /// One.
+    /// One socket.
     Socket(ConnectionId),
 }

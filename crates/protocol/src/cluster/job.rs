@@ -1,4 +1,4 @@
-//! What a gateway asks of a worker on its way there, and the answer on its way back.
+//! Jobs of workers, and their replies.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,68 +17,68 @@ use crate::time::Timestamp;
 
 pub use crate::lane::Lane;
 
-/// What is asked, with who asks it: a user, or for a [`Work::Webhook`] a name that stands for nobody, whom nothing is done for.
-/// The payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
+/// Request to a worker, in the name of a user; that of a [`Work::Webhook`] is a placeholder, for which nothing is done. The
+/// payload holds codes and tokens in the clear: it is short-lived, and deleted when done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
-    /// The form of this message, [`Job::VERSION`].
+    /// Version of this message, [`Job::VERSION`].
     pub v: u8,
-    /// Its name; a job delivered twice is answered from the first run.
+    /// Id of the job. A job that is delivered twice is answered from the first run.
     pub id: JobId,
-    /// Who asks, proven by token; a webhook's name where a platform does.
+    /// User of the verified token; a placeholder for webhooks.
     pub user: UserId,
-    /// In which session.
+    /// Session of the caller.
     pub session: SessionId,
-    /// On which socket.
+    /// Socket of the caller.
     pub connection: ConnectionId,
-    /// Which gateway waits for the answer.
+    /// Gateway that waits for the reply.
     pub node: NodeId,
-    /// From where it is asked, where that is known.
+    /// Origin of the request, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// What this is a part of.
+    /// Trace of the request.
     pub traceparent: Traceparent,
-    /// The client's own name for this request, if it gave one.
+    /// Idempotency key of the client, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// When the caller last signed in: the token's `auth_time`, else its `iat`.
+    /// Time of the caller's last sign-in: the token's `auth_time`, else its `iat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticated_at: Option<Timestamp>,
-    /// What is asked.
+    /// Request itself.
     pub work: Work,
 }
 
 impl Job {
-    /// The form written today.
+    /// Current version.
     pub const VERSION: u8 = 1;
 }
 
-/// What a job asks of a worker.
+/// Work of a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// What a client asked.
+    /// Command of a client.
     Command(Command),
-    /// What a gateway asks for itself: may this socket join its session?
+    /// Session check of a gateway: reports whether a socket may join its session.
     OpenSession(OpenSession),
-    /// A socket has just joined: which alerts of its user ask to be acknowledged? And is where it comes from news?
+    /// Sign-in check of a socket that has joined: returns open alerts, and raises alerts for a first-seen device or network.
     Joined(Joined),
-    /// To raise an alert that the application's own server published.
+    /// Alert that the application's server published.
     RaiseAlert(Alert),
-    /// To end all sessions of the user, as the application's own server asks.
+    /// End of all sessions of the user, requested by the application's server.
     EndAllSessions,
-    /// What a browser brought from a platform. The answer is a [`super::callback::Parked`].
+    /// Authorization response of a browser. The answer is a [`super::callback::Parked`].
     Callback(Callback),
-    /// A user's yes to a link that was parked. The answer is that of `account:connect`.
+    /// Confirmation of a pending link. The answer is that of `account:connect`.
     ConfirmLink(ConfirmLink),
-    /// What a gateway has refused the job's user, for the audit log.
+    /// Commands of the user that a gateway refused, for the audit log.
     Refusals(Vec<RefusedCommand>),
-    /// What a platform has sent of its own accord. The answer is a [`super::webhook::WebhookAnswer`].
+    /// Webhook of a platform. The answer is a [`super::webhook::WebhookAnswer`].
     Webhook(Webhook),
 }
 
 impl Work {
-    /// The name in logs and metric labels: the client's event, or what the gateway itself asks, `session.open`.
+    /// Name in logs and metric labels: the client's event, or the gateway's own request, `session.open`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -94,7 +94,7 @@ impl Work {
         }
     }
 
-    /// Which queue it waits in.
+    /// Queue of the job.
     #[must_use]
     pub fn lane(&self) -> Lane {
         match self {
@@ -110,8 +110,8 @@ impl Work {
         }
     }
 
-    /// Whether a client or a browser of the job's user causes it. A worker has few of those in hand for each user; what the
-    /// application, the cluster or a platform asks for is not held up by what the user's clients do.
+    /// True if a client or a browser of the user causes the job. A worker runs few of these at once for each user; jobs of the
+    /// application, the cluster or a platform do not wait for them.
     #[must_use]
     pub fn is_caused_by_client(&self) -> bool {
         match self {
@@ -123,79 +123,79 @@ impl Work {
     }
 }
 
-/// A socket whose session nobody knows just now: the session is new, or Redis has lost it, or it is over. A success means that it
-/// is seeded; a failure, that it is over.
+/// Check of a session that Redis does not have: it is new, or Redis has lost it, or it has ended. A success means that the
+/// session is seeded; a failure, that it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenSession {
-    /// When the token was issued, where it says so.
+    /// Issue time of the token, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
-    /// The announced end that the gateway met in Redis: the store says whether it was committed.
+    /// Announced end that the gateway found in Redis. The store knows whether it was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,
-    /// Where the socket comes from.
+    /// Origin of the socket.
     pub origin: Origin,
 }
 
-/// A socket that has joined, and comes from where the job does.
+/// Socket that has joined, from the origin of the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// The gateway does not know whether its user was seen with this device and on this network.
+    /// True if the gateway does not know that its user was seen with this device and on this network.
     pub unseen: bool,
-    /// The socket has been told which alerts are open. One that has not is told first: what its arrival raises is newer.
+    /// True if open alerts were sent to the socket. Else they are sent first: the alerts of its sign-in are newer.
     #[serde(default)]
     pub alerts_sent: bool,
 }
 
-/// A command that was refused, once or several times.
+/// Command that was refused, once or several times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedCommand {
-    /// The command's event.
+    /// Event of the command.
     pub command: String,
-    /// Why.
+    /// Code of the refusal.
     pub error: ErrorCode,
-    /// How often.
+    /// Number of refusals.
     pub count: u32,
 }
 
-/// The answer to a job.
+/// Reply to a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
-    /// The form of this message, [`Job::VERSION`].
+    /// Version of this message, [`Job::VERSION`].
     pub v: u8,
-    /// Which job.
+    /// Id of the job.
     pub job: JobId,
-    /// How it ended.
+    /// Outcome of the job.
     pub outcome: JobOutcome,
 }
 
-/// How a job ended: the finished payload of the response event, and whether it is a failure.
+/// Outcome of a job: the payload of the response event, and the code of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOutcome {
-    /// The failure's code; none for a success.
+    /// Code of the failure; none for a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorCode>,
-    /// What the caller's socket is told before the answer.
+    /// Notice that the caller's socket receives before the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leading_notice: Option<LeadingNotice>,
-    /// Whether the payload holds secrets of its user: on its way it is told and nowhere kept.
-    #[serde(default, skip_serializing_if = "is_no")]
+    /// True if the payload holds secrets of its user: it is delivered, and stored nowhere on the way.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub secret: bool,
     /// The payload, `success` in front.
     pub data: Json,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_no(flag: &bool) -> bool {
+fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// A notice, already written, that leaves before the answer on the same socket.
+/// Notice as JSON, sent before the answer on the same socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeadingNotice {
-    /// The notice's name on the wire.
+    /// Name of the notice on the wire.
     pub event: String,
-    /// Its payload.
+    /// Payload of the notice.
     pub data: Json,
 }
 

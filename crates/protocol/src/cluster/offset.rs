@@ -1,17 +1,17 @@
-//! A place in a user's order of events.
+//! Offsets in a user's event log.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// One life of a user's order. A new epoch means that what came before cannot be told from what was lost.
+/// Epoch of a user's event log. A new epoch means that earlier events cannot be told from lost ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(String);
 
 impl Epoch {
-    /// Takes 1 to 32 lower-case hexadecimal digits.
+    /// Checks a text of 1 to 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
@@ -21,32 +21,32 @@ impl Epoch {
         ((1..=32).contains(&text.len()) && hex).then_some(Self(text))
     }
 
-    /// The digits.
+    /// Digits of the epoch.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A place in a user's order: the first event of an epoch has seq 1; seq 0 is the place before it.
+/// Offset in a user's event log. The first event of an epoch has seq 1; seq 0 is the offset before it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Offset {
-    /// Which life of the order.
+    /// Epoch of the log.
     pub epoch: Epoch,
-    /// Which event of it.
+    /// Sequence number of the event.
     pub seq: u64,
 }
 
-/// The client's offset: `<epoch>-<seq>`.
+/// Text of an offset on the wire: `<epoch>-<seq>`.
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch.0, self.seq)
     }
 }
 
-/// An offset that none of ours looks like.
+/// Text that is no offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no offset of ours")]
+#[error("an offset is <epoch>-<seq>")]
 pub struct InvalidOffset;
 
 impl FromStr for Offset {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_offset_is_refused() {
+    fn text_that_is_no_offset_is_refused() {
         for text in [
             "",
             "-",

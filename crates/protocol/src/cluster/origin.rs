@@ -1,27 +1,27 @@
-//! Where a socket comes from: what alerts and the audit log tell of it.
+//! Origin of a socket, for alerts and the audit log.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a socket comes from.
+/// Origin of a socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The IP address.
+    /// IP address.
     pub address: String,
-    /// The device's own id.
+    /// Id that the device gives itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
-    /// What the device calls itself.
+    /// Name that the device gives itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_name: Option<String>,
-    /// The User-Agent of the upgrade.
+    /// User-Agent of the upgrade request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
 }
 
 impl Origin {
-    /// Where a request comes from that names no device. An IPv4 address that a listener on IPv6 got as a mapped one is written as IPv4.
+    /// Origin of a request that names no device. A mapped IPv4 address of an IPv6 listener is written as IPv4.
     #[must_use]
     pub fn of_peer(address: IpAddr, user_agent: Option<String>) -> Self {
         Self {
@@ -32,16 +32,17 @@ impl Origin {
         }
     }
 
-    /// What the device is known by: its own id, else its User-Agent, else `unknown`.
+    /// Identity of the device: its own id, else its User-Agent, else `unknown`.
     #[must_use]
     pub fn device(&self) -> &str {
-        let said = [&self.device_id, &self.user_agent].into_iter().flatten();
-        said.map(String::as_str)
-            .find(|said| !said.is_empty())
+        let names = [&self.device_id, &self.user_agent].into_iter().flatten();
+        names
+            .map(String::as_str)
+            .find(|name| !name.is_empty())
             .unwrap_or("unknown")
     }
 
-    /// The network that the address is in: its /24, or its /48 where it is IPv6.
+    /// Network of the address: its /24, or its /48 for IPv6.
     #[must_use]
     pub fn network(&self) -> String {
         match self.address.parse().map(|address: IpAddr| address.to_canonical()) {
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_known_by_its_id_then_by_its_user_agent() {
+    fn device_is_identified_by_its_id_then_by_its_user_agent() {
         let nameless = from("192.0.2.7");
         assert_eq!(nameless.device(), "unknown");
         let browser = Origin {
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_address_is_shown_as_ipv4() {
+    fn mapped_address_is_written_as_ipv4() {
         for (address, shown) in [
             ("::ffff:192.0.2.7", "192.0.2.7"),
             ("192.0.2.7", "192.0.2.7"),
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_a_24_or_a_48() {
+    fn network_is_a_24_or_a_48() {
         for (address, network) in [
             ("192.0.2.7", "192.0.2.0/24"),
             ("::ffff:192.0.2.7", "192.0.2.0/24"),

@@ -1,11 +1,11 @@
-//! The thread that runs through all that one request does, as W3C Trace Context writes it (`traceparent`, version 00).
+//! Trace of one request across nodes: W3C Trace Context (`traceparent`, version 00).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A trace, and the step of it that asks.
+/// Trace id, and the span that makes the request.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Traceparent {
@@ -14,24 +14,24 @@ pub struct Traceparent {
     flags: u8,
 }
 
-/// Why a text is no `traceparent`.
+/// Text that is no `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a traceparent is 00-<32>-<16>-<2> lower-case hexadecimal digits, neither of the long ones all zero")]
 pub struct InvalidTraceparent;
 
 impl Traceparent {
-    /// A new trace from numbers that nobody else has drawn. Nobody is asked to sample it.
+    /// Begins a trace from two random numbers. It is not sampled.
     #[must_use]
     pub fn begin(trace: u128, span: u64) -> Self {
         Self {
-            // Zero stands for none.
+            // Zero means none.
             trace: trace.max(1),
             span: span.max(1),
             flags: 0,
         }
     }
 
-    /// The trace's id: 32 hexadecimal digits.
+    /// Trace id as 32 hexadecimal digits.
     #[must_use]
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace)
@@ -90,25 +90,25 @@ impl From<Traceparent> for String {
 mod tests {
     use super::*;
 
-    /// The example of the specification.
+    /// Example of the specification.
     const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn the_example_of_the_specification_is_read_and_written() {
+    fn example_of_the_specification_is_read_and_written() {
         let read: Traceparent = EXAMPLE.parse().unwrap();
         assert_eq!(read.to_string(), EXAMPLE);
         assert_eq!(read.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
     }
 
     #[test]
-    fn what_is_begun_is_read_again_even_from_zero() {
-        for begun in [Traceparent::begin(0, 0), Traceparent::begin(u128::MAX, u64::MAX)] {
-            assert_eq!(begun.to_string().parse(), Ok(begun));
+    fn new_trace_is_read_back_even_from_zero() {
+        for trace in [Traceparent::begin(0, 0), Traceparent::begin(u128::MAX, u64::MAX)] {
+            assert_eq!(trace.to_string().parse(), Ok(trace));
         }
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_texts_are_refused() {
         for wrong in [
             "",
             "00",

@@ -1,4 +1,4 @@
-//! A platform's webhook on its way to a worker, and what the platform is answered.
+//! Webhooks of platforms as jobs, and the answers to them.
 
 use std::collections::BTreeMap;
 
@@ -8,46 +8,46 @@ use crate::account::AccountType;
 use crate::json::Json;
 use crate::secret::Secret;
 
-/// What came to `/webhooks/{platform}`. Nobody has proved yet that the platform sent it.
+/// Request to `/webhooks/{platform}`, not yet verified to be the platform's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Webhook {
-    /// Whose webhook it came to.
+    /// Platform of the webhook.
     pub account: AccountType,
-    /// What it brought.
+    /// Content of the request.
     pub content: WebhookContent,
 }
 
-/// What a request to a webhook brings.
+/// Content of a request to a webhook.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookContent {
-    /// A delivery.
+    /// Delivery.
     Delivery {
-        /// Those of [`headers`] that it had, by their names.
+        /// Headers of the delivery that [`headers`] names, by name.
         headers: BTreeMap<String, Secret>,
-        /// Its body in base64: what was signed are its bytes, which need not be JSON.
+        /// Body in base64: its bytes are signed, and need not be JSON.
         body: Secret,
     },
-    /// The token of a challenge (X's CRC), to be answered in proof that we have the secret.
+    /// Token of a challenge (X's CRC). The answer proves that Postern has the secret.
     Challenge(Secret),
 }
 
 impl Webhook {
-    /// The name in logs and metric labels.
+    /// Name in logs and metric labels.
     pub const NAME: &str = "webhook";
 }
 
-/// What the platform is answered.
+/// Answer to the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookAnswer {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The body, if it is to have one.
+    /// Body, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Json>,
 }
 
-/// The headers, in lower case, that a platform's delivery is proved and read by.
+/// Headers, in lower case, that verify and describe a platform's delivery.
 #[must_use]
 pub fn headers(account: AccountType) -> Headers {
     let (signature, others): (&[&str], &[&str]) = match account {
@@ -59,11 +59,11 @@ pub fn headers(account: AccountType) -> Headers {
     Headers { signature, others }
 }
 
-/// Names of headers.
+/// Header names of a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers {
-    /// Without these a request is nobody's.
+    /// Headers of the signature. A request without them is refused.
     pub signature: &'static [&'static str],
-    /// What else the platform says in headers.
+    /// Further headers that describe the delivery.
     pub others: &'static [&'static str],
 }

@@ -1,6 +1,6 @@
-//! Lenient reading of JSON that others write: clients, an application's servers, platforms.
+//! Lenient reading of untrusted JSON: of clients, an application's servers, platforms.
 //!
-//! What is well formed is read, whatever it holds; what a field cannot take is refused by the name of the field.
+//! Every well-formed text is read; a value that a field cannot take is refused by the name of the field.
 
 mod repair;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use serde_json::{Error, Value};
 use self::repair::repaired;
 use self::typed::Lenient;
 
-/// How deep arrays and objects are read. `serde_json` reads no deeper.
+/// Deepest nesting of arrays and objects that is read. `serde_json` reads no deeper.
 pub const MAX_DEPTH: usize = 127;
 
 /// Reads one JSON text and nothing after it. Every text that is well formed (RFC 8259) is read: a lone surrogate is U+FFFD, a

@@ -1,5 +1,5 @@
-//! Engine.IO v4 over WebSocket, beneath Socket.IO: one message is one packet, a type digit and what follows. A binary message
-//! is a `message` packet without its digit.
+//! Engine.IO v4 over WebSocket, beneath Socket.IO: one message is one packet, a type digit and its data. A binary message is a
+//! `message` packet without its digit.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use serde::Serialize;
 
 use super::{FrameError, Message, text};
 
-/// What the server says first, unprompted.
+/// First packet of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Open<'a> {
-    /// The Engine.IO session's name; Socket.IO names another one when it connects.
+    /// Id of the Engine.IO session; Socket.IO sends another one when it connects.
     pub sid: &'a str,
-    /// How long after a pong the next ping follows.
+    /// Time from a pong to the next ping.
     pub ping_interval: Duration,
-    /// How long a pong may take.
+    /// Time within which a pong must arrive.
     pub ping_timeout: Duration,
-    /// The longest message a client may send, in bytes.
+    /// Longest message of a client, in bytes.
     pub max_payload: usize,
 }
 
@@ -51,17 +51,17 @@ pub fn ping() -> Message {
     Message::Text(Bytes::from_static(b"2"))
 }
 
-/// A text packet of a client.
+/// Text packet of a client.
 pub(super) enum Packet<'a> {
-    /// `4`: for Socket.IO.
+    /// `4`: a Socket.IO packet.
     Message(&'a str),
-    /// `3`: the answer to a ping.
+    /// `3`: answer to a ping.
     Pong,
-    /// `0`, `1`, `5`, `6`: nothing a client has to say here. The reference ignores them, `1` (close) too.
+    /// `0`, `1`, `5`, `6`: without meaning here. The reference ignores them, `1` (close) too.
     Ignored,
 }
 
-/// Reads a text message. A client that pings speaks Engine.IO 3, and the reference closes.
+/// Reads a text message. A client that pings uses Engine.IO 3, and the reference closes.
 pub(super) fn read(message: &[u8]) -> Result<Packet<'_>, FrameError> {
     let message = std::str::from_utf8(message).map_err(|_where| FrameError("the text is not UTF-8"))?;
     let mut chars = message.chars();

@@ -1,4 +1,4 @@
-//! MessagePack: read within bounds into the values JSON has, and written from our frames.
+//! MessagePack: frames of clients read as JSON values within bounds, and frames of the server written.
 
 mod prune;
 
@@ -14,9 +14,9 @@ use super::text::USUAL_SIZE;
 use crate::json::lenient::MAX_DEPTH;
 use crate::time::Timestamp;
 
-/// Reads one value and nothing after it, as the JSON it stands for. Reserves nothing on the word of a length prefix.
+/// Reads one value and nothing after it, as JSON. A length prefix alone reserves no memory.
 ///
-/// What JSON cannot say is not part of any command: bytes, extensions, infinities and NaN become null, and an entry whose key
+/// Values that JSON does not have are part of no command: bytes, extensions, infinities and NaN become null, and an entry whose key
 /// is no text is left out, as unknown fields are. The check of the command then names the field. As in JSON, what is nested
 /// deeper than [`MAX_DEPTH`] is null too; in a text, bytes that are no UTF-8 are U+FFFD.
 pub(super) fn read(bytes: &[u8]) -> Result<Value, FrameError> {
@@ -48,13 +48,13 @@ fn read_whole(mut bytes: &[u8], recursion: usize) -> Result<Value, Unread> {
     }
 }
 
-/// Why bytes are not read as one value.
+/// Bytes that are not read as one value.
 enum Unread {
     TooDeep,
     Broken(FrameError),
 }
 
-/// Writes a frame of ours.
+/// Writes a frame of the server.
 #[expect(
     clippy::expect_used,
     reason = "our frames know their lengths, nest a few levels, and memory takes every byte"
@@ -68,12 +68,12 @@ pub(super) fn write<T: Serialize>(frame: &T) -> Bytes {
     Bytes::from(out)
 }
 
-/// What stands before the items of an array (MessagePack specification, array format family).
+/// Header of an array (MessagePack specification, array format family).
 pub(super) fn array(len: usize) -> Vec<u8> {
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(few @ 0..16), _) => vec![0x90 | few],
         (_, Ok(more)) => [&[0xdc][..], &more.to_be_bytes()].concat(),
-        // Of more items than 32 bits count there is no array, and no memory.
+        // More items than 32 bits count do not fit into memory.
         _ => [&[0xdd][..], &u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()].concat(),
     }
 }
@@ -98,7 +98,7 @@ fn float(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-/// Some libraries write a lone surrogate of JavaScript as three bytes (WTF-8): together they are one U+FFFD.
+/// Reads a text. Some libraries write a lone surrogate of JavaScript as three bytes (WTF-8): together they are one U+FFFD.
 fn text(string: &Utf8StringRef<'_>) -> String {
     if let Some(text) = string.as_str() {
         return text.to_owned();
@@ -118,7 +118,7 @@ fn text(string: &Utf8StringRef<'_>) -> String {
     text
 }
 
-/// Whether a byte may only stand within a character of UTF-8.
+/// True for a continuation byte of UTF-8.
 fn is_continuation(byte: u8) -> bool {
     byte & 0xc0 == 0x80
 }

@@ -7,7 +7,7 @@ use super::text::USUAL_SIZE;
 use super::{FrameError, Message, Push, Request, RequestId, msgpack, text};
 use crate::json::Json;
 
-/// How frames are written on this socket, settled by the subprotocol.
+/// Encoding of frames, chosen by the subprotocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// `postern.v1.json`: text messages.
@@ -16,21 +16,21 @@ pub enum Encoding {
     Msgpack,
 }
 
-/// Why a message is no request.
+/// Message that is no request.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Undecodable {
-    /// Not a frame at all: the connection is lost.
+    /// The framing is broken: the connection is closed.
     #[error(transparent)]
     Framing(#[from] FrameError),
-    /// A frame without a readable `event`: answered with `error`, and the connection goes on.
+    /// The frame has no readable `event`: it is answered with `error`, and the connection goes on.
     #[error("the frame names no event")]
     NoEvent {
-        /// How the client will know the answer.
+        /// Id that the answer carries.
         id: Option<RequestId>,
     },
 }
 
-/// Reads what a client sent. An `id` that is neither text nor number counts as none; unknown fields are ignored.
+/// Decodes a message of a client. An `id` that is neither text nor number counts as none; unknown fields are ignored.
 ///
 /// # Errors
 /// [`Undecodable::Framing`] when the message is not one object in the encoding of this socket (only the server sends arrays),
@@ -61,13 +61,13 @@ pub fn decode(encoding: Encoding, message: &Message) -> Result<Request, Undecoda
     })
 }
 
-/// Writes an event: `{"event", "data", "offset"}`, offset null for what has no place in the order.
+/// Writes an event: `{"event", "data", "offset"}`, offset null for events outside the log.
 #[must_use]
 pub fn push(encoding: Encoding, push: &Push) -> Message {
     write(encoding, &PushFrame::from(push))
 }
 
-/// Makes one message of several frames that are written already, in this encoding: an array of them in this order.
+/// Joins frames of this encoding into one message: an array in the same order.
 #[must_use]
 pub fn batch(encoding: Encoding, frames: &[Message]) -> Message {
     let frames: Vec<&[u8]> = frames.iter().map(Message::bytes).collect();
@@ -77,7 +77,7 @@ pub fn batch(encoding: Encoding, frames: &[Message]) -> Message {
     }
 }
 
-/// Writes the answer to a request: `{"event", "data", "id"}`, the id as it came, left out where there was none.
+/// Writes the answer to a request: `{"event", "data", "id"}`, the id unchanged, or absent if the request had none.
 #[must_use]
 pub fn answer(encoding: Encoding, event: &str, data: &Json, id: Option<&RequestId>) -> Message {
     write(encoding, &AnswerFrame { event, data, id })

@@ -1,7 +1,7 @@
 //! Socket.IO v5 on Engine.IO v4, with the default parser or socket.io-msgpack-parser.
 //!
-//! Only the namespace `/` is served. What the reference server answers with a close is a [`FrameError`] here, what it puts up
-//! with is not; docs/protocol.md names the reference's versions.
+//! Only the namespace `/` is served. Input that makes the reference server close is a [`FrameError`] here, input that it accepts
+//! is not; docs/protocol.md names the reference's versions.
 
 use self::attachments::Assembly;
 use super::{Dialect, FrameError, Message, engineio};
@@ -17,14 +17,14 @@ mod outgoing;
 mod packet;
 mod text;
 
-/// Reads what one client sends; one per connection. It learns the client's parser from the first Socket.IO packet, and keeps
-/// an event whose attachments are still under way: at most 10, and 64 KiB in total.
+/// Decoder of one connection. It detects the client's parser from the first Socket.IO packet, and keeps an event until its
+/// attachments are complete: at most 10, and 64 KiB in total.
 #[derive(Debug, Default)]
 pub struct Decoder {
     parser: Parser,
 }
 
-/// How this client writes its packets. Nothing in the handshake tells: the first packet does.
+/// Parser of the client, known from its first packet: the handshake does not name it.
 #[derive(Debug, Default)]
 enum Parser {
     #[default]
@@ -34,13 +34,13 @@ enum Parser {
 }
 
 impl Decoder {
-    /// A decoder for a connection that has said nothing yet.
+    /// Decoder of a new connection.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads a message; `None` while attachments are still to come. After an error the connection is to be closed.
+    /// Decodes a message; `None` while attachments are missing. After an error the connection must be closed.
     ///
     /// # Errors
     /// [`FrameError`] where the reference closes the connection.
@@ -55,7 +55,7 @@ impl Decoder {
         }
     }
 
-    /// The dialect to answer in; [`Dialect::SocketIo`] until the first Socket.IO packet turns out to be MessagePack.
+    /// Dialect of the answers; [`Dialect::SocketIo`] until the first Socket.IO packet turns out to be MessagePack.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self.parser {

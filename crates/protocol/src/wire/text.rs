@@ -1,4 +1,4 @@
-//! JSON text: read whole, and written onto the end of a message.
+//! JSON text: read whole, and appended to a message.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub(super) fn read(json: &[u8]) -> Result<Value, FrameError> {
     lenient::parse(json).map_err(|_where| FrameError("the text is not JSON"))
 }
 
-/// Writes a frame of ours behind what is there already.
+/// Appends a frame of the server.
 #[expect(
     clippy::expect_used,
     reason = "our frames have string keys only, no Serialize of theirs fails, and memory takes every byte"
@@ -20,5 +20,5 @@ pub(super) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, frame: &T) {
     serde_json::to_writer(out, frame).expect("our own frames are writable as JSON");
 }
 
-/// What most events need, so that writing one allocates once.
+/// Bytes of most events, so that writing one allocates once.
 pub(super) const USUAL_SIZE: usize = 512;

@@ -1,4 +1,4 @@
-//! What nodes tell each other is read as it was written.
+//! Messages between nodes are read as they were written.
 
 use proptest::option;
 use proptest::prelude::*;
@@ -18,14 +18,14 @@ use crate::strategy;
 
 proptest! {
     #[test]
-    fn an_envelope(event in strategy::event(), id in ID, audience in audience()) {
+    fn envelope_is_read_back(event in strategy::event(), id in ID, audience in audience()) {
         let envelope = Envelope { audience, ..Envelope::of(EventId::new(id).unwrap(), &event) };
         let written = serde_json::to_string(&envelope).unwrap();
         prop_assert_eq!(serde_json::from_str::<Envelope>(&written).unwrap(), envelope);
     }
 
     #[test]
-    fn a_job(
+    fn job_is_read_back(
         work in work(),
         id in ID,
         origin in option::of(origin()),
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn a_reply(answer in strategy::answer(), failure in strategy::failure(), id in ID) {
+    fn reply_is_read_back(answer in strategy::answer(), failure in strategy::failure(), id in ID) {
         for outcome in [JobOutcome::from(&answer), JobOutcome::from(&failure)] {
             let reply = Reply { v: Job::VERSION, job: JobId::new(&id).unwrap(), outcome };
             let written = serde_json::to_string(&reply).unwrap();
@@ -61,12 +61,12 @@ proptest! {
     }
 
     #[test]
-    fn an_offset(offset in strategy::offset()) {
+    fn offset_is_read_back(offset in strategy::offset()) {
         prop_assert_eq!(offset.parse::<Offset>().unwrap().to_string(), offset);
     }
 
     #[test]
-    fn a_time(millis in any::<i64>()) {
+    fn timestamp_is_read_back(millis in any::<i64>()) {
         let time = Timestamp::from_millis(millis);
         let written = serde_json::to_string(&time).unwrap();
         prop_assert_eq!(serde_json::from_str::<Timestamp>(&written).unwrap(), time);
@@ -140,8 +140,8 @@ fn audience() -> impl Strategy<Value = Audience> {
 }
 
 fn origin() -> impl Strategy<Value = Origin> {
-    let said = || option::of(".{0,64}");
-    (".{0,40}", said(), said(), said()).prop_map(|(address, device_id, device_name, user_agent)| Origin {
+    let text = || option::of(".{0,64}");
+    (".{0,40}", text(), text(), text()).prop_map(|(address, device_id, device_name, user_agent)| Origin {
         address,
         device_id,
         device_name,

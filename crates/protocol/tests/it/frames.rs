@@ -1,4 +1,4 @@
-//! Frames as they stand on the socket, byte for byte.
+//! Frames on the socket, byte for byte.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const PACKED: Dialect = Dialect::SocketIoMsgpack;
 const PLAIN: Dialect = Dialect::SocketIo;
 
 #[test]
-fn engineio_opens_and_pings() {
+fn engineio_open_and_ping_are_written() {
     let open = socketio::open(&Open {
         sid: "VSMPJJqO56l6PrzxAAAA",
         ping_interval: Duration::from_secs(30),
@@ -44,7 +44,7 @@ fn engineio_opens_and_pings() {
 }
 
 #[test]
-fn a_connect_is_accepted() {
+fn connect_answer_is_written() {
     let sid = "HtsaW3QsZBHxDYimAAAA";
     assert_snapshot!(show(&socketio::connected(PLAIN, sid, None)), @r#"40{"sid":"HtsaW3QsZBHxDYimAAAA"}"#);
     assert_snapshot!(show(&socketio::connected(PLAIN, sid, Some("gXcO"))), @r#"40{"sid":"HtsaW3QsZBHxDYimAAAA","pid":"gXcO"}"#);
@@ -52,7 +52,7 @@ fn a_connect_is_accepted() {
 }
 
 #[test]
-fn a_connect_is_refused() {
+fn connect_error_is_written() {
     let refuse = |dialect| {
         let data = RefusalData {
             code: ErrorCode::Unauthenticated,
@@ -79,7 +79,7 @@ fn a_connect_is_refused() {
 }
 
 #[test]
-fn an_event_ends_in_its_offset_or_in_null() {
+fn event_ends_in_its_offset_or_in_null() {
     assert_snapshot!(show(&socketio::event(PLAIN, &alert(Some("0badcafe-7")))), @r#"42["security:alert",{"n":1},"0badcafe-7"]"#);
     assert_snapshot!(show(&socketio::event(PLAIN, &alert(None))), @r#"42["security:alert",{"n":1},null]"#);
     assert_snapshot!(show(&socketio::event(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x93\xaesecurity:alert\x81\xa1n\x01\xa30-7\xa3nsp\xa1/");
@@ -87,20 +87,20 @@ fn an_event_ends_in_its_offset_or_in_null() {
 }
 
 #[test]
-fn an_event_without_recovery_has_its_payload_alone() {
+fn event_without_recovery_has_its_payload_only() {
     assert_snapshot!(show(&socketio::event_without_offset(PLAIN, &alert(Some("0-7")))), @r#"42["security:alert",{"n":1}]"#);
     assert_snapshot!(show(&socketio::event_without_offset(PACKED, &alert(Some("0-7")))), @r"\x83\xa4type\x02\xa4data\x92\xaesecurity:alert\x81\xa1n\x01\xa3nsp\xa1/");
 }
 
 #[test]
-fn an_ack_is_an_array_of_one() {
+fn ack_is_an_array_of_one() {
     let ok = Json::of(&json!({"ok": true}));
     assert_snapshot!(show(&socketio::ack(PLAIN, 0, &ok)), @r#"430[{"ok":true}]"#);
     assert_snapshot!(show(&socketio::ack(PACKED, 0, &ok)), @r"\x84\xa4type\x03\xa4data\x91\x81\xa2ok\xc3\xa2id\x00\xa3nsp\xa1/");
 }
 
 #[test]
-fn the_server_says_goodbye() {
+fn disconnect_is_written() {
     assert_snapshot!(show(&socketio::disconnect(PLAIN)), @"41");
     assert_snapshot!(show(&socketio::disconnect(PACKED)), @r"\x82\xa4type\x01\xa3nsp\xa1/");
 }
@@ -120,7 +120,7 @@ fn native_frames_are_objects() {
 }
 
 #[test]
-fn a_native_answer_carries_the_id_as_it_came() {
+fn native_answer_carries_the_id_unchanged() {
     let ok = Json::of(&json!({"success": true}));
     let answer = |encoding, id: Option<RequestId>| show(&native::answer(encoding, "auth:refreshed", &ok, id.as_ref()));
     let native = |id| Some(RequestId::Native(id));
@@ -130,7 +130,7 @@ fn a_native_answer_carries_the_id_as_it_came() {
     assert_snapshot!(answer(Encoding::Msgpack, native(json!(7))), @r"\x83\xa5event\xaeauth:refreshed\xa4data\x81\xa7success\xc3\xa2id\x07");
 }
 
-/// What a client's messages mean, a line each, payloads included.
+/// Meaning of a client's messages, a line each, payloads included.
 fn meaning(messages: &[Message]) -> String {
     let mut decoder = Decoder::new();
     let lines: Vec<_> = messages
@@ -146,8 +146,8 @@ fn meaning(messages: &[Message]) -> String {
 }
 
 #[test]
-fn the_packets_of_official_clients_are_understood() {
-    let said = meaning(&[
+fn packets_of_official_clients_are_decoded() {
+    let decoded = meaning(&[
         say(r#"40{"token":"good"}"#),
         say("40"),
         say("40{}"),
@@ -166,7 +166,7 @@ fn the_packets_of_official_clients_are_understood() {
         say("41/admin,"),
         say("41"),
     ]);
-    assert_snapshot!(said, @r#"
+    assert_snapshot!(decoded, @r#"
     connect / {"token":"good"}
     connect / null
     connect / {}
@@ -188,8 +188,8 @@ fn the_packets_of_official_clients_are_understood() {
 }
 
 #[test]
-fn the_packets_of_the_msgpack_parser_are_understood() {
-    let said = meaning(&[
+fn packets_of_the_msgpack_parser_are_decoded() {
+    let decoded = meaning(&[
         // As notepack.io 2.2 writes { type: 0, data: undefined, nsp: "/" }.
         send(b"\x83\xa4type\x00\xa4data\xd4\x00\x00\xa3nsp\xa1/"),
         send(b"\x83\xa4type\x00\xa4data\x81\xa5token\xa4good\xa3nsp\xa6/admin"),
@@ -199,7 +199,7 @@ fn the_packets_of_the_msgpack_parser_are_understood() {
         send(b"\x84\xa4type\x03\xa4data\x90\xa2id\x05\xa3nsp\xa1/"),
         send(b"\x82\xa4type\x01\xa3nsp\xa1/"),
     ]);
-    assert_snapshot!(said, @r#"
+    assert_snapshot!(decoded, @r#"
     connect / null
     connect /admin {"token":"good"}
     echo {"ok":true} Some(Ack(0))

@@ -1,4 +1,4 @@
-//! What real clients send beside good UTF-8 and plain integers: it costs an answer at most, in every dialect.
+//! Input of real clients beside good UTF-8 and plain integers: it costs an answer at most, in every dialect.
 
 use protocol::command::{Command, CommandKind};
 use protocol::wire::native::{Encoding, Undecodable, decode};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::peer::{pack, say, send};
 
-/// What a connected Socket.IO client's message means.
+/// Request in a message of a connected Socket.IO client.
 fn socketio(message: &Message) -> Request {
     let mut decoder = Decoder::new();
     if matches!(message, Message::Text(_)) {
@@ -22,7 +22,7 @@ fn socketio(message: &Message) -> Request {
 }
 
 #[test]
-fn lone_surrogates_are_read_in_every_place_of_a_json_frame() {
+fn lone_surrogates_are_read_anywhere_in_a_json_frame() {
     let lone = r#"{"deviceName":"My phone \ud83d","other":[{"\udc00":"\ud83d\ud83d\udcf1"}]}"#;
     let read = json!({"deviceName": "My phone \u{fffd}", "other": [{"\u{fffd}": "\u{fffd}\u{1f4f1}"}]});
     let native = |frame: String| decode(Encoding::Json, &say(&frame)).unwrap();
@@ -47,7 +47,7 @@ fn lone_surrogates_are_read_in_every_place_of_a_json_frame() {
 }
 
 #[test]
-fn a_json_frame_is_read_whatever_a_field_holds_that_nobody_reads() {
+fn json_frame_is_read_whatever_its_unknown_fields_contain() {
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     for odd in [
         "1e400",
@@ -81,9 +81,9 @@ fn packed(data: &[u8]) -> [Value; 2] {
 }
 
 #[test]
-fn a_messagepack_text_that_is_no_utf_8_is_read_with_the_replacement_character() {
+fn messagepack_text_that_is_no_utf_8_is_read_with_the_replacement_character() {
     for (text, read) in [
-        // WTF-8: @msgpack/msgpack writes the surrogates of a short text as JavaScript has them.
+        // WTF-8: @msgpack/msgpack writes the surrogates of a short text as in JavaScript.
         (b"\xa9phone \xed\xa0\xbd".as_slice(), json!("phone \u{fffd}")),
         (b"\xa8phone \xed\xa0", json!("phone \u{fffd}")),
         (b"\xa6\xed\xa0\xbd\xed\xa0\xbd", json!("\u{fffd}\u{fffd}")),
@@ -100,18 +100,18 @@ fn a_messagepack_text_that_is_no_utf_8_is_read_with_the_replacement_character() 
 }
 
 #[test]
-fn a_messagepack_frame_is_read_whatever_a_field_holds_that_nobody_reads() {
+fn messagepack_frame_is_read_whatever_its_unknown_fields_contain() {
     let deep = [vec![0x91; 30_000], vec![0xc0]].concat();
     let deep_maps = [b"\x81\xa1x".repeat(10_000), vec![0xc0]].concat();
     for odd in [
-        // Timestamps of the specification, of notepack.io, and no such thing.
+        // Timestamps of the specification, of notepack.io, and another extension.
         b"\xd6\xff\x00\x00\x00\x00".as_slice(),
         b"\xd7\xff\x00\x00\x00\x00\x00\x00\x00\x00",
         b"\xd7\x00\xff\xff\xff\xff\xff\xff\xff\xff",
         b"\xc7\x0c\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
         b"\xc7\x00\xff",
         b"\xd4\x00\x00",
-        // Bytes, floats beyond JSON, NUL, a key twice, keys that are no texts.
+        // Bytes, floats beyond JSON, NUL, a repeated key, keys that are no texts.
         b"\xc4\x01\xff",
         b"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00",
         b"\xca\x7f\xc0\x00\x00",
@@ -129,7 +129,7 @@ fn a_messagepack_frame_is_read_whatever_a_field_holds_that_nobody_reads() {
 }
 
 #[test]
-fn messagepack_that_ends_too_early_breaks_the_framing_however_deep() {
+fn truncated_messagepack_breaks_the_framing_at_any_depth() {
     for bytes in [vec![0x91; 30_000], b"\x81\xa1x".repeat(10_000)] {
         let frame = [b"\x82\xa5event\xa1x\xa4data".as_slice(), &bytes].concat();
         assert!(matches!(
@@ -140,7 +140,7 @@ fn messagepack_that_ends_too_early_breaks_the_framing_however_deep() {
 }
 
 #[test]
-fn a_binary_event_of_older_python_socketio_is_read_in_messagepack() {
+fn binary_event_of_older_python_socketio_is_read_in_messagepack() {
     // `MsgPackPacket` of python-socketio 5.4: the type says binary, the bytes are inline.
     let packet = |kind: u8, data: Vec<Packed>| {
         pack(&Packed::Map(vec![
@@ -172,7 +172,7 @@ fn a_binary_event_of_older_python_socketio_is_read_in_messagepack() {
 }
 
 #[test]
-fn the_numbers_of_a_messagepack_packet_may_be_floats() {
+fn numbers_of_a_messagepack_packet_may_be_floats() {
     let packet = |kind: Packed, id: Packed| {
         let data = Packed::Array(vec!["x".into()]);
         pack(&Packed::Map(vec![
@@ -207,7 +207,7 @@ fn timeout(written: &str) -> Result<Value, String> {
 }
 
 #[test]
-fn an_integer_of_a_command_may_be_written_as_a_float_or_a_text() {
+fn integer_of_a_command_is_read_from_a_float_or_a_text() {
     for written in ["45", "45.0", "4.5e1", r#""45""#, r#""45.0""#] {
         assert_eq!(timeout(written), Ok(json!(45)), "{written}");
     }

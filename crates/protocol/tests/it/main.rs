@@ -1,4 +1,4 @@
-//! What the wire promises, seen from the other end: peers here read and write with `serde_json` and `rmpv` alone.
+//! Wire contract, tested by peers that read and write with `serde_json` and `rmpv` alone.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![expect(clippy::panic, reason = "a helper that fails is a test that fails")]

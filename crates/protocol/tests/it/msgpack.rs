@@ -1,4 +1,4 @@
-//! MessagePack from outside: what JSON cannot say, and what wants to hurt.
+//! MessagePack of clients: values that JSON does not have, and hostile input.
 
 use protocol::json::Json;
 use protocol::wire::native::{Encoding, Undecodable, decode, push};
@@ -6,9 +6,9 @@ use protocol::wire::{Dialect, Push};
 use rmpv::Value as Packed;
 use serde_json::{Value, json};
 
-use crate::peer::{self, Heard, pack, send};
+use crate::peer::{self, ReceivedEvent, pack, send};
 
-/// What arrives of this `data` on a native socket.
+/// Payload that is decoded from this `data` on a native socket.
 fn data(packed: Packed) -> Value {
     let frame = Packed::Map(vec![("event".into(), "x".into()), ("data".into(), packed)]);
     decode(Encoding::Msgpack, &pack(&frame)).unwrap().data
@@ -21,7 +21,7 @@ fn breaks_the_framing(bytes: &[u8]) {
 }
 
 #[test]
-fn what_json_cannot_say_is_null() {
+fn values_that_json_does_not_have_are_null() {
     for packed in [
         Packed::Binary(vec![1, 2, 3]),
         Packed::F64(f64::NAN),
@@ -36,7 +36,7 @@ fn what_json_cannot_say_is_null() {
 }
 
 #[test]
-fn a_javascript_date_is_read_as_its_iso_text() {
+fn javascript_date_is_read_as_its_iso_text() {
     let date = |millis: i64| data(Packed::Ext(0, millis.to_be_bytes().to_vec()));
     assert_eq!(date(1_795_451_460_007), json!("2026-11-23T16:31:00.007Z"));
     assert_eq!(date(-1), json!("1969-12-31T23:59:59.999Z"));
@@ -57,7 +57,7 @@ fn numbers_keep_their_value() {
 }
 
 #[test]
-fn an_entry_whose_key_is_no_text_is_ignored() {
+fn entry_whose_key_is_no_text_is_ignored() {
     let map = Packed::Map(vec![
         (7.into(), "seven".into()),
         (Packed::Nil, "nil".into()),
@@ -85,7 +85,7 @@ fn broken_bytes_break_the_framing() {
 }
 
 #[test]
-fn a_length_prefix_alone_reserves_nothing() {
+fn length_prefix_alone_reserves_no_memory() {
     for bytes in [
         b"\xdd\xff\xff\xff\xff".as_slice(),
         b"\xdf\xff\xff\xff\xff",
@@ -97,7 +97,7 @@ fn a_length_prefix_alone_reserves_nothing() {
     ] {
         breaks_the_framing(bytes);
         breaks_the_framing(&[b"\x82\xa5event\xa1x\xa4data".as_slice(), bytes].concat());
-        // Each level promises as much again.
+        // Each level claims the same length again.
         breaks_the_framing(&bytes.repeat(60));
     }
 }
@@ -122,7 +122,7 @@ fn nesting_is_bounded_as_in_json() {
 }
 
 #[test]
-fn a_payload_that_cannot_be_read_back_is_null_and_the_frame_stays_whole() {
+fn payload_that_cannot_be_read_back_is_null_in_a_complete_frame() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for text in [deep.as_str(), r#"["\ud800"]"#, "[1e999]"] {
         let event = Push {
@@ -130,11 +130,11 @@ fn a_payload_that_cannot_be_read_back_is_null_and_the_frame_stays_whole() {
             data: Json::parse(text.to_owned()).unwrap(),
             offset: Some("0-7".to_owned()),
         };
-        let heard = peer::hear(Dialect::NativeMsgpack, &push(Encoding::Msgpack, &event));
+        let received = peer::receive(Dialect::NativeMsgpack, &push(Encoding::Msgpack, &event));
         let arguments = vec![Value::Null, json!("0-7")];
         assert_eq!(
-            heard,
-            Heard {
+            received,
+            ReceivedEvent {
                 event: "x".to_owned(),
                 arguments
             }

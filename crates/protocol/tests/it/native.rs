@@ -1,4 +1,4 @@
-//! Plain WebSocket: what costs an error reply, and what costs the connection.
+//! Plain WebSocket: input that costs an error reply, and input that costs the connection.
 
 use protocol::wire::native::{Encoding, Undecodable, decode};
 use protocol::wire::{Dialect, FrameError, Message, RequestId};
@@ -16,7 +16,7 @@ fn framing(encoding: Encoding, message: &Message) -> FrameError {
 }
 
 #[test]
-fn a_frame_without_a_readable_event_is_answered_under_its_id() {
+fn frame_without_a_readable_event_is_answered_under_its_id() {
     for dialect in NATIVE {
         for event in [json!(null), json!(7), json!(["x"]), json!({"x": 1})] {
             let frame = written(dialect, &json!({"event": event, "data": {}, "id": "a1"}));
@@ -32,7 +32,7 @@ fn a_frame_without_a_readable_event_is_answered_under_its_id() {
 }
 
 #[test]
-fn an_id_that_is_neither_text_nor_number_counts_as_none() {
+fn id_that_is_neither_text_nor_number_counts_as_none() {
     for dialect in NATIVE {
         for id in [json!(null), json!(true), json!([1]), json!({"a": 1})] {
             let frame = written(dialect, &json!({"event": "x", "id": id}));
@@ -50,7 +50,7 @@ fn missing_data_is_null_and_unknown_fields_are_ignored() {
 }
 
 #[test]
-fn what_is_no_object_breaks_the_framing() {
+fn frame_that_is_no_object_breaks_the_framing() {
     for dialect in NATIVE {
         for value in [
             json!([{"event": "x"}]),
@@ -66,7 +66,7 @@ fn what_is_no_object_breaks_the_framing() {
 }
 
 #[test]
-fn what_is_no_json_breaks_the_framing() {
+fn frame_that_is_no_json_breaks_the_framing() {
     for text in [
         "",
         " ",
@@ -87,14 +87,14 @@ fn what_is_no_json_breaks_the_framing() {
 }
 
 #[test]
-fn the_wrong_kind_of_message_breaks_the_framing() {
+fn wrong_kind_of_message_breaks_the_framing() {
     framing(Encoding::Json, &written(Dialect::NativeMsgpack, &json!({"event": "x"})));
     framing(Encoding::Json, &send(br#"{"event":"x"}"#));
     framing(Encoding::Msgpack, &written(Dialect::NativeJson, &json!({"event": "x"})));
 }
 
 #[test]
-fn an_error_says_what_was_wrong_and_not_what_was_sent() {
+fn error_names_the_fault_and_not_the_content() {
     let error = framing(Encoding::Json, &say(r#"{"event":"auth","data":{"token":"hunter2"}"#));
     assert_eq!(error.to_string(), "the text is not JSON");
     let frame = written(

@@ -1,4 +1,4 @@
-//! The other end of the socket, for every dialect: what a client writes, and how it reads what we write.
+//! Client side of the socket, for every dialect.
 
 use bytes::Bytes;
 use protocol::wire::native::{self, Encoding};
@@ -13,14 +13,14 @@ pub(crate) const DIALECTS: [Dialect; 4] = [
     Dialect::SocketIoMsgpack,
 ];
 
-/// What a client makes of an event: its name, and its arguments. On a native socket these are `data` and `offset`.
+/// Event that a client received: its name and its arguments. On a native socket these are `data` and `offset`.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedEvent {
     pub(crate) event: String,
     pub(crate) arguments: Vec<Value>,
 }
 
-/// Our event in this dialect.
+/// Event of the server in this dialect.
 pub(crate) fn push(dialect: Dialect, push: &Push) -> Message {
     match encoding(dialect) {
         Some(encoding) => native::push(encoding, push),
@@ -28,30 +28,30 @@ pub(crate) fn push(dialect: Dialect, push: &Push) -> Message {
     }
 }
 
-/// Reads our event as a client does.
-pub(crate) fn hear(dialect: Dialect, message: &Message) -> Heard {
+/// Reads an event of the server as a client does.
+pub(crate) fn receive(dialect: Dialect, message: &Message) -> ReceivedEvent {
     if encoding(dialect).is_some() {
         let Value::Object(mut frame) = value(dialect, message) else {
             panic!("a frame is an object");
         };
-        let heard = Heard {
+        let received = ReceivedEvent {
             event: frame.remove("event").unwrap().as_str().unwrap().to_owned(),
             arguments: vec![frame.remove("data").unwrap(), frame.remove("offset").unwrap()],
         };
         assert!(frame.is_empty(), "unknown fields: {frame:?}");
-        return heard;
+        return received;
     }
     let packet = packet(dialect, message);
     assert_eq!((packet.kind, packet.id), (2, None));
     let mut arguments = packet.data.unwrap();
     let event = arguments.as_array_mut().unwrap().remove(0);
-    Heard {
+    ReceivedEvent {
         event: event.as_str().unwrap().to_owned(),
         arguments: serde_json::from_value(arguments).unwrap(),
     }
 }
 
-/// A Socket.IO packet of ours.
+/// Socket.IO packet of the server.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Packet {
     pub(crate) kind: u64,
@@ -85,7 +85,7 @@ pub(crate) fn packet(dialect: Dialect, message: &Message) -> Packet {
     }
 }
 
-/// A native frame of ours, or a whole batch of them.
+/// Native frame of the server, or a batch.
 pub(crate) fn value(dialect: Dialect, message: &Message) -> Value {
     match dialect {
         Dialect::NativeJson | Dialect::SocketIo => serde_json::from_str(text(message)).unwrap(),
@@ -98,7 +98,7 @@ pub(crate) fn value(dialect: Dialect, message: &Message) -> Value {
     }
 }
 
-/// What a client writes to ask for something.
+/// Request of a client.
 pub(crate) fn request(dialect: Dialect, event: &str, data: &Value, id: Option<&RequestId>) -> Message {
     let id = id.map(|id| match id {
         RequestId::Native(id) => id.clone(),
@@ -126,8 +126,8 @@ pub(crate) fn request(dialect: Dialect, event: &str, data: &Value, id: Option<&R
     }
 }
 
-/// What we make of a request in this dialect.
-pub(crate) fn understand(dialect: Dialect, message: &Message) -> Request {
+/// Decodes a request in this dialect.
+pub(crate) fn decode(dialect: Dialect, message: &Message) -> Request {
     if let Some(encoding) = encoding(dialect) {
         return native::decode(encoding, message).unwrap();
     }
@@ -139,7 +139,7 @@ pub(crate) fn understand(dialect: Dialect, message: &Message) -> Request {
     request
 }
 
-/// A value on its own, as this dialect writes values.
+/// Value in the encoding of this dialect.
 pub(crate) fn written(dialect: Dialect, value: &Value) -> Message {
     match dialect {
         Dialect::NativeJson | Dialect::SocketIo => say(&value.to_string()),

@@ -1,4 +1,4 @@
-//! Odd input, answered as the reference server does (socket.io 4.8.4, measured): what closes, and what it puts up with.
+//! Odd input, treated as by the reference server (socket.io 4.8.4, measured): closed on, or accepted.
 
 use protocol::wire::socketio::{Decoder, Incoming};
 use protocol::wire::{Dialect, FrameError, Message, Request, RequestId};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::peer::{pack, say, send};
 
-/// What the last of these messages means to a decoder that has read the others.
+/// Meaning of the last of these messages to a decoder that has read the others.
 fn last(messages: &[Message]) -> Result<Option<Incoming>, FrameError> {
     let mut decoder = Decoder::new();
     let (last, before) = messages.split_last().unwrap();
@@ -67,7 +67,7 @@ fn broken_events_close() {
 }
 
 #[test]
-fn event_names_that_socketio_keeps_for_itself_close() {
+fn reserved_event_names_close() {
     for name in [
         "connect",
         "connect_error",
@@ -156,7 +156,7 @@ fn attachments_without_a_header_and_headers_without_attachments_close() {
 }
 
 #[test]
-fn a_binary_event_arrives_with_its_last_attachment() {
+fn binary_event_is_decoded_with_its_last_attachment() {
     let header = r#"452-7["bin",{"a":{"_placeholder":true,"num":0},"b":1},{"_placeholder":true,"num":1}]"#;
     assert_eq!(last(&[say("40"), say(header)]), Ok(None));
     assert_eq!(last(&[say("40"), say(header), send(&[1, 2, 3, 4])]), Ok(None));
@@ -187,21 +187,21 @@ fn attachments_are_bounded_in_number_and_in_total_size() {
 }
 
 #[test]
-fn an_attachment_that_nothing_names_is_put_up_with() {
+fn attachment_without_a_placeholder_is_accepted() {
     let header = r#"452-["x",{"_placeholder":true,"num":0}]"#;
     let whole = last(&[say("40"), say(header), send(&[1]), send(&[2])]);
     assert_eq!(whole, Ok(Some(request("x", Value::Null, None))));
 }
 
 #[test]
-fn a_placeholder_in_a_plain_event_is_plain_data() {
+fn placeholder_in_a_plain_event_is_plain_data() {
     let placeholder = json!({"_placeholder": true, "num": 7});
     let read = connected_then(&format!("42{}", json!(["x", placeholder])));
     assert_eq!(read, Ok(Some(request("x", placeholder, None))));
 }
 
 #[test]
-fn an_event_without_a_usable_name_is_put_up_with() {
+fn event_without_a_usable_name_is_accepted() {
     assert_eq!(connected_then("42"), Ok(Some(Incoming::NoEvent { ack: None })));
     assert_eq!(connected_then("427"), Ok(Some(Incoming::NoEvent { ack: Some(7) })));
     assert_eq!(connected_then("42[1,2]"), Ok(Some(Incoming::NoEvent { ack: None })));
@@ -214,7 +214,7 @@ fn an_event_without_a_usable_name_is_put_up_with() {
 }
 
 #[test]
-fn acks_are_put_up_with_and_ignored() {
+fn acks_are_ignored() {
     for text in [
         "43",
         "435",
@@ -238,7 +238,7 @@ fn engineio_packets_without_meaning_here_are_ignored() {
 }
 
 #[test]
-fn a_client_may_connect_again_after_its_disconnect() {
+fn client_may_connect_again_after_its_disconnect() {
     let left = Incoming::Disconnect {
         namespace: "/".to_owned(),
     };
@@ -265,7 +265,7 @@ fn ack_ids_are_exact_up_to_64_bits_and_refused_beyond() {
 }
 
 #[test]
-fn a_space_is_no_ack_id() {
+fn space_is_no_ack_id() {
     // The reference reads the space as the digit 0 and sends `430[]`, which its documentation does not ask for.
     assert_eq!(connected_then(r#"42 ["x"]"#), Ok(Some(request("x", Value::Null, None))));
 }
@@ -280,7 +280,7 @@ fn odd_json_is_read_as_javascript_reads_it() {
 }
 
 #[test]
-fn the_first_packet_tells_the_parser_and_a_mismatch_closes() {
+fn first_packet_decides_the_parser_and_a_mismatch_closes() {
     let connect = pack(&rmpv::ext::to_value(json!({"type": 0, "nsp": "/"})).unwrap());
     let mut decoder = Decoder::new();
     assert_eq!(decoder.decode(&say("3")), Ok(Some(Incoming::Pong)));

@@ -1,4 +1,4 @@
-//! Strategies for everything that can be said: the parts here, the whole in the modules.
+//! Strategies for messages: shared parts here, messages in the modules.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ mod answer;
 mod command;
 mod event;
 
-/// A place in the order, as the client is told it.
+/// Offset in its text form.
 pub(crate) fn offset() -> impl Strategy<Value = String> {
     ("[0-9a-f]{1,32}", any::<u64>()).prop_map(|(epoch, seq)| {
         let epoch = Epoch::new(epoch).unwrap();
@@ -27,14 +27,14 @@ pub(crate) fn offset() -> impl Strategy<Value = String> {
     })
 }
 
-/// Any JSON value, nested a little.
+/// JSON value, nested a little.
 pub(crate) fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        // The halves: what a text can say of them is exact.
+        // Halves have an exact decimal text.
         any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
         text().prop_map(Value::from),
     ];
@@ -46,7 +46,7 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A native request id: text or number.
+/// Native request id: text or number.
 pub(crate) fn native_id() -> impl Strategy<Value = Value> {
     prop_oneof![
         text().prop_map(Value::from),
@@ -56,7 +56,7 @@ pub(crate) fn native_id() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Any text, emoji, quotes and control characters included, at times longer than a short length prefix can say.
+/// Text with emoji, quotes and control characters, at times longer than a short length prefix allows.
 pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![4 => any::<String>(), 1 => "\\PC{200,400}", 1 => "[\"\\\\\n\u{0}\u{7f}\u{2028}/,]{0,8}"]
 }

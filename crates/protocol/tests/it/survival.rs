@@ -1,4 +1,4 @@
-//! Whatever is said arrives, in every dialect and both directions.
+//! Round trips of every message, in every dialect and both directions.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -9,42 +9,42 @@ use protocol::json::Json;
 use protocol::wire::{Dialect, Push, RequestId, native, socketio};
 use serde_json::{Value, json};
 
-use crate::peer::{self, DIALECTS, Heard};
+use crate::peer::{self, DIALECTS, ReceivedEvent};
 use crate::strategy;
 
 proptest! {
     #[test]
-    fn every_event_arrives_with_its_offset(event in strategy::event(), offset in option::of(strategy::offset())) {
+    fn event_is_received_with_its_offset(event in strategy::event(), offset in option::of(strategy::offset())) {
         let push = Push { event: event.name().to_owned(), data: event.data(), offset };
         for dialect in DIALECTS {
-            let heard = peer::hear(dialect, &peer::push(dialect, &push));
-            let [data, offset] = <[Value; 2]>::try_from(heard.arguments).unwrap();
-            prop_assert_eq!(read_event(&heard.event, data), event.clone(), "{:?}", dialect);
+            let received = peer::receive(dialect, &peer::push(dialect, &push));
+            let [data, offset] = <[Value; 2]>::try_from(received.arguments).unwrap();
+            prop_assert_eq!(read_event(&received.event, data), event.clone(), "{:?}", dialect);
             prop_assert_eq!(offset, json!(push.offset), "{:?}", dialect);
         }
     }
 
     #[test]
-    fn every_notice_arrives_without_an_offset(notice in strategy::notice()) {
+    fn notice_is_received_without_an_offset(notice in strategy::notice()) {
         let push = Push { event: notice.name().to_owned(), data: notice.data(), offset: None };
         for dialect in DIALECTS {
-            let heard = peer::hear(dialect, &peer::push(dialect, &push));
-            let arguments = vec![said(&push.data), Value::Null];
-            prop_assert_eq!(heard, Heard { event: push.event.clone(), arguments }, "{:?}", dialect);
+            let received = peer::receive(dialect, &peer::push(dialect, &push));
+            let arguments = vec![value(&push.data), Value::Null];
+            prop_assert_eq!(received, ReceivedEvent { event: push.event.clone(), arguments }, "{:?}", dialect);
         }
     }
 
     #[test]
-    fn without_recovery_the_payload_is_the_only_argument(event in strategy::event(), offset in option::of(strategy::offset())) {
+    fn event_without_recovery_has_the_payload_as_only_argument(event in strategy::event(), offset in option::of(strategy::offset())) {
         let push = Push { event: event.name().to_owned(), data: event.data(), offset };
         for dialect in [Dialect::SocketIo, Dialect::SocketIoMsgpack] {
-            let heard = peer::hear(dialect, &socketio::event_without_offset(dialect, &push));
-            prop_assert_eq!(heard, Heard { event: push.event.clone(), arguments: vec![said(&push.data)] });
+            let received = peer::receive(dialect, &socketio::event_without_offset(dialect, &push));
+            prop_assert_eq!(received, ReceivedEvent { event: push.event.clone(), arguments: vec![value(&push.data)] });
         }
     }
 
     #[test]
-    fn a_batch_is_its_frames_in_order(events in vec((strategy::event(), strategy::offset()), 0..20)) {
+    fn batch_is_the_sequence_of_its_frames(events in vec((strategy::event(), strategy::offset()), 0..20)) {
         let pushes: Vec<_> = events
             .iter()
             .map(|(event, offset)| Push { event: event.name().to_owned(), data: event.data(), offset: Some(offset.clone()) })
@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn every_answer_finds_its_request(
+    fn answer_carries_the_id_of_its_request(
         data in prop_oneof![
             strategy::answer().prop_map(|answer| answer.data()),
             strategy::failure().prop_map(|failure| failure.data()),
@@ -71,24 +71,24 @@ proptest! {
         for dialect in [Dialect::NativeJson, Dialect::NativeMsgpack] {
             let encoding = peer::encoding(dialect).unwrap();
             let plain = peer::value(dialect, &native::answer(encoding, event, &data, None));
-            prop_assert_eq!(plain, json!({"event": event, "data": said(&data)}));
+            prop_assert_eq!(plain, json!({"event": event, "data": value(&data)}));
             let id = RequestId::Native(id.clone());
             let answer = peer::value(dialect, &native::answer(encoding, event, &data, Some(&id)));
-            prop_assert_eq!(answer, json!({"event": event, "data": said(&data), "id": id}));
+            prop_assert_eq!(answer, json!({"event": event, "data": value(&data), "id": id}));
         }
         for dialect in [Dialect::SocketIo, Dialect::SocketIoMsgpack] {
             let packet = peer::packet(dialect, &socketio::ack(dialect, ack, &data));
-            let expected = peer::Packet { kind: 3, id: Some(ack), data: Some(json!([said(&data)])) };
+            let expected = peer::Packet { kind: 3, id: Some(ack), data: Some(json!([value(&data)])) };
             prop_assert_eq!(packet, expected);
         }
     }
 
     #[test]
-    fn every_command_is_understood_and_goes_on_to_the_worker(command in strategy::command()) {
+    fn command_is_decoded_and_read_by_the_worker(command in strategy::command()) {
         let job = serde_json::to_value(&command).unwrap();
         for dialect in DIALECTS {
             let message = peer::request(dialect, command.kind().event(), &job["data"], None);
-            let request = peer::understand(dialect, &message);
+            let request = peer::decode(dialect, &message);
             prop_assert_eq!(CommandKind::of_event(&request.event), Some(command.kind()));
             let parsed = Command::parse(command.kind(), request.data).unwrap();
             prop_assert_eq!(serde_json::to_value(&parsed).unwrap(), job.clone(), "{:?}", dialect);
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn any_request_is_read_as_it_was_written(
+    fn request_is_read_as_it_was_written(
         event in strategy::text().prop_filter("reserved by Socket.IO", |event| !RESERVED.contains(&event.as_str())),
         data in strategy::json(),
         id in option::of(strategy::native_id()),
@@ -109,7 +109,7 @@ proptest! {
                 Some(_) => id.clone().map(RequestId::Native),
                 None => ack.map(RequestId::Ack),
             };
-            let request = peer::understand(dialect, &peer::request(dialect, &event, &data, id.as_ref()));
+            let request = peer::decode(dialect, &peer::request(dialect, &event, &data, id.as_ref()));
             prop_assert_eq!(&request.event, &event);
             prop_assert_eq!(&request.data, &data);
             prop_assert_eq!(request.id, id);
@@ -117,7 +117,7 @@ proptest! {
     }
 }
 
-/// The names that the official parser closes on (socket.io-parser 4.2, `RESERVED_EVENTS`).
+/// Event names that the official parser closes on (socket.io-parser 4.2, `RESERVED_EVENTS`).
 const RESERVED: [&str; 6] = [
     "connect",
     "connect_error",
@@ -128,7 +128,7 @@ const RESERVED: [&str; 6] = [
 ];
 
 #[test]
-fn no_event_of_ours_has_a_name_that_socketio_keeps_for_itself() {
+fn no_event_of_the_server_has_a_reserved_name() {
     let pushed = [
         name::STATUS_CHANGED,
         name::ALERT,
@@ -149,7 +149,7 @@ fn no_event_of_ours_has_a_name_that_socketio_keeps_for_itself() {
     }
 }
 
-fn said(data: &Json) -> Value {
+fn value(data: &Json) -> Value {
     data.read().unwrap()
 }
 

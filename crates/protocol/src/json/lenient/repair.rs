@@ -2,8 +2,8 @@
 
 use super::MAX_DEPTH;
 
-/// Writes a well-formed text again, with U+FFFD for lone surrogates, 1e308 for numbers beyond `f64`, and null for what is nested
-/// too deep.
+/// Rewrites a well-formed text, with U+FFFD for lone surrogates, 1e308 for numbers beyond `f64`, and null for values that are
+/// nested too deep.
 pub(super) fn repaired(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len());
     let mut depth = 0_usize;
@@ -37,7 +37,7 @@ pub(super) fn repaired(json: &[u8]) -> Vec<u8> {
 
 const TOO_DEEP: usize = MAX_DEPTH + 1;
 
-/// How long the text or number is that begins here; anything else is taken byte by byte.
+/// Length of the text or number that begins here; other tokens are taken byte by byte.
 fn token_len(first: u8, rest: &[u8]) -> usize {
     match first {
         b'"' => text_len(rest),
@@ -49,9 +49,9 @@ fn token_len(first: u8, rest: &[u8]) -> usize {
 fn text_len(text: &[u8]) -> usize {
     let mut escaped = false;
     let inside = text.iter().skip(1).take_while(|byte| {
-        let goes_on = escaped || **byte != b'"';
+        let continues = escaped || **byte != b'"';
         escaped = !escaped && **byte == b'\\';
-        goes_on
+        continues
     });
     inside.count() + 2
 }
@@ -69,7 +69,7 @@ fn push_number(out: &mut Vec<u8>, token: &[u8]) {
     }
 }
 
-/// `serde_json` reads some numbers near the end of `f64` and refuses others.
+// `serde_json` reads some numbers near the end of `f64` and refuses others.
 const MOST: f64 = 1e308;
 const LEAST: f64 = -1e308;
 
@@ -90,14 +90,14 @@ fn push_text(out: &mut Vec<u8>, mut text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// A half of a pair that stands for one character beyond 16 bits (RFC 8259, section 7).
+/// Half of a surrogate pair, which encodes one character beyond 16 bits (RFC 8259, section 7).
 #[derive(PartialEq)]
 enum Surrogate {
     High,
     Low,
 }
 
-/// The surrogate whose escape begins here.
+/// Surrogate whose escape begins here.
 fn surrogate(escape: &[u8]) -> Option<Surrogate> {
     match escape {
         [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'A' | b'b' | b'B', ..] => Some(Surrogate::High),

@@ -1,4 +1,4 @@
-//! What is read as what.
+//! Tests of lenient reading.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -10,7 +10,7 @@ fn parsed(text: &str) -> Value {
 }
 
 #[test]
-fn a_lone_surrogate_is_the_replacement_character_and_a_pair_is_its_character() {
+fn lone_surrogate_is_the_replacement_character_and_a_pair_is_its_character() {
     for (text, value) in [
         (r#""My phone \ud83d""#, "My phone \u{fffd}"),
         (r#""\uD83D""#, "\u{fffd}"),
@@ -20,7 +20,7 @@ fn a_lone_surrogate_is_the_replacement_character_and_a_pair_is_its_character() {
         (r#""\ud83d\n""#, "\u{fffd}\n"),
         (r#""\ud83dX\udcf1""#, "\u{fffd}X\u{fffd}"),
         (r#""\ud83d\udcf1 \ud83d""#, "\u{1f4f1} \u{fffd}"),
-        // What only looks like one.
+        // No surrogate, only similar text.
         (r#""\\ud83d \ud83d""#, "\\ud83d \u{fffd}"),
         (r#""\"\\\ud83d\"""#, "\"\\\u{fffd}\""),
         (r#""\ud7ff\ue000 \ud83d""#, "\u{d7ff}\u{e000} \u{fffd}"),
@@ -32,7 +32,7 @@ fn a_lone_surrogate_is_the_replacement_character_and_a_pair_is_its_character() {
 }
 
 #[test]
-fn a_number_beyond_f64_is_a_large_one() {
+fn number_beyond_f64_is_clamped() {
     for (text, value) in [
         ("1e400", 1e308),
         ("-1E+400", -1e308),
@@ -53,7 +53,7 @@ fn a_number_beyond_f64_is_a_large_one() {
 }
 
 #[test]
-fn what_is_nested_too_deep_is_null_and_what_stands_beside_it_stays() {
+fn value_nested_too_deep_is_null_and_its_siblings_stay() {
     let nested = |levels: usize| format!("{}7{}", "[".repeat(levels), "]".repeat(levels));
     let depth = |mut value: &Value| {
         let mut depth = 0;
@@ -72,7 +72,7 @@ fn what_is_nested_too_deep_is_null_and_what_stands_beside_it_stays() {
 }
 
 #[test]
-fn what_is_not_well_formed_is_refused() {
+fn malformed_text_is_refused() {
     for text in [
         "",
         "{",
@@ -115,7 +115,7 @@ fn read_text(text: &str) -> Result<Read, String> {
 }
 
 #[test]
-fn an_integer_may_be_written_as_a_float_or_as_a_text() {
+fn integer_is_read_from_a_float_or_a_text() {
     for written in [
         "45",
         "45.0",
@@ -154,7 +154,7 @@ fn an_integer_may_be_written_as_a_float_or_as_a_text() {
 }
 
 #[test]
-fn what_is_no_such_number_is_refused_by_its_field() {
+fn invalid_number_is_refused_by_its_field() {
     for written in [
         "45.5",
         "-1",
@@ -183,7 +183,7 @@ fn what_is_no_such_number_is_refused_by_its_field() {
 }
 
 #[test]
-fn nul_is_refused_where_a_text_is_read_and_nowhere_else() {
+fn nul_is_refused_only_where_a_text_is_read() {
     let refused = read_text(r#"{"inner":{"text":"a\u0000b"}}"#).unwrap_err();
     assert!(
         refused.starts_with("inner.text: ") && refused.ends_with("expected a text without NUL"),

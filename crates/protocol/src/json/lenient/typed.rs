@@ -1,11 +1,11 @@
-//! A JSON value as serde reads it, with numbers taken however they are written.
+//! Deserializer of JSON values that reads numbers from floats and texts too.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Number, Value};
 
-/// A value that is read leniently, with all that is in it.
+/// Value that is read leniently, with everything in it.
 pub(super) struct Lenient(pub(super) Value);
 
 impl IntoDeserializer<'_, Error> for Lenient {
@@ -16,7 +16,7 @@ impl IntoDeserializer<'_, Error> for Lenient {
     }
 }
 
-/// Takes a number that is written as a float or as a text.
+/// Reads a number that is written as a float or as a text.
 macro_rules! deserialize_numbers {
     ($($method:ident)*) => {
         $(
@@ -91,8 +91,8 @@ impl<'de> Deserializer<'de> for Lenient {
     }
 }
 
-/// The number that a value says, as an integer where it is one. A text says a number where it is one of JSON: `045`, `+45`,
-/// `4,5` and `0x2d` may be read in more than one way.
+/// Number of a value, as an integer where it is one. A text is a number if it is one in JSON: `045`, `+45`, `4,5` and `0x2d`
+/// may be read in more than one way.
 fn number(value: Value) -> Value {
     let number = match value {
         Value::Number(number) => number,
@@ -105,7 +105,7 @@ fn number(value: Value) -> Value {
     Value::Number(integer(&number).unwrap_or(number))
 }
 
-/// The integer that a float says exactly. Beyond 2^53 a float stands for several integers.
+/// Integer that is exactly this float. Beyond 2^53 a float represents several integers.
 fn integer(number: &Number) -> Option<Number> {
     let float = number
         .as_f64()

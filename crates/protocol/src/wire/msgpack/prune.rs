@@ -1,10 +1,10 @@
-//! Cutting of MessagePack that nests deeper than it is read.
+//! Pruning of MessagePack that nests deeper than it is read.
 
 /// Copies one value, with nil for each array and map inside of more than `depth` others; what follows the value is copied as it
 /// is. `None` where the bytes end within the value.
 pub(super) fn pruned(mut bytes: &[u8], depth: usize) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
-    // How many values are still to come, in the whole and in each open array or map.
+    // Values still missing, in the whole and in each open array or map.
     let mut missing = vec![1_u64];
     while let Some(left) = missing.last_mut() {
         let Some(now) = left.checked_sub(1) else {
@@ -32,7 +32,7 @@ pub(super) fn pruned(mut bytes: &[u8], depth: usize) -> Option<Vec<u8>> {
 
 const NIL: u8 = 0xc0;
 
-/// What follows so many values.
+/// Bytes after a number of values.
 fn skipped(mut bytes: &[u8], mut values: u64) -> Option<&[u8]> {
     while let Some(left) = values.checked_sub(1) {
         let (_, children, rest) = split(bytes)?;
@@ -42,7 +42,7 @@ fn skipped(mut bytes: &[u8], mut values: u64) -> Option<&[u8]> {
     Some(bytes)
 }
 
-/// The next value without its children, how many these are where it is an array or a map, and what follows.
+/// Splits off the next value without its children. The second part is the number of children of an array or a map.
 fn split(bytes: &[u8]) -> Option<(&[u8], Option<u64>, &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let number = |width: usize| {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_is_copied_whole_and_only_containers_too_deep_are_nil() {
+    fn every_format_is_copied_and_containers_too_deep_become_nil() {
         let text = |len: usize| Value::from("x".repeat(len));
         let bytes = |len: usize| Value::Binary(vec![7; len]);
         let many = |len: u32| Value::Array((0..len).map(Value::from).collect());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_end_within_the_value_are_nothing() {
+    fn bytes_that_end_within_the_value_are_refused() {
         for cut in [
             b"".as_slice(),
             b"\x91",

@@ -5,14 +5,13 @@ use serde_json::Value;
 use super::Incoming;
 use crate::wire::FrameError;
 
-/// As many as the official parser allows.
+/// Most attachments of one packet, as in the official parser.
 pub(super) const MAX_ATTACHMENTS: usize = 10;
 
-/// In total, in bytes: as large as one message may be.
+/// Largest total of attachments, in bytes: as large as one message may be.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A packet whose attachments are under way. They are counted and dropped: no command takes bytes, so that each placeholder
-/// has become null already.
+/// Packet with missing attachments. They are counted and dropped: no command takes bytes, and each placeholder is null already.
 #[derive(Debug)]
 pub(super) struct Assembly {
     incoming: Incoming,
@@ -29,7 +28,7 @@ impl Assembly {
         }
     }
 
-    /// Takes the next attachment; true when it was the last.
+    /// Counts an attachment; true when it was the last.
     pub(super) fn attach(&mut self, attachment: &[u8]) -> Result<bool, FrameError> {
         self.bytes = self.bytes.saturating_add(attachment.len());
         if self.bytes > MAX_BYTES {
@@ -39,13 +38,13 @@ impl Assembly {
         Ok(self.missing == 0)
     }
 
-    /// What the packet said.
+    /// Decoded packet.
     pub(super) fn incoming(self) -> Incoming {
         self.incoming
     }
 }
 
-/// Puts null in the place of every placeholder, `{"_placeholder": true, "num": 0}`; each must name one of the attachments. An
+/// Replaces every placeholder, `{"_placeholder": true, "num": 0}`, by null; each must name one of the attachments. An
 /// attachment that no placeholder names is allowed.
 pub(super) fn clear_placeholders(data: &mut Value, attachments: usize) -> Result<(), FrameError> {
     match data {

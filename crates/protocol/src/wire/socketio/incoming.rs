@@ -1,4 +1,4 @@
-//! What a client's packet means, once it can be read.
+//! Meaning of a client's packet.
 
 use std::fmt;
 
@@ -7,37 +7,37 @@ use serde_json::Value;
 use super::packet::{Kind, Packet, ROOT, is_reserved};
 use crate::wire::{FrameError, Request, RequestId};
 
-/// What a client says. Whether it may say it now is the connection's to know: requests before CONNECT and a second CONNECT
-/// come through here like any other.
+/// Decoded packet of a client. The connection checks the sequence: a request before CONNECT and a second CONNECT are decoded
+/// like any other.
 #[derive(Clone, PartialEq)]
 pub enum Incoming {
     /// CONNECT.
     Connect {
-        /// `/`, or one that is not served.
+        /// `/`, or a namespace that is not served.
         namespace: String,
-        /// An object, or null where there was none.
+        /// Auth payload: an object, or null.
         auth: Value,
     },
-    /// EVENT with a name, its attachments all there.
+    /// EVENT with a name, and all its attachments.
     Request(Request),
     /// DISCONNECT.
     Disconnect {
-        /// `/`, or one that was never joined.
+        /// `/`, or a namespace that was never joined.
         namespace: String,
     },
-    /// The answer to a ping.
+    /// Answer to a ping.
     Pong,
-    /// What is to be ignored: Engine.IO packets without meaning here, and acks (we ask for none).
+    /// Ignored packet: Engine.IO packets without meaning here, and acks (the server requests none).
     Nothing,
-    /// An EVENT whose name is missing or a number: nothing the reference minds, and nothing we know.
+    /// EVENT whose name is missing or a number: the reference accepts it, and no such event exists.
     NoEvent {
-        /// The ack the client asked for.
+        /// Ack id that the client gave.
         ack: Option<u64>,
     },
 }
 
 impl Incoming {
-    /// Finds a packet's meaning.
+    /// Interprets a packet.
     pub(super) fn of(packet: Packet<'_, Value>) -> Result<Self, FrameError> {
         match (packet.kind, packet.data) {
             (Kind::Connect, auth @ (None | Some(Value::Object(_)))) => Ok(Self::Connect {
@@ -60,7 +60,7 @@ impl Incoming {
         }
     }
 
-    /// The first argument is the event's name, the second its payload; further ones are ignored.
+    /// Interprets an EVENT: the first argument is its name, the second its payload; further ones are ignored.
     fn event(ack: Option<u64>, arguments: Vec<Value>) -> Result<Self, FrameError> {
         let mut arguments = arguments.into_iter();
         match arguments.next() {

@@ -9,7 +9,7 @@ use super::packet::{Kind, Packet};
 use crate::json::lenient;
 use crate::wire::{FrameError, Message, msgpack};
 
-/// Reads a packet. Other entries are ignored: the official client leaks its `options`. Numbers may be floats.
+/// Reads a packet. Other entries are ignored: the official client sends its `options` too. Numbers may be floats.
 pub(super) fn read(bytes: &[u8]) -> Result<Packet<'static, Value>, FrameError> {
     let Value::Object(mut packet) = msgpack::read(bytes)? else {
         return Err(FrameError("a packet is a map"));
@@ -42,8 +42,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Packet<'static, Value>, FrameError> {
     })
 }
 
-/// python-socketio before 5.5 writes an event or ack that holds bytes as `BINARY_EVENT` or `BINARY_ACK`, its bytes inline all the
-/// same.
+/// Kind of a packet. python-socketio before 5.5 writes an event or ack with bytes as `BINARY_EVENT` or `BINARY_ACK`, although
+/// the bytes are inline.
 fn kind(number: u64) -> Option<Kind> {
     match number {
         5 => Some(Kind::Event),

@@ -1,4 +1,4 @@
-//! What the server says, in either parser's writing. A native dialect is none of Socket.IO's, and gets the default parser's.
+//! Packets of the server, written for either parser. A native dialect is none of Socket.IO's, and gets the default parser's.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use crate::code::{ErrorCode, TokenFault};
 use crate::json::Json;
 use crate::wire::{Dialect, Message, Push};
 
-/// Writes the answer to CONNECT. The official client counts as recovered exactly when `pid` is the one it had; without `pid`
-/// it learns of no recovery.
+/// Writes the answer to CONNECT. The official client is recovered exactly when `pid` is the one it had; without `pid` it does not
+/// recover.
 #[must_use]
 pub fn connected(dialect: Dialect, sid: &str, pid: Option<&str>) -> Message {
     #[derive(Serialize)]
@@ -23,17 +23,17 @@ pub fn connected(dialect: Dialect, sid: &str, pid: Option<&str>) -> Message {
     write(dialect, &Packet::of(Kind::Connect, Some(Connected { sid, pid })))
 }
 
-/// What a client reads in `err.data` when its CONNECT was refused.
+/// `err.data` of a client whose CONNECT was refused.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct RefusalData {
-    /// Why.
+    /// Code of the refusal.
     pub code: ErrorCode,
-    /// What is wrong with the token, with `unauthenticated`.
+    /// Fault of the token, with `unauthenticated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<TokenFault>,
 }
 
-/// Writes the refusal of a CONNECT: the client sees `err.message` and `err.data`, and does not come back by itself.
+/// Writes the refusal of a CONNECT: the client gets `err.message` and `err.data`, and does not reconnect by itself.
 #[must_use]
 pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, data: Option<RefusalData>) -> Message {
     #[derive(Serialize)]
@@ -49,19 +49,19 @@ pub fn connect_error(dialect: Dialect, namespace: &str, message: &str, data: Opt
     write(dialect, &packet)
 }
 
-/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text in that place for one.
+/// Writes an event. Its last argument is the offset, or null: a client with recovery takes any text there for an offset.
 #[must_use]
 pub fn event(dialect: Dialect, push: &Push) -> Message {
     write_event(dialect, &push.event, (&push.event, &push.data, &push.offset))
 }
 
-/// Writes an event for a client that turned recovery off, with its payload for only argument.
+/// Writes an event for a client without recovery: the payload is its only argument.
 #[must_use]
 pub fn event_without_offset(dialect: Dialect, push: &Push) -> Message {
     write_event(dialect, &push.event, (&push.event, &push.data))
 }
 
-/// Writes the answer to an event that asked for one.
+/// Writes the ack of an event.
 #[must_use]
 pub fn ack(dialect: Dialect, id: u64, data: &Json) -> Message {
     let packet = Packet {
@@ -71,7 +71,7 @@ pub fn ack(dialect: Dialect, id: u64, data: &Json) -> Message {
     write(dialect, &packet)
 }
 
-/// Writes the server's goodbye: the client closes, and does not come back by itself.
+/// Writes DISCONNECT: the client closes, and does not reconnect by itself.
 #[must_use]
 pub fn disconnect(dialect: Dialect) -> Message {
     write(dialect, &Packet::of(Kind::Disconnect, None::<()>))
@@ -90,7 +90,7 @@ fn write<D: Serialize>(dialect: Dialect, packet: &Packet<'_, D>) -> Message {
 }
 
 impl<D> Packet<'static, D> {
-    /// A packet of the root namespace.
+    /// Packet of the root namespace.
     fn of(kind: Kind, data: Option<D>) -> Self {
         Self {
             kind,

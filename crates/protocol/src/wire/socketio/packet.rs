@@ -1,10 +1,10 @@
-//! A Socket.IO packet, however it is written.
+//! Socket.IO packets, independent of the parser.
 
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
-/// A packet with its payload. The field names are those of socket.io-msgpack-parser, which writes a packet as this map.
+/// Packet with its payload. The field names are those of socket.io-msgpack-parser, which writes a packet as this map.
 #[derive(Debug, Serialize)]
 pub(super) struct Packet<'a, D> {
     #[serde(rename = "type")]
@@ -17,7 +17,7 @@ pub(super) struct Packet<'a, D> {
     pub(super) namespace: Cow<'a, str>,
 }
 
-/// The packet types. The default parser's `BINARY_EVENT` and `BINARY_ACK` are only other ways to write EVENT and ACK.
+/// Packet types. The default parser's `BINARY_EVENT` and `BINARY_ACK` are other encodings of EVENT and ACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connect = 0,
@@ -50,10 +50,10 @@ impl Serialize for Kind {
     }
 }
 
-/// The only namespace that is served.
+/// Only namespace that is served.
 pub(super) const ROOT: &str = "/";
 
-/// Whether clients and servers use this event name for themselves: the official parser closes on it, in both directions.
+/// True for event names that Socket.IO reserves: the official parser closes on them, in both directions.
 pub(super) fn is_reserved(event: &str) -> bool {
     const RESERVED: [&str; 6] = [
         "connect",

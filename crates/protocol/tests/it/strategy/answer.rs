@@ -1,4 +1,4 @@
-//! Any answer and failure.
+//! Strategies for answers and failures.
 
 use proptest::collection::vec;
 use proptest::option;

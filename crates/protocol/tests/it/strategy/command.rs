@@ -1,4 +1,4 @@
-//! Any command that is well formed.
+//! Strategies for well-formed commands.
 
 use proptest::option;
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// Any text that a command may hold: NUL is refused.
+/// Text that a command may contain: NUL is refused.
 fn text() -> impl Strategy<Value = String> {
     super::text().prop_map(|text| text.replace('\0', "\u{1}"))
 }
@@ -81,7 +81,7 @@ fn secret() -> impl Strategy<Value = Secret> {
     text().prop_map(Secret::new)
 }
 
-/// Any text of at most so many bytes.
+/// Text of at most `most` bytes.
 fn short(most: usize) -> impl Strategy<Value = String> {
     text().prop_map(move |mut text| {
         text.truncate(text.floor_char_boundary(most));

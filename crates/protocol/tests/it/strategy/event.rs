@@ -1,4 +1,4 @@
-//! Any event and notice.
+//! Strategies for events and notices.
 
 use proptest::option;
 use proptest::prelude::*;
