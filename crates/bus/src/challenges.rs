@@ -1,4 +1,4 @@
-//! Challenges: small values that are kept for minutes and taken once.
+//! Challenges: small values with a TTL of minutes, taken once.
 
 use std::time::Duration;
 
@@ -7,101 +7,101 @@ use protocol::id::UserId;
 
 use crate::BusError;
 
-/// Short-lived values. What must never be taken twice is unique in Postgres too: a failover brings keys back.
+/// Short-lived values. A value that must never be taken twice is unique in Postgres too, as a failover may restore keys.
 #[async_trait]
 pub trait Challenges: Send + Sync {
-    /// Keeps a value for `ttl`, replacing one of the same key. Where the user then has more of its [`ChallengeKind`] than one may have, the
-    /// oldest is deleted, in the same step.
+    /// Stores a value for `ttl`, replacing one of the same key. Above the bound of the user's [`ChallengeKind`] the oldest is deleted, in
+    /// the same step.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError>;
 
-    /// Reads a value and leaves it.
+    /// Reads a value.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError>;
 
-    /// Takes a value: it is gone for everyone else.
+    /// Reads and deletes a value: only one caller gets it.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: it may be gone.
+    /// [`BusError::Unavailable`]: the value may be deleted.
     async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError>;
 
-    /// Reads all values of one kind that a user has, in no order.
+    /// Reads all values of one kind of a user, in no particular order.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError>;
 
-    /// Deletes all values of one kind that a user has.
+    /// Deletes all values of one kind of a user.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: they may be deleted.
     async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError>;
 }
 
-/// Where a challenge is kept.
+/// Key of a challenge.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ChallengeKey {
-    /// The user that a state was issued to, by the state's hash, in hexadecimal.
+    /// Owner of an OAuth state, by the state's hash, in hexadecimal.
     State {
         /// SHA-256 of the state.
         hash: String,
     },
-    /// A link that waits to be confirmed ([`crate::PendingLink`]), by the hash of what its page and its browser keep, in hexadecimal.
+    /// Pending link ([`crate::PendingLink`]), by the hash of its page's token and its browser's cookie, in hexadecimal.
     PendingLink {
-        /// SHA-256 of both and of the platform.
+        /// SHA-256 of token, cookie and platform.
         hash: String,
     },
-    /// A pending authorization ([`crate::PendingAuthorization`]), by the hash of its state, in hexadecimal.
+    /// Pending authorization ([`crate::PendingAuthorization`]), by the hash of its state, in hexadecimal.
     Authorize {
-        /// Whose.
+        /// Owner.
         user: UserId,
         /// SHA-256 of the state.
         state_hash: String,
     },
-    /// A confirmation that a user may use once.
+    /// Confirmation token of a user, for a single use.
     Confirmation {
-        /// Whose.
+        /// Owner.
         user: UserId,
-        /// SHA-256 of the token and of all that it is bound to, in hexadecimal.
+        /// SHA-256 of the token and the values it is bound to, in hexadecimal.
         hash: String,
     },
-    /// A challenge to give a second factor.
+    /// Second-factor challenge.
     TwoFactor {
-        /// Whose.
+        /// Owner.
         user: UserId,
-        /// Its name.
+        /// Id of the challenge.
         id: String,
     },
-    /// A flag of one socket: a second factor was given on it lately.
+    /// Step-up flag of one socket: a second factor was given on it recently.
     StepUp {
-        /// Whose.
+        /// Owner.
         user: UserId,
         /// `<session>:<connection>`.
         of: String,
     },
 }
 
-/// A kind of challenge that belongs to a user. All of one user and kind are kept together, and are bounded in number.
+/// Kind of challenge of a user. All challenges of one user and kind are stored together, with a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChallengeKind {
-    /// [`ChallengeKey::Authorize`].
+    /// Pending authorizations ([`ChallengeKey::Authorize`]).
     Authorize,
-    /// [`ChallengeKey::Confirmation`].
+    /// Confirmation tokens ([`ChallengeKey::Confirmation`]).
     Confirmation,
-    /// [`ChallengeKey::TwoFactor`].
+    /// Second-factor challenges ([`ChallengeKey::TwoFactor`]).
     TwoFactor,
-    /// [`ChallengeKey::StepUp`].
+    /// Step-up flags ([`ChallengeKey::StepUp`]).
     StepUp,
 }
 
 impl ChallengeKind {
-    /// How many a user may have. Five authorizations are a promise of docs/protocol.md; the others lie above what the limits of
-    /// commands let a user make within the life of one, so that no session can push out what another waits for.
-    pub(crate) fn most(self) -> usize {
+    /// Bound per user. docs/protocol.md promises five authorizations; the other bounds exceed what the rate limits let a user create
+    /// within one TTL, so that no session can evict another's challenge.
+    pub(crate) fn max_per_user(self) -> usize {
         match self {
             Self::Authorize => 5,
             Self::Confirmation => 256,
@@ -111,24 +111,26 @@ impl ChallengeKind {
     }
 }
 
-/// Where a challenge is among all.
+/// Location of a challenge in the storage.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'a> {
-    /// It belongs to no user: what it is, and its hash.
-    Alone(&'static str, &'a str),
-    /// Under this name among those of one user and kind.
-    Owned(&'a UserId, ChallengeKind, &'a str),
+pub(crate) enum ChallengeLocation<'a> {
+    /// Challenge of no user: its type and its hash.
+    Global(&'static str, &'a str),
+    /// Challenge of one user and kind, with its name among them.
+    PerUser(&'a UserId, ChallengeKind, &'a str),
 }
 
 impl ChallengeKey {
-    pub(crate) fn place(&self) -> Place<'_> {
+    pub(crate) fn location(&self) -> ChallengeLocation<'_> {
         match self {
-            Self::State { hash } => Place::Alone("oauth", hash),
-            Self::PendingLink { hash } => Place::Alone("link", hash),
-            Self::Authorize { user, state_hash } => Place::Owned(user, ChallengeKind::Authorize, state_hash),
-            Self::Confirmation { user, hash } => Place::Owned(user, ChallengeKind::Confirmation, hash),
-            Self::TwoFactor { user, id } => Place::Owned(user, ChallengeKind::TwoFactor, id),
-            Self::StepUp { user, of } => Place::Owned(user, ChallengeKind::StepUp, of),
+            Self::State { hash } => ChallengeLocation::Global("oauth", hash),
+            Self::PendingLink { hash } => ChallengeLocation::Global("link", hash),
+            Self::Authorize { user, state_hash } => {
+                ChallengeLocation::PerUser(user, ChallengeKind::Authorize, state_hash)
+            }
+            Self::Confirmation { user, hash } => ChallengeLocation::PerUser(user, ChallengeKind::Confirmation, hash),
+            Self::TwoFactor { user, id } => ChallengeLocation::PerUser(user, ChallengeKind::TwoFactor, id),
+            Self::StepUp { user, of } => ChallengeLocation::PerUser(user, ChallengeKind::StepUp, of),
         }
     }
 }

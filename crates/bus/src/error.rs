@@ -1,29 +1,29 @@
-//! How the bus fails.
+//! Errors of the bus.
 
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 
-/// Why the bus could not do what it was asked.
+/// Failed operation of the bus.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The server cannot be reached or did not answer in time. Whether the request was carried out is not known.
+    /// The server is unreachable or did not reply in time. The operation may have been carried out.
     #[error("{step}")]
     Unavailable {
-        /// What was attempted, `publish an event`.
+        /// Attempted operation, such as `publish an event`.
         step: &'static str,
-        /// What the client library said.
+        /// Cause, from the client library.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A queue is at its bound; nothing was done.
+    /// The lane is full; nothing was queued.
     #[error("the {0} lane is full")]
     Full(&'static str),
-    /// What was read is not what we write.
+    /// The data does not decode.
     #[error("{step}: unreadable")]
     Unreadable {
-        /// What was read, `a job`.
+        /// Operation, or name of the message.
         step: &'static str,
-        /// Why it cannot be read.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

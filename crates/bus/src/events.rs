@@ -1,4 +1,4 @@
-//! Events: each user has one order, one log that remembers it for a while, and one channel to the gateways where the user is.
+//! Events: per user one sequence of offsets, one bounded event log, and one channel to the subscribed gateways.
 
 use std::sync::Arc;
 
@@ -10,94 +10,92 @@ use tokio::sync::mpsc;
 
 use crate::BusError;
 
-/// Publishing to a user, and reading what was published.
+/// Event logs and channels of the users.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Gives the event the next place in the user's order, remembers it and tells every gateway that listens for the user: one
-    /// atomic step. An event id that was published before gets no second place.
+    /// Assigns the next offset to an event, appends it to the log and publishes it to the subscribed gateways, in one atomic step. An
+    /// event id that was published before gets no second offset.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: the outcome is unknown; publish the same envelope again.
+    /// [`BusError::Unavailable`]: the outcome is unknown; retry with the same envelope.
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError>;
 
-    /// Where each user's order is now. A user without one gets a new epoch at seq 0. In the order asked.
+    /// Reads the current offset of each user, in the order of `users`. A user without one gets a new epoch at seq 0.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError>;
 
-    /// What came after `after`, oldest first, at most `limit` events; fewer where one cannot be read.
+    /// Reads the events after an offset, oldest first, at most `limit`; fewer if one does not decode.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError>;
 
-    /// Opens this node's ear. Dropping both halves closes it.
+    /// Opens this node's subscriptions. Dropping both halves closes them.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`] when the server cannot be reached at all.
+    /// [`BusError::Unavailable`] if the server is unreachable.
     async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError>;
 }
 
-/// What became of a publish.
+/// Outcome of a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishOutcome {
-    /// The event has this place now.
+    /// The event got this offset.
     Assigned(Offset),
-    /// This id was published before; nothing was done.
+    /// The event id was published before; nothing was done.
     Duplicate,
 }
 
-/// What the log says about the time after a position.
+/// Result of reading the log after an offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogRead {
-    /// Every event after the position, without a hole, up to the limit; empty when there is none.
+    /// All events after the offset, without a gap, up to the limit; empty if there is none.
     Events(Vec<(Offset, Envelope)>),
-    /// The log no longer reaches back that far, the order has begun anew, or what came next is in a form that only a newer release
-    /// understands. It stands here now.
+    /// The log was trimmed past the offset, the epoch changed, or the next event does not decode. Carries the current offset.
     Gap(Offset),
 }
 
-/// One node's subscriptions.
+/// Subscriptions of one node to user channels.
 #[async_trait]
 pub trait UserSubscriptions: Send + Sync {
-    /// Listens for a user. When it returns, the server has confirmed: whatever is published from now on is heard, or a
-    /// [`ChannelMessage::Missed`] tells that it may not have been. Subscribing twice is subscribing once.
+    /// Subscribes to a user's channel. It returns once the server has confirmed: events published from then on arrive, or a
+    /// [`ChannelMessage::Missed`] covers them. Idempotent.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]; the user stays registered and is subscribed when the server is back (then `Missed` comes).
+    /// [`BusError::Unavailable`]: the channel stays desired and is subscribed when the server is back, followed by a `Missed`.
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError>;
 
-    /// Stops listening for a user. What is on its way may still be heard.
+    /// Unsubscribes from a user's channel. Messages in flight may still arrive.
     fn unsubscribe(&self, user: &UserId);
 
-    /// Whether messages are known to arrive: the last probe came back.
+    /// Reports whether messages arrive: the last probe message came back.
     fn is_live(&self) -> bool;
 }
 
-/// What a node hears. Events of one user come in the order of the server; holes are possible after `Missed` only.
+/// Message that a node receives. Events of one user arrive in the server's order; gaps are possible only with a `Missed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelMessage {
-    /// An event of a user that this node listens for.
+    /// Event of a subscribed user.
     Event {
-        /// Whose.
+        /// User.
         user: UserId,
-        /// Its place.
+        /// Offset of the event.
         offset: Offset,
-        /// What.
+        /// Envelope of the event.
         envelope: Arc<Envelope>,
     },
-    /// A client of a user that this node listens for came back with its ticket, here or elsewhere: whoever holds the ticket by an
-    /// earlier redemption holds it no longer.
+    /// A client of a subscribed user redeemed its resume token, on any gateway: leases of earlier redemptions have ended.
     Redeemed {
-        /// Whose.
+        /// User.
         user: UserId,
-        /// Which ticket.
-        ticket: ResumeTokenId,
-        /// The number of this redemption.
+        /// Resume token.
+        token: ResumeTokenId,
+        /// Number of this redemption.
         redemption: u64,
     },
-    /// Messages for any user may have been missed: the connection was renewed, or this node was too slow. All subscriptions
-    /// hold again; compare positions.
+    /// Messages of any user may have been missed: the connection was replaced, or this node was too slow. All subscriptions are
+    /// restored; compare offsets.
     Missed,
 }

@@ -1,11 +1,11 @@
-//! What nodes share and may lose: events on their way to sockets, jobs on their way to workers, sessions and their sockets,
-//! tickets to come back with, short-lived values, rate counters.
+//! Shared state of all nodes that may be lost: event logs and channels, job lanes, session TTLs, open sockets, resume tokens,
+//! challenges, rate limits.
 //!
 //! Owns: one small trait per role, [`Bus`] being all of them, and two implementations: [`RedisBus`] (fred, behind the one
 //! module `redis::client`) and [`MemoryBus`], the embedded default. One contract suite runs against both.
 //!
-//! Must not know: sockets, SQL, platforms. Whatever is here is rebuildable: losing all of it costs a reconnect, never an
-//! account, a setting or a promise.
+//! Must not know: sockets, SQL, platforms. All of it can be rebuilt: its loss costs a reconnect, never an account, a setting or a
+//! confirmed command.
 
 mod challenges;
 mod error;
@@ -17,14 +17,14 @@ mod liveness;
 mod pending_authorization;
 mod pending_link;
 mod presence;
+mod resume_tokens;
 mod sessions;
-mod tickets;
 
 mod bounds;
 mod epoch;
-mod letter;
+mod message_queue;
 mod metrics;
-mod outlet;
+mod versioned_message;
 
 mod memory;
 mod redis;
@@ -41,11 +41,11 @@ pub use pending_authorization::PendingAuthorization;
 pub use pending_link::PendingLink;
 pub use presence::{OpenSocket, Presence};
 pub use redis::{ConnectError, InvalidPrefix, InvalidRedisUrl, Prefix, RedisBus, RedisSettings, RedisUrl};
+pub use resume_tokens::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 pub use sessions::{
     AliveSession, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
     SessionState, SessionTtl,
 };
-pub use tickets::{Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 
 /// All roles of the bus.
 pub trait Bus:

@@ -1,4 +1,4 @@
-//! Limits that count across the cluster.
+//! Rate limits that apply across the cluster.
 
 use std::time::Duration;
 
@@ -7,17 +7,16 @@ use protocol::id::UserId;
 
 use crate::BusError;
 
-/// Two kinds of limit, each one step on the server: rate cells by the generic cell rate algorithm (GCRA), and exact counts of
-/// what was taken last.
+/// Two kinds of limit, each one atomic step: rate cells by the generic cell rate algorithm (GCRA), and exact sliding windows.
 #[async_trait]
 pub trait Limits: Send + Sync {
-    /// Takes from several buckets of the user in one step and one round trip: from all of them, or from none. The buckets differ.
+    /// Takes from several distinct buckets of the user in one round trip: from all of them, or from none.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: it is for the caller to refuse; an unasked limit is no permission.
+    /// [`BusError::Unavailable`]: the caller must refuse, as no limit was checked.
     async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError>;
 
-    /// Takes one from the bucket of the user, if there is one to take.
+    /// Takes one from a bucket of the user, if one is left.
     ///
     /// # Errors
     /// [`BusError::Unavailable`], as with [`Limits::admit_all`].
@@ -30,14 +29,14 @@ pub trait Limits: Send + Sync {
         self.admit_all(user, &[charge]).await
     }
 
-    /// Takes one of `count` in any `period`, wherever the period is laid: where a cell refills one by one and would let twice as
-    /// many through, each of these is free again only when its own period is over. For guesses at a secret.
+    /// Takes one of `count` in any window of `period`. A rate cell refills continuously and would admit up to twice as many in a
+    /// window; here each slot frees up only after its own period. For guesses at a secret.
     ///
     /// # Errors
     /// [`BusError::Unavailable`], as with [`Limits::admit_all`].
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError>;
 
-    /// The same for one of several who share the count: of `quota.count`, no more than `share.most` are theirs.
+    /// Takes one for a member of several that share the count: at most `share.most` of `quota.count` are the member's.
     ///
     /// # Errors
     /// [`BusError::Unavailable`], as with [`Limits::admit`].
@@ -49,60 +48,60 @@ pub trait Limits: Send + Sync {
         share: &Share<'_>,
     ) -> Result<LimitDecision, BusError>;
 
-    /// The same, counted for the whole cluster, whoever asks: for what many users may do to one address.
+    /// Takes one of a count for all users together: for actions of many users on one address.
     ///
     /// # Errors
     /// [`BusError::Unavailable`], as with [`Limits::admit_all`].
     async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError>;
 }
 
-/// What is counted: a name of ours, and where a session or account has its own count, that too.
+/// Counted action, with the session, account or address that has its own count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Bucket {
-    /// `connect`, `sync`.
+    /// Name of the action, such as `connect` or `sync`.
     pub name: &'static str,
-    /// The session, account or address that has its own count.
+    /// Session, account or address with its own count.
     pub scope: Option<String>,
 }
 
-/// What is taken from one bucket.
+/// Charge to one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// From which bucket.
+    /// Bucket.
     pub bucket: Bucket,
-    /// How much the bucket holds.
+    /// Capacity of the bucket.
     pub quota: Quota,
-    /// How much is taken: at most the quota's count, else it is never admitted.
+    /// Cost, at most the quota's count, else it is never admitted.
     pub cost: u32,
 }
 
 impl Charge {
-    /// How long what is taken needs to come back.
+    /// Time until the cost is refilled.
     pub(crate) fn refill(&self) -> Duration {
         self.quota.interval() * self.cost
     }
 }
 
-/// How much is allowed: `count` at once, refilled evenly over `period`.
+/// Quota of `count` at once, refilled evenly over `period`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// How many, at least 1.
+    /// Count, at least 1.
     pub count: u32,
-    /// In how long.
+    /// Period of a full refill.
     pub period: Duration,
 }
 
-/// What one of those who share a count may take of it.
+/// Share of one member in a common count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share<'a> {
-    /// Who takes.
+    /// Member.
     pub member: &'a str,
-    /// How many of the count may be theirs, at least 1.
+    /// Bound of the member's part, at least 1.
     pub most: u32,
 }
 
 impl Share<'_> {
-    /// Of a count that is not shared.
+    /// Share in a count that is not shared.
     pub(crate) fn whole(quota: Quota) -> Self {
         Self {
             member: "",
@@ -112,18 +111,18 @@ impl Share<'_> {
 }
 
 impl Quota {
-    /// How long one takes to come back, at least 1 us. Rounded down, so that `count` of them fit into the period.
+    /// Refill time of one, at least 1 us. Rounded down, so that `count` of them fit into the period.
     fn interval(&self) -> Duration {
         let interval = self.period / self.count.max(1);
         Duration::from_micros(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)).max(Duration::from_micros(1))
     }
 }
 
-/// Whether there was one to take.
+/// Decision of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitDecision {
-    /// Taken.
+    /// Taken from the bucket.
     Admitted,
-    /// None left; the next is free after this long.
+    /// Bucket empty; the next slot frees up after this time.
     Refused(Duration),
 }

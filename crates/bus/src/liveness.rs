@@ -1,7 +1,7 @@
-//! Whether the bus can be relied on just now.
+//! Liveness of the bus.
 
-/// What readiness and the refusal of new upgrades ask.
+/// Liveness check for readiness and for new upgrades.
 pub trait Liveness: Send + Sync {
-    /// Whether the server answered lately and its clock agrees with ours within 5 s. It costs nothing to ask.
+    /// Reports whether the server replied recently and its clock agrees with ours within 5 s. Sends nothing.
     fn is_live(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! The embedded default: the whole bus in one value. Nodes of one process that hold clones of it are one cluster.
+//! In-memory bus, the embedded default. Nodes of one process that share clones of it form one cluster.
 
 mod challenges;
 mod events;
@@ -7,8 +7,8 @@ mod hints;
 mod jobs;
 mod limits;
 mod presence;
+mod resume_tokens;
 mod sessions;
-mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,9 +16,9 @@ use lifecycle::Entropy;
 
 use crate::Liveness;
 
-/// A bus without a server, with the meaning of `RedisBus`: the same bounds, the same lives, on tokio's clock.
+/// In-memory bus with the semantics of `RedisBus`: the same bounds and TTLs, on tokio's clock.
 ///
-/// Clones share everything; what is in it ends with the last of them.
+/// Clones share all state, which is dropped with the last of them.
 #[derive(Debug, Clone)]
 pub struct MemoryBus {
     shared: Arc<Shared>,
@@ -26,23 +26,23 @@ pub struct MemoryBus {
 
 #[derive(Debug)]
 struct Shared {
-    /// Where new epochs come from.
+    /// Source of new epochs.
     entropy: Arc<dyn Entropy>,
-    events: Mutex<events::State>,
+    events: Mutex<events::EventState>,
     lanes: jobs::Lanes,
     replies: Mutex<jobs::Replies>,
     cells: Mutex<limits::Cells>,
     attempts: Mutex<limits::Attempts>,
     challenges: Mutex<challenges::Values>,
-    sessions: Mutex<sessions::Table>,
-    seen: Mutex<hints::Seen>,
-    looks: Mutex<hints::Looks>,
+    sessions: Mutex<sessions::SessionTable>,
+    seen_origins: Mutex<hints::SeenOrigins>,
+    alert_checks: Mutex<hints::AlertChecks>,
     present: Mutex<presence::Sockets>,
-    tickets: Mutex<tickets::Issued>,
+    resume_tokens: Mutex<resume_tokens::TokenTable>,
 }
 
 impl MemoryBus {
-    /// An empty bus.
+    /// Creates an empty bus.
     #[must_use]
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self {
@@ -55,23 +55,23 @@ impl MemoryBus {
                 attempts: Mutex::default(),
                 challenges: Mutex::default(),
                 sessions: Mutex::default(),
-                seen: Mutex::default(),
-                looks: Mutex::default(),
+                seen_origins: Mutex::default(),
+                alert_checks: Mutex::default(),
                 present: Mutex::default(),
-                tickets: Mutex::default(),
+                resume_tokens: Mutex::default(),
             }),
         }
     }
 }
 
-/// There is nothing that could be away.
+/// Always live: there is no server.
 impl Liveness for MemoryBus {
     fn is_live(&self) -> bool {
         true
     }
 }
 
-/// Locks for a few lines. What a panic left behind is still whole: every change here is one step.
+/// Locks for a few lines. Ignores poisoning: each change is complete within its lock.
 fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! What is measured of the bus. `redis` says which connection: `commands`, `limits`, `events`, `replies`, `expiries`, `reads`.
+//! Metrics of the bus. Label `redis` names the connection: `commands`, `limits`, `events`, `replies`, `expiries`, `reads`.
 
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Meter};
 
-/// The instruments of one bus. Clones share them.
+/// Instruments of one bus. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     failed: Counter<u64>,
@@ -22,31 +22,31 @@ impl Metrics {
         Self {
             failed: meter
                 .u64_counter("postern_bus_commands_failed_total")
-                .with_description("Commands to Redis that were not answered, by step")
+                .with_description("Failed Redis commands, by step")
                 .build(),
             reconnects: meter
                 .u64_counter("postern_bus_reconnects_total")
-                .with_description("Connections to Redis that were renewed")
+                .with_description("Redis connections that were replaced or reconnected")
                 .build(),
             missed: meter
                 .u64_counter("postern_bus_missed_total")
-                .with_description("How often messages may have been missed and positions had to be compared")
+                .with_description("Possible losses of channel messages, after which offsets are compared")
                 .build(),
             unreadable: meter
                 .u64_counter("postern_bus_unreadable_total")
-                .with_description("Messages of other nodes that this release cannot read")
+                .with_description("Messages of other nodes that do not decode")
                 .build(),
             silence: meter
                 .f64_gauge("postern_bus_silence_seconds")
-                .with_description("Time since Redis last answered, or a probe last came back")
+                .with_description("Time since the last reply of Redis, or the last probe message")
                 .build(),
             skew: meter
                 .f64_gauge("postern_bus_clock_skew_seconds")
-                .with_description("How far the clocks of Redis and this node are apart")
+                .with_description("Difference between the clocks of Redis and this node")
                 .build(),
             expiries: meter
                 .u64_gauge("postern_bus_expiries_arrive")
-                .with_description("Whether Redis announces expiries, 1 or 0")
+                .with_description("1 if keyspace notifications of expired keys arrive, else 0")
                 .build(),
         }
     }

@@ -1,4 +1,4 @@
-//! A pending authorization, as it is kept for its state: what it is for can be read by every node, all else is sealed.
+//! Pending authorization of an OAuth state: every node can read its session and platform, the rest is encrypted.
 
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
@@ -7,25 +7,25 @@ use sha2::{Digest, Sha256};
 
 use crate::{BusError, ChallengeKey, Challenges};
 
-/// What `account:authorize` keeps. A gateway that is handed nothing but the state learns in whose name to ask a worker.
+/// Record of `account:authorize`. A gateway that receives only the state finds the owner for the job to the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingAuthorization {
-    /// In which session it was begun.
+    /// Session that started it.
     pub session: SessionId,
-    /// At which platform.
+    /// Platform.
     pub account: AccountType,
-    /// The rest, sealed for the user: for workers.
+    /// Details for workers, encrypted for the user.
     pub encrypted: Vec<u8>,
 }
 
 impl PendingAuthorization {
-    /// Where it is noted to which user this state was issued. What the platform and the client see of it hides where that is.
+    /// Key of the state's owner. The key holds a hash, so that it does not reveal the state.
     #[must_use]
     pub fn owner_key(state: &Secret) -> ChallengeKey {
         ChallengeKey::State { hash: hash(state) }
     }
 
-    /// Where the authorization of this state is kept, if it was issued to this user.
+    /// Key of the authorization that was issued to this user for this state.
     #[must_use]
     pub fn key(user: &UserId, state: &Secret) -> ChallengeKey {
         ChallengeKey::Authorize {
@@ -34,7 +34,7 @@ impl PendingAuthorization {
         }
     }
 
-    /// Finds the authorization of a state, and whose it is.
+    /// Finds the authorization of a state, with its owner.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
@@ -42,14 +42,14 @@ impl PendingAuthorization {
         let user = challenges.read(&Self::owner_key(state)).await?;
         let user = user.and_then(|user| UserId::new(str::from_utf8(&user).ok()?).ok());
         let Some(user) = user else { return Ok(None) };
-        let kept = challenges.read(&Self::key(&user, state)).await?;
-        Ok(kept
+        let stored = challenges.read(&Self::key(&user, state)).await?;
+        Ok(stored
             .as_deref()
             .and_then(Self::read)
-            .map(|pending_authorization| (user, pending_authorization)))
+            .map(|authorization| (user, authorization)))
     }
 
-    /// As bytes: session and platform each on a line, as no id holds a line break, then the rest.
+    /// Encodes session and platform, a line each, as no id contains a line break, then the encrypted details.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = format!("{}\n{}\n", self.session, self.account).into_bytes();
@@ -57,7 +57,7 @@ impl PendingAuthorization {
         bytes
     }
 
-    /// Reads what [`PendingAuthorization::write`] wrote; none where it is something else.
+    /// Decodes [`PendingAuthorization::write`]; none if malformed.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_reads_back_whatever_is_sealed() {
+    fn encoded_authorization_decodes_with_any_ciphertext() {
         let pending_authorization = PendingAuthorization {
             session: SessionId::new("s 1").unwrap(),
             account: AccountType::Github,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_by_somebody_else_is_nothing() {
+    fn malformed_bytes_do_not_decode() {
         for bytes in [
             b"".as_slice(),
             b"s\n",
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_does_not_show_the_state() {
+    fn key_does_not_reveal_the_state() {
         let state = Secret::new("the-state");
         let keys = [
             PendingAuthorization::owner_key(&state),

@@ -1,4 +1,4 @@
-//! A link that waits to be confirmed, as gateways know it: in whose name, and nothing more. The link itself is in the store.
+//! Pending link as gateways know it: its owner, and no more. The link itself is in the store.
 
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
@@ -7,17 +7,17 @@ use sha2::{Digest, Sha256};
 
 use crate::ChallengeKey;
 
-/// What is kept beside a pending link for as long as it may be confirmed. Whoever cannot name it learns nothing of any user.
+/// Owner of a pending link, stored as long as the link may be confirmed. A caller without its key learns nothing of any user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingLink {
-    /// Whose link it is.
+    /// Owner of the link.
     pub user: UserId,
-    /// In which session it was begun.
+    /// Session that started it.
     pub session: SessionId,
 }
 
 impl PendingLink {
-    /// Where it is kept: only who has the token of the page and the cookie beside it can tell.
+    /// Key, which only the holder of the page's token and the browser's cookie can compute.
     #[must_use]
     pub fn key(account: AccountType, token: &Secret, cookie: &Secret) -> ChallengeKey {
         let mut hash = Sha256::new();
@@ -30,13 +30,13 @@ impl PendingLink {
         }
     }
 
-    /// As bytes: user and session each on a line, as no id holds a line break.
+    /// Encodes user and session, a line each, as no id contains a line break.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         format!("{}\n{}", self.user, self.session).into_bytes()
     }
 
-    /// Reads what [`PendingLink::write`] wrote; none where it is something else.
+    /// Decodes [`PendingLink::write`]; none if malformed.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (user, session) = str::from_utf8(bytes).ok()?.split_once('\n')?;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_reads_back_and_nothing_else_does() {
+    fn encoded_link_decodes_and_malformed_bytes_do_not() {
         let link = PendingLink {
             user: UserId::new("GEN 001").unwrap(),
             session: SessionId::new("s").unwrap(),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn another_platform_token_or_cookie_names_another_link() {
+    fn key_depends_on_platform_token_and_cookie() {
         let key = |account, token, cookie| PendingLink::key(account, &Secret::new(token), &Secret::new(cookie));
         let link = key(Github, "token", "cookie");
         assert_eq!(link, key(Github, "token", "cookie"));

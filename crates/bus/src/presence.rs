@@ -1,4 +1,4 @@
-//! Presence: which sockets a user has, on which gateways, and no more of them than one may have.
+//! Presence: open sockets of each user across gateways, with a bound per user.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::BusError;
 
-/// The sockets that are open. A gateway that is gone takes its own along when its lease ends.
+/// Registry of open sockets. The sockets of a crashed gateway disappear with its lease.
 #[async_trait]
 pub trait Presence: Send + Sync {
-    /// Says that a gateway is alive, for as long as `lease`.
+    /// Renews a gateway's lease for `lease`.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError>;
 
-    /// Enters a socket, or keeps it entered. Gives those that have to go because the user has more than `most` now: the oldest of
-    /// the session that has most, never the newcomer. They are not present any more.
+    /// Registers a socket, or renews its registration. Returns the sockets to close because the user now has more than `most`: the
+    /// oldest of the session with the most sockets, never the one being registered. They are unregistered.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: it may have been entered.
+    /// [`BusError::Unavailable`]: the socket may be registered.
     async fn register_socket(
         &self,
         user: &UserId,
@@ -31,63 +31,63 @@ pub trait Presence: Send + Sync {
         most: usize,
     ) -> Result<Vec<OpenSocket>, BusError>;
 
-    /// Strikes a socket of this gateway out. Where its client has come back to another, that one's entry stays.
+    /// Unregisters a socket of this gateway. If its client resumed on another gateway, that registration stays.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError>;
 
-    /// The user's sockets on gateways that are alive, oldest first.
+    /// Lists the user's sockets on live gateways, oldest first.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError>;
 }
 
-/// A socket that is open.
+/// Open socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenSocket {
-    /// Which.
+    /// Id of the connection.
     pub connection: ConnectionId,
-    /// On which gateway.
+    /// Gateway.
     pub node: NodeId,
-    /// Of which session.
+    /// Session.
     pub session: SessionId,
-    /// Since when.
+    /// Start of the connection.
     pub connected_at: Timestamp,
-    /// Where it comes from.
+    /// Origin of the connection.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// Who has to go so that no more than `most` remain: of the session that has most, the oldest, and so on. The newcomer stays.
-pub(crate) fn surplus(mut present: Vec<OpenSocket>, newcomer: &ConnectionId, most: usize) -> Vec<OpenSocket> {
-    let mut surplus = Vec::new();
+/// Removes sockets above `most` and returns them: each time the oldest of the session with the most sockets, never `registered`.
+pub(crate) fn excess(mut present: Vec<OpenSocket>, registered: &ConnectionId, most: usize) -> Vec<OpenSocket> {
+    let mut excess = Vec::new();
     present.sort_by(age);
     while present.len() > most.max(1) {
         let of = |session: &SessionId| present.iter().filter(|other| other.session == *session).count();
         let others = present
             .iter()
             .enumerate()
-            .filter(|(_, socket)| socket.connection != *newcomer);
-        // Of equals the first: the oldest.
-        let goes = others.rev().max_by_key(|(_, socket)| of(&socket.session));
-        let Some(index) = goes.map(|(index, _)| index) else {
+            .filter(|(_, socket)| socket.connection != *registered);
+        // Among equals the first, which is the oldest.
+        let index = others.rev().max_by_key(|(_, socket)| of(&socket.session));
+        let Some(index) = index.map(|(index, _)| index) else {
             break;
         };
-        surplus.push(present.remove(index));
+        excess.push(present.remove(index));
     }
-    surplus
+    excess
 }
 
-/// Oldest first.
+/// Order by age, oldest first.
 pub(crate) fn age(one: &OpenSocket, other: &OpenSocket) -> std::cmp::Ordering {
     (one.connected_at, &one.connection).cmp(&(other.connected_at, &other.connection))
 }
 
-/// How long what is known of a user's sockets is kept without a word of any of them.
-pub(crate) const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
+/// TTL of a user's registered sockets after the last registration.
+pub(crate) const SOCKETS_TTL: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -110,24 +110,21 @@ mod tests {
         numbered.map(socket).collect()
     }
 
-    fn go(of: &[&str], newcomer: &str, most: usize) -> Vec<String> {
-        let surplus = surplus(sockets(of), &ConnectionId::new(newcomer).unwrap(), most);
-        surplus
-            .into_iter()
-            .map(|socket| socket.connection.to_string())
-            .collect()
+    fn closed(of: &[&str], registered: &str, most: usize) -> Vec<String> {
+        let excess = excess(sockets(of), &ConnectionId::new(registered).unwrap(), most);
+        excess.into_iter().map(|socket| socket.connection.to_string()).collect()
     }
 
     #[test]
-    fn the_oldest_of_the_session_that_has_most_goes() {
-        assert_eq!(go(&["a", "b", "b", "a", "b"], "c4", 4), ["c1"]);
-        assert_eq!(go(&["a", "b", "b", "b", "a"], "c4", 2), ["c1", "c0", "c2"]);
-        assert_eq!(go(&["a", "b"], "c1", 2), [""; 0]);
+    fn oldest_socket_of_the_largest_session_is_closed() {
+        assert_eq!(closed(&["a", "b", "b", "a", "b"], "c4", 4), ["c1"]);
+        assert_eq!(closed(&["a", "b", "b", "b", "a"], "c4", 2), ["c1", "c0", "c2"]);
+        assert_eq!(closed(&["a", "b"], "c1", 2), [""; 0]);
     }
 
     #[test]
-    fn the_newcomer_stays() {
-        assert_eq!(go(&["a", "a"], "c0", 1), ["c1"]);
-        assert_eq!(go(&["a", "b", "b"], "c1", 1), ["c2", "c0"]);
+    fn registered_socket_is_never_closed() {
+        assert_eq!(closed(&["a", "a"], "c0", 1), ["c1"]);
+        assert_eq!(closed(&["a", "b", "b"], "c1", 1), ["c2", "c0"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The bus on Redis 7 or later.
+//! Bus on Redis 7 or later.
 
 mod challenges;
 mod client;
@@ -8,9 +8,9 @@ mod jobs;
 mod limits;
 mod names;
 mod presence;
+mod resume_tokens;
 mod sessions;
 mod settings;
-mod tickets;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use self::names::Names;
 use crate::Liveness;
 use crate::metrics::Metrics;
 
-/// The roles of the bus on one Redis, and perhaps a second one for the rate cells. Clones share the connections.
+/// Bus on one Redis, optionally with a second one for the rate cells. Clones share the connections.
 #[derive(Clone)]
 pub struct RedisBus {
     shared: Arc<Shared>,
@@ -36,28 +36,28 @@ struct Shared {
     names: Names,
     connector: Connector,
     commands: Client,
-    events: events::Scripts,
-    jobs: jobs::Scripts,
+    events: events::EventScripts,
+    jobs: jobs::JobScripts,
     lanes: jobs::Lanes,
     limits: limits::Cells,
-    challenges: challenges::Scripts,
-    hints: hints::Scripts,
-    sessions: sessions::Scripts,
-    presence: presence::Scripts,
-    tickets: tickets::Scripts,
-    /// Where new epochs come from.
+    challenges: challenges::ChallengeScripts,
+    hints: hints::HintScripts,
+    sessions: sessions::SessionScripts,
+    presence: presence::PresenceScripts,
+    resume_tokens: resume_tokens::ResumeTokenScripts,
+    /// Source of new epochs.
     entropy: Arc<dyn Entropy>,
-    /// Those that keep the connections alive.
+    /// Tasks that monitor the connections.
     tasks: Tasks,
     metrics: Metrics,
 }
 
 impl RedisBus {
-    /// Connects. From here on connections are kept alive, and replaced when they break, until `tasks` are drained; so these are
-    /// the bus's own, drained after those who use it.
+    /// Connects. Connections are monitored, and replaced when they break, until `tasks` are drained; so these are the bus's own,
+    /// drained after its users.
     ///
     /// # Errors
-    /// [`ConnectError`], each in words for whoever starts the node.
+    /// [`ConnectError`], for the operator.
     pub async fn connect(
         settings: &RedisSettings,
         clock: Arc<dyn Clock>,
@@ -89,15 +89,15 @@ impl RedisBus {
         };
         let shared = Shared {
             names,
-            events: events::Scripts::new(),
-            jobs: jobs::Scripts::new(),
+            events: events::EventScripts::new(),
+            jobs: jobs::JobScripts::new(),
             lanes: jobs::Lanes::new(&connector),
             limits: limits::Cells::new(cells),
-            challenges: challenges::Scripts::new(),
-            hints: hints::Scripts::new(),
-            sessions: sessions::Scripts::new(),
-            presence: presence::Scripts::new(),
-            tickets: tickets::Scripts::new(),
+            challenges: challenges::ChallengeScripts::new(),
+            hints: hints::HintScripts::new(),
+            sessions: sessions::SessionScripts::new(),
+            presence: presence::PresenceScripts::new(),
+            resume_tokens: resume_tokens::ResumeTokenScripts::new(),
             connector,
             commands,
             entropy,

@@ -1,4 +1,4 @@
-//! Sessions: each is a deadline that activity moves. What is said here are facts; who is warned or closed is decided elsewhere.
+//! Sessions: deadlines that activity renews. Warnings and closes are decided elsewhere.
 
 use std::time::Duration;
 
@@ -9,41 +9,41 @@ use tokio::sync::mpsc;
 
 use crate::BusError;
 
-/// The sessions that are alive, and the tombstones of those that were ended. All deadlines are the server's own time; times of
-/// openings and ends are the store's, and are only compared with each other.
+/// Live sessions, and tombstones of ended ones. Deadlines are in the server's time; opening and end times are in the store's, and are
+/// only compared with each other.
 #[async_trait]
 pub trait SessionRegistry: Send + Sync {
-    /// Makes a session known. One that is known stays as it is; one that was ended begins anew only when it was opened after that
-    /// end, and one whose end was announced goes on only when the seed names that announcement. Of a user with too many sessions,
-    /// the one that ends first is forgotten.
+    /// Registers a session. A known session stays unchanged; an ended one is registered again only if it was opened after that end, and
+    /// one with an announced end only if the seed names that announcement. Above the bound per user, the session with the earliest
+    /// deadline is dropped.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError>;
 
-    /// Where each session stands, in the order asked.
+    /// Reads the state of each session, in the order of `sessions`.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError>;
 
-    /// Where a session stands, for a token of it that was issued then. With a session that is alive the newest such time is kept.
+    /// Reads the state of a session, and records a token's time of issue; the newest one is kept with a live session.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: the time may have been kept.
+    /// [`BusError::Unavailable`]: the time may have been recorded.
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError>;
 
-    /// There was activity: a session that is alive gets its whole timeout again, in a new generation. Nothing else changes.
+    /// Renews a live session for its whole timeout, in a new generation. Other sessions stay unchanged.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: it may have been extended.
+    /// [`BusError::Unavailable`]: the session may have been renewed.
     async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError>;
 
-    /// Another timeout holds for a session that is alive, counted from its last activity, in a new generation; but it lasts at least
-    /// `lead` from now, so that there is a warning before its end. Nothing else changes.
+    /// Sets the timeout of a live session, counted from its last activity, in a new generation. The session lasts at least `lead` from
+    /// now, so that a warning precedes its end. Other sessions stay unchanged.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: it may have been changed.
+    /// [`BusError::Unavailable`]: the timeout may have been set.
     async fn set_timeout(
         &self,
         session: &SessionKey,
@@ -51,137 +51,136 @@ pub trait SessionRegistry: Send + Sync {
         lead: Duration,
     ) -> Result<SessionState, BusError>;
 
-    /// A user's sessions that are alive, also those whose end was announced.
+    /// Lists a user's live sessions, including those with an announced end.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError>;
 
-    /// Announces that the end of these sessions, known or not, is about to be committed: from now on each is
-    /// [`SessionState::Ending`]. Gives what was known of each, in the order asked.
+    /// Announces that the end of these sessions, known or not, is about to be committed: each becomes [`SessionState::Ending`].
+    /// Returns the previous knowledge of each, in the order of `sessions`.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: some may have been announced.
     async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError>;
 
-    /// Ends a session, known or not, that was ended at this time, and remembers that for `keep`. One that was opened after that
-    /// stays as it is.
+    /// Ends a session, known or not, and keeps the tombstone for `keep`. A session opened after `ended_at` stays unchanged.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: it may have ended.
+    /// [`BusError::Unavailable`]: the session may have ended.
     async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError>;
 
-    /// Ends all of a user's sessions that were opened by this time, but one perhaps, whether they can be named or not, and
-    /// remembers that for `keep`.
+    /// Ends all sessions of a user, known or not, that were opened by this time, with an optional exception, and keeps the tombstone
+    /// for `keep`.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]: they may have ended.
+    /// [`BusError::Unavailable`]: the sessions may have ended.
     async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError>;
 
-    /// Opens this node's ear for sessions whose warning or end the server says has come: hints, to be followed by a poke. They
-    /// come late, or twice, or never; the channel may close.
+    /// Subscribes to expired sessions and warnings. These are hints, to be followed by [`SessionRegistry::check_ttl`]: they may be late,
+    /// duplicated or missing, and the channel may close.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     fn expiries(&self) -> mpsc::Receiver<SessionKey>;
 }
 
-/// Which session.
+/// Key of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey {
-    /// Whose.
+    /// Owner.
     pub user: UserId,
-    /// Which of theirs.
+    /// Id of the session.
     pub session: SessionId,
 }
 
-/// What a session begins with.
+/// Initial state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSeed {
-    /// How long it has without activity.
+    /// Time left without activity.
     pub left: Duration,
-    /// How long activity gives it.
+    /// Idle timeout.
     pub timeout: Duration,
-    /// How long before its end the warning is due.
+    /// Warning lead: time between the warning and the end.
     pub lead: Duration,
-    /// When it was opened, in the store's time.
+    /// Opening time, in the store's time.
     pub opened_at: Timestamp,
-    /// No token that was presented in it was issued after this, where that is known.
+    /// Newest time of issue among the session's tokens, if known.
     pub newest_token: Option<Timestamp>,
-    /// The announcement of an end that was not committed.
+    /// Number of an announced end that was not committed.
     pub announced: Option<u64>,
 }
 
-/// Where a session stands.
+/// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
-    /// It goes on.
+    /// The session is live.
     Alive(SessionTtl),
-    /// An end with this number was announced, and may have been committed: the store knows.
+    /// An end with this number was announced; the store knows whether it was committed.
     Ending(u64),
-    /// Someone ended it.
+    /// The session was ended.
     Ended,
-    /// It is over, or was never known, or was lost: who knew its deadline can tell.
+    /// The session expired, was never registered, or was lost; its last known deadline tells which.
     Unknown,
 }
 
-/// A session that goes on.
+/// Remaining time of a live session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTtl {
-    /// Another, and a higher one, each time its end moves.
+    /// Generation, which increases whenever the deadline moves.
     pub generation: u64,
-    /// How long it has without activity.
+    /// Time left without activity.
     pub left: Duration,
-    /// How long until the warning is due; zero from then on.
+    /// Time until the warning is due; zero from then on.
     pub warns_in: Duration,
-    /// How long activity gives it.
+    /// Idle timeout.
     pub timeout: Duration,
-    /// How long before its end the warning is due.
+    /// Warning lead: time between the warning and the end.
     pub lead: Duration,
 }
 
-/// What became of activity.
+/// Result of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionRenewal {
-    /// Where the session stands now.
+    /// State after the renewal.
     pub state: SessionState,
-    /// Its end was moved when the warning had been due already.
+    /// True if the warning had been due already.
     pub after_warning: bool,
 }
 
-/// A session that goes on, found by its user.
+/// Live session in the list of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AliveSession {
-    /// Which.
+    /// Id of the session.
     pub session: SessionId,
-    /// When it was opened.
+    /// Opening time.
     pub opened_at: Timestamp,
-    /// How long it has without activity.
+    /// Time left without activity.
     pub left: Duration,
-    /// How long activity gives it.
+    /// Idle timeout.
     pub timeout: Duration,
 }
 
-/// What was known of a session when its end was announced.
+/// Knowledge of a session at the announcement of its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndAnnouncement {
-    /// It was alive.
+    /// True if the session was live.
     pub was_alive: bool,
-    /// The newest time of issue among the tokens that were presented in it, where that is known.
+    /// Newest time of issue among the session's tokens, if known.
     pub newest_token: Option<Timestamp>,
 }
 
-/// The end of all of a user's sessions.
+/// End of all sessions of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndAllSessions {
-    /// Sessions that were opened by then have ended.
+    /// Time by which the ended sessions were opened.
     pub ended_at: Timestamp,
-    /// But not this one.
+    /// Session that goes on.
     pub except: Option<SessionId>,
 }
 
-/// How many sessions of one user are known at once; more than a user can have sockets.
-pub(crate) const MOST_SESSIONS: usize = 256;
+/// Bound of the sessions of one user; above that of the sockets.
+pub(crate) const MAX_SESSIONS: usize = 256;
 
-/// How long an announced end of a session that was not known is remembered: longer than whoever is opening it may take.
-pub(crate) const ANNOUNCED_FOR: Duration = Duration::from_mins(5);
+/// TTL of an announced end of an unknown session: longer than opening one may take.
+pub(crate) const ANNOUNCEMENT_TTL: Duration = Duration::from_mins(5);

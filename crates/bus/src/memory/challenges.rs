@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::challenges::Place;
+use crate::challenges::ChallengeLocation;
 use crate::{BusError, ChallengeKey, ChallengeKind, Challenges};
 
-/// The values there are.
+/// Stored challenges.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    /// Those that belong to no user.
-    alone: Expiring<ChallengeKey, Vec<u8>>,
-    /// Those of each user and kind, oldest first.
-    owned: Expiring<(UserId, ChallengeKind), Vec<Value>>,
+    /// Challenges of no user.
+    global: Expiring<ChallengeKey, Vec<u8>>,
+    /// Challenges of each user and kind, oldest first.
+    per_user: Expiring<(UserId, ChallengeKind), Vec<Value>>,
 }
 
 #[derive(Debug, Clone)]
@@ -31,9 +31,9 @@ struct Value {
 impl Challenges for MemoryBus {
     async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         let mut values = lock(&self.shared.challenges);
-        match key.place() {
-            Place::Alone(..) => values.alone.insert(key.clone(), value.to_vec(), ttl),
-            Place::Owned(user, kind, name) => {
+        match key.location() {
+            ChallengeLocation::Global(..) => values.global.insert(key.clone(), value.to_vec(), ttl),
+            ChallengeLocation::PerUser(user, kind, name) => {
                 let mut kept = values.of(user, kind);
                 kept.retain(|other| other.name != name);
                 kept.push(Value {
@@ -41,8 +41,8 @@ impl Challenges for MemoryBus {
                     ends: Instant::now() + ttl,
                     bytes: value.to_vec(),
                 });
-                let surplus = kept.len().saturating_sub(kind.most());
-                kept.drain(..surplus);
+                let excess = kept.len().saturating_sub(kind.max_per_user());
+                kept.drain(..excess);
                 values.keep(user, kind, kept);
             }
         }
@@ -51,8 +51,8 @@ impl Challenges for MemoryBus {
 
     async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let values = lock(&self.shared.challenges);
-        let Place::Owned(user, kind, name) = key.place() else {
-            return Ok(values.alone.get(key).cloned());
+        let ChallengeLocation::PerUser(user, kind, name) = key.location() else {
+            return Ok(values.global.get(key).cloned());
         };
         let found = values.of(user, kind).into_iter().find(|value| value.name == name);
         Ok(found.map(|value| value.bytes))
@@ -60,8 +60,8 @@ impl Challenges for MemoryBus {
 
     async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let mut values = lock(&self.shared.challenges);
-        let Place::Owned(user, kind, name) = key.place() else {
-            return Ok(values.alone.remove(key));
+        let ChallengeLocation::PerUser(user, kind, name) = key.location() else {
+            return Ok(values.global.remove(key));
         };
         let mut kept = values.of(user, kind);
         let Some(index) = kept.iter().position(|value| value.name == name) else {
@@ -78,25 +78,25 @@ impl Challenges for MemoryBus {
     }
 
     async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
-        lock(&self.shared.challenges).owned.remove(&(user.clone(), kind));
+        lock(&self.shared.challenges).per_user.remove(&(user.clone(), kind));
         Ok(())
     }
 }
 
 impl Values {
-    /// What a user has of a kind and has not ended.
+    /// Unexpired challenges of a user and kind.
     fn of(&self, user: &UserId, kind: ChallengeKind) -> Vec<Value> {
         let now = Instant::now();
-        let mut kept = self.owned.get(&(user.clone(), kind)).cloned().unwrap_or_default();
+        let mut kept = self.per_user.get(&(user.clone(), kind)).cloned().unwrap_or_default();
         kept.retain(|value| value.ends > now);
         kept
     }
 
-    /// Replaces what a user has of a kind. It ends with the last of its values.
+    /// Replaces the challenges of a user and kind. The entry expires with the last of them.
     fn keep(&mut self, user: &UserId, kind: ChallengeKind, kept: Vec<Value>) {
         let now = Instant::now();
         let last = kept.iter().map(|value| value.ends.saturating_duration_since(now)).max();
-        self.owned
+        self.per_user
             .insert((user.clone(), kind), kept, last.unwrap_or(Duration::ZERO));
     }
 }

@@ -1,4 +1,4 @@
-//! Events in memory: an order per user, and the ears of the nodes in this process.
+//! Events in memory: an event log per user, and the subscriptions of the nodes in this process.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,28 +13,28 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
+use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
-use crate::letter::Letter;
-use crate::outlet::Outlet;
+use crate::message_queue::MessageQueue;
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
-/// All orders, and all who listen.
+/// Event logs of all users, and subscriptions of all nodes.
 #[derive(Debug, Default)]
-pub(super) struct State {
-    orders: Expiring<UserId, Order>,
-    ears: Vec<Ear>,
+pub(super) struct EventState {
+    logs: Expiring<UserId, EventLog>,
+    nodes: Vec<NodeSubscriptions>,
 }
 
 #[async_trait]
 impl Events for MemoryBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
         let mut state = lock(&self.shared.events);
-        let order = state.order(user, &*self.shared.entropy);
-        // As many as it would have in Redis.
+        let log = state.log(user, &*self.shared.entropy);
+        // Encoded as for Redis, as the log's bound is in bytes.
         let bytes = envelope.write()?.len();
         let envelope = Arc::new(envelope.clone());
-        let Some(offset) = order.append(&envelope, bytes) else {
+        let Some(offset) = log.append(&envelope, bytes) else {
             return Ok(PublishOutcome::Duplicate);
         };
         let event = ChannelMessage::Event {
@@ -42,7 +42,7 @@ impl Events for MemoryBus {
             offset: offset.clone(),
             envelope,
         };
-        state.tell(user, &event);
+        state.deliver(user, &event);
         Ok(PublishOutcome::Assigned(offset))
     }
 
@@ -54,69 +54,71 @@ impl Events for MemoryBus {
 
     async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError> {
         let mut state = lock(&self.shared.events);
-        let order = state.order(user, &*self.shared.entropy);
-        Ok(order.since(after, limit))
+        let log = state.log(user, &*self.shared.entropy);
+        Ok(log.read(after, limit))
     }
 
     async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
-        let (outlet, heard) = Outlet::new(Outlet::BOUND);
-        let feed = MemorySubscriptions::default();
-        let users = Arc::clone(&feed.users);
-        lock(&self.shared.events).ears.push(Ear { users, outlet });
-        Ok((Arc::new(feed), heard))
+        let (message_queue, messages) = MessageQueue::new(MessageQueue::CAPACITY);
+        let subscriptions = MemorySubscriptions::default();
+        let users = Arc::clone(&subscriptions.users);
+        lock(&self.shared.events)
+            .nodes
+            .push(NodeSubscriptions { users, message_queue });
+        Ok((Arc::new(subscriptions), messages))
     }
 }
 
-impl State {
-    /// The user's order, begun now if there is none.
-    fn order(&mut self, user: &UserId, entropy: &dyn Entropy) -> &mut Order {
-        self.orders.renew_or(user.clone(), ORDER_LIFE, || Order::new(entropy))
+impl EventState {
+    /// Event log of a user, created if missing.
+    fn log(&mut self, user: &UserId, entropy: &dyn Entropy) -> &mut EventLog {
+        self.logs.renew_or(user.clone(), OFFSET_TTL, || EventLog::new(entropy))
     }
 
-    /// Where the user's order stands.
+    /// Current offset of a user.
     pub(super) fn offset(&mut self, user: &UserId, entropy: &dyn Entropy) -> Offset {
-        self.order(user, entropy).offset()
+        self.log(user, entropy).offset()
     }
 
-    /// Tells all who listen for the user.
-    pub(super) fn tell(&mut self, user: &UserId, heard: &ChannelMessage) {
-        self.ears.retain(|ear| !ear.outlet.is_closed());
-        for ear in &mut self.ears {
-            if lock(&ear.users).contains(user) {
-                ear.outlet.pass(heard.clone());
+    /// Delivers a message to all nodes that are subscribed to the user.
+    pub(super) fn deliver(&mut self, user: &UserId, message: &ChannelMessage) {
+        self.nodes.retain(|node| !node.message_queue.is_closed());
+        for node in &mut self.nodes {
+            if lock(&node.users).contains(user) {
+                node.message_queue.push(message.clone());
             }
         }
     }
 }
 
-/// The order of one user: where it stands, the end of it, and the ids it has seen.
+/// Event log of one user, with its offset and the published event ids.
 #[derive(Debug)]
-struct Order {
+struct EventLog {
     epoch: Epoch,
     seq: u64,
-    log: VecDeque<Entry>,
-    log_bytes: usize,
-    log_ends: Instant,
-    seen: VecDeque<EventId>,
+    entries: VecDeque<LogEntry>,
+    bytes: usize,
+    expires_at: Instant,
+    event_ids: VecDeque<EventId>,
 }
 
-/// An event in a log.
+/// Event in a log.
 #[derive(Debug)]
-struct Entry {
+struct LogEntry {
     offset: Offset,
     envelope: Arc<Envelope>,
     bytes: usize,
 }
 
-impl Order {
+impl EventLog {
     fn new(entropy: &dyn Entropy) -> Self {
         Self {
             epoch: new_epoch(entropy),
             seq: 0,
-            log: VecDeque::new(),
-            log_bytes: 0,
-            log_ends: Instant::now(),
-            seen: VecDeque::new(),
+            entries: VecDeque::new(),
+            bytes: 0,
+            expires_at: Instant::now(),
+            event_ids: VecDeque::new(),
         }
     }
 
@@ -127,60 +129,60 @@ impl Order {
         }
     }
 
-    /// Gives the event the next place; none when its id was seen before.
+    /// Appends an event at the next offset; none if its id was published before.
     fn append(&mut self, envelope: &Arc<Envelope>, bytes: usize) -> Option<Offset> {
-        if self.seen.contains(&envelope.id) {
+        if self.event_ids.contains(&envelope.id) {
             return None;
         }
-        self.seen.push_back(envelope.id.clone());
-        if self.seen.len() > SEEN_LENGTH {
-            self.seen.pop_front();
+        self.event_ids.push_back(envelope.id.clone());
+        if self.event_ids.len() > MAX_EVENT_IDS {
+            self.event_ids.pop_front();
         }
         self.seq += 1;
-        self.end_log();
-        self.log_bytes += bytes;
-        self.log.push_back(Entry {
+        self.expire();
+        self.bytes += bytes;
+        self.entries.push_back(LogEntry {
             offset: self.offset(),
             envelope: Arc::clone(envelope),
             bytes,
         });
-        while self.log.len() > LOG_LENGTH || self.log_bytes > LOG_BYTES {
-            let Some(oldest) = self.log.pop_front() else { break };
-            self.log_bytes -= oldest.bytes;
+        while self.entries.len() > MAX_LOG_EVENTS || self.bytes > MAX_LOG_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.bytes;
         }
-        self.log_ends = Instant::now() + LOG_LIFE;
+        self.expires_at = Instant::now() + LOG_TTL;
         Some(self.offset())
     }
 
-    fn since(&mut self, after: &Offset, limit: usize) -> LogRead {
-        self.end_log();
-        let first = self.log.front().map_or(self.seq + 1, |first| first.offset.seq);
+    fn read(&mut self, after: &Offset, limit: usize) -> LogRead {
+        self.expire();
+        let first = self.entries.front().map_or(self.seq + 1, |first| first.offset.seq);
         let reaches_back = after.seq <= self.seq && first <= after.seq + 1;
         if after.epoch != self.epoch || !reaches_back {
             return LogRead::Gap(self.offset());
         }
-        let later = self.log.iter().filter(|entry| entry.offset.seq > after.seq);
-        let event = |entry: &Entry| (entry.offset.clone(), Envelope::clone(&entry.envelope));
+        let later = self.entries.iter().filter(|entry| entry.offset.seq > after.seq);
+        let event = |entry: &LogEntry| (entry.offset.clone(), Envelope::clone(&entry.envelope));
         LogRead::Events(later.take(limit).map(event).collect())
     }
 
-    /// Empties the log when its time is over.
-    fn end_log(&mut self) {
-        if self.log_ends <= Instant::now() {
-            self.log.clear();
-            self.log_bytes = 0;
+    /// Clears the log after its TTL.
+    fn expire(&mut self) {
+        if self.expires_at <= Instant::now() {
+            self.entries.clear();
+            self.bytes = 0;
         }
     }
 }
 
-/// What one node listens to. It ends when the node drops the receiving end.
+/// Subscriptions of one node. They end when the node drops the receiver.
 #[derive(Debug)]
-struct Ear {
+struct NodeSubscriptions {
     users: Arc<Mutex<HashSet<UserId>>>,
-    outlet: Outlet,
+    message_queue: MessageQueue,
 }
 
-/// The other half of an [`Ear`].
+/// Handle by which a node changes its [`NodeSubscriptions`].
 #[derive(Debug, Default)]
 struct MemorySubscriptions {
     users: Arc<Mutex<HashSet<UserId>>>,

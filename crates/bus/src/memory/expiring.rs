@@ -1,4 +1,4 @@
-//! Values that end by themselves, as keys with a TTL do.
+//! Map with a TTL per entry, as Redis keys have.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -7,74 +7,74 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A map whose entries are gone from their deadline on. What has ended is swept out when the map has doubled since the last
-/// sweep, so that the dead never outnumber the living for long.
+/// Map whose entries disappear at their expiry. Expired entries are swept when the map has doubled since the last sweep, so that
+/// they never outnumber the live ones for long.
 #[derive(Debug)]
 pub(super) struct Expiring<K, V> {
-    values: HashMap<K, Mortal<V>>,
+    values: HashMap<K, Expirable<V>>,
     sweep_at: usize,
 }
 
 #[derive(Debug)]
-struct Mortal<V> {
-    ends: Instant,
+struct Expirable<V> {
+    expires_at: Instant,
     value: V,
 }
 
 impl<K: Hash + Eq, V> Expiring<K, V> {
-    /// Keeps a value for `ttl`, in place of an older one.
+    /// Stores a value for `ttl`, replacing an older one.
     pub(super) fn insert(&mut self, key: K, value: V, ttl: Duration) {
         let now = Instant::now();
         self.sweep(now);
-        let ends = now + ttl;
-        self.values.insert(key, Mortal { ends, value });
+        let expires_at = now + ttl;
+        self.values.insert(key, Expirable { expires_at, value });
     }
 
-    /// The value, if it has not ended.
+    /// Unexpired value of a key.
     pub(super) fn get<Q>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let mortal = self.values.get(key)?;
-        (mortal.ends > Instant::now()).then_some(&mortal.value)
+        let entry = self.values.get(key)?;
+        (entry.expires_at > Instant::now()).then_some(&entry.value)
     }
 
-    /// All values that have not ended.
+    /// All unexpired values.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let now = Instant::now();
-        let living = self.values.iter().filter(move |(_, mortal)| mortal.ends > now);
-        living.map(|(key, mortal)| (key, &mortal.value))
+        let live = self.values.iter().filter(move |(_, entry)| entry.expires_at > now);
+        live.map(|(key, entry)| (key, &entry.value))
     }
 
-    /// The value, a new one where there is none or it has ended, with `ttl` to live from now.
+    /// Value of a key, a new one if missing or expired, with its TTL reset to `ttl`.
     pub(super) fn renew_or(&mut self, key: K, ttl: Duration, make: impl Fn() -> V) -> &mut V {
         let now = Instant::now();
         self.sweep(now);
-        let mortal = self.values.entry(key).or_insert_with(|| Mortal {
-            ends: now + ttl,
+        let entry = self.values.entry(key).or_insert_with(|| Expirable {
+            expires_at: now + ttl,
             value: make(),
         });
-        if mortal.ends <= now {
-            mortal.value = make();
+        if entry.expires_at <= now {
+            entry.value = make();
         }
-        mortal.ends = now + ttl;
-        &mut mortal.value
+        entry.expires_at = now + ttl;
+        &mut entry.value
     }
 
-    /// Takes the value out, if it has not ended.
+    /// Removes and returns an unexpired value.
     pub(super) fn remove<Q>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let mortal = self.values.remove(key)?;
-        (mortal.ends > Instant::now()).then_some(mortal.value)
+        let entry = self.values.remove(key)?;
+        (entry.expires_at > Instant::now()).then_some(entry.value)
     }
 
     fn sweep(&mut self, now: Instant) {
         if self.values.len() >= self.sweep_at {
-            self.values.retain(|_, mortal| mortal.ends > now);
+            self.values.retain(|_, entry| entry.expires_at > now);
             self.sweep_at = (self.values.len() * 2).max(SMALL);
         }
     }
@@ -89,7 +89,7 @@ impl<K, V> Default for Expiring<K, V> {
     }
 }
 
-/// Below this many entries a sweep is not worth its while.
+/// Size below which the map is not swept.
 const SMALL: usize = 64;
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_is_gone_from_its_deadline_on() {
+    async fn value_disappears_at_its_expiry() {
         let mut map = Expiring::default();
         map.insert("key", 1, MINUTE);
         tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_dead_do_not_pile_up() {
+    async fn expired_entries_do_not_accumulate() {
         let mut map = Expiring::default();
         for key in 0..10_000 {
             map.insert(key, (), Duration::from_millis(1));

@@ -9,48 +9,51 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::{HINT_LIFE, LOOK_LIFE, MARKS};
+use crate::bounds::{ALERT_CHECK_TTL, HINT_TTL, MAX_ORIGIN_MARKS};
 use crate::hints::marks;
 use crate::{BusError, Hint, Hints};
 
-/// Devices and networks, by user.
-pub(super) type Seen = Expiring<UserId, Marks>;
+/// Marked devices and networks of each user.
+pub(super) type SeenOrigins = Expiring<UserId, OriginMarks>;
 
-/// How a user's open alerts were last looked for.
-pub(super) type Looks = Expiring<UserId, Look>;
+/// Last check for open alerts of each user.
+pub(super) type AlertChecks = Expiring<UserId, AlertCheck>;
 
-/// A set that ends when its first mark does: what is in use is told to the store anew now and then.
+/// Set of marks that expires with its first one, so that devices in use are reported to the store again.
 #[derive(Debug, Clone)]
-pub(super) struct Marks {
+pub(super) struct OriginMarks {
     ends: Instant,
     marks: HashSet<String>,
 }
 
-/// A look for open alerts.
+/// Check for open alerts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// It has begun.
-    Begun(String),
-    /// It found none.
+pub(super) enum AlertCheck {
+    /// Running check, by its name.
+    Running(String),
+    /// No alert was open.
     None,
 }
 
 #[async_trait]
 impl Hints for MemoryBus {
     async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError> {
-        let seen = lock(&self.shared.seen)
+        let seen = lock(&self.shared.seen_origins)
             .get(user)
             .is_some_and(|seen| marks(from).iter().all(|mark| seen.marks.contains(mark)));
-        let no_open_alerts = lock(&self.shared.looks).get(user) == Some(&Look::None);
+        let no_open_alerts = lock(&self.shared.alert_checks).get(user) == Some(&AlertCheck::None);
         Ok(Hint { seen, no_open_alerts })
     }
 
     async fn mark_seen(&self, user: &UserId, from: &Origin) -> Result<(), BusError> {
         let now = Instant::now();
-        let mut all = lock(&self.shared.seen);
-        let kept = all.get(user).filter(|seen| seen.marks.len() < MARKS).cloned();
-        let mut seen = kept.unwrap_or_else(|| Marks {
-            ends: now + HINT_LIFE,
+        let mut all = lock(&self.shared.seen_origins);
+        let kept = all
+            .get(user)
+            .filter(|seen| seen.marks.len() < MAX_ORIGIN_MARKS)
+            .cloned();
+        let mut seen = kept.unwrap_or_else(|| OriginMarks {
+            ends: now + HINT_TTL,
             marks: HashSet::new(),
         });
         seen.marks.extend(marks(from));
@@ -60,26 +63,26 @@ impl Hints for MemoryBus {
     }
 
     async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
-        lock(&self.shared.seen).remove(user);
+        lock(&self.shared.seen_origins).remove(user);
         Ok(())
     }
 
-    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        let look = Look::Begun(look.to_owned());
-        lock(&self.shared.looks).insert(user.clone(), look, LOOK_LIFE);
+    async fn begin_alert_check(&self, user: &UserId, check: &str) -> Result<(), BusError> {
+        let check = AlertCheck::Running(check.to_owned());
+        lock(&self.shared.alert_checks).insert(user.clone(), check, ALERT_CHECK_TTL);
         Ok(())
     }
 
-    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        let mut looks = lock(&self.shared.looks);
-        if looks.get(user) == Some(&Look::Begun(look.to_owned())) {
-            looks.insert(user.clone(), Look::None, HINT_LIFE);
+    async fn mark_no_open_alerts(&self, user: &UserId, check: &str) -> Result<(), BusError> {
+        let mut alert_checks = lock(&self.shared.alert_checks);
+        if alert_checks.get(user) == Some(&AlertCheck::Running(check.to_owned())) {
+            alert_checks.insert(user.clone(), AlertCheck::None, HINT_TTL);
         }
         Ok(())
     }
 
     async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
-        lock(&self.shared.looks).remove(user);
+        lock(&self.shared.alert_checks).remove(user);
         Ok(())
     }
 }

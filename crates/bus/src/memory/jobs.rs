@@ -1,4 +1,4 @@
-//! Jobs and answers in memory.
+//! Jobs and replies in memory.
 
 mod lane;
 
@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep_until};
 use self::lane::Queue;
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::bounds::{REPLIES_BOUND, reply_life};
-use crate::letter::Letter;
+use crate::bounds::{REPLY_QUEUE, reply_ttl};
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
-/// One queue per lane.
+/// Queues of all lanes.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     sign_in: SharedQueue,
@@ -42,22 +42,22 @@ impl Lanes {
 #[derive(Debug, Default)]
 struct SharedQueue {
     queue: Mutex<Queue>,
-    /// Wakes one claimer per new job.
+    /// Wakes one claiming task per new job.
     filled: Notify,
 }
 
-/// Answers that are kept, and the nodes that listen for them.
+/// Stored replies, and the subscribed nodes.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    kept: Expiring<(NodeId, JobId), Reply>,
-    ears: HashMap<NodeId, Vec<mpsc::Sender<Reply>>>,
+    stored: Expiring<(NodeId, JobId), Reply>,
+    subscribers: HashMap<NodeId, Vec<mpsc::Sender<Reply>>>,
 }
 
 #[async_trait]
 impl Jobs for MemoryBus {
-    async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
+    async fn submit(&self, lane: Lane, job: &Job, ttl: Duration) -> Result<(), BusError> {
         let shared = self.shared.lanes.of(lane);
-        let fits = lock(&shared.queue).push(job.write()?, Instant::now() + patience);
+        let fits = lock(&shared.queue).push(job.write()?, Instant::now() + ttl);
         if !fits {
             return Err(BusError::Full(lane.as_str()));
         }
@@ -76,16 +76,16 @@ impl Jobs for MemoryBus {
         let until = Instant::now() + wait;
         loop {
             let now = Instant::now();
-            // Asked for before the look into the queue, so that what comes in between wakes.
+            // Created before the queue is checked, so that a job submitted in between wakes this task.
             let filled = shared.filled.notified();
-            let (claimed, next_silence) = {
+            let (claimed, next_expiry) = {
                 let mut queue = lock(&shared.queue);
-                (queue.claim(worker, max, now), queue.next_silence())
+                (queue.claim(worker, max, now), queue.next_expiry())
             };
             if !claimed.is_empty() || now >= until {
                 return Ok(claimed);
             }
-            let wake = next_silence.map_or(until, |silence| silence.min(until));
+            let wake = next_expiry.map_or(until, |expiry| expiry.min(until));
             tokio::select! {
                 () = filled => {}
                 () = sleep_until(wake) => {}
@@ -105,39 +105,41 @@ impl Jobs for MemoryBus {
 
     async fn reply(&self, node: &NodeId, reply: &Reply) -> Result<(), BusError> {
         let mut replies = lock(&self.shared.replies);
-        let life = reply_life(reply);
+        let life = reply_ttl(reply);
         if !life.is_zero() {
             let key = (node.clone(), reply.job.clone());
-            replies.kept.insert(key, reply.clone(), life);
+            replies.stored.insert(key, reply.clone(), life);
         }
-        if let Some(ears) = replies.ears.get_mut(node) {
-            ears.retain(|ear| !ear.is_closed());
-            for ear in ears {
-                // Without room it stays among the kept ones.
-                drop(ear.try_send(reply.clone()));
+        if let Some(subscribers) = replies.subscribers.get_mut(node) {
+            subscribers.retain(|subscriber| !subscriber.is_closed());
+            for subscriber in subscribers {
+                // A reply that does not fit is read from the stored ones.
+                drop(subscriber.try_send(reply.clone()));
             }
         }
         Ok(())
     }
 
     async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
-        let (ear, replies) = mpsc::channel(REPLIES_BOUND);
+        let (subscriber, replies) = mpsc::channel(REPLY_QUEUE);
         let mut state = lock(&self.shared.replies);
-        state.ears.retain(|_, ears| ears.iter().any(|ear| !ear.is_closed()));
-        state.ears.entry(node.clone()).or_default().push(ear);
+        state
+            .subscribers
+            .retain(|_, subscribers| subscribers.iter().any(|subscriber| !subscriber.is_closed()));
+        state.subscribers.entry(node.clone()).or_default().push(subscriber);
         Ok(replies)
     }
 
     async fn stored_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
         let replies = lock(&self.shared.replies);
-        let kept = |job: &JobId| replies.kept.get(&(node.clone(), job.clone())).cloned();
-        Ok(jobs.iter().filter_map(kept).collect())
+        let stored = |job: &JobId| replies.stored.get(&(node.clone(), job.clone())).cloned();
+        Ok(jobs.iter().filter_map(stored).collect())
     }
 
     async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
         let mut replies = lock(&self.shared.replies);
         for job in jobs {
-            replies.kept.remove(&(node.clone(), job.clone()));
+            replies.stored.remove(&(node.clone(), job.clone()));
         }
         Ok(())
     }

@@ -11,10 +11,10 @@ use super::expiring::Expiring;
 use super::{MemoryBus, lock};
 use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
-/// Each cell is one point in time, the theoretical arrival time (TAT): when the bucket will be full again.
+/// Rate cells. Each is the theoretical arrival time (TAT): the time at which the bucket will be full again.
 pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
 
-/// When attempts were taken, and by whom, newest first: at most as many as the quota has. Those of anyone have no user.
+/// Times of the last attempts with the member that made each, newest first, at most the quota's count. Global ones have no user.
 pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<(Instant, String)>>;
 
 #[async_trait]
@@ -67,10 +67,10 @@ impl MemoryBus {
         let mut attempts = lock(&self.shared.attempts);
         let mut taken = attempts.get(&key).cloned().unwrap_or_default();
         let oldest = taken.get(count - 1);
-        let oldest_of_theirs = taken.iter().filter(|(_, by)| by == share.member).nth(most - 1);
+        let oldest_of_member = taken.iter().filter(|(_, by)| by == share.member).nth(most - 1);
         let free_at = oldest
             .into_iter()
-            .chain(oldest_of_theirs)
+            .chain(oldest_of_member)
             .map(|(at, _)| *at + quota.period)
             .max();
         let wait = free_at.map_or(Duration::ZERO, |free_at| free_at.saturating_duration_since(now));

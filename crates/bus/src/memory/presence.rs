@@ -1,4 +1,4 @@
-//! Presence in memory. All gateways live and end with this process, so no lease is kept.
+//! Presence in memory. All gateways run in this process, so there are no leases.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use protocol::id::{ConnectionId, NodeId, UserId};
 
 use super::{MemoryBus, lock};
-use crate::presence::{age, surplus};
+use crate::presence::{age, excess};
 use crate::{BusError, OpenSocket, Presence};
 
-/// The sockets of each user.
+/// Open sockets of each user.
 pub(super) type Sockets = HashMap<UserId, HashMap<ConnectionId, OpenSocket>>;
 
 #[async_trait]
@@ -28,11 +28,11 @@ impl Presence for MemoryBus {
         let mut users = lock(&self.shared.present);
         let sockets = users.entry(user.clone()).or_default();
         sockets.insert(socket.connection.clone(), socket.clone());
-        let surplus = surplus(sockets.values().cloned().collect(), &socket.connection, most);
-        for gone in &surplus {
+        let excess = excess(sockets.values().cloned().collect(), &socket.connection, most);
+        for gone in &excess {
             sockets.remove(&gone.connection);
         }
-        Ok(surplus)
+        Ok(excess)
     }
 
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {

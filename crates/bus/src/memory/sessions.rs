@@ -1,4 +1,4 @@
-//! SessionRegistry in memory.
+//! Sessions in memory.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use tokio::time::Instant;
 
 use super::expiring::Expiring;
 use super::{MemoryBus, lock};
-use crate::sessions::{ANNOUNCED_FOR, MOST_SESSIONS};
+use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
     SessionState, SessionTtl,
 };
 
-/// The sessions there are, and the ends that are remembered.
+/// Live sessions and tombstones.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    sessions: Expiring<SessionKey, Session>,
+pub(super) struct SessionTable {
+    sessions: Expiring<SessionKey, SessionRecord>,
     ends_of_all: Expiring<UserId, EndAllSessions>,
-    /// The newest generation that was given out.
+    /// Last assigned generation.
     generation: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Session {
-    Alive(Life),
+enum SessionRecord {
+    Alive(LiveSession),
     Ending(u64),
     Ended(Timestamp),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Life {
+struct LiveSession {
     generation: u64,
     deadline: Instant,
     timeout: Duration,
@@ -43,7 +43,7 @@ struct Life {
     announced: Option<u64>,
 }
 
-impl Life {
+impl LiveSession {
     fn state(self, now: Instant) -> SessionState {
         if let Some(announced) = self.announced {
             return SessionState::Ending(announced);
@@ -59,19 +59,19 @@ impl Life {
     }
 }
 
-impl Table {
-    /// What is known of a session, where the end of all counts as its own.
-    fn get(&self, key: &SessionKey) -> Option<Session> {
+impl SessionTable {
+    /// Record of a session; an end of all sessions counts as its own.
+    fn get(&self, key: &SessionKey) -> Option<SessionRecord> {
         match *self.sessions.get(key)? {
-            Session::Alive(life) => {
-                let ended = self.ended_with_all(key, life.opened_at);
-                Some(ended.map_or(Session::Alive(life), Session::Ended))
+            SessionRecord::Alive(live) => {
+                let ended = self.ended_with_all(key, live.opened_at);
+                Some(ended.map_or(SessionRecord::Alive(live), SessionRecord::Ended))
             }
             other => Some(other),
         }
     }
 
-    /// When a session that was opened then has ended with all others.
+    /// Time at which a session opened at this time ended with all others, if it did.
     fn ended_with_all(&self, key: &SessionKey, opened_at: Timestamp) -> Option<Timestamp> {
         let end = self.ends_of_all.get(&key.user)?;
         (opened_at <= end.ended_at && end.except.as_ref() != Some(&key.session)).then_some(end.ended_at)
@@ -79,45 +79,45 @@ impl Table {
 
     fn state(&self, key: &SessionKey, now: Instant) -> SessionState {
         match self.get(key) {
-            Some(Session::Alive(life)) => life.state(now),
-            Some(Session::Ending(announced)) => SessionState::Ending(announced),
-            Some(Session::Ended(_)) => SessionState::Ended,
+            Some(SessionRecord::Alive(live)) => live.state(now),
+            Some(SessionRecord::Ending(announced)) => SessionState::Ending(announced),
+            Some(SessionRecord::Ended(_)) => SessionState::Ended,
             None => SessionState::Unknown,
         }
     }
 
-    /// A session that is alive and whose end was not announced.
-    fn going_on(&self, key: &SessionKey) -> Option<Life> {
+    /// Live session without an announced end.
+    fn renewable(&self, key: &SessionKey) -> Option<LiveSession> {
         match self.get(key) {
-            Some(Session::Alive(life)) if life.announced.is_none() => Some(life),
+            Some(SessionRecord::Alive(live)) if live.announced.is_none() => Some(live),
             _ => None,
         }
     }
 
-    /// Keeps a life until its deadline, in a generation of its own.
-    fn keep(&mut self, key: &SessionKey, life: Life, now: Instant) -> SessionState {
+    /// Stores a session until its deadline, in a new generation.
+    fn advance(&mut self, key: &SessionKey, live: LiveSession, now: Instant) -> SessionState {
         self.generation += 1;
         let generation = self.generation;
-        self.store(key, Life { generation, ..life }, now)
+        self.store(key, LiveSession { generation, ..live }, now)
     }
 
-    fn store(&mut self, key: &SessionKey, life: Life, now: Instant) -> SessionState {
-        let left = life.deadline - now;
-        self.sessions.insert(key.clone(), Session::Alive(life), left);
-        life.state(now)
+    fn store(&mut self, key: &SessionKey, live: LiveSession, now: Instant) -> SessionState {
+        let left = live.deadline - now;
+        self.sessions.insert(key.clone(), SessionRecord::Alive(live), left);
+        live.state(now)
     }
 
-    /// Of more than the bound, the one that ends first is forgotten, but not this one.
-    fn bound(&mut self, key: &SessionKey) {
+    /// Drops the sessions with the earliest deadlines above the bound, but not this one.
+    fn enforce_limit(&mut self, key: &SessionKey) {
         let alive = self.sessions.iter().filter_map(|(other, session)| match session {
-            Session::Alive(life) if other.user == key.user => Some((life.deadline, other.clone())),
+            SessionRecord::Alive(live) if other.user == key.user => Some((live.deadline, other.clone())),
             _ => None,
         });
         let mut alive: Vec<_> = alive.collect();
-        let surplus = alive.len().saturating_sub(MOST_SESSIONS);
+        let excess = alive.len().saturating_sub(MAX_SESSIONS);
         alive.sort();
-        let forgotten = alive.into_iter().map(|(_, other)| other).filter(|other| other != key);
-        for other in forgotten.take(surplus) {
+        let dropped = alive.into_iter().map(|(_, other)| other).filter(|other| other != key);
+        for other in dropped.take(excess) {
             self.sessions.remove(&other);
         }
     }
@@ -129,19 +129,19 @@ impl SessionRegistry for MemoryBus {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
         let known = table.get(session);
-        let is_before = match known {
+        let is_registrable = match known {
             None => true,
-            Some(Session::Ended(ended_at)) => ended_at < seed.opened_at,
-            Some(Session::Ending(announced)) => seed.announced == Some(announced),
-            Some(Session::Alive(life)) => {
-                life.announced.is_some() && life.announced == seed.announced && life.opened_at < seed.opened_at
+            Some(SessionRecord::Ended(ended_at)) => ended_at < seed.opened_at,
+            Some(SessionRecord::Ending(announced)) => seed.announced == Some(announced),
+            Some(SessionRecord::Alive(live)) => {
+                live.announced.is_some() && live.announced == seed.announced && live.opened_at < seed.opened_at
             }
         };
-        if is_before {
+        if is_registrable {
             if table.ended_with_all(session, seed.opened_at).is_some() {
                 return Ok(SessionState::Ended);
             }
-            let life = Life {
+            let live = LiveSession {
                 generation: 0,
                 deadline: now + seed.left,
                 timeout: seed.timeout,
@@ -150,18 +150,18 @@ impl SessionRegistry for MemoryBus {
                 newest_token: seed.newest_token,
                 announced: None,
             };
-            let state = table.keep(session, life, now);
-            table.bound(session);
+            let state = table.advance(session, live, now);
+            table.enforce_limit(session);
             return Ok(state);
         }
-        if let Some(Session::Alive(life)) = known
-            && life.announced.is_some()
-            && life.announced == seed.announced
+        if let Some(SessionRecord::Alive(live)) = known
+            && live.announced.is_some()
+            && live.announced == seed.announced
         {
-            let resolved = Life {
+            let resolved = LiveSession {
                 announced: None,
-                newest_token: life.newest_token.max(seed.newest_token),
-                ..life
+                newest_token: live.newest_token.max(seed.newest_token),
+                ..live
             };
             return Ok(table.store(session, resolved, now));
         }
@@ -177,9 +177,9 @@ impl SessionRegistry for MemoryBus {
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
-        if let Some(Session::Alive(life)) = table.get(session) {
-            let newest_token = life.newest_token.max(issued_at);
-            table.store(session, Life { newest_token, ..life }, now);
+        if let Some(SessionRecord::Alive(live)) = table.get(session) {
+            let newest_token = live.newest_token.max(issued_at);
+            table.store(session, LiveSession { newest_token, ..live }, now);
         }
         Ok(table.state(session, now))
     }
@@ -187,19 +187,19 @@ impl SessionRegistry for MemoryBus {
     async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
-        let Some(life) = table.going_on(session) else {
+        let Some(live) = table.renewable(session) else {
             return Ok(SessionRenewal {
                 state: table.state(session, now),
                 after_warning: false,
             });
         };
-        let extended = Life {
-            deadline: life.deadline.max(now + life.timeout),
-            ..life
+        let extended = LiveSession {
+            deadline: live.deadline.max(now + live.timeout),
+            ..live
         };
         Ok(SessionRenewal {
-            state: table.keep(session, extended, now),
-            after_warning: life.deadline <= now + life.lead,
+            state: table.advance(session, extended, now),
+            after_warning: live.deadline <= now + live.lead,
         })
     }
 
@@ -211,20 +211,20 @@ impl SessionRegistry for MemoryBus {
     ) -> Result<SessionState, BusError> {
         let now = Instant::now();
         let mut table = lock(&self.shared.sessions);
-        let Some(life) = table.going_on(session) else {
+        let Some(live) = table.renewable(session) else {
             return Ok(table.state(session, now));
         };
-        // The last activity may lie before this process began, where no `Instant` reaches.
-        let since_activity = life
+        // The last activity may precede the start of this process, which an `Instant` cannot express.
+        let since_activity = live
             .timeout
-            .saturating_sub(life.deadline.saturating_duration_since(now));
-        let retimed = Life {
+            .saturating_sub(live.deadline.saturating_duration_since(now));
+        let changed = LiveSession {
             deadline: now + timeout.saturating_sub(since_activity).max(lead),
             timeout,
             lead,
-            ..life
+            ..live
         };
-        Ok(table.keep(session, retimed, now))
+        Ok(table.advance(session, changed, now))
     }
 
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {
@@ -232,13 +232,13 @@ impl SessionRegistry for MemoryBus {
         let table = lock(&self.shared.sessions);
         let of_user = table.sessions.iter().filter(|(key, _)| key.user == *user);
         let alive = of_user.filter_map(|(key, _)| match table.get(key)? {
-            Session::Alive(life) => Some(AliveSession {
+            SessionRecord::Alive(live) => Some(AliveSession {
                 session: key.session.clone(),
-                opened_at: life.opened_at,
-                left: life.deadline.saturating_duration_since(now),
-                timeout: life.timeout,
+                opened_at: live.opened_at,
+                left: live.deadline.saturating_duration_since(now),
+                timeout: live.timeout,
             }),
-            Session::Ending(_) | Session::Ended(_) => None,
+            SessionRecord::Ending(_) | SessionRecord::Ended(_) => None,
         });
         Ok(alive.collect())
     }
@@ -250,20 +250,20 @@ impl SessionRegistry for MemoryBus {
         for session in sessions {
             table.generation += 1;
             let announced = table.generation;
-            let life = match table.get(session) {
-                Some(Session::Alive(life)) => Some(life),
+            let live = match table.get(session) {
+                Some(SessionRecord::Alive(live)) => Some(live),
                 _ => None,
             };
-            if let Some(life) = life {
+            if let Some(live) = live {
                 let announced = Some(announced);
-                table.store(session, Life { announced, ..life }, now);
+                table.store(session, LiveSession { announced, ..live }, now);
             } else {
-                let ending = Session::Ending(announced);
-                table.sessions.insert(session.clone(), ending, ANNOUNCED_FOR);
+                let ending = SessionRecord::Ending(announced);
+                table.sessions.insert(session.clone(), ending, ANNOUNCEMENT_TTL);
             }
             all.push(EndAnnouncement {
-                was_alive: life.is_some(),
-                newest_token: life.and_then(|life| life.newest_token),
+                was_alive: live.is_some(),
+                newest_token: live.and_then(|live| live.newest_token),
             });
         }
         Ok(all)
@@ -271,13 +271,15 @@ impl SessionRegistry for MemoryBus {
 
     async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
         let mut table = lock(&self.shared.sessions);
-        let is_over = match table.get(session) {
-            Some(Session::Alive(life)) => life.opened_at <= ended_at,
-            Some(Session::Ended(before)) => before <= ended_at,
-            Some(Session::Ending(_)) | None => true,
+        let applies = match table.get(session) {
+            Some(SessionRecord::Alive(live)) => live.opened_at <= ended_at,
+            Some(SessionRecord::Ended(before)) => before <= ended_at,
+            Some(SessionRecord::Ending(_)) | None => true,
         };
-        if is_over {
-            table.sessions.insert(session.clone(), Session::Ended(ended_at), keep);
+        if applies {
+            table
+                .sessions
+                .insert(session.clone(), SessionRecord::Ended(ended_at), keep);
         }
         Ok(())
     }
@@ -291,7 +293,7 @@ impl SessionRegistry for MemoryBus {
         Ok(())
     }
 
-    /// Nothing here runs by itself, so nobody is told.
+    /// Closed channel: nothing here expires in the background.
     fn expiries(&self) -> mpsc::Receiver<SessionKey> {
         mpsc::channel(1).1
     }

@@ -1,4 +1,4 @@
-//! Challenges in Redis: strings that end by themselves, and for each user and kind a hash whose fields have an end of their own.
+//! Challenges in Redis: strings with a TTL, and for each user and kind a hash whose fields have their own expiry.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use protocol::id::UserId;
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
-use crate::challenges::Place;
+use crate::challenges::ChallengeLocation;
 use crate::{BusError, ChallengeKey, ChallengeKind, Challenges};
 
-/// What is one step on the server.
-pub(super) struct Scripts {
+/// Scripts of the challenges.
+pub(super) struct ChallengeScripts {
     put: Script,
     read: Script,
     take: Script,
     read_all: Script,
 }
 
-impl Scripts {
+impl ChallengeScripts {
     pub(super) fn new() -> Self {
         Self {
             put: Script::new(concat!(
@@ -44,20 +44,20 @@ impl Scripts {
 #[async_trait]
 impl Challenges for RedisBus {
     async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
-        let (shared, step, value) = (&self.shared, "keep a challenge", value.to_vec());
-        match key.place() {
-            Place::Alone(what, hash) => {
-                let name = shared.names.challenge_of_nobody(what, hash);
+        let (shared, step, value) = (&self.shared, "store a challenge", value.to_vec());
+        match key.location() {
+            ChallengeLocation::Global(what, hash) => {
+                let name = shared.names.global_challenge(what, hash);
                 shared.commands.set(step, name, value, ttl).await
             }
-            Place::Owned(user, kind, name) => {
+            ChallengeLocation::PerUser(user, kind, name) => {
                 let args = [
                     Arg::from(name),
                     Arg::from(value),
                     Arg::from(ttl.as_micros().max(1)),
-                    Arg::from(kind.most()),
+                    Arg::from(kind.max_per_user()),
                 ];
-                let put = self.owned(step, &shared.challenges.put, (user, kind), args);
+                let put = self.per_user(step, &shared.challenges.put, (user, kind), args);
                 put.await.map(drop)
             }
         }
@@ -65,29 +65,29 @@ impl Challenges for RedisBus {
 
     async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let (shared, step) = (&self.shared, "read a challenge");
-        let mut kept = match key.place() {
-            Place::Alone(what, hash) => {
-                let name = shared.names.challenge_of_nobody(what, hash);
+        let mut stored = match key.location() {
+            ChallengeLocation::Global(what, hash) => {
+                let name = shared.names.global_challenge(what, hash);
                 shared.commands.get(step, vec![name]).await?
             }
-            Place::Owned(user, kind, name) => {
+            ChallengeLocation::PerUser(user, kind, name) => {
                 let script = &shared.challenges.read;
-                self.owned(step, script, (user, kind), [Arg::from(name)]).await?
+                self.per_user(step, script, (user, kind), [Arg::from(name)]).await?
             }
         };
-        Ok(kept.next().map(Vec::from))
+        Ok(stored.next().map(Vec::from))
     }
 
     async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let (shared, step) = (&self.shared, "take a challenge");
-        let mut taken = match key.place() {
-            Place::Alone(what, hash) => {
-                let name = shared.names.challenge_of_nobody(what, hash);
+        let mut taken = match key.location() {
+            ChallengeLocation::Global(what, hash) => {
+                let name = shared.names.global_challenge(what, hash);
                 shared.commands.take(step, name).await?
             }
-            Place::Owned(user, kind, name) => {
+            ChallengeLocation::PerUser(user, kind, name) => {
                 let script = &shared.challenges.take;
-                self.owned(step, script, (user, kind), [Arg::from(name)]).await?
+                self.per_user(step, script, (user, kind), [Arg::from(name)]).await?
             }
         };
         Ok(taken.next().map(Vec::from))
@@ -95,8 +95,8 @@ impl Challenges for RedisBus {
 
     async fn read_all(&self, user: &UserId, kind: ChallengeKind) -> Result<Vec<Vec<u8>>, BusError> {
         let script = &self.shared.challenges.read_all;
-        let kept = self.owned("read challenges", script, (user, kind), []).await?;
-        Ok(kept.map(Vec::from).collect())
+        let stored = self.per_user("read challenges", script, (user, kind), []).await?;
+        Ok(stored.map(Vec::from).collect())
     }
 
     async fn delete_all(&self, user: &UserId, kind: ChallengeKind) -> Result<(), BusError> {
@@ -106,7 +106,7 @@ impl Challenges for RedisBus {
 }
 
 impl RedisBus {
-    async fn owned<const N: usize>(
+    async fn per_user<const N: usize>(
         &self,
         step: &'static str,
         script: &Script,

@@ -1,6 +1,6 @@
-//! Events in Redis: a stream per user as the log, a hash for its position, and a sharded channel.
+//! Events in Redis: per user a stream as the event log, a hash for the offset, and a sharded channel.
 
-mod feed;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -12,35 +12,35 @@ use protocol::fault::chain;
 use protocol::id::UserId;
 use tokio::sync::mpsc;
 
-use self::feed::RedisSubscriptions;
+use self::subscriptions::RedisSubscriptions;
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
-use crate::bounds::{LOG_BYTES, LOG_LENGTH, LOG_LIFE, ORDER_LIFE, SEEN_LENGTH};
+use crate::bounds::{LOG_TTL, MAX_EVENT_IDS, MAX_LOG_BYTES, MAX_LOG_EVENTS, OFFSET_TTL};
 use crate::epoch::new_epoch;
-use crate::letter::Letter;
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, Events, LogRead, PublishOutcome, UserSubscriptions};
 
-/// What is one step on the server.
-pub(super) struct Scripts {
+/// Scripts of the events.
+pub(super) struct EventScripts {
     publish: Script,
     offset: Script,
     since: Script,
 }
 
-impl Scripts {
+impl EventScripts {
     pub(super) fn new() -> Self {
         Self {
             publish: Script::new(concat!(
-                include_str!("script/order.lua"),
-                include_str!("script/publish.lua")
+                include_str!("script/current_offset.lua"),
+                include_str!("script/publish_event.lua")
             )),
             offset: Script::new(concat!(
-                include_str!("script/order.lua"),
-                include_str!("script/position.lua")
+                include_str!("script/current_offset.lua"),
+                include_str!("script/read_offset.lua")
             )),
             since: Script::new(concat!(
-                include_str!("script/order.lua"),
-                include_str!("script/since.lua")
+                include_str!("script/current_offset.lua"),
+                include_str!("script/read_log.lua")
             )),
         }
     }
@@ -54,13 +54,13 @@ impl Events for RedisBus {
         let args = [
             Arg::from(envelope.id.as_str()),
             Arg::from(envelope.write()?),
-            Arg::from(names.events(user)),
+            Arg::from(names.event_channel(user)),
             Arg::from(&new_epoch(&*shared.entropy)),
-            Arg::from(ORDER_LIFE.as_secs()),
-            Arg::from(LOG_LIFE.as_secs()),
-            Arg::from(LOG_LENGTH),
-            Arg::from(LOG_BYTES),
-            Arg::from(SEEN_LENGTH),
+            Arg::from(OFFSET_TTL.as_secs()),
+            Arg::from(LOG_TTL.as_secs()),
+            Arg::from(MAX_LOG_EVENTS),
+            Arg::from(MAX_LOG_BYTES),
+            Arg::from(MAX_EVENT_IDS),
         ];
         let publish = &shared.events.publish;
         let mut reply = shared.commands.run("publish an event", publish, keys, args).await?;
@@ -73,7 +73,7 @@ impl Events for RedisBus {
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
         let mut offsets = Vec::with_capacity(users.len());
         for users in users.chunks(AT_ONCE) {
-            // One script per user, as no script spans two slots of a cluster; they travel together.
+            // One script per user, as no script spans two slots of a cluster; they are pipelined.
             let asked = users.iter().map(|user| self.offset(user));
             offsets.extend(try_join_all(asked).await?);
         }
@@ -85,13 +85,13 @@ impl Events for RedisBus {
         let keys = [names.offset(user), names.log(user)];
         let args = [
             Arg::from(&new_epoch(&*shared.entropy)),
-            Arg::from(ORDER_LIFE.as_secs()),
+            Arg::from(OFFSET_TTL.as_secs()),
             Arg::from(&after.epoch),
             Arg::from(after.seq),
             Arg::from(limit.max(1)),
         ];
         let since = &shared.events.since;
-        let mut reply = shared.commands.run("read what was missed", since, keys, args).await?;
+        let mut reply = shared.commands.run("read an event log", since, keys, args).await?;
         let now = offset(&mut reply)?;
         if reply.bytes()? == "lost" {
             return Ok(LogRead::Gap(now));
@@ -103,9 +103,9 @@ impl Events for RedisBus {
             match Envelope::read(&reply.bytes()?) {
                 Ok(envelope) => events.push((Offset { epoch, seq }, envelope)),
                 Err(error) => {
-                    // Asking again would never get past it.
+                    // A retry would fail at the same entry.
                     shared.metrics.unreadable("event");
-                    tracing::warn!(%user, error = chain(&error), "a log cannot be read on from here");
+                    tracing::warn!(%user, error = chain(&error), "event log entry does not decode, log read stops there");
                     return Ok(if events.is_empty() {
                         LogRead::Gap(now)
                     } else {
@@ -118,8 +118,8 @@ impl Events for RedisBus {
     }
 
     async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
-        let (feed, heard) = RedisSubscriptions::open(self).await?;
-        Ok((Arc::new(feed), heard))
+        let (subscriptions, messages) = RedisSubscriptions::open(self).await?;
+        Ok((Arc::new(subscriptions), messages))
     }
 }
 
@@ -127,20 +127,20 @@ impl RedisBus {
     async fn offset(&self, user: &UserId) -> Result<Offset, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.offset(user), names.log(user)];
-        let args = [Arg::from(&new_epoch(&*shared.entropy)), Arg::from(ORDER_LIFE.as_secs())];
+        let args = [Arg::from(&new_epoch(&*shared.entropy)), Arg::from(OFFSET_TTL.as_secs())];
         let script = &shared.events.offset;
-        let mut reply = shared.commands.run("ask for a position", script, keys, args).await?;
+        let mut reply = shared.commands.run("read an offset", script, keys, args).await?;
         offset(&mut reply)
     }
 }
 
-/// The next two leaves: epoch and seq.
+/// Takes the next two values, epoch and seq.
 pub(super) fn offset(reply: &mut RedisReply) -> Result<Offset, BusError> {
-    let epoch = Epoch::new(reply.read::<String>()?).ok_or_else(|| reply.unreadable("no epoch"))?;
+    let epoch = Epoch::new(reply.read::<String>()?).ok_or_else(|| reply.unreadable("invalid epoch"))?;
     let seq = reply.read()?;
     Ok(Offset { epoch, seq })
 }
 
-/// How many positions are asked at once. Up to 30 futures are joined in one piece of memory, which the next 30 use again; more
-/// take 4 KiB each from all over the heap, and a gateway of 5,000 sockets grew by 20 MB for good.
+/// Offsets read at once. Up to 30 futures are joined in one allocation, which the next 30 reuse; more take 4 KiB each across the
+/// heap, and a gateway of 5,000 sockets grew by 20 MB for good.
 const AT_ONCE: usize = 30;

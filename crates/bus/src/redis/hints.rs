@@ -1,4 +1,4 @@
-//! Hints in Redis: a set and a string for each user. What another history of Redis wrote counts as missing.
+//! Hints in Redis: a set and a string for each user. Those written under another replication id count as missing.
 
 use async_trait::async_trait;
 use protocol::cluster::origin::Origin;
@@ -6,33 +6,36 @@ use protocol::id::UserId;
 
 use super::RedisBus;
 use super::client::{Arg, Script};
-use crate::bounds::{HINT_LIFE, LOOK_LIFE, MARKS};
+use crate::bounds::{ALERT_CHECK_TTL, HINT_TTL, MAX_ORIGIN_MARKS};
 use crate::hints::marks;
 use crate::{BusError, Hint, Hints};
 
-/// What is one step on the server.
-pub(super) struct Scripts {
+/// Scripts of the hints.
+pub(super) struct HintScripts {
     hint: Script,
     mark_seen: Script,
     begin_alert_check: Script,
     mark_no_open_alerts: Script,
 }
 
-impl Scripts {
+impl HintScripts {
     pub(super) fn new() -> Self {
         Self {
-            hint: Script::new(concat!(include_str!("script/run.lua"), include_str!("script/hint.lua"))),
+            hint: Script::new(concat!(
+                include_str!("script/replication_id.lua"),
+                include_str!("script/read_hints.lua")
+            )),
             mark_seen: Script::new(concat!(
-                include_str!("script/run.lua"),
-                include_str!("script/note_seen.lua")
+                include_str!("script/replication_id.lua"),
+                include_str!("script/mark_seen.lua")
             )),
             begin_alert_check: Script::new(concat!(
-                include_str!("script/run.lua"),
-                include_str!("script/begin_look.lua")
+                include_str!("script/replication_id.lua"),
+                include_str!("script/begin_alert_check.lua")
             )),
             mark_no_open_alerts: Script::new(concat!(
-                include_str!("script/run.lua"),
-                include_str!("script/note_none_open.lua")
+                include_str!("script/replication_id.lua"),
+                include_str!("script/mark_no_open_alerts.lua")
             )),
         }
     }
@@ -45,7 +48,7 @@ impl Hints for RedisBus {
         let keys = [names.seen(user), names.open(user)];
         let mut reply = shared
             .commands
-            .run("look for hints", &shared.hints.hint, keys, marks(from).map(Arg::from))
+            .run("read hints", &shared.hints.hint, keys, marks(from).map(Arg::from))
             .await?;
         Ok(Hint {
             seen: reply.bytes()? == "1",
@@ -59,45 +62,39 @@ impl Hints for RedisBus {
         let args = [
             Arg::from(device),
             Arg::from(network),
-            Arg::from(HINT_LIFE.as_secs()),
-            Arg::from(MARKS),
+            Arg::from(HINT_TTL.as_secs()),
+            Arg::from(MAX_ORIGIN_MARKS),
         ];
         let (script, keys) = (&shared.hints.mark_seen, [shared.names.seen(user)]);
-        shared.commands.run("note a device", script, keys, args).await?;
+        shared.commands.run("mark a device as seen", script, keys, args).await?;
         Ok(())
     }
 
     async fn clear_seen(&self, user: &UserId) -> Result<(), BusError> {
         let shared = &self.shared;
         let keys = vec![shared.names.seen(user)];
-        shared.commands.delete("forget devices", keys).await
+        shared.commands.delete("clear seen devices", keys).await
     }
 
-    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+    async fn begin_alert_check(&self, user: &UserId, check: &str) -> Result<(), BusError> {
         let shared = &self.shared;
-        let args = [Arg::from(look), Arg::from(LOOK_LIFE.as_secs())];
+        let args = [Arg::from(check), Arg::from(ALERT_CHECK_TTL.as_secs())];
         let (script, keys) = (&shared.hints.begin_alert_check, [shared.names.open(user)]);
-        shared
-            .commands
-            .run("begin to look for alerts", script, keys, args)
-            .await?;
+        shared.commands.run("begin an alert check", script, keys, args).await?;
         Ok(())
     }
 
-    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
+    async fn mark_no_open_alerts(&self, user: &UserId, check: &str) -> Result<(), BusError> {
         let shared = &self.shared;
-        let args = [Arg::from(look), Arg::from(HINT_LIFE.as_secs())];
+        let args = [Arg::from(check), Arg::from(HINT_TTL.as_secs())];
         let (script, keys) = (&shared.hints.mark_no_open_alerts, [shared.names.open(user)]);
-        shared
-            .commands
-            .run("note that no alert is open", script, keys, args)
-            .await?;
+        shared.commands.run("mark no open alerts", script, keys, args).await?;
         Ok(())
     }
 
     async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
         let shared = &self.shared;
         let keys = vec![shared.names.open(user)];
-        shared.commands.delete("note that an alert is open", keys).await
+        shared.commands.delete("clear the mark of no open alerts", keys).await
     }
 }

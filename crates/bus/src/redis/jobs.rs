@@ -1,7 +1,7 @@
-//! Jobs in Redis: a stream with one group of workers per lane, and strings and channels for the answers.
+//! Jobs in Redis: per lane a stream with one consumer group, and strings and channels for the replies.
 
+mod claim;
 mod entry;
-mod lane;
 mod replies;
 
 use std::time::Duration;
@@ -13,52 +13,52 @@ use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Arg, Script};
-use crate::bounds::{LANE_BYTES, LANE_ENTRIES, reply_life};
-use crate::letter::Letter;
+use crate::bounds::{MAX_LANE_BYTES, MAX_LANE_JOBS, reply_ttl};
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
-pub(super) use self::lane::Lanes;
+pub(super) use self::claim::Lanes;
 
-/// What is one step on the server.
-pub(super) struct Scripts {
+/// Scripts of the jobs.
+pub(super) struct JobScripts {
     submit: Script,
     group: Script,
-    stale: Script,
+    reclaim: Script,
     renew: Script,
     finish: Script,
     reply: Script,
 }
 
-impl Scripts {
+impl JobScripts {
     pub(super) fn new() -> Self {
         Self {
-            submit: Script::new(include_str!("script/submit.lua")),
-            group: Script::new(include_str!("script/group.lua")),
-            stale: Script::new(concat!(
-                include_str!("script/lane.lua"),
-                include_str!("script/stale.lua")
+            submit: Script::new(include_str!("script/submit_job.lua")),
+            group: Script::new(include_str!("script/create_group.lua")),
+            reclaim: Script::new(concat!(
+                include_str!("script/remove_entry.lua"),
+                include_str!("script/reclaim_jobs.lua")
             )),
-            renew: Script::new(include_str!("script/renew.lua")),
+            renew: Script::new(include_str!("script/renew_jobs.lua")),
             finish: Script::new(concat!(
-                include_str!("script/lane.lua"),
-                include_str!("script/finish.lua")
+                include_str!("script/remove_entry.lua"),
+                include_str!("script/finish_jobs.lua")
             )),
-            reply: Script::new(include_str!("script/reply.lua")),
+            reply: Script::new(include_str!("script/send_reply.lua")),
         }
     }
 }
 
 #[async_trait]
 impl Jobs for RedisBus {
-    async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
+    async fn submit(&self, lane: Lane, job: &Job, ttl: Duration) -> Result<(), BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.lane(lane), names.lane_bytes(lane)];
         let args = [
             Arg::from(job.id.as_str()),
             Arg::from(job.write()?),
-            Arg::from(patience.as_millis()),
-            Arg::from(LANE_ENTRIES),
-            Arg::from(LANE_BYTES),
+            Arg::from(ttl.as_millis()),
+            Arg::from(MAX_LANE_JOBS),
+            Arg::from(MAX_LANE_BYTES),
         ];
         let submit = &shared.jobs.submit;
         let mut reply = shared.commands.run("submit a job", submit, keys, args).await?;
@@ -83,7 +83,7 @@ impl Jobs for RedisBus {
             return Ok(());
         }
         let shared = &self.shared;
-        let names = [lane::GROUP, worker.as_str()].into_iter();
+        let names = [claim::GROUP, worker.as_str()].into_iter();
         let args = names.chain(entries.iter().map(|entry| entry.0.as_str())).map(Arg::from);
         let keys = [shared.names.lane(lane)];
         let renewed = shared.commands.run("renew jobs", &shared.jobs.renew, keys, args);
@@ -93,7 +93,7 @@ impl Jobs for RedisBus {
     async fn finish(&self, lane: Lane, entry: &EntryId) -> Result<(), BusError> {
         let shared = &self.shared;
         let keys = [shared.names.lane(lane), shared.names.lane_bytes(lane)];
-        let args = [lane::GROUP, entry.0.as_str()].map(Arg::from);
+        let args = [claim::GROUP, entry.0.as_str()].map(Arg::from);
         let finished = shared.commands.run("finish a job", &shared.jobs.finish, keys, args);
         finished.await.map(drop)
     }
@@ -103,11 +103,11 @@ impl Jobs for RedisBus {
         let keys = [shared.names.reply(node, &reply.job)];
         let args = [
             Arg::from(reply.write()?),
-            Arg::from(reply_life(reply).as_secs()),
-            Arg::from(shared.names.node(node)),
+            Arg::from(reply_ttl(reply).as_secs()),
+            Arg::from(shared.names.reply_channel(node)),
         ];
-        let told = shared.commands.run("send an answer", &shared.jobs.reply, keys, args);
-        told.await.map(drop)
+        let sent = shared.commands.run("send a reply", &shared.jobs.reply, keys, args);
+        sent.await.map(drop)
     }
 
     async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
@@ -118,8 +118,8 @@ impl Jobs for RedisBus {
         let mut replies = Vec::new();
         for jobs in jobs.chunks(AT_ONCE) {
             let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
-            for kept in self.shared.commands.get("read kept answers", keys).await? {
-                replies.push(Reply::read(&kept)?);
+            for stored in self.shared.commands.get("read stored replies", keys).await? {
+                replies.push(Reply::read(&stored)?);
             }
         }
         Ok(replies)
@@ -128,11 +128,11 @@ impl Jobs for RedisBus {
     async fn delete_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<(), BusError> {
         for jobs in jobs.chunks(AT_ONCE) {
             let keys = jobs.iter().map(|job| self.shared.names.reply(node, job)).collect();
-            self.shared.commands.delete("forget kept answers", keys).await?;
+            self.shared.commands.delete("delete stored replies", keys).await?;
         }
         Ok(())
     }
 }
 
-/// How many kept answers are read or dropped by one command; managed servers limit its arguments.
+/// Stored replies read or deleted by one command; managed servers limit its arguments.
 const AT_ONCE: usize = 512;

@@ -1,4 +1,4 @@
-//! Rate cells in Redis, perhaps in one of their own.
+//! Rate limits in Redis, optionally in one of their own.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::RedisBus;
 use super::client::{Arg, Client, Script};
 use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
-/// Where the cells are, and what changes them.
+/// Connection of the rate cells, and their scripts.
 pub(super) struct Cells {
     client: Client,
     admit: Script,
@@ -21,7 +21,7 @@ impl Cells {
         Self {
             client,
             admit: Script::new(include_str!("script/gcra.lua")),
-            attempt: Script::new(include_str!("script/sliding.lua")),
+            attempt: Script::new(include_str!("script/sliding_window.lua")),
         }
     }
 
@@ -29,7 +29,7 @@ impl Cells {
         self.client.is_live()
     }
 
-    /// Counts an attempt among those whose times are kept here.
+    /// Counts an attempt in the sliding window of this key.
     async fn attempt(&self, times: String, quota: Quota, share: &Share<'_>) -> Result<LimitDecision, BusError> {
         let Self { client, attempt, .. } = self;
         let arguments = [
@@ -39,7 +39,7 @@ impl Cells {
             Arg::from(u128::from(share.most.max(1))),
         ];
         let mut reply = client.run("count an attempt", attempt, [times], arguments).await?;
-        Ok(verdict(reply.read()?))
+        Ok(decision(reply.read()?))
     }
 }
 
@@ -55,8 +55,8 @@ impl Limits for RedisBus {
             .map(|charge| self.shared.names.cell(user, &charge.bucket));
         let times = charges.iter().flat_map(|charge| [charge.refill(), charge.quota.period]);
         let times = times.map(|time| Arg::from(time.as_micros()));
-        let mut reply = client.run("ask a limit", admit, cells, times).await?;
-        Ok(verdict(reply.read()?))
+        let mut reply = client.run("check a limit", admit, cells, times).await?;
+        Ok(decision(reply.read()?))
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
@@ -76,13 +76,13 @@ impl Limits for RedisBus {
     }
 
     async fn admit_global_attempt(&self, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
-        let times = self.shared.names.cell_of_anyone(bucket);
+        let times = self.shared.names.global_cell(bucket);
         self.shared.limits.attempt(times, quota, &Share::whole(quota)).await
     }
 }
 
-/// What a script's answer means: how many microseconds to wait.
-fn verdict(wait: u64) -> LimitDecision {
+/// Converts a script's reply, the time to wait in microseconds.
+fn decision(wait: u64) -> LimitDecision {
     match wait {
         0 => LimitDecision::Admitted,
         micros => LimitDecision::Refused(Duration::from_micros(micros)),

@@ -1,5 +1,5 @@
-//! Names of keys and channels. Whatever comes from outside is percent-encoded, so that no id can reach another's keys, and
-//! stands in a hash tag, so that everything of one user (node, lane) is in one slot of a cluster.
+//! Names of keys and channels, catalogued in docs/redis.md. Ids are percent-encoded, so that no id can address another's keys, and
+//! user, node or lane is the hash tag, so that all its keys are in one slot of a cluster.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, utf8_percent_encode};
 use protocol::cluster::job::Lane;
@@ -8,7 +8,7 @@ use protocol::id::{JobId, NodeId, SessionId, UserId};
 use super::settings::Prefix;
 use crate::{Bucket, ChallengeKind, SessionKey};
 
-/// The names under one prefix.
+/// Names under one prefix.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     prefix: Prefix,
@@ -19,13 +19,13 @@ impl Names {
         Self { prefix }
     }
 
-    /// The channel of a user's events.
-    pub(super) fn events(&self, user: &UserId) -> String {
+    /// Channel of a user's events.
+    pub(super) fn event_channel(&self, user: &UserId) -> String {
         self.of_user(user, "ev")
     }
 
-    /// Whose channel of events this is.
-    pub(super) fn user_of_events(&self, channel: &str) -> Option<UserId> {
+    /// User of an event channel.
+    pub(super) fn user_of_channel(&self, channel: &str) -> Option<UserId> {
         let encoded = channel
             .strip_prefix(self.prefix.as_str())?
             .strip_prefix(":{")?
@@ -33,27 +33,27 @@ impl Names {
         UserId::new(percent_decode_str(encoded).decode_utf8().ok()?).ok()
     }
 
-    /// Where a user's order stands: hash of run, epoch and seq.
+    /// Current offset of a user: hash.
     pub(super) fn offset(&self, user: &UserId) -> String {
         self.of_user(user, "pos")
     }
 
-    /// A user's log: stream.
+    /// Event log of a user: stream.
     pub(super) fn log(&self, user: &UserId) -> String {
         self.of_user(user, "log")
     }
 
-    /// The ids of a user's newest events: sorted set.
+    /// Ids of a user's latest events: sorted set.
     pub(super) fn event_ids(&self, user: &UserId) -> String {
         self.of_user(user, "eids")
     }
 
-    /// The tickets of a user: hash.
-    pub(super) fn tickets(&self, user: &UserId) -> String {
+    /// Resume tokens of a user: hash.
+    pub(super) fn resume_tokens(&self, user: &UserId) -> String {
         self.of_user(user, "pids")
     }
 
-    /// A rate cell: string.
+    /// Rate cell (string) or sliding window (list) of a user.
     pub(super) fn cell(&self, user: &UserId, bucket: &Bucket) -> String {
         match &bucket.scope {
             None => self.of_user(user, &format!("rl:{}", bucket.name)),
@@ -61,23 +61,23 @@ impl Names {
         }
     }
 
-    /// The devices and networks that a user was seen with: set.
+    /// Seen devices and networks of a user: set.
     pub(super) fn seen(&self, user: &UserId) -> String {
         self.of_user(user, "seen")
     }
 
-    /// Whether alerts of a user are open: string.
+    /// Last alert check of a user: string.
     pub(super) fn open(&self, user: &UserId) -> String {
         self.of_user(user, "open")
     }
 
-    /// A rate cell that is no user's: string.
-    pub(super) fn cell_of_anyone(&self, bucket: &Bucket) -> String {
+    /// Sliding window of no user: list.
+    pub(super) fn global_cell(&self, bucket: &Bucket) -> String {
         let of = bucket.scope.as_deref().map(encoded).unwrap_or_default();
         format!("{}:rl:{}:{of}", self.prefix.as_str(), bucket.name)
     }
 
-    /// The challenges of one kind that a user has: hash.
+    /// Challenges of a user and kind: hash.
     pub(super) fn challenges(&self, user: &UserId, kind: ChallengeKind) -> String {
         let kind = match kind {
             ChallengeKind::Authorize => "oauth",
@@ -88,52 +88,52 @@ impl Names {
         self.of_user(user, kind)
     }
 
-    /// A challenge that belongs to no user: string.
-    pub(super) fn challenge_of_nobody(&self, what: &'static str, hash: &str) -> String {
+    /// Challenge of no user: string.
+    pub(super) fn global_challenge(&self, what: &'static str, hash: &str) -> String {
         format!("{}:{what}:{}", self.prefix.as_str(), encoded(hash))
     }
 
-    /// A session: string whose TTL is its time left.
+    /// Session: string that expires at its deadline.
     pub(super) fn session(&self, key: &SessionKey) -> String {
         self.of_user(&key.user, &format!("s:{}", encoded(key.session.as_str())))
     }
 
-    /// What ends when a session's warning is due: string.
+    /// Warning of a session: string that expires when the warning is due.
     pub(super) fn warning(&self, key: &SessionKey) -> String {
         self.of_user(&key.user, &format!("w:{}", encoded(key.session.as_str())))
     }
 
-    /// A session's name in the index of its user's: the last part of [`Names::session`].
+    /// Name of a session in the index of its user: the last part of [`Names::session`].
     pub(super) fn in_index(&self, session: &SessionId) -> String {
         encoded(session.as_str())
     }
 
-    /// The session with this name in an index.
+    /// Session with this name in an index.
     pub(super) fn indexed_session(&self, name: &[u8]) -> Option<SessionId> {
         SessionId::new(percent_decode(name).decode_utf8().ok()?).ok()
     }
 
-    /// The sessions of a user that are alive: sorted set of names by deadline.
+    /// Index of a user's live sessions by deadline: sorted set.
     pub(super) fn sessions(&self, user: &UserId) -> String {
         self.of_user(user, "sids")
     }
 
-    /// By when all of a user's sessions have ended: string.
+    /// End of all sessions of a user: string.
     pub(super) fn end_of_all(&self, user: &UserId) -> String {
         self.of_user(user, "ended")
     }
 
-    /// The sockets of a user: hash.
+    /// Open sockets of a user: hash.
     pub(super) fn sockets(&self, user: &UserId) -> String {
         self.of_user(user, "conn")
     }
 
-    /// Which gateways are alive: sorted set of leases.
+    /// Leases of the gateways: sorted set.
     pub(super) fn nodes(&self) -> String {
         format!("{}:nodes", self.prefix.as_str())
     }
 
-    /// Whose session or warning this key is.
+    /// Session of a session key or warning key.
     pub(super) fn session_of(&self, key: &str) -> Option<SessionKey> {
         let (user, rest) = key
             .strip_prefix(self.prefix.as_str())?
@@ -146,43 +146,43 @@ impl Names {
         })
     }
 
-    /// The key whose end one subscriber waits to be told of: string.
+    /// Probe key of one subscriber to expiries: string.
     pub(super) fn expiry_probe(&self, subscriber: &str) -> String {
         format!("{}:{{probe:{subscriber}}}:expiry", self.prefix.as_str())
     }
 
-    /// The jobs of a lane: stream.
+    /// Jobs of a lane: stream.
     pub(super) fn lane(&self, lane: Lane) -> String {
         format!("{}:{{jobs:{}}}", self.prefix.as_str(), lane.as_str())
     }
 
-    /// How many bytes of jobs a lane holds: string.
+    /// Size of a lane in bytes: string.
     pub(super) fn lane_bytes(&self, lane: Lane) -> String {
         format!("{}:bytes", self.lane(lane))
     }
 
-    /// The jobs that were buried, without their payload: stream.
+    /// Dead letters of a lane, without their payload: stream.
     pub(super) fn dead(&self, lane: Lane) -> String {
         format!("{}:dead", self.lane(lane))
     }
 
-    /// The channel of a node's answers.
-    pub(super) fn node(&self, node: &NodeId) -> String {
+    /// Channel of a node's replies.
+    pub(super) fn reply_channel(&self, node: &NodeId) -> String {
         format!("{}:{{n:{}}}", self.prefix.as_str(), encoded(node.as_str()))
     }
 
-    /// A kept answer: string.
+    /// Stored reply: string.
     pub(super) fn reply(&self, node: &NodeId, job: &JobId) -> String {
-        format!("{}:r:{}", self.node(node), encoded(job.as_str()))
+        format!("{}:r:{}", self.reply_channel(node), encoded(job.as_str()))
     }
 
-    /// The channel on which one subscriber proves that it hears.
+    /// Channel of one subscriber's probe messages.
     pub(super) fn probe(&self, subscriber: &str) -> String {
         format!("{}:{{probe:{subscriber}}}", self.prefix.as_str())
     }
 
-    /// Names of no key and no channel, in as many slots of a cluster: for the check at the start. That all of them are on one of
-    /// two nodes that share the slots evenly is as likely as 1 in 4 billion.
+    /// Unused names in different slots of a cluster, for the startup check. Of two nodes with half of the slots each, the
+    /// connected one has all 32 with a probability of 1 in 4 billion.
     pub(super) fn probes(&self) -> impl Iterator<Item = String> {
         (0..32).map(|number| self.probe(&format!("start-{number}")))
     }
@@ -196,7 +196,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// All but what RFC 3986 (section 2.3) calls unreserved.
+/// All characters but the unreserved ones of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_catalogue() {
+    fn names_match_the_catalogue() {
         let (names, user) = (names(), user("GEN-001"));
         let (node, job) = (NodeId::new("gw-1").unwrap(), JobId::new("j 1").unwrap());
         let sync = Bucket {
@@ -230,18 +230,18 @@ mod tests {
             names.end_of_all(&user),
             names.sockets(&user),
             names.nodes(),
-            names.events(&user),
+            names.event_channel(&user),
             names.log(&user),
             names.offset(&user),
             names.event_ids(&user),
-            names.tickets(&user),
+            names.resume_tokens(&user),
             names.cell(&user, &sync),
-            names.cell_of_anyone(&sync),
-            names.challenge_of_nobody("oauth", "00ff"),
+            names.global_cell(&sync),
+            names.global_challenge("oauth", "00ff"),
             names.challenges(&user, ChallengeKind::Confirmation),
             names.lane(Lane::Interactive),
             names.dead(Lane::Platform),
-            names.node(&node),
+            names.reply_channel(&node),
             names.reply(&node, &job),
         ];
         assert_eq!(
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_cannot_name_anything_but_itself() {
+    fn user_id_cannot_address_other_keys() {
         let names = names();
         for id in [
             "a}:ev",
@@ -283,15 +283,15 @@ mod tests {
             "{",
             "user@host|1",
         ] {
-            let channel = names.events(&user(id));
+            let channel = names.event_channel(&user(id));
             assert_eq!(channel.matches(['{', '}', '*']).count(), 2, "{channel}");
-            assert_eq!(names.user_of_events(&channel), Some(user(id)));
+            assert_eq!(names.user_of_channel(&channel), Some(user(id)));
         }
         assert_ne!(names.log(&user("jobs:interactive")), names.lane(Lane::Interactive));
     }
 
     #[test]
-    fn a_session_is_found_by_its_keys() {
+    fn session_is_decoded_from_its_keys() {
         let key = SessionKey {
             user: user("a}:s:b"),
             session: SessionId::new("w: }{").unwrap(),
@@ -315,9 +315,9 @@ mod tests {
     }
 
     #[test]
-    fn other_channels_are_nobodys() {
+    fn other_channels_have_no_user() {
         for channel in ["pn:{GEN-001}:log", "other:{GEN-001}:ev", "pn:{}:ev", ""] {
-            assert_eq!(names().user_of_events(channel), None, "{channel}");
+            assert_eq!(names().user_of_channel(channel), None, "{channel}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Presence in Redis: a hash of a user's sockets, and the leases of all gateways in one sorted set.
+//! Presence in Redis: a hash of sockets per user, and the leases of all gateways in one sorted set.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
-use crate::letter::Letter;
-use crate::presence::{KEPT_FOR, age};
+use crate::presence::{SOCKETS_TTL, age};
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, OpenSocket, Presence};
 
-/// What is one step on the server.
-pub(super) struct Scripts {
-    enter: Script,
-    leave: Script,
-    present: Script,
+/// Scripts of the presence.
+pub(super) struct PresenceScripts {
+    register: Script,
+    unregister: Script,
+    list: Script,
     nodes: Script,
 }
 
-impl Scripts {
+impl PresenceScripts {
     pub(super) fn new() -> Self {
         Self {
-            enter: Script::new(include_str!("script/enter.lua")),
-            leave: Script::new(include_str!("script/leave.lua")),
-            present: Script::new(include_str!("script/present.lua")),
-            nodes: Script::new(include_str!("script/nodes.lua")),
+            register: Script::new(include_str!("script/register_socket.lua")),
+            unregister: Script::new(include_str!("script/unregister_socket.lua")),
+            list: Script::new(include_str!("script/list_sockets.lua")),
+            nodes: Script::new(include_str!("script/live_nodes.lua")),
         }
     }
 }
@@ -46,12 +46,12 @@ impl Presence for RedisBus {
         most: usize,
     ) -> Result<Vec<OpenSocket>, BusError> {
         let mut alive = self.nodes([]).await?;
-        // Its own lease may have ended in a hiccup.
+        // Its own lease may have expired during a pause.
         alive.insert(socket.node.clone());
         let args = [
             Arg::from(socket.connection.as_str()),
             Arg::from(entry(socket)?),
-            Arg::from(KEPT_FOR.as_millis()),
+            Arg::from(SOCKETS_TTL.as_millis()),
             Arg::from(most.max(1)),
         ];
         let args = args
@@ -59,64 +59,62 @@ impl Presence for RedisBus {
             .chain(alive.iter().map(|node| Arg::from(node.as_str())));
         let shared = &self.shared;
         let key = shared.names.sockets(user);
-        let surplus = shared
+        let excess = shared
             .commands
-            .run("enter a socket", &shared.presence.enter, [key], args);
-        sockets(surplus.await?)
+            .run("register a socket", &shared.presence.register, [key], args);
+        sockets(excess.await?)
     }
 
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
         let shared = &self.shared;
         let key = shared.names.sockets(user);
         let args = [Arg::from(connection.as_str()), Arg::from(node.as_str())];
-        let struck = shared
+        let unregistered = shared
             .commands
-            .run("strike a socket out", &shared.presence.leave, [key], args);
-        struck.await.map(drop)
+            .run("unregister a socket", &shared.presence.unregister, [key], args);
+        unregistered.await.map(drop)
     }
 
     async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
         let alive = self.nodes([]).await?;
         let shared = &self.shared;
         let key = shared.names.sockets(user);
-        let entries = shared
-            .commands
-            .run("list the sockets", &shared.presence.present, [key], []);
-        let mut present = sockets(entries.await?)?;
-        present.retain(|socket| alive.contains(&socket.node));
-        present.sort_by(age);
-        Ok(present)
+        let entries = shared.commands.run("list sockets", &shared.presence.list, [key], []);
+        let mut list = sockets(entries.await?)?;
+        list.retain(|socket| alive.contains(&socket.node));
+        list.sort_by(age);
+        Ok(list)
     }
 }
 
 impl RedisBus {
-    /// The gateways that are alive, after one has said so.
-    async fn nodes<const N: usize>(&self, says: [Arg; N]) -> Result<HashSet<NodeId>, BusError> {
+    /// Live gateways, after an optional renewal of one lease.
+    async fn nodes<const N: usize>(&self, renewal: [Arg; N]) -> Result<HashSet<NodeId>, BusError> {
         let shared = &self.shared;
         let key = shared.names.nodes();
         let mut reply = shared
             .commands
-            .run("ask who is alive", &shared.presence.nodes, [key], says)
+            .run("list live gateways", &shared.presence.nodes, [key], renewal)
             .await?;
         let mut alive = HashSet::new();
         while !reply.is_empty() {
             let node = NodeId::new(reply.read::<String>()?);
-            alive.insert(node.map_err(|_no_id| reply.unreadable("it names no gateway"))?);
+            alive.insert(node.map_err(|_no_id| reply.unreadable("invalid gateway id"))?);
         }
         Ok(alive)
     }
 }
 
-/// A socket as it is written.
+/// Socket as stored.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct StoredSocket {
     v: u8,
     #[serde(flatten)]
     socket: OpenSocket,
 }
 
-impl Letter for Entry {
-    const NEWEST: u8 = 1;
+impl VersionedMessage for StoredSocket {
+    const LATEST_VERSION: u8 = 1;
     const NAME: &'static str = "a socket";
 
     fn version(&self) -> u8 {
@@ -125,15 +123,15 @@ impl Letter for Entry {
 }
 
 fn entry(socket: &OpenSocket) -> Result<Vec<u8>, BusError> {
-    let (v, socket) = (Entry::NEWEST, socket.clone());
-    Entry { v, socket }.write()
+    let (v, socket) = (StoredSocket::LATEST_VERSION, socket.clone());
+    StoredSocket { v, socket }.write()
 }
 
 fn sockets(mut reply: RedisReply) -> Result<Vec<OpenSocket>, BusError> {
     let mut sockets = Vec::new();
     while !reply.is_empty() {
         let entry = reply.bytes()?;
-        sockets.push(Entry::read(&entry)?.socket);
+        sockets.push(StoredSocket::read(&entry)?.socket);
     }
     Ok(sockets)
 }

@@ -1,4 +1,4 @@
-//! SessionRegistry in Redis: a string with a TTL each, and another whose end is the warning.
+//! Sessions in Redis: a string with a TTL each, and another that expires at the warning.
 
 mod expiries;
 
@@ -13,14 +13,14 @@ use tokio::sync::mpsc;
 
 use super::RedisBus;
 use super::client::{Arg, RedisReply, Script};
-use crate::sessions::{ANNOUNCED_FOR, MOST_SESSIONS};
+use crate::sessions::{ANNOUNCEMENT_TTL, MAX_SESSIONS};
 use crate::{
     AliveSession, BusError, EndAllSessions, EndAnnouncement, SessionKey, SessionRegistry, SessionRenewal, SessionSeed,
     SessionState, SessionTtl,
 };
 
-/// What is one step on the server.
-pub(super) struct Scripts {
+/// Scripts of the sessions.
+pub(super) struct SessionScripts {
     seed: Script,
     check_ttl: Script,
     record_token: Script,
@@ -33,19 +33,19 @@ pub(super) struct Scripts {
     end_all: Script,
 }
 
-impl Scripts {
+impl SessionScripts {
     pub(super) fn new() -> Self {
         let of_session = |script: &str| {
             let common = include_str!("script/session.lua");
-            Script::new(format!("local most = {MOST_SESSIONS}\n{common}{script}"))
+            Script::new(format!("local most = {MAX_SESSIONS}\n{common}{script}"))
         };
         Self {
             seed: of_session(include_str!("script/seed_session.lua")),
-            check_ttl: of_session(include_str!("script/poke_session.lua")),
+            check_ttl: of_session(include_str!("script/check_session_ttl.lua")),
             record_token: of_session(include_str!("script/record_token.lua")),
-            renew_session: of_session(include_str!("script/touch_session.lua")),
-            retime: of_session(include_str!("script/retime_session.lua")),
-            index: Script::new(include_str!("script/index_sessions.lua")),
+            renew_session: of_session(include_str!("script/renew_session.lua")),
+            retime: of_session(include_str!("script/set_session_timeout.lua")),
+            index: Script::new(include_str!("script/list_sessions.lua")),
             find: of_session(include_str!("script/find_session.lua")),
             announce_end: of_session(include_str!("script/announce_end.lua")),
             end: of_session(include_str!("script/end_session.lua")),
@@ -66,7 +66,7 @@ impl SessionRegistry for RedisBus {
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
-        let replies = self.all_sessions("poke a session", &self.shared.sessions.check_ttl, sessions, []);
+        let replies = self.all_sessions("check session TTLs", &self.shared.sessions.check_ttl, sessions, []);
         replies.await?.iter_mut().map(state).collect()
     }
 
@@ -78,7 +78,7 @@ impl SessionRegistry for RedisBus {
 
     async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
         let script = &self.shared.sessions.renew_session;
-        let mut reply = self.session("extend a session", script, session, []).await?;
+        let mut reply = self.session("renew a session", script, session, []).await?;
         let after_warning = reply.bytes()? == "1";
         Ok(SessionRenewal {
             state: state(&mut reply)?,
@@ -94,11 +94,11 @@ impl SessionRegistry for RedisBus {
     ) -> Result<SessionState, BusError> {
         let script = &self.shared.sessions.retime;
         let args = [timeout, lead].map(millis);
-        state(&mut self.session("retime a session", script, session, args).await?)
+        state(&mut self.session("set a session timeout", script, session, args).await?)
     }
 
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {
-        let step = "list the sessions of a user";
+        let step = "list sessions";
         let (names, scripts) = (&self.shared.names, &self.shared.sessions);
         let indexed = self
             .shared
@@ -118,7 +118,7 @@ impl SessionRegistry for RedisBus {
 
     async fn announce_end(&self, sessions: &[SessionKey]) -> Result<Vec<EndAnnouncement>, BusError> {
         let script = &self.shared.sessions.announce_end;
-        let replies = self.all_sessions("announce an end", script, sessions, [millis(ANNOUNCED_FOR)]);
+        let replies = self.all_sessions("announce session ends", script, sessions, [millis(ANNOUNCEMENT_TTL)]);
         replies.await?.iter_mut().map(announced).collect()
     }
 
@@ -175,7 +175,7 @@ impl RedisBus {
             .await
     }
 
-    /// One script per session, as no script spans two slots of a cluster; they travel together.
+    /// Runs one script per session, as no script spans two slots of a cluster; they are pipelined.
     async fn all_sessions<const N: usize>(
         &self,
         step: &'static str,
@@ -206,7 +206,7 @@ fn state(reply: &mut RedisReply) -> Result<SessionState, BusError> {
             timeout: Duration::from_millis(reply.read()?),
             lead: Duration::from_millis(reply.read()?),
         })),
-        _ => Err(reply.unreadable("no state of a session")),
+        _ => Err(reply.unreadable("unknown session state")),
     }
 }
 
@@ -232,11 +232,11 @@ fn millis(duration: Duration) -> Arg {
     Arg::from(duration.as_millis().max(1))
 }
 
-/// 0 where it is not known. No token of a user is from before 1970.
+/// Time in ms since 1970; 0 if unknown.
 fn time(time: Option<Timestamp>) -> Arg {
     let millis = time.map_or(0, Timestamp::as_millis);
     Arg::from(u64::try_from(millis).unwrap_or(0))
 }
 
-/// How many sessions are asked about at once.
+/// Sessions per pipeline.
 const AT_ONCE: usize = 256;

@@ -1,4 +1,4 @@
-//! Which Redis, and under which names.
+//! Settings of the Redis bus.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,24 +8,24 @@ use percent_encoding::percent_decode_str;
 use protocol::secret::Secret;
 use url::{Host, Url};
 
-/// What a `RedisBus` is made from.
+/// Settings of a `RedisBus`.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// The server for everything.
+    /// Server.
     pub url: RedisUrl,
-    /// What all keys and channels begin with.
+    /// Prefix of all keys and channels.
     pub prefix: Prefix,
-    /// Another server or database for the rate cells: their expiries wake every subscriber of expiry events.
+    /// Server or database for the rate cells, whose expiries would wake every subscriber to keyspace notifications.
     pub limits_url: Option<RedisUrl>,
-    /// The certificate authority of `rediss://` servers, a PEM file; without it those that the platform trusts.
+    /// Certificate authority of `rediss://` servers, a PEM file; none for those of the operating system.
     pub ca: Option<PathBuf>,
 }
 
-/// `redis://[[user]:password@]host[:port][/db]`, or `rediss://` for TLS. It prints without the password.
+/// URL `redis://[[user]:password@]host[:port][/db]`, or `rediss://` for TLS. Displays without the password.
 #[derive(Clone)]
 pub struct RedisUrl {
     pub(crate) tls: bool,
-    /// A name or an address, an IPv6 address without brackets.
+    /// Name or address, an IPv6 address without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) database: u8,
@@ -72,35 +72,35 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
-/// Why a text is no URL of a Redis. None of these repeats the text: it may hold a password.
+/// Invalid URL of a Redis. The errors do not quote the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedisUrl {
-    /// It is no URL at all.
+    /// Not a URL.
     #[error("{0}")]
     Syntax(url::ParseError),
-    /// Another scheme.
+    /// Unknown scheme.
     #[error("the URL begins with redis:// or rediss://")]
     Scheme,
-    /// A scheme that will come later.
+    /// Scheme that is not supported yet.
     #[error("{0} is not offered yet")]
     NotOffered(&'static str),
-    /// No host.
+    /// Missing host.
     #[error("the URL names no host")]
     Host,
-    /// The path is no database number.
+    /// Path that is no database number.
     #[error("the URL's path is a database number, 0 to 255")]
     Database,
-    /// Something after the path.
+    /// Query or fragment.
     #[error("the URL has no query and no fragment")]
     Query,
 }
 
-/// What all keys and channels begin with, `pn`: tests and tenants share a Redis by it.
+/// Prefix of all keys and channels, `pn` by default, by which tests and tenants share a Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
 
 impl Prefix {
-    /// The text.
+    /// Prefix as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -125,7 +125,7 @@ impl Default for Prefix {
     }
 }
 
-/// A text that would make key names ambiguous.
+/// Prefix that would make key names ambiguous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a prefix has 1 to 64 letters, digits, dots, dashes and underscores")]
 pub struct InvalidPrefix;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_url_counts() {
+    fn url_parts_are_parsed() {
         let url = parsed("rediss://gate:p%40ss@redis.example:7000/3");
         assert_eq!(url.to_string(), "rediss://redis.example:7000/3");
         assert_eq!(url.username.as_deref(), Some("gate"));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_url_leaves_out_has_defaults() {
+    fn omitted_url_parts_have_defaults() {
         let url = parsed("redis://localhost");
         assert_eq!(url.to_string(), "redis://localhost:6379/0");
         assert!(url.username.is_none() && url.password.is_none());
@@ -178,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_printed() {
+    fn password_is_not_displayed() {
         let url = parsed("redis://:hunter2@localhost");
         assert!(!format!("{url} {url:?}").contains("hunter2"));
     }
 
     #[test]
-    fn what_is_no_url_of_ours_is_refused_in_one_line() {
+    fn invalid_url_is_refused_in_one_line() {
         for (text, line) in [
             ("redis-cluster://:hunter2@a:1", "redis-cluster:// is not offered yet"),
             ("redis-sentinel://:hunter2@a:1", "redis-sentinel:// is not offered yet"),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_cannot_break_out_of_key_names() {
+    fn prefix_with_special_characters_is_refused() {
         assert_eq!("pn".parse::<Prefix>(), Ok(Prefix::default()));
         for text in ["", "a{b}", "a:b", "a b", "caf\u{e9}"] {
             assert_eq!(text.parse::<Prefix>(), Err(InvalidPrefix), "{text:?}");

@@ -1,4 +1,4 @@
-//! Connecting: which Redis, as whom, and what is said when it cannot be.
+//! Connecting: server, credentials, and the error of a failed start.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use testkit::scratch::Scratch;
 use testkit::tls::Authority;
 use testkit::{Launch, Process, Redis, wait};
 
-use crate::nodes::{Ear, MOMENT, connect_as};
+use crate::nodes::{SHORT_WAIT, TestSubscriptions, connect_as};
 use crate::sample::{job, node, publish, reply, user, worker};
 
 #[tokio::test]
-async fn the_database_of_the_url_is_used() {
+async fn database_of_the_url_is_used() {
     let redis = Redis::start().await;
     let bus = connect_as(&settings(&format!("{}/3", redis.url()))).await.unwrap();
     publish(&*bus, &user("GEN-001"), 1).await;
@@ -25,7 +25,7 @@ async fn the_database_of_the_url_is_used() {
 }
 
 #[tokio::test]
-async fn rate_cells_may_have_a_redis_of_their_own() {
+async fn rate_cells_use_a_redis_of_their_own() {
     let redis = Redis::start().await;
     let settings = RedisSettings {
         limits_url: Some(format!("{}/7", redis.url()).parse().unwrap()),
@@ -46,7 +46,7 @@ async fn rate_cells_may_have_a_redis_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_not_there_is_named_without_its_password() {
+async fn unreachable_redis_is_reported_without_its_password() {
     let port = Port::claim();
     let url = format!("redis://gate:hunter2@{}/3", port.addr());
     let error = refused(&settings(&url)).await;
@@ -59,7 +59,7 @@ async fn a_redis_that_is_not_there_is_named_without_its_password() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_stops_the_start() {
+async fn wrong_password_fails_the_start() {
     let redis = Redis::start().await;
     redis
         .command(&["ACL", "SETUSER", "gate", "on", ">right", "+@all", "~*", "&*"])
@@ -71,9 +71,9 @@ async fn a_wrong_password_stops_the_start() {
     connect_as(&settings(&url("right"))).await.unwrap();
 }
 
-/// What an ACL for us has to allow.
+/// Permissions of the node's Redis user, by ACL rules.
 #[tokio::test]
-async fn a_user_with_few_rights_is_enough() {
+async fn user_with_the_documented_permissions_suffices() {
     let redis = Redis::start().await;
     let rights = [
         "-@all",
@@ -138,15 +138,15 @@ async fn a_user_with_few_rights_is_enough() {
         .unwrap();
 
     let (user, lane, node) = (user("GEN-001"), Lane::Interactive, node("gw-1"));
-    let mut ear = Ear::open(&*bus).await;
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
     let mut replies = bus.subscribe_replies(&node).await.unwrap();
-    ear.feed.subscribe(&user).await.unwrap();
-    let place = publish(&*bus, &user, 1).await;
-    assert_eq!(ear.next_seq().await, 1);
-    bus.read_log(&user, &place, 9).await.unwrap();
+    subscriptions.handle.subscribe(&user).await.unwrap();
+    let offset = publish(&*bus, &user, 1).await;
+    assert_eq!(subscriptions.next_seq().await, 1);
+    bus.read_log(&user, &offset, 9).await.unwrap();
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
     let claimed = bus.claim(lane, &worker("w-1"), 1, wait::deadline()).await.unwrap();
-    // Waits long enough for lost jobs to be looked for: this one is taken over, and at last buried.
+    // Waits long enough for reclaims: this job is reclaimed, and finally becomes a dead letter.
     for by in ["w-2", "w-3"] {
         bus.claim(lane, &worker(by), 1, Duration::from_secs(4)).await.unwrap();
     }
@@ -178,28 +178,24 @@ async fn a_user_with_few_rights_is_enough() {
         period: Duration::from_secs(60),
     };
     bus.admit(&user, &bucket, quota).await.unwrap();
-    ear.feed.unsubscribe(&user);
-    assert_eq!(
-        redis.command(&["ACL", "LOG"]).await,
-        "",
-        "nothing was refused on the way"
-    );
-    bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
+    subscriptions.handle.unsubscribe(&user);
+    assert_eq!(redis.command(&["ACL", "LOG"]).await, "", "no command was refused");
+    bus.claim(lane, &worker("w-1"), 1, SHORT_WAIT).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_user_that_may_not_read_info_is_refused_with_the_reason() {
+async fn user_without_info_is_refused_with_the_reason() {
     let redis = Redis::start().await;
     redis
         .command(&["ACL", "SETUSER", "gate", "on", ">right", "+@all", "-info", "~*", "&*"])
         .await;
     let error = refused(&settings(&format!("redis://gate:right@{}", redis.addr()))).await;
     assert!(matches!(error, ConnectError::NoInfo { .. }), "{error:?}");
-    assert!(chain(&error).contains("must be allowed INFO"), "{}", chain(&error));
+    assert!(chain(&error).contains("lacks permission for INFO"), "{}", chain(&error));
 }
 
 #[tokio::test]
-async fn rediss_speaks_tls_to_a_server_of_the_given_authority_only() {
+async fn rediss_requires_a_certificate_of_the_given_authority() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let server = TlsRedis::start(&authority).await;
     let url = format!("rediss://localhost:{}", server.port.number());
@@ -216,9 +212,9 @@ async fn rediss_speaks_tls_to_a_server_of_the_given_authority_only() {
     assert!(!matches!(error, ConnectError::TooOld { .. }), "{error:?}");
 }
 
-/// Why there is no bus with these settings.
+/// Error of a bus with these settings.
 async fn refused(settings: &RedisSettings) -> ConnectError {
-    connect_as(settings).await.err().expect("no bus with these settings")
+    connect_as(settings).await.err().expect("connected with these settings")
 }
 
 fn settings(url: &str) -> RedisSettings {
@@ -230,7 +226,7 @@ fn settings(url: &str) -> RedisSettings {
     }
 }
 
-/// A Redis that speaks TLS and nothing else.
+/// Redis that accepts only TLS.
 struct TlsRedis {
     port: Port,
     _process: Process,

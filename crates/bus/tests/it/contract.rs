@@ -1,6 +1,6 @@
-//! The contracts of the roles. Every sentence holds for both implementations.
+//! Contracts of the roles, run against both implementations.
 
-/// Makes of each contract a test for the memory and one for Redis.
+/// Turns each contract into a test of the memory bus and one of the Redis bus.
 macro_rules! holds_for_both {
     ($($contract:ident),+ $(,)?) => {
         mod memory {
@@ -25,6 +25,6 @@ mod hints;
 mod jobs;
 mod limits;
 mod presence;
+mod resume_tokens;
 mod session_races;
 mod sessions;
-mod tickets;

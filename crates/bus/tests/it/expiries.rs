@@ -1,4 +1,4 @@
-//! The ends of sessions as Redis announces them: by keyspace notifications, to whoever listens.
+//! Keyspace notifications of expired sessions and warnings.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::nodes::connect;
 use crate::sample::user;
 
 #[tokio::test]
-async fn warning_and_end_of_a_session_are_announced_in_any_database_and_under_any_prefix() {
+async fn warning_and_expiry_are_notified_in_any_database_and_prefix() {
     let redis = Redis::start().await;
     for (database, prefix) in [(0, "pn"), (0, "tenant-2"), (3, "pn"), (3, "tenant-2")] {
         let bus = connect(&format!("{}/{database}", redis.url()), prefix).await;
@@ -30,7 +30,7 @@ async fn warning_and_end_of_a_session_are_announced_in_any_database_and_under_an
 }
 
 #[tokio::test]
-async fn what_ends_in_another_database_or_under_another_prefix_is_no_session_of_ours() {
+async fn expiries_of_other_databases_and_prefixes_are_ignored() {
     let redis = Redis::start().await;
     let ours = connect(&format!("{}/3", redis.url()), "pn").await;
     let mut expiries = ours.expiries();
@@ -39,7 +39,7 @@ async fn what_ends_in_another_database_or_under_another_prefix_is_no_session_of_
         let other = connect(&format!("{}/{database}", redis.url()), prefix).await;
         let key = session("theirs");
         seed(&*other, &key).await;
-        wait::until_true("the other session to be over", wait::deadline(), async || {
+        wait::until_true("the other session to expire", wait::deadline(), async || {
             let states = other.check_ttl(std::slice::from_ref(&key)).await.unwrap();
             states == [bus::SessionState::Unknown]
         })
@@ -50,7 +50,7 @@ async fn what_ends_in_another_database_or_under_another_prefix_is_no_session_of_
 }
 
 #[tokio::test]
-async fn expiries_are_announced_again_after_the_connection_was_killed() {
+async fn expiries_arrive_after_a_killed_connection() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let mut expiries = bus.expiries();
@@ -66,17 +66,17 @@ async fn expiries_are_announced_again_after_the_connection_was_killed() {
 }
 
 #[tokio::test]
-async fn a_subscription_whose_answer_was_lost_is_tried_again_at_once() {
+async fn subscription_with_a_lost_reply_is_retried() {
     let redis = Redis::start().await;
     let link = Proxy::start(redis.addr()).await;
     let bus = connect(&format!("redis://{}", link.addr()), "pn").await;
     link.lose_answer_to("$9\r\nSUBSCRIBE\r\n");
     let mut expiries = bus.expiries();
-    wait::until_true("the answer to be lost", wait::deadline(), async || {
+    wait::until_true("the reply to be lost", wait::deadline(), async || {
         !link.fault_is_pending()
     })
     .await;
-    wait::until_true("an expiry to be announced", wait::deadline(), async || {
+    wait::until_true("a notification to arrive", wait::deadline(), async || {
         seed(&*bus, &session("s-1")).await;
         expiries.try_recv().is_ok()
     })
@@ -84,12 +84,12 @@ async fn a_subscription_whose_answer_was_lost_is_tried_again_at_once() {
 }
 
 #[tokio::test]
-async fn more_expiries_than_are_read_end_nothing() {
+async fn expiries_above_the_queue_capacity_are_dropped() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let mut expiries = bus.expiries();
     until_subscribed(&redis, 0).await;
-    // Nobody reads meanwhile.
+    // The receiver is not read meanwhile.
     let many = "for n = 1, 20000 do redis.call('SET', 'pn:{u}:s:' .. n, '', 'PX', 1) end";
     redis.command(&["EVAL", many, "0"]).await;
     wait::until_true("all keys to be gone", wait::deadline(), async || {
@@ -104,7 +104,7 @@ async fn more_expiries_than_are_read_end_nothing() {
     .await;
 }
 
-/// A session that is warned and over in a moment.
+/// Session whose warning and deadline are close.
 async fn seed(bus: &dyn Bus, key: &SessionKey) {
     let seed = SessionSeed {
         left: Duration::from_millis(400),
@@ -119,7 +119,7 @@ async fn seed(bus: &dyn Bus, key: &SessionKey) {
 
 async fn next(expiries: &mut mpsc::Receiver<SessionKey>, what: &str) -> SessionKey {
     let next = timeout(wait::deadline(), expiries.recv()).await;
-    next.unwrap_or_else(|_| panic!("{what} was not announced")).unwrap()
+    next.unwrap_or_else(|_| panic!("{what}: no notification")).unwrap()
 }
 
 async fn until_subscribed(redis: &Redis, database: u8) {

@@ -1,5 +1,5 @@
-//! What one user can make Redis hold, in bytes: each role is used far beyond what the limits of commands let through, under names
-//! as long as names may be. docs/operations/redis-memory.md says the bound and what it is made of.
+//! Memory of one user in Redis: each role is used far beyond the rate limits, with ids of the longest length.
+//! docs/operations/redis-memory.md has the bound and its parts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use testkit::Redis;
 use crate::nodes::connect;
 use crate::sample::{event, node, offset};
 
-/// Of what is kept for a user by name.
+/// Number of entries per role, above its bound.
 const MOST: u64 = 5 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_user_holds_less_than_its_bound_whatever_is_done_in_its_name() {
+async fn memory_of_one_user_stays_within_its_bound() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = UserId::new("}".repeat(128)).unwrap();
@@ -65,7 +65,7 @@ async fn one_user_holds_less_than_its_bound_whatever_is_done_in_its_name() {
     assert!(all <= MOST, "{all}");
 }
 
-/// More and larger events than a log holds, each under the longest id.
+/// Publishes more and larger events than a log keeps, each with the longest id.
 async fn publish_events(bus: &dyn Bus, user: &UserId) {
     let events = (0..1_000).map(|number| Envelope {
         id: EventId::new(long("e", number)).unwrap(),
@@ -77,7 +77,7 @@ async fn publish_events(bus: &dyn Bus, user: &UserId) {
     }
 }
 
-/// More challenges of each kind than a user may have. Those that belong to no user are as many as ten a minute are.
+/// Stores more challenges of each kind than a user may have, and as many global ones as ten a minute are.
 async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
     let (word, record) = ([b'x'; 128], [b'x'; 4_096]);
     for number in 0..2_000 {
@@ -127,7 +127,7 @@ async fn keep_challenges(bus: &dyn Bus, user: &UserId) {
     }
 }
 
-/// More sessions than may be alive at once.
+/// Registers more sessions than the bound.
 async fn open_sessions(bus: &dyn Bus, user: &UserId) {
     let newest = Timestamp::from_millis(1_764_000_000_000);
     let seed = SessionSeed {
@@ -147,7 +147,7 @@ async fn open_sessions(bus: &dyn Bus, user: &UserId) {
     }
 }
 
-/// More sockets, devices and tickets than a user may have, each of a session of its own.
+/// Registers more sockets, devices and resume tokens than the bounds, each of a session of its own.
 async fn come_and_go(bus: &dyn Bus, user: &UserId) {
     let start = offset(bus, user).await;
     bus.renew_node(&node("gw"), LIFE).await.unwrap();
@@ -160,19 +160,19 @@ async fn come_and_go(bus: &dyn Bus, user: &UserId) {
             user: user.clone(),
             id: ResumeTokenId::new(long("t", number)).unwrap(),
         };
-        let ticket = ResumeToken {
+        let token = ResumeToken {
             session: session.clone(),
             connection: connection.clone(),
             start: start.clone(),
         };
-        bus.issue_token(&key, &ticket).await.unwrap();
+        bus.issue_token(&key, &token).await.unwrap();
         let origin = Origin {
             address: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".to_owned(),
             device_id: Some(wide(number)),
             device_name: Some(wide(number)),
             user_agent: Some(long("u", number).repeat(2)),
         };
-        // The set begins anew when it is full: here it is about to.
+        // A full set is cleared: here it is just full.
         if number < 254 {
             bus.mark_seen(user, &origin).await.unwrap();
         }
@@ -188,7 +188,7 @@ async fn come_and_go(bus: &dyn Bus, user: &UserId) {
     bus.begin_alert_check(user, &long("l", 0)).await.unwrap();
 }
 
-/// As many cells as a user's commands of a minute ask for, each for a session of its own.
+/// Creates as many rate cells as a user's commands of a minute use, each for a session of its own.
 async fn ask_limits(bus: &dyn Bus, user: &UserId) {
     let quota = Quota {
         count: 10,
@@ -212,12 +212,12 @@ async fn ask_limits(bus: &dyn Bus, user: &UserId) {
     }
 }
 
-/// A name of 128 characters, none of which a key shows as it is.
+/// Name of 128 characters, all of which are percent-encoded in keys.
 fn long(kind: &str, number: u64) -> String {
     format!("{kind}{number:>127}").replace(' ', "}")
 }
 
-/// What a gateway leaves of a device's name: 256 characters, however many bytes each has.
+/// Longest device name that a gateway passes on: 256 characters of several bytes.
 fn wide(number: u64) -> String {
     format!("{number:0>8}{}", "\u{1f511}".repeat(248))
 }

@@ -1,4 +1,4 @@
-//! What the bus promises: one contract for both implementations, and what Redis and the client library do to the careless.
+//! Tests of the bus: one contract for both implementations, and traps of Redis and its client library.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

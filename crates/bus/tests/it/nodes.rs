@@ -1,4 +1,4 @@
-//! Buses for tests, as nodes have them.
+//! Buses and subscriptions of test nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use testkit::{Redis, wait};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// A cluster of one process.
+/// In-memory bus: a cluster of one process.
 pub(crate) fn in_memory() -> Arc<dyn Bus> {
     Arc::new(MemoryBus::new(Arc::new(OsEntropy)))
 }
 
-/// A node on the Redis that all tests share, under a prefix of its own.
+/// Bus on the Redis that all tests share, under a prefix of its own.
 pub(crate) async fn on_shared_redis() -> Arc<dyn Bus> {
     let redis = Redis::shared().await;
     connect(&redis.url(), &redis.prefix()).await
 }
 
-/// A node on a Redis.
+/// Bus on a Redis.
 pub(crate) async fn connect(url: &str, prefix: &str) -> Arc<dyn Bus> {
     let settings = RedisSettings {
         url: url.parse().unwrap(),
@@ -34,7 +34,7 @@ pub(crate) async fn connect(url: &str, prefix: &str) -> Arc<dyn Bus> {
     connect_as(&settings).await.unwrap()
 }
 
-/// A node with all its settings. Its tasks end with the runtime of the test.
+/// Bus with these settings. Its tasks end with the runtime of the test.
 pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<Arc<dyn Bus>, ConnectError> {
     let meter = SdkMeterProvider::default().meter("test");
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
@@ -42,25 +42,25 @@ pub(crate) async fn connect_as(settings: &RedisSettings) -> Result<Arc<dyn Bus>,
     Ok(Arc::new(bus))
 }
 
-/// What a node hears, and its subscriptions.
-pub(crate) struct Ear {
-    pub(crate) feed: Arc<dyn UserSubscriptions>,
-    heard: mpsc::Receiver<ChannelMessage>,
+/// Subscriptions of a test node with their messages.
+pub(crate) struct TestSubscriptions {
+    pub(crate) handle: Arc<dyn UserSubscriptions>,
+    messages: mpsc::Receiver<ChannelMessage>,
 }
 
-impl Ear {
+impl TestSubscriptions {
     pub(crate) async fn open(bus: &dyn Bus) -> Self {
-        let (feed, heard) = bus.listen().await.unwrap();
-        Self { feed, heard }
+        let (handle, messages) = bus.listen().await.unwrap();
+        Self { handle, messages }
     }
 
-    /// The next thing heard.
+    /// Receives the next message.
     pub(crate) async fn next(&mut self) -> ChannelMessage {
-        let heard = timeout(wait::deadline(), self.heard.recv()).await;
-        heard.expect("something is heard in time").expect("the ear is open")
+        let message = timeout(wait::deadline(), self.messages.recv()).await;
+        message.expect("no message in time").expect("subscriptions closed")
     }
 
-    /// The place of the next event heard; fails on `Missed`.
+    /// Receives the next event and returns its seq; fails on `Missed`.
     pub(crate) async fn next_seq(&mut self) -> u64 {
         match self.next().await {
             ChannelMessage::Event { offset, .. } => offset.seq,
@@ -68,51 +68,51 @@ impl Ear {
         }
     }
 
-    /// Waits for a `Missed`, however many events come before it.
+    /// Waits for a `Missed`, skipping events.
     pub(crate) async fn missed(&mut self) {
         while self.next().await != ChannelMessage::Missed {}
     }
 
-    /// Waits for an event at this place, whatever comes before it.
-    pub(crate) async fn until(&mut self, place: &Offset) {
+    /// Waits for the event at this offset, skipping other messages.
+    pub(crate) async fn until(&mut self, expected: &Offset) {
         loop {
             if let ChannelMessage::Event { offset, .. } = self.next().await
-                && offset == *place
+                && offset == *expected
             {
                 return;
             }
         }
     }
 
-    /// Whether an event at this place is heard before something is missed.
-    pub(crate) async fn hears(&mut self, place: &Offset) -> bool {
+    /// Reports whether the event at this offset arrives before a `Missed`.
+    pub(crate) async fn receives_before_missed(&mut self, expected: &Offset) -> bool {
         loop {
             match self.next().await {
-                ChannelMessage::Event { offset, .. } if offset == *place => return true,
+                ChannelMessage::Event { offset, .. } if offset == *expected => return true,
                 ChannelMessage::Missed => return false,
                 ChannelMessage::Event { .. } | ChannelMessage::Redeemed { .. } => {}
             }
         }
     }
 
-    /// What is there now, without waiting.
+    /// Receives a queued message, without waiting.
     pub(crate) fn try_next(&mut self) -> Option<ChannelMessage> {
-        self.heard.try_recv().ok()
+        self.messages.try_recv().ok()
     }
 }
 
-/// Waits until the bus and its ear say that they live, or that they do not.
-pub(crate) async fn until_live(bus: &dyn Bus, ear: &Ear, live: bool) {
+/// Waits until the bus and the subscriptions are live, or until neither is.
+pub(crate) async fn until_live(bus: &dyn Bus, subscriptions: &TestSubscriptions, live: bool) {
     let what = if live {
-        "the bus to live"
+        "bus and subscriptions to be live"
     } else {
-        "the loss to be noticed"
+        "bus and subscriptions not to be live"
     };
     wait::until_true(what, wait::deadline(), async || {
-        bus.is_live() == live && ear.feed.is_live() == live
+        bus.is_live() == live && subscriptions.handle.is_live() == live
     })
     .await;
 }
 
-/// A wait that is over before anyone would notice.
-pub(crate) const MOMENT: Duration = Duration::from_millis(20);
+/// Wait of a claim that should find nothing.
+pub(crate) const SHORT_WAIT: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! A Redis that answers and refuses: whoever starts a node, or waits on it, reads the server's own reply.
+//! Refusals of Redis: the errors of a starting or running node contain the server's error reply.
 
 use bus::RedisSettings;
 use protocol::fault::chain;
@@ -9,7 +9,7 @@ use crate::nodes::connect_as;
 use crate::sample::{event, user};
 
 #[tokio::test]
-async fn permissions_that_are_missing_are_named_as_noperm() {
+async fn missing_permission_is_reported_as_noperm() {
     let redis = Redis::start().await;
     for (missing, rights) in [
         ("any channel", &["+@all", "~*", "resetchannels"][..]),
@@ -26,19 +26,19 @@ async fn permissions_that_are_missing_are_named_as_noperm() {
         let mut command = vec!["ACL", "SETUSER", "gate", "reset", "on", ">right"];
         command.extend(rights);
         redis.command(&command).await;
-        let said = failure(&format!("redis://gate:right@{}", redis.addr())).await;
-        // Within a script Redis 7.0 says it in words.
-        let named = said.contains("NOPERM") || said.contains("user executing the script can't");
-        assert!(named && !said.contains("right@"), "{missing}: {said}");
+        let message = failure(&format!("redis://gate:right@{}", redis.addr())).await;
+        // Within a script Redis 7.0 replies with a sentence.
+        let named = message.contains("NOPERM") || message.contains("user executing the script can't");
+        assert!(named && !message.contains("right@"), "{missing}: {message}");
     }
 }
 
 #[tokio::test]
-async fn a_node_of_a_cluster_is_named_by_its_redirection() {
+async fn cluster_node_is_reported_by_its_redirection() {
     let (few, many) = (cluster_node().await, cluster_node().await);
     few.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "99"]).await;
-    let said = failure(&few.url()).await;
-    assert!(said.contains("CLUSTERDOWN"), "slots of nobody: {said}");
+    let message = failure(&few.url()).await;
+    assert!(message.contains("CLUSTERDOWN"), "unassigned slots: {message}");
 
     many.command(&["CLUSTER", "ADDSLOTSRANGE", "100", "16383"]).await;
     few.command(&["CLUSTER", "MEET", "127.0.0.1", &many.port().to_string()])
@@ -47,16 +47,16 @@ async fn a_node_of_a_cluster_is_named_by_its_redirection() {
         few.command(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok")
     })
     .await;
-    let said = failure(&few.url()).await;
+    let message = failure(&few.url()).await;
     assert!(
-        said.contains("MOVED") && said.contains(&many.port().to_string()),
-        "{said}"
+        message.contains("MOVED") && message.contains(&many.port().to_string()),
+        "{message}"
     );
 }
 
-/// One node that has every slot is like any Redis.
+/// Cluster node with all slots, which works like any Redis.
 #[tokio::test]
-async fn a_cluster_of_one_node_is_taken() {
+async fn cluster_of_one_node_is_accepted() {
     let node = cluster_node().await;
     node.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
     wait::until_true("the node to have all slots", wait::deadline(), async || {
@@ -68,32 +68,35 @@ async fn a_cluster_of_one_node_is_taken() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_missing_or_wrong_is_named() {
+async fn missing_or_wrong_password_is_reported() {
     let redis = Redis::start().await;
     redis.command(&["ACL", "SETUSER", "default", "off"]).await;
-    let said = failure(&redis.url()).await;
-    assert!(said.contains("NOAUTH"), "{said}");
-    let said = failure(&format!("redis://:hunter2@{}", redis.addr())).await;
-    assert!(said.contains("WRONGPASS") && !said.contains("hunter2"), "{said}");
+    let message = failure(&redis.url()).await;
+    assert!(message.contains("NOAUTH"), "{message}");
+    let message = failure(&format!("redis://:hunter2@{}", redis.addr())).await;
+    assert!(
+        message.contains("WRONGPASS") && !message.contains("hunter2"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
-async fn a_replica_is_named_as_read_only_or_as_without_its_primary() {
+async fn replica_is_reported_as_read_only_or_masterdown() {
     let (redis, nobody) = (Redis::start().await, Port::claim());
     redis
         .command(&["REPLICAOF", "127.0.0.1", &nobody.number().to_string()])
         .await;
-    let said = failure(&redis.url()).await;
-    assert!(said.contains("READONLY"), "{said}");
+    let message = failure(&redis.url()).await;
+    assert!(message.contains("READONLY"), "{message}");
     redis
         .command(&["CONFIG", "SET", "replica-serve-stale-data", "no"])
         .await;
-    let said = failure(&redis.url()).await;
-    assert!(said.contains("MASTERDOWN"), "{said}");
+    let message = failure(&redis.url()).await;
+    assert!(message.contains("MASTERDOWN"), "{message}");
 }
 
 #[tokio::test]
-async fn a_redis_that_loads_its_data_is_named_as_loading() {
+async fn loading_redis_is_reported_as_loading() {
     let redis = Redis::start().await;
     redis.command(&["DEBUG", "POPULATE", "5000", "key", "200"]).await;
     redis
@@ -105,17 +108,17 @@ async fn a_redis_that_loads_its_data_is_named_as_loading() {
             redis.command(&["INFO", "persistence"]).await.contains("loading:1")
         })
         .await;
-        let said = failure(&redis.url()).await;
+        let message = failure(&redis.url()).await;
         redis.command(&["CONFIG", "SET", "key-load-delay", "0"]).await;
-        said
+        message
     };
-    let (said, _) = tokio::join!(observed, redis.command(&["DEBUG", "RELOAD"]));
-    assert!(said.contains("LOADING"), "{said}");
+    let (message, _) = tokio::join!(observed, redis.command(&["DEBUG", "RELOAD"]));
+    assert!(message.contains("LOADING"), "{message}");
 }
 
-/// While the server turns a connection away, a command would only be told that it was not answered.
+/// Trap: while the server refuses the connection, commands only time out.
 #[tokio::test]
-async fn a_password_that_was_changed_is_named_by_the_commands_of_a_running_node() {
+async fn changed_password_is_reported_by_commands_of_a_running_node() {
     let redis = Redis::start().await;
     redis
         .command(&["ACL", "SETUSER", "gate", "on", ">right", "+@all", "~*", "&*"])
@@ -125,7 +128,7 @@ async fn a_password_that_was_changed_is_named_by_the_commands_of_a_running_node(
         .unwrap();
     redis.command(&["ACL", "SETUSER", "gate", "resetpass", ">other"]).await;
     redis.command(&["CLIENT", "KILL", "USER", "gate"]).await;
-    wait::until_true("the refusal to be named", wait::deadline(), async || {
+    wait::until_true("the refusal in the error", wait::deadline(), async || {
         let published = bus.publish(&user("GEN-001"), &event(1)).await;
         published.is_err_and(|error| chain(&error).contains("WRONGPASS"))
     })
@@ -133,7 +136,7 @@ async fn a_password_that_was_changed_is_named_by_the_commands_of_a_running_node(
     assert!(!bus.is_live());
 }
 
-/// Why a node that starts on this Redis does not get to subscribe for its first user.
+/// Error of a node that starts on this Redis and subscribes for its first user.
 async fn failure(url: &str) -> String {
     let bus = match connect_as(&settings(url)).await {
         Ok(bus) => bus,
@@ -144,7 +147,7 @@ async fn failure(url: &str) -> String {
         Err(error) => return chain(&error),
     };
     match feed.subscribe(&user("GEN-001")).await {
-        Ok(()) => "nothing was refused".to_owned(),
+        Ok(()) => "no refusal".to_owned(),
         Err(error) => chain(&error),
     }
 }

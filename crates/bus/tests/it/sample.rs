@@ -1,4 +1,4 @@
-//! Messages for tests.
+//! Sample messages.
 
 use bus::{Bus, PublishOutcome};
 use protocol::account::AccountType;
@@ -25,7 +25,7 @@ pub(crate) fn worker(id: &str) -> WorkerId {
     WorkerId::new(id).unwrap()
 }
 
-/// An event whose payload is its number.
+/// Event whose payload is its number.
 pub(crate) fn event(number: u64) -> Envelope {
     Envelope {
         v: Envelope::VERSION,
@@ -37,7 +37,7 @@ pub(crate) fn event(number: u64) -> Envelope {
     }
 }
 
-/// Publishes an event that is new.
+/// Publishes a new event.
 pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Offset {
     match bus.publish(user, &event(number)).await.unwrap() {
         PublishOutcome::Assigned(offset) => offset,
@@ -45,20 +45,20 @@ pub(crate) async fn publish(bus: &dyn Bus, user: &UserId, number: u64) -> Offset
     }
 }
 
-/// Where a user's order stands.
+/// Current offset of a user.
 pub(crate) async fn offset(bus: &dyn Bus, user: &UserId) -> Offset {
     bus.offsets(std::slice::from_ref(user)).await.unwrap().remove(0)
 }
 
-/// Publishes an event as a relay does: again, until an answer comes.
-pub(crate) async fn publish_surely(bus: &dyn Bus, user: &UserId, number: u64) {
+/// Publishes an event as the outbox relay does: with retries until a reply.
+pub(crate) async fn publish_with_retry(bus: &dyn Bus, user: &UserId, number: u64) {
     wait::until_true("an event to be published", wait::deadline(), async || {
         bus.publish(user, &event(number)).await.is_ok()
     })
     .await;
 }
 
-/// A job with a secret of `size` bytes in it.
+/// Job with a secret of `size` bytes.
 pub(crate) fn job(id: &str, size: usize) -> Job {
     Job {
         v: Job::VERSION,

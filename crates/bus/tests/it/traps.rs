@@ -1,13 +1,13 @@
-//! What Redis, the network and fred do to a bus. Each test was seen to fail with its remedy taken away.
+//! Traps of Redis, the network and fred. Each test was seen to fail without its remedy.
 
 mod arguments;
 mod buffers;
 mod clocks;
-mod cuts;
-mod deafness;
 mod epochs;
 mod hygiene;
 mod lanes;
+mod reconnects;
 mod replays;
 mod silence;
+mod stalls;
 mod subscriptions;

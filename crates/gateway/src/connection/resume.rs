@@ -115,7 +115,11 @@ async fn redeem_token(
         user: identity.user.clone(),
         id,
     };
-    let Some(Redeemed { ticket, hold }) = bus.redeem_token(&key, &identity.session, came).await? else {
+    let Some(Redeemed {
+        token: ticket,
+        lease: hold,
+    }) = bus.redeem_token(&key, &identity.session, came).await?
+    else {
         return Ok(Err(Unrecovered::Unknown));
     };
     let Some(after) = last_handled(ticket.start, resume.offset.as_deref()) else {

@@ -55,8 +55,8 @@ impl Hub {
                     Some(ChannelMessage::Event { user, offset, envelope }) => {
                         self.rooms().heard(&user, offset, envelope, &self.metrics);
                     }
-                    Some(ChannelMessage::Redeemed { user, ticket, redemption }) => {
-                        self.rooms().redeemed(&user, &ticket, redemption);
+                    Some(ChannelMessage::Redeemed { user, token, redemption }) => {
+                        self.rooms().redeemed(&user, &token, redemption);
                     }
                     Some(ChannelMessage::Missed) => {
                         missed.iter().for_each(|missed| missed.notify_one());

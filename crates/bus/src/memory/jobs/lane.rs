@@ -1,4 +1,4 @@
-//! One lane in memory: what waits, and what is in the hands of a worker.
+//! One lane in memory: queued and claimed jobs.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,66 +7,66 @@ use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio::time::Instant;
 
-use crate::bounds::{DELIVERIES, LANE_BYTES, LANE_ENTRIES, SILENCE};
-use crate::letter::Letter;
+use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES, MAX_LANE_BYTES, MAX_LANE_JOBS};
+use crate::versioned_message::VersionedMessage;
 use crate::{ClaimedJob, EntryId};
 
-/// The entries of a lane. Time is an argument.
+/// Entries of a lane. Time is an argument.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// The number of the newest entry; the first is 1.
+    /// Number of the newest entry; the first is 1.
     newest: u64,
-    waiting: VecDeque<(u64, Entry)>,
-    held: BTreeMap<u64, Held>,
+    waiting: VecDeque<(u64, QueuedJob)>,
+    claims: BTreeMap<u64, Claim>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
-    /// Written out, as it would be in Redis: a lane's bound counts bytes.
+struct QueuedJob {
+    /// Encoded as for Redis, as a lane's bound is in bytes.
     job: Vec<u8>,
     deadline: Instant,
 }
 
 #[derive(Debug)]
-struct Held {
-    entry: Entry,
-    by: WorkerId,
-    /// When the worker was last heard of.
-    heard: Instant,
+struct Claim {
+    entry: QueuedJob,
+    worker: WorkerId,
+    /// Time of the last renewal by the worker.
+    renewed_at: Instant,
     deliveries: u32,
 }
 
 impl Queue {
-    /// Adds a job, if it fits.
+    /// Queues a job, if the lane has capacity.
     pub(super) fn push(&mut self, job: Vec<u8>, deadline: Instant) -> bool {
-        let fits =
-            self.waiting.len() + self.held.len() < LANE_ENTRIES && self.bytes.saturating_add(job.len()) <= LANE_BYTES;
+        let fits = self.waiting.len() + self.claims.len() < MAX_LANE_JOBS
+            && self.bytes.saturating_add(job.len()) <= MAX_LANE_BYTES;
         if fits {
             self.newest += 1;
             self.bytes += job.len();
-            self.waiting.push_back((self.newest, Entry { job, deadline }));
+            self.waiting.push_back((self.newest, QueuedJob { job, deadline }));
         }
         fits
     }
 
-    /// Gives up to `max` jobs to a worker: first those whose worker fell silent, then new ones.
+    /// Claims up to `max` jobs for a worker: first those with an expired claim, then new ones.
     pub(super) fn claim(&mut self, worker: &WorkerId, max: usize, now: Instant) -> Vec<ClaimedJob> {
         let mut claimed = Vec::new();
         while claimed.len() < max {
-            let Some((number, entry, lost)) = self.next_silent(now).or_else(|| self.next_waiting()) else {
+            let Some((number, entry, lost)) = self.next_expired(now).or_else(|| self.next_waiting()) else {
                 break;
             };
             if entry.deadline <= now {
                 self.bytes -= entry.job.len();
                 continue;
             }
-            if lost >= DELIVERIES {
+            if lost >= MAX_DELIVERIES {
                 self.bytes -= entry.job.len();
                 tracing::warn!(
                     entry = number,
                     deliveries = lost,
-                    "a job that cost its workers is buried"
+                    "job became a dead letter, its workers lost it"
                 );
                 continue;
             }
@@ -76,48 +76,52 @@ impl Queue {
                     job,
                     deadline: entry.deadline,
                 }),
-                Err(error) => tracing::warn!(entry = number, error = chain(&error), "a job is left to others"),
+                Err(error) => tracing::warn!(
+                    entry = number,
+                    error = chain(&error),
+                    "job does not decode, left to newer workers"
+                ),
             }
-            let held = Held {
+            let claim = Claim {
                 entry,
-                by: worker.clone(),
-                heard: now,
+                worker: worker.clone(),
+                renewed_at: now,
                 deliveries: lost + 1,
             };
-            self.held.insert(number, held);
+            self.claims.insert(number, claim);
         }
         claimed
     }
 
-    /// When the next entry is due to be taken from its worker.
-    pub(super) fn next_silence(&self) -> Option<Instant> {
-        self.held.values().map(|held| held.heard + SILENCE).min()
+    /// Expiry of the next claim.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.claims.values().map(|claim| claim.renewed_at + CLAIM_TTL).min()
     }
 
-    /// The worker still works on these; on those that were given to another it no longer has a say.
+    /// Renews a worker's claims. Entries that another worker has reclaimed stay unchanged.
     pub(super) fn renew(&mut self, worker: &WorkerId, entries: &[EntryId], now: Instant) {
         for number in entries.iter().filter_map(number) {
-            if let Some(held) = self.held.get_mut(&number).filter(|held| held.by == *worker) {
-                held.heard = now;
+            if let Some(claim) = self.claims.get_mut(&number).filter(|claim| claim.worker == *worker) {
+                claim.renewed_at = now;
             }
         }
     }
 
-    /// Removes an entry in whoever's hands it is.
+    /// Removes an entry, whichever worker has claimed it.
     pub(super) fn remove(&mut self, entry: &EntryId) {
-        if let Some(held) = number(entry).and_then(|number| self.held.remove(&number)) {
-            self.bytes -= held.entry.job.len();
+        if let Some(claim) = number(entry).and_then(|number| self.claims.remove(&number)) {
+            self.bytes -= claim.entry.job.len();
         }
     }
 
-    fn next_silent(&mut self, now: Instant) -> Option<(u64, Entry, u32)> {
-        let mut held = self.held.iter();
-        let (&number, _) = held.find(|(_, held)| held.heard + SILENCE <= now)?;
-        let held = self.held.remove(&number)?;
-        Some((number, held.entry, held.deliveries))
+    fn next_expired(&mut self, now: Instant) -> Option<(u64, QueuedJob, u32)> {
+        let mut claims = self.claims.iter();
+        let (&number, _) = claims.find(|(_, claim)| claim.renewed_at + CLAIM_TTL <= now)?;
+        let claim = self.claims.remove(&number)?;
+        Some((number, claim.entry, claim.deliveries))
     }
 
-    fn next_waiting(&mut self) -> Option<(u64, Entry, u32)> {
+    fn next_waiting(&mut self) -> Option<(u64, QueuedJob, u32)> {
         let (number, entry) = self.waiting.pop_front()?;
         Some((number, entry, 0))
     }
@@ -132,15 +136,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_worker_that_lost_a_job_cannot_take_it_back_by_renewing() {
+    async fn renewal_of_a_lost_claim_is_ignored() {
         let (mut queue, start) = (Queue::default(), Instant::now());
         let workers = ["w-1", "w-2", "w-3"].map(|id| WorkerId::new(id).unwrap());
-        queue.push(b"unreadable, which is left to others".to_vec(), start + 99 * SILENCE);
+        queue.push(b"does not decode".to_vec(), start + 99 * CLAIM_TTL);
         queue.claim(&workers[0], 1, start);
-        queue.claim(&workers[1], 1, start + SILENCE);
-        queue.renew(&workers[0], &[EntryId("1".to_owned())], start + SILENCE + SILENCE / 2);
-        assert_eq!(queue.next_silence(), Some(start + 2 * SILENCE), "the second has it");
-        queue.claim(&workers[2], 1, start + 2 * SILENCE);
-        assert!(queue.held.is_empty() && queue.bytes == 0, "it is buried");
+        queue.claim(&workers[1], 1, start + CLAIM_TTL);
+        queue.renew(
+            &workers[0],
+            &[EntryId("1".to_owned())],
+            start + CLAIM_TTL + CLAIM_TTL / 2,
+        );
+        assert_eq!(
+            queue.next_expiry(),
+            Some(start + 2 * CLAIM_TTL),
+            "claim of the second worker"
+        );
+        queue.claim(&workers[2], 1, start + 2 * CLAIM_TTL);
+        assert!(queue.claims.is_empty() && queue.bytes == 0, "dead letter");
     }
 }

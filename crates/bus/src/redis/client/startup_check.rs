@@ -52,7 +52,7 @@ impl Client {
 
     /// Runs one command of each kind; on a cluster node for all keys, as a single key may be in one of its own slots.
     async fn run_check(&self, access: AccessCheck) -> Result<(), BusError> {
-        let script = Script::new(include_str!("../script/check.lua"));
+        let script = Script::new(include_str!("../script/startup_check.lua"));
         let cluster = self.info("cluster").await.unwrap_or_default();
         let tried = if cluster.contains("cluster_enabled:1") {
             usize::MAX

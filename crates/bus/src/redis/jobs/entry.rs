@@ -1,20 +1,20 @@
-//! An entry of a lane, as submit.lua writes it.
+//! Entry of a lane, as `submit_job.lua` writes it.
 
 use bytes::Bytes;
 
 use crate::redis::client::RedisReply;
 use crate::{BusError, EntryId};
 
-/// A job on its way: where it is in the lane, until when it is worth doing, and what it is.
-pub(super) struct Entry {
+/// Queued job with its entry id and deadline.
+pub(super) struct LaneEntry {
     pub(super) id: EntryId,
-    /// By the server's clock, in ms since 1970.
+    /// Deadline by the server's clock, in ms since 1970.
     pub(super) deadline: u64,
     pub(super) job: Bytes,
 }
 
-impl Entry {
-    /// Reads all entries of an answer: each is its id and its fields by name, `id`, `deadline` and `job`.
+impl LaneEntry {
+    /// Decodes all entries of a reply: each is its id and the fields `id`, `deadline` and `job` with their names.
     pub(super) fn read_all(mut reply: RedisReply) -> Result<Vec<Self>, BusError> {
         let mut entries = Vec::new();
         while !reply.is_empty() {

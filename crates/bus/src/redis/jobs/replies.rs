@@ -1,4 +1,4 @@
-//! One node's ear for answers.
+//! Subscription of one node to its replies.
 
 use lifecycle::Entropy;
 use protocol::cluster::job::Reply;
@@ -7,16 +7,16 @@ use protocol::id::NodeId;
 use tokio::sync::mpsc;
 
 use crate::BusError;
-use crate::bounds::REPLIES_BOUND;
-use crate::letter::Letter;
+use crate::bounds::REPLY_QUEUE;
 use crate::metrics::Metrics;
 use crate::redis::RedisBus;
 use crate::redis::client::{MessageHandler, Purpose, Subscriber, SubscriberConfig};
+use crate::versioned_message::VersionedMessage;
 
-/// Opens a connection of its own. It ends when the receiver is dropped.
+/// Subscribes, over a connection of its own. The subscription ends when the receiver is dropped.
 pub(super) async fn open(bus: &RedisBus, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
     let shared = &bus.shared;
-    let (sender, replies) = mpsc::channel(REPLIES_BOUND);
+    let (sender, replies) = mpsc::channel(REPLY_QUEUE);
     let handler = ReplyHandler {
         metrics: shared.metrics.clone(),
         sender,
@@ -30,12 +30,12 @@ pub(super) async fn open(bus: &RedisBus, node: &NodeId) -> Result<mpsc::Receiver
         tasks: &shared.tasks,
     };
     let subscriber = Subscriber::open(config, handler).await?;
-    let channel = shared.names.node(node);
-    subscriber.subscribe("listen for answers", channel).await?;
+    let channel = shared.names.reply_channel(node);
+    subscriber.subscribe("subscribe to replies", channel).await?;
     Ok(replies)
 }
 
-/// Reads answers and passes them on. One that finds no room, or is missed, is kept for a minute and read then.
+/// Decodes replies and queues them for the node. Missed ones, and those that do not fit, are read from the stored replies.
 struct ReplyHandler {
     metrics: Metrics,
     sender: mpsc::Sender<Reply>,
@@ -47,7 +47,7 @@ impl MessageHandler for ReplyHandler {
             Ok(reply) => drop(self.sender.try_send(reply)),
             Err(error) => {
                 self.metrics.unreadable("reply");
-                tracing::warn!(error = chain(&error), "an answer is left out");
+                tracing::warn!(error = chain(&error), "reply does not decode, dropped");
             }
         }
     }

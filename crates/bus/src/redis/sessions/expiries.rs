@@ -1,5 +1,5 @@
-//! The keys that Redis says have ended. It says so when it deletes them, which may be minutes late, and only where its operator
-//! has set `notify-keyspace-events` to hold `Ex`.
+//! Keyspace notifications of expired sessions and warnings. Redis sends them when it deletes the keys, which may be minutes late, and
+//! only if its operator has added `Ex` to `notify-keyspace-events`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::redis::client::{Client, MessageHandler, Purpose, keyspace};
 use crate::redis::names::Names;
 use crate::{BusError, SessionKey};
 
-/// Begins to listen, over a connection of its own; what does not fit the channel is dropped.
+/// Subscribes, over a connection of its own. Notifications that do not fit the channel are dropped.
 pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
     let shared = &bus.shared;
-    let (tell, told) = mpsc::channel(HINTS);
+    let (sender, expired) = mpsc::channel(CAPACITY);
     let entropy: &dyn Entropy = &*shared.entropy;
-    let probe = Probe {
+    let probe = ExpiryProbe {
         key: shared.names.expiry_probe(&entropy.token()),
         subscribed: Notify::new(),
-        heard: Notify::new(),
+        received: Notify::new(),
     };
     let probe = Arc::new(probe);
     let handler = ExpiryHandler {
         names: shared.names.clone(),
         probe: Arc::clone(&probe),
-        tell,
+        sender,
     };
     let channel = shared.connector.expired_channel();
     let (connector, subscribed) = (shared.connector.clone(), Arc::clone(&probe));
@@ -42,57 +42,61 @@ pub(super) fn listen(bus: &RedisBus) -> mpsc::Receiver<SessionKey> {
     shared.tasks.each("redis expiry probe", async move {
         Box::pin(soft.run_until_cancelled(probe.watch(&commands))).await;
     });
-    told
+    expired
 }
 
-/// A key that ends at once, to see whether that is announced.
-struct Probe {
+/// Key that expires at once, to check that its notification arrives.
+struct ExpiryProbe {
     key: String,
     subscribed: Notify,
-    heard: Notify,
+    received: Notify,
 }
 
-impl Probe {
-    /// Says in metric and log whether expiries are announced: looks again with each new connection, and after a while, as an
-    /// operator may have changed what Redis announces, or the key was lost with all others.
+impl ExpiryProbe {
+    /// Reports in metric and log whether notifications arrive. Probes again on each new connection, and periodically: an operator may
+    /// change the setting, and a probe key may get lost.
     async fn watch(&self, commands: &Client) {
         let mut known = None;
         loop {
-            let patience = if known == Some(true) { LOOK_EVERY } else { PROBE_WAIT };
-            drop(timeout(patience, self.subscribed.notified()).await);
-            // While Redis cannot be asked nothing new is known.
-            let Ok(arrive) = self.look(commands).await else {
+            let pause = if known == Some(true) {
+                PROBE_INTERVAL
+            } else {
+                PROBE_TIMEOUT
+            };
+            drop(timeout(pause, self.subscribed.notified()).await);
+            // An unreachable Redis changes nothing.
+            let Ok(arrive) = self.probe_once(commands).await else {
                 continue;
             };
             commands.metrics().expiries_arrive(arrive);
             if known.replace(arrive) != Some(arrive) {
-                tell(arrive);
+                log_change(arrive);
             }
         }
     }
 
-    async fn look(&self, commands: &Client) -> Result<bool, BusError> {
+    async fn probe_once(&self, commands: &Client) -> Result<bool, BusError> {
         let step = "probe expiries";
-        commands.set(step, self.key.clone(), Vec::new(), PROBE_LIFE).await?;
-        sleep(2 * PROBE_LIFE).await;
-        // Reading a key that is due makes Redis delete it.
+        commands.set(step, self.key.clone(), Vec::new(), PROBE_TTL).await?;
+        sleep(2 * PROBE_TTL).await;
+        // A read of an expired key makes Redis delete it.
         commands.get(step, vec![self.key.clone()]).await?;
-        Ok(timeout(PROBE_WAIT, self.heard.notified()).await.is_ok())
+        Ok(timeout(PROBE_TIMEOUT, self.received.notified()).await.is_ok())
     }
 }
 
-fn tell(arrive: bool) {
+fn log_change(arrive: bool) {
     if arrive {
-        tracing::debug!("Redis announces expiries");
+        tracing::debug!("redis keyspace notifications arrive");
     } else {
-        tracing::info!("Redis does not announce expiries: sessions are watched by asking alone");
+        tracing::info!("redis keyspace notifications do not arrive, session expiry relies on polling");
     }
 }
 
 struct ExpiryHandler {
     names: Names,
-    probe: Arc<Probe>,
-    tell: mpsc::Sender<SessionKey>,
+    probe: Arc<ExpiryProbe>,
+    sender: mpsc::Sender<SessionKey>,
 }
 
 impl MessageHandler for ExpiryHandler {
@@ -101,22 +105,22 @@ impl MessageHandler for ExpiryHandler {
             return;
         };
         if key == self.probe.key {
-            self.probe.heard.notify_one();
+            self.probe.received.notify_one();
         } else if let Some(session) = self.names.session_of(key) {
-            // A hint that finds no room is one that never came.
-            drop(self.tell.try_send(session));
+            // A dropped hint equals one that never arrived.
+            drop(self.sender.try_send(session));
         }
     }
 
     fn on_missed(&mut self) {}
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let tell = self.tell.clone();
-        async move { tell.closed().await }
+        let sender = self.sender.clone();
+        async move { sender.closed().await }
     }
 }
 
-const HINTS: usize = 4096;
-const PROBE_LIFE: Duration = Duration::from_millis(100);
-const PROBE_WAIT: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const CAPACITY: usize = 4096;
+const PROBE_TTL: Duration = Duration::from_millis(100);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Challenges: kept for a while, taken once.
+//! Challenges: values with a TTL, taken once.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use testkit::wait;
 use crate::sample::user;
 
 holds_for_both!(
-    a_value_is_read_until_it_is_taken,
-    of_many_takers_one_succeeds,
-    a_value_ends_with_its_time,
-    a_later_value_replaces_an_earlier_one,
-    keys_do_not_share,
-    a_sixth_authorization_replaces_the_oldest,
-    of_authorizations_that_race_five_remain,
-    a_value_put_again_counts_once_and_is_the_newest,
-    values_that_ended_make_room,
-    all_values_of_a_user_and_kind_are_read_and_deleted_together,
+    value_is_readable_until_taken,
+    one_of_many_concurrent_takes_succeeds,
+    value_expires_after_its_ttl,
+    later_value_replaces_an_earlier_one,
+    keys_are_independent,
+    sixth_authorization_replaces_the_oldest,
+    five_of_many_concurrent_authorizations_remain,
+    value_put_again_counts_once_as_the_newest,
+    expired_values_free_capacity,
+    read_all_and_delete_all_cover_one_user_and_kind,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn a_value_is_read_until_it_is_taken(bus: &dyn Bus) {
+async fn value_is_readable_until_taken(bus: &dyn Bus) {
     for key in [state("00ff"), authorization("one", 1)] {
         assert_eq!(bus.read(&key).await.unwrap(), None);
-        bus.put(&key, b"\x00 sealed \x00\xff", MINUTE).await.unwrap();
+        bus.put(&key, b"\x00 value \x00\xff", MINUTE).await.unwrap();
         for _ in 0..2 {
-            assert_eq!(bus.read(&key).await.unwrap().unwrap(), b"\x00 sealed \x00\xff");
+            assert_eq!(bus.read(&key).await.unwrap().unwrap(), b"\x00 value \x00\xff");
         }
-        assert_eq!(bus.take(&key).await.unwrap().unwrap(), b"\x00 sealed \x00\xff");
+        assert_eq!(bus.take(&key).await.unwrap().unwrap(), b"\x00 value \x00\xff");
         assert_eq!(bus.take(&key).await.unwrap(), None);
         assert_eq!(bus.read(&key).await.unwrap(), None);
     }
 }
 
-async fn of_many_takers_one_succeeds(bus: &dyn Bus) {
+async fn one_of_many_concurrent_takes_succeeds(bus: &dyn Bus) {
     for key in [state("00ff"), authorization("one", 1)] {
         bus.put(&key, b"once", MINUTE).await.unwrap();
         let taken = join_all((0..50).map(|_| bus.take(&key))).await;
@@ -44,14 +44,14 @@ async fn of_many_takers_one_succeeds(bus: &dyn Bus) {
     }
 }
 
-async fn a_value_ends_with_its_time(bus: &dyn Bus) {
+async fn value_expires_after_its_ttl(bus: &dyn Bus) {
     for (short, long) in [
         (state("01"), state("02")),
         (authorization("one", 1), authorization("one", 2)),
     ] {
         bus.put(&long, b"stays", MINUTE).await.unwrap();
         bus.put(&short, b"ends", Duration::from_millis(50)).await.unwrap();
-        wait::until_true("the value to end", wait::deadline(), async || {
+        wait::until_true("the value to expire", wait::deadline(), async || {
             bus.read(&short).await.unwrap().is_none()
         })
         .await;
@@ -64,7 +64,7 @@ async fn a_value_ends_with_its_time(bus: &dyn Bus) {
     );
 }
 
-async fn a_later_value_replaces_an_earlier_one(bus: &dyn Bus) {
+async fn later_value_replaces_an_earlier_one(bus: &dyn Bus) {
     for key in [state("00ff"), authorization("one", 1)] {
         bus.put(&key, b"earlier", Duration::from_millis(50)).await.unwrap();
         bus.put(&key, b"later", MINUTE).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_later_value_replaces_an_earlier_one(bus: &dyn Bus) {
     }
 }
 
-async fn keys_do_not_share(bus: &dyn Bus) {
+async fn keys_are_independent(bus: &dyn Bus) {
     let keys = [
         state("00ff"),
         state("ff00"),
@@ -101,7 +101,7 @@ async fn keys_do_not_share(bus: &dyn Bus) {
     }
 }
 
-async fn a_sixth_authorization_replaces_the_oldest(bus: &dyn Bus) {
+async fn sixth_authorization_replaces_the_oldest(bus: &dyn Bus) {
     for number in 1..=5 {
         bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
     }
@@ -117,7 +117,7 @@ async fn a_sixth_authorization_replaces_the_oldest(bus: &dyn Bus) {
     assert!(bus.read(&authorization("other", 1)).await.unwrap().is_some());
 }
 
-async fn of_authorizations_that_race_five_remain(bus: &dyn Bus) {
+async fn five_of_many_concurrent_authorizations_remain(bus: &dyn Bus) {
     let keys: Vec<ChallengeKey> = (0..100).map(|number| authorization("one", number)).collect();
     let kept = join_all(keys.iter().zip(0..).map(|(key, number)| async move {
         bus.put(key, &[number], MINUTE).await.unwrap();
@@ -126,18 +126,18 @@ async fn of_authorizations_that_race_five_remain(bus: &dyn Bus) {
     assert_eq!(authorizations(bus).await.len(), 5);
 }
 
-async fn a_value_put_again_counts_once_and_is_the_newest(bus: &dyn Bus) {
+async fn value_put_again_counts_once_as_the_newest(bus: &dyn Bus) {
     for number in [1, 2, 3, 4, 5, 1, 6] {
         bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
     }
     assert_eq!(authorizations(bus).await, [1, 3, 4, 5, 6]);
 }
 
-async fn values_that_ended_make_room(bus: &dyn Bus) {
+async fn expired_values_free_capacity(bus: &dyn Bus) {
     bus.put(&authorization("one", 1), &[1], MINUTE).await.unwrap();
     let short = authorization("one", 2);
     bus.put(&short, &[2], Duration::from_millis(50)).await.unwrap();
-    wait::until_true("the value to end", wait::deadline(), async || {
+    wait::until_true("the value to expire", wait::deadline(), async || {
         bus.read(&short).await.unwrap().is_none()
     })
     .await;
@@ -147,7 +147,7 @@ async fn values_that_ended_make_room(bus: &dyn Bus) {
     assert_eq!(authorizations(bus).await, [1, 3, 4, 5, 6]);
 }
 
-async fn all_values_of_a_user_and_kind_are_read_and_deleted_together(bus: &dyn Bus) {
+async fn read_all_and_delete_all_cover_one_user_and_kind(bus: &dyn Bus) {
     assert_eq!(authorizations(bus).await, [0; 0]);
     for number in 1..=3 {
         bus.put(&authorization("one", number), &[number], MINUTE).await.unwrap();
@@ -168,7 +168,7 @@ async fn all_values_of_a_user_and_kind_are_read_and_deleted_together(bus: &dyn B
     }
 }
 
-/// The numbers of the authorizations of one user, sorted.
+/// Numbers of the authorizations of one user, sorted.
 async fn authorizations(bus: &dyn Bus) -> Vec<u8> {
     let mut numbers = bus
         .read_all(&user("one"), ChallengeKind::Authorize)

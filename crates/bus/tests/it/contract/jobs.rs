@@ -1,4 +1,4 @@
-//! Jobs: at least once, at most two workers lost, and answers that can be read again.
+//! Jobs: at-least-once delivery, dead letters after two lost workers, and stored replies.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use protocol::id::JobId;
 use testkit::wait;
 use tokio::time::{Instant, timeout};
 
-use crate::nodes::MOMENT;
+use crate::nodes::SHORT_WAIT;
 use crate::sample::{job, node, reply, worker};
 
 holds_for_both!(
-    a_job_is_given_to_one_worker_whole,
-    a_claim_waits_for_the_first_job,
-    a_finished_job_is_gone,
-    a_job_of_a_silent_worker_is_given_to_another_after_three_seconds,
-    a_renewed_job_stays_with_its_worker,
-    a_job_that_cost_a_second_worker_is_buried,
-    a_job_past_its_deadline_is_never_run,
-    lanes_do_not_mix,
-    a_lane_takes_10_000_entries,
-    a_lane_takes_64_mib,
-    a_job_submitted_twice_is_delivered_twice_under_one_id,
-    an_answer_reaches_its_node_and_is_kept,
-    an_answer_that_was_heard_is_kept_no_longer,
-    an_answer_that_holds_secrets_is_told_and_not_kept,
+    job_is_claimed_by_one_worker_unchanged,
+    claim_waits_for_the_first_job,
+    finished_job_is_removed,
+    job_is_reclaimed_after_three_seconds_without_renewal,
+    renewed_claim_stays_with_its_worker,
+    job_lost_by_two_workers_becomes_a_dead_letter,
+    expired_job_is_never_claimed,
+    lanes_are_independent,
+    lane_is_full_at_10_000_jobs,
+    lane_is_full_at_64_mib,
+    job_submitted_twice_is_delivered_twice_with_one_id,
+    reply_reaches_its_node_and_is_stored,
+    received_reply_is_deleted,
+    reply_with_secrets_is_published_and_not_stored,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn a_job_is_given_to_one_worker_whole(bus: &dyn Bus) {
+async fn job_is_claimed_by_one_worker_unchanged(bus: &dyn Bus) {
     let submitted = job("j-1", 100);
     bus.submit(Interactive, &submitted, PATIENCE).await.unwrap();
     let claimed = claim(bus, Interactive, "w-1").await;
@@ -42,26 +42,29 @@ async fn a_job_is_given_to_one_worker_whole(bus: &dyn Bus) {
         left < PATIENCE + SECOND && left > PATIENCE - wait::deadline(),
         "{left:?}"
     );
-    assert!(none(bus, Interactive, "w-2").await, "it is in the hands of the first");
+    assert!(none(bus, Interactive, "w-2").await, "claimed by the first worker");
 }
 
-async fn a_claim_waits_for_the_first_job(bus: &dyn Bus) {
+async fn claim_waits_for_the_first_job(bus: &dyn Bus) {
     let before = Instant::now();
     assert!(none(bus, Interactive, "w-1").await);
-    assert!(before.elapsed() >= MOMENT);
+    assert!(before.elapsed() >= SHORT_WAIT);
 
     let first = worker("w-1");
     let waiting = bus.claim(Interactive, &first, 9, wait::deadline());
     let (claimed, submitted) = tokio::join!(waiting, async {
-        // The claim is polled first, so it waits already.
+        // The claim is polled first, so it is blocked already.
         bus.submit(Interactive, &job("j-1", 1), PATIENCE).await
     });
     submitted.unwrap();
     assert_eq!(claimed.unwrap().len(), 1);
-    assert!(before.elapsed() < wait::deadline(), "it does not sit out its wait");
+    assert!(
+        before.elapsed() < wait::deadline(),
+        "the claim returns before its wait ends"
+    );
 }
 
-async fn a_finished_job_is_gone(bus: &dyn Bus) {
+async fn finished_job_is_removed(bus: &dyn Bus) {
     bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
     let claimed = claim(bus, Interactive, "w-1").await;
     bus.finish(Interactive, &claimed.entry).await.unwrap();
@@ -70,7 +73,7 @@ async fn a_finished_job_is_gone(bus: &dyn Bus) {
     assert!(later.unwrap().is_empty());
 }
 
-async fn a_job_of_a_silent_worker_is_given_to_another_after_three_seconds(bus: &dyn Bus) {
+async fn job_is_reclaimed_after_three_seconds_without_renewal(bus: &dyn Bus) {
     bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
     let lost = claim(bus, Interactive, "w-1").await;
     let since = Instant::now();
@@ -80,7 +83,7 @@ async fn a_job_of_a_silent_worker_is_given_to_another_after_three_seconds(bus: &
     assert!(silence >= SILENCE - SECOND / 10 && silence < SILENCE * 3, "{silence:?}");
 }
 
-async fn a_renewed_job_stays_with_its_worker(bus: &dyn Bus) {
+async fn renewed_claim_stays_with_its_worker(bus: &dyn Bus) {
     bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
     let (mine, first) = (claim(bus, Interactive, "w-1").await, worker("w-1"));
     let other = worker("w-2");
@@ -100,7 +103,7 @@ async fn a_renewed_job_stays_with_its_worker(bus: &dyn Bus) {
     }
 }
 
-async fn a_job_that_cost_a_second_worker_is_buried(bus: &dyn Bus) {
+async fn job_lost_by_two_workers_becomes_a_dead_letter(bus: &dyn Bus) {
     bus.submit(Interactive, &job("poison", 1), PATIENCE).await.unwrap();
     claim(bus, Interactive, "w-1").await;
     claim(bus, Interactive, "w-2").await;
@@ -108,11 +111,11 @@ async fn a_job_that_cost_a_second_worker_is_buried(bus: &dyn Bus) {
     assert!(third.unwrap().is_empty());
 }
 
-async fn a_job_past_its_deadline_is_never_run(bus: &dyn Bus) {
-    bus.submit(Interactive, &job("late", 1), MOMENT).await.unwrap();
+async fn expired_job_is_never_claimed(bus: &dyn Bus) {
+    bus.submit(Interactive, &job("late", 1), SHORT_WAIT).await.unwrap();
     bus.submit(Interactive, &job("timely", 1), PATIENCE).await.unwrap();
     wait::until_true("the deadline to pass", wait::deadline(), {
-        let past = Instant::now() + MOMENT * 2;
+        let past = Instant::now() + SHORT_WAIT * 2;
         async move || Instant::now() >= past
     })
     .await;
@@ -123,7 +126,7 @@ async fn a_job_past_its_deadline_is_never_run(bus: &dyn Bus) {
     assert!(none(bus, Interactive, "w-1").await);
 }
 
-async fn lanes_do_not_mix(bus: &dyn Bus) {
+async fn lanes_are_independent(bus: &dyn Bus) {
     for lane in Lane::ALL {
         assert!(none(bus, lane, "w-1").await, "{lane:?}");
         bus.submit(lane, &job(lane.as_str(), 1), PATIENCE).await.unwrap();
@@ -134,7 +137,7 @@ async fn lanes_do_not_mix(bus: &dyn Bus) {
     }
 }
 
-async fn a_lane_takes_10_000_entries(bus: &dyn Bus) {
+async fn lane_is_full_at_10_000_jobs(bus: &dyn Bus) {
     let small = job("j", 1);
     for _ in 0..20 {
         let submitted = join_all((0..500).map(|_| bus.submit(Platform, &small, PATIENCE))).await;
@@ -146,12 +149,12 @@ async fn a_lane_takes_10_000_entries(bus: &dyn Bus) {
 
     let claimed = claim(bus, Platform, "w-1").await;
     let full = bus.submit(Platform, &small, PATIENCE).await;
-    assert!(matches!(full, Err(BusError::Full(_))), "what is being worked on counts");
+    assert!(matches!(full, Err(BusError::Full(_))), "claimed jobs count");
     bus.finish(Platform, &claimed.entry).await.unwrap();
     bus.submit(Platform, &small, PATIENCE).await.unwrap();
 }
 
-async fn a_lane_takes_64_mib(bus: &dyn Bus) {
+async fn lane_is_full_at_64_mib(bus: &dyn Bus) {
     const MIB: usize = 1024 * 1024;
     let large = job("j", MIB);
     for _ in 0..63 {
@@ -166,7 +169,7 @@ async fn a_lane_takes_64_mib(bus: &dyn Bus) {
     bus.submit(Platform, &large, PATIENCE).await.unwrap();
 }
 
-async fn a_job_submitted_twice_is_delivered_twice_under_one_id(bus: &dyn Bus) {
+async fn job_submitted_twice_is_delivered_twice_with_one_id(bus: &dyn Bus) {
     for _ in 0..2 {
         bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
     }
@@ -178,16 +181,16 @@ async fn a_job_submitted_twice_is_delivered_twice_under_one_id(bus: &dyn Bus) {
     assert_ne!(one.entry, other.entry);
 }
 
-async fn an_answer_reaches_its_node_and_is_kept(bus: &dyn Bus) {
+async fn reply_reaches_its_node_and_is_stored(bus: &dyn Bus) {
     let (mine, other) = (node("gw-1"), node("gw-2"));
     let mut replies = bus.subscribe_replies(&mine).await.unwrap();
     let mut others = bus.subscribe_replies(&other).await.unwrap();
     bus.reply(&mine, &reply("j-1")).await.unwrap();
     bus.reply(&other, &reply("j-2")).await.unwrap();
-    let heard = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
-    assert_eq!(heard, reply("j-1"));
-    let heard = timeout(wait::deadline(), others.recv()).await.unwrap().unwrap();
-    assert_eq!(heard, reply("j-2"));
+    let message = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
+    assert_eq!(message, reply("j-1"));
+    let message = timeout(wait::deadline(), others.recv()).await.unwrap().unwrap();
+    assert_eq!(message, reply("j-2"));
     assert!(replies.try_recv().is_err());
 
     let asked = ["j-3", "j-1", "j-2"].map(|id| JobId::new(id).unwrap());
@@ -195,12 +198,12 @@ async fn an_answer_reaches_its_node_and_is_kept(bus: &dyn Bus) {
     assert_eq!(
         bus.stored_replies(&mine, &asked).await.unwrap().len(),
         1,
-        "reading is not taking"
+        "reading deletes nothing"
     );
     assert!(bus.stored_replies(&mine, &[]).await.unwrap().is_empty());
 }
 
-async fn an_answer_that_was_heard_is_kept_no_longer(bus: &dyn Bus) {
+async fn received_reply_is_deleted(bus: &dyn Bus) {
     let (mine, other) = (node("gw-1"), node("gw-2"));
     for at in [&mine, &other] {
         bus.reply(at, &reply("j-1")).await.unwrap();
@@ -212,27 +215,27 @@ async fn an_answer_that_was_heard_is_kept_no_longer(bus: &dyn Bus) {
     assert_eq!(bus.stored_replies(&other, &jobs).await.unwrap(), [reply("j-1")]);
 }
 
-async fn an_answer_that_holds_secrets_is_told_and_not_kept(bus: &dyn Bus) {
+async fn reply_with_secrets_is_published_and_not_stored(bus: &dyn Bus) {
     let mine = node("gw-1");
     let mut replies = bus.subscribe_replies(&mine).await.unwrap();
     let mut secret = reply("j-1");
     secret.outcome.secret = true;
     bus.reply(&mine, &secret).await.unwrap();
-    let heard = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
-    assert_eq!(heard, secret);
+    let message = timeout(wait::deadline(), replies.recv()).await.unwrap().unwrap();
+    assert_eq!(message, secret);
     let jobs = [JobId::new("j-1").unwrap()];
     assert!(bus.stored_replies(&mine, &jobs).await.unwrap().is_empty());
 }
 
-/// One job, however long that takes.
+/// Claims one job, waiting as long as needed.
 async fn claim(bus: &dyn Bus, lane: Lane, by: &str) -> ClaimedJob {
     let claimed = bus.claim(lane, &worker(by), 1, wait::deadline()).await.unwrap();
-    claimed.into_iter().next().expect("there is a job in time")
+    claimed.into_iter().next().expect("no job in time")
 }
 
-/// Whether nothing is to be had now.
+/// Reports whether the lane has nothing to claim.
 async fn none(bus: &dyn Bus, lane: Lane, by: &str) -> bool {
-    bus.claim(lane, &worker(by), 9, MOMENT).await.unwrap().is_empty()
+    bus.claim(lane, &worker(by), 9, SHORT_WAIT).await.unwrap().is_empty()
 }
 
 const SECOND: Duration = Duration::from_secs(1);

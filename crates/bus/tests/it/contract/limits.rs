@@ -1,4 +1,4 @@
-//! Limits: as many as the quota says, evenly refilled, each bucket for itself.
+//! Limits: exact quotas, even refills, independent buckets.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use tokio::time::Instant;
 use crate::sample::user;
 
 holds_for_both!(
-    a_quota_is_admitted_at_once_and_not_one_more,
-    callers_that_race_share_one_quota,
-    a_refusal_says_when_the_next_one_is_free,
-    buckets_do_not_share,
-    of_several_buckets_all_are_charged_or_none,
-    a_charge_takes_what_it_costs,
-    of_attempts_that_race_as_many_as_the_quota_says_are_taken,
-    each_attempt_is_free_again_when_its_own_period_is_over,
-    of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest,
-    takers_that_race_get_no_more_than_their_share,
-    what_one_took_alone_counts_when_it_has_to_share,
-    what_is_counted_for_anyone_is_shared_and_is_no_users,
+    quota_is_admitted_at_once_and_no_more,
+    concurrent_callers_share_one_quota,
+    refusal_has_the_time_until_the_next_slot,
+    buckets_are_independent,
+    several_buckets_are_charged_all_or_none,
+    charge_takes_its_cost,
+    concurrent_attempts_take_exactly_the_quota,
+    attempt_frees_up_after_its_own_period,
+    member_gets_its_share_and_others_the_rest,
+    concurrent_attempts_of_a_member_stay_within_its_share,
+    unshared_attempts_count_in_a_share,
+    global_attempts_are_shared_and_separate_from_users,
 );
 
-async fn a_quota_is_admitted_at_once_and_not_one_more(bus: &dyn Bus) {
+async fn quota_is_admitted_at_once_and_no_more(bus: &dyn Bus) {
     let user = user("GEN-001");
     for _ in 0..5 {
         assert_eq!(
@@ -34,13 +34,13 @@ async fn a_quota_is_admitted_at_once_and_not_one_more(bus: &dyn Bus) {
     }
     let verdict = bus.admit(&user, &bucket("connect", None), HOURLY).await.unwrap();
     let LimitDecision::Refused(wait) = verdict else {
-        panic!("a sixth was admitted");
+        panic!("sixth admitted");
     };
     let each = HOURLY.period / HOURLY.count;
     assert!(wait <= each && wait > each - wait::deadline(), "{wait:?}");
 }
 
-async fn callers_that_race_share_one_quota(bus: &dyn Bus) {
+async fn concurrent_callers_share_one_quota(bus: &dyn Bus) {
     let user = user("GEN-001");
     let connect = bucket("connect", None);
     let verdicts = join_all((0..100).map(|_| bus.admit(&user, &connect, HOURLY))).await;
@@ -50,7 +50,7 @@ async fn callers_that_race_share_one_quota(bus: &dyn Bus) {
     assert_eq!(admitted.count(), 5);
 }
 
-async fn a_refusal_says_when_the_next_one_is_free(bus: &dyn Bus) {
+async fn refusal_has_the_time_until_the_next_slot(bus: &dyn Bus) {
     let user = user("GEN-001");
     let quick = Quota {
         count: 1,
@@ -62,7 +62,7 @@ async fn a_refusal_says_when_the_next_one_is_free(bus: &dyn Bus) {
         LimitDecision::Admitted
     );
     let LimitDecision::Refused(pause) = bus.admit(&user, &connect, quick).await.unwrap() else {
-        panic!("a second one was admitted");
+        panic!("second admitted");
     };
     assert!(!pause.is_zero() && pause <= quick.period, "{pause:?}");
     wait::until_true("the bucket to be refilled", wait::deadline(), async || {
@@ -71,7 +71,7 @@ async fn a_refusal_says_when_the_next_one_is_free(bus: &dyn Bus) {
     .await;
 }
 
-async fn buckets_do_not_share(bus: &dyn Bus) {
+async fn buckets_are_independent(bus: &dyn Bus) {
     let once = Quota { count: 1, ..HOURLY };
     for (user, bucket) in [
         (user("one"), bucket("connect", None)),
@@ -93,7 +93,7 @@ async fn buckets_do_not_share(bus: &dyn Bus) {
     }
 }
 
-async fn of_several_buckets_all_are_charged_or_none(bus: &dyn Bus) {
+async fn several_buckets_are_charged_all_or_none(bus: &dyn Bus) {
     let user = user("GEN-001");
     let charge = |name, count| Charge {
         bucket: bucket(name, None),
@@ -105,19 +105,16 @@ async fn of_several_buckets_all_are_charged_or_none(bus: &dyn Bus) {
     assert_eq!(bus.admit_all(&user, &both).await.unwrap(), LimitDecision::Admitted);
     for refused in [both.clone(), [narrow, wide.clone()]] {
         let LimitDecision::Refused(wait) = bus.admit_all(&user, &refused).await.unwrap() else {
-            panic!("the narrow one is empty");
+            panic!("admitted from an empty bucket");
         };
-        assert!(
-            wait > HOURLY.period - wait::deadline(),
-            "the longest wait of all: {wait:?}"
-        );
+        assert!(wait > HOURLY.period - wait::deadline(), "longest wait: {wait:?}");
     }
     let wide = [wide];
     assert_eq!(bus.admit_all(&user, &wide).await.unwrap(), LimitDecision::Admitted);
     assert_eq!(
         bus.admit_all(&user, &wide).await.unwrap(),
         LimitDecision::Admitted,
-        "no refusal has cost it"
+        "refusals cost nothing"
     );
     assert!(matches!(
         bus.admit_all(&user, &wide).await.unwrap(),
@@ -126,7 +123,7 @@ async fn of_several_buckets_all_are_charged_or_none(bus: &dyn Bus) {
     assert_eq!(bus.admit_all(&user, &[]).await.unwrap(), LimitDecision::Admitted);
 }
 
-async fn a_charge_takes_what_it_costs(bus: &dyn Bus) {
+async fn charge_takes_its_cost(bus: &dyn Bus) {
     let user = user("GEN-001");
     let charge = |cost| Charge {
         bucket: bucket("commands", None),
@@ -151,7 +148,7 @@ async fn a_charge_takes_what_it_costs(bus: &dyn Bus) {
     ));
 }
 
-async fn of_attempts_that_race_as_many_as_the_quota_says_are_taken(bus: &dyn Bus) {
+async fn concurrent_attempts_take_exactly_the_quota(bus: &dyn Bus) {
     let user = user("GEN-001");
     let verify = bucket("verify_2fa", None);
     let verdicts = join_all((0..200).map(|_| bus.admit_attempt(&user, &verify, HOURLY))).await;
@@ -161,27 +158,27 @@ async fn of_attempts_that_race_as_many_as_the_quota_says_are_taken(bus: &dyn Bus
     assert_eq!(admitted.count(), 5);
 }
 
-async fn each_attempt_is_free_again_when_its_own_period_is_over(bus: &dyn Bus) {
+async fn attempt_frees_up_after_its_own_period(bus: &dyn Bus) {
     let (user, verify) = (user("GEN-001"), bucket("verify_2fa", None));
     let two = Quota {
         count: 2,
         period: Duration::from_secs(1),
     };
     let attempt = async || bus.admit_attempt(&user, &verify, two).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!([attempt().await, attempt().await], [LimitDecision::Admitted; 2]);
-    // A cell would have refilled one after half of the period.
-    wait::until_true("the first to be free again", wait::deadline(), async || {
+    // A rate cell would have refilled one after half of the period.
+    wait::until_true("the first slot to free up", wait::deadline(), async || {
         attempt().await == LimitDecision::Admitted
     })
     .await;
-    assert!(begun.elapsed() >= two.period, "{:?}", begun.elapsed());
+    assert!(started.elapsed() >= two.period, "{:?}", started.elapsed());
 
     let (slow, twice) = (bucket("slow", None), Quota { count: 2, ..HOURLY });
     let attempt = async || bus.admit_attempt(&user, &slow, twice).await.unwrap();
     assert_eq!([attempt().await, attempt().await], [LimitDecision::Admitted; 2]);
     let LimitDecision::Refused(pause) = attempt().await else {
-        panic!("one too many was taken");
+        panic!("taken above the quota");
     };
     assert!(
         pause <= HOURLY.period && pause > HOURLY.period - wait::deadline(),
@@ -197,12 +194,12 @@ async fn take(bus: &dyn Bus, of: &str, most: u32) -> LimitDecision {
         .unwrap()
 }
 
-async fn of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest(bus: &dyn Bus) {
+async fn member_gets_its_share_and_others_the_rest(bus: &dyn Bus) {
     for _ in 0..3 {
         assert_eq!(take(bus, "thief", 3).await, LimitDecision::Admitted);
     }
     let LimitDecision::Refused(pause) = take(bus, "thief", 3).await else {
-        panic!("more than a share was taken");
+        panic!("taken above the share");
     };
     assert!(
         pause <= HOURLY.period && pause > HOURLY.period - wait::deadline(),
@@ -217,7 +214,7 @@ async fn of_a_shared_count_one_taker_gets_its_share_and_the_others_the_rest(bus:
     }
 }
 
-async fn takers_that_race_get_no_more_than_their_share(bus: &dyn Bus) {
+async fn concurrent_attempts_of_a_member_stay_within_its_share(bus: &dyn Bus) {
     let taken = join_all((0..100).map(|_| take(bus, "thief", 3))).await;
     let taken = taken.into_iter().filter(|verdict| *verdict == LimitDecision::Admitted);
     assert_eq!(taken.count(), 3);
@@ -226,7 +223,7 @@ async fn takers_that_race_get_no_more_than_their_share(bus: &dyn Bus) {
     assert_eq!(taken.count(), 2);
 }
 
-async fn what_one_took_alone_counts_when_it_has_to_share(bus: &dyn Bus) {
+async fn unshared_attempts_count_in_a_share(bus: &dyn Bus) {
     for _ in 0..4 {
         assert_eq!(take(bus, "first", HOURLY.count).await, LimitDecision::Admitted);
     }
@@ -234,7 +231,7 @@ async fn what_one_took_alone_counts_when_it_has_to_share(bus: &dyn Bus) {
     assert_eq!(take(bus, "second", 3).await, LimitDecision::Admitted);
 }
 
-async fn what_is_counted_for_anyone_is_shared_and_is_no_users(bus: &dyn Bus) {
+async fn global_attempts_are_shared_and_separate_from_users(bus: &dyn Bus) {
     let (one, other) = (bucket("message", Some("one")), bucket("message", Some("other")));
     for _ in 0..5 {
         let verdict = bus.admit_global_attempt(&one, HOURLY).await.unwrap();
@@ -257,7 +254,7 @@ fn bucket(name: &'static str, of: Option<&str>) -> Bucket {
     }
 }
 
-/// So slow that nothing is refilled while a test runs.
+/// Quota too slow to refill while a test runs.
 const HOURLY: Quota = Quota {
     count: 5,
     period: Duration::from_secs(5 * 60 * 60),

@@ -1,4 +1,4 @@
-//! Presence: which sockets a user has, and which have to go.
+//! Presence: registered sockets, and sockets to close above the bound.
 
 use bus::{Bus, OpenSocket};
 use protocol::cluster::origin::Origin;
@@ -9,14 +9,14 @@ use testkit::wait;
 use crate::sample::user;
 
 holds_for_both!(
-    sockets_are_listed_until_they_leave,
-    a_socket_that_came_back_to_another_gateway_outlives_its_first_entry,
-    users_do_not_share_sockets,
-    over_the_bound_the_oldest_of_the_largest_session_goes,
-    of_those_that_come_at_once_no_more_than_the_bound_remain,
+    sockets_are_listed_until_unregistered,
+    resumed_socket_outlives_its_earlier_registration,
+    sockets_are_per_user,
+    oldest_socket_of_the_largest_session_is_closed_above_the_bound,
+    concurrent_registrations_stay_within_the_bound,
 );
 
-async fn sockets_are_listed_until_they_leave(bus: &dyn Bus) {
+async fn sockets_are_listed_until_unregistered(bus: &dyn Bus) {
     lease(bus).await;
     let (first, second) = (socket("a", "s-1", 1), socket("b", "s-2", 2));
     for socket in [&second, &first, &first] {
@@ -39,7 +39,7 @@ async fn sockets_are_listed_until_they_leave(bus: &dyn Bus) {
     assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), []);
 }
 
-async fn a_socket_that_came_back_to_another_gateway_outlives_its_first_entry(bus: &dyn Bus) {
+async fn resumed_socket_outlives_its_earlier_registration(bus: &dyn Bus) {
     lease(bus).await;
     let first = NodeId::new("gw-0").unwrap();
     let here = socket("a", "s-1", 1);
@@ -50,7 +50,7 @@ async fn a_socket_that_came_back_to_another_gateway_outlives_its_first_entry(bus
     assert_eq!(bus.open_sockets(&user("u")).await.unwrap(), std::slice::from_ref(&here));
 }
 
-async fn users_do_not_share_sockets(bus: &dyn Bus) {
+async fn sockets_are_per_user(bus: &dyn Bus) {
     lease(bus).await;
     for name in ["u", "v"] {
         assert_eq!(
@@ -63,7 +63,7 @@ async fn users_do_not_share_sockets(bus: &dyn Bus) {
     assert_eq!(bus.open_sockets(&user("v")).await.unwrap(), [socket("v", "s-1", 1)]);
 }
 
-async fn over_the_bound_the_oldest_of_the_largest_session_goes(bus: &dyn Bus) {
+async fn oldest_socket_of_the_largest_session_is_closed_above_the_bound(bus: &dyn Bus) {
     lease(bus).await;
     for (name, session, since) in [("a", "s-1", 1), ("b", "s-2", 2), ("c", "s-2", 3)] {
         assert_eq!(
@@ -73,14 +73,14 @@ async fn over_the_bound_the_oldest_of_the_largest_session_goes(bus: &dyn Bus) {
             []
         );
     }
-    let newcomer = socket("d", "s-3", 4);
-    let gone = bus.register_socket(&user("u"), &newcomer, 3).await.unwrap();
+    let added = socket("d", "s-3", 4);
+    let gone = bus.register_socket(&user("u"), &added, 3).await.unwrap();
     assert_eq!(gone, [socket("b", "s-2", 2)]);
     let present = bus.open_sockets(&user("u")).await.unwrap();
-    assert_eq!(present, [socket("a", "s-1", 1), socket("c", "s-2", 3), newcomer]);
+    assert_eq!(present, [socket("a", "s-1", 1), socket("c", "s-2", 3), added]);
 }
 
-async fn of_those_that_come_at_once_no_more_than_the_bound_remain(bus: &dyn Bus) {
+async fn concurrent_registrations_stay_within_the_bound(bus: &dyn Bus) {
     lease(bus).await;
     let user = user("u");
     let sockets: Vec<_> = (0..40)

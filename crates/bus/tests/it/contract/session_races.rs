@@ -1,4 +1,4 @@
-//! Activity in the millisecond of a warning or of an end, from two nodes at once, 1,000 times.
+//! Races of renewals with a warning or a deadline in the same millisecond, from two nodes, 1,000 times.
 
 use std::time::Duration;
 
@@ -11,34 +11,34 @@ use tokio::task::yield_now;
 use crate::sample::user;
 
 holds_for_both!(
-    activity_at_the_end_extends_the_session_or_finds_it_over_for_good,
-    of_two_activities_at_the_warning_one_announces_the_extension,
+    renewal_at_the_deadline_extends_the_session_or_finds_it_expired,
+    one_of_two_renewals_at_the_warning_reports_it,
 );
 
-async fn activity_at_the_end_extends_the_session_or_finds_it_over_for_good(bus: &dyn Bus) {
+async fn renewal_at_the_deadline_extends_the_session_or_finds_it_expired(bus: &dyn Bus) {
     join_all((0..ROUNDS).map(async |round| {
         let key = session(round);
         bus.seed(&key, ENDING).await.unwrap();
-        // As near to the end as polling comes: on either side of it.
+        // As close to the deadline as polling gets, on either side.
         let margin = Duration::from_millis(u64::from(round % 3));
         while alive(state(bus, &key).await).is_some_and(|alive| alive.left > margin) {
             yield_now().await;
         }
-        let touched = bus.renew_session(&key).await.unwrap();
+        let renewal = bus.renew_session(&key).await.unwrap();
         let after = alive(state(bus, &key).await);
-        match alive(touched.state) {
+        match alive(renewal.state) {
             Some(extended) => {
-                let after = after.unwrap_or_else(|| panic!("round {round}: extended, and over"));
+                let after = after.unwrap_or_else(|| panic!("round {round}: renewed and expired"));
                 assert_eq!(after.generation, extended.generation, "round {round}");
                 assert!(after.left > ENDING.left, "round {round}: {after:?}");
             }
-            None => assert_eq!(after, None, "round {round}: over, and alive again"),
+            None => assert_eq!(after, None, "round {round}: expired and live again"),
         }
     }))
     .await;
 }
 
-async fn of_two_activities_at_the_warning_one_announces_the_extension(bus: &dyn Bus) {
+async fn one_of_two_renewals_at_the_warning_reports_it(bus: &dyn Bus) {
     join_all((0..ROUNDS).map(async |round| {
         let key = session(round);
         bus.seed(&key, WARNING).await.unwrap();
@@ -47,12 +47,12 @@ async fn of_two_activities_at_the_warning_one_announces_the_extension(bus: &dyn 
         }
         let activities = join_all([bus.renew_session(&key), bus.renew_session(&key)]).await;
         let activities: Vec<SessionRenewal> = activities.into_iter().map(Result::unwrap).collect();
-        let announced = activities.iter().filter(|touched| touched.after_warning).count();
+        let announced = activities.iter().filter(|renewal| renewal.after_warning).count();
         assert_eq!(announced, 1, "round {round}: {activities:?}");
         let after = alive(state(bus, &key).await).unwrap();
         assert!(
             !after.warns_in.is_zero(),
-            "round {round}: warned in a generation that was extended"
+            "round {round}: warned in a renewed generation"
         );
     }))
     .await;

@@ -1,4 +1,4 @@
-//! Sessions: a deadline that activity moves, and an end that nothing takes back.
+//! Sessions: renewals of the deadline, and final ends.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ use testkit::wait;
 use crate::sample::user;
 
 holds_for_both!(
-    a_session_is_unknown_until_it_is_seeded,
-    a_session_that_is_known_is_not_seeded_again,
-    activity_gives_the_whole_timeout_in_a_new_generation,
-    activity_says_whether_the_warning_had_been_due,
-    a_session_is_over_at_its_deadline_and_activity_does_not_revive_it,
-    another_timeout_counts_from_the_last_activity,
-    another_timeout_leaves_time_for_a_warning,
-    another_timeout_brings_no_session_back,
-    a_session_that_was_ended_stays_so,
-    a_session_that_was_opened_after_its_end_begins_again,
-    an_end_from_before_its_opening_leaves_a_session_alive,
-    an_announced_end_is_resolved_by_a_seed_that_names_it_alone,
-    an_announced_end_keeps_out_a_seed_that_comes_late,
-    the_newest_token_is_known_when_the_end_is_announced,
-    the_sessions_of_a_user_are_listed_while_they_are_alive,
-    of_too_many_sessions_the_one_that_ends_first_is_forgotten,
-    the_end_of_all_ends_what_was_opened_before_but_one,
-    sessions_do_not_share,
+    session_is_unknown_before_its_seed,
+    known_session_ignores_another_seed,
+    renewal_grants_the_whole_timeout_in_a_new_generation,
+    renewal_reports_whether_the_warning_was_due,
+    expired_session_is_not_renewed,
+    new_timeout_counts_from_the_last_activity,
+    new_timeout_leaves_the_warning_lead,
+    new_timeout_does_not_revive_a_session,
+    ended_session_stays_ended,
+    session_opened_after_its_end_is_live_again,
+    end_before_the_opening_leaves_a_session_alive,
+    announced_end_is_resolved_only_by_a_seed_that_names_it,
+    announced_end_rejects_a_late_seed,
+    announced_end_returns_the_newest_token,
+    live_sessions_of_a_user_are_listed,
+    session_with_the_earliest_deadline_is_dropped_above_the_bound,
+    end_of_all_ends_earlier_sessions_except_one,
+    sessions_are_independent,
 );
 
-async fn a_session_is_unknown_until_it_is_seeded(bus: &dyn Bus) {
+async fn session_is_unknown_before_its_seed(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     assert_eq!(state(bus, &key).await, SessionState::Unknown);
     assert_eq!(bus.renew_session(&key).await.unwrap().state, SessionState::Unknown);
@@ -41,7 +41,7 @@ async fn a_session_is_unknown_until_it_is_seeded(bus: &dyn Bus) {
     assert_eq!(alive(state(bus, &key).await).generation, seeded.generation);
 }
 
-async fn a_session_that_is_known_is_not_seeded_again(bus: &dyn Bus) {
+async fn known_session_ignores_another_seed(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     let first = alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
     let later = SessionSeed {
@@ -53,23 +53,23 @@ async fn a_session_that_is_known_is_not_seeded_again(bus: &dyn Bus) {
     assert!(second.left <= first.left);
 }
 
-async fn activity_gives_the_whole_timeout_in_a_new_generation(bus: &dyn Bus) {
+async fn renewal_grants_the_whole_timeout_in_a_new_generation(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
-    let nearly_over = SessionSeed {
+    let near_deadline = SessionSeed {
         left: Duration::from_secs(20 * 60),
         ..HALF_AN_HOUR
     };
-    let seeded = alive(bus.seed(&key, nearly_over).await.unwrap());
-    let touched = bus.renew_session(&key).await.unwrap();
-    assert!(!touched.after_warning);
-    let touched = alive(touched.state);
-    assert!(touched.generation > seeded.generation);
-    assert!(touched.left > HALF_AN_HOUR.timeout - wait::deadline());
-    let poked = alive(state(bus, &key).await);
-    assert_eq!(poked.generation, touched.generation);
+    let seeded = alive(bus.seed(&key, near_deadline).await.unwrap());
+    let renewal = bus.renew_session(&key).await.unwrap();
+    assert!(!renewal.after_warning);
+    let renewal = alive(renewal.state);
+    assert!(renewal.generation > seeded.generation);
+    assert!(renewal.left > HALF_AN_HOUR.timeout - wait::deadline());
+    let checked = alive(state(bus, &key).await);
+    assert_eq!(checked.generation, renewal.generation);
 }
 
-async fn activity_says_whether_the_warning_had_been_due(bus: &dyn Bus) {
+async fn renewal_reports_whether_the_warning_was_due(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     let within_the_lead = SessionSeed {
         left: Duration::from_secs(4 * 60),
@@ -81,23 +81,23 @@ async fn activity_says_whether_the_warning_had_been_due(bus: &dyn Bus) {
     assert!(!bus.renew_session(&key).await.unwrap().after_warning);
 }
 
-async fn a_session_is_over_at_its_deadline_and_activity_does_not_revive_it(bus: &dyn Bus) {
+async fn expired_session_is_not_renewed(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     let short = SessionSeed {
         left: Duration::from_millis(150),
         ..HALF_AN_HOUR
     };
     alive(bus.seed(&key, short).await.unwrap());
-    wait::until_true("the session to be over", wait::deadline(), async || {
+    wait::until_true("the session to expire", wait::deadline(), async || {
         state(bus, &key).await == SessionState::Unknown
     })
     .await;
     assert_eq!(bus.renew_session(&key).await.unwrap().state, SessionState::Unknown);
 }
 
-async fn another_timeout_counts_from_the_last_activity(bus: &dyn Bus) {
+async fn new_timeout_counts_from_the_last_activity(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
-    // The last activity was ten minutes ago.
+    // Last activity ten minutes ago.
     let idle = SessionSeed {
         left: Duration::from_mins(20),
         ..HALF_AN_HOUR
@@ -116,7 +116,7 @@ async fn another_timeout_counts_from_the_last_activity(bus: &dyn Bus) {
     }
 }
 
-async fn another_timeout_leaves_time_for_a_warning(bus: &dyn Bus) {
+async fn new_timeout_leaves_the_warning_lead(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     let idle = SessionSeed {
         left: Duration::from_mins(10),
@@ -129,7 +129,7 @@ async fn another_timeout_leaves_time_for_a_warning(bus: &dyn Bus) {
     assert!(retimed.left <= lead && retimed.left > lead - wait::deadline());
 }
 
-async fn another_timeout_brings_no_session_back(bus: &dyn Bus) {
+async fn new_timeout_does_not_revive_a_session(bus: &dyn Bus) {
     let (unknown, ended) = (session("GEN-001", "s-1"), session("GEN-001", "s-2"));
     bus.end(&ended, at(2), HALF_AN_HOUR.left).await.unwrap();
     for (key, expected) in [(unknown, SessionState::Unknown), (ended, SessionState::Ended)] {
@@ -142,7 +142,7 @@ async fn another_timeout_brings_no_session_back(bus: &dyn Bus) {
     }
 }
 
-async fn a_session_that_was_ended_stays_so(bus: &dyn Bus) {
+async fn ended_session_stays_ended(bus: &dyn Bus) {
     for key in [session("GEN-001", "known"), session("GEN-001", "never known")] {
         if key.session.as_str() == "known" {
             alive(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
@@ -154,7 +154,7 @@ async fn a_session_that_was_ended_stays_so(bus: &dyn Bus) {
     }
 }
 
-async fn a_session_that_was_opened_after_its_end_begins_again(bus: &dyn Bus) {
+async fn session_opened_after_its_end_is_live_again(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
     bus.end(&key, at(2), HALF_AN_HOUR.left).await.unwrap();
     for opened_at in [at(1), at(2)] {
@@ -168,11 +168,14 @@ async fn a_session_that_was_opened_after_its_end_begins_again(bus: &dyn Bus) {
         opened_at: at(3),
         ..HALF_AN_HOUR
     };
-    let begun = alive(bus.seed(&key, again).await.unwrap());
-    assert_eq!(alive(bus.seed(&key, again).await.unwrap()).generation, begun.generation);
+    let started = alive(bus.seed(&key, again).await.unwrap());
+    assert_eq!(
+        alive(bus.seed(&key, again).await.unwrap()).generation,
+        started.generation
+    );
 }
 
-async fn an_end_from_before_its_opening_leaves_a_session_alive(bus: &dyn Bus) {
+async fn end_before_the_opening_leaves_a_session_alive(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
     let again = SessionSeed {
         opened_at: at(3),
@@ -186,11 +189,11 @@ async fn an_end_from_before_its_opening_leaves_a_session_alive(bus: &dyn Bus) {
     assert_eq!(
         bus.seed(&key, again).await.unwrap(),
         SessionState::Ended,
-        "the later end holds"
+        "the later end counts"
     );
 }
 
-async fn an_announced_end_is_resolved_by_a_seed_that_names_it_alone(bus: &dyn Bus) {
+async fn announced_end_is_resolved_only_by_a_seed_that_names_it(bus: &dyn Bus) {
     for known in [true, false] {
         let key = session("GEN-001", if known { "known" } else { "unknown" });
         if known {
@@ -223,8 +226,8 @@ async fn an_announced_end_is_resolved_by_a_seed_that_names_it_alone(bus: &dyn Bu
     }
 }
 
-/// Whoever opened it before the end was committed makes it known after that.
-async fn an_announced_end_keeps_out_a_seed_that_comes_late(bus: &dyn Bus) {
+/// Late seed: the session was opened before the end was committed, and is seeded after it.
+async fn announced_end_rejects_a_late_seed(bus: &dyn Bus) {
     let key = session("GEN-001", "s-1");
     bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
     ending(bus.seed(&key, HALF_AN_HOUR).await.unwrap());
@@ -232,7 +235,7 @@ async fn an_announced_end_keeps_out_a_seed_that_comes_late(bus: &dyn Bus) {
     assert_eq!(bus.seed(&key, HALF_AN_HOUR).await.unwrap(), SessionState::Ended);
 }
 
-async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
+async fn announced_end_returns_the_newest_token(bus: &dyn Bus) {
     let key = session("GEN-001", SessionId::DEFAULT);
     assert_eq!(
         bus.record_token(&key, Some(at(9))).await.unwrap(),
@@ -252,7 +255,7 @@ async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
     let seeded = alive(bus.seed(&key, seed).await.unwrap());
     for issued_at in [Some(at(8)), Some(at(7)), None] {
         let recorded = alive(bus.record_token(&key, issued_at).await.unwrap());
-        assert_eq!(recorded.generation, seeded.generation, "no deadline has moved");
+        assert_eq!(recorded.generation, seeded.generation, "deadline changed");
     }
     alive(bus.renew_session(&key).await.unwrap().state);
     let announced = bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
@@ -263,7 +266,7 @@ async fn the_newest_token_is_known_when_the_end_is_announced(bus: &dyn Bus) {
     assert_eq!(announced, [known]);
 }
 
-async fn the_sessions_of_a_user_are_listed_while_they_are_alive(bus: &dyn Bus) {
+async fn live_sessions_of_a_user_are_listed(bus: &dyn Bus) {
     let short = SessionSeed {
         left: Duration::from_millis(100),
         ..HALF_AN_HOUR
@@ -277,7 +280,7 @@ async fn the_sessions_of_a_user_are_listed_while_they_are_alive(bus: &dyn Bus) {
         .await
         .unwrap();
     bus.announce_end(&[session("GEN-001", "ending")]).await.unwrap();
-    wait::until_true("the session to be over", wait::deadline(), async || {
+    wait::until_true("the session to expire", wait::deadline(), async || {
         listed(bus, "GEN-001").await == ["ending", "s-1", "w: }{"]
     })
     .await;
@@ -291,7 +294,7 @@ async fn the_sessions_of_a_user_are_listed_while_they_are_alive(bus: &dyn Bus) {
     }
 }
 
-async fn of_too_many_sessions_the_one_that_ends_first_is_forgotten(bus: &dyn Bus) {
+async fn session_with_the_earliest_deadline_is_dropped_above_the_bound(bus: &dyn Bus) {
     for number in 0..256_u64 {
         let seed = SessionSeed {
             left: Duration::from_mins(2_000 - number),
@@ -303,15 +306,15 @@ async fn of_too_many_sessions_the_one_that_ends_first_is_forgotten(bus: &dyn Bus
                 .unwrap(),
         );
     }
-    let newcomer = session("GEN-001", "newcomer");
-    alive(bus.seed(&newcomer, HALF_AN_HOUR).await.unwrap());
-    alive(state(bus, &newcomer).await);
+    let added = session("GEN-001", "added");
+    alive(bus.seed(&added, HALF_AN_HOUR).await.unwrap());
+    alive(state(bus, &added).await);
     assert_eq!(state(bus, &session("GEN-001", "s-255")).await, SessionState::Unknown);
     alive(state(bus, &session("GEN-001", "s-254")).await);
     assert_eq!(listed(bus, "GEN-001").await.len(), 256);
 }
 
-async fn the_end_of_all_ends_what_was_opened_before_but_one(bus: &dyn Bus) {
+async fn end_of_all_ends_earlier_sessions_except_one(bus: &dyn Bus) {
     let [before, excepted, after, other] = [
         session("GEN-001", "before"),
         session("GEN-001", "excepted"),
@@ -350,7 +353,7 @@ async fn the_end_of_all_ends_what_was_opened_before_but_one(bus: &dyn Bus) {
     alive(bus.seed(&before, later).await.unwrap());
 }
 
-async fn sessions_do_not_share(bus: &dyn Bus) {
+async fn sessions_are_independent(bus: &dyn Bus) {
     let keys = [
         session("one", "s-1"),
         session("one", "s-2"),
@@ -372,7 +375,7 @@ async fn state(bus: &dyn Bus, key: &SessionKey) -> SessionState {
     bus.check_ttl(std::slice::from_ref(key)).await.unwrap()[0]
 }
 
-/// The names of a user's sessions, sorted.
+/// Ids of a user's sessions, sorted.
 async fn listed(bus: &dyn Bus, id: &str) -> Vec<String> {
     let alive = bus.alive_sessions(&user(id)).await.unwrap();
     let mut names: Vec<_> = alive.into_iter().map(|alive| alive.session.to_string()).collect();
@@ -380,7 +383,7 @@ async fn listed(bus: &dyn Bus, id: &str) -> Vec<String> {
     names
 }
 
-/// The number of the announced end.
+/// Number of the announced end.
 #[track_caller]
 fn ending(state: SessionState) -> u64 {
     match state {
@@ -397,7 +400,7 @@ fn alive(state: SessionState) -> SessionTtl {
     }
 }
 
-/// A point in the store's time.
+/// Time of the store.
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_000 * seconds)
 }

@@ -1,4 +1,4 @@
-//! A node whose clock is wrong.
+//! Node with a wrong clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use protocol::cluster::job::Lane::Interactive;
 use testkit::{Redis, wait};
 
-use crate::nodes::MOMENT;
+use crate::nodes::SHORT_WAIT;
 use crate::sample::{job, worker};
 
 #[tokio::test]
-async fn a_node_whose_clock_is_an_hour_off_takes_no_jobs_until_it_is_right() {
+async fn node_with_a_wrong_clock_claims_no_jobs() {
     let redis = Redis::shared().await;
     let hour = Duration::from_secs(3_600);
     for wrong in [SystemClock.now() + hour, SystemClock.now() - hour] {
@@ -22,17 +22,17 @@ async fn a_node_whose_clock_is_an_hour_off_takes_no_jobs_until_it_is_right() {
         let prefix = redis.prefix();
         let skewed = connect(redis, &prefix, Arc::clone(&clock)).await;
         let right = crate::nodes::connect(&redis.url(), &prefix).await;
-        assert!(!skewed.is_live(), "it must not be sent clients");
+        assert!(!skewed.is_live(), "a node with a wrong clock is not live");
         right
             .submit(Interactive, &job("j-1", 1), Duration::from_secs(60))
             .await
             .unwrap();
-        let refused = skewed.claim(Interactive, &worker("w-1"), 1, MOMENT).await;
+        let refused = skewed.claim(Interactive, &worker("w-1"), 1, SHORT_WAIT).await;
         assert!(matches!(refused, Err(BusError::Unavailable { .. })), "{refused:?}");
         let claimed = right.claim(Interactive, &worker("w-2"), 1, wait::deadline()).await;
-        assert_eq!(claimed.unwrap().len(), 1, "another node has it");
+        assert_eq!(claimed.unwrap().len(), 1, "another node claims the job");
 
-        wait::until_true("the right clock to be noticed", wait::deadline(), async || {
+        wait::until_true("the corrected clock to be noticed", wait::deadline(), async || {
             clock.set(SystemClock.now());
             skewed.is_live()
         })

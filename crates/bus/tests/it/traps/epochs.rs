@@ -1,4 +1,4 @@
-//! Redis that comes back as another one: what it lost must not be taken for what never was.
+//! Redis that lost data: a gap must be reported, never hidden.
 
 use bus::{BusError, Hint, LogRead, ResumeToken, ResumeTokenKey};
 use protocol::cluster::origin::Origin;
@@ -6,32 +6,32 @@ use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
-use crate::nodes::{Ear, connect, until_live};
-use crate::sample::{event, offset, publish, publish_surely, user};
+use crate::nodes::{TestSubscriptions, connect, until_live};
+use crate::sample::{event, offset, publish, publish_with_retry, user};
 
 #[tokio::test]
-async fn a_redis_that_lost_everything_begins_new_epochs() {
+async fn flushed_redis_starts_new_epochs() {
     let mut redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let mut ear = Ear::open(&*bus).await;
-    ear.feed.subscribe(&user).await.unwrap();
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
     let before = publish(&*bus, &user, 1).await;
     redis.restart().await;
-    ear.missed().await;
-    until_live(&*bus, &ear, true).await;
+    subscriptions.missed().await;
+    until_live(&*bus, &subscriptions, true).await;
 
     let LogRead::Gap(now) = bus.read_log(&user, &before, 9).await.unwrap() else {
-        panic!("a lost log is reported, not hidden");
+        panic!("lost log read as complete");
     };
     assert_ne!(now.epoch, before.epoch);
     let after = publish(&*bus, &user, 2).await;
     assert_eq!((&after.epoch, after.seq), (&now.epoch, 1));
-    ear.until(&after).await;
+    subscriptions.until(&after).await;
 }
 
 #[tokio::test]
-async fn a_redis_restarted_from_a_snapshot_gives_no_place_twice() {
+async fn restart_from_a_snapshot_assigns_no_offset_twice() {
     let mut redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
@@ -40,24 +40,24 @@ async fn a_redis_restarted_from_a_snapshot_gives_no_place_twice() {
     let unsaved = publish(&*bus, &user, 2).await;
     redis.restart().await;
     assert_eq!(redis.command(&["EXISTS", "pn:{GEN-001}:pos"]).await, "1");
-    wait::until_true("the bus to live", wait::deadline(), async || {
+    wait::until_true("the bus to be live", wait::deadline(), async || {
         bus.offsets(std::slice::from_ref(&user)).await.is_ok()
     })
     .await;
 
-    let place = publish(&*bus, &user, 3).await;
-    assert_ne!(place, unsaved);
-    assert_ne!(place.epoch, unsaved.epoch);
-    assert_eq!(bus.read_log(&user, &unsaved, 9).await.unwrap(), LogRead::Gap(place));
+    let offset = publish(&*bus, &user, 3).await;
+    assert_ne!(offset, unsaved);
+    assert_ne!(offset.epoch, unsaved.epoch);
+    assert_eq!(bus.read_log(&user, &unsaved, 9).await.unwrap(), LogRead::Gap(offset));
 }
 
 #[tokio::test]
-async fn another_primary_begins_new_epochs() {
+async fn new_primary_starts_new_epochs() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
     let before = publish(&*bus, &user, 1).await;
-    // What a promoted replica does: the same data under the id of a new history.
+    // As a promoted replica does: the same data under a new replication id.
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     let after = publish(&*bus, &user, 2).await;
     assert_ne!(after.epoch, before.epoch);
@@ -65,54 +65,54 @@ async fn another_primary_begins_new_epochs() {
     assert_eq!(
         redis.command(&["XLEN", "pn:{GEN-001}:log"]).await,
         "1",
-        "the old log is gone"
+        "the log of the earlier epoch is deleted"
     );
 
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     let asked = offset(&*bus, &user).await;
-    assert_ne!(asked.epoch, after.epoch, "asking is enough to see it");
+    assert_ne!(asked.epoch, after.epoch, "reading the offset starts the new epoch");
     let key = ResumeTokenKey {
         user: user.clone(),
         id: ResumeTokenId::new("t-1").unwrap(),
     };
-    let ticket = ResumeToken {
+    let token = ResumeToken {
         session: SessionId::new("s-1").unwrap(),
         connection: ConnectionId::new("c-1").unwrap(),
         start: asked.clone(),
     };
-    bus.issue_token(&key, &ticket).await.unwrap();
+    bus.issue_token(&key, &token).await.unwrap();
     redis.command(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(
-        bus.redeem_token(&key, &ticket.session, Timestamp::from_millis(1))
+        bus.redeem_token(&key, &token.session, Timestamp::from_millis(1))
             .await
             .unwrap(),
         None,
-        "its place is of another history"
+        "its offset is of an earlier epoch"
     );
     assert!(matches!(bus.read_log(&user, &asked, 9).await.unwrap(), LogRead::Gap(now) if now.epoch != asked.epoch));
 }
 
 #[tokio::test]
-async fn a_server_that_was_a_replica_for_a_while_is_used_again() {
+async fn temporary_replica_is_used_again() {
     let (redis, other) = (Redis::start().await, Redis::start().await);
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let mut ear = Ear::open(&*bus).await;
-    ear.feed.subscribe(&user).await.unwrap();
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
     let before = publish(&*bus, &user, 1).await;
     let port = other.port().to_string();
     redis.command(&["REPLICAOF", "127.0.0.1", &port]).await;
     let error = bus.publish(&user, &event(2)).await.unwrap_err();
     assert!(matches!(error, BusError::Unavailable { .. }), "{error:?}");
     redis.command(&["REPLICAOF", "NO", "ONE"]).await;
-    publish_surely(&*bus, &user, 2).await;
+    publish_with_retry(&*bus, &user, 2).await;
     let after = offset(&*bus, &user).await;
     assert_ne!(after.epoch, before.epoch);
-    ear.until(&after).await;
+    subscriptions.until(&after).await;
 }
 
 #[tokio::test]
-async fn a_log_that_was_lost_alone_is_reported() {
+async fn lost_log_is_reported_as_gap() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
@@ -123,12 +123,12 @@ async fn a_log_that_was_lost_alone_is_reported() {
     publish(&*bus, &user, 3).await;
     assert!(
         matches!(bus.read_log(&user, &first, 9).await.unwrap(), LogRead::Gap(_)),
-        "a hole is no replay"
+        "gap read as complete"
     );
 }
 
 #[tokio::test]
-async fn hints_of_another_primary_are_none() {
+async fn hints_of_another_primary_are_ignored() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
@@ -153,7 +153,7 @@ async fn hints_of_another_primary_are_none() {
 }
 
 #[tokio::test]
-async fn what_only_a_newer_release_understands_is_reported_lost_and_stops_nobody_for_good() {
+async fn event_of_a_newer_version_is_reported_as_gap() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
@@ -167,7 +167,7 @@ async fn what_only_a_newer_release_understands_is_reported_lost_and_stops_nobody
     let last = publish(&*bus, &user, 3).await;
 
     let LogRead::Events(events) = bus.read_log(&user, &start, 9).await.unwrap() else {
-        panic!("what comes before it can be read")
+        panic!("events before it are readable")
     };
     assert_eq!(events.len(), 1);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What is left behind: nothing without an end, no connection after the drain, no secret in an error.
+//! Leftovers: every key has a TTL, a drain closes all connections, and no error contains a secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use protocol::id::{ConnectionId, ResumeTokenId, SessionId};
 use protocol::time::Timestamp;
 use testkit::{Redis, wait};
 
-use crate::nodes::{Ear, MOMENT, connect};
+use crate::nodes::{SHORT_WAIT, TestSubscriptions, connect};
 use crate::sample::{event, job, node, offset, publish, reply, user, worker};
 
 #[tokio::test]
-async fn every_key_but_those_of_the_lanes_ends_by_itself() {
+async fn every_key_except_lanes_has_a_ttl() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     use_everything(&*bus).await;
@@ -27,12 +27,12 @@ async fn every_key_but_those_of_the_lanes_ends_by_itself() {
     assert!(keys.lines().count() >= 8, "{keys}");
     for key in keys.lines().filter(|key| !key.starts_with("pn:{jobs:")) {
         let life: i64 = redis.command(&["TTL", key]).await.parse().unwrap();
-        assert!(life > 0, "{key} lives for ever");
+        assert!(life > 0, "{key} has no TTL");
     }
 }
 
 #[tokio::test]
-async fn a_drained_bus_leaves_no_connection() {
+async fn drained_bus_closes_all_connections() {
     let redis = Redis::start().await;
     let settings = bus::RedisSettings {
         url: redis.url().parse().unwrap(),
@@ -44,22 +44,22 @@ async fn a_drained_bus_leaves_no_connection() {
     let (tasks, clock, entropy) = (Tasks::new(), Arc::new(SystemClock), Arc::new(OsEntropy));
     let bus = RedisBus::connect(&settings, clock, entropy, tasks.clone(), &meter).await;
     let bus: Arc<dyn Bus> = Arc::new(bus.unwrap());
-    let ear = Ear::open(&*bus).await;
+    let subscriptions = TestSubscriptions::open(&*bus).await;
     let replies = bus.subscribe_replies(&node("gw-1")).await.unwrap();
     use_everything(&*bus).await;
     assert!(clients(&redis).await >= 5);
 
     let report = tasks.drain(wait::deadline()).await;
     assert!(report.is_clean(), "{report}");
-    drop((bus, ear, replies));
-    wait::until_true("all connections to end", wait::deadline(), async || {
+    drop((bus, subscriptions, replies));
+    wait::until_true("all connections to close", wait::deadline(), async || {
         clients(&redis).await == 0
     })
     .await;
 }
 
 #[tokio::test]
-async fn no_error_repeats_what_was_sent() {
+async fn errors_do_not_quote_commands() {
     let mut redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     redis.command(&["SET", "pn:{GEN-001}:pos", "of another type"]).await;
@@ -79,7 +79,7 @@ async fn use_everything(bus: &dyn Bus) {
     let (user, lane) = (user("GEN-001"), Lane::Interactive);
     publish(bus, &user, 1).await;
     let start = offset(bus, &crate::sample::user("new")).await;
-    let ticket = ResumeTokenKey {
+    let token = ResumeTokenKey {
         user: user.clone(),
         id: ResumeTokenId::new("t-1").unwrap(),
     };
@@ -89,10 +89,10 @@ async fn use_everything(bus: &dyn Bus) {
         connection,
         start,
     };
-    let hold = bus.issue_token(&ticket, &issued).await.unwrap();
-    assert_eq!(bus.renew_tokens(&[hold]).await.unwrap(), [true]);
+    let lease = bus.issue_token(&token, &issued).await.unwrap();
+    assert_eq!(bus.renew_tokens(&[lease]).await.unwrap(), [true]);
     bus.submit(lane, &job("j-1", 1), Duration::from_secs(60)).await.unwrap();
-    bus.claim(lane, &worker("w-1"), 1, MOMENT).await.unwrap();
+    bus.claim(lane, &worker("w-1"), 1, SHORT_WAIT).await.unwrap();
     bus.reply(&node("gw-1"), &reply("j-1")).await.unwrap();
     let key = ChallengeKey::State {
         hash: "00ff".to_owned(),
@@ -145,7 +145,7 @@ async fn use_sessions(bus: &dyn Bus) {
         .unwrap();
 }
 
-/// How many connections there are, the one that asks left out.
+/// Number of connections, without the asking one.
 async fn clients(redis: &Redis) -> usize {
     let list = redis.command(&["CLIENT", "LIST"]).await;
     list.lines().filter(|line| !line.contains("cmd=client|list")).count()

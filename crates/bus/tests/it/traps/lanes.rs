@@ -1,4 +1,4 @@
-//! Reads that wait: connections that die under them, reads that are given up, groups that are gone.
+//! Blocking reads: killed connections, cancelled reads, deleted consumer groups.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use protocol::cluster::job::Lane::{Interactive, Platform};
 use testkit::{Redis, wait};
 use tokio::time::{Instant, timeout};
 
-use crate::nodes::{MOMENT, connect};
+use crate::nodes::{SHORT_WAIT, connect};
 use crate::sample::{job, worker};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_claim_that_was_given_up_swallows_no_job() {
+async fn cancelled_claim_takes_no_job() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let (first, second) = (worker("w-1"), worker("w-2"));
-    bus.claim(Interactive, &first, 1, MOMENT).await.unwrap();
+    bus.claim(Interactive, &first, 1, SHORT_WAIT).await.unwrap();
     for round in 0..5 {
-        let given_up = timeout(MOMENT, bus.claim(Interactive, &first, 1, wait::deadline())).await;
+        let given_up = timeout(SHORT_WAIT, bus.claim(Interactive, &first, 1, wait::deadline())).await;
         assert!(given_up.is_err());
-        wait::until_true("the read to be gone", wait::deadline(), async || {
+        wait::until_true("the read to end", wait::deadline(), async || {
             !redis.command(&["CLIENT", "LIST"]).await.contains("cmd=xreadgroup")
         })
         .await;
@@ -31,14 +31,14 @@ async fn a_claim_that_was_given_up_swallows_no_job() {
         let claimed = bus.claim(Interactive, &second, 1, wait::deadline()).await.unwrap();
         assert!(
             submitted.elapsed() < Duration::from_secs(2),
-            "it was in the hands of the first"
+            "claimed by the first worker"
         );
         bus.finish(Interactive, &claimed[0].entry).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn lanes_go_on_after_their_connections_are_killed() {
+async fn claims_continue_after_killed_connections() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let worker = worker("w-1");
@@ -49,7 +49,10 @@ async fn lanes_go_on_after_their_connections_are_killed() {
             .await;
     };
     let (claimed, ()) = tokio::join!(bus.claim(Interactive, &worker, 1, wait::deadline()), killing);
-    assert!(claimed.is_err(), "it is told, so that the caller can wait a little");
+    assert!(
+        claimed.is_err(),
+        "a failed claim is an error, so that the caller can back off"
+    );
     wait::until_true("a job to be submitted", wait::deadline(), async || {
         bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.is_ok()
     })
@@ -59,7 +62,7 @@ async fn lanes_go_on_after_their_connections_are_killed() {
 }
 
 #[tokio::test]
-async fn a_lane_begins_anew_after_redis_lost_it() {
+async fn lane_is_recreated_after_a_flush() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let worker = worker("w-1");
@@ -76,7 +79,7 @@ async fn a_lane_begins_anew_after_redis_lost_it() {
 }
 
 #[tokio::test]
-async fn one_lane_does_not_hold_up_another() {
+async fn blocked_claim_does_not_delay_other_lanes() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let worker = worker("w-1");
@@ -89,13 +92,13 @@ async fn one_lane_does_not_hold_up_another() {
         asked.elapsed()
     };
     tokio::select! {
-        _ = bus.claim(Platform, &worker, 1, wait::deadline()) => panic!("there is nothing to claim"),
+        _ = bus.claim(Platform, &worker, 1, wait::deadline()) => panic!("claimed from an empty lane"),
         took = quick => assert!(took < Duration::from_secs(1), "{took:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_worker_that_lost_a_job_cannot_take_it_back_by_renewing() {
+async fn renewal_of_a_lost_claim_is_ignored() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     bus.submit(Interactive, &job("j-1", 1), PATIENCE).await.unwrap();
@@ -113,7 +116,7 @@ async fn a_worker_that_lost_a_job_cannot_take_it_back_by_renewing() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_holds_no_payload() {
+async fn dead_letter_has_no_payload() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let mut poison = job("poison", 1);
@@ -131,12 +134,12 @@ async fn a_dead_letter_holds_no_payload() {
 }
 
 #[tokio::test]
-async fn workers_of_the_past_are_forgotten() {
+async fn idle_consumers_are_deleted() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let (lane, script) = (
         "pn:{jobs:interactive}",
-        include_str!("../../../src/redis/script/group.lua"),
+        include_str!("../../../src/redis/script/create_group.lua"),
     );
     for by in ["w-busy", "w-gone"] {
         bus.submit(Interactive, &job("j", 1), PATIENCE).await.unwrap();
@@ -145,7 +148,7 @@ async fn workers_of_the_past_are_forgotten() {
             bus.finish(Interactive, &claimed[0].entry).await.unwrap();
         }
     }
-    // As the next worker would an hour later.
+    // As the next worker does an hour later.
     redis.command(&["EVAL", script, "1", lane, "workers", "-1"]).await;
     let consumers = redis.command(&["XINFO", "CONSUMERS", lane, "workers"]).await;
     assert!(
@@ -154,10 +157,10 @@ async fn workers_of_the_past_are_forgotten() {
     );
 }
 
-/// Waits until so many clients wait in a read.
+/// Waits until this number of clients is blocked in a read.
 async fn blocked(redis: &Redis, count: usize) {
     let line = format!("blocked_clients:{count}");
-    wait::until_true("reads to wait or to end", wait::deadline(), async || {
+    wait::until_true("the number of blocked reads", wait::deadline(), async || {
         redis.command(&["INFO", "clients"]).await.lines().any(|it| it == line)
     })
     .await;

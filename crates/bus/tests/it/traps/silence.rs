@@ -1,4 +1,4 @@
-//! Servers that keep their connections and say nothing: fred without timeouts waits for ever.
+//! Unresponsive servers with open connections: fred without timeouts waits for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use protocol::fault::chain;
 use testkit::{Proxy, Redis, wait};
 use tokio::time::Instant;
 
-use crate::nodes::{Ear, connect, until_live};
-use crate::sample::{event, offset, publish, publish_surely, user};
+use crate::nodes::{TestSubscriptions, connect, until_live};
+use crate::sample::{event, offset, publish, publish_with_retry, user};
 
 #[tokio::test]
-async fn a_stopped_redis_costs_two_seconds_and_nothing_once_it_goes_on() {
+async fn stopped_redis_times_out_once_then_fails_fast() {
     let mut redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let mut ear = Ear::open(&*bus).await;
-    ear.feed.subscribe(&user).await.unwrap();
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
     let before = publish(&*bus, &user, 1).await;
-    assert_eq!(ear.next_seq().await, 1);
+    assert_eq!(subscriptions.next_seq().await, 1);
 
     redis.pause();
     let asked = Instant::now();
@@ -28,27 +28,27 @@ async fn a_stopped_redis_costs_two_seconds_and_nothing_once_it_goes_on() {
     assert!(matches!(error, BusError::Unavailable { .. }), "{error:?}");
     assert!(chain(&error).contains("timed out"), "{}", chain(&error));
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-    until_live(&*bus, &ear, false).await;
+    until_live(&*bus, &subscriptions, false).await;
     let asked = Instant::now();
     bus.publish(&user, &event(3)).await.unwrap_err();
     assert!(
         asked.elapsed() < Duration::from_secs(1),
-        "once it is known, nobody waits"
+        "commands fail fast after the first timeout"
     );
 
     redis.resume();
-    until_live(&*bus, &ear, true).await;
-    publish_surely(&*bus, &user, 4).await;
+    until_live(&*bus, &subscriptions, true).await;
+    publish_with_retry(&*bus, &user, 4).await;
     let LogRead::Events(events) = bus.read_log(&user, &before, 9).await.unwrap() else {
-        panic!("a pause is no new epoch");
+        panic!("epoch changed by a pause");
     };
     let (last, _) = events.last().unwrap();
-    ear.until(last).await;
+    subscriptions.until(last).await;
 }
 
-/// After a refused command fred 10.1 no longer flushes what it writes.
+/// Trap: after its queue refused a command, fred 10.1 no longer flushes its writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_commands_than_fit_do_no_harm_that_stays() {
+async fn command_overload_leaves_no_lasting_damage() {
     let mut redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
@@ -59,7 +59,7 @@ async fn more_commands_than_fit_do_no_harm_that_stays() {
     }));
     assert!(flood.await.into_iter().all(|failed| failed));
     redis.resume();
-    wait::until_true("the bus to live", wait::deadline(), async || bus.is_live()).await;
+    wait::until_true("the bus to be live", wait::deadline(), async || bus.is_live()).await;
     let asked = Instant::now();
     for _ in 0..20 {
         let key = ChallengeKey::State {
@@ -67,83 +67,83 @@ async fn more_commands_than_fit_do_no_harm_that_stays() {
         };
         bus.read(&key).await.unwrap();
     }
-    // Unflushed, each would wait for the next beat of the pulse, a second.
+    // Unflushed, each would wait for the next heartbeat, up to a second.
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
-/// fred counts the silence from the last thing it wrote, so a connection that is written to is never unresponsive.
+/// Trap: fred measures unresponsiveness from its last write, so a connection with writes never counts as unresponsive.
 #[tokio::test]
-async fn a_half_open_link_is_noticed_and_replaced() {
+async fn half_open_connection_is_replaced() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(redis.addr()).await;
     let bus = connect(&format!("redis://{}", proxy.addr()), "pn").await;
     let elsewhere = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let mut ear = Ear::open(&*bus).await;
-    ear.feed.subscribe(&user).await.unwrap();
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
 
     proxy.blackhole();
     let stranded = Instant::now();
     let unheard = publish(&*elsewhere, &user, 1).await;
-    wait::until_true("the loss to be noticed", wait::deadline(), async || !bus.is_live()).await;
-    ear.missed().await;
-    // Ten seconds were promised.
+    wait::until_true("the bus not to be live", wait::deadline(), async || !bus.is_live()).await;
+    subscriptions.missed().await;
+    // The promised bound is ten seconds.
     assert!(stranded.elapsed() < Duration::from_secs(20), "{:?}", stranded.elapsed());
-    until_live(&*bus, &ear, true).await;
+    until_live(&*bus, &subscriptions, true).await;
     assert_eq!(offset(&*bus, &user).await, unheard);
-    let place = publish(&*elsewhere, &user, 2).await;
-    ear.until(&place).await;
+    let offset = publish(&*elsewhere, &user, 2).await;
+    subscriptions.until(&offset).await;
 }
 
 #[tokio::test]
-async fn a_network_that_was_gone_for_a_while_leaves_nothing_behind() {
+async fn network_outage_leaves_no_extra_connections() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(redis.addr()).await;
     let bus = connect(&format!("redis://{}", proxy.addr()), "pn").await;
     let elsewhere = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let mut ear = Ear::open(&*bus).await;
-    ear.feed.subscribe(&user).await.unwrap();
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
 
     let before = proxy.connections();
     proxy.freeze();
-    until_live(&*bus, &ear, false).await;
+    until_live(&*bus, &subscriptions, false).await;
     publish(&*elsewhere, &user, 1).await;
     wait::until_true("new connections to be tried", wait::deadline(), async || {
         proxy.connections() >= before + 2
     })
     .await;
     proxy.thaw();
-    until_live(&*bus, &ear, true).await;
-    let place = publish(&*bus, &user, 2).await;
-    ear.until(&place).await;
+    until_live(&*bus, &subscriptions, true).await;
+    let offset = publish(&*bus, &user, 2).await;
+    subscriptions.until(&offset).await;
 }
 
-/// fred's own channel holds 32 messages by default, and the loop of its documentation ends when it is overrun.
+/// Trap: fred's channel holds 32 messages by default, and the loop of its documentation ends when it lags.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_burst_every_message_is_heard_or_a_missed_tells() {
+async fn burst_delivers_every_message_or_missed() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let user = user("GEN-001");
-    let mut ear = Ear::open(&*bus).await;
-    ear.feed.subscribe(&user).await.unwrap();
+    let mut subscriptions = TestSubscriptions::open(&*bus).await;
+    subscriptions.handle.subscribe(&user).await.unwrap();
     let envelope = serde_json::to_string(&event(0)).unwrap();
-    // Redis alone says all of it in one step, in an epoch of its own: no publisher could be as quick.
+    // A script publishes the whole burst at once, in an epoch of its own: no publisher is as fast.
     let burst = "for seq = 1, 100000 do redis.call('SPUBLISH', ARGV[1], 'b-' .. seq .. ' ' .. ARGV[2]) end";
     let command = ["EVAL", burst, "0", "pn:{GEN-001}:ev", &envelope];
     tokio::join!(redis.command(&command), async {
         for expected in 1..=100_000 {
-            match ear.next().await {
-                ChannelMessage::Event { offset, .. } => assert_eq!(offset.seq, expected, "a hole without a Missed"),
+            match subscriptions.next().await {
+                ChannelMessage::Event { offset, .. } => assert_eq!(offset.seq, expected, "gap without a Missed"),
                 _missed => break,
             }
         }
     });
     let mut number = 0;
-    wait::until_true("something later to be heard", wait::deadline(), async || {
+    wait::until_true("a later event to arrive", wait::deadline(), async || {
         number += 1;
-        let place = publish(&*bus, &user, number).await;
-        ear.hears(&place).await
+        let offset = publish(&*bus, &user, number).await;
+        subscriptions.receives_before_missed(&offset).await
     })
     .await;
 }

@@ -123,7 +123,7 @@ async fn a_socket_whose_client_came_back_elsewhere_ends_at_once() {
     hub.seat.hold(ResumeLease { key, redemption: 0 });
     let redeemed = ChannelMessage::Redeemed {
         user: user(),
-        ticket,
+        token: ticket,
         redemption: 1,
     };
     hub.tell.send(redeemed).await.unwrap();

@@ -1,4 +1,4 @@
-//! One node's subscriptions to its users' channels.
+//! Subscriptions of one node to its users' channels.
 
 use async_trait::async_trait;
 use lifecycle::Entropy;
@@ -8,29 +8,29 @@ use protocol::id::{ResumeTokenId, UserId};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-use crate::letter::Letter;
+use crate::message_queue::MessageQueue;
 use crate::metrics::Metrics;
-use crate::outlet::Outlet;
 use crate::redis::RedisBus;
 use crate::redis::client::{MessageHandler, Purpose, Subscriber, SubscriberConfig};
 use crate::redis::names::Names;
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ChannelMessage, UserSubscriptions};
 
-/// The feed that is handed out.
+/// Handle by which a node changes its subscriptions.
 pub(super) struct RedisSubscriptions {
     subscriber: Subscriber,
     names: Names,
 }
 
 impl RedisSubscriptions {
-    /// Opens a connection of its own.
+    /// Opens the subscriptions on a connection of their own.
     pub(super) async fn open(bus: &RedisBus) -> Result<(Self, mpsc::Receiver<ChannelMessage>), BusError> {
         let shared = &bus.shared;
-        let (outlet, heard) = Outlet::new(Outlet::BOUND);
+        let (message_queue, messages) = MessageQueue::new(MessageQueue::CAPACITY);
         let handler = EventHandler {
             names: shared.names.clone(),
             metrics: shared.metrics.clone(),
-            outlet,
+            message_queue,
         };
         let entropy: &dyn Entropy = &*shared.entropy;
         let config = SubscriberConfig {
@@ -40,23 +40,23 @@ impl RedisSubscriptions {
             probe: shared.names.probe(&entropy.token()),
             tasks: &shared.tasks,
         };
-        let feed = Self {
+        let subscriptions = Self {
             subscriber: Subscriber::open(config, handler).await?,
             names: shared.names.clone(),
         };
-        Ok((feed, heard))
+        Ok((subscriptions, messages))
     }
 }
 
 #[async_trait]
 impl UserSubscriptions for RedisSubscriptions {
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
-        let channel = self.names.events(user);
-        self.subscriber.subscribe("subscribe to a user", channel).await
+        let channel = self.names.event_channel(user);
+        self.subscriber.subscribe("subscribe to a user channel", channel).await
     }
 
     fn unsubscribe(&self, user: &UserId) {
-        self.subscriber.unsubscribe(&self.names.events(user));
+        self.subscriber.unsubscribe(&self.names.event_channel(user));
     }
 
     fn is_live(&self) -> bool {
@@ -64,44 +64,44 @@ impl UserSubscriptions for RedisSubscriptions {
     }
 }
 
-/// Reads messages and passes them on, without waiting for anyone.
+/// Decodes messages and queues them for the node, without blocking.
 struct EventHandler {
     names: Names,
     metrics: Metrics,
-    outlet: Outlet,
+    message_queue: MessageQueue,
 }
 
 impl MessageHandler for EventHandler {
     fn on_message(&mut self, channel: &str, message: &[u8]) {
-        let Some(user) = self.names.user_of_events(channel) else {
+        let Some(user) = self.names.user_of_channel(channel) else {
             return;
         };
         match read(&user, message) {
-            Ok(heard) => {
-                if !self.outlet.pass(heard) {
+            Ok(messages) => {
+                if !self.message_queue.push(messages) {
                     self.metrics.missed(Purpose::Events.name());
                 }
             }
             Err(error) => {
                 self.metrics.unreadable("event");
-                tracing::warn!(%user, error = chain(&error), "an event is left out");
+                tracing::warn!(%user, error = chain(&error), "event does not decode, dropped");
             }
         }
     }
 
     fn on_missed(&mut self) {
-        self.outlet.missed();
+        self.message_queue.push_missed();
     }
 
     fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.outlet.closed()
+        self.message_queue.closed()
     }
 }
 
-/// `<epoch>-<seq> <envelope>`, as publish.lua says it, or `redeemed <redemption> <ticket>`, as `redeem_ticket.lua` does.
+/// Decodes `<epoch>-<seq> <envelope>` of `publish_event.lua`, or `redeemed <redemption> <token>` of `redeem_token.lua`.
 fn read(user: &UserId, message: &[u8]) -> Result<ChannelMessage, BusError> {
     if let Some(message) = message.strip_prefix(b"redeemed ") {
-        return redeemed(user, message).ok_or_else(|| unreadable("no ticket was redeemed"));
+        return redeemed(user, message).ok_or_else(|| unreadable("malformed redemption"));
     }
     let space = message.iter().position(|byte| *byte == b' ').unwrap_or(message.len());
     let (offset, rest) = message.split_at(space);
@@ -114,10 +114,10 @@ fn read(user: &UserId, message: &[u8]) -> Result<ChannelMessage, BusError> {
 }
 
 fn redeemed(user: &UserId, message: &[u8]) -> Option<ChannelMessage> {
-    let (redemption, ticket) = str::from_utf8(message).ok()?.split_once(' ')?;
+    let (redemption, token) = str::from_utf8(message).ok()?.split_once(' ')?;
     Some(ChannelMessage::Redeemed {
         user: user.clone(),
-        ticket: ResumeTokenId::new(ticket).ok()?,
+        token: ResumeTokenId::new(token).ok()?,
         redemption: redemption.parse().ok()?,
     })
 }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_without_position_or_envelope_is_an_error() {
+    fn message_without_offset_or_envelope_is_an_error() {
         let user = UserId::new("u").unwrap();
         for message in [
             "",

@@ -1,80 +1,80 @@
-//! The bounded way from a bus to the node that listens: a slow node is told that it missed something, and nobody waits.
+//! Bounded queue from a bus to a subscribed node. A full queue never blocks the bus: the node gets a notice of missed messages.
 
 use tokio::sync::mpsc;
 
 use crate::ChannelMessage;
 
-/// Sends what is heard. One place of the channel is kept free for [`ChannelMessage::Missed`], so that a full channel always ends with
-/// it: an event for which there is no room is covered by a `Missed` that is still to be read.
+/// Sending half. One permit of the channel is reserved for [`ChannelMessage::Missed`], so that a full channel always ends with it:
+/// a dropped event is covered by a `Missed` that is still unread.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct MessageQueue {
     sender: mpsc::Sender<ChannelMessage>,
-    /// The kept place. Without it, the last thing in the channel is a `Missed`.
-    kept: Option<mpsc::OwnedPermit<ChannelMessage>>,
-    /// How much was sent after the last `Missed`, if there was one.
+    /// Reserved permit. None while the last message in the channel is a `Missed`.
+    reserved: Option<mpsc::OwnedPermit<ChannelMessage>>,
+    /// Messages sent after the last `Missed`, if there was one.
     since_missed: Option<usize>,
 }
 
-impl Outlet {
-    /// How many messages may wait to be read. At the usual 300 bytes of an event that is 2.5 MiB, at the longest 128 MiB.
-    pub(crate) const BOUND: usize = 8192;
+impl MessageQueue {
+    /// Capacity in messages. At the usual 300 bytes of an event that is 2.5 MiB, at the longest 128 MiB.
+    pub(crate) const CAPACITY: usize = 8192;
 
-    /// An outlet for `bound` messages and one `Missed`, and its end.
+    /// Queue for `bound` messages and one `Missed`, with its receiver.
     pub(crate) fn new(bound: usize) -> (Self, mpsc::Receiver<ChannelMessage>) {
         let (sender, receiver) = mpsc::channel(bound.saturating_add(1));
-        let outlet = Self {
+        let queue = Self {
             sender,
-            kept: None,
+            reserved: None,
             since_missed: None,
         };
-        (outlet, receiver)
+        (queue, receiver)
     }
 
-    /// Passes on what was heard, or tells that something was missed. True when it was passed on.
-    pub(crate) fn pass(&mut self, heard: ChannelMessage) -> bool {
-        let Some(kept) = self.kept() else {
+    /// Queues a message, or a `Missed` if the queue is full. True if the message was queued.
+    pub(crate) fn push(&mut self, message: ChannelMessage) -> bool {
+        let Some(reserved) = self.reserved() else {
             return false;
         };
-        let sent = self.sender.try_send(heard).is_ok();
-        self.kept = Some(kept);
+        let sent = self.sender.try_send(message).is_ok();
+        self.reserved = Some(reserved);
         if sent {
             self.since_missed = self.since_missed.map(|sent| sent + 1);
         } else {
-            self.missed();
+            self.push_missed();
         }
         sent
     }
 
-    /// Tells that messages may have been missed, unless that is still to be read: whoever reads it then looks for all of them.
-    pub(crate) fn missed(&mut self) {
+    /// Queues a `Missed`, unless one is unread after which nothing was sent: it covers all messages before it is read.
+    pub(crate) fn push_missed(&mut self) {
         if self.since_missed.is_some_and(|sent| self.unread() > sent) {
             return;
         }
-        if let Some(kept) = self.kept() {
-            kept.send(ChannelMessage::Missed);
+        if let Some(reserved) = self.reserved() {
+            reserved.send(ChannelMessage::Missed);
             self.since_missed = Some(0);
         }
     }
 
-    /// Comes to its end when nobody listens any more.
+    /// Resolves when the receiver is dropped.
     pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let sender = self.sender.clone();
         async move { sender.closed().await }
     }
 
-    /// Whether nobody listens any more.
+    /// Reports whether the receiver was dropped.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
     fn unread(&self) -> usize {
         let taken = self.sender.max_capacity() - self.sender.capacity();
-        taken - usize::from(self.kept.is_some())
+        taken - usize::from(self.reserved.is_some())
     }
 
-    fn kept(&mut self) -> Option<mpsc::OwnedPermit<ChannelMessage>> {
-        let kept = self.kept.take();
-        kept.or_else(|| mpsc::Sender::clone(&self.sender).try_reserve_owned().ok())
+    fn reserved(&mut self) -> Option<mpsc::OwnedPermit<ChannelMessage>> {
+        let reserved = self.reserved.take();
+        reserved.or_else(|| mpsc::Sender::clone(&self.sender).try_reserve_owned().ok())
     }
 }
 
@@ -110,21 +110,21 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the pace of the reader: what it reads has no hole that a `Missed` after it does not cover.
+        /// At any pace of the reader, a `Missed` follows each gap in the messages.
         #[test]
-        fn every_event_is_read_or_a_missed_follows_it(
+        fn every_dropped_event_is_followed_by_missed(
             bound in 1usize..5,
             steps in prop::collection::vec((0usize..6, prop::bool::weighted(0.2)), 1..60),
         ) {
-            let (mut outlet, mut end) = Outlet::new(bound);
+            let (mut queue, mut end) = MessageQueue::new(bound);
             let mut unread: Vec<u64> = Vec::new();
             let mut seq = 0;
-            for (reads, lost_on_the_way) in steps {
+            for (reads, is_lost) in steps {
                 seq += 1;
-                if lost_on_the_way {
-                    outlet.missed();
+                if is_lost {
+                    queue.push_missed();
                 } else {
-                    outlet.pass(event(seq));
+                    queue.push(event(seq));
                 }
                 unread.push(seq);
                 for _ in 0..reads {
@@ -135,26 +135,26 @@ mod tests {
                     }
                 }
             }
-            while let Ok(heard) = end.try_recv() {
-                match heard {
+            while let Ok(message) = end.try_recv() {
+                match message {
                     ChannelMessage::Event { offset, .. } => unread.retain(|seq| *seq != offset.seq),
                     _missed => unread.clear(),
                 }
             }
-            prop_assert!(unread.is_empty(), "neither read nor covered: {unread:?}");
+            prop_assert!(unread.is_empty(), "neither read nor covered by a Missed: {unread:?}");
         }
     }
 
     #[test]
-    fn a_missed_is_not_repeated_while_it_is_unread() {
-        let (mut outlet, mut end) = Outlet::new(9);
+    fn missed_is_not_repeated_while_unread() {
+        let (mut queue, mut end) = MessageQueue::new(9);
         for seq in 0..100 {
-            outlet.missed();
-            outlet.pass(event(seq));
+            queue.push_missed();
+            queue.push(event(seq));
         }
         let read = std::iter::from_fn(|| end.try_recv().ok());
-        assert_eq!(read.filter(|heard| *heard == ChannelMessage::Missed).count(), 1);
-        outlet.missed();
+        assert_eq!(read.filter(|message| *message == ChannelMessage::Missed).count(), 1);
+        queue.push_missed();
         assert_eq!(end.try_recv(), Ok(ChannelMessage::Missed));
     }
 }

@@ -1,4 +1,4 @@
-//! Messages between nodes as bytes: JSON, with the version of its form inside.
+//! Encoding of messages between nodes: JSON with a version number inside.
 
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, Reply};
@@ -7,34 +7,34 @@ use serde::de::DeserializeOwned;
 
 use crate::BusError;
 
-/// A message whose form carries a version. What a newer release wrote in a newer form is refused, not half understood.
-pub(crate) trait Letter: Serialize + DeserializeOwned {
-    /// The newest form that is understood here.
-    const NEWEST: u8;
-    /// What it is, for errors.
+/// Message with a version number. A message of a newer version is rejected, not half understood.
+pub(crate) trait VersionedMessage: Serialize + DeserializeOwned {
+    /// Newest version that this release decodes.
+    const LATEST_VERSION: u8;
+    /// Name of the message, for errors.
     const NAME: &'static str;
 
-    /// The form of this message.
+    /// Version of this message.
     fn version(&self) -> u8;
 
-    /// The message as bytes.
+    /// Encodes the message.
     fn write(&self) -> Result<Vec<u8>, BusError> {
         serde_json::to_vec(self).map_err(|error| unreadable::<Self>(Malformed::from(&error)))
     }
 
-    /// Reads what [`Letter::write`] wrote.
+    /// Decodes a message.
     fn read(bytes: &[u8]) -> Result<Self, BusError> {
-        let letter: Self =
+        let message: Self =
             serde_json::from_slice(bytes).map_err(|error| unreadable::<Self>(Malformed::from(&error)))?;
-        if letter.version() > Self::NEWEST {
-            return Err(unreadable::<Self>(NewerForm));
+        if message.version() > Self::LATEST_VERSION {
+            return Err(unreadable::<Self>(NewerVersion));
         }
-        Ok(letter)
+        Ok(message)
     }
 }
 
-impl Letter for Envelope {
-    const NEWEST: u8 = Self::VERSION;
+impl VersionedMessage for Envelope {
+    const LATEST_VERSION: u8 = Self::VERSION;
     const NAME: &'static str = "an event";
 
     fn version(&self) -> u8 {
@@ -42,8 +42,8 @@ impl Letter for Envelope {
     }
 }
 
-impl Letter for Job {
-    const NEWEST: u8 = Self::VERSION;
+impl VersionedMessage for Job {
+    const LATEST_VERSION: u8 = Self::VERSION;
     const NAME: &'static str = "a job";
 
     fn version(&self) -> u8 {
@@ -51,8 +51,8 @@ impl Letter for Job {
     }
 }
 
-impl Letter for Reply {
-    const NEWEST: u8 = Job::VERSION;
+impl VersionedMessage for Reply {
+    const LATEST_VERSION: u8 = Job::VERSION;
     const NAME: &'static str = "a reply";
 
     fn version(&self) -> u8 {
@@ -60,8 +60,7 @@ impl Letter for Reply {
     }
 }
 
-/// Where a message is not what it should be. What stands there is not repeated, unlike in `serde_json`'s own error: it may
-/// be a code or a token.
+/// Syntax error of a message. Unlike `serde_json`'s own error it does not quote the input, which may be a code or a token.
 #[derive(Debug, thiserror::Error)]
 #[error("{category:?} error at column {column}")]
 struct Malformed {
@@ -78,12 +77,12 @@ impl From<&serde_json::Error> for Malformed {
     }
 }
 
-/// Why a message that reads well is refused.
+/// Version newer than this release decodes.
 #[derive(Debug, thiserror::Error)]
-#[error("it has a form that only a newer release understands")]
-struct NewerForm;
+#[error("its version needs a newer release")]
+struct NewerVersion;
 
-fn unreadable<L: Letter>(source: impl std::error::Error + Send + Sync + 'static) -> BusError {
+fn unreadable<L: VersionedMessage>(source: impl std::error::Error + Send + Sync + 'static) -> BusError {
     BusError::Unreadable {
         step: L::NAME,
         source: Box::new(source),
@@ -113,23 +112,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_reads_back() {
+    fn encoded_message_decodes() {
         let bytes = reply(Job::VERSION).write().unwrap();
         assert_eq!(Reply::read(&bytes).unwrap(), reply(Job::VERSION));
     }
 
     #[test]
-    fn a_newer_form_is_refused_even_when_it_reads_well() {
+    fn newer_version_is_rejected() {
         let bytes = reply(Job::VERSION + 1).write().unwrap();
         let error = Reply::read(&bytes).unwrap_err();
-        assert_eq!(
-            chain(&error),
-            "a reply: unreadable: it has a form that only a newer release understands"
-        );
+        assert_eq!(chain(&error), "a reply: unreadable: its version needs a newer release");
     }
 
     #[test]
-    fn an_error_does_not_repeat_what_it_could_not_read() {
+    fn decode_error_does_not_quote_the_input() {
         let error = Job::read(br#"{"v":"hunter2"}"#).unwrap_err();
         assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
     }

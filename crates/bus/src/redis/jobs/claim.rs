@@ -1,4 +1,4 @@
-//! How workers take jobs from a lane: new ones by a read that waits, and about once a second those that others lost.
+//! Claims of jobs: new ones by a blocking read, and about once a second those whose claim has expired.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,14 +8,14 @@ use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio::time::Instant;
 
-use super::entry::Entry;
-use crate::bounds::{DELIVERIES, SILENCE};
-use crate::letter::Letter;
+use super::entry::LaneEntry;
+use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES};
 use crate::redis::RedisBus;
 use crate::redis::client::{Arg, Connector, RedisReply, StreamRead, StreamReader};
+use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
-/// The lanes, each with a connection of its own, so that none blocks another. It is opened by the first claim.
+/// Readers of all lanes, each with a connection of its own, so that none blocks another. The first claim opens it.
 pub(in crate::redis) struct Lanes {
     sign_in: LaneReader,
     interactive: LaneReader,
@@ -23,18 +23,18 @@ pub(in crate::redis) struct Lanes {
     webhook: LaneReader,
 }
 
-/// Where jobs of one lane are taken.
+/// Reader of one lane.
 struct LaneReader {
     reader: StreamReader,
-    /// When this process last looked for jobs that others lost.
-    looked: Mutex<Option<Instant>>,
+    /// Time at which this process last reclaimed jobs.
+    last_reclaim: Mutex<Option<Instant>>,
 }
 
 impl Lanes {
     pub(in crate::redis) fn new(connector: &Connector) -> Self {
         let lane_reader = || LaneReader {
             reader: StreamReader::new(connector.clone()),
-            looked: Mutex::default(),
+            last_reclaim: Mutex::default(),
         };
         Self {
             sign_in: lane_reader(),
@@ -55,19 +55,20 @@ impl Lanes {
 }
 
 impl LaneReader {
-    /// Whether it is time to look for lost jobs again; then the next time is a second later.
+    /// Reports whether a reclaim is due, and if so schedules the next one a second later.
     fn is_due(&self, now: Instant) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK);
+        let mut last_reclaim = self.last_reclaim.lock().unwrap_or_else(PoisonError::into_inner);
+        let due =
+            last_reclaim.is_none_or(|last_reclaim| now.saturating_duration_since(last_reclaim) >= RECLAIM_INTERVAL);
         if due {
-            *looked = Some(now);
+            *last_reclaim = Some(now);
         }
         due
     }
 }
 
 impl RedisBus {
-    /// As [`Jobs::claim`].
+    /// Claims jobs, as [`Jobs::claim`].
     pub(super) async fn claim_from(
         &self,
         lane: Lane,
@@ -75,14 +76,14 @@ impl RedisBus {
         max: usize,
         wait: Duration,
     ) -> Result<Vec<ClaimedJob>, BusError> {
-        // A second factor, or what has expired, is judged by this node's clock.
+        // Jobs check second factors and expiries by this node's clock.
         self.shared.commands.check_clock("claim jobs")?;
         let lane_reader = self.shared.lanes.lane_reader(lane);
         let until = Instant::now() + wait;
         loop {
             if lane_reader.is_due(Instant::now()) {
-                let lost = self.lost(lane, worker, max).await?;
-                let claimed = self.worth_doing(lane, lost).await?;
+                let reclaim = self.reclaim(lane, worker, max).await?;
+                let claimed = self.filter_live(lane, reclaim).await?;
                 if !claimed.is_empty() {
                     return Ok(claimed);
                 }
@@ -91,12 +92,12 @@ impl RedisBus {
             let stream = self.shared.names.lane(lane);
             match lane_reader
                 .reader
-                .read(stream, (GROUP, worker.as_str()), max, rest.min(LOOK))
+                .read(stream, (GROUP, worker.as_str()), max, rest.min(RECLAIM_INTERVAL))
                 .await?
             {
-                StreamRead::NoGroup => self.make_group(lane).await?,
+                StreamRead::NoGroup => self.create_group(lane).await?,
                 StreamRead::Entries(new) => {
-                    let claimed = self.worth_doing(lane, new).await?;
+                    let claimed = self.filter_live(lane, new).await?;
                     if !claimed.is_empty() || Instant::now() >= until {
                         return Ok(claimed);
                     }
@@ -105,37 +106,39 @@ impl RedisBus {
         }
     }
 
-    /// The entries whose worker fell silent, now this worker's.
-    async fn lost(&self, lane: Lane, worker: &WorkerId, max: usize) -> Result<RedisReply, BusError> {
+    /// Reclaims the entries with expired claims for this worker.
+    async fn reclaim(&self, lane: Lane, worker: &WorkerId, max: usize) -> Result<RedisReply, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
         let keys = [names.lane(lane), names.lane_bytes(lane), names.dead(lane)];
         let args = [
             Arg::from(GROUP),
             Arg::from(worker.as_str()),
-            Arg::from(SILENCE.as_millis()),
+            Arg::from(CLAIM_TTL.as_millis()),
             Arg::from(max),
-            Arg::from(DELIVERIES),
-            Arg::from(DEAD_LETTERS),
+            Arg::from(MAX_DELIVERIES),
+            Arg::from(MAX_DEAD_LETTERS),
         ];
         shared
             .commands
-            .run("take over lost jobs", &shared.jobs.stale, keys, args)
+            .run("reclaim jobs", &shared.jobs.reclaim, keys, args)
             .await
     }
 
-    async fn make_group(&self, lane: Lane) -> Result<(), BusError> {
+    async fn create_group(&self, lane: Lane) -> Result<(), BusError> {
         let shared = &self.shared;
-        let args = [Arg::from(GROUP), Arg::from(GONE.as_millis())];
+        let args = [Arg::from(GROUP), Arg::from(IDLE_CONSUMER_TTL.as_millis())];
         let keys = [shared.names.lane(lane)];
-        let made = shared.commands.run("open a lane", &shared.jobs.group, keys, args);
+        let made = shared
+            .commands
+            .run("create a consumer group", &shared.jobs.group, keys, args);
         made.await.map(drop)
     }
 
-    /// The entries that can be read and are not over. What is over is dropped, what cannot be read is left to others: to a newer
-    /// release, or to be buried.
-    async fn worth_doing(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
+    /// Decodes entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer release, or
+    /// become dead letters.
+    async fn filter_live(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
-        for Entry { id, deadline, job } in Entry::read_all(entries)? {
+        for LaneEntry { id, deadline, job } in LaneEntry::read_all(entries)? {
             let deadline = self.shared.commands.instant_of(deadline);
             if deadline <= Instant::now() {
                 self.finish(lane, &id).await?;
@@ -147,26 +150,30 @@ impl RedisBus {
                     job,
                     deadline,
                 }),
-                Err(error) => self.leave(&id, &error),
+                Err(error) => self.report_unreadable(&id, &error),
             }
         }
         Ok(claimed)
     }
 
-    fn leave(&self, EntryId(entry): &EntryId, error: &BusError) {
+    fn report_unreadable(&self, EntryId(entry): &EntryId, error: &BusError) {
         self.shared.metrics.unreadable("job");
-        tracing::warn!(entry, error = chain(error), "a job is left to others");
+        tracing::warn!(
+            entry,
+            error = chain(error),
+            "job does not decode, left to newer workers"
+        );
     }
 }
 
-/// The one group of workers.
+/// Consumer group of all workers.
 pub(super) const GROUP: &str = "workers";
 
-/// How often lost jobs are looked for.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval at which expired claims are reclaimed.
+const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// About how many dead letters are kept.
-const DEAD_LETTERS: u32 = 1000;
+/// Approximate bound of the dead letters.
+const MAX_DEAD_LETTERS: u32 = 1000;
 
-/// After how long without a sign a worker is forgotten, if nothing is in its hands.
-const GONE: Duration = Duration::from_secs(60 * 60);
+/// Idle time after which a consumer without claims is deleted.
+const IDLE_CONSUMER_TTL: Duration = Duration::from_secs(60 * 60);
