@@ -51,14 +51,14 @@ impl SecurityService {
     }
 
     async fn check_sign_in(&self, call: &Call, from: &Origin, outcome: &JobOutcome) -> Result<(), StoreError> {
-        let arrival = SignInCheck {
+        let check = SignInCheck {
             user: &call.user,
             sign_in: &call.sign_in(),
             from,
             alert_rules: &|findings| alerts(&call.user, from, findings),
             receipt: &call.receipt(outcome),
         };
-        let findings = self.store.check_sign_in(&arrival).await?;
+        let findings = self.store.check_sign_in(&check).await?;
         if let Err(error) = self.hints.mark_seen(&call.user, from).await {
             tracing::debug!(error = chain(&error), "hint of a known device not written");
         }

@@ -1,4 +1,4 @@
-//! Alerts about a session, which it cannot put aside itself: the thief's own are for the owner.
+//! Acknowledgement of alerts about the caller's own session, which a stolen session must not be able to hide from the owner.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::client::{Client, assert_error, assert_success};
 use crate::env::TestEnv;
 use crate::factor::{FactorUser, verify};
 
-/// A socket with this device has joined, and its gateway knows nothing of it.
+/// Reports a socket with this device, of which its gateway has no hint, as joined.
 async fn join(client: &mut Client, device: &str, address: &str) -> Value {
     client.origin.device_id = Some(device.to_owned());
     client.origin.address = address.to_owned();
@@ -35,7 +35,7 @@ async fn acknowledged(client: &mut Client, alert: &Value) -> Value {
     acknowledge(client, alert).await.data.read().unwrap()
 }
 
-/// The user's next alert of this kind.
+/// Next alert of this kind.
 async fn next(client: &mut Client, kind: &str) -> Value {
     loop {
         let alert = client.alert().await;
@@ -45,7 +45,7 @@ async fn next(client: &mut Client, kind: &str) -> Value {
     }
 }
 
-/// A thief on a new device and network, and the owner.
+/// Thief on a new device and network, and the owner.
 async fn thief_and_owner(env: &TestEnv) -> (Client, Client) {
     let (mut owner, mut thief) = (env.client("u", "owner").await, env.client("u", "thief").await);
     join(&mut owner, "phone", "192.0.2.7").await;
@@ -133,7 +133,7 @@ async fn session_with_wrong_codes_needs_second_factor_to_acknowledge_its_alerts(
         assert_error(&verify(&mut thief, &challenge, "000000").await, "2fa_invalid");
     }
     let failed = next(&mut thief, "failed_2fa").await;
-    // The owner's own, known device.
+    // The owner signs in on a known device.
     join(&mut guarded.client, "phone", "192.0.2.7").await;
     let suspicious = next(&mut thief, "suspicious_login").await;
     for alert in [&failed, &suspicious] {
@@ -144,7 +144,7 @@ async fn session_with_wrong_codes_needs_second_factor_to_acknowledge_its_alerts(
     assert_success(&acknowledged(&mut thief, &suspicious).await);
 }
 
-/// What comes again leaves before what the arrival raises, though a worker looks at both.
+/// Open alerts are sent before the sign-in raises new ones, though one worker handles both.
 #[tokio::test(start_paused = true)]
 async fn open_alerts_are_sent_before_the_sign_in_raises_new_ones() {
     let env = TestEnv::scripted();

@@ -1,4 +1,4 @@
-//! Alerts: read again, acknowledged, and raised by the application.
+//! Alerts: raised by the application, listed again, acknowledged.
 
 use protocol::cluster::job::{Joined, Work};
 use protocol::command::CommandKind;

@@ -1,4 +1,4 @@
-//! The state of `account:authorize`: whose it is, and how often it counts.
+//! The state of `account:authorize`: binding to user, session, platform and redirect URI, and single use.
 
 use protocol::command::CommandKind;
 use serde_json::json;
@@ -8,7 +8,7 @@ use worker::ConnectState;
 use crate::client::{Client, REDIRECT_URI, assert_error, assert_success, connect, with_field};
 use crate::env::with_github;
 
-/// Begins an authorization and gives its state.
+/// Starts an authorization and returns its state.
 async fn authorize_state(client: &mut Client) -> String {
     let answer = client.authorize().await;
     assert_success(&answer);
@@ -154,7 +154,7 @@ async fn sixth_authorization_replaces_only_the_oldest_state() {
         let kept = with_field(connect("test_code_ada"), "state", second);
         assert_success(&client.ask(CommandKind::Connect, kept).await);
 
-        // Nothing is open in the first session any more, so it need not bring a state.
+        // The first session has no pending authorization any more, so it need not send a state.
         assert_error(&first_session.connect("test_code_eve").await, "already_connected");
     })
     .await;

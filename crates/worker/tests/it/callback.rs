@@ -1,4 +1,4 @@
-//! The hosted callback: what is granted there is parked, and linked by its user's yes alone.
+//! The hosted callback: its grant waits as a pending link until the user confirms it.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use worker::RedirectPolicy;
 use crate::client::{Client, REDIRECT_URI, assert_error, assert_success};
 use crate::env::{SimulatedGithub, TestEnv, with_github};
 
-/// Where the platforms of these tests send browsers back to.
+/// Redirect URI of the hosted callback in these tests.
 pub(crate) const HOSTED_REDIRECT_URI: &str = "https://postern.example/oauth/callback/github";
 
-/// Gives the workers of a world a public URL.
+/// Configures a public URL, which enables the hosted callback.
 pub(crate) fn host_callback(env: &mut TestEnv) {
     env.settings.redirects = RedirectPolicy::standard(Some(&"https://postern.example".parse().unwrap()));
 }
 
-/// Begins an authorization, and does what its user's browser does, up to our door.
+/// Authorizes at the simulated platform as the user's browser does, and builds the callback from the redirect.
 pub(crate) async fn authorize_and_return(
     client: &mut Client,
     github: &SimulatedGithub,
@@ -47,13 +47,13 @@ pub(crate) async fn send_callback(client: &mut Client, callback: &Callback) -> J
     client.outcome(&job).await
 }
 
-/// Has something parked.
+/// Creates a pending link.
 pub(crate) async fn pending_link(client: &mut Client, github: &SimulatedGithub) -> Parked {
     let callback = authorize_and_return(client, github, HOSTED_REDIRECT_URI).await;
     send_callback(client, &callback).await.data.read().unwrap()
 }
 
-/// The yes to what is parked.
+/// Confirmation of a pending link.
 pub(crate) fn confirm_link(pending_link: &Parked) -> ConfirmLink {
     ConfirmLink {
         account: pending_link.account.account_type,
@@ -72,7 +72,7 @@ async fn accounts(client: &mut Client) -> Value {
     client.ask(CommandKind::List, json!({})).await["accounts"].clone()
 }
 
-/// The next answer that the session hears without a command of its own.
+/// Next `account:connect_response` that the session receives without a command of its own.
 async fn connect_response(client: &mut Client) -> Value {
     loop {
         let (name, data) = client.event().await;
@@ -246,12 +246,12 @@ async fn unconfirmed_link_is_revoked_after_five_minutes() {
         let late = pending_link(&mut client, &github).await;
         env.clock.advance(Duration::from_secs(299));
         let in_time = pending_link(&mut client, &github).await;
-        // The worker that parked it is gone; another finds it.
+        // The worker that stored the link is gone; another one finds it expired.
         worker.drain(Duration::from_secs(5)).await;
         env.clock.advance(Duration::from_secs(1));
         let _worker = env.worker().await;
         let login = Some(simulator::DEFAULT_LOGIN.to_owned());
-        // The grant is one of two of its account, and the other may still be confirmed.
+        // The account has two grants, and the other one may still be confirmed: only the token is revoked.
         assert_eq!(github.revocations(1).await, [(Extent::Token, login)]);
         assert_error(&confirm(&mut client, confirm_link(&late)).await, "confirmation_invalid");
         assert_success(&confirm(&mut client, confirm_link(&in_time)).await);

@@ -1,4 +1,4 @@
-//! A client as the worker knows it: a user, a session, and a gateway that submits its jobs and hears its answers and events.
+//! Client as the worker sees it: a user, a session, and a gateway that submits jobs and receives answers and events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 use crate::faulty_bus::FaultyBus;
 use bus::{Events, Jobs};
 
-/// Ten times what should be needed on a busy machine.
+/// Ten times the expected time on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where platforms send the user of these tests back to.
+/// Redirect URI of an application's own callback.
 pub(crate) const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
 /// One client of one user.
@@ -31,7 +31,7 @@ pub(crate) struct Client {
     pub(crate) user: UserId,
     session: SessionId,
     pub(crate) origin: Origin,
-    /// When its token says that the user signed in.
+    /// Time of the user's sign-in, as in the token.
     pub(crate) signed_in: Option<Timestamp>,
     node: NodeId,
     jobs: u32,
@@ -68,7 +68,7 @@ impl Client {
         }
     }
 
-    /// A command of this client as its gateway makes it a job.
+    /// Job that a gateway makes of a command of this client.
     pub(crate) fn job(&mut self, kind: CommandKind, data: Value) -> Job {
         let mut data = data;
         data["userId"] = json!(self.user);
@@ -78,7 +78,7 @@ impl Client {
         }
     }
 
-    /// A job of this client's gateway.
+    /// Job of this client's gateway.
     pub(crate) fn work(&mut self, work: Work) -> Job {
         self.jobs += 1;
         Job {
@@ -101,12 +101,12 @@ impl Client {
         self.bus.submit(lane, job, lane.job_timeout()).await.unwrap();
     }
 
-    /// The next answer to this job.
+    /// Next answer to this job.
     pub(crate) async fn answer(&mut self, job: &Job) -> Value {
         self.outcome(job).await.data.read().unwrap()
     }
 
-    /// The same, with what the socket is told before.
+    /// Next answer to this job, with the notice that precedes it.
     pub(crate) async fn outcome(&mut self, job: &Job) -> JobOutcome {
         let reply = timeout(DEADLINE, async {
             loop {
@@ -117,7 +117,7 @@ impl Client {
                 self.early.insert(reply.job.clone(), reply);
             }
         });
-        reply.await.expect("an answer comes").outcome
+        reply.await.expect("no answer before the deadline").outcome
     }
 
     /// Submits a command and waits for its answer.
@@ -132,10 +132,11 @@ impl Client {
         self.answer(job).await
     }
 
-    /// The user's next event: its name, and its payload without user and time.
+    /// Next event of the user: its name, and its payload without user and time.
     pub(crate) async fn event(&mut self) -> (String, Value) {
         let message = timeout(DEADLINE, self.messages.recv());
-        let ChannelMessage::Event { envelope, .. } = message.await.expect("an event comes").unwrap() else {
+        let ChannelMessage::Event { envelope, .. } = message.await.expect("no event before the deadline").unwrap()
+        else {
             panic!("events were missed");
         };
         let mut data: Value = envelope.data.read().unwrap();
@@ -148,7 +149,7 @@ impl Client {
         (envelope.event.clone(), data)
     }
 
-    /// The user's next event that is no alert, which must be a change of this account's status; its metadata too.
+    /// Next event of the user other than an alert, which must be a status change of the account, with its metadata.
     pub(crate) async fn status(&mut self) -> (String, Value) {
         let (mut name, mut data) = self.event().await;
         while name == "security:alert" {
@@ -161,7 +162,7 @@ impl Client {
         (data["status"].as_str().unwrap().to_owned(), data["metadata"].clone())
     }
 
-    /// The user's next alert.
+    /// Next alert of the user.
     pub(crate) async fn alert(&mut self) -> Value {
         loop {
             let (name, data) = self.event().await;
@@ -171,7 +172,7 @@ impl Client {
         }
     }
 
-    /// No event but alerts is waiting that was published before now.
+    /// Asserts that no event except alerts was published before now.
     pub(crate) fn assert_no_event(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
             let is_alert =
@@ -190,7 +191,7 @@ impl Client {
         self.ask(CommandKind::Authorize, data).await
     }
 
-    /// Asks for a confirmation of `security:revoke_all`.
+    /// Requests a confirmation of `security:revoke_all`.
     pub(crate) async fn confirmation(&mut self) -> String {
         let asked = json!({"action": "security:revoke_all"});
         let answer = self.ask(CommandKind::RequestConfirmation, asked).await;
@@ -208,18 +209,18 @@ impl Client {
     }
 }
 
-/// What `account:connect` brings along with this code.
+/// Payload of `account:connect` with this code.
 pub(crate) fn connect(code: &str) -> Value {
     json!({"accountType": "github", "oauthCode": code, "redirectUri": REDIRECT_URI})
 }
 
-/// A command with one more field.
+/// Payload with a further field.
 pub(crate) fn with_field(mut data: Value, field: &str, value: impl Into<Value>) -> Value {
     data[field] = value.into();
     data
 }
 
-/// Asserts a failure with this code, and gives its sentence.
+/// Asserts a failure with this code, and returns its message.
 #[track_caller]
 pub(crate) fn assert_error(answer: &Value, code: &str) -> String {
     assert_eq!(

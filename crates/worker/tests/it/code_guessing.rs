@@ -1,4 +1,4 @@
-//! Guessing at the second factor, from a session that was stolen: what counts as an attempt, and how many are left to the owner.
+//! Guesses at the second factor from a stolen session: which requests count as attempts, and how many are left to the owner.
 
 use std::sync::atomic::Ordering;
 
@@ -23,7 +23,7 @@ async fn join(client: &mut Client) {
     assert_eq!(client.outcome(&opening).await.error, None);
 }
 
-/// A device that has joined and is asked for the factor.
+/// Device that has joined and has an open challenge.
 async fn joined(guarded: &FactorUser, session: &str) -> (Client, Value) {
     let (mut client, challenge) = guarded.challenged(session).await;
     join(&mut client).await;
@@ -57,7 +57,7 @@ async fn foreign_challenges_and_malformed_codes_use_up_no_attempts() {
         }
     }
     assert_eq!(factor(&guarded).await, before);
-    // The first code, at enrolment, was the first of the five.
+    // The code at enrolment used the first of the five attempts.
     for _ in 0..3 {
         assert_error(&verify(&mut owner, &challenge, WRONG).await, "2fa_invalid");
     }
@@ -110,7 +110,7 @@ async fn only_live_session_gets_all_five_attempts() {
         assert_error(&verify(&mut client, &challenge, WRONG).await, "2fa_invalid");
     }
     assert_error(&verify(&mut client, &challenge, WRONG).await, "rate_limited");
-    // A session of its own does not change that the user has five.
+    // Another session of the user shares the five attempts.
     let (mut other, of_other) = joined(&guarded, "t").await;
     assert_error(&verify(&mut other, &of_other, WRONG).await, "rate_limited");
     tokio::time::advance(MINUTE).await;
@@ -150,18 +150,18 @@ async fn code_is_not_checked_if_its_attempt_cannot_be_counted() {
     assert_success(&verify(&mut client, &challenge, &guarded.code()).await);
 }
 
-/// How often store and bus were asked about second factors.
+/// Number of calls to store and bus about second factors.
 fn steps(env: &TestEnv) -> [u64; 2] {
     [&env.store.security_calls, &env.bus.challenge_reads].map(|calls| calls.load(Ordering::SeqCst))
 }
 
-/// Neither the answer nor what is done for it, which takes the time, tells whether the user has a second factor.
+/// Neither the answer nor the calls made for it, which determine its time, reveal whether the user has a second factor.
 #[tokio::test]
 async fn code_without_challenge_takes_the_same_steps_with_and_without_factor() {
     let guarded = FactorUser::new().await;
     let (mut with_factor, right) = (guarded.env.client("u", "t").await, guarded.code());
     let mut without = guarded.env.client("v", "t").await;
-    // Its enrolment waits in another session.
+    // This user's enrolment is pending in another session.
     let mut pending = guarded.env.client("w", "t").await;
     enrol(&guarded.env, &mut guarded.env.client("w", "s").await).await;
     for token in [WRONG, WRONG_RECOVERY, &right, "no code"] {

@@ -1,4 +1,4 @@
-//! Devices that users come with: what is said of them, once, and what is noted so that the next socket costs nothing.
+//! Devices of sign-ins: alerts about first-seen ones, and the hints that spare the next socket a job.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use store::{Actor, Factor, Security, SecurityChange, SecurityDecision, SecurityE
 use crate::client::{Client, assert_error, assert_success};
 use crate::env::TestEnv;
 
-/// A socket with this device has joined, and its gateway knows nothing of it.
+/// Job of a joined socket with this device, of which its gateway has no hint.
 fn joined(client: &mut Client, device: &str, address: &str) -> Job {
     client.origin.device_id = Some(device.to_owned());
     client.origin.address = address.to_owned();
@@ -43,7 +43,7 @@ async fn first_device_raises_no_alert_and_second_device_raises_one() {
     join(&mut client, "phone", "192.0.2.7").await;
     client.assert_no_event();
 
-    // Two gateways see it at once.
+    // Two gateways report the same device at once.
     let both = [(); 2].map(|()| joined(&mut client, "laptop", "192.0.2.8"));
     for job in &both {
         client.submit(job).await;
@@ -107,7 +107,7 @@ async fn new_device_on_new_network_is_suspicious_until_acknowledged() {
     assert!(hint(&env, &client).await.no_open_alerts);
 }
 
-/// Makes the last of these wrong second factors a moment old.
+/// Stores this number of wrong codes, the last of them now.
 async fn fail(env: &TestEnv, client: &Client, failures: u32) {
     let fail = |_: &SecurityRecord, now| {
         let factor = Factor {

@@ -58,7 +58,7 @@ async fn disconnect_without_link_reports_not_connected() {
     .await;
 }
 
-/// The next look into the queue would come a second after the last one. The test below has the looks alone: nobody is woken then.
+/// The next periodic query of the queue would come a second after the last one. The test below uses the periodic query alone.
 #[tokio::test(start_paused = true)]
 async fn queued_revocation_runs_at_once_on_its_own_worker() {
     let env = TestEnv::scripted();
@@ -66,7 +66,7 @@ async fn queued_revocation_runs_at_once_on_its_own_worker() {
     let mut client = env.client("u", "s").await;
     assert_success(&client.connect("any").await);
     let queries = env.store.leases();
-    wait::until_true("a look into the queue", DEADLINE, async || env.store.leases() > queries).await;
+    wait::until_true("a query of the queue", DEADLINE, async || env.store.leases() > queries).await;
     let started = tokio::time::Instant::now();
     assert_success(&client.for_github(CommandKind::Disconnect).await);
     env.wait_for_count("postern_worker_revocations_total", &["outcome=\"done\""], 1)
@@ -91,7 +91,7 @@ async fn failed_revocation_is_retried() {
             env.clock.advance(Duration::from_secs(60));
             github.requests(Route::Revoke) >= 2
         };
-        wait::until_true("the second try", DEADLINE, tried_again).await;
+        wait::until_true("the second attempt", DEADLINE, tried_again).await;
         assert_eq!(github.revocations(1).await, [(Extent::Grant, Some("ada".to_owned()))]);
     })
     .await;
@@ -109,7 +109,10 @@ async fn throttled_revocation_is_due_after_retry_after() {
         };
         github.fault(Route::Revoke, wait);
         assert_success(&client.for_github(CommandKind::Disconnect).await);
-        wait::until_true("the first try", DEADLINE, async || github.requests(Route::Revoke) == 1).await;
+        wait::until_true("the first attempt", DEADLINE, async || {
+            github.requests(Route::Revoke) == 1
+        })
+        .await;
         assert!(worker.drain(DEADLINE).await.is_clean());
 
         let other = WorkerId::new("other").unwrap();
@@ -149,7 +152,7 @@ async fn revocation_is_given_up_and_counted_after_eight_attempts() {
     .await;
 }
 
-/// A refresh that is under way has spent the tokens that are there, and brings others.
+/// A running refresh has used the stored tokens and will return others.
 #[tokio::test]
 async fn disconnect_during_refresh_revokes_refreshed_tokens() {
     let (handle, _serving) = simulator().await;
@@ -162,7 +165,7 @@ async fn disconnect_during_refresh_revokes_refreshed_tokens() {
     let sync = client.job(CommandKind::Sync, account.clone());
     client.submit(&sync).await;
     let is_held = async || !handle.snapshot().blocked.is_empty();
-    wait::until_true("a refresh under way", DEADLINE, is_held).await;
+    wait::until_true("a running refresh", DEADLINE, is_held).await;
     let disconnect = client.job(CommandKind::Disconnect, account);
     client.submit(&disconnect).await;
     let waits = env.store.busy_leases();
@@ -173,7 +176,7 @@ async fn disconnect_during_refresh_revokes_refreshed_tokens() {
     handle.release();
     assert_success(&client.answer(&disconnect).await);
     client.answer(&sync).await;
-    wait::until_true("the grant to be given back", DEADLINE, async || {
+    wait::until_true("the grant to be revoked", DEADLINE, async || {
         handle.snapshot().tokens.is_empty()
     })
     .await;

@@ -1,4 +1,4 @@
-//! A session that has ended: a worker does nothing for it, whatever its gateway thinks.
+//! Ended session: a worker refuses its jobs, whatever its gateway has cached.
 
 use std::sync::atomic::Ordering;
 
@@ -23,7 +23,7 @@ async fn open(client: &mut Client) {
     assert_success(&client.ask_for(&job).await);
 }
 
-/// Opens the sessions of owner and thief, and has the owner end the thief's.
+/// Opens the sessions of owner and thief, and ends the thief's.
 async fn ended(env: &TestEnv) -> (Client, Client) {
     let (mut owner, mut thief) = (env.client("u", "owner").await, env.client("u", "thief").await);
     open(&mut owner).await;
@@ -103,7 +103,7 @@ async fn callback_and_confirmation_of_ended_session_report_forbidden() {
     }
 }
 
-/// The owner is to hear of the thief's device all the same.
+/// The owner is still alerted to the thief's device.
 #[tokio::test]
 async fn sign_in_of_ended_session_is_refused_but_raises_its_alert() {
     let env = TestEnv::scripted();
@@ -145,7 +145,7 @@ async fn connect_of_session_ended_during_exchange_is_revoked() {
     .await;
 }
 
-/// The first answer may have been lost with the worker that gave it.
+/// The first answer may have been lost with the worker that sent it.
 #[tokio::test]
 async fn redelivered_job_that_ended_its_own_session_is_answered() {
     let env = TestEnv::scripted();
@@ -160,7 +160,7 @@ async fn redelivered_job_that_ended_its_own_session_is_answered() {
     assert_error(&client.ask_for(&another).await, "forbidden");
 }
 
-/// What is published after the answer shall come after the end, on every gateway.
+/// Events published after the answer must follow the session's end on every gateway.
 #[tokio::test]
 async fn session_end_is_answered_only_after_it_is_published() {
     let env = TestEnv::scripted();

@@ -1,4 +1,4 @@
-//! The engine: one job costs no other, and none outlives its deadline.
+//! Job engine: isolation between jobs, and the deadline of each.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn panicking_job_reports_internal_and_worker_continues() {
     assert!(!answer.to_string().contains("the test said so"));
     assert_success(&client.connect("any").await);
     let failed = tokio::time::timeout(Duration::from_secs(60), worker.failure()).await;
-    assert!(failed.is_err(), "the worker lives on");
+    assert!(failed.is_err(), "the worker stopped");
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,10 +57,10 @@ async fn slow_jobs_of_one_lane_do_not_delay_others() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// Longer than a worker may be silent.
+/// Longer than the time after which another worker claims the job of a silent one.
 const SLOW: Duration = Duration::from_secs(8);
 
-/// Submits a list of accounts that takes so long.
+/// Submits `account:list` with a delay of [`SLOW`] in the store.
 async fn slow_list(env: &TestEnv) -> (Client, Job) {
     let mut client = env.client("slow", "s").await;
     env.store.slow_down_lists_of("slow", SLOW);
@@ -78,14 +78,14 @@ async fn job_without_permit_waits() {
     let started = tokio::time::Instant::now();
     let (mut slow, list) = slow_list(&env).await;
     assert_success(&client.ask(CommandKind::List, json!({})).await);
-    assert!(started.elapsed() >= SLOW, "after the slow one");
+    assert!(started.elapsed() >= SLOW, "answered before the slow job");
     assert_success(&slow.answer(&list).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn running_job_is_not_claimed_by_another_worker() {
     let mut env = TestEnv::scripted();
-    // With its only seat taken, the first worker claims nothing, its own job neither.
+    // Without a free permit the first worker claims nothing, not even its own job.
     env.settings.concurrency.interactive = 1;
     let _busy = env.worker().await;
     let started = tokio::time::Instant::now();
@@ -94,7 +94,7 @@ async fn running_job_is_not_claimed_by_another_worker() {
 
     let _idle = env.worker().await;
     assert_success(&slow.answer(&list).await);
-    assert!(started.elapsed() >= SLOW, "the first worker's own answer");
+    assert!(started.elapsed() >= SLOW, "answered by the second worker");
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +105,7 @@ async fn job_waiting_for_platform_is_not_claimed_by_another_worker() {
     let mut client = env.client("u", "s").await;
     let slow = client.job(CommandKind::Connect, connect(&ScriptedPlatform::takes(8_000, 1)));
     client.submit(&slow).await;
-    // Another worker would find the code spent.
+    // Another worker would find the code already used.
     assert_success(&client.answer(&slow).await);
 }
 

@@ -1,4 +1,4 @@
-//! What the workers of one test share: bus, store, vault, clock, and a platform.
+//! Test environment that the workers of one test share: bus, store, vault, clock, platforms.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::rotating_platform::RotatingPlatform;
 use crate::scripted_platform::ScriptedPlatform;
 use crate::simulated_platform::platform;
 
-/// Everything that is not a worker or a client.
+/// Bus, store, vault, clock, platforms and settings of one test.
 pub(crate) struct TestEnv {
     pub(crate) bus: Arc<FaultyBus>,
     pub(crate) store: Arc<FaultyStore>,
@@ -64,17 +64,17 @@ impl TestEnv {
         }
     }
 
-    /// The time of day.
+    /// Time of day.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now().into()
     }
 
-    /// A world whose platform, in the place of GitHub, does what its codes say.
+    /// Environment with a scripted platform as GitHub.
     pub(crate) fn scripted() -> Self {
         Self::new(vec![Arc::new(ScriptedPlatform::github())])
     }
 
-    /// A world whose platform, in the place of GitHub, rotates refresh tokens.
+    /// Environment with a platform that rotates refresh tokens, as GitHub.
     pub(crate) fn rotating(platform: Arc<RotatingPlatform>) -> Self {
         Self::new(vec![platform])
     }
@@ -84,7 +84,7 @@ impl TestEnv {
             .push(Arc::new(ScriptedPlatform::of(AccountType::Discord)));
     }
 
-    /// A worker that is put together.
+    /// Worker that is not started.
     pub(crate) fn build(&self) -> Worker {
         let parts = Parts {
             bus: Arc::<FaultyBus>::clone(&self.bus),
@@ -100,7 +100,7 @@ impl TestEnv {
         Worker::build(self.settings.clone(), parts, &self.metrics.meter())
     }
 
-    /// A worker at work.
+    /// Started worker that is ready.
     pub(crate) async fn worker(&self) -> Running {
         let worker = self.build();
         let readiness = worker.readiness();
@@ -119,7 +119,7 @@ impl TestEnv {
         running
     }
 
-    /// Waits until the workers of this world have counted so many of a metric with these labels.
+    /// Waits until a metric with these labels has this value.
     pub(crate) async fn wait_for_count(&self, metric: &str, labels: &[&str], count: u64) {
         let has_count = async || {
             let figures = self.metrics.render().unwrap();
@@ -130,10 +130,13 @@ impl TestEnv {
         testkit::wait::until_true(metric, DEADLINE, has_count).await;
     }
 
-    /// Waits until a worker has looked for revocations once more, which was not looking yet.
+    /// Waits for a query of due revocations that begins after this call.
     pub(crate) async fn wait_for_lease_query(&self) {
         let queries = self.store.leases();
-        testkit::wait::until_true("another look", DEADLINE, async || self.store.leases() > queries + 1).await;
+        testkit::wait::until_true("another query of due revocations", DEADLINE, async || {
+            self.store.leases() > queries + 1
+        })
+        .await;
     }
 
     pub(crate) async fn client(&self, user: &str, session: &str) -> Client {
@@ -141,12 +144,12 @@ impl TestEnv {
     }
 }
 
-/// A simulated GitHub.
+/// Simulated GitHub.
 pub(crate) struct SimulatedGithub {
     pub(crate) handle: Handle,
 }
 
-/// Runs `test` in a world whose platform is a simulated GitHub, over HTTP.
+/// Runs `test` in an environment with a simulated GitHub over HTTP.
 pub(crate) async fn with_github(test: impl AsyncFnOnce(TestEnv, SimulatedGithub)) {
     let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
     let env = TestEnv::new(vec![platform(simulator.url(), AtGithub)]);
@@ -159,31 +162,31 @@ pub(crate) async fn with_github(test: impl AsyncFnOnce(TestEnv, SimulatedGithub)
     }
 }
 
-/// A world whose platform cannot be reached.
+/// Environment whose platform cannot be reached.
 pub(crate) async fn without_github() -> TestEnv {
     let unserved = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
     TestEnv::new(vec![platform(unserved.url(), AtGithub)])
 }
 
 impl SimulatedGithub {
-    /// How often this code was presented.
+    /// Number of exchanges of this code.
     pub(crate) fn exchanges(&self, code: &str) -> u64 {
         self.handle.snapshot().ledger.exchanges(AtGithub, code)
     }
 
-    /// Whose live tokens there are, oldest first.
+    /// Logins of the live tokens, oldest first.
     pub(crate) fn logins_with_tokens(&self) -> Vec<String> {
         let tokens = self.handle.snapshot().tokens;
         tokens.into_iter().map(|token| token.login).collect()
     }
 
-    /// What was given back: how much of it, and whose it was.
+    /// Revocations that the platform received: extent and login.
     pub(crate) fn revoked_grants(&self) -> Vec<(Extent, Option<String>)> {
         let revocations = self.handle.snapshot().ledger.revocations;
         revocations.into_iter().map(|it| (it.extent, it.login)).collect()
     }
 
-    /// Waits until so many revocations have reached the platform.
+    /// Waits until the platform has received this number of revocations.
     pub(crate) async fn revocations(&self, count: usize) -> Vec<(Extent, Option<String>)> {
         let enough = async || Some(self.revoked_grants()).filter(|revoked| revoked.len() >= count);
         testkit::wait::until("the revocation", DEADLINE, enough).await
@@ -201,10 +204,10 @@ impl SimulatedGithub {
         self.handle.snapshot().ledger.requests(AtGithub, route)
     }
 
-    /// Waits until a request is being held.
+    /// Waits until the simulator blocks a request.
     pub(crate) async fn wait_for_blocked_request(&self) {
-        let holds = async || !self.handle.snapshot().blocked.is_empty();
-        testkit::wait::until_true("a held request", DEADLINE, holds).await;
+        let is_blocked = async || !self.handle.snapshot().blocked.is_empty();
+        testkit::wait::until_true("a blocked request", DEADLINE, is_blocked).await;
     }
 
     pub(crate) fn release(&self) {
@@ -223,7 +226,7 @@ impl SimulatedGithub {
         self.handle.deauthorize(AtGithub, login);
     }
 
-    /// What the user's browser does with an authorization URL: the query that comes back with the redirect.
+    /// Opens an authorization URL as the user's browser does, and returns the query of the redirect.
     pub(crate) async fn visit(&self, url: &str) -> Vec<(String, String)> {
         let url = Url::parse(url).unwrap();
         let address = (url.host_str().unwrap(), url.port().unwrap());
@@ -241,12 +244,12 @@ impl SimulatedGithub {
     }
 }
 
-/// Room for so many revocations of each platform.
+/// Capacity for this number of revocations of each platform.
 pub(crate) fn capacity_for(permits: usize) -> [PlatformCapacity; 4] {
     AccountType::ALL.map(|platform| PlatformCapacity { platform, permits })
 }
 
-/// An answer of an ailing platform.
+/// Response with this status and no body.
 pub(crate) fn status(status: u16) -> Kind {
     Kind::Status {
         status,

@@ -1,4 +1,4 @@
-//! The second factor: enrolment, codes, challenges, and what needs one.
+//! Second factor: enrolment, codes, challenges, and the commands that require it.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use worker::{OperatorOutcome, Running, reset_factor, unlock_factor};
 use crate::client::{Client, assert_error, assert_success};
 use crate::env::TestEnv;
 
-/// A world with a worker and a client whose user has a second factor.
+/// User with a second factor, with environment, worker and client.
 pub(crate) struct FactorUser {
     pub(crate) env: TestEnv,
     pub(crate) client: Client,
@@ -25,7 +25,7 @@ pub(crate) struct FactorUser {
 }
 
 impl FactorUser {
-    /// Every attempt is let through.
+    /// User with a second factor whose attempts are not limited.
     pub(crate) async fn unlimited() -> Self {
         let guarded = Self::new().await;
         guarded.env.bus.admits_all_attempts.store(true, Ordering::SeqCst);
@@ -63,7 +63,7 @@ impl FactorUser {
         code(&self.env, &self.secret)
     }
 
-    /// A challenge on a device that has not given the factor.
+    /// Opens a challenge on a device that has not given the factor.
     pub(crate) async fn challenged(&self, session: &str) -> (Client, Value) {
         let mut client = self.env.client("u", session).await;
         let required = disconnect(&mut client).await;
@@ -72,7 +72,7 @@ impl FactorUser {
     }
 }
 
-/// The code of the authenticator, by the clock of the world.
+/// TOTP code at the time of the environment's clock.
 pub(crate) fn code(env: &TestEnv, secret: &str) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
@@ -86,7 +86,7 @@ pub(crate) async fn update(client: &mut Client, settings: Value) -> Value {
         .await
 }
 
-/// Begins to turn the factor on, right after a sign-in.
+/// Starts an enrolment, right after a sign-in.
 pub(crate) async fn enrol(env: &TestEnv, client: &mut Client) -> Value {
     client.signed_in = Some(env.clock.now().into());
     let answer = update(client, json!({"twoFactorEnabled": true})).await;
@@ -100,7 +100,7 @@ pub(crate) async fn verify(client: &mut Client, challenge: &Value, token: &str) 
     client.ask(CommandKind::VerifyTwoFactor, data).await
 }
 
-/// A command that needs a second factor where one is on.
+/// Sends a command that requires a second factor where one is on.
 pub(crate) async fn disconnect(client: &mut Client) -> JobOutcome {
     let job = client.job(CommandKind::Disconnect, json!({"accountType": "github"}));
     client.submit(&job).await;
@@ -158,7 +158,7 @@ async fn factor_is_enabled_by_right_code_of_its_own_session() {
     assert_success(&verified);
     assert_eq!(verified["recoveryCodes"].as_array().unwrap().len(), 10);
     assert_eq!(enabled(&mut client).await, true);
-    // Whoever gave the first code has given one.
+    // The first code counts as a verification of this socket.
     assert!(disconnect(&mut client).await.leading_notice.is_none());
 }
 
@@ -309,7 +309,7 @@ async fn recovery_code_of_another_user_or_factor_is_refused() {
         assert_error(&verify(&mut device, &challenge, wrong).await, "2fa_invalid");
     }
 
-    // The factor is another one now, though it is the same user's again.
+    // The user's new factor does not accept recovery codes of the old one.
     let off = json!({"settings": {"twoFactorEnabled": false}});
     assert_success(&guarded.client.ask(CommandKind::UpdateSettings, off).await);
     let enrolment = enrol(&guarded.env, &mut guarded.client).await;

@@ -1,4 +1,4 @@
-//! Authorizations that were begun before the second factor was turned on: none is finished after.
+//! Authorizations that started before the second factor was enabled: none is completed after it.
 
 use protocol::cluster::callback::{AuthorizationResponse, Callback};
 use protocol::command::CommandKind;
@@ -11,17 +11,17 @@ use crate::client::{Client, REDIRECT_URI, assert_error, assert_success, connect,
 use crate::env::{TestEnv, with_github};
 use crate::factor::{code, enrol, verify};
 
-/// Turns the factor on.
+/// Enables the factor.
 async fn enable_factor(env: &TestEnv, owner: &mut Client) {
     let enrolment = enrol(env, owner).await;
     let first = code(env, enrolment["secret"].as_str().unwrap());
     assert_success(&verify(owner, &enrolment["sessionId"], &first).await);
 }
 
-/// The command of an application to which the browser came back so.
+/// Payload of the `account:connect` that follows this redirect.
 fn connect_of(callback: &Callback) -> Value {
     let AuthorizationResponse::Code(code) = &callback.response else {
-        panic!("no code came back");
+        panic!("the redirect has no code");
     };
     with_field(connect(code.expose()), "state", callback.state.expose())
 }
@@ -43,7 +43,7 @@ async fn connect_authorized_before_factor_was_enabled_reports_conflict_and_revok
         github.revocations(1).await;
         assert!(github.logins_with_tokens().is_empty());
 
-        // Who gives the factor begins another one, and that is linked.
+        // A connect that is authorized after the verification is linked.
         let callback = authorize_and_return(&mut owner, &github, REDIRECT_URI).await;
         assert_success(&owner.ask(CommandKind::Connect, connect_of(&callback)).await);
     })

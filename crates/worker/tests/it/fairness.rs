@@ -1,4 +1,4 @@
-//! One user's jobs cost no other user its place at a worker.
+//! Fairness between users: the jobs of one user do not delay those of another.
 
 use std::time::Duration;
 
@@ -74,11 +74,7 @@ async fn job_waiting_for_its_user_is_not_claimed_by_another_worker() {
     for job in &flood {
         assert_success(&noisy.answer(job).await);
     }
-    assert_eq!(
-        env.store.max_running_lists(),
-        3,
-        "the idle worker has taken none of them"
-    );
+    assert_eq!(env.store.max_running_lists(), 3, "the idle worker claimed one of them");
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +97,7 @@ async fn waiting_jobs_beyond_the_user_limit_are_rate_limited_except_application_
     assert_success(&noisy.ask_for(&raise).await);
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 
-    // Six of them ran in the 10 s that their client waits. Nobody waits for the others any more.
+    // Six of them ran within the 10 s that their client waits; the others are late.
     let late = 3 + 64 - 6;
     env.wait_for_count("postern_worker_jobs_total", &["outcome=\"late\""], late)
         .await;
@@ -109,7 +105,7 @@ async fn waiting_jobs_beyond_the_user_limit_are_rate_limited_except_application_
     assert_success(&noisy.ask(CommandKind::List, json!({})).await);
 }
 
-/// Submits so many lists at once.
+/// Submits this number of `account:list` at once.
 async fn lists(client: &mut Client, count: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     for _ in 0..count {

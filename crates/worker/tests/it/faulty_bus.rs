@@ -1,4 +1,4 @@
-//! The embedded bus, whose publishing and answering can be made to fail.
+//! Embedded bus with faults on request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,23 +20,23 @@ use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId, WorkerId};
 use protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
-/// Works like the bus within, unless told otherwise.
+/// [`MemoryBus`], except for the faults that are set.
 #[derive(Debug)]
 pub(crate) struct FaultyBus {
     bus: Mutex<MemoryBus>,
     pub(crate) refuses_events: AtomicBool,
     pub(crate) refuses_claims: AtomicBool,
-    /// No challenge is taken.
+    /// Refuses to take challenges.
     pub(crate) refuses_takes: AtomicBool,
-    /// No committed end of a session is taken.
+    /// Refuses committed ends of sessions.
     pub(crate) refuses_ends: AtomicBool,
-    /// No attempt is counted: the bus is away.
+    /// Refuses to count attempts.
     pub(crate) refuses_attempts: AtomicBool,
-    /// Every attempt that several share is let through: as many as a test wants, in no time.
+    /// Admits every shared attempt, so that a test needs no time for many of them.
     pub(crate) admits_all_attempts: AtomicBool,
-    /// How often a challenge was looked for.
+    /// Number of reads of challenges.
     pub(crate) challenge_reads: AtomicU64,
-    /// So many answers are not taken.
+    /// Number of answers still to be refused.
     pub(crate) refused_answers: AtomicU64,
 }
 
@@ -55,12 +55,12 @@ impl FaultyBus {
         }
     }
 
-    /// Begins anew, as Redis does after a restart without a disk. Who listens has to listen again.
+    /// Replaces the bus by an empty one, as after a restart of Redis without persistence. Subscriptions must be renewed.
     pub(crate) fn lose_data(&self) {
         *self.bus.lock().unwrap() = MemoryBus::new(Arc::new(OsEntropy));
     }
 
-    fn up_for_ends(&self, step: &'static str) -> Result<(), BusError> {
+    fn check_ends(&self, step: &'static str) -> Result<(), BusError> {
         if self.refuses_ends.load(Ordering::SeqCst) {
             return Err(unavailable(step));
         }
@@ -252,12 +252,12 @@ impl SessionRegistry for FaultyBus {
     }
 
     async fn end(&self, session: &SessionKey, ended_at: Timestamp, keep: Duration) -> Result<(), BusError> {
-        self.up_for_ends("tell of an end")?;
+        self.check_ends("confirm an end")?;
         self.bus().end(session, ended_at, keep).await
     }
 
     async fn end_all(&self, user: &UserId, end: &EndAllSessions, keep: Duration) -> Result<(), BusError> {
-        self.up_for_ends("tell of an end")?;
+        self.check_ends("confirm an end")?;
         self.bus().end_all(user, end, keep).await
     }
 
@@ -319,8 +319,8 @@ impl Presence for FaultyBus {
 
 #[async_trait]
 impl ResumeTokens for FaultyBus {
-    async fn issue_token(&self, key: &ResumeTokenKey, ticket: &ResumeToken) -> Result<ResumeLease, BusError> {
-        self.bus().issue_token(key, ticket).await
+    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError> {
+        self.bus().issue_token(key, token).await
     }
 
     async fn redeem_token(
@@ -332,11 +332,11 @@ impl ResumeTokens for FaultyBus {
         self.bus().redeem_token(key, session, came).await
     }
 
-    async fn renew_tokens(&self, holds: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
-        self.bus().renew_tokens(holds).await
+    async fn renew_tokens(&self, leases: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
+        self.bus().renew_tokens(leases).await
     }
 
-    async fn revoke_token(&self, hold: &ResumeLease) -> Result<(), BusError> {
-        self.bus().revoke_token(hold).await
+    async fn revoke_token(&self, lease: &ResumeLease) -> Result<(), BusError> {
+        self.bus().revoke_token(lease).await
     }
 }

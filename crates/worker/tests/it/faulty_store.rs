@@ -1,4 +1,4 @@
-//! The embedded store, which can be made to be away.
+//! Embedded store with faults on request.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -24,27 +24,27 @@ use store::{
     SyncOutcome, Syncs, Task, TaskId, TaskQueue, Unlink, UnlinkOutcome, WriteOutcome,
 };
 
-/// Works like the store within, unless told otherwise.
+/// [`MemoryStore`], except for the faults that are set.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     store: MemoryStore,
-    /// No job is looked up.
+    /// Refuses to look up answers and unsent events.
     pub(crate) is_unavailable: AtomicBool,
-    /// No sweep looks for unsent events.
+    /// Refuses to look up unsent events.
     pub(crate) refuses_sweeps: AtomicBool,
-    /// So many links are not stored or parked.
+    /// Number of links, pending ones included, still to be refused as unavailable.
     pub(crate) refused_links: AtomicU64,
-    /// So many links are what the database refuses.
+    /// Number of links, pending ones included, still to be refused by the database.
     pub(crate) broken_links: AtomicU64,
-    /// So many failed links are not recorded.
+    /// Number of failed links that are still not to be recorded.
     pub(crate) refused_refusals: AtomicU64,
-    /// So often the revocation of what was issued is not queued.
+    /// Number of provisional revocations that are still not to be queued.
     pub(crate) refused_provisionals: AtomicU64,
-    /// So many deliveries are not stored.
+    /// Number of deliveries that are still not to be stored.
     pub(crate) refused_deliveries: AtomicU64,
-    /// So often it is not stored how far a revocation got.
+    /// Number of updates of a revocation's tokens that are still not to be stored.
     pub(crate) refused_progress: AtomicU64,
-    /// How often a second factor was read or changed.
+    /// Number of reads and changes of security records.
     pub(crate) security_calls: AtomicU64,
     due_queries: AtomicU64,
     busy_leases: AtomicU64,
@@ -80,44 +80,44 @@ impl FaultyStore {
         }
     }
 
-    /// How many turns of this platform's inbox have ended.
+    /// Number of leases of this platform's inbox that have ended.
     pub(crate) fn ended_inbox_leases(&self, platform: AccountType) -> usize {
         let ended = self.ended_inbox_leases.lock().unwrap();
         ended.iter().filter(|ended| **ended == platform).count()
     }
 
-    /// How often somebody wanted the turn of an account that another had.
+    /// Number of requests for a sync lease that another worker had.
     pub(crate) fn busy_leases(&self) -> u64 {
         self.busy_leases.load(Ordering::SeqCst)
     }
 
-    /// How often workers looked for revocations that are due.
+    /// Number of queries of due revocations.
     pub(crate) fn leases(&self) -> u64 {
         self.leases.load(Ordering::SeqCst)
     }
 
-    /// How often workers looked for accounts that are due.
+    /// Number of queries of due accounts.
     pub(crate) fn due_queries(&self) -> u64 {
         self.due_queries.load(Ordering::SeqCst)
     }
 
-    /// Each list of this user's accounts takes so long from now on.
+    /// Delays every further list of this user's accounts.
     pub(crate) fn slow_down_lists_of(&self, user: &str, by: Duration) {
         self.slow_lists.lock().unwrap().insert(UserId::new(user).unwrap(), by);
     }
 
-    /// How many slow lists were in hand at once, at most.
+    /// Largest number of concurrent slow lists.
     pub(crate) fn max_running_lists(&self) -> u64 {
         self.max_running_lists.load(Ordering::SeqCst)
     }
 
-    /// How often workers wanted the turn of an inbox.
+    /// Number of requests for an inbox lease.
     pub(crate) fn inbox_queries(&self) -> u64 {
         self.inbox_queries.load(Ordering::SeqCst)
     }
 }
 
-/// Takes one from those that are still to be refused.
+/// Counts one fault down; reports whether it applies.
 fn is_refused(left: &AtomicU64) -> bool {
     let decrement = |left: u64| left.checked_sub(1);
     left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement).is_ok()
@@ -361,10 +361,10 @@ impl PendingLinks for FaultyStore {
         receipt: &Receipt,
     ) -> Result<PendingLinkOutcome, StoreError> {
         if is_refused(&self.refused_links) {
-            return Err(unavailable("park the link"));
+            return Err(unavailable("store the pending link"));
         }
         if is_refused(&self.broken_links) {
-            return Err(broken("park the link"));
+            return Err(broken("store the pending link"));
         }
         self.store.add_pending_link(pending_link, receipt).await
     }
@@ -508,7 +508,7 @@ impl SessionRecords for FaultyStore {
 impl Deliveries for FaultyStore {
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
         if is_refused(&self.refused_deliveries) {
-            return Err(unavailable("deliver news"));
+            return Err(unavailable("store a delivery"));
         }
         self.store.deliver(delivery).await
     }

@@ -1,4 +1,4 @@
-//! What is asked twice is done once.
+//! Idempotency: a job or command that is repeated runs once.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

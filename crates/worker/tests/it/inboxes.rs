@@ -1,4 +1,4 @@
-//! The inboxes of bots: one worker at a time, each thing once, and nothing lost with whoever read it.
+//! Inboxes of bots: one reader at a time, each message delivered once, none lost with its reader.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,16 +18,16 @@ use crate::client::{Client, DEADLINE, assert_success};
 use crate::env::TestEnv;
 use crate::rotating_platform::RotatingPlatform;
 
-/// An inbox whose messages are numbered. It gives one at a time, and forgets those before the one that it is asked for.
+/// Inbox with numbered messages. A read returns one message and discards those before its cursor.
 #[derive(Default)]
 struct NumberedInbox {
     received: Mutex<Vec<u64>>,
     reads: AtomicU64,
-    /// Readers at this moment, and how often there were two.
+    /// Current readers, and the number of times that there were two.
     readers: AtomicU64,
     collisions: AtomicU64,
     throttles: AtomicU64,
-    /// The next reader stays until it is let go.
+    /// Blocks the next reader until it is released.
     blocks_next_reader: AtomicBool,
     reader_released: Notify,
 }
@@ -108,7 +108,7 @@ impl BotInbox for NumberedInbox {
     }
 }
 
-/// Two workers that share an inbox, and a client who is told what it has.
+/// Two workers that share an inbox, and a client that receives its messages.
 async fn shared() -> (Arc<NumberedInbox>, TestEnv, [Running; 2], Client) {
     let inbox = Arc::new(NumberedInbox::default());
     let mut env = TestEnv::rotating(Arc::new(RotatingPlatform::synced_on_command()));
@@ -136,7 +136,7 @@ async fn two_workers_never_read_an_inbox_concurrently_and_deliver_each_message_o
     })
     .await;
     let queries = env.store.inbox_queries();
-    wait::until_true("the other to look", DEADLINE, async || {
+    wait::until_true("lease requests of the other worker", DEADLINE, async || {
         env.store.inbox_queries() > queries + 3
     })
     .await;
@@ -159,7 +159,7 @@ async fn message_that_could_not_be_stored_is_read_again() {
         env.store.refused_deliveries.load(Ordering::SeqCst) == 0
     })
     .await;
-    // The turn of whoever failed ends by itself.
+    // The lease of the worker that failed expires.
     env.clock.advance(Duration::from_secs(15));
     assert_eq!(notification_content(&mut client).await, "1");
 }
@@ -168,12 +168,12 @@ async fn message_that_could_not_be_stored_is_read_again() {
 async fn inbox_of_drained_workers_is_read_by_another() {
     let (inbox, env, [one, other], mut client) = shared().await;
     inbox.blocks_next_reader.store(true, Ordering::SeqCst);
-    wait::until_true("a reader that hangs", DEADLINE, async || {
+    wait::until_true("a blocked reader", DEADLINE, async || {
         !inbox.blocks_next_reader.load(Ordering::SeqCst)
     })
     .await;
     inbox.receive(1);
-    // Whichever it is: it lets the turn go at once when it drains, and the clock stands still.
+    // Whichever worker reads: its drain ends the lease at once, and the clock does not advance.
     one.drain(DEADLINE).await;
     let third = env.worker().await;
     other.drain(DEADLINE).await;
@@ -187,14 +187,14 @@ async fn throttled_inbox_is_not_read_before_retry_after() {
     inbox.throttles.store(1, Ordering::SeqCst);
     env.wait_for_count("postern_worker_inbox_reads_total", &["\"throttled\""], 1)
         .await;
-    wait::until_true("the turn to end", DEADLINE, async || {
+    wait::until_true("the lease to end", DEADLINE, async || {
         env.store.ended_inbox_leases(AccountType::Github) as u64 == inbox.reads()
     })
     .await;
     inbox.receive(1);
     env.clock.advance(ASKED_TO_WAIT - Duration::from_secs(1));
     let (reads, queries) = (inbox.reads(), env.store.inbox_queries());
-    wait::until_true("both workers to look", DEADLINE, async || {
+    wait::until_true("lease requests of both workers", DEADLINE, async || {
         env.store.inbox_queries() >= queries + 4
     })
     .await;

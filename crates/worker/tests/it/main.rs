@@ -1,4 +1,4 @@
-//! What a worker promises: with the embedded bus and store, and the simulated platform over real HTTP.
+//! Behaviour of a worker with the embedded bus and store, and with the simulated platforms over real HTTP.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Bus or store away: what is refused meanwhile, and that it works again after.
+//! Outages of bus and store: refused commands during one, recovery after it.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn worker_is_ready_while_lanes_and_store_respond() {
     let mut client = env.client("u", "s").await;
     assert_success(&client.ask(CommandKind::List, json!({})).await);
 
-    // And not while the store is away later.
+    // A later outage of the store makes the worker unready again.
     env.store.is_unavailable.store(true, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(readiness.waiting_for(), ["store"]);

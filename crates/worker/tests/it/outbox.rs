@@ -1,4 +1,4 @@
-//! Committed events reach the bus, in their order, whatever happens to it meanwhile.
+//! Outbox: committed events reach the bus in sequence, whatever fails meanwhile.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn events_refused_by_bus_are_published_later_in_sequence() {
     .await;
 }
 
-/// The other half of the test above: there the sweep is alone.
+/// Counterpart of the test above, in which only the sweep publishes.
 #[tokio::test(start_paused = true)]
 async fn events_are_published_by_the_committing_job_without_sweep() {
     let env = TestEnv::scripted();
@@ -48,7 +48,7 @@ async fn recent_events_are_published_again_after_bus_data_loss() {
     let mut client = env.client("u", "s").await;
     assert_success(&client.ask(CommandKind::Connect, connect("any")).await);
     assert_eq!(client.status().await.0, "connected");
-    // Long enough for the worker to have seen the first life of the bus.
+    // Long enough for the worker to have recorded the bus's first epoch.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
     env.bus.lose_data();

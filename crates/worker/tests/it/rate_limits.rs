@@ -1,4 +1,4 @@
-//! A platform that asks to wait: whoever is meant is not asked about before, by anybody, and whoever is not meant is.
+//! Rate limits of platforms: a throttled account, bot or application is not requested before its time, and all others are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::client::{DEADLINE, assert_error, assert_success};
 use crate::env::TestEnv;
 use crate::simulated_platform::{code, http, linked, platform, simulator, sync};
 
-/// Longer than any account waits for its next sync, shorter than the life of any access token.
+/// Longer than the sync interval of every account, shorter than the lifetime of every access token.
 const SECONDS: u32 = 5_000;
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn x_403_with_retry_after_pauses_one_account() {
     assert_pause_of_one_account(At::XTwitter, Route::Notifications, status(403)).await;
 }
 
-/// Telegram is asked for its bot's inbox alone; the other bot's is read on.
+/// The platform `telegram` is requested for its bot's inbox only. The inbox of the other bot is still read.
 #[tokio::test]
 async fn telegram_429_of_bot_pauses_its_inbox_only() {
     let (handle, _serving) = simulator().await;
@@ -90,26 +90,26 @@ async fn telegram_429_of_bot_pauses_its_inbox_only() {
         throttle(Limit::Primary),
     ));
     let _workers = [env.worker().await, env.worker().await];
-    wait::until_true("the throttled turn to end", DEADLINE, async || {
+    wait::until_true("the throttled lease to end", DEADLINE, async || {
         env.store.ended_inbox_leases(AccountType::Telegram) > 0
     })
     .await;
     env.clock.advance(Duration::from_secs((SECONDS - 1).into()));
     let queries = env.store.inbox_queries();
     let (at_telegram, at_discord) = (asked(&handle, At::Telegram), asked(&handle, At::Discord));
-    wait::until_true("discord to be read on", DEADLINE, async || {
+    wait::until_true("the next read of discord", DEADLINE, async || {
         env.store.inbox_queries() > queries + 8 && asked(&handle, At::Discord) > at_discord
     })
     .await;
     assert_eq!(asked(&handle, At::Telegram), at_telegram);
     env.clock.advance(Duration::from_secs(1));
-    wait::until_true("telegram to be read on", DEADLINE, async || {
+    wait::until_true("the next read of telegram", DEADLINE, async || {
         asked(&handle, At::Telegram) > at_telegram
     })
     .await;
 }
 
-/// The whole application is meant, whoever in it was told: also whoever links, gives back, or reads a bot's inbox.
+/// A pause of the application applies to connects, revocations and inboxes, whichever request was throttled.
 #[tokio::test]
 async fn paused_application_does_not_link_revoke_or_read_inbox() {
     let (handle, _serving) = simulator().await;
@@ -133,7 +133,7 @@ async fn paused_application_does_not_link_revoke_or_read_inbox() {
     let answer = bob.ask(CommandKind::Connect, code(At::Discord, "bobby")).await;
     assert_error(&answer, "platform_rate_limited");
     let (leases, queries) = (env.store.leases(), env.store.inbox_queries());
-    wait::until_true("revocations and inbox to be looked for", DEADLINE, async || {
+    wait::until_true("queries of revocations and inboxes", DEADLINE, async || {
         env.store.leases() > leases + 2 && env.store.inbox_queries() > queries + 2
     })
     .await;
@@ -141,7 +141,7 @@ async fn paused_application_does_not_link_revoke_or_read_inbox() {
 
     env.clock.advance(Duration::from_secs(SECONDS.into()));
     assert_success(&bob.ask(CommandKind::Connect, code(At::Discord, "bobby")).await);
-    wait::until_true("the grant to be given back", DEADLINE, async || {
+    wait::until_true("the grant to be revoked", DEADLINE, async || {
         handle.snapshot().ledger.requests(At::Discord, Route::Revoke) > 0
     })
     .await;
@@ -173,9 +173,9 @@ async fn failing_platform_is_requested_with_backoff_and_others_as_scheduled() {
     let at_github = asked(&handle, At::Github);
     for _ in 0..ROUNDS {
         let at_x = asked(&handle, At::XTwitter);
-        // A little longer than from one sync of X to the next.
+        // Longer than the sync interval of X.
         env.clock.advance(Duration::from_secs(6 * 60));
-        wait::until_true("x to be asked", DEADLINE, async || asked(&handle, At::XTwitter) > at_x).await;
+        wait::until_true("a request to x", DEADLINE, async || asked(&handle, At::XTwitter) > at_x).await;
     }
     let times = asked(&handle, At::Github) - at_github;
     assert!((3..=ROUNDS * 2 / 3).contains(&times), "{times}");
@@ -185,7 +185,7 @@ async fn failing_platform_is_requested_with_backoff_and_others_as_scheduled() {
         .await;
 }
 
-/// Whom a platform means.
+/// Extent of a platform's pause.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Affected {
     One,
@@ -203,7 +203,7 @@ async fn assert_pause(at: At, route: Route, fault: Kind, affected: Affected) {
     let (mut ada, mut bob) = (linked(&env, at, "ada").await, linked(&env, at, "bob").await);
     assert_success(&sync(&mut ada, at).await);
     assert_success(&sync(&mut bob, at).await);
-    // What a sync asks that has nothing new.
+    // Requests of a sync that finds nothing new.
     let before = asked(&handle, at);
     assert_success(&sync(&mut bob, at).await);
     let one_sync = asked(&handle, at) - before;
@@ -215,17 +215,17 @@ async fn assert_pause(at: At, route: Route, fault: Kind, affected: Affected) {
     let answer = sync(&mut ada, at).await;
     assert_error(&answer, "platform_rate_limited");
     let wait = answer["retryAfter"].as_u64().unwrap();
-    // Where the platform says when, its own seconds are counted, and those of its `Date` begin a little later.
+    // A `retry-after` counts from the response's `Date`, which is rounded to a second.
     assert!(wait.abs_diff(SECONDS.into()) <= 1, "{wait}");
 
-    // Nobody who asks, and no account that is due, gets through a second too early.
+    // One second early, neither a command nor the schedule sends a request.
     env.clock.advance(Duration::from_secs(wait - 1));
     let before = asked(&handle, at);
     if affected == Affected::One {
         env.wait_for_count("postern_worker_syncs_total", &["\"ok\""], 4).await;
     }
     let queries = env.store.due_queries();
-    wait::until_true("due accounts to be looked for", DEADLINE, async || {
+    wait::until_true("queries of due accounts", DEADLINE, async || {
         env.store.due_queries() > queries + 2
     })
     .await;
@@ -248,7 +248,7 @@ async fn assert_pause(at: At, route: Route, fault: Kind, affected: Affected) {
     assert!(asked(&handle, at) - before >= of_bob + 2 * one_sync);
 }
 
-/// How often this platform was asked for anything.
+/// Number of requests to this platform.
 fn asked(handle: &Handle, at: At) -> u64 {
     let ledger = handle.snapshot().ledger;
     let routes = [Route::Token, Route::Profile, Route::Notifications, Route::Revoke];
@@ -262,7 +262,7 @@ fn throttle(limit: Limit) -> Kind {
     }
 }
 
-/// A status that says in a header how long to wait.
+/// Response with this status and a `retry-after` header.
 fn status(status: u16) -> Kind {
     Kind::Status {
         status,

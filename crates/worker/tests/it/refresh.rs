@@ -1,4 +1,4 @@
-//! Tokens that end, and syncs that nobody asks for.
+//! Refresh of tokens, and scheduled syncs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn linked_at(platform: RotatingPlatform) -> (Arc<RotatingPlatform>, TestEn
     (platform, env, worker, client)
 }
 
-/// Waits until so many syncs have reached the platform.
+/// Waits until this number of syncs has reached the platform.
 async fn synced(platform: &RotatingPlatform, count: u32) {
     wait::until_true("a sync", DEADLINE, async || platform.syncs() >= count).await;
 }

@@ -1,4 +1,4 @@
-//! Grants at their platforms: what has ended here lives on nowhere.
+//! Revocation of grants at their platforms after an unlink.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::env::{TestEnv, status, with_github};
 use crate::scripted_platform::ScriptedPlatform;
 use crate::simulated_platform::{code, linked, platform, simulator};
 
-/// A client who has linked `ada` at a platform of a simulator.
+/// Client with the account `ada` linked at a simulated platform.
 struct LinkedUser {
     env: TestEnv,
     handle: Handle,
@@ -28,7 +28,7 @@ struct LinkedUser {
 }
 
 impl LinkedUser {
-    /// At GitHub with tokens that expire.
+    /// Links the account; tokens of GitHub expire.
     async fn linked(at: At) -> Self {
         let (handle, serving) = simulator().await;
         handle.expiring_github_tokens();
@@ -66,7 +66,7 @@ impl LinkedUser {
         self.handle.snapshot().ledger.revocations
     }
 
-    /// How the refresh tokens were taken that came to the platform.
+    /// Rotations of the refresh tokens that the platform received.
     fn rotations(&self) -> Vec<Rotation> {
         let refreshes = self.handle.snapshot().ledger.refreshes;
         refreshes.into_iter().map(|refresh| refresh.rotation).collect()
@@ -123,7 +123,7 @@ async fn tokens_refreshed_for_revocation_survive_a_failed_attempt() {
     assert_eq!(
         linked_user.rotations(),
         [Rotation::Rotated],
-        "no refresh token was sent twice"
+        "a refresh token was sent twice"
     );
 }
 
@@ -187,7 +187,7 @@ async fn retried_x_revocation_continues_with_the_second_token() {
     linked_user.fault(status(503));
     assert_success(&linked_user.disconnect().await);
     linked_user.wait_for_count("retried", 1).await;
-    assert!(has_grant(&linked_user.handle, "ada"), "the access token is good");
+    assert!(has_grant(&linked_user.handle, "ada"), "the access token is still valid");
     linked_user.env.clock.advance(Duration::from_mins(1));
     linked_user.wait_for_revocation().await;
     linked_user.wait_for_count("done", 1).await;
@@ -197,7 +197,7 @@ async fn retried_x_revocation_continues_with_the_second_token() {
         .map(|sent| sent.access_token)
         .collect();
     let [refresh, access] = <[String; 2]>::try_from(sent).unwrap();
-    assert_ne!(refresh, access, "no token was given back twice");
+    assert_ne!(refresh, access, "a token was revoked twice");
 }
 
 #[tokio::test]
@@ -288,6 +288,10 @@ async fn unknown_token_is_counted_and_not_retried() {
         linked_user.env.clock.advance(BEYOND_ANY_LIFETIME);
         let asked = linked_user.revocations().len();
         linked_user.env.wait_for_lease_query().await;
-        assert_eq!(linked_user.revocations().len(), asked, "{at:?}: it is not tried again");
+        assert_eq!(
+            linked_user.revocations().len(),
+            asked,
+            "{at:?}: the revocation was retried"
+        );
     }
 }

@@ -163,7 +163,7 @@ async fn connect_running_during_revoke_all_is_refused_and_revoked() {
     .await;
 }
 
-/// An exchange takes 10 ms; the revocation comes before, in the midst of it, or after.
+/// The exchange takes 10 ms; the revocation comes before, during or after it.
 #[tokio::test(start_paused = true)]
 async fn connect_concurrent_with_revoke_all_leaves_no_account() {
     let env = TestEnv::scripted();
@@ -176,7 +176,7 @@ async fn connect_concurrent_with_revoke_all_leaves_no_account() {
         let mut data = connect(&ScriptedPlatform::takes(10, round));
         let mut connect_at = Duration::ZERO;
         if round % 2 == 1 {
-            // Its authorization is older than the revocation, whatever comes first then.
+            // The authorization is older than the revocation, whichever of connect and revocation comes first.
             data = with_field(data, "state", client.authorize().await["state"].clone());
             connect_at = Duration::from_millis(8);
         }
@@ -203,13 +203,16 @@ async fn connect_concurrent_with_revoke_all_leaves_no_account() {
         let listed = client.ask(CommandKind::List, json!({})).await;
         assert_eq!(listed["accounts"], json!([]), "round {round}");
     }
-    assert!((20..180).contains(&linked), "{linked} of the connects were before");
+    assert!(
+        (20..180).contains(&linked),
+        "{linked} connects were stored before the revocation"
+    );
     let revoked = ["platform=\"github\"", "outcome=\"done\""];
     env.wait_for_count("postern_worker_revocations_total", &revoked, 200)
         .await;
 }
 
-/// What comes back is parked after 10 ms and confirmed 8 ms later; the revocation comes before, between, or after.
+/// The callback is stored after 10 ms and confirmed 8 ms later; the revocation comes before, between or after.
 #[tokio::test(start_paused = true)]
 async fn callback_concurrent_with_revoke_all_leaves_no_account() {
     let mut env = TestEnv::scripted();

@@ -1,4 +1,4 @@
-//! A platform that rotates refresh tokens and ends the grant when it sees one again; it counts, and fails as it is told.
+//! Platform that rotates refresh tokens, and ends the grant when one is used again. It counts requests, and fails on request.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use protocol::secret::Secret;
 use serde_json::Value;
 use url::Url;
 
-/// In the place of GitHub. One grant; its tokens are numbered.
+/// Platform in the place of GitHub, with one grant whose tokens are numbered.
 #[derive(Debug)]
 pub(crate) struct RotatingPlatform {
     state: Mutex<State>,
@@ -25,7 +25,7 @@ pub(crate) struct RotatingPlatform {
 #[derive(Debug, Default)]
 struct State {
     newest: u32,
-    /// Ended, until a code brings a new grant.
+    /// True if the grant has ended; a new code creates another one.
     dead: bool,
     access_ended: bool,
     sends: HashMap<String, u32>,
@@ -33,24 +33,24 @@ struct State {
     faults: VecDeque<RefreshFault>,
 }
 
-/// What happens to the next refreshes, in this order.
+/// Faults of the next refreshes, in sequence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RefreshFault {
-    /// It is done, and the answer is lost.
+    /// The refresh is done, and its response lost.
     Dropped,
-    /// It gets there, nothing is done and nothing answered.
+    /// The request arrives; nothing is done, and there is no response.
     Silent,
-    /// It does not get there.
+    /// The request is not sent.
     NotSent,
-    /// The platform asks the application to wait.
+    /// The platform throttles the application.
     Throttled(Duration),
 }
 
 impl RotatingPlatform {
-    /// How long an access token lasts.
+    /// Lifetime of an access token.
     pub(crate) const LASTS: Duration = Duration::from_secs(7_200);
 
-    /// Platform whose accounts are synced by schedule this often.
+    /// Platform with this interval between scheduled syncs.
     pub(crate) fn synced_every(sync_every: Duration) -> Self {
         Self {
             state: Mutex::default(),
@@ -58,7 +58,7 @@ impl RotatingPlatform {
         }
     }
 
-    /// Platform whose accounts no schedule syncs within a test, so that each fault meets the sync that the test asks for.
+    /// Platform without a scheduled sync within a test, so that each fault applies to the sync that the test requests.
     pub(crate) fn synced_on_command() -> Self {
         Self::synced_every(Duration::from_secs(365 * 86_400))
     }
@@ -67,17 +67,17 @@ impl RotatingPlatform {
         self.state.lock().unwrap().faults.push_back(fault);
     }
 
-    /// The access token is refused from now on; the refresh token is taken.
+    /// Ends the access token; the refresh token stays valid.
     pub(crate) fn end_access(&self) {
         self.state.lock().unwrap().access_ended = true;
     }
 
-    /// The person takes the grant back.
+    /// Ends the grant, as its owner can at the platform.
     pub(crate) fn deauthorize(&self) {
         self.state.lock().unwrap().dead = true;
     }
 
-    /// How often the refresh token was sent that was sent most, and how many were sent at all.
+    /// Largest number of uses of one refresh token, and the number of refresh tokens used.
     pub(crate) fn sends(&self) -> (u32, usize) {
         let state = self.state.lock().unwrap();
         (state.sends.values().copied().max().unwrap_or(0), state.sends.len())

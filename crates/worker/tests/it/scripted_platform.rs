@@ -1,4 +1,4 @@
-//! A platform that does what a test says, where the simulator cannot: it panics, or never answers in paused time.
+//! Platform whose behaviour is scripted by the code, where the simulator cannot serve: it panics, or hangs in paused time.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,16 +14,16 @@ use protocol::secret::Secret;
 use serde_json::Value;
 use url::Url;
 
-/// Looks at the code to know what to do.
+/// Platform that the authorization code instructs.
 #[derive(Debug)]
 pub(crate) struct ScriptedPlatform {
     account: AccountType,
-    /// How many tokens were given back.
+    /// Number of revoked tokens.
     pub(crate) revoked: AtomicU64,
 }
 
 impl ScriptedPlatform {
-    /// In the place of GitHub.
+    /// Platform in the place of GitHub.
     pub(crate) fn github() -> Self {
         Self::of(AccountType::Github)
     }
@@ -35,22 +35,22 @@ impl ScriptedPlatform {
         }
     }
 
-    /// A code that makes the exchange panic.
+    /// Code that makes the exchange panic.
     pub(crate) const PANICS: &str = "panics";
-    /// A code whose tokens make the look for their owner panic.
+    /// Code whose tokens make the profile request panic.
     pub(crate) const PANICS_AT_PROFILE: &str = "panics later";
-    /// A code that is never answered.
+    /// Code whose exchange hangs.
     pub(crate) const HANGS: &str = "hangs";
 
-    /// Another one; the `nth`.
+    /// The `nth` code whose exchange hangs.
     pub(crate) fn hangs(nth: usize) -> String {
         format!("{} {nth}", Self::HANGS)
     }
 
-    /// A code for which the platform says who the user is, and issues nothing.
+    /// Code for which the platform names the owner and issues no tokens.
     pub(crate) const OWNER_ONLY: &str = "tells";
 
-    /// A code that takes so many milliseconds; the `nth` of its kind.
+    /// The `nth` code whose exchange takes this number of milliseconds.
     pub(crate) fn takes(millis: u64, nth: impl Display) -> String {
         format!("{TAKES}{millis} {nth}")
     }
@@ -110,7 +110,7 @@ impl Platform for ScriptedPlatform {
         Ok(ada())
     }
 
-    /// Never answers in the place of GitHub, and has no news elsewhere.
+    /// Hangs in the place of GitHub, and returns an empty page elsewhere.
     async fn sync(&self, _tokens: &Tokens, _cursor: Option<&Value>) -> Result<SyncPage, ApiError> {
         if self.account == AccountType::Github {
             return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! Second factors whose codes are sent: by email over SMTP, by SMS over HTTP, both over real sockets.
+//! Second factors with sent codes: email over SMTP and SMS over HTTP, both over real sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::factor::{disconnect, update, verify};
 const EMAIL: &str = "user@example.com";
 const NUMBER: &str = "+436601234567";
 
-/// A worker with both couriers, and a client who has just signed in.
+/// Worker with both senders, and a client that has just signed in.
 struct SenderTest {
     env: TestEnv,
     mail: MailServer,
@@ -56,7 +56,7 @@ impl SenderTest {
         }
     }
 
-    /// Sets it up by email and gives the recovery codes. One message went out, and the news that it was changed.
+    /// Enrols by email and returns the recovery codes. Two messages are sent: the code, and the notice of the change.
     async fn enrol(&mut self) -> Vec<String> {
         let answer = update(&mut self.client, by_email()).await;
         assert_success(&answer);
@@ -68,7 +68,7 @@ impl SenderTest {
         codes.map(|code| code.as_str().unwrap().to_owned()).collect()
     }
 
-    /// A device that is asked for a code, the challenge, and the code that was sent as the `count`th mail.
+    /// Device with its challenge, and the code that was sent as the `count`th email.
     async fn challenged(&self, session: &str, count: usize) -> (Client, Value, String) {
         let mut device = self.env.client("u", session).await;
         let challenge = challenge(&mut device, "2fa_required", "email").await;
@@ -91,7 +91,7 @@ fn by_sms() -> Value {
     json!({"twoFactorEnabled": true, "method": "sms", "address": NUMBER})
 }
 
-/// The challenge that a sensitive command is answered with, and this error.
+/// Challenge that answers a sensitive command, together with this error.
 async fn challenge(client: &mut Client, error: &str, method: &str) -> Value {
     let outcome = disconnect(client).await;
     assert_error(&outcome.data.read().unwrap(), error);
@@ -104,7 +104,7 @@ async fn challenge(client: &mut Client, error: &str, method: &str) -> Value {
     notice["sessionId"].clone()
 }
 
-/// The six digits of a message.
+/// Six digits of a message.
 fn code_of(text: &str) -> String {
     let line = text.lines().find(|line| line.contains(" is your code")).unwrap();
     let code = line.split(' ').next().unwrap().to_owned();
@@ -170,7 +170,7 @@ async fn email_factor_is_enrolled_challenged_and_verified() {
     );
 
     let (mut device, asked, code) = it.challenged("t", 3).await;
-    // A second command of the session is asked the same, and no second message goes out.
+    // A second command of the session gets the same challenge, and no second message is sent.
     assert_eq!(challenge(&mut device, "2fa_required", "email").await, asked);
     assert_error(&verify(&mut device, &asked, &another(&code)).await, "2fa_invalid");
     assert_success(&verify(&mut device, &asked, &code).await);

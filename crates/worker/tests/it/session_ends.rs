@@ -1,4 +1,4 @@
-//! Sessions that are ended: whatever Redis, Postgres and the clocks know of them, and while Redis cannot be told.
+//! Ends of sessions: with data lost by Redis, clocks apart, and Redis refusing the confirmation.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use testkit::wait;
 use crate::client::{Client, assert_success};
 use crate::env::TestEnv;
 
-/// A world with its worker, and clients of one user in sessions of their own that are open.
+/// Environment with a worker, and clients of one user, each in an open session of its own.
 async fn opened<const N: usize>(names: [&str; N]) -> (TestEnv, worker::Running, [Client; N]) {
     let env = TestEnv::scripted();
     let worker = env.worker().await;
@@ -28,12 +28,12 @@ async fn opened<const N: usize>(names: [&str; N]) -> (TestEnv, worker::Running, 
         clients.push(client);
     }
     let Ok(clients) = clients.try_into() else {
-        panic!("as many as names");
+        panic!("one client for each name");
     };
     (env, worker, clients)
 }
 
-/// What its gateway asks for a socket in whose session it does not know, or whose end was announced.
+/// Sends the gateway's job for a socket whose session Redis does not have, or whose end was announced.
 async fn open(client: &mut Client, issued_at: Option<Timestamp>, announced: Option<u64>) -> JobOutcome {
     let asked = json!({"open_session": {"issued_at": issued_at, "announced": announced, "origin": client.origin}});
     let work: Work = serde_json::from_value(asked).unwrap();
@@ -58,7 +58,7 @@ async fn is_alive(env: &TestEnv, name: &str) -> bool {
     matches!(state(env, name).await, SessionState::Alive(_))
 }
 
-/// The names of the listed sessions.
+/// Ids of the listed sessions.
 async fn listed(client: &mut Client) -> Vec<String> {
     let answer = client.ask(CommandKind::Sessions, json!({})).await;
     assert_success(&answer);
@@ -71,7 +71,7 @@ async fn listed(client: &mut Client) -> Vec<String> {
     names
 }
 
-/// Longer than a session lasts without activity, as far as the store can tell: no worker has copied its deadline.
+/// Longer than the timeout of a session whose deadline no worker has copied.
 const UNWATCHED: Duration = Duration::from_hours(2);
 
 #[tokio::test]
@@ -127,12 +127,12 @@ async fn unlisted_session_is_ended_by_end_of_others() {
     assert_eq!(
         open(&mut thief, Some(env.now()), None).await.error,
         Some(ErrorCode::Forbidden),
-        "it stays ended for newer tokens"
+        "a newer token opened the ended session"
     );
     let mut never_seen = env.client("u", "never seen").await;
     for issued_at in [Some(stolen), None] {
         let outcome = open(&mut never_seen, issued_at, None).await;
-        assert_eq!(outcome.error, Some(ErrorCode::Forbidden), "a token from before");
+        assert_eq!(outcome.error, Some(ErrorCode::Forbidden), "a token from before the end");
     }
     for (client, name) in [(&mut never_seen, "never seen"), (&mut owner, "mine")] {
         assert_eq!(open(client, Some(env.now()), None).await.error, None);
@@ -140,7 +140,7 @@ async fn unlisted_session_is_ended_by_end_of_others() {
     }
 }
 
-/// The thief's token is the one that it had; Redis cannot be told for longer than the job of the owner lasts.
+/// The thief uses the old token; Redis refuses the end for longer than the owner's job runs.
 #[tokio::test]
 async fn committed_end_without_redis_confirmation_admits_no_socket() {
     let (env, _worker, [mut owner, mut thief]) = opened(["mine", "theirs"]).await;
@@ -150,25 +150,23 @@ async fn committed_end_without_redis_confirmation_admits_no_socket() {
         let answer = end(&mut owner, which).await;
         assert_eq!(
             answer["error"], "unavailable",
-            "success is answered once Redis knows: {answer}"
+            "answered before Redis confirmed: {answer}"
         );
-        assert!(!is_alive(&env, "theirs").await, "a gateway would admit it");
+        assert!(!is_alive(&env, "theirs").await, "a gateway would admit a socket");
     }
     let SessionState::Ending(announced) = state(&env, "theirs").await else {
-        panic!("the end is announced");
+        panic!("the end was not announced");
     };
-    // What the thief's gateway does now.
+    // The thief's gateway submits these jobs.
     for announced in [Some(announced), None] {
         let outcome = open(&mut thief, token, announced).await;
         assert_ne!(outcome.error, None);
         assert!(!is_alive(&env, "theirs").await);
     }
     env.bus.refuses_ends.store(false, Ordering::SeqCst);
-    wait::until_true(
-        "every worker to tell Redis until it confirms",
-        wait::deadline(),
-        async || state(&env, "theirs").await == SessionState::Ended,
-    )
+    wait::until_true("a worker to confirm the end", wait::deadline(), async || {
+        state(&env, "theirs").await == SessionState::Ended
+    })
     .await;
     assert_eq!(open(&mut thief, token, None).await.error, Some(ErrorCode::Forbidden));
     assert!(is_alive(&env, "mine").await);
@@ -189,7 +187,7 @@ async fn repeated_end_is_answered_only_after_redis_confirmed() {
     assert_eq!(state(&env, "theirs").await, SessionState::Ended);
 }
 
-/// A worker died between its announcement and its commit.
+/// A worker was lost between announcement and commit.
 #[tokio::test]
 async fn open_after_uncommitted_end_withdraws_the_announcement() {
     let (env, _worker, [mut client]) = opened(["s"]).await;
@@ -197,11 +195,11 @@ async fn open_after_uncommitted_end_withdraws_the_announcement() {
         user: client.user.clone(),
         session: SessionId::new("s").unwrap(),
     };
-    // The gateway met none of the announcements, or the first of two: what came meanwhile is looked up too.
+    // The gateway saw none of the announcements, or the first of two; the worker looks up the other one.
     for announcements in [1, 2] {
         env.bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
         let SessionState::Ending(met) = state(&env, "s").await else {
-            panic!("the end is announced");
+            panic!("the end was not announced");
         };
         let met = (announcements == 2).then_some(met);
         if met.is_some() {
@@ -219,7 +217,7 @@ async fn recorded_token_does_not_reopen_the_default_session() {
         user: client.user.clone(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
     };
-    // The clock of its issuer is ahead, within the leeway.
+    // The issuer's clock is ahead, within the leeway.
     let ahead = env.now().plus(Duration::from_secs(45));
     env.bus.record_token(&key, Some(ahead)).await.unwrap();
     assert_eq!(end(&mut client, SessionId::DEFAULT).await["sessionsEnded"], 1);
@@ -238,7 +236,7 @@ async fn after_redis_loss_tokens_within_leeway_of_the_end_are_refused() {
     let ahead = |seconds| Some(env.now().plus(Duration::from_secs(seconds)));
     env.bus.lose_data();
     let mut client = env.client("u", SessionId::DEFAULT).await;
-    // Another socket made it known again, and what the lost token said is not known.
+    // Another socket restored the session; the issue time of the lost token is unknown.
     assert_eq!(open(&mut client, ahead(0), None).await.error, None);
     assert_eq!(end(&mut client, SessionId::DEFAULT).await["sessionsEnded"], 1);
     assert_eq!(

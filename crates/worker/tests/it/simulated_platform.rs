@@ -1,4 +1,4 @@
-//! Any platform of a simulator, as the real ones are spoken to.
+//! Platforms of the simulator, requested through the product's own clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::client::{Client, assert_success};
 use crate::env::TestEnv;
 
-/// A simulator that ends with what it gives beside its handle.
+/// Simulator that stops when the returned set is dropped.
 pub(crate) async fn simulator() -> (Handle, JoinSet<()>) {
     let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), 7).await.unwrap();
     let handle = simulator.handle();
@@ -22,7 +22,7 @@ pub(crate) async fn simulator() -> (Handle, JoinSet<()>) {
     (handle, serving)
 }
 
-/// A platform at the simulator with this URL.
+/// Client of a platform of the simulator with this URL.
 pub(crate) fn platform(base: &str, at: At) -> Arc<dyn Platform> {
     let settings = |authorize: &str, token: &str, api: &str| {
         let url = |path: &str| format!("{base}/{path}").parse().unwrap();
@@ -60,18 +60,18 @@ pub(crate) fn platform(base: &str, at: At) -> Arc<dyn Platform> {
             );
             Arc::new(XTwitter::new(settings, http()).unwrap())
         }
-        At::Telegram => panic!("no account of telegram is asked about"),
+        At::Telegram => panic!("telegram has no OAuth client here"),
     }
 }
 
-/// A client who has linked the account of this login.
+/// Client that has linked the account of this login.
 pub(crate) async fn linked(env: &TestEnv, at: At, login: &str) -> Client {
     let mut client = env.client(login, "s").await;
     assert_success(&client.ask(CommandKind::Connect, code(at, login)).await);
     client
 }
 
-/// What `account:connect` brings for this login.
+/// Payload of `account:connect` for this login.
 pub(crate) fn code(at: At, login: &str) -> Value {
     json!({
         "accountType": at,
@@ -80,12 +80,12 @@ pub(crate) fn code(at: At, login: &str) -> Value {
     })
 }
 
-/// Asks for a sync.
+/// Requests a sync.
 pub(crate) async fn sync(client: &mut Client, at: At) -> Value {
     client.ask(CommandKind::Sync, json!({ "accountType": at })).await
 }
 
-/// Patient, as the machine may be busy.
+/// HTTP client with timeouts for a busy machine.
 pub(crate) fn http() -> Http {
     let timeouts = Timeouts {
         connect: Duration::from_secs(20),

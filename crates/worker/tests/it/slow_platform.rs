@@ -1,4 +1,4 @@
-//! A platform that is slow, or never answers: it costs nobody anything who wants something else.
+//! Slow or hanging platform: it delays no request for anything else.
 
 use std::time::Duration;
 
@@ -18,15 +18,14 @@ use crate::simulated_platform::{linked, platform, simulator};
 
 const USERS: usize = 100;
 
-/// A world with a platform that does what its codes say, in the place of GitHub, and another one beside it. Time stands still while
-/// anybody has something to do, so what is at once takes none.
+/// Environment with two scripted platforms. Paused time advances only while every task waits, so immediate work takes none.
 fn env() -> TestEnv {
     let mut env = TestEnv::scripted();
     env.offer_discord();
     env
 }
 
-/// Links of so many users under way, each with its own code.
+/// Submits a connect for each of so many users, each with its own code.
 async fn linking(env: &TestEnv, code: impl Fn(usize) -> String) -> Vec<(Client, Job)> {
     let mut running = Vec::new();
     for nth in 0..USERS {
@@ -50,7 +49,7 @@ fn of(error: &str, answers: &[Value]) -> usize {
     answers.iter().filter(|answer| answer["error"] == error).count()
 }
 
-/// Somebody else opens a session, reads the accounts, tries a second factor, and links an account of another platform.
+/// Asserts that another user opens a session, lists accounts, verifies a code and links at another platform without delay.
 async fn assert_others_are_served_at_once(env: &TestEnv) {
     let started = Instant::now();
     let mut other = env.client("somebody else", "s").await;
@@ -214,5 +213,5 @@ async fn revocations_at_hanging_platform_do_not_delay_other_platforms() {
     })
     .await;
     let asked = handle.snapshot().ledger.requests(At::Github, Route::Revoke);
-    assert_eq!(asked, 4, "the four at the platform that never answers are there still");
+    assert_eq!(asked, 4, "no further revocation was sent to the hanging platform");
 }

@@ -52,7 +52,7 @@ async fn notification_found_twice_is_sent_once() {
         github.notify("ada", "Please review");
         let mut events = Vec::new();
         for _ in 0..2 {
-            // Linked anew, the account has no cursor, and the platform tells the same again.
+            // Relinked, the account has no cursor, and the platform returns the same notification again.
             assert_success(&client.connect("test_code_ada").await);
             assert_eq!(client.for_github(CommandKind::Sync).await["data"]["notifications"], 1);
         }
@@ -148,7 +148,7 @@ async fn sync_at_failing_platform_sets_account_error() {
     .await;
 }
 
-/// The scripted platform never answers a sync, so one that is answered has not called it.
+/// The scripted platform hangs at a sync, so an answered sync has sent no request.
 #[tokio::test]
 async fn account_without_tokens_is_synced_and_unlinked_without_request() {
     let env = TestEnv::scripted();

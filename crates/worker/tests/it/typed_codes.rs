@@ -1,4 +1,4 @@
-//! Codes as people type and paste them: what is meant is taken, what cannot be meant costs nothing.
+//! Codes as people type and paste them: every spelling is accepted, and malformed text uses up no attempt.
 
 use protocol::command::CommandKind;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::client::{assert_error, assert_success};
 use crate::factor::{FactorUser, verify};
 
-/// The same six digits as a keyboard, a message or a page of another country has them.
+/// Spellings of the same six digits by keyboards, messages and pages of other countries.
 fn spellings(code: &str) -> Vec<String> {
     let (left, right) = code.split_at(3);
     let digits_from = |zero: u32| -> String {
@@ -56,7 +56,7 @@ async fn recovery_code_is_accepted_in_every_spelling() {
         // A Turkish keyboard.
         &|code| code.to_lowercase().replace('i', "\u{131}").replace('-', "\u{2014}"),
     ];
-    // In one hour five may be tried.
+    // Five attempts an hour are allowed.
     for (number, (spell, code)) in spellings.iter().zip(&guarded.recovery_codes).enumerate() {
         let (mut device, challenge) = guarded.challenged(&format!("d-{number}")).await;
         let typed = spell(code);
@@ -69,7 +69,7 @@ async fn recovery_code_is_accepted_in_every_spelling() {
 async fn malformed_code_reports_bad_request_without_attempt_or_alert() {
     let mut guarded = FactorUser::new().await;
     let (mut device, challenge) = guarded.challenged("t").await;
-    // More of them than a minute has attempts.
+    // There are more of them than attempts a minute.
     for typed in [
         "",
         " \u{a0}\u{200b} ",
@@ -91,7 +91,7 @@ async fn malformed_code_reports_bad_request_without_attempt_or_alert() {
             "{typed:?}"
         );
     }
-    // Neither minute nor row of failures has begun, and nobody was told.
+    // No attempt and no failure was counted, and no alert raised.
     let code = guarded.code();
     let (begin, end) = code.split_at(3);
     assert_success(&verify(&mut device, &challenge, &format!("{begin}\u{2003}{end}")).await);

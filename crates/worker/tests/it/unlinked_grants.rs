@@ -1,4 +1,4 @@
-//! What a platform has issued and nobody holds is given back, whatever went wrong after the exchange.
+//! Grants that a platform issued and that were not linked: they are revoked, whatever failed after the exchange.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,18 +15,18 @@ use crate::env::{SimulatedGithub, TestEnv, status, with_github};
 use crate::scripted_platform::ScriptedPlatform;
 use crate::simulated_platform::{code, platform, simulator};
 
-/// Waits until all that was issued has ended.
+/// Waits until the platform has no live token.
 async fn wait_until_revoked(github: &SimulatedGithub, env: &TestEnv) {
     assert!(!github.logins_with_tokens().is_empty() || !github.revoked_grants().is_empty());
-    // By then no job could link it any more.
+    // After this time no job can link the grant any more.
     env.clock.advance(Duration::from_mins(1));
     let ended = async || github.logins_with_tokens().is_empty();
-    wait::until_true("what was issued to end", DEADLINE, ended).await;
+    wait::until_true("the end of the tokens", DEADLINE, ended).await;
     let extents: Vec<_> = github.revoked_grants().into_iter().map(|(extent, _)| extent).collect();
-    assert_eq!(extents, [Extent::Token], "it is given back once");
+    assert_eq!(extents, [Extent::Token], "not exactly one revocation");
 }
 
-/// Has a client connect in a world where something is wrong: it is answered this error, nothing is linked, and what was issued ends.
+/// Connects with a fault: the answer has this error, no account is linked, and the grant is revoked.
 async fn connected_where(wrong: impl FnOnce(&TestEnv, &SimulatedGithub), error: &str) {
     with_github(async |env, github| {
         let _worker = env.worker().await;
@@ -90,7 +90,7 @@ async fn grant_without_queued_revocation_is_not_linked_and_is_revoked_after_stor
         assert_error(&client.connect("test_code_ada").await, "unavailable");
         assert_eq!(github.logins_with_tokens(), ["ada"]);
         env.store.refused_provisionals.store(0, Ordering::SeqCst);
-        wait::until_true("what was issued to end", DEADLINE, async || {
+        wait::until_true("the end of the tokens", DEADLINE, async || {
             env.clock.advance(Duration::from_mins(1));
             github.logins_with_tokens().is_empty()
         })
@@ -171,7 +171,7 @@ async fn second_exchange_with_same_idempotency_key_is_revoked() {
         assert_success(&first);
         assert_eq!(first["account"], second["account"]);
         env.clock.advance(Duration::from_mins(1));
-        wait::until_true("one of them to end", DEADLINE, async || {
+        wait::until_true("the end of one token", DEADLINE, async || {
             github.logins_with_tokens().len() == 1
         })
         .await;
@@ -187,14 +187,14 @@ fn keyed(client: &mut Client) -> protocol::cluster::job::Job {
     }
 }
 
-/// Links at a platform that does what its codes say, and counts what is given back.
+/// Connects at the scripted platform, and waits until its token is revoked.
 async fn scripted(code: &str, error: &str) {
     let scripted = Arc::new(ScriptedPlatform::github());
     let env = TestEnv::new(vec![Arc::<ScriptedPlatform>::clone(&scripted)]);
     let _worker = env.worker().await;
     let mut client = env.client("u", "s").await;
     assert_error(&client.connect(code).await, error);
-    wait::until_true("what was issued to be given back", DEADLINE, async || {
+    wait::until_true("the revocation", DEADLINE, async || {
         env.clock.advance(Duration::from_mins(1));
         scripted.revoked.load(Ordering::SeqCst) == 1
     })
@@ -211,7 +211,7 @@ async fn tokens_of_panicking_connect_are_revoked() {
     scripted(ScriptedPlatform::PANICS_AT_PROFILE, "internal").await;
 }
 
-/// At Discord, where no token can be ended alone: whose it is must be found out first.
+/// Connects at Discord, where no token can be revoked alone, so that the owner must be found out first.
 async fn at_discord(others: &[&str]) -> (simulator::Handle, Value) {
     let (handle, _serving) = simulator().await;
     let mut env = TestEnv::new(vec![platform(handle.url(), At::Discord)]);
