@@ -50,10 +50,10 @@ use crate::metrics::Metrics;
 use crate::session::LiveSessions;
 
 pub(crate) use challenge::FactorChallenges;
-pub use email::{Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmtpUrl, SmtpServer};
+pub use email::{EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmtpUrl, SmtpServer};
 pub use operator::{OperatorOutcome, reset_factor, unlock_factor};
 pub use sender::MessageSenders;
-pub use sms::{InvalidSmsUrl, Sms, SmsError, SmsSettings};
+pub use sms::{InvalidSmsUrl, SmsError, SmsSender, SmsSettings};
 pub(crate) use step_up::StepUp;
 
 /// Handlers of the commands that concern the second factor: one method each, in the file of its name.

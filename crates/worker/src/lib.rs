@@ -32,8 +32,8 @@ mod maintenance;
 mod metrics;
 
 pub use factor::{
-    Email, EmailError, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl, MessageSenders,
-    OperatorOutcome, Sms, SmsError, SmsSettings, SmtpServer, reset_factor, unlock_factor,
+    EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmsUrl, InvalidSmtpUrl,
+    MessageSenders, OperatorOutcome, SmsError, SmsSender, SmsSettings, SmtpServer, reset_factor, unlock_factor,
 };
 pub use settings::{
     ConnectState, JobConcurrency, PlatformConcurrency, RedirectError, RedirectPolicy, SessionTimes, Settings,

@@ -10,7 +10,7 @@ use platforms::{
 };
 use store::PgStore;
 use store::vault::Vault;
-use worker::{Email, EmailSettings, MessageSenders, Parts, Sms, SmsSettings, Worker};
+use worker::{EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, Worker};
 
 use super::{Ground, Internal, StartError};
 use crate::config::WorkerNode;
@@ -108,10 +108,11 @@ fn message_senders(
     sms: Option<SmsSettings>,
     ground: &Ground,
 ) -> Result<MessageSenders, StartError> {
-    let email = email.map(|settings| Email::new(settings, Arc::clone(&ground.clock), Arc::clone(&ground.entropy)));
+    let email =
+        email.map(|settings| EmailSender::new(settings, Arc::clone(&ground.clock), Arc::clone(&ground.entropy)));
     Ok(MessageSenders {
         email: email.transpose()?,
-        sms: sms.map(Sms::new).transpose()?,
+        sms: sms.map(SmsSender::new).transpose()?,
     })
 }
 

@@ -119,14 +119,14 @@ pub struct EmailError(#[from] lettre::transport::smtp::Error);
 
 /// Email sender that opens a connection for each email.
 #[derive(Clone)]
-pub struct Email {
+pub struct EmailSender {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: FromAddress,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
-impl Email {
+impl EmailSender {
     /// Creates a sender that trusts the system's certificates; connects only to send. Clock and entropy provide `Date` and `Message-ID`.
     ///
     /// # Errors
@@ -180,9 +180,9 @@ impl Email {
     }
 }
 
-impl fmt::Debug for Email {
+impl fmt::Debug for EmailSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Email").field(&self.from).finish()
+        f.debug_tuple("EmailSender").field(&self.from).finish()
     }
 }
 

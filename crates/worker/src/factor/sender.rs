@@ -6,18 +6,18 @@ use protocol::secret::Secret;
 use protocol::security::FactorMethod;
 use tokio::time::timeout;
 
-use super::email::Email;
+use super::email::EmailSender;
 use super::message::{Message, SendError};
-use super::sms::Sms;
+use super::sms::SmsSender;
 use crate::metrics::Metrics;
 
 /// Senders that the operator has configured. A method without a sender is not offered.
 #[derive(Debug, Clone, Default)]
 pub struct MessageSenders {
     /// Sender of emails.
-    pub email: Option<Email>,
+    pub email: Option<EmailSender>,
     /// Sender of text messages.
-    pub sms: Option<Sms>,
+    pub sms: Option<SmsSender>,
 }
 
 impl MessageSenders {

@@ -69,12 +69,12 @@ pub enum SmsError {
 
 /// SMS sender. Clones share their connections.
 #[derive(Clone)]
-pub struct Sms {
+pub struct SmsSender {
     client: Client,
     settings: SmsSettings,
 }
 
-impl Sms {
+impl SmsSender {
     /// Creates a sender that trusts the system's certificates; connects only to send.
     ///
     /// # Errors
@@ -119,9 +119,9 @@ impl Sms {
     }
 }
 
-impl fmt::Debug for Sms {
+impl fmt::Debug for SmsSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sms").field(&self.settings).finish()
+        f.debug_tuple("SmsSender").field(&self.settings).finish()
     }
 }
 

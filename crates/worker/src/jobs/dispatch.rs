@@ -94,7 +94,7 @@ impl Dispatch {
         if let Work::Command(Command::UpdateSettings(asked)) = &job.work
             && asked.settings.session_timeout.is_some()
         {
-            self.session.retime(&job.user).await;
+            self.session.apply_timeout(&job.user).await;
         }
     }
 }

@@ -22,20 +22,20 @@ impl SessionService {
     }
 
     /// Applies the stored timeout to all live sessions of a user. A session for which that fails gets it when it is opened next.
-    pub(crate) async fn retime(&self, user: &UserId) {
-        if let Err(error) = self.retime_all(user).await {
+    pub(crate) async fn apply_timeout(&self, user: &UserId) {
+        if let Err(error) = self.try_apply_timeout(user).await {
             tracing::warn!(error = chain(&error), "session timeout not changed for live sessions");
         }
     }
 
-    async fn retime_all(&self, user: &UserId) -> Result<(), RetimeError> {
+    async fn try_apply_timeout(&self, user: &UserId) -> Result<(), ApplyTimeoutError> {
         let timeout = self.timeout(user).await?;
         let lead = self.times.lead(timeout);
         let sessions = self.bus.alive_sessions(user).await?;
-        let retimed = sessions
+        let updates = sessions
             .iter()
             .map(async |alive| self.bus.set_timeout(&key(user, &alive.session), timeout, lead).await);
-        let states = try_join_all(retimed).await?;
+        let states = try_join_all(updates).await?;
         let left = sessions
             .into_iter()
             .zip(states)
@@ -50,7 +50,7 @@ impl SessionService {
 
 /// Failure to change the timeout of live sessions.
 #[derive(Debug, thiserror::Error)]
-enum RetimeError {
+enum ApplyTimeoutError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

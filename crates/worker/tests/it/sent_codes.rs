@@ -8,7 +8,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use testkit::mail::{MailSecurity, MailServer};
 use testkit::sms::SmsServer;
-use worker::{Email, EmailSettings, FromAddress, MessageSenders, Running, Sms, SmsSettings, SmtpServer};
+use worker::{EmailSender, EmailSettings, FromAddress, MessageSenders, Running, SmsSender, SmsSettings, SmtpServer};
 
 use crate::client::{Client, assert_error, assert_success};
 use crate::env::TestEnv;
@@ -42,8 +42,8 @@ impl SenderTest {
             "+15550100".to_owned(),
         );
         env.message_senders = MessageSenders {
-            email: Some(Email::new(settings, clock, Arc::new(OsEntropy)).unwrap()),
-            sms: Some(Sms::new(api.unwrap()).unwrap()),
+            email: Some(EmailSender::new(settings, clock, Arc::new(OsEntropy)).unwrap()),
+            sms: Some(SmsSender::new(api.unwrap()).unwrap()),
         };
         let worker = env.worker().await;
         let client = signed_in(&env, "u", "s").await;
