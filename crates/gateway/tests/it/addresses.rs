@@ -1,4 +1,4 @@
-//! A listener on `[::]` gets IPv4 clients under mapped addresses (RFC 4291, section 2.5.5.2); they are shown as what they are.
+//! IPv4 clients of a listener on `[::]` arrive under IPv4-mapped addresses (RFC 4291, section 2.5.5.2) and are shown as IPv4.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use testkit::Native;
 use tower::ServiceExt;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
 #[tokio::test]
-async fn an_ipv4_client_of_an_ipv6_listener_is_listed_with_its_ipv4_address() {
-    let house = House::with(|settings| {
+async fn ipv4_client_of_ipv6_listener_is_listed_with_ipv4_address() {
+    let gateway = TestGateway::with(|settings| {
         settings.listen = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         settings.internal_token = Some(Secret::new("internal-token"));
     })
     .await;
-    let endpoint = house
+    let endpoint = gateway
         .endpoint
-        .at((Ipv4Addr::LOCALHOST, house.endpoint.addr().port()).into());
-    let _socket = Native::connect(&endpoint, &house.token("u")).await.unwrap();
+        .at((Ipv4Addr::LOCALHOST, gateway.endpoint.addr().port()).into());
+    let _socket = Native::connect(&endpoint, &gateway.token("u")).await.unwrap();
 
     let request = Request::get("/v1/users/u/connections").header("Authorization", "Bearer internal-token");
-    let answer = house
+    let answer = gateway
         .internal
         .clone()
         .oneshot(request.body(Body::empty()).unwrap())

@@ -1,17 +1,17 @@
-//! How often, and how much, a user may have remembered for authorizations.
+//! Limits of `account:authorize`: rate and size.
 
 use serde_json::json;
 use testkit::{Native, SocketIo};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
 #[tokio::test]
-async fn ten_authorizations_a_minute_are_begun_over_all_sockets_of_a_user() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let second = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn authorizations_are_limited_to_ten_per_minute_across_sockets() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let first = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let second = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let asked = json!({ "accountType": "github", "redirectUri": "http://localhost/cb" });
     for _ in 0..5 {
         let answers = [
@@ -23,17 +23,19 @@ async fn ten_authorizations_a_minute_are_begun_over_all_sockets_of_a_user() {
     let refused = first.request("account:authorize", asked.clone()).await.data;
     assert_eq!(refused["error"], "rate_limited", "{refused}");
     assert!((1..=6).contains(&refused["retryAfter"].as_u64().unwrap()), "{refused}");
-    let other = Native::connect(&house.endpoint, &house.token("other")).await.unwrap();
+    let other = Native::connect(&gateway.endpoint, &gateway.token("other"))
+        .await
+        .unwrap();
     let answer = other.request("account:authorize", asked).await.data;
     assert_eq!(answer["success"], true, "each user has a count of its own");
     assert_eq!(worker.done(), 11);
 }
 
 #[tokio::test]
-async fn a_redirect_uri_of_more_than_2048_bytes_is_refused_by_name_and_makes_no_job() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn redirect_uri_longer_than_2048_bytes_is_refused_without_a_job() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let asked = |bytes: usize| {
         let redirect = format!("http://localhost/{}", "x".repeat(bytes - "http://localhost/".len()));
         json!({ "accountType": "github", "redirectUri": redirect })

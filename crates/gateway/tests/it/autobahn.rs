@@ -1,27 +1,27 @@
-//! The groups 1 to 7 of the Autobahn test suite, as far as a server can be asked that echoes nothing.
+//! Groups 1 to 7 of the Autobahn test suite, as far as they apply to a server that does not echo.
 
 use serde_json::json;
 use testkit::Native;
 use testkit::client::Wire;
 use testkit::client::frame::Frame;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-/// Sends frames on a live socket, and gives the code it is closed with.
-async fn code_after(house: &House, frames: &[Frame]) -> u16 {
-    let mut wire = house.wire("u").await;
+/// Sends frames on an open socket and returns the close code.
+async fn code_after(gateway: &TestGateway, frames: &[Frame]) -> u16 {
+    let mut wire = gateway.wire("u").await;
     send(&mut wire, frames).await;
     wire.closed().await.code
 }
 
-/// The server may be done before it has all.
+/// Sends frames. An error is ignored: the server may close the connection before it has read all of them.
 async fn send(wire: &mut Wire, frames: &[Frame]) {
     let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
     drop(wire.send(&bytes).await);
 }
 
-/// A command in one text message, padded to this many bytes.
+/// Returns a command as one text message, padded to this many bytes.
 fn command(bytes: usize) -> Vec<u8> {
     let bare = json!({ "event": "account:list", "data": { "padding": "" }, "id": 1 }).to_string();
     let padding = "\u{3ba}".repeat((bytes - bare.len()) / 2) + &"x".repeat((bytes - bare.len()) % 2);
@@ -30,7 +30,7 @@ fn command(bytes: usize) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A message in fragments of this many bytes, with pings between them.
+/// Splits a message into fragments of this many bytes, with pings between them.
 fn fragments(message: &[u8], size: usize) -> Vec<Frame> {
     let last = message.chunks(size).count() - 1;
     let frames = message.chunks(size).enumerate().flat_map(|(nth, part)| {
@@ -53,10 +53,10 @@ async fn next_answer(wire: &mut Wire) -> String {
 }
 
 #[tokio::test]
-async fn groups_1_and_5_messages_of_every_length_and_cut_are_understood() {
-    let house = House::with(|settings| settings.event_rate = None).await;
-    let _worker = Worker::obliging(&house);
-    let mut wire = house.wire("u").await;
+async fn groups_1_and_5_messages_of_every_length_and_fragmentation_are_accepted() {
+    let gateway = TestGateway::with(|settings| settings.event_rate = None).await;
+    let _worker = Worker::succeeding(&gateway);
+    let mut wire = gateway.wire("u").await;
     for length in [125, 126, 127, 128, 65_535, 65_536] {
         let message = command(length);
         assert_eq!(message.len(), length);
@@ -69,9 +69,9 @@ async fn groups_1_and_5_messages_of_every_length_and_cut_are_understood() {
 }
 
 #[tokio::test]
-async fn group_2_pings_are_answered_in_order_with_what_they_carry_and_pongs_are_not() {
-    let house = House::new().await;
-    let mut wire = house.wire("u").await;
+async fn group_2_pings_get_pongs_with_their_payload_and_pongs_get_nothing() {
+    let gateway = TestGateway::new().await;
+    let mut wire = gateway.wire("u").await;
     send(&mut wire, &[Frame::new(10, "unasked"), Frame::new(10, "")]).await;
     for payload in [vec![], b"Hello".to_vec(), vec![0, 0xff, 0xfe, 0xfd], vec![0xfe; 125]] {
         send(&mut wire, &[Frame::new(9, payload.clone())]).await;
@@ -88,12 +88,12 @@ async fn group_2_pings_are_answered_in_order_with_what_they_carry_and_pongs_are_
     }
     // Only the most recent ping must be answered (RFC 6455, section 5.5.3).
     assert!(answered.is_sorted(), "{answered:?}");
-    assert_eq!(code_after(&house, &[Frame::new(9, vec![0xfe; 126])]).await, 1002);
+    assert_eq!(code_after(&gateway, &[Frame::new(9, vec![0xfe; 126])]).await, 1002);
 }
 
 #[tokio::test]
 async fn groups_3_and_4_reserved_bits_and_opcodes_are_refused() {
-    let house = House::new().await;
+    let gateway = TestGateway::new().await;
     for bits in 1..8 {
         for frame in [
             Frame::text("x"),
@@ -101,7 +101,7 @@ async fn groups_3_and_4_reserved_bits_and_opcodes_are_refused() {
             Frame::new(9, "x"),
             Frame::close(1000, ""),
         ] {
-            assert_eq!(code_after(&house, &[frame.reserved(bits)]).await, 1002, "{bits}");
+            assert_eq!(code_after(&gateway, &[frame.reserved(bits)]).await, 1002, "{bits}");
         }
     }
     for opcode in (3..8).chain(11..16) {
@@ -110,14 +110,14 @@ async fn groups_3_and_4_reserved_bits_and_opcodes_are_refused() {
             Frame::new(opcode, "x"),
             Frame::new(opcode, "x").unfinished(),
         ] {
-            assert_eq!(code_after(&house, &[frame]).await, 1002, "{opcode}");
+            assert_eq!(code_after(&gateway, &[frame]).await, 1002, "{opcode}");
         }
     }
 }
 
 #[tokio::test]
-async fn group_5_fragments_out_of_turn_are_refused() {
-    let house = House::new().await;
+async fn group_5_unexpected_fragments_are_refused() {
+    let gateway = TestGateway::new().await;
     let cases = [
         vec![Frame::new(9, "x").unfinished(), Frame::new(0, "x")],
         vec![Frame::new(10, "x").unfinished(), Frame::new(0, "x")],
@@ -128,19 +128,19 @@ async fn group_5_fragments_out_of_turn_are_refused() {
         vec![Frame::text("x").unfinished(), Frame::binary("x").unfinished()],
     ];
     for (case, frames) in cases.iter().enumerate() {
-        assert_eq!(code_after(&house, frames).await, 1002, "case {case}");
+        assert_eq!(code_after(&gateway, frames).await, 1002, "case {case}");
     }
 }
 
 #[tokio::test]
-async fn a_message_in_too_many_fragments_or_of_too_many_bytes_is_refused() {
-    let house = House::new().await;
+async fn message_with_too_many_fragments_or_bytes_is_refused() {
+    let gateway = TestGateway::new().await;
     let single = |count: usize| -> Vec<Frame> {
         let rest = (0..count).map(|_| Frame::new(0, "x").unfinished());
         [Frame::text("x").unfinished()].into_iter().chain(rest).collect()
     };
     assert_eq!(
-        code_after(&house, &single(70_000)).await,
+        code_after(&gateway, &single(70_000)).await,
         1009,
         "more than 64 KiB in frames of one byte"
     );
@@ -148,19 +148,19 @@ async fn a_message_in_too_many_fragments_or_of_too_many_bytes_is_refused() {
         .into_iter()
         .chain((0..10_000).map(|_| Frame::new(0, "").unfinished()))
         .collect();
-    assert_eq!(code_after(&house, &empty).await, 1009, "10,000 empty fragments");
+    assert_eq!(code_after(&gateway, &empty).await, 1009, "10,000 empty fragments");
     for length in [64 * 1024 + 1, 1 << 32, 1 << 62, 1 << 63, u64::MAX] {
         let frames = [Frame::binary("").claiming(length)];
-        let code = code_after(&house, &frames).await;
+        let code = code_after(&gateway, &frames).await;
         assert!(matches!(code, 1009 | 1002), "a claim of {length} bytes: {code}");
     }
 }
 
 #[tokio::test]
-async fn group_6_text_that_is_not_utf_8_is_refused_in_whatever_pieces_it_comes() {
-    let house = House::new().await;
+async fn group_6_invalid_utf8_is_refused_in_any_fragmentation() {
+    let gateway = TestGateway::new().await;
     let invalid: [&[u8]; 10] = [
-        // Alone, overlong, cut off, a surrogate, beyond U+10FFFF, and five and six bytes.
+        // A lone continuation byte, an invalid byte, overlong forms, truncation, a surrogate, beyond U+10FFFF, five and six bytes.
         b"\x80",
         b"\xff",
         b"\xc0\xaf",
@@ -176,50 +176,53 @@ async fn group_6_text_that_is_not_utf_8_is_refused_in_whatever_pieces_it_comes()
         let message = [b"\xce\xba\xe1\xbd\xb9", bytes, b" "].concat();
         for size in [message.len(), 1, 2] {
             assert_eq!(
-                code_after(&house, &fragments(&message, size)).await,
+                code_after(&gateway, &fragments(&message, size)).await,
                 1007,
                 "{bytes:?} by {size}"
             );
         }
     }
     assert_eq!(
-        code_after(&house, &[Frame::text(b"x\xce".to_vec())]).await,
+        code_after(&gateway, &[Frame::text(b"x\xce".to_vec())]).await,
         1007,
         "cut off at the end"
     );
 }
 
 #[tokio::test]
-async fn group_7_closes_are_answered_and_those_that_break_the_rfc_are_refused() {
-    let house = House::new().await;
+async fn group_7_valid_closes_are_echoed_and_invalid_ones_refused() {
+    let gateway = TestGateway::new().await;
     for code in [
         1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999,
     ] {
         for reason in ["", "\u{3ba}\u{1f79}", &"x".repeat(123)] {
             assert_eq!(
-                code_after(&house, &[Frame::close(code, reason)]).await,
+                code_after(&gateway, &[Frame::close(code, reason)]).await,
                 code,
                 "{reason}"
             );
         }
     }
-    assert_eq!(code_after(&house, &[Frame::new(8, "")]).await, 1005, "no code");
+    assert_eq!(code_after(&gateway, &[Frame::new(8, "")]).await, 1005, "no code");
     for code in [0, 1, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999, 5000, 65_535] {
-        assert_eq!(code_after(&house, &[Frame::close(code, "")]).await, 1002, "{code}");
+        assert_eq!(code_after(&gateway, &[Frame::close(code, "")]).await, 1002, "{code}");
     }
-    assert_eq!(code_after(&house, &[Frame::new(8, [3])]).await, 1002, "half a code");
-    assert_eq!(code_after(&house, &[Frame::close(1000, &"x".repeat(124))]).await, 1002);
+    assert_eq!(code_after(&gateway, &[Frame::new(8, [3])]).await, 1002, "half a code");
+    assert_eq!(
+        code_after(&gateway, &[Frame::close(1000, &"x".repeat(124))]).await,
+        1002
+    );
     let not_utf8 = Frame::new(8, [&[3, 232][..], b"\xce\xba\xe1\xbd\xb9\xcf\x83\xed\xa0\x80"].concat());
-    assert!(matches!(code_after(&house, &[not_utf8]).await, 1002 | 1007));
+    assert!(matches!(code_after(&gateway, &[not_utf8]).await, 1002 | 1007));
 
-    let worker = Worker::obliging(&house);
+    let worker = Worker::succeeding(&gateway);
     let after = [
         Frame::close(1000, ""),
         Frame::text(command(200)),
         Frame::new(9, "x"),
         Frame::close(1001, ""),
     ];
-    assert_eq!(code_after(&house, &after).await, 1000, "nothing counts after a close");
-    Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    assert_eq!(code_after(&gateway, &after).await, 1000, "nothing counts after a close");
+    Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     assert_eq!(worker.done(), 0);
 }

@@ -1,4 +1,4 @@
-//! What can wait is sent together, and nothing overtakes it.
+//! Batching of feed events: they are sent together, and no message overtakes them.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use testkit::client::http::Request;
 use testkit::client::raw::Wire;
 use testkit::{Native, SocketIo};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
-/// A gateway on which what waits leaves only because something else does.
-async fn patient() -> House {
-    House::with(|settings| {
+/// Starts a gateway whose batches are sent only when another message flushes them.
+async fn with_long_batches() -> TestGateway {
+    TestGateway::with(|settings| {
         settings.batch_interval = Duration::from_secs(3_600);
         settings.drain_window = Duration::ZERO;
     })
     .await
 }
 
-/// A plain WebSocket whose messages are seen as they are.
-async fn live(house: &House, protocol: &str) -> Wire {
-    let mut wire = house.endpoint.open().await.unwrap();
+/// Opens a native socket at frame level.
+async fn live(gateway: &TestGateway, protocol: &str) -> Wire {
+    let mut wire = gateway.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", protocol);
-    wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
+    wire.upgrade(&request.bearer(&gateway.token("u"))).await.unwrap();
     let Frame { payload, .. } = wire.next_frame().await.unwrap();
     assert!(payload.windows(5).any(|word| word == b"ready"));
     wire
 }
 
-/// What a socket hears of this house: of three accounts one is synced twice, and then another is connected.
-async fn busy(house: &House) {
+/// Publishes a batch of three account updates, two of them for one account, and then an event that flushes it.
+async fn publish_batch(gateway: &TestGateway) {
     for account in [AccountType::Github, AccountType::Discord, AccountType::Github] {
-        house.publish_syncing("u", account).await;
+        gateway.publish_syncing("u", account).await;
     }
-    house.publish("u", AccountType::Telegram).await;
+    gateway.publish("u", AccountType::Telegram).await;
 }
 
 fn summary(frame: &Value) -> (Value, Value, u64) {
@@ -46,19 +46,19 @@ fn summary(frame: &Value) -> (Value, Value, u64) {
 }
 
 #[tokio::test]
-async fn a_plain_websocket_hears_a_batch_as_one_array_before_what_made_it_leave() {
-    let house = patient().await;
-    let mut json = live(&house, "postern.v1.json").await;
-    let mut msgpack = live(&house, "postern.v1.msgpack").await;
-    busy(&house).await;
-    let mut heard = Vec::new();
+async fn native_socket_receives_batch_as_one_array_before_the_flushing_message() {
+    let gateway = with_long_batches().await;
+    let mut json = live(&gateway, "postern.v1.json").await;
+    let mut msgpack = live(&gateway, "postern.v1.msgpack").await;
+    publish_batch(&gateway).await;
+    let mut received = Vec::new();
     for _ in 0..2 {
         let text: Value = serde_json::from_slice(&json.next_frame().await.unwrap().payload).unwrap();
         let binary: Value = rmp_serde::from_slice(&msgpack.next_frame().await.unwrap().payload).unwrap();
         assert_eq!(text, binary);
-        heard.push(text);
+        received.push(text);
     }
-    let [batch, alone] = heard.try_into().unwrap();
+    let [batch, alone] = received.try_into().unwrap();
     let batch: Vec<_> = batch.as_array().unwrap().iter().map(summary).collect();
     assert_eq!(
         batch,
@@ -72,53 +72,53 @@ async fn a_plain_websocket_hears_a_batch_as_one_array_before_what_made_it_leave(
 }
 
 #[tokio::test]
-async fn a_socket_io_client_hears_the_same_events_one_by_one() {
-    let house = patient().await;
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    busy(&house).await;
-    let mut heard = Vec::new();
+async fn socketio_client_receives_batched_events_individually() {
+    let gateway = with_long_batches().await;
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    publish_batch(&gateway).await;
+    let mut received = Vec::new();
     for _ in 0..3 {
-        heard.push(client.next_event("account:status_changed").await.data["accountType"].clone());
+        received.push(client.next_event("account:status_changed").await.data["accountType"].clone());
     }
-    assert_eq!(heard, ["discord", "github", "telegram"]);
+    assert_eq!(received, ["discord", "github", "telegram"]);
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_want_batches_waits_for_nothing() {
-    let house = patient().await;
-    let auth = json!({ "token": house.token("u"), "batching": false });
-    let impatient = Native::to(&house.endpoint).auth(auth).connect().await.unwrap();
-    let waiting = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.publish_syncing("u", AccountType::Github).await;
-    assert_eq!(impatient.next().await.data["status"], "syncing");
+async fn client_with_batching_disabled_receives_events_immediately() {
+    let gateway = with_long_batches().await;
+    let auth = json!({ "token": gateway.token("u"), "batching": false });
+    let unbatched = Native::to(&gateway.endpoint).auth(auth).connect().await.unwrap();
+    let waiting = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.publish_syncing("u", AccountType::Github).await;
+    assert_eq!(unbatched.next().await.data["status"], "syncing");
     assert!(waiting.unread().is_empty());
 
-    // An answer flushes too, and comes after.
+    // A reply flushes the batch and comes after it.
     waiting.request("account:teleport", json!({})).await;
     assert_eq!(waiting.unread().len(), 1);
 }
 
 #[tokio::test]
-async fn what_waits_leaves_by_itself() {
-    let house = House::with(|settings| settings.batch_interval = Duration::from_millis(300)).await;
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn batch_is_sent_after_the_batch_interval() {
+    let gateway = TestGateway::with(|settings| settings.batch_interval = Duration::from_millis(300)).await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for _ in 0..2 {
-        house.publish_syncing("u", AccountType::Github).await;
+        gateway.publish_syncing("u", AccountType::Github).await;
         assert_eq!(client.next().await.data["status"], "syncing");
     }
 }
 
 #[tokio::test]
-async fn what_waits_is_not_lost_when_the_gateway_drains() {
-    let house = patient().await;
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let neighbour = Native::to(&house.endpoint)
-        .auth(json!({ "token": house.token("u"), "batching": false }))
+async fn batch_is_sent_before_close_on_drain() {
+    let gateway = with_long_batches().await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let neighbour = Native::to(&gateway.endpoint)
+        .auth(json!({ "token": gateway.token("u"), "batching": false }))
         .connect()
         .await
         .unwrap();
-    house.publish_syncing("u", AccountType::Github).await;
+    gateway.publish_syncing("u", AccountType::Github).await;
     neighbour.next().await;
-    house.drain(Duration::from_secs(30)).await;
+    gateway.drain(Duration::from_secs(30)).await;
     assert_eq!(client.next().await.data["accountType"], "github");
 }

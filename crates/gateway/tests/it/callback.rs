@@ -1,4 +1,4 @@
-//! The hosted callback's door: what makes a job, how often, and what a stranger learns from an answer.
+//! Hosted callback: which requests create a job, their rate limits, and what responses reveal.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,16 +16,16 @@ use serde_json::json;
 use testkit::client::http::{Request, Response};
 use testkit::{SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
 const GITHUB: &str = "/oauth/callback/github";
 const TOKEN: &str = "page-token";
 const COOKIE: &str = "cookie-secret";
 
-/// A worker that parks what comes back, and links what is confirmed.
-fn hosting(house: &House) -> Worker {
-    Worker::answering(house, |job| Some(outcome(job)))
+/// Starts a worker that stores pending links and links the confirmed ones.
+fn confirming_worker(gateway: &TestGateway) -> Worker {
+    Worker::answering(gateway, |job| Some(outcome(job)))
 }
 
 fn outcome(job: &Job) -> JobOutcome {
@@ -59,9 +59,9 @@ fn outcome(job: &Job) -> JobOutcome {
 }
 
 /// Issues a state to a user's `default` session, as a worker does.
-async fn issue(house: &House, user: &UserId, state: &str) {
+async fn issue(gateway: &TestGateway, user: &UserId, state: &str) {
     let state = Secret::new(state);
-    let begun = PendingAuthorization {
+    let pending = PendingAuthorization {
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
         account: AccountType::Github,
         encrypted: b"sealed".to_vec(),
@@ -72,19 +72,19 @@ async fn issue(house: &House, user: &UserId, state: &str) {
             PendingAuthorization::owner_key(&state),
             user.as_str().as_bytes().to_vec(),
         ),
-        (PendingAuthorization::key(user, &state), begun.write()),
+        (PendingAuthorization::key(user, &state), pending.write()),
     ] {
-        house.line.put(&key, &value, minute).await.unwrap();
+        gateway.bus.put(&key, &value, minute).await.unwrap();
     }
 }
 
-async fn come_back(house: &House, state: &str) -> Response {
+async fn call_back(gateway: &TestGateway, state: &str) -> Response {
     let path = format!("{GITHUB}?code=c&state={state}");
-    house.endpoint.http(&Request::get(&path)).await.unwrap()
+    gateway.endpoint.http(&Request::get(&path)).await.unwrap()
 }
 
-/// Presses the button with this token and this value of the cookie of github's page.
-async fn press(house: &House, path: &str, token: &str, cookie: Option<&str>) -> Response {
+/// Submits the confirmation form with this token and cookie.
+async fn confirm(gateway: &TestGateway, path: &str, token: &str, cookie: Option<&str>) -> Response {
     let mut request = Request::new("POST", path)
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(format!("token={token}"));
@@ -92,58 +92,58 @@ async fn press(house: &House, path: &str, token: &str, cookie: Option<&str>) -> 
         let cookies = format!("__Host-postern-github={cookie}; __Host-postern-discord={cookie}");
         request = request.header("Cookie", &cookies);
     }
-    house.endpoint.http(&request).await.unwrap()
+    gateway.endpoint.http(&request).await.unwrap()
 }
 
-/// Waits until so many jobs were done: each is counted once its answer is out.
+/// Waits until this many jobs were done. A job is counted after its reply was sent.
 async fn jobs(worker: &Worker, count: usize) {
     let what = format!("{count} jobs, and not {}", worker.done());
     wait::until_true(&what, wait::deadline(), async || worker.done() == count).await;
 }
 
-/// All that can be seen of an answer, but for the moment at which it was given.
-fn seen(response: &Response) -> (u16, String, String) {
+/// Returns everything a client can observe of a response, except the date.
+fn comparable(response: &Response) -> (u16, String, String) {
     let mut headers = response.headers.clone();
     headers.remove("date");
     (response.status, format!("{headers:?}"), response.text())
 }
 
-/// A cookie that names a user, as cookies once did.
-fn naming(user: &str) -> String {
+/// Returns a cookie that names a user, as an early format did.
+fn forged_cookie(user: &str) -> String {
     let kept = json!({ "user": user, "session": "default", "secret": "guessed" });
     URL_SAFE_NO_PAD.encode(kept.to_string())
 }
 
 #[tokio::test]
-async fn forged_cookies_of_users_online_and_offline_get_one_answer_and_make_no_job() {
-    let house = House::new().await;
-    let worker = hosting(&house);
-    let _online = SocketIo::connect(&house.endpoint, &house.token("online"))
+async fn forged_cookies_get_identical_responses_without_a_job() {
+    let gateway = TestGateway::new().await;
+    let worker = confirming_worker(&gateway);
+    let _online = SocketIo::connect(&gateway.endpoint, &gateway.token("online"))
         .await
         .unwrap();
-    let without = press(&house, GITHUB, TOKEN, None).await;
+    let without = confirm(&gateway, GITHUB, TOKEN, None).await;
     assert_eq!(without.status, 400, "{}", without.text());
     for cookie in [
-        naming("online"),
-        naming("offline"),
-        naming("no\nuser"),
+        forged_cookie("online"),
+        forged_cookie("offline"),
+        forged_cookie("no\nuser"),
         "guessed".to_owned(),
         "%%%".to_owned(),
         String::new(),
     ] {
-        let forged = press(&house, GITHUB, TOKEN, Some(&cookie)).await;
-        assert_eq!(seen(&forged), seen(&without), "{cookie}");
+        let forged = confirm(&gateway, GITHUB, TOKEN, Some(&cookie)).await;
+        assert_eq!(comparable(&forged), comparable(&without), "{cookie}");
     }
     assert_eq!(worker.done(), 0);
 }
 
 #[tokio::test]
-async fn a_button_makes_a_job_with_its_own_token_and_cookie_at_its_own_platform_alone() {
-    let house = House::new().await;
-    let worker = hosting(&house);
-    let _online = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    issue(&house, &UserId::new("u").unwrap(), "issued").await;
-    let page = come_back(&house, "issued").await;
+async fn confirmation_needs_matching_token_cookie_and_platform() {
+    let gateway = TestGateway::new().await;
+    let worker = confirming_worker(&gateway);
+    let _online = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    issue(&gateway, &UserId::new("u").unwrap(), "issued").await;
+    let page = call_back(&gateway, "issued").await;
     assert_eq!(page.status, 200, "{}", page.text());
     let set = page.header("set-cookie");
     assert!(
@@ -151,28 +151,30 @@ async fn a_button_makes_a_job_with_its_own_token_and_cookie_at_its_own_platform_
         "it names nobody: {set}"
     );
 
-    let without = press(&house, GITHUB, TOKEN, None).await;
+    let without = confirm(&gateway, GITHUB, TOKEN, None).await;
     for (token, cookie) in [("wrong", COOKIE), (TOKEN, "wrong"), (COOKIE, TOKEN)] {
-        let refused = press(&house, GITHUB, token, Some(cookie)).await;
-        assert_eq!(seen(&refused), seen(&without), "{token} {cookie}");
+        let refused = confirm(&gateway, GITHUB, token, Some(cookie)).await;
+        assert_eq!(comparable(&refused), comparable(&without), "{token} {cookie}");
     }
-    let elsewhere = press(&house, "/oauth/callback/discord", TOKEN, Some(COOKIE)).await;
+    let elsewhere = confirm(&gateway, "/oauth/callback/discord", TOKEN, Some(COOKIE)).await;
     assert_eq!(elsewhere.status, 400, "{}", elsewhere.text());
     jobs(&worker, 1).await;
 
-    let linked = press(&house, GITHUB, TOKEN, Some(COOKIE)).await;
+    let linked = confirm(&gateway, GITHUB, TOKEN, Some(COOKIE)).await;
     assert_eq!(linked.status, 200, "{}", linked.text());
-    let again = press(&house, GITHUB, TOKEN, Some(COOKIE)).await;
-    assert_eq!(seen(&again), seen(&without));
+    let again = confirm(&gateway, GITHUB, TOKEN, Some(COOKIE)).await;
+    assert_eq!(comparable(&again), comparable(&without));
     jobs(&worker, 2).await;
 }
 
 #[tokio::test]
-async fn returns_from_a_platform_count_as_connects_of_their_user_and_spend_no_state_beyond() {
-    let house = House::new().await;
-    let worker = hosting(&house);
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let _other = SocketIo::connect(&house.endpoint, &house.token("other")).await.unwrap();
+async fn callbacks_share_the_connect_limit_and_keep_state_when_limited() {
+    let gateway = TestGateway::new().await;
+    let worker = confirming_worker(&gateway);
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let _other = SocketIo::connect(&gateway.endpoint, &gateway.token("other"))
+        .await
+        .unwrap();
     let (user, other) = (UserId::new("u").unwrap(), UserId::new("other").unwrap());
     let connect =
         json!({ "userId": "u", "accountType": "github", "oauthCode": "c", "redirectUri": "http://localhost/cb" });
@@ -180,60 +182,63 @@ async fn returns_from_a_platform_count_as_connects_of_their_user_and_spend_no_st
         let connected = client.emit_with_ack("account:connect", connect.clone()).await;
         assert_eq!(connected["success"], true, "{connected}");
         let state = format!("state-{number}");
-        issue(&house, &user, &state).await;
-        let page = come_back(&house, &state).await;
+        issue(&gateway, &user, &state).await;
+        let page = call_back(&gateway, &state).await;
         assert_eq!(page.status, 200, "{}", page.text());
     }
-    issue(&house, &user, "beyond").await;
-    let refused = come_back(&house, "beyond").await;
+    issue(&gateway, &user, "beyond").await;
+    let refused = call_back(&gateway, "beyond").await;
     assert_eq!(refused.status, 429, "{}", refused.text());
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=6).contains(&wait), "{wait}");
     assert!(refused.text().starts_with("<!doctype html>"), "{}", refused.text());
     let key = PendingAuthorization::key(&user, &Secret::new("beyond"));
-    assert!(house.line.read(&key).await.unwrap().is_some(), "the state is not spent");
+    assert!(
+        gateway.bus.read(&key).await.unwrap().is_some(),
+        "the state is not spent"
+    );
     let connected = client.emit_with_ack("account:connect", connect).await;
     assert_eq!(connected["error"], "rate_limited", "{connected}");
 
-    issue(&house, &other, "another's").await;
-    assert_eq!(come_back(&house, "another's").await.status, 200);
+    issue(&gateway, &other, "another's").await;
+    assert_eq!(call_back(&gateway, "another's").await.status, 200);
     jobs(&worker, 11).await;
 }
 
 #[tokio::test]
-async fn a_button_counts_ten_times_a_minute_for_its_user() {
-    let house = House::new().await;
-    // Nothing becomes of it, so that the link stays.
-    let worker = Worker::answering(&house, |job| {
+async fn confirmations_are_limited_to_ten_per_minute() {
+    let gateway = TestGateway::new().await;
+    // The confirmation fails, so the pending link stays.
+    let worker = Worker::answering(&gateway, |job| {
         Some(match job.work {
             Work::Callback(_) => outcome(job),
             _ => JobOutcome::from(&Failure::of(ErrorCode::Unavailable)),
         })
     });
-    let _online = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    issue(&house, &UserId::new("u").unwrap(), "issued").await;
-    assert_eq!(come_back(&house, "issued").await.status, 200);
+    let _online = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    issue(&gateway, &UserId::new("u").unwrap(), "issued").await;
+    assert_eq!(call_back(&gateway, "issued").await.status, 200);
     for _ in 0..10 {
-        let pressed = press(&house, GITHUB, TOKEN, Some(COOKIE)).await;
+        let pressed = confirm(&gateway, GITHUB, TOKEN, Some(COOKIE)).await;
         assert_eq!(pressed.status, 503, "{}", pressed.text());
     }
-    let refused = press(&house, GITHUB, TOKEN, Some(COOKIE)).await;
+    let refused = confirm(&gateway, GITHUB, TOKEN, Some(COOKIE)).await;
     assert_eq!(refused.status, 429, "{}", refused.text());
     jobs(&worker, 11).await;
 }
 
 #[tokio::test]
-async fn a_state_that_was_replaced_makes_no_job() {
-    let house = House::new().await;
-    let worker = hosting(&house);
-    let _online = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn replaced_state_is_refused_without_a_job() {
+    let gateway = TestGateway::new().await;
+    let worker = confirming_worker(&gateway);
+    let _online = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let user = UserId::new("u").unwrap();
     for number in 0..6 {
-        issue(&house, &user, &format!("state-{number}")).await;
+        issue(&gateway, &user, &format!("state-{number}")).await;
     }
-    let never = come_back(&house, "never-issued").await;
+    let never = call_back(&gateway, "never-issued").await;
     assert_eq!(never.status, 400);
-    assert_eq!(seen(&come_back(&house, "state-0").await), seen(&never));
-    assert_eq!(come_back(&house, "state-1").await.status, 200);
+    assert_eq!(comparable(&call_back(&gateway, "state-0").await), comparable(&never));
+    assert_eq!(call_back(&gateway, "state-1").await.status, 200);
     jobs(&worker, 1).await;
 }

@@ -1,4 +1,4 @@
-//! What becomes of a command: bad ones are answered by name, good ones once and in time.
+//! Commands: invalid ones get an error that names the cause, valid ones get one reply in time.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use protocol::time::Timestamp;
 use serde_json::{Value, json};
 use testkit::{Native, SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-fn impatient(settings: &mut Settings) {
+fn short_deadlines(settings: &mut Settings) {
     settings.timing.interactive = Duration::from_millis(500);
     settings.timing.platform = Duration::from_millis(500);
 }
@@ -23,11 +23,11 @@ fn connect(user: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn command_for_another_user_is_forbidden_without_a_job() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let commands = [
         ("account:connect", connect("victim"), "account:connect_response"),
         ("account:list", json!({ "userId": "victim" }), "account:list_response"),
@@ -47,14 +47,14 @@ async fn a_command_for_another_user_is_forbidden_and_nothing_happens() {
         assert_eq!((&ack["success"], &ack["error"]), (&json!(false), &json!("forbidden")));
     }
     native.request("account:list", json!({ "userId": "u" })).await;
-    assert_eq!(worker.done(), 1, "only what the user asked for itself");
+    assert_eq!(worker.done(), 1, "only the user's own command");
 }
 
 #[tokio::test]
-async fn what_a_user_was_refused_is_reported_with_its_count_in_the_callers_name() {
-    let house = House::with(|settings| settings.timing.refusals = Duration::from_millis(200)).await;
-    let worker = Worker::obliging(&house);
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn refusals_are_reported_with_count_under_the_calling_user() {
+    let gateway = TestGateway::with(|settings| settings.timing.refusals = Duration::from_millis(200)).await;
+    let worker = Worker::succeeding(&gateway);
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for _ in 0..3 {
         native.request("account:connect", connect("victim")).await;
     }
@@ -70,19 +70,19 @@ async fn what_a_user_was_refused_is_reported_with_its_count_in_the_callers_name(
 }
 
 #[tokio::test]
-async fn a_gateway_that_drains_reports_what_it_has_refused() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn draining_gateway_reports_pending_refusals() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     native.request("account:connect", connect("victim")).await;
-    assert_eq!(worker.done(), 0, "it is not worth a job of its own");
-    let _tasks = house.tasks.clone();
-    house.drain(wait::deadline()).await;
+    assert_eq!(worker.done(), 0, "a single refusal causes no job of its own");
+    let _tasks = gateway.tasks.clone();
+    gateway.drain(wait::deadline()).await;
     wait::until_true("the last report", wait::deadline(), async || worker.done() > 0).await;
     assert_eq!(counted(&worker.last().work), 1);
 }
 
-/// How many refusals of `account:connect` this work tells of.
+/// Returns the number of refused `account:connect` commands in a report.
 fn counted(work: &Work) -> u32 {
     let Work::Refusals(refused) = work else { return 0 };
     let forbidden = refused
@@ -92,9 +92,9 @@ fn counted(work: &Work) -> u32 {
 }
 
 #[tokio::test]
-async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
+async fn invalid_payload_error_names_the_field_and_keeps_the_socket() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
     let cases = [
         (
             "account:connect",
@@ -119,13 +119,13 @@ async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() 
             "idempotencyKey: a text of 1 to 128 characters was expected",
         ),
     ];
-    let native = Native::to(&house.endpoint)
+    let native = Native::to(&gateway.endpoint)
         .msgpack()
-        .bearer(&house.token("u"))
+        .bearer(&gateway.token("u"))
         .connect()
         .await
         .unwrap();
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for (event, data, message) in cases {
         let answer = native.request(event, data.clone()).await.data;
         assert_eq!(
@@ -140,9 +140,9 @@ async fn a_payload_that_cannot_be_read_names_the_field_and_costs_nothing_else() 
 }
 
 #[tokio::test]
-async fn a_failure_keeps_what_its_answer_always_has() {
-    let house = House::new().await;
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn failure_contains_the_required_fields_of_its_response() {
+    let gateway = TestGateway::new().await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let disconnect = client
         .request("account:disconnect", json!({ "userId": "v", "accountType": "github" }))
         .await;
@@ -161,9 +161,9 @@ async fn a_failure_keeps_what_its_answer_always_has() {
 }
 
 #[tokio::test]
-async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
-    let house = House::new().await;
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn unknown_event_is_answered_by_ack_or_error_event() {
+    let gateway = TestGateway::new().await;
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let ack = socketio.emit_with_ack("account:teleport", json!({})).await;
     assert_eq!(
         (&ack["success"], &ack["error"]),
@@ -181,7 +181,7 @@ async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
     socketio.send_text("42[1,2]").await;
     assert_eq!(socketio.next_event("error").await.data["error"], "bad_request");
 
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let answer = native.request("account:teleport", json!({})).await;
     assert_eq!(
         (answer.name.as_str(), &answer.data["error"]),
@@ -192,11 +192,11 @@ async fn an_unknown_event_is_answered_by_its_ack_or_by_error() {
 }
 
 #[tokio::test]
-async fn a_worker_that_never_answers_is_a_timeout_at_the_deadline() {
-    let house = House::with(impatient).await;
-    let worker = Worker::answering(&house, |_| None);
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn unanswered_job_times_out_at_its_deadline() {
+    let gateway = TestGateway::with(short_deadlines).await;
+    let worker = Worker::answering(&gateway, |_| None);
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let answer = native.request("account:connect", connect("u")).await;
     assert_eq!(
         (answer.name.as_str(), &answer.data["error"]),
@@ -209,24 +209,24 @@ async fn a_worker_that_never_answers_is_a_timeout_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_announcement_was_lost_is_fetched_before_the_deadline() {
-    let house = House::with(|settings| settings.timing.interactive = Duration::from_secs(3)).await;
-    house.line.lose_replies();
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn reply_with_lost_announcement_is_fetched_before_the_deadline() {
+    let gateway = TestGateway::with(|settings| settings.timing.interactive = Duration::from_secs(3)).await;
+    gateway.bus.drop_replies();
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let answer = client.request("account:list", json!({})).await;
     assert_eq!(answer.data, json!({ "success": true, "of": "u" }));
 }
 
 #[tokio::test]
-async fn an_answer_missed_with_the_connection_to_the_bus_is_fetched_at_once() {
-    let house = House::new().await;
-    house.line.lose_replies();
-    let worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn reply_missed_during_reconnect_is_fetched_immediately() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.drop_replies();
+    let worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be done", wait::deadline(), async || worker.done() == 1).await;
-    house.line.announce_missed().await;
+    gateway.bus.report_missed().await;
     let answer = client
         .next_event_within("account:list_response", Duration::from_secs(2))
         .await;
@@ -234,37 +234,37 @@ async fn an_answer_missed_with_the_connection_to_the_bus_is_fetched_at_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_twice_is_given_once() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn duplicate_reply_is_delivered_once() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for _ in 0..3 {
         client.request("account:list", json!({})).await;
-        house.line.announce_missed().await;
+        gateway.bus.report_missed().await;
     }
     client.request("account:list", json!({})).await;
     assert_eq!(client.unread(), []);
 }
 
 #[tokio::test]
-async fn commands_are_unavailable_while_the_bus_is_away_and_work_again_after() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.cut(true);
+async fn commands_are_unavailable_during_bus_outage_and_work_after_it() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.cut(true);
     for (event, data) in [("account:list", json!({})), ("account:connect", connect("u"))] {
         let ack = client.emit_with_ack(event, data).await;
         assert_eq!(ack["error"], "unavailable", "{event}");
     }
-    house.line.cut(false);
+    gateway.bus.cut(false);
     assert_eq!(client.emit_with_ack("account:list", json!({})).await["success"], true);
     assert!(client.is_open());
 }
 
 #[tokio::test]
-async fn a_worker_s_failure_is_passed_on_as_it_is() {
-    let house = House::new().await;
-    let _worker = Worker::answering(&house, |job| {
+async fn worker_failure_is_forwarded_unchanged() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::answering(&gateway, |job| {
         let data = json!({ "success": false, "error": "not_supported", "message": "Not here.", "job": job.id });
         Some(JobOutcome {
             error: Some(ErrorCode::NotSupported),
@@ -273,20 +273,20 @@ async fn a_worker_s_failure_is_passed_on_as_it_is() {
             data: Json::of(&data),
         })
     });
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let answer = client.request("security:sessions", json!({})).await;
     assert_eq!(
         (answer.name.as_str(), &answer.data["error"]),
         ("security:sessions_response", &json!("not_supported"))
     );
     let counted = "postern_gateway_commands_total{event=\"security:sessions\",outcome=\"not_supported\"}";
-    house.metric_is(counted, 1.0).await;
+    gateway.metric_is(counted, 1.0).await;
 }
 
 #[tokio::test]
-async fn what_belongs_before_an_answer_is_heard_before_it() {
-    let house = House::new().await;
-    let _worker = Worker::answering(&house, |_| {
+async fn leading_notice_is_delivered_before_its_reply() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::answering(&gateway, |_| {
         Some(JobOutcome {
             error: Some(ErrorCode::TwoFactorRequired),
             leading_notice: Some(LeadingNotice {
@@ -297,20 +297,20 @@ async fn what_belongs_before_an_answer_is_heard_before_it() {
             data: Json::of(&json!({ "success": false, "error": "2fa_required" })),
         })
     });
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let other = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let other = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let ack = client.emit_with_ack("account:list", json!({})).await;
     assert_eq!(ack["error"], "2fa_required");
-    let heard = [client.next().await, client.next().await].map(|event| (event.name, event.offset));
+    let received = [client.next().await, client.next().await].map(|event| (event.name, event.offset));
     let names = ["security:2fa_required", "account:list_response"];
-    assert_eq!(heard, names.map(|name| (name.to_owned(), None)));
-    assert_eq!(other.unread(), [], "the other socket of the session hears nothing");
+    assert_eq!(received, names.map(|name| (name.to_owned(), None)));
+    assert_eq!(other.unread(), [], "the other socket of the session receives nothing");
 }
 
 #[tokio::test]
-async fn a_worker_is_told_when_the_caller_signed_in() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
+async fn job_contains_sign_in_time_of_the_caller() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
     let now = testkit::token::now();
     let at = |seconds: u64| i64::try_from(seconds * 1_000).ok().map(Timestamp::from_millis);
     for (done, (claims, signed_in)) in [
@@ -323,7 +323,7 @@ async fn a_worker_is_told_when_the_caller_signed_in() {
     {
         let mut claims = claims;
         (claims["sub"], claims["exp"]) = (json!("u"), json!(now + 600));
-        let client = Native::connect(&house.endpoint, &house.signer.sign(&claims))
+        let client = Native::connect(&gateway.endpoint, &gateway.signer.sign(&claims))
             .await
             .unwrap();
         client.request("account:list", json!({})).await;
@@ -333,25 +333,25 @@ async fn a_worker_is_told_when_the_caller_signed_in() {
 }
 
 #[tokio::test]
-async fn codes_are_passed_on_to_be_counted_by_who_knows_the_challenge() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn verification_codes_are_forwarded_without_gateway_limit() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let code = json!({ "userId": "u", "sessionId": "challenge", "token": "no code" });
     for _ in 0..8 {
         let answer = client.emit_with_ack("security:verify_2fa", code.clone()).await;
         assert_eq!(answer["success"], true, "{answer}");
     }
-    // Each is counted once its answer is out.
+    // A job is counted after its reply was sent.
     wait::until_true("eight codes", wait::deadline(), async || worker.done() == 8).await;
 }
 
 #[tokio::test]
-async fn limits_count_over_all_sockets_of_a_user() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let second = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn command_limits_are_shared_by_sockets_of_a_user() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let first = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let second = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for _ in 0..5 {
         assert_eq!(
             first.request("account:connect", connect("u")).await.data["success"],
@@ -382,10 +382,10 @@ async fn limits_count_over_all_sockets_of_a_user() {
 }
 
 #[tokio::test]
-async fn a_socket_has_so_many_commands_under_way_and_no_more() {
-    let house = House::with(|settings| settings.event_rate = None).await;
-    let _worker = Worker::answering(&house, |_| None);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn pending_commands_per_socket_are_limited() {
+    let gateway = TestGateway::with(|settings| settings.event_rate = None).await;
+    let _worker = Worker::answering(&gateway, |_| None);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for _ in 0..32 {
         client.emit("account:list", json!({})).await;
     }

@@ -1,4 +1,4 @@
-//! Compression as clients meet it: the same messages in fewer bytes, and bounds that hold.
+//! permessage-deflate with real clients: same messages in fewer bytes, and bounded decompression.
 
 use std::path::Path;
 
@@ -12,25 +12,25 @@ use testkit::client::raw::Wire;
 use testkit::node::Script;
 use testkit::wait;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-/// What a script heard.
+/// Output of a client script.
 #[derive(Debug, PartialEq, Eq)]
-struct Heard {
+struct ScriptOutput {
     agreed: String,
     bytes: usize,
     digest: String,
 }
 
-/// Answers every command with 60 KiB of what accounts look like.
-fn verbose(house: &House) -> Worker {
+/// Starts a worker that answers every command with 60 KiB of account data.
+fn large_responses(gateway: &TestGateway) -> Worker {
     let account =
         |number: u32| json!({ "accountType": "github", "username": format!("user-{number}"), "scopes": ["read"] });
     let accounts: Vec<Value> = (0..1_000).map(account).collect();
     let data = json!({ "success": true, "accounts": accounts });
     assert!(data.to_string().len() > 60 * 1024);
-    Worker::answering(house, move |_| {
+    Worker::answering(gateway, move |_| {
         Some(JobOutcome {
             error: None,
             leading_notice: None,
@@ -40,37 +40,37 @@ fn verbose(house: &House) -> Worker {
     })
 }
 
-async fn hear(house: &House, client: &str, compression: &str) -> Heard {
+async fn run_script(gateway: &TestGateway, client: &str, compression: &str) -> ScriptOutput {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts/deflate.js");
     let mut script = Script::new(path)
-        .trusting(house.authority.pem_path())
-        .arg(house.endpoint.addr().to_string())
+        .trusting(gateway.authority.pem_path())
+        .arg(gateway.endpoint.addr().to_string())
         .arg(client)
         .arg(compression)
-        .env("TOKEN", house.token("u"));
+        .env("TOKEN", gateway.token("u"));
     for length in [9, 90, 900, 9_000, 60_000, 90] {
         script = script.arg(length.to_string());
     }
     let output = script.run().await;
     assert_eq!(output.status, 0, "{}\n{}", output.stdout, output.stderr);
-    let said = |what: &str| {
+    let field = |what: &str| {
         let line = output.stdout.lines().find_map(|line| line.strip_prefix(what));
         line.unwrap_or(&output.stdout).trim().to_owned()
     };
-    Heard {
-        agreed: said("agreed"),
-        bytes: said("bytes").parse().unwrap(),
-        digest: said("digest"),
+    ScriptOutput {
+        agreed: field("agreed"),
+        bytes: field("bytes").parse().unwrap(),
+        digest: field("digest"),
     }
 }
 
 #[tokio::test]
-async fn the_clients_of_npm_hear_the_same_in_a_fraction_of_the_bytes() {
-    let house = House::with(|settings| settings.event_rate = None).await;
-    let _worker = verbose(&house);
+async fn npm_clients_receive_same_data_in_a_fifth_of_the_bytes() {
+    let gateway = TestGateway::with(|settings| settings.event_rate = None).await;
+    let _worker = large_responses(&gateway);
     for client in ["ws", "socket.io"] {
-        let with = hear(&house, client, "on").await;
-        let without = hear(&house, client, "off").await;
+        let with = run_script(&gateway, client, "on").await;
+        let without = run_script(&gateway, client, "off").await;
         assert_eq!(with.digest, without.digest, "{client}");
         assert_eq!(
             (with.agreed.as_str(), without.agreed.as_str()),
@@ -84,13 +84,13 @@ async fn the_clients_of_npm_hear_the_same_in_a_fraction_of_the_bytes() {
     }
 }
 
-/// A live plain WebSocket with compression.
-async fn compressing(house: &House) -> Wire {
-    let mut wire = house.endpoint.open().await.unwrap();
+/// Opens a native socket with compression at frame level.
+async fn compressing(gateway: &TestGateway) -> Wire {
+    let mut wire = gateway.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws")
         .header("Sec-WebSocket-Protocol", "postern.v1.json")
         .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
-        .bearer(&house.token("u"));
+        .bearer(&gateway.token("u"));
     let response = wire.upgrade(&request).await.unwrap();
     assert_eq!(
         response.header("sec-websocket-extensions"),
@@ -101,7 +101,7 @@ async fn compressing(house: &House) -> Wire {
     wire
 }
 
-/// A compressed text message.
+/// Returns a compressed text message.
 fn compressed(message: &[u8]) -> Frame {
     let mut payload = Vec::with_capacity(message.len() + 1024);
     let mut stream = Compress::new(Compression::best(), false);
@@ -112,8 +112,8 @@ fn compressed(message: &[u8]) -> Frame {
 const RSV1: u8 = 4;
 
 #[tokio::test]
-async fn whoever_breaks_the_rules_of_compression_loses_the_socket_and_hears_why() {
-    let house = House::new().await;
+async fn invalid_compressed_frames_close_the_socket_with_their_code() {
+    let gateway = TestGateway::new().await;
     let bomb = compressed(&vec![b' '; 50_000_000]);
     assert!(
         bomb.payload.len() < 64 * 1024,
@@ -129,17 +129,17 @@ async fn whoever_breaks_the_rules_of_compression_loses_the_socket_and_hears_why(
         (compressed(b"{}").unmasked(), 1002),
     ];
     for (frame, code) in broken {
-        let mut wire = compressing(&house).await;
+        let mut wire = compressing(&gateway).await;
         wire.send_frame(&frame).await.unwrap();
         assert_eq!(wire.closed().await.code, code, "{:?}", frame.opcode);
     }
 }
 
 #[tokio::test]
-async fn a_compressed_command_is_answered_though_it_comes_byte_by_byte() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let mut wire = compressing(&house).await;
+async fn compressed_command_sent_byte_by_byte_is_answered() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let mut wire = compressing(&gateway).await;
     let command = json!({ "event": "account:list", "data": { "padding": "x".repeat(5_000) }, "id": 7 });
     for byte in compressed(command.to_string().as_bytes()).bytes() {
         wire.send(&[byte]).await.unwrap();
@@ -153,11 +153,11 @@ async fn a_compressed_command_is_answered_though_it_comes_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn a_client_that_offers_nothing_is_answered_nothing() {
-    let house = House::new().await;
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn client_without_offer_gets_no_compression() {
+    let gateway = TestGateway::new().await;
+    let mut wire = gateway.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
-    let response = wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
+    let response = wire.upgrade(&request.bearer(&gateway.token("u"))).await.unwrap();
     assert_eq!(response.header("sec-websocket-extensions"), "");
     wire.next_frame().await.unwrap();
     wire.send_frame(&compressed(b"{}")).await.unwrap();

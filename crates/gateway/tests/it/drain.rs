@@ -1,4 +1,4 @@
-//! A gateway that stops answers what it has taken and sends its clients on, one after the other.
+//! A draining gateway finishes pending commands and closes its sockets over the drain window.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 use tokio::net::TcpStream;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::{Worker, reply};
 
 fn within(window: Duration) -> impl FnOnce(&mut Settings) {
@@ -19,13 +19,13 @@ fn within(window: Duration) -> impl FnOnce(&mut Settings) {
 }
 
 #[tokio::test]
-async fn clients_are_sent_on_with_a_hint_and_without_dismissal() {
-    let house = House::with(within(Duration::from_millis(500))).await;
-    let token = house.token("u");
-    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap();
-    let native = Native::connect(&house.endpoint, &token).await.unwrap();
-    let addr = house.endpoint.addr();
-    let report = house.drain(Duration::from_secs(20)).await;
+async fn drain_closes_sockets_with_reconnect_hint_and_without_disconnect_packet() {
+    let gateway = TestGateway::with(within(Duration::from_millis(500))).await;
+    let token = gateway.token("u");
+    let socketio = SocketIo::connect(&gateway.endpoint, &token).await.unwrap();
+    let native = Native::connect(&gateway.endpoint, &token).await.unwrap();
+    let addr = gateway.endpoint.addr();
+    let report = gateway.drain(Duration::from_secs(20)).await;
     assert!(report.is_clean(), "{report}");
     for socket in [&*socketio, &*native] {
         let closed = socket.closed().await;
@@ -38,27 +38,27 @@ async fn clients_are_sent_on_with_a_hint_and_without_dismissal() {
             .unwrap();
         assert!(hint <= 2_000, "{closed}");
     }
-    assert!(!socketio.received_disconnect(), "it comes back by itself");
+    assert!(!socketio.received_disconnect(), "the client reconnects by itself");
     assert!(TcpStream::connect(addr).await.is_err(), "the port is free");
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_answered_first() {
-    let house = House::with(within(Duration::ZERO)).await;
-    let worker = Worker::answering(&house, |_| None);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let idle = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn drain_waits_for_pending_commands() {
+    let gateway = TestGateway::with(within(Duration::ZERO)).await;
+    let worker = Worker::answering(&gateway, |_| None);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let idle = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
-    let (line, job) = (Arc::clone(&house.line), worker.last());
-    let drained = house.drain(Duration::from_secs(20));
+    let (bus, job) = (Arc::clone(&gateway.bus), worker.last());
+    let drained = gateway.drain(Duration::from_secs(20));
     let answered = async {
-        // Both had their turn at once; who waits for nothing is gone.
+        // The drain delay of both is zero. A socket without pending commands is closed immediately.
         assert_eq!(idle.closed().await.code, 1012);
         assert!(client.is_open());
         let data = Json::of(&json!({ "success": true }));
         reply(
-            &*line,
+            &*bus,
             &job,
             JobOutcome {
                 error: None,
@@ -75,14 +75,14 @@ async fn what_is_under_way_is_answered_first() {
 }
 
 #[tokio::test]
-async fn the_closes_are_spread_over_the_window() {
-    let house = House::with(within(Duration::from_secs(2))).await;
+async fn closes_are_spread_across_the_drain_window() {
+    let gateway = TestGateway::with(within(Duration::from_secs(2))).await;
     let mut clients = Vec::new();
     for _ in 0..40 {
-        clients.push(Native::connect(&house.endpoint, &house.token("u")).await.unwrap());
+        clients.push(Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap());
     }
     let start = now();
-    let drained = house.drain(Duration::from_secs(30));
+    let drained = gateway.drain(Duration::from_secs(30));
     let watched = async {
         let mut open_at_half = 0;
         wait::until_true("half of the window", wait::deadline(), async || {
@@ -96,7 +96,7 @@ async fn the_closes_are_spread_over_the_window() {
     };
     let (report, open_at_half) = tokio::join!(drained, watched);
     assert!(report.is_clean(), "{report}");
-    // Of 40 even draws fewer than 5 or more than 35 fall into one half once in a million runs.
+    // Fewer than 5 or more than 35 of 40 uniform delays fall into one half once in a million runs.
     assert!(
         (5..=35).contains(&open_at_half),
         "{open_at_half} of 40 were open at half of the window"
@@ -104,12 +104,12 @@ async fn the_closes_are_spread_over_the_window() {
 }
 
 #[tokio::test]
-async fn a_draining_gateway_takes_no_new_sockets() {
-    let house = House::with(within(Duration::from_secs(2))).await;
-    let _socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let readiness = house.readiness.clone();
-    let mut early = house.endpoint.open().await.unwrap();
-    let drained = house.drain(Duration::from_secs(20));
+async fn draining_gateway_refuses_new_sockets() {
+    let gateway = TestGateway::with(within(Duration::from_secs(2))).await;
+    let _socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let readiness = gateway.readiness.clone();
+    let mut early = gateway.endpoint.open().await.unwrap();
+    let drained = gateway.drain(Duration::from_secs(20));
     let refused = async {
         wait::until_true("the node to drain", wait::deadline(), async || {
             readiness.waiting_for() == ["draining"]
@@ -121,7 +121,7 @@ async fn a_draining_gateway_takes_no_new_sockets() {
     };
     let (report, refused) = tokio::join!(drained, refused);
     assert!(report.is_clean(), "{report}");
-    // A connection that was idle when the drain began is closed; one that was not gets its 503.
+    // A connection that was idle when the drain began is closed; one with a request gets its 503.
     assert!(refused.map_or(true, |response| response.status == 503));
 }
 

@@ -1,5 +1,5 @@
-//! A session that has ended: its sockets here hear and do nothing any more, though its end was not heard here, and though no worker
-//! looks.
+//! Sockets of an ended session neither receive events nor execute commands, even if the node missed the end and no worker checks
+//! it.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use serde_json::json;
 use testkit::client::Refused;
 use testkit::{Native, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-/// The session of user `u`.
+/// Returns the session key of user `u`.
 fn key() -> SessionKey {
     SessionKey {
         user: UserId::new("u").unwrap(),
@@ -25,20 +25,24 @@ fn key() -> SessionKey {
     }
 }
 
-/// What a worker does first.
-async fn end(house: &House) {
+/// Ends the session on the bus, the first step of a worker.
+async fn end(gateway: &TestGateway) {
     let ended_at = Timestamp::from_millis(1_795_451_460_007);
-    house.line.end(&key(), ended_at, Duration::from_secs(60)).await.unwrap();
+    gateway
+        .bus
+        .end(&key(), ended_at, Duration::from_secs(60))
+        .await
+        .unwrap();
 }
 
-/// What it does then.
-async fn announce(house: &House) {
+/// Publishes the end of the session, the second step of a worker.
+async fn announce(gateway: &TestGateway) {
     let notice = Notice::SessionExpired(SessionExpired {
         user_id: key().user,
         timestamp: Timestamp::from_millis(1_795_451_460_007),
         reason: SessionEnd::Ended,
     });
-    let told = Envelope {
+    let envelope = Envelope {
         v: Envelope::VERSION,
         id: EventId::new("the end").unwrap(),
         audience: Audience::Session(key().session),
@@ -46,101 +50,101 @@ async fn announce(house: &House) {
         event: notice.name().to_owned(),
         data: notice.data(),
     };
-    house.line.publish(&key().user, &told).await.unwrap();
+    gateway.bus.publish(&key().user, &envelope).await.unwrap();
 }
 
-/// The socket was told of the end of its session, and of nothing else.
+/// Asserts that the socket was closed for the end of its session and received no other event.
 async fn assert_ended(socket: &Native) {
     assert_eq!(socket.closed().await.code, 4403);
-    let told: Vec<_> = socket.unread().into_iter().map(|event| event.name).collect();
-    assert_eq!(told, ["security:session_expired"]);
+    let names: Vec<_> = socket.unread().into_iter().map(|event| event.name).collect();
+    assert_eq!(names, ["security:session_expired"]);
 }
 
-/// The worker of the test opens sessions and looks at nothing else.
+/// The test's worker opens sessions and checks nothing else.
 #[tokio::test]
-async fn a_socket_whose_session_ends_before_the_bus_is_heard_for_it_does_not_go_live() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    house.line.hold("subscribe");
-    let token = house.token("u");
-    let (late, ()) = tokio::join!(Native::connect(&house.endpoint, &token), async {
-        house.line.held().await;
-        end(&house).await;
-        announce(&house).await;
-        house.publish("u", AccountType::Github).await;
-        house.line.let_go();
+async fn session_ended_before_subscription_refuses_the_socket() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    gateway.bus.block("subscribe");
+    let token = gateway.token("u");
+    let (late, ()) = tokio::join!(Native::connect(&gateway.endpoint, &token), async {
+        gateway.bus.wait_blocked().await;
+        end(&gateway).await;
+        announce(&gateway).await;
+        gateway.publish("u", AccountType::Github).await;
+        gateway.bus.unblock();
     });
     let Err(Refused::Answered { data, closed }) = late else {
-        panic!("it is live");
+        panic!("the socket is open");
     };
     assert_eq!((&data["error"], closed.unwrap().code), (&json!("forbidden"), 4403));
     assert_eq!((worker.done(), worker.joined().len()), (0, 0));
 }
 
 #[tokio::test]
-async fn an_end_that_was_missed_is_found_when_messages_may_have_been_missed() {
-    let house = House::new().await;
-    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    end(&house).await;
-    house.line.announce_missed().await;
+async fn missed_session_end_is_found_after_possible_message_loss() {
+    let gateway = TestGateway::new().await;
+    let socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    end(&gateway).await;
+    gateway.bus.report_missed().await;
     assert_ended(&socket).await;
 }
 
 #[tokio::test]
-async fn what_follows_a_loss_does_not_reach_a_socket_whose_end_was_lost_with_it() {
-    let house = House::new().await;
-    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.silence(true);
-    end(&house).await;
-    announce(&house).await;
+async fn events_after_lost_session_end_are_not_delivered() {
+    let gateway = TestGateway::new().await;
+    let socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.drop_announcements(true);
+    end(&gateway).await;
+    announce(&gateway).await;
     for _ in 0..299 {
-        house.publish("u", AccountType::Github).await;
+        gateway.publish("u", AccountType::Github).await;
     }
-    wait::until_true("the announcements to be lost", wait::deadline(), async || {
-        house.line.lost() == 300
+    wait::until_true("the announcements to be dropped", wait::deadline(), async || {
+        gateway.bus.dropped_announcements() == 300
     })
     .await;
-    house.line.silence(false);
-    house.publish("u", AccountType::Discord).await;
+    gateway.bus.drop_announcements(false);
+    gateway.publish("u", AccountType::Discord).await;
     assert_ended(&socket).await;
 }
 
 #[tokio::test]
-async fn what_follows_its_end_does_not_reach_a_socket() {
-    let house = House::new().await;
-    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.silence(true);
-    announce(&house).await;
+async fn events_after_session_end_are_not_delivered() {
+    let gateway = TestGateway::new().await;
+    let socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.drop_announcements(true);
+    announce(&gateway).await;
     for _ in 0..20 {
-        house.publish("u", AccountType::Github).await;
+        gateway.publish("u", AccountType::Github).await;
     }
-    wait::until_true("the announcements to be lost", wait::deadline(), async || {
-        house.line.lost() == 21
+    wait::until_true("the announcements to be dropped", wait::deadline(), async || {
+        gateway.bus.dropped_announcements() == 21
     })
     .await;
-    house.line.silence(false);
-    // Read in the log, all at once.
-    house.publish("u", AccountType::Discord).await;
+    gateway.bus.drop_announcements(false);
+    // This event makes the gateway read all missed events from the log at once.
+    gateway.publish("u", AccountType::Discord).await;
     assert_ended(&socket).await;
 }
 
 #[tokio::test]
-async fn a_command_whose_socket_is_found_ended_on_its_way_is_not_queued() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let socket = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.hold("admit");
+async fn command_in_admission_is_dropped_when_session_ends() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let socket = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.block("admit");
     let update =
         json!({"event": "security:update_settings", "data": {"userId": "u", "settings": {"sessionTimeout": 1}}});
     socket.send_text(update.to_string()).await;
-    house.line.held().await;
-    announce(&house).await;
+    gateway.bus.wait_blocked().await;
+    announce(&gateway).await;
     let expired = socket.next_event("security:session_expired").await;
     assert_eq!(expired.data["reason"], json!("ended"));
-    house.line.let_go();
+    gateway.bus.unblock();
     assert_eq!(socket.closed().await.code, 4403);
-    // Whatever was queued before this is done before it.
-    let other = Native::connect(&house.endpoint, &house.token("v")).await.unwrap();
+    // The reply to this command shows that all jobs queued before it are done.
+    let other = Native::connect(&gateway.endpoint, &gateway.token("v")).await.unwrap();
     other.request("account:list", json!({})).await;
     assert!(worker.jobs().iter().all(|job| job.user.as_str() == "v"));
 }

@@ -1,5 +1,5 @@
-//! Warning and end of a session come by two ways: Redis announces that a key has ended, and the gateway's own timers ask. Each
-//! is tried alone.
+//! Session warning and expiry are detected in two ways: keyspace notifications of Redis, and the gateway's own timers. Each is tested
+//! with the other one disabled.
 
 use std::time::Duration;
 
@@ -8,74 +8,74 @@ use protocol::id::{SessionId, UserId};
 use serde_json::json;
 use testkit::{Redis, SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
 #[tokio::test]
-async fn a_session_is_warned_and_ended_by_what_redis_announces_alone() {
-    let house = House::on(Redis::shared().await).await;
-    house.metric_is(ANNOUNCED, 1.0).await;
-    house.line.postpone_timers();
-    let socket = quiet_socket(&house).await;
-    house.line.let_sessions_idle_out();
+async fn session_expires_by_redis_notifications_alone() {
+    let gateway = TestGateway::on(Redis::shared().await).await;
+    gateway.metric_is(ANNOUNCED, 1.0).await;
+    gateway.bus.postpone_timers();
+    let socket = quiet_socket(&gateway).await;
+    gateway.bus.expire_unknown_sessions();
     assert_warned_and_ended(&socket).await;
 }
 
 #[tokio::test]
-async fn a_session_is_warned_and_ended_by_timers_alone_where_redis_announces_nothing_and_expires_slowly() {
+async fn session_expires_by_timers_alone_without_redis_notifications() {
     let redis = Redis::start().await;
     redis
         .command(&["CONFIG", "SET", "notify-keyspace-events", "", "hz", "1"])
         .await;
-    let house = House::on(&redis).await;
-    let socket = quiet_socket(&house).await;
+    let gateway = TestGateway::on(&redis).await;
+    let socket = quiet_socket(&gateway).await;
     let opened = tokio::time::Instant::now();
-    house.line.let_sessions_idle_out();
+    gateway.bus.expire_unknown_sessions();
     assert_warned_and_ended(&socket).await;
     assert!(opened.elapsed() > LIFE / 2, "not before it was due");
-    assert!(house.metric(ANNOUNCED) < 0.5, "nothing was announced");
+    assert!(gateway.metric(ANNOUNCED) < 0.5, "nothing was announced");
 }
 
-/// As when the event that tells of it is lost: the gateway's timers are set to half an hour.
+/// The timeout changes without an event: the gateway's timers stay at half an hour.
 #[tokio::test]
-async fn a_timeout_that_was_shortened_takes_effect_by_what_redis_announces_alone() {
-    let house = House::on(Redis::shared().await).await;
-    house.metric_is(ANNOUNCED, 1.0).await;
-    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn shortened_timeout_takes_effect_by_redis_notifications_alone() {
+    let gateway = TestGateway::on(Redis::shared().await).await;
+    gateway.metric_is(ANNOUNCED, 1.0).await;
+    let socket = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let key = SessionKey {
         user: UserId::new("u").unwrap(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
     };
-    house.line.set_timeout(&key, LIFE, LIFE / 2).await.unwrap();
+    gateway.bus.set_timeout(&key, LIFE, LIFE / 2).await.unwrap();
     assert_warned_and_ended(&socket).await;
 }
 
 #[tokio::test]
-async fn the_metric_follows_what_redis_announces() {
+async fn metric_reports_whether_redis_notifications_are_enabled() {
     let redis = Redis::start().await;
-    let house = House::on(&redis).await;
-    house.metric_is(ANNOUNCED, 1.0).await;
-    // It is looked at again with each connection.
+    let gateway = TestGateway::on(&redis).await;
+    gateway.metric_is(ANNOUNCED, 1.0).await;
+    // The gateway checks the setting on each connection.
     redis.command(&["CONFIG", "SET", "notify-keyspace-events", ""]).await;
     redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
-    house.metric_is(ANNOUNCED, 0.0).await;
+    gateway.metric_is(ANNOUNCED, 0.0).await;
 }
 
-/// `volatile-lru`, the default of some managed servers, throws sessions away when memory runs out.
+/// `volatile-lru`, the default of some managed servers, evicts sessions when memory runs out.
 #[tokio::test]
-async fn a_session_that_redis_evicted_is_asked_for_again_and_goes_on_or_ends() {
+async fn evicted_session_is_reopened_or_ended_by_a_worker() {
     tokio::join!(evicted(true), evicted(false));
 }
 
 async fn evicted(goes_on: bool) {
     let redis = Redis::start().await;
-    let house = House::on(&redis).await;
-    let socket = socket_of_a_session(&house, 2 * LIFE).await;
+    let gateway = TestGateway::on(&redis).await;
+    let socket = socket_of_a_session(&gateway, 2 * LIFE).await;
     if !goes_on {
-        house.line.let_sessions_idle_out();
+        gateway.bus.expire_unknown_sessions();
     }
     evict_all(&redis).await;
     if goes_on {
-        // Known again with its whole time, it is warned in the middle of that.
+        // The session was reopened with its full timeout, and is warned at half of it.
         socket.next_event("security:session_warning").await;
         assert!(socket.is_open());
     } else {
@@ -85,7 +85,7 @@ async fn evicted(goes_on: bool) {
     }
 }
 
-/// Lets memory run out until every key with an end is gone.
+/// Limits the memory of Redis until every key with a TTL is evicted.
 async fn evict_all(redis: &Redis) {
     let evict = ["CONFIG", "SET", "maxmemory-policy", "volatile-lru", "maxmemory", "1"];
     redis.command(&evict).await;
@@ -98,14 +98,14 @@ async fn evict_all(redis: &Redis) {
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
 }
 
-/// A socket in a session that nothing happens in.
-async fn quiet_socket(house: &House) -> SocketIo {
-    socket_of_a_session(house, LIFE).await
+/// Opens a socket of a session without activity.
+async fn quiet_socket(gateway: &TestGateway) -> SocketIo {
+    socket_of_a_session(gateway, LIFE).await
 }
 
-async fn socket_of_a_session(house: &House, life: Duration) -> SocketIo {
-    house.line.sessions_last(life);
-    SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap()
+async fn socket_of_a_session(gateway: &TestGateway, life: Duration) -> SocketIo {
+    gateway.bus.set_session_timeout(life);
+    SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap()
 }
 
 async fn assert_warned_and_ended(socket: &SocketIo) {

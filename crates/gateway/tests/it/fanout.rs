@@ -1,4 +1,4 @@
-//! Events arrive once, in order and without a hole, or the client is told.
+//! Events are delivered once, in sequence and without a gap, or the client is notified of the gap.
 
 use protocol::account::AccountType;
 use serde_json::json;
@@ -6,7 +6,7 @@ use testkit::client::Event;
 use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
 const KINDS: [AccountType; 4] = AccountType::ALL;
 
@@ -23,20 +23,20 @@ fn seq(event: &Event) -> u64 {
 }
 
 #[tokio::test]
-async fn what_was_not_heard_is_read_from_the_log_in_order() {
-    let house = House::new().await;
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.publish("u", KINDS[0]).await;
+async fn missed_events_are_read_from_the_log_in_sequence() {
+    let gateway = TestGateway::new().await;
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.publish("u", KINDS[0]).await;
     let first = client.next().await;
-    house.line.silence(true);
-    house.publish("u", KINDS[1]).await;
-    house.publish("u", KINDS[2]).await;
-    wait::until_true("the announcements to be lost", wait::deadline(), async || {
-        house.line.lost() == 2
+    gateway.bus.drop_announcements(true);
+    gateway.publish("u", KINDS[1]).await;
+    gateway.publish("u", KINDS[2]).await;
+    wait::until_true("the announcements to be dropped", wait::deadline(), async || {
+        gateway.bus.dropped_announcements() == 2
     })
     .await;
-    house.line.silence(false);
-    house.publish("u", KINDS[3]).await;
+    gateway.bus.drop_announcements(false);
+    gateway.publish("u", KINDS[3]).await;
 
     let mut events = vec![first];
     for _ in 0..3 {
@@ -47,51 +47,51 @@ async fn what_was_not_heard_is_read_from_the_log_in_order() {
 }
 
 #[tokio::test]
-async fn a_lost_last_event_is_found_when_messages_may_have_been_missed() {
-    let house = House::new().await;
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.silence(true);
-    house.publish("u", KINDS[0]).await;
-    wait::until_true("the announcement to be lost", wait::deadline(), async || {
-        house.line.lost() == 1
+async fn lost_last_event_is_found_after_possible_message_loss() {
+    let gateway = TestGateway::new().await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.drop_announcements(true);
+    gateway.publish("u", KINDS[0]).await;
+    wait::until_true("the announcement to be dropped", wait::deadline(), async || {
+        gateway.bus.dropped_announcements() == 1
     })
     .await;
-    house.line.silence(false);
-    house.line.announce_missed().await;
+    gateway.bus.drop_announcements(false);
+    gateway.bus.report_missed().await;
     assert_eq!(seq(&client.next().await), 1);
 }
 
 #[tokio::test]
-async fn what_the_log_no_longer_has_is_told_to_plain_websockets_which_go_on() {
-    let house = House::new().await;
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.silence(true);
+async fn trimmed_log_sends_resync_to_native_socket_and_keeps_it() {
+    let gateway = TestGateway::new().await;
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.drop_announcements(true);
     for _ in 0..300 {
-        house.publish("u", KINDS[0]).await;
+        gateway.publish("u", KINDS[0]).await;
     }
-    wait::until_true("the announcements to be lost", wait::deadline(), async || {
-        house.line.lost() == 300
+    wait::until_true("the announcements to be dropped", wait::deadline(), async || {
+        gateway.bus.dropped_announcements() == 300
     })
     .await;
-    house.line.silence(false);
-    house.publish("u", KINDS[1]).await;
+    gateway.bus.drop_announcements(false);
+    gateway.publish("u", KINDS[1]).await;
     assert_eq!(native.next().await.name, "resync");
-    house.metric_is("postern_gateway_resyncs_total", 1.0).await;
-    house.publish("u", KINDS[2]).await;
+    gateway.metric_is("postern_gateway_resyncs_total", 1.0).await;
+    gateway.publish("u", KINDS[2]).await;
     assert_eq!(seq(&native.next().await), 302);
 }
 
 #[tokio::test]
-async fn a_burst_arrives_whole_and_in_order() {
-    let house = House::new().await;
-    let client = Native::to(&house.endpoint)
+async fn event_burst_is_delivered_completely_and_in_sequence() {
+    let gateway = TestGateway::new().await;
+    let client = Native::to(&gateway.endpoint)
         .msgpack()
-        .bearer(&house.token("u"))
+        .bearer(&gateway.token("u"))
         .connect()
         .await
         .unwrap();
     for number in 0..1_000 {
-        house.publish("u", KINDS[number % 4]).await;
+        gateway.publish("u", KINDS[number % 4]).await;
     }
     for number in 1..=1_000 {
         assert_eq!(seq(&client.next().await), number);
@@ -99,52 +99,55 @@ async fn a_burst_arrives_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_user_is_listened_for_while_there_is_a_socket() {
-    let house = House::new().await;
-    let listens = async |expected: bool| {
+async fn user_channel_is_subscribed_while_a_socket_is_open() {
+    let gateway = TestGateway::new().await;
+    let wait_subscribed = async |expected: bool| {
         let what = if expected {
-            "to listen for u"
+            "the subscription of u"
         } else {
-            "not to listen for u"
+            "the end of the subscription of u"
         };
-        wait::until_true(what, wait::deadline(), async || house.line.listens_for("u") == expected).await;
+        wait::until_true(what, wait::deadline(), async || {
+            gateway.bus.is_subscribed("u") == expected
+        })
+        .await;
     };
-    assert!(!house.line.listens_for("u"));
-    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let second = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    listens(true).await;
+    assert!(!gateway.bus.is_subscribed("u"));
+    let first = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let second = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    wait_subscribed(true).await;
     first.close().await;
-    house.publish("u", KINDS[0]).await;
+    gateway.publish("u", KINDS[0]).await;
     second.next().await;
-    assert!(house.line.listens_for("u"));
+    assert!(gateway.bus.is_subscribed("u"));
     second.disconnect().await;
-    listens(false).await;
+    wait_subscribed(false).await;
 
     let open = "postern_gateway_sockets{dialect=\"native_json\"}";
-    house.metric_is(open, 0.0).await;
-    let third = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.metric_is(open, 1.0).await;
-    house.publish("u", KINDS[1]).await;
-    assert_eq!(seq(&third.next().await), 2, "what came before it is not delivered");
+    gateway.metric_is(open, 0.0).await;
+    let third = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.metric_is(open, 1.0).await;
+    gateway.publish("u", KINDS[1]).await;
+    assert_eq!(seq(&third.next().await), 2, "earlier events are not delivered");
 }
 
 #[tokio::test]
-async fn a_client_without_recovery_gets_its_events_without_offset() {
-    let house = House::new().await;
-    let auth = json!({ "token": house.token("u"), "recovery": false });
-    let exact = SocketIo::to(&house.endpoint)
+async fn client_with_recovery_disabled_receives_no_offsets() {
+    let gateway = TestGateway::new().await;
+    let auth = json!({ "token": gateway.token("u"), "recovery": false });
+    let exact = SocketIo::to(&gateway.endpoint)
         .auth(auth.clone())
         .connect()
         .await
         .unwrap();
-    let packed = SocketIo::to(&house.endpoint)
+    let packed = SocketIo::to(&gateway.endpoint)
         .auth(auth)
         .msgpack()
         .connect()
         .await
         .unwrap();
-    let usual = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.publish("u", KINDS[0]).await;
+    let usual = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.publish("u", KINDS[0]).await;
     for client in [&exact, &packed] {
         let event = client.next().await;
         assert_eq!(event.arguments, [event.data], "one argument");
@@ -153,43 +156,43 @@ async fn a_client_without_recovery_gets_its_events_without_offset() {
 }
 
 #[tokio::test]
-async fn a_socket_that_comes_while_the_bus_goes_is_sent_away_to_try_again() {
-    let house = House::with(|settings| settings.timing.join = std::time::Duration::from_millis(300)).await;
-    let native = Native::to(&house.endpoint).open().await.unwrap();
-    house.line.cut(true);
-    native.emit("auth", json!({ "token": house.token("u") })).await;
+async fn socket_joining_during_bus_outage_is_closed_with_1012() {
+    let gateway = TestGateway::with(|settings| settings.timing.join = std::time::Duration::from_millis(300)).await;
+    let native = Native::to(&gateway.endpoint).open().await.unwrap();
+    gateway.bus.cut(true);
+    native.emit("auth", json!({ "token": gateway.token("u") })).await;
     let closed = native.closed().await;
     assert_eq!(closed.code, 1012, "{closed}");
-    house.line.cut(false);
-    wait::until_true("the ear to be closed", wait::deadline(), async || {
-        !house.line.listens_for("u")
+    gateway.bus.cut(false);
+    wait::until_true("the subscription to end", wait::deadline(), async || {
+        !gateway.bus.is_subscribed("u")
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_greeting_is_the_first_thing_a_client_hears() {
-    let house = House::new().await;
+async fn ready_is_the_first_message_of_a_client() {
+    let gateway = TestGateway::new().await;
     for round in 0..20 {
-        // A new user each time: the room is opened while its events come.
+        // A new user each round, so that the subscription is created while events are published.
         let user = format!("u{round}");
-        let mut wire = house.endpoint.open().await.unwrap();
+        let mut wire = gateway.endpoint.open().await.unwrap();
         let upgrade = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
         let first = async {
-            wire.upgrade(&upgrade.bearer(&house.token(&user))).await.unwrap();
+            wire.upgrade(&upgrade.bearer(&gateway.token(&user))).await.unwrap();
             wire.next_frame().await.unwrap()
         };
         let publishes = async {
-            // 250 are fewer than the log holds, so none of them is lost.
+            // 250 events fit into the log, so none of them is lost.
             for number in 0..250 {
-                house.publish(&user, KINDS[0]).await;
+                gateway.publish(&user, KINDS[0]).await;
                 if number % 10 == 0 {
                     tokio::task::yield_now().await;
                 }
             }
         };
         let (first, ()) = tokio::join!(first, publishes);
-        house.publish(&user, KINDS[1]).await;
+        gateway.publish(&user, KINDS[1]).await;
         assert!(first.payload.starts_with(br#"{"event":"ready""#), "{first:?}");
         let event = wire.next_frame().await.unwrap();
         assert!(
@@ -200,24 +203,24 @@ async fn the_greeting_is_the_first_thing_a_client_hears() {
 }
 
 #[tokio::test]
-async fn events_follow_the_offset_that_a_client_is_told() {
-    let house = House::new().await;
+async fn events_continue_from_the_offset_in_ready() {
+    let gateway = TestGateway::new().await;
     let mut published = 0;
     for _ in 0..30 {
-        // Events come before, while and after the client takes its seat.
-        let client = Native::to(&house.endpoint)
-            .auth(json!({ "token": house.token("u") }))
+        // Events are published before, during and after the subscription.
+        let client = Native::to(&gateway.endpoint)
+            .auth(json!({ "token": gateway.token("u") }))
             .connect();
         let publishes = async {
             for _ in 0..20 {
-                house.publish("u", KINDS[0]).await;
+                gateway.publish("u", KINDS[0]).await;
                 tokio::task::yield_now().await;
             }
         };
         let (client, ()) = tokio::join!(client, publishes);
         let client = client.unwrap();
         published += 20;
-        house.publish("u", KINDS[1]).await;
+        gateway.publish("u", KINDS[1]).await;
         published += 1;
 
         let offset = client.ready()["offset"].as_str().unwrap().to_owned();
@@ -231,15 +234,15 @@ async fn events_follow_the_offset_that_a_client_is_told() {
 }
 
 #[tokio::test]
-async fn however_sockets_come_and_go_who_is_there_is_heard_and_who_is_not_is_not() {
-    let house = House::with(|settings| settings.connect_rate = None).await;
+async fn subscriptions_match_open_sockets_after_connection_churn() {
+    let gateway = TestGateway::with(|settings| settings.connect_rate = None).await;
     let restless = (0..12).map(|number| {
-        let house = &house;
+        let gateway = &gateway;
         async move {
-            let token = house.token(if number % 2 == 0 { "u" } else { "v" });
+            let token = gateway.token(if number % 2 == 0 { "u" } else { "v" });
             for round in 0..8 {
-                let client = Native::connect(&house.endpoint, &token).await.unwrap();
-                // Some close and some are simply gone.
+                let client = Native::connect(&gateway.endpoint, &token).await.unwrap();
+                // Some clients close, others drop the connection.
                 if (number + round) % 3 == 0 {
                     client.close().await;
                 }
@@ -247,14 +250,14 @@ async fn however_sockets_come_and_go_who_is_there_is_heard_and_who_is_not_is_not
         }
     });
     futures_util::future::join_all(restless).await;
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.publish("u", KINDS[0]).await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.publish("u", KINDS[0]).await;
     assert_eq!(client.next().await.data["accountType"], KINDS[0].as_str());
-    wait::until_true("v to be forgotten", wait::deadline(), async || {
-        !house.line.listens_for("v")
+    wait::until_true("the subscription of v to end", wait::deadline(), async || {
+        !gateway.bus.is_subscribed("v")
     })
     .await;
-    house
+    gateway
         .metric_is("postern_gateway_sockets{dialect=\"native_json\"}", 1.0)
         .await;
 }

@@ -1,4 +1,4 @@
-//! Broken framing costs its own socket and no other.
+//! Invalid messages close their own socket only.
 
 use serde_json::json;
 use testkit::client::Closed;
@@ -6,14 +6,14 @@ use testkit::client::frame::Frame;
 use testkit::client::http::Request;
 use testkit::{Native, SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
 #[tokio::test]
-async fn whatever_the_reference_closes_for_is_closed_with_4400() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let neighbour = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn packets_refused_by_the_reference_close_with_4400() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let neighbour = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for bad in [
         "abc",
         "7",
@@ -41,20 +41,20 @@ async fn whatever_the_reference_closes_for_is_closed_with_4400() {
         "41/nope,",
         "2",
     ] {
-        let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+        let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
         client.send_text(bad).await;
         let closed = client.closed().await;
         assert_eq!(closed.code, 4400, "{bad:?}: {closed}");
         assert!(
             !client.received_disconnect(),
-            "{bad:?}: the client may come back by itself"
+            "{bad:?}: the client may reconnect by itself"
         );
     }
-    let binary = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let binary = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     binary.send_binary(vec![1, 2, 3]).await;
     assert_eq!(binary.closed().await.code, 4400, "an attachment without its header");
-    let packed = SocketIo::to(&house.endpoint)
-        .auth(json!({ "token": house.token("u") }))
+    let packed = SocketIo::to(&gateway.endpoint)
+        .auth(json!({ "token": gateway.token("u") }))
         .msgpack()
         .connect()
         .await
@@ -69,10 +69,10 @@ async fn whatever_the_reference_closes_for_is_closed_with_4400() {
 }
 
 #[tokio::test]
-async fn what_the_reference_puts_up_with_stays_open() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn packets_tolerated_by_the_reference_keep_the_socket() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for odd in [
         "42",
         "42[1,2]",
@@ -90,16 +90,16 @@ async fn what_the_reference_puts_up_with_stays_open() {
 }
 
 #[tokio::test]
-async fn ill_formed_text_and_odd_numbers_cost_an_answer_at_most() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
-    let token = house.token("u");
-    // What JavaScript sends of `'My phone 📱'.slice(0, 10)`.
+async fn unpaired_surrogates_and_odd_numbers_keep_the_socket() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
+    let token = gateway.token("u");
+    // JavaScript sends this for `'My phone 📱'.slice(0, 10)`.
     let auth = format!(r#"{{"token":"{token}","deviceName":"My phone \ud83d","\ud83d":"\u0000"}}"#);
-    let socketio = SocketIo::to(&house.endpoint).open().await.unwrap();
+    let socketio = SocketIo::to(&gateway.endpoint).open().await.unwrap();
     socketio.open_packet().await;
     socketio.send_text(format!("40{auth}")).await;
-    let native = Native::to(&house.endpoint).open().await.unwrap();
+    let native = Native::to(&gateway.endpoint).open().await.unwrap();
     native.send_text(format!(r#"{{"event":"auth","data":{auth}}}"#)).await;
     wait::until_true("both to be live", wait::deadline(), async || {
         !socketio.connect_answer().is_null() && !native.ready().is_null()
@@ -131,18 +131,18 @@ async fn ill_formed_text_and_odd_numbers_cost_an_answer_at_most() {
 }
 
 #[tokio::test]
-async fn messagepack_texts_that_are_no_utf_8_cost_an_answer_at_most() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let token = house.token("u");
-    let native = Native::to(&house.endpoint)
+async fn messagepack_invalid_utf8_keeps_the_socket() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let token = gateway.token("u");
+    let native = Native::to(&gateway.endpoint)
         .msgpack()
         .bearer(&token)
         .connect()
         .await
         .unwrap();
     let auth = json!({ "token": token });
-    let socketio = SocketIo::to(&house.endpoint)
+    let socketio = SocketIo::to(&gateway.endpoint)
         .msgpack()
         .auth(auth)
         .connect()
@@ -160,7 +160,7 @@ async fn messagepack_texts_that_are_no_utf_8_cost_an_answer_at_most() {
         let data = [b"\x81\xa1x".as_slice(), odd].concat();
         let frame = [b"\x82\xa5event\xacaccount:list\xa4data", data.as_slice()].concat();
         native.send_binary(frame).await;
-        // Type 5, as python-socketio before 5.5 writes what holds bytes.
+        // Packet type 5, which python-socketio before 5.5 writes for payloads with bytes.
         let packet = [
             b"\x83\xa4type\x05\xa3nsp\xa1/\xa4data\x92\xacaccount:list",
             data.as_slice(),
@@ -174,9 +174,9 @@ async fn messagepack_texts_that_are_no_utf_8_cost_an_answer_at_most() {
 }
 
 #[tokio::test]
-async fn a_plain_websocket_that_sends_no_frame_is_closed_with_4400() {
-    let house = House::new().await;
-    let neighbour = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn malformed_native_message_closes_with_4400() {
+    let gateway = TestGateway::new().await;
+    let neighbour = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for bad in [
         "",
         "x",
@@ -185,19 +185,19 @@ async fn a_plain_websocket_that_sends_no_frame_is_closed_with_4400() {
         "{\"event\":\"a\"} {}",
         "[{\"event\":\"account:list\"}]",
     ] {
-        let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+        let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
         client.send_text(bad).await;
         assert_eq!(client.closed().await.code, 4400, "{bad:?}");
     }
-    let other = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let other = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     other.send_binary(b"{}".to_vec()).await;
     assert_eq!(other.closed().await.code, 4400, "a binary message on a JSON socket");
     assert!(neighbour.is_open());
 }
 
 #[tokio::test]
-async fn broken_websocket_framing_is_closed_with_the_code_of_the_rfc() {
-    let house = House::new().await;
+async fn invalid_websocket_framing_closes_with_the_rfc6455_code() {
+    let gateway = TestGateway::new().await;
     let long = vec![b'x'; 64 * 1024];
     let cases = [
         ("unmasked", Frame::text("40").unmasked(), 1002),
@@ -211,38 +211,38 @@ async fn broken_websocket_framing_is_closed_with_the_code_of_the_rfc() {
         ("a claim of 2^62 bytes", Frame::binary("").claiming(1 << 62), 1009),
     ];
     for (what, frame, code) in cases {
-        let mut wire = house.endpoint.open().await.unwrap();
+        let mut wire = gateway.endpoint.open().await.unwrap();
         wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
             .await
             .unwrap();
-        // The server may be done before it has all: the end says what it thought.
+        // An error is ignored: the server may close the connection before it has read the whole frame.
         drop(wire.send_frame(&frame).await);
-        let Closed { code: told, reason } = wire.closed().await;
-        assert_eq!(told, code, "{what}: {reason}");
+        let Closed { code: actual, reason } = wire.closed().await;
+        assert_eq!(actual, code, "{what}: {reason}");
     }
 }
 
 #[tokio::test]
-async fn a_message_of_exactly_the_limit_is_served_and_so_is_what_follows() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn message_of_exactly_the_limit_and_its_successor_are_served() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let frame = json!({ "event": "account:list", "data": { "padding": "" }, "id": 1 });
     let padding = "x".repeat(64 * 1024 - frame.to_string().len());
     let frame = json!({ "event": "account:list", "data": { "padding": padding }, "id": 1 }).to_string();
     assert_eq!(frame.len(), 64 * 1024);
     for _ in 0..3 {
         client.send_text(frame.clone()).await;
-        // The buffers that the long message left behind are replaced between this and the next.
+        // The buffers grown by the long message are replaced before the next one.
         assert_eq!(client.request("account:list", json!({})).await.data["success"], true);
     }
 }
 
 #[tokio::test]
-async fn messages_in_pieces_are_put_together_and_bounded() {
-    let house = House::new().await;
-    let token = house.token("u");
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn fragmented_messages_are_reassembled_within_the_limit() {
+    let gateway = TestGateway::new().await;
+    let token = gateway.token("u");
+    let mut wire = gateway.endpoint.open().await.unwrap();
     wire.upgrade(&Request::upgrade("/socket.io/?EIO=4&transport=websocket"))
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! Dead peers are found, and no others.
+//! Ping timeouts close dead sockets and no others.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use testkit::client::frame::Frame;
 use testkit::client::http::Request;
 use testkit::{Native, SocketIo};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-fn hasty(settings: &mut Settings) {
+fn short_heartbeat(settings: &mut Settings) {
     settings.heartbeat = Heartbeat {
         interval: Duration::from_millis(200),
         timeout: Duration::from_millis(400),
@@ -19,11 +19,11 @@ fn hasty(settings: &mut Settings) {
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_stays() {
-    let house = House::with(hasty).await;
-    let _worker = Worker::obliging(&house);
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn peer_answering_pings_stays_connected() {
+    let gateway = TestGateway::with(short_heartbeat).await;
+    let _worker = Worker::succeeding(&gateway);
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for _ in 0..4 {
         socketio.next_ping().await;
         native.next_ping().await;
@@ -33,11 +33,11 @@ async fn a_peer_that_answers_stays() {
 }
 
 #[tokio::test]
-async fn a_socketio_peer_that_does_not_answer_is_closed_and_not_dismissed() {
-    let house = House::with(hasty).await;
-    let _worker = Worker::obliging(&house);
-    let client = SocketIo::to(&house.endpoint)
-        .auth(json!({ "token": house.token("u") }))
+async fn socketio_ping_timeout_closes_without_disconnect_packet() {
+    let gateway = TestGateway::with(short_heartbeat).await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = SocketIo::to(&gateway.endpoint)
+        .auth(json!({ "token": gateway.token("u") }))
         .ignoring_pings()
         .connect()
         .await
@@ -45,16 +45,16 @@ async fn a_socketio_peer_that_does_not_answer_is_closed_and_not_dismissed() {
     client.next_ping().await;
     client.emit("account:list", json!({})).await;
     let closed = client.closed().await;
-    assert_eq!(closed.code, 4408, "whatever else it says: {closed}");
+    assert_eq!(closed.code, 4408, "other messages do not count as pongs: {closed}");
     assert!(!client.received_disconnect());
 }
 
 #[tokio::test]
-async fn a_plain_websocket_that_does_not_answer_is_closed() {
-    let house = House::with(hasty).await;
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn native_ping_timeout_closes_the_socket() {
+    let gateway = TestGateway::with(short_heartbeat).await;
+    let mut wire = gateway.endpoint.open().await.unwrap();
     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
-    wire.upgrade(&request.bearer(&house.token("u"))).await.unwrap();
+    wire.upgrade(&request.bearer(&gateway.token("u"))).await.unwrap();
     assert!(
         wire.next_frame()
             .await

@@ -1,4 +1,4 @@
-//! A gateway as its clients meet it: real TLS sockets on one side, the bus on the other.
+//! Integration tests of a gateway: real TLS sockets on one side, the bus on the other.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,12 +6,11 @@
     reason = "helpers of tests fail the test by panicking, as the tests do"
 )]
 
-mod house;
-mod line;
+mod faulty_bus;
+mod test_gateway;
 mod worker;
 
 mod addresses;
-mod alone;
 mod authorize;
 mod autobahn;
 mod batching;
@@ -19,27 +18,28 @@ mod budgets;
 mod callback;
 mod certificate;
 mod commands;
+mod connection_floods;
 mod deflate;
 mod dialects;
+mod disconnects;
 mod drain;
 mod ended_sessions;
 mod expiries;
 mod fanout;
 mod framing;
-mod gone;
 mod heartbeat;
 mod jwks;
-mod lock_out;
-mod newcomers;
-mod official;
-mod poor_links;
+mod lossy_links;
+mod official_client;
 mod publish;
 mod rates;
+mod redundant_paths;
 mod resume;
+mod session_timeouts;
 mod sessions;
-mod slow;
+mod sign_in_checks;
+mod slow_consumers;
 mod smuggling;
-mod timeouts;
 mod tls;
 mod token_sizes;
 mod tokens;

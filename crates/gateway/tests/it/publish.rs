@@ -1,4 +1,4 @@
-//! The internal API: what the application's own servers may say to a user.
+//! Internal API: publishing of events.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use testkit::{Native, SocketIo};
 use tower::ServiceExt;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
 const TOKEN: &str = "internal-token";
 
-async fn house() -> House {
-    House::with(|settings| settings.internal_token = Some(Secret::new(TOKEN))).await
+async fn gateway() -> TestGateway {
+    TestGateway::with(|settings| settings.internal_token = Some(Secret::new(TOKEN))).await
 }
 
-/// An answer: its status, its body, and the header that says when to come back.
-async fn post(house: &House, path: &str, bearer: Option<&str>, body: impl Into<Body>) -> (u16, Value, String) {
+/// Sends a request; returns status, body and `Retry-After` of the response.
+async fn post(gateway: &TestGateway, path: &str, bearer: Option<&str>, body: impl Into<Body>) -> (u16, Value, String) {
     let mut request = Request::post(path);
     if let Some(bearer) = bearer {
         request = request.header("Authorization", format!("Bearer {bearer}"));
     }
-    let response: Response<Body> = house
+    let response: Response<Body> = gateway
         .internal
         .clone()
         .oneshot(request.body(body.into()).unwrap())
@@ -40,8 +40,8 @@ async fn post(house: &House, path: &str, bearer: Option<&str>, body: impl Into<B
     (status, serde_json::from_slice(&body).unwrap_or_default(), retry)
 }
 
-async fn publish(house: &House, body: Value) -> (u16, Value) {
-    let (status, answer, _) = post(house, "/v1/users/GEN-001/events", Some(TOKEN), body.to_string()).await;
+async fn publish(gateway: &TestGateway, body: Value) -> (u16, Value) {
+    let (status, answer, _) = post(gateway, "/v1/users/GEN-001/events", Some(TOKEN), body.to_string()).await;
     (status, answer)
 }
 
@@ -56,17 +56,19 @@ fn alert() -> Value {
 }
 
 #[tokio::test]
-async fn an_event_reaches_its_user_with_our_id_and_the_time() {
-    let house = house().await;
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
-    let (status, answer) = publish(&house, alert()).await;
+async fn published_event_is_delivered_with_generated_id_and_timestamp() {
+    let gateway = gateway().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("GEN-001"))
+        .await
+        .unwrap();
+    let (status, answer) = publish(&gateway, alert()).await;
     assert_eq!(status, 202, "{answer}");
-    let heard = client.next_event("security:alert").await;
-    assert_eq!(heard.data["alertId"], answer["eventId"]);
-    assert!(heard.data["timestamp"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(heard.data["message"], "Login from new device detected");
-    assert!(heard.offset.is_some());
+    let received = client.next_event("security:alert").await;
+    assert_eq!(received.data["alertId"], answer["eventId"]);
+    assert!(received.data["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(received.data["message"], "Login from new device detected");
+    assert!(received.offset.is_some());
 
     let others = [
         json!({ "event": "notification:incoming", "data": {
@@ -75,33 +77,35 @@ async fn an_event_reaches_its_user_with_our_id_and_the_time() {
         json!({ "event": "account:status_changed", "data": { "userId": "GEN-001", "accountType": "github", "status": "error" } }),
     ];
     for body in others {
-        assert_eq!(publish(&house, body.clone()).await.0, 202);
-        let heard = client.next().await;
-        assert_eq!(heard.name, body["event"].as_str().unwrap());
+        assert_eq!(publish(&gateway, body.clone()).await.0, 202);
+        let received = client.next().await;
+        assert_eq!(received.name, body["event"].as_str().unwrap());
     }
 }
 
 #[tokio::test]
-async fn the_same_key_is_the_same_event() {
-    let house = house().await;
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
+async fn same_idempotency_key_publishes_one_event() {
+    let gateway = gateway().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("GEN-001"))
+        .await
+        .unwrap();
     let mut keyed = alert();
     keyed["idempotencyKey"] = json!("k-1");
-    let (_, first) = publish(&house, keyed.clone()).await;
-    let (status, second) = publish(&house, keyed.clone()).await;
+    let (_, first) = publish(&gateway, keyed.clone()).await;
+    let (status, second) = publish(&gateway, keyed.clone()).await;
     assert_eq!((status, &first), (202, &second));
     keyed["idempotencyKey"] = json!("k-2");
-    let (_, third) = publish(&house, keyed).await;
+    let (_, third) = publish(&gateway, keyed).await;
     assert_ne!(first, third);
     assert_eq!(client.next().await.data["alertId"], first["eventId"]);
     assert_eq!(client.next().await.data["alertId"], third["eventId"]);
-    assert_ne!(publish(&house, alert()).await.1, publish(&house, alert()).await.1);
+    assert_ne!(publish(&gateway, alert()).await.1, publish(&gateway, alert()).await.1);
 }
 
 #[tokio::test]
-async fn what_cannot_be_published_says_which_field() {
-    let house = house().await;
+async fn invalid_event_error_names_the_field() {
+    let gateway = gateway().await;
     let data = |name: &str, value: Value| {
         let mut body = alert();
         body["data"][name] = value;
@@ -147,37 +151,39 @@ async fn what_cannot_be_published_says_which_field() {
         ),
     ];
     for (body, message) in cases {
-        let (status, answer) = publish(&house, body).await;
+        let (status, answer) = publish(&gateway, body).await;
         assert_eq!(
             (status, &answer["error"], &answer["message"]),
             (400, &json!("bad_request"), &json!(message))
         );
     }
-    let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), "not JSON").await;
+    let (status, answer, _) = post(&gateway, "/v1/users/GEN-001/events", Some(TOKEN), "not JSON").await;
     assert_eq!((status, &answer["message"]), (400, &json!("body: JSON was expected")));
 }
 
 #[tokio::test]
-async fn an_event_is_published_whatever_its_text_and_its_unknown_fields_hold() {
-    let house = house().await;
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
+async fn event_with_odd_text_and_unknown_fields_is_published() {
+    let gateway = gateway().await;
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("GEN-001"))
+        .await
+        .unwrap();
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for unknown in [r#""\ud83d""#, r#"{"\udcf1":"\u0000"}"#, "1e400", "-0.0", deep.as_str()] {
         let body = format!(
             r#"{{"event":"security:alert","x":{unknown},"data":{{"severity":"high","type":"suspicious_login",
             "message":"My phone \ud83d","requiresAction":false,"x":{unknown}}}}}"#
         );
-        let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), body).await;
+        let (status, answer, _) = post(&gateway, "/v1/users/GEN-001/events", Some(TOKEN), body).await;
         assert_eq!(status, 202, "{unknown:.20}: {answer}");
-        let heard = client.next_event("security:alert").await;
-        assert_eq!(heard.data["message"], "My phone \u{fffd}");
+        let received = client.next_event("security:alert").await;
+        assert_eq!(received.data["message"], "My phone \u{fffd}");
     }
 }
 
 #[tokio::test]
-async fn only_the_bearer_of_the_token_may_publish() {
-    let house = house().await;
+async fn publish_requires_the_internal_token() {
+    let gateway = gateway().await;
     for bearer in [
         None,
         Some("wrong"),
@@ -185,7 +191,7 @@ async fn only_the_bearer_of_the_token_may_publish() {
         Some("internal-token-and-more"),
         Some("internal-toke"),
     ] {
-        let (status, answer, _) = post(&house, "/v1/users/GEN-001/events", bearer, alert().to_string()).await;
+        let (status, answer, _) = post(&gateway, "/v1/users/GEN-001/events", bearer, alert().to_string()).await;
         assert_eq!(
             (status, &answer["error"]),
             (401, &json!("unauthenticated")),
@@ -193,7 +199,7 @@ async fn only_the_bearer_of_the_token_may_publish() {
         );
     }
     let (status, ..) = post(
-        &House::new().await,
+        &TestGateway::new().await,
         "/v1/users/GEN-001/events",
         Some(TOKEN),
         alert().to_string(),
@@ -203,10 +209,10 @@ async fn only_the_bearer_of_the_token_may_publish() {
 }
 
 #[tokio::test]
-async fn a_bus_that_is_away_is_said() {
-    let house = house().await;
-    house.line.cut(true);
-    let (status, answer, retry) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
+async fn publish_during_bus_outage_is_503_with_retry_after() {
+    let gateway = gateway().await;
+    gateway.bus.cut(true);
+    let (status, answer, retry) = post(&gateway, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
     assert_eq!(
         (status, &answer["error"], retry.as_str()),
         (503, &json!("unavailable"), "1")
@@ -214,13 +220,13 @@ async fn a_bus_that_is_away_is_said() {
 }
 
 #[tokio::test]
-async fn an_alert_that_no_worker_takes_is_not_promised() {
-    let house = House::with(|settings| {
+async fn alert_without_worker_is_503() {
+    let gateway = TestGateway::with(|settings| {
         settings.internal_token = Some(Secret::new(TOKEN));
         settings.timing.interactive = Duration::from_millis(400);
     })
     .await;
-    let (status, answer, retry) = post(&house, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
+    let (status, answer, retry) = post(&gateway, "/v1/users/GEN-001/events", Some(TOKEN), alert().to_string()).await;
     assert_eq!(
         (status, &answer["error"], retry.as_str()),
         (503, &json!("unavailable"), "1")
@@ -229,7 +235,7 @@ async fn an_alert_that_no_worker_takes_is_not_promised() {
     assert!(sentence.contains("repeat with the same key"), "{sentence}");
 }
 
-/// An alert that asks to be acknowledged.
+/// Returns an alert that requires acknowledgement.
 fn urgent() -> Value {
     let mut alert = alert();
     alert["data"]["requiresAction"] = json!(true);
@@ -237,38 +243,44 @@ fn urgent() -> Value {
 }
 
 #[tokio::test]
-async fn an_alert_that_asks_for_it_comes_again_to_each_socket_until_it_is_acknowledged() {
-    let house = house().await;
-    let worker = Worker::obliging(&house);
-    let (_, raised) = publish(&house, urgent()).await;
+async fn open_alert_is_sent_to_each_new_socket_until_acknowledged() {
+    let gateway = gateway().await;
+    let worker = Worker::succeeding(&gateway);
+    let (_, raised) = publish(&gateway, urgent()).await;
     for _ in 0..2 {
-        let native = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
-        let socketio = SocketIo::connect(&house.endpoint, &house.token("GEN-001"))
+        let native = Native::connect(&gateway.endpoint, &gateway.token("GEN-001"))
+            .await
+            .unwrap();
+        let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("GEN-001"))
             .await
             .unwrap();
         for socket in [&*native, &*socketio] {
-            let heard = socket.next().await;
-            assert_eq!(heard.name, "security:alert");
-            assert_eq!(heard.data["alertId"], raised["eventId"]);
-            assert_eq!(heard.offset, None, "it has no place in the order");
+            let received = socket.next().await;
+            assert_eq!(received.name, "security:alert");
+            assert_eq!(received.data["alertId"], raised["eventId"]);
+            assert_eq!(received.offset, None, "a repeated alert has no offset");
         }
     }
     worker.acknowledge_all();
-    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
-    let (_, another) = publish(&house, alert()).await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("GEN-001"))
+        .await
+        .unwrap();
+    let (_, another) = publish(&gateway, alert()).await;
     assert_eq!(client.next().await.data["alertId"], another["eventId"]);
 }
 
 #[tokio::test]
-async fn open_alerts_are_told_late_when_workers_were_away() {
-    let house = House::with(|settings| settings.timing.interactive = Duration::from_millis(400)).await;
-    let client = Native::connect(&house.endpoint, &house.token("GEN-001")).await.unwrap();
+async fn open_alerts_are_sent_once_a_worker_is_available() {
+    let gateway = TestGateway::with(|settings| settings.timing.interactive = Duration::from_millis(400)).await;
+    let client = Native::connect(&gateway.endpoint, &gateway.token("GEN-001"))
+        .await
+        .unwrap();
     let mut open = urgent()["data"].clone();
     open["timestamp"] = json!("2026-11-23T16:31:00.007Z");
-    // The first inquiry is over before a worker comes.
+    // The first job times out before a worker starts.
     tokio::time::timeout(Duration::from_millis(800), client.next())
         .await
         .unwrap_err();
-    let _worker = Worker::knowing(&house, vec![serde_json::from_value(open.clone()).unwrap()]);
+    let _worker = Worker::with_alerts(&gateway, vec![serde_json::from_value(open.clone()).unwrap()]);
     assert_eq!(client.next().await.data, open);
 }

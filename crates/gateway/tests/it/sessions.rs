@@ -1,4 +1,4 @@
-//! How a live socket ends, leaves and comes back.
+//! Ways in which an authenticated socket ends, disconnects and reconnects.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use serde_json::json;
 use testkit::token::claims;
 use testkit::{Native, SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::{Worker, reply};
 
 #[tokio::test]
-async fn a_socket_ends_with_its_token() {
-    let house = House::new().await;
-    let token = house.signer.sign(&claims("u", Duration::from_secs(2)));
-    let native = Native::connect(&house.endpoint, &token).await.unwrap();
-    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+async fn socket_closes_when_its_token_expires() {
+    let gateway = TestGateway::new().await;
+    let token = gateway.signer.sign(&claims("u", Duration::from_secs(2)));
+    let native = Native::connect(&gateway.endpoint, &token).await.unwrap();
+    let socketio = SocketIo::connect(&gateway.endpoint, &token).await.unwrap();
     for socket in [&*native, &*socketio] {
         let expired = socket.next_event("security:session_expired").await;
         assert_eq!(
@@ -29,15 +29,15 @@ async fn a_socket_ends_with_its_token() {
     }
     assert!(
         socketio.received_disconnect(),
-        "it does not come back with the same token"
+        "the client does not reconnect with the same token"
     );
 }
 
 #[tokio::test]
-async fn another_namespace_is_refused_and_the_socket_stays() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn unknown_namespace_is_refused_and_socket_stays() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let mut wire = gateway.endpoint.open().await.unwrap();
     let upgrade = testkit::client::http::Request::upgrade("/socket.io/?EIO=4&transport=websocket");
     wire.upgrade(&upgrade).await.unwrap();
     let open = wire.next_frame().await.unwrap();
@@ -49,7 +49,7 @@ async fn another_namespace_is_refused_and_the_socket_stays() {
     };
     let refused = r#"44/admin,{"message":"Invalid namespace"}"#;
     assert_eq!(ask("40/admin,").await, refused);
-    let token = house.token("u");
+    let token = gateway.token("u");
     assert!(
         ask(&format!("40{{\"token\":\"{token}\"}}"))
             .await
@@ -64,39 +64,39 @@ async fn another_namespace_is_refused_and_the_socket_stays() {
 }
 
 #[tokio::test]
-async fn a_socketio_client_may_leave_and_connect_again_on_the_same_websocket() {
-    let house = House::with(|settings| settings.timing.authentication = Duration::from_millis(700)).await;
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn socketio_client_can_reconnect_on_the_same_websocket() {
+    let gateway = TestGateway::with(|settings| settings.timing.authentication = Duration::from_millis(700)).await;
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let first = client.connect_answer();
     client.send_text("41").await;
-    let token = house.token("v");
+    let token = gateway.token("v");
     client.send_text(format!("40{{\"token\":\"{token}\"}}")).await;
     wait::until_true("the second answer to CONNECT", wait::deadline(), async || {
         client.connect_answer() != first
     })
     .await;
-    assert!(house.line.listens_for("v"));
-    assert!(!house.line.listens_for("u"), "the first seat was given back");
+    assert!(gateway.bus.is_subscribed("v"));
+    assert!(!gateway.bus.is_subscribed("u"), "the first subscription was released");
 
     client.send_text("41").await;
     assert_eq!(
         client.closed().await.code,
         4408,
-        "who leaves and says nothing more is closed"
+        "a silent client is closed after DISCONNECT"
     );
 }
 
 #[tokio::test]
-async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
-    let house = House::new().await;
-    let worker = Worker::answering(&house, |_| None);
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn reply_for_previous_user_is_not_delivered_after_reconnect() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::answering(&gateway, |_| None);
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let first = client.connect_answer();
     client.emit("account:list", json!({})).await;
     wait::until_true("the job to be taken", wait::deadline(), async || worker.done() == 1).await;
     client.send_text("41").await;
     client
-        .send_text(format!("40{{\"token\":\"{}\"}}", house.token("v")))
+        .send_text(format!("40{{\"token\":\"{}\"}}", gateway.token("v")))
         .await;
     wait::until_true("the second answer to CONNECT", wait::deadline(), async || {
         client.connect_answer() != first
@@ -105,7 +105,7 @@ async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
 
     let data = Json::of(&json!({ "success": true }));
     reply(
-        &*house.line,
+        &*gateway.bus,
         &worker.last(),
         JobOutcome {
             error: None,
@@ -115,15 +115,15 @@ async fn whoever_comes_back_gets_no_answer_of_the_one_who_left() {
         },
     )
     .await;
-    // Events of v come after the answer would have.
-    house.publish("v", AccountType::Github).await;
+    // This event comes after the place of the dropped reply.
+    gateway.publish("v", AccountType::Github).await;
     assert_eq!(client.next().await.name, "account:status_changed");
 }
 
 #[tokio::test]
-async fn an_event_after_leaving_ends_the_socket() {
-    let house = House::new().await;
-    let client = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn event_after_disconnect_closes_the_socket() {
+    let gateway = TestGateway::new().await;
+    let client = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     client.send_text("41").await;
     client.emit("account:list", json!({})).await;
     assert_eq!(client.closed().await.code, 4400);

@@ -1,8 +1,8 @@
-//! Requests that two servers could read differently: one answer at most, and the connection is closed.
+//! Requests that two servers could parse differently get at most one response, and the connection is closed.
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
-/// What is sent, and which status it must be answered with.
+/// Request and its allowed response statuses.
 struct Case {
     name: &'static str,
     head: &'static str,
@@ -13,15 +13,15 @@ const fn case(name: &'static str, head: &'static str, status: &'static [&'static
     Case { name, head, status }
 }
 
-/// The rest of an upgrade to `/ws` that would be accepted.
+/// Remaining headers of a valid upgrade to `/ws`.
 const GOOD: &str = "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
      Sec-WebSocket-Protocol: postern.v1.json\r\n";
-/// Follows every request; whoever takes the first request for shorter than it is serves this one.
+/// Appended to every request. A server that takes the first request for shorter than it is serves this one.
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 
-async fn assert_answered_once(house: &House, case: &Case, request: &str) {
+async fn assert_answered_once(gateway: &TestGateway, case: &Case, request: &str) {
     let Case { name, status, .. } = case;
-    let mut wire = house.endpoint.open().await.unwrap();
+    let mut wire = gateway.endpoint.open().await.unwrap();
     wire.send(request.as_bytes()).await.unwrap();
     let answer = String::from_utf8_lossy(&wire.read_to_end().await).into_owned();
     let found = answer.get(9..12).unwrap_or("none");
@@ -34,8 +34,8 @@ async fn assert_answered_once(house: &House, case: &Case, request: &str) {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_not_exactly_one_is_refused() {
-    let house = House::new().await;
+async fn ambiguous_upgrade_is_refused() {
+    let gateway = TestGateway::new().await;
     let cases = [
         case(
             "two Upgrade headers",
@@ -65,19 +65,19 @@ async fn an_upgrade_that_is_not_exactly_one_is_refused() {
     for case in &cases {
         for target in ["/ws", "/socket.io/?EIO=4&transport=websocket"] {
             let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{}{GOOD}\r\n{SMUGGLED}", case.head);
-            assert_answered_once(&house, case, &request).await;
+            assert_answered_once(&gateway, case, &request).await;
         }
     }
     let old = case("HTTP/1.0", "", &["400"]);
     let request = format!("GET /ws HTTP/1.0\r\nHost: x\r\nUpgrade: websocket\r\n{GOOD}\r\n{SMUGGLED}");
-    assert_answered_once(&house, &old, &request).await;
+    assert_answered_once(&gateway, &old, &request).await;
 }
 
 #[tokio::test]
-async fn a_request_whose_length_is_in_doubt_is_the_last_of_its_connection() {
-    let house = House::new().await;
+async fn ambiguous_request_length_ends_the_connection() {
+    let gateway = TestGateway::new().await;
     let signed = "POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=00\r\n";
-    // No worker is there: what is taken for a whole delivery is answered 503.
+    // There is no worker: a complete delivery is answered with 503.
     let cases = [
         case(
             "TE and CL",
@@ -120,9 +120,9 @@ async fn a_request_whose_length_is_in_doubt_is_the_last_of_its_connection() {
     ];
     for case in &cases {
         let request = format!("{signed}{}{SMUGGLED}", case.head);
-        assert_answered_once(&house, case, &request).await;
+        assert_answered_once(&gateway, case, &request).await;
     }
     let http2 = case("HTTP/2 with prior knowledge", "", &["none", "400", "505"]);
     let preface = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{SMUGGLED}");
-    assert_answered_once(&house, &http2, &preface).await;
+    assert_answered_once(&gateway, &http2, &preface).await;
 }

@@ -1,4 +1,4 @@
-//! What TLS 1.3 leaves out: early data, resumption, renegotiation, and every older hello.
+//! Features disabled in TLS 1.3: early data, resumption, renegotiation, older versions.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use testkit::client::http::Request;
 use testkit::wait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
 const LIVE: &str = "postern_gateway_sockets{dialect=\"native_json\"}";
 
-/// What a server that is sent these bytes sends back until it ends the connection.
-async fn answer_to(house: &House, bytes: &[u8]) -> Vec<u8> {
-    let mut tcp = house.endpoint.tcp().await.unwrap();
+/// Sends bytes and returns the response until the server closes the connection.
+async fn answer_to(gateway: &TestGateway, bytes: &[u8]) -> Vec<u8> {
+    let mut tcp = gateway.endpoint.tcp().await.unwrap();
     tcp.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let end = tokio::time::timeout(wait::deadline(), tcp.read_to_end(&mut answer)).await;
@@ -22,55 +22,55 @@ async fn answer_to(house: &House, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn hellos_of_ssl_2_to_tls_1_2_are_refused() {
-    let house = House::new().await;
-    // SSLv2 CLIENT-HELLO: two bytes of length, its type, version 0.2, one cipher, a challenge of 16 bytes.
+async fn client_hellos_of_ssl_2_to_tls_1_2_are_refused() {
+    let gateway = TestGateway::new().await;
+    // SSLv2 CLIENT-HELLO: length (2 bytes), type, version 0.2, one cipher, challenge of 16 bytes.
     let ssl2 = [&[0x80, 28, 1, 0, 2, 0, 3, 0, 0, 0, 16, 1, 0, 0x80][..], &[7; 16]].concat();
-    assert_refused(&answer_to(&house, &ssl2).await, "SSLv2");
-    // The same for version 3.3, as clients that could speak SSLv2 began TLS (RFC 5246, appendix E.2).
+    assert_refused(&answer_to(&gateway, &ssl2).await, "SSLv2");
+    // SSLv2 CLIENT-HELLO for version 3.3, for clients that support SSLv2 and TLS (RFC 5246, appendix E.2).
     let compatible = [&[0x80, 28, 1, 3, 3, 0, 3, 0, 0, 0, 16, 0, 0xc0, 0x2b][..], &[7; 16]].concat();
-    assert_refused(&answer_to(&house, &compatible).await, "an SSLv2 hello for TLS 1.2");
+    assert_refused(&answer_to(&gateway, &compatible).await, "an SSLv2 hello for TLS 1.2");
     for (version, name) in [(0, "SSLv3"), (1, "TLS 1.0"), (2, "TLS 1.1"), (3, "TLS 1.2")] {
         let hello = hello(version, &[]);
-        let answer = answer_to(&house, &hello).await;
+        let answer = answer_to(&gateway, &hello).await;
         // A fatal alert, protocol_version (RFC 8446, sections 5.1 and 6.2).
         assert_eq!((answer[0], &answer[5..7]), (21, &[2, 70][..]), "{name}: {answer:?}");
     }
-    house
+    gateway
         .metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 6.0)
         .await;
 }
 
 #[tokio::test]
-async fn renegotiation_is_not_offered_even_to_who_asks_for_it() {
-    let house = House::new().await;
-    // A hello of TLS 1.2 with an empty renegotiation_info (RFC 5746): only there can a client renegotiate.
-    let answer = answer_to(&house, &hello(3, &[0xff, 0x01, 0, 1, 0])).await;
+async fn renegotiation_is_not_offered_on_request() {
+    let gateway = TestGateway::new().await;
+    // TLS 1.2 ClientHello with an empty renegotiation_info (RFC 5746). Only TLS 1.2 has renegotiation.
+    let answer = answer_to(&gateway, &hello(3, &[0xff, 0x01, 0, 1, 0])).await;
     assert_eq!((answer[0], &answer[5..7]), (21, &[2, 70][..]), "{answer:?}");
 }
 
 #[tokio::test]
-async fn a_handshake_message_in_a_live_session_ends_it() {
-    let house = House::new().await;
-    let mut open = ClientConfig::clone(&house.authority.client());
+async fn handshake_message_in_open_session_closes_it() {
+    let gateway = TestGateway::new().await;
+    let mut open = ClientConfig::clone(&gateway.authority.client());
     open.enable_secret_extraction = true;
     let open = Arc::new(open);
-    // A ClientHello, whole but for its record, and a HelloRequest of TLS 1.2.
+    // A ClientHello without its record header, and a HelloRequest of TLS 1.2.
     for message in [&hello(3, &[])[5..], &[0, 0, 0, 0]] {
-        let wire = house.wire_with("u", Arc::clone(&open)).await;
-        house.metric_is(LIVE, 1.0).await;
+        let wire = gateway.wire_with("u", Arc::clone(&open)).await;
+        gateway.metric_is(LIVE, 1.0).await;
         let mut tcp = wire.send_handshake_message(message).await;
         let end = tokio::time::timeout(wait::deadline(), tcp.read_to_end(&mut Vec::new())).await;
         assert!(end.is_ok(), "the session went on");
-        house.metric_is(LIVE, 0.0).await;
+        gateway.metric_is(LIVE, 0.0).await;
     }
 }
 
 #[tokio::test]
-async fn early_data_under_an_invented_session_is_not_accepted() {
-    let house = House::new().await;
+async fn early_data_with_forged_session_is_not_accepted() {
+    let gateway = TestGateway::new().await;
     let early = [&[23, 3, 3, 0, 64][..], &[9; 64]].concat();
-    let answer = answer_to(&house, &[hello_with_early_data(), early].concat()).await;
+    let answer = answer_to(&gateway, &[hello_with_early_data(), early].concat()).await;
     let server_hello = &answer[5..];
     assert_eq!((answer[0], server_hello[0]), (22, 2), "a ServerHello: {answer:?}");
     let extensions = extensions_of_server_hello(server_hello);
@@ -79,18 +79,18 @@ async fn early_data_under_an_invented_session_is_not_accepted() {
         !extensions.contains(&41),
         "the session was taken for a known one: {extensions:?}"
     );
-    house
+    gateway
         .metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 1.0)
         .await;
 }
 
 #[tokio::test]
-async fn no_session_is_resumed_and_no_ticket_issued() {
-    let house = House::new().await;
-    let mut eager = ClientConfig::clone(&house.authority.client());
+async fn tls_resumption_is_disabled() {
+    let gateway = TestGateway::new().await;
+    let mut eager = ClientConfig::clone(&gateway.authority.client());
     eager.enable_early_data = true;
-    // The config remembers the tickets of earlier connections.
-    let endpoint = house.endpoint.with_tls(Arc::new(eager));
+    // The client configuration keeps session tickets across connections.
+    let endpoint = gateway.endpoint.with_tls(Arc::new(eager));
     for _ in 0..3 {
         let mut wire = endpoint.open().await.unwrap();
         assert_eq!(wire.http(&Request::get("/")).await.unwrap().status, 404);
@@ -104,7 +104,7 @@ fn assert_refused(answer: &[u8], what: &str) {
     assert!(answer.is_empty() || answer[0] == 21, "{what}: {answer:?}");
 }
 
-/// A `ClientHello` of version 3.`minor` without `supported_versions` (RFC 5246, section 7.4.1.2), and with these extensions.
+/// Returns a `ClientHello` of version 3.`minor` without `supported_versions` (RFC 5246, section 7.4.1.2), with these extensions.
 fn hello(minor: u8, extensions: &[u8]) -> Vec<u8> {
     // supported_groups: x25519, secp256r1. signature_algorithms: ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256.
     let usual = [0, 10, 0, 6, 0, 4, 0, 29, 0, 23, 0, 13, 0, 6, 0, 4, 4, 3, 8, 4];
@@ -112,7 +112,7 @@ fn hello(minor: u8, extensions: &[u8]) -> Vec<u8> {
     client_hello(minor, [0xc0, 0x2b], &[&usual, extensions].concat())
 }
 
-/// A `ClientHello` of TLS 1.3 that claims to know the server, and announces early data (RFC 8446, sections 4.2.10 and 4.2.11).
+/// Returns a `ClientHello` of TLS 1.3 with a forged session and early data (RFC 8446, sections 4.2.10 and 4.2.11).
 fn hello_with_early_data() -> Vec<u8> {
     let extension = |kind: u8, content: &[u8]| [&[0, kind, 0, u8::try_from(content.len()).unwrap()], content].concat();
     let key_share = [&[0, 36, 0, 29, 0, 32][..], &[9; 32]].concat();
@@ -143,7 +143,7 @@ fn client_hello(minor: u8, cipher: [u8; 2], extensions: &[u8]) -> Vec<u8> {
     [&[22, 3, 1][..], &length(&handshake), &handshake].concat()
 }
 
-/// The kinds of the extensions of a `ServerHello` (RFC 8446, section 4.1.3).
+/// Returns the extension types of a `ServerHello` (RFC 8446, section 4.1.3).
 fn extensions_of_server_hello(hello: &[u8]) -> Vec<u16> {
     let session = usize::from(hello[4 + 2 + 32]);
     let mut rest = &hello[4 + 2 + 32 + 1 + session + 2 + 1..];

@@ -1,4 +1,4 @@
-//! Whoever brings no valid token is told so, with the kind of fault and no more, and nothing else happens.
+//! A client with an invalid token gets the kind of fault and no further detail, and nothing is executed for it.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use testkit::client::{Closed, Refused};
 use testkit::token::{Signer, algorithm_confusion, claims, expired_claims, now, unsigned, with_altered_signature};
 use testkit::{Native, SocketIo, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-/// A refused token: what is counted, what its owner is told, and the token.
-type Bad = (&'static str, &'static str, String);
+/// Invalid token: metric label, reason for the client, token.
+type InvalidToken = (&'static str, &'static str, String);
 
-/// A gateway with a public key, an issuer and an audience, and every kind of token it must refuse.
-async fn refusing() -> (House, Vec<Bad>) {
+/// Starts a gateway with a public key, an issuer and an audience; returns invalid tokens of every kind.
+async fn with_invalid_tokens() -> (TestGateway, Vec<InvalidToken>) {
     let signer = Signer::es256();
     let key = TokenKey::public_pem(signer.verifier()).unwrap();
-    let house = House::trusting(signer, key, |settings| {
+    let gateway = TestGateway::trusting(signer, key, |settings| {
         settings.tokens.issuer = Some("https://issuer.example".to_owned());
         settings.tokens.audience = Some("postern".to_owned());
     })
     .await;
-    let signer = &house.signer;
+    let signer = &gateway.signer;
     let hour = Duration::from_secs(3600);
     let good = |claims: Value| with(claims, json!({ "iss": "https://issuer.example", "aud": "postern" }));
-    let but = |more: Value| signer.sign(&with(good(claims("u", hour)), more));
+    let with_claims = |more: Value| signer.sign(&with(good(claims("u", hour)), more));
     let token = signer.sign(&good(claims("u", hour)));
     let tokens = vec![
         ("token_missing", "malformed", String::new()),
@@ -44,34 +44,38 @@ async fn refusing() -> (House, Vec<Bad>) {
             "signature",
             algorithm_confusion(signer.verifier(), &good(claims("u", hour))),
         ),
-        ("token_issuer", "claims", but(json!({ "iss": "https://evil.example" }))),
-        ("token_audience", "claims", but(json!({ "aud": "another" }))),
-        ("token_subject", "claims", but(json!({ "sub": "" }))),
-        ("token_subject", "claims", but(json!({ "sub": 7 }))),
-        ("token_kind", "claims", but(json!({ "nonce": "n-1" }))),
-        ("token_early", "claims", but(json!({ "nbf": now() + 3600 }))),
-        ("token_times", "claims", but(json!({ "exp": null }))),
         (
-            "token_lifetime",
+            "token_issuer",
             "claims",
-            but(json!({ "exp": now() + 32 * 24 * 3600 })),
+            with_claims(json!({ "iss": "https://evil.example" })),
         ),
-        // Milliseconds.
+        ("token_audience", "claims", with_claims(json!({ "aud": "another" }))),
+        ("token_subject", "claims", with_claims(json!({ "sub": "" }))),
+        ("token_subject", "claims", with_claims(json!({ "sub": 7 }))),
+        ("token_kind", "claims", with_claims(json!({ "nonce": "n-1" }))),
+        ("token_early", "claims", with_claims(json!({ "nbf": now() + 3600 }))),
+        ("token_times", "claims", with_claims(json!({ "exp": null }))),
         (
             "token_lifetime",
             "claims",
-            but(json!({ "exp": (now() + 3600) * 1_000 })),
+            with_claims(json!({ "exp": now() + 32 * 24 * 3600 })),
+        ),
+        // Milliseconds instead of seconds.
+        (
+            "token_lifetime",
+            "claims",
+            with_claims(json!({ "exp": (now() + 3600) * 1_000 })),
         ),
         (
             "token_too_large",
             "too_large",
-            but(json!({ "roles": "r".repeat(20_000) })),
+            with_claims(json!({ "roles": "r".repeat(20_000) })),
         ),
     ];
-    (house, tokens)
+    (gateway, tokens)
 }
 
-/// What a person is told beside the code and the reason.
+/// Returns the message in the refusal.
 fn sentence(counted: &str) -> &'static str {
     match counted {
         "token_too_large" => "The token is longer than 16384 bytes.",
@@ -90,80 +94,83 @@ fn with(mut claims: Value, more: Value) -> Value {
 }
 
 #[tokio::test]
-async fn socketio_is_refused_with_a_code_and_closed() {
-    let (house, tokens) = refusing().await;
-    for (counted_as, reason, token) in tokens {
-        for connect in [SocketIo::to(&house.endpoint), SocketIo::to(&house.endpoint).msgpack()] {
-            let counted = house.metric(&refusals(counted_as));
+async fn invalid_token_refuses_socketio_connect_with_code() {
+    let (gateway, tokens) = with_invalid_tokens().await;
+    for (label, reason, token) in tokens {
+        for connect in [
+            SocketIo::to(&gateway.endpoint),
+            SocketIo::to(&gateway.endpoint).msgpack(),
+        ] {
+            let counted = gateway.metric(&refusals(label));
             let client = connect.auth(json!({ "token": token })).connect().await;
             let Err(Refused::Answered { data, .. }) = client else {
-                panic!("{counted_as}: {client:?}")
+                panic!("{label}: {client:?}")
             };
             let words = json!({
-                "message": sentence(counted_as),
+                "message": sentence(label),
                 "data": { "code": "unauthenticated", "reason": reason },
             });
-            assert_eq!(data, words, "{counted_as}");
-            house.metric_is(&refusals(counted_as), counted + 1.0).await;
+            assert_eq!(data, words, "{label}");
+            gateway.metric_is(&refusals(label), counted + 1.0).await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_plain_websocket_is_refused_with_an_error_and_closed() {
-    let (house, tokens) = refusing().await;
-    for (counted_as, reason, token) in tokens {
-        let in_message = Native::to(&house.endpoint).auth(json!({ "token": token }));
-        let packed = Native::to(&house.endpoint).msgpack().auth(json!({ "token": token }));
+async fn invalid_token_refuses_native_auth_with_error_and_closes() {
+    let (gateway, tokens) = with_invalid_tokens().await;
+    for (label, reason, token) in tokens {
+        let in_message = Native::to(&gateway.endpoint).auth(json!({ "token": token }));
+        let packed = Native::to(&gateway.endpoint).msgpack().auth(json!({ "token": token }));
         let mut ways = vec![in_message, packed];
         if !token.is_empty() {
-            ways.push(Native::to(&house.endpoint).bearer(&token));
+            ways.push(Native::to(&gateway.endpoint).bearer(&token));
         }
         for way in ways {
             let client = way.connect().await;
             let Err(Refused::Answered { data, closed }) = client else {
-                panic!("{counted_as}: {client:?}")
+                panic!("{label}: {client:?}")
             };
             let words = json!({
-                "event": "auth", "error": "unauthenticated", "reason": reason, "message": sentence(counted_as),
+                "event": "auth", "error": "unauthenticated", "reason": reason, "message": sentence(label),
             });
-            assert_eq!(data, words, "{counted_as}");
-            assert_eq!(closed, Some(closed_4401()), "{counted_as}");
+            assert_eq!(data, words, "{label}");
+            assert_eq!(closed, Some(closed_4401()), "{label}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_refused_renewal_is_answered_with_its_reason_and_counted_and_the_socket_stays() {
-    let (house, tokens) = refusing().await;
+async fn refused_refresh_reports_reason_and_keeps_the_socket() {
+    let (gateway, tokens) = with_invalid_tokens().await;
     let hour = Duration::from_secs(3600);
     let good = with(
         claims("u", hour),
         json!({ "iss": "https://issuer.example", "aud": "postern" }),
     );
-    let socket = SocketIo::connect(&house.endpoint, &house.signer.sign(&good))
+    let socket = SocketIo::connect(&gateway.endpoint, &gateway.signer.sign(&good))
         .await
         .unwrap();
-    for (counted_as, reason, token) in tokens {
-        let kind = counted_as.strip_prefix("token_").unwrap();
+    for (label, reason, token) in tokens {
+        let kind = label.strip_prefix("token_").unwrap();
         let metric = format!("postern_gateway_token_refusals_total{{entrance=\"refresh\",kind=\"{kind}\"}}");
-        let counted = house.metric(&metric);
+        let counted = gateway.metric(&metric);
         let answer = socket.emit_with_ack("auth:refresh", json!({ "token": token })).await;
         let words = json!({
-            "success": false, "error": "unauthenticated", "reason": reason, "message": sentence(counted_as),
+            "success": false, "error": "unauthenticated", "reason": reason, "message": sentence(label),
         });
-        assert_eq!(answer, words, "{counted_as}");
-        house.metric_is(&metric, counted + 1.0).await;
+        assert_eq!(answer, words, "{label}");
+        gateway.metric_is(&metric, counted + 1.0).await;
     }
     assert!(socket.is_open());
 }
 
 #[tokio::test]
-async fn a_token_older_than_the_end_of_its_idle_session_is_refused_as_expired() {
-    let house = House::new().await;
-    house.line.let_sessions_idle_out();
-    let token = house.token("u");
-    let native = Native::connect(&house.endpoint, &token).await;
+async fn token_issued_before_idle_expiry_is_refused_as_expired() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.expire_unknown_sessions();
+    let token = gateway.token("u");
+    let native = Native::connect(&gateway.endpoint, &token).await;
     let Err(Refused::Answered { data, closed }) = native else {
         panic!("{native:?}")
     };
@@ -173,21 +180,21 @@ async fn a_token_older_than_the_end_of_its_idle_session_is_refused_as_expired() 
         "{data}"
     );
     assert_eq!(closed, Some(closed_4401()));
-    let socketio = SocketIo::connect(&house.endpoint, &token).await;
+    let socketio = SocketIo::connect(&gateway.endpoint, &token).await;
     let Err(Refused::Answered { data, .. }) = socketio else {
         panic!("{socketio:?}")
     };
     assert_eq!(data["data"], json!({ "code": "unauthenticated", "reason": "expired" }));
 }
 
-/// Nothing that depends on a secret takes longer for one of them than for another: the algorithm is compared before anything is
-/// computed, a public key is no secret, and an HMAC is compared in constant time by its library.
+/// The refusals have no timing side channel: the algorithm is compared before any computation, a public key is not secret, and the
+/// library compares HMACs in constant time.
 #[tokio::test]
-async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
+async fn tokens_of_other_algorithms_get_identical_refusals() {
     let signer = Signer::eddsa();
     let key = TokenKey::public_pem(signer.verifier()).unwrap();
-    let house = House::trusting(signer, key, |_| {}).await;
-    let (signer, rsa) = (&house.signer, Signer::rs256());
+    let gateway = TestGateway::trusting(signer, key, |_| {}).await;
+    let (signer, rsa) = (&gateway.signer, Signer::rs256());
     let good = claims("u", Duration::from_secs(3600));
     let unsigned_as = |alg: &str| {
         let signed = signer.sign_with(&json!({ "alg": alg, "typ": "JWT" }), &good);
@@ -213,11 +220,11 @@ async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
         signer.sign_with(&json!({}), &good),
     ];
     for (case, token) in tokens.iter().enumerate() {
-        let client = Native::connect(&house.endpoint, token).await;
+        let client = Native::connect(&gateway.endpoint, token).await;
         let Err(Refused::Answered { data, closed }) = client else {
             panic!("case {case}: {client:?}")
         };
-        // Whether the key or the algorithm is another one is not told.
+        // The refusal does not reveal whether the key or the algorithm differs.
         let reason = &data["reason"];
         assert!(reason == "signature" || reason == "malformed", "case {case}: {data}");
         let words = json!({
@@ -225,31 +232,31 @@ async fn tokens_of_any_other_algorithm_are_refused_in_the_same_words() {
         });
         assert_eq!((&data, closed), (&words, Some(closed_4401())), "case {case}");
     }
-    Native::connect(&house.endpoint, &signer.sign(&good)).await.unwrap();
+    Native::connect(&gateway.endpoint, &signer.sign(&good)).await.unwrap();
 }
 
 #[tokio::test]
-async fn nothing_is_done_for_whoever_has_proven_nothing() {
-    let house = House::new().await;
-    let worker = Worker::obliging(&house);
+async fn unauthenticated_client_can_do_nothing() {
+    let gateway = TestGateway::new().await;
+    let worker = Worker::succeeding(&gateway);
 
-    let native = Native::to(&house.endpoint).open().await.unwrap();
+    let native = Native::to(&gateway.endpoint).open().await.unwrap();
     native.emit("account:list", json!({})).await;
     assert_eq!(native.closed().await, closed_4401());
 
-    let socketio = SocketIo::to(&house.endpoint).open().await.unwrap();
+    let socketio = SocketIo::to(&gateway.endpoint).open().await.unwrap();
     socketio.emit("account:list", json!({})).await;
     assert_eq!(socketio.closed().await.code, 4400, "nothing may come before CONNECT");
 
     assert_eq!(worker.done(), 0);
-    assert!(!house.line.listens_for("u"));
+    assert!(!gateway.bus.is_subscribed("u"));
 }
 
 #[tokio::test]
-async fn an_auth_message_that_cannot_be_read_names_the_field_and_the_next_one_is_taken() {
-    let house = House::new().await;
-    let token = house.token("u");
-    for format in [Native::to(&house.endpoint), Native::to(&house.endpoint).msgpack()] {
+async fn invalid_auth_message_names_the_field_and_next_one_is_accepted() {
+    let gateway = TestGateway::new().await;
+    let token = gateway.token("u");
+    for format in [Native::to(&gateway.endpoint), Native::to(&gateway.endpoint).msgpack()] {
         let client = format.open().await.unwrap();
         for (data, message) in [
             (json!({ "token": 7 }), "token: a string was expected"),
@@ -284,10 +291,10 @@ async fn an_auth_message_that_cannot_be_read_names_the_field_and_the_next_one_is
 }
 
 #[tokio::test]
-async fn a_socket_that_proves_nothing_is_closed_at_its_deadline() {
-    let house = House::with(|settings| settings.timing.authentication = Duration::from_millis(300)).await;
-    let native = Native::to(&house.endpoint).open().await.unwrap();
-    let socketio = SocketIo::to(&house.endpoint).open().await.unwrap();
+async fn unauthenticated_socket_is_closed_at_its_deadline() {
+    let gateway = TestGateway::with(|settings| settings.timing.authentication = Duration::from_millis(300)).await;
+    let native = Native::to(&gateway.endpoint).open().await.unwrap();
+    let socketio = SocketIo::to(&gateway.endpoint).open().await.unwrap();
     for socket in [&*native, &*socketio] {
         let closed = Closed {
             code: 4408,
@@ -298,12 +305,12 @@ async fn a_socket_that_proves_nothing_is_closed_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
-    let house = House::new().await;
-    let token = house
+async fn ready_contains_user_and_offset() {
+    let gateway = TestGateway::new().await;
+    let token = gateway
         .signer
         .sign(&with(claims("u", Duration::from_secs(60)), json!({ "sid": "s-1" })));
-    let first = Native::to(&house.endpoint)
+    let first = Native::to(&gateway.endpoint)
         .auth(
             json!({ "token": token, "deviceId": "d", "batching": false, "resume": { "resumeToken": "x", "offset": "y" } }),
         )
@@ -319,7 +326,7 @@ async fn a_plain_websocket_learns_who_it_is_and_where_its_events_begin() {
         "{ready}"
     );
 
-    let again = Native::connect(&house.endpoint, &token).await.unwrap().ready();
+    let again = Native::connect(&gateway.endpoint, &token).await.unwrap().ready();
     assert_ne!(ready["resumeToken"], again["resumeToken"]);
 
     first.emit("auth", json!({ "token": token })).await;

@@ -1,4 +1,4 @@
-//! Which requests become a WebSocket, and how the others are answered.
+//! Upgrade requests: accepted ones, and the responses to refused ones.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use testkit::{Native, SocketIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
 const SOCKETIO: &str = "/socket.io/?EIO=4&transport=websocket";
 const PAGE: &str = "https://app.example.com";
 
-async fn letting_in_a_page() -> House {
-    House::with(|settings| settings.origins = Origins::parse(PAGE).unwrap()).await
+async fn with_allowed_origin() -> TestGateway {
+    TestGateway::with(|settings| settings.origins = Origins::parse(PAGE).unwrap()).await
 }
 
 #[tokio::test]
-async fn socketio_edge_rules_are_answered_as_the_reference_does() {
-    let house = House::new().await;
+async fn engineio_violations_get_reference_responses() {
+    let gateway = TestGateway::new().await;
     let cases = [
         (
             Request::get("/socket.io/?EIO=4&transport=polling&t=x"),
@@ -51,7 +51,7 @@ async fn socketio_edge_rules_are_answered_as_the_reference_does() {
         ),
     ];
     for (request, code, message) in cases {
-        let response = house.endpoint.http(&request).await.unwrap();
+        let response = gateway.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 400, "{request:?}");
         assert_eq!(response.header("content-type"), "application/json");
         assert_eq!(response.text(), json!({ "code": code, "message": message }).to_string());
@@ -59,14 +59,14 @@ async fn socketio_edge_rules_are_answered_as_the_reference_does() {
 }
 
 #[tokio::test]
-async fn socketio_is_served_with_and_without_its_trailing_slash() {
-    let house = House::new().await;
+async fn socketio_path_works_with_and_without_trailing_slash() {
+    let gateway = TestGateway::new().await;
     for path in [
         SOCKETIO,
         "/socket.io?EIO=4&transport=websocket",
         "/socket.io/?transport=websocket&EIO=4&t=1795424716.75",
     ] {
-        let mut wire = house.endpoint.open().await.unwrap();
+        let mut wire = gateway.endpoint.open().await.unwrap();
         wire.upgrade(&Request::upgrade(path)).await.unwrap();
         let open = wire.next_frame().await.unwrap();
         let open = String::from_utf8(open.payload).unwrap();
@@ -83,8 +83,8 @@ async fn socketio_is_served_with_and_without_its_trailing_slash() {
 }
 
 #[tokio::test]
-async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
-    let house = letting_in_a_page().await;
+async fn foreign_origin_is_refused_and_allowed_origin_gets_cors_headers() {
+    let gateway = with_allowed_origin().await;
     for origin in [
         "https://evil.com",
         "https://app.example.com.evil.com",
@@ -96,26 +96,26 @@ async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
             let request = Request::upgrade(path)
                 .header("Origin", origin)
                 .header("Sec-WebSocket-Protocol", "postern.v1.json");
-            let response = house.endpoint.http(&request).await.unwrap();
+            let response = gateway.endpoint.http(&request).await.unwrap();
             assert_eq!(response.status, 403, "{origin} {path}");
             assert_eq!(response.header("access-control-allow-origin"), "");
         }
     }
     let polling = Request::get("/socket.io/?EIO=4&transport=polling").header("Origin", PAGE);
-    let response = house.endpoint.http(&polling).await.unwrap();
+    let response = gateway.endpoint.http(&polling).await.unwrap();
     assert_eq!(response.status, 400);
     assert_eq!(response.header("access-control-allow-origin"), PAGE);
     assert_eq!(response.header("vary"), "Origin");
 
-    let token = house.token("u");
+    let token = gateway.token("u");
     let auth = json!({ "token": token });
-    SocketIo::to(&house.endpoint)
+    SocketIo::to(&gateway.endpoint)
         .header("Origin", PAGE)
         .auth(auth)
         .connect()
         .await
         .unwrap();
-    Native::to(&house.endpoint)
+    Native::to(&gateway.endpoint)
         .header("Origin", PAGE)
         .bearer(&token)
         .connect()
@@ -124,11 +124,11 @@ async fn a_foreign_page_is_refused_and_an_allowed_one_may_read_its_answer() {
 }
 
 #[tokio::test]
-async fn an_origin_that_a_library_invents_of_the_gateways_own_address_is_let_in() {
-    let house = letting_in_a_page().await;
-    let (host, port) = ("gateway.example.com", house.endpoint.addr().port());
+async fn origin_of_own_address_is_allowed() {
+    let gateway = with_allowed_origin().await;
+    let (host, port) = ("gateway.example.com", gateway.endpoint.addr().port());
     let own = [
-        // websocket-client of Python and React Native, Starscream of Swift, and the default port written or not.
+        // websocket-client of Python and React Native, Starscream of Swift, with and without the default port.
         (format!("https://{host}:{port}"), format!("{host}:{port}")),
         (format!("wss://{host}:{port}"), format!("{host}:{port}")),
         (format!("https://{host}:443"), host.to_owned()),
@@ -152,16 +152,16 @@ async fn an_origin_that_a_library_invents_of_the_gateways_own_address_is_let_in(
                 .header("Host", &host)
                 .header("Origin", &origin)
                 .header("Sec-WebSocket-Protocol", "postern.v1.json");
-            let response = house.endpoint.http(&request).await.unwrap();
+            let response = gateway.endpoint.http(&request).await.unwrap();
             assert_eq!(response.status, status, "{origin} {host} {path}");
         }
     }
 }
 
 #[tokio::test]
-async fn listed_apps_subdomains_and_null_are_let_in() {
+async fn listed_app_origins_subdomains_and_null_are_allowed() {
     let listed = "https://*.example.com, capacitor://localhost, app://., null";
-    let house = House::with(|settings| settings.origins = Origins::parse(listed).unwrap()).await;
+    let gateway = TestGateway::with(|settings| settings.origins = Origins::parse(listed).unwrap()).await;
     for (origin, status) in [
         ("https://a.b.example.com", 101),
         ("capacitor://localhost", 101),
@@ -171,17 +171,21 @@ async fn listed_apps_subdomains_and_null_are_let_in() {
         ("ionic://localhost", 403),
     ] {
         let request = Request::upgrade(SOCKETIO).header("Origin", origin);
-        assert_eq!(house.endpoint.http(&request).await.unwrap().status, status, "{origin}");
+        assert_eq!(
+            gateway.endpoint.http(&request).await.unwrap().status,
+            status,
+            "{origin}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_token_in_the_url_is_refused_even_if_it_is_valid() {
-    let house = House::new().await;
-    let token = house.token("u");
+async fn valid_token_in_url_is_refused() {
+    let gateway = TestGateway::new().await;
+    let token = gateway.token("u");
     for path in [format!("{SOCKETIO}&token={token}"), format!("/ws?access_token={token}")] {
         let request = Request::upgrade(&path).header("Sec-WebSocket-Protocol", "postern.v1.json");
-        let response = house.endpoint.http(&request).await.unwrap();
+        let response = gateway.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 400);
         assert_eq!(response.json()["error"], "bad_request");
         assert!(!response.text().contains(&token));
@@ -189,23 +193,23 @@ async fn a_token_in_the_url_is_refused_even_if_it_is_valid() {
 }
 
 #[tokio::test]
-async fn a_plain_websocket_names_a_subprotocol_of_ours() {
-    let house = House::new().await;
+async fn native_upgrade_requires_a_known_subprotocol() {
+    let gateway = TestGateway::new().await;
     for offered in [None, Some("chat"), Some("a.jwt.token")] {
         let request = Request::upgrade("/ws");
         let request = match offered {
             Some(offered) => request.header("Sec-WebSocket-Protocol", offered),
             None => request,
         };
-        let response = house.endpoint.http(&request).await.unwrap();
+        let response = gateway.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 400, "{offered:?}");
         assert_eq!(response.header("sec-websocket-protocol"), "");
     }
 }
 
 #[tokio::test]
-async fn a_broken_handshake_is_refused_and_the_connection_closed() {
-    let house = House::new().await;
+async fn invalid_websocket_handshake_is_refused_and_connection_closed() {
+    let gateway = TestGateway::new().await;
     let native = || Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
     let cases = [
         (native().without("Sec-WebSocket-Key"), 400),
@@ -226,7 +230,7 @@ async fn a_broken_handshake_is_refused_and_the_connection_closed() {
         ),
     ];
     for (request, status) in cases {
-        let mut wire = house.endpoint.open().await.unwrap();
+        let mut wire = gateway.endpoint.open().await.unwrap();
         wire.send(&request.bytes()).await.unwrap();
         let answer = String::from_utf8(wire.read_to_end().await).unwrap();
         assert!(
@@ -242,9 +246,9 @@ async fn a_broken_handshake_is_refused_and_the_connection_closed() {
 }
 
 #[tokio::test]
-async fn bytes_before_the_answer_are_no_frames() {
-    let house = House::new().await;
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn bytes_before_the_101_response_prevent_the_upgrade() {
+    let gateway = TestGateway::new().await;
+    let mut wire = gateway.endpoint.open().await.unwrap();
     let mut bytes = Request::upgrade(SOCKETIO).bytes();
     bytes.extend(testkit::client::frame::Frame::text("40{}").bytes());
     wire.send(&bytes).await.unwrap();
@@ -257,71 +261,71 @@ async fn bytes_before_the_answer_are_no_frames() {
 }
 
 #[tokio::test]
-async fn new_sockets_are_refused_while_the_bus_is_away() {
-    let house = House::new().await;
-    house.line.cut(true);
+async fn new_sockets_are_refused_during_bus_outage() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.cut(true);
     for path in [SOCKETIO, "/ws"] {
         let request = Request::upgrade(path).header("Sec-WebSocket-Protocol", "postern.v1.json");
-        let response = house.endpoint.http(&request).await.unwrap();
+        let response = gateway.endpoint.http(&request).await.unwrap();
         assert_eq!(response.status, 503, "{path}");
         assert_eq!(response.header("retry-after"), "2");
         assert_eq!(response.json()["error"], "unavailable");
     }
     testkit::wait::until_true("the node to be unready", testkit::wait::deadline(), async || {
-        house.readiness.waiting_for() == ["bus"]
+        gateway.readiness.waiting_for() == ["bus"]
     })
     .await;
 
-    house.line.cut(false);
-    Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    gateway.bus.cut(false);
+    Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_is_cut_off() {
-    let house = House::with(|settings| settings.timing.request_head = Duration::from_millis(300)).await;
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn incomplete_request_head_times_out() {
+    let gateway = TestGateway::with(|settings| settings.timing.request_head = Duration::from_millis(300)).await;
+    let mut wire = gateway.endpoint.open().await.unwrap();
     wire.send(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
     drop(wire.read_to_end().await);
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_is_cut_off() {
-    let house = House::with(|settings| settings.timing.tls = Duration::from_millis(300)).await;
-    let mut tcp = TcpStream::connect(house.endpoint.addr()).await.unwrap();
+async fn incomplete_tls_handshake_times_out() {
+    let gateway = TestGateway::with(|settings| settings.timing.tls = Duration::from_millis(300)).await;
+    let mut tcp = TcpStream::connect(gateway.endpoint.addr()).await.unwrap();
     tcp.write_all(&[22, 3, 1]).await.unwrap();
     assert_ended(&mut tcp).await;
-    house
+    gateway
         .metric_is("postern_gateway_refusals_total{reason=\"tls\"}", 1.0)
         .await;
 }
 
 #[tokio::test]
-async fn nothing_older_than_tls_1_3_and_nothing_without_tls_is_answered() {
-    let house = House::new().await;
-    let mut tcp = TcpStream::connect(house.endpoint.addr()).await.unwrap();
+async fn tls_1_2_and_plain_http_are_refused() {
+    let gateway = TestGateway::new().await;
+    let mut tcp = TcpStream::connect(gateway.endpoint.addr()).await.unwrap();
     tcp.write_all(&client_hello_of_tls_1_2()).await.unwrap();
     let mut answer = [0; 7];
     tcp.read_exact(&mut answer).await.unwrap();
     // A fatal alert, protocol_version (RFC 8446, sections 5.1 and 6.2).
     assert_eq!((answer[0], &answer[5..]), (21, &[2, 70][..]));
 
-    let mut plain = TcpStream::connect(house.endpoint.addr()).await.unwrap();
+    let mut plain = TcpStream::connect(gateway.endpoint.addr()).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
-    // The alert of TLS, or a reset; no HTTP in any case.
+    // A TLS alert or a reset, but no HTTP.
     drop(plain.read_to_end(&mut answer).await);
     assert!(!answer.windows(4).any(|part| part == b"HTTP"), "{answer:?}");
 }
 
 #[tokio::test]
-async fn a_refused_upgrade_says_so_to_testkits_clients_too() {
-    let house = letting_in_a_page().await;
-    let client = Native::to(&house.endpoint)
+async fn refused_upgrade_is_reported_by_testkit_clients() {
+    let gateway = with_allowed_origin().await;
+    let client = Native::to(&gateway.endpoint)
         .header("Origin", "https://evil.com")
         .open()
         .await;
     assert_eq!(client.unwrap_err().status(), Some(403));
-    let client = SocketIo::to(&house.endpoint)
+    let client = SocketIo::to(&gateway.endpoint)
         .header("Origin", "https://evil.com")
         .open()
         .await;
@@ -334,7 +338,7 @@ async fn assert_ended(tcp: &mut TcpStream) {
     assert!(end.is_ok(), "the connection stayed open");
 }
 
-/// A `ClientHello` without `supported_versions`, as clients of TLS 1.2 send it (RFC 5246, section 7.4.1.2).
+/// Returns a `ClientHello` of TLS 1.2 without `supported_versions` (RFC 5246, section 7.4.1.2).
 fn client_hello_of_tls_1_2() -> Vec<u8> {
     let mut extensions = Vec::new();
     // supported_groups: x25519, secp256r1.

@@ -1,4 +1,4 @@
-//! A worker that answers every job as it is told.
+//! Worker whose replies the test controls.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use protocol::json::Json;
 use protocol::security::Alert;
 use serde_json::json;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
-/// The commands and reports of refusals that were done, in order, and the alerts that were raised. What gateways ask for
-/// themselves is not counted.
+/// Records the jobs of commands and refusal reports in the sequence of their completion, the raised alerts, and the internal jobs of
+/// gateways, which are counted separately.
 pub(crate) struct Worker {
     done: Arc<Mutex<Vec<Job>>>,
     open: Arc<Mutex<Vec<Alert>>>,
@@ -23,14 +23,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Answers every job with success and the name of its user.
-    pub(crate) fn obliging(house: &House) -> Self {
-        Self::knowing(house, Vec::new())
+    /// Answers every job with success and the id of its user.
+    pub(crate) fn succeeding(gateway: &TestGateway) -> Self {
+        Self::with_alerts(gateway, Vec::new())
     }
 
-    /// The same, and knows of these alerts.
-    pub(crate) fn knowing(house: &House, open: Vec<Alert>) -> Self {
-        Self::at_work(house, open, |job| {
+    /// Answers every job with success, with these alerts open.
+    pub(crate) fn with_alerts(gateway: &TestGateway, open: Vec<Alert>) -> Self {
+        Self::start(gateway, open, |job| {
             Some(JobOutcome {
                 error: None,
                 leading_notice: None,
@@ -40,16 +40,16 @@ impl Worker {
         })
     }
 
-    /// Answers every job as `answer` says, or not at all.
+    /// Answers every job with the outcome of `answer`; `None` leaves the job unanswered.
     pub(crate) fn answering(
-        house: &House,
+        gateway: &TestGateway,
         answer: impl Fn(&Job) -> Option<JobOutcome> + Send + Sync + 'static,
     ) -> Self {
-        Self::at_work(house, Vec::new(), answer)
+        Self::start(gateway, Vec::new(), answer)
     }
 
-    fn at_work(
-        house: &House,
+    fn start(
+        gateway: &TestGateway,
         open: Vec<Alert>,
         answer: impl Fn(&Job) -> Option<JobOutcome> + Send + Sync + 'static,
     ) -> Self {
@@ -58,21 +58,21 @@ impl Worker {
         let joined = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(answer);
         for lane in Lane::ALL {
-            let (line, done, answer) = (Arc::clone(&house.line), Arc::clone(&done), Arc::clone(&answer));
+            let (bus, done, answer) = (Arc::clone(&gateway.bus), Arc::clone(&done), Arc::clone(&answer));
             let (open, joined) = (Arc::clone(&open), Arc::clone(&joined));
-            house.tasks.each("worker", async move {
+            gateway.tasks.each("worker", async move {
                 let worker = WorkerId::new(format!("worker-{}", lane.as_str())).unwrap();
                 loop {
-                    let claimed = line.claim(lane, &worker, 10, Duration::from_secs(1)).await.unwrap();
+                    let claimed = bus.claim(lane, &worker, 10, Duration::from_secs(1)).await.unwrap();
                     for claimed in claimed {
-                        line.finish(lane, &claimed.entry).await.unwrap();
-                        if let Some(outcome) = of_itself(&*line, &claimed.job, &open).await {
-                            reply(&*line, &claimed.job, outcome).await;
+                        bus.finish(lane, &claimed.entry).await.unwrap();
+                        if let Some(outcome) = handle_internal(&*bus, &claimed.job, &open).await {
+                            reply(&*bus, &claimed.job, outcome).await;
                             joined.lock().unwrap().push(claimed.job);
                             continue;
                         }
                         if let Some(outcome) = answer(&claimed.job) {
-                            reply(&*line, &claimed.job, outcome).await;
+                            reply(&*bus, &claimed.job, outcome).await;
                         }
                         done.lock().unwrap().push(claimed.job);
                     }
@@ -82,12 +82,12 @@ impl Worker {
         Self { done, open, joined }
     }
 
-    /// Forgets the alerts that were raised.
+    /// Acknowledges all raised alerts.
     pub(crate) fn acknowledge_all(&self) {
         self.open.lock().unwrap().clear();
     }
 
-    /// What was asked about sockets that had joined, in order: whose, and whether where they came from was unknown.
+    /// Returns the users of sign-in check jobs, with whether the device was unknown.
     pub(crate) fn joined(&self) -> Vec<(String, bool)> {
         let jobs = self.joined.lock().unwrap();
         let joined = jobs.iter().filter_map(|job| match &job.work {
@@ -97,34 +97,34 @@ impl Worker {
         joined.collect()
     }
 
-    /// The same, as it was asked.
-    pub(crate) fn looks(&self) -> Vec<Joined> {
+    /// Returns the payloads of sign-in check jobs.
+    pub(crate) fn checks(&self) -> Vec<Joined> {
         let jobs = self.joined.lock().unwrap();
-        let looks = jobs.iter().filter_map(|job| match &job.work {
+        let checks = jobs.iter().filter_map(|job| match &job.work {
             Work::Joined(joined) => Some(*joined),
             _ => None,
         });
-        looks.collect()
+        checks.collect()
     }
 
-    /// How many jobs were done.
+    /// Returns the number of completed jobs.
     pub(crate) fn done(&self) -> usize {
         self.done.lock().unwrap().len()
     }
 
-    /// The jobs that were done, in order.
+    /// Returns the completed jobs.
     pub(crate) fn jobs(&self) -> Vec<Job> {
         self.done.lock().unwrap().clone()
     }
 
-    /// The job that was done last.
+    /// Returns the last completed job.
     pub(crate) fn last(&self) -> Job {
         self.done.lock().unwrap().last().cloned().unwrap()
     }
 }
 
-/// Does what a gateway asks for itself: raises an alert, or tells all that were raised. Nothing else is its own.
-async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option<JobOutcome> {
+/// Handles a gateway's internal job: raises an alert, or returns the open ones. Returns `None` for other jobs.
+async fn handle_internal(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option<JobOutcome> {
     match &job.work {
         Work::RaiseAlert(alert) => {
             open.lock().unwrap().push(alert.clone());
@@ -141,7 +141,7 @@ async fn of_itself(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> Option
     }
 }
 
-/// Answers a job.
+/// Sends a reply to a job.
 pub(crate) async fn reply(bus: &dyn Bus, job: &Job, outcome: JobOutcome) {
     let reply = Reply {
         v: Job::VERSION,

@@ -1,4 +1,4 @@
-//! A bus that can be cut, and that can be made to forget to announce.
+//! Bus with injected faults: outages, failing steps, blocked steps, lost announcements.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,65 +25,65 @@ use protocol::time::Timestamp;
 use testkit::wait;
 use tokio::sync::{mpsc, watch};
 
-/// A line to a bus.
-pub(crate) struct Line {
+/// Bus wrapper that injects faults.
+pub(crate) struct FaultyBus {
     bus: Arc<dyn Bus>,
     cut: AtomicBool,
-    refused: Mutex<HashSet<&'static str>>,
-    holds: Arc<Holds>,
-    silent: Arc<AtomicBool>,
-    lost: Arc<AtomicUsize>,
-    deaf_to_replies: Arc<AtomicBool>,
-    asked_limits: AtomicUsize,
+    failing_steps: Mutex<HashSet<&'static str>>,
+    gate: Arc<StepGate>,
+    drops_announcements: Arc<AtomicBool>,
+    dropped_announcements: Arc<AtomicUsize>,
+    drops_replies: Arc<AtomicBool>,
+    limit_calls: AtomicUsize,
     announce: Mutex<Option<mpsc::Sender<ChannelMessage>>>,
-    listened: Mutex<Option<Arc<Ear>>>,
+    subscriptions: Mutex<Option<Arc<WatchedSubscriptions>>>,
     seed: Mutex<SessionSeed>,
-    /// What is added to the time that sessions have left, where a gateway asks.
-    postponed: Mutex<Duration>,
-    /// Sessions that nobody knows have idled out, says whoever is asked.
-    idled_out: AtomicBool,
+    /// Added to the remaining time of sessions in responses to the gateway.
+    timer_delay: Mutex<Duration>,
+    /// True if unknown sessions are reported as expired by idling instead of being opened.
+    unknown_sessions_expired: AtomicBool,
     tasks: Tasks,
 }
 
-/// The gateway's ear, watched.
-pub(crate) struct Ear {
-    feed: Arc<dyn UserSubscriptions>,
+/// Subscriptions of the gateway, recorded.
+pub(crate) struct WatchedSubscriptions {
+    inner: Arc<dyn UserSubscriptions>,
     users: Mutex<HashSet<UserId>>,
-    holds: Arc<Holds>,
+    gate: Arc<StepGate>,
 }
 
-/// A step that nobody gets through.
+/// Gate that blocks one step.
 #[derive(Default)]
-struct Holds {
+struct StepGate {
     step: watch::Sender<Option<&'static str>>,
-    waiting: AtomicUsize,
+    blocked: AtomicUsize,
 }
 
-impl Holds {
+impl StepGate {
     async fn pass(&self, step: &'static str) {
-        let mut held = self.step.subscribe();
-        if *held.borrow_and_update() != Some(step) {
+        let mut blocked_step = self.step.subscribe();
+        if *blocked_step.borrow_and_update() != Some(step) {
             return;
         }
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        drop(held.wait_for(|held| *held != Some(step)).await);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.blocked.fetch_add(1, Ordering::SeqCst);
+        drop(blocked_step.wait_for(|blocked| *blocked != Some(step)).await);
+        self.blocked.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Line {
+impl FaultyBus {
     pub(crate) fn new(bus: Arc<dyn Bus>) -> Self {
         Self {
             bus,
             cut: AtomicBool::new(false),
-            refused: Mutex::default(),
-            holds: Arc::default(),
-            silent: Arc::default(),
-            lost: Arc::default(),
-            deaf_to_replies: Arc::default(),
-            asked_limits: AtomicUsize::new(0),
+            failing_steps: Mutex::default(),
+            gate: Arc::default(),
+            drops_announcements: Arc::default(),
+            dropped_announcements: Arc::default(),
+            drops_replies: Arc::default(),
+            limit_calls: AtomicUsize::new(0),
             announce: Mutex::default(),
-            listened: Mutex::default(),
+            subscriptions: Mutex::default(),
             seed: Mutex::new(SessionSeed {
                 left: LONG,
                 timeout: LONG,
@@ -92,78 +92,78 @@ impl Line {
                 newest_token: None,
                 announced: None,
             }),
-            postponed: Mutex::default(),
-            idled_out: AtomicBool::new(false),
+            timer_delay: Mutex::default(),
+            unknown_sessions_expired: AtomicBool::new(false),
             tasks: Tasks::new(),
         }
     }
 
-    /// Everything fails from now on, or no longer.
+    /// Starts or ends an outage: all steps fail.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
     }
 
-    /// These steps fail from now on, and no others.
-    pub(crate) fn refuse(&self, steps: &[&'static str]) {
-        self.refused.lock().unwrap().extend(steps);
+    /// Makes these steps fail.
+    pub(crate) fn fail_steps(&self, steps: &[&'static str]) {
+        self.failing_steps.lock().unwrap().extend(steps);
     }
 
-    /// Whoever takes this step waits, until [`Line::let_go`].
-    pub(crate) fn hold(&self, step: &'static str) {
-        self.holds.step.send_replace(Some(step));
+    /// Blocks callers of this step until [`FaultyBus::unblock`].
+    pub(crate) fn block(&self, step: &'static str) {
+        self.gate.step.send_replace(Some(step));
     }
 
-    /// Waits until somebody waits in the step that is held.
-    pub(crate) async fn held(&self) {
-        let waits = async || self.holds.waiting.load(Ordering::SeqCst) > 0;
-        wait::until_true("somebody to be held", wait::deadline(), waits).await;
+    /// Waits until a caller is blocked.
+    pub(crate) async fn wait_blocked(&self) {
+        let blocked = async || self.gate.blocked.load(Ordering::SeqCst) > 0;
+        wait::until_true("a caller to be blocked", wait::deadline(), blocked).await;
     }
 
-    /// Lets all go on.
-    pub(crate) fn let_go(&self) {
-        self.holds.step.send_replace(None);
+    /// Unblocks all callers.
+    pub(crate) fn unblock(&self) {
+        self.gate.step.send_replace(None);
     }
 
-    /// Events are published and nobody hears of them, or no longer.
-    pub(crate) fn silence(&self, silent: bool) {
-        self.silent.store(silent, Ordering::SeqCst);
+    /// Starts or stops dropping the announcements of published events.
+    pub(crate) fn drop_announcements(&self, drops: bool) {
+        self.drops_announcements.store(drops, Ordering::SeqCst);
     }
 
-    /// How many announcements were lost while there was silence.
-    pub(crate) fn lost(&self) -> usize {
-        self.lost.load(Ordering::SeqCst)
+    /// Number of dropped announcements.
+    pub(crate) fn dropped_announcements(&self) -> usize {
+        self.dropped_announcements.load(Ordering::SeqCst)
     }
 
-    /// Answers are kept and nobody hears of them.
-    pub(crate) fn lose_replies(&self) {
-        self.deaf_to_replies.store(true, Ordering::SeqCst);
+    /// Drops the announcements of replies, which are stored all the same.
+    pub(crate) fn drop_replies(&self) {
+        self.drops_replies.store(true, Ordering::SeqCst);
     }
 
-    /// How often the refilling limits were asked.
-    pub(crate) fn asked_limits(&self) -> usize {
-        self.asked_limits.load(Ordering::SeqCst)
+    /// Number of calls that charged rate limits.
+    pub(crate) fn limit_calls(&self) -> usize {
+        self.limit_calls.load(Ordering::SeqCst)
     }
 
-    /// Tells the gateway that messages may have been missed.
-    pub(crate) async fn announce_missed(&self) {
+    /// Reports to the gateway that messages may have been missed.
+    pub(crate) async fn report_missed(&self) {
         let announce = self.announce.lock().unwrap().clone().unwrap();
         announce.send(ChannelMessage::Missed).await.unwrap();
     }
 
-    /// Whether the gateway listens for a user.
-    pub(crate) fn listens_for(&self, user: &str) -> bool {
-        let ear = self.listened.lock().unwrap().clone().unwrap();
-        let users = ear.users.lock().unwrap();
+    /// Reports whether the gateway is subscribed to the channel of a user.
+    pub(crate) fn is_subscribed(&self, user: &str) -> bool {
+        let subscriptions = self.subscriptions.lock().unwrap().clone().unwrap();
+        let users = subscriptions.users.lock().unwrap();
         users.contains(&UserId::new(user).unwrap())
     }
 
-    /// Does what a worker does for a session that nobody knows: it is opened, for as long as [`Line::sessions_last`] says.
+    /// Opens an unknown session as a worker does, with the timeout of [`FaultyBus::set_session_timeout`].
     async fn open_session(&self, job: &Job) -> Result<(), BusError> {
         let key = SessionKey {
             user: job.user.clone(),
             session: job.session.clone(),
         };
-        let outcome = if self.idled_out.load(Ordering::SeqCst) {
+        let outcome = if self.unknown_sessions_expired.load(Ordering::SeqCst) {
             JobOutcome {
                 error: Some(ErrorCode::Unauthenticated),
                 leading_notice: None,
@@ -172,7 +172,7 @@ impl Line {
             }
         } else {
             let announced = match &job.work {
-                Work::OpenSession(asked) => asked.announced,
+                Work::OpenSession(open) => open.announced,
                 _ => None,
             };
             let seed = *self.seed.lock().unwrap();
@@ -187,8 +187,8 @@ impl Line {
         self.bus.reply(&job.node, &reply).await
     }
 
-    /// Sessions that are opened from now on last so long, and are warned in the middle.
-    pub(crate) fn sessions_last(&self, timeout: Duration) {
+    /// Sets the timeout of sessions opened from now on. The warning is due at half of it.
+    pub(crate) fn set_session_timeout(&self, timeout: Duration) {
         *self.seed.lock().unwrap() = SessionSeed {
             left: timeout,
             timeout,
@@ -199,23 +199,23 @@ impl Line {
         };
     }
 
-    /// Gateways are told an end and a warning that come half an hour late, so that their own timers never fire: what is known of a
-    /// session in time is what the bus announces.
+    /// Reports session ends and warnings to the gateway half an hour late, so that its timers never fire and only announcements of the
+    /// bus take effect.
     pub(crate) fn postpone_timers(&self) {
-        *self.postponed.lock().unwrap() = LONG;
+        *self.timer_delay.lock().unwrap() = LONG;
     }
 
-    /// Sessions that nobody knows have idled out from now on.
-    pub(crate) fn let_sessions_idle_out(&self) {
-        self.idled_out.store(true, Ordering::SeqCst);
+    /// Reports unknown sessions as expired by idling from now on.
+    pub(crate) fn expire_unknown_sessions(&self) {
+        self.unknown_sessions_expired.store(true, Ordering::SeqCst);
     }
 
-    fn postponed(&self, state: SessionState) -> SessionState {
-        let by = *self.postponed.lock().unwrap();
+    fn delayed(&self, state: SessionState) -> SessionState {
+        let by = *self.timer_delay.lock().unwrap();
         match state {
             SessionState::Alive(alive) => SessionState::Alive(SessionTtl {
                 left: alive.left + by,
-                // A warning that is due stays so.
+                // A warning that is already due is not delayed.
                 warns_in: if alive.warns_in.is_zero() {
                     alive.warns_in
                 } else {
@@ -227,88 +227,91 @@ impl Line {
         }
     }
 
-    fn up(&self, step: &'static str) -> Result<(), BusError> {
-        if self.cut.load(Ordering::SeqCst) || self.refused.lock().unwrap().contains(step) {
-            let source = "the line is cut".into();
+    fn check(&self, step: &'static str) -> Result<(), BusError> {
+        if self.cut.load(Ordering::SeqCst) || self.failing_steps.lock().unwrap().contains(step) {
+            let source = "injected fault".into();
             return Err(BusError::Unavailable { step, source });
         }
         Ok(())
     }
 }
 
-impl Liveness for Line {
+impl Liveness for FaultyBus {
     fn is_live(&self) -> bool {
         !self.cut.load(Ordering::SeqCst)
     }
 }
 
 #[async_trait]
-impl Events for Line {
+impl Events for FaultyBus {
     async fn publish(&self, user: &UserId, envelope: &Envelope) -> Result<PublishOutcome, BusError> {
-        self.up("publish")?;
+        self.check("publish")?;
         self.bus.publish(user, envelope).await
     }
 
     async fn offsets(&self, users: &[UserId]) -> Result<Vec<Offset>, BusError> {
-        self.up("positions")?;
+        self.check("offsets")?;
         self.bus.offsets(users).await
     }
 
     async fn read_log(&self, user: &UserId, after: &Offset, limit: usize) -> Result<LogRead, BusError> {
-        self.up("since")?;
+        self.check("read_log")?;
         self.bus.read_log(user, after, limit).await
     }
 
     async fn listen(&self) -> Result<(Arc<dyn UserSubscriptions>, mpsc::Receiver<ChannelMessage>), BusError> {
-        let (feed, mut heard) = self.bus.listen().await?;
+        let (inner, mut messages) = self.bus.listen().await?;
         let (announce, announced) = mpsc::channel(1024);
         *self.announce.lock().unwrap() = Some(announce.clone());
-        let (silent, lost) = (Arc::clone(&self.silent), Arc::clone(&self.lost));
+        let (drops, dropped) = (
+            Arc::clone(&self.drops_announcements),
+            Arc::clone(&self.dropped_announcements),
+        );
         self.tasks.each("announcements", async move {
-            while let Some(event) = heard.recv().await {
-                if silent.load(Ordering::SeqCst) {
-                    lost.fetch_add(1, Ordering::SeqCst);
+            while let Some(event) = messages.recv().await {
+                if drops.load(Ordering::SeqCst) {
+                    dropped.fetch_add(1, Ordering::SeqCst);
                 } else if announce.send(event).await.is_err() {
                     return;
                 }
             }
         });
-        let ear = Arc::new(Ear {
-            feed,
+        let subscriptions = Arc::new(WatchedSubscriptions {
+            inner,
             users: Mutex::default(),
-            holds: Arc::clone(&self.holds),
+            gate: Arc::clone(&self.gate),
         });
-        *self.listened.lock().unwrap() = Some(Arc::clone(&ear));
-        Ok((ear, announced))
+        *self.subscriptions.lock().unwrap() = Some(Arc::clone(&subscriptions));
+        Ok((subscriptions, announced))
     }
 }
 
 #[async_trait]
-impl UserSubscriptions for Ear {
+impl UserSubscriptions for WatchedSubscriptions {
     async fn subscribe(&self, user: &UserId) -> Result<(), BusError> {
         self.users.lock().unwrap().insert(user.clone());
-        self.holds.pass("subscribe").await;
-        self.feed.subscribe(user).await
+        self.gate.pass("subscribe").await;
+        self.inner.subscribe(user).await
     }
 
     fn unsubscribe(&self, user: &UserId) {
         self.users.lock().unwrap().remove(user);
-        self.feed.unsubscribe(user);
+        self.inner.unsubscribe(user);
     }
 
     fn is_live(&self) -> bool {
-        self.feed.is_live()
+        self.inner.is_live()
     }
 }
 
 #[async_trait]
-impl Jobs for Line {
-    async fn submit(&self, lane: Lane, job: &Job, patience: Duration) -> Result<(), BusError> {
-        self.up("submit")?;
+impl Jobs for FaultyBus {
+    async fn submit(&self, lane: Lane, job: &Job, job_timeout: Duration) -> Result<(), BusError> {
+        self.check("submit")?;
         if matches!(job.work, Work::OpenSession(_)) {
             return self.open_session(job).await;
         }
-        self.bus.submit(lane, job, patience).await
+        self.bus.submit(lane, job, job_timeout).await
     }
 
     async fn claim(
@@ -336,10 +339,10 @@ impl Jobs for Line {
     async fn subscribe_replies(&self, node: &NodeId) -> Result<mpsc::Receiver<Reply>, BusError> {
         let mut replies = self.bus.subscribe_replies(node).await?;
         let (announce, announced) = mpsc::channel(1024);
-        let deaf = Arc::clone(&self.deaf_to_replies);
+        let drops = Arc::clone(&self.drops_replies);
         self.tasks.each("replies", async move {
             while let Some(reply) = replies.recv().await {
-                if !deaf.load(Ordering::SeqCst) && announce.send(reply).await.is_err() {
+                if !drops.load(Ordering::SeqCst) && announce.send(reply).await.is_err() {
                     return;
                 }
             }
@@ -348,7 +351,7 @@ impl Jobs for Line {
     }
 
     async fn stored_replies(&self, node: &NodeId, jobs: &[JobId]) -> Result<Vec<Reply>, BusError> {
-        self.up("kept replies")?;
+        self.check("stored_replies")?;
         self.bus.stored_replies(node, jobs).await
     }
 
@@ -358,16 +361,16 @@ impl Jobs for Line {
 }
 
 #[async_trait]
-impl Limits for Line {
+impl Limits for FaultyBus {
     async fn admit_all(&self, user: &UserId, charges: &[Charge]) -> Result<LimitDecision, BusError> {
-        self.up("admit")?;
-        self.holds.pass("admit").await;
-        self.asked_limits.fetch_add(1, Ordering::SeqCst);
+        self.check("admit")?;
+        self.gate.pass("admit").await;
+        self.limit_calls.fetch_add(1, Ordering::SeqCst);
         self.bus.admit_all(user, charges).await
     }
 
     async fn admit_attempt(&self, user: &UserId, bucket: &Bucket, quota: Quota) -> Result<LimitDecision, BusError> {
-        self.up("count an attempt")?;
+        self.check("admit_attempt")?;
         self.bus.admit_attempt(user, bucket, quota).await
     }
 
@@ -378,7 +381,7 @@ impl Limits for Line {
         quota: Quota,
         share: &Share<'_>,
     ) -> Result<LimitDecision, BusError> {
-        self.up("count an attempt")?;
+        self.check("admit_attempt")?;
         self.bus.admit_shared_attempt(user, bucket, quota, share).await
     }
 
@@ -388,7 +391,7 @@ impl Limits for Line {
 }
 
 #[async_trait]
-impl Challenges for Line {
+impl Challenges for FaultyBus {
     async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         self.bus.put(key, value, ttl).await
     }
@@ -411,23 +414,23 @@ impl Challenges for Line {
 }
 
 #[async_trait]
-impl SessionRegistry for Line {
+impl SessionRegistry for FaultyBus {
     async fn seed(&self, session: &SessionKey, seed: SessionSeed) -> Result<SessionState, BusError> {
         self.bus.seed(session, seed).await
     }
 
     async fn check_ttl(&self, sessions: &[SessionKey]) -> Result<Vec<SessionState>, BusError> {
-        self.up("poke")?;
+        self.check("check_ttl")?;
         let states = self.bus.check_ttl(sessions).await?;
-        Ok(states.into_iter().map(|state| self.postponed(state)).collect())
+        Ok(states.into_iter().map(|state| self.delayed(state)).collect())
     }
 
     async fn renew_session(&self, session: &SessionKey) -> Result<SessionRenewal, BusError> {
-        self.up("touch")?;
-        let touched = self.bus.renew_session(session).await?;
+        self.check("renew_session")?;
+        let renewal = self.bus.renew_session(session).await?;
         Ok(SessionRenewal {
-            state: self.postponed(touched.state),
-            ..touched
+            state: self.delayed(renewal.state),
+            ..renewal
         })
     }
 
@@ -441,9 +444,9 @@ impl SessionRegistry for Line {
     }
 
     async fn record_token(&self, session: &SessionKey, issued_at: Option<Timestamp>) -> Result<SessionState, BusError> {
-        self.up("record a token")?;
+        self.check("record_token")?;
         let state = self.bus.record_token(session, issued_at).await?;
-        Ok(self.postponed(state))
+        Ok(self.delayed(state))
     }
 
     async fn alive_sessions(&self, user: &UserId) -> Result<Vec<AliveSession>, BusError> {
@@ -468,7 +471,7 @@ impl SessionRegistry for Line {
 }
 
 #[async_trait]
-impl Hints for Line {
+impl Hints for FaultyBus {
     async fn hint(&self, user: &UserId, from: &Origin) -> Result<Hint, BusError> {
         self.bus.hint(user, from).await
     }
@@ -481,12 +484,12 @@ impl Hints for Line {
         self.bus.clear_seen(user).await
     }
 
-    async fn begin_alert_check(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        self.bus.begin_alert_check(user, look).await
+    async fn begin_alert_check(&self, user: &UserId, check: &str) -> Result<(), BusError> {
+        self.bus.begin_alert_check(user, check).await
     }
 
-    async fn mark_no_open_alerts(&self, user: &UserId, look: &str) -> Result<(), BusError> {
-        self.bus.mark_no_open_alerts(user, look).await
+    async fn mark_no_open_alerts(&self, user: &UserId, check: &str) -> Result<(), BusError> {
+        self.bus.mark_no_open_alerts(user, check).await
     }
 
     async fn clear_no_open_alerts(&self, user: &UserId) -> Result<(), BusError> {
@@ -495,9 +498,9 @@ impl Hints for Line {
 }
 
 #[async_trait]
-impl Presence for Line {
+impl Presence for FaultyBus {
     async fn renew_node(&self, node: &NodeId, lease: Duration) -> Result<(), BusError> {
-        self.up("presence")?;
+        self.check("presence")?;
         self.bus.renew_node(node, lease).await
     }
 
@@ -507,48 +510,48 @@ impl Presence for Line {
         socket: &OpenSocket,
         most: usize,
     ) -> Result<Vec<OpenSocket>, BusError> {
-        self.up("presence")?;
+        self.check("presence")?;
         self.bus.register_socket(user, socket, most).await
     }
 
     async fn unregister_socket(&self, user: &UserId, node: &NodeId, connection: &ConnectionId) -> Result<(), BusError> {
-        self.up("presence")?;
+        self.check("presence")?;
         self.bus.unregister_socket(user, node, connection).await
     }
 
     async fn open_sockets(&self, user: &UserId) -> Result<Vec<OpenSocket>, BusError> {
-        self.up("presence")?;
+        self.check("presence")?;
         self.bus.open_sockets(user).await
     }
 }
 
 #[async_trait]
-impl ResumeTokens for Line {
-    async fn issue_token(&self, key: &ResumeTokenKey, ticket: &ResumeToken) -> Result<ResumeLease, BusError> {
-        self.up("issue")?;
-        self.bus.issue_token(key, ticket).await
+impl ResumeTokens for FaultyBus {
+    async fn issue_token(&self, key: &ResumeTokenKey, token: &ResumeToken) -> Result<ResumeLease, BusError> {
+        self.check("issue_token")?;
+        self.bus.issue_token(key, token).await
     }
 
     async fn redeem_token(
         &self,
         key: &ResumeTokenKey,
         session: &SessionId,
-        came: Timestamp,
+        connected_at: Timestamp,
     ) -> Result<Option<Redeemed>, BusError> {
-        self.up("redeem")?;
-        self.bus.redeem_token(key, session, came).await
+        self.check("redeem_token")?;
+        self.bus.redeem_token(key, session, connected_at).await
     }
 
-    async fn renew_tokens(&self, holds: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
-        self.up("keep")?;
-        self.bus.renew_tokens(holds).await
+    async fn renew_tokens(&self, leases: &[ResumeLease]) -> Result<Vec<bool>, BusError> {
+        self.check("renew_tokens")?;
+        self.bus.renew_tokens(leases).await
     }
 
-    async fn revoke_token(&self, hold: &ResumeLease) -> Result<(), BusError> {
-        self.up("void")?;
-        self.bus.revoke_token(hold).await
+    async fn revoke_token(&self, lease: &ResumeLease) -> Result<(), BusError> {
+        self.check("revoke_token")?;
+        self.bus.revoke_token(lease).await
     }
 }
 
-/// How long sessions last unless a test says otherwise.
+/// Default timeout of sessions.
 const LONG: Duration = Duration::from_secs(30 * 60);

@@ -1,4 +1,4 @@
-//! Whoever has no token and holds connections keeps nobody else out.
+//! Connections without a token of one address do not block other addresses.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -12,26 +12,26 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
-/// Another address of this machine than the one that clients have by themselves.
+/// Second loopback address, different from the clients' default.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const PENDING: &str = "postern_gateway_pending_connections";
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
 
-fn refused(house: &House) -> f64 {
+fn refused(gateway: &TestGateway) -> f64 {
     let reasons = [
         "pending_connections",
         "pending_per_address",
         "connect_rate",
         "open_connections",
     ];
-    let count = |reason| house.metric(&format!("postern_gateway_refusals_total{{reason=\"{reason}\"}}"));
+    let count = |reason| gateway.metric(&format!("postern_gateway_refusals_total{{reason=\"{reason}\"}}"));
     reasons.into_iter().map(count).sum()
 }
 
-/// Asks on one connection again and again, for as long as it is served, and then on another one.
-async fn keep_asking(endpoint: Endpoint) {
+/// Sends requests on one connection until it is closed, then on the next one.
+async fn repeat_requests(endpoint: Endpoint) {
     let mut tenth = interval(Duration::from_millis(100));
     loop {
         tenth.tick().await;
@@ -43,8 +43,8 @@ async fn keep_asking(endpoint: Endpoint) {
     }
 }
 
-/// Asks ahead as fast as the kernel takes it, reads nothing, and keeps the connection.
-async fn ask_ahead_and_never_read(endpoint: Endpoint) -> Wire {
+/// Pipelines requests as fast as the kernel accepts them, reads nothing, and keeps the connection open.
+async fn pipeline_and_never_read(endpoint: Endpoint) -> Wire {
     let mut pace = interval(Duration::from_millis(10));
     let mut wire = loop {
         pace.tick().await;
@@ -58,61 +58,61 @@ async fn ask_ahead_and_never_read(endpoint: Endpoint) -> Wire {
 }
 
 #[tokio::test]
-async fn keep_alive_connections_of_one_address_do_not_keep_another_address_out() {
-    let house = House::with(|settings| settings.pending_connections = 64).await;
+async fn request_flood_of_one_address_does_not_block_another() {
+    let gateway = TestGateway::with(|settings| settings.pending_connections = 64).await;
     let mut attack = JoinSet::new();
     for _ in 0..96 {
-        attack.spawn(keep_asking(house.endpoint.clone()));
+        attack.spawn(repeat_requests(gateway.endpoint.clone()));
     }
     wait::until_true("the attack to reach a bound", wait::deadline(), async || {
-        refused(&house) > 50.0
+        refused(&gateway) > 50.0
     })
     .await;
-    let elsewhere = house.endpoint.with_source(ELSEWHERE);
+    let elsewhere = gateway.endpoint.with_source(ELSEWHERE);
     for attempt in 0..10 {
-        let client = Native::connect(&elsewhere, &house.token("u")).await;
+        let client = Native::connect(&elsewhere, &gateway.token("u")).await;
         assert!(client.is_ok(), "attempt {attempt}: {client:?}");
     }
 }
 
 #[tokio::test]
-async fn four_thousand_silent_connections_of_one_address_hold_a_sixteenth_of_the_permits() {
-    let house = House::with(|settings| settings.connect_rate = Rate::parse("10000/10000").unwrap()).await;
+async fn silent_connections_of_one_address_take_at_most_a_sixteenth_of_the_permits() {
+    let gateway = TestGateway::with(|settings| settings.connect_rate = Rate::parse("10000/10000").unwrap()).await;
     let mut silent = Vec::new();
     for _ in 0..4_096 {
-        // What is dropped at once may show as a failed connect already.
-        silent.extend(house.endpoint.tcp().await.ok());
+        // A dropped connection may already show as a failed connect.
+        silent.extend(gateway.endpoint.tcp().await.ok());
     }
-    let elsewhere = house.endpoint.with_source(ELSEWHERE);
-    Native::connect(&elsewhere, &house.token("u")).await.unwrap();
-    assert!(refused(&house) >= 3_000.0, "{} refused", refused(&house));
+    let elsewhere = gateway.endpoint.with_source(ELSEWHERE);
+    Native::connect(&elsewhere, &gateway.token("u")).await.unwrap();
+    assert!(refused(&gateway) >= 3_000.0, "{} refused", refused(&gateway));
 }
 
 #[tokio::test]
-async fn connections_that_ask_ahead_and_never_read_are_cut_and_free_their_permits() {
-    let house = House::with(|settings| {
+async fn pipelining_connections_that_never_read_time_out_and_release_permits() {
+    let gateway = TestGateway::with(|settings| {
         settings.connect_rate = None;
         settings.pending_connections = 40;
     })
     .await;
     let mut attack = JoinSet::new();
     for _ in 0..40 {
-        attack.spawn(ask_ahead_and_never_read(house.endpoint.clone()));
+        attack.spawn(pipeline_and_never_read(gateway.endpoint.clone()));
     }
-    // They stay connected, as far as it depends on them.
-    let deaf = attack.join_all().await;
+    // The clients keep their connections open.
+    let stalled = attack.join_all().await;
     wait::until_true("a permit", wait::deadline(), async || {
-        Native::connect(&house.endpoint, &house.token("u")).await.is_ok()
+        Native::connect(&gateway.endpoint, &gateway.token("u")).await.is_ok()
     })
     .await;
-    house.metric_is(PENDING, 0.0).await;
-    drop(deaf);
+    gateway.metric_is(PENDING, 0.0).await;
+    drop(stalled);
 }
 
 #[tokio::test]
-async fn a_connection_answers_one_request_and_is_closed() {
-    let house = House::new().await;
-    let mut wire = house.endpoint.open().await.unwrap();
+async fn connection_is_closed_after_one_request() {
+    let gateway = TestGateway::new().await;
+    let mut wire = gateway.endpoint.open().await.unwrap();
     wire.send(&REQUEST.repeat(3)).await.unwrap();
     let answers = String::from_utf8(wire.read_to_end().await).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 1, "{answers}");
@@ -121,12 +121,12 @@ async fn a_connection_answers_one_request_and_is_closed() {
         answers.to_ascii_lowercase().contains("\r\nconnection: close\r\n"),
         "{answers}"
     );
-    house.metric_is(PENDING, 0.0).await;
+    gateway.metric_is(PENDING, 0.0).await;
 }
 
 #[tokio::test]
-async fn every_plain_route_closes_its_connection() {
-    let house = House::new().await;
+async fn every_http_route_closes_its_connection() {
+    let gateway = TestGateway::new().await;
     for request in [
         Request::get("/oauth/callback/github?code=a&state=b"),
         Request::get("/oauth/callback/nowhere"),
@@ -139,7 +139,7 @@ async fn every_plain_route_closes_its_connection() {
         Request::get("/ws"),
         Request::get("/"),
     ] {
-        let mut wire = house.endpoint.open().await.unwrap();
+        let mut wire = gateway.endpoint.open().await.unwrap();
         wire.send(&request.bytes()).await.unwrap();
         let answer = String::from_utf8_lossy(&wire.read_to_end().await).to_ascii_lowercase();
         assert!(answer.contains("\r\nconnection: close\r\n"), "{request:?}: {answer}");
@@ -147,23 +147,23 @@ async fn every_plain_route_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_or_never_finish_are_cut_and_free_their_permits() {
+async fn silent_and_incomplete_connections_time_out_and_release_permits() {
     let shorter = |settings: &mut Settings| {
         settings.timing.tls = Duration::from_millis(500);
         settings.timing.request_head = Duration::from_millis(500);
         settings.timing.authentication = Duration::from_millis(500);
     };
-    let house = House::with(shorter).await;
+    let gateway = TestGateway::with(shorter).await;
     let mut attack = JoinSet::new();
     for n in 0..200 {
-        let endpoint = house.endpoint.clone();
+        let endpoint = gateway.endpoint.clone();
         attack.spawn(async move {
             match n % 4 {
-                0 => until_cut(endpoint.tcp().await.unwrap(), b"").await,
-                // A handshake record of 512 bytes that comes one by one.
+                0 => send_until_closed(endpoint.tcp().await.unwrap(), b"").await,
+                // A handshake record of 512 bytes, sent byte by byte.
                 1 => {
                     let record = [&[22, 3, 1, 2, 0, 1, 0, 1, 252][..], &[7; 600]].concat();
-                    until_cut(endpoint.tcp().await.unwrap(), &record).await;
+                    send_until_closed(endpoint.tcp().await.unwrap(), &record).await;
                 }
                 2 => trickle_head(endpoint.open().await.unwrap()).await,
                 _ => drop(Native::to(&endpoint).open().await.unwrap().closed().await),
@@ -171,14 +171,14 @@ async fn connections_that_say_nothing_or_never_finish_are_cut_and_free_their_per
         });
     }
     attack.join_all().await;
-    house.metric_is(PENDING, 0.0).await;
-    house
+    gateway.metric_is(PENDING, 0.0).await;
+    gateway
         .metric_is("postern_gateway_sockets{dialect=\"native_json\"}", 0.0)
         .await;
 }
 
-/// Sends a byte now and then, until the server ends the connection.
-async fn until_cut(mut tcp: TcpStream, bytes: &[u8]) {
+/// Sends a byte every 20 ms until the server closes the connection.
+async fn send_until_closed(mut tcp: TcpStream, bytes: &[u8]) {
     use tokio::io::AsyncWriteExt;
     let mut pace = interval(Duration::from_millis(20));
     for byte in bytes {
@@ -192,7 +192,7 @@ async fn until_cut(mut tcp: TcpStream, bytes: &[u8]) {
     assert!(end.is_ok(), "the connection stayed open");
 }
 
-/// The same with the head of a request.
+/// Sends a request head byte by byte until the server closes the connection.
 async fn trickle_head(mut wire: Wire) {
     let head = [&b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: "[..], &[b'a'; 4_000]].concat();
     let (mut pace, mut sent) = (interval(Duration::from_millis(20)), 0);

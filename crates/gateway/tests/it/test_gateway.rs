@@ -1,4 +1,4 @@
-//! One gateway and what it stands on, all in this process.
+//! Gateway under test with its bus, certificate and tokens, all in this process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,13 +23,13 @@ use testkit::tls::Authority;
 use testkit::token::Signer;
 use testkit::{Endpoint, Redis, wait};
 
-use crate::line::Line;
+use crate::faulty_bus::FaultyBus;
 
-/// A gateway with everything it needs. It ends with this value.
-pub(crate) struct House {
+/// Running gateway. It stops when this value is dropped.
+pub(crate) struct TestGateway {
     pub(crate) endpoint: Endpoint,
     pub(crate) signer: Signer,
-    pub(crate) line: Arc<Line>,
+    pub(crate) bus: Arc<FaultyBus>,
     pub(crate) authority: Authority,
     pub(crate) readiness: Readiness,
     pub(crate) internal: axum::Router,
@@ -39,19 +39,19 @@ pub(crate) struct House {
     running: Running,
 }
 
-impl House {
-    /// A gateway with the settings of production.
+impl TestGateway {
+    /// Starts a gateway with the default settings.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// A gateway whose settings differ.
+    /// Starts a gateway with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let (signer, key) = secret();
         Self::trusting(signer, key, change).await
     }
 
-    /// A gateway with the settings of production on a Redis, under a prefix of its own.
+    /// Starts a gateway with the default settings on a Redis, under a prefix of its own.
     pub(crate) async fn on(redis: &Redis) -> Self {
         let metrics = Metrics::new("test");
         let settings = RedisSettings {
@@ -65,7 +65,7 @@ impl House {
         Self::build(secret(), Arc::new(bus.unwrap()), metrics, |_| {}).await
     }
 
-    /// A gateway that takes the tokens of this signer.
+    /// Starts a gateway that accepts the tokens of this signer.
     pub(crate) async fn trusting(signer: Signer, key: TokenKey, change: impl FnOnce(&mut Settings)) -> Self {
         let bus = Arc::new(MemoryBus::new(Arc::new(OsEntropy)));
         Self::build((signer, key), bus, Metrics::new("test"), change).await
@@ -93,8 +93,8 @@ impl House {
         change(&mut settings);
 
         let entropy = Arc::new(OsEntropy);
-        let line = Arc::new(Line::new(bus));
-        let bus: Arc<dyn Bus> = Arc::clone(&line) as _;
+        let faulty_bus = Arc::new(FaultyBus::new(bus));
+        let bus: Arc<dyn Bus> = Arc::clone(&faulty_bus) as _;
         let gateway = Gateway::build(settings, bus, Arc::new(SystemClock), entropy, &metrics.meter())
             .await
             .unwrap();
@@ -108,7 +108,7 @@ impl House {
         Self {
             endpoint,
             signer,
-            line,
+            bus: faulty_bus,
             authority,
             readiness,
             internal,
@@ -119,17 +119,17 @@ impl House {
         }
     }
 
-    /// A good token of a user.
+    /// Returns a valid token of a user.
     pub(crate) fn token(&self, user: &str) -> String {
         self.signer.token(user)
     }
 
-    /// A live plain WebSocket of a user, as bytes.
+    /// Opens an authenticated native socket of a user at frame level.
     pub(crate) async fn wire(&self, user: &str) -> Wire {
         self.wire_with(user, self.authority.client()).await
     }
 
-    /// The same with this client configuration of TLS.
+    /// Opens an authenticated native socket at frame level with this TLS configuration.
     pub(crate) async fn wire_with(&self, user: &str, tls: Arc<ClientConfig>) -> Wire {
         let mut wire = self.endpoint.with_tls(tls).open().await.unwrap();
         let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
@@ -139,7 +139,7 @@ impl House {
         wire
     }
 
-    /// Publishes an event for a user, as another node would.
+    /// Publishes an event to a user, as another node would.
     pub(crate) async fn publish(&self, user: &str, account_type: AccountType) {
         self.publish_status(user, account_type, AccountStatus::Connected).await;
     }
@@ -154,10 +154,10 @@ impl House {
             metadata: None,
         });
         let id = EventId::new((&OsEntropy as &dyn Entropy).token()).unwrap();
-        self.line.publish(&user, &Envelope::of(id, &event)).await.unwrap();
+        self.bus.publish(&user, &Envelope::of(id, &event)).await.unwrap();
     }
 
-    /// Publishes an alert of this number and about this many bytes for a user, as another node would.
+    /// Publishes a numbered alert of about this many bytes to a user, as another node would.
     pub(crate) async fn publish_alert(&self, user: &str, number: usize, bytes: usize) {
         let envelope = Envelope {
             v: Envelope::VERSION,
@@ -167,15 +167,15 @@ impl House {
             event: "security:alert".to_owned(),
             data: Json::of(&serde_json::json!({ "number": number, "padding": "x".repeat(bytes) })),
         };
-        self.line.publish(&UserId::new(user).unwrap(), &envelope).await.unwrap();
+        self.bus.publish(&UserId::new(user).unwrap(), &envelope).await.unwrap();
     }
 
-    /// Publishes that an account of a user is being synced, as another node would.
+    /// Publishes a `syncing` status of an account to a user, as another node would.
     pub(crate) async fn publish_syncing(&self, user: &str, account_type: AccountType) {
         self.publish_status(user, account_type, AccountStatus::Syncing).await;
     }
 
-    /// The value of a metric with exactly these labels, 0 when there is none yet.
+    /// Returns the value of a metric with exactly these labels, or 0 if it does not exist.
     pub(crate) fn metric(&self, line: &str) -> f64 {
         let rendered = self.metrics.render().unwrap();
         let value = rendered
@@ -193,7 +193,7 @@ impl House {
         .await;
     }
 
-    /// The server's certificate file and its key file.
+    /// Returns the paths of the certificate and the key of the server.
     pub(crate) fn files(&self) -> (PathBuf, PathBuf) {
         (self.tls.certificate.clone(), self.tls.key.clone())
     }
@@ -203,7 +203,7 @@ impl House {
         self.authority.issue_files(SERVER);
     }
 
-    /// Puts a certificate that has expired in the place of the server's.
+    /// Replaces the server's certificate by an expired one.
     pub(crate) fn let_certificate_expire(&self) {
         self.authority.issue_expired_files(SERVER);
     }

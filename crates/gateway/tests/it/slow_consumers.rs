@@ -1,4 +1,4 @@
-//! A peer that does not read costs what its queue may hold, and nobody else anything.
+//! A slow consumer is closed at the limit of its queue, without effect on others.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::json;
 use testkit::client::frame::Frame;
 use testkit::{Native, wait};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
-/// Answers every command with 60 KiB.
-fn verbose(house: &House) -> Worker {
-    Worker::answering(house, |_| {
+/// Starts a worker that answers every command with 60 KiB.
+fn large_responses(gateway: &TestGateway) -> Worker {
+    Worker::answering(gateway, |_| {
         Some(JobOutcome {
             error: None,
             leading_notice: None,
@@ -25,90 +25,90 @@ fn verbose(house: &House) -> Worker {
 }
 
 #[tokio::test]
-async fn a_peer_whose_queue_is_full_is_closed_and_its_neighbours_are_not() {
-    let house = House::with(|settings| {
+async fn full_queue_closes_its_socket_only() {
+    let gateway = TestGateway::with(|settings| {
         settings.event_rate = None;
         settings.timing.close = Duration::from_millis(200);
     })
     .await;
-    let _worker = verbose(&house);
-    let neighbour = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let mut deaf = house.wire("u").await;
+    let _worker = large_responses(&gateway);
+    let neighbour = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let mut stalled = gateway.wire("u").await;
     let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the queue to be full", wait::deadline(), async || {
-        // 1 MiB is 17 answers; the rest is what two kernels and TLS hold for a connection.
-        drop(deaf.send_frame(&frame).await);
-        house.metric(full) > 0.5
+        // 17 replies fill the queue of 1 MiB. Further ones are buffered by TLS and two kernels.
+        drop(stalled.send_frame(&frame).await);
+        gateway.metric(full) > 0.5
     })
     .await;
-    house.publish("u", AccountType::Github).await;
+    gateway.publish("u", AccountType::Github).await;
     assert_eq!(neighbour.next().await.data["accountType"], "github");
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_nothing_is_given_up() {
-    let house = House::with(|settings| {
+async fn stalled_peer_is_closed() {
+    let gateway = TestGateway::with(|settings| {
         settings.event_rate = None;
         settings.timing.write = Duration::from_millis(500);
         settings.timing.close = Duration::from_millis(200);
     })
     .await;
-    let _worker = verbose(&house);
-    let mut deaf = house.wire("u").await;
+    let _worker = large_responses(&gateway);
+    let mut peer = gateway.wire("u").await;
     let stalled = "postern_gateway_closes_total{code=\"4413\"";
     let frame = Frame::text(r#"{"event":"account:list"}"#);
     wait::until_true("the peer to be given up", wait::deadline(), async || {
-        drop(deaf.send_frame(&frame).await);
-        house.metric(&format!("{stalled},reason=\"stalled\"}}"))
-            + house.metric(&format!("{stalled},reason=\"queue_full\"}}"))
+        drop(peer.send_frame(&frame).await);
+        gateway.metric(&format!("{stalled},reason=\"stalled\"}}"))
+            + gateway.metric(&format!("{stalled},reason=\"queue_full\"}}"))
             > 0.5
     })
     .await;
 }
 
 #[tokio::test]
-async fn sockets_that_stop_reading_are_closed_within_their_bound_and_the_others_miss_and_repeat_nothing() {
-    let house = House::with(|settings| settings.timing.close = Duration::ZERO).await;
+async fn stalled_sockets_are_closed_within_the_queue_limit_and_others_receive_all_events_once() {
+    let gateway = TestGateway::with(|settings| settings.timing.close = Duration::ZERO).await;
     let users = ["a", "b", "c"];
-    let mut hearing = Vec::new();
-    let mut deaf_wires = Vec::new();
+    let mut readers = Vec::new();
+    let mut stalled_wires = Vec::new();
     for user in users {
         for _ in 0..6 {
-            hearing.push(Native::connect(&house.endpoint, &house.token(user)).await.unwrap());
+            readers.push(Native::connect(&gateway.endpoint, &gateway.token(user)).await.unwrap());
         }
-        deaf_wires.push(house.wire(user).await);
+        stalled_wires.push(gateway.wire(user).await);
     }
     let full = "postern_gateway_closes_total{code=\"4413\",reason=\"queue_full\"}";
     let mut sent = 0;
-    while house.metric(full) < 2.5 {
+    while gateway.metric(full) < 2.5 {
         assert!(
             sent * ALERT < BOUND,
             "{} of 3 closed after {sent} alerts",
-            house.metric(full)
+            gateway.metric(full)
         );
         for user in users {
-            house.publish_alert(user, sent, ALERT).await;
+            gateway.publish_alert(user, sent, ALERT).await;
         }
-        // Whoever waited for a slow neighbour would wait here.
-        for socket in &hearing {
+        // A delay caused by a slow consumer would show here.
+        for socket in &readers {
             let alert = socket.next().await;
             assert_eq!((&alert.data["number"], alert.offset.is_some()), (&json!(sent), true));
         }
         sent += 1;
     }
     assert!(
-        hearing
+        readers
             .iter()
             .all(|socket| socket.unread().is_empty() && socket.is_open())
     );
-    house
+    gateway
         .metric_is("postern_gateway_sockets{dialect=\"native_json\"}", 18.0)
         .await;
 }
 
-/// In bytes.
+/// Size of an alert, in bytes.
 const ALERT: usize = 12 * 1024;
-/// What may wait for a socket: 1 MiB in its queue, a batch of messages in TLS, 256 KiB in the gateway's kernel and what the client's
-/// holds. Left alone, Linux would hold 4 MiB.
+/// Maximum of buffered bytes per socket: 1 MiB in its queue, a batch of messages in TLS, 256 KiB in the gateway's kernel, and the
+/// client's receive buffer. The default send buffer of Linux alone may grow to 4 MiB.
 const BOUND: usize = 3 * 1024 * 1024;

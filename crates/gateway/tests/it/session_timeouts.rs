@@ -1,4 +1,4 @@
-//! Sessions end when nothing happens in them, and their tokens when they say so.
+//! Expiry of idle sessions and of tokens.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use serde_json::json;
 use testkit::token::claims;
 use testkit::{Native, SocketIo};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
 #[tokio::test]
-async fn a_quiet_session_is_warned_and_then_ends_on_all_its_sockets() {
-    let house = House::new().await;
-    house.line.sessions_last(Duration::from_secs(2));
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn idle_session_is_warned_and_expires_on_all_sockets() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.set_session_timeout(Duration::from_secs(2));
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     for socket in [&*native, &*socketio] {
         let warning = socket.next().await;
         assert_eq!(
@@ -35,12 +35,12 @@ async fn a_quiet_session_is_warned_and_then_ends_on_all_its_sockets() {
 }
 
 #[tokio::test]
-async fn a_socket_that_joins_inside_the_lead_is_warned_at_once_and_the_others_not_again() {
-    let house = House::new().await;
-    house.line.sessions_last(Duration::from_secs(6));
-    let first = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn socket_joining_within_lead_time_is_warned_immediately_and_others_once() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.set_session_timeout(Duration::from_secs(6));
+    let first = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     first.next_event("security:session_warning").await;
-    let second = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    let second = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let warning = second.next_event("security:session_warning").await;
     assert!(warning.data["expiresIn"].as_u64().unwrap() <= 3);
     assert!(second.is_open() && first.is_open());
@@ -48,12 +48,12 @@ async fn a_socket_that_joins_inside_the_lead_is_warned_at_once_and_the_others_no
 }
 
 #[tokio::test]
-async fn a_session_that_is_extended_after_its_warning_says_so_to_all_its_sockets() {
-    let house = House::new().await;
-    house.line.sessions_last(Duration::from_secs(4));
-    let asks = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let hears = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    for socket in [&asks, &hears] {
+async fn extension_after_warning_notifies_all_sockets() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.set_session_timeout(Duration::from_secs(4));
+    let asks = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let receiver = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    for socket in [&asks, &receiver] {
         socket.next_event("security:session_warning").await;
     }
     let answer = asks.emit_with_ack("security:extend_session", json!({})).await;
@@ -62,37 +62,37 @@ async fn a_session_that_is_extended_after_its_warning_says_so_to_all_its_sockets
         (&json!(true), &json!(true)),
         "{answer}"
     );
-    let extended = hears.next_event("security:session_extended").await;
+    let extended = receiver.next_event("security:session_extended").await;
     assert_eq!(extended.offset, None);
-    // Warned anew: the first end did not come.
-    hears.next_event("security:session_warning").await;
+    // A second warning shows that the session did not end at its first expiry.
+    receiver.next_event("security:session_warning").await;
 }
 
 #[tokio::test]
-async fn the_end_of_the_token_cannot_be_extended() {
-    let house = House::new().await;
-    house.line.sessions_last(Duration::from_secs(60));
-    let token = house.signer.sign(&claims("u", Duration::from_secs(30)));
-    let socket = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+async fn token_expiry_cannot_be_extended() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.set_session_timeout(Duration::from_secs(60));
+    let token = gateway.signer.sign(&claims("u", Duration::from_secs(30)));
+    let socket = SocketIo::connect(&gateway.endpoint, &token).await.unwrap();
     let answer = socket.emit_with_ack("security:extend_session", json!({})).await;
     assert_eq!(answer["canExtend"], json!(false), "{answer}");
 }
 
 #[tokio::test]
-async fn a_session_that_was_ended_lets_nobody_in() {
-    let house = House::new().await;
+async fn ended_session_refuses_connects() {
+    let gateway = TestGateway::new().await;
     let ended = SessionKey {
         user: UserId::new("u").unwrap(),
         session: SessionId::new("s-1").unwrap(),
     };
     let now = SystemClock.now().into();
-    house.line.end(&ended, now, Duration::from_secs(60)).await.unwrap();
+    gateway.bus.end(&ended, now, Duration::from_secs(60)).await.unwrap();
     let mut claims = claims("u", Duration::from_secs(60));
     claims["sid"] = json!("s-1");
-    let token = house.signer.sign(&claims);
-    let socketio = SocketIo::connect(&house.endpoint, &token).await.unwrap_err();
+    let token = gateway.signer.sign(&claims);
+    let socketio = SocketIo::connect(&gateway.endpoint, &token).await.unwrap_err();
     assert!(socketio.to_string().contains("forbidden"), "{socketio}");
-    let native = Native::connect(&house.endpoint, &token).await.unwrap_err();
+    let native = Native::connect(&gateway.endpoint, &token).await.unwrap_err();
     match native {
         testkit::client::Refused::Answered { data, closed } => {
             assert_eq!(data["error"], json!("forbidden"));
@@ -103,44 +103,46 @@ async fn a_session_that_was_ended_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_session_whose_end_was_announced_admits_nobody_without_a_worker_s_word() {
-    let house = House::new().await;
+async fn session_with_announced_end_needs_confirmation_by_a_worker() {
+    let gateway = TestGateway::new().await;
     let key = SessionKey {
         user: UserId::new("u").unwrap(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
     };
-    let live = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let live = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
     let answer = live.emit_with_ack("security:extend_session", json!({})).await;
     assert_eq!(answer["success"], json!(true), "it was not committed: {answer}");
-    house.line.announce_end(std::slice::from_ref(&key)).await.unwrap();
-    let again = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+    gateway.bus.announce_end(std::slice::from_ref(&key)).await.unwrap();
+    let again = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     assert!(again.is_open());
-    house.line.announce_end(&[key]).await.unwrap();
-    house.line.let_sessions_idle_out();
-    SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap_err();
+    gateway.bus.announce_end(&[key]).await.unwrap();
+    gateway.bus.expire_unknown_sessions();
+    SocketIo::connect(&gateway.endpoint, &gateway.token("u"))
+        .await
+        .unwrap_err();
 }
 
 #[tokio::test]
-async fn the_newest_token_of_a_session_is_kept_when_it_joins_and_when_it_is_refreshed() {
-    let house = House::new().await;
+async fn newest_token_is_recorded_on_connect_and_refresh() {
+    let gateway = TestGateway::new().await;
     let mut later = claims("u", Duration::from_secs(60));
     let iat = later["iat"].as_i64().unwrap();
     let mut token = |seconds: i64| {
         later["iat"] = json!(iat + seconds);
-        house.signer.sign(&later)
+        gateway.signer.sign(&later)
     };
-    let socket = SocketIo::connect(&house.endpoint, &token(1)).await.unwrap();
+    let socket = SocketIo::connect(&gateway.endpoint, &token(1)).await.unwrap();
     let newest = async || {
         let key = SessionKey {
             user: UserId::new("u").unwrap(),
             session: SessionId::new(SessionId::DEFAULT).unwrap(),
         };
-        let announced = house.line.announce_end(&[key]).await.unwrap();
+        let announced = gateway.bus.announce_end(&[key]).await.unwrap();
         announced[0].newest_token.unwrap().as_secs() - iat
     };
-    drop(SocketIo::connect(&house.endpoint, &token(30)).await.unwrap());
-    drop(SocketIo::connect(&house.endpoint, &token(20)).await.unwrap());
+    drop(SocketIo::connect(&gateway.endpoint, &token(30)).await.unwrap());
+    drop(SocketIo::connect(&gateway.endpoint, &token(20)).await.unwrap());
     assert_eq!(newest().await, 30);
     let answer = socket.emit_with_ack("auth:refresh", json!({"token": token(45)})).await;
     assert_eq!(answer["success"], json!(true), "{answer}");
@@ -148,14 +150,14 @@ async fn the_newest_token_of_a_session_is_kept_when_it_joins_and_when_it_is_refr
 }
 
 #[tokio::test]
-async fn a_refreshed_token_moves_the_end_of_its_socket() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    let token = house.signer.sign(&claims("u", Duration::from_secs(2)));
-    let socket = SocketIo::connect(&house.endpoint, &token).await.unwrap();
-    let other = SocketIo::connect(&house.endpoint, &token).await.unwrap();
+async fn refreshed_token_extends_its_socket() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    let token = gateway.signer.sign(&claims("u", Duration::from_secs(2)));
+    let socket = SocketIo::connect(&gateway.endpoint, &token).await.unwrap();
+    let other = SocketIo::connect(&gateway.endpoint, &token).await.unwrap();
     let answer = socket
-        .emit_with_ack("auth:refresh", json!({"token": house.token("u")}))
+        .emit_with_ack("auth:refresh", json!({"token": gateway.token("u")}))
         .await;
     assert_eq!(answer["success"], json!(true), "{answer}");
     assert_eq!(other.closed().await.code, 4401);
@@ -164,14 +166,14 @@ async fn a_refreshed_token_moves_the_end_of_its_socket() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_user_or_session_refreshes_nothing() {
-    let house = House::new().await;
-    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn refresh_with_token_of_another_user_or_session_is_refused() {
+    let gateway = TestGateway::new().await;
+    let socket = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let mut other_session = claims("u", Duration::from_secs(60));
     other_session["sid"] = json!("s-2");
     for (token, error) in [
-        (house.token("v"), "forbidden"),
-        (house.signer.sign(&other_session), "forbidden"),
+        (gateway.token("v"), "forbidden"),
+        (gateway.signer.sign(&other_session), "forbidden"),
         ("no token".to_owned(), "unauthenticated"),
     ] {
         let answer = socket.emit_with_ack("auth:refresh", json!({ "token": token })).await;
@@ -181,19 +183,19 @@ async fn a_token_of_another_user_or_session_refreshes_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_first_is_warned_of_and_another_one_moves_its_end() {
-    let house = House::new().await;
-    let _worker = Worker::obliging(&house);
-    house.line.sessions_last(Duration::from_secs(600));
-    let token = house.signer.sign(&claims("u", Duration::from_secs(4)));
-    let renewed = SocketIo::connect(&house.endpoint, &token).await.unwrap();
-    let forgotten = Native::connect(&house.endpoint, &token).await.unwrap();
+async fn token_expiring_before_its_session_is_warned_and_can_be_refreshed() {
+    let gateway = TestGateway::new().await;
+    let _worker = Worker::succeeding(&gateway);
+    gateway.bus.set_session_timeout(Duration::from_secs(600));
+    let token = gateway.signer.sign(&claims("u", Duration::from_secs(4)));
+    let renewed = SocketIo::connect(&gateway.endpoint, &token).await.unwrap();
+    let forgotten = Native::connect(&gateway.endpoint, &token).await.unwrap();
     for socket in [&*renewed, &*forgotten] {
         let warning = socket.next_event("security:session_warning").await;
         assert_eq!(warning.data["canExtend"], json!(false));
         assert!(warning.data["expiresIn"].as_u64().unwrap() <= 4, "{}", warning.data);
     }
-    let refresh = json!({"token": house.token("u")});
+    let refresh = json!({"token": gateway.token("u")});
     let answer = renewed.emit_with_ack("auth:refresh", refresh).await;
     assert_eq!(answer["success"], json!(true), "{answer}");
     let expired = forgotten.next_event("security:session_expired").await;

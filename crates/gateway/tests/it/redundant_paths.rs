@@ -1,5 +1,5 @@
-//! Where two mechanisms keep one promise, each keeps it alone. What is here has its other half in a test beside the code, or in
-//! the file of its subject; docs/security-tests.md lists the pairs.
+//! Redundant mechanisms, each with the other one failing. The other half of a pair is tested beside the code or in the file of its
+//! subject; docs/security-tests.md lists the pairs.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use protocol::time::Timestamp;
 use serde_json::json;
 use testkit::{Native, SocketIo};
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 use crate::worker::Worker;
 
 #[tokio::test]
-async fn events_arrive_while_neither_positions_nor_the_log_can_be_read() {
-    let house = House::new().await;
-    let native = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    let socketio = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
-    house.line.refuse(&["positions", "since"]);
+async fn events_are_delivered_while_offsets_and_log_are_unreadable() {
+    let gateway = TestGateway::new().await;
+    let native = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    let socketio = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
+    gateway.bus.fail_steps(&["offsets", "read_log"]);
     for kind in AccountType::ALL {
-        house.publish("u", kind).await;
+        gateway.publish("u", kind).await;
         for socket in [&*native, &*socketio] {
             assert_eq!(socket.next().await.data["accountType"], json!(kind));
         }
@@ -32,38 +32,38 @@ async fn events_arrive_while_neither_positions_nor_the_log_can_be_read() {
 }
 
 #[tokio::test]
-async fn an_answer_is_received_while_kept_answers_cannot_be_read() {
-    let house = House::new().await;
-    house.line.refuse(&["kept replies"]);
-    let _worker = Worker::obliging(&house);
-    let client = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn reply_is_delivered_while_stored_replies_are_unreadable() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.fail_steps(&["stored_replies"]);
+    let _worker = Worker::succeeding(&gateway);
+    let client = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let answer = client.request("account:list", json!({})).await;
     assert_eq!(answer.data, json!({ "success": true, "of": "u" }));
 }
 
 #[tokio::test]
-async fn who_comes_back_ends_the_socket_that_it_left_while_signs_of_life_fail() {
-    let house = House::new().await;
-    house.line.refuse(&["keep"]);
-    let left = Native::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn resume_closes_old_socket_while_token_renewal_fails() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.fail_steps(&["renew_tokens"]);
+    let left = Native::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let resume = json!({ "resumeToken": left.ready()["resumeToken"] });
-    let auth = json!({ "token": house.token("u"), "resume": resume });
-    let back = Native::to(&house.endpoint).auth(auth).connect().await.unwrap();
+    let auth = json!({ "token": gateway.token("u"), "resume": resume });
+    let back = Native::to(&gateway.endpoint).auth(auth).connect().await.unwrap();
     assert_eq!(left.closed().await.code, 4429);
     assert!(back.is_open());
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_closes_its_sockets_by_its_event_while_nobody_can_be_asked() {
-    let house = House::new().await;
-    let (socket, key) = of_a_session(&house).await;
-    house.line.refuse(&["poke", "touch"]);
+async fn session_end_event_closes_sockets_while_ttl_checks_fail() {
+    let gateway = TestGateway::new().await;
+    let (socket, key) = of_a_session(&gateway).await;
+    gateway.bus.fail_steps(&["check_ttl", "renew_session"]);
     let notice = Notice::SessionExpired(SessionExpired {
         user_id: key.user.clone(),
         timestamp: Timestamp::from_millis(1_795_451_460_007),
         reason: SessionEnd::Ended,
     });
-    let told = Envelope {
+    let envelope = Envelope {
         v: Envelope::VERSION,
         id: EventId::new("the end").unwrap(),
         audience: Audience::Session(key.session.clone()),
@@ -71,26 +71,26 @@ async fn the_end_of_a_session_closes_its_sockets_by_its_event_while_nobody_can_b
         event: notice.name().to_owned(),
         data: notice.data(),
     };
-    house.line.publish(&key.user, &told).await.unwrap();
+    gateway.bus.publish(&key.user, &envelope).await.unwrap();
     assert_ended(&socket).await;
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_closes_its_sockets_at_the_next_question_when_its_event_was_lost() {
-    let house = House::new().await;
-    house.line.sessions_last(Duration::from_secs(3));
-    let (socket, key) = of_a_session(&house).await;
+async fn ended_session_closes_sockets_at_next_ttl_check_after_lost_event() {
+    let gateway = TestGateway::new().await;
+    gateway.bus.set_session_timeout(Duration::from_secs(3));
+    let (socket, key) = of_a_session(&gateway).await;
     let ended_at = Timestamp::from_millis(1_795_451_460_007);
-    house.line.end(&key, ended_at, Duration::from_secs(60)).await.unwrap();
+    gateway.bus.end(&key, ended_at, Duration::from_secs(60)).await.unwrap();
     assert_ended(&socket).await;
 }
 
-/// Nothing is announced here but events: the bus is in memory.
+/// Only the event announces the change: the bus in memory has no expiry notifications.
 #[tokio::test]
-async fn a_timeout_that_was_shortened_takes_effect_by_its_event() {
-    let house = House::new().await;
-    let (socket, key) = of_a_session(&house).await;
-    house.line.set_timeout(&key, 4 * SECOND, 2 * SECOND).await.unwrap();
+async fn shortened_timeout_takes_effect_by_its_event() {
+    let gateway = TestGateway::new().await;
+    let (socket, key) = of_a_session(&gateway).await;
+    gateway.bus.set_timeout(&key, 4 * SECOND, 2 * SECOND).await.unwrap();
     let updated = Envelope {
         v: Envelope::VERSION,
         id: EventId::new("the settings").unwrap(),
@@ -99,14 +99,14 @@ async fn a_timeout_that_was_shortened_takes_effect_by_its_event() {
         event: "security:settings_updated".to_owned(),
         data: Json::of(&json!({ "userId": "u" })),
     };
-    house.line.publish(&key.user, &updated).await.unwrap();
+    gateway.bus.publish(&key.user, &updated).await.unwrap();
     socket.next_event("security:session_warning").await;
     let expired = socket.next_event("security:session_expired").await;
     assert_eq!(expired.data["reason"], json!("idle"));
 }
 
-async fn of_a_session(house: &House) -> (SocketIo, SessionKey) {
-    let socket = SocketIo::connect(&house.endpoint, &house.token("u")).await.unwrap();
+async fn of_a_session(gateway: &TestGateway) -> (SocketIo, SessionKey) {
+    let socket = SocketIo::connect(&gateway.endpoint, &gateway.token("u")).await.unwrap();
     let key = SessionKey {
         user: UserId::new("u").unwrap(),
         session: SessionId::new(SessionId::DEFAULT).unwrap(),
