@@ -1,4 +1,4 @@
-//! One Socket.IO client, as small as it goes: connects, answers pings, notices when it is closed.
+//! A minimal Socket.IO client: connects, answers pings, detects its close.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
-/// Where to connect and whom to trust.
+/// Address and trusted authority of a gateway.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
@@ -31,7 +31,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// A gateway on a loopback address, whose certificate the authority in `ca` has signed.
-    /// With `deflate` each client agrees on compression and says something compressed before it falls silent.
+    /// With `deflate` each client negotiates compression and sends one compressed message first.
     pub(crate) fn new(address: SocketAddr, ca: &std::path::Path, deflate: bool) -> anyhow::Result<Self> {
         if !address.ip().is_loopback() {
             bail!("{address} is not a loopback address: load goes nowhere else");
@@ -85,7 +85,7 @@ impl Target {
     }
 }
 
-/// A message as RFC 7692 has it.
+/// A compressed message (RFC 7692).
 fn compressed(message: &[u8]) -> anyhow::Result<Message> {
     let mut payload = Vec::with_capacity(message.len() + 1024);
     let mut stream = Compress::new(Compression::fast(), false);
@@ -100,14 +100,14 @@ fn compressed(message: &[u8]) -> anyhow::Result<Message> {
     Ok(Message::Frame(Frame::from_payload(header, payload.into())))
 }
 
-/// In bytes.
+/// Length of the compressed message, in bytes.
 const LONG: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A live socket.
 pub(crate) struct Client {
     socket: WebSocketStream<TlsStream<TcpStream>>,
-    /// The place of the last event heard.
+    /// Offset of the last event received.
     last: Option<u64>,
 }
 
@@ -122,8 +122,8 @@ impl Client {
         Ok(())
     }
 
-    /// The next event, from behind `marker` on. It must follow the one before it.
-    pub(crate) async fn hear(&mut self, marker: &str) -> anyhow::Result<String> {
+    /// Receives the next event, and returns its text after `marker`. It must follow the previous one.
+    pub(crate) async fn receive(&mut self, marker: &str) -> anyhow::Result<String> {
         loop {
             let message = self.socket.next().await.context("the socket ended")??;
             let text = message.to_text()?;
@@ -131,7 +131,7 @@ impl Client {
                 self.socket.send(Message::text("3")).await?;
                 continue;
             }
-            let (_, said) = text
+            let (_, rest) = text
                 .split_once(marker)
                 .with_context(|| format!("not expected: {text}"))?;
             // A packet ends in `,"<epoch>-<seq>"]`.
@@ -145,11 +145,11 @@ impl Client {
                 bail!("event {seq} came after {:?}", self.last);
             }
             self.last = Some(seq);
-            return Ok(said.to_owned());
+            return Ok(rest.to_owned());
         }
     }
 
-    /// Reads what there is until the connection has ended.
+    /// Reads until the connection has ended.
     pub(crate) async fn end(mut self) {
         while let Some(Ok(_)) = self.socket.next().await {}
     }

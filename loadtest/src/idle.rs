@@ -1,4 +1,4 @@
-//! Scenario `idle`: what a socket costs when nothing happens on it.
+//! Scenario `idle`: memory of an idle socket.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,31 +13,31 @@ use crate::client::Target;
 use crate::memory::resident;
 use crate::token::Issuer;
 
-/// Opens a TLS Socket.IO socket for each of many users, holds them through heartbeats, and prints what the gateway's resident
-/// memory grew by per socket.
+/// Opens a TLS Socket.IO socket for each of many users, keeps them open through heartbeats, and prints the growth of the gateway's resident
+/// memory per socket.
 #[derive(Debug, Args)]
 pub(crate) struct Idle {
-    /// The gateway.
+    /// Address of the gateway.
     #[arg(long, default_value = "127.0.0.1:8443")]
     gateway: SocketAddr,
-    /// The authority of its certificate, PEM.
+    /// Authority of the gateway's certificate, PEM.
     #[arg(long)]
     ca: PathBuf,
-    /// Its HS256 secret.
+    /// HS256 secret of the gateway.
     #[arg(long, env = "POSTERN_JWT_HS256_SECRET", hide_env_values = true)]
     jwt_secret: String,
-    /// Its process id.
+    /// Process id of the gateway.
     #[arg(long)]
     pid: u32,
-    /// How many users, a socket each.
+    /// Number of users, with a socket each.
     #[arg(long, default_value_t = 5_000)]
     sockets: usize,
-    /// Compression is agreed on, and used once by each.
+    /// Negotiates compression, which each socket uses once.
     #[arg(long)]
     deflate: bool,
-    /// How long they stay, so that heartbeats are part of the figure.
-    #[arg(long, default_value = "40s", value_parser = humantime::parse_duration)]
-    hold: Duration,
+    /// Time for which the sockets stay open, so that heartbeats are part of the figure.
+    #[arg(long = "hold", default_value = "40s", value_parser = humantime::parse_duration)]
+    duration: Duration,
 }
 
 impl Idle {
@@ -66,7 +66,7 @@ impl Idle {
             .await?;
         let connected = resident(self.pid)?;
 
-        if let Ok(Some(ended)) = tokio::time::timeout(self.hold, clients.join_next()).await {
+        if let Ok(Some(ended)) = tokio::time::timeout(self.duration, clients.join_next()).await {
             bail!("a socket ended while it should idle: {ended:?}");
         }
         let held = resident(self.pid)?;

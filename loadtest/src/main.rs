@@ -1,4 +1,4 @@
-//! Load scenarios against a running Postern on loopback: how much it carries, printed as figures.
+//! Load scenarios against a running Postern on loopback; prints figures of its capacity.
 
 mod client;
 mod idle;
@@ -18,9 +18,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
-    /// Many users, a socket each, nothing to say: resident memory per socket.
+    /// Resident memory per socket of many idle users.
     Idle(idle::Idle),
-    /// Many events, and sockets that stop reading: what that costs the others.
+    /// Latency of other sockets while some stop reading.
     Slow(slow::Slow),
 }
 

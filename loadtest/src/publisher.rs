@@ -1,4 +1,4 @@
-//! Events through the internal API of a gateway, one after the other on a connection that stays.
+//! Publishes events through the internal API of a gateway, one after the other on one connection.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// One connection.
+/// Connection to the internal API.
 pub(crate) struct Publisher {
     stream: BufReader<TcpStream>,
     token: String,
@@ -25,7 +25,7 @@ impl Publisher {
         })
     }
 
-    /// Publishes an event for a user and waits until it is in the user's order.
+    /// Publishes an event for a user and waits until it is in the user's event log.
     pub(crate) async fn publish(&mut self, user: &str, event: &str) -> anyhow::Result<()> {
         let request = format!(
             "POST /v1/users/{user}/events HTTP/1.1\r\nHost: loadtest\r\nAuthorization: Bearer {}\r\n\

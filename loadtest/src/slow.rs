@@ -1,4 +1,4 @@
-//! Scenario `slow`: what sockets that stop reading cost the others.
+//! Scenario `slow`: effect of sockets that stop reading on the others.
 #![expect(clippy::print_stdout, reason = "the figures are what the scenario is run for")]
 
 use std::net::SocketAddr;
@@ -18,45 +18,45 @@ use crate::publisher::Publisher;
 use crate::token::Issuer;
 
 /// Has events published at a rate to users with several sockets each, twice: while all sockets read, and while some have stopped.
-/// Every other socket must hear each event of its user once and in order. Prints how long events took, side by side.
+/// Every other socket must receive each event of its user once and in sequence. Prints the latencies side by side.
 #[derive(Debug, Args)]
 pub(crate) struct Slow {
-    /// The gateway.
+    /// Address of the gateway.
     #[arg(long, default_value = "127.0.0.1:8443")]
     gateway: SocketAddr,
-    /// Its internal listener.
+    /// Internal listener of the gateway.
     #[arg(long, default_value = "127.0.0.1:9090")]
     internal: SocketAddr,
-    /// The bearer token of its internal API.
+    /// Bearer token of the internal API.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true)]
     internal_token: String,
-    /// The authority of its certificate, PEM.
+    /// Authority of the gateway's certificate, PEM.
     #[arg(long)]
     ca: PathBuf,
-    /// Its HS256 secret.
+    /// HS256 secret of the gateway.
     #[arg(long, env = "POSTERN_JWT_HS256_SECRET", hide_env_values = true)]
     jwt_secret: String,
-    /// Its process id.
+    /// Process id of the gateway.
     #[arg(long)]
     pid: u32,
-    /// How many users.
+    /// Number of users.
     #[arg(long, default_value_t = 250)]
     users: usize,
-    /// How many sockets of each.
+    /// Number of sockets of each user.
     #[arg(long, default_value_t = 4)]
     sockets: usize,
-    /// How many sockets stop reading, each of another user.
+    /// Number of sockets that stop reading, each of another user.
     #[arg(long, default_value_t = 50)]
     deaf: usize,
-    /// How many events a second, over all users.
+    /// Events a second, over all users.
     #[arg(long, default_value_t = 1_000)]
     rate: usize,
-    /// How long an event is, in bytes.
+    /// Length of an event, in bytes.
     #[arg(long, default_value_t = 4_096)]
     bytes: usize,
-    /// How long events are published each time. The sockets that stop must be given up within it.
-    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
-    hold: Duration,
+    /// Time for which events are published each time. The gateway must close the stopped sockets within it.
+    #[arg(long = "hold", default_value = "60s", value_parser = humantime::parse_duration)]
+    duration: Duration,
 }
 
 /// The sockets of one user that read.
@@ -95,7 +95,7 @@ impl Slow {
         Ok(users)
     }
 
-    /// Publishes for as long as it should, and says how late each socket heard each event.
+    /// Publishes for the configured time; returns the latency of each event at each socket.
     async fn publish(&self, users: &mut [Sockets]) -> anyhow::Result<Vec<Duration>> {
         let start = Instant::now();
         let mut listening = JoinSet::new();
@@ -118,7 +118,7 @@ impl Slow {
         Ok(late)
     }
 
-    /// One connection's share of the events, and the last event of each of its users.
+    /// Publishes one connection's share of the events, and the last event of each of its users.
     async fn publish_some(&self, number: usize, start: Instant) -> anyhow::Result<()> {
         let mut publisher = Publisher::new(self.internal, self.internal_token.clone()).await?;
         let mine: Vec<String> = (number..self.users).step_by(PUBLISHERS).map(name).collect();
@@ -126,7 +126,7 @@ impl Slow {
         let mut ticks = interval(Duration::from_secs(1) / share.max(1));
         for user in mine.iter().cycle() {
             ticks.tick().await;
-            if start.elapsed() >= self.hold {
+            if start.elapsed() >= self.duration {
                 break;
             }
             publisher.publish(user, &self.event(start)).await?;
@@ -137,18 +137,18 @@ impl Slow {
         Ok(())
     }
 
-    /// An event that says when it was made.
+    /// Event with its time of creation.
     fn event(&self, start: Instant) -> String {
         let padding = "x".repeat(self.bytes);
         status(&format!("{:020} {padding}", start.elapsed().as_micros()))
     }
 }
 
-/// Hears every event up to the last, which must come in order and without a hole.
+/// Receives every event up to the last, which must come in sequence and without a gap.
 async fn listen(mut client: Client, start: Instant) -> anyhow::Result<(Client, Vec<Duration>)> {
     let mut late = Vec::new();
     loop {
-        let message = client.hear("errorMessage\":\"").await?;
+        let message = client.receive("errorMessage\":\"").await?;
         let Some(made) = message.get(..20).and_then(|made| made.parse().ok()) else {
             return Ok((client, late));
         };
@@ -173,7 +173,7 @@ fn report(when: &str, mut late: Vec<Duration>) {
             .unwrap_or_default()
     };
     println!(
-        "{when}: {} heard, p50 {:?}, p99 {:?}, last {:?}",
+        "{when}: {} received, p50 {:?}, p99 {:?}, last {:?}",
         late.len(),
         at(500),
         at(990),

@@ -12,7 +12,7 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// Tokens that hold for `ttl` from now.
+    /// Signer of tokens that are valid for `ttl` from now.
     #[expect(clippy::disallowed_methods, reason = "a load run happens now")]
     pub(crate) fn new(secret: &str, ttl: Duration) -> anyhow::Result<Self> {
         let expires = SystemTime::now()

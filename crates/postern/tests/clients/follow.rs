@@ -1,4 +1,4 @@
-//! One user and one program each: it is let in, asks, hears, is cut off, comes back, and its session is ended.
+//! One user and one program each: connect, command, event, lost connection, reconnect, and the end of the session.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use testkit::library::Program;
 use testkit::process::Process;
 use testkit::{Proxy, wait};
 
-/// A program, and what is expected of its library.
+/// A program, and the expected behaviour of its library.
 pub(crate) struct Follower {
     program: Program,
     recovers: Recovers,
     end: End,
 }
 
-/// Whether a library comes back to its place in the order of events.
+/// Support of a library for resume.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recovers {
     Yes,
     No,
 }
 
-/// What a library makes of the end of its session.
+/// Behaviour of a library at the end of its session.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
-    /// It gives this reason, and has the event that comes right before it; in either order where handlers have threads of their own.
+    /// The library reports this reason and the event right before it, in either sequence where handlers run on threads of their own.
     Reason(&'static str),
-    /// It handles the end of a connection beside the messages before it, which may get lost.
+    /// The library handles the end of a connection concurrently with the preceding messages, which may get lost.
     Unordered,
 }
 
@@ -46,29 +46,29 @@ impl Follower {
             .env("CA", cluster.authority().pem_path())
             .env("TOKEN", cluster.token(user))
             .start();
-        has_said(&program, "ack true", 1).await;
+        wait_until_printed(&program, "ack true", 1).await;
         publish(cluster, user, "1").await;
-        has_said(&program, "event 1", 1).await;
+        wait_until_printed(&program, "event 1", 1).await;
 
         link.refuse(true);
         link.cut();
-        has_said(&program, "disconnected", 1).await;
+        wait_until_printed(&program, "disconnected", 1).await;
         publish(cluster, user, "2").await;
         link.refuse(false);
-        has_said(&program, "ack true", 2).await;
+        wait_until_printed(&program, "ack true", 2).await;
         publish(cluster, user, "3").await;
-        has_said(&program, "event 3", 1).await;
+        wait_until_printed(&program, "event 3", 1).await;
 
         end_sessions(cluster, user).await;
         let status = program.wait(wait::deadline()).await;
         assert_eq!(status, 0, "{}", program.logs());
         self.recovers.check(&program);
-        let said = program.stdout();
-        assert!(said.ends_with("\nrefused forbidden\n"), "{}", program.logs());
+        let output = program.stdout();
+        assert!(output.ends_with("\nrefused forbidden\n"), "{}", program.logs());
         if let End::Reason(reason) = self.end {
             for last in ["expired ended", &format!("disconnected {reason}")] {
                 assert!(
-                    said.lines().rev().take(3).any(|line| line == last),
+                    output.lines().rev().take(3).any(|line| line == last),
                     "{}",
                     program.logs()
                 );
@@ -78,10 +78,10 @@ impl Follower {
 }
 
 impl Recovers {
-    /// The second event was published while the program was away.
+    /// Checks the printed events; the second one was published while the program was disconnected.
     fn check(self, program: &Process) {
-        let said = program.stdout();
-        let events: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("event ")).collect();
+        let output = program.stdout();
+        let events: Vec<&str> = output.lines().filter_map(|line| line.strip_prefix("event ")).collect();
         match self {
             Self::Yes => assert_eq!(events, ["1", "2", "3"], "{}", program.logs()),
             Self::No => assert_eq!(events, ["1", "3"], "{}", program.logs()),
@@ -101,18 +101,29 @@ pub(crate) async fn follow(followers: Vec<Follower>) {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Waits until a program has printed a line that begins so, so often.
-async fn has_said(program: &Process, line: &str, times: usize) {
-    let said = || program.stdout().lines().filter(|said| said.starts_with(line)).count() >= times;
-    let heard = wait::until_true(line, wait::deadline(), async || {
-        program.exit_status().is_some() || said()
+/// Waits until a program has printed so many lines with this start.
+async fn wait_until_printed(program: &Process, line: &str, times: usize) {
+    let output = || {
+        program
+            .stdout()
+            .lines()
+            .filter(|output| output.starts_with(line))
+            .count()
+            >= times
+    };
+    let printed = wait::until_true(line, wait::deadline(), async || {
+        program.exit_status().is_some() || output()
     });
-    let in_time = tokio::time::timeout(SAID_WITHIN, heard).await;
-    assert!(in_time.is_ok() && said(), "{line:?} was not said: {}", program.logs());
+    let in_time = tokio::time::timeout(PRINTED_WITHIN, printed).await;
+    assert!(
+        in_time.is_ok() && output(),
+        "{line:?} was not printed: {}",
+        program.logs()
+    );
 }
 
-/// Below the deadline of a wait, so that a failure shows what was said instead.
-const SAID_WITHIN: Duration = Duration::from_secs(25);
+/// Shorter than the deadline of a wait, so that a failure shows the program's output.
+const PRINTED_WITHIN: Duration = Duration::from_secs(25);
 
 async fn publish(cluster: &Cluster, user: &str, message: &str) {
     let event = json!({ "event": "account:status_changed", "data":

@@ -1,4 +1,4 @@
-//! Client libraries of other languages against a cluster, as they come: JavaScript is in `it`.
+//! Unmodified client libraries of other languages against a cluster; JavaScript is in `it`.
 //!
 //! CI runs Python's: `cargo test --workspace --test clients -- python`. All of them, by hand: `cargo xtask long clients`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,7 +10,7 @@ use testkit::library::Program;
 use self::follow::{End, Follower, Recovers, follow};
 
 #[tokio::test]
-async fn python_clients_connect_return_and_are_told_why_they_are_disconnected() {
+async fn python_clients_connect_reconnect_and_receive_the_reason_of_disconnect() {
     let end = End::Reason("server disconnect");
     let msgpack = Program::python("threads").env("SERIALIZER", "msgpack");
     follow(vec![
@@ -23,7 +23,7 @@ async fn python_clients_connect_return_and_are_told_why_they_are_disconnected() 
 }
 
 #[tokio::test]
-async fn java_clients_connect_return_and_are_told_why_they_are_disconnected() {
+async fn java_clients_connect_reconnect_and_receive_the_reason_of_disconnect() {
     follow(vec![
         Follower::new(
             Program::java("SocketIo"),
@@ -36,7 +36,7 @@ async fn java_clients_connect_return_and_are_told_why_they_are_disconnected() {
 }
 
 #[tokio::test]
-async fn go_clients_connect_return_and_are_told_why_they_are_disconnected() {
+async fn go_clients_connect_reconnect_and_receive_the_reason_of_disconnect() {
     follow(vec![
         Follower::new(Program::go("socketio"), Recovers::Yes, End::Unordered),
         Follower::new(Program::go("native"), Recovers::Yes, End::Reason("4403")),
@@ -44,7 +44,7 @@ async fn go_clients_connect_return_and_are_told_why_they_are_disconnected() {
     .await;
 }
 
-/// The library waits for seconds before it comes back.
+/// Plain WebSocket of Python, whose library waits for seconds before it reconnects.
 fn native_python() -> Program {
     let program = Program::python("native");
     ["INITIAL", "MIN", "MAX"].iter().fold(program, |program, delay| {

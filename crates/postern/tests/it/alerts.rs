@@ -1,4 +1,4 @@
-//! Alerts outlive what was sent: they come again until acknowledged, and are read again when Redis has lost everything.
+//! Durable alerts: repeated until acknowledged, and still readable after Redis has lost all data.
 
 use serde_json::{Value, json};
 use testkit::Redis;
@@ -9,7 +9,7 @@ use testkit::wait;
 
 use crate::stage::{POSTERN, Platforms, client};
 
-/// Publishes an alert through a gateway's internal API; gives its name.
+/// Publishes an alert through a gateway's internal API; returns its id.
 async fn raise(cluster: &Cluster, message: &str, requires_action: bool) -> Value {
     let alert = json!({"event": "security:alert", "data": {"severity": "high", "type": "suspicious_login",
         "message": message, "requiresAction": requires_action}});

@@ -1,4 +1,4 @@
-//! What happens to accounts is in the audit log, and whoever changes that is found out.
+//! Audit log: every change of an account has a row, and tampering is detected.
 
 use serde_json::json;
 use testkit::client::SocketIo;
@@ -13,10 +13,10 @@ use crate::stage::{POSTERN, Platforms, client, cluster, connect};
 
 const KEYS: &str = "audited:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-/// Waits until the device of this user's first socket is told.
+/// Waits until the device of this user's first socket has its row.
 async fn seen(cluster: &Cluster, user: &str) {
     let rows = format!("SELECT act FROM audit WHERE user_id = '{user}'");
-    wait::until_true("the device to be told", wait::deadline(), async || {
+    wait::until_true("the row of the device", wait::deadline(), async || {
         cluster.schema().sql(&rows).await == ["device_seen"]
     })
     .await;
@@ -49,7 +49,7 @@ async fn verify(cluster: &Cluster, more: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn a_link_and_its_end_are_told_in_a_whole_chain() {
+async fn link_and_unlink_are_audited_in_a_valid_chain() {
     let platforms = Platforms::start().await;
     let cluster = cluster_with_a_history(&platforms).await;
     let rows = "SELECT seq, act, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
@@ -81,7 +81,7 @@ async fn a_link_and_its_end_are_told_in_a_whole_chain() {
 }
 
 #[tokio::test]
-async fn commands_for_another_user_are_told_with_their_count_in_the_callers_chain() {
+async fn refused_commands_for_another_user_are_counted_in_the_callers_chain() {
     let platforms = Platforms::start().await;
     let cluster = cluster_with_a_history(&platforms).await;
     let thief = client(&cluster, 0, "GEN-666").await;
@@ -95,11 +95,11 @@ async fn commands_for_another_user_are_told_with_their_count_in_the_callers_chai
     // A gateway reports once a minute, and when it ends.
     cluster.gateway(0).terminate();
     let rows = "SELECT user_id, act, about, result, count FROM audit WHERE act = 'command_refused'";
-    let told = wait::until("the refusals to be told", wait::deadline(), async || {
+    let received = wait::until("the rows of the refusals", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| !rows.is_empty())
     })
     .await;
-    assert_eq!(told, ["GEN-666\tcommand_refused\taccount:connect\tforbidden\t5"]);
+    assert_eq!(received, ["GEN-666\tcommand_refused\taccount:connect\tforbidden\t5"]);
     let verified = verify(&cluster, &[]).await;
     assert_eq!(
         (verified.status, verified.stdout.trim()),
@@ -110,7 +110,7 @@ async fn commands_for_another_user_are_told_with_their_count_in_the_callers_chai
 }
 
 #[tokio::test]
-async fn confirmations_and_alerts_are_told_with_who_asked() {
+async fn confirmations_and_alerts_are_audited_with_their_caller() {
     let cluster = cluster(&Platforms::start().await).await;
     let caller = client(&cluster, 0, "GEN-001").await;
     seen(&cluster, "GEN-001").await;
@@ -136,12 +136,12 @@ async fn confirmations_and_alerts_are_told_with_who_asked() {
     // A gateway reports refusals once a minute, and when it ends.
     cluster.gateway(0).terminate();
     let rows = "SELECT act, about, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' AND seq > 1 ORDER BY seq";
-    let told = wait::until("the refusal to be told", wait::deadline(), async || {
+    let received = wait::until("the row of the refusal", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() == 4)
     })
     .await;
     assert_eq!(
-        told,
+        received,
         [
             "confirmation_issued\tsecurity:revoke_all\tok\tdefault\t127.0.0.1\tunknown".to_owned(),
             format!("alert_raised\tsuspicious_login {alert}\tok\tinternal API\t127.0.0.1\tapplication/1.0"),
@@ -171,7 +171,7 @@ async fn a_row_that_was_tampered_with_is_named() {
 async fn a_cut_tail_is_found_with_the_heads_that_a_worker_logged() {
     let platforms = Platforms::start().await;
     let mut cluster = cluster_with_a_history(&platforms).await;
-    // A worker logs what it finds when it starts, and then once an hour.
+    // A worker logs the heads when it starts, and then once an hour.
     cluster.start_worker().await;
     let log = wait::until("the heads to be logged", wait::deadline(), async || {
         Some(cluster.worker(1).logs()).filter(|log| log.contains("audit heads"))

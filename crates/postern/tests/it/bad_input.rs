@@ -1,4 +1,4 @@
-//! Bad input costs its sender an error, and no one else anything: across processes, what the gateway's own tests show in one.
+//! Bad input in a cluster of processes: it costs its sender an error, and no other client anything.
 
 use serde_json::json;
 use testkit::client::SocketIo;
@@ -23,8 +23,8 @@ async fn another_users_id_is_forbidden_and_nothing_happens() {
 
     let list = victim.emit_with_ack("account:list", json!({})).await;
     assert_eq!(list["accounts"], json!([]));
-    let heard: Vec<_> = victim.unread().into_iter().map(|event| event.name).collect();
-    assert_eq!(heard, ["account:list_response"], "the victim heard of it");
+    let events: Vec<_> = victim.unread().into_iter().map(|event| event.name).collect();
+    assert_eq!(events, ["account:list_response"], "the victim was notified");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
@@ -49,7 +49,7 @@ async fn a_flood_of_nonsense_on_one_socket_leaves_the_others_alone() {
 }
 
 #[tokio::test]
-async fn what_client_libraries_invent_and_misspell_is_served_and_a_foreign_page_is_named_in_the_log() {
+async fn own_host_origin_and_lone_surrogates_are_served_and_a_foreign_origin_is_logged() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let foreign = SocketIo::to(&cluster.endpoint(0))
@@ -66,7 +66,7 @@ async fn what_client_libraries_invent_and_misspell_is_served_and_a_foreign_page_
     })
     .await;
 
-    // The Origin that python-socketio makes of the server's address; `'My phone 📱'.slice(0, 10)` of JavaScript.
+    // The Origin that python-socketio derives from the server's address; `'My phone 📱'.slice(0, 10)` of JavaScript.
     let client = SocketIo::to(&cluster.endpoint(0))
         .header("Origin", "https://localhost:443")
         .open()

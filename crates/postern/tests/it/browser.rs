@@ -1,4 +1,4 @@
-//! A browser hears what Node.js hears, compressed as its server agreed to.
+//! A browser receives the same events as Node.js, compressed as negotiated.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ use testkit::wait;
 use crate::stage::{POSTERN, script};
 
 #[tokio::test]
-async fn a_browser_and_node_negotiate_deflate_and_hear_the_same() {
+async fn browser_and_node_negotiate_deflate_and_receive_the_same_events() {
     let port = Port::claim();
     let cluster = Cluster::builder(POSTERN)
         .gateway_env("POSTERN_ALLOWED_ORIGINS", format!("http://127.0.0.1:{}", port.number()))
@@ -35,7 +35,7 @@ async fn a_browser_and_node_negotiate_deflate_and_hear_the_same() {
         assert!(connected.contains("permessage-deflate"), "{connected}");
     }
 
-    // Short ones that go as they are, long ones that are compressed, and letters of every length in UTF-8.
+    // Short events that stay uncompressed, long ones that are compressed, and characters of every length in UTF-8.
     let messages = ["short".to_owned(), "long ".repeat(800), "aé€😀\"\\\u{1}".repeat(200)];
     let events = messages
         .map(|message| json!({ "accountType": "github", "status": "error", "metadata": { "errorMessage": message } }));
@@ -45,26 +45,28 @@ async fn a_browser_and_node_negotiate_deflate_and_hear_the_same() {
         let response = plain(cluster.gateway(1).internal_addr(), &request).await.unwrap();
         assert_eq!(response.status, 202, "{}", String::from_utf8_lossy(&response.body));
     }
-    let heard = |who: &str| -> Vec<Value> {
+    let received = |who: &str| -> Vec<Value> {
         let prefix = format!("{who} heard account:status_changed ");
         let lines = clients.stdout();
         let events = lines.lines().filter_map(|line| line.strip_prefix(&prefix));
         events.map(|event| serde_json::from_str(event).unwrap()).collect()
     };
-    wait::until_true("both to hear all", wait::deadline(), async || {
-        ["browser", "node"].iter().all(|who| heard(who).len() == events.len())
+    wait::until_true("both to receive all events", wait::deadline(), async || {
+        ["browser", "node"]
+            .iter()
+            .all(|who| received(who).len() == events.len())
     })
     .await;
-    assert_eq!(heard("browser"), heard("node"));
-    for (heard, sent) in heard("browser").iter().zip(&events) {
-        assert_eq!(heard["metadata"]["errorMessage"], sent["metadata"]["errorMessage"]);
+    assert_eq!(received("browser"), received("node"));
+    for (received, sent) in received("browser").iter().zip(&events) {
+        assert_eq!(received["metadata"]["errorMessage"], sent["metadata"]["errorMessage"]);
     }
     browser.kill().await;
     clients.kill().await;
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Chromium on this page. It takes a certificate with this key for good: it has no option to trust an authority.
+/// Chromium on this page. It trusts a certificate with this key: it has no option to trust an authority.
 fn browser(key: &str, page: &str) -> Process {
     let scratch = Arc::new(Scratch::new("browser"));
     let mut command = Command::new(chromium());
@@ -82,7 +84,7 @@ fn browser(key: &str, page: &str) -> Process {
             "--disable-component-update",
             "--disable-sync",
         ])
-        // Without it, it ends when it has drawn the page.
+        // Without this flag Chromium exits after it has rendered the page.
         .arg("--remote-debugging-port=0")
         .arg(format!("--user-data-dir={}", scratch.path().display()))
         .arg(format!("--ignore-certificate-errors-spki-list={key}"))
@@ -90,7 +92,7 @@ fn browser(key: &str, page: &str) -> Process {
     Launch::new("chromium", &scratch, command).start()
 }
 
-/// As Debian or another names it.
+/// Path of Chromium, by Debian's or another name.
 fn chromium() -> &'static Path {
     let names = [
         "/usr/bin/chromium",

@@ -1,4 +1,4 @@
-//! Bystanders while somebody attacks: their connect, `account:list` and `security:verify_2fa` succeed, and take at most three times
+//! Bystanders during an attack: their connect, `account:list` and `security:verify_2fa` succeed, and take at most three times
 //! as long as they took without the attack, in the same run.
 //!
 //! Short in CI. By hand, with a release build on a quiet machine:
@@ -53,7 +53,7 @@ async fn connections_without_a_token_ask_ahead_and_never_read() {
     println!("{report}");
 }
 
-/// Measures bystanders in turns: a few times in peace, a few times under attack, and again. Reports what was measured.
+/// Measures bystanders alternately without and under attack. Returns a report of the figures.
 async fn under(name: &str, attack: impl AsyncFnOnce(&Cluster, &Platforms) -> Attack) -> String {
     let platforms = Platforms::start().await;
     let builder = platforms.linked_to(Cluster::builder(POSTERN)).gateways(1);
@@ -82,7 +82,7 @@ async fn under(name: &str, attack: impl AsyncFnOnce(&Cluster, &Platforms) -> Att
     report
 }
 
-/// Both 99th percentiles of each step, and whether all are within the bound.
+/// Both 99th percentiles of each step, and true if all are within the bound.
 fn compare(name: &str, in_peace: &Times, attacked: &Times) -> (String, bool) {
     let mut report = format!("{name}: p99 (p50) in peace, and under attack");
     let floor = if by_hand(ROUNDS).is_some() { QUIET } else { BUSY };
@@ -95,7 +95,7 @@ fn compare(name: &str, in_peace: &Times, attacked: &Times) -> (String, bool) {
     (report, is_within)
 }
 
-/// What an earlier attack has left behind is done.
+/// Waits until the jobs of an earlier attack are completed.
 async fn worker_is_idle(cluster: &Cluster) {
     wait::until_true("the worker to be idle", wait::deadline(), async || {
         let metrics = cluster.worker(0).metrics().await;
@@ -113,8 +113,8 @@ const PROBES: usize = 8;
 const WARM_UP: usize = 4;
 /// Set for the long form.
 const ROUNDS: &str = "POSTERN_TEST_BYSTANDER_ROUNDS";
-/// Below this, three times is a matter of the machine, which runs the attackers too.
+/// Lower limit of the bound: below it the ratio depends on the machine, which runs the attackers too.
 const QUIET: Duration = Duration::from_millis(50);
-/// The same where other tests run beside, whose bursts are in the few samples of either side: there it is asserted that every probe
-/// succeeds, within what a session's opening may take; the ratio is for the long form.
+/// Lower limit of the bound in CI, where bursts of other tests are in the few samples of either side: CI asserts that every probe
+/// succeeds within the time of a session's opening; the long form asserts the ratio.
 const BUSY: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The hosted callback: a browser, the page, its button, and everything that may be wrong with them.
+//! Hosted callback: a browser, the page, its button, and their failures.
 
 use serde_json::{Value, json};
 use testkit::client::http::{Request, Response};
@@ -10,10 +10,10 @@ use testkit::wait;
 use crate::command_line::Dev;
 use crate::stage::{POSTERN, Platforms, client, visit};
 
-/// Where browsers reach a cluster.
+/// Public URL of a cluster, for browsers.
 pub(crate) const PUBLIC_URL: &str = "https://postern.example";
 
-/// A cluster that is reached at a public URL.
+/// A cluster with a public URL.
 pub(crate) async fn hosted(platforms: &Platforms) -> Cluster {
     let builder = Cluster::builder(POSTERN).worker_env("POSTERN_PUBLIC_URL", PUBLIC_URL);
     let cluster = platforms.linked_to(builder).start().await;
@@ -21,7 +21,7 @@ pub(crate) async fn hosted(platforms: &Platforms) -> Cluster {
     cluster
 }
 
-/// Begins an authorization at GitHub, and gives the path and query with which it sends this account's browser back.
+/// Starts an authorization at GitHub; returns path and query of the redirect of this account's browser.
 pub(crate) async fn sent_back(platforms: &Platforms, asker: &SocketIo, login: &str) -> String {
     sent_back_from(platforms, asker, "github", login).await
 }
@@ -35,7 +35,7 @@ async fn sent_back_from(platforms: &Platforms, asker: &SocketIo, account: &str, 
     back.strip_prefix(PUBLIC_URL).unwrap().to_owned()
 }
 
-/// Links ada's account as her browser does, over two gateways; gives the answer that the asker hears.
+/// Links ada's account as her browser does, over two gateways; returns the answer to the requesting session.
 pub(crate) async fn link_by_page(cluster: &Cluster, platforms: &Platforms, asker: &SocketIo, account: &str) -> Value {
     let path = sent_back_from(platforms, asker, account, "ada").await;
     let (browser, page) = Browser::open(&cluster.endpoint(1), &path).await;
@@ -47,7 +47,7 @@ pub(crate) async fn link_by_page(cluster: &Cluster, platforms: &Platforms, asker
     asker.next_event("account:connect_response").await.data
 }
 
-/// What a browser has of us: a cookie, and the page's token.
+/// State of a browser: a cookie, and the page's token.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Browser {
     pub(crate) cookie: String,
@@ -55,7 +55,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Goes to where the platform sends it.
+    /// Follows the platform's redirect.
     pub(crate) async fn open(endpoint: &Endpoint, path: &str) -> (Self, Response) {
         let page = endpoint.http(&Request::get(path)).await.unwrap();
         let set = page.header("set-cookie");
@@ -87,7 +87,7 @@ impl Browser {
         secret
     }
 
-    /// The same with something else in its cookie.
+    /// The same browser with another value in its cookie.
     fn with(&self, value: &str) -> Self {
         let (name, _) = self.cookie.split_once('=').unwrap();
         Self {
@@ -103,7 +103,7 @@ fn field(page: &str, mark: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// Everything that a flow has made must be found nowhere.
+/// Watches logs and databases for every secret of a flow.
 fn watch(cluster: &Cluster, platforms: &Platforms, path: &str, browser: &Browser) {
     for pair in path.split(['?', '&']) {
         if let Some(secret) = pair.strip_prefix("code=").or_else(|| pair.strip_prefix("state=")) {
@@ -123,7 +123,7 @@ async fn accounts(client: &SocketIo) -> Value {
 }
 
 #[tokio::test]
-async fn the_button_links_and_every_socket_of_the_asking_session_hears_the_answer() {
+async fn button_links_and_answers_every_socket_of_the_requesting_session() {
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
@@ -166,7 +166,7 @@ async fn the_button_links_and_every_socket_of_the_asking_session_hears_the_answe
     );
     assert_eq!(accounts(&asker).await, json!([]));
 
-    // The gateways know nothing of each other, nor of the page.
+    // The gateways share no state with each other, nor any about the page.
     let linked = browser.press(&cluster.endpoint(0)).await;
     assert_eq!(linked.status, 200, "{}", linked.text());
     assert!(linked.text().contains("is linked to the user"), "{}", linked.text());
@@ -208,7 +208,7 @@ async fn without_the_page_its_cookie_and_its_user_the_button_does_nothing() {
     let path = sent_back(&platforms, &asker, "ada").await;
     let (browser, _) = Browser::open(&endpoint, &path).await;
     watch(&cluster, &platforms, &path, &browser);
-    // A page of another flow: its token and its cookie are good, for something else.
+    // A page of another flow: its token and its cookie are valid, for that flow.
     let path = sent_back(&platforms, &stranger, "eve").await;
     let (of_stranger, _) = Browser::open(&endpoint, &path).await;
 
@@ -251,7 +251,7 @@ async fn without_the_page_its_cookie_and_its_user_the_button_does_nothing() {
 }
 
 #[tokio::test]
-async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
+async fn invalid_callback_is_refused_on_a_page_and_reported_to_its_session() {
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
@@ -280,9 +280,9 @@ async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
     let mixed_up = back.replace("iss=", "iss=https%3A%2F%2Fevil.example%2F");
     let refused = get(&mixed_up).await;
     assert_eq!(refused.status, 400);
-    let told = asker.next_event("account:connect_response").await.data;
+    let received = asker.next_event("account:connect_response").await.data;
     assert_eq!(
-        (&told["success"], &told["error"]),
+        (&received["success"], &received["error"]),
         (&json!(false), &json!("oauth_failed"))
     );
     assert_eq!(get(&back).await.status, 400, "the state is used up");
@@ -296,8 +296,8 @@ async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
     let denied = get(&format!("/oauth/callback/github?error=access_denied&state={state}")).await;
     assert_eq!(denied.status, 403);
     assert!(denied.text().contains("denied at the platform"), "{}", denied.text());
-    let told = asker.next_event("account:connect_response").await.data;
-    assert_eq!(told["error"], "oauth_denied");
+    let received = asker.next_event("account:connect_response").await.data;
+    assert_eq!(received["error"], "oauth_denied");
     let status = asker.next_event("account:status_changed").await.data;
     assert_eq!(status["status"], "error");
 
@@ -307,7 +307,7 @@ async fn what_comes_back_wrong_is_refused_on_a_page_and_told_to_its_session() {
 }
 
 #[tokio::test]
-async fn what_nobody_confirms_is_given_back_also_when_its_worker_is_gone() {
+async fn unconfirmed_pending_link_is_revoked_even_after_its_worker_died() {
     let platforms = Platforms::start().await;
     let mut cluster = hosted(&platforms).await;
     let asker = client(&cluster, 0, "GEN-001").await;
@@ -331,7 +331,7 @@ async fn what_nobody_confirms_is_given_back_also_when_its_worker_is_gone() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_links_nothing_any_more() {
+async fn ended_session_completes_no_link() {
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let mut thief = claims("GEN-001", std::time::Duration::from_secs(3_600));
@@ -340,11 +340,11 @@ async fn a_session_that_is_over_links_nothing_any_more() {
         .await
         .unwrap();
     let owner = client(&cluster, 1, "GEN-001").await;
-    let (open, parked) = (
+    let (open, pending) = (
         sent_back(&platforms, &thief, "eve").await,
         sent_back(&platforms, &thief, "eve").await,
     );
-    let (browser, page) = Browser::open(&cluster.endpoint(0), &parked).await;
+    let (browser, page) = Browser::open(&cluster.endpoint(0), &pending).await;
     assert_eq!(page.status, 200, "{}", page.text());
     let ended = owner
         .emit_with_ack("security:end_sessions", json!({"sessionId": "others"}))
@@ -373,7 +373,7 @@ async fn the_embedded_cluster_has_the_callback_at_its_first_gateway() {
     assert_eq!(page.status, 200, "{}", page.text());
     let linked = browser.press(&endpoint).await;
     assert_eq!(linked.status, 200, "{}", linked.text());
-    let told = asker.next_event("account:connect_response").await.data;
-    assert_eq!(told["account"]["username"], "ada");
+    let received = asker.next_event("account:connect_response").await.data;
+    assert_eq!(received["account"]["username"], "ada");
     dev.stop().await;
 }

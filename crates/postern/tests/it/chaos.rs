@@ -1,7 +1,7 @@
-//! Whatever fails, no client loses an event without being told, and none hears one twice.
+//! Random faults: no client loses an event without notice, and none receives one twice.
 //!
-//! The faults, their order and the clients' pace follow from a seed, which is printed; `POSTERN_CHAOS_SEED` repeats it and
-//! `POSTERN_CHAOS_SECONDS` makes it last.
+//! Faults, their sequence and the clients' pauses are drawn from a seed, which is printed; `POSTERN_CHAOS_SEED` repeats it and
+//! `POSTERN_CHAOS_SECONDS` sets the duration.
 
 mod audience;
 mod stage;
@@ -15,24 +15,24 @@ use self::stage::{Faults, Stage};
 use crate::stage::by_hand;
 
 #[tokio::test]
-async fn whatever_fails_nothing_is_lost_without_notice_and_nothing_comes_twice() {
+async fn under_random_faults_no_event_is_lost_without_notice_or_delivered_twice() {
     let stage = Stage::start("chaos", SeededRng::new(seed())).await;
     let lasts = Duration::from_secs(by_hand("POSTERN_CHAOS_SECONDS").unwrap_or(60));
-    let stage = stage.suffer(&Faults::ALL, lasts).await;
-    stage.judge(false).await;
+    let stage = stage.run_with_faults(&Faults::ALL, lasts).await;
+    stage.check(false).await;
 }
 
 #[tokio::test]
-async fn when_redis_loses_everything_every_client_is_told() {
+async fn flushall_gives_every_client_a_fresh_start() {
     let mut stage = Stage::start("flush", SeededRng::new(seed())).await;
     stage.publish_some().await;
     stage.redis.command(&["FLUSHALL"]).await;
     stage.publish_some().await;
-    stage.judge(true).await;
+    stage.check(true).await;
 }
 
 #[tokio::test]
-async fn when_a_replica_that_lags_takes_over_every_client_is_told() {
+async fn failover_to_a_lagging_replica_gives_every_client_a_fresh_start() {
     let mut stage = Stage::start("failover", SeededRng::new(seed())).await;
     let replica = Redis::start().await;
     let link = Proxy::start(stage.redis.addr()).await;
@@ -46,14 +46,14 @@ async fn when_a_replica_that_lags_takes_over_every_client_is_told() {
     })
     .await;
     stage.publish_some().await;
-    // From here on the replica misses what happens.
+    // From here on the replica misses all writes.
     link.freeze();
     stage.publish_some().await;
     stage.redis.kill().await;
     replica.command(&["REPLICAOF", "NO", "ONE"]).await;
     stage.lead_redis_to(replica);
     stage.publish_some().await;
-    stage.judge(true).await;
+    stage.check(true).await;
 }
 
 fn seed() -> u64 {

@@ -1,4 +1,4 @@
-//! The command line: what it prints, what it refuses.
+//! Output and refusals of the command line.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,13 +36,13 @@ impl Dev {
         }
     }
 
-    /// Where its gateways are.
+    /// URLs of its gateways.
     pub(crate) fn gateways(&self) -> Vec<String> {
         let gateways = self.ready["gateways"].as_array().unwrap();
         gateways.iter().map(|url| url.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Whom its clients trust.
+    /// Certificate authority that its clients trust.
     pub(crate) fn ca(&self) -> PathBuf {
         self.ready["ca"].as_str().unwrap().into()
     }
@@ -53,7 +53,7 @@ impl Dev {
         SocketIo::connect(&self.endpoint(), token.trim()).await.unwrap()
     }
 
-    /// Where clients reach the first gateway.
+    /// Endpoint of the first gateway.
     pub(crate) fn endpoint(&self) -> Endpoint {
         let ca = std::fs::read_to_string(self.ca()).unwrap();
         let gateway = self.gateways().swap_remove(0);
@@ -61,12 +61,12 @@ impl Dev {
         Endpoint::new(address, tls::client_trusting(&ca))
     }
 
-    /// Where its simulated platforms are.
+    /// URL of its simulated platforms.
     pub(crate) fn simulator(&self) -> String {
         self.ready["simulator"].as_str().unwrap().to_owned()
     }
 
-    /// Where it keeps its secrets.
+    /// Folder of its secrets.
     pub(crate) fn dir(&self) -> &str {
         &self.dir
     }
@@ -83,7 +83,7 @@ pub(crate) async fn postern(args: &[&str]) -> node::Output {
     postern_with(args, &[]).await
 }
 
-/// As [`postern`], with these variables in its environment.
+/// Runs a command like [`postern`], with these environment variables.
 async fn postern_with(args: &[&str], variables: &[(&str, String)]) -> node::Output {
     let mut command = clean(POSTERN);
     command.args(args).envs(variables.iter().cloned());
@@ -96,7 +96,7 @@ async fn postern_with(args: &[&str], variables: &[(&str, String)]) -> node::Outp
     }
 }
 
-/// A command that sees none of the variables of whoever runs the tests.
+/// A command with none of the variables of the shell that runs the tests.
 fn clean(binary: impl AsRef<Path>) -> Command {
     let mut command = Command::new(binary.as_ref());
     command.env_clear().env("PATH", "/usr/bin:/bin");
@@ -140,7 +140,7 @@ async fn every_wrong_variable_is_named_on_a_line_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_not_offered_yet_is_refused_in_one_line() {
+async fn unsupported_settings_are_refused_in_one_line() {
     let wanted = [
         (
             "gateway",
@@ -168,7 +168,7 @@ async fn what_is_not_offered_yet_is_refused_in_one_line() {
 }
 
 #[tokio::test]
-async fn migrate_says_what_it_did_and_that_there_was_nothing_to_do() {
+async fn migrate_prints_applied_migrations_or_that_there_were_none() {
     let schema = Postgres::shared().await.schema().await;
     let url = schema.url();
     let first = postern(&["migrate", "--database-url", &url]).await;
@@ -178,7 +178,7 @@ async fn migrate_says_what_it_did_and_that_there_was_nothing_to_do() {
         "{}",
         first.stdout
     );
-    // A pooler that is not there.
+    // A pooler that does not exist.
     let pooler = "postgres://postern@127.0.0.1:1/postern?sslmode=disable";
     let again = postern(&["migrate", "--database-url", pooler, "--migrate-database-url", &url]).await;
     assert_eq!(again.status, 0, "{}", again.stderr);

@@ -1,4 +1,4 @@
-//! What reaches a client over a whole cluster, and in which form: batched, compressed, in order.
+//! Delivery to a client over a whole cluster: batched, compressed, in sequence.
 
 use flate2::{Decompress, FlushDecompress};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn inflated(frame: &Frame) -> Value {
 }
 
 #[tokio::test]
-async fn what_can_wait_comes_as_one_compressed_batch_before_what_cannot() {
+async fn batched_events_arrive_as_one_compressed_message_before_urgent_ones() {
     let platforms = Platforms::start().await;
     let cluster = platforms
         .linked_to(Cluster::builder(POSTERN))

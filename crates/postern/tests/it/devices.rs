@@ -1,4 +1,4 @@
-//! A device that its user was not seen with is news on the others.
+//! First-seen devices are reported to the user's other devices.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn device(cluster: &Cluster, gateway: usize, name: &str) -> SocketIo {
     .await
 }
 
-/// Waits until the user was seen with so many devices.
+/// Waits until the user has so many seen devices.
 async fn seen(cluster: &Cluster, devices: usize) {
     let count = format!("SELECT count(*) FROM seen WHERE user_id = '{USER}' AND kind = 'device'");
     wait::until_true("the devices to be seen", wait::deadline(), async || {
@@ -37,7 +37,7 @@ async fn alerts(caller: &SocketIo) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_second_device_is_told_to_the_first_exactly_once_also_where_two_gateways_see_it_at_once() {
+async fn second_device_raises_one_alert_even_on_two_gateways_at_once() {
     let redis = Redis::start().await;
     let platforms = Platforms::start().await;
     let builder = platforms.linked_to(Cluster::builder(POSTERN)).redis(&redis);
@@ -57,7 +57,7 @@ async fn a_second_device_is_told_to_the_first_exactly_once_also_where_two_gatewa
     );
     seen(&cluster, 2).await;
 
-    // What Redis knew of devices is a hint; what is lost with it is asked for again.
+    // Seen devices in Redis are a hint; after a loss a worker is asked again.
     assert_eq!(redis.command(&["FLUSHALL"]).await, "OK");
     let again = [device(&cluster, 0, "phone").await, device(&cluster, 1, "laptop").await];
     let third = device(&cluster, 1, "tablet").await;

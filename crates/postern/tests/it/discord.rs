@@ -1,4 +1,4 @@
-//! A discord account's way through a cluster: connected, synced, told of what the bot reads, refreshed and given back.
+//! Life of a discord account in a cluster: connected, synced, notified of the bot's messages, refreshed and revoked.
 
 use serde_json::json;
 use simulator::{BOT_TOKEN, NewMessage, Platform, Rotation};
@@ -22,7 +22,7 @@ pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
 }
 
 #[tokio::test]
-async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
+async fn discord_account_is_connected_synced_notified_refreshed_and_revoked() {
     let platforms = Platforms::start().await;
     let cluster = Cluster::builder(POSTERN).workers(2);
     let cluster = linked_to(&platforms, cluster).start().await;
@@ -36,7 +36,7 @@ async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");
 
-    // What was said before the bot first looked is no news.
+    // Messages from before the bot's first read are not reported.
     wait::until_true("the first look", wait::deadline(), async || {
         let looked = "SELECT 1 FROM inboxes WHERE account_type = 'discord' AND cursor IS NOT NULL";
         !cluster.schema().sql(looked).await.is_empty()
@@ -49,16 +49,20 @@ async fn a_discord_account_is_connected_synced_told_refreshed_and_given_back() {
             ..NewMessage::default()
         });
     }
-    // Two workers have the bot's token, and each thing is heard once.
+    // Two workers have the bot's token, and each message is reported once.
     for text in ["look, @ada", "and there, @ada"] {
-        let told = caller.next_event("notification:incoming").await;
+        let received = caller.next_event("notification:incoming").await;
         assert_eq!(
-            (&told.data["type"], &told.data["content"], &told.data["sender"]),
+            (
+                &received.data["type"],
+                &received.data["content"],
+                &received.data["sender"]
+            ),
             (&json!("mention"), &json!(text), &json!("grace"))
         );
     }
 
-    // The platform no longer takes the access token: the sync has it replaced first.
+    // The platform no longer accepts the access token: the sync refreshes it first.
     platforms.handle.expire(Platform::Discord, "ada");
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["profile"]["username"], "ada", "{answer}");

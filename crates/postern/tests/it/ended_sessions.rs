@@ -1,4 +1,4 @@
-//! A session that has ended joins nothing and does nothing, however late its gateway hears of it.
+//! An ended session can neither join nor run a command, however late its gateway learns of the end.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use testkit::{Proxy, Redis, wait};
 
 use crate::stage::POSTERN;
 
-/// The thief's gateway subscribes to the user's channel so late that it does not hear of the end.
+/// The thief's gateway subscribes to the user's channel so late that it misses the end.
 #[tokio::test]
-async fn a_socket_that_joins_while_its_session_is_ended_hears_and_does_nothing() {
+async fn socket_that_joins_while_its_session_is_ended_receives_no_event_and_runs_no_command() {
     let redis = Redis::start().await;
     let slow = Proxy::start(redis.addr()).await;
     let mut cluster = Cluster::builder(POSTERN).redis(&redis).gateways(1).start().await;
@@ -26,7 +26,7 @@ async fn a_socket_that_joins_while_its_session_is_ended_hears_and_does_nothing()
 
     let (endpoint, stolen) = (cluster.endpoint(1), token(&cluster, "thief"));
     let (late, ()) = tokio::join!(Native::connect(&endpoint, &stolen), async {
-        // From the moment that the session is open it can be ended.
+        // The session can be ended as soon as it is open.
         let ended = async || {
             let end = json!({"sessionId": "thief"});
             let answer = owner.emit_with_ack("security:end_sessions", end).await;
@@ -37,11 +37,11 @@ async fn a_socket_that_joins_while_its_session_is_ended_hears_and_does_nothing()
         alert(&cluster).await;
     });
     if let Ok(thief) = &late {
-        // It is live, which it must not be: what can it do?
+        // The socket is live, which it must not be: the message shows its abilities.
         alert(&cluster).await;
         let update = json!({"userId": "GEN-001", "settings": {"sessionTimeout": 7}});
         let answer = thief.request("security:update_settings", update).await;
-        panic!("the thief heard {:?}, and {:?}", thief.unread(), answer.data);
+        panic!("the thief received {:?}, and {:?}", thief.unread(), answer.data);
     }
     let Err(Refused::Answered { data, closed }) = late else {
         panic!("{late:?}");

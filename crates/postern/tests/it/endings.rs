@@ -1,4 +1,4 @@
-//! Ends of sessions against a thief who has a token: what no worker has watched, what Redis could not be told, clocks that are ahead.
+//! Ends of sessions against a thief who has a token: uncopied deadlines, an unreachable Redis, clocks that are ahead.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use testkit::{Redis, wait};
 
 use crate::stage::POSTERN;
 
-/// Workers copy deadlines each minute; for longer than two, there was none.
+/// Workers copy deadlines each minute; no worker ran for longer than two minutes.
 #[tokio::test]
 async fn sessions_that_no_worker_has_watched_are_listed_and_ended() {
     let cluster = Cluster::builder(POSTERN).start().await;
@@ -42,9 +42,9 @@ async fn sessions_that_no_worker_has_watched_are_listed_and_ended() {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// The worker's link to Redis breaks right after the end is committed, for longer than its job lasts.
+/// The worker's connection to Redis breaks right after the end is committed, for longer than its job's deadline.
 #[tokio::test]
-async fn a_committed_end_holds_while_redis_cannot_be_told_of_it() {
+async fn committed_end_of_a_session_is_effective_while_redis_is_unreachable() {
     let redis = Redis::start().await;
     let link = Proxy::start(redis.addr()).await;
     let cluster = Cluster::builder(POSTERN)
@@ -55,7 +55,7 @@ async fn a_committed_end_holds_while_redis_cannot_be_told_of_it() {
     let owner = connect(&cluster, 0, &token(&cluster, Some("mine"), 0)).await;
     let stolen = token(&cluster, Some("theirs"), 0);
     drop(connect(&cluster, 1, &stolen).await);
-    // The commit takes a second, so that the test can meet it.
+    // The commit takes a second, so that the test can act during it.
     let slow_commit = "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS \
                        $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$; \
                        CREATE CONSTRAINT TRIGGER linger AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED \
@@ -81,15 +81,15 @@ async fn a_committed_end_holds_while_redis_cannot_be_told_of_it() {
         assert!(admitted.is_err(), "the thief is admitted with the token that it had");
     }
     link.thaw();
-    let told = async || match SocketIo::connect(&cluster.endpoint(1), &stolen).await {
+    let received = async || match SocketIo::connect(&cluster.endpoint(1), &stolen).await {
         Err(refused) => refused.to_string().contains("forbidden"),
         Ok(_) => panic!("the thief is admitted once Redis is back"),
     };
-    wait::until_true("Redis to be told", wait::deadline(), told).await;
+    wait::until_true("the end to reach Redis", wait::deadline(), received).await;
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Both tokens are of the session that tokens without `sid` share; the issuer's clock is ahead, within the leeway.
+/// Both tokens belong to the session that tokens without `sid` share; the issuer's clock is ahead, within the leeway.
 #[tokio::test]
 async fn a_token_from_a_clock_that_is_ahead_does_not_open_an_ended_session_again() {
     let cluster = Cluster::builder(POSTERN).start().await;
@@ -114,7 +114,7 @@ async fn a_token_from_a_clock_that_is_ahead_does_not_open_an_ended_session_again
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Nobody has copied a deadline for an hour.
+/// Makes the last copy of deadlines an hour old.
 async fn unwatch(cluster: &Cluster) {
     cluster
         .schema()

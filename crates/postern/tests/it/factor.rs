@@ -1,4 +1,4 @@
-//! The second factor over a whole cluster: set up, asked for, given once, guessed in vain.
+//! Second factor over a whole cluster: enrolment, step-up, single use of codes, guessing.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::stage::{POSTERN, Platforms, client, cluster};
 
 pub(crate) const USER: &str = "GEN-001";
 
-/// The code of the authenticator, so many steps from now.
+/// Code of the authenticator, so many steps from now.
 pub(crate) fn code(secret: &str, steps: i64) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
@@ -23,7 +23,7 @@ pub(crate) fn code(secret: &str, steps: i64) -> String {
         .to_string()
 }
 
-/// The code of the step before, with some seconds left in which it is that: of the one before it, it would be refused.
+/// Code of the previous step, with some seconds left before it becomes the one before that, which would be refused.
 pub(crate) async fn code_of_previous_step(secret: &str) -> String {
     wait::until_true("a step with time left", wait::deadline(), async || {
         token::now() % 30 < 24
@@ -32,7 +32,7 @@ pub(crate) async fn code_of_previous_step(secret: &str) -> String {
     code(secret, -1)
 }
 
-/// A code that none of the steps around now has.
+/// A code that differs from those of the neighbouring steps.
 fn wrong(secret: &str) -> String {
     let right: Vec<_> = (-3..=3).map(|steps| code(secret, steps)).collect();
     let mut codes = (0..).map(|number| format!("{number:06}"));
@@ -54,12 +54,12 @@ pub(crate) async fn disconnect(client: &SocketIo) -> Value {
     client.emit_with_ack("account:disconnect", command).await
 }
 
-/// Ends the cluster, which has kept no secret.
+/// Ends the cluster, which must have stored no secret.
 async fn finish(cluster: Cluster) {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// The challenge that a sensitive command is answered with.
+/// Challenge with which a sensitive command is answered.
 pub(crate) async fn challenge(client: &SocketIo) -> Value {
     assert_eq!(disconnect(client).await["error"], "2fa_required");
     let required = client.next_event("security:2fa_required").await;
@@ -71,7 +71,7 @@ pub(crate) async fn challenge(client: &SocketIo) -> Value {
     required.data["sessionId"].clone()
 }
 
-/// Turns the factor on with the code of the previous step, so that the current one is still to be used. Gives the secret and the
+/// Turns the factor on with the code of the previous step, so that the current one is still to be used. Returns the secret and the
 /// recovery codes.
 pub(crate) async fn enrol(client: &SocketIo) -> (String, Vec<String>) {
     let answer = update(client, json!({"twoFactorEnabled": true, "method": "totp"})).await;
@@ -103,11 +103,11 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
         );
     }
 
-    // Who gave the first code need not give another; the other device of the same session must.
+    // The socket that entered the first code needs no other; the other device of the same session does.
     assert_eq!(disconnect(&first).await["error"], "not_connected");
     let asked = challenge(&other).await;
     assert_eq!(verify(&other, &asked, &wrong(&secret)).await["error"], "2fa_invalid");
-    // One that waits to be acknowledged may be heard twice by a socket that has just joined.
+    // An open alert may arrive twice at a socket that has just joined.
     while first.next_event("security:alert").await.data["type"] != "failed_2fa" {}
     let verified = verify(&other, &asked, &recovery[0]).await;
     assert_eq!(verified["success"], true, "{verified}");
@@ -117,7 +117,7 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
     );
     assert_eq!(disconnect(&other).await["error"], "not_connected");
 
-    // What was used is over.
+    // Used challenges are invalid.
     assert_eq!(
         verify(&other, &asked, &code(&secret, 0)).await["error"],
         "challenge_expired"
@@ -138,12 +138,12 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
     let rows = "SELECT act, about, result, session_id, count FROM audit \
                 WHERE act LIKE 'factor%' OR act = 'command_refused' ORDER BY act = 'command_refused', \
                 CASE WHEN act <> 'command_refused' THEN seq END, about, result, count";
-    let told = wait::until("the refusals to be told", wait::deadline(), async || {
+    let received = wait::until("the rows of the refusals", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() >= 9)
     })
     .await;
     assert_eq!(
-        told,
+        received,
         [
             "factor_begun\ttotp\tok\tdefault\t1",
             "factor_on\ttotp\tok\tdefault\t1",
@@ -159,7 +159,7 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
 }
 
 #[tokio::test]
-async fn a_code_thrown_forty_times_at_once_on_two_gateways_is_taken_once() {
+async fn code_sent_forty_times_at_once_on_two_gateways_is_accepted_once() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let owner = client(&cluster, 0, USER).await;
@@ -178,7 +178,7 @@ async fn a_code_thrown_forty_times_at_once_on_two_gateways_is_taken_once() {
 }
 
 #[tokio::test]
-async fn of_200_guesses_from_20_sockets_five_are_looked_at_in_a_minute() {
+async fn of_200_guesses_from_20_sockets_five_are_checked_in_a_minute() {
     let platforms = Platforms::start().await;
     let cluster = platforms.linked_to(Cluster::builder(POSTERN)).gateways(3).start().await;
     let owner = client(&cluster, 0, USER).await;
@@ -186,12 +186,12 @@ async fn of_200_guesses_from_20_sockets_five_are_looked_at_in_a_minute() {
     let guess = wrong(&secret);
     let sockets = join_all((0..20).map(|number| client(&cluster, number % 3, USER))).await;
     let asked = challenge(&sockets[0]).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let guessing = sockets
         .iter()
         .map(async |socket| join_all((0..10).map(|_| verify(socket, &asked, &guess))).await);
     let answers: Vec<Value> = join_all(guessing).await.into_iter().flatten().collect();
-    assert!(begun.elapsed() < Duration::from_secs(60), "too slow to tell");
+    assert!(started.elapsed() < Duration::from_secs(60), "too slow to tell");
     let count = |code: &str| answers.iter().filter(|answer| answer["error"] == code).count();
     // The first code, at enrolment, was the first of the five.
     assert_eq!((count("2fa_invalid"), count("rate_limited")), (4, 196));
@@ -204,7 +204,7 @@ async fn of_200_guesses_from_20_sockets_five_are_looked_at_in_a_minute() {
 }
 
 #[tokio::test]
-async fn whoever_calls_at_will_in_a_stolen_session_leaves_the_owner_codes_of_the_same_minute() {
+async fn flood_of_codes_in_a_stolen_session_leaves_the_owner_attempts_in_the_same_minute() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let owner = fresh(&cluster, 0, "owner", 0).await;
@@ -213,7 +213,7 @@ async fn whoever_calls_at_will_in_a_stolen_session_leaves_the_owner_codes_of_the
         fresh(&cluster, 1, "stolen", -301).await,
         fresh(&cluster, 0, "owner", 0).await,
     );
-    let begun = Instant::now();
+    let started = Instant::now();
     let guess = wrong(&secret);
     let never_opened = json!("never opened");
     let junk = join_all((0..4).map(|_| verify(&thief, &never_opened, &guess))).await;
@@ -233,13 +233,13 @@ async fn whoever_calls_at_will_in_a_stolen_session_leaves_the_owner_codes_of_the
 
     let asked = challenge(&device).await;
     let verified = verify(&device, &asked, &code(&secret, 0)).await;
-    assert!(begun.elapsed() < Duration::from_secs(60), "too slow to tell");
+    assert!(started.elapsed() < Duration::from_secs(60), "too slow to tell");
     assert_eq!(verified["success"], true, "{verified}");
     finish(cluster).await;
 }
 
 #[tokio::test]
-async fn a_challenge_is_its_sessions_own_and_over_after_five_minutes() {
+async fn challenge_is_bound_to_its_session_and_expires_after_five_minutes() {
     let platforms = Platforms::start().await;
     let redis = Redis::start().await;
     let builder = platforms.linked_to(Cluster::builder(POSTERN));
@@ -265,7 +265,7 @@ async fn a_challenge_is_its_sessions_own_and_over_after_five_minutes() {
     let altered = json!(format!("{}x", asked.as_str().unwrap()));
     assert_eq!(verify(&device, &altered, &right).await["error"], "challenge_expired");
 
-    // Its time is over when Redis says so: five minutes after it was asked for.
+    // The challenge expires by Redis time: five minutes after it was issued.
     let key = redis.command(&["KEYS", "pn:*:2fa"]).await;
     let left: i64 = redis.command(&["PTTL", &key]).await.parse().unwrap();
     assert!((1..=300_000).contains(&left), "{left} ms of {key}");
@@ -282,7 +282,7 @@ async fn a_challenge_is_its_sessions_own_and_over_after_five_minutes() {
 }
 
 #[tokio::test]
-async fn an_old_token_cannot_turn_it_on() {
+async fn enrolment_with_an_old_token_needs_reauthentication() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let now = token::now();
@@ -303,7 +303,7 @@ async fn an_old_token_cannot_turn_it_on() {
 }
 
 #[tokio::test]
-async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
+async fn second_factor_delays_survive_loss_of_redis() {
     let platforms = Platforms::start().await;
     let redis = Redis::start().await;
     let cluster = platforms
@@ -314,12 +314,12 @@ async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
     let owner = client(&cluster, 0, USER).await;
     let (secret, recovery) = enrol(&owner).await;
     let guess = wrong(&secret);
-    // In two sessions: ten would end the one they came in. Neither is the owner's, which has just given a code.
+    // In two sessions: ten would end their session. Neither is the owner's, which has just entered a code.
     for session in ["one", "other"] {
         let device = &fresh(&cluster, 1, session, 0).await;
         guess_wrong(&redis, device, &guess, 5).await;
     }
-    // A socket whose events Redis has lost is told to come back; here it does so without being told.
+    // A socket whose events Redis has lost is closed to reconnect; here it reconnects beforehand.
     owner.disconnect().await;
     redis.command(&["FLUSHALL"]).await;
     let owner = wait::until("commands to be done again", wait::deadline(), async || {
@@ -342,7 +342,7 @@ async fn redis_forgets_and_postgres_still_asks_and_still_delays() {
 }
 
 #[tokio::test]
-async fn whoever_guesses_ten_times_in_a_session_is_put_out_of_it_everywhere() {
+async fn ten_wrong_codes_in_a_session_end_it_on_every_gateway() {
     let platforms = Platforms::start().await;
     let redis = Redis::start().await;
     let cluster = platforms
@@ -367,7 +367,7 @@ async fn whoever_guesses_ten_times_in_a_session_is_put_out_of_it_everywhere() {
 }
 
 #[tokio::test]
-async fn who_has_just_signed_in_ends_a_thief_s_session_also_after_all_guesses_are_burned() {
+async fn fresh_sign_in_ends_a_thiefs_session_after_all_guesses_are_spent() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let first = client(&cluster, 0, USER).await;
@@ -404,7 +404,7 @@ async fn fresh(cluster: &Cluster, gateway: usize, session: &str, issued_in: i64)
     SocketIo::connect(&cluster.endpoint(gateway), &token).await.unwrap()
 }
 
-/// Gives so many wrong codes that are looked at, as many in a minute as Redis forgets the others.
+/// Sends so many wrong codes that are checked; the rate limit in Redis is deleted in between.
 async fn guess_wrong(redis: &Redis, device: &SocketIo, guess: &str, count: u32) {
     let mut wrong = 0;
     while wrong < count {
@@ -425,7 +425,7 @@ async fn guess_wrong(redis: &Redis, device: &SocketIo, guess: &str, count: u32) 
     }
 }
 
-/// Redis loses all rates, that of attempts among them. A challenge that is asked for after that.
+/// Deletes all rate limits in Redis; returns a challenge issued after that.
 async fn rates_forgotten(redis: &Redis, client: &SocketIo) -> Value {
     let forget = "for _, key in ipairs(redis.call('KEYS', '*:rl:*')) do redis.call('DEL', key) end";
     redis.command(&["EVAL", forget, "0"]).await;
@@ -433,7 +433,7 @@ async fn rates_forgotten(redis: &Redis, client: &SocketIo) -> Value {
 }
 
 #[tokio::test]
-async fn an_operator_unlocks_and_removes_it() {
+async fn operator_unlocks_and_resets_the_factor() {
     let platforms = Platforms::start().await;
     let keys = "rescue:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let builder = Cluster::builder(POSTERN).worker_env("POSTERN_VAULT_KEYS", keys);
@@ -462,7 +462,7 @@ async fn an_operator_unlocks_and_removes_it() {
     assert_eq!(factor("reset").await.status, 0);
     let third = client(&cluster, 0, USER).await;
     assert_eq!(disconnect(&third).await["error"], "not_connected");
-    wait::until_true("the devices to hear of it", wait::deadline(), async || {
+    wait::until_true("the devices to be notified", wait::deadline(), async || {
         let updated = device.next_event("security:settings_updated").await;
         updated.data["settings"]["twoFactorEnabled"] == false
     })

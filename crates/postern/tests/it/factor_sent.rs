@@ -1,4 +1,4 @@
-//! Second factors whose codes are sent, over a whole cluster: mail under TLS, text messages, and nothing of either left behind.
+//! Second factors with sent codes, over a whole cluster: mail under TLS, text messages, and no secret left behind.
 
 use serde_json::{Value, json};
 use testkit::client::SocketIo;
@@ -19,7 +19,7 @@ fn code_of(text: &str) -> String {
     line.split(' ').next().unwrap().to_owned()
 }
 
-/// Workers that send mail through this server, whose authority they trust.
+/// A cluster whose workers send mail through this server and trust its authority.
 async fn mailing(server: &MailServer, authority: &Authority) -> Cluster {
     let login = format!("postern%40example.org:{PASSWORD}");
     let cluster = Cluster::builder(POSTERN)
@@ -38,7 +38,7 @@ async fn enrol(client: &SocketIo) -> Value {
     update(client, settings).await
 }
 
-/// Sets it up, and gives it on another gateway. Gives the mail with the code.
+/// Enrols the factor, and verifies a code on another gateway. Returns the mail with the code.
 async fn set_up_and_given(cluster: &Cluster, server: &MailServer) -> Mail {
     let owner = client(cluster, 0, USER).await;
     let answer = enrol(&owner).await;
@@ -59,7 +59,7 @@ async fn set_up_and_given(cluster: &Cluster, server: &MailServer) -> Mail {
     mail
 }
 
-/// Ends the cluster, which has kept neither address nor recovery code nor password.
+/// Ends the cluster, which must have stored neither address nor recovery code nor password.
 async fn finish(cluster: Cluster) {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
@@ -86,7 +86,7 @@ async fn codes_go_out_by_mail_after_starttls() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_nobody_vouches_for_is_told_nothing() {
+async fn mail_server_with_an_untrusted_certificate_receives_no_mail() {
     let server = MailServer::start(MailSecurity::Wrapped(&Authority::new())).await;
     let cluster = mailing(&server, &Authority::new()).await;
     let owner = client(&cluster, 0, USER).await;

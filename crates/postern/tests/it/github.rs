@@ -1,5 +1,5 @@
-//! A github account's way through a cluster: connected, synced, told of what happens there, and given back. Its tokens end with the
-//! grant, so there is nothing to refresh.
+//! Life of a github account in a cluster: connected, synced, notified, and revoked. Its tokens end with the
+//! grant, so there is no refresh.
 
 use serde_json::json;
 use simulator::{Extent, NewNotification, NumberFormat, Platform, ResponseFormat, TextFormat};
@@ -9,7 +9,7 @@ use crate::callback::{hosted, link_by_page};
 use crate::stage::{Platforms, client};
 
 #[tokio::test]
-async fn a_github_account_is_connected_synced_told_and_given_back() {
+async fn github_account_is_connected_synced_notified_and_revoked() {
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
@@ -27,9 +27,9 @@ async fn a_github_account_is_connected_synced_told_and_given_back() {
     });
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["notifications"], 1, "{answer}");
-    let told = caller.next_event("notification:incoming").await;
+    let received = caller.next_event("notification:incoming").await;
     assert_eq!(
-        (&told.data["type"], &told.data["content"]),
+        (&received.data["type"], &received.data["content"]),
         (&json!("mention"), &json!("look, @ada"))
     );
     assert!(platforms.handle.snapshot().ledger.refreshes.is_empty());
@@ -72,7 +72,7 @@ async fn nul_in_names_and_titles_at_github_stops_no_link_and_no_sync() {
     let account = json!({ "userId": "GEN-001", "accountType": "github" });
     let answer = caller.emit_with_ack("account:sync", account).await;
     assert_eq!(answer["data"]["notifications"], 1, "{answer}");
-    let told = caller.next_event("notification:incoming").await;
-    assert_eq!(told.data["content"], "look \u{fffd}");
+    let received = caller.next_event("notification:incoming").await;
+    assert_eq!(received.data["content"], "look \u{fffd}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }

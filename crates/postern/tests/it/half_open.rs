@@ -1,4 +1,4 @@
-//! A gateway whose link to Redis is half-open while a session is ended elsewhere.
+//! A gateway whose connection to Redis is half-open while a session is ended elsewhere.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use testkit::token::claims;
 use crate::stage::POSTERN;
 
 #[tokio::test]
-async fn a_session_ended_elsewhere_closes_behind_a_half_open_link_and_acts_no_more() {
+async fn session_ended_elsewhere_closes_behind_a_half_open_connection_and_runs_no_command() {
     let redis = Redis::start().await;
     let proxy = Proxy::start(redis.addr()).await;
     let mut cluster = Cluster::builder(POSTERN).redis(&redis).gateways(1).start().await;
@@ -23,7 +23,7 @@ async fn a_session_ended_elsewhere_closes_behind_a_half_open_link_and_acts_no_mo
     let owner = client(&cluster, 0, "mine").await;
     let thief = client(&cluster, 1, "theirs").await;
 
-    // Nothing passes over the connections that exist; new ones work, as after an address has moved.
+    // No byte passes over existing connections; new ones work, as after an address has moved.
     proxy.blackhole();
     let ended = owner
         .emit_with_ack("security:end_sessions", json!({"sessionId": "theirs"}))

@@ -1,8 +1,8 @@
-//! Whatever comes between what, a session that has ended hears nothing that was published after the answer, and none of its commands is
-//! carried out.
+//! Interleavings: an ended session receives no event that was published after the answer, and none of its commands is
+//! executed.
 //!
-//! Joins, resumes, refreshes and commands of a thief meet an end of its session, or of all access, while the links to Redis are slow by
-//! turns. `POSTERN_INTERLEAVINGS` says how many; what they do, when, and how slow the links are follows from a seed, which is printed
+//! Joins, resumes, refreshes and commands of a thief run concurrently with an end of its session, or of all access, while connections to
+//! Redis are slow alternately. `POSTERN_INTERLEAVINGS` sets their number; actions, times and delays are drawn from a seed, which is printed
 //! and which `POSTERN_CHAOS_SEED` repeats.
 
 mod scene;
@@ -18,7 +18,7 @@ use self::weather::Stage;
 use crate::stage::by_hand;
 
 #[tokio::test]
-async fn no_ended_session_hears_or_does_anything_after_the_answer() {
+async fn ended_session_receives_no_event_and_runs_no_command_after_the_answer() {
     let seed = by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_129);
     let count = usize::try_from(by_hand("POSTERN_INTERLEAVINGS").unwrap_or(20)).unwrap();
     println!("interleavings: {count} of the seed {seed}");
@@ -32,12 +32,12 @@ async fn no_ended_session_hears_or_does_anything_after_the_answer() {
         })
         .collect();
     let played = scenes.into_iter().map(async |(index, scene, conduct, end)| {
-        let wrongs = Box::pin(scene.play(conduct, end)).await.into_iter();
-        let wrongs = wrongs.map(|wrong| format!("{index} ({conduct:?}, {end:?}): {wrong}"));
-        wrongs.collect::<Vec<_>>()
+        let violations = Box::pin(scene.play(conduct, end)).await.into_iter();
+        let violations = violations.map(|wrong| format!("{index} ({conduct:?}, {end:?}): {wrong}"));
+        violations.collect::<Vec<_>>()
     });
-    let wrongs = stream::iter(played).buffer_unordered(AT_ONCE).concat().await;
-    assert_eq!(wrongs, Vec::<String>::new(), "with the seed {seed}");
+    let violations = stream::iter(played).buffer_unordered(AT_ONCE).concat().await;
+    assert_eq!(violations, Vec::<String>::new(), "with the seed {seed}");
     stage.finish().await;
 }
 

@@ -59,7 +59,7 @@ async fn an_alert_published_on_the_server_reaches_every_device_once() {
         assert_eq!(
             socket.next_event("security:alert").await.data["message"],
             "marker",
-            "heard once"
+            "received once"
         );
     }
     assert_eq!(stranger.next_event("security:alert").await.data["message"], "marker");

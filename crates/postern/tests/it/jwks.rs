@@ -25,9 +25,9 @@ async fn keys_rotate_in_a_running_cluster() {
     cluster.canary(&old_token);
     cluster.canary(&new_token);
     for endpoint in &endpoints {
-        assert!(is_let_in(endpoint, &old_token).await);
+        assert!(is_accepted(endpoint, &old_token).await);
         assert!(
-            !is_let_in(endpoint, &cluster.token("GEN-001")).await,
+            !is_accepted(endpoint, &cluster.token("GEN-001")).await,
             "a secret is no key of the issuer"
         );
     }
@@ -35,18 +35,18 @@ async fn keys_rotate_in_a_running_cluster() {
     issuer.respond_with(IssuerResponse::Keys(vec![old.jwk("old"), new.jwk("new")]));
     for endpoint in &endpoints {
         wait::until_true("the new key to be taken", wait::deadline(), async || {
-            is_let_in(endpoint, &new_token).await
+            is_accepted(endpoint, &new_token).await
         })
         .await;
-        assert!(is_let_in(endpoint, &old_token).await);
+        assert!(is_accepted(endpoint, &old_token).await);
     }
     issuer.respond_with(IssuerResponse::Keys(vec![new.jwk("new")]));
     for endpoint in &endpoints {
         wait::until_true("the old key to be refused", wait::deadline(), async || {
-            !is_let_in(endpoint, &old_token).await
+            !is_accepted(endpoint, &old_token).await
         })
         .await;
-        assert!(is_let_in(endpoint, &new_token).await);
+        assert!(is_accepted(endpoint, &new_token).await);
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
@@ -79,7 +79,7 @@ async fn a_gateway_waits_for_its_issuer_and_outlives_it() {
         issuer.fetches() > asked + 2
     })
     .await;
-    assert!(is_let_in(&cluster.endpoint(0), &token).await);
+    assert!(is_accepted(&cluster.endpoint(0), &token).await);
     assert!(cluster.gateway(0).is_ready().await);
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
@@ -101,17 +101,21 @@ async fn one_way_to_check_tokens_is_named_and_it_is_a_private_one() {
     ] {
         let refused = postern(&[&["gateway"], flags].concat()).await;
         assert_eq!(refused.status, 1);
-        let said = refused
+        let output = refused
             .stderr
             .lines()
             .filter(|line| line.contains("_JW"))
             .collect::<Vec<_>>();
-        assert!(said.len() == 1 && said.concat().contains(says), "{}", refused.stderr);
+        assert!(
+            output.len() == 1 && output.concat().contains(says),
+            "{}",
+            refused.stderr
+        );
         assert!(!refused.stderr.contains("swordfish"), "{}", refused.stderr);
     }
 }
 
-/// Two gateways that know the issuer alone.
+/// Two gateways with the issuer as their only source of keys.
 async fn cluster(url: &str) -> Cluster {
     Cluster::builder(POSTERN)
         .without("POSTERN_JWT_HS256_SECRET")
@@ -121,7 +125,7 @@ async fn cluster(url: &str) -> Cluster {
         .await
 }
 
-async fn is_let_in(endpoint: &Endpoint, token: &str) -> bool {
+async fn is_accepted(endpoint: &Endpoint, token: &str) -> bool {
     let client = SocketIo::to(endpoint).auth(json!({ "token": token })).connect();
     tokio::time::timeout(Duration::from_secs(60), client)
         .await

@@ -42,7 +42,7 @@ mod sessions;
 mod silent_clients;
 mod stage;
 mod status;
-mod sync_turns;
+mod sync_leases;
 mod telegram;
 mod token_limits;
 mod vault_rotate;

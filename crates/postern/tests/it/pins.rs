@@ -1,4 +1,4 @@
-//! Pinning: what `postern pins` prints is what a client checks, and a client that pins another key does not connect.
+//! Pinning: a client accepts the pins that `postern pins` prints, and does not connect with others.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ async fn a_client_with_two_pins_lives_through_a_rotation() {
 }
 
 #[tokio::test]
-async fn the_pin_is_what_openssl_says_of_every_certificate_in_order() {
+async fn pins_equal_those_of_openssl_for_every_certificate() {
     let authority = Authority::new();
     let (leaf, key) = authority.issue_files("leaf");
     let scratch = Scratch::new("pins");
@@ -103,7 +103,7 @@ impl Stage {
             .join(format!("{SERVING}.pem"))
     }
 
-    /// What the program says when it pins these.
+    /// Output of the program with these pins.
     async fn client(&self, pins: &[&str]) -> String {
         let output = Script::new(self.program.path().join("example.cjs"))
             .trusting(self.authority.pem_path())
@@ -117,14 +117,14 @@ impl Stage {
     }
 }
 
-/// What `postern pins` says of a file with one certificate.
+/// Output of `postern pins` for a file with one certificate.
 async fn pin(certificate: &Path) -> String {
     let printed = postern(&["pins", "--cert", &text(certificate)]).await;
     assert_eq!(printed.status, 0, "{}", printed.stderr);
     printed.stdout.trim().to_owned()
 }
 
-/// The same by another's hand.
+/// The same pin, computed by openssl.
 fn openssl(certificate: &Path) -> String {
     let digest = "openssl x509 -pubkey -noout -in \"$0\" | openssl pkey -pubin -outform der \
                   | openssl dgst -sha256 -binary | openssl base64";

@@ -1,4 +1,4 @@
-//! Postgres goes away under connected clients, and comes back.
+//! Postgres fails under connected clients, and recovers.
 
 use serde_json::json;
 use testkit::cluster::Cluster;
@@ -28,7 +28,7 @@ async fn commands_that_need_postgres_are_unavailable_without_it_and_work_again_a
         assert_eq!(answer["error"], "unavailable", "{command}: {answer}");
     }
     assert_eq!(platforms.exchanges("test_code_waiting"), 0);
-    // Events do not need it.
+    // Events do not need Postgres.
     let published = postern(&[
         "publish",
         "--server",

@@ -1,4 +1,4 @@
-//! Which sockets and sessions a user has, over all gateways: no more than allowed, listed while they are there, ended together.
+//! Sockets and sessions of a user over all gateways: capped, listed while open, ended together.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn ask(cluster: &Cluster, gateway: usize, method: &str, path: &str) -> Res
     plain(cluster.gateway(gateway).internal_addr(), &request).await.unwrap()
 }
 
-/// The sockets of the user, as a gateway that need not have any of them knows them.
+/// Sockets of the user, from a gateway that need not have any of them.
 async fn connections(cluster: &Cluster, gateway: usize) -> Vec<Value> {
     let response = ask(cluster, gateway, "GET", "/v1/users/GEN-001/connections").await;
     assert_eq!(response.status, 200, "{response:?}");
@@ -35,7 +35,7 @@ async fn connections(cluster: &Cluster, gateway: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn one_socket_too_many_costs_the_oldest_of_the_largest_session_on_whichever_gateway() {
+async fn socket_above_the_cap_closes_the_oldest_of_the_largest_session_on_any_gateway() {
     let cluster = Cluster::builder(POSTERN)
         .gateway_env("POSTERN_MAX_SOCKETS_PER_USER", "4")
         .start()
@@ -46,11 +46,11 @@ async fn one_socket_too_many_costs_the_oldest_of_the_largest_session_on_whicheve
     }
     let small = client(&cluster, 1, "small").await;
     assert_eq!(connections(&cluster, 0).await.len(), 4);
-    let newcomer = client(&cluster, 1, "small").await;
+    let new_socket = client(&cluster, 1, "small").await;
     assert_eq!(large[0].closed().await.code, 4429);
     assert!(large[0].received_disconnect(), "it does not come back by itself");
     assert_eq!(large[0].unread(), []);
-    for socket in [&large[1], &large[2], &small, &newcomer] {
+    for socket in [&large[1], &large[2], &small, &new_socket] {
         assert_eq!(socket.emit_with_ack("account:list", json!({})).await["success"], true);
     }
     let listed = connections(&cluster, 1).await;
@@ -62,7 +62,7 @@ async fn one_socket_too_many_costs_the_oldest_of_the_largest_session_on_whicheve
 }
 
 #[tokio::test]
-async fn of_many_that_come_at_once_as_many_stay_as_may() {
+async fn concurrent_connects_leave_exactly_the_cap_of_sockets() {
     let cluster = Cluster::builder(POSTERN)
         .gateway_env("POSTERN_MAX_SOCKETS_PER_USER", "4")
         .start()
@@ -99,7 +99,7 @@ async fn sockets_are_listed_while_they_are_there_and_not_after_their_gateway_was
     leaves.disconnect().await;
     cluster.gateway(1).kill().await;
     there.closed().await;
-    // A gateway that is gone counts until its lease ends.
+    // A failed gateway counts until its lease expires.
     wait::until_true("one socket", wait::deadline(), async || {
         connections(&cluster, 0).await.len() == 1
     })

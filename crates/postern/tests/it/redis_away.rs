@@ -1,4 +1,4 @@
-//! Redis goes away under connected clients, and comes back.
+//! Redis fails under connected clients, and recovers.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::stage::{POSTERN, Platforms, by_hand, client, connect};
 
-/// How long it is away: longer than every timeout that could close a socket or give up a link. By hand, as long as
-/// `POSTERN_REDIS_AWAY_SECONDS` says.
-fn away() -> Duration {
+/// Duration of the outage: longer than every timeout that could close a socket or a connection. By hand,
+/// `POSTERN_REDIS_AWAY_SECONDS` sets it.
+fn outage() -> Duration {
     Duration::from_secs(by_hand("POSTERN_REDIS_AWAY_SECONDS").unwrap_or(10))
 }
 
@@ -51,7 +51,7 @@ async fn stage() -> Stage {
 }
 
 impl Stage {
-    /// While Redis is away, commands are answered `unavailable` and new upgrades 503, until [`away`] is over.
+    /// Asserts that commands are answered `unavailable` and new upgrades 503 for the length of an [`outage`].
     async fn assert_refused_while_away(&self) {
         let since = Instant::now();
         let endpoint = self.cluster.endpoint(0);
@@ -65,8 +65,8 @@ impl Stage {
         )
         .await;
         assert_eq!(refused, 503);
-        // Heartbeats go on meanwhile, and set the pace.
-        while since.elapsed() < away() {
+        // Heartbeats continue meanwhile, and pace the loop.
+        while since.elapsed() < outage() {
             self.socketio.next_ping().await;
             let answer = self.socketio.emit_with_ack("account:list", json!({})).await;
             assert_eq!(answer["error"], "unavailable", "{answer}");
@@ -74,7 +74,7 @@ impl Stage {
         assert!(self.socketio.is_open() && self.native.is_open());
     }
 
-    /// Both clients hear of a connect made on the first gateway; gives how long after `back` that was.
+    /// Asserts that both clients receive a connect made on the first gateway; returns the time since `back`.
     async fn fan_out_works(&self, code: &str, back: Instant) -> Duration {
         wait::until("a connect to succeed", wait::deadline(), async || {
             let answer = self
@@ -114,7 +114,7 @@ async fn a_redis_that_stops_for_ten_seconds_closes_no_socket_and_loses_nothing()
 }
 
 #[tokio::test]
-async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_others_back() {
+async fn redis_that_restarts_empty_resyncs_plain_sockets_and_closes_others() {
     let mut stage = Box::pin(stage()).await;
     let token = stage.cluster.token("GEN-001");
     let beside = Native::connect(&stage.cluster.endpoint(0), &token).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_redis_that_comes_back_empty_is_told_to_plain_sockets_and_sends_the_ot
     stage.assert_refused_while_away().await;
     stage.redis.restart().await;
     let back = Instant::now();
-    // What is published before a gateway has noticed the new order is part of what `resync` tells of.
+    // Events published before a gateway has noticed the new epoch are part of the loss that `resync` reports.
     for native in [&stage.native, &beside] {
         assert_eq!(native.next_event("resync").await.offset, None);
     }

@@ -1,4 +1,4 @@
-//! What one user makes Redis hold with every command and every event, as large and as often as its limits let them be.
+//! Memory of Redis that one user can take with every command and every event, as large and as often as the limits allow.
 
 use protocol::command::CommandKind;
 use serde_json::{Value, json};
@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::stage::{POSTERN, Platforms};
 
-/// What is kept for a user by name, in bytes: docs/operations/redis-memory.md.
+/// Bound of a user's stored data, in bytes: docs/operations/redis-memory.md.
 const KEPT: u64 = 5 * 1024 * 1024;
-/// What is under way for it: jobs and answers.
+/// Bound of a user's jobs and answers in flight, in bytes.
 const UNDER_WAY: u64 = 14 * 1024 * 1024;
 
 const USER: &str = "GEN-001";
@@ -56,7 +56,7 @@ async fn every_command_and_every_event_of_one_user_stay_within_its_bytes() {
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// Sends each command several times, as large as it may be. What is answered makes no difference.
+/// Sends each command several times, as large as it may be. Answers do not matter.
 async fn command_everything(client: Native) {
     for number in 0..4 {
         for kind in CommandKind::ALL {
@@ -66,7 +66,7 @@ async fn command_everything(client: Native) {
     }
 }
 
-/// The largest payload that a command is not refused for.
+/// Largest payload that a command accepts.
 fn largest(kind: CommandKind, number: usize) -> Value {
     let word = format!("{number:x>128}");
     let redirect = format!("{:x<2048}", "http://localhost:3000/callback");
@@ -81,7 +81,7 @@ fn largest(kind: CommandKind, number: usize) -> Value {
         CommandKind::RequestConfirmation => json!({ "action": "security:revoke_all" }),
         CommandKind::RevokeAll => json!({ "confirmationToken": word }),
         CommandKind::UpdateSettings => json!({ "settings": { "sessionTimeout": 30 + number } }),
-        // None of those that flood.
+        // Not part of the flood.
         CommandKind::EndSessions => json!({ "sessionId": word.replace('x', "y") }),
         CommandKind::Acknowledge => json!({ "alertId": word }),
         CommandKind::Alerts => json!({}),
@@ -102,7 +102,7 @@ enum Published {
 }
 
 impl Published {
-    /// As large as one may be.
+    /// Largest event of this kind.
     fn largest(&self, number: usize) -> Value {
         let text = format!("{number:x>15000}");
         let (event, data) = match self {
@@ -123,7 +123,7 @@ impl Published {
     }
 }
 
-/// How many bytes Redis holds, all of them for the one user there is.
+/// Bytes in Redis, all of them of the only user.
 #[derive(Debug, Default)]
 struct Held {
     kept: u64,
@@ -135,7 +135,7 @@ impl Held {
         let mut held = Self::default();
         let keys = redis.command(&["KEYS", &format!("{prefix}:*")]).await;
         for key in keys.lines() {
-            // Empty where it has ended meanwhile.
+            // Empty where the key has expired meanwhile.
             let used = redis.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).await;
             let used = used.parse().unwrap_or(0);
             if key.contains(":{jobs:") || key.contains(":{n:") {

@@ -1,7 +1,7 @@
-//! Refresh tokens that are good once, while one answer in a hundred is lost and workers are killed: no token is sent more often than
-//! it may be, nothing stale is kept, and nobody loses a link without being told.
+//! Single-use refresh tokens, while one response in a hundred is lost and workers are killed: no token is sent more often than
+//! allowed, no stale token is stored, and every lost link raises an alert.
 //!
-//! `POSTERN_REFRESHES` says how many; the faults and pauses follow from a seed, which `POSTERN_CHAOS_SEED` repeats.
+//! `POSTERN_REFRESHES` sets their number; faults and pauses are drawn from a seed, which `POSTERN_CHAOS_SEED` repeats.
 
 mod owner;
 mod record;
@@ -16,12 +16,12 @@ use testkit::wait;
 use tokio::task::JoinSet;
 
 use self::owner::{Owner, login};
-use self::record::{Record, TOLD_WITHIN, now};
+use self::record::{NOTIFIED_WITHIN, Record, now};
 use crate::discord::linked_to;
 use crate::stage::{POSTERN, Platforms, by_hand, client};
 
 #[tokio::test]
-async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost_link_is_told() {
+async fn killed_workers_send_no_refresh_token_twice_without_need_and_every_lost_link_raises_an_alert() {
     let seed = by_hand("POSTERN_CHAOS_SEED").unwrap_or(20_261_124);
     let wanted = usize::try_from(by_hand("POSTERN_REFRESHES").unwrap_or(1_000)).unwrap();
     let mut rng = SeededRng::new(seed);
@@ -31,7 +31,7 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
         .workers(WORKERS)
         .gateway_env("POSTERN_CONNECT_RATE", "off");
     let mut cluster = linked_to(&platforms, cluster).start().await;
-    // So short that each sync, whoever asks for it, needs new tokens first.
+    // So short that each sync, on command or scheduled, needs new tokens first.
     platforms.handle.lifetime(Platform::Discord, Duration::from_secs(5));
     let record = Record::default();
     let mut owners = JoinSet::new();
@@ -55,7 +55,7 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
     while record.read(&platforms).refreshed < wanted {
         for _ in 0..=rng.below(5) {
             make_due(&cluster).await;
-            rng.sleep(Duration::from_millis(100)..Duration::from_millis(700)).await;
+            rng.pause(Duration::from_millis(100)..Duration::from_millis(700)).await;
         }
         let worker = rng.below(WORKERS);
         cluster.worker(worker).kill().await;
@@ -65,30 +65,30 @@ async fn whoever_dies_no_refresh_token_is_sent_twice_without_need_and_every_lost
     }
     platforms.handle.clear_faults();
 
-    // Whatever was lost is told, linked anew, and good for one more refresh.
+    // Every lost link has an alert, is linked anew, and can be refreshed once more.
     let since = now();
     wait::until_true("all links to be refreshed once more", LONG, async || {
         make_due(&cluster).await;
-        rng.sleep(Duration::from_millis(300)..Duration::from_millis(600)).await;
-        let verdict = record.read(&platforms);
-        let good = verdict.refreshed_since(since);
+        rng.pause(Duration::from_millis(300)..Duration::from_millis(600)).await;
+        let findings = record.read(&platforms);
+        let good = findings.refreshed_since(since);
         (0..USERS).all(|index| good.contains(login(index).as_str()))
     })
     .await;
     owners.shutdown().await;
-    let verdict = record.read(&platforms);
-    println!("refreshes: {killed} workers killed; {verdict}");
-    assert_eq!(verdict.wrongs, Vec::<String>::new());
-    assert!(verdict.slowest() < 10 * TOLD_WITHIN, "{verdict}");
+    let findings = record.read(&platforms);
+    println!("refreshes: {killed} workers killed; {findings}");
+    assert_eq!(findings.violations, Vec::<String>::new());
+    assert!(findings.slowest() < 10 * NOTIFIED_WITHIN, "{findings}");
     platforms.watch_tokens(&cluster);
-    // Each line is searched for each of them.
+    // Each line is searched for each token.
     for spent in platforms.handle.snapshot().ledger.refreshes.iter().rev().take(100) {
         cluster.canary(&spent.refresh_token);
     }
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// As time would: all accounts that are not just being synced are to be, now.
+/// Makes all accounts due that are not being synced.
 async fn make_due(cluster: &Cluster) {
     let due = "UPDATE accounts SET next_sync_at = now() WHERE (user_id, account_type) IN (SELECT user_id, account_type \
                FROM accounts WHERE next_sync_at > now() FOR UPDATE SKIP LOCKED)";

@@ -1,4 +1,4 @@
-//! Clients that are cut off come back to their place on whichever gateway, or are told that they cannot.
+//! Resume on any gateway after a lost connection, or a fresh start.
 
 use serde_json::{Value, json};
 use testkit::client::Native;
@@ -10,7 +10,7 @@ use testkit::{Proxy, Redis, wait};
 
 use crate::stage::{POSTERN, script};
 
-/// A cluster with a short drain window, and a link of its own to each gateway.
+/// A cluster with a short drain window, and a separate link to each gateway.
 struct Stage {
     cluster: Cluster,
     links: [Proxy; 2],
@@ -31,7 +31,7 @@ impl Stage {
         Self { cluster, links }
     }
 
-    /// The official client, first on one gateway, then on the other, and so on.
+    /// Official client, alternately on one gateway and the other.
     fn official(&self, leaves: bool) -> Process {
         let gateways = self.links.each_ref().map(|link| format!("https://{}", link.addr()));
         Script::new(script("resume.cjs"))
@@ -42,7 +42,7 @@ impl Stage {
             .start()
     }
 
-    /// A plain WebSocket on one gateway, with whatever `resume` says.
+    /// A plain WebSocket on one gateway, with this `resume`.
     async fn native(&self, gateway: usize, resume: Option<Value>) -> Native {
         let mut auth = json!({ "token": self.cluster.token("GEN-001") });
         if let Some(resume) = resume {
@@ -67,8 +67,8 @@ impl Stage {
     }
 }
 
-/// What a script has said of one kind.
-fn said(process: &Process, kind: &str) -> Vec<String> {
+/// Lines of one kind in a script's output.
+fn output(process: &Process, kind: &str) -> Vec<String> {
     let stdout = process.stdout();
     let lines = stdout
         .lines()
@@ -76,20 +76,20 @@ fn said(process: &Process, kind: &str) -> Vec<String> {
     lines.map(ToOwned::to_owned).collect()
 }
 
-/// The numbers of the events that a script has heard.
+/// Numbers of the events that a script has received.
 fn numbers(process: &Process) -> Vec<String> {
-    let events = said(process, "event");
+    let events = output(process, "event");
     events
         .iter()
         .map(|event| event.split(' ').next().unwrap().to_owned())
         .collect()
 }
 
-async fn until_said(process: &Process, kind: &str, count: usize) -> Vec<String> {
+async fn wait_for_output(process: &Process, kind: &str, count: usize) -> Vec<String> {
     let what = format!("{count} times {kind}");
     wait::until(&what, wait::deadline(), async || {
-        let said = said(process, kind);
-        (said.len() >= count).then_some(said)
+        let output = output(process, kind);
+        (output.len() >= count).then_some(output)
     })
     .await
 }
@@ -99,32 +99,32 @@ fn expected(numbers: impl IntoIterator<Item = u32>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_official_client_is_recovered_on_another_gateway_with_all_that_it_missed() {
+async fn official_client_resumes_on_another_gateway_with_all_missed_events() {
     let stage = Stage::new(None).await;
     let [first, second] = &stage.links;
     let client = stage.official(false);
-    let connects = until_said(&client, "connect", 1).await;
+    let connects = wait_for_output(&client, "connect", 1).await;
     let id = connects[0].strip_prefix("false ").unwrap().to_owned();
 
     // Before the first event, and then after some.
     second.refuse(true);
     first.cut();
-    until_said(&client, "disconnect", 1).await;
+    wait_for_output(&client, "disconnect", 1).await;
     stage.publish(1..=3).await;
     second.refuse(false);
-    let connects = until_said(&client, "connect", 2).await;
+    let connects = wait_for_output(&client, "connect", 2).await;
     assert_eq!(connects[1], format!("true {id}"));
-    until_said(&client, "event", 3).await;
+    wait_for_output(&client, "event", 3).await;
 
     first.refuse(true);
     second.cut();
-    until_said(&client, "disconnect", 2).await;
+    wait_for_output(&client, "disconnect", 2).await;
     stage.publish(4..=103).await;
     first.refuse(false);
-    let connects = until_said(&client, "connect", 3).await;
+    let connects = wait_for_output(&client, "connect", 3).await;
     assert_eq!(connects[2], format!("true {id}"));
     stage.publish([104]).await;
-    until_said(&client, "event", 104).await;
+    wait_for_output(&client, "event", 104).await;
     assert_eq!(numbers(&client), expected(1..=104));
     assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
 }
@@ -133,43 +133,43 @@ async fn the_official_client_is_recovered_on_another_gateway_with_all_that_it_mi
 async fn a_killed_gateway_costs_the_official_client_nothing() {
     let stage = Stage::new(None).await;
     let client = stage.official(false);
-    until_said(&client, "connect", 1).await;
+    wait_for_output(&client, "connect", 1).await;
     stage.publish(1..=2).await;
-    until_said(&client, "event", 2).await;
+    wait_for_output(&client, "event", 2).await;
     stage.links[1].refuse(true);
     stage.cluster.gateway(0).kill().await;
-    until_said(&client, "disconnect", 1).await;
+    wait_for_output(&client, "disconnect", 1).await;
     stage.publish(3..=5).await;
     stage.links[1].refuse(false);
-    let connects = until_said(&client, "connect", 2).await;
+    let connects = wait_for_output(&client, "connect", 2).await;
     assert!(connects[1].starts_with("true "), "{connects:?}");
     stage.publish([6]).await;
-    until_said(&client, "event", 6).await;
+    wait_for_output(&client, "event", 6).await;
     assert_eq!(numbers(&client), expected(1..=6));
 }
 
 #[tokio::test]
-async fn a_client_that_took_its_leave_begins_anew() {
+async fn client_that_disconnected_starts_fresh() {
     let stage = Stage::new(None).await;
     let client = stage.official(true);
-    until_said(&client, "connect", 1).await;
+    wait_for_output(&client, "connect", 1).await;
     stage.publish([1]).await;
-    let connects = until_said(&client, "connect", 2).await;
+    let connects = wait_for_output(&client, "connect", 2).await;
     assert!(connects[1].starts_with("false "), "{connects:?}");
     stage.publish([2]).await;
-    until_said(&client, "event", 2).await;
+    wait_for_output(&client, "event", 2).await;
     assert_eq!(numbers(&client), expected([1, 2]));
     assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_client_whose_link_went_dead_is_recovered_before_its_gateway_knows() {
+async fn client_behind_a_dead_link_resumes_before_its_gateway_notices() {
     let stage = Stage::new(None).await;
     let native = stage.native(0, None).await;
     stage.publish([1]).await;
     let offset = native.next().await.offset.unwrap();
     let ready = native.ready();
-    // Nobody hears the end of this link; what is published goes into it and is lost.
+    // The end of this link is silent; events sent into it are lost.
     stage.links[0].blackhole();
     stage.publish([2, 3]).await;
     let sockets = "postern_gateway_sockets{dialect=\"native_json\"}";
@@ -193,7 +193,7 @@ async fn a_client_whose_link_went_dead_is_recovered_before_its_gateway_knows() {
         open(0).await < 0.5
     })
     .await;
-    // Its end is not the end of the place: the client comes back once more.
+    // The end of the old socket leaves the resume token valid: the client resumes once more.
     let resume = json!({ "resumeToken": ready["resumeToken"], "offset": back.ready()["offset"] });
     drop(back);
     let again = stage.native(0, Some(resume)).await;
@@ -201,49 +201,49 @@ async fn a_client_whose_link_went_dead_is_recovered_before_its_gateway_knows() {
 }
 
 #[tokio::test]
-async fn more_than_the_log_holds_is_not_recovered_and_no_part_of_it_is_sent() {
+async fn resume_beyond_the_event_log_is_unrecovered_and_sends_no_missed_event() {
     let stage = Stage::new(None).await;
     let client = stage.official(false);
-    until_said(&client, "connect", 1).await;
+    wait_for_output(&client, "connect", 1).await;
     let native = stage.native(0, None).await;
     let resume = json!({ "resumeToken": native.ready()["resumeToken"], "offset": native.ready()["offset"] });
     stage.publish([1]).await;
-    until_said(&client, "event", 1).await;
+    wait_for_output(&client, "event", 1).await;
     stage.links[1].refuse(true);
     stage.links[0].cut();
-    until_said(&client, "disconnect", 1).await;
+    wait_for_output(&client, "disconnect", 1).await;
     stage.publish(2..=300).await;
     stage.links[1].refuse(false);
-    let connects = until_said(&client, "connect", 2).await;
+    let connects = wait_for_output(&client, "connect", 2).await;
     assert!(connects[1].starts_with("false "), "{connects:?}");
     let native = stage.native(0, Some(resume)).await;
     assert_eq!(native.ready()["recovered"], false);
-    // The official client has a new pid and still the old offset; it comes back from here all the same.
+    // The official client has a new pid and still the old offset; it can resume from here.
     stage.links[1].cut();
-    let connects = until_said(&client, "connect", 3).await;
+    let connects = wait_for_output(&client, "connect", 3).await;
     assert!(connects[2].starts_with("true "), "{connects:?}");
     stage.publish([301]).await;
-    until_said(&client, "event", 2).await;
+    wait_for_output(&client, "event", 2).await;
     assert_eq!(numbers(&client), expected([1, 301]));
     assert_eq!(native.next().await.data["metadata"]["errorMessage"], "301");
     assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_redis_that_lost_everything_is_told_to_all_clients_and_no_place_is_given_twice() {
+async fn redis_that_lost_all_data_gives_fresh_starts_and_no_offset_twice() {
     let redis = Redis::start().await;
     let stage = Stage::new(Some(&redis)).await;
     let client = stage.official(false);
-    until_said(&client, "connect", 1).await;
+    wait_for_output(&client, "connect", 1).await;
     let native = stage.native(1, None).await;
     stage.publish(1..=3).await;
-    until_said(&client, "event", 3).await;
+    wait_for_output(&client, "event", 3).await;
     let resume = json!({ "resumeToken": native.ready()["resumeToken"], "offset": native.ready()["offset"] });
     redis.command(&["FLUSHALL"]).await;
     stage.publish([4]).await;
 
     assert_eq!(native.next_event("resync").await.offset, None);
-    let connects = until_said(&client, "connect", 2).await;
+    let connects = wait_for_output(&client, "connect", 2).await;
     assert!(connects[1].starts_with("false "), "{connects:?}");
     let back = stage.native(0, Some(resume)).await;
     assert_eq!(back.ready()["recovered"], false);
@@ -252,17 +252,17 @@ async fn a_redis_that_lost_everything_is_told_to_all_clients_and_no_place_is_giv
         let last = native.next_event("account:status_changed");
         drop(last.await);
     }
-    wait::until_true("the last event to be heard", wait::deadline(), async || {
+    wait::until_true("the last event to arrive", wait::deadline(), async || {
         numbers(&client).last().is_some_and(|last| last == "5")
     })
     .await;
-    let mut places = said(&client, "event");
-    places
+    let mut offsets = output(&client, "event");
+    offsets
         .iter_mut()
         .for_each(|event| *event = event.split(' ').nth(1).unwrap().to_owned());
-    let count = places.len();
-    places.sort_unstable();
-    places.dedup();
-    assert_eq!(places.len(), count, "{places:?}");
+    let count = offsets.len();
+    offsets.sort_unstable();
+    offsets.dedup();
+    assert_eq!(offsets.len(), count, "{offsets:?}");
     assert_eq!(stage.cluster.finish().await, Vec::<String>::new());
 }

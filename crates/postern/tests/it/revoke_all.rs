@@ -1,4 +1,4 @@
-//! `security:revoke_all`: everything is disconnected, whatever is under way.
+//! `security:revoke_all`: every account is disconnected, with links in progress.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn revoke_all(client: &SocketIo, user: &str, confirmation: &str) -> Value 
     client.emit_with_ack("security:revoke_all", asked).await
 }
 
-/// Waits until the platform has every grant back.
+/// Waits until every grant is revoked at the platform.
 async fn no_grants(platforms: &Platforms) {
     wait::until_true("every grant to be given back", wait::deadline(), async || {
         platforms.handle.snapshot().tokens.is_empty()
@@ -32,7 +32,7 @@ async fn no_grants(platforms: &Platforms) {
 }
 
 #[tokio::test]
-async fn a_confirmed_revocation_disconnects_everything_and_every_device_hears_of_it() {
+async fn confirmed_revoke_all_disconnects_every_account_and_notifies_every_device() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
@@ -119,7 +119,7 @@ async fn a_used_foreign_or_altered_confirmation_is_refused_and_nothing_happens()
 }
 
 #[tokio::test]
-async fn a_connect_under_way_or_begun_before_leaves_no_account() {
+async fn revoke_all_defeats_connects_in_progress_and_earlier_authorizations() {
     let platforms = Platforms::start().await;
     let cluster = cluster(&platforms).await;
     for (user, with_state) in [("GEN-001", false), ("GEN-002", true)] {
@@ -130,15 +130,15 @@ async fn a_connect_under_way_or_begun_before_leaves_no_account() {
             caller.emit_with_ack("account:authorize", asked).await["state"].clone()
         };
         let mut under_way = connect(user, &format!("test_code_held_{user}"));
-        let mut begun_before = connect(user, &format!("test_code_open_{user}"));
+        let mut started_before = connect(user, &format!("test_code_open_{user}"));
         if with_state {
             under_way["state"] = open().await;
         }
-        platforms.hold_next_exchange();
+        platforms.block_next_exchange();
         caller.emit("account:connect", under_way).await;
-        platforms.exchange_is_held().await;
+        platforms.exchange_is_blocked().await;
 
-        begun_before["state"] = open().await;
+        started_before["state"] = open().await;
 
         let token = confirmation(&other).await;
         let revoked = revoke_all(&other, user, &token).await;
@@ -149,7 +149,7 @@ async fn a_connect_under_way_or_begun_before_leaves_no_account() {
         platforms.handle.release();
         let answer = caller.next_event("account:connect_response").await.data;
         assert_eq!(answer["error"], "conflict", "{answer}");
-        let answer = caller.emit_with_ack("account:connect", begun_before).await;
+        let answer = caller.emit_with_ack("account:connect", started_before).await;
         assert_eq!(answer["error"], "conflict", "{answer}");
         let listed = other.emit_with_ack("account:list", json!({})).await;
         assert_eq!(listed["accounts"], json!([]));
@@ -159,7 +159,7 @@ async fn a_connect_under_way_or_begun_before_leaves_no_account() {
 }
 
 #[tokio::test]
-async fn what_is_parked_leaves_no_account_and_is_given_back() {
+async fn revoke_all_revokes_pending_links() {
     let platforms = Platforms::start().await;
     let cluster = hosted(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
@@ -180,8 +180,8 @@ async fn what_is_parked_leaves_no_account_and_is_given_back() {
     no_grants(&platforms).await;
     let pressed = browser.press(&cluster.endpoint(0)).await;
     assert_eq!(pressed.status, 400, "{}", pressed.text());
-    let (_, begun_before) = Browser::open(&cluster.endpoint(1), &open).await;
-    assert_eq!(begun_before.status, 409, "{}", begun_before.text());
+    let (_, started_before) = Browser::open(&cluster.endpoint(1), &open).await;
+    assert_eq!(started_before.status, 409, "{}", started_before.text());
     no_grants(&platforms).await;
     let listed = other.emit_with_ack("account:list", json!({})).await;
     assert_eq!(listed["accounts"], json!([]));

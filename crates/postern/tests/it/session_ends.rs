@@ -1,5 +1,5 @@
-//! A thousand sessions on three gateways end at one instant, and every socket hears it once and in time, whatever Redis says or
-//! forgets to say of its keys.
+//! A thousand sessions on three gateways expire at once, and every socket is notified once and in time, with or without
+//! keyspace events of Redis.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use tokio::time::Instant;
 use crate::stage::POSTERN;
 
 #[tokio::test]
-async fn a_thousand_sessions_end_at_one_instant_and_every_socket_hears_it_once() {
+async fn thousand_sessions_that_expire_at_once_notify_every_socket_once() {
     let late = lateness(1_000, async |_| {}).await;
-    // Ten times what is promised for a machine that does nothing else.
+    // Ten times the documented bound for an idle machine.
     assert!(late < Duration::from_secs(10), "{late:?}");
 }
 
 #[tokio::test]
-async fn so_they_do_when_redis_stops_announcing_what_expires() {
+async fn thousand_sessions_expire_on_time_without_keyspace_events() {
     let late = lateness(1_000, async |redis| {
         redis.command(&["CONFIG", "SET", "notify-keyspace-events", ""]).await;
     })
@@ -34,7 +34,7 @@ async fn so_they_do_when_redis_stops_announcing_what_expires() {
 }
 
 #[tokio::test]
-async fn so_they_do_when_the_subscribers_are_cut_off() {
+async fn thousand_sessions_expire_on_time_with_subscribers_disconnected() {
     let late = lateness(1_000, async |redis| {
         redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     })
@@ -42,11 +42,11 @@ async fn so_they_do_when_the_subscribers_are_cut_off() {
     assert!(late < Duration::from_secs(30), "{late:?}");
 }
 
-/// Opens so many sessions, a socket each, then does something to Redis, and waits for all to end. Gives the worst lateness.
+/// Opens so many sessions, a socket each, then disturbs Redis, and waits for all to expire. Returns the worst lateness.
 #[expect(clippy::print_stdout, reason = "the figures are for whoever runs this test")]
 async fn lateness(sessions: usize, meanwhile: impl AsyncFnOnce(&Redis)) -> Duration {
-    // One after the other: opening so many takes all of a small machine, and they end so long after they were written.
-    let _turn = ONE_AT_A_TIME.acquire().await.unwrap();
+    // One test at a time: opening so many takes all of a small machine, and their deadlines are fixed when they are opened.
+    let _permit = ONE_AT_A_TIME.acquire().await.unwrap();
     let redis = Redis::start().await;
     redis.command(&["EVAL", OTHER_KEYS, "0"]).await;
     let cluster = Cluster::builder(POSTERN)
@@ -55,7 +55,7 @@ async fn lateness(sessions: usize, meanwhile: impl AsyncFnOnce(&Redis)) -> Durat
         .worker_env("POSTERN_SESSION_WARNING", "8s")
         .start()
         .await;
-    // They were opened before, Redis has lost them, and all are over at one instant.
+    // Opened before and lost by Redis, all of them expire at once.
     let before = format!(
         "INSERT INTO users (user_id) SELECT 'u-' || n FROM generate_series(0, {sessions} - 1) AS n;
          INSERT INTO sessions (user_id, session_id, exp_at, address)
@@ -63,19 +63,19 @@ async fn lateness(sessions: usize, meanwhile: impl AsyncFnOnce(&Redis)) -> Durat
          FROM generate_series(0, {sessions} - 1) AS n"
     );
     cluster.schema().sql(&before).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let sockets: Vec<SocketIo> = stream::iter(0..sessions)
         .map(async |number| connect(&cluster, number).await)
         .buffered(16)
         .collect()
         .await;
-    let connected = begun.elapsed();
+    let connected = started.elapsed();
     let deadlines = deadlines(&redis).await;
     assert_eq!(deadlines.len(), sessions);
     meanwhile(&redis).await;
 
-    let heard = sockets.iter().map(hear);
-    let mut late: Vec<Duration> = join_all(heard)
+    let received = sockets.iter().map(warning_and_expiry);
+    let mut late: Vec<Duration> = join_all(received)
         .await
         .into_iter()
         .enumerate()
@@ -101,19 +101,19 @@ async fn connect(cluster: &Cluster, number: usize) -> SocketIo {
         .unwrap()
 }
 
-/// One warning and one end, and nothing else until the socket is closed. Gives when the end was heard.
-async fn hear(socket: &SocketIo) -> Instant {
+/// Asserts one warning and one expiry, and no other event until the socket is closed. Returns the time of the expiry.
+async fn warning_and_expiry(socket: &SocketIo) -> Instant {
     let patience = Duration::from_secs(2 * LIFE);
     socket.next_event_within("security:session_warning", patience).await;
     let expired = socket.next_event_within("security:session_expired", patience).await;
-    let heard = Instant::now();
+    let received = Instant::now();
     assert_eq!(expired.data["reason"], json!("idle"));
     assert_eq!(socket.closed().await.code, 4401);
     assert_eq!(socket.unread(), []);
-    heard
+    received
 }
 
-/// When each user's session ends, as Redis has it.
+/// Deadlines of all users' sessions in Redis.
 async fn deadlines(redis: &Redis) -> HashMap<String, Instant> {
     let dump = redis.dump("pn:").await;
     let (wall, now) = (millis(redis).await, Instant::now());
@@ -136,9 +136,9 @@ async fn millis(redis: &Redis) -> u64 {
     seconds.parse::<u64>().unwrap() * 1_000 + micros.parse::<u64>().unwrap() / 1_000
 }
 
-/// Seconds from the opening of the first to the end of all.
+/// Seconds from the opening of the first session to the expiry of all.
 const LIFE: u64 = 40;
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
-/// A hundred thousand keys that end some other day, as any Redis has them: they keep it from announcing ours in time.
+/// A hundred thousand keys that expire much later: they delay Redis' announcement of the sessions' keys.
 const OTHER_KEYS: &str = "for n = 1, 100000 do redis.call('SET', 'other:' .. n, '', 'EX', 86400) end";

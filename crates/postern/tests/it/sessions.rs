@@ -1,4 +1,4 @@
-//! Sessions over gateways and processes: one end for all sockets, wherever they are, and one that nothing takes back.
+//! Sessions over gateways and processes: one expiry for all sockets on every gateway, and a final end.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::stage::POSTERN;
 async fn activity_on_one_gateway_keeps_the_session_alive_on_another() {
     let cluster = Cluster::builder(POSTERN)
         .worker_env("POSTERN_SESSION_TIMEOUT", "6s")
-        // Pings set the pace: the warning comes after 3 of them.
+        // Pings pace the loop: the warning comes after 3 of them.
         .gateway_env("POSTERN_HEARTBEAT_INTERVAL", "1s")
         .start()
         .await;
@@ -39,7 +39,7 @@ async fn activity_on_one_gateway_keeps_the_session_alive_on_another() {
 async fn activity_after_the_warning_cancels_the_end_for_all() {
     let cluster = Cluster::builder(POSTERN)
         .worker_env("POSTERN_SESSION_TIMEOUT", "6s")
-        // Pings set the pace: the warning comes after 3 of them.
+        // Pings pace the loop: the warning comes after 3 of them.
         .gateway_env("POSTERN_HEARTBEAT_INTERVAL", "1s")
         .start()
         .await;
@@ -114,30 +114,30 @@ async fn a_timeout_of_a_minute_takes_effect_at_once_on_every_gateway() {
     let update = json!({"userId": "GEN-001", "settings": {"sessionTimeout": 1}});
     let answer = active.emit_with_ack("security:update_settings", update).await;
     assert_eq!(answer["success"], json!(true), "{answer}");
-    // Half of it before the warning, half of it after. Both sessions were active a moment ago.
+    // Half of the timeout before the warning, half of it after. Both sessions were active a moment ago.
     for (event, after) in [("security:session_warning", 30), ("security:session_expired", 60)] {
         for socket in [&active, &quiet] {
-            let heard = socket.next_event_within(event, Duration::from_secs(90)).await;
+            let received = socket.next_event_within(event, Duration::from_secs(90)).await;
             let (late, expected) = (joined.elapsed(), Duration::from_secs(after));
             assert!(
                 late + TOLERANCE > expected && late < expected + TOLERANCE,
                 "{event} after {late:?}"
             );
             if event == "security:session_warning" {
-                let left = heard.data["expiresIn"].as_u64().unwrap();
+                let left = received.data["expiresIn"].as_u64().unwrap();
                 assert!((20..=30).contains(&left), "{left}");
-                assert_eq!(heard.data["canExtend"], json!(true));
+                assert_eq!(received.data["canExtend"], json!(true));
             }
         }
     }
     assert_eq!((active.closed().await.code, quiet.closed().await.code), (4401, 4401));
-    // The shorter end is kept beyond Redis too: the token is older than it.
+    // The shorter deadline survives Redis too: the token is older than it.
     let again = SocketIo::connect(&cluster.endpoint(0), &old).await.unwrap_err();
     assert!(again.to_string().contains("unauthenticated"), "{again}");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// How far apart two things are that happen at once, on a busy machine.
+/// Tolerance between simultaneous events on a busy machine.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
 /// A client of GEN-001 in one of its sessions.
@@ -161,7 +161,7 @@ async fn assert_refused(cluster: &Cluster, session: &str) {
     assert!(refused.to_string().contains("forbidden"), "{refused}");
 }
 
-/// One warning and one end, and nothing else that concerns the session.
+/// Asserts one warning and one expiry, and no other event of the session.
 async fn assert_warned_and_ended_once(socket: &SocketIo) {
     socket
         .next_event_within("security:session_warning", wait::deadline())

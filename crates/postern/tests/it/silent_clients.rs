@@ -1,4 +1,4 @@
-//! A gateway process with more connections than it may have, and with thousands that say nothing.
+//! A gateway process with too many connections, and with thousands of silent ones.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ fn postern_with_descriptors(scratch: &Scratch, count: usize) -> PathBuf {
     path
 }
 
-/// Connects again and again and says nothing.
+/// Connects repeatedly and stays silent.
 async fn keep_connecting(endpoint: Endpoint) {
     let mut pace = interval(Duration::from_millis(20));
     loop {
@@ -36,7 +36,7 @@ async fn keep_connecting(endpoint: Endpoint) {
     }
 }
 
-/// What the process holds in memory, in KiB.
+/// Resident memory of the process, in KiB.
 fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -72,7 +72,7 @@ async fn at_the_limit_of_file_descriptors_new_connections_are_dropped_and_the_re
         metric(&cluster, dropped).await > 0.0
     })
     .await;
-    // What the node must open again is there to be had.
+    // Descriptors for the node's own reconnects are available.
     redis
         .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
         .await;
@@ -92,13 +92,13 @@ async fn at_the_limit_of_file_descriptors_new_connections_are_dropped_and_the_re
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// By hand with 10,000 in rounds of 600: `POSTERN_TEST_ROUNDS=17`.
+/// Long form, by hand, with 10,000 in rounds of 600: `POSTERN_TEST_ROUNDS=17`.
 #[tokio::test]
 async fn silent_connections_leave_no_memory_behind() {
     let cluster = Cluster::builder(POSTERN)
         .gateways(1)
         .gateway_env("POSTERN_CONNECT_RATE", "off")
-        // glibc's allocator keeps a heap per thread and what was freed, by chance some megabytes more or less, unless it is told so.
+        // By default glibc's allocator keeps a heap per thread and a varying amount of freed memory, some megabytes more or less.
         .gateway_env("MALLOC_ARENA_MAX", 1)
         .gateway_env("MALLOC_TRIM_THRESHOLD_", 0)
         .start()
@@ -111,7 +111,7 @@ async fn silent_connections_leave_no_memory_behind() {
         for n in 0..count {
             let endpoint = endpoint.clone();
             silent.spawn(async move {
-                // No more on their way in at once than the gateway takes.
+                // No more unauthenticated connections at once than the gateway accepts.
                 let Ok(mut wire) = endpoint.open().await else { return };
                 if n % 2 == 0 {
                     let request = Request::upgrade("/ws").header("Sec-WebSocket-Protocol", "postern.v1.json");
@@ -129,7 +129,7 @@ async fn silent_connections_leave_no_memory_behind() {
         .await;
         after_each.push(resident(pid));
     }
-    // The allocator fragments less and less with each round. What a connection holds is above 4 KiB, and a leak of it would show in
+    // The allocator fragments less with each round. A connection takes more than 4 KiB, and a leak of it would show in
     // every round.
     let grown = after_each[after_each.len() - 1].saturating_sub(after_each[after_each.len() - 3]);
     assert!(grown < 2 * count * 4, "KiB after each round of {count}: {after_each:?}");

@@ -1,4 +1,4 @@
-//! A cluster of processes with a simulated GitHub: what most tests here begin with.
+//! A cluster of processes with a simulated GitHub: the setup of most tests here.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ impl Platforms {
         Self::seeded(7).await
     }
 
-    /// As [`Platforms::start`], with chance that follows from this seed.
+    /// Starts like [`Platforms::start`], with randomness from this seed.
     pub(crate) async fn seeded(seed: u64) -> Self {
         let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), seed).await.unwrap();
         let handle = simulator.handle();
@@ -37,7 +37,7 @@ impl Platforms {
         }
     }
 
-    /// No token that is live now may be found anywhere at the end.
+    /// Watches logs and databases for every token that is live now.
     pub(crate) fn watch_tokens(&self, cluster: &Cluster) {
         for token in self.handle.snapshot().tokens {
             cluster.canary(&token.access_token);
@@ -45,7 +45,7 @@ impl Platforms {
         }
     }
 
-    /// Gives the workers of a cluster this GitHub.
+    /// Configures the workers of a cluster with this GitHub.
     pub(crate) fn linked_to(&self, builder: Builder) -> Builder {
         let url = self.handle.url();
         builder
@@ -59,27 +59,27 @@ impl Platforms {
             .worker_env("POSTERN_GITHUB_API_URL", format!("{url}/github/api"))
     }
 
-    /// Holds the answer to the next exchange, until it is released.
-    pub(crate) fn hold_next_exchange(&self) {
-        let hold = Fault::once(Platform::Github, Route::Token, Kind::AwaitRelease);
-        self.handle.fault(hold);
+    /// Blocks the response to the next exchange until it is released.
+    pub(crate) fn block_next_exchange(&self) {
+        let fault = Fault::once(Platform::Github, Route::Token, Kind::AwaitRelease);
+        self.handle.fault(fault);
     }
 
-    /// Waits until an exchange is held: the code was presented, the answer is not out.
-    pub(crate) async fn exchange_is_held(&self) {
+    /// Waits until an exchange is blocked: the code was presented, the response is not sent.
+    pub(crate) async fn exchange_is_blocked(&self) {
         wait::until_true("the exchange to be under way", wait::deadline(), async || {
             !self.handle.snapshot().blocked.is_empty()
         })
         .await;
     }
 
-    /// How often a code was presented for a token.
+    /// Number of exchanges of a code.
     pub(crate) fn exchanges(&self, code: &str) -> u64 {
         self.handle.snapshot().ledger.exchanges(Platform::Github, code)
     }
 }
 
-/// What the browser of this account's owner does at an authorization URL of a simulator: where it is sent back to.
+/// Visits an authorization URL of a simulator as this account's owner; returns the URL of the redirect.
 pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str) -> String {
     let url = format!("{authorization_url}&login={login}");
     let path = url.strip_prefix(simulator).unwrap();
@@ -89,9 +89,9 @@ pub(crate) async fn visit(simulator: &str, authorization_url: &str, login: &str)
     answer.header("location").to_owned()
 }
 
-/// Sends this user to a platform and back, with this login there; gives the payload of `account:connect` that follows, or the answer to
-/// `account:authorize` where that failed.
-pub(crate) async fn let_in(
+/// Sends this user through the authorization of a platform, with this login; returns the payload of the following `account:connect`, or the
+/// answer to `account:authorize` where that failed.
+pub(crate) async fn link_by_authorization(
     platforms: &Platforms,
     caller: &SocketIo,
     user: &str,
@@ -138,14 +138,14 @@ pub(crate) fn connect(user: &str, code: &str) -> Value {
     })
 }
 
-/// Where the Node scripts are.
+/// Path of a Node script.
 pub(crate) fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/it/scripts")
         .join(name)
 }
 
-/// What whoever runs a test by hand wants.
+/// Value of a variable for long forms by hand.
 #[expect(clippy::disallowed_methods, reason = "a test is no node: it has no configuration")]
 pub(crate) fn by_hand(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -12,7 +12,7 @@ async fn an_account_connected_on_one_gateway_is_seen_on_the_other_in_the_embedde
     let token = postern(&["token", "--user", "GEN-001", "--dir", dev.dir()])
         .await
         .stdout;
-    // The customer's own code, as often as one likes.
+    // The customer's own code, repeatedly.
     for _ in 0..2 {
         let seen = run(&dev.gateways(), token.trim(), &dev.ca(), "telegram", "test_code_123").await;
         assert_status_seen(&seen, "telegram");

@@ -1,5 +1,5 @@
-//! A telegram account's way through a cluster: let in by its signed name, synced without a call, told of what the bot receives, and
-//! ended here alone.
+//! Life of a telegram account in a cluster: connected by its signed id token, synced without a call, notified of the bot's messages, and
+//! disconnected locally.
 
 use serde_json::json;
 use simulator::{BOT_TOKEN, NewMessage, Platform, Route};
@@ -8,9 +8,9 @@ use testkit::cluster::{Builder, Cluster};
 
 use crate::callback::{PUBLIC_URL, link_by_page};
 use crate::command_line::Dev;
-use crate::stage::{POSTERN, Platforms, client, let_in};
+use crate::stage::{POSTERN, Platforms, client, link_by_authorization};
 
-/// Gives the workers of a cluster the simulated telegram.
+/// Configures the workers of a cluster with the simulated telegram.
 fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = format!("{}/telegram", platforms.handle.url());
     builder
@@ -26,7 +26,7 @@ fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
 }
 
 #[tokio::test]
-async fn a_telegram_account_is_connected_synced_told_and_ended() {
+async fn telegram_account_is_connected_synced_notified_and_disconnected() {
     let platforms = Platforms::start().await;
     let cluster = Cluster::builder(POSTERN).workers(2);
     let mut cluster = linked_to(&platforms, cluster).start().await;
@@ -36,7 +36,9 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
     let linked = link_by_page(&cluster, &platforms, &caller, "telegram").await;
     assert_eq!(linked["account"]["username"], "ada", "{linked}");
     // The same again, by a callback of the application's own.
-    let connect = let_in(&platforms, &caller, "GEN-001", "telegram", "ada").await.unwrap();
+    let connect = link_by_authorization(&platforms, &caller, "GEN-001", "telegram", "ada")
+        .await
+        .unwrap();
     let answer = caller.emit_with_ack("account:connect", connect.clone()).await;
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
     platforms.watch_tokens(&cluster);
@@ -60,25 +62,29 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
             ..NewMessage::default()
         });
     };
-    let heard = async |kind: &str, text: &str| {
-        let told = caller.next_event("notification:incoming").await;
+    let expect_notification = async |kind: &str, text: &str| {
+        let received = caller.next_event("notification:incoming").await;
         assert_eq!(
-            (&told.data["type"], &told.data["content"], &told.data["sender"]),
+            (
+                &received.data["type"],
+                &received.data["content"],
+                &received.data["sender"]
+            ),
             (&json!(kind), &json!(text), &json!("grace"))
         );
     };
-    // Two workers have the bot's token, one reads, and each thing is heard once.
+    // Two workers have the bot's token, one reads, and each message is reported once.
     say("look, Ada", None);
     say("indeed, Ada", Some("ada"));
-    heard("mention", "look, Ada").await;
-    heard("reply", "indeed, Ada").await;
-    // Whoever it was that read, another goes on.
+    expect_notification("mention", "look, Ada").await;
+    expect_notification("reply", "indeed, Ada").await;
+    // After the reader stops, the other worker continues.
     for worker in [0, 1] {
         cluster.worker(worker).kill().await;
         cluster.restart_worker(worker).await;
     }
     say("still there, Ada?", None);
-    heard("mention", "still there, Ada?").await;
+    expect_notification("mention", "still there, Ada?").await;
 
     let answer = caller.emit_with_ack("account:disconnect", account).await;
     assert_eq!(answer["success"], true, "{answer}");
@@ -88,7 +94,7 @@ async fn a_telegram_account_is_connected_synced_told_and_ended() {
 }
 
 #[tokio::test]
-async fn the_embedded_cluster_tells_what_its_bot_is_made_to_receive() {
+async fn embedded_cluster_notifies_of_messages_to_its_bot() {
     let dev = Dev::start(&[]).await;
     let caller = dev.client("GEN-001").await;
     let connect = json!({
@@ -101,9 +107,9 @@ async fn the_embedded_cluster_tells_what_its_bot_is_made_to_receive() {
     assert_eq!(answer["account"]["username"], "ada", "{answer}");
     let simulator = dev.simulator().strip_prefix("http://").unwrap().parse().unwrap();
     let message = json!({ "author": "grace", "mentions": ["ada"], "text": "look, Ada" });
-    let said = http::plain(simulator, &Request::post("/_control/telegram/messages", &message)).await;
-    assert_eq!(said.unwrap().status, 201);
-    let told = caller.next_event("notification:incoming").await;
-    assert_eq!(told.data["content"], "look, Ada");
+    let output = http::plain(simulator, &Request::post("/_control/telegram/messages", &message)).await;
+    assert_eq!(output.unwrap().status, 201);
+    let received = caller.next_event("notification:incoming").await;
+    assert_eq!(received.data["content"], "look, Ada");
     dev.stop().await;
 }

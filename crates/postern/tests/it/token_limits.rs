@@ -1,4 +1,4 @@
-//! What an operator sets about tokens, and what the log says of those that are refused.
+//! Token limits of an operator, and the log of refused tokens.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `postern vault rotate`: a new key takes over while the cluster works, and the old one can be thrown away.
+//! `postern vault rotate`: key rotation in a running cluster, after which the old key can be removed.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
         link(&cluster, user).await;
     }
 
-    // Both keys everywhere, the new one in front; then the rotation, while accounts are linked.
+    // Both keys everywhere, the new one first; then the key rotation, while accounts are linked.
     cluster.start_worker_with(&[("POSTERN_VAULT_KEYS", &both)]).await;
     cluster.worker(0).terminate();
     cluster.worker(0).wait(wait::deadline()).await;
@@ -59,7 +59,7 @@ async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
         again.stdout
     );
 
-    // Without the old key everything still opens.
+    // Everything still decrypts without the old key.
     cluster.start_worker_with(&[("POSTERN_VAULT_KEYS", NEW)]).await;
     cluster.worker(1).terminate();
     cluster.worker(1).wait(wait::deadline()).await;
@@ -70,7 +70,7 @@ async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
 }
 
 #[tokio::test]
-async fn what_does_not_open_is_named_without_its_content_and_stays() {
+async fn text_that_does_not_decrypt_is_named_without_content_and_unchanged() {
     let platforms = Platforms::start().await;
     let builder = platforms.linked_to(Cluster::builder(POSTERN));
     let cluster = builder.worker_env("POSTERN_VAULT_KEYS", OLD).start().await;
@@ -134,7 +134,7 @@ async fn link(cluster: &Cluster, user: usize) {
     assert_eq!(answer.get("success"), Some(&json!(true)), "{answer}");
 }
 
-/// Whether the account's token opens: a sync needs it.
+/// True if the account's token decrypts: a sync needs it.
 async fn syncs(cluster: &Cluster, user: usize) -> bool {
     let client = client(cluster, 0, &name(user)).await;
     let account = json!({ "userId": name(user), "accountType": "github" });

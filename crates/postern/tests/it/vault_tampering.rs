@@ -29,7 +29,7 @@ async fn a_token_copied_to_another_users_row_is_not_used_and_logged() {
             .any(|line| line.contains("ERROR") && line.contains("internal"))
     })
     .await;
-    // The worker goes on, and the owner of the token is not affected.
+    // The worker continues, and the owner of the token is not affected.
     let owner = client(&cluster, 1, "GEN-002").await;
     let answer = owner.emit_with_ack("account:sync", sync("GEN-002")).await;
     assert_eq!(answer["success"], true, "{answer}");

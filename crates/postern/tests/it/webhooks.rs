@@ -1,4 +1,4 @@
-//! What platforms deliver of their own accord: heard by whoever has linked whom it is addressed to, once, and nobody else's.
+//! Webhook deliveries of platforms: each reaches the users who have linked an addressee, once, and no others.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,7 +43,7 @@ async fn cluster() -> Cluster {
     cluster
 }
 
-/// Links user 7 of each platform to GEN-001, and user 8 to GEN-002: a webhook needs no more of a link than its row.
+/// Links user 7 of each platform to GEN-001, and user 8 to GEN-002: a webhook needs only the row of a link.
 async fn link(cluster: &Cluster) {
     for (user, id) in [("GEN-001", "7"), ("GEN-002", "8")] {
         let head = format!("INSERT INTO users (user_id) VALUES ('{user}') ON CONFLICT DO NOTHING");
@@ -76,23 +76,23 @@ fn now() -> u64 {
 /// A delivery of a platform.
 #[derive(Clone, Copy)]
 struct Delivery<'a> {
-    /// Which delivery it is.
+    /// Id of the delivery.
     id: u64,
-    /// Which thing it tells of.
+    /// Id of the reported item.
     thing: u64,
-    /// Which user of the platform is to hear it.
+    /// Addressed user of the platform.
     to: u64,
     says: &'a str,
 }
 
-/// How a delivery is signed.
+/// Signature of a delivery.
 #[derive(Clone, Copy)]
 enum Signed {
     Well,
-    /// And a bit of its body is another one since.
+    /// Valid signature, with a bit of the body flipped after it.
     AndChanged,
     WithAnotherSecret,
-    /// Six minutes ago; platforms that sign no time cannot be told by it.
+    /// Six minutes old; platforms that sign no time do not detect that.
     LongAgo,
 }
 
@@ -145,7 +145,7 @@ fn body(platform: &str, Delivery { id, thing, to, says }: Delivery<'_>) -> Strin
     body.to_string()
 }
 
-/// What the platform sends.
+/// Request that the platform sends.
 fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
     let body = body(platform, delivery);
     let secret = |ours| match signed {
@@ -187,7 +187,7 @@ fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
     }
 }
 
-/// Sends as a platform does: again, as long as the answer is that nobody could take it just now.
+/// Sends as a platform does: repeats while the response is 503.
 async fn send(cluster: &Cluster, gateway: usize, request: &Request) -> Response {
     wait::until("the webhook to be answered", wait::deadline(), async || {
         let answer = cluster.endpoint(gateway).http(request).await.unwrap();
@@ -202,12 +202,12 @@ async fn sent(cluster: &Cluster, platform: &str, delivery: Delivery<'_>) {
     assert_eq!((answer.status, answer.text().as_str()), (wanted, ""), "{platform}");
 }
 
-async fn heard(socket: &SocketIo) -> Value {
+async fn next_content(socket: &SocketIo) -> Value {
     socket.next_event("notification:incoming").await.data
 }
 
 #[tokio::test]
-async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_addressee() {
+async fn webhook_delivery_notifies_every_linked_addressee_once() {
     let cluster = cluster().await;
     link(&cluster).await;
     let ada = client(&cluster, 0, "GEN-001").await;
@@ -220,14 +220,19 @@ async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_add
             says: "hello",
         };
         sent(&cluster, platform, first).await;
-        let told = heard(&ada).await;
+        let received = next_content(&ada).await;
         assert_eq!(
-            (&told["userId"], &told["platform"], &told["content"], &told["sender"]),
+            (
+                &received["userId"],
+                &received["platform"],
+                &received["content"],
+                &received["sender"]
+            ),
             (&json!("GEN-001"), &json!(platform), &json!("@ada hello"), &json!("eve"))
         );
-        assert_eq!(told["timestamp"], "2026-11-24T08:00:00.000Z", "{told}");
+        assert_eq!(received["timestamp"], "2026-11-24T08:00:00.000Z", "{received}");
 
-        // A delivery is known by its name, whatever it says by now. Discord's have none: there it is what they say that counts.
+        // A delivery is recognised by its id, whatever its content. Discord's have none: there the content counts.
         if platform != "discord" {
             let again = Delivery {
                 thing: 101,
@@ -236,7 +241,7 @@ async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_add
             };
             sent(&cluster, platform, again).await;
         }
-        // A thing is told once, in whichever delivery it comes.
+        // An item is reported once, even in another delivery.
         sent(&cluster, platform, Delivery { id: 2, ..first }).await;
         let marker = Delivery {
             id: 3,
@@ -245,7 +250,7 @@ async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_add
             says: "goodbye",
         };
         sent(&cluster, platform, marker).await;
-        assert_eq!(heard(&ada).await["content"], "@ada goodbye", "{platform}");
+        assert_eq!(next_content(&ada).await["content"], "@ada goodbye", "{platform}");
     }
     let to_bob = Delivery {
         id: 4,
@@ -254,12 +259,12 @@ async fn a_delivery_of_each_platform_is_heard_once_by_whoever_has_linked_its_add
         says: "only you",
     };
     sent(&cluster, "telegram", to_bob).await;
-    assert_eq!(heard(&bob).await["content"], "@ada only you");
+    assert_eq!(next_content(&bob).await["content"], "@ada only you");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_is_changed_signed_by_another_or_old_is_refused_and_delivers_nothing() {
+async fn altered_forged_or_stale_webhook_is_refused_and_delivers_nothing() {
     let cluster = cluster().await;
     link(&cluster).await;
     let ada = client(&cluster, 0, "GEN-001").await;
@@ -284,13 +289,13 @@ async fn what_is_changed_signed_by_another_or_old_is_refused_and_delivers_nothin
         }
         let unsigned = Request::post(&format!("/webhooks/{platform}"), &json!({}));
         assert_eq!(send(&cluster, 0, &unsigned).await.status, 401, "{platform}");
-        // What was refused is not known either.
+        // A refused delivery does not count as received.
         let marker = Delivery {
             says: "hello",
             ..forged
         };
         sent(&cluster, platform, marker).await;
-        assert_eq!(heard(&ada).await["content"], "@ada hello", "{platform}");
+        assert_eq!(next_content(&ada).await["content"], "@ada hello", "{platform}");
     }
     let elsewhere = Request::post("/webhooks/myspace", &json!({}));
     assert_eq!(send(&cluster, 0, &elsewhere).await.status, 404);
@@ -359,7 +364,7 @@ async fn without_a_worker_or_without_its_secret_a_webhook_takes_nothing() {
 }
 
 #[tokio::test]
-async fn access_that_is_taken_back_at_the_platform_is_told_as_soon_as_the_platform_says_so() {
+async fn access_withdrawn_at_the_platform_raises_an_alert_on_its_webhook() {
     let platforms = Platforms::start().await;
     let cluster = linked_to(&platforms, hooked()).start().await;
     let ada = client(&cluster, 0, "GEN-001").await;
@@ -377,14 +382,14 @@ async fn access_that_is_taken_back_at_the_platform_is_told_as_soon_as_the_platfo
         .header("x-twitter-webhooks-signature", &signature)
         .body(body);
     assert_eq!(send(&cluster, 1, &request).await.status, 200);
-    // By itself it would be looked at a minute later.
-    let told = wait::until("the alert", wait::deadline(), async || {
+    // The next scheduled sync would be a minute later.
+    let received = wait::until("the alert", wait::deadline(), async || {
         let alert = ada.next_event("security:alert").await.data;
         (alert["type"] != "account_linked").then_some(alert)
     })
     .await;
     assert_eq!(
-        (&told["type"], &told["requiresAction"]),
+        (&received["type"], &received["requiresAction"]),
         (&json!("token_expired"), &json!(true))
     );
     assert_eq!(cluster.finish().await, Vec::<String>::new());

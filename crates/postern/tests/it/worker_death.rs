@@ -1,4 +1,4 @@
-//! A worker dies in the middle of a connect, or the answer is lost on its way.
+//! A worker dies in the middle of a connect, or its answer is lost.
 
 use serde_json::json;
 use testkit::Proxy;
@@ -11,22 +11,22 @@ async fn a_worker_killed_while_the_platform_has_the_code_leaves_an_answer_and_on
     let platforms = Platforms::start().await;
     let mut cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    platforms.hold_next_exchange();
+    platforms.block_next_exchange();
 
     caller
         .emit("account:connect", connect("GEN-001", "test_code_killed"))
         .await;
-    platforms.exchange_is_held().await;
+    platforms.exchange_is_blocked().await;
     cluster.worker(0).kill().await;
     cluster.start_worker().await;
 
     let answer = caller.next_event("account:connect_response").await.data;
     assert_eq!(answer["success"], false);
-    let told = answer["error"].as_str().unwrap();
-    assert!(["oauth_failed", "timeout"].contains(&told), "{answer}");
+    let received = answer["error"].as_str().unwrap();
+    assert!(["oauth_failed", "timeout"].contains(&received), "{answer}");
     assert_eq!(platforms.exchanges("test_code_killed"), 1);
 
-    // The same code again is not sent again, and another one works: nothing is left locked.
+    // The same code is not sent again, and another one works: no lock remains.
     let spent = caller
         .emit_with_ack("account:connect", connect("GEN-001", "test_code_killed"))
         .await;
@@ -44,7 +44,7 @@ async fn a_worker_killed_before_it_answered_is_answered_for_by_another() {
     let platforms = Platforms::start().await;
     let mut cluster = cluster(&platforms).await;
     let caller = client(&cluster, 0, "GEN-001").await;
-    // Stopped, not dead: it claims the job and falls silent with it.
+    // Stopped, not dead: it claims the job and does not continue.
     cluster.worker(0).pause();
     cluster.start_worker().await;
     let answer = caller.emit_with_ack("account:list", json!({})).await;
@@ -84,10 +84,10 @@ async fn an_answer_lost_after_the_commit_is_given_again_for_the_same_key() {
     let other = client(&cluster, 1, "GEN-001").await;
     let mut command = connect("GEN-001", "test_code_unheard");
     command["idempotencyKey"] = json!("once");
-    platforms.hold_next_exchange();
+    platforms.block_next_exchange();
     caller.emit("account:connect", command.clone()).await;
-    platforms.exchange_is_held().await;
-    // Whatever is said to the caller from now on breaks its connection.
+    platforms.exchange_is_blocked().await;
+    // From now on every message to the caller breaks its connection.
     link.cut_next_answer_after(0);
     platforms.handle.release();
     let committed = other.next_event("account:status_changed").await;

@@ -1,4 +1,4 @@
-//! An X account's way through a cluster: connected, synced, told of what happens there, refreshed and given back.
+//! Life of an X account in a cluster: connected, synced, notified, refreshed and revoked.
 
 use serde_json::json;
 use simulator::{NewPost, Platform, Rotation};
@@ -8,7 +8,7 @@ use testkit::wait;
 use crate::callback::{PUBLIC_URL, link_by_page};
 use crate::stage::{POSTERN, Platforms, client};
 
-/// Gives the workers of a cluster the simulated X.
+/// Configures the workers of a cluster with the simulated X.
 pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
     let url = format!("{}/x_twitter", platforms.handle.url());
     builder
@@ -21,7 +21,7 @@ pub(crate) fn linked_to(platforms: &Platforms, builder: Builder) -> Builder {
 }
 
 #[tokio::test]
-async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
+async fn x_account_is_connected_synced_refreshed_and_revoked() {
     let platforms = Platforms::start().await;
     let cluster = linked_to(&platforms, Cluster::builder(POSTERN)).start().await;
     let caller = client(&cluster, 0, "GEN-001").await;
@@ -37,14 +37,18 @@ async fn an_x_account_is_connected_synced_refreshed_and_given_back() {
         text: "look, @ada".to_owned(),
         ..NewPost::default()
     });
-    // The platform no longer takes the access token: the sync has it replaced first.
+    // The platform no longer accepts the access token: the sync refreshes it first.
     platforms.handle.expire(Platform::XTwitter, "ada");
     let answer = caller.emit_with_ack("account:sync", account.clone()).await;
     assert_eq!(answer["data"]["notifications"], 1, "{answer}");
     platforms.watch_tokens(&cluster);
-    let told = caller.next_event("notification:incoming").await;
+    let received = caller.next_event("notification:incoming").await;
     assert_eq!(
-        (&told.data["type"], &told.data["content"], &told.data["sender"]),
+        (
+            &received.data["type"],
+            &received.data["content"],
+            &received.data["sender"]
+        ),
         (&json!("mention"), &json!("look, @ada"), &json!("grace"))
     );
     let refreshes = platforms.handle.snapshot().ledger.refreshes;

@@ -41,7 +41,7 @@ impl SeededRng {
     }
 
     /// Lets a time in this range pass: faults and clients have their own pace, which no condition sets.
-    pub async fn sleep(&mut self, range: Range<Duration>) {
+    pub async fn pause(&mut self, range: Range<Duration>) {
         tokio::time::sleep(self.between(range)).await;
     }
 

@@ -202,7 +202,7 @@ impl<T: FnMut(ClientEvent) + Send> Client<T> {
     async fn wait(&mut self, failures: u32, hint: Option<Duration>) {
         let base = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures));
         let drawn = (base / 2).min(LONGEST_DELAY)..(base + base / 2).min(LONGEST_DELAY);
-        self.rng.sleep(hint.map_or(drawn, |hint| hint..hint)).await;
+        self.rng.pause(hint.map_or(drawn, |hint| hint..hint)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Attackers that can be told to pause.
+//! Attackers with a pause control.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,18 +15,18 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::stage::{Platforms, connect};
 
-/// An attack under way. It ends with this value.
+/// A running attack. It ends with this value.
 pub(super) struct Attack {
     control: Control,
-    /// So many steps, and it has begun.
+    /// Number of steps after which the attack has started.
     warm: u64,
-    /// The platform that hangs meanwhile.
+    /// Platform that hangs during the attack.
     hangs: Option<Handle>,
     _attackers: Attackers,
 }
 
-/// Threads of the attackers, of the lowest priority: attackers have machines of their own, and what theirs compute must not count as
-/// what a bystander waits for.
+/// Threads of the attackers, with the lowest priority: real attackers have machines of their own, so their computation must not
+/// delay a bystander.
 struct Attackers(Option<Runtime>);
 
 impl Attackers {
@@ -53,7 +53,7 @@ impl Drop for Attackers {
     }
 }
 
-/// What an attacker goes by.
+/// Control shared by all attackers.
 #[derive(Clone)]
 struct Control {
     is_on: watch::Sender<bool>,
@@ -95,7 +95,8 @@ impl Attack {
         }
     }
 
-    /// So many users send every command from 64 sockets each: 1,000 a second in all. It has begun when all are connected.
+    /// Starts so many users that send every command from 64 sockets each: 1,000 a second in all. The attack has started when all are
+    /// connected.
     pub(super) fn flood(cluster: &Cluster, users: u64) -> Self {
         Self::of(64 * 4 * users, |control, attackers| {
             for user in 0..users {
@@ -112,7 +113,7 @@ impl Attack {
         })
     }
 
-    /// A hundred users link an account of a platform that does not answer, again and again.
+    /// Starts a hundred users that repeatedly link an account of a platform that does not answer.
     pub(super) fn hung_platform(cluster: &Cluster, platforms: &Platforms) -> Self {
         let mut attack = Self::of(100, |control, attackers| {
             for user in 0..100 {
@@ -125,8 +126,8 @@ impl Attack {
         attack
     }
 
-    /// 4,096 connections without a token ask for something each 4 s, and are opened again 16 s after they were ended. It has begun when
-    /// all have tried.
+    /// Starts 4,096 connections without a token that send a request each 4 s, and are opened again 16 s after they were closed. The
+    /// attack has started when all have tried.
     pub(super) fn idle_connections(cluster: &Cluster) -> Self {
         Self::of(4_096, |control, attackers| {
             for _ in 0..4_096 {
@@ -135,7 +136,7 @@ impl Attack {
         })
     }
 
-    /// 40 connections without a token ask ahead and never read.
+    /// Starts 40 connections without a token that pipeline requests and never read.
     pub(super) fn non_readers(cluster: &Cluster) -> Self {
         Self::of(40, |control, attackers| {
             for _ in 0..40 {
@@ -144,7 +145,7 @@ impl Attack {
         })
     }
 
-    /// Goes on, and waits until that is to be felt.
+    /// Resumes the attack, and waits until it has an effect.
     pub(super) async fn begin(&self) {
         if let Some(platform) = &self.hangs {
             platform.fault(Fault::forever(Platform::Github, Route::Token, Kind::AwaitRelease));
@@ -167,8 +168,7 @@ impl Attack {
     }
 }
 
-/// Sends one command after the other and waits for no answer; comes back where its socket is ended, and now and then of its own
-/// accord.
+/// Sends commands without waiting for answers; reconnects when its socket is closed, and from time to time anyway.
 async fn flood(endpoint: Endpoint, user: String, token: String, pace: Duration, control: Control) {
     let commands = every_command(&user, &token);
     let (mut next, mut pace, mut pause) = (0, every(pace), every(Duration::from_secs(2)));
@@ -191,7 +191,7 @@ async fn flood(endpoint: Endpoint, user: String, token: String, pace: Duration, 
     }
 }
 
-/// Every command, with what looks right.
+/// Every command, with a plausible payload.
 fn every_command(user: &str, token: &str) -> Vec<(&'static str, Value)> {
     let account = json!({ "userId": user, "accountType": "github" });
     let redirect = "http://localhost:3000/callback";
@@ -224,7 +224,7 @@ fn every_command(user: &str, token: &str) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Presents one code after the other, each when the one before was answered.
+/// Presents codes one after the other, each after the answer to the previous one.
 async fn link(endpoint: Endpoint, user: String, token: String, control: Control) {
     let socket = SocketIo::connect(&endpoint, &token).await.unwrap();
     let mut pause = every(Duration::from_secs(1));
@@ -264,7 +264,7 @@ async fn ask_ahead(endpoint: Endpoint, control: Control) {
         control.step().await;
         let ask = async {
             let Ok(mut wire) = endpoint.open().await else { return };
-            // As much as the kernel takes, and then a little longer than a gateway waits.
+            // As much as the kernel buffers, and then a little longer than a gateway waits.
             while let Ok(Ok(())) = timeout(Duration::from_secs(30), wire.send(&many)).await {}
         };
         tokio::select! {
@@ -275,7 +275,7 @@ async fn ask_ahead(endpoint: Endpoint, control: Control) {
     }
 }
 
-/// Ticks that are never made up for.
+/// Interval that skips missed ticks.
 fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

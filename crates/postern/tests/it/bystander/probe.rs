@@ -1,4 +1,4 @@
-//! Users who do nothing unusual, with a stopwatch.
+//! Ordinary users whose steps are timed.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use crate::factor::code_of_previous_step;
 
-/// What a probe does, in order.
+/// Steps of a probe, in sequence.
 pub(super) const STEPS: [&str; 3] = ["connect", "account:list", "security:verify_2fa"];
 
-/// How long each step took, in each probe.
+/// Duration of each step, in each probe.
 #[derive(Default)]
 pub(super) struct Times([Vec<Duration>; STEPS.len()]);
 
@@ -34,7 +34,7 @@ impl Times {
     }
 }
 
-/// Users with a second factor, and the recovery codes that they have not used.
+/// Users with a second factor, and their unused recovery codes.
 pub(super) struct Bystanders {
     endpoint: Endpoint,
     users: Vec<(String, Vec<String>)>,
@@ -42,9 +42,9 @@ pub(super) struct Bystanders {
 }
 
 impl Bystanders {
-    /// As many users as so many probes need: of one user so many codes are checked within a minute.
+    /// Enrols as many users as so many probes need: the codes of one user that are checked within a minute are limited.
     pub(super) async fn enrol(cluster: &Cluster, probes: usize) -> Self {
-        // Another address than that of the attackers.
+        // Not the attackers' address.
         let endpoint = cluster.endpoint(0).with_source(IpAddr::from([127, 0, 0, 2]));
         let mut users = Vec::new();
         // One by one: without optimization a QR code takes a worker some tenths of a second.
@@ -60,37 +60,37 @@ impl Bystanders {
         }
     }
 
-    /// Another user comes with a new session, lists its accounts, and gives its second factor.
+    /// Connects another user with a new session, lists its accounts, and verifies its second factor.
     pub(super) async fn probe(&mut self, cluster: &Cluster) -> [Duration; STEPS.len()] {
         self.probes += 1;
-        let turn = self.probes % self.users.len();
-        let (user, codes) = &mut self.users[turn];
+        let index = self.probes % self.users.len();
+        let (user, codes) = &mut self.users[index];
         let now = token::now();
         let claims = json!({ "sub": user, "sid": format!("s-{}", self.probes), "iat": now, "exp": now + 3_600 });
         let token = cluster.token_with(&claims);
-        let begun = Instant::now();
+        let started = Instant::now();
         let socket = SocketIo::connect(&self.endpoint, &token).await.unwrap();
-        let connected = begun.elapsed();
+        let connected = started.elapsed();
 
-        let begun = Instant::now();
+        let started = Instant::now();
         let list = socket.emit_with_ack("account:list", json!({})).await;
-        let listed = begun.elapsed();
+        let listed = started.elapsed();
         assert_eq!(list["success"], true, "{list}");
 
         let unlink = json!({ "userId": user, "accountType": "github" });
         let refused = socket.emit_with_ack("account:disconnect", unlink).await;
         assert_eq!(refused["error"], "2fa_required", "{refused}");
         let challenge = socket.next_event("security:2fa_required").await.data["sessionId"].clone();
-        let begun = Instant::now();
+        let started = Instant::now();
         let verified = verify(&socket, user, &challenge, &codes.pop().unwrap()).await;
-        let given = begun.elapsed();
+        let given = started.elapsed();
         assert_eq!(verified["success"], true, "{verified}");
         socket.disconnect().await;
         [connected, listed, given]
     }
 }
 
-/// Turns the second factor of a user on; gives as many of its recovery codes as are checked within a minute.
+/// Turns the second factor of a user on; returns as many of its recovery codes as are checked within a minute.
 async fn enrol(endpoint: &Endpoint, token: &str, user: &str) -> Vec<String> {
     let socket = SocketIo::connect(endpoint, token).await.unwrap();
     let command = json!({ "userId": user, "settings": { "twoFactorEnabled": true, "method": "totp" } });
@@ -109,5 +109,5 @@ async fn verify(socket: &SocketIo, user: &str, challenge: &Value, code: &str) ->
     socket.emit_with_ack("security:verify_2fa", command).await
 }
 
-/// Beside the code of the enrolment.
+/// Codes of one user that are checked within a minute, besides that of the enrolment.
 const CODES: usize = 4;

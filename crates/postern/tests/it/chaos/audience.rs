@@ -1,4 +1,4 @@
-//! What 200 clients heard, and what it proves.
+//! Events that 200 clients received, and checks on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,18 +17,18 @@ struct Listener {
     record: Arc<Mutex<Vec<ClientEvent>>>,
 }
 
-/// What all records add up to.
+/// Findings over all records.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    /// How often clients came back to their place, and how often they were told that they could not.
+pub(crate) struct Findings {
+    /// Number of resumes, and of fresh starts.
     pub(crate) recovered: usize,
-    pub(crate) told: usize,
-    /// Sentences on what is wrong: a loss without notice, a repetition, a disorder.
-    pub(crate) wrongs: Vec<String>,
+    pub(crate) fresh_starts: usize,
+    /// Violations as sentences: a loss without notice, a repetition, a wrong sequence.
+    pub(crate) violations: Vec<String>,
 }
 
 impl Audience {
-    /// A client of this user; gives what writes its record.
+    /// Adds a client of this user; returns the function that records its events.
     pub(crate) fn join(&mut self, user: &str) -> impl FnMut(ClientEvent) + Send + 'static {
         let record = Arc::<Mutex<Vec<ClientEvent>>>::default();
         self.listeners.push(Listener {
@@ -38,7 +38,7 @@ impl Audience {
         move |moment| record.lock().unwrap().push(moment)
     }
 
-    /// Who is not connected now, and what happened to them last.
+    /// Clients that are not connected now, with their last events.
     pub(crate) fn absent(&self) -> Vec<String> {
         self.each(|listener, record| {
             let last = record
@@ -48,38 +48,38 @@ impl Audience {
         })
     }
 
-    /// Who was told to stay away.
-    pub(crate) fn dismissed(&self) -> Vec<String> {
+    /// Clients that were disconnected for good.
+    pub(crate) fn stopped(&self) -> Vec<String> {
         self.each(|listener, record| match record.last() {
             Some(ClientEvent::Stopped(why)) => Some(format!("{}: {why}", listener.user)),
             _ => None,
         })
     }
 
-    /// Who has not heard this number of their user's, and what they heard last.
+    /// Clients that have not received this number of their user's, with their last events.
     pub(crate) fn behind(&self, numbers: &BTreeMap<String, u64>) -> Vec<String> {
         self.each(|listener, record| {
             let last = numbers.get(&listener.user);
-            let heard = record.iter().rev().any(|moment| number(moment).as_ref() == last);
-            (!heard).then(|| format!("{}: {:?} of {last:?}", listener.user, record.last()))
+            let received = record.iter().rev().any(|moment| number(moment).as_ref() == last);
+            (!received).then(|| format!("{}: {:?} of {last:?}", listener.user, record.last()))
         })
     }
 
-    /// What is to be said of each client, by its index.
+    /// Sentences about single clients, by index.
     fn each(&self, say: impl Fn(&Listener, &[ClientEvent]) -> Option<String>) -> Vec<String> {
         let listeners = self.listeners.iter().enumerate();
-        let said = listeners.filter_map(|(index, listener)| {
-            let said = say(listener, &listener.record.lock().unwrap())?;
-            Some(format!("client {index} of {said}"))
+        let output = listeners.filter_map(|(index, listener)| {
+            let output = say(listener, &listener.record.lock().unwrap())?;
+            Some(format!("client {index} of {output}"))
         });
-        said.collect()
+        output.collect()
     }
 
-    /// Reads all records. What a client heard before it was told that it could not be recovered may come again after it only where
-    /// Redis has lost something: then it is published again.
-    pub(crate) fn verdict(&self, redis_lost_something: bool) -> Verdict {
-        let mut verdict = Verdict::default();
-        let mut places = BTreeMap::new();
+    /// Checks all records. An event from before a fresh start may come again after it only where
+    /// Redis has lost data: then it is published again.
+    pub(crate) fn findings(&self, redis_lost_something: bool) -> Findings {
+        let mut findings = Findings::default();
+        let mut offsets = BTreeMap::new();
         for (index, listener) in self.listeners.iter().enumerate() {
             let record = listener.record.lock().unwrap();
             let mut reader = Reader {
@@ -88,22 +88,22 @@ impl Audience {
                 ..Reader::default()
             };
             for moment in record.iter() {
-                reader.read(moment, &mut verdict);
+                reader.read(moment, &mut findings);
                 let ClientEvent::Received(event) = moment else { continue };
                 if let Some(offset) = &event.offset {
-                    let place = (listener.user.clone(), offset.clone());
-                    let first = places.entry(place).or_insert_with(|| event.data.clone());
+                    let key = (listener.user.clone(), offset.clone());
+                    let first = offsets.entry(key).or_insert_with(|| event.data.clone());
                     if *first != event.data {
-                        let wrong = format!("{}: {offset} names two events", reader.who);
-                        verdict.wrongs.push(wrong);
+                        let violation = format!("{}: {offset} names two events", reader.who);
+                        findings.violations.push(violation);
                     }
                 }
             }
-            if redis_lost_something && reader.times_told == 0 {
-                verdict.wrongs.push(format!("{} was not told", reader.who));
+            if redis_lost_something && reader.fresh_start_count == 0 {
+                findings.violations.push(format!("{} had no fresh start", reader.who));
             }
         }
-        verdict
+        findings
     }
 }
 
@@ -113,76 +113,81 @@ struct Reader {
     who: String,
     redis_lost_something: bool,
     joined: bool,
-    /// It was told that it may have missed something, and has heard nothing since.
-    told: bool,
-    times_told: usize,
-    /// The place of what it heard last: epoch and seq.
-    place: Option<(String, u64)>,
+    /// True from a fresh start until the next event.
+    fresh_start: bool,
+    fresh_start_count: usize,
+    /// Offset of the last event: epoch and seq.
+    offset: Option<(String, u64)>,
     last: u64,
     seen: BTreeSet<u64>,
 }
 
 impl Reader {
-    fn read(&mut self, moment: &ClientEvent, verdict: &mut Verdict) {
+    fn read(&mut self, moment: &ClientEvent, findings: &mut Findings) {
         match moment {
-            ClientEvent::Connected { recovered: true, .. } => verdict.recovered += 1,
+            ClientEvent::Connected { recovered: true, .. } => findings.recovered += 1,
             ClientEvent::Connected { recovered: false, .. } => {
                 if self.joined {
-                    self.is_told(verdict);
+                    self.start_fresh(findings);
                 }
-                (self.joined, self.told) = (true, true);
+                (self.joined, self.fresh_start) = (true, true);
             }
-            ClientEvent::Received(event) if event.name == "resync" => self.is_told(verdict),
+            ClientEvent::Received(event) if event.name == "resync" => self.start_fresh(findings),
             ClientEvent::Received(event) => {
-                if let Some(place) = event.offset.as_deref().map(place) {
-                    self.advance(place, verdict);
+                if let Some(offset) = event.offset.as_deref().map(epoch_and_seq) {
+                    self.advance(offset, findings);
                 }
             }
-            ClientEvent::Stopped(why) => verdict.wrongs.push(format!("{} was sent away: {why}", self.who)),
+            ClientEvent::Stopped(why) => findings.violations.push(format!("{} was sent away: {why}", self.who)),
             ClientEvent::Disconnected(_) => {}
         }
         if let Some(number) = number(moment) {
-            self.hear(number, verdict);
+            self.receive(number, findings);
         }
     }
 
-    fn is_told(&mut self, verdict: &mut Verdict) {
-        verdict.told += 1;
-        self.times_told += 1;
-        self.told = true;
+    fn start_fresh(&mut self, findings: &mut Findings) {
+        findings.fresh_starts += 1;
+        self.fresh_start_count += 1;
+        self.fresh_start = true;
         if self.redis_lost_something {
             self.seen.clear();
             self.last = 0;
         }
     }
 
-    /// Events follow one another without a hole, in one epoch, unless it was told.
-    fn advance(&mut self, place: (String, u64), verdict: &mut Verdict) {
-        if let Some((epoch, seq)) = &self.place
-            && !self.told
-            && place != (epoch.clone(), seq + 1)
+    /// Checks that events follow one another without a gap, in one epoch, except after a fresh start.
+    fn advance(&mut self, offset: (String, u64), findings: &mut Findings) {
+        if let Some((epoch, seq)) = &self.offset
+            && !self.fresh_start
+            && offset != (epoch.clone(), seq + 1)
         {
-            let wrong = format!("{} heard {place:?} after {epoch} {seq} and was not told", self.who);
-            verdict.wrongs.push(wrong);
+            let violation = format!(
+                "{} received {offset:?} after {epoch} {seq} and had no fresh start",
+                self.who
+            );
+            findings.violations.push(violation);
         }
-        self.place = Some(place);
-        self.told = false;
+        self.offset = Some(offset);
+        self.fresh_start = false;
     }
 
-    /// Numbers rise and come once; where Redis has lost something, what is published again comes behind what is new.
-    fn hear(&mut self, number: u64, verdict: &mut Verdict) {
+    /// Checks that numbers rise and come once; where Redis has lost data, republished events come after new ones.
+    fn receive(&mut self, number: u64, findings: &mut Findings) {
         let Self { who, last, .. } = self;
         if !self.seen.insert(number) {
-            verdict.wrongs.push(format!("{who} heard {number} twice"));
+            findings.violations.push(format!("{who} received {number} twice"));
         } else if number < *last && !self.redis_lost_something {
-            verdict.wrongs.push(format!("{who} heard {number} after {last}"));
+            findings
+                .violations
+                .push(format!("{who} received {number} after {last}"));
         }
         self.last = number.max(*last);
     }
 }
 
 /// Epoch and seq of an offset.
-fn place(offset: &str) -> (String, u64) {
+fn epoch_and_seq(offset: &str) -> (String, u64) {
     let (epoch, seq) = offset.split_once('-').unwrap();
     (epoch.to_owned(), seq.parse().unwrap())
 }

@@ -1,4 +1,4 @@
-//! A cluster of three gateways and two workers with 200 clients that come back, publishers that insist, and faults.
+//! A cluster of three gateways and two workers with 200 reconnecting clients, publishers that retry, and faults.
 #![expect(
     clippy::print_stdout,
     reason = "the seed and the figures are for whoever runs these tests"
@@ -28,7 +28,7 @@ pub(crate) struct Stage {
     rng: SeededRng,
     cluster: Cluster,
     pub(crate) redis: Redis,
-    /// The one before a failover.
+    /// Primary before a failover.
     retired: Option<Redis>,
     redis_link: Proxy,
     balancer: Arc<Mutex<Balancer>>,
@@ -40,14 +40,14 @@ pub(crate) struct Stage {
     faults: BTreeMap<&'static str, usize>,
 }
 
-/// Which gateways take connections, as a load balancer knows it.
+/// Gateways that accept connections, as a load balancer sees them.
 #[derive(Default)]
 struct Balancer {
-    /// By index; none while it is not ready.
+    /// Addresses by index; none while the gateway is not ready.
     endpoints: Vec<Option<(Endpoint, std::net::SocketAddr)>>,
 }
 
-/// What can go wrong.
+/// Kinds of faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Faults {
     GatewayKilled,
@@ -81,7 +81,7 @@ impl Stage {
             .gateway_env("POSTERN_CONNECT_RATE", "off")
             .start()
             .await;
-        let endpoints = (0..GATEWAYS).map(|gateway| Some(way_in(&cluster, gateway)));
+        let endpoints = (0..GATEWAYS).map(|gateway| Some(addresses(&cluster, gateway)));
         let balancer = Arc::new(Mutex::new(Balancer {
             endpoints: endpoints.collect(),
         }));
@@ -148,19 +148,19 @@ impl Stage {
                     {
                         break;
                     }
-                    rng.sleep(Duration::from_millis(100)..Duration::from_millis(500)).await;
+                    rng.pause(Duration::from_millis(100)..Duration::from_millis(500)).await;
                 }
                 published.lock().unwrap().insert(user.clone(), number);
                 if last {
                     return (user, number);
                 }
-                rng.sleep(Duration::from_millis(200)..Duration::from_millis(1_200))
+                rng.pause(Duration::from_millis(200)..Duration::from_millis(1_200))
                     .await;
             }
         });
     }
 
-    /// Waits until each user has had a few more.
+    /// Waits until each user has received a few more events.
     pub(crate) async fn publish_some(&mut self) {
         let before = self.published.lock().unwrap().clone();
         wait::until_true("some more events", LONG, async || {
@@ -173,38 +173,38 @@ impl Stage {
         .await;
     }
 
-    /// Lets all nodes reach Redis elsewhere, as after a failover.
+    /// Leads all nodes to another Redis, as after a failover.
     pub(crate) fn lead_redis_to(&mut self, redis: Redis) {
         self.redis_link.set_upstream(redis.addr());
         self.redis_link.cut();
         self.retired = Some(std::mem::replace(&mut self.redis, redis));
     }
 
-    /// Lets things go wrong for this long, one after the other.
-    pub(crate) async fn suffer(mut self, faults: &[Faults], lasts: Duration) -> Self {
+    /// Injects faults for this long, one after the other.
+    pub(crate) async fn run_with_faults(mut self, faults: &[Faults], lasts: Duration) -> Self {
         let end = Instant::now() + lasts;
         let mut bag = Vec::new();
         while Instant::now() < end {
             if bag.is_empty() {
-                // Each comes up before any comes up again.
+                // Each fault occurs once before any is repeated.
                 bag.extend(faults);
                 self.rng.shuffle(&mut bag);
             }
             if let Some(fault) = bag.pop() {
-                self.strike(fault).await;
+                self.inject(fault).await;
             }
-            assert_eq!(self.audience.dismissed(), Vec::<String>::new(), "nobody is sent away");
-            self.rng.sleep(Duration::from_millis(200)..Duration::from_secs(3)).await;
+            assert_eq!(self.audience.stopped(), Vec::<String>::new(), "nobody is sent away");
+            self.rng.pause(Duration::from_millis(200)..Duration::from_secs(3)).await;
         }
         self
     }
 
-    async fn strike(&mut self, fault: Faults) {
+    async fn inject(&mut self, fault: Faults) {
         let name = match fault {
             Faults::GatewayKilled => {
                 let gateway = self.rng.below(GATEWAYS);
                 self.cluster.gateway(gateway).kill().await;
-                self.bring_back(gateway).await;
+                self.restart(gateway).await;
                 "gateways killed"
             }
             Faults::GatewayDrained => {
@@ -213,7 +213,7 @@ impl Stage {
                 self.cluster.gateway(gateway).terminate();
                 let status = self.cluster.gateway(gateway).wait(LONG).await;
                 assert_eq!(status, 0, "a drained gateway ends well");
-                self.bring_back(gateway).await;
+                self.restart(gateway).await;
                 "gateways drained"
             }
             Faults::WorkerKilled => {
@@ -231,7 +231,7 @@ impl Stage {
             }
             Faults::RedisPaused => {
                 self.redis.pause();
-                self.rng.sleep(Duration::from_secs(1)..Duration::from_secs(4)).await;
+                self.rng.pause(Duration::from_secs(1)..Duration::from_secs(4)).await;
                 self.redis.resume();
                 "times Redis paused"
             }
@@ -239,10 +239,10 @@ impl Stage {
         *self.faults.entry(name).or_default() += 1;
     }
 
-    async fn bring_back(&mut self, gateway: usize) {
+    async fn restart(&mut self, gateway: usize) {
         self.balancer.lock().unwrap().endpoints[gateway] = None;
         self.cluster.restart_gateway(gateway).await;
-        self.balancer.lock().unwrap().endpoints[gateway] = Some(way_in(&self.cluster, gateway));
+        self.balancer.lock().unwrap().endpoints[gateway] = Some(addresses(&self.cluster, gateway));
     }
 
     async fn all_connected(&self) {
@@ -253,8 +253,8 @@ impl Stage {
         assert_eq!(self.audience.absent(), Vec::<String>::new(), "after {connected:?}");
     }
 
-    /// Ends the publishing, waits until everyone has heard the last, and reads the records.
-    pub(crate) async fn judge(mut self, redis_lost_something: bool) {
+    /// Stops publishing, waits until every client has received the last event, and checks the records.
+    pub(crate) async fn check(mut self, redis_lost_something: bool) {
         self.all_connected().await;
         self.enough.store(true, Ordering::SeqCst);
         let mut last = BTreeMap::new();
@@ -266,21 +266,21 @@ impl Stage {
         };
         timeout(LONG, publishers)
             .await
-            .expect("each publisher is heard at last");
+            .expect("each publisher is accepted at last");
         let all: u64 = last.values().sum();
-        let heard = wait::until_true("all clients to hear the last", 2 * LONG, async || {
+        let reached = wait::until_true("all clients to receive the last event", 2 * LONG, async || {
             self.audience.behind(&last).is_empty()
         });
-        let heard = timeout(LONG, heard).await;
-        assert_eq!(self.audience.behind(&last), Vec::<String>::new(), "after {heard:?}");
-        let verdict = self.audience.verdict(redis_lost_something);
+        let reached = timeout(LONG, reached).await;
+        assert_eq!(self.audience.behind(&last), Vec::<String>::new(), "after {reached:?}");
+        let findings = self.audience.findings(redis_lost_something);
         println!(
-            "{}: {all} alerts, {:?}; {} times recovered, {} times told that they could not be",
-            self.name, self.faults, verdict.recovered, verdict.told
+            "{}: {all} alerts, {:?}; {} times recovered, {} fresh starts",
+            self.name, self.faults, findings.recovered, findings.fresh_starts
         );
-        assert_eq!(verdict.wrongs, Vec::<String>::new());
+        assert_eq!(findings.violations, Vec::<String>::new());
         if let Some(retired) = &mut self.retired {
-            // What it has kept is looked through at the end.
+            // Its stored data is searched at the end.
             retired.restart().await;
         }
         assert_eq!(self.cluster.finish().await, Vec::<String>::new());
@@ -294,8 +294,8 @@ impl Balancer {
     }
 }
 
-/// Where clients and where publishers get in.
-fn way_in(cluster: &Cluster, gateway: usize) -> (Endpoint, std::net::SocketAddr) {
+/// Addresses for clients and for publishers.
+fn addresses(cluster: &Cluster, gateway: usize) -> (Endpoint, std::net::SocketAddr) {
     (cluster.endpoint(gateway), cluster.gateway(gateway).internal_addr())
 }
 
@@ -307,7 +307,7 @@ const GATEWAYS: usize = 3;
 const WORKERS: usize = 2;
 const USERS: usize = 40;
 const CLIENTS: usize = 200;
-/// How long an answer of the internal API is waited for.
+/// Timeout of a call of the internal API.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Whatever is behind after a storm has long caught up.
+/// Time in which every backlog after a series of faults is processed.
 const LONG: Duration = Duration::from_secs(120);

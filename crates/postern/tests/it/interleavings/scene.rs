@@ -1,4 +1,4 @@
-//! One user: an owner who ends the thief's session, what is published after the answer, and what came of it.
+//! One user: an owner who ends the thief's session, events published after the answer, and the checks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use testkit::wait;
 
 use super::thief::{AFTER, Conduct, SESSION, Thief};
 use super::weather::Stage;
-use crate::stage::let_in;
+use crate::stage::link_by_authorization;
 
-/// What the owner does.
+/// Actions of the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// Ends the thief's session.
@@ -22,7 +22,7 @@ pub(super) enum End {
     Others,
     /// Has the application's server end all sessions.
     All,
-    /// Ends all access, while a link of the thief's is under way.
+    /// Ends all access, during a link of the thief's.
     Access,
 }
 
@@ -46,25 +46,25 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Gives what should not have been.
+    /// Plays the scene; returns the violations.
     pub(super) async fn play(mut self, conduct: Conduct, end: End) -> Vec<String> {
         if end == End::Access {
             return self.play_access().await;
         }
         let mut thief = Thief::new(self.stage, &self.user, self.rng.fork());
-        thief.get_in().await;
+        thief.connect_until_accepted().await;
         let ended = AtomicBool::new(false);
-        let (heard, ()) = tokio::join!(thief.steal(conduct, &ended), async {
-            self.rng.sleep(Duration::ZERO..Duration::from_secs(2)).await;
+        let (received, ()) = tokio::join!(thief.steal(conduct, &ended), async {
+            self.rng.pause(Duration::ZERO..Duration::from_secs(2)).await;
             self.end(end).await;
             ended.store(true, Ordering::SeqCst);
             for number in 0..3 {
                 self.publish(number).await;
-                self.rng.sleep(Duration::ZERO..Duration::from_millis(1_500)).await;
+                self.rng.pause(Duration::ZERO..Duration::from_millis(1_500)).await;
             }
         });
-        match heard {
-            Ok(heard) => self.judge(&heard).await,
+        match received {
+            Ok(received) => self.check(&received).await,
             Err(wrong) => vec![wrong],
         }
     }
@@ -81,8 +81,8 @@ impl<'a> Scene<'a> {
         .await
     }
 
-    /// Repeats a command of the owner's until it is done.
-    async fn insist(&self, owner: &Native, command: &str, data: Value) -> Value {
+    /// Repeats a command of the owner's until it succeeds.
+    async fn repeat_until_done(&self, owner: &Native, command: &str, data: Value) -> Value {
         wait::until(command, 2 * wait::deadline(), async || {
             let answer = owner.request(command, data.clone()).await.data;
             match answer["error"].as_str() {
@@ -106,54 +106,56 @@ impl<'a> Scene<'a> {
         };
         let owner = self.owner().await;
         let asked = json!({"sessionId": of, "idempotencyKey": "end"});
-        let answer = self.insist(&owner, "security:end_sessions", asked).await;
+        let answer = self.repeat_until_done(&owner, "security:end_sessions", asked).await;
         assert_eq!(answer["sessionsEnded"], json!(1), "{answer}");
     }
 
-    /// Publishes what the thief must not hear: an alert of the application's, and news that take no worker.
+    /// Publishes events that the thief must not receive: an alert of the application's, and a notification that needs no worker.
     async fn publish(&self, number: usize) {
         let alert = json!({
             "event": "security:alert",
             "idempotencyKey": format!("alert {number}"),
             "data": {"severity": "high", "type": "suspicious_login", "message": PUBLISHED, "requiresAction": true},
         });
-        let news = json!({
+        let notification = json!({
             "event": "notification:incoming",
-            "idempotencyKey": format!("news {number}"),
+            "idempotencyKey": format!("notification {number}"),
             "data": {"platform": "github", "type": "mention", "content": PUBLISHED, "sender": "ada"},
         });
-        for event in [news, alert] {
+        for event in [notification, alert] {
             let path = format!("/v1/users/{}/events", self.user);
             let taken = async || self.stage.internal(Request::post(&path, &event)).await.status == 202;
             wait::until_true("the event to be published", 2 * wait::deadline(), taken).await;
         }
     }
 
-    async fn judge(&self, heard: &[Event]) -> Vec<String> {
-        let told = heard.iter().filter(|event| event.data.to_string().contains(PUBLISHED));
-        let mut wrongs: Vec<String> = told.map(|event| format!("it heard {}", event.name)).collect();
+    async fn check(&self, received: &[Event]) -> Vec<String> {
+        let received = received
+            .iter()
+            .filter(|event| event.data.to_string().contains(PUBLISHED));
+        let mut violations: Vec<String> = received.map(|event| format!("it received {}", event.name)).collect();
         let schema = self.stage.cluster.schema();
         let user = &self.user;
         let settings = format!("SELECT session_timeout FROM security WHERE user_id = '{user}'");
         if schema.sql(&settings).await == [AFTER.to_string()] {
-            wrongs.push("its command was carried out after the answer".to_owned());
+            violations.push("its command was carried out after the answer".to_owned());
         }
-        let acts = format!(
+        let query = format!(
             "SELECT act FROM audit AS done WHERE user_id = '{user}' AND session_id = '{SESSION}' AND result = 'ok' \
              AND act <> 'device_seen' AND act <> 'alert_raised' \
              AND seq > (SELECT seq FROM audit WHERE user_id = '{user}' AND act = 'session_ended' AND about = '{SESSION}')"
         );
-        wrongs.extend(
+        violations.extend(
             schema
-                .sql(&acts)
+                .sql(&query)
                 .await
                 .iter()
-                .map(|act| format!("after its end: {act}")),
+                .map(|action| format!("after its end: {action}")),
         );
-        wrongs
+        violations
     }
 
-    /// A link that was begun before all access was revoked is not there after the answer.
+    /// Plays the end of all access: a link from before it does not exist after the answer.
     async fn play_access(mut self) -> Vec<String> {
         let owner = self.owner().await;
         let mut payload = None;
@@ -163,20 +165,22 @@ impl<'a> Scene<'a> {
         })
         .await;
         while payload.is_none() {
-            payload = let_in(&self.stage.platforms, &caller, &self.user, "github", &self.user)
+            payload = link_by_authorization(&self.stage.platforms, &caller, &self.user, "github", &self.user)
                 .await
                 .ok();
         }
         let asked = json!({"action": "security:revoke_all", "idempotencyKey": "confirm"});
-        let confirmed = self.insist(&owner, "security:request_confirmation", asked).await;
+        let confirmed = self
+            .repeat_until_done(&owner, "security:request_confirmation", asked)
+            .await;
         let token = &confirmed["confirmationToken"];
         let revoke = json!({"userId": self.user, "confirmationToken": token, "idempotencyKey": "revoke"});
         let mut rng = self.rng.fork();
         let (connected, _) = tokio::join!(caller.emit_with_ack("account:connect", payload.unwrap()), async {
-            rng.sleep(Duration::ZERO..Duration::from_millis(500)).await;
-            self.insist(&owner, "security:revoke_all", revoke).await
+            rng.pause(Duration::ZERO..Duration::from_millis(500)).await;
+            self.repeat_until_done(&owner, "security:revoke_all", revoke).await
         });
-        let listed = self.insist(&owner, "account:list", json!({})).await;
+        let listed = self.repeat_until_done(&owner, "account:list", json!({})).await;
         if listed["accounts"] == json!([]) {
             return Vec::new();
         }

@@ -1,4 +1,4 @@
-//! The thief: in a session of the user's it does one thing over and over, before its end, in the midst of it, and after.
+//! The thief: repeats one action in a session of the user's, before, during and after its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::weather::Stage;
 
-/// What it does.
+/// Repeated action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conduct {
     /// Joins anew.
     Join,
-    /// Comes back to its place.
+    /// Resumes its socket.
     Resume,
-    /// Brings another token.
+    /// Refreshes its token.
     Refresh,
     /// Changes the settings.
     Command,
@@ -27,14 +27,14 @@ impl Conduct {
     pub(super) const ALL: [Self; 4] = [Self::Join, Self::Resume, Self::Refresh, Self::Command];
 }
 
-/// A thief, and what it has heard.
+/// A thief, and its received events.
 pub(super) struct Thief<'a> {
     stage: &'a Stage,
     user: String,
     rng: SeededRng,
     socket: Option<Native>,
-    heard: Vec<Event>,
-    /// What became of its last attempt to connect.
+    received: Vec<Event>,
+    /// Result of its last attempt to connect.
     last: String,
 }
 
@@ -45,23 +45,23 @@ impl<'a> Thief<'a> {
             user: user.to_owned(),
             rng,
             socket: None,
-            heard: Vec::new(),
+            received: Vec::new(),
             last: String::new(),
         }
     }
 
-    /// Gets in, however often it has to try.
-    pub(super) async fn get_in(&mut self) {
+    /// Connects, with retries.
+    pub(super) async fn connect_until_accepted(&mut self) {
         while self.socket.is_none() {
             assert_eq!(self.connect(None).await, None, "it is nobody's thief yet");
         }
     }
 
-    /// Goes on until its session is refused, and gives all that it has heard; or how it stands when that takes too long.
+    /// Repeats the action until the session is refused, and returns all received events; or its state when that takes too long.
     pub(super) async fn steal(mut self, conduct: Conduct, ended: &AtomicBool) -> Result<Vec<Event>, String> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
-            if begun.elapsed() > PATIENCE {
+            if started.elapsed() > DEADLINE {
                 let is_open = self.socket.as_ref().map(|socket| socket.is_open());
                 let is_ended = ended.load(Ordering::SeqCst);
                 return Err(format!(
@@ -70,14 +70,14 @@ impl<'a> Thief<'a> {
                 ));
             }
             let pause = Duration::from_millis(20)..Duration::from_millis(400);
-            self.rng.sleep(pause).await;
-            let place = self.socket.as_ref().map(|socket| socket.ready()["resumeToken"].clone());
+            self.rng.pause(pause).await;
+            let resume_token = self.socket.as_ref().map(|socket| socket.ready()["resumeToken"].clone());
             let is_open = self.socket.as_ref().is_some_and(|socket| socket.is_open());
             if !is_open || matches!(conduct, Conduct::Join | Conduct::Resume) {
                 self.leave();
-                let place = place.filter(|_| conduct == Conduct::Resume);
-                if self.connect(place).await.as_deref() == Some("forbidden") {
-                    return Ok(self.heard);
+                let resume_token = resume_token.filter(|_| conduct == Conduct::Resume);
+                if self.connect(resume_token).await.as_deref() == Some("forbidden") {
+                    return Ok(self.received);
                 }
             }
             let after = ended.load(Ordering::SeqCst);
@@ -97,17 +97,17 @@ impl<'a> Thief<'a> {
 
     fn leave(&mut self) {
         if let Some(socket) = self.socket.take() {
-            self.heard.extend(socket.unread());
+            self.received.extend(socket.unread());
         }
     }
 
-    /// Tries once; gives the code of a refusal.
-    async fn connect(&mut self, place: Option<Value>) -> Option<String> {
-        let endpoint = self.stage.slow_door(&mut self.rng);
+    /// Tries once; returns the code of a refusal.
+    async fn connect(&mut self, resume_token: Option<Value>) -> Option<String> {
+        let endpoint = self.stage.slow_endpoint(&mut self.rng);
         let mut auth =
             json!({"token": self.stage.token(&self.user, SESSION), "deviceId": "the thief's", "batching": false});
-        if let Some(place) = place {
-            auth["resume"] = json!({ "resumeToken": place });
+        if let Some(resume_token) = resume_token {
+            auth["resume"] = json!({ "resumeToken": resume_token });
         }
         match Native::to(&endpoint).auth(auth).connect().await {
             Ok(socket) => {
@@ -119,7 +119,7 @@ impl<'a> Thief<'a> {
                 self.last = refused.to_string();
                 match refused {
                     Refused::Answered { data, .. } => data["error"].as_str().map(str::to_owned),
-                    // The gateway cannot reach Redis just now.
+                    // The gateway cannot reach Redis at the moment.
                     _ => None,
                 }
             }
@@ -127,14 +127,14 @@ impl<'a> Thief<'a> {
     }
 }
 
-/// By then its session has ended, and it has been refused.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Time in which the session has ended, and the thief has been refused.
+const DEADLINE: Duration = Duration::from_secs(120);
 
-/// The session that it has stolen.
+/// The stolen session.
 pub(super) const SESSION: &str = "thief";
 
-/// The timeout that it sets before the end of its session is answered.
+/// Timeout set before the end of its session is answered.
 pub(super) const BEFORE: u32 = 55;
 
-/// The timeout that it sets after that.
+/// Timeout set after that.
 pub(super) const AFTER: u32 = 77;

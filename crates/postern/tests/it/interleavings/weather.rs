@@ -1,4 +1,4 @@
-//! The cluster: the owner's gateway is well connected, the links of the other gateways and of the workers to Redis are slow by turns.
+//! The cluster: the owner's gateway has a fast connection to Redis, those of the other gateways and of the workers are slow alternately.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::stage::{POSTERN, Platforms};
 
-/// What all scenes share.
+/// Parts shared by all scenes.
 pub(super) struct Stage {
     pub(super) cluster: Cluster,
     pub(super) platforms: Platforms,
@@ -55,7 +55,7 @@ impl Stage {
             weather.spawn(async move {
                 loop {
                     links[index].delay(delay(&mut rng));
-                    rng.sleep(Duration::from_millis(100)..Duration::from_millis(700)).await;
+                    rng.pause(Duration::from_millis(100)..Duration::from_millis(700)).await;
                 }
             });
         }
@@ -68,8 +68,8 @@ impl Stage {
         }
     }
 
-    /// A gateway of the thieves.
-    pub(super) fn slow_door(&self, rng: &mut SeededRng) -> Endpoint {
+    /// Endpoint of a gateway of the thieves.
+    pub(super) fn slow_endpoint(&self, rng: &mut SeededRng) -> Endpoint {
         self.cluster.endpoint(1 + rng.below(GATEWAYS))
     }
 
@@ -80,13 +80,13 @@ impl Stage {
         self.cluster.token_with(&claims)
     }
 
-    /// Asks the internal API of the owner's gateway.
+    /// Calls the internal API of the owner's gateway.
     pub(super) async fn internal(&self, request: Request) -> Response {
         let request = request.bearer(self.cluster.internal_token());
         plain(self.cluster.gateway(0).internal_addr(), &request).await.unwrap()
     }
 
-    /// Has good weather and the last look at logs and rows.
+    /// Removes all delays and checks logs and rows.
     pub(super) async fn finish(mut self) {
         self.weather.shutdown().await;
         self.links.iter().for_each(|link| link.delay(Duration::ZERO));
@@ -94,7 +94,7 @@ impl Stage {
     }
 }
 
-/// Half of the time none.
+/// Random delay; zero half of the time.
 fn delay(rng: &mut SeededRng) -> Duration {
     match rng.below(10) {
         0..5 => Duration::ZERO,

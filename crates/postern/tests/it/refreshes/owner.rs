@@ -1,4 +1,4 @@
-//! A user with one linked account: asks for syncs now and then, and links anew what is lost.
+//! A user with one linked account: syncs on command from time to time, and links a lost account anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use testkit::chaos::SeededRng;
 use testkit::client::SocketIo;
 
 use super::record::Record;
-use crate::stage::{Platforms, let_in};
+use crate::stage::{Platforms, link_by_authorization};
 
 pub(crate) struct Owner {
     pub(crate) client: SocketIo,
     pub(crate) user: String,
-    /// At the platform.
+    /// Login at the platform.
     pub(crate) login: String,
     pub(crate) platforms: Arc<Platforms>,
     pub(crate) record: Record,
@@ -21,10 +21,10 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Links the account. Whatever fails, a person tries again.
+    /// Links the account, with retries.
     pub(crate) async fn link(&self) {
         loop {
-            let connect = let_in(&self.platforms, &self.client, &self.user, "discord", &self.login);
+            let connect = link_by_authorization(&self.platforms, &self.client, &self.user, "discord", &self.login);
             if let Ok(connect) = connect.await
                 && self.client.emit_with_ack("account:connect", connect).await["success"] == true
             {
@@ -33,7 +33,7 @@ impl Owner {
         }
     }
 
-    /// Until the test is over.
+    /// Watches the account until the test ends.
     pub(crate) async fn watch(mut self) {
         loop {
             let pause = Duration::from_secs(12)..Duration::from_secs(20);
@@ -42,11 +42,11 @@ impl Owner {
                     let event = event.unwrap();
                     let kind = event.data["type"].as_str().unwrap_or_default();
                     if event.name == "security:alert" && ["token_expired", "refresh_failed"].contains(&kind) {
-                        self.record.told(&self.login, kind);
+                        self.record.alerts(&self.login, kind);
                         self.link().await;
                     }
                 }
-                () = self.rng.sleep(pause) => {
+                () = self.rng.pause(pause) => {
                     let account = json!({ "userId": self.user, "accountType": "discord" });
                     self.client.emit("account:sync", account).await;
                 }
@@ -55,7 +55,7 @@ impl Owner {
     }
 }
 
-/// The name of a user's account at the platform.
+/// Login of a user's account at the platform.
 pub(crate) fn login(index: usize) -> String {
     format!("ada{index:03}")
 }

@@ -1,4 +1,4 @@
-//! What the platform was sent and what users were told, and what that proves.
+//! Refresh tokens sent to the platform, alerts sent to users, and checks on both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,70 +9,70 @@ use simulator::{Refresh, Rotation};
 
 use crate::stage::Platforms;
 
-/// What users were told, in order.
+/// Alerts of users, in sequence.
 #[derive(Clone, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<Told>>>);
+pub(crate) struct Record(Arc<Mutex<Vec<LossAlert>>>);
 
-struct Told {
+struct LossAlert {
     login: String,
     kind: String,
-    /// In milliseconds since 1970.
+    /// Milliseconds since 1970.
     at: i64,
 }
 
-/// What it all adds up to.
+/// Findings over all records.
 #[derive(Default)]
-pub(crate) struct Verdict {
+pub(crate) struct Findings {
     /// Refreshes by which the platform issued new tokens.
     pub(crate) refreshed: usize,
-    /// When, by whose.
+    /// Times of those, with the login.
     last: BTreeMap<String, i64>,
     /// Tokens sent twice.
     twice: usize,
     /// Alerts by kind.
-    told: BTreeMap<String, usize>,
-    /// From the first sending of a token whose answer came to nobody, to its alert; in order.
+    alerts: BTreeMap<String, usize>,
+    /// Times from the first sending of a token whose response was lost to its alert, in sequence.
     took: Vec<Duration>,
-    /// What was sent for those that took long.
+    /// Sendings of those that took long.
     late: Vec<String>,
-    /// Sentences on what is wrong.
-    pub(crate) wrongs: Vec<String>,
+    /// Violations as sentences.
+    pub(crate) violations: Vec<String>,
 }
 
 impl Record {
-    /// This account's user hears that the link is lost.
-    pub(crate) fn told(&self, login: &str, kind: &str) {
-        self.0.lock().unwrap().push(Told {
+    /// Records the alert about a lost link.
+    pub(crate) fn alerts(&self, login: &str, kind: &str) {
+        self.0.lock().unwrap().push(LossAlert {
             login: login.to_owned(),
             kind: kind.to_owned(),
             at: now(),
         });
     }
 
-    /// All that is known so far.
-    pub(crate) fn read(&self, platforms: &Platforms) -> Verdict {
-        let mut verdict = Verdict::default();
+    /// Checks all records so far.
+    pub(crate) fn read(&self, platforms: &Platforms) -> Findings {
+        let mut findings = Findings::default();
         let mut sendings: BTreeMap<String, Vec<Refresh>> = BTreeMap::new();
         for refresh in platforms.handle.snapshot().ledger.refreshes {
             match &refresh.login {
                 Some(login) => sendings.entry(login.clone()).or_default().push(refresh),
-                None => verdict.wrongs.push(format!("sent after its end: {refresh:?}")),
+                None => findings.violations.push(format!("sent after its end: {refresh:?}")),
             }
         }
-        let all_told = self.0.lock().unwrap();
-        for told in all_told.iter() {
-            *verdict.told.entry(told.kind.clone()).or_default() += 1;
+        let all_alerts = self.0.lock().unwrap();
+        for alerts in all_alerts.iter() {
+            *findings.alerts.entry(alerts.kind.clone()).or_default() += 1;
         }
         for (login, sendings) in sendings {
-            let told: Vec<&Told> = all_told.iter().filter(|told| told.login == login).collect();
-            verdict.add(&login, &sendings, &told);
+            let alerts: Vec<&LossAlert> = all_alerts.iter().filter(|alerts| alerts.login == login).collect();
+            findings.add(&login, &sendings, &alerts);
         }
-        verdict
+        findings
     }
 }
 
-impl Verdict {
-    fn add(&mut self, login: &str, sendings: &[Refresh], told: &[&Told]) {
+impl Findings {
+    fn add(&mut self, login: &str, sendings: &[Refresh], alerts: &[&LossAlert]) {
         let mut rotated = sendings.iter().filter(|sending| sending.rotation == Rotation::Rotated);
         self.refreshed += rotated.clone().count();
         self.last
@@ -81,56 +81,56 @@ impl Verdict {
         for token in sendings.chunk_by(|one, next| one.refresh_token == next.refresh_token) {
             let [first, again @ ..] = token else { continue };
             if !seen.insert(&first.refresh_token) {
-                self.wrongs.push(format!("stale: {first:?}"));
+                self.violations.push(format!("stale: {first:?}"));
             }
             match again {
                 [] => {}
                 [again] if again.at - first.at >= PERMITTED_AFTER => self.twice += 1,
-                more => self.wrongs.push(format!("sent again: {first:?} {more:?}")),
+                more => self.violations.push(format!("sent again: {first:?} {more:?}")),
             }
         }
-        // A second sending is refused, which ends the link: each has an alert of its own, later.
-        let mut unheard = told.iter();
+        // A refused second sending ends the link: each has an alert of its own, later.
+        let mut unmatched = alerts.iter();
         for end in sendings.iter().filter(|sending| sending.rotation == Rotation::Reused) {
-            if !unheard.any(|told| told.at >= end.at) {
-                self.wrongs.push(format!("not told: {end:?}"));
+            if !unmatched.any(|alerts| alerts.at >= end.at) {
+                self.violations.push(format!("no alert: {end:?}"));
             }
         }
-        for told in told {
-            // A token whose workers died before they sent it has none; then this is the one before it, and too long.
-            let last = sendings.iter().rfind(|sending| sending.at <= told.at);
+        for alerts in alerts {
+            // A token whose workers died before they sent it has no sending; then this is the one before it, and too long.
+            let last = sendings.iter().rfind(|sending| sending.at <= alerts.at);
             let first = last.and_then(|last| sendings.iter().find(|first| first.refresh_token == last.refresh_token));
-            let took = told.at - first.map_or(told.at, |first| first.at);
+            let took = alerts.at - first.map_or(alerts.at, |first| first.at);
             let took = Duration::from_millis(took.unsigned_abs());
-            if took > TOLD_WITHIN {
-                let sent = sendings.iter().rev().filter(|sending| sending.at <= told.at).take(3);
-                let sent: Vec<_> = sent.map(|sending| (told.at - sending.at, sending.rotation)).collect();
+            if took > NOTIFIED_WITHIN {
+                let sent = sendings.iter().rev().filter(|sending| sending.at <= alerts.at).take(3);
+                let sent: Vec<_> = sent.map(|sending| (alerts.at - sending.at, sending.rotation)).collect();
                 self.late
-                    .push(format!("{} after {took:?}; sent, in ms before: {sent:?}", told.kind));
+                    .push(format!("{} after {took:?}; sent, in ms before: {sent:?}", alerts.kind));
             }
             self.took.push(took);
         }
         self.took.sort_unstable();
     }
 
-    /// Whose tokens were replaced after this moment.
+    /// Logins whose tokens were refreshed after this moment.
     pub(crate) fn refreshed_since(&self, moment: i64) -> BTreeSet<&str> {
         let later = self.last.iter().filter(|(_, at)| **at > moment);
         later.map(|(login, _)| login.as_str()).collect()
     }
 
-    /// How long the user waited who waited longest.
+    /// Longest time to an alert.
     pub(crate) fn slowest(&self) -> Duration {
         self.took.last().copied().unwrap_or_default()
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             refreshed,
             twice,
-            told,
+            alerts,
             took,
             late,
             ..
@@ -138,21 +138,21 @@ impl fmt::Display for Verdict {
         let median = took.get(took.len() / 2).copied().unwrap_or_default();
         write!(
             f,
-            "{refreshed} refreshes, {twice} tokens sent twice; told {told:?}, after {median:?} in the middle and {:?} at most; late: {late:?}",
+            "{refreshed} refreshes, {twice} tokens sent twice; alerts {alerts:?}, after {median:?} in the middle and {:?} at most; late: {late:?}",
             self.slowest()
         )
     }
 }
 
-/// How soon a user is to hear that a link is lost.
-pub(crate) const TOLD_WITHIN: Duration = Duration::from_secs(5);
+/// Deadline of the alert about a lost link.
+pub(crate) const NOTIFIED_WITHIN: Duration = Duration::from_secs(5);
 
-/// The time of day, in milliseconds since 1970.
+/// Wall clock, in milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
     i64::try_from(now.as_millis()).unwrap()
 }
 
-/// A worker waits for 1 s before it sends a token again, and the turn of a dead one ends after 2 s at least; two workers that send one token
+/// A worker waits for 1 s before it sends a token again, and the lease of a dead one expires after 2 s at least; two workers that send one token
 /// at once do it within a few milliseconds.
 const PERMITTED_AFTER: i64 = 200;

@@ -1,4 +1,4 @@
-//! A worker is gone, or stopped for longer than its turn lasts, in the middle of a sync.
+//! A worker dies, or is stopped for longer than its lease, in the middle of a sync.
 
 use serde_json::{Value, json};
 use simulator::{Fault, Kind, NewNotification, Platform, Route};
@@ -9,31 +9,31 @@ use testkit::wait;
 use crate::stage::{POSTERN, Platforms, client, connect};
 
 #[tokio::test]
-async fn a_sync_whose_worker_was_killed_is_finished_by_another_and_told_once() {
+async fn sync_of_a_killed_worker_is_finished_by_another_and_notified_once() {
     let (platforms, mut cluster, caller) = with_something_new().await;
     caller.emit("account:sync", account()).await;
     until_asked(&platforms).await;
     cluster.worker(0).kill().await;
     cluster.start_worker().await;
-    assert_told_once(&caller).await;
+    assert_notified_once(&caller).await;
     assert_eq!(platforms.handle.release(), 0, "its request went with it");
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// A sync that nobody asked for: nothing but its fence keeps the late worker from writing.
+/// A scheduled sync: only its fencing token keeps the late worker from writing.
 #[tokio::test]
-async fn a_worker_stopped_for_longer_than_its_turn_writes_nothing_when_it_goes_on() {
+async fn worker_stopped_beyond_its_sync_lease_writes_nothing_after_sigcont() {
     let (platforms, mut cluster, caller) = with_something_new().await;
     cluster.schema().sql("UPDATE accounts SET next_sync_at = now()").await;
     until_asked(&platforms).await;
     cluster.worker(0).pause();
     cluster.start_worker().await;
-    let told = caller.next_event("notification:incoming").await;
-    assert_eq!(told.data["content"], json!("look, @ada"));
+    let received = caller.next_event("notification:incoming").await;
+    assert_eq!(received.data["content"], json!("look, @ada"));
     // The version of the row, as Postgres counts it.
     let rows = "SELECT xmin, row::text FROM accounts AS row";
     let before = cluster.schema().sql(rows).await;
-    // What the platform has said waits for the worker when it goes on.
+    // The platform's response waits for the worker to continue.
     platforms.handle.release();
     cluster.worker(0).resume();
     wait::until_true("the late worker to see that it is late", wait::deadline(), async || {
@@ -46,7 +46,7 @@ async fn a_worker_stopped_for_longer_than_its_turn_writes_nothing_when_it_goes_o
     assert_eq!(cluster.finish().await, Vec::<String>::new());
 }
 
-/// The platform has one notification, and the answer that tells of it will be held.
+/// A platform with one notification, whose response will be blocked.
 async fn with_something_new() -> (Platforms, Cluster, SocketIo) {
     let platforms = Platforms::start().await;
     let cluster = platforms
@@ -67,8 +67,8 @@ async fn with_something_new() -> (Platforms, Cluster, SocketIo) {
         title: "look, @ada".to_owned(),
         ..NewNotification::default()
     });
-    let hold = Fault::once(Platform::Github, Route::Notifications, Kind::AwaitRelease);
-    platforms.handle.fault(hold);
+    let fault = Fault::once(Platform::Github, Route::Notifications, Kind::AwaitRelease);
+    platforms.handle.fault(fault);
     (platforms, cluster, caller)
 }
 
@@ -79,12 +79,12 @@ async fn until_asked(platforms: &Platforms) {
     .await;
 }
 
-/// The sync is answered, what was new is told, and another sync finds nothing.
-async fn assert_told_once(caller: &SocketIo) {
+/// Asserts that the sync is answered, the notification arrives, and another sync finds none.
+async fn assert_notified_once(caller: &SocketIo) {
     let answer = caller.next_event("account:sync_complete").await.data;
     assert_eq!(answer["data"]["notifications"], json!(1), "{answer}");
-    let told = caller.next_event("notification:incoming").await;
-    assert_eq!(told.data["content"], json!("look, @ada"));
+    let received = caller.next_event("notification:incoming").await;
+    assert_eq!(received.data["content"], json!("look, @ada"));
     assert_eq!(sync(caller).await["data"]["notifications"], json!(0));
     assert_eq!(notifications(caller), 0);
 }
@@ -93,7 +93,7 @@ async fn sync(caller: &SocketIo) -> Value {
     caller.emit_with_ack("account:sync", account()).await
 }
 
-/// How many notifications have come that nobody has looked at.
+/// Number of unread notifications.
 fn notifications(caller: &SocketIo) -> usize {
     let unread = caller.unread();
     unread
