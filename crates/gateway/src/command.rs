@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use bus::Bus;
 use lifecycle::{Entropy, Tasks};
-use protocol::answer::{Answer, Failure, Refreshed};
+use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
-use protocol::command::{Command, CommandKind, idempotency_key};
+use protocol::command::{Answer, Command, CommandKind, RefreshAnswer, idempotency_key};
 use protocol::fault::{Fault, chain};
 use protocol::id::{JobId, NodeId};
 use protocol::wire::{Request, RequestId};
@@ -110,7 +110,7 @@ impl Commands {
                 caller.renew_token(&identity);
                 let expires = identity.expires;
                 self.metrics.answered(CommandKind::Refresh, None, Duration::ZERO);
-                let refreshed = Answer::Refreshed(Refreshed { expires_at: expires });
+                let refreshed = Answer::Refresh(RefreshAnswer { expires_at: expires });
                 answer::with_event(caller, CommandKind::Refresh, &refreshed.data(), id.as_ref());
                 true
             }
@@ -191,7 +191,7 @@ impl Commands {
     async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
         if matches!(job.work, Work::Command(Command::ExtendSession(_))) {
             // No worker knows more of it than the bus.
-            let extended = Answer::SessionExtended(self.sessions.extend(caller).await?);
+            let extended = Answer::ExtendSession(self.sessions.extend(caller).await?);
             self.settle(&Reply {
                 v: Job::VERSION,
                 job: job.id.clone(),

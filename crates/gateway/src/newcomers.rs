@@ -9,9 +9,9 @@ use bus::{Bucket, Bus, BusError, Hint, LimitDecision, Quota};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lifecycle::{Backoff, Entropy};
-use protocol::answer::Alerts;
 use protocol::cluster::job::{JobOutcome, Joined, Work};
 use protocol::code::ErrorCode;
+use protocol::command::AlertsAnswer;
 use protocol::event::name;
 use protocol::fault::chain;
 use protocol::json::Json;
@@ -191,7 +191,7 @@ impl Inquiry {
         if std::mem::replace(&mut self.alerts_sent, true) {
             return false;
         }
-        let open: Option<Alerts> = outcome.data.read().ok();
+        let open: Option<AlertsAnswer> = outcome.data.read().ok();
         let open = open.map_or_else(Vec::new, |open| open.alerts);
         for alert in &open {
             self.push(alert);

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use bus::{Bus, SessionKey, SessionRenewal, SessionState, SessionTtl};
 use lifecycle::{Clock, Entropy, Tasks};
-use protocol::answer::{Answer, Failure, SessionExtended};
+use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::code::{ErrorCode, TokenFault};
-use protocol::command::CommandKind;
+use protocol::command::{Answer, CommandKind, ExtendSessionAnswer};
 use protocol::event::DeliveryClass;
 use protocol::fault::{Fault, chain};
 use protocol::time::Timestamp;
@@ -110,7 +110,7 @@ impl Sessions {
     }
 
     /// Moves the end of the caller's session, at its word.
-    pub(crate) async fn extend(&self, caller: &Caller) -> Result<SessionExtended, Failure> {
+    pub(crate) async fn extend(&self, caller: &Caller) -> Result<ExtendSessionAnswer, Failure> {
         let key = key(caller);
         let mut touched = self.touch_now(&key).await?;
         let announced = match touched.state {
@@ -159,9 +159,9 @@ impl Sessions {
     }
 
     /// What a client is told of its session's new end: the token's own end may be nearer.
-    fn extended(&self, caller: &Caller, alive: &SessionTtl) -> SessionExtended {
+    fn extended(&self, caller: &Caller, alive: &SessionTtl) -> ExtendSessionAnswer {
         let (ends, token_ends) = (self.now().plus(alive.left), caller.token().ends);
-        SessionExtended {
+        ExtendSessionAnswer {
             expires_at: ends.min(token_ends),
             can_extend: ends < token_ends,
         }
@@ -172,7 +172,7 @@ impl Sessions {
         let (SessionState::Alive(alive), true) = (touched.state, touched.after_warning) else {
             return;
         };
-        let extended = Answer::SessionExtended(SessionExtended {
+        let extended = Answer::ExtendSession(ExtendSessionAnswer {
             expires_at: self.now().plus(alive.left),
             can_extend: true,
         });

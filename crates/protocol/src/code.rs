@@ -18,7 +18,7 @@ pub enum ErrorCode {
     NotConnected,
     /// Another account of that platform is linked already.
     AlreadyConnected,
-    /// This platform or command is not offered here.
+    /// The platform or command is not offered here.
     NotSupported,
     /// A second factor is required first.
     #[serde(rename = "2fa_required")]

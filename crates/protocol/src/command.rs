@@ -1,9 +1,10 @@
-//! Commands of clients: payloads, and the policy table with one row for each.
+//! Commands of clients: payloads, answers, and the policy table with one row for each.
 
 mod account;
 mod payload;
 mod policy;
 mod security;
+mod session;
 
 use serde_json::Value;
 
@@ -12,15 +13,11 @@ use crate::answer::Failure;
 use crate::id::UserId;
 use crate::lane::Lane;
 
-pub use self::account::{AccountPayload, Authorize, Connect};
+pub use self::account::*;
 pub use self::payload::{InvalidCommand, UserPayload, idempotency_key, read};
-pub use self::policy::{
-    AnswerSecrets, Command, CommandKind, CommandPolicy, Cost, Effect, Executor, FailureFields, LimitScope, PerMinute,
-    Relay, SecondFactor, SessionStep, SignInAge,
-};
-pub use self::security::{
-    Acknowledge, Alerts, EndSessions, Refresh, RequestConfirmation, RevokeAll, UpdateSettings, VerifyTwoFactor,
-};
+pub use self::policy::*;
+pub use self::security::*;
+pub use self::session::*;
 
 impl CommandKind {
     /// Finds the command of an event name.
@@ -102,6 +99,24 @@ impl Command {
     #[must_use]
     pub fn named_user(&self) -> Option<&UserId> {
         self.payload().user()
+    }
+}
+
+impl Answer {
+    /// Reports whether the payload has secrets of its user.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        match self.kind().policy().secrets {
+            AnswerSecrets::Never => false,
+            AnswerSecrets::Always => true,
+            AnswerSecrets::OnEnrolment => !matches!(
+                self,
+                Self::VerifyTwoFactor(VerifyTwoFactorAnswer {
+                    recovery_codes: None,
+                    ..
+                }) | Self::UpdateSettings(UpdateSettingsAnswer { enrolment: None, .. })
+            ),
+        }
     }
 }
 

@@ -11,11 +11,11 @@ use crate::time::Timestamp;
 pub enum Severity {
     /// Informational.
     Low,
-    /// To be reviewed.
+    /// Worth a review.
     Medium,
-    /// To be reviewed now.
+    /// Worth an immediate review.
     High,
-    /// To be acted on now.
+    /// Needs immediate action.
     Critical,
 }
 

@@ -23,11 +23,12 @@ use bus::{Bus, PendingAuthorization, PendingLink, SessionKey, SessionState};
 use http::{HeaderMap, Uri};
 use lifecycle::Entropy;
 use protocol::account::AccountType;
-use protocol::answer::{Connect, Failure};
-use protocol::cluster::callback::{Callback, ConfirmLink, Parked};
+use protocol::answer::Failure;
+use protocol::cluster::callback::{Callback, ConfirmLink, PendingLinkPage};
 use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
+use protocol::command::ConnectAnswer;
 use protocol::fault::{Fault, chain};
 use protocol::id::{SessionId, UserId};
 use tokio::time::Instant;
@@ -137,7 +138,7 @@ impl Callbacks {
         account: AccountType,
         (peer, headers): (IpAddr, &HeaderMap),
         query: &str,
-    ) -> Result<(Page, Parked), Failure> {
+    ) -> Result<(Page, PendingLinkPage), Failure> {
         self.rates.admit(peer, account, Instant::now())?;
         let query = query::CallbackQuery::read(query)?;
         let pending = PendingAuthorization::find(&*self.bus, &query.state).await;
@@ -158,13 +159,13 @@ impl Callbacks {
         let outcome = self
             .ask(&session, Origin::of_peer(peer, user_agent(headers)), callback)
             .await?;
-        let link: Parked = read(&outcome)?;
+        let link: PendingLinkPage = read(&outcome)?;
         self.index(&session, &link).await?;
         Ok((Page::confirmation(&session.user, &link), link))
     }
 
     /// Stores the user of a pending link under its token and cookie, so that every gateway can confirm it.
-    async fn index(&self, session: &SessionKey, link: &Parked) -> Result<(), Failure> {
+    async fn index(&self, session: &SessionKey, link: &PendingLinkPage) -> Result<(), Failure> {
         let key = PendingLink::key(link.account.account_type, &link.token, &link.cookie);
         let entry = PendingLink {
             user: session.user.clone(),
@@ -204,7 +205,7 @@ impl Callbacks {
                 "pending link of a confirmed callback not deleted, it expires by itself"
             );
         }
-        let linked: Connect = read(&outcome)?;
+        let linked: ConnectAnswer = read(&outcome)?;
         Ok(Page::linked(&session.user, &linked.account))
     }
 

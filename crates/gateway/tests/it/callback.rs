@@ -4,10 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus::{Challenges, PendingAuthorization};
 use protocol::account::{AccountStatus, AccountType, UserAccount};
-use protocol::answer::{self, Answer, Failure};
-use protocol::cluster::callback::Parked;
+use protocol::answer::Failure;
+use protocol::cluster::callback::PendingLinkPage;
 use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::code::ErrorCode;
+use protocol::command::{Answer, ConnectAnswer};
 use protocol::id::{SessionId, UserId};
 use protocol::json::Json;
 use protocol::secret::Secret;
@@ -41,12 +42,12 @@ fn outcome(job: &Job) -> JobOutcome {
         last_synced: None,
         error_message: None,
     };
-    let linked = JobOutcome::from(&Answer::Connect(answer::Connect {
+    let linked = JobOutcome::from(&Answer::Connect(ConnectAnswer {
         account: account.clone(),
     }));
     match &job.work {
         Work::Callback(_) => JobOutcome {
-            data: Json::of(&Parked {
+            data: Json::of(&PendingLinkPage {
                 account,
                 token: Secret::new(TOKEN),
                 cookie: Secret::new(COOKIE),

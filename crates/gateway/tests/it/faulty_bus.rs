@@ -13,7 +13,6 @@ use bus::{
     SessionKey, SessionRegistry, SessionRenewal, SessionSeed, SessionState, SessionTtl, Share, UserSubscriptions,
 };
 use lifecycle::Tasks;
-use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Lane, Reply, Work};
 use protocol::cluster::offset::Offset;
@@ -177,7 +176,7 @@ impl FaultyBus {
             };
             let seed = *self.seed.lock().unwrap();
             self.bus.seed(&key, SessionSeed { announced, ..seed }).await?;
-            JobOutcome::from(&Answer::Acknowledged)
+            JobOutcome::done()
         };
         let reply = Reply {
             v: Job::VERSION,

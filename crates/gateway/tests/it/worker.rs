@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::{Bus, Jobs};
-use protocol::answer::{Alerts, Answer};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::{Job, JobOutcome, Joined, Lane, Reply, Work};
+use protocol::command::{AlertsAnswer, Answer};
 use protocol::id::WorkerId;
 use protocol::json::Json;
 use protocol::security::Alert;
@@ -131,11 +131,11 @@ async fn handle_internal(bus: &dyn Bus, job: &Job, open: &Mutex<Vec<Alert>>) -> 
             bus.publish(&job.user, &Envelope::of_alert(alert.clone()))
                 .await
                 .unwrap();
-            Some(JobOutcome::from(&Answer::Acknowledged))
+            Some(JobOutcome::done())
         }
         Work::Joined(_) => {
             let alerts = open.lock().unwrap().clone();
-            Some(JobOutcome::from(&Answer::Alerts(Alerts { alerts })))
+            Some(JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts })))
         }
         _ => None,
     }

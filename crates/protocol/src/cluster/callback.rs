@@ -39,7 +39,7 @@ pub enum AuthorizationResponse {
 /// Pending link, for the page on which its user confirms it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Parked {
+pub struct PendingLinkPage {
     /// Account that will be linked.
     pub account: UserAccount,
     /// Token that the button of the page sends.
@@ -55,9 +55,9 @@ pub struct Parked {
 pub struct ConfirmLink {
     /// Platform of the link.
     pub account: AccountType,
-    /// As in [`Parked::token`].
+    /// Token of [`PendingLinkPage::token`].
     pub token: Secret,
-    /// As in [`Parked::cookie`].
+    /// Cookie of [`PendingLinkPage::cookie`].
     pub cookie: Secret,
 }
 

@@ -6,9 +6,9 @@ use super::callback::{Callback, ConfirmLink};
 use super::origin::Origin;
 use super::trace::Traceparent;
 use super::webhook::Webhook;
-use crate::answer::{Answer, Failure};
+use crate::answer::{Failure, success};
 use crate::code::ErrorCode;
-use crate::command::Command;
+use crate::command::{Answer, Command};
 use crate::event::Notice;
 use crate::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use crate::json::Json;
@@ -67,7 +67,7 @@ pub enum Work {
     RaiseAlert(Alert),
     /// End of all sessions of the user, requested by the application's server.
     EndAllSessions,
-    /// Authorization response of a browser. The answer is a [`super::callback::Parked`].
+    /// Authorization response of a browser. The answer is a [`super::callback::PendingLinkPage`].
     Callback(Callback),
     /// Confirmation of a pending link. The answer is that of `account:connect`.
     ConfirmLink(ConfirmLink),
@@ -208,12 +208,27 @@ impl From<&Notice> for LeadingNotice {
     }
 }
 
+impl JobOutcome {
+    /// Success without fields.
+    #[must_use]
+    pub fn done() -> Self {
+        #[derive(Serialize)]
+        struct NoFields {}
+        Self {
+            error: None,
+            leading_notice: None,
+            secret: false,
+            data: success(&NoFields {}),
+        }
+    }
+}
+
 impl From<&Answer> for JobOutcome {
     fn from(answer: &Answer) -> Self {
         Self {
             error: None,
             leading_notice: None,
-            secret: answer.holds_secrets(),
+            secret: answer.has_secrets(),
             data: answer.data(),
         }
     }

@@ -1,11 +1,13 @@
-//! Payloads of `account:*` commands.
+//! Payloads and answers of `account:*` commands.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::payload::{BoundedText, MAX_WORD, Payload};
-use crate::account::AccountType;
+use crate::account::{AccountType, UserAccount};
 use crate::id::UserId;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// `account:authorize`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,6 +99,61 @@ impl Payload for AccountPayload {
     fn texts(&self) -> Vec<BoundedText> {
         Vec::new()
     }
+}
+
+/// `account:authorize_response`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizeAnswer {
+    /// URL to send the user to.
+    pub authorization_url: Secret,
+    /// State that the platform returns, and that `account:connect` brings.
+    pub state: Secret,
+    /// Seconds until the state expires.
+    pub expires_in: u64,
+}
+
+/// `account:connect_response`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectAnswer {
+    /// Linked account.
+    pub account: UserAccount,
+}
+
+/// `account:disconnect_response`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisconnectAnswer {
+    /// Platform of the unlinked account.
+    pub account_type: AccountType,
+}
+
+/// `account:sync_complete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncAnswer {
+    /// End of the sync.
+    pub last_synced: Timestamp,
+    /// Result of the sync.
+    pub data: SyncData,
+}
+
+/// Result of a sync; at most 32 KiB as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncData {
+    /// Profile of the platform, as far as it is of use.
+    pub profile: Value,
+    /// Number of new notifications.
+    pub notifications: u64,
+    /// True if the platform has more than one sync takes.
+    pub more: bool,
+}
+
+/// `account:list_response`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListAnswer {
+    /// All linked accounts.
+    pub accounts: Vec<UserAccount>,
 }
 
 /// Longest redirect URI, in bytes.

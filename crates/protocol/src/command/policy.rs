@@ -9,12 +9,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::define::commands;
-use super::account::{AccountPayload, Authorize, Connect};
+use super::account::{
+    AccountPayload, Authorize, AuthorizeAnswer, Connect, ConnectAnswer, DisconnectAnswer, ListAnswer, SyncAnswer,
+};
 use super::payload::{InvalidCommand, Payload, UserPayload, read};
 use super::security::{
-    Acknowledge, Alerts, EndSessions, Refresh, RequestConfirmation, RevokeAll, UpdateSettings, VerifyTwoFactor,
+    Acknowledge, AcknowledgeAnswer, Alerts, AlertsAnswer, GetSettingsAnswer, RequestConfirmation,
+    RequestConfirmationAnswer, RevokeAll, RevokeAllAnswer, UpdateSettings, UpdateSettingsAnswer, VerifyTwoFactor,
+    VerifyTwoFactorAnswer,
 };
+use super::session::{EndSessions, EndSessionsAnswer, ExtendSessionAnswer, Refresh, RefreshAnswer, SessionsAnswer};
+use crate::answer::success;
 use crate::audit::AuditAction;
+use crate::json::Json;
 use crate::lane::Lane;
 
 pub use self::field::{
@@ -33,7 +40,7 @@ const fn minutes(count: u64) -> Duration {
 #[rustfmt::skip]
 commands! {
     /// Begins linking an account.
-    Authorize ("account:authorize", Authorize) -> "account:authorize_response" {
+    Authorize ("account:authorize", Authorize) -> ("account:authorize_response", AuthorizeAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
@@ -43,7 +50,7 @@ commands! {
         audit: &[],
     }
     /// Links an account with a code of the platform.
-    Connect ("account:connect", Connect) -> "account:connect_response" {
+    Connect ("account:connect", Connect) -> ("account:connect_response", ConnectAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
@@ -53,7 +60,7 @@ commands! {
         audit: &[AuditAction::AccountLinked, AuditAction::AccountRenewed, AuditAction::LinkRefused],
     }
     /// Unlinks an account.
-    Disconnect ("account:disconnect", AccountPayload) -> "account:disconnect_response" {
+    Disconnect ("account:disconnect", AccountPayload) -> ("account:disconnect_response", DisconnectAnswer) {
         failure_fields: FailureFields::AccountType,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
@@ -63,7 +70,7 @@ commands! {
         audit: &[AuditAction::AccountUnlinked],
     }
     /// Fetches profile and notifications from the platform.
-    Sync ("account:sync", AccountPayload) -> "account:sync_complete" {
+    Sync ("account:sync", AccountPayload) -> ("account:sync_complete", SyncAnswer) {
         failure_fields: FailureFields::LastSynced,
         executor: Executor::Worker, lane: Lane::Platform, deadline: seconds(30),
         cost: Cost::Commands(1), limit: Some(PerMinute(6, LimitScope::Account)),
@@ -73,7 +80,7 @@ commands! {
         audit: &[AuditAction::AccountDisconnected],
     }
     /// Lists linked accounts.
-    List ("account:list", UserPayload) -> "account:list_response" {
+    List ("account:list", UserPayload) -> ("account:list_response", ListAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: None,
@@ -83,7 +90,7 @@ commands! {
         audit: &[],
     }
     /// Gives a second factor.
-    VerifyTwoFactor ("security:verify_2fa", VerifyTwoFactor) -> "security:2fa_verified" {
+    VerifyTwoFactor ("security:verify_2fa", VerifyTwoFactor) -> ("security:2fa_verified", VerifyTwoFactorAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::SignIn, deadline: seconds(10),
         cost: Cost::Protection(1), limit: None,
@@ -93,7 +100,7 @@ commands! {
         audit: &[AuditAction::FactorVerified, AuditAction::FactorEnabled],
     }
     /// Asks for a one-time confirmation token.
-    RequestConfirmation ("security:request_confirmation", RequestConfirmation) -> "security:confirmation" {
+    RequestConfirmation ("security:request_confirmation", RequestConfirmation) -> ("security:confirmation", RequestConfirmationAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Protection(1), limit: Some(PerMinute(10, LimitScope::Session)),
@@ -103,7 +110,7 @@ commands! {
         audit: &[AuditAction::ConfirmationIssued],
     }
     /// Unlinks all accounts.
-    RevokeAll ("security:revoke_all", RevokeAll) -> "security:revoke_complete" {
+    RevokeAll ("security:revoke_all", RevokeAll) -> ("security:revoke_complete", RevokeAllAnswer) {
         failure_fields: FailureFields::AccountsDisconnected,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Protection(1), limit: Some(PerMinute(10, LimitScope::Session)),
@@ -113,7 +120,7 @@ commands! {
         audit: &[AuditAction::AccountUnlinked, AuditAction::LinkRefused, AuditAction::AccessRevoked],
     }
     /// Reads the security settings.
-    GetSettings ("security:get_settings", UserPayload) -> "security:settings" {
+    GetSettings ("security:get_settings", UserPayload) -> ("security:settings", GetSettingsAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: None,
@@ -123,7 +130,7 @@ commands! {
         audit: &[],
     }
     /// Changes the security settings.
-    UpdateSettings ("security:update_settings", UpdateSettings) -> "security:update_settings_response" {
+    UpdateSettings ("security:update_settings", UpdateSettings) -> ("security:update_settings_response", UpdateSettingsAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: Some(PerMinute(10, LimitScope::User)),
@@ -133,7 +140,7 @@ commands! {
         audit: &[AuditAction::SettingsChanged, AuditAction::FactorSetupStarted, AuditAction::FactorDisabled],
     }
     /// Moves the end of the session.
-    ExtendSession ("security:extend_session", UserPayload) -> "security:session_extended" {
+    ExtendSession ("security:extend_session", UserPayload) -> ("security:session_extended", ExtendSessionAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Gateway, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Exempt, limit: None,
@@ -143,7 +150,7 @@ commands! {
         audit: &[],
     }
     /// Lists the user's sessions.
-    Sessions ("security:sessions", UserPayload) -> "security:sessions_response" {
+    Sessions ("security:sessions", UserPayload) -> ("security:sessions_response", SessionsAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: None,
@@ -153,7 +160,7 @@ commands! {
         audit: &[],
     }
     /// Ends one session or all others.
-    EndSessions ("security:end_sessions", EndSessions) -> "security:end_sessions_response" {
+    EndSessions ("security:end_sessions", EndSessions) -> ("security:end_sessions_response", EndSessionsAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Protection(1), limit: None,
@@ -163,7 +170,7 @@ commands! {
         audit: &[AuditAction::SessionEnded],
     }
     /// Acknowledges an alert.
-    Acknowledge ("security:ack", Acknowledge) -> "security:ack_response" {
+    Acknowledge ("security:ack", Acknowledge) -> ("security:ack_response", AcknowledgeAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: None,
@@ -173,7 +180,7 @@ commands! {
         audit: &[AuditAction::AlertAcknowledged],
     }
     /// Reads past alerts.
-    Alerts ("security:alerts", Alerts) -> "security:alerts_response" {
+    Alerts ("security:alerts", Alerts) -> ("security:alerts_response", AlertsAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Worker, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Commands(1), limit: None,
@@ -183,7 +190,7 @@ commands! {
         audit: &[],
     }
     /// Replaces the token of this socket.
-    Refresh ("auth:refresh", Refresh) -> "auth:refreshed" {
+    Refresh ("auth:refresh", Refresh) -> ("auth:refreshed", RefreshAnswer) {
         failure_fields: FailureFields::Common,
         executor: Executor::Connection, lane: Lane::Interactive, deadline: seconds(10),
         cost: Cost::Exempt, limit: None,
@@ -215,13 +222,12 @@ mod tests {
     fn answers_with_secrets_are_kept_for_minutes_only() {
         for kind in CommandKind::ALL {
             let policy = kind.policy();
-            let holds_secrets = policy.secrets != AnswerSecrets::Never;
-            assert_eq!(
-                policy.retention,
-                if holds_secrets { minutes(5) } else { minutes(60) },
-                "{}",
-                policy.event
-            );
+            let expected = if policy.secrets == AnswerSecrets::Never {
+                minutes(60)
+            } else {
+                minutes(5)
+            };
+            assert_eq!(policy.retention, expected, "{}", policy.event);
         }
     }
 

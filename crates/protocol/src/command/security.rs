@@ -1,4 +1,4 @@
-//! Payloads of `security:*` and `auth:*` commands.
+//! Payloads and answers of `security:*` commands.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,8 @@ use super::payload::{BoundedText, MAX_WORD, Payload};
 use crate::account::AccountType;
 use crate::id::{AlertId, UserId};
 use crate::secret::Secret;
-use crate::security::SettingsChange;
+use crate::security::{Alert, Enrolment, Settings, SettingsChange};
+use crate::time::Timestamp;
 
 /// `security:verify_2fa`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,31 +113,6 @@ impl Payload for UpdateSettings {
     }
 }
 
-/// `security:end_sessions`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EndSessions {
-    /// The caller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<UserId>,
-    /// One session, or `others`.
-    pub session_id: String,
-}
-
-impl Payload for EndSessions {
-    fn user(&self) -> Option<&UserId> {
-        self.user_id.as_ref()
-    }
-
-    fn account_type(&self) -> Option<AccountType> {
-        None
-    }
-
-    fn texts(&self) -> Vec<BoundedText> {
-        vec![BoundedText::new("sessionId", &self.session_id, MAX_WORD)]
-    }
-}
-
 /// `security:ack`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -188,29 +164,63 @@ impl Payload for Alerts {
     }
 }
 
-/// `auth:refresh`.
+/// `security:2fa_verified`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Refresh {
-    /// The caller.
+pub struct VerifyTwoFactorAnswer {
+    /// True if the session's end has moved.
+    pub session_extended: bool,
+    /// End of the session.
+    pub expires_at: Timestamp,
+    /// Ten one-time codes, at enrolment only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<UserId>,
-    /// The new token.
-    pub token: Secret,
+    pub recovery_codes: Option<Vec<Secret>>,
 }
 
-impl Payload for Refresh {
-    fn user(&self) -> Option<&UserId> {
-        self.user_id.as_ref()
-    }
+/// `security:confirmation`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestConfirmationAnswer {
+    /// Token for one use, bound to user, session and command.
+    pub confirmation_token: Secret,
+    /// Seconds until the token expires.
+    pub expires_in: u64,
+}
 
-    fn account_type(&self) -> Option<AccountType> {
-        None
-    }
+/// `security:revoke_complete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokeAllAnswer {
+    /// Number of accounts that were linked.
+    pub accounts_disconnected: u64,
+}
 
-    fn texts(&self) -> Vec<BoundedText> {
-        Vec::new()
-    }
+/// `security:settings`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetSettingsAnswer {
+    /// Current settings.
+    pub settings: Settings,
+}
+
+/// `security:update_settings_response`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UpdateSettingsAnswer {
+    /// Settings after the change.
+    pub settings: Settings,
+    /// Enrolment that the change began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
+}
+
+/// `security:ack_response`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgeAnswer {}
+
+/// `security:alerts_response`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertsAnswer {
+    /// Page of alerts, oldest first.
+    pub alerts: Vec<Alert>,
 }
 
 /// Longest address that codes are sent to, in bytes (RFC 5321 section 4.5.3.1.3).

@@ -3,10 +3,10 @@
 use bus::BusError;
 use platforms::AuthorizeRequest;
 use protocol::account::AccountType;
-use protocol::answer::{self, Answer, Failure};
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::Authorize;
+use protocol::command::{Answer, Authorize, AuthorizeAnswer};
 use protocol::fault::Fault;
 use protocol::secret::Secret;
 use store::StoreError;
@@ -40,7 +40,7 @@ impl AccountService {
             state: state.clone(),
             verifier,
         });
-        Ok(JobOutcome::from(&Answer::Authorize(answer::Authorize {
+        Ok(JobOutcome::from(&Answer::Authorize(AuthorizeAnswer {
             authorization_url: Secret::new(url),
             state,
             expires_in: LIFETIME.as_secs(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use platforms::{ExchangeRequest, Platform};
 use protocol::account::AccountType;
-use protocol::cluster::callback::{AuthorizationResponse, Callback, Parked};
+use protocol::cluster::callback::{AuthorizationResponse, Callback, PendingLinkPage};
 use protocol::cluster::job::JobOutcome;
 use protocol::command::CommandKind;
 use protocol::fault::chain;
@@ -85,7 +85,7 @@ impl AccountService {
             grant,
             profile,
         } = granted;
-        let page = Parked {
+        let page = PendingLinkPage {
             account: self.fresh(account, grant.scopes, profile),
             token: Secret::new(self.entropy.token()),
             cookie: Secret::new(self.entropy.token()),

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use protocol::account::{AccountStatus, StatusChanged};
-use protocol::answer::{self, Answer};
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::AccountPayload;
+use protocol::command::{AccountPayload, Answer, DisconnectAnswer};
 use protocol::event::Event;
 use protocol::fault::Fault;
 use store::{StoreError, Unlink, UnlinkOutcome};
@@ -30,7 +29,7 @@ impl AccountService {
             call.leave_lane();
             self.syncer.await_lease(call, account, LEASE_WAIT).await?;
         }
-        let outcome = JobOutcome::from(&Answer::Disconnect(answer::Disconnect { account_type: account }));
+        let outcome = JobOutcome::from(&Answer::Disconnect(DisconnectAnswer { account_type: account }));
         match self.store.unlink_account(&unlink, &call.receipt(&outcome)).await? {
             UnlinkOutcome::Unlinked => Ok(outcome),
             UnlinkOutcome::NotConnected => Err(DisconnectError::NotConnected),

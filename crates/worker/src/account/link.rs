@@ -5,9 +5,8 @@ use std::time::Duration;
 use lifecycle::Backoff;
 use platforms::{Grant, Profile};
 use protocol::account::{AccountStatus, AccountType, StatusChanged, UserAccount};
-use protocol::answer::{self, Answer};
 use protocol::cluster::job::JobOutcome;
-use protocol::command::CommandKind;
+use protocol::command::{Answer, CommandKind, ConnectAnswer};
 use protocol::event::Event;
 use protocol::security::{AlertType, Severity};
 use store::{Link, LinkOutcome, PendingLinkId, StoreError};
@@ -69,7 +68,7 @@ impl AccountService {
         let tokens = grant.tokens.as_ref();
         let tokens = tokens.map(|tokens| self.encrypt_tokens(&call.user, account, tokens));
         let change = StatusChanged::plain(&call.user, account, AccountStatus::Connected, self.now());
-        let outcome = JobOutcome::from(&Answer::Connect(answer::Connect {
+        let outcome = JobOutcome::from(&Answer::Connect(ConnectAnswer {
             account: linked.clone(),
         }));
         let mut events = vec![

@@ -1,7 +1,7 @@
 //! `account:list`: all linked accounts.
 
-use protocol::answer::{self, Answer};
 use protocol::cluster::job::JobOutcome;
+use protocol::command::{Answer, ListAnswer};
 use store::StoreError;
 
 use super::AccountService;
@@ -10,6 +10,6 @@ use crate::call::Call;
 impl AccountService {
     pub(crate) async fn list(&self, call: &Call) -> Result<JobOutcome, StoreError> {
         let accounts = self.store.accounts(&call.user).await?;
-        Ok(JobOutcome::from(&Answer::List(answer::List { accounts })))
+        Ok(JobOutcome::from(&Answer::List(ListAnswer { accounts })))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use protocol::answer::{self, Answer, Failure};
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
+use protocol::command::{Answer, VerifyTwoFactorAnswer};
 use protocol::secret::Secret;
 use protocol::security::Enrolment;
 use protocol::time::Timestamp;
@@ -63,7 +64,7 @@ impl FactorService {
         call: &Call,
         code: &Code,
         (record, pending): (&SecurityRecord, &PendingFactor),
-        session_end: &answer::Verified,
+        session_end: &VerifyTwoFactorAnswer,
         now: Timestamp,
     ) -> Result<SecurityDecision, VaultError> {
         let Some(last_step) = self.first_step(call, code, pending, now)? else {
@@ -105,7 +106,7 @@ impl FactorService {
             events::settings_updated(call, &record),
             events::factor_changed(call, "The second factor was turned on.", now),
         ];
-        let outcome = JobOutcome::from(&Answer::Verified(answer::Verified {
+        let outcome = JobOutcome::from(&Answer::VerifyTwoFactor(VerifyTwoFactorAnswer {
             recovery_codes: Some(codes),
             ..session_end.clone()
         }));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifecycle::Entropy;
-use protocol::answer::{Answer, Failure};
+use protocol::answer::Failure;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
 use protocol::cluster::trace::Traceparent;
@@ -104,7 +104,7 @@ async fn change_factor(
         Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record,
             events,
-            outcome: JobOutcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::done(),
             receipt: Some(receipt.clone()),
             audit_events: vec![audit_event],
             effect: SecurityEffect::Nothing,

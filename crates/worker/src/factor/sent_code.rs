@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bus::{Bucket, BusError, LimitDecision, Quota};
 use lifecycle::Entropy;
-use protocol::answer::Answer;
 use protocol::cluster::job::JobOutcome;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
@@ -146,7 +145,7 @@ pub(super) fn open<'a>(factor: &'a Factor, session: &SessionId, now: Timestamp) 
 
 /// Adds a challenge for a session that has none. Where the session has one whose code was not sent, replaces only the code.
 fn with_challenge(record: &SecurityRecord, method: FactorMethod, new: SentCode, now: Timestamp) -> SecurityDecision {
-    let leave = || SecurityDecision::Leave(JobOutcome::from(&Answer::Acknowledged));
+    let leave = || SecurityDecision::Leave(JobOutcome::done());
     let Some(factor) = record.factor.as_ref().filter(|factor| factor.method == method) else {
         return leave();
     };
@@ -176,7 +175,7 @@ fn change_without_answer(record: SecurityRecord) -> SecurityDecision {
     SecurityDecision::SecurityChange(Box::new(SecurityChange {
         record,
         events: Vec::new(),
-        outcome: JobOutcome::from(&Answer::Acknowledged),
+        outcome: JobOutcome::done(),
         receipt: None,
         audit_events: Vec::new(),
         effect: SecurityEffect::Nothing,

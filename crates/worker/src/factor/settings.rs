@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bus::BusError;
-use protocol::answer::{Answer, Failure, SettingsNow};
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
+use protocol::command::{Answer, GetSettingsAnswer, UpdateSettingsAnswer};
 use protocol::fault::Fault;
 use protocol::secret::Secret;
 use protocol::security::{FactorMethod, SettingsChange};
@@ -24,8 +25,7 @@ use crate::call::{Call, RecallError, Refusal, whole_seconds};
 impl FactorService {
     pub(crate) async fn get_settings(&self, call: &Call) -> Result<JobOutcome, StoreError> {
         let settings = self.store.security(&call.user).await?.settings();
-        let enrolment = None;
-        Ok(JobOutcome::from(&Answer::Settings(SettingsNow { settings, enrolment })))
+        Ok(JobOutcome::from(&Answer::GetSettings(GetSettingsAnswer { settings })))
     }
 
     pub(crate) async fn update_settings(
@@ -163,7 +163,7 @@ impl FactorService {
             events.insert(0, events::settings_updated(call, &record));
         }
         let settings = record.settings();
-        let outcome = JobOutcome::from(&Answer::SettingsUpdated(SettingsNow { settings, enrolment }));
+        let outcome = JobOutcome::from(&Answer::UpdateSettings(UpdateSettingsAnswer { settings, enrolment }));
         Ok(change(call, record, audit_events, events, outcome))
     }
 }

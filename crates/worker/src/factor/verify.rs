@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bus::{Bucket, BusError, LimitDecision, Quota, SessionKey, SessionState, Share};
-use protocol::answer::{self, Answer, Failure};
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::VerifyTwoFactor;
+use protocol::command::{Answer, VerifyTwoFactor, VerifyTwoFactorAnswer};
 use protocol::fault::{Fault, chain};
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
@@ -59,7 +59,7 @@ impl FactorService {
     fn decide_code(
         &self,
         presented: &PresentedCode<'_>,
-        (end, is_shared): (&answer::Verified, bool),
+        (end, is_shared): (&VerifyTwoFactorAnswer, bool),
         record: &SecurityRecord,
         now: Timestamp,
     ) -> Result<SecurityDecision, VaultError> {
@@ -77,7 +77,7 @@ impl FactorService {
         };
         Ok(match self.check(presented, factor, is_shared, now)? {
             CodeCheck::Right(factor) => {
-                let outcome = JobOutcome::from(&Answer::Verified(end.clone()));
+                let outcome = JobOutcome::from(&Answer::VerifyTwoFactor(end.clone()));
                 let by = match presented.code {
                     Code::Recovery(_) => "recovery code",
                     Code::Digits(_) => "code",
@@ -148,7 +148,7 @@ impl FactorService {
 
     /// Expiry of the caller's session, for the answer. The command is activity, for which the gateway renewed the session before it sent
     /// the job; a session that Redis has lost since then was not extended.
-    async fn session_end(&self, call: &Call) -> Result<answer::Verified, BusError> {
+    async fn session_end(&self, call: &Call) -> Result<VerifyTwoFactorAnswer, BusError> {
         let session = SessionKey {
             user: call.user.clone(),
             session: call.session.clone(),
@@ -159,7 +159,7 @@ impl FactorService {
             SessionState::Ending(_) | SessionState::Ended | SessionState::Unknown => None,
         });
         let now = Timestamp::from(self.clock.now());
-        Ok(answer::Verified {
+        Ok(VerifyTwoFactorAnswer {
             session_extended: left.is_some(),
             expires_at: now.plus(left.unwrap_or_default()),
             recovery_codes: None,

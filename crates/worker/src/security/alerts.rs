@@ -1,9 +1,9 @@
 //! Stored alerts: `security:alerts`, `security:ack`, and alerts that the application's server publishes.
 
-use protocol::answer::{self, Answer, Failure};
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::{Acknowledge, Alerts};
+use protocol::command::{Acknowledge, Alerts, AlertsAnswer, Answer};
 use protocol::fault::Fault;
 use protocol::security::Alert;
 use store::{Acknowledged, StoreError};
@@ -15,12 +15,12 @@ impl SecurityService {
     /// Lists a page of the user's alerts.
     pub(crate) async fn alerts(&self, call: &Call, asked: &Alerts) -> Result<JobOutcome, StoreError> {
         let alerts = self.store.alerts(&call.user, asked.after.as_ref()).await?;
-        Ok(JobOutcome::from(&Answer::Alerts(answer::Alerts { alerts })))
+        Ok(JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts })))
     }
 
     /// Marks an alert as acknowledged. Idempotent.
     pub(crate) async fn acknowledge(&self, call: &Call, asked: &Acknowledge) -> Result<JobOutcome, AcknowledgeError> {
-        let outcome = JobOutcome::from(&Answer::Acknowledged);
+        let outcome = JobOutcome::done();
         let acknowledged = self
             .store
             .acknowledge_alert(&call.user, &asked.alert_id, &call.sign_in(), &call.receipt(&outcome))
@@ -38,7 +38,7 @@ impl SecurityService {
             user_id: call.user.clone(),
             ..alert.clone()
         };
-        let raised = JobOutcome::from(&Answer::Acknowledged);
+        let raised = JobOutcome::done();
         self.store.raise_alert(&alert, &call.receipt(&raised)).await?;
         self.relay.user(&call.user).await;
         Ok(raised)

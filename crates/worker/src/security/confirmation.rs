@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use bus::{BusError, ChallengeKey};
-use protocol::answer::{self, Answer, Failure};
+use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::{CommandKind, RequestConfirmation};
+use protocol::command::{Answer, CommandKind, RequestConfirmation, RequestConfirmationAnswer};
 use protocol::fault::Fault;
 use protocol::secret::Secret;
 use store::{StoreError, WriteOutcome};
@@ -32,7 +32,7 @@ impl SecurityService {
         self.challenges
             .put(&confirmation.key(call), b"issued", LIFETIME)
             .await?;
-        let issued = JobOutcome::from(&Answer::Confirmation(answer::Confirmation {
+        let issued = JobOutcome::from(&Answer::RequestConfirmation(RequestConfirmationAnswer {
             confirmation_token: token,
             expires_in: LIFETIME.as_secs(),
         }));

@@ -5,10 +5,9 @@
 
 use bus::BusError;
 use protocol::account::{AccountStatus, AccountType, StatusChanged};
-use protocol::answer::{self, Answer};
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::{CommandKind, RevokeAll};
+use protocol::command::{Answer, CommandKind, RevokeAll, RevokeAllAnswer};
 use protocol::event::Event;
 use protocol::fault::{Fault, chain};
 use protocol::security::{AlertType, Severity};
@@ -78,7 +77,7 @@ fn notifications(call: &Call, accounts: &[AccountType], now: Timestamp) -> Revok
 }
 
 fn revoked(count: usize) -> JobOutcome {
-    JobOutcome::from(&Answer::RevokeAll(answer::RevokeAll {
+    JobOutcome::from(&Answer::RevokeAll(RevokeAllAnswer {
         accounts_disconnected: count as u64,
     }))
 }

@@ -1,9 +1,9 @@
 //! Check of a socket that joined: repeats open alerts to it, and checks its sign-in for a first-seen device or network.
 
-use protocol::answer::{self, Answer};
 use protocol::cluster::job::{JobOutcome, Joined};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
+use protocol::command::{AlertsAnswer, Answer};
 use protocol::fault::chain;
 use protocol::security::Alert;
 use store::{SignInCheck, SignInFindings, StoreError};
@@ -22,7 +22,7 @@ impl SecurityService {
             self.open_alerts(call).await?
         };
         let has_none = open.is_empty();
-        let outcome = JobOutcome::from(&Answer::Alerts(answer::Alerts { alerts: open }));
+        let outcome = JobOutcome::from(&Answer::Alerts(AlertsAnswer { alerts: open }));
         if let Some(from) = call.origin.as_ref().filter(|_| joined.unseen && has_none) {
             self.check_sign_in(call, from, &outcome).await?;
         }

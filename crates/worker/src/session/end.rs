@@ -1,11 +1,10 @@
 //! `security:end_sessions`: announced in Redis, committed, confirmed in Redis, then published to every gateway by the outbox relay.
 
 use bus::BusError;
-use protocol::answer::{Answer, SessionsEnded};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
-use protocol::command::EndSessions;
+use protocol::command::{Answer, EndSessions, EndSessionsAnswer};
 use protocol::event::{DeliveryClass, Notice};
 use protocol::fault::Fault;
 use protocol::id::SessionId;
@@ -94,7 +93,7 @@ impl SessionService {
 
 fn answer(count: usize) -> JobOutcome {
     let sessions_ended = u64::try_from(count).unwrap_or(u64::MAX);
-    JobOutcome::from(&Answer::SessionsEnded(SessionsEnded { sessions_ended }))
+    JobOutcome::from(&Answer::EndSessions(EndSessionsAnswer { sessions_ended }))
 }
 
 /// Value of `sessionId` for all sessions but the caller's.

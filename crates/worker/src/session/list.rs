@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use bus::{AliveSession, BusError, OpenSocket};
-use protocol::answer::{Answer, Sessions};
 use protocol::cluster::job::JobOutcome;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
+use protocol::command::{Answer, SessionsAnswer};
 use protocol::fault::Fault;
 use protocol::id::SessionId;
 use protocol::security::SessionInfo;
@@ -46,7 +46,7 @@ impl SessionService {
             }
         });
         let sessions = sessions.collect();
-        Ok(JobOutcome::from(&Answer::Sessions(Sessions { sessions })))
+        Ok(JobOutcome::from(&Answer::Sessions(SessionsAnswer { sessions })))
     }
 
     /// Live sessions that the store has lost, and with them their origin.

@@ -1,7 +1,6 @@
 //! `session.open`: admission of a socket whose session Redis does not have.
 
 use bus::{BusError, SessionSeed, SessionState};
-use protocol::answer::Answer;
 use protocol::cluster::job::{JobOutcome, OpenSession};
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
@@ -31,7 +30,7 @@ impl SessionService {
             }
         }
         // If further ends keep being announced, the gateway sees it at its TTL check and lets the client retry.
-        Ok(JobOutcome::from(&Answer::Acknowledged))
+        Ok(JobOutcome::done())
     }
 
     /// Opens the session unless the store has its end; an announced end that was not committed does not count. Redis refuses to restore

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use platforms::{ApiError, SyncPage};
 use protocol::account::{AccountStatus, StatusChanged, StatusMetadata, UserAccount};
-use protocol::answer::{self, Answer, SyncData};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
+use protocol::command::{Answer, SyncAnswer, SyncData};
 use protocol::event::Event;
 use protocol::fault::chain;
 use serde_json::json;
@@ -36,7 +36,7 @@ impl Syncer {
             scopes: page.scopes.unwrap_or_else(|| found.account.scopes.clone()),
             ..named(found.account, page.profile)
         };
-        let outcome = JobOutcome::from(&Answer::Sync(answer::Sync {
+        let outcome = JobOutcome::from(&Answer::Sync(SyncAnswer {
             last_synced: now,
             data: SyncData {
                 profile: profile_of(&account),

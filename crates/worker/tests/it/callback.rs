@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::cluster::callback::{AuthorizationResponse, Callback, ConfirmLink, Parked};
+use protocol::cluster::callback::{AuthorizationResponse, Callback, ConfirmLink, PendingLinkPage};
 use protocol::cluster::job::{JobOutcome, Work};
 use protocol::command::CommandKind;
 use protocol::secret::Secret;
@@ -48,13 +48,13 @@ pub(crate) async fn send_callback(client: &mut Client, callback: &Callback) -> J
 }
 
 /// Creates a pending link.
-pub(crate) async fn pending_link(client: &mut Client, github: &SimulatedGithub) -> Parked {
+pub(crate) async fn pending_link(client: &mut Client, github: &SimulatedGithub) -> PendingLinkPage {
     let callback = authorize_and_return(client, github, HOSTED_REDIRECT_URI).await;
     send_callback(client, &callback).await.data.read().unwrap()
 }
 
 /// Confirmation of a pending link.
-pub(crate) fn confirm_link(pending_link: &Parked) -> ConfirmLink {
+pub(crate) fn confirm_link(pending_link: &PendingLinkPage) -> ConfirmLink {
     ConfirmLink {
         account: pending_link.account.account_type,
         token: pending_link.token.clone(),

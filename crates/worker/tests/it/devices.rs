@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bus::{Hint, Hints};
 use lifecycle::Clock;
-use protocol::answer::Answer;
 use protocol::cluster::job::{Job, JobOutcome, Joined, Work};
 use protocol::command::CommandKind;
 use protocol::id::SessionId;
@@ -127,7 +126,7 @@ async fn fail(env: &TestEnv, client: &Client, failures: u32) {
                 ..SecurityRecord::default()
             },
             events: Vec::new(),
-            outcome: JobOutcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::done(),
             receipt: None,
             audit_events: Vec::new(),
             effect: SecurityEffect::Nothing,

@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use protocol::account::{AccountType, UserAccount};
 use protocol::answer::Failure;
-use protocol::cluster::callback::Parked;
+use protocol::cluster::callback::PendingLinkPage;
 use protocol::code::ErrorCode;
 use protocol::id::UserId;
 use sha2::{Digest, Sha256};
@@ -26,7 +26,7 @@ pub(super) struct Page {
 
 impl Page {
     /// Asks the user to confirm the link.
-    pub(super) fn confirmation(user: &UserId, link: &Parked) -> Self {
+    pub(super) fn confirmation(user: &UserId, link: &PendingLinkPage) -> Self {
         let account = &link.account;
         let (platform, kind) = (title(account.account_type), account.account_type);
         let (named, user) = (named(account), escaped(user.as_str()));
@@ -236,7 +236,7 @@ mod tests {
             error_message: None,
         };
         let user = UserId::new("<b>GEN</b>").unwrap();
-        let link = Parked {
+        let link = PendingLinkPage {
             account: account.clone(),
             token: Secret::new(hostile),
             cookie: Secret::new("c"),

@@ -8,10 +8,10 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use bus::OpenSocket;
 use http::{HeaderMap, StatusCode};
-use protocol::answer::SessionsEnded;
 use protocol::cluster::job::{Job, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
+use protocol::command::EndSessionsAnswer;
 use protocol::fault::{Fault, chain};
 use protocol::id::{ConnectionId, NodeId, SessionId};
 use protocol::time::Timestamp;
@@ -106,7 +106,7 @@ impl Internal {
         user: &str,
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
-    ) -> Result<SessionsEnded, ApiError> {
+    ) -> Result<EndSessionsAnswer, ApiError> {
         self.authorize(headers)?;
         let job = Job {
             v: Job::VERSION,

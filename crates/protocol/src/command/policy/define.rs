@@ -1,11 +1,11 @@
 //! Macro of the policy table.
 
-/// Defines [`super::Command`], [`super::CommandKind`] and the rows of both from one table. A row that lacks a column, and a
+/// Defines [`super::Command`], [`super::CommandKind`], [`super::Answer`] and their policies from one table. A row that lacks a column, and a
 /// payload that lacks its [`super::super::payload::Payload`], do not compile.
 macro_rules! commands {
     ($(
         $(#[$doc:meta])*
-        $kind:ident ($event:literal, $payload:ident) -> $response_event:literal {
+        $kind:ident ($event:literal, $payload:ident) -> ($response_event:literal, $answer:ident) {
             $($column:ident: $value:expr),+ $(,)?
         }
     )+) => {
@@ -18,6 +18,33 @@ macro_rules! commands {
                 #[serde(rename = $event)]
                 $kind($payload),
             )+
+        }
+
+        /// Answer to a command that succeeded: `{"success": true, ...}` with the fields of its payload.
+        #[derive(Debug, Clone)]
+        pub enum Answer {
+            $(
+                #[doc = concat!("`", $response_event, "`")]
+                $kind($answer),
+            )+
+        }
+
+        impl Answer {
+            /// Kind of the answered command.
+            #[must_use]
+            pub fn kind(&self) -> CommandKind {
+                match self {
+                    $(Self::$kind(_) => CommandKind::$kind,)+
+                }
+            }
+
+            /// Payload as JSON, `success` in front.
+            #[must_use]
+            pub fn data(&self) -> Json {
+                match self {
+                    $(Self::$kind(data) => success(data),)+
+                }
+            }
         }
 
         /// Kind of a command, without its payload.

@@ -125,9 +125,9 @@ pub enum SecondFactor {
 pub enum SignInAge {
     /// None: a sign-in of any age counts.
     Any,
-    /// It stands in for the second factor: a user may end a thief's session after the thief has used up all guesses.
+    /// A recent sign-in replaces the second factor: a user may end a thief's session after the thief has used up all guesses.
     RecentReplacesFactor,
-    /// It is needed to begin the enrolment of a second factor; else `reauth_required`.
+    /// A recent sign-in is needed to begin the enrolment of a second factor; else `reauth_required`.
     RecentToEnrol,
 }
 
@@ -154,10 +154,10 @@ pub enum Relay {
 /// Secrets in a successful answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerSecrets {
-    /// None.
+    /// No answer has secrets.
     Never,
-    /// In each answer.
+    /// Each answer has secrets.
     Always,
-    /// In the answers of an enrolment: its shared secret, or its recovery codes.
+    /// Answers of an enrolment have secrets: its shared secret, or its recovery codes.
     OnEnrolment,
 }

@@ -4,7 +4,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use protocol::account::UserAccount;
-use protocol::answer::{self, Answer, Failure};
+use protocol::answer::Failure;
+use protocol::command::{
+    AcknowledgeAnswer, AlertsAnswer, Answer, AuthorizeAnswer, ConnectAnswer, DisconnectAnswer, EndSessionsAnswer,
+    ExtendSessionAnswer, GetSettingsAnswer, ListAnswer, RefreshAnswer, RequestConfirmationAnswer, RevokeAllAnswer,
+    SessionsAnswer, SyncAnswer, SyncData, UpdateSettingsAnswer, VerifyTwoFactorAnswer,
+};
 use protocol::id::SessionId;
 use protocol::security::{Enrolment, SessionInfo};
 
@@ -14,26 +19,26 @@ use super::{account_status, account_type, code, json, method, secret, text, time
 pub(crate) fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         (secret(), secret(), any::<u64>()).prop_map(|(authorization_url, state, expires_in)| {
-            Answer::Authorize(answer::Authorize {
+            Answer::Authorize(AuthorizeAnswer {
                 authorization_url,
                 state,
                 expires_in,
             })
         }),
-        account().prop_map(|account| Answer::Connect(answer::Connect { account })),
-        account_type().prop_map(|account_type| Answer::Disconnect(answer::Disconnect { account_type })),
+        account().prop_map(|account| Answer::Connect(ConnectAnswer { account })),
+        account_type().prop_map(|account_type| Answer::Disconnect(DisconnectAnswer { account_type })),
         (timestamp(), json(), any::<u64>(), any::<bool>()).prop_map(|(last_synced, profile, notifications, more)| {
-            let data = answer::SyncData {
+            let data = SyncData {
                 profile,
                 notifications,
                 more,
             };
-            Answer::Sync(answer::Sync { last_synced, data })
+            Answer::Sync(SyncAnswer { last_synced, data })
         }),
-        vec(account(), 0..4).prop_map(|accounts| Answer::List(answer::List { accounts })),
+        vec(account(), 0..4).prop_map(|accounts| Answer::List(ListAnswer { accounts })),
         (any::<bool>(), timestamp(), option::of(vec(secret(), 10))).prop_map(
             |(session_extended, expires_at, recovery_codes)| {
-                Answer::Verified(answer::Verified {
+                Answer::VerifyTwoFactor(VerifyTwoFactorAnswer {
                     session_extended,
                     expires_at,
                     recovery_codes,
@@ -41,22 +46,22 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
             }
         ),
         (secret(), any::<u64>()).prop_map(|(confirmation_token, expires_in)| {
-            Answer::Confirmation(answer::Confirmation {
+            Answer::RequestConfirmation(RequestConfirmationAnswer {
                 confirmation_token,
                 expires_in,
             })
         }),
-        any::<u64>().prop_map(|accounts_disconnected| Answer::RevokeAll(answer::RevokeAll { accounts_disconnected })),
-        settings_now().prop_map(Answer::Settings),
-        settings_now().prop_map(Answer::SettingsUpdated),
+        any::<u64>().prop_map(|accounts_disconnected| Answer::RevokeAll(RevokeAllAnswer { accounts_disconnected })),
+        settings().prop_map(|settings| Answer::GetSettings(GetSettingsAnswer { settings })),
+        settings_update().prop_map(Answer::UpdateSettings),
         (timestamp(), any::<bool>()).prop_map(|(expires_at, can_extend)| {
-            Answer::SessionExtended(answer::SessionExtended { expires_at, can_extend })
+            Answer::ExtendSession(ExtendSessionAnswer { expires_at, can_extend })
         }),
-        vec(session_info(), 0..4).prop_map(|sessions| Answer::Sessions(answer::Sessions { sessions })),
-        any::<u64>().prop_map(|sessions_ended| Answer::SessionsEnded(answer::SessionsEnded { sessions_ended })),
-        Just(Answer::Acknowledged),
-        vec(alert(), 0..4).prop_map(|alerts| Answer::Alerts(answer::Alerts { alerts })),
-        timestamp().prop_map(|expires_at| Answer::Refreshed(answer::Refreshed { expires_at })),
+        vec(session_info(), 0..4).prop_map(|sessions| Answer::Sessions(SessionsAnswer { sessions })),
+        any::<u64>().prop_map(|sessions_ended| Answer::EndSessions(EndSessionsAnswer { sessions_ended })),
+        Just(Answer::Acknowledge(AcknowledgeAnswer {})),
+        vec(alert(), 0..4).prop_map(|alerts| Answer::Alerts(AlertsAnswer { alerts })),
+        timestamp().prop_map(|expires_at| Answer::Refresh(RefreshAnswer { expires_at })),
     ]
 }
 
@@ -110,7 +115,7 @@ fn account() -> impl Strategy<Value = UserAccount> {
     })
 }
 
-fn settings_now() -> impl Strategy<Value = answer::SettingsNow> {
+fn settings_update() -> impl Strategy<Value = UpdateSettingsAnswer> {
     let shown = (option::of(secret()), option::of(secret()), option::of(secret()));
     let enrolment = (text(), method(), any::<u64>(), shown).prop_map(|(session_id, method, expires_in, shown)| {
         let (secret, otpauth_url, qr_png) = shown;
@@ -123,7 +128,7 @@ fn settings_now() -> impl Strategy<Value = answer::SettingsNow> {
             qr_png,
         }
     });
-    (settings(), option::of(enrolment)).prop_map(|(settings, enrolment)| answer::SettingsNow { settings, enrolment })
+    (settings(), option::of(enrolment)).prop_map(|(settings, enrolment)| UpdateSettingsAnswer { settings, enrolment })
 }
 
 fn session_info() -> impl Strategy<Value = SessionInfo> {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use lifecycle::{Clock, SystemClock};
-use protocol::answer::Answer;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::job::JobOutcome;
 use protocol::security::{Alert, AlertType, Severity};
@@ -205,7 +204,7 @@ async fn change(store: &dyn Store, events: Vec<Envelope>, effect: SecurityEffect
         Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record: record.clone(),
             events: events.clone(),
-            outcome: JobOutcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::done(),
             receipt: None,
             audit_events: Vec::new(),
             effect: effect.clone(),

@@ -1,6 +1,5 @@
 //! Devices and networks that users were seen with.
 
-use protocol::answer::Answer;
 use protocol::cluster::job::JobOutcome;
 use protocol::security::{Alert, FactorMethod};
 use store::{
@@ -154,7 +153,7 @@ async fn wrong_second_factors_are_shown(store: &dyn Store) {
                     ..SecurityRecord::default()
                 },
                 events: Vec::new(),
-                outcome: JobOutcome::from(&Answer::Acknowledged),
+                outcome: JobOutcome::done(),
                 receipt: None,
                 audit_events: Vec::new(),
                 effect: SecurityEffect::Nothing,

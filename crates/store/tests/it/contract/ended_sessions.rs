@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use protocol::answer::Answer;
 use protocol::cluster::job::{JobOutcome, RefusedCommand};
 use protocol::code::ErrorCode;
 use store::{
@@ -108,7 +107,7 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
         Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
             record: SecurityRecord::default(),
             events: vec![event("changed")],
-            outcome: JobOutcome::from(&Answer::Acknowledged),
+            outcome: JobOutcome::done(),
             receipt: None,
             audit_events: Vec::new(),
             effect: SecurityEffect::Nothing,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use lifecycle::OsEntropy;
-use protocol::answer::Answer;
 use protocol::cluster::job::JobOutcome;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
@@ -215,7 +214,7 @@ pub(crate) fn to(record: SecurityRecord) -> SecurityDecision {
     SecurityDecision::SecurityChange(Box::new(SecurityChange {
         record,
         events: Vec::new(),
-        outcome: JobOutcome::from(&Answer::Acknowledged),
+        outcome: JobOutcome::done(),
         receipt: None,
         audit_events: Vec::new(),
         effect: SecurityEffect::Nothing,
