@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use jwks::{KeySet, TokenKey};
 use lifecycle::{OsEntropy, Readiness};
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
 
-use crate::handshake::jwks::KeySet;
 use crate::handshake::token::TokenVerifier;
-use crate::settings::{TokenKey, TokenKeys, TokenLimits, TokenSettings};
+use crate::settings::{TokenKeys, TokenLimits, TokenSettings};
 
 /// Reports whether the token is valid under this key at this time.
 #[must_use]

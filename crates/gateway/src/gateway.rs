@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use bus::{Bus, BusError, ChannelMessage, SessionKey};
+use jwks::{JwksError, JwksRefresher};
 use lifecycle::{Clock, Condition, DrainReport, Entropy, Latch, Readiness, Tasks};
 use opentelemetry::metrics::Meter;
 use protocol::cluster::job::{Lane, Reply};
@@ -22,7 +23,6 @@ use crate::command::{Commands, WorkerClient};
 use crate::connection::{Connections, Joins};
 use crate::deflate::DeflatePool;
 use crate::handshake::authenticator::Authenticator;
-use crate::handshake::jwks::{JwksError, JwksRefresher};
 use crate::handshake::token::TokenVerifier;
 use crate::http::Http;
 use crate::http::callback::Callbacks;

@@ -1,7 +1,6 @@
 //! Opening handshake of a socket: upgrade request, dialect, origin check, token verification.
 
 pub(crate) mod authenticator;
-pub(crate) mod jwks;
 pub(crate) mod origin;
 pub(crate) mod refusal;
 pub(crate) mod request;

@@ -36,9 +36,9 @@ mod name;
 mod rate;
 
 pub use gateway::{BuildError, Gateway, Running};
-pub use handshake::jwks::JwksError;
+pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
 pub use listener::certificate::CertificateError;
 pub use settings::{
-    Heartbeat, InvalidJwksUrl, InvalidKey, InvalidOrigin, InvalidRate, JwksSettings, JwksUrl, Origins, Rate, Settings,
-    Timing, TlsSettings, TokenKey, TokenKeys, TokenLimits, TokenSettings,
+    Heartbeat, InvalidOrigin, InvalidRate, Origins, Rate, Settings, Timing, TlsSettings, TokenKeys, TokenLimits,
+    TokenSettings,
 };

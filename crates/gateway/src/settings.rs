@@ -1,9 +1,7 @@
 //! Settings of a gateway: plain data, validated on construction.
 
-mod jwks;
 mod origins;
 mod token;
-mod token_key;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,10 +12,8 @@ use std::time::Duration;
 use protocol::cluster::job::Lane;
 use protocol::secret::Secret;
 
-pub use self::jwks::{InvalidJwksUrl, JwksSettings, JwksUrl};
 pub use self::origins::{InvalidOrigin, Origins};
 pub use self::token::{TokenKeys, TokenLimits, TokenSettings};
-pub use self::token_key::{InvalidKey, TokenKey};
 
 /// Settings of a gateway.
 #[derive(Debug, Clone)]

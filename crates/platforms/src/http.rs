@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, Response, StatusCode};
+use jwks::{JwksClient, system_tls};
 use protocol::secret::Secret;
 use url::Url;
-
-use crate::tls::system_tls;
 
 /// Sends requests to platforms. A clone shares its connections.
 #[derive(Debug, Clone)]
@@ -121,6 +120,14 @@ impl Http {
     #[must_use]
     pub fn answering(script: impl Fn(&Request<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self(Transport::Scripted(Arc::new(script)))
+    }
+
+    /// Client of a key set, with this client's connections and bounds on time.
+    pub(crate) fn jwks_client(&self, url: Url) -> JwksClient {
+        match &self.0 {
+            Transport::Network(network) => JwksClient::with_client(network.client.clone(), url),
+            Transport::Scripted(script) => JwksClient::scripted(Arc::clone(script), url),
+        }
     }
 
     /// Sends a request once, and reads the whole answer, whatever its status.

@@ -24,7 +24,6 @@ mod recipients;
 mod settings;
 mod telegram;
 mod throttle;
-mod tls;
 mod untrusted;
 mod webhook;
 mod x_twitter;
@@ -33,6 +32,7 @@ pub use discord::{Discord, DiscordBot};
 pub use github::Github;
 pub use http::{BuildError, Http, Timeouts};
 pub use inbox::{BotInbox, BotSettings, InboxPage};
+pub use jwks::system_tls;
 pub use loopback::is_loopback;
 pub use platform::{
     AddressedNotification, ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, PauseScope, Platform,
@@ -41,6 +41,5 @@ pub use platform::{
 };
 pub use settings::{InsecureUrl, Settings};
 pub use telegram::{Telegram, TelegramBot, TelegramSettings};
-pub use tls::system_tls;
 pub use webhook::{InvalidWebhookSecret, Request, WebhookDelivery, WebhookError, WebhookResponse, WebhookVerifier};
 pub use x_twitter::XTwitter;

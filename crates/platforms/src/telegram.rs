@@ -2,7 +2,6 @@
 
 mod bot;
 mod id_token;
-mod keys;
 mod widget;
 
 use std::borrow::Cow;
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jwks::{FetchError, OnDemandKeys};
 use lifecycle::Clock;
 use oauth2::AuthType;
 use protocol::account::AccountType;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::http::{CallError, Http};
+use crate::http::Http;
 use crate::oauth::{self, Dialect};
 use crate::platform::{
     ApiError, AuthorizeRequest, ExchangeError, ExchangeRequest, Grant, Platform, Profile, RevocationPlan,
@@ -29,13 +29,12 @@ use crate::settings::{InsecureUrl, Settings, is_private};
 
 pub use bot::TelegramBot;
 use id_token::{ExpectedClaims, IdTokenError};
-use keys::Keys;
 use widget::Widget;
 
 /// Client of oauth.telegram.org, or of a server with the same API.
 pub struct Telegram {
     settings: TelegramSettings,
-    keys: Keys,
+    keys: OnDemandKeys,
     http: Http,
     clock: Arc<dyn Clock>,
 }
@@ -106,7 +105,7 @@ impl Telegram {
     pub fn new(settings: TelegramSettings, http: Http, clock: Arc<dyn Clock>) -> Result<Self, InsecureUrl> {
         settings.check()?;
         Ok(Self {
-            keys: Keys::new(settings.jwks_url.clone()),
+            keys: OnDemandKeys::new(http.jwks_client(settings.jwks_url.clone())),
             settings,
             http,
             clock,
@@ -125,7 +124,7 @@ impl Telegram {
 
     async fn owner(&self, id_token: &Secret, nonce: Option<&str>) -> Result<Profile, OwnerError> {
         let (kid, algorithm) = id_token::key_of(id_token)?;
-        let key = self.keys.find(&self.http, kid.as_deref(), algorithm).await?;
+        let key = self.keys.find(kid.as_deref(), algorithm).await?;
         let expected = ExpectedClaims {
             issuer: &self.settings.issuer,
             client_id: &self.settings.oauth.client_id,
@@ -213,5 +212,5 @@ enum OwnerError {
     #[error(transparent)]
     IdTokenError(#[from] IdTokenError),
     #[error("fetch the signing keys")]
-    Keys(#[from] CallError),
+    Keys(#[from] FetchError),
 }

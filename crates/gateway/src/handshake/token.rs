@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{TokenData, decode_header};
+use jwks::{Jwks, JwksError, JwksRefresher, KeyNotFound, TokenKey};
 use lifecycle::{Entropy, Readiness};
 use opentelemetry::metrics::Meter;
 use protocol::answer::Failure;
@@ -16,9 +17,8 @@ use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
 use self::claims::{Claims, ExpectedClaims};
-use super::jwks::{JwksCache, JwksError, JwksRefresher};
 use super::token_error::TokenError;
-use crate::settings::{TokenKey, TokenKeys, TokenLimits, TokenSettings};
+use crate::settings::{TokenKeys, TokenLimits, TokenSettings};
 
 /// Verifier of access tokens.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct TokenVerifier {
 #[derive(Debug)]
 enum KeySource {
     Fixed(TokenKey),
-    Jwks(JwksCache),
+    Jwks(Jwks),
 }
 
 /// Identity proven by a token.
@@ -72,7 +72,7 @@ impl TokenVerifier {
             TokenKeys::Fixed(key) => (KeySource::Fixed(key), None),
             TokenKeys::Jwks(jwks) => {
                 let usable = readiness.condition("jwks");
-                let (cache, refresher) = JwksCache::new(&jwks, usable, Arc::clone(entropy), meter)?;
+                let (cache, refresher) = Jwks::new(&jwks, usable, Arc::clone(entropy), meter)?;
                 (KeySource::Jwks(cache), Some(refresher))
             }
         };
@@ -149,7 +149,13 @@ impl TokenVerifier {
             KeySource::Jwks(cache) => {
                 let header = decode_header(token).map_err(|error| token_error(&error))?;
                 let keys = cache.keys().ok_or(TokenError::Key)?;
-                decode_with_any(&keys.find(header.kid.as_deref(), header.alg)?, token)
+                let candidates = keys
+                    .find(header.kid.as_deref(), header.alg)
+                    .map_err(|error| match error {
+                        KeyNotFound::UnknownKey => TokenError::Key,
+                        KeyNotFound::OtherAlgorithm => TokenError::Algorithm,
+                    })?;
+                decode_with_any(&candidates, token)
             }
         };
         decoded.map_err(|error| token_error(&error))

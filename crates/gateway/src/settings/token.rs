@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::jwks::JwksSettings;
-use super::token_key::TokenKey;
+use jwks::{JwksSettings, TokenKey};
 
 /// Settings of token verification.
 #[derive(Debug, Clone)]

@@ -66,7 +66,7 @@ const GUARDED: &[Guarded] = &[
         name: "reqwest",
         homes: &[
             "crates/platforms/src/http",
-            "crates/gateway/src/handshake/jwks",
+            "crates/jwks/src/client",
             "crates/worker/src/factor/sms",
             "crates/postern/src/publish",
         ],

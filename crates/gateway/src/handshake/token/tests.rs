@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::token::{Signer, algorithm_confusion, unsigned, with_altered_signature};
 
 use super::*;
-use crate::settings::InvalidKey;
+use jwks::InvalidKey;
 
 /// Current time of all tests, in seconds since 1970.
 const NOW: i64 = 1_795_451_460;

@@ -40,7 +40,11 @@ pub(in crate::tidy) const ALLOWED: &[CrateRule] = &[
         ],
         &["testkit"],
     ),
-    rule("gateway", &["bus", "telemetry", "lifecycle", "protocol"], &["testkit"]),
+    rule(
+        "gateway",
+        &["bus", "jwks", "telemetry", "lifecycle", "protocol"],
+        &["testkit"],
+    ),
     rule(
         "worker",
         &["bus", "store", "platforms", "telemetry", "lifecycle", "protocol"],
@@ -48,7 +52,8 @@ pub(in crate::tidy) const ALLOWED: &[CrateRule] = &[
     ),
     rule("bus", &["lifecycle", "protocol"], &["testkit"]),
     rule("store", &["lifecycle", "protocol"], &["testkit"]),
-    rule("platforms", &["lifecycle", "protocol"], &["simulator"]),
+    rule("platforms", &["jwks", "lifecycle", "protocol"], &["simulator"]),
+    rule("jwks", &["lifecycle", "protocol"], &["testkit"]),
     rule("telemetry", &["lifecycle"], &[]),
     rule("lifecycle", &[], &[]),
     rule("protocol", &[], &[]),

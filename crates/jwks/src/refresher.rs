@@ -1,5 +1,5 @@
-//! Background task that fetches the key set: with backoff until the issuer answers, then at the refresh interval, and on request for
-//! an unknown key id.
+//! Task that fetches the key set: at the start until the issuer answers, then every few minutes, and early when a token names an
+//! unknown key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,39 +10,40 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::fetch::{FetchError, JwksClient};
-use super::metrics::JwksMetrics;
-use super::{CachedKeys, FetchRequests, KeySet};
+use crate::client::{FetchError, JwksClient};
+use crate::fetch_state::{FetchRequests, FetchState};
+use crate::key_set::KeySet;
+use crate::metrics::Metrics;
 use crate::settings::JwksSettings;
 
-/// Background task that keeps the cached key set up to date.
-pub(crate) struct JwksRefresher {
+/// Keeps the keys of an issuer up to date.
+pub struct JwksRefresher {
     client: JwksClient,
     refresh: Duration,
     max_stale: Duration,
-    cached: watch::Sender<CachedKeys>,
+    state: watch::Sender<FetchState>,
     requests: Arc<FetchRequests>,
-    /// Readiness condition: set while tokens can be verified.
+    /// Holds while tokens can be verified.
     usable: Condition,
     entropy: Arc<dyn Entropy>,
-    metrics: JwksMetrics,
+    metrics: Metrics,
 }
 
 impl JwksRefresher {
-    pub(super) fn new(
+    pub(crate) fn new(
         client: JwksClient,
         settings: &JwksSettings,
-        cached: watch::Sender<CachedKeys>,
+        state: watch::Sender<FetchState>,
         requests: Arc<FetchRequests>,
         usable: Condition,
         entropy: Arc<dyn Entropy>,
-        metrics: JwksMetrics,
+        metrics: Metrics,
     ) -> Self {
         Self {
             client,
             refresh: settings.refresh,
             max_stale: settings.max_stale,
-            cached,
+            state,
             requests,
             usable,
             entropy,
@@ -50,8 +51,8 @@ impl JwksRefresher {
         }
     }
 
-    /// Fetches the key set periodically until the node drains.
-    pub(crate) async fn run(self, soft: CancellationToken) {
+    /// Fetches until the node drains.
+    pub async fn run(self, soft: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY.min(self.refresh));
         loop {
             let request = self.requests.number();
@@ -65,45 +66,44 @@ impl JwksRefresher {
             } else {
                 backoff.next(&*self.entropy)
             };
-            self.store(fetched, request);
+            self.apply(fetched, request);
             tokio::select! {
                 () = soft.cancelled() => return,
                 () = sleep(pause) => {}
-                () = self.requests.wait_newer(request) => {}
+                () = self.requests.after(request) => {}
             }
         }
     }
 
-    /// Replaces the cached keys by the fetched ones: a key missing from the response is withdrawn. A failed fetch keeps the cached
-    /// keys, whose age grows.
-    fn store(&self, fetched: Result<KeySet, FetchError>, request: u64) {
+    /// Replaces the keys: one that is no longer published is withdrawn. A failed fetch leaves them as they are.
+    fn apply(&self, fetched: Result<KeySet, FetchError>, request: u64) {
         let keys = match fetched {
             Ok(keys) => {
                 self.metrics.fetched(keys.len());
-                if keys.len() == 0 {
+                if keys.is_empty() {
                     tracing::warn!(
                         unusable = keys.unusable(),
-                        "jwks has no usable key, all tokens are refused"
+                        "jwks has no usable key, every token is refused"
                     );
                 }
                 Some(Arc::new(keys))
             }
             Err(error) => {
                 self.metrics.failed(error.label());
-                tracing::warn!(error = chain(&error), "jwks fetch failed, keeping the cached keys");
+                tracing::warn!(error = chain(&error), "jwks fetch failed, keeping the last keys");
                 None
             }
         };
-        self.cached.send_modify(|cached| {
+        self.state.send_modify(|state| {
             if let Some(keys) = keys {
-                cached.keys = keys;
-                cached.fetched_at = Some(Instant::now());
+                state.keys = keys;
+                state.fetched = Some(Instant::now());
             }
-            cached.completed_request = request;
+            state.completed = request;
         });
-        let cached = self.cached.borrow();
+        let state = self.state.borrow();
         self.usable
-            .set(cached.is_fresh(self.max_stale) && cached.keys.len() > 0);
+            .set(state.is_fresh(self.max_stale) && !state.keys.is_empty());
     }
 }
 

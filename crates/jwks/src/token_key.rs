@@ -1,4 +1,4 @@
-//! Verification key of tokens. The key type fixes the algorithm: the `alg` header of a token selects nothing (RFC 8725, section 3.1).
+//! Key that verifies tokens. Its kind fixes the algorithm, so no token can choose one (RFC 8725, section 3.1).
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation, decode};
 use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
 
-/// Verification key with the one algorithm it is used for.
+/// Key with the one algorithm that it verifies.
 #[derive(Clone)]
 pub struct TokenKey {
     algorithm: Algorithm,
     decoding: DecodingKey,
 }
 
-/// Error for a key that is unusable or too weak.
+/// Cause of a key that is unusable or too weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// HS256 secret shorter than RFC 7518, section 3.2, requires.
-    #[error("an HS256 secret must have at least 32 bytes")]
+    /// Secret below the minimum of RFC 7518, section 3.2.
+    #[error("an HS256 secret has at least 32 bytes")]
     ShortSecret,
-    /// RSA modulus shorter than RFC 7518, section 3.3, requires.
-    #[error("an RS256 key must have at least 2048 bits")]
+    /// Modulus below the minimum of RFC 7518, section 3.3.
+    #[error("an RS256 key has at least 2048 bits")]
     ShortRsa,
-    /// Private key, certificate, unsupported curve, or input that is not PEM.
-    #[error("a public key must be a PEM `PUBLIC KEY` of RSA, the curve P-256 or Ed25519")]
+    /// A private key, a certificate, another curve, or no PEM at all.
+    #[error("a public key is a PEM `PUBLIC KEY` of RSA, the curve P-256 or Ed25519")]
     Unusable,
 }
 
 impl TokenKey {
-    /// Builds an HS256 key from a shared secret.
+    /// HS256 under this secret.
     ///
     /// # Errors
     /// [`InvalidKey::ShortSecret`].
@@ -46,7 +46,7 @@ impl TokenKey {
         })
     }
 
-    /// Builds an RS256, ES256 or `EdDSA` key from a PEM public key; the key type decides.
+    /// RS256, ES256 or `EdDSA`, by the kind of the public key.
     ///
     /// # Errors
     /// [`InvalidKey`].
@@ -60,48 +60,49 @@ impl TokenKey {
             .unwrap_or(Err(InvalidKey::Unusable))
     }
 
-    /// Builds an RS256 key from the modulus and exponent of a JWK (RFC 7518, section 6.3.1).
+    /// RS256, from a published key's modulus and exponent (RFC 7518, section 6.3.1).
     pub(crate) fn rsa(n: &str, e: &str) -> Result<Self, InvalidKey> {
         let (n, e) = (base64url(n), base64url(e));
-        let modulus = URL_SAFE_NO_PAD
-            .decode(&n)
-            .map_err(|_invalid_base64| InvalidKey::Unusable)?;
+        let modulus = URL_SAFE_NO_PAD.decode(&n).map_err(|_no_base64| InvalidKey::Unusable)?;
         let leading_zeros = modulus.iter().take_while(|byte| **byte == 0).count();
         if modulus.len() - leading_zeros < MIN_RSA_LEN {
             return Err(InvalidKey::ShortRsa);
         }
-        let decoding = DecodingKey::from_rsa_components(&n, &e).map_err(|_invalid_base64| InvalidKey::Unusable)?;
+        let decoding = DecodingKey::from_rsa_components(&n, &e).map_err(|_no_base64| InvalidKey::Unusable)?;
         Ok(Self {
             algorithm: Algorithm::RS256,
             decoding,
         })
     }
 
-    /// Builds an ES256 key from the coordinates of a JWK on P-256 (RFC 7518, section 6.2.1).
+    /// ES256, from a published key's point on P-256 (RFC 7518, section 6.2.1).
     pub(crate) fn p256(x: &str, y: &str) -> Result<Self, InvalidKey> {
-        es256_key(
-            DecodingKey::from_ec_components(&base64url(x), &base64url(y))
-                .map_err(|_invalid_base64| InvalidKey::Unusable)?,
+        on_p256(
+            DecodingKey::from_ec_components(&base64url(x), &base64url(y)).map_err(|_no_base64| InvalidKey::Unusable)?,
         )
     }
 
-    /// Builds an `EdDSA` key from a JWK on Ed25519 (RFC 8037, section 2).
+    /// `EdDSA`, from a published key on Ed25519 (RFC 8037, section 2).
     pub(crate) fn ed25519(x: &str) -> Result<Self, InvalidKey> {
-        eddsa_key(DecodingKey::from_ed_components(&base64url(x)).map_err(|_invalid_base64| InvalidKey::Unusable)?)
+        on_ed25519(DecodingKey::from_ed_components(&base64url(x)).map_err(|_no_base64| InvalidKey::Unusable)?)
     }
 
-    /// Returns the algorithm that the key verifies.
-    pub(crate) fn algorithm(&self) -> Algorithm {
+    /// Algorithm of the key.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Verifies the signature and the `alg` header of a token and returns its header and claims.
-    pub(crate) fn decode<Claims: DeserializeOwned>(
+    /// Header and claims of a token that names this algorithm and is signed by this key. No claim is checked.
+    ///
+    /// # Errors
+    /// The token is malformed, names another algorithm, or has another signature.
+    pub fn decode<Claims: DeserializeOwned>(
         &self,
         token: &str,
     ) -> Result<TokenData<Claims>, jsonwebtoken::errors::Error> {
         let mut validation = Validation::new(self.algorithm);
-        // jsonwebtoken reads the system clock and adds leeway of its own: `handshake::token::claims` checks all claims instead.
+        // The library reads the system's clock and has a leeway of its own: callers check every claim.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -118,12 +119,12 @@ impl fmt::Debug for TokenKey {
     }
 }
 
-/// Normalizes a JWK member to base64url without padding (RFC 7515, section 2). Some issuers write padding or the standard alphabet.
+/// Number of a published key in the encoding of RFC 7515, section 2: some issuers pad it, or use the other alphabet of RFC 4648.
 fn base64url(text: &str) -> String {
     text.trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
-/// Returns `None` for another type of key.
+/// RSA key; `None` for another kind of key.
 fn rsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
     let decoding = DecodingKey::from_rsa_pem(pem.as_bytes()).ok()?;
     let components = rust_crypto::DEFAULT_PROVIDER
@@ -144,15 +145,15 @@ fn rsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
 }
 
 fn ecdsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
-    DecodingKey::from_ec_pem(pem.as_bytes()).ok().map(es256_key)
+    DecodingKey::from_ec_pem(pem.as_bytes()).ok().map(on_p256)
 }
 
 fn eddsa(pem: &str) -> Option<Result<TokenKey, InvalidKey>> {
-    DecodingKey::from_ed_pem(pem.as_bytes()).ok().map(eddsa_key)
+    DecodingKey::from_ed_pem(pem.as_bytes()).ok().map(on_ed25519)
 }
 
-fn es256_key(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
-    // An uncompressed point of P-256 (SEC 1, section 2.3.3). With a key on another curve every verification would fail.
+fn on_p256(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
+    // A point of P-256, uncompressed (SEC 1, section 2.3.3); the verifier would refuse every token under another curve.
     let fits = jsonwebtoken::crypto::verify("", b"", &decoding, Algorithm::ES256).is_ok();
     fits.then_some(TokenKey {
         algorithm: Algorithm::ES256,
@@ -161,7 +162,7 @@ fn es256_key(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
     .ok_or(InvalidKey::Unusable)
 }
 
-fn eddsa_key(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
+fn on_ed25519(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
     let fits = decoding
         .try_get_as_bytes()
         .is_ok_and(|bytes| bytes.len() == ED25519_LEN);
@@ -174,9 +175,9 @@ fn eddsa_key(decoding: DecodingKey) -> Result<TokenKey, InvalidKey> {
 
 const PUBLIC_HEADERS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
 
-/// Minimum length of an HS256 secret, in bytes.
+/// Length in bytes.
 const MIN_SECRET_LEN: usize = 32;
-/// Minimum length of an RSA modulus, in bytes.
+/// Length of the modulus in bytes.
 const MIN_RSA_LEN: usize = 256;
-/// Length of an Ed25519 public key, in bytes (RFC 8032, section 5.1.5).
+/// Length in bytes (RFC 8032, section 5.1.5).
 const ED25519_LEN: usize = 32;

@@ -1,82 +1,107 @@
-//! JSON Web Key Set (RFC 7517): parsing, and selection of the keys that may verify a token.
+//! Key set of an issuer (RFC 7517), and the keys of it that may verify a token.
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::handshake::token_error::TokenError;
-use crate::settings::TokenKey;
+use crate::token_key::TokenKey;
 
-/// Usable keys of a key set. Each verifies the one algorithm of its key type (RFC 8725, section 3.1).
+/// Usable keys of a set. Each verifies the one algorithm of its kind (RFC 8725, section 3.1).
 #[derive(Debug, Default)]
-pub(crate) struct KeySet {
-    keys: Vec<NamedKey>,
+pub struct KeySet {
+    keys: Vec<PublishedKey>,
     unusable: usize,
 }
 
 #[derive(Debug)]
-struct NamedKey {
+struct PublishedKey {
     kid: Option<String>,
     key: TokenKey,
 }
 
-/// Error for input that is not a key set. It has no source: the parser's message may quote the input.
+/// Answer that is no key set. The parser's error is left out, as it could quote the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the response is not a key set")]
-pub(crate) struct InvalidKeySet;
+#[error("the issuer's answer is no key set")]
+pub struct NoKeySet;
+
+/// Cause of a token without a key in the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyNotFound {
+    /// No key has this id.
+    #[error("the issuer publishes no key with this id")]
+    UnknownKey,
+    /// The keys with this id are of other algorithms.
+    #[error("the issuer's key is of another algorithm")]
+    OtherAlgorithm,
+}
 
 impl KeySet {
-    /// Parses a key set. An unusable key is skipped, the others stay (RFC 7517, section 5).
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
-        let set: RawKeySet = serde_json::from_slice(json).map_err(|_invalid| InvalidKeySet)?;
+    /// Parses a key set. An unusable key is skipped, the others are kept (RFC 7517, section 5).
+    ///
+    /// # Errors
+    /// [`NoKeySet`].
+    pub fn parse(json: &[u8]) -> Result<Self, NoKeySet> {
+        let set: Published = serde_json::from_slice(json).map_err(|_no_set| NoKeySet)?;
         let published = set.keys.len();
-        let keys: Vec<NamedKey> = set.keys.into_iter().filter_map(usable_key).collect();
+        let keys: Vec<PublishedKey> = set.keys.into_iter().filter_map(usable).collect();
         let unusable = published - keys.len();
         Ok(Self { keys, unusable })
     }
 
     /// Number of usable keys.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Number of skipped keys.
-    pub(super) fn unusable(&self) -> usize {
+    /// Reports whether no key is usable.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Number of keys that were skipped.
+    pub(crate) fn unusable(&self) -> usize {
         self.unusable
     }
 
-    /// Reports whether a usable key has this id.
-    pub(super) fn contains(&self, kid: &str) -> bool {
-        self.keys.iter().any(|named| named.kid.as_deref() == Some(kid))
+    /// Reports whether a key has this id.
+    pub(crate) fn contains(&self, kid: &str) -> bool {
+        self.keys.iter().any(|candidate| candidate.kid.as_deref() == Some(kid))
     }
 
-    /// Returns the candidate keys for a token: those with its `kid`, or all keys if it has none, of its `alg`. Several keys may share
-    /// a `kid`.
+    /// Keys of this algorithm that a token may be signed with: those with its key id, of which there may be several, or all if it
+    /// has none. The result is not empty.
     ///
     /// # Errors
-    /// [`TokenError::Key`], [`TokenError::Algorithm`].
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&TokenKey>, TokenError> {
-        let has_kid = |named: &&NamedKey| kid.is_none() || named.kid.as_deref() == kid;
-        let mut candidates = self.keys.iter().filter(has_kid).map(|named| &named.key).peekable();
+    /// [`KeyNotFound`].
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&TokenKey>, KeyNotFound> {
+        let has_id = |candidate: &&PublishedKey| kid.is_none() || candidate.kid.as_deref() == kid;
+        let mut candidates = self
+            .keys
+            .iter()
+            .filter(has_id)
+            .map(|candidate| &candidate.key)
+            .peekable();
         if candidates.peek().is_none() {
-            return Err(TokenError::Key);
+            return Err(KeyNotFound::UnknownKey);
         }
         let found: Vec<_> = candidates.filter(|key| key.algorithm() == algorithm).collect();
         if found.is_empty() {
-            return Err(TokenError::Algorithm);
+            return Err(KeyNotFound::OtherAlgorithm);
         }
         Ok(found)
     }
 }
 
 #[derive(Deserialize)]
-struct RawKeySet {
+struct Published {
     keys: Vec<Value>,
 }
 
-/// Members of a JWK that are read (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2). Certificates and URLs are ignored:
-/// a key is trusted because its issuer published it, not for what it contains.
+/// Members of a key that are read (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2). Certificates and URLs in a key are
+/// ignored: a key is trusted because its issuer published it, and for nothing in the key itself.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -93,26 +118,26 @@ struct Jwk {
     d: Option<IgnoredAny>,
 }
 
-/// Returns the key if it may verify tokens.
-fn usable_key(value: Value) -> Option<NamedKey> {
+/// Key, if it may verify tokens.
+fn usable(value: Value) -> Option<PublishedKey> {
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     // A published private key is compromised.
-    if jwk.d.is_some() || !jwk.allows_verification() {
+    if jwk.d.is_some() || !jwk.may_verify() {
         return None;
     }
     let key = jwk.key()?;
-    let alg_matches = jwk.alg.as_deref().is_none_or(|alg| alg.parse() == Ok(key.algorithm()));
-    alg_matches.then_some(NamedKey { kid: jwk.kid, key })
+    let matches_alg = jwk.alg.as_deref().is_none_or(|alg| alg.parse() == Ok(key.algorithm()));
+    matches_alg.then_some(PublishedKey { kid: jwk.kid, key })
 }
 
 impl Jwk {
-    /// Reports whether `use` and `key_ops` allow signature verification.
-    fn allows_verification(&self) -> bool {
+    /// Reports whether the key may verify signatures by its `use` and `key_ops`.
+    fn may_verify(&self) -> bool {
         self.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && (self.key_ops.as_ref()).is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
+            && (self.key_ops.as_ref()).is_none_or(|operations| operations.iter().any(|it| it == "verify"))
     }
 
-    /// Builds the verification key. A symmetric key (`oct`) is rejected: a published key is not a secret.
+    /// Public key. A symmetric key (`oct`) is none: a published key is no secret.
     fn key(&self) -> Option<TokenKey> {
         match (self.kty.as_str(), self.crv.as_deref()) {
             ("RSA", _) => TokenKey::rsa(self.n.as_deref()?, self.e.as_deref()?).ok(),
@@ -142,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_type_verifies_only_its_own_algorithm() {
+    fn key_verifies_only_the_algorithm_of_its_kind() {
         let keys = [
             (Signer::rs256(), Algorithm::RS256),
             (Signer::es256(), Algorithm::ES256),
@@ -159,7 +184,7 @@ mod tests {
                 let expected = if algorithm == *own {
                     Ok(vec![*own])
                 } else {
-                    Err(TokenError::Algorithm)
+                    Err(KeyNotFound::OtherAlgorithm)
                 };
                 assert_eq!(found, expected);
             }
@@ -167,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_keys_are_skipped_and_the_others_kept() {
+    fn unusable_key_is_skipped_and_the_others_are_kept() {
         let good = Signer::es256().jwk("good");
         let bad = [
             Signer::hs256().jwk("oct"),
@@ -190,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn padded_and_standard_base64_key_members_are_accepted() {
+    fn padded_and_standard_base64_numbers_are_accepted() {
         for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
             let mut key = signer.jwk("1");
             for member in ["n", "e", "x", "y"] {
@@ -205,27 +230,27 @@ mod tests {
     }
 
     #[test]
-    fn find_returns_all_keys_of_a_kid_and_all_keys_without_one() {
+    fn all_keys_with_the_id_are_candidates_and_without_an_id_all_keys() {
         let keys = ["1", "1", "2"].map(|kid| Signer::es256().jwk(kid));
         let set = set(&[&keys[..], &[Signer::eddsa().jwk("1"), Signer::hs256().jwk("oct")]].concat());
         let count = |kid, algorithm| set.find(kid, algorithm).map(|keys| keys.len());
         assert_eq!(count(Some("1"), Algorithm::ES256), Ok(2));
         assert_eq!(count(Some("1"), Algorithm::EdDSA), Ok(1));
         assert_eq!(count(Some("2"), Algorithm::ES256), Ok(1));
-        assert_eq!(count(Some("2"), Algorithm::EdDSA), Err(TokenError::Algorithm));
-        assert_eq!(count(Some("3"), Algorithm::ES256), Err(TokenError::Key));
+        assert_eq!(count(Some("2"), Algorithm::EdDSA), Err(KeyNotFound::OtherAlgorithm));
+        assert_eq!(count(Some("3"), Algorithm::ES256), Err(KeyNotFound::UnknownKey));
         assert_eq!(count(None, Algorithm::ES256), Ok(3));
-        assert_eq!(count(None, Algorithm::RS256), Err(TokenError::Algorithm));
+        assert_eq!(count(None, Algorithm::RS256), Err(KeyNotFound::OtherAlgorithm));
         assert_eq!(
             KeySet::default().find(None, Algorithm::ES256).unwrap_err(),
-            TokenError::Key
+            KeyNotFound::UnknownKey
         );
     }
 
     #[test]
-    fn input_that_is_not_a_key_set_is_rejected() {
+    fn text_that_is_no_key_set_is_rejected() {
         for text in ["", "[]", "{}", "{\"keys\": {}}", "<html>", "{\"keys\": [}"] {
-            assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), InvalidKeySet, "{text}");
+            assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), NoKeySet, "{text}");
         }
     }
 }

@@ -1,27 +1,27 @@
-//! Metrics of the JWKS client.
+//! Instruments of an issuer's keys, under the names of the gateway, whose meter they are built from.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Meter};
 use tokio::sync::watch;
 
-use super::CachedKeys;
+use crate::fetch_state::FetchState;
 
-/// Instruments of the JWKS client.
+/// Instruments of an issuer's keys.
 #[derive(Debug)]
-pub(super) struct JwksMetrics {
+pub(crate) struct Metrics {
     fetches: Counter<u64>,
     keys: Gauge<u64>,
 }
 
-impl JwksMetrics {
-    /// Creates the instruments. The age gauge reads the cache when it is scraped.
-    pub(super) fn new(meter: &Meter, cached: watch::Receiver<CachedKeys>) -> Self {
+impl Metrics {
+    /// Builds the instruments; the age is read from the fetch state.
+    pub(crate) fn new(meter: &Meter, state: watch::Receiver<FetchState>) -> Self {
         meter
             .f64_observable_gauge("postern_gateway_jwks_age_seconds")
             .with_unit("s")
-            .with_description("Age of the cached key set: time since the last successful fetch")
+            .with_description("Time since the last successful fetch of the issuer's keys")
             .with_callback(move |observer| {
-                if let Some(at) = cached.borrow().fetched_at {
+                if let Some(at) = state.borrow().fetched {
                     observer.observe(at.elapsed().as_secs_f64(), &[]);
                 }
             })
@@ -29,23 +29,23 @@ impl JwksMetrics {
         Self {
             fetches: meter
                 .u64_counter("postern_gateway_jwks_fetches_total")
-                .with_description("JWKS fetches, by outcome")
+                .with_description("Fetches of the issuer's keys, by outcome")
                 .build(),
             keys: meter
                 .u64_gauge("postern_gateway_jwks_keys")
-                .with_description("Usable keys in the cached key set")
+                .with_description("Usable keys that the issuer last published")
                 .build(),
         }
     }
 
-    /// Records a successful fetch and its number of usable keys.
-    pub(super) fn fetched(&self, keys: usize) {
+    /// Records a fetch with this number of usable keys.
+    pub(crate) fn fetched(&self, keys: usize) {
         self.fetches.add(1, &[KeyValue::new("outcome", "ok")]);
         self.keys.record(keys as u64, &[]);
     }
 
     /// Records a failed fetch.
-    pub(super) fn failed(&self, outcome: &'static str) {
+    pub(crate) fn failed(&self, outcome: &'static str) {
         self.fetches.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }
