@@ -1,82 +1,77 @@
-//! A client's command on its way to a worker, and the answer on its way back: every request gets one answer, by its deadline.
+//! Commands of clients on their way to a worker, and the answers on their way back: every request gets one answer, by its deadline.
 
 mod admit;
 mod answer;
-mod caller;
-mod inquiry;
-mod keeper;
 mod pending;
 mod refusals;
+mod replies;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
-use lifecycle::{Entropy, Tasks};
+use bus::{Jobs, Limits};
+use lifecycle::Tasks;
 use protocol::answer::Failure;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Answer, Command, CommandKind, RefreshAnswer, idempotency_key};
 use protocol::fault::{Fault, chain};
-use protocol::id::{JobId, NodeId};
+use protocol::id::JobId;
 use protocol::wire::{Request, RequestId};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use self::answer::Outline;
-use self::pending::{Pending, Slot};
+use self::pending::{PendingRequest, PendingRequests};
 use self::refusals::Refusals;
 use crate::handshake::authenticator::{Authenticator, TokenPurpose};
 use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
-use crate::session::Sessions;
+use crate::session::SessionMonitor;
 use crate::settings::{Rate, Timing};
+use crate::socket::Caller;
+use crate::workers::WorkerClient;
 
 pub(crate) use self::admit::{command_limit, per_minute, rate_limited};
-pub(crate) use self::caller::Caller;
-pub(crate) use self::inquiry::WorkerClient;
 
-/// Takes commands of all sockets of this gateway.
+/// Commands of all sockets of this gateway.
 pub(crate) struct Commands {
-    bus: Arc<dyn Bus>,
-    sessions: Arc<Sessions>,
+    jobs: Arc<dyn Jobs>,
+    limits: Arc<dyn Limits>,
+    sessions: Arc<SessionMonitor>,
     workers: Arc<WorkerClient>,
-    node: NodeId,
     timing: Timing,
     rate: Option<Rate>,
-    pending: Pending,
+    pending: PendingRequests,
     refusals: Refusals,
-    entropy: Arc<dyn Entropy>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
 }
 
 impl Commands {
-    /// Commands of this node; `rate` is that of a user's budgets, `tasks` own what is under way.
+    /// Creates the command service; `rate` is the rate of a user's budgets, `tasks` own the pending commands.
     pub(crate) fn new(
-        bus: Arc<dyn Bus>,
-        (sessions, workers): (Arc<Sessions>, Arc<WorkerClient>),
+        (jobs, limits): (Arc<dyn Jobs>, Arc<dyn Limits>),
+        (sessions, workers): (Arc<SessionMonitor>, Arc<WorkerClient>),
         (timing, rate): (Timing, Option<Rate>),
-        entropy: Arc<dyn Entropy>,
         tasks: Tasks,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            bus,
-            node: workers.node().clone(),
+            jobs,
+            limits,
             sessions,
             workers,
             timing,
             rate,
-            pending: Pending::default(),
+            pending: PendingRequests::default(),
             refusals: Refusals::default(),
-            entropy,
             tasks,
             metrics,
         }
     }
 
-    /// Takes a request. It is answered into the caller's queue, now or later.
+    /// Takes a request. Its answer is queued for the caller, now or later.
     pub(crate) fn take(self: &Arc<Self>, caller: &Arc<Caller>, request: Request) {
         let Some(kind) = CommandKind::of_event(&request.event) else {
             let failure = Failure::of(ErrorCode::UnknownEvent);
@@ -89,12 +84,12 @@ impl Commands {
             Ok(job)
         });
         match job {
-            Ok(job) => self.send_on(Arc::clone(caller), job),
+            Ok(job) => self.spawn_submission(Arc::clone(caller), job),
             Err(failure) => self.answer_failed(caller, &outline, &failure, request.id.as_ref(), Duration::ZERO),
         }
     }
 
-    /// Takes `auth:refresh`: another token of the same user and session. True when it has replaced the one before.
+    /// Takes `auth:refresh`: another token of the same user and session. True if it has replaced the current one.
     pub(crate) async fn refresh(&self, caller: &Caller, request: Request, authenticator: &Authenticator) -> bool {
         let Request { data, id, .. } = request;
         let outline = Outline::of(CommandKind::Refresh, &data);
@@ -121,8 +116,8 @@ impl Commands {
         }
     }
 
-    /// Answers a request that is held back because its socket says too much.
-    pub(crate) fn hold_back(&self, caller: &Caller, request: &Request, wait: Duration) {
+    /// Answers a request that exceeds the rate of its socket.
+    pub(crate) fn reject_excess(&self, caller: &Caller, request: &Request, wait: Duration) {
         let failure = rate_limited(wait);
         match CommandKind::of_event(&request.event) {
             Some(kind) => {
@@ -133,30 +128,28 @@ impl Commands {
         }
     }
 
-    /// Answers a frame that names no event.
-    pub(crate) fn refuse_nameless(&self, caller: &Caller, id: Option<&RequestId>, held_back: Option<Duration>) {
+    /// Answers a frame without an event name.
+    pub(crate) fn refuse_nameless(&self, caller: &Caller, id: Option<&RequestId>, retry_after: Option<Duration>) {
         let nameless = || Failure::with_message(ErrorCode::BadRequest, "event: a name is required");
-        self.refuse(caller, None, &held_back.map_or_else(nameless, rate_limited), id);
+        self.refuse(caller, None, &retry_after.map_or_else(nameless, rate_limited), id);
     }
 
-    /// Answers what has no response event of its own.
+    /// Answers a request that has no response event.
     pub(crate) fn refuse(&self, caller: &Caller, event: Option<String>, failure: &Failure, id: Option<&RequestId>) {
         self.metrics.refused_request(failure.error);
         answer::without_event(caller, event, failure, id);
     }
 
-    /// Makes a job of a command, as far as that can be decided without asking anyone.
+    /// Validates a command and builds its job, without I/O.
     fn job(&self, caller: &Caller, kind: CommandKind, data: Value) -> Result<Job, Failure> {
         let idempotency_key = idempotency_key(&data).map_err(|invalid| admit::invalid(&invalid))?;
         let command = Command::parse(kind, data).map_err(|invalid| admit::invalid(&invalid))?;
         admit::own_user(caller, &command)?;
-        Ok(Job {
-            idempotency_key,
-            ..caller.job(&self.node, &*self.entropy, Work::Command(command))
-        })
+        let job = self.workers.job(caller.requester(), Work::Command(command));
+        Ok(Job { idempotency_key, ..job })
     }
 
-    /// Opens the slot that will be answered, by its deadline at the latest.
+    /// Registers a pending request, which is answered by its deadline.
     fn open(
         &self,
         caller: &Arc<Caller>,
@@ -164,9 +157,9 @@ impl Commands {
         outline: Outline,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
-        let permit = caller.begin().ok_or_else(|| rate_limited(BUSY_WAIT))?;
+        let permit = caller.pending_permit().ok_or_else(|| rate_limited(BUSY_WAIT))?;
         let now = Instant::now();
-        let slot = Slot {
+        let pending = PendingRequest {
             caller: Arc::clone(caller),
             request,
             opened: now,
@@ -174,25 +167,25 @@ impl Commands {
             outline,
             _permit: permit,
         };
-        self.pending.open(job.clone(), slot);
+        self.pending.insert(job.clone(), pending);
         Ok(())
     }
 
-    fn send_on(self: &Arc<Self>, caller: Arc<Caller>, job: Job) {
+    fn spawn_submission(self: &Arc<Self>, caller: Arc<Caller>, job: Job) {
         let commands = Arc::clone(self);
         self.tasks.each("command", async move {
             if let Err(failure) = commands.submit(&caller, &job).await {
-                commands.close(&job.id, &failure);
+                commands.fail(&job.id, &failure);
             }
         });
     }
 
-    /// Asks whether the session goes on and the limits, then queues the job.
+    /// Checks the session and the limits, then queues the job.
     async fn submit(&self, caller: &Caller, job: &Job) -> Result<(), Failure> {
         if matches!(job.work, Work::Command(Command::ExtendSession(_))) {
-            // No worker knows more of it than the bus.
+            // The bus alone decides this command.
             let extended = Answer::ExtendSession(self.sessions.extend(caller).await?);
-            self.settle(&Reply {
+            self.complete(&Reply {
                 v: Job::VERSION,
                 job: job.id.clone(),
                 outcome: JobOutcome::from(&extended),
@@ -200,60 +193,57 @@ impl Commands {
             return Ok(());
         }
         if matches!(job.work, Work::Command(Command::VerifyTwoFactor(_))) {
-            // Its answer names the session's end: activity must not be held back.
+            // Its answer states the session's expiry: the renewal must not be delayed.
             self.sessions.extend(caller).await?;
         } else {
             self.sessions.admit(caller).await?;
         }
         if let Work::Command(command) = &job.work {
-            admit::within_limits(&*self.bus, self.rate, caller, command).await?;
+            admit::within_limits(&*self.limits, self.rate, caller, command).await?;
         }
-        // Found to be over while the limits were asked.
-        if caller.is_session_over() {
+        // The session may have ended meanwhile.
+        if caller.has_session_ended() {
             return Err(Failure::of(ErrorCode::Forbidden));
         }
-        tracing::debug!(
-            user = %job.user,
-            conn = %job.connection,
-            command = job.work.name(),
-            job = %job.id,
-            trace = job.traceparent.trace_id(),
-            "a command is sent on"
-        );
-        let lane = job.work.lane();
-        let submitted = self.bus.submit(lane, job, self.timing.job_timeout(lane)).await;
-        submitted.map_err(|error| {
-            tracing::warn!(error = chain(&error), "a command could not be queued");
+        let within = self.timing.job_timeout(job.work.lane());
+        self.workers.submit(job, within).await.map_err(|error| {
+            tracing::warn!(error = chain(&error), "job submission failed, refusing the command");
             Failure::of(error.code())
         })
     }
 
-    /// A worker answered.
-    fn settle(&self, reply: &Reply) {
-        if self.workers.settle(reply) {
+    /// Completes the request of a worker's reply.
+    fn complete(&self, reply: &Reply) {
+        if self.workers.complete(reply) {
             return;
         }
-        // Answers come twice, and after the deadline: then there is no slot.
-        let Some(slot) = self.pending.close(&reply.job) else {
+        // A reply may arrive twice, or after the deadline.
+        let Some(pending) = self.pending.remove(&reply.job) else {
             return;
         };
         let outcome = &reply.outcome;
-        let kind = slot.outline.kind();
-        self.metrics.answered(kind, outcome.error, slot.opened.elapsed());
+        let kind = pending.outline.kind();
+        self.metrics.answered(kind, outcome.error, pending.opened.elapsed());
         if let Some(error) = outcome.error {
-            self.count_refusal(&slot.caller, kind, error);
+            self.count_refusal(&pending.caller, kind, error);
         }
         if let Some(leading_notice) = &outcome.leading_notice {
-            answer::leading_notice(&slot.caller, leading_notice);
+            answer::leading_notice(&pending.caller, leading_notice);
         }
-        answer::with_event(&slot.caller, kind, &outcome.data, slot.request.as_ref());
+        answer::with_event(&pending.caller, kind, &outcome.data, pending.request.as_ref());
     }
 
-    /// A slot will have no other answer than this failure.
-    fn close(&self, id: &JobId, failure: &Failure) {
-        if let Some(slot) = self.pending.close(id) {
-            let after = slot.opened.elapsed();
-            self.answer_failed(&slot.caller, &slot.outline, failure, slot.request.as_ref(), after);
+    /// Completes a pending request with a failure.
+    fn fail(&self, id: &JobId, failure: &Failure) {
+        if let Some(pending) = self.pending.remove(id) {
+            let after = pending.opened.elapsed();
+            self.answer_failed(
+                &pending.caller,
+                &pending.outline,
+                failure,
+                pending.request.as_ref(),
+                after,
+            );
         }
     }
 
@@ -270,7 +260,7 @@ impl Commands {
         answer::with_event(caller, outline.kind(), &outline.fill(failure).data(), request);
     }
 
-    /// Whoever refused, we or a worker: the audit log of the caller tells it.
+    /// Counts a refusal, of this gateway or of a worker, for the audit log of the caller.
     fn count_refusal(&self, caller: &Caller, kind: CommandKind, error: ErrorCode) {
         if !self.refusals.count(caller, kind, error) {
             self.metrics.refusal_uncounted();
@@ -278,7 +268,7 @@ impl Commands {
     }
 }
 
-/// Whom the token of an `auth:refresh` proves: nobody but the caller, in its session.
+/// Identity of the token of an `auth:refresh`, which must be that of the caller and its session.
 async fn renewed(caller: &Caller, data: Value, authenticator: &Authenticator) -> Result<Identity, Failure> {
     let command = Command::parse(CommandKind::Refresh, data).map_err(|invalid| admit::invalid(&invalid))?;
     admit::own_user(caller, &command)?;
@@ -295,5 +285,5 @@ async fn renewed(caller: &Caller, data: Value, authenticator: &Authenticator) ->
     }
 }
 
-/// What a client with too many commands under way is asked to wait.
+/// Retry delay of a client with too many pending commands.
 const BUSY_WAIT: Duration = Duration::from_secs(1);

@@ -1,130 +1,102 @@
-//! The life of a socket, as a chain of types: each step takes the one before, so nothing is served before the token, and whatever is
-//! dropped gives back its permit, its seat and its place in the gauges.
+//! Life of a socket as a chain of types: each phase consumes the one before, so no request is served before the token is verified, and
+//! dropping a phase releases its permit, its subscription and its place in the gauges.
 
 mod accepted;
 mod authenticated;
-pub(crate) mod batch;
 mod codec;
-mod dismissal;
+mod drain_delay;
 mod draining;
-mod ending;
-mod joins;
+mod join_rate;
+mod link;
 mod live;
-pub(crate) mod outbound;
-pub(crate) mod outgoing;
 mod replay;
 mod resume;
 mod state;
-mod task;
 mod transport;
-mod turn;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
-use lifecycle::{Clock, Entropy};
 use protocol::cluster::origin::Origin;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::authenticated::until;
-pub(crate) use self::dismissal::Dismissal;
-pub(crate) use self::ending::Ending;
-pub(crate) use self::joins::Joins;
+pub(crate) use self::accepted::Authentication;
+pub(crate) use self::authenticated::Joining;
+pub(crate) use self::drain_delay::DrainWindow;
+pub(crate) use self::join_rate::JoinRate;
+pub(crate) use self::link::LinkSettings;
+pub(crate) use self::live::Serving;
+pub(crate) use self::resume::Resumption;
+pub(crate) use self::state::Bounds;
 
 use self::accepted::Accepted;
 use self::draining::Draining;
+use self::link::Link;
 use self::live::Served;
-use self::state::Bounds;
-use self::task::Link;
-use self::turn::Turn;
-use crate::command::Commands;
-use crate::deflate::DeflatePool;
-use crate::handshake::authenticator::Authenticator;
 use crate::handshake::upgrade::Upgrade;
-use crate::hub::Hub;
+use crate::join_checks::JoinChecks;
 use crate::listener::Stream;
 use crate::listener::admission::Admission;
 use crate::listener::pending::PendingPermit;
 use crate::listener::tcp::rate_limit_address;
 use crate::metrics::Metrics;
-use crate::newcomers::Newcomers;
-use crate::presence::Presence;
-use crate::session::Sessions;
-use crate::settings::{Heartbeat, Rate, Timing};
+use crate::socket::Ending;
 
-/// What all sockets of a gateway are served with.
+/// Phases of all sockets of a gateway, each with the services that it uses.
 pub(crate) struct Connections {
-    pub(crate) heartbeat: Heartbeat,
-    pub(crate) event_rate: Option<Rate>,
-    pub(crate) joins: Joins,
+    /// Settings of every socket.
+    pub(crate) links: LinkSettings,
+    /// From the upgrade to the token.
+    pub(crate) authentication: Authentication,
+    /// From the token to the subscription.
+    pub(crate) joining: Joining,
+    /// Requests of live sockets.
+    pub(crate) serving: Serving,
+    /// Checks of sockets that have joined.
+    pub(crate) join_checks: Arc<JoinChecks>,
+    /// Permits for another CONNECT on an open socket.
     pub(crate) admission: Admission,
-    pub(crate) deflation: DeflatePool,
-    pub(crate) batch_interval: Duration,
-    pub(crate) timing: Timing,
-    pub(crate) drain_window: Duration,
-    pub(crate) authenticator: Arc<Authenticator>,
-    pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) commands: Arc<Commands>,
-    pub(crate) newcomers: Arc<Newcomers>,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) presence: Arc<Presence>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Time for the peer's part of a close.
+    pub(crate) close_within: Duration,
     pub(crate) metrics: Arc<Metrics>,
-    /// Cancelled when the node begins to drain.
-    pub(crate) soft: CancellationToken,
 }
 
 impl Connections {
     /// Serves a stream that has just become a WebSocket, to its end.
     pub(crate) async fn serve(&self, stream: Stream, upgrade: Upgrade, peer: IpAddr, permit: PendingPermit) {
-        let deflate = upgrade.deflate.map(|agreement| self.deflation.of(&agreement));
-        let turn = Turn::new(&self.soft, self.drain_window, Arc::clone(&self.entropy));
-        let link = Link::new(stream, &upgrade.protocol, deflate, self.bounds(), turn);
+        let link = Link::new(stream, &upgrade.protocol, upgrade.deflate.as_ref(), &self.links);
         let origin = Origin::of_peer(peer, upgrade.user_agent);
-        let accepted = Accepted::open(link, upgrade.protocol, origin, permit, &*self.entropy);
+        let accepted = self.authentication.open(link, upgrade.protocol, origin, permit);
         let draining = self.live(accepted, peer).await;
-        let ending = draining.flush(self.timing.close).await;
+        let ending = draining.flush(self.close_within).await;
         self.metrics
             .closed(ending.code().map_or(0, |code| code.as_u16()), ending.label());
-        tracing::debug!(why = ending.label(), "the socket has ended");
+        tracing::debug!(reason = ending.label(), "socket closed");
     }
 
-    /// From one phase to the next. A Socket.IO client may leave and come back on the same socket, as if on a new one.
+    /// Runs the phases up to the end. A Socket.IO client may disconnect and connect again on the same WebSocket, as if on a new one.
     async fn live(&self, mut accepted: Accepted, peer: IpAddr) -> Draining {
         loop {
-            let authenticated = match accepted.authenticate(self).await {
+            let authenticated = match accepted.authenticate(&self.authentication).await {
                 Ok(authenticated) => authenticated,
                 Err(draining) => return draining,
             };
-            let live = match authenticated.join(self).await {
+            let live = match authenticated.join(&self.joining).await {
                 Ok(live) => live,
                 Err(draining) => return draining,
             };
-            self.newcomers.tell(live.caller(), live.is_recovered());
-            match live.serve(self).await {
+            self.join_checks.add(live.caller(), live.is_recovered());
+            match live.serve(&self.serving).await {
                 Served::Left(link, origin) => match self.admission.admit(rate_limit_address(peer), Instant::now()) {
-                    Ok(permit) => accepted = Accepted::left(link, origin, permit),
+                    Ok(permit) => accepted = Accepted::reconnecting(link, origin, permit),
                     Err(reason) => {
                         self.metrics.refused(reason);
-                        return Draining::unproven(link, Ending::JoinRate);
+                        return Draining::unauthenticated(link, Ending::JoinRate);
                     }
                 },
                 Served::Ended(draining) => return draining,
             }
-        }
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            heartbeat: self.heartbeat,
-            authentication: self.timing.authentication,
-            write: self.timing.write,
-            rate: self.event_rate,
         }
     }
 }

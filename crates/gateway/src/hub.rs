@@ -1,107 +1,119 @@
-//! From the bus to the sockets: a room per user with a socket here, which listens for the user as long as there is one.
+//! Delivery of events from the bus to sockets: one user channel per user with a socket on this gateway, subscribed while there is one.
 
-mod encoded;
+mod channels;
+mod encoded_event;
 mod gap;
-mod listen;
-mod place;
-mod seats;
+mod resume_tokens;
+mod subscriber;
+mod task;
 #[cfg(test)]
 mod tests;
-mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, BusError, LogRead, ResumeLease, SessionState, UserSubscriptions};
+use bus::{BusError, Events, Liveness, LogRead, ResumeLease, ResumeTokens, SessionState, UserSubscriptions};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 use protocol::id::UserId;
 use tokio::sync::Notify;
 
-use self::encoded::Encoded;
-use self::place::Place;
-use self::seats::{Rooms, SeatId, Start};
+use self::channels::{StartOffset, SubscriberId, UserChannels};
+use self::encoded_event::EncodedEvent;
+use crate::bus_roles::BusRoles;
 use crate::metrics::Metrics;
 
-pub(crate) use self::seats::{Progress, Subscriber};
+pub(crate) use self::channels::ReplayProgress;
+pub(crate) use self::subscriber::SubscribedSocket;
 
-/// All rooms of this gateway. [`Hub::run`] is the one task that hears and delivers; sockets come and go beside it.
+/// All user channels of this gateway. [`Hub::run`] is the one task that receives and delivers events; sockets subscribe and unsubscribe
+/// concurrently.
 pub(crate) struct Hub {
-    bus: Arc<dyn Bus>,
+    events: Arc<dyn Events>,
+    sessions: Arc<dyn bus::SessionRegistry>,
+    resume_tokens: Arc<dyn ResumeTokens>,
+    liveness: Arc<dyn Liveness>,
     feed: Arc<dyn UserSubscriptions>,
-    rooms: Mutex<Rooms>,
-    /// There is work for the task.
-    work: Notify,
+    channels: Mutex<UserChannels>,
+    /// Notified when there are queries for the task.
+    has_queries: Notify,
     metrics: Arc<Metrics>,
 }
 
-/// A socket's seat. Dropping it gives it back.
-pub(crate) struct Seat {
+/// Subscription of a socket to its user's channel. Dropping it unsubscribes.
+pub(crate) struct Subscription {
     hub: Arc<Hub>,
     user: UserId,
-    id: SeatId,
+    id: SubscriberId,
 }
 
 impl Hub {
-    /// A hub without rooms over this node's ear.
-    pub(crate) fn new(bus: Arc<dyn Bus>, feed: Arc<dyn UserSubscriptions>, metrics: Arc<Metrics>) -> Self {
+    /// Creates a hub without subscribers over this node's feed.
+    pub(crate) fn new(bus: &BusRoles, feed: Arc<dyn UserSubscriptions>, metrics: Arc<Metrics>) -> Self {
         Self {
-            bus,
+            events: Arc::clone(&bus.events),
+            sessions: Arc::clone(&bus.sessions),
+            resume_tokens: Arc::clone(&bus.resume_tokens),
+            liveness: Arc::clone(&bus.liveness),
             feed,
-            rooms: Mutex::default(),
-            work: Notify::new(),
+            channels: Mutex::default(),
+            has_queries: Notify::new(),
             metrics,
         }
     }
 
-    /// Whether events arrive just now, as far as anyone can know.
+    /// True if events arrive, as far as this node can tell.
     pub(crate) fn is_live(&self) -> bool {
-        self.bus.is_live() && self.feed.is_live()
+        self.liveness.is_live() && self.feed.is_live()
     }
 
-    /// Gives a socket a seat among its user's. When this returns, the bus is heard for the user, and the user's order is known up
-    /// to the position. The socket hears nothing before [`Seat::go_live`]. It waits for the bus as long as it takes; dropping it
-    /// gives the seat back.
-    pub(crate) async fn join(self: &Arc<Self>, user: &UserId, subscriber: Subscriber) -> Option<(Seat, Offset)> {
-        let (id, start) = self.rooms().take_seat(user, subscriber);
-        let seat = Seat {
+    /// Subscribes a socket to its user's channel. When this returns, this node is subscribed to the channel in the bus, and the offset of the
+    /// user's event log is known. The socket receives no event before [`Subscription::go_live`]. Waits for the bus without a deadline;
+    /// dropping the future unsubscribes.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        user: &UserId,
+        socket: SubscribedSocket,
+    ) -> Option<(Subscription, Offset)> {
+        let (id, start) = self.channels().subscribe(user, socket);
+        let subscription = Subscription {
             hub: Arc::clone(self),
             user: user.clone(),
             id,
         };
-        self.work.notify_one();
+        self.has_queries.notify_one();
         let offset = match start {
-            Start::At(offset) => offset,
-            Start::Later(offset) => offset.await.ok()?,
+            StartOffset::Known(offset) => offset,
+            StartOffset::Pending(offset) => offset.await.ok()?,
         };
-        Some((seat, offset))
+        Some((subscription, offset))
     }
 
-    /// What a user's log has after this position, at most so many events. A log that has lost some may have lost the end of a session:
-    /// so nothing of it is told, nor of what comes after, before the bus has said that the sessions of the user's sockets go on. None:
-    /// it cannot say that yet, and is to be asked again.
+    /// Reads a user's event log after this offset, up to `limit` events. A log that has lost events may have lost the end of a session: no
+    /// loss and no later event is delivered before the sessions of the user's sockets are confirmed. `None` if they cannot be confirmed
+    /// yet, and the read is to be repeated.
     ///
     /// # Errors
     /// [`BusError::Away`].
     async fn past(&self, user: &UserId, after: &Offset, limit: usize) -> Result<Option<LogRead>, BusError> {
-        let past = self.bus.read_log(user, after, limit).await?;
+        let past = self.events.read_log(user, after, limit).await?;
         if matches!(past, LogRead::Gap(_)) && !self.confirm_sessions(user).await? {
             return Ok(None);
         }
         Ok(Some(past))
     }
 
-    /// Ends the user's sockets whose session has ended. True when all others' go on.
+    /// Closes the user's sockets whose session has ended. True if all other sessions are alive.
     async fn confirm_sessions(&self, user: &UserId) -> Result<bool, BusError> {
-        let keys = self.rooms().sessions(user);
-        let states = self.bus.check_ttl(&keys).await?;
-        let rooms = self.rooms();
+        let keys = self.channels().sessions(user);
+        let states = self.sessions.check_ttl(&keys).await?;
+        let channels = self.channels();
         let mut is_known = true;
         for (key, state) in keys.iter().zip(states) {
             match state {
                 SessionState::Alive(_) => {}
-                SessionState::Ended => rooms.end_session(key),
+                SessionState::Ended => channels.end_session(key),
                 SessionState::Unknown | SessionState::Ending(_) => {
-                    rooms.ask_about_session(key);
+                    channels.request_ttl_check(key);
                     is_known = false;
                 }
             }
@@ -109,22 +121,21 @@ impl Hub {
         Ok(is_known)
     }
 
-    fn rooms(&self) -> MutexGuard<'_, Rooms> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn channels(&self) -> MutexGuard<'_, UserChannels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    /// The socket holds this ticket: it ends when another redeems it.
-    pub(crate) fn hold(&self, hold: ResumeLease) {
-        let mut rooms = self.hub.rooms();
-        rooms
-            .place(&self.user, self.id)
-            .into_iter()
-            .for_each(|place| place.hold(hold.clone()));
+impl Subscription {
+    /// Records the resume token of the socket, which closes when another socket redeems the token.
+    pub(crate) fn set_resume_state(&self, state: ResumeLease) {
+        let mut channels = self.hub.channels();
+        if let Some(subscriber) = channels.subscriber(&self.user, self.id) {
+            subscriber.set_resume_state(state);
+        }
     }
 
-    /// What the user's log has after this position, at most so many events. None: it is to be asked again.
+    /// Reads the user's event log after this offset, up to `limit` events. `None` if the read is to be repeated.
     ///
     /// # Errors
     /// [`BusError::Away`].
@@ -132,38 +143,40 @@ impl Seat {
         self.hub.past(&self.user, after, limit).await
     }
 
-    /// Queues an event that the socket has read in the log.
+    /// Queues an event that the socket has read from the log.
     pub(crate) fn replay(&self, offset: &Offset, envelope: &Envelope) {
-        let mut encoded = Encoded::new(offset, envelope);
-        let mut rooms = self.hub.rooms();
-        let place = rooms.place(&self.user, self.id);
-        let queued = place.is_some_and(|place| place.replay(envelope, &mut encoded));
+        let mut encoded = EncodedEvent::new(offset, envelope);
+        let mut channels = self.hub.channels();
+        let subscriber = channels.subscriber(&self.user, self.id);
+        let queued = subscriber.is_some_and(|subscriber| subscriber.replay(envelope, &mut encoded));
         self.hub.metrics.delivered(&envelope.event, usize::from(queued));
     }
 
-    /// The socket has read all up to this position. From here on it hears what comes, unless there is more to read. Between the
-    /// last that it has read and the first that it hears nothing is missing and nothing is twice.
-    pub(crate) fn go_live(&self, cursor: &Offset) -> Progress {
-        let progress = self.hub.rooms().go_live(&self.user, self.id, cursor);
-        if progress == Progress::Apart {
-            self.hub.work.notify_one();
+    /// Records that the socket has read the log up to this offset. It receives new events from now on, unless there is more to read:
+    /// between the last event that it read and the first that it receives, none is missing and none is repeated.
+    pub(crate) fn go_live(&self, cursor: &Offset) -> ReplayProgress {
+        let progress = self.hub.channels().go_live(&self.user, self.id, cursor);
+        if progress == ReplayProgress::OtherEpoch {
+            self.hub.has_queries.notify_one();
         }
         progress
     }
 
-    /// The log does not say what the socket has missed.
-    pub(crate) fn lose(&self) {
-        let mut rooms = self.hub.rooms();
-        rooms.place(&self.user, self.id).into_iter().for_each(Place::lose);
+    /// Records that the log has lost events that the socket missed.
+    pub(crate) fn report_loss(&self) {
+        let mut channels = self.hub.channels();
+        if let Some(subscriber) = channels.subscriber(&self.user, self.id) {
+            subscriber.report_loss();
+        }
         self.hub.metrics.resync(1);
     }
 }
 
-impl Drop for Seat {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut rooms = self.hub.rooms();
-        if rooms.leave(&self.user, self.id) {
-            // Under the lock: whoever comes next subscribes after this, never before.
+        let mut channels = self.hub.channels();
+        if channels.unsubscribe(&self.user, self.id) {
+            // Under the lock: the next subscriber subscribes after this, never before.
             self.hub.feed.unsubscribe(&self.user);
         }
     }

@@ -1,13 +1,13 @@
-//! The door: TLS, HTTP and WebSocket towards clients, the bus towards the other nodes, and between them one task per socket.
+//! Client connections: TLS, HTTP and WebSocket towards clients, the bus towards the other nodes, one task per socket between them.
 //!
-//! Owns: the listener, the handshake (upgrade, token), connections, commands on their way to a worker and back, the hub that
-//! brings each event to its user's sockets, sessions and their ends, alerts that come again, the pages of the OAuth callback, the
-//! internal publish API, and draining.
+//! Owns: the listener, the handshake (upgrade, token), connections, commands on their way to a worker and back, the hub that delivers
+//! each event to its user's sockets, session expiry, repeated alerts, the pages of the OAuth callback, the internal publish API, and
+//! draining.
 //!
-//! Must not know: SQL, platforms, any stored secret. What needs one of these is a job for a worker.
+//! Must not know: SQL, platforms, any stored secret. Work that needs one of these is a job for a worker.
 //!
-//! Read [`Gateway`] first: settings, build, spawn, drain. Then `listener`, `http` and `handshake`, the way in; `connection`, the
-//! life of a socket, and `deflate`, its compression; `command` and `hub`, what it is for.
+//! Read [`Gateway`] first: settings, build, spawn, drain. Then `listener`, `http` and `handshake`, the way to a WebSocket; `socket`,
+//! its parts that all others use; `connection`, its life, and `deflate`, its compression; `session`, `hub` and `command`, its services.
 
 mod gateway;
 mod settings;
@@ -20,21 +20,25 @@ mod handshake;
 
 mod connection;
 
-mod deflate;
+mod join_checks;
 
 mod command;
+
 mod hub;
 mod presence;
 mod session;
 
-mod newcomers;
+mod socket;
+mod workers;
 
-mod form;
+mod bus_roles;
+mod deflate;
 pub mod fuzz;
 mod metrics;
 mod name;
 mod rate;
 
+pub use bus_roles::BusRoles;
 pub use gateway::{BuildError, Gateway, Running};
 pub use jwks::{InvalidJwksUrl, InvalidKey, JwksError, JwksSettings, JwksUrl, TokenKey};
 pub use listener::certificate::CertificateError;

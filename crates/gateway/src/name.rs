@@ -16,8 +16,8 @@ pub(crate) fn connection(entropy: &dyn Entropy) -> ConnectionId {
     known_good(ConnectionId::new(entropy.token()))
 }
 
-/// A name for a ticket.
-pub(crate) fn ticket(entropy: &dyn Entropy) -> ResumeTokenId {
+/// Creates the id of a resume token.
+pub(crate) fn resume_token(entropy: &dyn Entropy) -> ResumeTokenId {
     known_good(ResumeTokenId::new(entropy.token()))
 }
 

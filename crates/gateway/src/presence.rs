@@ -1,10 +1,10 @@
-//! Which sockets of this gateway the cluster knows, and which of a user's have to go because there are too many.
+//! Presence: registers the sockets of this gateway in the cluster, and has a user's surplus sockets closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, BusError, OpenSocket};
+use bus::{BusError, Events, OpenSocket};
 use futures_util::future::join3;
 use futures_util::{StreamExt, stream};
 use lifecycle::{Clock, Entropy};
@@ -17,33 +17,34 @@ use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::Caller;
 use crate::name;
+use crate::socket::Caller;
 
-/// The sockets of this gateway. [`Presence::run`] keeps the cluster's knowledge of them alive.
-pub(crate) struct Presence {
-    bus: Arc<dyn Bus>,
+/// Registry of this gateway's sockets. [`PresenceRegistry::run`] renews their entries in the cluster.
+pub(crate) struct PresenceRegistry {
+    presence: Arc<dyn bus::Presence>,
+    events: Arc<dyn Events>,
     node: NodeId,
-    /// How many sockets a user may have in the whole cluster.
-    most: usize,
-    sockets: Mutex<Sockets>,
-    /// A socket has left.
-    news: Notify,
+    /// Cap of sockets per user in the whole cluster.
+    cap: usize,
+    sockets: Mutex<RegisteredSockets>,
+    /// Notified when a socket has left.
+    departed: Notify,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
 #[derive(Default)]
-struct Sockets {
-    /// Each with a number: a client that comes back has the same connection, and its predecessor may leave after it.
+struct RegisteredSockets {
+    /// Entries with their number: a resumed socket has the connection id of its predecessor, which may leave after it.
     present: HashMap<ConnectionId, (u64, UserId, OpenSocket)>,
     entered: u64,
-    /// Those that have left and are still known to the cluster.
+    /// Sockets that have left and are not yet removed from the cluster.
     left: Vec<(UserId, ConnectionId)>,
 }
 
-impl Sockets {
-    /// Takes note of a socket, under a number of its own.
+impl RegisteredSockets {
+    /// Registers a socket under a new number.
     fn enter(&mut self, user: &UserId, socket: &OpenSocket) -> u64 {
         self.entered += 1;
         let entry = (self.entered, user.clone(), socket.clone());
@@ -51,47 +52,48 @@ impl Sockets {
         self.entered
     }
 
-    /// True when it has to be struck out: nobody came back to its place.
+    /// Removes a socket. True if its entry in the cluster is to be removed too: no other socket has taken over its connection id.
     fn leave(&mut self, connection: &ConnectionId, number: u64) -> bool {
-        let is_its_own = self.present.get(connection).is_some_and(|(of, ..)| *of == number);
-        if let Some((_, user, _)) = is_its_own.then(|| self.present.remove(connection)).flatten() {
+        let is_current = self.present.get(connection).is_some_and(|(of, ..)| *of == number);
+        if let Some((_, user, _)) = is_current.then(|| self.present.remove(connection)).flatten() {
             self.left.push((user, connection.clone()));
         }
-        is_its_own
+        is_current
     }
 }
 
-/// A socket's entry. Dropping it strikes it out.
+/// Entry of a socket. Dropping it removes the socket from the cluster.
 pub(crate) struct Entry {
-    presence: Arc<Presence>,
+    registry: Arc<PresenceRegistry>,
     connection: ConnectionId,
     number: u64,
 }
 
-impl Presence {
-    /// No socket yet.
+impl PresenceRegistry {
+    /// Creates an empty registry.
     pub(crate) fn new(
-        bus: Arc<dyn Bus>,
+        (presence, events): (Arc<dyn bus::Presence>, Arc<dyn Events>),
         node: NodeId,
-        most: usize,
+        cap: usize,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self {
-            bus,
+            presence,
+            events,
             node,
-            most,
+            cap,
             sockets: Mutex::default(),
-            news: Notify::new(),
+            departed: Notify::new(),
             clock,
             entropy,
         }
     }
 
-    /// Enters a socket that is about to be live. If its user has too many now, others have to go.
+    /// Registers a socket that is about to be live. If its user exceeds the cap, other sockets are closed.
     ///
     /// # Errors
-    /// [`BusError`]: nobody can say how many there are.
+    /// [`BusError`]: the number of sockets is unknown.
     pub(crate) async fn enter(self: &Arc<Self>, caller: &Caller) -> Result<Entry, BusError> {
         let socket = OpenSocket {
             connection: caller.connection.clone(),
@@ -101,112 +103,118 @@ impl Presence {
             origin: caller.origin.clone(),
         };
         let user = caller.user.clone();
-        // Whatever becomes of the request, the entry is struck out again.
+        // The entry removes the socket even if the request below fails or is cancelled.
         let entry = Entry {
-            presence: Arc::clone(self),
+            registry: Arc::clone(self),
             connection: socket.connection.clone(),
             number: self.sockets().enter(&user, &socket),
         };
-        self.tell_cluster(&user, &socket).await?;
+        self.register(&user, &socket).await?;
         Ok(entry)
     }
 
-    /// Keeps this gateway's lease, strikes out who has left, and enters all others again now and then: Redis may have lost them.
+    /// Renews this gateway's lease, removes sockets that have left, and registers all others again periodically: Redis may have lost them.
     pub(crate) async fn run(self: Arc<Self>, drain: CancellationToken) {
-        // Beside each other: to enter thousands again takes longer than a lease lasts.
-        let kept = join3(self.keep_lease(), self.keep_striking_out(), self.keep_entered());
-        drain.run_until_cancelled(kept).await;
-        self.strike_out().await;
+        // Concurrent: to register thousands of sockets takes longer than a lease lasts.
+        let renewals = join3(self.renew_lease(), self.remove_continuously(), self.renew_entries());
+        drain.run_until_cancelled(renewals).await;
+        self.remove_departed().await;
     }
 
-    async fn keep_lease(&self) {
+    async fn renew_lease(&self) {
         let mut pace = pace(LEASE_EVERY);
         loop {
             pace.tick().await;
-            if let Err(error) = self.bus.renew_node(&self.node, LEASE).await {
-                tracing::debug!(error = chain(&error), "the lease is kept a little later");
+            if let Err(error) = self.presence.renew_node(&self.node, LEASE).await {
+                tracing::debug!(error = chain(&error), "gateway lease renewal failed, retrying");
             }
         }
     }
 
-    async fn keep_striking_out(&self) {
+    async fn remove_continuously(&self) {
         loop {
-            self.news.notified().await;
-            self.strike_out().await;
+            self.departed.notified().await;
+            self.remove_departed().await;
         }
     }
 
-    async fn keep_entered(&self) {
-        let mut pace = pace(RENEW_EVERY);
+    async fn renew_entries(&self) {
+        let mut pace = pace(REGISTER_EVERY);
         loop {
             pace.tick().await;
-            self.enter_again().await;
+            self.register_all().await;
         }
     }
 
-    async fn strike_out(&self) {
+    async fn remove_departed(&self) {
         let left = std::mem::take(&mut self.sockets().left);
-        let struck = stream::iter(left).map(async |(user, connection)| {
-            if let Err(error) = self.bus.unregister_socket(&user, &self.node, &connection).await {
-                // It is forgotten with the rest of the user's, or with this gateway.
-                tracing::debug!(error = chain(&error), "a socket that left was not struck out");
+        let removals = stream::iter(left).map(async |(user, connection)| {
+            if let Err(error) = self.presence.unregister_socket(&user, &self.node, &connection).await {
+                // The entry expires.
+                tracing::debug!(
+                    error = chain(&error),
+                    "presence removal failed, leaving the entry to expire"
+                );
             }
         });
-        struck.buffer_unordered(AT_ONCE).collect::<()>().await;
+        removals.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
-    async fn enter_again(&self) {
+    async fn register_all(&self) {
         let present: Vec<_> = self.sockets().present.values().cloned().collect();
-        let renewed = stream::iter(present).map(async |(_, user, socket)| {
-            if let Err(error) = self.tell_cluster(&user, &socket).await {
-                tracing::debug!(error = chain(&error), "a socket is entered again later");
+        let renewals = stream::iter(present).map(async |(_, user, socket)| {
+            if let Err(error) = self.register(&user, &socket).await {
+                tracing::debug!(
+                    error = chain(&error),
+                    "presence renewal failed, retrying with the next round"
+                );
             }
         });
-        renewed.buffer_unordered(AT_ONCE).collect::<()>().await;
+        renewals.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
-    async fn tell_cluster(&self, user: &UserId, socket: &OpenSocket) -> Result<(), BusError> {
-        for gone in self.bus.register_socket(user, socket, self.most).await? {
-            let dismissal = Envelope {
+    async fn register(&self, user: &UserId, socket: &OpenSocket) -> Result<(), BusError> {
+        for surplus in self.presence.register_socket(user, socket, self.cap).await? {
+            let close = Envelope {
                 v: Envelope::VERSION,
                 id: name::event(&*self.entropy),
-                audience: Audience::Socket(gone.connection),
+                audience: Audience::Socket(surplus.connection),
                 class: DeliveryClass::Critical,
                 event: event::SURPLUS.to_owned(),
                 data: Json::of(&()),
             };
-            self.bus.publish(user, &dismissal).await?;
+            self.events.publish(user, &close).await?;
         }
         Ok(())
     }
 
-    fn sockets(&self) -> MutexGuard<'_, Sockets> {
+    fn sockets(&self) -> MutexGuard<'_, RegisteredSockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut sockets = self.presence.sockets();
+        let mut sockets = self.registry.sockets();
         if sockets.leave(&self.connection, self.number) {
-            self.presence.news.notify_one();
+            self.registry.departed.notify_one();
         }
     }
 }
 
-/// Ticks at once and then evenly, however long what is done between takes.
+/// Ticks at once and then with this pause at least.
 fn pace(period: Duration) -> Interval {
     let mut pace = interval(period);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pace
 }
 
-/// How long a gateway that says nothing counts as alive.
+/// Time after which a gateway without a renewal counts as dead.
 const LEASE: Duration = Duration::from_secs(10);
 const LEASE_EVERY: Duration = Duration::from_secs(3);
-/// Entries are kept for ten minutes.
-const RENEW_EVERY: Duration = Duration::from_secs(4 * 60);
-/// How many entries are changed together.
+/// Entries expire after ten minutes.
+const REGISTER_EVERY: Duration = Duration::from_secs(4 * 60);
+/// Entries that are changed concurrently.
 const AT_ONCE: usize = 64;
 
 #[cfg(test)]
@@ -218,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_whose_client_came_back_before_it_left_takes_nobody_along() {
+    fn departed_socket_does_not_remove_the_socket_that_resumed_it() {
         let user = UserId::new("u").unwrap();
         let socket = OpenSocket {
             connection: ConnectionId::new("c").unwrap(),
@@ -232,7 +240,7 @@ mod tests {
                 user_agent: None,
             },
         };
-        let mut sockets = Sockets::default();
+        let mut sockets = RegisteredSockets::default();
         let [first, second] = [0, 1].map(|_| sockets.enter(&user, &socket));
         assert!(!sockets.leave(&socket.connection, first));
         assert_eq!((sockets.present.len(), sockets.left.len()), (1, 0));

@@ -1,17 +1,17 @@
-//! Sessions as this gateway sees them: who is in which, who is warned, whose sockets end.
+//! Sessions with a socket on this gateway: TTL checks, warnings, renewal, and the close of sockets whose session has ended.
 //!
-//! A session's deadline is data in the bus. [`table`] decides when the bus is to be asked, [`watch`] asks and obeys, [`open`] lets a
-//! socket in. Another gateway may have extended a session at any time, so nobody is warned, refused or ended before the bus was
-//! asked.
+//! The deadline of a session is data in the bus. [`table`] decides when the bus is to be queried, [`monitor`] queries it and applies the
+//! results, [`open`] admits a socket. Another gateway may have extended a session at any time, so no socket is warned, refused or closed
+//! before the bus was queried.
 
+mod monitor;
 mod open;
 mod table;
-mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, SessionKey, SessionRenewal, SessionState, SessionTtl};
+use bus::{Events, SessionKey, SessionRenewal, SessionState, SessionTtl};
 use lifecycle::{Clock, Entropy, Tasks};
 use protocol::answer::Failure;
 use protocol::cluster::envelope::{Audience, Envelope};
@@ -23,38 +23,40 @@ use protocol::time::Timestamp;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use self::table::{MemberId, Table};
-use crate::command::{Caller, WorkerClient};
+use self::table::{MemberId, SessionTable};
 use crate::name;
+use crate::socket::Caller;
+use crate::workers::WorkerClient;
 
-pub(crate) use self::open::Closed;
+pub(crate) use self::open::SessionRefusal;
 
-/// All sessions with a socket here.
-pub(crate) struct Sessions {
-    bus: Arc<dyn Bus>,
+/// All sessions with a socket on this gateway.
+pub(crate) struct SessionMonitor {
+    sessions: Arc<dyn bus::SessionRegistry>,
+    events: Arc<dyn Events>,
     workers: Arc<WorkerClient>,
-    table: Mutex<Table<Arc<Caller>>>,
+    table: Mutex<SessionTable<Arc<Caller>>>,
     hints: mpsc::Sender<SessionKey>,
-    /// The table has changed.
+    /// Notified when the table has changed.
     changed: Notify,
-    /// How many sessions workers are asked about at once because Redis has lost them: all may be lost together.
+    /// Permits for jobs that reopen sessions which Redis has lost: all may be lost together.
     reopenings: Semaphore,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tasks: Tasks,
 }
 
-/// A socket's place in its session. Dropping it gives it back.
+/// Membership of a socket in its session. Dropping it removes the socket.
 pub(crate) struct Membership {
-    sessions: Arc<Sessions>,
+    monitor: Arc<SessionMonitor>,
     key: SessionKey,
     id: MemberId,
 }
 
-impl Sessions {
-    /// No session yet; `tasks` own what is asked of workers. What is said into `hints` is for [`Sessions::run`].
+impl SessionMonitor {
+    /// Creates a monitor without sessions; `tasks` own its jobs. [`SessionMonitor::run`] receives the hints.
     pub(crate) fn new(
-        bus: Arc<dyn Bus>,
+        (sessions, events): (Arc<dyn bus::SessionRegistry>, Arc<dyn Events>),
         workers: Arc<WorkerClient>,
         hints: mpsc::Sender<SessionKey>,
         clock: Arc<dyn Clock>,
@@ -62,7 +64,8 @@ impl Sessions {
         tasks: Tasks,
     ) -> Self {
         Self {
-            bus,
+            sessions,
+            events,
             workers,
             table: Mutex::default(),
             hints,
@@ -74,28 +77,28 @@ impl Sessions {
         }
     }
 
-    /// Where it is said that the end of a session may have moved.
+    /// Sender of hints that the deadline of a session may have changed.
     pub(crate) fn hints(&self) -> &mpsc::Sender<SessionKey> {
         &self.hints
     }
 
-    /// A client said something: its session goes on.
+    /// Records a request of a client, which renews its session.
     pub(crate) fn activity(&self, caller: &Caller) {
-        self.table().activity(&key(caller));
+        self.table().activity(&caller.session_key());
         self.changed.notify_one();
     }
 
-    /// Whether commands of this caller may still be taken. From the deadline on they are refused, whatever anyone has announced;
-    /// but first the bus is asked, as the session may have been extended elsewhere.
+    /// Admits a command of this caller while its session is alive. After the deadline known here the bus is queried, as the session may
+    /// have been extended on another gateway.
     pub(crate) async fn admit(&self, caller: &Caller) -> Result<(), Failure> {
-        let key = key(caller);
-        if caller.is_session_over() {
+        let key = caller.session_key();
+        if caller.has_session_ended() {
             return Err(Failure::of(ErrorCode::Forbidden));
         }
-        if !self.table().seems_over(&key, Instant::now()) {
+        if !self.table().seems_expired(&key, Instant::now()) {
             return Ok(());
         }
-        match self.bus.check_ttl(std::slice::from_ref(&key)).await {
+        match self.sessions.check_ttl(std::slice::from_ref(&key)).await {
             Ok(states) if matches!(states.first(), Some(SessionState::Alive(_))) => Ok(()),
             Ok(states) if states.first() == Some(&SessionState::Ended) => Err(Failure::of(ErrorCode::Forbidden)),
             Ok(states) if matches!(states.first(), Some(SessionState::Ending(_))) => {
@@ -103,31 +106,31 @@ impl Sessions {
             }
             Ok(_) => Err(Failure::of_token(TokenFault::Expired)),
             Err(error) => {
-                tracing::warn!(error = chain(&error), "a session could not be asked for");
+                tracing::warn!(error = chain(&error), "session TTL check failed, refusing the command");
                 Err(Failure::of(error.code()))
             }
         }
     }
 
-    /// Moves the end of the caller's session, at its word.
+    /// Renews the caller's session on its request.
     pub(crate) async fn extend(&self, caller: &Caller) -> Result<ExtendSessionAnswer, Failure> {
-        let key = key(caller);
-        let mut touched = self.touch_now(&key).await?;
-        let announced = match touched.state {
+        let key = caller.session_key();
+        let mut renewed = self.renew_now(&key).await?;
+        let announced = match renewed.state {
             SessionState::Ending(announced) => Some(announced),
             _ => None,
         };
-        let is_lost = touched.state == SessionState::Unknown && !self.table().seems_over(&key, Instant::now());
+        let is_lost = renewed.state == SessionState::Unknown && !self.table().seems_expired(&key, Instant::now());
         if is_lost || announced.is_some() {
-            // A worker knows whether it goes on.
+            // A worker can tell whether the session is still open.
             let opened = self.open(caller, caller.token().issued, announced).await;
-            opened.map_err(Closed::failure)?;
-            touched = self.touch_now(&key).await?;
+            opened.map_err(SessionRefusal::failure)?;
+            renewed = self.renew_now(&key).await?;
         }
-        self.announce(&key, &touched).await;
-        match touched.state {
+        self.announce(&key, &renewed).await;
+        match renewed.state {
             SessionState::Alive(alive) => {
-                self.table().answered(&key, touched.state, Instant::now());
+                self.table().answered(&key, renewed.state, Instant::now());
                 self.changed.notify_one();
                 Ok(self.extended(caller, &alive))
             }
@@ -137,28 +140,28 @@ impl Sessions {
         }
     }
 
-    /// Records another token of the caller's session, before it takes the place of the one before.
+    /// Records another token of the caller's session, before it replaces the current one.
     ///
     /// # Errors
-    /// The session does not go on, or nobody can say just now.
+    /// The session has ended, or its state is unknown.
     pub(crate) async fn renew_token(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<(), Failure> {
-        let closed = match self.present(caller, issued_at).await {
+        let refusal = match self.recorded_state(caller, issued_at).await {
             Ok(SessionState::Alive(_)) => return Ok(()),
-            Ok(SessionState::Ended) => Closed::Ended,
-            Ok(SessionState::Unknown | SessionState::Ending(_)) => Closed::Unavailable,
-            Err(closed) => closed,
+            Ok(SessionState::Ended) => SessionRefusal::Ended,
+            Ok(SessionState::Unknown | SessionState::Ending(_)) => SessionRefusal::Unavailable,
+            Err(refusal) => refusal,
         };
-        Err(closed.failure())
+        Err(refusal.failure())
     }
 
-    async fn touch_now(&self, key: &SessionKey) -> Result<SessionRenewal, Failure> {
-        self.bus.renew_session(key).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "a session could not be extended");
+    async fn renew_now(&self, key: &SessionKey) -> Result<SessionRenewal, Failure> {
+        self.sessions.renew_session(key).await.map_err(|error| {
+            tracing::warn!(error = chain(&error), "session renewal failed, refusing the command");
             Failure::of(error.code())
         })
     }
 
-    /// What a client is told of its session's new end: the token's own end may be nearer.
+    /// Answer with the new deadline of a session: the token may expire earlier.
     fn extended(&self, caller: &Caller, alive: &SessionTtl) -> ExtendSessionAnswer {
         let (ends, token_ends) = (self.now().plus(alive.left), caller.token().ends);
         ExtendSessionAnswer {
@@ -167,9 +170,9 @@ impl Sessions {
         }
     }
 
-    /// Tells all sockets of a session, wherever they are, that it goes on after they were warned.
-    async fn announce(&self, key: &SessionKey, touched: &SessionRenewal) {
-        let (SessionState::Alive(alive), true) = (touched.state, touched.after_warning) else {
+    /// Notifies all sockets of a session, on every gateway, of its renewal after a warning.
+    async fn announce(&self, key: &SessionKey, renewed: &SessionRenewal) {
+        let (SessionState::Alive(alive), true) = (renewed.state, renewed.after_warning) else {
             return;
         };
         let extended = Answer::ExtendSession(ExtendSessionAnswer {
@@ -184,8 +187,8 @@ impl Sessions {
             event: CommandKind::ExtendSession.response_event().to_owned(),
             data: extended.data(),
         };
-        if let Err(error) = self.bus.publish(&key.user, &envelope).await {
-            tracing::warn!(error = chain(&error), "an extension was not announced");
+        if let Err(error) = self.events.publish(&key.user, &envelope).await {
+            tracing::warn!(error = chain(&error), "session renewal event publish failed");
         }
     }
 
@@ -193,35 +196,28 @@ impl Sessions {
         self.clock.now().into()
     }
 
-    fn table(&self) -> MutexGuard<'_, Table<Arc<Caller>>> {
+    fn table(&self) -> MutexGuard<'_, SessionTable<Arc<Caller>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Membership {
-    /// The socket's token is another one, and ends then.
+    /// Records the expiry of the socket's new token.
     pub(crate) fn renew(&self, token_ends: Instant) {
-        self.sessions.table().renew(&self.key, self.id, token_ends);
-        self.sessions.changed.notify_one();
+        self.monitor.table().renew(&self.key, self.id, token_ends);
+        self.monitor.changed.notify_one();
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.sessions.table().leave(&self.key, self.id);
-        self.sessions.changed.notify_one();
+        self.monitor.table().leave(&self.key, self.id);
+        self.monitor.changed.notify_one();
     }
 }
 
-fn key(caller: &Caller) -> SessionKey {
-    SessionKey {
-        user: caller.user.clone(),
-        session: caller.session.clone(),
-    }
-}
-
-/// Logins of other users go first.
+/// Few: sign-ins of other users take precedence.
 const REOPENINGS: usize = 32;
 
-/// How long a worker may take to say whether a session is open.
+/// Deadline of a job that opens a session.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);

@@ -1,29 +1,29 @@
-//! Which commands are sent on: those for the caller's own user, within the limits of the cluster.
+//! Admission of commands: for the caller's own user, within the limits of the cluster.
 
 use std::time::Duration;
 
-use bus::{Bucket, Bus, BusError, Charge, LimitDecision, Quota};
+use bus::{Bucket, BusError, Charge, LimitDecision, Limits, Quota};
 use protocol::account::AccountType;
 use protocol::answer::Failure;
 use protocol::code::ErrorCode;
 use protocol::command::{Command, CommandKind, Cost, InvalidCommand, LimitScope, PerMinute};
 use protocol::fault::{Fault, chain};
 
-use super::Caller;
 use crate::settings::Rate;
+use crate::socket::Caller;
 
-/// A payload that cannot be read: the sentence names the field.
+/// Failure for an invalid payload; the message names the field.
 pub(super) fn invalid(error: &InvalidCommand) -> Failure {
     Failure::with_message(error.code(), error.to_string())
 }
 
-/// A caller acts only for itself.
+/// Refuses a command for another user.
 pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure> {
     match command.named_user() {
         Some(named) if *named != caller.user => {
             tracing::debug!(
                 command = command.kind().event(),
-                "a command for another user was refused"
+                "command refused: it names another user"
             );
             Err(Failure::of(ErrorCode::Forbidden))
         }
@@ -31,25 +31,25 @@ pub(super) fn own_user(caller: &Caller, command: &Command) -> Result<(), Failure
     }
 }
 
-/// Takes what the command costs from its user's budgets, and one from its own limit; `rate` is that of a budget. A limit that
-/// cannot be asked is no permission.
+/// Charges the cost of a command to its user's budgets, and one to the command's own limit; `rate` is the rate of a budget. Refuses if the
+/// limits cannot be read.
 pub(super) async fn within_limits(
-    bus: &dyn Bus,
+    limits: &dyn Limits,
     rate: Option<Rate>,
     caller: &Caller,
     command: &Command,
 ) -> Result<(), Failure> {
-    match take(bus, rate, caller, command).await {
+    match charge(limits, rate, caller, command).await {
         Ok(LimitDecision::Admitted) => Ok(()),
         Ok(LimitDecision::Refused(wait)) => Err(rate_limited(wait)),
         Err(error) => {
-            tracing::warn!(error = chain(&error), "a limit could not be asked");
+            tracing::warn!(error = chain(&error), "rate limit check failed, refusing the command");
             Err(Failure::of(error.code()))
         }
     }
 }
 
-/// Too much; the client may try again after this long, rounded up to seconds.
+/// Failure `rate_limited` with this retry delay, rounded up to seconds.
 pub(crate) fn rate_limited(wait: Duration) -> Failure {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     Failure {
@@ -58,9 +58,9 @@ pub(crate) fn rate_limited(wait: Duration) -> Failure {
     }
 }
 
-/// One round trip for all. Second factors are counted by workers, which know what is an attempt.
-async fn take(
-    bus: &dyn Bus,
+/// Charges all limits in one round trip. Workers charge second factors, since they alone know what is an attempt.
+async fn charge(
+    limits: &dyn Limits,
     rate: Option<Rate>,
     caller: &Caller,
     command: &Command,
@@ -68,10 +68,10 @@ async fn take(
     let policy = command.kind().policy();
     let mut charges = rate.map_or_else(Vec::new, |rate| budgets(caller, policy.cost, rate));
     charges.extend(command_limit(command.kind(), |scope| scope_of(scope, caller, command)));
-    bus.admit_all(&caller.user, &charges).await
+    limits.admit_all(&caller.user, &charges).await
 }
 
-/// What a command takes from the limit that it has for itself, if it has one.
+/// Charge to the command's own limit, if it has one.
 pub(crate) fn command_limit(kind: CommandKind, of: impl FnOnce(LimitScope) -> Option<String>) -> Option<Charge> {
     let PerMinute(count, scope) = kind.policy().limit?;
     Some(Charge {
@@ -84,7 +84,7 @@ pub(crate) fn command_limit(kind: CommandKind, of: impl FnOnce(LimitScope) -> Op
     })
 }
 
-/// What a command takes from the budgets of its user.
+/// Charges to the budgets of the user.
 fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
     let charge = |name, of, quota, cost| Charge {
         bucket: Bucket { name, scope: of },
@@ -100,7 +100,7 @@ fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
         Cost::Commands(cost) => vec![charge("commands", None, whole, cost)],
         Cost::Protection(cost) => {
             let part = Quota {
-                count: (whole.count / SESSIONS_SHARE).max(cost),
+                count: (whole.count / SESSION_SHARE).max(cost),
                 ..whole
             };
             let session = Some(caller.session.to_string());
@@ -112,9 +112,10 @@ fn budgets(caller: &Caller, cost: Cost, rate: Rate) -> Vec<Charge> {
     }
 }
 
-/// The part of a user's protective commands that one session may take: one in so many.
-const SESSIONS_SHARE: u32 = 6;
+/// Divisor for the share of one session in a user's budget of protective commands.
+const SESSION_SHARE: u32 = 6;
 
+/// Quota of this many per minute.
 pub(crate) fn per_minute(count: u32) -> Quota {
     Quota {
         count,
@@ -122,7 +123,7 @@ pub(crate) fn per_minute(count: u32) -> Quota {
     }
 }
 
-/// The command's name without its family: `connect`.
+/// Name of the command without its family: `connect`.
 fn bucket_name(kind: CommandKind) -> &'static str {
     let event = kind.event();
     event.split_once(':').map_or(event, |(_, name)| name)

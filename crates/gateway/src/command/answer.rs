@@ -1,4 +1,4 @@
-//! What a client is answered with.
+//! Answers to a client.
 
 use protocol::answer::Failure;
 use protocol::cluster::job::LeadingNotice;
@@ -9,9 +9,9 @@ use protocol::json::Json;
 use protocol::wire::RequestId;
 use serde_json::Value;
 
-use super::Caller;
+use crate::socket::Caller;
 
-/// What every failed answer of one command has in common: its event, and the fields that the client's payload decides.
+/// Fields that all failures of one request have in common: its event, and the fields taken from its payload.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
     kind: CommandKind,
@@ -30,7 +30,7 @@ impl Outline {
         self.kind
     }
 
-    /// This failure, with the fields of the command's answer.
+    /// Returns this failure with the fields of the command's answer.
     pub(super) fn fill(&self, failure: &Failure) -> Failure {
         Failure {
             error: failure.error,
@@ -42,17 +42,17 @@ impl Outline {
     }
 }
 
-/// Answers a command, success or failure, with its response event.
+/// Sends the response event of a command, a success or a failure.
 pub(super) fn with_event(caller: &Caller, kind: CommandKind, data: &Json, request: Option<&RequestId>) {
     caller.send(caller.form.answer(kind.response_event(), data, request));
 }
 
-/// Tells the caller's socket what belongs before an answer.
+/// Sends the notice that precedes an answer.
 pub(super) fn leading_notice(caller: &Caller, leading_notice: &LeadingNotice) {
     caller.send(caller.form.answer(&leading_notice.event, &leading_notice.data, None));
 }
 
-/// Answers what has no response event: whoever gave a callback has it called, everyone else gets the notice `error`.
+/// Answers a request without a response event: by the acknowledgement, if the client asked for one, else by the notice `error`.
 pub(super) fn without_event(caller: &Caller, event: Option<String>, failure: &Failure, request: Option<&RequestId>) {
     let messages = caller.form.ack(&failure.data(), request).map_or_else(
         || {

@@ -1,4 +1,4 @@
-//! Commands under way: a slot for each, which closes once.
+//! Pending requests: each is completed once, by an answer or a failure.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,108 +9,108 @@ use protocol::wire::RequestId;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::Caller;
 use super::answer::Outline;
+use crate::socket::Caller;
 
-/// A command that waits for its answer.
+/// Command that waits for its answer.
 #[derive(Debug)]
-pub(super) struct Slot {
-    /// Who asked.
+pub(super) struct PendingRequest {
+    /// Socket that sent the command.
     pub(super) caller: Arc<Caller>,
-    /// What a failure will look like.
+    /// Common fields of a failure.
     pub(super) outline: Outline,
-    /// How the client will know the answer.
+    /// Id of the request, which the answer repeats.
     pub(super) request: Option<RequestId>,
-    /// When it was asked.
+    /// Time of the request.
     pub(super) opened: Instant,
-    /// When it is answered at the latest.
+    /// Time by which it is answered.
     pub(super) deadline: Instant,
-    /// Its place among the caller's commands under way.
+    /// Permit of the caller for a pending command.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
-/// All slots of this gateway.
+/// All pending requests of this gateway.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
-    slots: Mutex<HashMap<JobId, Waiting>>,
+pub(super) struct PendingRequests {
+    requests: Mutex<HashMap<JobId, PendingEntry>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    slot: Slot,
-    /// When the kept answers are asked next.
-    ask_at: Instant,
+struct PendingEntry {
+    request: PendingRequest,
+    /// Time of the next read of its kept reply.
+    read_at: Instant,
 }
 
-/// What is due at some moment.
+/// Requests that are due.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
-    /// Their answers may have been missed.
-    pub(super) ask: Vec<JobId>,
+    /// Their replies may have been missed.
+    pub(super) to_read: Vec<JobId>,
     /// Their deadline has passed.
-    pub(super) over: Vec<JobId>,
+    pub(super) timed_out: Vec<JobId>,
 }
 
-impl Pending {
-    /// Opens a slot.
-    pub(super) fn open(&self, job: JobId, slot: Slot) {
-        let ask_at = (slot.opened + FIRST_ASK).min(last_ask(&slot));
-        self.slots().insert(job, Waiting { slot, ask_at });
+impl PendingRequests {
+    /// Adds a request.
+    pub(super) fn insert(&self, job: JobId, request: PendingRequest) {
+        let read_at = (request.opened + FIRST_READ).min(last_read(&request));
+        self.requests().insert(job, PendingEntry { request, read_at });
     }
 
-    /// Takes a slot out; whoever comes second finds none.
-    pub(super) fn close(&self, job: &JobId) -> Option<Slot> {
-        self.slots().remove(job).map(|waiting| waiting.slot)
+    /// Removes a request; a second call returns none.
+    pub(super) fn remove(&self, job: &JobId) -> Option<PendingRequest> {
+        self.requests().remove(job).map(|entry| entry.request)
     }
 
-    /// What is due now. Slots whose caller has gone are forgotten.
+    /// Requests that are due. Drops those whose socket is closed.
     pub(super) fn due(&self, now: Instant) -> Due {
         let mut due = Due::default();
-        self.slots().retain(|job, waiting| {
-            if waiting.slot.caller.is_gone() {
+        self.requests().retain(|job, entry| {
+            if entry.request.caller.is_gone() {
                 return false;
             }
-            if waiting.slot.deadline <= now {
-                due.over.push(job.clone());
-            } else if waiting.ask_at <= now {
-                due.ask.push(job.clone());
-                waiting.ask_at = next_ask(&waiting.slot, now);
+            if entry.request.deadline <= now {
+                due.timed_out.push(job.clone());
+            } else if entry.read_at <= now {
+                due.to_read.push(job.clone());
+                entry.read_at = next_read(&entry.request, now);
             }
             true
         });
         due
     }
 
-    /// All that wait: after a time in which answers may have been missed.
+    /// Jobs of all requests, to be read after a time in which replies may have been missed.
     pub(super) fn all(&self) -> Vec<JobId> {
-        self.slots().keys().cloned().collect()
+        self.requests().keys().cloned().collect()
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<JobId, Waiting>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> MutexGuard<'_, HashMap<JobId, PendingEntry>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A second later, but once more right before the deadline.
-fn next_ask(slot: &Slot, now: Instant) -> Instant {
-    let last = last_ask(slot);
+/// A second later, and once more right before the deadline.
+fn next_read(request: &PendingRequest, now: Instant) -> Instant {
+    let last = last_read(request);
     if now < last {
-        last.min(now + ASK_EVERY)
+        last.min(now + READ_EVERY)
     } else {
-        slot.deadline
+        request.deadline
     }
 }
 
-fn last_ask(slot: &Slot) -> Instant {
-    let job_timeout = slot.deadline.saturating_duration_since(slot.opened);
-    slot.deadline - LAST_ASK.min(job_timeout / 2)
+fn last_read(request: &PendingRequest) -> Instant {
+    let within = request.deadline.saturating_duration_since(request.opened);
+    request.deadline - LAST_READ.min(within / 2)
 }
 
-/// An answer that is announced comes much sooner.
-const FIRST_ASK: Duration = Duration::from_secs(2);
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// An announced reply arrives much sooner.
+const FIRST_READ: Duration = Duration::from_secs(2);
+const READ_EVERY: Duration = Duration::from_secs(1);
 /// Before the deadline.
-const LAST_ASK: Duration = Duration::from_millis(500);
+const LAST_READ: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
@@ -119,45 +119,45 @@ mod tests {
 
     use super::*;
 
-    fn open(pending: &Pending, job: &str, now: Instant, job_timeout: Duration) -> JobId {
+    fn open(pending: &PendingRequests, job: &str, now: Instant, job_timeout: Duration) -> JobId {
         let caller = Arc::new(Caller::sample("u"));
         let job = JobId::new(job).unwrap();
-        let slot = Slot {
+        let request = PendingRequest {
             outline: Outline::of(CommandKind::List, &Value::Null),
             request: None,
             opened: now,
             deadline: now + job_timeout,
-            _permit: caller.begin().unwrap(),
+            _permit: caller.pending_permit().unwrap(),
             caller,
         };
-        pending.open(job.clone(), slot);
+        pending.insert(job.clone(), request);
         job
     }
 
     #[test]
-    fn a_slot_is_asked_about_from_two_seconds_on_and_once_more_before_its_deadline() {
-        let pending = Pending::default();
+    fn kept_reply_is_read_from_two_seconds_on_and_right_before_the_deadline() {
+        let pending = PendingRequests::default();
         let start = Instant::now();
         let job = open(&pending, "j", start, Duration::from_secs(10));
-        let mut asked = Vec::new();
+        let mut read = Vec::new();
         for tick in 0..40 {
             let since = Duration::from_millis(250) * tick;
             let due = pending.due(start + since);
-            assert_eq!(due.over, Vec::<JobId>::new(), "at {since:?}");
-            if due.ask == std::slice::from_ref(&job) {
-                asked.push(since.as_secs_f64());
+            assert_eq!(due.timed_out, Vec::<JobId>::new(), "at {since:?}");
+            if due.to_read == std::slice::from_ref(&job) {
+                read.push(since.as_secs_f64());
             }
         }
-        assert_eq!(asked, [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 9.5]);
-        assert_eq!(pending.due(start + Duration::from_secs(10)).over, [job]);
+        assert_eq!(read, [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 9.5]);
+        assert_eq!(pending.due(start + Duration::from_secs(10)).timed_out, [job]);
     }
 
     #[test]
-    fn a_slot_closes_once() {
-        let pending = Pending::default();
+    fn request_is_completed_once() {
+        let pending = PendingRequests::default();
         let job = open(&pending, "j", Instant::now(), Duration::from_secs(10));
-        assert!(pending.close(&job).is_some());
-        assert!(pending.close(&job).is_none());
+        assert!(pending.remove(&job).is_some());
+        assert!(pending.remove(&job).is_none());
         assert_eq!(pending.all(), Vec::<JobId>::new());
     }
 }

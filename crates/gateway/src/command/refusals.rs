@@ -1,44 +1,46 @@
-//! What callers were refused, counted for the audit log: a worker hears of it once a minute, so that nobody can buy a write to the
-//! database with each refusal.
+//! Refused commands, counted for the audit log. Workers get one report per user and minute, so that a refusal does not cost a write to the
+//! database each.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::cluster::job::{Job, RefusedCommand, Work};
+use bus::SessionKey;
+use protocol::cluster::job::{RefusedCommand, Work};
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
 use protocol::command::CommandKind;
 use protocol::fault::chain;
-use protocol::id::{ConnectionId, SessionId, UserId};
+use protocol::id::{ConnectionId, UserId};
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Caller, Commands};
-use crate::name;
+use super::Commands;
+use crate::socket::Caller;
+use crate::workers::Requester;
 
-/// The refusals of this gateway since the last report, by user.
+/// Refusals of this gateway since the last report, by user.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     users: Mutex<HashMap<UserId, Tally>>,
 }
 
-/// What one user was refused.
+/// Refusals of one user.
 #[derive(Debug, PartialEq, Eq)]
 struct Tally {
-    /// In which session the first of them was.
-    session: SessionId,
-    /// On which socket.
+    /// Session of the first refusal.
+    session: SessionKey,
+    /// Socket of the first refusal.
     connection: ConnectionId,
-    /// From where.
+    /// Origin of the first refusal.
     origin: Origin,
     counts: HashMap<(CommandKind, ErrorCode), u32>,
 }
 
 impl Refusals {
-    /// Counts a refusal, if it is one that the audit log tells of. False: there is no room for another user.
+    /// Counts a refusal with a code that the audit log records. False if there are too many users already.
     pub(super) fn count(&self, caller: &Caller, kind: CommandKind, error: ErrorCode) -> bool {
-        if !is_told(error) {
+        if !is_audited(error) {
             return true;
         }
         let mut users = self.users();
@@ -47,7 +49,7 @@ impl Refusals {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if is_full => return false,
             Entry::Vacant(new) => new.insert(Tally {
-                session: caller.session.clone(),
+                session: caller.session_key(),
                 connection: caller.connection.clone(),
                 origin: caller.origin.clone(),
                 counts: HashMap::new(),
@@ -61,7 +63,7 @@ impl Refusals {
         std::mem::take(&mut self.users())
     }
 
-    /// Keeps for the next report what could not be told.
+    /// Keeps a report that failed for the next period.
     fn put_back(&self, user: UserId, tally: Tally) {
         match self.users().entry(user) {
             Entry::Vacant(gone) => {
@@ -80,8 +82,8 @@ impl Refusals {
     }
 }
 
-/// Whether the audit log tells of refusals with this code: those that keep somebody out, not those that set a mistake right.
-fn is_told(error: ErrorCode) -> bool {
+/// True if the audit log records refusals with this code: those that deny access, not those that report a mistake.
+fn is_audited(error: ErrorCode) -> bool {
     matches!(
         error,
         ErrorCode::Forbidden
@@ -100,8 +102,7 @@ fn add(counts: &mut HashMap<(CommandKind, ErrorCode), u32>, what: (CommandKind, 
     *count = count.saturating_add(more);
 }
 
-/// Users who are refused something within one report; each has a handful of reasons for each command. It also bounds how many jobs
-/// a report makes.
+/// Users of one report, each of which has few codes per command. It also bounds the jobs of a report.
 const MAX_USERS: usize = 1_000;
 
 impl Tally {
@@ -113,10 +114,17 @@ impl Tally {
         });
         Work::Refusals(refused.collect())
     }
+
+    fn requester(&self) -> Requester {
+        Requester {
+            connection: Some(self.connection.clone()),
+            ..Requester::without_socket(self.session.clone(), Some(self.origin.clone()))
+        }
+    }
 }
 
 impl Commands {
-    /// Reports refusals until the node is done, and a last time then.
+    /// Reports refusals until the node is done, and once more then.
     pub(crate) async fn report_refusals(self: Arc<Self>, soft: CancellationToken) {
         let period = self.timing.refusals;
         let mut tick = interval_at(Instant::now() + period, period);
@@ -128,27 +136,18 @@ impl Commands {
         }
     }
 
-    /// One job for each user. The answers are nobody's and are passed over.
+    /// Submits one job per user, whose replies are ignored.
     async fn report(&self) {
         let mut left = self.refusals.take().into_iter();
         for (user, tally) in left.by_ref() {
-            let job = Job {
-                v: Job::VERSION,
-                id: name::job(&*self.entropy),
-                user,
-                session: tally.session.clone(),
-                connection: tally.connection.clone(),
-                node: self.node.clone(),
-                origin: Some(tally.origin.clone()),
-                traceparent: name::trace(&*self.entropy),
-                idempotency_key: None,
-                authenticated_at: None,
-                work: tally.work(),
-            };
-            let lane = job.work.lane();
-            if let Err(error) = self.bus.submit(lane, &job, self.timing.job_timeout(lane)).await {
-                tracing::warn!(error = chain(&error), "refusals could not be reported");
-                self.refusals.put_back(job.user, tally);
+            let job = self.workers.job(tally.requester(), tally.work());
+            let within = self.timing.job_timeout(job.work.lane());
+            if let Err(error) = self.workers.submit(&job, within).await {
+                tracing::warn!(
+                    error = chain(&error),
+                    "refusal report failed, retrying with the next one"
+                );
+                self.refusals.put_back(user, tally);
                 break;
             }
         }
@@ -162,9 +161,9 @@ impl Commands {
 mod tests {
     use super::*;
 
-    fn told(refusals: &Refusals) -> Vec<(String, Vec<RefusedCommand>)> {
+    fn reported(refusals: &Refusals) -> Vec<(String, Vec<RefusedCommand>)> {
         let tallies = refusals.take().into_iter();
-        let mut told: Vec<_> = tallies
+        let mut reported: Vec<_> = tallies
             .map(|(user, tally)| match tally.work() {
                 Work::Refusals(mut refused) => {
                     refused.sort_by_key(|refused| refused.count);
@@ -173,8 +172,8 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        told.sort_by(|(one, _), (other, _)| one.cmp(other));
-        told
+        reported.sort_by(|(one, _), (other, _)| one.cmp(other));
+        reported
     }
 
     fn refused(kind: CommandKind, error: ErrorCode, count: u32) -> RefusedCommand {
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_counted_by_user_command_and_reason() {
+    fn refusals_are_counted_by_user_command_and_code() {
         let refusals = Refusals::default();
         let (one, other) = (Caller::sample("a"), Caller::sample("b"));
         for _ in 0..3 {
@@ -199,17 +198,17 @@ mod tests {
         let forbidden = refused(CommandKind::Connect, ErrorCode::Forbidden, 3);
         let others = refused(CommandKind::List, ErrorCode::Forbidden, 1);
         assert_eq!(
-            told(&refusals),
+            reported(&refusals),
             [
                 ("a".to_owned(), vec![limited, forbidden]),
                 ("b".to_owned(), vec![others])
             ]
         );
-        assert!(told(&refusals).is_empty(), "each is told once");
+        assert!(reported(&refusals).is_empty(), "each is reported once");
     }
 
     #[test]
-    fn what_could_not_be_told_is_added_to_what_came_since() {
+    fn failed_report_is_added_to_the_refusals_since() {
         let refusals = Refusals::default();
         let caller = Caller::sample("a");
         refusals.count(&caller, CommandKind::List, ErrorCode::Forbidden);
@@ -219,11 +218,11 @@ mod tests {
             refusals.put_back(user, tally);
         }
         let both = refused(CommandKind::List, ErrorCode::Forbidden, 2);
-        assert_eq!(told(&refusals), [("a".to_owned(), vec![both])]);
+        assert_eq!(reported(&refusals), [("a".to_owned(), vec![both])]);
     }
 
     #[test]
-    fn no_more_users_are_kept_than_there_is_room_for() {
+    fn refusals_of_too_many_users_are_not_counted() {
         let refusals = Refusals::default();
         for number in 0..MAX_USERS {
             let caller = Caller::sample(&number.to_string());
@@ -231,6 +230,6 @@ mod tests {
         }
         assert!(!refusals.count(&Caller::sample("one too many"), CommandKind::List, ErrorCode::Forbidden));
         assert!(refusals.count(&Caller::sample("0"), CommandKind::List, ErrorCode::Forbidden));
-        assert_eq!(told(&refusals).len(), MAX_USERS);
+        assert_eq!(reported(&refusals).len(), MAX_USERS);
     }
 }

@@ -1,10 +1,10 @@
-//! A socket whose caller is proven: it may ask for a seat.
+//! Join phase: a socket with a verified token, which is about to subscribe to its user's events.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{ResumeToken, ResumeTokenKey};
-use lifecycle::Entropy;
+use lifecycle::{Clock, Entropy};
 use protocol::cluster::offset::Offset;
 use protocol::cluster::origin::Origin;
 use protocol::event::name;
@@ -17,37 +17,49 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use tracing::Span;
 
-use super::Connections;
-use super::accepted::refuse;
+use super::JoinRate;
 use super::draining::Draining;
-use super::ending::Ending;
-use super::live::{Live, Standing};
+use super::link::Link;
+use super::live::{Live, LiveState};
 use super::replay::Replay;
-use super::resume::{Beginning, Resumed};
-use super::task::Link;
-use crate::command::Caller;
-use crate::form::Form;
+use super::resume::{Resumed, Resumption, Start};
 use crate::handshake::token::Identity;
-use crate::hub::Subscriber;
+use crate::hub::{Hub, SubscribedSocket};
+use crate::metrics::Metrics;
 use crate::name as names;
-use crate::session::Closed;
+use crate::presence::PresenceRegistry;
+use crate::session::{SessionMonitor, SessionRefusal};
+use crate::socket::{Caller, Ending, Form};
 
-/// A socket after its token.
+/// Services of the join phase.
+pub(crate) struct Joining {
+    pub(crate) rate: JoinRate,
+    /// Deadline of each step on the bus.
+    pub(crate) within: Duration,
+    pub(crate) sessions: Arc<SessionMonitor>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) presence: Arc<PresenceRegistry>,
+    pub(crate) resumption: Resumption,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Socket with a verified token.
 pub(super) struct Authenticated {
     link: Box<Link>,
     identity: Identity,
-    manner: Manner,
+    options: ClientOptions,
     origin: Origin,
     connection: ConnectionId,
 }
 
-/// How a client wants to be served.
-pub(super) struct Manner {
-    /// How it is spoken to.
+/// Options that the client chose when it authenticated.
+pub(super) struct ClientOptions {
     pub(super) form: Form,
-    /// How it will know the answer to `auth`.
+    /// Id of the `auth` request, which its answer repeats.
     pub(super) request: Option<RequestId>,
-    /// Where it left off.
+    /// Resume token and offset of an earlier socket.
     pub(super) resume: Option<Resume>,
 }
 
@@ -55,36 +67,36 @@ impl Authenticated {
     pub(super) fn new(
         link: Box<Link>,
         identity: Identity,
-        manner: Manner,
+        options: ClientOptions,
         origin: Origin,
         entropy: &dyn Entropy,
     ) -> Self {
         Self {
             link,
             identity,
-            manner,
+            options,
             origin,
             connection: names::connection(entropy),
         }
     }
 
-    /// Finds the place that the client left, takes its place in its session and a seat among the user's sockets, and tells the
-    /// client. The greeting leaves before any event, and names the place after which events come.
+    /// Redeems the resume token, joins the session, subscribes to the user's events and greets the client. The greeting is sent before
+    /// any event, and names the offset after which events follow.
     ///
     /// # Errors
-    /// The socket, to be ended: its user comes too often, its session is over, or the bus does not hear for this user in time.
-    pub(super) async fn join(mut self, on: &Connections) -> Result<Live, Draining> {
-        if !on.joins.admit(&self.identity.user, Instant::now()) {
-            return Err(Draining::unproven(self.link, Ending::JoinRate));
+    /// The socket, to be closed: its user exceeded the join rate, its session has ended, or the bus did not answer in time.
+    pub(super) async fn join(mut self, on: &Joining) -> Result<Live, Draining> {
+        match self.try_join(on).await {
+            Ok((caller, state)) => Ok(Live::new(self.link, caller, state)),
+            Err(ending) => Err(Draining::unauthenticated(self.link, ending)),
         }
-        let came = on.clock.now().into();
-        let resumed = match &self.manner.resume {
-            Some(resume) => Resumed::of(resume, &self.identity, came, &*on.bus, &on.metrics).await,
-            None => Ok(None),
-        };
-        let Ok(resumed) = resumed else {
-            return Err(Draining::unproven(self.link, Ending::Unavailable));
-        };
+    }
+
+    async fn try_join(&mut self, on: &Joining) -> Result<(Arc<Caller>, LiveState), Ending> {
+        if !on.rate.admit(&self.identity.user, Instant::now()) {
+            return Err(Ending::JoinRate);
+        }
+        let resumed = self.resume(on).await?;
         if let Some(resumed) = &resumed {
             self.connection = resumed.connection.clone();
         }
@@ -92,137 +104,142 @@ impl Authenticated {
             .record("conn", self.connection.as_str())
             .record("user", self.identity.user.as_str());
         let caller = Arc::new(self.caller());
-        let membership = match timeout(on.timing.join, on.sessions.join(&caller)).await {
-            Ok(Ok(membership)) => membership,
-            Ok(Err(closed)) => return Err(self.refuse(closed)),
-            Err(_too_late) => return Err(self.refuse(Closed::Unavailable)),
+        let membership = self.in_session(on.within, on.sessions.join(&caller)).await?;
+        let joining = on.hub.join(&self.identity.user, self.subscribed_socket(on));
+        let Ok(Some((subscription, offset))) = timeout(on.within, joining).await else {
+            return Err(Ending::Unavailable);
         };
-        let subscriber = Subscriber {
-            dismissal: Arc::clone(self.link.dismissal()),
-            moved: on.sessions.hints().clone(),
-            connection: self.connection.clone(),
-            session: self.identity.session.clone(),
-            form: self.manner.form,
-            outbound: Arc::clone(self.link.outbound()),
+        // An end that was announced before the subscription did not reach this node.
+        self.in_session(on.within, on.sessions.confirm(&caller)).await?;
+        // Subscribed, it is notified of its removal should it exceed the cap of sockets per user.
+        let Ok(Ok(entry)) = timeout(on.within, on.presence.enter(&caller)).await else {
+            return Err(Ending::Unavailable);
         };
-        let joining = on.hub.join(&self.identity.user, subscriber);
-        let Ok(Some((seat, offset))) = timeout(on.timing.join, joining).await else {
-            return Err(Draining::unproven(self.link, Ending::Unavailable));
-        };
-        match timeout(on.timing.join, on.sessions.confirm(&caller)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(closed)) => return Err(self.refuse(closed)),
-            Err(_too_late) => return Err(self.refuse(Closed::Unavailable)),
-        }
-        // With its seat it hears that it is one too many, as others come.
-        let Ok(Ok(entry)) = timeout(on.timing.join, on.presence.enter(&caller)).await else {
-            return Err(Draining::unproven(self.link, Ending::Unavailable));
-        };
-        let beginning = match resumed {
-            Some(resumed) => Ok(Beginning::recovered(resumed)),
-            None => Beginning::fresh(&offset, self.ticket(&offset, on), &*on.bus).await,
-        };
-        let Ok(beginning) = beginning else {
-            return Err(Draining::unproven(self.link, Ending::Unavailable));
+        let start = match resumed {
+            Some(resumed) => Start::resumed(resumed),
+            None => self.fresh_start(&offset, on).await?,
         };
         let now = on.clock.now().into();
-        if let Err(ending) = self.link.proven(until(self.identity.expires, now)) {
-            return Err(Draining::unproven(self.link, ending));
+        self.link.authenticated(caller.token_deadline(now))?;
+        self.link.outbound().push_first(self.greeting(&start, now));
+        tracing::debug!(start.recovered, "socket is live");
+        if let Some(lease) = &start.lease {
+            subscription.set_resume_state(lease.clone());
         }
-        self.link.outbound().push_first(self.greeting(&beginning, now));
-        tracing::debug!(beginning.recovered, "the socket is live");
-        let open = on.metrics.connected(self.manner.form.dialect());
-        let Beginning {
-            hold,
-            after,
-            page,
-            recovered,
-        } = beginning;
-        hold.iter().for_each(|hold| seat.hold(hold.clone()));
-        let replay = Replay::new(Arc::clone(self.link.outbound()), after, page, offset);
-        let standing = Standing {
+        let replay = Replay::new(Arc::clone(self.link.outbound()), start.after, start.page, offset);
+        let state = LiveState {
             membership,
             _entry: entry,
-            seat,
-            hold,
+            subscription,
+            lease: start.lease,
             replay: Some(Box::new(replay)),
-            recovered,
-            _open: open,
+            recovered: start.recovered,
+            _open: on.metrics.connected(self.options.form.dialect()),
         };
-        Ok(Live::new(self.link, caller, standing))
+        Ok((caller, state))
     }
 
-    /// What is issued to a client that begins here and may come back.
-    fn ticket(&self, start: &Offset, on: &Connections) -> Option<(ResumeTokenKey, ResumeToken)> {
-        let key = ResumeTokenKey {
-            user: self.identity.user.clone(),
-            id: names::ticket(&*on.entropy),
+    async fn resume(&mut self, on: &Joining) -> Result<Option<Resumed>, Ending> {
+        let received_at = on.clock.now().into();
+        let Some(resume) = &self.options.resume else {
+            return Ok(None);
         };
-        let ticket = ResumeToken {
-            session: self.identity.session.clone(),
-            connection: self.connection.clone(),
-            start: start.clone(),
+        let resumed = on
+            .resumption
+            .resume(resume, &self.identity, received_at, &on.metrics)
+            .await;
+        resumed.map_err(|_unavailable| Ending::Unavailable)
+    }
+
+    /// Awaits a step of the session; a refusal is sent to the client.
+    async fn in_session<T>(
+        &mut self,
+        within: Duration,
+        step: impl Future<Output = Result<T, SessionRefusal>>,
+    ) -> Result<T, Ending> {
+        let step = timeout(within, step).await;
+        let refusal = match step.unwrap_or(Err(SessionRefusal::Unavailable)) {
+            Ok(joined) => return Ok(joined),
+            Err(refusal) => refusal,
         };
-        self.manner.form.recovers().then_some((key, ticket))
+        // A client that may try again is closed without the order to stay away.
+        let ending = match refusal {
+            SessionRefusal::Ended => Ending::SessionEnded,
+            SessionRefusal::Idle => Ending::Unauthenticated,
+            SessionRefusal::Unavailable => return Err(Ending::Unavailable),
+        };
+        self.link.refuse_auth(self.options.request.as_ref(), refusal.failure());
+        Err(ending)
+    }
+
+    /// Starts at this offset, with a resume token for a client that can resume.
+    async fn fresh_start(&mut self, offset: &Offset, on: &Joining) -> Result<Start, Ending> {
+        let token = self.options.form.recovers().then(|| {
+            let key = ResumeTokenKey {
+                user: self.identity.user.clone(),
+                id: names::resume_token(&*on.entropy),
+            };
+            let token = ResumeToken {
+                session: self.identity.session.clone(),
+                connection: self.connection.clone(),
+                start: offset.clone(),
+            };
+            (key, token)
+        });
+        let start = on.resumption.start(offset, token).await;
+        start.map_err(|_unavailable| Ending::Unavailable)
     }
 
     fn caller(&self) -> Caller {
         Caller::new(
             &self.identity,
-            (self.connection.clone(), self.manner.form, self.origin.clone()),
+            (self.connection.clone(), self.options.form, self.origin.clone()),
             (Arc::clone(self.link.outbound()), Arc::clone(self.link.dismissal())),
         )
     }
 
-    /// Whoever may try again is closed and not told to stay away.
-    fn refuse(self, closed: Closed) -> Draining {
-        let ending = match closed {
-            Closed::Ended => Ending::SessionEnded,
-            Closed::Idle => Ending::Unauthenticated,
-            Closed::Unavailable => return Draining::unproven(self.link, Ending::Unavailable),
-        };
-        refuse(&self.link, self.manner.request.as_ref(), closed.failure());
-        Draining::unproven(self.link, ending)
+    fn subscribed_socket(&self, on: &Joining) -> SubscribedSocket {
+        SubscribedSocket {
+            dismissal: Arc::clone(self.link.dismissal()),
+            session_hints: on.sessions.hints().clone(),
+            connection: self.connection.clone(),
+            session: self.identity.session.clone(),
+            form: self.options.form,
+            outbound: Arc::clone(self.link.outbound()),
+        }
     }
 
-    fn greeting(&self, beginning: &Beginning, now: Timestamp) -> Message {
-        let ticket = beginning.hold.as_ref().map(|hold| hold.key.id.as_str());
-        let Some(encoding) = self.manner.form.native() else {
-            return socketio::connected(self.manner.form.dialect(), self.connection.as_str(), ticket);
+    fn greeting(&self, start: &Start, now: Timestamp) -> Message {
+        let token = start.lease.as_ref().map(|lease| lease.key.id.as_str());
+        let form = self.options.form;
+        let Some(encoding) = form.native() else {
+            return socketio::connected(form.dialect(), self.connection.as_str(), token);
         };
         let ready = Ready {
             user_id: &self.identity.user,
             session_id: &self.identity.session,
-            resume_token: ticket.unwrap_or_default(),
-            offset: beginning.after.to_string(),
-            recovered: beginning.recovered,
+            resume_token: token.unwrap_or_default(),
+            offset: start.after.to_string(),
+            recovered: start.recovered,
             expires_at: self.identity.expires,
             server_time: now,
         };
-        native::answer(encoding, name::READY, &Json::of(&ready), self.manner.request.as_ref())
+        native::answer(encoding, name::READY, &Json::of(&ready), self.options.request.as_ref())
     }
 }
 
-/// `ready`: a plain WebSocket is live.
+/// `ready`: greeting of a plain WebSocket.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ready<'a> {
     user_id: &'a UserId,
     session_id: &'a SessionId,
-    /// Resume token that the client sends to resume.
+    /// Resume token.
     resume_token: &'a str,
-    /// Events after this one will come.
+    /// Offset after which events follow.
     offset: String,
     recovered: bool,
-    /// The token's end.
+    /// Expiry of the token.
     expires_at: Timestamp,
     server_time: Timestamp,
 }
-
-/// When a token ends, on the clock of timers.
-pub(crate) fn until(ends: Timestamp, now: Timestamp) -> Instant {
-    Instant::now() + ends.since(now).min(LONGEST)
-}
-
-/// No timer looks further ahead: a token may be good for longer than a clock can count.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,4 +1,4 @@
-//! How one socket is heard: whichever dialect the peer speaks, what it says is one of these.
+//! Decoding of one socket's messages, whichever dialect the peer uses.
 
 use protocol::wire::native::{self, Encoding, Undecodable};
 use protocol::wire::socketio::{Decoder, Incoming};
@@ -7,37 +7,37 @@ use serde_json::Value;
 
 use crate::handshake::upgrade::Protocol;
 
-/// The ear of one socket.
+/// Decoder of one socket.
 pub(super) enum Codec {
-    /// Socket.IO, with whichever parser the first packet shows.
+    /// Socket.IO; the first packet shows which parser the client uses.
     SocketIo(Decoder),
-    /// A plain WebSocket.
+    /// Plain WebSocket.
     Native(Encoding),
 }
 
-/// What a peer says.
+/// Decoded message of a client.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
-    /// It wants to connect; Socket.IO alone.
+pub(super) enum ClientMessage {
+    /// CONNECT; Socket.IO only.
     Connect {
-        /// `/`, or one that is not served.
+        /// `/`, or a namespace that is not served.
         namespace: String,
-        /// Its auth payload.
+        /// Auth payload.
         auth: Value,
     },
-    /// An event.
+    /// Event.
     Request(Request),
-    /// A readable frame that names no event.
+    /// Readable frame without an event name.
     NoEvent(Option<RequestId>),
-    /// It leaves and keeps the socket; Socket.IO alone.
-    Leave {
-        /// `/`, or one that was never joined.
+    /// DISCONNECT, after which the WebSocket stays open; Socket.IO only.
+    Disconnect {
+        /// `/`, or a namespace that was never joined.
         namespace: String,
     },
-    /// It answers a ping, in the way of Engine.IO.
+    /// Engine.IO pong.
     Pong,
-    /// Nothing that matters, or a part of what will.
-    Nothing,
+    /// Part of a message, or a packet without effect.
+    Incomplete,
 }
 
 impl Codec {
@@ -48,22 +48,24 @@ impl Codec {
         }
     }
 
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// Framing that cannot be read; the socket is to be closed.
-    pub(super) fn decode(&mut self, message: &Message) -> Result<Said, FrameError> {
+    /// [`FrameError`]: the framing is broken, and the socket is to be closed.
+    pub(super) fn decode(&mut self, message: &Message) -> Result<ClientMessage, FrameError> {
         match self {
-            Self::SocketIo(decoder) => Ok(decoder.decode(message)?.map_or(Said::Nothing, Said::from)),
+            Self::SocketIo(decoder) => Ok(decoder
+                .decode(message)?
+                .map_or(ClientMessage::Incomplete, ClientMessage::from)),
             Self::Native(encoding) => match native::decode(*encoding, message) {
-                Ok(request) => Ok(Said::Request(request)),
-                Err(Undecodable::NoEvent { id }) => Ok(Said::NoEvent(id)),
+                Ok(request) => Ok(ClientMessage::Request(request)),
+                Err(Undecodable::NoEvent { id }) => Ok(ClientMessage::NoEvent(id)),
                 Err(Undecodable::Framing(error)) => Err(error),
             },
         }
     }
 
-    /// The dialect to answer in. With Socket.IO it is known from the first packet on.
+    /// Dialect of the answers. With Socket.IO it is known from the first packet on.
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Self::SocketIo(decoder) => decoder.dialect(),
@@ -73,15 +75,18 @@ impl Codec {
     }
 }
 
-impl From<Incoming> for Said {
+impl From<Incoming> for ClientMessage {
     fn from(incoming: Incoming) -> Self {
         match incoming {
             Incoming::Connect { namespace, auth } => Self::Connect { namespace, auth },
             Incoming::Request(request) => Self::Request(request),
-            Incoming::Disconnect { namespace } => Self::Leave { namespace },
+            Incoming::Disconnect { namespace } => Self::Disconnect { namespace },
             Incoming::Pong => Self::Pong,
-            Incoming::Nothing => Self::Nothing,
+            Incoming::Nothing => Self::Incomplete,
             Incoming::NoEvent { ack } => Self::NoEvent(ack.map(RequestId::Ack)),
         }
     }
 }
+
+/// The one namespace of Socket.IO that is served.
+pub(super) const ROOT: &str = "/";

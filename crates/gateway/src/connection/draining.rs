@@ -1,25 +1,24 @@
-//! A socket that is to end: it may only flush.
+//! Close phase: the queue is flushed, and the Close frame sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::wire::socketio;
 
-use super::ending::Ending;
-use super::task::Link;
-use crate::command::Caller;
+use super::link::Link;
+use crate::socket::{Caller, Ending};
 
-/// A socket on its way out, and why.
+/// Socket that is to be closed, with the reason.
 pub(super) struct Draining {
     link: Box<Link>,
     ending: Ending,
-    /// Whom it served, if it did.
+    /// Caller of a socket that was live.
     caller: Option<Arc<Caller>>,
 }
 
 impl Draining {
-    /// A socket that never became live.
-    pub(super) fn unproven(link: Box<Link>, ending: Ending) -> Self {
+    /// Takes a socket that never became live.
+    pub(super) fn unauthenticated(link: Box<Link>, ending: Ending) -> Self {
         Self {
             link,
             ending,
@@ -27,7 +26,7 @@ impl Draining {
         }
     }
 
-    /// A socket that was live.
+    /// Takes a socket that was live.
     pub(super) fn live(link: Box<Link>, ending: Ending, caller: Arc<Caller>) -> Self {
         Self {
             link,
@@ -36,23 +35,23 @@ impl Draining {
         }
     }
 
-    /// Sends what there still is to say and closes, within a deadline. Says why it ended.
+    /// Sends the queue and closes, within a deadline. Returns the reason.
     pub(super) async fn flush(mut self, within: Duration) -> Ending {
         if let Some(caller) = &self.caller {
             if self.ending == Ending::Restart {
-                // Nobody else can answer what is under way.
-                self.link.send_until(caller.all_answered(), ANSWERS_WITHIN).await;
+                // Pending commands can be answered on this socket only.
+                self.link.send_until(caller.idle(), ANSWERS_WITHIN).await;
             }
             if self.ending.stay_away() && caller.form.native().is_none() {
                 self.link.send(socketio::disconnect(caller.form.dialect()));
             }
         }
         let reason = self.reason();
-        Box::pin(self.link.end(self.ending, &reason, within)).await;
+        Box::pin(self.link.close(self.ending, &reason, within)).await;
         self.ending
     }
 
-    /// Beside the close code, for a person; a client of a draining node is told when to come back.
+    /// Reason text of the Close frame; it tells clients of a draining node when to reconnect.
     fn reason(&self) -> String {
         let reason = self.ending.code().map_or("", |code| code.as_str());
         if matches!(self.ending, Ending::Restart | Ending::Unavailable) {
@@ -63,5 +62,5 @@ impl Draining {
     }
 }
 
-/// How long a draining socket waits for answers under way.
+/// Time for the answers of pending commands on a draining node.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);

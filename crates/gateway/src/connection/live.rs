@@ -1,8 +1,9 @@
-//! A socket with a seat: it may send and receive.
+//! Live phase: a subscribed socket, whose client sends requests and receives events.
 
 use std::sync::Arc;
 
 use bus::ResumeLease;
+use lifecycle::Clock;
 use protocol::answer::Failure;
 use protocol::cluster::origin::Origin;
 use protocol::code::ErrorCode;
@@ -12,134 +13,148 @@ use protocol::security::{SessionEnd, SessionExpired};
 use protocol::time::Timestamp;
 use protocol::wire::Request;
 
-use super::Connections;
-use super::accepted::ROOT;
-use super::authenticated::until;
-use super::codec::Said;
+use super::codec::{ClientMessage, ROOT};
 use super::draining::Draining;
-use super::ending::Ending;
+use super::link::{Link, Received};
 use super::replay::{self, Replay, Step};
-use super::resume;
-use super::task::{Heard, Link};
-use crate::command::Caller;
-use crate::hub::Seat;
+use super::resume::Resumption;
+use crate::command::Commands;
+use crate::handshake::authenticator::Authenticator;
+use crate::hub::Subscription;
 use crate::metrics::OpenSocket;
 use crate::presence::Entry;
-use crate::session::Membership;
+use crate::session::{Membership, SessionMonitor};
+use crate::socket::{Caller, Ending};
 
-/// A socket that is served.
+/// Services of the live phase.
+pub(crate) struct Serving {
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) sessions: Arc<SessionMonitor>,
+    /// Verifies tokens of `auth:refresh`.
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) resumption: Resumption,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Live socket.
 pub(super) struct Live {
     link: Box<Link>,
     caller: Arc<Caller>,
-    standing: Standing,
+    state: LiveState,
 }
 
-/// What a live socket has, and gives back when it is no longer served.
-pub(super) struct Standing {
+/// Registrations of a live socket, released when it is no longer served.
+pub(super) struct LiveState {
     pub(super) membership: Membership,
     pub(super) _entry: Entry,
-    pub(super) seat: Seat,
-    /// What its client comes back with.
-    pub(super) hold: Option<ResumeLease>,
-    /// Its way to the present; none once it is there.
+    pub(super) subscription: Subscription,
+    /// Resume token of the client.
+    pub(super) lease: Option<ResumeLease>,
+    /// Replay of missed events; `None` once it has caught up.
     pub(super) replay: Option<Box<Replay>>,
-    /// Its client came back and missed nothing.
+    /// True if the client resumed and missed no event.
     pub(super) recovered: bool,
     pub(super) _open: OpenSocket,
 }
 
-/// How serving came to an end.
+/// Result of serving a socket.
 pub(super) enum Served {
-    /// The client left and keeps the WebSocket.
+    /// The client disconnected and keeps the WebSocket.
     Left(Box<Link>, Origin),
-    /// The socket is to be ended.
+    /// The socket is to be closed.
     Ended(Draining),
 }
 
-/// What serving one message leads to.
+/// Result of serving one message.
 enum Next {
-    GoOn,
-    Leave,
+    Continue,
+    Disconnect,
 }
 
 impl Live {
-    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, standing: Standing) -> Self {
-        Self { link, caller, standing }
+    pub(super) fn new(link: Box<Link>, caller: Arc<Caller>, state: LiveState) -> Self {
+        Self { link, caller, state }
     }
 
-    /// Whether its client came back and missed nothing.
+    /// True if the client resumed and missed no event.
     pub(super) fn is_recovered(&self) -> bool {
-        self.standing.recovered
+        self.state.recovered
     }
 
-    /// The socket, as commands see it.
+    /// Caller of this socket's commands.
     pub(super) fn caller(&self) -> &Arc<Caller> {
         &self.caller
     }
 
-    /// Serves the client until it leaves or the socket is to be ended. The seat is given back then.
-    pub(super) async fn serve(mut self, on: &Connections) -> Served {
+    /// Serves the client until it disconnects or the socket is to be closed. The subscription ends then.
+    pub(super) async fn serve(mut self, on: &Serving) -> Served {
         loop {
-            let Standing { replay, seat, .. } = &mut self.standing;
-            let heard = tokio::select! {
+            let LiveState {
+                replay, subscription, ..
+            } = &mut self.state;
+            let received = tokio::select! {
                 biased;
-                heard = self.link.next() => heard,
-                step = replay::step(replay, seat) => {
+                received = self.link.next() => received,
+                step = replay::step(replay, subscription) => {
                     if step == Step::Done {
-                        self.standing.replay = None;
+                        self.state.replay = None;
                     }
                     continue;
                 }
             };
-            let next = match heard {
-                Ok(heard) => self.obey(heard, on).await,
+            let next = match received {
+                Ok(received) => self.handle(received, on).await,
                 Err(ending) => Err(ending),
             };
-            if matches!(next, Ok(Next::Leave) | Err(Ending::Resync)) {
-                self.void_ticket(on).await;
+            if matches!(next, Ok(Next::Disconnect) | Err(Ending::Resync)) {
+                self.void_resume_token(&on.resumption).await;
             }
             match next {
-                Ok(Next::GoOn) => {}
-                Ok(Next::Leave) => return Served::Left(self.link, self.caller.origin.clone()),
+                Ok(Next::Continue) => {}
+                Ok(Next::Disconnect) => return Served::Left(self.link, self.caller.origin.clone()),
                 Err(ending) => return Served::Ended(self.end(ending, on.clock.now().into())),
             }
         }
     }
 
-    async fn obey(&mut self, heard: Heard, on: &Connections) -> Result<Next, Ending> {
+    async fn handle(&mut self, received: Received, on: &Serving) -> Result<Next, Ending> {
         let commands = &on.commands;
-        match (heard.said, heard.held_back) {
-            (Said::Request(request), Some(wait)) => commands.hold_back(&self.caller, &request, wait),
-            (Said::Request(request), None) => {
+        match (received.message, received.retry_after) {
+            (ClientMessage::Request(request), Some(wait)) => commands.reject_excess(&self.caller, &request, wait),
+            (ClientMessage::Request(request), None) => {
                 on.sessions.activity(&self.caller);
                 self.serve_request(request, on).await?;
             }
-            (Said::NoEvent(id), held_back) => commands.refuse_nameless(&self.caller, id.as_ref(), held_back),
-            (Said::Leave { namespace }, _) if namespace == ROOT => {
-                self.link.left()?;
-                return Ok(Next::Leave);
+            (ClientMessage::NoEvent(id), retry_after) => {
+                commands.refuse_nameless(&self.caller, id.as_ref(), retry_after);
             }
-            (Said::Connect { namespace, .. }, _) if namespace != ROOT => self.link.refuse_namespace(&namespace),
-            // The reference closes: a second CONNECT, or leaving what was never joined.
-            (Said::Connect { .. } | Said::Leave { .. }, _) => return Err(Ending::BadFrame),
-            (Said::Pong | Said::Nothing, _) => {}
+            (ClientMessage::Disconnect { namespace }, _) if namespace == ROOT => {
+                self.link.disconnected()?;
+                return Ok(Next::Disconnect);
+            }
+            (ClientMessage::Connect { namespace, .. }, _) if namespace != ROOT => {
+                self.link.refuse_namespace(&namespace)
+            }
+            // The reference implementation closes: a second CONNECT, or a DISCONNECT from a namespace that was never joined.
+            (ClientMessage::Connect { .. } | ClientMessage::Disconnect { .. }, _) => return Err(Ending::BadFrame),
+            (ClientMessage::Pong | ClientMessage::Incomplete, _) => {}
         }
-        Ok(Next::GoOn)
+        Ok(Next::Continue)
     }
 
-    async fn serve_request(&mut self, request: Request, on: &Connections) -> Result<(), Ending> {
+    async fn serve_request(&mut self, request: Request, on: &Serving) -> Result<(), Ending> {
         let commands = &on.commands;
         if request.event == name::AUTH && self.caller.form.native().is_some() {
-            // One socket is one caller: another token for it comes with `auth:refresh`.
+            // A socket has one caller for its life: `auth:refresh` replaces its token.
             let failure = Failure::with_message(ErrorCode::BadRequest, "event: this socket is authenticated already");
             commands.refuse(&self.caller, Some(request.event), &failure, request.id.as_ref());
             return Ok(());
         }
         if CommandKind::of_event(&request.event) == Some(CommandKind::Refresh) {
             if commands.refresh(&self.caller, request, &on.authenticator).await {
-                let ends = until(self.caller.token().ends, on.clock.now().into());
-                self.standing.membership.renew(ends);
-                return self.link.proven(ends);
+                let expires = self.caller.token_deadline(on.clock.now().into());
+                self.state.membership.renew(expires);
+                return self.link.authenticated(expires);
             }
             return Ok(());
         }
@@ -147,22 +162,22 @@ impl Live {
         Ok(())
     }
 
-    /// Nobody comes back with the ticket: the client took its leave, or could not be told that it missed nothing.
-    async fn void_ticket(&mut self, on: &Connections) {
-        if let Some(hold) = self.standing.hold.take() {
-            resume::revoke_token(&hold, &*on.bus).await;
+    /// Revokes the resume token: the client has disconnected, or has missed events and has no way to be notified of that.
+    async fn void_resume_token(&mut self, resumption: &Resumption) {
+        if let Some(lease) = self.state.lease.take() {
+            resumption.revoke_token(&lease).await;
         }
     }
 
-    /// A client whose session is over is told why.
+    /// Notifies a client whose session has ended of the reason.
     fn end(self, ending: Ending, now: Timestamp) -> Draining {
-        let over = match ending {
+        let expired = match ending {
             Ending::TokenExpired => Some((self.caller.token().ends, SessionEnd::TokenExpired)),
             Ending::SessionIdle => Some((now, SessionEnd::Idle)),
             Ending::SessionEnded => Some((now, SessionEnd::Ended)),
             _ => None,
         };
-        if let Some((timestamp, reason)) = over {
+        if let Some((timestamp, reason)) = expired {
             self.caller.notify(&Notice::SessionExpired(SessionExpired {
                 user_id: self.caller.user.clone(),
                 timestamp,

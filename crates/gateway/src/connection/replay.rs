@@ -1,5 +1,5 @@
-//! From where its client left off to the present: a socket reads the log page by page, as fast as its peer takes what it reads, and
-//! hears what comes from the moment it has read all.
+//! Replay of missed events: a resumed socket reads the event log page by page, at the pace of its peer, and receives new events from
+//! the moment it has caught up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,108 +11,106 @@ use protocol::cluster::offset::Offset;
 use protocol::fault::chain;
 use tokio::time::{Instant, sleep_until};
 
-use super::outbound::Outbound;
-use crate::hub::{Progress, Seat};
+use crate::hub::{ReplayProgress, Subscription};
+use crate::socket::Outbound;
 
-/// A socket that is not at the present yet.
+/// Replay of one socket.
 pub(super) struct Replay {
     outbound: Arc<Outbound>,
-    /// Up to here everything was queued.
+    /// Offset up to which events were queued.
     cursor: Offset,
-    /// What was read and not yet queued.
+    /// Events that were read and are not yet queued.
     page: VecDeque<(Offset, Envelope)>,
-    /// Where the user's order stood when the socket took its seat. What was said to one session or socket before that was not said
-    /// to this one.
+    /// Offset of the log when the socket subscribed. Earlier events for one session or socket were not addressed to this one.
     joined: Offset,
-    /// The log is not read before then.
-    rests_until: Option<Instant>,
+    /// Earliest time of the next read.
+    pause_until: Option<Instant>,
 }
 
-/// Whether there is more to do.
+/// Result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// There is.
-    GoOn,
-    /// The socket hears what comes.
+    /// More steps follow.
+    Continue,
+    /// The socket receives new events.
     Done,
 }
 
-/// The next step, if there is one to make.
-pub(super) async fn step(replay: &mut Option<Box<Replay>>, seat: &Seat) -> Step {
+/// Makes the next step; pending without a replay.
+pub(super) async fn step(replay: &mut Option<Box<Replay>>, subscription: &Subscription) -> Step {
     match replay {
-        // Boxed: the task of a socket would keep room for it for as long as it lives.
-        Some(replay) => Box::pin(replay.step(seat)).await,
+        // Boxed: inline, the task of the socket would hold its memory for as long as the socket is open.
+        Some(replay) => Box::pin(replay.step(subscription)).await,
         None => std::future::pending().await,
     }
 }
 
 impl Replay {
-    /// A socket that has heard everything up to `cursor`, and of what came after it `page`.
+    /// Starts after `cursor`, with the events of `page` that were read already.
     pub(super) fn new(outbound: Arc<Outbound>, cursor: Offset, page: Vec<(Offset, Envelope)>, joined: Offset) -> Self {
         Self {
             outbound,
             cursor,
             page: page.into(),
             joined,
-            rests_until: None,
+            pause_until: None,
         }
     }
 
-    /// One step. Nothing is lost when it is dropped while pending. However much there is to replay, it does not fill the queue: the
-    /// queue is empty before more is put there.
-    async fn step(&mut self, seat: &Seat) -> Step {
+    /// Makes one step. Cancel safe. Replay never overflows the queue: it adds events only to an empty one.
+    async fn step(&mut self, subscription: &Subscription) -> Step {
         if !self.page.is_empty() {
             self.outbound.drained().await;
-            self.queue(seat);
-            return Step::GoOn;
+            self.queue(subscription);
+            return Step::Continue;
         }
-        match seat.go_live(&self.cursor) {
-            Progress::Live => return Step::Done,
-            Progress::Behind => {}
-            // The room asks meanwhile which epoch is over.
-            Progress::Apart => self.rest(SOON),
+        match subscription.go_live(&self.cursor) {
+            ReplayProgress::CaughtUp => return Step::Done,
+            ReplayProgress::Behind => {}
+            // The hub compares the epochs meanwhile.
+            ReplayProgress::OtherEpoch => self.pause(SHORT_PAUSE),
         }
-        if let Some(until) = self.rests_until {
+        if let Some(until) = self.pause_until {
             sleep_until(until).await;
-            self.rests_until = None;
+            self.pause_until = None;
         }
-        self.read(seat).await
+        self.read(subscription).await
     }
 
-    fn queue(&mut self, seat: &Seat) {
-        for _ in 0..AT_ONCE {
+    fn queue(&mut self, subscription: &Subscription) {
+        for _ in 0..QUEUE_BATCH {
             let Some((offset, envelope)) = self.page.pop_front() else {
                 return;
             };
             if envelope.audience == Audience::User || self.is_since_joined(&offset) {
-                seat.replay(&offset, &envelope);
+                subscription.replay(&offset, &envelope);
             }
             self.cursor = offset;
         }
     }
 
-    async fn read(&mut self, seat: &Seat) -> Step {
-        match seat.read(&self.cursor, PAGE).await {
+    async fn read(&mut self, subscription: &Subscription) -> Step {
+        match subscription.read(&self.cursor, PAGE).await {
             Ok(Some(LogRead::Events(events))) => {
                 if events.is_empty() {
-                    self.rest(SOON);
+                    self.pause(SHORT_PAUSE);
                 }
                 self.page = events.into();
-                Step::GoOn
+                Step::Continue
             }
             Ok(None) => {
-                self.rest(LATER);
-                Step::GoOn
+                self.pause(RETRY_PAUSE);
+                Step::Continue
             }
             Ok(Some(LogRead::Gap(now))) => {
-                seat.lose();
+                subscription.report_loss();
                 self.cursor = now;
-                Step::GoOn
+                Step::Continue
             }
             Err(error) => {
-                tracing::debug!(error = chain(&error), "the log was not read, and will be later");
-                self.rest(LATER);
-                Step::GoOn
+                tracing::debug!(error = chain(&error), "event log read failed, retrying");
+                self.pause(RETRY_PAUSE);
+                Step::Continue
             }
         }
     }
@@ -121,16 +119,16 @@ impl Replay {
         offset.epoch != self.joined.epoch || offset.seq > self.joined.seq
     }
 
-    fn rest(&mut self, rest: Duration) {
-        self.rests_until.get_or_insert_with(|| Instant::now() + rest);
+    fn pause(&mut self, pause: Duration) {
+        self.pause_until.get_or_insert_with(|| Instant::now() + pause);
     }
 }
 
-/// How many events are read at once, at most 512 KiB.
+/// Events of one read, at most 512 KiB.
 pub(super) const PAGE: usize = 32;
-/// How many events are queued at once, at most 256 KiB: the queue holds more.
-const AT_ONCE: usize = 16;
-/// How long the log is left alone when it had nothing new.
-const SOON: Duration = Duration::from_millis(50);
-/// How long after a failure the log is read again.
-const LATER: Duration = Duration::from_secs(1);
+/// Events queued at once, at most 256 KiB: the queue holds more.
+const QUEUE_BATCH: usize = 16;
+/// Pause after a read without new events.
+const SHORT_PAUSE: Duration = Duration::from_millis(50);
+/// Pause after a failed read.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);

@@ -1,6 +1,8 @@
-//! A client comes back with its ticket: whether it is told that it missed nothing, and from where on it hears.
+//! Resumption: redeems the resume token of a returning client, and decides whether it missed events and at which offset its events begin.
 
-use bus::{Bus, BusError, LogRead, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey};
+use std::sync::Arc;
+
+use bus::{BusError, Events, LogRead, Redeemed, ResumeLease, ResumeToken, ResumeTokenKey, ResumeTokens};
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 use protocol::fault::chain;
@@ -12,144 +14,154 @@ use super::replay::PAGE;
 use crate::handshake::token::Identity;
 use crate::metrics::Metrics;
 
-/// A place that a client has come back to.
+/// Issue and redemption of resume tokens.
+#[derive(Clone)]
+pub(crate) struct Resumption {
+    pub(crate) resume_tokens: Arc<dyn ResumeTokens>,
+    pub(crate) events: Arc<dyn Events>,
+}
+
+/// Redeemed resume token of a client that missed no event.
 pub(super) struct Resumed {
-    /// The name of its socket, as before.
+    /// Connection id of the earlier socket, which this one takes over.
     pub(super) connection: ConnectionId,
-    /// The ticket, which is its own now.
-    pub(super) hold: ResumeLease,
-    /// The last event that it has handled.
+    pub(super) lease: ResumeLease,
+    /// Offset of the last event that the client has handled.
     pub(super) after: Offset,
-    /// The first events that it has missed, if any.
+    /// First page of missed events.
     pub(super) page: Vec<(Offset, Envelope)>,
 }
 
-/// Where a client's events begin.
-pub(super) struct Beginning {
-    /// What it comes back with.
-    pub(super) hold: Option<ResumeLease>,
-    /// It hears what came after.
+/// Start of a client's events.
+pub(super) struct Start {
+    /// Resume token of the client.
+    pub(super) lease: Option<ResumeLease>,
+    /// Offset after which events follow.
     pub(super) after: Offset,
-    /// Of that, what was read already.
+    /// First page of these events.
     pub(super) page: Vec<(Offset, Envelope)>,
-    /// It has come back and missed nothing.
+    /// True if the client resumed and missed no event.
     pub(super) recovered: bool,
 }
 
-/// Why a ticket is no good.
+/// Reason for which a client cannot resume.
 enum Unrecovered {
-    /// It is over, of another session or user, or of an order that is over; in the hands of one who came later; or none of ours.
+    /// The resume token has expired, is unknown, belongs to another session, user or epoch, or was redeemed by a later attempt.
     Unknown,
-    /// The offset is none of ours.
+    /// The offset is not one of ours.
     ForeignOffset,
-    /// The log no longer has all that was missed.
+    /// The event log no longer has all missed events.
     Gap,
 }
 
-impl Resumed {
-    /// Tries a ticket of this caller, who came at `came` and has proven to be itself. None is a fresh start, whatever the reason.
-    ///
-    /// # Errors
-    /// [`BusError::Away`]: nobody can say just now.
-    pub(super) async fn of(
-        resume: &Resume,
-        identity: &Identity,
-        came: Timestamp,
-        bus: &dyn Bus,
-        metrics: &Metrics,
-    ) -> Result<Option<Self>, BusError> {
-        let tried = redeem_token(resume, identity, came, bus).await?;
-        metrics.resumed(match &tried {
-            Ok(_) => "recovered",
-            Err(Unrecovered::Unknown) => "unknown",
-            Err(Unrecovered::ForeignOffset) => "foreign_offset",
-            Err(Unrecovered::Gap) => "lost",
-        });
-        Ok(tried.ok())
-    }
-}
-
-impl Beginning {
-    /// Where the client left off.
-    pub(super) fn recovered(resumed: Resumed) -> Self {
+impl Start {
+    /// Starts where the client left off.
+    pub(super) fn resumed(resumed: Resumed) -> Self {
         Self {
-            hold: Some(resumed.hold),
+            lease: Some(resumed.lease),
             after: resumed.after,
             page: resumed.page,
             recovered: true,
         }
     }
+}
 
-    /// Here, with a ticket unless it does not want one. The ticket is known before the client is: it may be back at once.
+impl Resumption {
+    /// Redeems the resume token of an authenticated client whose claim was received at `received_at`. None is a fresh start, whatever the
+    /// reason.
     ///
     /// # Errors
     /// [`BusError::Away`].
-    pub(super) async fn fresh(
+    pub(super) async fn resume(
+        &self,
+        resume: &Resume,
+        identity: &Identity,
+        received_at: Timestamp,
+        metrics: &Metrics,
+    ) -> Result<Option<Resumed>, BusError> {
+        let redeemed = self.redeem_token(resume, identity, received_at).await?;
+        metrics.resumed(match &redeemed {
+            Ok(_) => "recovered",
+            Err(Unrecovered::Unknown) => "unknown",
+            Err(Unrecovered::ForeignOffset) => "foreign_offset",
+            Err(Unrecovered::Gap) => "lost",
+        });
+        Ok(redeemed.ok())
+    }
+
+    /// Starts at this offset and issues the resume token, if any, before the client receives it: the client may return at once.
+    ///
+    /// # Errors
+    /// [`BusError::Away`].
+    pub(super) async fn start(
+        &self,
         offset: &Offset,
-        ticket: Option<(ResumeTokenKey, ResumeToken)>,
-        bus: &dyn Bus,
-    ) -> Result<Self, BusError> {
-        let hold = match ticket {
-            Some((key, ticket)) => Some(bus.issue_token(&key, &ticket).await?),
+        token: Option<(ResumeTokenKey, ResumeToken)>,
+    ) -> Result<Start, BusError> {
+        let lease = match token {
+            Some((key, token)) => Some(self.resume_tokens.issue_token(&key, &token).await?),
             None => None,
         };
-        Ok(Self {
-            hold,
+        Ok(Start {
+            lease,
             after: offset.clone(),
             page: Vec::new(),
             recovered: false,
         })
     }
-}
 
-async fn redeem_token(
-    resume: &Resume,
-    identity: &Identity,
-    came: Timestamp,
-    bus: &dyn Bus,
-) -> Result<Result<Resumed, Unrecovered>, BusError> {
-    let Ok(id) = ResumeTokenId::new(&resume.resume_token) else {
-        return Ok(Err(Unrecovered::Unknown));
-    };
-    let key = ResumeTokenKey {
-        user: identity.user.clone(),
-        id,
-    };
-    let Some(Redeemed {
-        token: ticket,
-        lease: hold,
-    }) = bus.redeem_token(&key, &identity.session, came).await?
-    else {
-        return Ok(Err(Unrecovered::Unknown));
-    };
-    let Some(after) = last_handled(ticket.start, resume.offset.as_deref()) else {
-        revoke_token(&hold, bus).await;
-        return Ok(Err(Unrecovered::ForeignOffset));
-    };
-    match bus.read_log(&key.user, &after, PAGE).await? {
-        LogRead::Events(page) => Ok(Ok(Resumed {
-            connection: ticket.connection,
-            hold,
-            after,
-            page,
-        })),
-        LogRead::Gap(_) => {
-            revoke_token(&hold, bus).await;
-            Ok(Err(Unrecovered::Gap))
+    /// Revokes a resume token. One that cannot be revoked now expires.
+    pub(super) async fn revoke_token(&self, lease: &ResumeLease) {
+        if let Err(error) = self.resume_tokens.revoke_token(lease).await {
+            tracing::debug!(
+                error = chain(&error),
+                "resume token revocation failed, leaving it to expire"
+            );
+        }
+    }
+
+    async fn redeem_token(
+        &self,
+        resume: &Resume,
+        identity: &Identity,
+        received_at: Timestamp,
+    ) -> Result<Result<Resumed, Unrecovered>, BusError> {
+        let Ok(id) = ResumeTokenId::new(&resume.resume_token) else {
+            return Ok(Err(Unrecovered::Unknown));
+        };
+        let key = ResumeTokenKey {
+            user: identity.user.clone(),
+            id,
+        };
+        let redeemed = self
+            .resume_tokens
+            .redeem_token(&key, &identity.session, received_at)
+            .await?;
+        let Some(Redeemed { token, lease }) = redeemed else {
+            return Ok(Err(Unrecovered::Unknown));
+        };
+        let Some(after) = last_handled(token.start, resume.offset.as_deref()) else {
+            self.revoke_token(&lease).await;
+            return Ok(Err(Unrecovered::ForeignOffset));
+        };
+        match self.events.read_log(&key.user, &after, PAGE).await? {
+            LogRead::Events(page) => Ok(Ok(Resumed {
+                connection: token.connection,
+                lease,
+                after,
+                page,
+            })),
+            LogRead::Gap(_) => {
+                self.revoke_token(&lease).await;
+                Ok(Err(Unrecovered::Gap))
+            }
         }
     }
 }
 
-/// Ends a ticket. One that cannot be ended now ends by itself.
-pub(super) async fn revoke_token(hold: &ResumeLease, bus: &dyn Bus) {
-    if let Err(error) = bus.revoke_token(hold).await {
-        tracing::debug!(error = chain(&error), "a ticket was not ended");
-    }
-}
-
-/// The last event that a client has handled. Without an offset it has handled none since its ticket was issued, and with one from
-/// before that neither: the official client keeps the offset of an earlier ticket until the first event. None when the offset is
-/// none of ours.
+/// Offset of the last event that a client has handled. Without an offset it has handled none since its resume token was issued, and with
+/// an older one neither: the official client keeps the offset of an earlier token until its first event. None if the offset is not one
+/// of ours.
 fn last_handled(start: Offset, offset: Option<&str>) -> Option<Offset> {
     let Some(offset) = offset else {
         return Some(start);
@@ -173,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_handled_what_its_offset_says_and_at_least_what_came_before_its_ticket() {
+    fn last_handled_offset_is_the_later_of_the_client_s_and_the_token_s() {
         let start = at("b", 7);
         for (offset, handled) in [
             (None, Some(at("b", 7))),
             (Some("b-9"), Some(at("b", 9))),
             (Some("b-7"), Some(at("b", 7))),
-            // Kept from an earlier ticket.
+            // Kept from an earlier resume token.
             (Some("b-3"), Some(at("b", 7))),
             (Some("a-12"), Some(at("b", 7))),
             (Some("hello"), None),

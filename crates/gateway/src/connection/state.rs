@@ -1,4 +1,4 @@
-//! When a socket is pinged, held back or ended: pure decisions about time. The task beside it feeds them and obeys.
+//! Heartbeat, deadlines and message rate of one socket: pure decisions about time, which the link carries out.
 
 mod flood;
 #[cfg(test)]
@@ -8,129 +8,120 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::flood::{Flood, Judgement};
-use super::ending::Ending;
+use self::flood::{FloodGuard, FloodVerdict};
 use crate::settings::{Heartbeat, Rate};
+use crate::socket::Ending;
 
-/// The bounds a socket lives within.
+/// Time bounds of a socket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    /// Pings and their answers.
-    pub(super) heartbeat: Heartbeat,
-    /// From the upgrade, or from leaving, to a valid token.
-    pub(super) authentication: Duration,
-    /// How long the peer may take nothing.
-    pub(super) write: Duration,
-    /// How often the peer may say something; none is no limit.
-    pub(super) rate: Option<Rate>,
+pub(crate) struct Bounds {
+    pub(crate) heartbeat: Heartbeat,
+    /// From the upgrade, or from a DISCONNECT, to a valid token.
+    pub(crate) authentication: Duration,
+    /// Longest time in which the peer accepts no bytes.
+    pub(crate) write: Duration,
+    /// Rate of the peer's messages; `None` is no limit.
+    pub(crate) rate: Option<Rate>,
 }
 
-/// What a socket's time is about.
-pub(super) struct State {
+/// State of one socket in time.
+pub(super) struct LinkState {
     bounds: Bounds,
-    pulse: Pulse,
-    phase: Phase,
-    flood: Option<Flood>,
+    ping: PingState,
+    phase: AuthPhase,
+    flood: Option<FloodGuard>,
     blocked_since: Option<Instant>,
-    leaves: Option<(Instant, Ending)>,
+    close_at: Option<(Instant, Ending)>,
 }
 
-/// The heartbeat.
+/// State of the heartbeat.
 #[derive(Debug, Clone, Copy)]
-enum Pulse {
-    /// A ping is due then.
-    Resting { ping_at: Instant },
-    /// A ping is out; its answer is due then.
-    Waiting { until: Instant },
+enum PingState {
+    /// The next ping is due then.
+    Idle { ping_at: Instant },
+    /// A ping was sent; its pong is due then.
+    AwaitingPong { until: Instant },
 }
 
-/// Before and after the token.
+/// Phase before or after authentication.
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum AuthPhase {
     /// A valid token is due then.
-    Unproven { until: Instant },
-    /// The token ends then.
-    Live { until: Instant },
+    Unauthenticated { until: Instant },
+    /// The token expires then.
+    Authenticated { until: Instant },
 }
 
-/// What happens to a socket.
+/// Input of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Input {
-    /// Time has passed.
+    /// The timer fired.
     Tick,
-    /// The peer said something that is no answer to a ping.
+    /// A message arrived that is no pong.
     Message,
-    /// The peer answered a ping, or says so.
+    /// A pong arrived.
     Pong,
-    /// The peer takes nothing.
+    /// The peer accepts no bytes.
     Blocked,
-    /// The peer takes again.
+    /// The peer accepts bytes again.
     Flowing,
-    /// The queue is fuller than it may be.
+    /// The outbound queue overflowed.
     Overflowed,
-    /// A token was valid, until then.
-    Proven {
-        /// Its end.
-        until: Instant,
+    /// A token was verified.
+    Authenticated {
+        /// Expiry of the token.
+        expires: Instant,
     },
-    /// The client left without closing: it may come back with a token.
-    Left,
-    /// The socket is to end, in its turn.
-    Leave {
-        /// Its turn.
+    /// The client disconnected without closing the WebSocket, and may authenticate again.
+    Disconnected,
+    /// The socket is to be closed later.
+    CloseAt {
+        /// Time of the close.
         at: Instant,
-        /// Why.
+        /// Reason of the close.
         ending: Ending,
     },
 }
 
-/// What is to be done.
+/// Effect that the link carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// Send a ping.
     Ping,
-    /// Do not serve this message: the peer says too much. The next one is free after this long.
-    HoldBack(Duration),
-    /// End the socket.
+    /// Reject this message: it exceeds the rate, and the next one is admitted after this time.
+    Reject(Duration),
+    /// Close the socket.
     End(Ending),
 }
 
-impl State {
-    /// A socket that was opened now.
+impl LinkState {
+    /// Creates the state of a socket opened now.
     pub(super) fn new(bounds: Bounds, now: Instant) -> Self {
         Self {
             bounds,
-            pulse: Pulse::Resting {
+            ping: PingState::Idle {
                 ping_at: now + bounds.heartbeat.interval,
             },
-            phase: Phase::Unproven {
+            phase: AuthPhase::Unauthenticated {
                 until: now + bounds.authentication,
             },
-            flood: bounds.rate.map(|rate| Flood::new(rate, now)),
+            flood: bounds.rate.map(|rate| FloodGuard::new(rate, now)),
             blocked_since: None,
-            leaves: None,
+            close_at: None,
         }
     }
 
-    /// The heartbeat that is kept.
+    /// Heartbeat of the socket.
     pub(super) fn heartbeat(&self) -> Heartbeat {
         self.bounds.heartbeat
     }
 
-    /// Takes note of what happens, and says what is to be done. After `End` nothing more is.
+    /// Applies an input and returns its effect. There is none after `End`.
     pub(super) fn on(&mut self, input: Input, now: Instant) -> Option<Effect> {
         match input {
             Input::Tick => self.tick(now),
             Input::Message => self.message(now),
-            Input::Pong => {
-                // An unasked pong moves the next ping too, as with the reference.
-                let asked = matches!(self.pulse, Pulse::Waiting { .. });
-                self.pulse = Pulse::Resting {
-                    ping_at: now + self.bounds.heartbeat.interval,
-                };
-                // One pong for each ping is free.
-                if asked { None } else { self.message(now) }
-            }
+            Input::Pong => self.pong(now),
             Input::Blocked => {
                 self.blocked_since.get_or_insert(now);
                 None
@@ -140,76 +131,85 @@ impl State {
                 None
             }
             Input::Overflowed => Some(Effect::End(Ending::QueueFull)),
-            Input::Proven { until } => {
-                self.phase = Phase::Live { until };
+            Input::Authenticated { expires } => {
+                self.phase = AuthPhase::Authenticated { until: expires };
                 None
             }
-            Input::Left => {
-                self.phase = Phase::Unproven {
+            Input::Disconnected => {
+                self.phase = AuthPhase::Unauthenticated {
                     until: now + self.bounds.authentication,
                 };
                 None
             }
-            Input::Leave { at, ending } => {
-                if self.leaves.is_none_or(|(earlier, _)| at < earlier) {
-                    self.leaves = Some((at, ending));
+            Input::CloseAt { at, ending } => {
+                if self.close_at.is_none_or(|(earlier, _)| at < earlier) {
+                    self.close_at = Some((at, ending));
                 }
                 None
             }
         }
     }
 
-    /// When [`Input::Tick`] is due.
+    /// Time at which [`Input::Tick`] is due.
     pub(super) fn wake_at(&self) -> Instant {
-        let pulse = match self.pulse {
-            Pulse::Resting { ping_at } => ping_at,
-            Pulse::Waiting { until } => until,
+        let ping = match self.ping {
+            PingState::Idle { ping_at } => ping_at,
+            PingState::AwaitingPong { until } => until,
         };
         let phase = match self.phase {
-            Phase::Unproven { until } | Phase::Live { until } => until,
+            AuthPhase::Unauthenticated { until } | AuthPhase::Authenticated { until } => until,
         };
         let stalled = self.blocked_since.map(|since| since + self.bounds.write);
-        let leaves = self.leaves.map(|(at, _)| at);
-        let others = [Some(phase), stalled, leaves];
-        others.into_iter().flatten().fold(pulse, Instant::min)
+        let close_at = self.close_at.map(|(at, _)| at);
+        let others = [Some(phase), stalled, close_at];
+        others.into_iter().flatten().fold(ping, Instant::min)
     }
 
-    /// Endings come before pings, and what the client must know of comes first.
+    /// Closes before it pings. Of several reasons the one that concerns the client most comes first.
     fn tick(&mut self, now: Instant) -> Option<Effect> {
         if let Some(ending) = self.due_ending(now) {
             return Some(Effect::End(ending));
         }
-        match self.pulse {
-            Pulse::Resting { ping_at } if ping_at <= now => {
-                self.pulse = Pulse::Waiting {
+        match self.ping {
+            PingState::Idle { ping_at } if ping_at <= now => {
+                self.ping = PingState::AwaitingPong {
                     until: now + self.bounds.heartbeat.timeout,
                 };
                 Some(Effect::Ping)
             }
-            Pulse::Resting { .. } | Pulse::Waiting { .. } => None,
+            PingState::Idle { .. } | PingState::AwaitingPong { .. } => None,
         }
     }
 
     fn due_ending(&self, now: Instant) -> Option<Ending> {
         match self.phase {
-            Phase::Unproven { until } if until <= now => return Some(Ending::AuthenticationTimeout),
-            Phase::Live { until } if until <= now => return Some(Ending::TokenExpired),
-            Phase::Unproven { .. } | Phase::Live { .. } => {}
+            AuthPhase::Unauthenticated { until } if until <= now => return Some(Ending::AuthenticationTimeout),
+            AuthPhase::Authenticated { until } if until <= now => return Some(Ending::TokenExpired),
+            AuthPhase::Unauthenticated { .. } | AuthPhase::Authenticated { .. } => {}
         }
         if self.blocked_since.is_some_and(|since| since + self.bounds.write <= now) {
             return Some(Ending::Stalled);
         }
-        if matches!(self.pulse, Pulse::Waiting { until } if until <= now) {
+        if matches!(self.ping, PingState::AwaitingPong { until } if until <= now) {
             return Some(Ending::HeartbeatTimeout);
         }
-        self.leaves.and_then(|(at, ending)| (at <= now).then_some(ending))
+        self.close_at.and_then(|(at, ending)| (at <= now).then_some(ending))
+    }
+
+    /// An unsolicited pong delays the next ping too, as in the reference implementation, and counts as a message.
+    fn pong(&mut self, now: Instant) -> Option<Effect> {
+        let is_awaited = matches!(self.ping, PingState::AwaitingPong { .. });
+        self.ping = PingState::Idle {
+            ping_at: now + self.bounds.heartbeat.interval,
+        };
+        if is_awaited { None } else { self.message(now) }
     }
 
     fn message(&mut self, now: Instant) -> Option<Effect> {
-        match self.flood.as_mut()?.judge(now) {
-            Judgement::Serve => None,
-            Judgement::HoldBack(wait) => Some(Effect::HoldBack(wait)),
-            Judgement::End => Some(Effect::End(Ending::Flood)),
+        match self.flood.as_mut()?.check(now) {
+            FloodVerdict::Admit => None,
+            FloodVerdict::Reject(wait) => Some(Effect::Reject(wait)),
+            FloodVerdict::End => Some(Effect::End(Ending::Flood)),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The WebSocket itself: tungstenite over a client's stream, with bounds on all that it keeps.
+//! WebSocket transport: tungstenite over a client's stream, with bounds on all its buffers.
 //!
-//! tungstenite knows nothing of compression, which goes around it: compressed messages leave as frames that it writes as they are, and
-//! come as plain binary messages, because `walk` beneath it has made them so.
+//! tungstenite does not support compression, which bypasses it: compressed messages are sent as raw frames, and are received as plain
+//! binary messages, since `frame_scanner` below it rewrites their headers.
 
+mod frame_scanner;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -23,69 +23,70 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, FrameHe
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error};
 
-use self::walk::{Packing, TooManyFragments, Walk};
-use super::ending::Ending;
-use super::outbound::{self, Outbound};
-use super::outgoing::Outgoing;
+use self::frame_scanner::{FrameScanner, Packing, TooManyFragments};
 use crate::deflate::{InflateError, PerMessageDeflate};
 use crate::listener::{Stream, linger};
+use crate::socket::{Ending, MAX_QUEUE_BYTES, Outbound, Outgoing, Overflowed};
 
-/// One WebSocket. It has one owner, who reads and writes: only so can its buffers be replaced.
+/// WebSocket of one client. One owner reads and writes, so that its buffers can be replaced.
 pub(super) struct Transport {
-    /// Gone only while it is replaced.
-    socket: Option<WebSocketStream<Walk<Stream>>>,
-    /// Compression, where it was agreed.
+    /// `None` only while it is replaced.
+    socket: Option<WebSocketStream<FrameScanner<Stream>>>,
+    /// Compression, if negotiated.
     deflate: Option<PerMessageDeflate>,
-    /// Something was written and is not known to have left.
+    /// True if bytes were written since the last complete flush.
     unflushed: bool,
-    /// The peer takes nothing just now.
+    /// True while the peer accepts no bytes.
     blocked: bool,
-    /// A message was larger than the buffers are at rest: they have grown, and never shrink.
-    bloated: bool,
+    /// True if a message outgrew the initial buffers: tungstenite never shrinks them.
+    has_grown: bool,
 }
 
-/// What happened on the WebSocket.
+/// Event of the WebSocket.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Happened {
-    /// A message came.
+pub(super) enum TransportEvent {
+    /// A message arrived.
     Message(Message),
-    /// A pong came.
+    /// A pong arrived.
     Pong,
-    /// A ping came; it is answered already.
+    /// A ping arrived; tungstenite has answered it.
     Ping,
-    /// The peer has begun to take nothing.
+    /// The peer stopped accepting bytes.
     Blocked,
-    /// The peer takes again.
+    /// The peer accepts bytes again.
     Flowing,
-    /// The queue was fuller than it may be.
+    /// The outbound queue overflowed.
     Overflowed,
-    /// It is over.
+    /// The WebSocket ended.
     Ended(Ending),
 }
 
 impl Transport {
-    /// A WebSocket on a stream that has seen nothing but the upgrade.
+    /// Takes a stream on which nothing but the upgrade was exchanged.
     pub(super) fn new(stream: Stream, deflate: Option<PerMessageDeflate>) -> Self {
         Self {
-            socket: build(Walk::new(stream, deflate.is_some())),
+            socket: build(FrameScanner::new(stream, deflate.is_some())),
             deflate,
             unflushed: false,
             blocked: false,
-            bloated: false,
+            has_grown: false,
         }
     }
 
-    /// Sends what is queued, as far as the peer takes it, and says what happens first. Nothing is lost when it is dropped while
-    /// pending.
-    pub(super) fn poll_happened(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<Happened> {
+    /// Sends the queue as far as the peer accepts it, and returns the next event. Cancel safe.
+    pub(super) fn poll_event(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<TransportEvent> {
         let written = self.poll_write(outbound, cx);
-        if let Poll::Ready(Err(happened)) = written {
-            return Poll::Ready(happened);
+        if let Poll::Ready(Err(event)) = written {
+            return Poll::Ready(event);
         }
         let blocked = written.is_pending();
         if blocked != self.blocked {
             self.blocked = blocked;
-            return Poll::Ready(if blocked { Happened::Blocked } else { Happened::Flowing });
+            return Poll::Ready(if blocked {
+                TransportEvent::Blocked
+            } else {
+                TransportEvent::Flowing
+            });
         }
         self.poll_read(cx)
     }
@@ -95,12 +96,12 @@ impl Transport {
         self.send(tungstenite::Message::Ping(Bytes::new()));
     }
 
-    /// Sends all that is queued, as the peer takes it.
+    /// Sends the whole queue.
     pub(super) async fn flush(&mut self, outbound: &Outbound) {
         drop(poll_fn(|cx| self.poll_write(outbound, cx)).await);
     }
 
-    /// Sends whatever comes into the queue, for as long as the stream takes it.
+    /// Sends the queue and all that is added to it, until the stream breaks.
     pub(super) async fn keep_sending(&mut self, outbound: &Outbound) {
         let broken = poll_fn(|cx| match self.poll_write(outbound, cx) {
             Poll::Ready(Err(_)) => Poll::Ready(()),
@@ -109,8 +110,8 @@ impl Transport {
         broken.await;
     }
 
-    /// Says goodbye, with a Close frame if there is a code, and waits for the peer to be done as well, within a deadline. The
-    /// socket is not usable afterwards.
+    /// Closes, with a Close frame if there is a code, and waits for the peer to close as well, within a deadline. The socket is unusable
+    /// afterwards.
     pub(super) async fn close(&mut self, code: Option<(CloseCode, &str)>, within: Duration) {
         let Some(mut socket) = self.socket.take() else { return };
         let frame = code.map(|(code, reason)| {
@@ -119,38 +120,38 @@ impl Transport {
                 reason: reason.into(),
             }))
         });
-        let goodbye = async {
-            let said = match frame {
+        let closing = async {
+            let written = match frame {
                 Some(frame) => socket.send(frame).await,
-                // The peer's own Close is answered by the flush.
+                // The flush answers the peer's own Close.
                 None => socket.flush().await,
             };
-            if said.is_ok() {
+            if written.is_ok() {
                 linger(socket.into_inner().into_inner(), within).await;
             }
         };
-        // How it ends makes no difference to anyone: the peer is gone or will be.
-        drop(timeout(within, Box::pin(goodbye)).await);
+        // The result makes no difference: the peer is gone or will be.
+        drop(timeout(within, Box::pin(closing)).await);
     }
 
-    /// Ready when nothing is left to write; pending when the peer takes nothing.
-    fn poll_write(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<Result<(), Happened>> {
+    /// Ready when nothing is left to write; pending while the peer accepts no bytes.
+    fn poll_write(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<Result<(), TransportEvent>> {
         loop {
             let Some(socket) = self.socket.as_mut() else {
-                return Poll::Ready(Err(Happened::Ended(Ending::Lost)));
+                return Poll::Ready(Err(TransportEvent::Ended(Ending::Lost)));
             };
             if self.unflushed {
                 match socket.poll_flush_unpin(cx) {
-                    Poll::Pending => return outbound.poll_overflowed(cx).map(|_| Err(Happened::Overflowed)),
+                    Poll::Pending => return outbound.poll_overflowed(cx).map(|_| Err(TransportEvent::Overflowed)),
                     Poll::Ready(Ok(())) => self.unflushed = false,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Happened::Ended(ending(&error)))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(TransportEvent::Ended(ending(&error)))),
                 }
             }
             for _ in 0..BATCH {
                 match outbound.poll_pop(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(message)) => self.send_data(message),
-                    Poll::Ready(Err(outbound::Overflowed)) => return Poll::Ready(Err(Happened::Overflowed)),
+                    Poll::Ready(Err(Overflowed)) => return Poll::Ready(Err(TransportEvent::Overflowed)),
                 }
             }
             if !self.unflushed {
@@ -159,7 +160,7 @@ impl Transport {
         }
     }
 
-    /// Compresses what is not compressed yet: messages that several sockets are sent come compressed once for all of them.
+    /// Compresses the message unless it is: messages for several sockets are compressed once for all of them.
     fn send_data(&mut self, message: Outgoing) {
         let message = match (message, &self.deflate) {
             (Outgoing::Plain(message), Some(deflate)) => Outgoing::deflated(message, deflate),
@@ -168,28 +169,28 @@ impl Transport {
         self.send(frame(message));
     }
 
-    /// Writes a frame into tungstenite's buffer, which is empty or nearly so. An error shows again at the flush.
+    /// Writes a frame into tungstenite's buffer, which is nearly empty. An error is returned again by the flush.
     fn send(&mut self, message: tungstenite::Message) {
-        self.bloated |= message.len() > BUFFER;
+        self.has_grown |= message.len() > BUFFER;
         self.unflushed = true;
         if let Some(socket) = self.socket.as_mut() {
             drop(std::pin::Pin::new(socket).start_send(message));
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<TransportEvent> {
         loop {
             let Some(socket) = self.socket.as_mut() else {
-                return Poll::Ready(Happened::Ended(Ending::Lost));
+                return Poll::Ready(TransportEvent::Ended(Ending::Lost));
             };
             match socket.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(message))) => {
-                    if let Some(happened) = self.received(message) {
-                        return Poll::Ready(happened);
+                    if let Some(event) = self.received(message) {
+                        return Poll::Ready(event);
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Happened::Ended(ending(&error))),
-                Poll::Ready(None) => return Poll::Ready(Happened::Ended(Ending::Lost)),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(TransportEvent::Ended(ending(&error))),
+                Poll::Ready(None) => return Poll::Ready(TransportEvent::Ended(Ending::Lost)),
                 Poll::Pending => {
                     if !self.rebuild() {
                         return Poll::Pending;
@@ -199,53 +200,56 @@ impl Transport {
         }
     }
 
-    fn received(&mut self, message: tungstenite::Message) -> Option<Happened> {
-        self.bloated |= message.len() > BUFFER;
+    fn received(&mut self, message: tungstenite::Message) -> Option<TransportEvent> {
+        self.has_grown |= message.len() > BUFFER;
         match message {
-            tungstenite::Message::Text(text) => Some(self.unpacked(Message::Text(text.into()))),
-            tungstenite::Message::Binary(bytes) => Some(self.unpacked(Message::Binary(bytes))),
-            tungstenite::Message::Pong(_) => Some(Happened::Pong),
-            tungstenite::Message::Ping(_) => Some(Happened::Ping),
-            tungstenite::Message::Close(_) => Some(Happened::Ended(Ending::ByPeer)),
-            // Never read, says tungstenite.
+            tungstenite::Message::Text(text) => Some(self.inflated(Message::Text(text.into()))),
+            tungstenite::Message::Binary(bytes) => Some(self.inflated(Message::Binary(bytes))),
+            tungstenite::Message::Pong(_) => Some(TransportEvent::Pong),
+            tungstenite::Message::Ping(_) => Some(TransportEvent::Ping),
+            tungstenite::Message::Close(_) => Some(TransportEvent::Ended(Ending::ByPeer)),
+            // tungstenite never returns it from a read.
             tungstenite::Message::Frame(_) => None,
         }
     }
 
-    /// A message as the client meant it.
-    fn unpacked(&mut self, message: Message) -> Happened {
-        let walk = self.socket.as_mut().map(WebSocketStream::get_mut);
-        let packing = walk.map_or(Packing::Plain, Walk::packing);
+    /// Decompresses a message if it was compressed.
+    fn inflated(&mut self, message: Message) -> TransportEvent {
+        let scanner = self.socket.as_mut().map(WebSocketStream::get_mut);
+        let packing = scanner.map_or(Packing::Plain, FrameScanner::next_packing);
         let (Message::Binary(payload), Some(deflate)) = (&message, &self.deflate) else {
-            return Happened::Message(message);
+            return TransportEvent::Message(message);
         };
         if packing == Packing::Plain {
-            return Happened::Message(message);
+            return TransportEvent::Message(message);
         }
         match deflate.inflate(payload, MAX_MESSAGE) {
-            Ok(bytes) if packing == Packing::DeflatedBinary => Happened::Message(Message::Binary(bytes)),
-            Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Happened::Message(Message::Text(bytes)),
-            Ok(_) => Happened::Ended(Ending::NotUtf8),
-            Err(InflateError::TooBig) => Happened::Ended(Ending::TooBig),
-            Err(InflateError::Corrupt) => Happened::Ended(Ending::NotDeflated),
+            Ok(bytes) if packing == Packing::DeflatedBinary => TransportEvent::Message(Message::Binary(bytes)),
+            Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => TransportEvent::Message(Message::Text(bytes)),
+            Ok(_) => TransportEvent::Ended(Ending::NotUtf8),
+            Err(InflateError::TooBig) => TransportEvent::Ended(Ending::TooBig),
+            Err(InflateError::Corrupt) => TransportEvent::Ended(Ending::NotDeflated),
         }
     }
 
-    /// Gives grown buffers back, by building the WebSocket anew around its stream. That loses nothing when nothing is waiting to
-    /// be written and every byte read has come out again as a message.
+    /// Releases grown buffers by building a new WebSocket around the stream. Nothing is lost if no bytes wait to be written and every byte
+    /// read was part of a complete message.
     fn rebuild(&mut self) -> bool {
-        let at_rest = self.socket.as_ref().is_some_and(|socket| socket.get_ref().is_at_rest());
-        if !self.bloated || self.unflushed || !at_rest {
+        let is_between_messages = self
+            .socket
+            .as_ref()
+            .is_some_and(|socket| socket.get_ref().is_between_messages());
+        if !self.has_grown || self.unflushed || !is_between_messages {
             return false;
         }
-        self.bloated = false;
+        self.has_grown = false;
         self.socket = self.socket.take().and_then(|socket| build(socket.into_inner()));
         true
     }
 }
 
-/// tungstenite's constructor is asynchronous in name only.
-fn build(stream: Walk<Stream>) -> Option<WebSocketStream<Walk<Stream>>> {
+/// tungstenite's constructor is asynchronous but never pending.
+fn build(stream: FrameScanner<Stream>) -> Option<WebSocketStream<FrameScanner<Stream>>> {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
@@ -255,8 +259,8 @@ fn build(stream: Walk<Stream>) -> Option<WebSocketStream<Walk<Stream>>> {
     Box::pin(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config))).now_or_never()
 }
 
-/// A message of ours as it is: its text is known to be UTF-8, and is not checked again for each socket. RSV1 says that it is
-/// compressed (RFC 7692, section 6).
+/// Frame of one message. Its text is known to be UTF-8, and is not validated again for each socket. RSV1 marks compression (RFC 7692,
+/// section 6).
 fn frame(message: Outgoing) -> tungstenite::Message {
     let (bytes, kind, rsv1) = match message {
         Outgoing::Plain(Message::Text(bytes)) => (bytes, Data::Text, false),
@@ -272,7 +276,7 @@ fn frame(message: Outgoing) -> tungstenite::Message {
     tungstenite::Message::Frame(Frame::from_payload(header, bytes))
 }
 
-/// What an error of tungstenite means. It sends no Close frame of its own.
+/// Close reason of a tungstenite error. tungstenite sends no Close frame of its own.
 fn ending(error: &Error) -> Ending {
     match error {
         Error::Capacity(_) => Ending::TooBig,
@@ -284,11 +288,11 @@ fn ending(error: &Error) -> Ending {
     }
 }
 
-/// The longest message a client may send, in bytes.
+/// Longest message of a client, in bytes.
 pub(super) const MAX_MESSAGE: usize = 64 * 1024;
-/// What each direction has for a buffer at rest, in bytes.
+/// Initial buffer of each direction, in bytes.
 const BUFFER: usize = 4 * 1024;
-/// Messages are written in batches of so many, each flushed before the next.
+/// Messages of one write, flushed before the next.
 const BATCH: usize = 16;
-/// Above what a batch can hold, since the queue holds no more than this: tungstenite's own bound is never met.
-const MAX_WRITE_BUFFER: usize = 2 * outbound::MAX_BYTES;
+/// Above the size of any batch, since the queue holds fewer bytes: tungstenite's own bound is never reached.
+const MAX_WRITE_BUFFER: usize = 2 * MAX_QUEUE_BYTES;

@@ -36,10 +36,10 @@ use tokio::time::Instant;
 use self::limits::CallbackLimit;
 use self::page::{Page, Pages};
 use super::rates::CallRates;
-use crate::command::WorkerClient;
 use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
+use crate::workers::WorkerClient;
 
 /// State of the callback routes.
 pub(crate) struct Callbacks {

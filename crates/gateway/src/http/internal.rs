@@ -34,10 +34,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::response::failure_response;
-use crate::command::WorkerClient;
 use crate::handshake::request::{bearer, user_agent};
 use crate::metrics::Metrics;
 use crate::name;
+use crate::workers::WorkerClient;
 
 /// State of the internal API.
 pub(crate) struct Internal {

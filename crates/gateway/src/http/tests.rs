@@ -6,15 +6,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{advance, interval, sleep};
 
 use super::*;
-use crate::command::WorkerClient;
 use crate::name;
+use crate::workers::WorkerClient;
 
 fn http() -> Arc<Http> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(Arc::clone(&entropy)));
     let meter = telemetry::metrics::Metrics::new("test").meter();
     let metrics = Arc::new(Metrics::new(&meter, &Tasks::new()));
-    let workers = Arc::new(WorkerClient::new(Arc::clone(&bus), name::node(&*entropy)));
+    let workers = Arc::new(WorkerClient::new(
+        Arc::clone(&bus) as _,
+        name::node(&*entropy),
+        Arc::clone(&entropy),
+    ));
     let timing = Timing::default();
     let callbacks = Callbacks::new(
         bus,

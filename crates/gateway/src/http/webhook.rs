@@ -29,10 +29,10 @@ use url::form_urlencoded;
 
 use super::rates::CallRates;
 use super::response::failure_response;
-use crate::command::WorkerClient;
 use crate::handshake::request::user_agent;
 use crate::metrics::Metrics;
 use crate::name;
+use crate::workers::WorkerClient;
 
 /// State of the webhook routes.
 pub(crate) struct Webhooks {

@@ -1,7 +1,7 @@
-//! One user's order as this gateway follows it: every event once, in order, without a hole, or a plain word that some are lost.
+//! GapDetector detector of one user's events: delivers every event once, in order and without a gap, or reports that some are lost.
 //!
-//! What is heard may be missing, late or double. The log is the truth: whatever does not follow the last event delivered makes it
-//! read, and what is heard meanwhile is read too if it was not in what came.
+//! Announcements may be lost, late or duplicated; the event log is authoritative. An event that does not follow the last delivered one has
+//! the log read, and an event announced meanwhile has it read again unless the read returned it.
 
 use std::sync::Arc;
 
@@ -9,48 +9,48 @@ use bus::LogRead;
 use protocol::cluster::envelope::Envelope;
 use protocol::cluster::offset::Offset;
 
-/// The place of one user's order up to which everything was delivered.
+/// Offset of one user's log up to which all events were delivered.
 #[derive(Debug, Default)]
-pub(super) struct Gap {
-    /// None until the order's position is known.
+pub(super) struct GapDetector {
+    /// `None` until the offset of the log is known.
     cursor: Option<Offset>,
-    /// The log is being read.
-    reading: bool,
-    /// The newest event known of while nothing could be delivered.
+    /// True while a read of the log is pending.
+    is_reading: bool,
+    /// Newest offset announced while nothing could be delivered.
     newest: Option<Offset>,
 }
 
-/// What is to be done.
+/// GapOutput of the detector.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Output {
-    /// Hand this event to the user's sockets.
+pub(super) enum GapOutput {
+    /// Deliver this event to the user's sockets.
     Deliver(Offset, Arc<Envelope>),
-    /// Read the log after this position, at most [`PAGE`] events, and bring what it says.
+    /// Read the log after this offset, up to [`PAGE`] events.
     Read(Offset),
-    /// Tell the user's sockets that events up to this position are lost.
+    /// Report to the user's sockets that events up to this offset are lost.
     Gap(Offset),
 }
 
-/// How many events are read at once.
+/// Events of one read.
 pub(super) const PAGE: usize = 128;
 
-impl Gap {
-    /// Up to where everything was delivered.
+impl GapDetector {
+    /// Offset up to which all events were delivered.
     pub(super) fn cursor(&self) -> Option<&Offset> {
         self.cursor.as_ref()
     }
 
-    /// An event was heard.
-    pub(super) fn heard(&mut self, offset: Offset, envelope: Arc<Envelope>) -> Vec<Output> {
+    /// Takes an announced event.
+    pub(super) fn received(&mut self, offset: Offset, envelope: Arc<Envelope>) -> Vec<GapOutput> {
         match &mut self.cursor {
-            Some(cursor) if !self.reading => {
+            Some(cursor) if !self.is_reading => {
                 if follows(&offset, cursor) {
                     *cursor = offset.clone();
-                    return vec![Output::Deliver(offset, envelope)];
+                    return vec![GapOutput::Deliver(offset, envelope)];
                 }
                 self.catch_up(Some(offset))
             }
-            // It is in the log: whoever reads next finds it.
+            // The next read of the log returns it.
             _ => {
                 self.newest = Some(offset);
                 Vec::new()
@@ -58,10 +58,10 @@ impl Gap {
         }
     }
 
-    /// The order stands here, says the bus: when the user's channel was opened, or to see whether something was missed.
-    pub(super) fn positioned(&mut self, offset: Offset) -> Vec<Output> {
-        if self.reading {
-            // What is being read may be older than this.
+    /// Takes the offset of the log: when the channel was subscribed, or from a comparison.
+    pub(super) fn positioned(&mut self, offset: Offset) -> Vec<GapOutput> {
+        if self.is_reading {
+            // The pending read may return less than this.
             if self.newest.as_ref().is_none_or(|newest| is_beyond(&offset, newest)) {
                 self.newest = Some(offset);
             }
@@ -75,9 +75,9 @@ impl Gap {
         self.catch_up(Some(offset))
     }
 
-    /// What the log says, after [`Output::Read`].
-    pub(super) fn read(&mut self, past: LogRead) -> Vec<Output> {
-        self.reading = false;
+    /// Takes the result of [`GapOutput::Read`].
+    pub(super) fn read(&mut self, past: LogRead) -> Vec<GapOutput> {
+        self.is_reading = false;
         let mut outputs = Vec::new();
         match past {
             LogRead::Events(events) => {
@@ -92,7 +92,7 @@ impl Gap {
             }
             LogRead::Gap(now) => {
                 self.cursor = Some(now.clone());
-                outputs.push(Output::Gap(now));
+                outputs.push(GapOutput::Gap(now));
             }
         }
         let newest = self.newest.take();
@@ -100,30 +100,30 @@ impl Gap {
         outputs
     }
 
-    /// An event of the log. They come without a hole; if one did not, that would be a loss.
-    fn take(&mut self, offset: Offset, envelope: Arc<Envelope>) -> Vec<Output> {
+    /// Takes an event of the log. A gap in the log would be a loss.
+    fn take(&mut self, offset: Offset, envelope: Arc<Envelope>) -> Vec<GapOutput> {
         let Some(cursor) = &mut self.cursor else {
             return Vec::new();
         };
         if !is_beyond(&offset, cursor) {
             return Vec::new();
         }
-        let lost = (!follows(&offset, cursor)).then(|| Output::Gap(before(&offset)));
+        let lost = (!follows(&offset, cursor)).then(|| GapOutput::Gap(before(&offset)));
         *cursor = offset.clone();
-        lost.into_iter().chain([Output::Deliver(offset, envelope)]).collect()
+        lost.into_iter().chain([GapOutput::Deliver(offset, envelope)]).collect()
     }
 
-    /// Reads the log if something there is beyond what was delivered.
-    fn catch_up(&mut self, newest: Option<Offset>) -> Vec<Output> {
+    /// Reads the log if it has events after the cursor.
+    fn catch_up(&mut self, newest: Option<Offset>) -> Vec<GapOutput> {
         match (&self.cursor, newest) {
             (Some(cursor), Some(newest)) if is_beyond(&newest, cursor) => self.read_on(),
             _ => Vec::new(),
         }
     }
 
-    fn read_on(&mut self) -> Vec<Output> {
-        self.reading = self.cursor.is_some();
-        self.cursor.clone().map(Output::Read).into_iter().collect()
+    fn read_on(&mut self) -> Vec<GapOutput> {
+        self.is_reading = self.cursor.is_some();
+        self.cursor.clone().map(GapOutput::Read).into_iter().collect()
     }
 }
 
@@ -131,7 +131,7 @@ fn follows(offset: &Offset, cursor: &Offset) -> bool {
     offset.epoch == cursor.epoch && cursor.seq.checked_add(1) == Some(offset.seq)
 }
 
-/// The place before this one.
+/// Offset before this one.
 fn before(offset: &Offset) -> Offset {
     Offset {
         epoch: offset.epoch.clone(),
@@ -139,7 +139,8 @@ fn before(offset: &Offset) -> Offset {
     }
 }
 
-/// Whether there is more to deliver than up to `cursor`. Of another epoch it may be: only the log can tell which of them is over.
+/// True if there may be more to deliver than up to `cursor`. With another epoch there may be: only the log shows which of the two has
+/// ended.
 pub(super) fn is_beyond(offset: &Offset, cursor: &Offset) -> bool {
     offset.epoch != cursor.epoch || offset.seq > cursor.seq
 }

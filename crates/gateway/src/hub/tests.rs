@@ -1,6 +1,6 @@
-//! Rooms: who is listened for, and what each socket of a user gets.
+//! User channels: subscriptions in the bus, and the events that each socket of a user receives.
 
-mod moments;
+mod sequences;
 
 use std::task::{Context, Poll};
 
@@ -16,12 +16,9 @@ use protocol::json::Json;
 use protocol::wire::{Dialect, Message};
 use telemetry::metrics::Metrics as Registry;
 
-use super::seats::{RoomId, Start, Work};
+use super::channels::{ChannelId, HubQuery, StartOffset};
 use super::*;
-use crate::connection::outbound::Outbound;
-use crate::connection::outgoing::Outgoing;
-use crate::connection::{Dismissal, Ending};
-use crate::form::Form;
+use crate::socket::{Dismissal, Ending, Form, Outbound, Outgoing};
 
 fn metrics() -> Metrics {
     Metrics::new(&Registry::new("test").meter(), &Tasks::new())
@@ -49,40 +46,45 @@ fn event(seq: u64, audience: Audience) -> Arc<Envelope> {
     })
 }
 
-/// A socket of the user.
+/// Socket of the user.
 struct Socket {
     outbound: Arc<Outbound>,
     dismissal: Arc<Dismissal>,
-    seat: SeatId,
+    id: SubscriberId,
 }
 
 impl Socket {
-    fn join(rooms: &mut Rooms, connection: &str, session: &str, dialect: Dialect) -> (Self, SeatId, Start) {
+    fn join(
+        channels: &mut UserChannels,
+        connection: &str,
+        session: &str,
+        dialect: Dialect,
+    ) -> (Self, SubscriberId, StartOffset) {
         let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
-        let subscriber = Subscriber {
+        let socket = SubscribedSocket {
             connection: ConnectionId::new(connection).unwrap(),
             session: SessionId::new(session).unwrap(),
             form: Form::new(dialect, true),
             outbound: Arc::clone(&outbound),
-            moved: tokio::sync::mpsc::channel(1).0,
+            session_hints: tokio::sync::mpsc::channel(1).0,
             dismissal: Arc::clone(&dismissal),
         };
-        let (seat, start) = rooms.take_seat(&user(), subscriber);
+        let (id, start) = channels.subscribe(&user(), socket);
         let socket = Self {
             outbound,
             dismissal,
-            seat,
+            id,
         };
-        (socket, seat, start)
+        (socket, id, start)
     }
 
-    /// Why it is to end, if it is.
-    fn ending(&self) -> Option<Ending> {
-        self.dismissal.said().now_or_never()
+    /// Reason of its close request, if any.
+    fn close_reason(&self) -> Option<Ending> {
+        self.dismissal.requested().now_or_never()
     }
 
-    /// How many messages are queued for it.
-    fn heard(&self) -> usize {
+    /// Number of messages in its queue.
+    fn queue_len(&self) -> usize {
         self.queued().len()
     }
 
@@ -96,60 +98,63 @@ impl Socket {
     }
 }
 
-/// Rooms in which the user's has just been opened at seq 0, with one socket for each of these.
-fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (Rooms, [Socket; N]) {
-    let mut rooms = Rooms::default();
+/// Channels of one user, open at seq 0, with these sockets.
+fn open<const N: usize>(sockets: [(&str, &str, Dialect); N]) -> (UserChannels, [Socket; N]) {
+    let mut channels = UserChannels::default();
     let sockets =
-        sockets.map(|(connection, session, dialect)| Socket::join(&mut rooms, connection, session, dialect).0);
-    let Some(Work::Open(user, room)) = rooms.next_work() else {
-        panic!("the first socket opens the room")
+        sockets.map(|(connection, session, dialect)| Socket::join(&mut channels, connection, session, dialect).0);
+    let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
+        panic!("no subscription query for the first socket")
     };
-    rooms.opened(&user, room, at(0), &metrics());
+    channels.opened(&user, channel, at(0), &metrics());
     for socket in &sockets {
-        assert_eq!(rooms.go_live(&user, socket.seat, &at(0)), Progress::Live);
+        assert_eq!(channels.go_live(&user, socket.id, &at(0)), ReplayProgress::CaughtUp);
     }
-    (rooms, sockets)
+    (channels, sockets)
 }
 
 #[test]
-fn a_user_is_listened_for_from_the_first_socket_to_the_last() {
-    let mut rooms = Rooms::default();
-    let (_first, first, _) = Socket::join(&mut rooms, "c1", "s", Dialect::NativeJson);
-    let (_second, second, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    assert!(matches!(rooms.next_work(), Some(Work::Open(..))));
-    assert_eq!(rooms.next_work(), None, "the second socket asks for nothing");
-    assert!(!rooms.leave(&user(), first));
-    assert!(rooms.leave(&user(), second), "the last to leave ends it");
-    assert!(!rooms.leave(&user(), second), "and nobody after it");
+fn channel_is_subscribed_from_the_first_socket_to_the_last() {
+    let mut channels = UserChannels::default();
+    let (_first, first, _) = Socket::join(&mut channels, "c1", "s", Dialect::NativeJson);
+    let (_second, second, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    assert!(matches!(channels.next_query(), Some(HubQuery::Subscribe(..))));
+    assert_eq!(channels.next_query(), None, "the second socket needs no query");
+    assert!(!channels.unsubscribe(&user(), first));
+    assert!(
+        channels.unsubscribe(&user(), second),
+        "the last socket ends the subscription"
+    );
+    assert!(!channels.unsubscribe(&user(), second), "only once");
 }
 
 #[test]
-fn a_room_that_was_left_before_it_was_opened_is_not_opened() {
-    let mut rooms = Rooms::default();
-    let (_gone, gone, _) = Socket::join(&mut rooms, "c1", "s", Dialect::NativeJson);
-    let Some(work @ Work::Open(..)) = rooms.next_work() else {
-        panic!("the first socket opens the room")
+fn channel_closed_before_it_was_open_stays_closed() {
+    let mut channels = UserChannels::default();
+    let (_gone, gone, _) = Socket::join(&mut channels, "c1", "s", Dialect::NativeJson);
+    let Some(work @ HubQuery::Subscribe(..)) = channels.next_query() else {
+        panic!("no subscription query for the first socket")
     };
-    rooms.leave(&user(), gone);
-    let (_back, _, mut start) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    let Work::Open(user, old_room) = work.clone() else {
+    channels.unsubscribe(&user(), gone);
+    let (_back, _, mut start) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let HubQuery::Subscribe(user, old_room) = work.clone() else {
         return;
     };
-    rooms.opened(&user, old_room, at(7), &metrics());
-    let Start::Later(told) = &mut start else {
-        panic!("the new room is not open yet")
+    channels.opened(&user, old_room, at(7), &metrics());
+    let StartOffset::Pending(offset) = &mut start else {
+        panic!("the new channel is open already")
     };
-    assert!(told.try_recv().is_err(), "the old room's position is not the new one's");
-    rooms.again(work);
-    assert!(matches!(rooms.next_work(), Some(Work::Open(_, room)) if room != old_room));
-    assert_eq!(rooms.next_work(), None);
+    assert!(offset.try_recv().is_err(), "the offset belongs to the old channel");
+    channels.retry(work);
+    assert!(matches!(channels.next_query(), Some(HubQuery::Subscribe(_, channel)) if channel != old_room));
+    assert_eq!(channels.next_query(), None);
 }
 
 #[test]
-fn sockets_of_one_form_share_their_bytes() {
+fn sockets_of_one_encoding_share_their_bytes() {
     let native = |name| (name, "s", Dialect::NativeJson);
-    let (mut rooms, sockets) = open([native("c1"), native("c2")]);
-    rooms.heard(&user(), at(1), event(1, Audience::User), &metrics());
+    let (mut channels, sockets) = open([native("c1"), native("c2")]);
+    channels.received(&user(), at(1), event(1, Audience::User), &metrics());
     let pointers = sockets.each_ref().map(|socket| match socket.queued().as_slice() {
         [Message::Text(bytes)] => bytes.as_ptr(),
         other => panic!("{other:?}"),
@@ -158,13 +163,13 @@ fn sockets_of_one_form_share_their_bytes() {
 }
 
 #[test]
-fn an_event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
-    let seat = |name, session| (name, session, Dialect::NativeJson);
-    let (mut rooms, [one, two, other]) = open([seat("c1", "s1"), seat("c2", "s1"), seat("c3", "s2")]);
+fn event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
+    let of = |name, session| (name, session, Dialect::NativeJson);
+    let (mut channels, [one, two, other]) = open([of("c1", "s1"), of("c2", "s1"), of("c3", "s2")]);
     let session = Audience::Session(SessionId::new("s1").unwrap());
-    rooms.heard(&user(), at(1), event(1, session), &metrics());
+    channels.received(&user(), at(1), event(1, session), &metrics());
     let socket = Audience::Socket(ConnectionId::new("c3").unwrap());
-    rooms.heard(&user(), at(2), event(2, socket), &metrics());
+    channels.received(&user(), at(2), event(2, socket), &metrics());
 
     let frame = |seq: u64| {
         let text = format!(r#"{{"event":"account:status_changed","data":{seq},"offset":null}}"#);
@@ -176,154 +181,160 @@ fn an_event_for_one_session_or_socket_reaches_no_other_and_has_no_offset() {
 }
 
 #[test]
-fn a_socket_hears_nothing_before_it_has_read_as_far_as_its_room() {
-    let (mut rooms, [_early]) = open([("c1", "s", Dialect::NativeJson)]);
-    rooms.heard(&user(), at(1), event(1, Audience::User), &metrics());
-    let (late, seat, start) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    assert!(matches!(start, Start::At(offset) if offset == at(1)));
-    assert_eq!(rooms.go_live(&user(), seat, &at(0)), Progress::Behind);
-    rooms.heard(&user(), at(2), event(2, Audience::User), &metrics());
+fn socket_receives_no_event_before_it_has_caught_up() {
+    let (mut channels, [_early]) = open([("c1", "s", Dialect::NativeJson)]);
+    channels.received(&user(), at(1), event(1, Audience::User), &metrics());
+    let (late, subscriber, start) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    assert!(matches!(start, StartOffset::Known(offset) if offset == at(1)));
+    assert_eq!(channels.go_live(&user(), subscriber, &at(0)), ReplayProgress::Behind);
+    channels.received(&user(), at(2), event(2, Audience::User), &metrics());
     assert_eq!(
-        rooms.go_live(&user(), seat, &at(1)),
-        Progress::Behind,
-        "the room went on"
+        channels.go_live(&user(), subscriber, &at(1)),
+        ReplayProgress::Behind,
+        "the channel delivered another event"
     );
-    assert_eq!(late.heard(), 0);
-    assert_eq!(rooms.go_live(&user(), seat, &at(2)), Progress::Live);
-    rooms.heard(&user(), at(3), event(3, Audience::User), &metrics());
-    assert_eq!(late.heard(), 1);
+    assert_eq!(late.queue_len(), 0);
+    assert_eq!(channels.go_live(&user(), subscriber, &at(2)), ReplayProgress::CaughtUp);
+    channels.received(&user(), at(3), event(3, Audience::User), &metrics());
+    assert_eq!(late.queue_len(), 1);
 }
 
 #[test]
-fn what_a_socket_has_read_ahead_of_its_room_it_does_not_hear_again() {
-    let (mut rooms, [early]) = open([("c1", "s", Dialect::NativeJson)]);
-    let (late, seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    assert_eq!(rooms.go_live(&user(), seat, &at(2)), Progress::Live);
+fn event_read_ahead_of_the_channel_is_not_delivered_again() {
+    let (mut channels, [early]) = open([("c1", "s", Dialect::NativeJson)]);
+    let (late, subscriber, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    assert_eq!(channels.go_live(&user(), subscriber, &at(2)), ReplayProgress::CaughtUp);
     for seq in 1..=3 {
-        rooms.heard(&user(), at(seq), event(seq, Audience::User), &metrics());
+        channels.received(&user(), at(seq), event(seq, Audience::User), &metrics());
     }
-    assert_eq!((early.heard(), late.heard()), (3, 1));
+    assert_eq!((early.queue_len(), late.queue_len()), (3, 1));
 }
 
 #[test]
-fn a_loss_is_told_to_plain_websockets_and_sends_socketio_away() {
-    let (mut rooms, [native, socketio]) = open([("c1", "s", Dialect::NativeJson), ("c2", "s", Dialect::SocketIo)]);
-    let (ahead, seat, _) = Socket::join(&mut rooms, "c3", "s", Dialect::SocketIo);
-    assert_eq!(rooms.go_live(&user(), seat, &at(9)), Progress::Live);
-    let (reading, _, _) = Socket::join(&mut rooms, "c4", "s", Dialect::SocketIo);
-    lose(&mut rooms, 9);
+fn loss_notifies_plain_websockets_and_closes_socketio_sockets() {
+    let (mut channels, [native, socketio]) = open([("c1", "s", Dialect::NativeJson), ("c2", "s", Dialect::SocketIo)]);
+    let (ahead, subscriber, _) = Socket::join(&mut channels, "c3", "s", Dialect::SocketIo);
+    assert_eq!(channels.go_live(&user(), subscriber, &at(9)), ReplayProgress::CaughtUp);
+    let (reading, _, _) = Socket::join(&mut channels, "c4", "s", Dialect::SocketIo);
+    lose_events(&mut channels, 9);
 
     let resync = Message::Text(r#"{"event":"resync","data":{},"offset":null}"#.into());
     assert_eq!(native.queued(), [resync]);
-    assert_eq!(native.ending(), None);
-    assert_eq!(socketio.ending(), Some(Ending::Resync));
-    assert_eq!(ahead.ending(), None, "it has read all of it");
-    assert_eq!(reading.ending(), None, "the log will tell it by itself");
+    assert_eq!(native.close_reason(), None);
+    assert_eq!(socketio.close_reason(), Some(Ending::Resync));
+    assert_eq!(ahead.close_reason(), None, "it has read all lost events");
+    assert_eq!(reading.close_reason(), None, "its own read of the log reports the loss");
 
-    rooms.heard(&user(), at(10), event(10, Audience::User), &metrics());
-    assert_eq!((native.heard(), ahead.heard()), (1, 1));
-    assert_eq!(socketio.heard(), 0, "nothing comes after a hole");
+    channels.received(&user(), at(10), event(10, Audience::User), &metrics());
+    assert_eq!((native.queue_len(), ahead.queue_len()), (1, 1));
+    assert_eq!(socketio.queue_len(), 0, "no event follows a loss");
 }
 
 #[test]
-fn a_socketio_socket_whose_log_is_lost_is_sent_away_and_reads_no_more_of_it() {
-    let (mut rooms, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
-    let (native, native_seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
-    let (socketio, socketio_seat, _) = Socket::join(&mut rooms, "c3", "s", Dialect::SocketIo);
-    for seat in [native_seat, socketio_seat] {
-        let place = rooms.place(&user(), seat).unwrap();
-        place.lose();
+fn socketio_socket_is_closed_after_a_loss_and_replays_no_more() {
+    let (mut channels, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
+    let (native, native_id, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
+    let (socketio, socketio_id, _) = Socket::join(&mut channels, "c3", "s", Dialect::SocketIo);
+    for id in [native_id, socketio_id] {
+        let subscriber = channels.subscriber(&user(), id).unwrap();
+        subscriber.report_loss();
         let envelope = event(9, Audience::User);
-        place.replay(&envelope, &mut Encoded::new(&at(9), &envelope));
-        place.go_live(at(9));
+        subscriber.replay(&envelope, &mut EncodedEvent::new(&at(9), &envelope));
+        subscriber.go_live(at(9));
     }
-    assert_eq!(native.heard(), 2, "`resync` and the event that was read");
-    assert_eq!((socketio.heard(), socketio.ending()), (0, Some(Ending::Resync)));
+    assert_eq!(native.queue_len(), 2, "`resync` and the event that was read");
+    assert_eq!(
+        (socketio.queue_len(), socketio.close_reason()),
+        (0, Some(Ending::Resync))
+    );
 }
 
 #[test]
-fn a_room_that_follows_another_epoch_looks_again() {
-    let (mut rooms, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
-    let (_late, seat, _) = Socket::join(&mut rooms, "c2", "s", Dialect::NativeJson);
+fn channel_of_another_epoch_is_compared_again() {
+    let (mut channels, [_socket]) = open([("c1", "s", Dialect::NativeJson)]);
+    let (_late, subscriber, _) = Socket::join(&mut channels, "c2", "s", Dialect::NativeJson);
     let newer = Offset {
         epoch: Epoch::new("b").unwrap(),
         seq: 0,
     };
-    assert_eq!(rooms.go_live(&user(), seat, &newer), Progress::Apart);
-    assert!(matches!(rooms.next_work(), Some(Work::Check(users, _)) if users == [user()]));
+    assert_eq!(
+        channels.go_live(&user(), subscriber, &newer),
+        ReplayProgress::OtherEpoch
+    );
+    assert!(matches!(channels.next_query(), Some(HubQuery::Compare(users, _)) if users == [user()]));
 }
 
 #[test]
-fn a_ticket_that_is_redeemed_elsewhere_ends_its_earlier_holder() {
-    let (mut rooms, sockets) = open(["c1", "c2", "c3"].map(|name| (name, "s", Dialect::SocketIo)));
-    let hold = |id: &str, redemption| ResumeLease {
+fn resume_token_redeemed_elsewhere_closes_the_earlier_socket() {
+    let (mut channels, sockets) = open(["c1", "c2", "c3"].map(|name| (name, "s", Dialect::SocketIo)));
+    let state = |id: &str, redemption| ResumeLease {
         key: ResumeTokenKey {
             user: user(),
             id: ResumeTokenId::new(id).unwrap(),
         },
         redemption,
     };
-    let holds = [hold("t-1", 3), hold("t-1", 4), hold("t-2", 0)];
-    for (socket, hold) in sockets.iter().zip(holds) {
-        rooms.place(&user(), socket.seat).unwrap().hold(hold);
+    let states = [state("t-1", 3), state("t-1", 4), state("t-2", 0)];
+    for (socket, state) in sockets.iter().zip(states) {
+        channels.subscriber(&user(), socket.id).unwrap().set_resume_state(state);
     }
-    rooms.redeemed(&user(), &ResumeTokenId::new("t-1").unwrap(), 4);
+    channels.redeemed(&user(), &ResumeTokenId::new("t-1").unwrap(), 4);
     assert_eq!(
-        sockets.map(|socket| socket.ending()),
+        sockets.map(|socket| socket.close_reason()),
         [Some(Ending::Replaced), None, None]
     );
 }
 
-/// The room misses what came up to `seq`, and the log does not say what it was.
-fn lose(rooms: &mut Rooms, seq: u64) {
-    rooms.heard(&user(), at(seq), event(seq, Audience::User), &metrics());
-    let Some(Work::Read(user, room, after)) = rooms.next_work() else {
-        panic!("a hole makes the log read")
+/// Loses all events up to `seq`, in the channel and in the log.
+fn lose_events(channels: &mut UserChannels, seq: u64) {
+    channels.received(&user(), at(seq), event(seq, Audience::User), &metrics());
+    let Some(HubQuery::Read(user, channel, after)) = channels.next_query() else {
+        panic!("no read of the log after a gap")
     };
     assert_eq!(after, at(0));
-    rooms.read(&user, room, LogRead::Gap(at(seq)), &metrics());
+    channels.read(&user, channel, LogRead::Gap(at(seq)), &metrics());
 }
 
 #[test]
-fn positions_are_compared_batch_by_batch() {
-    let mut rooms = Rooms::default();
+fn offsets_are_compared_batch_by_batch() {
+    let mut channels = UserChannels::default();
     for number in 0..1_001 {
         let user = UserId::new(format!("u{number}")).unwrap();
-        let subscriber = Subscriber {
+        let socket = SubscribedSocket {
             connection: ConnectionId::new("c").unwrap(),
             session: SessionId::new("s").unwrap(),
             form: Form::new(Dialect::SocketIo, true),
             outbound: Arc::default(),
             dismissal: Arc::default(),
-            moved: tokio::sync::mpsc::channel(1).0,
+            session_hints: tokio::sync::mpsc::channel(1).0,
         };
-        rooms.take_seat(&user, subscriber);
-        let Some(Work::Open(user, room)) = rooms.next_work() else {
-            panic!("the first socket opens the room")
+        channels.subscribe(&user, socket);
+        let Some(HubQuery::Subscribe(user, channel)) = channels.next_query() else {
+            panic!("no subscription query for the first socket")
         };
-        rooms.opened(&user, room, at(0), &metrics());
+        channels.opened(&user, channel, at(0), &metrics());
     }
-    rooms.check_all();
+    channels.compare_all();
     for size in [500, 500, 1] {
-        let Some(Work::Check(users, round)) = rooms.next_work() else {
-            panic!("positions are compared")
+        let Some(HubQuery::Compare(users, round)) = channels.next_query() else {
+            panic!("no comparison")
         };
         assert_eq!(users.len(), size);
-        assert_eq!(rooms.next_work(), None, "one batch at a time");
-        rooms.check_done(round);
+        assert_eq!(channels.next_query(), None, "one batch at a time");
+        channels.batch_done(round);
     }
-    assert_eq!(rooms.next_work(), None);
+    assert_eq!(channels.next_query(), None);
 }
 
 #[test]
-fn a_comparison_that_is_stuck_does_not_hold_up_a_newer_one() {
-    let (mut rooms, _) = open([("c1", "s", Dialect::NativeJson)]);
-    rooms.check_all();
-    let Some(Work::Check(_, stuck)) = rooms.next_work() else {
-        panic!("positions are compared")
+fn pending_comparison_does_not_delay_a_newer_one() {
+    let (mut channels, _) = open([("c1", "s", Dialect::NativeJson)]);
+    channels.compare_all();
+    let Some(HubQuery::Compare(_, stuck)) = channels.next_query() else {
+        panic!("no comparison")
     };
-    rooms.check_all();
-    assert!(matches!(rooms.next_work(), Some(Work::Check(..))));
-    rooms.check_done(stuck);
-    assert_eq!(rooms.next_work(), None, "the newer one is still under way");
+    channels.compare_all();
+    assert!(matches!(channels.next_query(), Some(HubQuery::Compare(..))));
+    channels.batch_done(stuck);
+    assert_eq!(channels.next_query(), None, "the newer one is pending");
 }

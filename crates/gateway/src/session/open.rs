@@ -1,4 +1,4 @@
-//! A socket's way into its session: one question to the bus, and where that knows nothing, one job for a worker.
+//! Admission of a socket to its session: one query of the bus, and one job for a worker if the bus does not know the session.
 
 use std::sync::Arc;
 
@@ -10,23 +10,22 @@ use protocol::fault::chain;
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
-use super::{Membership, OPEN_WITHIN, Sessions, key};
-use crate::command::Caller;
-use crate::connection::until;
+use super::{Membership, OPEN_WITHIN, SessionMonitor};
+use crate::socket::Caller;
 
-/// Why a socket is not let in.
+/// Reason for which a socket is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Closed {
-    /// Someone ended the session.
+pub(crate) enum SessionRefusal {
+    /// The session was ended.
     Ended,
-    /// It idled out, and the token is older than that.
+    /// The session expired, and the token was issued before that.
     Idle,
-    /// Nobody can say just now.
+    /// The state of the session is unknown at the moment.
     Unavailable,
 }
 
-impl Closed {
-    /// What the client is told.
+impl SessionRefusal {
+    /// Answer to the client.
     pub(crate) fn failure(self) -> Failure {
         match self {
             Self::Ended => Failure::of(ErrorCode::Forbidden),
@@ -36,56 +35,59 @@ impl Closed {
     }
 }
 
-impl Sessions {
-    /// Gives a socket its place in its session.
+impl SessionMonitor {
+    /// Adds a socket to its session.
     ///
     /// # Errors
-    /// [`Closed`]: it has none.
-    pub(crate) async fn join(self: &Arc<Self>, caller: &Arc<Caller>) -> Result<Membership, Closed> {
-        let alive = self.standing(caller).await?;
-        let key = key(caller);
-        let token_ends = until(caller.token().ends, self.now());
-        let member = (Arc::clone(caller), token_ends);
+    /// [`SessionRefusal`].
+    pub(crate) async fn join(self: &Arc<Self>, caller: &Arc<Caller>) -> Result<Membership, SessionRefusal> {
+        let alive = self.alive(caller).await?;
+        let key = caller.session_key();
+        let member = (Arc::clone(caller), caller.token_deadline(self.now()));
         let id = self.table().join(&key, member, &alive, Instant::now());
         self.changed.notify_one();
         Ok(Membership {
-            sessions: Arc::clone(self),
+            monitor: Arc::clone(self),
             key,
             id,
         })
     }
 
-    /// Asks again whether the session of a socket goes on, once the bus is heard for its user: an end that was announced before was not
-    /// heard here, and none that comes after is missed.
+    /// Confirms that the session of a socket is alive once the socket is subscribed to its user's events: an end that was announced before
+    /// did not reach this node, and none after it is missed.
     ///
     /// # Errors
-    /// [`Closed`].
-    pub(crate) async fn confirm(&self, caller: &Caller) -> Result<(), Closed> {
-        self.standing(caller).await.map(drop)
+    /// [`SessionRefusal`].
+    pub(crate) async fn confirm(&self, caller: &Caller) -> Result<(), SessionRefusal> {
+        self.alive(caller).await.map(drop)
     }
 
-    async fn standing(&self, caller: &Caller) -> Result<SessionTtl, Closed> {
-        let key = key(caller);
+    async fn alive(&self, caller: &Caller) -> Result<SessionTtl, SessionRefusal> {
+        let is_default = caller.session.is_default();
         let issued_at = caller.token().issued;
-        let mut state = self.present(caller, issued_at).await?;
-        // Whoever has a newer token may open the session that tokens without `sid` share, even where it was ended.
-        if state == SessionState::Ended && key.session.is_default() {
+        let mut state = self.recorded_state(caller, issued_at).await?;
+        // A newer token opens the session that tokens without `sid` share again, even if it was ended.
+        if state == SessionState::Ended && is_default {
             self.open(caller, issued_at, None).await?;
             state = self.record(caller, issued_at).await?;
         }
         match state {
             SessionState::Alive(alive) => Ok(alive),
-            SessionState::Ended => Err(Closed::Ended),
-            // Over, or lost, in the moment since it was opened: another try will tell.
-            SessionState::Unknown | SessionState::Ending(_) => Err(Closed::Unavailable),
+            SessionState::Ended => Err(SessionRefusal::Ended),
+            // Ended or lost since it was opened: the client may try again.
+            SessionState::Unknown | SessionState::Ending(_) => Err(SessionRefusal::Unavailable),
         }
     }
 
-    /// Records a token of the caller's session, and says where that stands once a worker was asked where the bus cannot tell.
+    /// Records a token of the caller's session and returns the state of the session; a worker opens it if the bus does not know it.
     ///
     /// # Errors
-    /// [`Closed`].
-    pub(super) async fn present(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, Closed> {
+    /// [`SessionRefusal`].
+    pub(super) async fn recorded_state(
+        &self,
+        caller: &Caller,
+        issued_at: Option<Timestamp>,
+    ) -> Result<SessionState, SessionRefusal> {
         let announced = match self.record(caller, issued_at).await? {
             SessionState::Unknown => None,
             SessionState::Ending(announced) => Some(announced),
@@ -95,42 +97,41 @@ impl Sessions {
         self.record(caller, issued_at).await
     }
 
-    async fn record(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, Closed> {
-        let state = self.bus.record_token(&key(caller), issued_at).await;
-        state.map_err(|error| away(&error))
+    async fn record(&self, caller: &Caller, issued_at: Option<Timestamp>) -> Result<SessionState, SessionRefusal> {
+        let state = self.sessions.record_token(&caller.session_key(), issued_at).await;
+        state.map_err(|error| unavailable(&error))
     }
 
-    /// Asks a worker to open the session of this caller by a token that was issued then, or to make it known again, also where this
-    /// end was announced and not committed.
+    /// Has a worker open the session of this caller by a token of this time of issue, or restore it in the bus, also after this end was
+    /// announced and not committed.
     ///
     /// # Errors
-    /// [`Closed`].
+    /// [`SessionRefusal`].
     pub(super) async fn open(
         &self,
         caller: &Caller,
         issued_at: Option<Timestamp>,
         announced: Option<u64>,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), SessionRefusal> {
         let work = Work::OpenSession(OpenSession {
             issued_at,
             announced,
             origin: caller.origin.clone(),
         });
-        let job = caller.job(self.workers.node(), &*self.entropy, work);
-        let outcome = self.workers.ask(&job, OPEN_WITHIN).await;
-        match outcome.map_err(|error| away(&error))? {
+        let outcome = self.workers.request(caller.requester(), work, OPEN_WITHIN).await;
+        match outcome.map_err(|error| unavailable(&error))? {
             Some(outcome) => match outcome.error {
                 None => Ok(()),
-                Some(ErrorCode::Forbidden) => Err(Closed::Ended),
-                Some(ErrorCode::Unauthenticated) => Err(Closed::Idle),
-                Some(_) => Err(Closed::Unavailable),
+                Some(ErrorCode::Forbidden) => Err(SessionRefusal::Ended),
+                Some(ErrorCode::Unauthenticated) => Err(SessionRefusal::Idle),
+                Some(_) => Err(SessionRefusal::Unavailable),
             },
-            None => Err(Closed::Unavailable),
+            None => Err(SessionRefusal::Unavailable),
         }
     }
 }
 
-fn away(error: &BusError) -> Closed {
-    tracing::warn!(error = chain(error), "a session could not be opened");
-    Closed::Unavailable
+fn unavailable(error: &BusError) -> SessionRefusal {
+    tracing::warn!(error = chain(error), "session open failed, refusing the socket");
+    SessionRefusal::Unavailable
 }

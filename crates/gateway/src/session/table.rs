@@ -1,5 +1,5 @@
-//! The sessions that have a socket here, and when something is due for one: pure decisions about time. The task beside it asks
-//! the bus what is due, and obeys.
+//! SessionTable of the sessions with a socket on this gateway, and of what is due for each: pure decisions about time. The monitor queries the bus
+//! and carries out the effects.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -7,69 +7,69 @@ use std::time::Duration;
 use bus::{SessionKey, SessionState, SessionTtl};
 use tokio::time::Instant;
 
-/// All sessions of this gateway, with their sockets.
+/// Sessions of this gateway, with their sockets.
 #[derive(Debug)]
-pub(super) struct Table<M> {
-    sessions: HashMap<SessionKey, Session<M>>,
+pub(super) struct SessionTable<M> {
+    sessions: HashMap<SessionKey, SessionEntry<M>>,
     due: BTreeSet<(Instant, SessionKey)>,
-    /// Sessions whose last socket left with activity that has not been passed on.
+    /// Sessions whose last socket left with activity that has not been reported.
     left_active: Vec<SessionKey>,
-    named: u64,
+    last_id: u64,
 }
 
-/// A socket's place in its session.
+/// Id of a socket in its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MemberId(u64);
 
-/// What the bus is to be asked.
+/// Query of the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Where the session stands.
-    Poke(SessionKey),
-    /// The same, and that there was activity.
-    Touch(SessionKey),
+pub(super) enum TtlQuery {
+    /// Reads the state of the session.
+    Check(SessionKey),
+    /// Reads the state and reports activity.
+    Renew(SessionKey),
 }
 
-/// What follows from an answer.
+/// SessionEffect of an answer of the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect<M> {
-    /// Tell these sockets that their session has so long.
+pub(super) enum SessionEffect<M> {
+    /// Warn these sockets that their session expires after this time.
     Warn(Vec<M>, Duration),
-    /// End these sockets: their session is over.
-    End(Vec<M>, Over),
-    /// Nobody knows the session though its deadline lies ahead, or its end was announced with this number: have a worker say whether it
-    /// goes on, on behalf of this socket.
+    /// Close these sockets: their session has ended.
+    Close(Vec<M>, EndReason),
+    /// Have a worker reopen the session on behalf of this socket: the bus has lost it before its deadline, or its end was announced under
+    /// this number.
     Reopen(M, Option<u64>),
 }
 
-/// Why a session is over.
+/// Reason for the end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
-    /// There was no activity.
+pub(super) enum EndReason {
+    /// The session expired without activity.
     Idle,
-    /// Someone ended it.
+    /// The session was ended.
     Ended,
 }
 
 #[derive(Debug)]
-struct Session<M> {
+struct SessionEntry<M> {
     members: Vec<Member<M>>,
     generation: u64,
     warns: Instant,
     expires: Instant,
-    /// How long before an end the warning is due.
+    /// Warning lead: time between a warning and the end.
     lead: Duration,
-    /// When it came here.
-    begun: Instant,
-    /// When activity was last passed on.
-    touched: Option<Instant>,
-    /// There was activity that has not been passed on.
-    owed: bool,
-    /// The bus is being asked.
-    asking: bool,
-    /// The bus is to be asked at once, or once more when it has answered: what is on its way may be older than the hint.
-    hinted: bool,
-    /// Where it stands in the queue.
+    /// Time of the first join on this gateway.
+    joined: Instant,
+    /// Time of the last report of activity.
+    reported: Option<Instant>,
+    /// True if there was activity since the last report.
+    is_active: bool,
+    /// True while a query is pending.
+    is_queried: bool,
+    /// True if the bus is to be queried at once, or again after the pending answer, which may be older than the hint.
+    is_hinted: bool,
+    /// Key in the queue.
     due: Option<Instant>,
 }
 
@@ -77,23 +77,23 @@ struct Session<M> {
 struct Member<M> {
     id: MemberId,
     socket: M,
-    /// The end of its own token.
+    /// Expiry of the socket's token.
     token_ends: Instant,
-    /// Of which end it was last warned.
-    warned: Option<End>,
+    /// Deadline of the last warning.
+    warned: Option<Deadline>,
 }
 
-/// What ends a socket first.
+/// Deadline that a socket reaches first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// That of its session, in this generation.
+enum Deadline {
+    /// Expiry of its session, in this generation.
     Session(u64),
-    /// That of its token.
+    /// Expiry of its token.
     Token(Instant),
 }
 
-impl<M: Clone> Table<M> {
-    /// Gives a socket, whose token ends then, its place in a session that is alive.
+impl<M: Clone> SessionTable<M> {
+    /// Adds a socket, with the expiry of its token, to a session that is alive.
     pub(super) fn join(
         &mut self,
         key: &SessionKey,
@@ -101,13 +101,13 @@ impl<M: Clone> Table<M> {
         alive: &SessionTtl,
         now: Instant,
     ) -> MemberId {
-        self.named += 1;
-        let id = MemberId(self.named);
+        self.last_id += 1;
+        let id = MemberId(self.last_id);
         let session = self
             .sessions
             .entry(key.clone())
-            .or_insert_with(|| Session::new(alive, now));
-        session.learn(alive, now);
+            .or_insert_with(|| SessionEntry::new(alive, now));
+        session.update(alive, now);
         session.members.push(Member {
             id,
             socket,
@@ -118,21 +118,21 @@ impl<M: Clone> Table<M> {
         id
     }
 
-    /// Frees a place; a session without sockets is nothing to this gateway.
+    /// Removes a socket, and a session without sockets.
     pub(super) fn leave(&mut self, key: &SessionKey, member: MemberId) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
         session.members.retain(|other| other.id != member);
         if session.members.is_empty() {
-            if session.owed {
+            if session.is_active {
                 self.left_active.push(key.clone());
             }
-            self.forget(key);
+            self.remove(key);
         }
     }
 
-    /// A socket has another token.
+    /// Records the expiry of a socket's new token.
     pub(super) fn renew(&mut self, key: &SessionKey, member: MemberId, token_ends: Instant) {
         if let Some(session) = self.sessions.get_mut(key) {
             let renewed = session.members.iter_mut().find(|other| other.id == member);
@@ -141,36 +141,36 @@ impl<M: Clone> Table<M> {
         }
     }
 
-    /// A socket of the session said something.
+    /// Records activity in a session.
     pub(super) fn activity(&mut self, key: &SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
-            session.owed = true;
+            session.is_active = true;
             self.plan(key, None);
         }
     }
 
-    /// Something may have come for a session.
-    pub(super) fn hinted(&mut self, key: &SessionKey) {
+    /// Has the bus queried about a session at once.
+    pub(super) fn hint(&mut self, key: &SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
-            session.hinted = true;
+            session.is_hinted = true;
             self.plan(key, None);
         }
     }
 
-    /// Something may have come for any session.
-    pub(super) fn all_hinted(&mut self) {
+    /// Has the bus queried about all sessions at once.
+    pub(super) fn hint_all(&mut self) {
         let keys: Vec<_> = self.sessions.keys().cloned().collect();
-        keys.iter().for_each(|key| self.hinted(key));
+        keys.iter().for_each(|key| self.hint(key));
     }
 
-    /// Whether the session is over as far as is known here: the bus may know of activity elsewhere.
-    pub(super) fn seems_over(&self, key: &SessionKey, now: Instant) -> bool {
+    /// True if the session has expired as far as is known here: the bus may know of activity on other gateways.
+    pub(super) fn seems_expired(&self, key: &SessionKey, now: Instant) -> bool {
         self.sessions.get(key).is_none_or(|session| session.expires <= now)
     }
 
-    /// What is to be asked now. Each session is asked about once at a time.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Ask> {
-        let mut asks: Vec<_> = self.left_active.drain(..).map(Ask::Touch).collect();
+    /// Queries that are due. Each session has one pending query at most.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<TtlQuery> {
+        let mut queries: Vec<_> = self.left_active.drain(..).map(TtlQuery::Renew).collect();
         while let Some((at, key)) = self.due.first().cloned() {
             if at > now {
                 break;
@@ -178,61 +178,61 @@ impl<M: Clone> Table<M> {
             self.due.remove(&(at, key.clone()));
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.due = None;
-                session.asking = true;
-                session.hinted = false;
-                if session.owed {
-                    session.owed = false;
-                    session.touched = Some(now);
-                    asks.push(Ask::Touch(key));
+                session.is_queried = true;
+                session.is_hinted = false;
+                if session.is_active {
+                    session.is_active = false;
+                    session.reported = Some(now);
+                    queries.push(TtlQuery::Renew(key));
                 } else {
-                    asks.push(Ask::Poke(key));
+                    queries.push(TtlQuery::Check(key));
                 }
             }
         }
-        asks
+        queries
     }
 
-    /// When something is due next.
+    /// Time at which the next query is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The bus says where a session stands.
-    pub(super) fn answered(&mut self, key: &SessionKey, state: SessionState, now: Instant) -> Option<Effect<M>> {
+    /// Applies the state of a session as the bus reported it.
+    pub(super) fn answered(&mut self, key: &SessionKey, state: SessionState, now: Instant) -> Option<SessionEffect<M>> {
         let session = self.sessions.get_mut(key)?;
-        session.asking = false;
+        session.is_queried = false;
         match state {
             SessionState::Alive(alive) => {
-                session.learn(&alive, now);
+                session.update(&alive, now);
                 let warned = session.warn(&alive, now);
                 self.plan(key, None);
                 warned
             }
-            SessionState::Ended => self.over(key, Over::Ended),
-            SessionState::Unknown if session.expires <= now => self.over(key, Over::Idle),
+            SessionState::Ended => self.end(key, EndReason::Ended),
+            SessionState::Unknown if session.expires <= now => self.end(key, EndReason::Idle),
             SessionState::Unknown => session.reopen(None),
             SessionState::Ending(announced) => session.reopen(Some(announced)),
         }
     }
 
-    /// The bus could not be asked, or what it said calls for another question: that comes a little later.
-    pub(super) fn again(&mut self, ask: &Ask, now: Instant) {
-        let (Ask::Poke(key) | Ask::Touch(key)) = ask;
+    /// Repeats a query after a pause: it failed, or its answer calls for another one.
+    pub(super) fn retry(&mut self, query: &TtlQuery, now: Instant) {
+        let (TtlQuery::Check(key) | TtlQuery::Renew(key)) = query;
         if let Some(session) = self.sessions.get_mut(key) {
-            session.asking = false;
-            session.owed |= matches!(ask, Ask::Touch(_));
+            session.is_queried = false;
+            session.is_active |= matches!(query, TtlQuery::Renew(_));
             self.plan(key, Some(now + RETRY));
         }
     }
 
-    /// A session is over: its sockets are to end.
-    pub(super) fn over(&mut self, key: &SessionKey, over: Over) -> Option<Effect<M>> {
-        let session = self.forget(key)?;
+    /// Removes a session that has ended; its sockets are to be closed.
+    pub(super) fn end(&mut self, key: &SessionKey, end: EndReason) -> Option<SessionEffect<M>> {
+        let session = self.remove(key)?;
         let sockets = session.members.into_iter().map(|member| member.socket);
-        Some(Effect::End(sockets.collect(), over))
+        Some(SessionEffect::Close(sockets.collect(), end))
     }
 
-    fn forget(&mut self, key: &SessionKey) -> Option<Session<M>> {
+    fn remove(&mut self, key: &SessionKey) -> Option<SessionEntry<M>> {
         let session = self.sessions.remove(key)?;
         if let Some(due) = session.due {
             self.due.remove(&(due, key.clone()));
@@ -240,12 +240,12 @@ impl<M: Clone> Table<M> {
         Some(session)
     }
 
-    /// Puts a session in its place in the queue, no earlier than `at_least`.
+    /// Queues the next query of a session, no earlier than `at_least`.
     fn plan(&mut self, key: &SessionKey, at_least: Option<Instant>) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let next = (!session.asking).then(|| at_least.map_or(session.next(), |at| at.max(session.next())));
+        let next = (!session.is_queried).then(|| at_least.map_or(session.next(), |at| at.max(session.next())));
         let before = std::mem::replace(&mut session.due, next);
         if let Some(before) = before {
             self.due.remove(&(before, key.clone()));
@@ -256,7 +256,7 @@ impl<M: Clone> Table<M> {
     }
 }
 
-impl<M: Clone> Session<M> {
+impl<M: Clone> SessionEntry<M> {
     fn new(alive: &SessionTtl, now: Instant) -> Self {
         Self {
             members: Vec::with_capacity(1),
@@ -264,24 +264,24 @@ impl<M: Clone> Session<M> {
             warns: now + alive.warns_in,
             expires: now + alive.left,
             lead: alive.lead,
-            begun: now,
-            touched: None,
-            owed: false,
-            asking: false,
-            hinted: false,
+            joined: now,
+            reported: None,
+            is_active: false,
+            is_queried: false,
+            is_hinted: false,
             due: None,
         }
     }
 
-    /// It is asked about again when that has been done.
-    fn reopen(&mut self, announced: Option<u64>) -> Option<Effect<M>> {
-        self.asking = true;
+    /// The session counts as queried until the worker has answered.
+    fn reopen(&mut self, announced: Option<u64>) -> Option<SessionEffect<M>> {
+        self.is_queried = true;
         let member = self.members.first()?;
-        Some(Effect::Reopen(member.socket.clone(), announced))
+        Some(SessionEffect::Reopen(member.socket.clone(), announced))
     }
 
-    /// Answers overtake each other: an older generation says nothing any more.
-    fn learn(&mut self, alive: &SessionTtl, now: Instant) {
+    /// Ignores an older generation: answers may arrive out of order.
+    fn update(&mut self, alive: &SessionTtl, now: Instant) {
         if alive.generation >= self.generation {
             self.generation = alive.generation;
             self.warns = now + alive.warns_in;
@@ -290,68 +290,68 @@ impl<M: Clone> Session<M> {
         }
     }
 
-    /// Each socket is warned once of what ends it first.
-    fn warn(&mut self, alive: &SessionTtl, now: Instant) -> Option<Effect<M>> {
+    /// Warns each socket once of the deadline that it reaches first.
+    fn warn(&mut self, alive: &SessionTtl, now: Instant) -> Option<SessionEffect<M>> {
         if alive.generation != self.generation {
             return None;
         }
         let (session_warned, expires, lead) = (alive.warns_in.is_zero(), self.expires, self.lead);
         let mut sockets = Vec::new();
         for member in &mut self.members {
-            let (end, is_due) = if member.token_ends < expires {
-                (End::Token(member.token_ends), member.token_ends <= now + lead)
+            let (deadline, is_due) = if member.token_ends < expires {
+                (Deadline::Token(member.token_ends), member.token_ends <= now + lead)
             } else {
-                (End::Session(self.generation), session_warned)
+                (Deadline::Session(self.generation), session_warned)
             };
-            if is_due && member.warned.replace(end) != Some(end) {
+            if is_due && member.warned.replace(deadline) != Some(deadline) {
                 sockets.push(member.socket.clone());
             }
         }
-        (!sockets.is_empty()).then_some(Effect::Warn(sockets, alive.left))
+        (!sockets.is_empty()).then_some(SessionEffect::Warn(sockets, alive.left))
     }
 
-    /// When the bus is to be asked next: at a hint, for a warning, at the deadline, to pass on activity.
+    /// Time of the next query: at a hint, for a warning, at the deadline, or to report activity.
     fn next(&self) -> Instant {
-        if self.hinted {
-            return self.begun;
+        if self.is_hinted {
+            return self.joined;
         }
         let warnings = self.members.iter().filter_map(|member| self.warning_of(member));
         let end = warnings.fold(self.expires, Instant::min);
-        let Some(touched) = self.touched.filter(|_| self.owed) else {
-            return if self.owed { self.begun } else { end };
+        let Some(reported) = self.reported.filter(|_| self.is_active) else {
+            return if self.is_active { self.joined } else { end };
         };
-        // Held back, unless the warning would come before.
-        let held_until = touched + TOUCH_EVERY;
-        if held_until < self.warns { held_until } else { touched }
+        // Delayed, unless the warning would be due before.
+        let delayed = reported + REPORT_EVERY;
+        if delayed < self.warns { delayed } else { reported }
     }
 
-    /// When a socket is to be warned; never again of an end it was warned of.
+    /// Time at which a socket is to be warned; `None` after the warning of this deadline.
     fn warning_of(&self, member: &Member<M>) -> Option<Instant> {
-        let (end, at) = if member.token_ends < self.expires {
-            // Not earlier than it came: a token may end before its lead has begun.
-            let at = member.token_ends.checked_sub(self.lead).unwrap_or(self.begun);
-            (End::Token(member.token_ends), at)
+        let (deadline, at) = if member.token_ends < self.expires {
+            // Not before the join: the lead of a token may have begun earlier.
+            let at = member.token_ends.checked_sub(self.lead).unwrap_or(self.joined);
+            (Deadline::Token(member.token_ends), at)
         } else {
-            (End::Session(self.generation), self.warns)
+            (Deadline::Session(self.generation), self.warns)
         };
-        (member.warned != Some(end)).then_some(at)
+        (member.warned != Some(deadline)).then_some(at)
     }
 }
 
-impl<M> Default for Table<M> {
+impl<M> Default for SessionTable<M> {
     fn default() -> Self {
         Self {
             sessions: HashMap::new(),
             due: BTreeSet::new(),
             left_active: Vec::new(),
-            named: 0,
+            last_id: 0,
         }
     }
 }
 
-/// How often the activity of one session is passed on.
-const TOUCH_EVERY: Duration = Duration::from_secs(5);
-/// How long after a failure the bus is asked again.
+/// Shortest time between two reports of one session's activity.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// Pause before a query is repeated.
 const RETRY: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

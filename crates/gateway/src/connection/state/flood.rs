@@ -1,4 +1,4 @@
-//! How much a peer may say, and when it is too much to listen any longer.
+//! Message rate of one socket, and the flood that closes it.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use tokio::time::Instant;
 use crate::rate::Limit;
 use crate::settings::Rate;
 
-/// The count of one socket.
-pub(super) struct Flood {
+/// Rate limit of one socket's messages.
+pub(super) struct FloodGuard {
     limit: Limit,
-    /// When the run of refusals that is counted began.
+    /// Start of the window in which refusals are counted.
     since: Instant,
     refused: u32,
 }
 
-/// What becomes of a message.
+/// Verdict on one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judgement {
-    /// It is within the rate.
-    Serve,
-    /// It is not; the next one is free after this long.
-    HoldBack(Duration),
-    /// It is not, and neither were too many before it.
+pub(super) enum FloodVerdict {
+    /// Within the rate.
+    Admit,
+    /// Over the rate; the next message is admitted after this time.
+    Reject(Duration),
+    /// Over the rate, as too many before it.
     End,
 }
 
-impl Flood {
+impl FloodGuard {
     pub(super) fn new(rate: Rate, now: Instant) -> Self {
         Self {
             limit: Limit::new(rate, now),
@@ -35,23 +35,23 @@ impl Flood {
         }
     }
 
-    /// Counts a message. 200 refused within 10 s are a flood; the 10 s begin with the first refusal after the last 10 s.
-    pub(super) fn judge(&mut self, now: Instant) -> Judgement {
+    /// Counts a message. 200 refused within 10 s are a flood; the window begins with the first refusal after the last window.
+    pub(super) fn check(&mut self, now: Instant) -> FloodVerdict {
         let Err(wait) = self.limit.admit(now) else {
-            return Judgement::Serve;
+            return FloodVerdict::Admit;
         };
         if now.saturating_duration_since(self.since) > WINDOW {
             self.since = now;
             self.refused = 0;
         }
         self.refused += 1;
-        if self.refused >= PATIENCE {
-            Judgement::End
+        if self.refused >= MAX_REFUSED {
+            FloodVerdict::End
         } else {
-            Judgement::HoldBack(wait)
+            FloodVerdict::Reject(wait)
         }
     }
 }
 
 const WINDOW: Duration = Duration::from_secs(10);
-const PATIENCE: u32 = 200;
+const MAX_REFUSED: u32 = 200;

@@ -1,4 +1,4 @@
-//! What a socket's state promises, whatever happens in whatever order.
+//! Heartbeat, deadlines and rate of one socket, for single inputs and for any sequence of them.
 
 use proptest::prelude::*;
 
@@ -18,9 +18,9 @@ fn bounds() -> Bounds {
     }
 }
 
-/// A socket, and the time since it was opened.
+/// Socket with its state and the time.
 struct Socket {
-    state: State,
+    state: LinkState,
     opened: Instant,
     now: Instant,
 }
@@ -29,28 +29,28 @@ impl Socket {
     fn open() -> Self {
         let opened = Instant::now();
         Self {
-            state: State::new(bounds(), opened),
+            state: LinkState::new(bounds(), opened),
             opened,
             now: opened,
         }
     }
 
-    fn live(until: Duration) -> Self {
+    fn live(token_ttl: Duration) -> Self {
         let mut socket = Self::open();
-        let until = socket.opened + until;
-        assert_eq!(socket.is(Input::Proven { until }), None);
+        let expires = socket.opened + token_ttl;
+        assert_eq!(socket.on(Input::Authenticated { expires }), None);
         socket
     }
 
-    fn is(&mut self, input: Input) -> Option<Effect> {
+    fn on(&mut self, input: Input) -> Option<Effect> {
         self.state.on(input, self.now)
     }
 
-    /// Lets time pass until something is to be done.
+    /// Advances the time to the next effect.
     fn next(&mut self) -> (Duration, Effect) {
         loop {
             self.now = self.now.max(self.state.wake_at());
-            if let Some(effect) = self.is(Input::Tick) {
+            if let Some(effect) = self.on(Input::Tick) {
                 return (self.now - self.opened, effect);
             }
         }
@@ -66,7 +66,7 @@ const fn secs(secs: u64) -> Duration {
 }
 
 #[test]
-fn a_socket_without_a_token_ends_at_its_deadline() {
+fn socket_without_token_is_closed_at_the_deadline() {
     assert_eq!(
         Socket::open().next(),
         (secs(10), Effect::End(Ending::AuthenticationTimeout))
@@ -74,25 +74,25 @@ fn a_socket_without_a_token_ends_at_its_deadline() {
 }
 
 #[test]
-fn a_peer_that_answers_is_pinged_an_interval_after_each_answer() {
+fn answering_peer_is_pinged_one_interval_after_each_pong() {
     let mut socket = Socket::live(secs(86_400));
     assert_eq!(socket.next(), (secs(30), Effect::Ping));
     socket.wait(secs(5));
-    assert_eq!(socket.is(Input::Pong), None);
+    assert_eq!(socket.on(Input::Pong), None);
     assert_eq!(socket.next(), (secs(65), Effect::Ping));
 }
 
 #[test]
-fn a_peer_that_does_not_answer_is_dead_whatever_else_it_says() {
+fn missing_pong_closes_the_socket_despite_other_messages() {
     let mut socket = Socket::live(secs(86_400));
     assert_eq!(socket.next(), (secs(30), Effect::Ping));
     socket.wait(secs(19));
-    assert_eq!(socket.is(Input::Message), None);
+    assert_eq!(socket.on(Input::Message), None);
     assert_eq!(socket.next(), (secs(50), Effect::End(Ending::HeartbeatTimeout)));
 }
 
 #[test]
-fn a_socket_ends_with_its_token() {
+fn token_expiry_closes_the_socket() {
     assert_eq!(
         Socket::live(secs(7)).next(),
         (secs(7), Effect::End(Ending::TokenExpired))
@@ -100,33 +100,33 @@ fn a_socket_ends_with_its_token() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_is_given_up_and_one_that_takes_again_is_not() {
+fn stalled_peer_is_closed_and_slow_peer_is_not() {
     let mut stalled = Socket::live(secs(86_400));
     stalled.wait(secs(1));
-    stalled.is(Input::Blocked);
+    stalled.on(Input::Blocked);
     assert_eq!(stalled.next(), (secs(21), Effect::End(Ending::Stalled)));
 
     let mut slow = Socket::live(secs(86_400));
-    slow.is(Input::Blocked);
+    slow.on(Input::Blocked);
     slow.wait(secs(19));
-    slow.is(Input::Flowing);
-    slow.is(Input::Blocked);
+    slow.on(Input::Flowing);
+    slow.on(Input::Blocked);
     assert_eq!(slow.next(), (secs(30), Effect::Ping));
 }
 
 #[test]
-fn a_client_that_left_must_prove_itself_again() {
+fn disconnected_client_must_authenticate_again_in_time() {
     let mut socket = Socket::live(secs(86_400));
     socket.wait(secs(20));
-    socket.is(Input::Left);
+    socket.on(Input::Disconnected);
     assert_eq!(socket.next(), (secs(30), Effect::End(Ending::AuthenticationTimeout)));
 }
 
 #[test]
-fn a_draining_socket_leaves_at_its_turn() {
+fn draining_socket_closes_after_its_delay() {
     let mut socket = Socket::live(secs(86_400));
     let at = socket.opened + secs(3);
-    socket.is(Input::Leave {
+    socket.on(Input::CloseAt {
         at,
         ending: Ending::Restart,
     });
@@ -134,47 +134,47 @@ fn a_draining_socket_leaves_at_its_turn() {
 }
 
 #[test]
-fn a_full_queue_ends_the_socket() {
+fn queue_overflow_closes_the_socket() {
     assert_eq!(
-        Socket::live(secs(9)).is(Input::Overflowed),
+        Socket::live(secs(9)).on(Input::Overflowed),
         Some(Effect::End(Ending::QueueFull))
     );
 }
 
 #[test]
-fn too_many_messages_are_held_back_and_a_flood_ends_the_socket() {
+fn messages_over_the_rate_are_rejected_and_a_flood_closes_the_socket() {
     let mut socket = Socket::live(secs(86_400));
     for _ in 0..40 {
-        assert_eq!(socket.is(Input::Message), None);
+        assert_eq!(socket.on(Input::Message), None);
     }
     for _ in 0..199 {
         assert_eq!(
-            socket.is(Input::Message),
-            Some(Effect::HoldBack(Duration::from_millis(50)))
+            socket.on(Input::Message),
+            Some(Effect::Reject(Duration::from_millis(50)))
         );
     }
-    assert_eq!(socket.is(Input::Message), Some(Effect::End(Ending::Flood)));
+    assert_eq!(socket.on(Input::Message), Some(Effect::End(Ending::Flood)));
 }
 
 #[test]
-fn a_client_that_is_often_a_little_too_fast_is_no_flood() {
+fn client_slightly_over_the_rate_is_not_closed() {
     let mut socket = Socket::live(secs(86_400));
     // 25 messages a second are 5 too many: 50 refusals in 10 s.
     for message in 0..2_500 {
-        let effect = socket.is(Input::Message);
+        let effect = socket.on(Input::Message);
         assert!(!matches!(effect, Some(Effect::End(_))), "message {message}");
         socket.wait(Duration::from_millis(40));
     }
 }
 
-/// Anything a peer, a writer or a drain may do, and time passing.
+/// Any input of a peer or a writer, and the time before it.
 fn step() -> impl Strategy<Value = (Input, Duration)> {
     let input = prop_oneof![
         Just(Input::Message),
         Just(Input::Pong),
         Just(Input::Blocked),
         Just(Input::Flowing),
-        Just(Input::Left),
+        Just(Input::Disconnected),
         Just(Input::Tick),
     ];
     (input, (0u64..15_000).prop_map(Duration::from_millis))
@@ -182,7 +182,7 @@ fn step() -> impl Strategy<Value = (Input, Duration)> {
 
 proptest! {
     #[test]
-    fn no_ping_follows_another_without_an_answer_and_every_wait_is_bounded(steps in prop::collection::vec(step(), 1..200)) {
+    fn pings_alternate_with_pongs_and_every_wait_is_bounded(steps in prop::collection::vec(step(), 1..200)) {
         let mut socket = Socket::live(secs(86_400));
         let mut unanswered = false;
         for (input, by) in steps {
@@ -192,18 +192,18 @@ proptest! {
             if input == Input::Pong {
                 unanswered = false;
             }
-            let given = socket.is(input);
-            for effect in [given, socket.is(Input::Tick)].into_iter().flatten() {
+            let first = socket.on(input);
+            for effect in [first, socket.on(Input::Tick)].into_iter().flatten() {
                 match effect {
                     Effect::Ping => {
                         prop_assert!(!unanswered, "a second ping");
                         unanswered = true;
                     }
-                    Effect::HoldBack(wait) => prop_assert!(wait <= Duration::from_millis(50)),
+                    Effect::Reject(wait) => prop_assert!(wait <= Duration::from_millis(50)),
                     Effect::End(_) => return Ok(()),
                 }
             }
-            prop_assert!(socket.state.wake_at() > socket.now, "a tick leaves nothing due");
+            prop_assert!(socket.state.wake_at() > socket.now, "nothing is due right after a tick");
         }
     }
 }

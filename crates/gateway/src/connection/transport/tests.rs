@@ -17,8 +17,8 @@ async fn pair(capacity: usize) -> (Transport, Peer) {
     (Transport::new(Box::new(ours), None), peer)
 }
 
-async fn next(transport: &mut Transport, outbound: &Outbound) -> Happened {
-    poll_fn(|cx| transport.poll_happened(outbound, cx)).await
+async fn next(transport: &mut Transport, outbound: &Outbound) -> TransportEvent {
+    poll_fn(|cx| transport.poll_event(outbound, cx)).await
 }
 
 /// What is lost would be waited for for ever.
@@ -39,11 +39,14 @@ async fn a_long_message_leaves_no_long_buffers_behind() {
     let outbound = Outbound::default();
     for len in [60_000, 10, 60_000, 60_000, 10] {
         peer.send(Theirs::text("x".repeat(len))).await.unwrap();
-        assert_eq!(next(&mut transport, &outbound).await, Happened::Message(text(len)));
+        assert_eq!(
+            next(&mut transport, &outbound).await,
+            TransportEvent::Message(text(len))
+        );
     }
     outbound.push(text(60_000));
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
-    assert!(!transport.bloated, "rebuilt as soon as nothing was under way");
+    assert!(!transport.has_grown, "rebuilt as soon as nothing was under way");
     assert_eq!(peer.next().await.unwrap().unwrap().len(), 60_000);
 }
 
@@ -56,12 +59,15 @@ async fn half_a_frame_is_not_lost_with_the_buffers() {
     let short = testkit::client::frame::Frame::text("hello").bytes();
     let (head, tail) = short.split_at(4);
     theirs.write_all(&[&long, head].concat()).await.unwrap();
-    assert_eq!(next(&mut transport, &outbound).await, Happened::Message(text(60_000)));
+    assert_eq!(
+        next(&mut transport, &outbound).await,
+        TransportEvent::Message(text(60_000))
+    );
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
-    assert!(transport.bloated, "not while a frame is under way");
+    assert!(transport.has_grown, "not while a frame is under way");
     theirs.write_all(tail).await.unwrap();
     let message = in_time(next(&mut transport, &outbound)).await;
-    assert_eq!(message, Happened::Message(Message::Text("hello".into())));
+    assert_eq!(message, TransportEvent::Message(Message::Text("hello".into())));
 }
 
 #[tokio::test]
@@ -71,12 +77,12 @@ async fn a_peer_that_takes_nothing_is_noticed_and_so_is_its_coming_back() {
     for _ in 0..10 {
         outbound.push(text(1_000));
     }
-    assert_eq!(next(&mut transport, &outbound).await, Happened::Blocked);
+    assert_eq!(next(&mut transport, &outbound).await, TransportEvent::Blocked);
     let (_write, mut read) = peer.split();
     let mut flowing = false;
     while !flowing {
         tokio::select! {
-            happened = next(&mut transport, &outbound) => flowing = happened == Happened::Flowing,
+            event = next(&mut transport, &outbound) => flowing = event == TransportEvent::Flowing,
             message = read.next() => assert_eq!(message.unwrap().unwrap().len(), 1_000),
         }
     }
@@ -87,12 +93,15 @@ async fn an_overflow_is_noticed_even_while_the_peer_takes_nothing() {
     let (mut transport, _peer) = pair(1024).await;
     let outbound = Outbound::default();
     outbound.push(text(10_000));
-    assert_eq!(next(&mut transport, &outbound).await, Happened::Blocked);
+    assert_eq!(next(&mut transport, &outbound).await, TransportEvent::Blocked);
     assert!(next(&mut transport, &outbound).now_or_never().is_none());
     for _ in 0..2 {
-        outbound.push(text(outbound::MAX_BYTES));
+        outbound.push(text(MAX_QUEUE_BYTES));
     }
-    assert_eq!(in_time(next(&mut transport, &outbound)).await, Happened::Overflowed);
+    assert_eq!(
+        in_time(next(&mut transport, &outbound)).await,
+        TransportEvent::Overflowed
+    );
 }
 
 #[tokio::test]
@@ -114,7 +123,10 @@ async fn the_peer_s_goodbye_is_answered() {
     let (mut transport, mut peer) = pair(1024).await;
     peer.close(None).await.unwrap();
     let outbound = Outbound::default();
-    assert_eq!(next(&mut transport, &outbound).await, Happened::Ended(Ending::ByPeer));
+    assert_eq!(
+        next(&mut transport, &outbound).await,
+        TransportEvent::Ended(Ending::ByPeer)
+    );
     let hears = async move { matches!(peer.next().await, Some(Ok(Theirs::Close(_)))) };
     let (answered, ()) = tokio::join!(hears, transport.close(None, Duration::from_secs(30)));
     assert!(answered);
@@ -155,9 +167,9 @@ proptest! {
                 let mut seen = Vec::new();
                 loop {
                     match next(&mut transport, &outbound).await {
-                        Happened::Message(Message::Text(text)) => seen.push(text.len()),
-                        Happened::Ping if seen.len() == lens.len() => break,
-                        Happened::Ended(ending) => panic!("{ending:?} after {seen:?}"),
+                        TransportEvent::Message(Message::Text(text)) => seen.push(text.len()),
+                        TransportEvent::Ping if seen.len() == lens.len() => break,
+                        TransportEvent::Ended(ending) => panic!("{ending:?} after {seen:?}"),
                         _ => {}
                     }
                 }

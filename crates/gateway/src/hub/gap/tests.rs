@@ -1,4 +1,4 @@
-//! What a user's order promises, however badly it is heard.
+//! Delivery in order and without gaps, for any loss of announcements.
 
 use proptest::prelude::*;
 use protocol::cluster::envelope::Audience;
@@ -16,7 +16,7 @@ fn at(epoch: &str, seq: u64) -> Offset {
     }
 }
 
-/// The event of a place, named after it.
+/// Event at this offset, which is also its id.
 fn event(offset: &Offset) -> Arc<Envelope> {
     Arc::new(Envelope {
         v: Envelope::VERSION,
@@ -28,14 +28,14 @@ fn event(offset: &Offset) -> Arc<Envelope> {
     })
 }
 
-fn deliver(epoch: &str, seq: u64) -> Output {
+fn deliver(epoch: &str, seq: u64) -> GapOutput {
     let offset = at(epoch, seq);
-    Output::Deliver(offset.clone(), event(&offset))
+    GapOutput::Deliver(offset.clone(), event(&offset))
 }
 
-fn hear(gap: &mut Gap, epoch: &str, seq: u64) -> Vec<Output> {
+fn receive(gap: &mut GapDetector, epoch: &str, seq: u64) -> Vec<GapOutput> {
     let offset = at(epoch, seq);
-    gap.heard(offset.clone(), event(&offset))
+    gap.received(offset.clone(), event(&offset))
 }
 
 fn log(epoch: &str, seqs: std::ops::RangeInclusive<u64>) -> LogRead {
@@ -45,135 +45,135 @@ fn log(epoch: &str, seqs: std::ops::RangeInclusive<u64>) -> LogRead {
     LogRead::Events(events.collect())
 }
 
-/// A user whose order was at seq 3 when its first socket came.
-fn live() -> Gap {
-    let mut gap = Gap::default();
+/// Detector of a user whose log was at seq 3 when the first socket subscribed.
+fn live() -> GapDetector {
+    let mut gap = GapDetector::default();
     assert_eq!(gap.positioned(at("a", 3)), []);
     gap
 }
 
 #[test]
-fn what_follows_is_delivered_and_what_was_is_not_delivered_again() {
+fn next_event_is_delivered_and_earlier_ones_are_not_repeated() {
     let mut gap = live();
-    assert_eq!(hear(&mut gap, "a", 3), []);
-    assert_eq!(hear(&mut gap, "a", 4), [deliver("a", 4)]);
-    assert_eq!(hear(&mut gap, "a", 4), []);
-    assert_eq!(hear(&mut gap, "a", 5), [deliver("a", 5)]);
+    assert_eq!(receive(&mut gap, "a", 3), []);
+    assert_eq!(receive(&mut gap, "a", 4), [deliver("a", 4)]);
+    assert_eq!(receive(&mut gap, "a", 4), []);
+    assert_eq!(receive(&mut gap, "a", 5), [deliver("a", 5)]);
 }
 
 #[test]
-fn a_hole_is_filled_from_the_log_before_anything_else_is_delivered() {
+fn gap_is_filled_from_the_log_before_later_events_are_delivered() {
     let mut gap = live();
-    assert_eq!(hear(&mut gap, "a", 6), [Output::Read(at("a", 3))]);
-    assert_eq!(hear(&mut gap, "a", 7), []);
-    assert_eq!(hear(&mut gap, "a", 8), []);
+    assert_eq!(receive(&mut gap, "a", 6), [GapOutput::Read(at("a", 3))]);
+    assert_eq!(receive(&mut gap, "a", 7), []);
+    assert_eq!(receive(&mut gap, "a", 8), []);
     let outputs = gap.read(log("a", 4..=7));
     let expected = [4, 5, 6, 7].map(|seq| deliver("a", seq));
     assert_eq!(
         outputs,
         expected
             .into_iter()
-            .chain([Output::Read(at("a", 7))])
+            .chain([GapOutput::Read(at("a", 7))])
             .collect::<Vec<_>>()
     );
     assert_eq!(gap.read(log("a", 8..=8)), [deliver("a", 8)]);
-    assert_eq!(hear(&mut gap, "a", 9), [deliver("a", 9)]);
+    assert_eq!(receive(&mut gap, "a", 9), [deliver("a", 9)]);
 }
 
 #[test]
-fn an_event_heard_before_the_position_is_known_is_not_lost() {
-    let mut gap = Gap::default();
-    assert_eq!(hear(&mut gap, "a", 4), []);
-    assert_eq!(gap.positioned(at("a", 3)), [Output::Read(at("a", 3))]);
+fn event_received_before_the_offset_is_known_is_not_lost() {
+    let mut gap = GapDetector::default();
+    assert_eq!(receive(&mut gap, "a", 4), []);
+    assert_eq!(gap.positioned(at("a", 3)), [GapOutput::Read(at("a", 3))]);
     assert_eq!(gap.read(log("a", 4..=4)), [deliver("a", 4)]);
 
-    let mut late = Gap::default();
-    assert_eq!(hear(&mut late, "a", 4), []);
-    assert_eq!(late.positioned(at("a", 4)), [], "it was before the first socket came");
+    let mut late = GapDetector::default();
+    assert_eq!(receive(&mut late, "a", 4), []);
+    assert_eq!(late.positioned(at("a", 4)), [], "it precedes the first socket");
 }
 
 #[test]
-fn a_position_that_is_learned_while_the_log_is_read_is_not_forgotten() {
+fn offset_received_during_a_read_is_applied_after_it() {
     let mut gap = live();
-    assert_eq!(hear(&mut gap, "a", 5), [Output::Read(at("a", 3))]);
+    assert_eq!(receive(&mut gap, "a", 5), [GapOutput::Read(at("a", 3))]);
     assert_eq!(gap.positioned(at("a", 6)), []);
-    assert_eq!(gap.positioned(at("a", 4)), [], "an answer that was overtaken");
-    let expected = [deliver("a", 4), deliver("a", 5), Output::Read(at("a", 5))];
+    assert_eq!(gap.positioned(at("a", 4)), [], "an outdated answer");
+    let expected = [deliver("a", 4), deliver("a", 5), GapOutput::Read(at("a", 5))];
     assert_eq!(gap.read(log("a", 4..=5)), expected);
 }
 
 #[test]
-fn a_lost_log_is_reported_not_hidden() {
+fn loss_in_the_log_is_reported() {
     let mut gap = live();
-    assert_eq!(hear(&mut gap, "a", 900), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(LogRead::Gap(at("a", 901))), [Output::Gap(at("a", 901))]);
-    assert_eq!(hear(&mut gap, "a", 902), [deliver("a", 902)]);
+    assert_eq!(receive(&mut gap, "a", 900), [GapOutput::Read(at("a", 3))]);
+    assert_eq!(gap.read(LogRead::Gap(at("a", 901))), [GapOutput::Gap(at("a", 901))]);
+    assert_eq!(receive(&mut gap, "a", 902), [deliver("a", 902)]);
 }
 
 #[test]
-fn an_order_that_begins_anew_is_a_loss() {
+fn new_epoch_is_a_loss() {
     let mut gap = live();
-    assert_eq!(hear(&mut gap, "b", 1), [Output::Read(at("a", 3))]);
-    assert_eq!(gap.read(LogRead::Gap(at("b", 1))), [Output::Gap(at("b", 1))]);
-    assert_eq!(hear(&mut gap, "b", 2), [deliver("b", 2)]);
+    assert_eq!(receive(&mut gap, "b", 1), [GapOutput::Read(at("a", 3))]);
+    assert_eq!(gap.read(LogRead::Gap(at("b", 1))), [GapOutput::Gap(at("b", 1))]);
+    assert_eq!(receive(&mut gap, "b", 2), [deliver("b", 2)]);
 }
 
 #[test]
-fn a_late_event_of_an_epoch_that_is_over_is_no_loss() {
+fn late_event_of_an_earlier_epoch_is_no_loss() {
     let mut gap = live();
-    assert_eq!(hear(&mut gap, "0", 99), [Output::Read(at("a", 3))]);
+    assert_eq!(receive(&mut gap, "0", 99), [GapOutput::Read(at("a", 3))]);
     assert_eq!(gap.read(LogRead::Events(Vec::new())), []);
-    assert_eq!(hear(&mut gap, "a", 4), [deliver("a", 4)]);
+    assert_eq!(receive(&mut gap, "a", 4), [deliver("a", 4)]);
 }
 
 #[test]
-fn a_position_check_finds_what_was_never_heard() {
+fn comparison_detects_events_without_announcement() {
     let mut gap = live();
     assert_eq!(gap.positioned(at("a", 3)), []);
-    assert_eq!(gap.positioned(at("a", 2)), [], "an answer that was overtaken");
-    assert_eq!(gap.positioned(at("a", 5)), [Output::Read(at("a", 3))]);
+    assert_eq!(gap.positioned(at("a", 2)), [], "an outdated answer");
+    assert_eq!(gap.positioned(at("a", 5)), [GapOutput::Read(at("a", 3))]);
     assert_eq!(gap.read(log("a", 4..=5)), [deliver("a", 4), deliver("a", 5)]);
 }
 
 #[test]
-fn a_long_log_is_read_page_by_page() {
+fn long_log_is_read_page_by_page() {
     let mut gap = live();
     let last = u64::try_from(PAGE).unwrap() + 3;
-    assert_eq!(hear(&mut gap, "a", last + 10), [Output::Read(at("a", 3))]);
+    assert_eq!(receive(&mut gap, "a", last + 10), [GapOutput::Read(at("a", 3))]);
     let outputs = gap.read(log("a", 4..=last));
     assert_eq!(outputs.len(), PAGE + 1);
-    assert_eq!(outputs.last(), Some(&Output::Read(at("a", last))));
+    assert_eq!(outputs.last(), Some(&GapOutput::Read(at("a", last))));
 }
 
-/// An order at the server, and what may happen between it and the gateway.
+/// GapStep of a sequence between the server and the gateway.
 #[derive(Debug, Clone)]
-enum Step {
-    /// An event is published and heard.
-    Heard,
-    /// An event is published, and the announcement is lost.
-    Unheard,
-    /// An old announcement comes again.
-    Again(u64),
-    /// The read that is under way answers.
-    Answer,
-    /// The node compares positions.
-    Check,
-    /// The server loses everything.
+enum GapStep {
+    /// An event is published and received.
+    Publish,
+    /// An event is published, and its announcement is lost.
+    PublishSilently,
+    /// An old announcement is repeated.
+    Repeat(u64),
+    /// The pending read completes.
+    FinishRead,
+    /// The node compares offsets.
+    Compare,
+    /// The server loses all data.
     Flush,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = GapStep> {
     prop_oneof![
-        4 => Just(Step::Heard),
-        2 => Just(Step::Unheard),
-        1 => (1u64..20).prop_map(Step::Again),
-        4 => Just(Step::Answer),
-        1 => Just(Step::Check),
-        1 => Just(Step::Flush),
+        4 => Just(GapStep::Publish),
+        2 => Just(GapStep::PublishSilently),
+        1 => (1u64..20).prop_map(GapStep::Repeat),
+        4 => Just(GapStep::FinishRead),
+        1 => Just(GapStep::Compare),
+        1 => Just(GapStep::Flush),
     ]
 }
 
-/// The server's side: which epoch it is in, and how many events that has.
+/// Event log of the server.
 struct Server {
     epoch: u64,
     seq: u64,
@@ -196,25 +196,25 @@ impl Server {
 
 proptest! {
     #[test]
-    fn every_event_is_delivered_once_and_in_order_or_its_loss_is_told(steps in prop::collection::vec(step(), 1..120)) {
+    fn every_event_is_delivered_once_and_in_order_or_its_loss_is_reported(steps in prop::collection::vec(step(), 1..120)) {
         let mut server = Server { epoch: 0, seq: 0 };
-        let mut gap = Gap::default();
+        let mut gap = GapDetector::default();
         gap.positioned(server.offset());
         let mut seen = server.offset();
         let mut read = None;
-        let mut obey = |outputs: Vec<Output>, read: &mut Option<Offset>, server: &Server| {
+        let mut carry_out = |outputs: Vec<GapOutput>, read: &mut Option<Offset>, server: &Server| {
             for output in outputs {
                 match output {
-                    Output::Deliver(offset, envelope) => {
+                    GapOutput::Deliver(offset, envelope) => {
                         assert_eq!(envelope.id.as_str(), offset.to_string());
-                        assert_eq!(offset, at(seen.epoch.as_str(), seen.seq + 1), "in order, without a hole");
+                        assert_eq!(offset, at(seen.epoch.as_str(), seen.seq + 1), "in order, without a gap");
                         seen = offset;
                     }
-                    Output::Gap(_) => {
+                    GapOutput::Gap(_) => {
                         assert_ne!(server.offset().epoch, seen.epoch, "nothing was lost");
                         seen = server.offset();
                     }
-                    Output::Read(after) => {
+                    GapOutput::Read(after) => {
                         assert_eq!(after, seen.clone());
                         assert!(read.replace(after).is_none(), "one read at a time");
                     }
@@ -223,39 +223,39 @@ proptest! {
         };
         for step in steps {
             let outputs = match step {
-                Step::Heard => {
+                GapStep::Publish => {
                     server.seq += 1;
-                    gap.heard(server.offset(), event(&server.offset()))
+                    gap.received(server.offset(), event(&server.offset()))
                 }
-                Step::Unheard => {
+                GapStep::PublishSilently => {
                     server.seq += 1;
                     Vec::new()
                 }
-                Step::Again(back) => {
+                GapStep::Repeat(back) => {
                     let offset = at(&format!("{:x}", server.epoch), server.seq.saturating_sub(back).max(1));
                     if offset.seq > server.seq { continue }
-                    gap.heard(offset.clone(), event(&offset))
+                    gap.received(offset.clone(), event(&offset))
                 }
-                Step::Answer => match read.take() {
+                GapStep::FinishRead => match read.take() {
                     Some(after) => gap.read(server.since(&after)),
                     None => Vec::new(),
                 },
-                Step::Check => gap.positioned(server.offset()),
-                Step::Flush => {
+                GapStep::Compare => gap.positioned(server.offset()),
+                GapStep::Flush => {
                     server = Server { epoch: server.epoch + 1, seq: 0 };
                     Vec::new()
                 }
             };
-            obey(outputs, &mut read, &server);
+            carry_out(outputs, &mut read, &server);
         }
-        // In the end everything has arrived: the reads under way answer, and a last check finds the rest.
+        // Finally the pending reads complete, and comparisons detect the rest.
         for _ in 0..4 {
             if let Some(after) = read.take() {
                 let outputs = gap.read(server.since(&after));
-                obey(outputs, &mut read, &server);
+                carry_out(outputs, &mut read, &server);
             }
             let outputs = gap.positioned(server.offset());
-            obey(outputs, &mut read, &server);
+            carry_out(outputs, &mut read, &server);
         }
         prop_assert_eq!(gap.cursor(), Some(&server.offset()));
     }

@@ -51,27 +51,27 @@ async fn frame_from(peer: &mut DuplexStream, unread: &mut Vec<u8>) -> Bytewise {
 }
 
 /// What comes of these frames; pings left out.
-async fn comes_of(frames: &[Bytewise]) -> Happened {
+async fn comes_of(frames: &[Bytewise]) -> TransportEvent {
     let (mut transport, mut peer) = pipe(1024);
     let bytes: Vec<u8> = frames.iter().flat_map(Bytewise::bytes).collect();
     peer.write_all(&bytes).await.unwrap();
     let outbound = Outbound::default();
     loop {
         match in_time(next(&mut transport, &outbound)).await {
-            Happened::Ping => {}
-            happened => return happened,
+            TransportEvent::Ping => {}
+            event => return event,
         }
     }
 }
 
-fn message(text: &str) -> Happened {
-    Happened::Message(Message::Text(text.to_owned().into()))
+fn message(text: &str) -> TransportEvent {
+    TransportEvent::Message(Message::Text(text.to_owned().into()))
 }
 
 #[tokio::test]
 async fn a_compressed_message_is_read_whichever_way_it_is_cut() {
     assert_eq!(comes_of(&[compressed(TEXT, b"hello")]).await, message("hello"));
-    let binary = Happened::Message(Message::Binary(vec![0xff, 0xfe].into()));
+    let binary = TransportEvent::Message(Message::Binary(vec![0xff, 0xfe].into()));
     assert_eq!(comes_of(&[compressed(BINARY, &[0xff, 0xfe])]).await, binary);
     assert_eq!(comes_of(&[compressed(TEXT, b"")]).await, message(""));
 
@@ -97,7 +97,7 @@ async fn a_message_may_come_uncompressed_all_the_same() {
 async fn a_bomb_ends_the_socket_before_it_is_inflated() {
     let bomb = compressed(TEXT, &vec![b'x'; MAX_MESSAGE + 1]);
     assert!(bomb.payload.len() < 1_000);
-    assert_eq!(comes_of(&[bomb]).await, Happened::Ended(Ending::TooBig));
+    assert_eq!(comes_of(&[bomb]).await, TransportEvent::Ended(Ending::TooBig));
     let largest = "x".repeat(MAX_MESSAGE);
     assert_eq!(
         comes_of(&[compressed(TEXT, largest.as_bytes())]).await,
@@ -108,13 +108,13 @@ async fn a_bomb_ends_the_socket_before_it_is_inflated() {
 #[tokio::test]
 async fn text_is_utf_8_after_it_was_inflated() {
     let broken = compressed(TEXT, &[b'h', 0xff]);
-    assert_eq!(comes_of(&[broken]).await, Happened::Ended(Ending::NotUtf8));
+    assert_eq!(comes_of(&[broken]).await, TransportEvent::Ended(Ending::NotUtf8));
 }
 
 #[tokio::test]
 async fn what_no_compressor_writes_ends_the_socket() {
     let corrupt = Bytewise::new(TEXT, [0xff; 9]).reserved(RSV1);
-    assert_eq!(comes_of(&[corrupt]).await, Happened::Ended(Ending::NotDeflated));
+    assert_eq!(comes_of(&[corrupt]).await, TransportEvent::Ended(Ending::NotDeflated));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_misplaced_bit_ends_the_socket() {
     for frames in [&on_continuation[..], &on_ping, &another] {
         assert_eq!(
             comes_of(frames).await,
-            Happened::Ended(Ending::ProtocolError),
+            TransportEvent::Ended(Ending::ProtocolError),
             "{frames:?}"
         );
     }
@@ -140,8 +140,8 @@ async fn nobody_who_did_not_agree_sends_compressed_messages() {
     let (ours, mut peer) = tokio::io::duplex(1024);
     let mut transport = Transport::new(Box::new(ours), None);
     peer.write_all(&compressed(TEXT, b"hello").bytes()).await.unwrap();
-    let happened = in_time(next(&mut transport, &Outbound::default())).await;
-    assert_eq!(happened, Happened::Ended(Ending::ProtocolError));
+    let event = in_time(next(&mut transport, &Outbound::default())).await;
+    assert_eq!(event, TransportEvent::Ended(Ending::ProtocolError));
 }
 
 #[tokio::test]
@@ -178,9 +178,9 @@ async fn a_compressed_message_leaves_no_long_buffers_behind_either() {
     for _ in 0..3 {
         peer.write_all(&long.bytes()).await.unwrap();
         let message = in_time(next(&mut transport, &outbound)).await;
-        assert_eq!(message, Happened::Message(Message::Binary(noise.clone().into())));
+        assert_eq!(message, TransportEvent::Message(Message::Binary(noise.clone().into())));
         assert!(next(&mut transport, &outbound).now_or_never().is_none());
-        assert!(!transport.bloated, "rebuilt, and still reads compressed messages");
+        assert!(!transport.has_grown, "rebuilt, and still reads compressed messages");
     }
 }
 
@@ -237,8 +237,8 @@ proptest! {
                 let mut seen = Vec::new();
                 while seen.len() < messages.len() {
                     match next(&mut transport, &outbound).await {
-                        Happened::Message(Message::Binary(message)) => seen.push(message.to_vec()),
-                        Happened::Ping => {}
+                        TransportEvent::Message(Message::Binary(message)) => seen.push(message.to_vec()),
+                        TransportEvent::Ping => {}
                         other => panic!("{other:?} after {} messages", seen.len()),
                     }
                 }

@@ -1,11 +1,11 @@
-//! Sees, beneath the WebSocket layer, what that layer does not say or does not know: it walks the frame headers as bytes pass by.
+//! Scanner of incoming frame headers below tungstenite, for two things that tungstenite does not offer.
 //!
-//! tungstenite keeps the bytes of an unfinished frame to itself. Only who has seen every byte can tell that it holds none.
+//! tungstenite does not tell whether it buffers part of a frame. The scanner has seen every byte and knows whether they end a message.
 //!
-//! tungstenite refuses every reserved bit. Where compression was agreed, the bit that says so (RSV1, RFC 7692, section 6) is cleared in
-//! the first frame of a message, which is made a binary one for as long as it is no text, and what it was is kept until the message
-//! comes out above. One byte per compressed message is changed and none moves: masks cover payloads only. The bit on any other frame
-//! stays, and is refused.
+//! tungstenite refuses every reserved bit. If compression was negotiated, the scanner clears the bit that marks it (RSV1, RFC 7692,
+//! section 6) in the first frame of a message, makes the frame binary since compressed text is not UTF-8, and keeps the original type
+//! until the message is read. It changes one byte per compressed message and moves none: masks cover payloads only. The bit on any other
+//! frame stays, and is refused.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,56 +14,56 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream whose incoming bytes are watched.
+/// Stream whose incoming bytes are scanned.
 #[derive(Debug)]
-pub(super) struct Walk<S> {
+pub(super) struct FrameScanner<S> {
     inner: S,
     step: Step,
-    /// The last data frame was not its message's final one.
+    /// True if the last data frame was not the final one of its message.
     in_message: bool,
-    /// Data frames of the message that is under way, or of the last one.
+    /// Data frames of the current message, or of the last one.
     fragments: usize,
-    /// A message has had more fragments than it may have: nothing more is read.
+    /// True after a message with too many fragments: nothing more is read.
     has_too_many_fragments: bool,
-    /// Compression was agreed.
+    /// True if compression was negotiated.
     deflates: bool,
-    /// Of the messages that have not come out above, where compression was agreed. A read is a few kilobytes, so they are few.
+    /// Packings of messages that were not read yet, if compression was negotiated. A read is a few kilobytes, so they are few.
     packings: VecDeque<Packing>,
 }
 
-/// How a message came.
+/// Compression and type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// As it is.
+    /// Not compressed.
     Plain,
-    /// A text message, compressed.
+    /// Compressed text message.
     DeflatedText,
-    /// A binary message, compressed.
+    /// Compressed binary message.
     DeflatedBinary,
 }
 
-/// A message has more frames than it may have. Empty ones are within every bound of bytes.
+/// Message with too many frames. Empty frames evade every bound of bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("a message in too many fragments")]
 pub(super) struct TooManyFragments;
 
-/// What the next byte is (RFC 6455, section 5.2).
+/// Meaning of the next byte (RFC 6455, section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// FIN, reserved bits, opcode.
     First,
     /// MASK and the short length.
     Second,
-    /// One of the bytes of a long length.
+    /// Byte of an extended length.
     Length { left: u8, length: u64, masked: bool },
-    /// One of the bytes of the mask.
+    /// Byte of the mask.
     Mask { left: u8, length: u64 },
     /// Payload.
     Payload { left: u64 },
 }
 
-impl<S> Walk<S> {
-    /// Watches a stream from its first frame on; `deflates` where compression was agreed.
+impl<S> FrameScanner<S> {
+    /// Scans a stream from its first frame on; `deflates` if compression was negotiated.
     pub(super) fn new(inner: S, deflates: bool) -> Self {
         Self {
             inner,
@@ -76,8 +76,8 @@ impl<S> Walk<S> {
         }
     }
 
-    /// How the next message came that comes out above.
-    pub(super) fn packing(&mut self) -> Packing {
+    /// Packing of the message that is read next.
+    pub(super) fn next_packing(&mut self) -> Packing {
         let next = self.packings.pop_front().unwrap_or(Packing::Plain);
         if self.packings.is_empty() && self.packings.capacity() > KEPT_CAPACITY {
             self.packings = VecDeque::new();
@@ -85,25 +85,25 @@ impl<S> Walk<S> {
         next
     }
 
-    /// Whether all bytes that have passed make whole messages.
-    pub(super) fn is_at_rest(&self) -> bool {
+    /// True if all bytes so far make complete messages.
+    pub(super) fn is_between_messages(&self) -> bool {
         self.step == Step::First && !self.in_message
     }
 
-    /// The stream, no longer watched.
+    /// Stream without the scanner.
     pub(super) fn into_inner(self) -> S {
         self.inner
     }
 
-    fn walk(&mut self, mut bytes: &mut [u8]) {
+    fn scan(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let now = std::mem::take(&mut bytes);
             bytes = match self.step {
                 Step::Payload { left } => {
-                    let here = usize::try_from(left).map_or(now.len(), |left| left.min(now.len()));
-                    // A slice is never longer than u64 can say.
-                    self.step = payload(left.saturating_sub(u64::try_from(here).unwrap_or(left)));
-                    now.get_mut(here..).unwrap_or_default()
+                    let present = usize::try_from(left).map_or(now.len(), |left| left.min(now.len()));
+                    // The length of a slice fits u64.
+                    self.step = payload(left.saturating_sub(u64::try_from(present).unwrap_or(left)));
+                    now.get_mut(present..).unwrap_or_default()
                 }
                 _ => {
                     let Some((byte, rest)) = now.split_first_mut() else {
@@ -190,19 +190,19 @@ fn payload(left: u64) -> Step {
     if left == 0 { Step::First } else { Step::Payload { left } }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Walk<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FrameScanner<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.has_too_many_fragments {
             return Poll::Ready(Err(io::Error::other(TooManyFragments)));
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.walk(buf.filled_mut().get_mut(before..).unwrap_or_default());
+        self.scan(buf.filled_mut().get_mut(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Walk<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FrameScanner<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
@@ -222,12 +222,12 @@ const OPCODE: u8 = 0x0f;
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
-/// The lowest opcode of a control frame.
+/// Lowest opcode of a control frame.
 const CONTROL: u8 = 0x8;
 const MASK: u8 = 0x80;
-/// Frames of one message. The longest message has 64 bytes in each.
+/// Frames of one message, of 64 bytes each in the longest message.
 const MAX_FRAGMENTS: usize = 1024;
-/// In messages: a pipelining client's memory is given back.
+/// In messages; above it, memory used by a pipelining client is released.
 const KEPT_CAPACITY: usize = 16;
 
 #[cfg(test)]
@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// A frame with a mask of zeros.
+    /// Frame with a mask of zeros.
     fn frame(first: u8, len: usize) -> Vec<u8> {
         let mut frame = vec![first];
         match len {
@@ -255,49 +255,49 @@ mod tests {
         frame
     }
 
-    fn at_rest_after(bytes: &[u8]) -> bool {
-        let mut walk = Walk::new((), false);
-        walk.walk(&mut bytes.to_vec());
-        walk.is_at_rest()
+    fn ends_message(bytes: &[u8]) -> bool {
+        let mut scanner = FrameScanner::new((), false);
+        scanner.scan(&mut bytes.to_vec());
+        scanner.is_between_messages()
     }
 
-    /// What passes above, and how each of its messages came.
+    /// Scanned bytes, and the packing of each message.
     fn passed(frames: &[Vec<u8>], deflates: bool) -> (Vec<u8>, Vec<Packing>) {
         let mut bytes = frames.concat();
-        let mut walk = Walk::new((), deflates);
-        walk.walk(&mut bytes);
-        (bytes, walk.packings.into())
+        let mut scanner = FrameScanner::new((), deflates);
+        scanner.scan(&mut bytes);
+        (bytes, scanner.packings.into())
     }
 
     #[test]
-    fn a_stream_is_at_rest_between_messages_only() {
+    fn stream_is_between_messages_after_a_complete_message_only() {
         let message = frame(FIN | 1, 300);
         for cut in 1..message.len() {
-            assert!(!at_rest_after(&message[..cut]), "{cut}");
+            assert!(!ends_message(&message[..cut]), "{cut}");
         }
-        assert!(at_rest_after(&message));
+        assert!(ends_message(&message));
     }
 
     #[test]
-    fn a_ping_within_a_fragmented_message_does_not_end_it() {
+    fn ping_within_a_fragmented_message_does_not_end_it() {
         let mut bytes = frame(1, 5);
         bytes.extend(frame(FIN | 9, 0));
-        assert!(!at_rest_after(&bytes));
+        assert!(!ends_message(&bytes));
         bytes.extend(frame(0, 5));
-        assert!(!at_rest_after(&bytes));
+        assert!(!ends_message(&bytes));
         bytes.extend(frame(FIN, 5));
-        assert!(at_rest_after(&bytes));
+        assert!(ends_message(&bytes));
     }
 
     #[tokio::test]
-    async fn a_message_may_have_so_many_fragments_and_the_next_as_many_again() {
+    async fn message_with_too_many_fragments_is_refused_and_the_count_restarts_with_each_message() {
         let message = |count: usize| {
             let middle = (2..count).flat_map(|_| frame(0, 0));
             [frame(1, 0), middle.collect(), frame(FIN, 0)].concat()
         };
         let read = async |bytes: Vec<u8>| {
-            let mut walk = Walk::new(&bytes[..], false);
-            tokio::io::AsyncReadExt::read_to_end(&mut walk, &mut Vec::new()).await
+            let mut scanner = FrameScanner::new(&bytes[..], false);
+            tokio::io::AsyncReadExt::read_to_end(&mut scanner, &mut Vec::new()).await
         };
         assert!(
             read([message(MAX_FRAGMENTS), message(MAX_FRAGMENTS)].concat())
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_message_passes_as_a_plain_binary_one() {
+    fn compressed_message_passes_as_a_plain_binary_one() {
         let message = [frame(RSV1 | TEXT, 3), frame(FIN | 9, 0), frame(FIN, 3)];
         let plain = [frame(BINARY, 3), frame(FIN | 9, 0), frame(FIN, 3)];
         let (bytes, packings) = passed(&message, true);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bit_that_nobody_agreed_on_stays_for_tungstenite_to_refuse() {
+    fn reserved_bits_without_negotiation_are_not_changed() {
         let on_control = [frame(FIN | RSV1 | 9, 0)];
         let on_continuation = [frame(TEXT, 1), frame(FIN | RSV1, 1)];
         let others = [frame(FIN | 0x20 | TEXT, 1), frame(FIN | 0x10 | BINARY, 1)];
@@ -332,31 +332,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_reads_are_cut_makes_no_difference(
+        fn boundaries_of_reads_make_no_difference(
             lens in prop::collection::vec(prop_oneof![0usize..130, 65_530usize..65_540], 1..6), cut in 1usize..4_000,
         ) {
             let mut bytes: Vec<u8> = lens.into_iter().flat_map(|len| frame(FIN | 2, len)).collect();
-            let mut walk = Walk::new((), false);
+            let mut scanner = FrameScanner::new((), false);
             for piece in bytes.chunks_mut(cut) {
-                walk.walk(piece);
+                scanner.scan(piece);
             }
-            prop_assert!(walk.is_at_rest());
-            walk.walk(&mut [FIN | 2]);
-            prop_assert!(!walk.is_at_rest());
+            prop_assert!(scanner.is_between_messages());
+            scanner.scan(&mut [FIN | 2]);
+            prop_assert!(!scanner.is_between_messages());
         }
 
         #[test]
-        fn nothing_but_the_first_byte_of_a_compressed_message_is_changed(
+        fn only_the_first_byte_of_a_compressed_message_is_changed(
             frames in prop::collection::vec((any::<u8>(), prop_oneof![0usize..130, 65_530usize..65_540]), 1..6), cut in 1usize..300,
         ) {
             let frames: Vec<Vec<u8>> = frames.into_iter().map(|(first, len)| frame(first, len)).collect();
             let (mut bytes, whole) = (frames.concat(), passed(&frames, true));
-            let mut walk = Walk::new((), true);
+            let mut scanner = FrameScanner::new((), true);
             for piece in bytes.chunks_mut(cut) {
-                walk.walk(piece);
+                scanner.scan(piece);
             }
             prop_assert_eq!(&bytes, &whole.0);
-            prop_assert_eq!(Vec::from(walk.packings), whole.1);
+            prop_assert_eq!(Vec::from(scanner.packings), whole.1);
             let mut rest = bytes.as_slice();
             for sent in frames {
                 let (came, others) = rest.split_at(sent.len());

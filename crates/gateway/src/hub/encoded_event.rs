@@ -1,5 +1,5 @@
-//! An event on its way to several sockets: written once for each form, and compressed once for each form and window, however many
-//! sockets have it.
+//! Event that is delivered to several sockets: encoded once per encoding, and compressed once per encoding and window, for any number of
+//! sockets.
 
 use protocol::account::AccountType;
 use protocol::cluster::envelope::{Audience, Envelope};
@@ -8,24 +8,21 @@ use protocol::event::{DeliveryClass, name};
 use protocol::wire::{Message, Push};
 use serde::Deserialize;
 
-use crate::connection::batch::FeedEvent;
-use crate::connection::outbound::Outbound;
-use crate::connection::outgoing::Outgoing;
 use crate::deflate::{PerMessageDeflate, Window};
-use crate::form::Form;
+use crate::socket::{FeedEvent, Form, Outbound, Outgoing};
 
-/// An event and its messages so far.
-pub(super) struct Encoded {
+/// Event with its messages so far.
+pub(super) struct EncodedEvent {
     push: Push,
     class: DeliveryClass,
     syncing: Option<AccountType>,
     by_form: [Option<Message>; Form::COUNT],
-    /// Nearly always of one window; of a form and a window there is one.
+    /// One entry per encoding and window, nearly always of one window.
     deflated: Vec<(Form, Window, Outgoing)>,
 }
 
-impl Encoded {
-    /// An event of the log.
+impl EncodedEvent {
+    /// Takes an event of the log.
     pub(super) fn new(offset: &Offset, envelope: &Envelope) -> Self {
         Self {
             push: Push {
@@ -40,7 +37,7 @@ impl Encoded {
         }
     }
 
-    /// Gives the event to a socket of this form: at once, or to be collected with others of its class.
+    /// Queues the event for a socket of this encoding: at once, or in a batch with others of its class.
     pub(super) fn send(&mut self, form: Form, outbound: &Outbound) {
         let alone = self.outgoing(form, outbound.deflate());
         match self.class {
@@ -53,12 +50,12 @@ impl Encoded {
         }
     }
 
-    /// Gives the event to a socket of this form at once, whatever its class: what is replayed is late as it is.
+    /// Queues the event for a socket of this encoding at once, whatever its class: a replayed event is late already.
     pub(super) fn send_at_once(&mut self, form: Form, outbound: &Outbound) {
         outbound.push(self.outgoing(form, outbound.deflate()));
     }
 
-    /// The event for a socket of this form and with this compression. The bytes are shared, not copied.
+    /// Message for a socket of this encoding and compression. Its bytes are shared, not copied.
     fn outgoing(&mut self, form: Form, deflate: Option<&PerMessageDeflate>) -> Outgoing {
         let Some(deflate) = deflate else {
             return self.message(form).into();
@@ -84,17 +81,19 @@ impl Encoded {
     }
 }
 
-/// The account that is being synced, where an event says no more than that.
+/// Account of an event that reports nothing but a running sync.
 fn syncing(envelope: &Envelope) -> Option<AccountType> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Which {
+    struct SyncingAccount {
         account_type: AccountType,
     }
-    // Of its class no other change of status is.
+    // No other status change has this class.
     let is_syncing = envelope.class == DeliveryClass::Feed && envelope.event == name::STATUS_CHANGED;
-    let which = is_syncing.then(|| envelope.data.read::<Which>().ok()).flatten()?;
-    Some(which.account_type)
+    let syncing = is_syncing
+        .then(|| envelope.data.read::<SyncingAccount>().ok())
+        .flatten()?;
+    Some(syncing.account_type)
 }
 
 #[cfg(test)]
@@ -115,7 +114,7 @@ mod tests {
         node.of(&DeflateParams::negotiate(&headers).unwrap())
     }
 
-    /// Where the bytes lie, and whether they are compressed.
+    /// Address of the bytes, and whether they are compressed.
     fn bytes(outgoing: &Outgoing) -> (*const u8, bool) {
         match outgoing {
             Outgoing::Plain(Message::Text(bytes) | Message::Binary(bytes)) => (bytes.as_ptr(), false),
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_written_and_compressed_once_for_all_sockets_that_can_share_it() {
+    fn event_is_encoded_and_compressed_once_for_all_sockets_of_one_encoding_and_window() {
         let offset = Offset {
             epoch: Epoch::new("a").unwrap(),
             seq: 1,
@@ -137,7 +136,7 @@ mod tests {
             event: "notification:incoming".to_owned(),
             data: Json::of(&"x".repeat(2_000)),
         };
-        let mut encoded = Encoded::new(&offset, &envelope);
+        let mut encoded = EncodedEvent::new(&offset, &envelope);
         let node = DeflatePool::new(1024);
         let [one, other] = [0, 1].map(|_| agreed(&node, "permessage-deflate"));
         let narrow = agreed(&node, "permessage-deflate; server_max_window_bits=9");

@@ -1,50 +1,52 @@
-//! Who asks, and where the answer goes.
+//! Caller: a live socket as commands know it, with the identity of its token and the queue for its answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use lifecycle::Entropy;
-use protocol::cluster::job::{Job, Work};
+use bus::SessionKey;
 use protocol::cluster::origin::Origin;
 use protocol::event::Notice;
-use protocol::id::{ConnectionId, NodeId, SessionId, UserId};
+use protocol::id::{ConnectionId, SessionId, UserId};
 use protocol::time::Timestamp;
 use protocol::wire::{Message, Push};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
-use crate::connection::outbound::Outbound;
-use crate::connection::{Dismissal, Ending};
-use crate::form::Form;
+use super::client_encoding::Form;
+use super::close_reason::Ending;
+use super::close_request::Dismissal;
+use super::outbound::Outbound;
 use crate::handshake::token::Identity;
-use crate::name;
+use crate::workers::Requester;
 
-/// A live socket, as commands see it.
+/// Live socket, as commands know it.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    /// Whose it is, proven by token.
+    /// User, verified by the token.
     pub(crate) user: UserId,
-    /// Of which session.
+    /// Session of the token.
     pub(crate) session: SessionId,
-    /// Which socket.
+    /// Id of the socket.
     pub(crate) connection: ConnectionId,
-    /// How it is spoken to.
+    /// Encoding of its messages.
     pub(crate) form: Form,
-    /// Where it comes from.
+    /// Address and device.
     pub(crate) origin: Origin,
-    /// What its token says of time; `auth:refresh` brings another one.
+    /// Times of its token, which `auth:refresh` replaces.
     token: Mutex<TokenTimes>,
     outbound: Arc<Outbound>,
     dismissal: Arc<Dismissal>,
     in_flight: Arc<Semaphore>,
 }
 
-/// What a token says of time.
+/// Times of a token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenTimes {
-    /// Its end.
+    /// Expiry.
     pub(crate) ends: Timestamp,
-    /// When it was issued, where it says so.
+    /// Time of issue, if stated.
     pub(crate) issued: Option<Timestamp>,
-    /// When its user last signed in, as far as it says: `auth_time`, else `iat`.
+    /// Time of the last sign-in, if stated: `auth_time`, else `iat`.
     pub(crate) signed_in: Option<Timestamp>,
 }
 
@@ -59,7 +61,7 @@ impl From<&Identity> for TokenTimes {
 }
 
 impl Caller {
-    /// A caller without a command under way.
+    /// Creates a caller without pending commands.
     pub(crate) fn new(
         identity: &Identity,
         (connection, form, origin): (ConnectionId, Form, Origin),
@@ -78,27 +80,27 @@ impl Caller {
         }
     }
 
-    /// What the token now in force says of time.
+    /// Times of the current token.
     pub(crate) fn token(&self) -> TokenTimes {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Another token of the same user and session has taken the place of the one before.
-    pub(super) fn renew_token(&self, identity: &Identity) {
+    /// Replaces the token by another one of the same user and session.
+    pub(crate) fn renew_token(&self, identity: &Identity) {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = identity.into();
     }
 
-    /// Has the socket ended.
-    pub(crate) fn dismiss(&self, ending: Ending) {
-        self.dismissal.say(ending);
+    /// Requests the close of the socket.
+    pub(crate) fn close(&self, ending: Ending) {
+        self.dismissal.close(ending);
     }
 
-    /// Whether the socket's session was found to be over.
-    pub(crate) fn is_session_over(&self) -> bool {
-        self.dismissal.is_session_over()
+    /// True if the session of the socket is known to have ended.
+    pub(crate) fn has_session_ended(&self) -> bool {
+        self.dismissal.has_session_ended()
     }
 
-    /// Says something to this socket alone.
+    /// Sends a notice to this socket only.
     pub(crate) fn notify(&self, notice: &Notice) {
         self.outbound.push(self.form.push(&Push {
             event: notice.name().to_owned(),
@@ -107,40 +109,47 @@ impl Caller {
         }));
     }
 
-    /// A job that this socket asks for, or that is asked for on its behalf, by this node.
-    pub(crate) fn job(&self, node: &NodeId, entropy: &dyn Entropy, work: Work) -> Job {
-        Job {
-            v: Job::VERSION,
-            id: name::job(entropy),
+    /// Session of the caller.
+    pub(crate) fn session_key(&self) -> SessionKey {
+        SessionKey {
             user: self.user.clone(),
             session: self.session.clone(),
-            connection: self.connection.clone(),
-            node: node.clone(),
-            origin: Some(self.origin.clone()),
-            traceparent: name::trace(entropy),
-            idempotency_key: None,
-            authenticated_at: self.token().signed_in,
-            work,
         }
     }
 
-    /// Resolves when no command is under way.
-    pub(crate) async fn all_answered(&self) {
+    /// Expiry of the current token, on the clock of timers.
+    pub(crate) fn token_deadline(&self, now: Timestamp) -> Instant {
+        Instant::now() + self.token().ends.since(now).min(MAX_TIMER)
+    }
+
+    /// Requester of jobs on behalf of this socket.
+    pub(crate) fn requester(&self) -> Requester {
+        Requester {
+            session: self.session_key(),
+            connection: Some(self.connection.clone()),
+            origin: Some(self.origin.clone()),
+            traceparent: None,
+            authenticated_at: self.token().signed_in,
+        }
+    }
+
+    /// Resolves when no command is pending.
+    pub(crate) async fn idle(&self) {
         let all = u32::try_from(MAX_IN_FLIGHT).unwrap_or(u32::MAX);
         drop(self.in_flight.acquire_many(all).await);
     }
 
-    /// Counts a command as under way until the permit is dropped; `None` when there are too many.
-    pub(super) fn begin(&self) -> Option<OwnedSemaphorePermit> {
+    /// Counts a command as pending until the permit is dropped; `None` if there are too many.
+    pub(crate) fn pending_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.in_flight).try_acquire_owned().ok()
     }
 
-    /// Whether nobody waits for answers any more.
+    /// True if the socket is closed, and its answers would be dropped.
     pub(crate) fn is_gone(&self) -> bool {
         self.outbound.is_closed()
     }
 
-    /// Queues what this socket alone is told.
+    /// Queues messages for this socket only.
     pub(crate) fn send(&self, messages: Vec<Message>) {
         for message in messages {
             self.outbound.push(message);
@@ -150,13 +159,13 @@ impl Caller {
 
 #[cfg(test)]
 impl Caller {
-    /// A socket of this user that nobody reads.
-    pub(super) fn sample(user: &str) -> Self {
+    /// Socket of this user whose queue nobody reads.
+    pub(crate) fn sample(user: &str) -> Self {
         Self::sample_with(user, Arc::default())
     }
 
-    /// A socket of this user with this queue.
-    pub(super) fn sample_with(user: &str, outbound: Arc<Outbound>) -> Self {
+    /// Socket of this user with this queue.
+    pub(crate) fn sample_with(user: &str, outbound: Arc<Outbound>) -> Self {
         let identity = Identity {
             user: UserId::new(user).unwrap(),
             session: SessionId::new("s").unwrap(),
@@ -171,10 +180,12 @@ impl Caller {
             user_agent: None,
         };
         let form = Form::new(protocol::wire::Dialect::NativeJson, true);
-        let place = (ConnectionId::new("c").unwrap(), form, origin);
-        Self::new(&identity, place, (outbound, Arc::default()))
+        let socket = (ConnectionId::new("c").unwrap(), form, origin);
+        Self::new(&identity, socket, (outbound, Arc::default()))
     }
 }
 
-/// How many commands of one socket may be under way.
+/// Pending commands of one socket.
 const MAX_IN_FLIGHT: usize = 32;
+/// Longest timer: a token may be valid for longer than an instant can represent.
+const MAX_TIMER: Duration = Duration::from_secs(365 * 24 * 60 * 60);

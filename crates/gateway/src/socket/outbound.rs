@@ -48,7 +48,7 @@ enum State {
 
 impl Outbound {
     /// The queue of a socket with this compression, if any was agreed.
-    pub(super) fn new(deflate: Option<PerMessageDeflate>) -> Self {
+    pub(crate) fn new(deflate: Option<PerMessageDeflate>) -> Self {
         Self {
             deflate,
             ..Self::default()
@@ -61,7 +61,7 @@ impl Outbound {
     }
 
     /// Has feed events collected from now on, or no longer.
-    pub(super) fn set_batching(&self, batching: Option<Batching>) {
+    pub(crate) fn set_batching(&self, batching: Option<Batching>) {
         self.lock().batching = batching;
     }
 
@@ -98,12 +98,12 @@ impl Outbound {
     }
 
     /// When the feed events that wait are due.
-    pub(super) fn batch_due(&self) -> Option<Instant> {
+    pub(crate) fn batch_due(&self) -> Option<Instant> {
         self.lock().batch.due()
     }
 
     /// Ready once feed events are due at another time than this.
-    pub(super) fn poll_batch_due(&self, known: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_batch_due(&self, known: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         self.task.register(cx.waker());
         if self.batch_due() == known {
             Poll::Pending
@@ -113,7 +113,7 @@ impl Outbound {
     }
 
     /// Queues the feed events that wait, if they are due.
-    pub(super) fn send_batch_due(&self, now: Instant) {
+    pub(crate) fn send_batch_due(&self, now: Instant) {
         let mut queue = self.lock();
         if queue.batch.due().is_some_and(|due| due <= now) {
             queue.send_batch();
@@ -121,7 +121,7 @@ impl Outbound {
     }
 
     /// Queues the feed events that wait.
-    pub(super) fn send_batch(&self) {
+    pub(crate) fn send_batch(&self) {
         self.lock().send_batch();
     }
 
@@ -148,7 +148,7 @@ impl Outbound {
     }
 
     /// Ready once the queue is fuller than it may be. For a task that cannot take messages out just now.
-    pub(super) fn poll_overflowed(&self, cx: &mut Context<'_>) -> Poll<Overflowed> {
+    pub(crate) fn poll_overflowed(&self, cx: &mut Context<'_>) -> Poll<Overflowed> {
         self.task.register(cx.waker());
         match self.lock().state {
             State::Overflowed => Poll::Ready(Overflowed),
@@ -157,12 +157,12 @@ impl Outbound {
     }
 
     /// Takes nothing more: what is queued is dropped.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().end(State::Closed);
     }
 
     /// Ready once nothing waits. For the task that takes messages out, which alone is woken when it can.
-    pub(super) async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         let drained = || self.lock().messages.is_empty();
         poll_fn(|_| if drained() { Poll::Ready(()) } else { Poll::Pending }).await;
     }
@@ -196,7 +196,7 @@ impl Queue {
             return;
         }
         let bytes = self.bytes.saturating_add(message.len());
-        if self.messages.len() < MAX_MESSAGES && bytes <= MAX_BYTES {
+        if self.messages.len() < MAX_MESSAGES && bytes <= MAX_QUEUE_BYTES {
             self.messages.push_back(message);
             self.bytes = bytes;
         } else {
@@ -221,7 +221,7 @@ impl Queue {
 
 const MAX_MESSAGES: usize = 4_096;
 /// In bytes.
-pub(super) const MAX_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_QUEUE_BYTES: usize = 1024 * 1024;
 /// An empty queue keeps room for so many messages: a few are usual, and cost 48 bytes each.
 const KEPT_CAPACITY: usize = 8;
 
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn the_bound_is_in_bytes_and_in_messages() {
         let heavy = Outbound::default();
-        heavy.push(text(MAX_BYTES));
+        heavy.push(text(MAX_QUEUE_BYTES));
         heavy.push(text(1));
         assert_eq!(next(&heavy), Poll::Ready(Err(Overflowed)));
 
@@ -275,8 +275,8 @@ mod tests {
     fn what_was_sent_makes_room() {
         let outbound = Outbound::default();
         for _ in 0..10 {
-            outbound.push(text(MAX_BYTES));
-            assert_eq!(next(&outbound), Poll::Ready(Ok(text(MAX_BYTES))));
+            outbound.push(text(MAX_QUEUE_BYTES));
+            assert_eq!(next(&outbound), Poll::Ready(Ok(text(MAX_QUEUE_BYTES))));
         }
     }
 
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn what_is_collected_stays_within_the_bound() {
         let outbound = collecting(None);
-        for _ in 0..=MAX_BYTES / 10_000 + 4 {
+        for _ in 0..=MAX_QUEUE_BYTES / 10_000 + 4 {
             outbound.push_feed(feed(10_000));
         }
         assert_eq!(next(&outbound), Poll::Ready(Err(Overflowed)));

@@ -1,4 +1,4 @@
-//! The shell keeps the contract's times: the clock stands still but for what is waited for.
+//! Times of the contract, in paused time.
 
 use futures_util::StreamExt;
 use lifecycle::SeededEntropy;
@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::connection::batch::FeedEvent;
 use crate::settings::{Rate, Timing};
+use crate::socket::FeedEvent;
 
 /// A live native socket, a peer, and the token that makes the node drain.
 async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, CancellationToken) {
@@ -24,13 +24,22 @@ async fn live(capacity: usize) -> (Box<Link>, WebSocketStream<DuplexStream>, Can
         rate: Rate::new(20, 40).ok(),
     };
     let soft = CancellationToken::new();
-    let turn = Turn::new(&soft, Duration::from_secs(20), Arc::new(SeededEntropy::new(7)));
+    let settings = LinkSettings {
+        deflation: DeflatePool::new(1024),
+        bounds,
+        drain: DrainWindow {
+            soft: soft.clone(),
+            length: Duration::from_secs(20),
+            entropy: Arc::new(SeededEntropy::new(7)),
+        },
+    };
     let protocol = Protocol::Native {
         encoding: Encoding::Json,
         bearer: None,
     };
-    let mut link = Link::new(Box::new(ours), &protocol, None, bounds, turn);
-    link.proven(Instant::now() + Duration::from_secs(86_400)).unwrap();
+    let mut link = Link::new(Box::new(ours), &protocol, None, &settings);
+    link.authenticated(Instant::now() + Duration::from_secs(86_400))
+        .unwrap();
     let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     (link, peer, soft)
 }

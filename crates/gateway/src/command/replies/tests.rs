@@ -1,4 +1,4 @@
-//! Answers whose announcement is lost are fetched, and how soon: the clock stands still but for what is waited for.
+//! Time until a reply is read whose announcement was lost, in paused time.
 
 use std::future::poll_fn;
 use std::str::from_utf8;
@@ -16,15 +16,14 @@ use telemetry::metrics::Metrics as Registry;
 use tokio::time::timeout;
 
 use super::*;
-use crate::command::{Caller, WorkerClient};
-use crate::connection::outbound::Outbound;
-use crate::connection::outgoing::Outgoing;
 use crate::metrics::Metrics;
-use crate::session::Sessions;
+use crate::session::SessionMonitor;
 use crate::settings::Timing;
+use crate::socket::{Caller, Outbound, Outgoing};
+use crate::workers::WorkerClient;
 
-/// Commands of a node that hears no answer, with one that was asked and taken by a worker.
-struct Deaf {
+/// Commands of a node that receives no announcement, with one pending command that a worker has claimed.
+struct SilentNode {
     bus: MemoryBus,
     job: Job,
     asked: Instant,
@@ -34,32 +33,37 @@ struct Deaf {
     _tasks: Tasks,
 }
 
-impl Deaf {
+impl SilentNode {
     async fn new() -> Self {
         let entropy = Arc::new(SeededEntropy::new(7));
         let bus = MemoryBus::new(Arc::clone(&entropy) as _);
         let tasks = Tasks::new();
-        let workers = Arc::new(WorkerClient::new(Arc::new(bus.clone()), NodeId::new("n").unwrap()));
-        let sessions = Arc::new(Sessions::new(
-            Arc::new(bus.clone()),
+        let shared = Arc::new(bus.clone());
+        let node = NodeId::new("n").unwrap();
+        let workers = Arc::new(WorkerClient::new(
+            Arc::clone(&shared) as _,
+            node,
+            Arc::clone(&entropy) as _,
+        ));
+        let sessions = Arc::new(SessionMonitor::new(
+            (Arc::clone(&shared) as _, Arc::clone(&shared) as _),
             Arc::clone(&workers),
             mpsc::channel(1).0,
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH)),
-            Arc::clone(&entropy) as _,
+            entropy,
             tasks.clone(),
         ));
         let commands = Arc::new(Commands::new(
-            Arc::new(bus.clone()),
+            (Arc::clone(&shared) as _, shared),
             (sessions, workers),
             (Timing::default(), None),
-            entropy,
             tasks.clone(),
             Arc::new(Metrics::new(&Registry::new("test").meter(), &tasks)),
         ));
         let (announce, replies) = mpsc::channel(8);
         let missed = Arc::new(Notify::new());
-        let keeps = Arc::clone(&commands).run(replies, Arc::clone(&missed), tasks.soft());
-        tasks.each("answers", keeps);
+        let task = Arc::clone(&commands).run(replies, Arc::clone(&missed), tasks.soft());
+        tasks.each("replies", task);
 
         let outbound = Arc::new(Outbound::default());
         let asked = Instant::now();
@@ -84,7 +88,7 @@ impl Deaf {
         }
     }
 
-    /// The worker answers.
+    /// Replies as the worker.
     async fn answer(&self) {
         let reply = Reply {
             v: Job::VERSION,
@@ -99,7 +103,7 @@ impl Deaf {
         self.bus.reply(&self.job.node, &reply).await.unwrap();
     }
 
-    /// What the client is answered, and how long after it asked.
+    /// Waits for the client's answer; returns its data and the time since the request.
     async fn answered(&self) -> (Value, Duration) {
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
         let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
@@ -127,16 +131,16 @@ fn list() -> Request {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_missed_with_the_connection_is_fetched_at_once() {
-    let node = Deaf::new().await;
+async fn reply_missed_with_the_connection_is_read_at_once() {
+    let node = SilentNode::new().await;
     node.answer().await;
     node.missed.notify_one();
     assert_eq!(node.answered().await, (json!({ "success": true }), Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_missed_in_silence_is_fetched_after_two_seconds() {
-    let node = Deaf::new().await;
+async fn reply_without_announcement_is_read_after_two_seconds() {
+    let node = SilentNode::new().await;
     node.answer().await;
     let (data, after) = node.answered().await;
     assert_eq!(data, json!({ "success": true }));
@@ -147,8 +151,8 @@ async fn an_answer_missed_in_silence_is_fetched_after_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_never_comes_is_a_timeout_at_the_deadline() {
-    let node = Deaf::new().await;
+async fn missing_reply_is_a_timeout_at_the_deadline() {
+    let node = SilentNode::new().await;
     let (data, after) = node.answered().await;
     assert_eq!(data["error"], "timeout");
     assert!(

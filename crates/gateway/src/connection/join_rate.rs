@@ -1,5 +1,5 @@
-//! How often one user may come to this gateway, counted over all its sockets: neither a reconnect nor another CONNECT on a socket
-//! that was left gives it a new allowance.
+//! Rate limit of new sockets per user on this gateway, over all its sockets: neither a reconnect nor another CONNECT on an open socket
+//! resets it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,20 +9,20 @@ use tokio::time::Instant;
 use crate::rate::Limits;
 use crate::settings::Rate;
 
-/// The counts of all users that have come lately.
-pub(crate) struct Joins {
+/// Counts of all users with recent joins.
+pub(crate) struct JoinRate {
     limits: Option<Mutex<Limits<UserId>>>,
 }
 
-impl Joins {
-    /// Sockets of one user that may come; none is no limit.
+impl JoinRate {
+    /// Limits new sockets of one user to this rate; `None` is no limit.
     pub(crate) fn new(rate: Option<Rate>, now: Instant) -> Self {
         Self {
             limits: rate.map(|rate| Mutex::new(Limits::new(rate, now))),
         }
     }
 
-    /// Counts a socket of this user that has proven its token; false when too many have come.
+    /// Counts a socket whose token was verified. False if the user has exceeded the rate.
     pub(super) fn admit(&self, user: &UserId, now: Instant) -> bool {
         let Some(limits) = &self.limits else {
             return true;

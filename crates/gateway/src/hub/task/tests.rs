@@ -1,8 +1,8 @@
-//! What is not heard is found, and how soon: the clock stands still but for what is waited for.
+//! Time until a lost announcement is detected, in paused time.
 
 use std::future::poll_fn;
 
-use bus::{Events, MemoryBus, PublishOutcome, ResumeLease, ResumeTokenKey};
+use bus::{Bus, Events, MemoryBus, PublishOutcome, ResumeLease, ResumeTokenKey};
 use lifecycle::{SeededEntropy, Tasks};
 use protocol::cluster::envelope::{Audience, Envelope};
 use protocol::event::DeliveryClass;
@@ -13,56 +13,58 @@ use telemetry::metrics::Metrics as Registry;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::connection::outbound::Outbound;
-use crate::connection::outgoing::Outgoing;
-use crate::connection::{Dismissal, Ending};
-use crate::form::Form;
-use crate::hub::{Progress, Seat, Subscriber};
+use crate::bus_roles::BusRoles;
+use crate::hub::{ReplayProgress, SubscribedSocket, Subscription};
 use crate::metrics::Metrics;
+use crate::socket::{Dismissal, Ending, Form, Outbound, Outgoing};
 
-/// A hub at work whose ear is in the test's hand: it hears what it is told and nothing else.
-struct Deaf {
+/// Running hub that receives the messages of the test only.
+struct SilentHub {
     bus: MemoryBus,
-    tell: mpsc::Sender<ChannelMessage>,
+    sender: mpsc::Sender<ChannelMessage>,
     missed: Arc<Notify>,
     outbound: Arc<Outbound>,
     dismissal: Arc<Dismissal>,
-    seat: Seat,
+    subscription: Subscription,
     _tasks: Tasks,
 }
 
-impl Deaf {
-    /// A hub with one socket of the user `u`.
+impl SilentHub {
+    /// Starts a hub with one socket of the user `u`.
     async fn new() -> Self {
         let bus = MemoryBus::new(Arc::new(SeededEntropy::new(7)));
         let tasks = Tasks::new();
         let metrics = Metrics::new(&Registry::new("test").meter(), &tasks);
-        let (feed, _unheard) = bus.listen().await.unwrap();
-        let hub = Arc::new(Hub::new(Arc::new(bus.clone()), feed, Arc::new(metrics)));
-        let (tell, heard) = mpsc::channel(8);
+        let (feed, _unread) = bus.listen().await.unwrap();
+        let hub = Arc::new(Hub::new(
+            &BusRoles::from(Arc::new(bus.clone()) as Arc<dyn Bus>),
+            feed,
+            Arc::new(metrics),
+        ));
+        let (sender, received) = mpsc::channel(8);
         let missed = Arc::new(Notify::new());
         tasks.each(
             "hub",
-            Arc::clone(&hub).run(heard, [Arc::clone(&missed), Arc::default()], tasks.soft()),
+            Arc::clone(&hub).run(received, [Arc::clone(&missed), Arc::default()], tasks.soft()),
         );
         let (outbound, dismissal) = (Arc::new(Outbound::default()), Arc::new(Dismissal::default()));
-        let subscriber = Subscriber {
+        let socket = SubscribedSocket {
             connection: ConnectionId::new("c").unwrap(),
             session: SessionId::new("s").unwrap(),
             form: Form::new(Dialect::NativeJson, true),
             outbound: Arc::clone(&outbound),
-            moved: mpsc::channel(1).0,
+            session_hints: mpsc::channel(1).0,
             dismissal: Arc::clone(&dismissal),
         };
-        let (seat, offset) = hub.join(&user(), subscriber).await.unwrap();
-        assert_eq!(seat.go_live(&offset), Progress::Live);
+        let (subscription, offset) = hub.join(&user(), socket).await.unwrap();
+        assert_eq!(subscription.go_live(&offset), ReplayProgress::CaughtUp);
         Self {
             bus,
-            tell,
+            sender,
             missed,
             outbound,
             dismissal,
-            seat,
+            subscription,
             _tasks: tasks,
         }
     }
@@ -80,8 +82,8 @@ impl Deaf {
         assert!(matches!(published, PublishOutcome::Assigned(_)));
     }
 
-    /// How long the socket waits for its next message.
-    async fn waits(&self) -> Duration {
+    /// Time until the socket's next message.
+    async fn time_to_message(&self) -> Duration {
         let start = Instant::now();
         let message = poll_fn(|cx| self.outbound.poll_pop(cx));
         let message = timeout(Duration::from_secs(300), message).await.unwrap().unwrap();
@@ -95,40 +97,40 @@ fn user() -> UserId {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_missed_with_the_connection_is_found_at_once() {
-    let hub = Deaf::new().await;
+async fn event_missed_with_the_connection_is_delivered_at_once() {
+    let hub = SilentHub::new().await;
     hub.publish().await;
-    hub.tell.send(ChannelMessage::Missed).await.unwrap();
-    assert_eq!(hub.waits().await, Duration::ZERO);
-    // Answers may have been missed too: whoever waits for them is told.
+    hub.sender.send(ChannelMessage::Missed).await.unwrap();
+    assert_eq!(hub.time_to_message().await, Duration::ZERO);
+    // Replies may have been missed too: their task is notified.
     timeout(Duration::from_secs(1), hub.missed.notified()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_missed_in_silence_is_found_within_30_s() {
-    let hub = Deaf::new().await;
+async fn event_without_announcement_is_delivered_within_30_s() {
+    let hub = SilentHub::new().await;
     hub.publish().await;
-    let waited = hub.waits().await;
-    assert!(waited > Duration::from_secs(1) && waited <= CHECK, "{waited:?}");
+    let waited = hub.time_to_message().await;
+    assert!(waited > Duration::from_secs(1) && waited <= COMPARE_EVERY, "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_socket_whose_client_came_back_elsewhere_ends_at_once() {
-    let hub = Deaf::new().await;
-    let ticket = ResumeTokenId::new("t").unwrap();
+async fn socket_is_closed_at_once_when_its_client_resumes_elsewhere() {
+    let hub = SilentHub::new().await;
+    let token = ResumeTokenId::new("t").unwrap();
     let key = ResumeTokenKey {
         user: user(),
-        id: ticket.clone(),
+        id: token.clone(),
     };
-    hub.seat.hold(ResumeLease { key, redemption: 0 });
+    hub.subscription.set_resume_state(ResumeLease { key, redemption: 0 });
     let redeemed = ChannelMessage::Redeemed {
         user: user(),
-        token: ticket,
+        token,
         redemption: 1,
     };
-    hub.tell.send(redeemed).await.unwrap();
+    hub.sender.send(redeemed).await.unwrap();
     let start = Instant::now();
-    let ending = timeout(Duration::from_secs(300), hub.dismissal.said()).await;
+    let ending = timeout(Duration::from_secs(300), hub.dismissal.requested()).await;
     assert_eq!(ending, Ok(Ending::Replaced));
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

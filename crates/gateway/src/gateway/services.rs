@@ -1,0 +1,148 @@
+//! Services that all sockets share, and their background tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{ChannelMessage, SessionKey};
+use lifecycle::{Clock, Entropy, Tasks};
+use protocol::cluster::job::{Lane, Reply};
+use protocol::id::NodeId;
+use tokio::sync::{Notify, mpsc};
+
+use super::NodeTasks;
+use crate::bus_roles::BusRoles;
+use crate::command::Commands;
+use crate::handshake::authenticator::Authenticator;
+use crate::handshake::token::TokenVerifier;
+use crate::hub::Hub;
+use crate::join_checks::JoinChecks;
+use crate::metrics::Metrics;
+use crate::presence::PresenceRegistry;
+use crate::session::SessionMonitor;
+use crate::settings::Settings;
+use crate::workers::WorkerClient;
+
+/// Parts of the process that services are built from.
+pub(super) struct Environment {
+    pub(super) node: NodeId,
+    pub(super) bus: BusRoles,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Owner of the tasks that serve connections.
+    pub(super) tasks: Tasks,
+}
+
+/// Services of one gateway.
+pub(super) struct Services {
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) workers: Arc<WorkerClient>,
+    pub(super) sessions: Arc<SessionMonitor>,
+    pub(super) presence: Arc<PresenceRegistry>,
+    pub(super) commands: Arc<Commands>,
+    pub(super) join_checks: Arc<JoinChecks>,
+    token_refusals_every: Duration,
+}
+
+/// Messages that the background tasks receive.
+pub(super) struct Inputs {
+    received: mpsc::Receiver<ChannelMessage>,
+    replies: mpsc::Receiver<Reply>,
+    expiries: mpsc::Receiver<SessionKey>,
+    session_hints: mpsc::Receiver<SessionKey>,
+}
+
+impl Services {
+    /// Opens the subscriptions on the bus and creates the services.
+    pub(super) async fn build(
+        env: &Environment,
+        settings: &Settings,
+        tokens: TokenVerifier,
+    ) -> Result<(Self, Inputs), bus::BusError> {
+        let Environment {
+            bus,
+            clock,
+            entropy,
+            metrics,
+            ..
+        } = env;
+        let (feed, received) = bus.events.listen().await?;
+        let replies = bus.jobs.subscribe_replies(&env.node).await?;
+        let (hints, session_hints) = mpsc::channel(SESSION_HINTS);
+        let hub = Hub::new(bus, feed, Arc::clone(metrics));
+        let workers = WorkerClient::new(Arc::clone(&bus.jobs), env.node.clone(), Arc::clone(entropy));
+        let workers = Arc::new(workers);
+        let presence = PresenceRegistry::new(
+            (Arc::clone(&bus.presence), Arc::clone(&bus.events)),
+            env.node.clone(),
+            settings.max_sockets_per_user,
+            Arc::clone(clock),
+            Arc::clone(entropy),
+        );
+        let sessions = Arc::new(SessionMonitor::new(
+            (Arc::clone(&bus.sessions), Arc::clone(&bus.events)),
+            Arc::clone(&workers),
+            hints,
+            Arc::clone(clock),
+            Arc::clone(entropy),
+            env.tasks.clone(),
+        ));
+        let commands = Commands::new(
+            (Arc::clone(&bus.jobs), Arc::clone(&bus.limits)),
+            (Arc::clone(&sessions), Arc::clone(&workers)),
+            (settings.timing, settings.command_rate),
+            env.tasks.clone(),
+            Arc::clone(metrics),
+        );
+        let join_checks = JoinChecks::new(
+            (Arc::clone(&bus.hints), Arc::clone(&bus.limits)),
+            Arc::clone(&workers),
+            settings.timing.job_timeout(Lane::Interactive),
+            Arc::clone(entropy),
+        );
+        let services = Self {
+            authenticator: Arc::new(Authenticator::new(tokens, Arc::clone(clock), Arc::clone(metrics))),
+            hub: Arc::new(hub),
+            workers,
+            sessions,
+            presence: Arc::new(presence),
+            commands: Arc::new(commands),
+            join_checks: Arc::new(join_checks),
+            token_refusals_every: settings.timing.token_refusals,
+        };
+        let inputs = Inputs {
+            received,
+            replies,
+            expiries: bus.sessions.expiries(),
+            session_hints,
+        };
+        Ok((services, inputs))
+    }
+
+    /// Spawns the background tasks.
+    pub(super) fn spawn(self, inputs: Inputs, tasks: &NodeTasks) {
+        let NodeTasks { connections, core } = tasks;
+        let [replies_missed, ends_missed] = [(); 2].map(|()| Arc::new(Notify::new()));
+        let missed = [Arc::clone(&replies_missed), Arc::clone(&ends_missed)];
+        let hub = Arc::clone(&self.hub);
+        core.essential("hub", Arc::clone(&hub).run(inputs.received, missed, core.soft()));
+        core.essential("resume tokens", hub.renew_resume_tokens(core.soft()));
+        let commands = Arc::clone(&self.commands);
+        core.essential("refusals", Arc::clone(&commands).report_refusals(core.soft()));
+        core.essential("replies", commands.run(inputs.replies, replies_missed, core.soft()));
+        let token_refusals = self
+            .authenticator
+            .report_refusals(self.token_refusals_every, core.soft());
+        core.essential("token refusals", token_refusals);
+        let sessions = self
+            .sessions
+            .run(inputs.expiries, inputs.session_hints, ends_missed, core.soft());
+        core.essential("sessions", sessions);
+        core.essential("presence", self.presence.run(core.soft()));
+        connections.essential("join checks", self.join_checks.run(connections.soft()));
+    }
+}
+
+/// Pending hints of sessions whose deadline may have changed.
+const SESSION_HINTS: usize = 4096;

@@ -1,0 +1,346 @@
+//! User channels: the sockets of each user on this gateway, and the queries of the bus that they need.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bus::{LogRead, SessionKey};
+use protocol::cluster::envelope::Envelope;
+use protocol::cluster::offset::Offset;
+use protocol::event::name;
+use protocol::id::UserId;
+use tokio::sync::oneshot;
+
+use super::encoded_event::EncodedEvent;
+use super::gap::{GapDetector, GapOutput};
+use super::subscriber::{SubscribedSocket, Subscriber};
+use crate::metrics::Metrics;
+use crate::socket::Ending;
+
+/// Id of a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SubscriberId(u64);
+
+/// Id of a user channel. A user who leaves and returns gets a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChannelId(u64);
+
+/// Number of a comparison of all offsets, which a newer one supersedes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ComparisonRound(u64);
+
+/// Query of the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HubQuery {
+    /// Subscribe to a user's channel and read the offset of the log.
+    Subscribe(UserId, ChannelId),
+    /// Read a user's event log after this offset.
+    Read(UserId, ChannelId, Offset),
+    /// Compare the offsets of these users' logs, in this round.
+    Compare(Vec<UserId>, ComparisonRound),
+}
+
+/// Offset after which the events of a new subscriber begin.
+#[derive(Debug)]
+pub(super) enum StartOffset {
+    /// This offset.
+    Known(Offset),
+    /// The offset that is sent once the channel is open.
+    Pending(oneshot::Receiver<Offset>),
+}
+
+/// ReplayProgress of a socket that reads the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplayProgress {
+    /// Caught up with its channel: it receives new events.
+    CaughtUp,
+    /// There is more to read.
+    Behind,
+    /// Follows another epoch than its channel.
+    OtherEpoch,
+}
+
+/// Channels of all users with a socket on this gateway.
+#[derive(Debug, Default)]
+pub(super) struct UserChannels {
+    by_user: HashMap<UserId, UserChannel>,
+    queries: VecDeque<HubQuery>,
+    last_id: u64,
+    round: ComparisonRound,
+    /// Batches of the round that are still to be compared, one by one: all of them at once would use memory that is never released.
+    batches: VecDeque<Vec<UserId>>,
+    is_comparing: bool,
+}
+
+#[derive(Debug)]
+struct UserChannel {
+    id: ChannelId,
+    subscribers: Vec<(SubscriberId, Subscriber)>,
+    gap: GapDetector,
+    /// Subscribers that wait for the offset.
+    waiting: Vec<oneshot::Sender<Offset>>,
+}
+
+impl UserChannels {
+    /// Adds a subscriber; the first of a user has the channel opened.
+    pub(super) fn subscribe(&mut self, user: &UserId, socket: SubscribedSocket) -> (SubscriberId, StartOffset) {
+        self.last_id += 1;
+        let (subscriber, new_channel) = (SubscriberId(self.last_id), ChannelId(self.last_id));
+        let queries = &mut self.queries;
+        let channel = self.by_user.entry(user.clone()).or_insert_with(|| {
+            queries.push_back(HubQuery::Subscribe(user.clone(), new_channel));
+            UserChannel {
+                id: new_channel,
+                subscribers: Vec::with_capacity(1),
+                gap: GapDetector::default(),
+                waiting: Vec::new(),
+            }
+        });
+        channel.subscribers.push((subscriber, Subscriber::new(socket)));
+        let start = match channel.gap.cursor() {
+            Some(cursor) => StartOffset::Known(cursor.clone()),
+            None => {
+                let (sender, receiver) = oneshot::channel();
+                channel.waiting.push(sender);
+                StartOffset::Pending(receiver)
+            }
+        };
+        (subscriber, start)
+    }
+
+    /// Removes a subscriber. True if it was the user's last: the channel is to be unsubscribed.
+    pub(super) fn unsubscribe(&mut self, user: &UserId, subscriber: SubscriberId) -> bool {
+        let Some(channel) = self.by_user.get_mut(user) else {
+            return false;
+        };
+        channel.subscribers.retain(|(id, _)| *id != subscriber);
+        let is_empty = channel.subscribers.is_empty();
+        if is_empty {
+            self.by_user.remove(user);
+        }
+        is_empty
+    }
+
+    /// True if a user has a socket on this gateway.
+    pub(super) fn has_subscribers(&self, user: &UserId) -> bool {
+        self.by_user.contains_key(user)
+    }
+
+    /// Takes the next query.
+    pub(super) fn next_query(&mut self) -> Option<HubQuery> {
+        while let Some(query) = self.queries.pop_front() {
+            if self.is_current(&query) {
+                return Some(query);
+            }
+        }
+        if self.is_comparing {
+            return None;
+        }
+        let users = self.batches.pop_front()?;
+        self.is_comparing = true;
+        Some(HubQuery::Compare(users, self.round))
+    }
+
+    /// Queues a failed query again, unless it is obsolete.
+    pub(super) fn retry(&mut self, query: HubQuery) {
+        if self.is_current(&query) {
+            match query {
+                HubQuery::Compare(users, _) => self.batches.push_back(users),
+                query => self.queries.push_back(query),
+            }
+        }
+    }
+
+    /// Starts a comparison of the offsets of all open channels, in batches.
+    pub(super) fn compare_all(&mut self) {
+        self.round = ComparisonRound(self.round.0 + 1);
+        let open = self
+            .by_user
+            .iter()
+            .filter(|(_, channel)| channel.gap.cursor().is_some());
+        let users: Vec<UserId> = open.map(|(user, _)| user.clone()).collect();
+        self.batches = users.chunks(COMPARE_BATCH).map(<[_]>::to_vec).collect();
+        // A pending batch of an older round does not delay this one.
+        self.is_comparing = false;
+    }
+
+    /// Records that a batch of a round was compared, or that the comparison failed.
+    pub(super) fn batch_done(&mut self, round: ComparisonRound) {
+        if round == self.round {
+            self.is_comparing = false;
+        }
+    }
+
+    /// Applies an event that was received on a user's channel.
+    pub(super) fn received(&mut self, user: &UserId, offset: Offset, envelope: Arc<Envelope>, metrics: &Metrics) {
+        if let Some(channel) = self.by_user.get_mut(user) {
+            let outputs = channel.gap.received(offset, envelope);
+            self.queries.extend(channel.carry_out(user, outputs, metrics));
+        }
+    }
+
+    /// Records that a channel is subscribed, and the offset of its log.
+    pub(super) fn opened(&mut self, user: &UserId, id: ChannelId, offset: Offset, metrics: &Metrics) {
+        if let Some(channel) = self.by_user.get_mut(user).filter(|channel| channel.id == id) {
+            let outputs = channel.gap.positioned(offset);
+            if let Some(cursor) = channel.gap.cursor() {
+                for sender in channel.waiting.drain(..) {
+                    // The socket may have closed meanwhile.
+                    drop(sender.send(cursor.clone()));
+                }
+            }
+            self.queries.extend(channel.carry_out(user, outputs, metrics));
+        }
+    }
+
+    /// Applies the offset of a user's log: the channel may have missed events.
+    pub(super) fn compared(&mut self, user: &UserId, offset: Offset, metrics: &Metrics) {
+        let open = self
+            .by_user
+            .get_mut(user)
+            .filter(|channel| channel.gap.cursor().is_some());
+        if let Some(channel) = open {
+            let outputs = channel.gap.positioned(offset);
+            self.queries.extend(channel.carry_out(user, outputs, metrics));
+        }
+    }
+
+    /// Applies the result of a read of a user's log.
+    pub(super) fn read(&mut self, user: &UserId, id: ChannelId, past: LogRead, metrics: &Metrics) {
+        if let Some(channel) = self.by_user.get_mut(user).filter(|channel| channel.id == id) {
+            let outputs = channel.gap.read(past);
+            self.queries.extend(channel.carry_out(user, outputs, metrics));
+        }
+    }
+
+    /// Delivers new events to a socket that has read the log up to this offset, if it has caught up.
+    pub(super) fn go_live(&mut self, user: &UserId, subscriber: SubscriberId, cursor: &Offset) -> ReplayProgress {
+        let Some(channel) = self.by_user.get_mut(user) else {
+            return ReplayProgress::Behind;
+        };
+        let progress = match channel.gap.cursor() {
+            Some(here) if here.epoch != cursor.epoch => ReplayProgress::OtherEpoch,
+            Some(here) if here.seq <= cursor.seq => ReplayProgress::CaughtUp,
+            Some(_) | None => ReplayProgress::Behind,
+        };
+        match progress {
+            ReplayProgress::CaughtUp => {
+                if let Some(subscriber) = channel.subscriber(subscriber) {
+                    subscriber.go_live(cursor.clone());
+                }
+            }
+            // Either the socket or the channel does not know the new epoch yet; the comparison shows it to the channel.
+            ReplayProgress::OtherEpoch => {
+                self.queries
+                    .push_back(HubQuery::Compare(vec![user.clone()], self.round));
+            }
+            ReplayProgress::Behind => {}
+        }
+        progress
+    }
+
+    /// Sessions of a user's sockets that are not known to have ended.
+    pub(super) fn sessions(&self, user: &UserId) -> Vec<SessionKey> {
+        let sessions: BTreeSet<_> = self
+            .subscribers(user)
+            .filter_map(|subscriber| subscriber.session(user))
+            .collect();
+        sessions.into_iter().collect()
+    }
+
+    /// Closes the sockets of a session that has ended.
+    pub(super) fn end_session(&self, key: &SessionKey) {
+        let ended = self
+            .subscribers(&key.user)
+            .filter(|subscriber| subscriber.session(&key.user).as_ref() == Some(key));
+        ended.for_each(|subscriber| subscriber.close(Ending::SessionEnded));
+    }
+
+    /// Requests a TTL check of a session, by one of its sockets.
+    pub(super) fn request_ttl_check(&self, key: &SessionKey) {
+        let mut of_session = self
+            .subscribers(&key.user)
+            .filter(|subscriber| subscriber.session(&key.user).as_ref() == Some(key));
+        if let Some(subscriber) = of_session.next() {
+            subscriber.request_ttl_check(&key.user);
+        }
+    }
+
+    /// Subscriber of this id.
+    pub(super) fn subscriber(&mut self, user: &UserId, id: SubscriberId) -> Option<&mut Subscriber> {
+        self.by_user.get_mut(user)?.subscriber(id)
+    }
+
+    /// Subscribers of a user.
+    pub(super) fn subscribers(&self, user: &UserId) -> impl Iterator<Item = &Subscriber> {
+        let channel = self.by_user.get(user).into_iter();
+        channel
+            .flat_map(|channel| &channel.subscribers)
+            .map(|(_, subscriber)| subscriber)
+    }
+
+    /// Subscribers of all users.
+    pub(super) fn all_subscribers(&self) -> impl Iterator<Item = &Subscriber> {
+        let channels = self.by_user.values();
+        channels
+            .flat_map(|channel| &channel.subscribers)
+            .map(|(_, subscriber)| subscriber)
+    }
+
+    /// False for queries of a channel that is closed, and for comparisons of an older round.
+    fn is_current(&self, query: &HubQuery) -> bool {
+        match query {
+            HubQuery::Subscribe(user, id) | HubQuery::Read(user, id, _) => {
+                self.by_user.get(user).is_some_and(|channel| channel.id == *id)
+            }
+            HubQuery::Compare(_, round) => *round == self.round,
+        }
+    }
+}
+
+impl UserChannel {
+    /// Carries out the outputs of the gap detector, and returns the query that they need.
+    fn carry_out(&mut self, user: &UserId, outputs: Vec<GapOutput>, metrics: &Metrics) -> Option<HubQuery> {
+        let mut query = None;
+        for output in outputs {
+            match output {
+                GapOutput::Deliver(offset, envelope) => self.deliver(user, &offset, &envelope, metrics),
+                GapOutput::Gap(now) => self.report_loss(&now, metrics),
+                GapOutput::Read(after) => {
+                    metrics.gap();
+                    query = Some(HubQuery::Read(user.clone(), self.id, after));
+                }
+            }
+        }
+        query
+    }
+
+    fn deliver(&self, user: &UserId, offset: &Offset, envelope: &Envelope, metrics: &Metrics) {
+        if envelope.event == name::SETTINGS_UPDATED {
+            // The session timeout may have changed.
+            self.subscribers
+                .iter()
+                .for_each(|(_, subscriber)| subscriber.request_ttl_check(user));
+        }
+        let mut encoded = EncodedEvent::new(offset, envelope);
+        let deliver =
+            |(_, subscriber): &&(SubscriberId, Subscriber)| subscriber.deliver(offset, envelope, &mut encoded);
+        let sockets = self.subscribers.iter().filter(deliver).count();
+        metrics.delivered(&envelope.event, sockets);
+    }
+
+    fn report_loss(&mut self, now: &Offset, metrics: &Metrics) {
+        let missed = self
+            .subscribers
+            .iter_mut()
+            .filter_map(|(_, subscriber)| subscriber.miss(now).then_some(()));
+        metrics.resync(missed.count());
+    }
+
+    fn subscriber(&mut self, wanted: SubscriberId) -> Option<&mut Subscriber> {
+        let mut subscribers = self.subscribers.iter_mut();
+        subscribers.find_map(|(id, subscriber)| (*id == wanted).then_some(subscriber))
+    }
+}
+
+/// Users of one comparison.
+const COMPARE_BATCH: usize = 500;

@@ -1,0 +1,164 @@
+//! Task of the hub: receives events from the bus, delivers them, and queries the bus about gaps.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{BusError, ChannelMessage, LogRead};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use protocol::cluster::offset::Offset;
+use protocol::fault::chain;
+use protocol::id::UserId;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::Hub;
+use super::channels::{ChannelId, ComparisonRound, HubQuery, UserChannels};
+use super::gap::PAGE;
+
+/// Result of a query.
+enum QueryResult {
+    Subscribed(UserId, ChannelId, Offset),
+    Read(UserId, ChannelId, LogRead),
+    Compared(Vec<(UserId, Offset)>, ComparisonRound),
+    /// The query is to be repeated: the sessions of the user are not confirmed yet.
+    Unconfirmed(HubQuery),
+    /// The query failed and is to be repeated.
+    Failed(HubQuery, BusError),
+}
+
+impl Hub {
+    /// Runs until the node is done; all `missed` are notified when messages of the bus may have been missed.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut received: mpsc::Receiver<ChannelMessage>,
+        missed: [Arc<Notify>; 2],
+        soft: CancellationToken,
+    ) {
+        let mut pending: FuturesUnordered<BoxFuture<'static, QueryResult>> = FuturesUnordered::new();
+        let mut failed = Vec::new();
+        let mut retry = interval(RETRY_PAUSE);
+        let mut compare = interval(COMPARE_EVERY);
+        for ticks in [&mut retry, &mut compare] {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = soft.cancelled() => return,
+                received = received.recv() => match received {
+                    Some(ChannelMessage::Event { user, offset, envelope }) => {
+                        self.channels().received(&user, offset, envelope, &self.metrics);
+                    }
+                    Some(ChannelMessage::Redeemed { user, token, redemption }) => {
+                        self.channels().redeemed(&user, &token, redemption);
+                    }
+                    Some(ChannelMessage::Missed) => {
+                        missed.iter().for_each(|missed| missed.notify_one());
+                        self.channels().compare_all();
+                    }
+                    // The subscription is closed for good: the node cannot go on.
+                    None => return,
+                },
+                Some(result) = pending.next() => match result {
+                    QueryResult::Unconfirmed(query) => failed.push(query),
+                    QueryResult::Failed(query, error) => {
+                        if failed.is_empty() {
+                            tracing::warn!(error = chain(&error), "hub query failed, retrying");
+                        }
+                        if let HubQuery::Compare(_, round) = query {
+                            self.channels().batch_done(round);
+                        }
+                        failed.push(query);
+                    }
+                    result => self.apply(result),
+                },
+                () = self.has_queries.notified() => {}
+                _ = retry.tick() => failed.drain(..).for_each(|query| self.retry(query)),
+                _ = compare.tick() => self.channels().compare_all(),
+            }
+            while pending.len() < MAX_PENDING {
+                let Some(query) = self.channels().next_query() else {
+                    break;
+                };
+                pending.push(Arc::clone(&self).run_query(query).boxed());
+            }
+        }
+    }
+
+    async fn run_query(self: Arc<Self>, query: HubQuery) -> QueryResult {
+        let result = match &query {
+            HubQuery::Subscribe(user, channel) => self
+                .subscribe_channel(user)
+                .await
+                .map(|offset| QueryResult::Subscribed(user.clone(), *channel, offset)),
+            HubQuery::Read(user, channel, after) => {
+                let past = self.past(user, after, PAGE).await;
+                past.map(|past| match past {
+                    Some(past) => QueryResult::Read(user.clone(), *channel, past),
+                    None => QueryResult::Unconfirmed(query.clone()),
+                })
+            }
+            HubQuery::Compare(users, round) => {
+                let offsets = self.events.offsets(users).await;
+                offsets.map(|offsets| QueryResult::Compared(users.iter().cloned().zip(offsets).collect(), *round))
+            }
+        };
+        result.unwrap_or_else(|error| QueryResult::Failed(query, error))
+    }
+
+    /// Subscribes first and reads the offset second: an event between the two is received, and is after the offset.
+    async fn subscribe_channel(&self, user: &UserId) -> Result<Offset, BusError> {
+        self.feed.subscribe(user).await?;
+        let offsets = self.events.offsets(std::slice::from_ref(user)).await?;
+        offsets.into_iter().next().ok_or(BusError::Unreadable {
+            step: "a user's position",
+            source: "the answer is empty".into(),
+        })
+    }
+
+    fn apply(&self, result: QueryResult) {
+        let mut channels = self.channels();
+        match result {
+            QueryResult::Subscribed(user, channel, offset) => {
+                channels.opened(&user, channel, offset, &self.metrics);
+                self.unsubscribe_unused(&channels, &user);
+            }
+            QueryResult::Read(user, channel, past) => channels.read(&user, channel, past, &self.metrics),
+            QueryResult::Compared(offsets, round) => {
+                channels.batch_done(round);
+                for (user, offset) in offsets {
+                    channels.compared(&user, offset, &self.metrics);
+                }
+            }
+            QueryResult::Unconfirmed(_) | QueryResult::Failed(..) => {}
+        }
+    }
+
+    fn retry(&self, query: HubQuery) {
+        let mut channels = self.channels();
+        if let HubQuery::Subscribe(user, _) = &query {
+            self.unsubscribe_unused(&channels, user);
+        }
+        channels.retry(query);
+    }
+
+    /// Unsubscribes a channel without subscribers: the last socket may have left before the subscription was complete.
+    fn unsubscribe_unused(&self, channels: &UserChannels, user: &UserId) {
+        if !channels.has_subscribers(user) {
+            self.feed.unsubscribe(user);
+        }
+    }
+}
+
+/// Concurrent queries.
+const MAX_PENDING: usize = 128;
+/// Pause before failed queries are repeated.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Time between comparisons of all offsets: the loss of a user's last event leaves no gap.
+const COMPARE_EVERY: Duration = Duration::from_secs(30);

@@ -1,0 +1,155 @@
+//! Task of the session monitor: queries the bus about what is due and applies the results.
+
+use std::sync::Arc;
+
+use bus::{SessionKey, SessionState};
+use futures_util::future::{join, join_all};
+use protocol::event::Notice;
+use protocol::fault::chain;
+use protocol::security::SessionWarning;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::SessionMonitor;
+use super::open::SessionRefusal;
+use super::table::{EndReason, SessionEffect, TtlQuery};
+use crate::socket::{Caller, Ending};
+
+impl SessionMonitor {
+    /// Runs until the node is done. Hints of the bus and of this node only cause earlier queries. When messages of the bus may have been
+    /// `missed`, the end of a session may be among them: the bus is queried about all sessions.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut expiries: mpsc::Receiver<SessionKey>,
+        mut hints: mpsc::Receiver<SessionKey>,
+        missed: Arc<Notify>,
+        soft: CancellationToken,
+    ) {
+        loop {
+            let due = self.table().due(Instant::now());
+            if !due.is_empty() {
+                let monitor = Arc::clone(&self);
+                self.tasks.each("sessions", async move { monitor.query_all(due).await });
+            }
+            let next = self.table().next();
+            tokio::select! {
+                biased;
+                () = soft.cancelled() => return,
+                () = self.changed.notified() => {}
+                () = missed.notified() => self.table().hint_all(),
+                Some(key) = expiries.recv() => self.table().hint(&key),
+                Some(key) = hints.recv() => self.table().hint(&key),
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+            }
+        }
+    }
+
+    /// Sends TTL checks in one batch, and renewals beside it.
+    async fn query_all(self: Arc<Self>, due: Vec<TtlQuery>) {
+        let (mut checks, mut renewals) = (Vec::new(), Vec::new());
+        for query in due {
+            match query {
+                TtlQuery::Check(key) => checks.push(key),
+                TtlQuery::Renew(key) => renewals.push(key),
+            }
+        }
+        join(
+            self.check_all(checks),
+            join_all(renewals.iter().map(|key| self.renew(key))),
+        )
+        .await;
+        self.changed.notify_one();
+    }
+
+    async fn check_all(self: &Arc<Self>, keys: Vec<SessionKey>) {
+        match self.sessions.check_ttl(&keys).await {
+            Ok(states) => {
+                for (key, state) in keys.iter().zip(states) {
+                    self.apply(key, state);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "session TTL checks failed, retrying");
+                let now = Instant::now();
+                keys.into_iter()
+                    .for_each(|key| self.table().retry(&TtlQuery::Check(key), now));
+            }
+        }
+    }
+
+    async fn renew(self: &Arc<Self>, key: &SessionKey) {
+        match self.sessions.renew_session(key).await {
+            Ok(renewed) => {
+                self.announce(key, &renewed).await;
+                self.apply(key, renewed.state);
+            }
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "session renewal failed, retrying");
+                self.table().retry(&TtlQuery::Renew(key.clone()), Instant::now());
+            }
+        }
+    }
+
+    fn apply(self: &Arc<Self>, key: &SessionKey, state: SessionState) {
+        let effect = self.table().answered(key, state, Instant::now());
+        match effect {
+            Some(SessionEffect::Reopen(caller, announced)) => {
+                let monitor = Arc::clone(self);
+                self.tasks.each("session reopening", async move {
+                    monitor.reopen(&caller, announced).await;
+                });
+            }
+            Some(effect) => self.carry_out(effect),
+            None => {}
+        }
+    }
+
+    /// Has a worker decide whether a session is still open that the bus has lost, or whose end was announced.
+    async fn reopen(&self, caller: &Caller, announced: Option<u64>) {
+        let key = caller.session_key();
+        // Fails only if the semaphore is closed, which it never is.
+        let permit = self.reopenings.acquire().await;
+        let opened = self.open(caller, caller.token().issued, announced).await;
+        drop(permit);
+        let end = match opened {
+            Ok(()) | Err(SessionRefusal::Unavailable) => None,
+            Err(SessionRefusal::Ended) => Some(EndReason::Ended),
+            Err(SessionRefusal::Idle) => Some(EndReason::Idle),
+        };
+        match end {
+            Some(reason) => {
+                let effect = self.table().end(&key, reason);
+                effect.into_iter().for_each(|effect| self.carry_out(effect));
+            }
+            None => self.table().retry(&TtlQuery::Check(key), Instant::now()),
+        }
+        self.changed.notify_one();
+    }
+
+    fn carry_out(&self, effect: SessionEffect<Arc<Caller>>) {
+        match effect {
+            SessionEffect::Warn(callers, left) => {
+                let ends = self.now().plus(left);
+                for caller in callers {
+                    let token_ends = caller.token().ends;
+                    let nearest = ends.min(token_ends).since(self.now());
+                    caller.notify(&Notice::SessionWarning(SessionWarning {
+                        user_id: caller.user.clone(),
+                        expires_in: nearest.as_secs() + u64::from(nearest.subsec_millis() > 0),
+                        can_extend: ends < token_ends,
+                    }));
+                }
+            }
+            SessionEffect::Close(callers, reason) => {
+                let ending = match reason {
+                    EndReason::Idle => Ending::SessionIdle,
+                    EndReason::Ended => Ending::SessionEnded,
+                };
+                callers.iter().for_each(|caller| caller.close(ending));
+            }
+            // Carried out by a task of its own.
+            SessionEffect::Reopen(..) => {}
+        }
+    }
+}

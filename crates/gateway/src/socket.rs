@@ -1,0 +1,19 @@
+//! Socket of one client as every part of the gateway knows it: outbound queue, close reasons, client encoding, caller.
+//!
+//! Lies below `session`, `hub`, `command` and `connection`, which all work on it.
+
+mod batch;
+mod caller;
+mod client_encoding;
+mod close_reason;
+mod close_request;
+mod outbound;
+mod outgoing;
+
+pub(crate) use self::batch::{Batching, FeedEvent};
+pub(crate) use self::caller::Caller;
+pub(crate) use self::client_encoding::Form;
+pub(crate) use self::close_reason::Ending;
+pub(crate) use self::close_request::Dismissal;
+pub(crate) use self::outbound::{MAX_QUEUE_BYTES, Outbound, Overflowed};
+pub(crate) use self::outgoing::Outgoing;

@@ -1,0 +1,169 @@
+//! Client of the workers: builds jobs, submits them, and waits for the replies that the gateway itself asked for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bus::{BusError, Jobs, SessionKey};
+use lifecycle::Entropy;
+use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
+use protocol::cluster::origin::Origin;
+use protocol::cluster::trace::Traceparent;
+use protocol::id::{ConnectionId, JobId, NodeId};
+use protocol::time::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::name;
+
+/// Job client of this node.
+pub(crate) struct WorkerClient {
+    jobs: Arc<dyn Jobs>,
+    node: NodeId,
+    entropy: Arc<dyn Entropy>,
+    waiting: Mutex<HashMap<JobId, oneshot::Sender<JobOutcome>>>,
+}
+
+/// Party on whose behalf a job runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Requester {
+    /// User and session.
+    pub(crate) session: SessionKey,
+    /// Socket; a job without one gets an id of its own.
+    pub(crate) connection: Option<ConnectionId>,
+    /// Address and device, where known.
+    pub(crate) origin: Option<Origin>,
+    /// Trace of the request; a job without one begins a trace.
+    pub(crate) traceparent: Option<Traceparent>,
+    /// Time of the last sign-in, as the token states it.
+    pub(crate) authenticated_at: Option<Timestamp>,
+}
+
+impl Requester {
+    /// Requester without a socket.
+    pub(crate) fn without_socket(session: SessionKey, origin: Option<Origin>) -> Self {
+        Self {
+            session,
+            connection: None,
+            origin,
+            traceparent: None,
+            authenticated_at: None,
+        }
+    }
+}
+
+impl WorkerClient {
+    /// Creates the job client of this node.
+    pub(crate) fn new(jobs: Arc<dyn Jobs>, node: NodeId, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            jobs,
+            node,
+            entropy,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Id of this node.
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    /// Builds a job with a new id, which this node awaits.
+    pub(crate) fn job(&self, requester: Requester, work: Work) -> Job {
+        let entropy = &*self.entropy;
+        Job {
+            v: Job::VERSION,
+            id: name::job(entropy),
+            user: requester.session.user,
+            session: requester.session.session,
+            connection: requester.connection.unwrap_or_else(|| name::connection(entropy)),
+            node: self.node.clone(),
+            origin: requester.origin,
+            traceparent: requester.traceparent.unwrap_or_else(|| name::trace(entropy)),
+            idempotency_key: None,
+            authenticated_at: requester.authenticated_at,
+            work,
+        }
+    }
+
+    /// Queues a job in its lane, to be run within this time.
+    ///
+    /// # Errors
+    /// [`BusError`]: the job is not known to be queued.
+    pub(crate) async fn submit(&self, job: &Job, within: Duration) -> Result<(), BusError> {
+        tracing::debug!(
+            user = %job.user,
+            conn = %job.connection,
+            command = job.work.name(),
+            job = %job.id,
+            trace = job.traceparent.trace_id(),
+            "job submitted"
+        );
+        self.jobs.submit(job.work.lane(), job, within).await
+    }
+
+    /// Submits a job and waits for its reply; `None` if none arrives in time.
+    ///
+    /// # Errors
+    /// [`BusError`]: the job is not known to be queued.
+    pub(crate) async fn request(
+        &self,
+        requester: Requester,
+        work: Work,
+        within: Duration,
+    ) -> Result<Option<JobOutcome>, BusError> {
+        self.ask(&self.job(requester, work), within).await
+    }
+
+    /// Submits this job and waits for its reply; `None` if none arrives in time.
+    ///
+    /// # Errors
+    /// [`BusError`]: the job is not known to be queued.
+    pub(crate) async fn ask(&self, job: &Job, within: Duration) -> Result<Option<JobOutcome>, BusError> {
+        let (sender, mut receiver) = oneshot::channel();
+        self.waiting().insert(job.id.clone(), sender);
+        let _waiting = Waiting {
+            client: self,
+            job: &job.id,
+        };
+        self.submit(job, within).await?;
+        if let Ok(Ok(outcome)) = timeout(within / 2, &mut receiver).await {
+            return Ok(Some(outcome));
+        }
+        // The announcement of the reply may have been lost.
+        let kept = self
+            .jobs
+            .stored_replies(&self.node, std::slice::from_ref(&job.id))
+            .await?;
+        if let Some(reply) = kept.into_iter().next() {
+            return Ok(Some(reply.outcome));
+        }
+        Ok(timeout(within / 2, receiver).await.ok().and_then(Result::ok))
+    }
+
+    /// Passes a reply to the request that waits for it. True if there was one.
+    pub(crate) fn complete(&self, reply: &Reply) -> bool {
+        let Some(sender) = self.waiting().remove(&reply.job) else {
+            return false;
+        };
+        // The request may have timed out meanwhile.
+        drop(sender.send(reply.outcome.clone()));
+        true
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<JobId, oneshot::Sender<JobOutcome>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Entry of one request, removed when the request ends.
+struct Waiting<'a> {
+    client: &'a WorkerClient,
+    job: &'a JobId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.client.waiting().remove(self.job);
+    }
+}
