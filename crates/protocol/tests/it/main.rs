@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a helper that fails is a test that fails")]
 
 mod cluster;
+mod docs;
 mod frames;
 mod hostile;
 mod lenient;
