@@ -64,7 +64,10 @@ fn undecryptable(text: &UndecryptableText) -> String {
         .key_id
         .as_ref()
         .map_or_else(String::new, |key| format!(", sealed with {key}"));
-    format!("{column} of user {}, {}{row}{key}: {}", text.user, text.scope, text.why)
+    format!(
+        "{column} of user {}, {}{row}{key}: {}",
+        text.user, text.scope, text.error
+    )
 }
 
 /// Answers, and the HMACs of codes that were sent, are not made anew: the last that an old key has made is gone an hour later.

@@ -1,4 +1,4 @@
-//! Alerts as rows: read again when all that was sent is lost, and sent again until they are acknowledged.
+//! Security alerts as rows: they outlive the event log in Redis and are delivered again until they are acknowledged.
 
 use async_trait::async_trait;
 use protocol::id::{AlertId, SessionId, UserId};
@@ -8,33 +8,33 @@ use protocol::time::Timestamp;
 use crate::StoreError;
 use crate::answers::Receipt;
 
-/// The alerts of the last 90 days. Every alert that a transaction publishes is a row of the same transaction, whoever writes
-/// it: the stores see to that where they queue events.
+/// Alerts of the last 90 days. Every transaction that publishes an alert also writes its row: the stores do this where they queue
+/// events.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// Raises an alert: its row, its event to be published under the same name, and who raised it, in the audit log. One that
-    /// this user has already is left as it is, and not published again. Of the receipt no answer is kept: none is needed.
+    /// Raises an alert: its row, its event under the same id, and an audit row. An alert that the user already has is left
+    /// unchanged and not published again. The call is idempotent, so the receipt's answer is not kept.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn raise_alert(&self, alert: &Alert, receipt: &Receipt) -> Result<(), StoreError>;
 
-    /// A user's alerts in the order in which they were raised, from the one behind `after` on; from the first, where that is
-    /// none or unknown. A page of at most 100 alerts and about 64 KiB: the next one begins after its last.
+    /// Page of a user's alerts in the order in which they were raised, starting after `after`, or with the first alert if `after`
+    /// is none or unknown. A page has at most 100 alerts and about 64 KiB; the next page starts after its last alert.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn alerts(&self, user: &UserId, after: Option<&AlertId>) -> Result<Vec<Alert>, StoreError>;
 
-    /// A user's alerts that require action and are not acknowledged, oldest first; the first page of them.
+    /// First page of a user's alerts that require action and are not acknowledged, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn open_alerts(&self, user: &UserId) -> Result<Vec<Alert>, StoreError>;
 
-    /// Acknowledges an alert. A session cannot acknowledge one that is about itself, nor a `suspicious_login` that was raised after
-    /// it gave wrong second factors, unless it has given a right one since, or its user has signed in since. To do it again changes
-    /// nothing, so of the receipt no answer is kept.
+    /// Acknowledges an alert. A session cannot acknowledge an alert that concerns itself. After wrong second factors it cannot
+    /// acknowledge a later `suspicious_login` either, until it gives a right one or its user signs in again. The call is
+    /// idempotent, so the receipt's answer is not kept.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -47,22 +47,22 @@ pub trait Alerts: Send + Sync {
     ) -> Result<Acknowledged, StoreError>;
 }
 
-/// A session, and when its user signed in.
+/// Session and the time of its sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
-    /// Which session.
+    /// The session.
     pub session: SessionId,
-    /// As far as its token says.
+    /// Time of sign-in, if the token states one.
     pub at: Option<Timestamp>,
 }
 
-/// What became of an acknowledgement.
+/// Result of [`Alerts::acknowledge_alert`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledged {
     /// The alert is acknowledged, now or before.
     Yes,
     /// The user has no such alert.
     Unknown,
-    /// It is about the session that acknowledges it.
+    /// The alert concerns the session that acknowledges it.
     OwnSession,
 }

@@ -1,4 +1,4 @@
-//! Answers already given, so that a job delivered twice is done once.
+//! Answers of completed jobs, so that a job delivered twice is executed once.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use crate::StoreError;
 use crate::vault::Ciphertext;
 
-/// Committed answers. Each is written in the same transaction as the change it tells of ([`Receipt`]).
+/// Committed answers. Each is written in the same transaction as the change that it reports ([`Receipt`]).
 #[async_trait]
 pub trait Answers: Send + Sync {
-    /// What was answered before to this job of a user, or under this idempotency key. A session that has ended is told what this very
-    /// job was answered, and nothing else.
+    /// Answer given before to a job of a user, or under an idempotency key. A session that has ended receives only the answer to
+    /// this very job.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::SessionEnded`].
@@ -26,49 +26,50 @@ pub trait Answers: Send + Sync {
         idempotency: Option<&Idempotency>,
     ) -> Result<PreviousAnswer, StoreError>;
 
-    /// Deletes answers, exchanges, confirmations, alerts, devices, deliveries and sent events that are past their time; says how many rows.
+    /// Deletes expired answers, exchanges, confirmations, alerts, devices, deliveries and sent events. Returns the number of
+    /// rows.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn prune(&self) -> Result<u64, StoreError>;
 }
 
-/// What a changing transaction writes about the command that asked for it.
+/// Record that a changing transaction writes about the command that asked for it.
 #[derive(Debug, Clone)]
 pub struct Receipt {
-    /// The job; unique. A second transaction of the same job rolls back and reports the first one's answer.
+    /// Job id; unique. A second transaction of the same job rolls back and returns the first one's answer.
     pub job: JobId,
-    /// In whose name it is done.
+    /// Actor on whose behalf the transaction runs.
     pub actor: Actor,
-    /// On which socket; for the audit log.
+    /// Socket, for the audit log.
     pub connection: ConnectionId,
-    /// From where, where that is known; for the audit log.
+    /// Origin of the socket, where known, for the audit log.
     pub origin: Option<Origin>,
-    /// What the job is a part of; for the audit log.
+    /// Trace context of the job, for the audit log.
     pub traceparent: Traceparent,
-    /// The client's own key, where it gave one; unique too.
+    /// Idempotency key of the client, where it gave one; unique too.
     pub idempotency: Option<Idempotency>,
-    /// The answer, sealed.
+    /// Encrypted answer.
     pub answer: Ciphertext,
-    /// How long it is kept: 1 h, with secrets in it 5 minutes.
+    /// Retention of the answer: 1 h, or 5 minutes if it contains secrets.
     pub keep: Duration,
-    /// Looked at once more right before the commit: past it, nothing is committed.
+    /// Deadline, checked right before the commit. After it nothing is committed.
     pub deadline: Instant,
 }
 
-/// In whose name something is done for a user. Every transaction that locks a user's head row names one, and does nothing for a session
-/// that has ended.
+/// Actor on whose behalf something is done for a user. Every transaction that locks a user's head row has one, and does nothing
+/// for a session that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// A session of the user.
+    /// Session of the user.
     Session(SessionId),
-    /// No session: the application's own server, a platform, an operator, or a worker of its own accord. The audit log has this name in
-    /// the place of a session's.
+    /// No session: the application's own server, a platform, an operator, or a worker on its own initiative. The audit log
+    /// records this name as the session.
     System(SessionId),
 }
 
 impl Actor {
-    /// The session that must not have ended.
+    /// The session, which must not have ended.
     #[must_use]
     pub fn session(&self) -> Option<&SessionId> {
         match self {
@@ -77,7 +78,7 @@ impl Actor {
         }
     }
 
-    /// The name in the audit log.
+    /// Name in the audit log.
     #[must_use]
     pub fn name(&self) -> &SessionId {
         match self {
@@ -86,22 +87,22 @@ impl Actor {
     }
 }
 
-/// A client's idempotency key within its scope.
+/// Idempotency key of a client within its scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// SHA-256 over user, session, event and key.
+    /// SHA-256 of user, session, event and key.
     pub scope: [u8; 32],
-    /// SHA-256 over the payload: the same key with another body is a conflict.
+    /// SHA-256 of the payload: the same key with another payload is a conflict.
     pub body: [u8; 32],
 }
 
-/// What was answered before.
+/// Result of [`Answers::previous_answer`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PreviousAnswer {
-    /// Nothing.
+    /// Neither the job nor the key was answered.
     Nothing,
-    /// This.
+    /// The answer.
     Answer(Ciphertext),
-    /// The idempotency key was used with another body.
+    /// The idempotency key was used with another payload.
     OtherBody,
 }

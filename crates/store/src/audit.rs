@@ -1,7 +1,7 @@
-//! The audit log: what happened to a user's security, in a chain that shows whether it was changed later.
+//! Audit log: security events of each user, in a hash chain that reveals later changes.
 //!
-//! Each row carries an HMAC over itself and the HMAC of the row before it. The transactions of the other roles append to it, in
-//! the same commit as the change that the row tells of: nothing happens unrecorded.
+//! Each row carries an HMAC of itself and of the HMAC of the row before. The transactions of the other roles append rows in the
+//! commit of the change that they record, so no change goes unrecorded.
 
 mod chain;
 mod entry;
@@ -17,14 +17,14 @@ use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 
 pub(crate) use self::chain::extend;
-pub use self::entry::AuditAction;
 pub(crate) use self::entry::Entry;
+pub use self::entry::{AuditAction, AuditEvent};
 pub use self::verify::{AuditRowFault, InvalidAuditRow, VerifyError, verify_audit};
 
-/// The audit log by itself. Whoever reads it trusts nothing: texts are given as they stand in the rows.
+/// Reads and appends that concern the audit log alone. A reader trusts nothing: texts are returned as the rows have them.
 #[async_trait]
 pub trait Audit: Send + Sync {
-    /// Appends refusals of a user's commands, which changed nothing and were counted where they were refused.
+    /// Appends refusals of a user's commands, which were counted where the gateway refused them.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -35,7 +35,7 @@ pub trait Audit: Send + Sync {
         receipt: &Receipt,
     ) -> Result<WriteOutcome, StoreError>;
 
-    /// Tells that a confirmation of this command was issued.
+    /// Records that a confirmation of a command was issued.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -46,96 +46,96 @@ pub trait Audit: Send + Sync {
         receipt: &Receipt,
     ) -> Result<WriteOutcome, StoreError>;
 
-    /// The next user, by the bytes of the name, who has a row or a head; after none, the first.
+    /// Next user, in byte order of the id, with a row or a head; without an argument, the first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError>;
 
-    /// Where a user's chain ends, at one instant.
+    /// Head and last row number of a user's chain, read at one instant.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError>;
 
-    /// A user's rows with numbers within `(after, up_to]`, in order, at most `limit`.
+    /// Rows of a user with numbers in `(after, up_to]`, in order, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
 
-    /// Heads that have moved since they were last logged: those of the next users as in [`Audit::next_audited_user`], at most `limit`.
+    /// Heads that changed since they were last logged, of the next users as in [`Audit::next_audited_user`], at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError>;
 
-    /// These heads were logged.
+    /// Marks these heads as logged.
     ///
     /// # Errors
-    /// [`StoreError`]; then they are logged again.
+    /// [`StoreError`]; the heads are then logged again.
     async fn mark_heads_logged(&self, heads: &[ChainHead]) -> Result<(), StoreError>;
 }
 
-/// A row of the audit log, as it stands there.
+/// Row of the audit log, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Whose.
+    /// User of the chain.
     pub user: String,
-    /// Its number in the user's chain, from 1.
+    /// Number in the user's chain, from 1.
     pub seq: i64,
-    /// The form of what the MAC is over.
+    /// Version of the encoding that the MAC authenticates.
     pub v: i16,
     /// Milliseconds since 1970.
     pub at: i64,
-    /// What was done; an [`AuditAction`].
+    /// Name of an [`AuditAction`].
     pub action: String,
-    /// What it was done to: `github 583231`, or a command's event.
+    /// Subject of the action: `github 583231`, or a command's event.
     pub subject: String,
     /// `ok`, or an error code.
     pub result: String,
-    /// How many of the same this row stands for.
+    /// Number of equal actions that this row stands for.
     pub count: i64,
-    /// In which session.
+    /// Session.
     pub session: String,
-    /// On which socket.
+    /// Socket.
     pub connection: String,
-    /// From which address; empty where that is not known.
+    /// Client address; empty if unknown.
     pub address: String,
-    /// By which device, as it is known; empty where that is not known.
+    /// Device name; empty if unknown.
     pub device: String,
-    /// By which job; the same name is in the log.
+    /// Job id, as in the log.
     pub job: String,
-    /// The trace that the job was a part of; the same id is in the log.
+    /// Trace id of the job, as in the log.
     pub trace: String,
-    /// The vault key that the MAC's key is derived from.
+    /// Id of the vault key from which the MAC's key is derived.
     pub key: String,
-    /// HMAC-SHA-256 over all of this and the MAC of the row before.
+    /// HMAC-SHA-256 of all fields above and the MAC of the row before.
     pub mac: Vec<u8>,
 }
 
-/// Where a chain ends: its last row.
+/// Head of a chain: number and MAC of its last row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainHead {
-    /// Whose.
+    /// User of the chain.
     pub user: String,
-    /// The last row's number.
+    /// Number of the last row.
     pub seq: i64,
-    /// The last row's MAC.
+    /// MAC of the last row.
     #[serde(with = "hexadecimal")]
     pub mac: Vec<u8>,
 }
 
-/// Both ends of what a chain should be.
+/// Stored head and highest row number of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainTip {
-    /// What the head says; none: there is no head.
+    /// The stored head, if any.
     pub head: Option<ChainHead>,
-    /// The highest number that a row has; none: there are no rows.
+    /// The highest number among the rows, if there are any.
     pub last: Option<i64>,
 }
 
-/// A MAC as text.
+/// Serde format of a MAC: hexadecimal digits.
 mod hexadecimal {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -149,6 +149,6 @@ mod hexadecimal {
         let digits = String::deserialize(deserializer)?;
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-        bytes.ok_or_else(|| D::Error::custom("these are no hexadecimal digits"))
+        bytes.ok_or_else(|| D::Error::custom("not hexadecimal digits"))
     }
 }

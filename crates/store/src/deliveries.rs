@@ -1,4 +1,4 @@
-//! Addressed events: news of a platform for whoever has linked a user of it.
+//! Webhook deliveries: a platform's notifications for the users who linked one of its accounts.
 
 use async_trait::async_trait;
 use protocol::account::AccountType;
@@ -7,38 +7,38 @@ use protocol::id::UserId;
 
 use crate::StoreError;
 
-/// What a platform says about users of its own, who are ours where they are linked.
+/// Deliveries of a platform about its own users, addressed to those of ours who linked them.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Makes accounts due, and queues the events for all who have linked an addressee by now; an event whose id is known already is
-    /// left out. Without a receipt: nobody asked.
+    /// Makes accounts due and queues events for every user who has linked an addressee; an event whose id is already known is
+    /// skipped. There is no receipt, as no client asked.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError>;
 }
 
-/// Things that a platform tells of.
+/// Notifications that a platform delivered.
 #[derive(Clone, Copy)]
 pub struct Delivery<'a> {
-    /// Which platform.
+    /// Platform.
     pub platform: AccountType,
-    /// The platform's own name for this delivery; one that comes again within a week delivers nothing. None: we have asked for
-    /// these things, and keep count by a cursor.
+    /// Delivery id of the platform; a repeat within a week has no effect. None if Postern asked for the notifications and tracks
+    /// them by a cursor.
     pub id: Option<&'a str>,
-    /// Whom it is addressed to: the platform's ids of its users.
+    /// Addressees: the platform's ids of its users.
     pub addressees: &'a [String],
-    /// Whose accounts are to be looked at now, if they are linked: the platform says that they are not what they were.
+    /// Platform ids of users whose accounts are to be synced now if they are linked, because the platform reports a change.
     pub due: &'a [String],
-    /// What a user of ours hears who has linked this one of the platform's. The id of each event follows from what it tells of.
+    /// Events for a user who has linked this user of the platform. Event ids follow from the notifications.
     pub events_for: &'a (dyn Fn(&UserId, &str) -> Vec<Envelope> + Send + Sync),
 }
 
-/// What became of a delivery.
+/// Result of [`Deliveries::deliver`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryOutcome {
-    /// It was new, and these users have something to hear.
+    /// The delivery is new; these users have events to receive.
     Delivered(Vec<UserId>),
-    /// It came before; nothing was done.
+    /// The delivery is a repeat; nothing changed.
     Repeated,
 }

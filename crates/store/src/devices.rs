@@ -1,4 +1,4 @@
-//! Devices and networks that users were seen with.
+//! Devices and networks from which users signed in.
 
 use async_trait::async_trait;
 use protocol::cluster::origin::Origin;
@@ -10,54 +10,54 @@ use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::answers::Receipt;
 
-/// What a user was seen with in the last 90 days, and whether there was anything before.
+/// Devices and networks of the last 90 days of each user, and the checks of sign-ins against them.
 #[async_trait]
 pub trait Devices: Send + Sync {
-    /// Takes note of where a user came from, and commits what `alert_rules` makes of it: alerts are rows and events about
-    /// the session, and these and a device that is new are told in the audit log. Of several at once each sees what the ones before have noted. Done again,
-    /// there is nothing new; so of the receipt no answer is kept.
+    /// Records a sign-in and commits the alerts that `alert_rules` returns: rows and events about the session. The alerts and a new
+    /// device are recorded in the audit log. Concurrent sign-ins of a user are serialized. A repeat finds nothing new, so the
+    /// receipt's answer is not kept.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError>;
 }
 
-/// A user who came.
+/// Sign-in to be checked.
 pub struct SignInCheck<'a> {
-    /// Whose socket it is.
+    /// User of the socket.
     pub user: &'a UserId,
-    /// Its session.
+    /// Session of the socket.
     pub sign_in: &'a SignIn,
-    /// Where it comes from.
+    /// Origin of the socket.
     pub from: &'a Origin,
-    /// Which alerts to raise: the rules, which are the worker's. It may be asked again when another transaction was in the way.
+    /// The worker's rules: alerts to raise for these findings. Called again if the transaction is retried.
     pub alert_rules: &'a (dyn Fn(&SignInFindings) -> Vec<Alert> + Send + Sync),
-    /// Who asks.
+    /// Receipt of the job.
     pub receipt: &'a Receipt,
 }
 
-/// What is new about an arrival.
+/// Findings of a sign-in check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignInFindings {
-    /// Whether the user was seen with the device.
+    /// Recognition of the device.
     pub device: Recognition,
-    /// Whether the user was seen on the network.
+    /// Recognition of the network.
     pub network: Recognition,
     /// Wrong second factors since the last right one.
     pub failures: u32,
-    /// When the last of them came.
+    /// Time of the last wrong second factor.
     pub last_failed: Option<Timestamp>,
     /// The store's time.
     pub now: Timestamp,
 }
 
-/// Whether something was seen before.
+/// Recognition of a device or network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recognition {
-    /// The user comes for the first time.
+    /// The user has no known devices: this is the first sign-in.
     First,
-    /// It was not, or was forgotten.
+    /// The user has not used it, or not within 90 days.
     New,
-    /// It was.
+    /// The user has used it before.
     Known,
 }

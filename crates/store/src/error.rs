@@ -1,42 +1,42 @@
-//! How the store fails.
+//! Errors of the store.
 
 use protocol::code::ErrorCode;
 use protocol::fault::Fault;
 
-/// Why the store could not do what it was asked. Nothing was committed, unless the step says otherwise.
+/// Error of a store operation. Nothing was committed unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, is restarting, or did not answer in time.
+    /// The database is unreachable, restarting, or did not answer in time.
     #[error("{step}")]
     Unavailable {
-        /// What was attempted, `store the link`.
+        /// Operation that failed, such as `store the link`.
         step: &'static str,
-        /// What the database client said.
+        /// Error of the database client.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The commit was sent and its answer lost: it may have happened. A repeat under the same job id finds out.
+    /// The commit was sent and its answer lost: it may have happened. A repeat under the same job id determines which.
     #[error("{step}: the outcome of the commit is unknown")]
     Unknown {
-        /// What was attempted.
+        /// Operation that failed.
         step: &'static str,
-        /// What the database client said.
+        /// Error of the database client.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The database refused the statement, or a row does not look as we wrote it.
+    /// The database refused the statement, or a row does not have the expected content.
     #[error("{step}")]
     Broken {
-        /// What was attempted.
+        /// Operation that failed.
         step: &'static str,
-        /// Why.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The request's deadline passed before the commit; nothing was done.
+    /// The request's deadline passed before the commit; nothing was committed.
     #[error("{0}: the deadline has passed")]
     TooLate(&'static str),
-    /// The session that asked has ended; nothing was done.
+    /// The session that asked has ended; nothing was committed.
     #[error("{0}: the session has ended")]
     SessionEnded(&'static str),
 }

@@ -1,4 +1,4 @@
-//! Inboxes of bots: who reads one, from where on, and when again.
+//! Inboxes of bots: read cursor, lease of the worker that reads, and time of the next read.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use crate::StoreError;
 
-/// Who may read what a platform's bot has received: one worker at a time, because a platform may take what was read as read.
+/// Read leases of bots' inboxes. One worker at a time reads an inbox, because a platform may discard what was read.
 #[async_trait]
 pub trait Inboxes: Send + Sync {
-    /// Takes the turn to read this platform's inbox; none where it is not due, or somebody else's turn lasts.
+    /// Leases a platform's inbox for reading; none if it is not due or another worker's lease is valid.
     ///
     /// # Errors
-    /// [`StoreError`]; a turn that was taken and not told ends with its lease.
+    /// [`StoreError`]; a lease that was taken but not returned expires by itself.
     async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError>;
 
-    /// Records up to where it was read (none: as before), and lets the turn go; the next one comes after so long. False: the turn was
-    /// lost, and nothing is recorded.
+    /// Stores the cursor (none keeps the old one), releases the lease, and schedules the next read after `next`. False if the
+    /// lease was lost; nothing is stored then.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -30,13 +30,13 @@ pub trait Inboxes: Send + Sync {
     ) -> Result<bool, StoreError>;
 }
 
-/// The right to read an inbox. Each has a higher fence than the one before.
+/// Lease of an inbox, with a fencing token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxLease {
-    /// Whose inbox.
+    /// Platform.
     pub platform: AccountType,
-    /// Of all turns of this inbox the last one counts.
+    /// Fencing token: only the latest lease of the inbox is valid.
     pub fence: i64,
-    /// Up to where it was read; none: never.
+    /// Read cursor; none before the first read.
     pub cursor: Option<Value>,
 }

@@ -1,23 +1,25 @@
-//! The embedded store: everything in one process, gone with it. What `postern dev` runs on, and what tests compare with.
+//! Embedded store: all state in one process, lost at its end. `postern dev` runs on it, and tests compare it with Postgres.
 
+mod account_state;
 mod accounts;
 mod alerts;
 mod answers;
 mod audit;
 mod deliveries;
 mod devices;
+mod encrypted_columns;
 mod inboxes;
 mod outbox;
-mod parking;
 mod pauses;
+mod pending_links;
 mod queue;
 mod refreshes;
-mod sealings;
+mod revocations;
+mod rows;
 mod security;
 mod sessions;
 mod state;
 mod syncs;
-mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -28,27 +30,27 @@ use tokio::time::Instant;
 use self::state::State;
 use crate::StoreError;
 use crate::answers::Receipt;
-use crate::turns::Turns;
+use crate::user_locks::UserLocks;
 use crate::vault::AuditKeys;
 
-/// All roles, in memory. A transaction is one hold of the lock, so each is done whole or not at all.
+/// All roles, in memory. A transaction runs under one lock, so it is committed whole or not at all.
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
     audit: AuditKeys,
-    relays: Turns,
+    relays: UserLocks,
 }
 
 impl MemoryStore {
-    /// An empty store, whose audit log is signed with the first of these keys.
+    /// Creates an empty store. The first of these keys signs the audit log.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, audit: AuditKeys) -> Self {
         Self {
             state: Mutex::default(),
             clock,
             audit,
-            relays: Turns::default(),
+            relays: UserLocks::default(),
         }
     }
 
@@ -61,7 +63,7 @@ impl MemoryStore {
     }
 }
 
-/// Asked when all that is left is to write.
+/// Checks the deadline when only the writes remain.
 fn in_time(step: &'static str, receipt: &Receipt) -> Result<(), StoreError> {
     if Instant::now() < receipt.deadline {
         Ok(())

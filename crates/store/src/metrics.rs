@@ -1,12 +1,24 @@
-//! What the store counts.
+//! Metrics of the store.
+
+use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 
 use crate::StoreError;
-use crate::postgres::Pool;
 
-/// The store's instruments. Clones share them.
+/// Usage of the connection pool.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PoolUsage {
+    /// Idle connections.
+    pub(crate) idle: usize,
+    /// Connections in use.
+    pub(crate) in_use: usize,
+    /// Transactions that wait for a connection.
+    pub(crate) waiting: usize,
+}
+
+/// Instruments of the store. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     errors: Counter<u64>,
@@ -19,11 +31,11 @@ impl Metrics {
         Self {
             errors: meter
                 .u64_counter("postern_store_errors_total")
-                .with_description("Failed transactions by step and by what the failure means")
+                .with_description("Failed transactions by step and meaning")
                 .build(),
             discarded: meter
                 .u64_counter("postern_store_connections_discarded_total")
-                .with_description("Connections to the database that are not used again, by reason")
+                .with_description("Connections to the database that were discarded, by reason")
                 .build(),
             given_up: meter
                 .u64_counter("postern_store_tasks_given_up_total")
@@ -32,19 +44,19 @@ impl Metrics {
         }
     }
 
-    /// Reads the pool whenever the figures are asked for.
-    pub(crate) fn watch(meter: &Meter, pool: &Pool) {
-        let usage = pool.usage();
+    /// Observes the connection pool at each collection.
+    pub(crate) fn watch(meter: &Meter, usage: impl Fn() -> PoolUsage + Send + Sync + 'static) {
+        let usage = Arc::new(usage);
+        let connections = Arc::clone(&usage);
         meter
             .u64_observable_gauge("postern_store_connections")
             .with_description("Connections to the database by state")
             .with_callback(move |gauge| {
-                let usage = usage();
+                let usage = connections();
                 gauge.observe(usage.idle as u64, &[KeyValue::new("state", "idle")]);
                 gauge.observe(usage.in_use as u64, &[KeyValue::new("state", "in_use")]);
             })
             .build();
-        let usage = pool.usage();
         meter
             .u64_observable_gauge("postern_store_connection_waiters")
             .with_description("Transactions that wait for a connection to the database")
@@ -54,7 +66,7 @@ impl Metrics {
 
     pub(crate) fn failed(&self, step: &'static str, error: &StoreError) {
         let meaning = match error {
-            StoreError::Unavailable { .. } => "away",
+            StoreError::Unavailable { .. } => "unavailable",
             StoreError::Unknown { .. } => "unknown",
             StoreError::Broken { .. } => "broken",
             StoreError::TooLate(_) => "too_late",
@@ -64,8 +76,9 @@ impl Metrics {
             .add(1, &[KeyValue::new("step", step), KeyValue::new("meaning", meaning)]);
     }
 
-    pub(crate) fn discarded(&self, why: &'static str, connections: usize) {
-        self.discarded.add(connections as u64, &[KeyValue::new("reason", why)]);
+    pub(crate) fn discarded(&self, reason: &'static str, connections: usize) {
+        self.discarded
+            .add(connections as u64, &[KeyValue::new("reason", reason)]);
     }
 
     pub(crate) fn gave_up(&self, tasks: u64) {

@@ -1,4 +1,4 @@
-//! Events that are committed and still to be published.
+//! Outbox: events that are committed and not yet published.
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
@@ -6,24 +6,24 @@ use protocol::id::UserId;
 
 use crate::StoreError;
 
-/// The outbox: rows are written by the transactions of the other roles, published in the order of their ids, one relay per
-/// user at a time.
+/// Outbox. The transactions of the other roles insert rows; a relay publishes them in the order of their ids, one relay per user
+/// at a time.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Hands a user's unsent events to `publisher`, oldest first, and marks each as sent once it has been taken. Stops at the
-    /// first refusal; what is left stays unsent. When another relay of this user is at work, it waits for it.
+    /// Hands a user's unsent events to `publisher`, oldest first, and marks each accepted event as sent. Stops at the first
+    /// refusal; the rest remains unsent. Waits for another relay of the same user.
     ///
     /// # Errors
     /// [`StoreError`]; an event may have been published and not marked, and will be published again.
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError>;
 
-    /// Users with events unsent for more than a second: what a crash left behind. At most `limit`.
+    /// Users with events that are unsent for more than a second, which a crash left behind; at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
-    /// Marks what was sent in the last five minutes as unsent, because Redis has lost what it held. Dedupe there drops what it
+    /// Marks the events of the last five minutes as unsent, after Redis lost data. Deduplication in Redis drops those that it
     /// still has.
     ///
     /// # Errors
@@ -31,26 +31,26 @@ pub trait Outbox: Send + Sync {
     async fn resend_recent(&self) -> Result<u64, StoreError>;
 }
 
-/// How far a relay came.
+/// Result of [`Outbox::relay_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relayed {
-    /// How many events were taken.
+    /// Number of events that the publisher accepted.
     pub sent: u64,
-    /// Whether the publisher refused and some are left.
+    /// True if the publisher refused an event, so that some are left.
     pub stopped: bool,
 }
 
-/// Where a relay hands events to.
+/// Destination of relayed events.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Publishes one event; the same one may come twice.
+    /// Publishes one event; repeats are possible.
     ///
     /// # Errors
-    /// [`PublishError`] when it was not, or not surely, taken.
+    /// [`PublishError`] if the event was not, or not certainly, accepted.
     async fn publish(&self, user: &UserId, event: &Envelope) -> Result<(), PublishError>;
 }
 
-/// An event was not taken. The publisher has reported why.
+/// The publisher did not accept an event and has reported the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the event was not taken")]
+#[error("the event was not published")]
 pub struct PublishError;

@@ -1,4 +1,4 @@
-//! Platforms that ask the whole application to wait.
+//! Pauses of whole platforms.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use protocol::account::AccountType;
 
 use crate::StoreError;
 
-/// Whoever asks a platform keeps to it: no account's turn, refresh, exchange, revocation or inbox is begun meanwhile.
+/// Platform-wide pauses. All calls to a platform respect them: no sync, refresh, exchange, revocation or inbox read starts during
+/// a pause.
 #[async_trait]
 pub trait Pauses: Send + Sync {
-    /// Leaves this platform alone for so long from now, or longer where that was asked before.
+    /// Pauses a platform for this long from now, unless a longer pause exists.
     ///
     /// # Errors
     /// [`StoreError`].

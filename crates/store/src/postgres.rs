@@ -1,33 +1,34 @@
-//! The store on Postgres. Each method is one transaction, given up after 2.5 s: nobody waits longer for a database that does
-//! not answer.
+//! Store on Postgres. Each method is one transaction with a time limit of 2.5 s.
 
 mod accounts;
+mod alert_rows;
 mod alerts;
 mod answers;
 mod audit;
+mod checkout;
 mod connection;
 mod deliveries;
 mod devices;
+mod encrypted_columns;
 mod error;
 mod head;
 mod inboxes;
 mod migrate;
 mod outbox;
 mod parameter;
-mod parking;
 mod pauses;
-mod places;
+mod pending_links;
+mod permits;
 mod pool;
 mod queue;
 mod receipt;
 mod refreshes;
 mod row;
-mod sealings;
 mod security;
+mod session_check;
 mod sessions;
 mod settings;
 mod syncs;
-mod taken;
 mod tls;
 mod transaction;
 
@@ -37,10 +38,10 @@ pub use migrate::migrate;
 pub use settings::{PgSettings, PgSettingsError};
 pub use tls::RootsError;
 
-pub(crate) use self::pool::Pool;
+use self::pool::Pool;
 use crate::StoreError;
 use crate::metrics::Metrics;
-use crate::turns::Turns;
+use crate::user_locks::UserLocks;
 use crate::vault::AuditKeys;
 
 /// All roles, in a Postgres database.
@@ -49,12 +50,12 @@ pub struct PgStore {
     pool: Pool,
     metrics: Metrics,
     audit: AuditKeys,
-    /// Keeps the relays of one user in this process apart before they take a connection each to wait for one another.
-    relays: Turns,
+    /// Excludes concurrent relays of one user in this process, before each takes a connection to wait for the others.
+    relays: UserLocks,
 }
 
 impl PgStore {
-    /// Connects, and checks that the schema is one this build knows. The audit log is signed with the first of these keys.
+    /// Connects, and checks that this build knows the schema. The first of these keys signs the audit log.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -62,29 +63,29 @@ impl PgStore {
         let metrics = Metrics::new(meter);
         let pool = Pool::new(settings, metrics.clone())?;
         migrate::check_schema(&pool).await?;
-        Metrics::watch(meter, &pool);
+        Metrics::watch(meter, pool.usage());
         if settings.may_be_unencrypted() {
-            tracing::warn!("the link to the database may be unencrypted: the URL does not say sslmode=require");
+            tracing::warn!("database connection may be unencrypted: the URL has no sslmode=require");
         }
         Ok(Self {
             pool,
             metrics,
             audit,
-            relays: Turns::default(),
+            relays: UserLocks::default(),
         })
     }
 }
 
-/// Why a store cannot begin its work.
+/// Error at the start of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// No certificates to check the server's by.
+    /// TLS could not be configured.
     #[error("set up TLS to the database")]
     Tls(#[from] RootsError),
-    /// The database cannot be reached or does not let us in.
+    /// The database is unreachable or refuses the login.
     #[error("reach the database")]
     Reach(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Text would not be what it is everywhere else.
+    /// The database does not store Unicode.
     #[error(
         "the database's encoding is {0}, and Postern needs UTF8: create one with ENCODING 'UTF8' TEMPLATE template0"
     )]
@@ -92,12 +93,12 @@ pub enum SetupError {
     /// The schema is older than this build.
     #[error("the database has schema version {found}, this build needs {needed}: run `postern migrate`")]
     Behind {
-        /// The version that is there; 0: none.
+        /// Version of the schema; 0 if there is none.
         found: i32,
-        /// The version that is needed.
+        /// Version that this build needs.
         needed: i32,
     },
-    /// A migration failed, or what was applied before is not what this build knows under that name.
+    /// A migration failed, or an applied migration differs from the one of this build.
     #[error("migrate the schema")]
     Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

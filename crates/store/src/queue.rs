@@ -1,4 +1,5 @@
-//! Work that must be done some time: it survives everything, is leased, retried with growing delay, and given up after 8 tries.
+//! Durable task queue: revocations that must eventually run. Tasks are leased, retried with growing delay, and given up after 8
+//! tries.
 
 use std::time::Duration;
 
@@ -7,12 +8,12 @@ use protocol::account::AccountType;
 use protocol::id::{JobId, UserId, WorkerId};
 
 use crate::StoreError;
-use crate::accounts::EncryptedTokens;
+use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 
-/// The durable queue. A task is leased to one worker; a worker that lost its lease can change nothing (fencing).
+/// Durable task queue. One worker at a time holds the lease of a task; a worker that lost its lease can change nothing (fencing).
 #[async_trait]
 pub trait TaskQueue: Send + Sync {
-    /// Leases due tasks for `ttl`, of each platform as many as there is room for, longest due first.
+    /// Leases due tasks for `ttl`, up to the capacity of each platform, longest due first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -23,8 +24,8 @@ pub trait TaskQueue: Send + Sync {
         ttl: Duration,
     ) -> Result<Vec<Task>, StoreError>;
 
-    /// Replaces the tokens of a task in hand by those that are still to be given back, and says how much it may end by now. None: the
-    /// lease was lost.
+    /// Replaces the tokens of a leased task by those that remain to be revoked, and returns the scope that now applies. None if
+    /// the lease was lost.
     ///
     /// # Errors
     /// [`StoreError`]; unless it is `Unknown`, nothing was replaced.
@@ -34,12 +35,12 @@ pub trait TaskQueue: Send + Sync {
         tokens: &EncryptedTokens,
     ) -> Result<Option<RevokeScope>, StoreError>;
 
-    /// Queues what a job's exchange has issued to be given back, `after` so long, unless [`crate::Accounts::link_account`] or
-    /// [`crate::PendingLinks::add_pending_link`] of that job is committed by then: whatever goes wrong in between, the end of the process too, the
-    /// grant ends. What that job gives back otherwise takes its place. Queued again for the same job, it changes nothing.
+    /// Queues the revocation of what a job's exchange issued, due after `after`, unless [`crate::Accounts::link_account`] or
+    /// [`crate::PendingLinks::add_pending_link`] of that job is committed by then. The grant thus ends even if the process dies in between.
+    /// Another revocation of the same job replaces it. A repeat for the same job changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`]; to be repeated after `Unavailable` and `Unknown`.
+    /// [`StoreError`]; the caller retries after `Unavailable` and `Unknown`.
     async fn queue_provisional_revocation(
         &self,
         whose: (&UserId, &JobId),
@@ -47,118 +48,62 @@ pub trait TaskQueue: Send + Sync {
         after: Duration,
     ) -> Result<(), StoreError>;
 
-    /// Names whose grant a task in hand gives back, where that was not known, and widens the task to all of the grant unless the same
-    /// platform account is linked. Gives how much may be ended. None: the lease was lost.
+    /// Sets the owner of a leased task's grant, where it was unknown, and widens the task to the whole grant unless the same
+    /// platform account is linked. Returns the scope that now applies. None if the lease was lost.
     ///
     /// # Errors
-    /// [`StoreError`]; unless it is `Unknown`, nothing has changed.
+    /// [`StoreError`]; unless it is `Unknown`, nothing changed.
     async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError>;
 
-    /// Removes a task that is done. False: the lease was lost.
+    /// Removes a completed task. False if the lease was lost.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError>;
 
-    /// Puts a task back for later, or gives it up after its eighth try. False: the lease was lost.
+    /// Schedules a task for another try, or gives it up after its eighth. False if the lease was lost.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError>;
+    async fn retry_task(&self, task: &TaskId, after: Duration, reason: &str) -> Result<bool, StoreError>;
 }
 
-/// How much of one platform may be taken in hand.
+/// Number of tasks or syncs that a worker can start for one platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlatformCapacity {
-    /// Which platform.
+    /// Platform.
     pub platform: AccountType,
-    /// So many.
+    /// Free permits.
     pub permits: usize,
 }
 
 impl PlatformCapacity {
-    /// Takes a place of this platform; false where there is none.
-    pub(crate) fn fill(capacities: &mut [Self], platform: AccountType) -> bool {
+    /// Takes one permit of this platform; false if none is free.
+    pub(crate) fn take_permit(capacities: &mut [Self], platform: AccountType) -> bool {
         let free = |capacity: &&mut Self| capacity.platform == platform && capacity.permits > 0;
         let capacity = capacities.iter_mut().find(free);
         capacity.map(|capacity| capacity.permits -= 1).is_some()
     }
 }
 
-/// A leased task.
+/// Leased task.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// Its name and fence.
+    /// Row and fencing token.
     pub id: TaskId,
-    /// How many times it was tried before.
+    /// Number of earlier tries.
     pub tries: u32,
-    /// Whose.
+    /// Owner of the grant.
     pub user: UserId,
-    /// What to do.
+    /// The revocation to carry out.
     pub revocation: Revocation,
 }
 
-/// A task as leased: a later lease of the same task has a higher fence.
+/// Identity of a leased task: a later lease has a higher fencing token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskId {
-    /// The row.
+    /// Row id.
     pub row: i64,
-    /// The lease.
+    /// Fencing token.
     pub fence: i64,
-}
-
-/// A grant to give back at its platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revocation {
-    /// Which platform.
-    pub account: AccountType,
-    /// Whose grant it is there; empty where that is not known. Such a revocation is never wider than its token.
-    pub platform_user_id: String,
-    /// All tokens of the link, sealed as they were in the account's row: which of them end the grant, its platform's module knows.
-    pub tokens: EncryptedTokens,
-    /// How much of it. The store narrows `Grant` to `Token` while another link of the same platform account lives.
-    pub scope: RevokeScope,
-}
-
-/// What a token is, and the column that the vault binds it to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenColumn {
-    /// An access token.
-    Access,
-    /// A refresh token.
-    Refresh,
-}
-
-impl TokenColumn {
-    /// The name in rows and in the vault's bindings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access_token",
-            Self::Refresh => "refresh_token",
-        }
-    }
-}
-
-/// How much a revocation ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RevokeScope {
-    /// All that the user granted to the application.
-    Grant,
-    /// This token alone.
-    Token,
-}
-
-impl RevokeScope {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Grant, Self::Token];
-
-    /// The name in rows and metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Grant => "grant",
-            Self::Token => "token",
-        }
-    }
 }

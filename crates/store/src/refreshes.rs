@@ -1,7 +1,7 @@
-//! Refreshes: new tokens for a refresh token, which is sent at most twice whatever happens to whom.
+//! Token refreshes. A refresh token is sent at most twice, whatever fails.
 //!
-//! Most platforms take a refresh token once, and end the whole grant when they see it again. So each sending is recorded before it
-//! is done, and new tokens are stored before they are used.
+//! Most platforms accept a refresh token once, and revoke the whole grant when they see it again. Therefore each attempt is
+//! recorded before it is sent, and new tokens are stored before they are used.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
 
 use crate::StoreError;
-use crate::accounts::EncryptedTokens;
 use crate::answers::Receipt;
-use crate::queue::Revocation;
 use crate::syncs::SyncLease;
+use crate::tokens::{EncryptedTokens, Revocation};
 
-/// The life of an account's tokens, by their generation: new tokens have another one, and so has an account that is linked anew.
-/// Whoever read an older one changes nothing.
+/// Tokens of an account by generation: new tokens and a new link have a new generation. A writer with an older generation changes
+/// nothing.
 #[async_trait]
 pub trait Refreshes: Send + Sync {
-    /// Records that the refresh token is about to be sent. The account is due at once should its turn be lost now. Recording the same
-    /// sending again, after `Unknown`, counts once.
+    /// Records that the refresh token is about to be sent, and makes the account due at once in case the lease is lost. Recording
+    /// the same attempt again, after `Unknown`, counts once.
     ///
     /// # Errors
     /// [`StoreError`]; unless it is `Unknown`, nothing was recorded.
     async fn begin_refresh(&self, refresh: &Refresh) -> Result<RefreshStart, StoreError>;
 
-    /// Nothing was sent after all, or the platform did not look at it: it does not count.
+    /// Undoes the record of an attempt that was not sent, or that the platform did not process.
     ///
     /// # Errors
-    /// [`StoreError`]; then it counts.
+    /// [`StoreError`]; the attempt then counts.
     async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError>;
 
-    /// Stores new tokens. To be repeated after `Unavailable` and `Unknown`, as nobody else has them: the same tokens are stored once.
+    /// Stores new tokens. The caller retries after `Unavailable` and `Unknown`, as nobody else has the tokens; the same tokens are
+    /// stored once.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn finish_refresh(&self, refreshed: &RefreshedTokens) -> Result<RefreshOutcome, StoreError>;
 
-    /// Records that a platform no longer takes an account's tokens: status `error`, what its user is told, and a row of the audit
-    /// log. Of the receipt no answer is kept: to do it again changes nothing.
+    /// Records that a platform no longer accepts an account's tokens: status `error`, the events for its user, and an audit row.
+    /// The call is idempotent, so the receipt's answer is not kept.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -49,76 +49,76 @@ pub trait Refreshes: Send + Sync {
     ) -> Result<DisconnectOutcome, StoreError>;
 }
 
-/// A refresh token about to be sent.
+/// Refresh token that is about to be sent.
 #[derive(Debug, Clone)]
 pub struct Refresh {
-    /// The turn that it is sent in.
+    /// Lease under which it is sent.
     pub lease: SyncLease,
-    /// The generation that the token is of.
+    /// Generation of the token.
     pub generation: i64,
-    /// Tells this sending from others.
-    pub sending: i64,
+    /// Id of this attempt.
+    pub attempt_id: i64,
 }
 
-/// Whether a refresh token may be sent.
+/// Result of [`Refreshes::begin_refresh`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshStart {
-    /// Once, now; and once more, if no answer comes.
+    /// Send it now, and once more if no answer arrives.
     Send,
-    /// Once, now, and never again.
+    /// Send it now, for the last time.
     SendLast,
-    /// It was sent twice, or may have been, and nobody has seen an answer.
+    /// The token was sent twice, or may have been, and no answer is known.
     Spent,
     /// The account has other tokens by now.
     TokensReplaced,
-    /// The platform asked to wait, and so long is left.
+    /// The platform asked to wait; the remaining time.
     Paused(Duration),
-    /// The account was unlinked, linked anew or lost, or somebody else has its turn.
+    /// The account was unlinked, linked again or disconnected, or another worker has its lease.
     Superseded,
 }
 
-/// New tokens.
+/// New tokens of an account.
 #[derive(Debug, Clone)]
 pub struct RefreshedTokens {
-    /// The turn that they were asked for in. It may have been lost since: what counts is the generation.
+    /// Lease under which they were requested. It may be lost since: the generation decides.
     pub lease: SyncLease,
-    /// The generation of the refresh token that brought them.
+    /// Generation of the refresh token that was sent.
     pub generation: i64,
     /// The tokens.
     pub tokens: EncryptedTokens,
-    /// Queued when they cannot be stored, so that no grant is left without an owner.
+    /// Revocation to queue if the tokens cannot be stored, so that no grant remains without an owner.
     pub revocation: Revocation,
 }
 
-/// What became of new tokens.
+/// Result of [`Refreshes::finish_refresh`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshOutcome {
-    /// Stored, under this generation.
+    /// The tokens are stored, under this generation.
     Stored(i64),
-    /// The account was unlinked, lost or given other tokens meanwhile; these are queued for revocation.
+    /// The account was unlinked, disconnected or given other tokens in the meantime; these are queued for revocation.
     Superseded,
 }
 
-/// A link that its platform has ended.
+/// Link that its platform has ended.
 #[derive(Debug, Clone)]
 pub struct DisconnectedLink {
-    /// The turn that it was found out in. It may have been lost since: what counts is the generation.
+    /// Lease under which this was detected. It may be lost since: the generation decides.
     pub lease: SyncLease,
-    /// The generation of the tokens that the platform no longer takes.
+    /// Generation of the tokens that the platform no longer accepts.
     pub generation: i64,
-    /// What `account:list` says of it.
+    /// Error message for `account:list`.
     pub error_message: String,
-    /// Published with it: status `error`, and the alert.
+    /// Events to publish with it: status `error`, and the alert.
     pub events: Vec<Envelope>,
 }
 
-/// What became of the news of a lost link.
+/// Result of [`Refreshes::mark_disconnected`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisconnectOutcome {
-    /// Stored and told, now or before.
+    /// The account is marked as disconnected and the events are queued, now or before.
     Disconnected,
-    /// The account has other tokens by now: those may work.
+    /// The account has other tokens by now, which may work.
     TokensReplaced,
-    /// The account is not linked any more.
+    /// The account is no longer linked.
     NotConnected,
 }

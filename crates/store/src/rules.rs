@@ -1,4 +1,4 @@
-//! What both stores decide alike, and how long both keep things.
+//! Decisions that both stores share, and retention times.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use protocol::event::name;
 use protocol::security::Alert;
 
 use crate::accounts::Link;
-use crate::queue::RevokeScope;
 use crate::refreshes::{Refresh, RefreshStart};
+use crate::tokens::RevokeScope;
 
-/// What a link meets.
+/// Admission of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// Nothing of the platform is linked.
     New,
-    /// The same account is linked: its tokens are replaced. The old ones are given back, and no more than they: the new link is one of
-    /// the same platform account, so their revocation is narrowed.
+    /// The same account is linked: its tokens are replaced. The revocation of the old ones is limited to them, as the new link is
+    /// one of the same platform account.
     Renewal,
     /// Another account of the platform is linked.
     OtherAccount,
-    /// All access was revoked since the command began.
+    /// All access was revoked since the authorization started.
     EpochMoved,
 }
 
-/// Whether a link may be stored, where `access_epoch` is the user's now and `linked` the platform's id of what is linked.
+/// Decides on a link, for the user's current access epoch and the platform's id of the linked account.
 pub(crate) fn admit(link: &Link, access_epoch: i64, linked: Option<&str>) -> Admission {
     match linked {
         _ if link.access_epoch != access_epoch => Admission::EpochMoved,
@@ -35,72 +35,74 @@ pub(crate) fn admit(link: &Link, access_epoch: i64, linked: Option<&str>) -> Adm
     }
 }
 
-/// Whether a failed link is told to all devices: never over a link that works.
-pub(crate) fn failure_is_news(linked: Option<AccountStatus>) -> bool {
+/// Reports whether a failed link is published to all devices: only if no linked account works.
+pub(crate) fn is_failure_published(linked: Option<AccountStatus>) -> bool {
     !matches!(linked, Some(AccountStatus::Connected | AccountStatus::Syncing))
 }
 
-/// How much may be revoked: one link's end must not end another link of the same platform account.
+/// Scope of a revocation: limited to the token if another link shares the platform account.
 pub(crate) fn narrowed(asked: RevokeScope, shared: bool) -> RevokeScope {
     if shared { RevokeScope::Token } else { asked }
 }
 
-/// What is kept of an account's turn and tokens.
+/// State of an account's lease and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct AccountState {
     pub(crate) fence: i64,
     pub(crate) generation: i64,
-    pub(crate) is_lost: bool,
-    /// What is left of the account's pause or the platform's.
+    pub(crate) is_disconnected: bool,
+    /// Remaining pause of the account or its platform, whichever is longer.
     pub(crate) paused: Duration,
-    /// How often the refresh token of this generation was sent, or may have been.
+    /// Number of attempts to send the refresh token of this generation.
     pub(crate) sends: u32,
-    /// The last of these.
-    pub(crate) sending: Option<i64>,
+    /// Id of the last attempt.
+    pub(crate) attempt_id: Option<i64>,
 }
 
-/// What is to be recorded of a refresh token that is about to be sent.
+/// Decision on a refresh attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sending {
-    /// So many sendings with this one; the token may be sent.
-    Counts(u32),
-    /// Nothing, and this is the answer.
-    Nothing(RefreshStart),
+pub(crate) enum RefreshDecision {
+    /// The token may be sent; record this number of attempts.
+    Record(u32),
+    /// Nothing is recorded; this is the result.
+    Reply(RefreshStart),
 }
 
-/// Whether a refresh token may be sent, where this is how its account stands; none: it is not linked.
-pub(crate) fn send(refresh: &Refresh, standing: Option<&Standing>) -> Sending {
-    let Some(standing) = standing.filter(|standing| standing.fence == refresh.lease.fence && !standing.is_lost) else {
-        return Sending::Nothing(RefreshStart::Superseded);
+/// Decides on a refresh attempt, for the state of its account; none if the account is not linked.
+pub(crate) fn decide_refresh(refresh: &Refresh, account_state: Option<&AccountState>) -> RefreshDecision {
+    let Some(account_state) = account_state
+        .filter(|account_state| account_state.fence == refresh.lease.fence && !account_state.is_disconnected)
+    else {
+        return RefreshDecision::Reply(RefreshStart::Superseded);
     };
-    if standing.generation != refresh.generation {
-        Sending::Nothing(RefreshStart::TokensReplaced)
-    } else if standing.sends > 0 && standing.sending == Some(refresh.sending) {
-        Sending::Nothing(permission(standing.sends))
-    } else if standing.sends >= MOST_SENDS {
-        Sending::Nothing(RefreshStart::Spent)
-    } else if !standing.paused.is_zero() {
-        Sending::Nothing(RefreshStart::Paused(standing.paused))
+    if account_state.generation != refresh.generation {
+        RefreshDecision::Reply(RefreshStart::TokensReplaced)
+    } else if account_state.sends > 0 && account_state.attempt_id == Some(refresh.attempt_id) {
+        RefreshDecision::Reply(permission(account_state.sends))
+    } else if account_state.sends >= MAX_ATTEMPTS {
+        RefreshDecision::Reply(RefreshStart::Spent)
+    } else if !account_state.paused.is_zero() {
+        RefreshDecision::Reply(RefreshStart::Paused(account_state.paused))
     } else {
-        Sending::Counts(standing.sends + 1)
+        RefreshDecision::Record(account_state.sends + 1)
     }
 }
 
-/// What the sending may do that makes it so many.
+/// Permission of the attempt that makes this number.
 pub(crate) fn permission(sends: u32) -> RefreshStart {
-    if sends < MOST_SENDS {
+    if sends < MAX_ATTEMPTS {
         RefreshStart::Send
     } else {
         RefreshStart::SendLast
     }
 }
 
-/// The alert that an event tells of. It is a row beside the event, or none of both.
+/// Alert in an event. Its row is written with the event, or neither is.
 pub(crate) fn alert_of(event: &Envelope) -> Result<Option<Alert>, serde_json::Error> {
     (event.event == name::ALERT).then(|| event.data.read()).transpose()
 }
 
-/// As many of these alerts as one answer takes.
+/// First alerts that fit into one answer.
 pub(crate) fn page(alerts: impl IntoIterator<Item = Alert>) -> Vec<Alert> {
     let mut bytes = 0;
     let fits = |alert: &Alert| {
@@ -111,39 +113,39 @@ pub(crate) fn page(alerts: impl IntoIterator<Item = Alert>) -> Vec<Alert> {
     alerts.into_iter().take(usize::from(PAGE)).take_while(fits).collect()
 }
 
-/// The most alerts of a page.
+/// Most alerts of a page.
 pub(crate) const PAGE: u16 = 100;
 
-/// The most bytes of a page, unless its first alert alone has more: a socket's queue has room for 1 MiB.
+/// Most bytes of a page, unless its first alert alone has more. A socket's queue is limited to 1 MiB.
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// About what an alert takes beside its message.
+/// Estimate of an alert's encoded size without its message.
 const ALERT_FRAME: usize = 256;
 
-/// How long alerts are kept.
+/// Retention of alerts.
 pub(crate) const ALERTS_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
-/// How long devices and networks are known since a worker was last told of them.
+/// Retention of devices and networks since their last use.
 pub(crate) const SEEN_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
-/// How long deliveries are known: GitHub lets one be sent again for three days, the others give up within hours.
+/// Retention of delivery ids: GitHub redelivers for up to three days, the other platforms for some hours.
 pub(crate) const DELIVERIES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// After this an unsent event was left behind by a crash; before, its own transaction's relay is on the way.
+/// Age from which an unsent event counts as left behind by a crash. Before, the relay of its own transaction is expected.
 pub(crate) const BEHIND_AFTER: Duration = Duration::from_secs(1);
 
-/// What was sent this recently is sent again when Redis has lost what it held.
+/// Age up to which sent events are sent again after Redis lost data.
 pub(crate) const RESENT_WITHIN: Duration = Duration::from_mins(5);
 
-/// How long sent events keep their ids from being sent again, and spent codes, states and confirmations from being spent again.
-/// Those live 10 minutes at most; a sync repeats what it has seen for as long as its cursor lags behind.
+/// Retention of the ids of sent events, and of used codes, states and confirmations. The latter are valid for 10 minutes at most;
+/// a sync repeats events as long as its cursor lags behind.
 pub(crate) const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 
-/// How often a refresh token is sent: once, and once more where nobody knows what became of it.
-const MOST_SENDS: u32 = 2;
+/// Limit of attempts to send a refresh token: one, and one more if the result of the first is unknown.
+const MAX_ATTEMPTS: u32 = 2;
 
-/// An account that was just linked is first looked at after this: until then its client asks.
+/// Delay of the first scheduled sync of a new link; its client requests one earlier.
 pub(crate) const FIRST_SYNC: Duration = Duration::from_mins(1);
 
-/// A task that failed this often is given up.
+/// Limit of failed tries of a task.
 pub(crate) const LAST_TRY: u32 = 8;

@@ -1,4 +1,4 @@
-//! A user's security settings and second factor: one record, because to turn the factor on is a setting.
+//! Security settings and second factor of a user, in one record, because enabling the factor is a setting.
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
@@ -10,24 +10,24 @@ use protocol::time::Timestamp;
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::answers::{Actor, Receipt};
-use crate::audit::AuditAction;
+use crate::audit::AuditEvent;
 use crate::vault::{Ciphertext, VaultError};
 
 /// Security settings and second factors.
 #[async_trait]
 pub trait Security: Send + Sync {
-    /// The user's record as it is now; the defaults where nothing was ever changed.
+    /// Current record of a user; the default if nothing was ever changed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn security(&self, user: &UserId) -> Result<SecurityRecord, StoreError>;
 
-    /// Shows the user's record to `decide` while nobody else can change it, and commits what that decided: the record, the
-    /// receipt and the events together, or nothing. `decide` may be asked again when another transaction was in the way.
+    /// Passes the user's record to `decide` under a lock, and commits the decision: record, receipt and events together, or
+    /// nothing. `decide` is called again if the transaction is retried.
     ///
     /// # Errors
-    /// [`StoreError`]; `Broken` when `decide` cannot open what the vault has sealed. A session that has ended is refused before `decide`
-    /// is asked.
+    /// [`StoreError`]; `Broken` if `decide` cannot decrypt a text of the record. A session that has ended is refused before
+    /// `decide` is called.
     async fn decide_security(
         &self,
         user: &UserId,
@@ -36,23 +36,23 @@ pub trait Security: Send + Sync {
     ) -> Result<SecurityOutcome, StoreError>;
 }
 
-/// The rules, which are the worker's: from the record and the store's time, which is the same for all workers, to what shall be.
+/// The worker's rules: decide on a record at the store's time, which is the same for all workers.
 pub type SecurityRule<'a> =
     dyn Fn(&SecurityRecord, Timestamp) -> Result<SecurityDecision, VaultError> + Send + Sync + 'a;
 
-/// What is kept of one user.
+/// Security settings and second factor of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityRecord {
     /// Minutes without activity until a session ends, 1 to 1440.
     pub session_timeout: u32,
-    /// The second factor that is on.
+    /// Enabled second factor.
     pub factor: Option<Factor>,
-    /// A second factor that waits for its first code.
+    /// Second factor that waits for its first code.
     pub pending: Option<PendingFactor>,
 }
 
 impl SecurityRecord {
-    /// What the user sees of it.
+    /// Settings as the user sees them.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
@@ -73,124 +73,115 @@ impl Default for SecurityRecord {
     }
 }
 
-/// A second factor that is on, and how it has fared.
+/// Enabled second factor and the state of its verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factor {
-    /// How it is given.
+    /// Method.
     pub method: FactorMethod,
-    /// The shared secret, or the address that codes are sent to.
+    /// Shared secret, or address to which codes are sent.
     pub secret: Ciphertext,
-    /// The newest time step (RFC 6238) whose code was accepted; 0 where codes are sent.
+    /// Newest accepted time step (RFC 6238); 0 for codes that are sent.
     pub last_step: i64,
-    /// Codes that were sent and are waited for.
+    /// Codes that were sent and not yet entered.
     pub sent: Vec<SentCode>,
     /// Wrong codes since the last right one.
     pub failures: u32,
-    /// When the last wrong code came.
+    /// Time of the last wrong code.
     pub last_failed: Option<Timestamp>,
-    /// What the HMACs of recovery codes are keyed with; none where there are no such codes.
+    /// Key of the recovery codes' HMACs; none if there are no such codes.
     pub recovery_key: Option<Ciphertext>,
-    /// The HMAC of each recovery code that is unused.
+    /// HMACs of the unused recovery codes.
     pub recovery_codes: Vec<[u8; 32]>,
-    /// When recovery codes were tried lately, oldest first.
+    /// Recent attempts with recovery codes, oldest first.
     pub recovery_attempts: Vec<RecoveryAttempt>,
 }
 
-/// A recovery code that was tried.
+/// Attempt with a recovery code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryAttempt {
-    /// When.
+    /// Time.
     pub at: Timestamp,
-    /// In which session.
+    /// Session.
     pub session: SessionId,
 }
 
-/// A code that was sent for a challenge.
+/// Code that was sent for a challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentCode {
-    /// The challenge that it answers.
+    /// Challenge that the code answers.
     pub challenge: String,
-    /// The session that was challenged.
+    /// Session that was challenged.
     pub session: SessionId,
-    /// The HMAC of the code; none where none could be sent, so that only a recovery code answers.
+    /// HMAC of the code; none if none could be sent, so that only a recovery code is accepted.
     pub code: Option<[u8; 32]>,
-    /// When both are over.
+    /// Expiry of challenge and code.
     pub until: Timestamp,
 }
 
-/// A second factor being set up.
+/// Second factor being set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingFactor {
-    /// How it will be given.
+    /// Method.
     pub method: FactorMethod,
-    /// The shared secret, or the address that codes are sent to; sealed as [`Factor::secret`] is.
+    /// Shared secret, or address to which codes are sent; encrypted as [`Factor::secret`].
     pub secret: Ciphertext,
-    /// The HMAC of the code that was sent; none for an authenticator's.
+    /// HMAC of the code that was sent; none for an authenticator.
     pub code: Option<[u8; 32]>,
-    /// The challenge that the first code answers.
+    /// Challenge that the first code answers.
     pub challenge: String,
-    /// The session that asked for it.
+    /// Session that started the setup.
     pub session: SessionId,
-    /// When it is over.
+    /// Expiry.
     pub until: Timestamp,
 }
 
-/// What shall be.
+/// Decision on a record.
 #[derive(Debug, Clone)]
 pub enum SecurityDecision {
-    /// Nothing changes.
+    /// The record remains unchanged; the answer.
     Leave(JobOutcome),
     /// The record changes.
-    SecurityChange(Box<SecurityChange>),
+    Change(Box<SecurityChange>),
 }
 
-/// A change of a record, committed whole.
+/// Change of a record, committed as a whole.
 #[derive(Debug, Clone)]
 pub struct SecurityChange {
-    /// The record from now on.
+    /// New record.
     pub record: SecurityRecord,
-    /// Published with it.
+    /// Events to publish with it.
     pub events: Vec<Envelope>,
     /// The answer.
     pub outcome: JobOutcome,
-    /// What is remembered of the command; none where what was asked is still to be done.
+    /// Receipt; none if what was asked is still to be done.
     pub receipt: Option<Receipt>,
-    /// Told in the audit log, as done by whom the receipt names.
+    /// Entries for the audit log, by the actor of the receipt.
     pub audit_events: Vec<AuditEvent>,
-    /// What else comes of it.
+    /// Effect beyond the record.
     pub effect: SecurityEffect,
 }
 
-/// What a change does beside the record.
+/// Effect of a change beyond the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecurityEffect {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// Its alerts are about this session.
+    /// The alerts of the change concern this session.
     Suspected(SignIn),
-    /// No alert is about this session any more: it has given the second factor.
+    /// No alert concerns this session any more, as it has given the second factor.
     Cleared(SessionId),
-    /// The access epoch moves: authorizations that were begun before cannot be finished.
+    /// The access epoch is incremented: authorizations that started before cannot be completed.
     AuthorizationsEnd,
 }
 
-/// A change in words of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEvent {
-    /// What was done.
-    pub action: AuditAction,
-    /// What it was done to: a method, a setting with its value.
-    pub subject: String,
-}
-
-/// What became of a decision.
+/// Result of [`Security::decide_security`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecurityOutcome {
-    /// This was decided, and what changes is committed.
+    /// The decision is carried out and committed.
     Committed(JobOutcome),
-    /// The job or idempotency key was answered before; nothing changed now.
+    /// An earlier delivery of the job, or another job with its idempotency key, was answered; nothing changed.
     Repeated(Ciphertext),
 }
 
-/// How long a session lasts without activity where its user has not chosen, in minutes.
+/// Session timeout of users who have not chosen one, in minutes.
 pub const DEFAULT_SESSION_TIMEOUT: u32 = 30;

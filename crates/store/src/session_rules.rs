@@ -1,4 +1,4 @@
-//! What both stores decide alike about sessions: whether one may be opened, and which of them an ending ends.
+//! Decisions on sessions that both stores share: whether one may be opened, and which ones a request ends.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::sessions::{
     SessionSelector,
 };
 
-/// What is kept of a session.
+/// Stored facts of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KnownSession {
     pub(crate) opened_at: Timestamp,
@@ -20,19 +20,19 @@ pub(crate) struct KnownSession {
 }
 
 impl KnownSession {
-    /// Whether it goes on, as far as is known here.
+    /// True if the session has neither ended nor expired, as far as the store knows.
     pub(crate) fn is_open(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.expires_at
     }
 
-    /// When it ended, by itself or with all others.
+    /// Time of its end, by itself or with all others.
     pub(crate) fn ended_at(&self, session: &SessionId, all: Option<&EndAllSessions>) -> Option<Timestamp> {
         let with_all = all.filter(|all| all.covers(session) && self.opened_at <= all.ended_at);
         self.ended_at.or(with_all.map(|all| all.ended_at))
     }
 
-    /// No token that was seen before it ended was issued after this. One that ended by itself has been asked about; what was seen in
-    /// another, was seen before it was over.
+    /// Upper bound of the issue times of tokens presented before its end. For a session that ended by itself the shared state
+    /// reported the bound; for another one, tokens were presented before it expired.
     fn newest_token(&self) -> Option<Timestamp> {
         match self.ended_at {
             Some(_) => self.newest_token,
@@ -42,15 +42,15 @@ impl KnownSession {
 }
 
 impl EndAllSessions {
-    /// Whether it holds for this session.
+    /// True if the end applies to this session.
     pub(crate) fn covers(&self, session: &SessionId) -> bool {
         self.except.as_ref() != Some(session)
     }
 }
 
-/// Whether a session may be opened. Tokens without `sid` share one session and cannot be told apart, so that one, once ended, is
-/// opened by a token that is newer than the end and than every token seen before; any other never is. A session that nobody knows
-/// has ended with all others where its token was issued before that, or does not say when.
+/// Decides whether a session may be opened. Tokens without `sid` share one session: once ended, it is opened again only by a
+/// token that is newer than the end and than every token presented before. Any other ended session stays ended. An unknown
+/// session ended with all others if its token was issued before that end, or does not state when.
 pub(crate) fn open(
     known: Option<&KnownSession>,
     all: Option<&EndAllSessions>,
@@ -58,7 +58,7 @@ pub(crate) fn open(
     now: Timestamp,
 ) -> SessionOpenOutcome {
     let issued_after = |time| opening.issued_at.is_some_and(|issued_at| issued_at > time);
-    // Later than any end, also where the two come within one tick of the clock.
+    // Later than any end, also if both fall into one tick of the clock.
     let anew = || {
         let ends = [known.and_then(|known| known.ended_at), all.map(|all| all.ended_at)];
         let ends = ends.into_iter().flatten().map(|ended_at| ended_at.plus(TICK));
@@ -88,7 +88,7 @@ pub(crate) fn open(
         SessionOpenOutcome::Open(SessionLife {
             left: known.expires_at.since(now),
             opened_at: known.opened_at,
-            // What Redis knew of its tokens is lost; none of them was further ahead.
+            // Redis lost what it knew of the session's tokens; none was issued further ahead than this.
             newest_token: known.newest_token.max(Some(now.plus(TOKEN_LEEWAY))),
         })
     } else if issued_after(known.expires_at) {
@@ -98,8 +98,8 @@ pub(crate) fn open(
     }
 }
 
-/// Whether an ending asks for this session.
-pub(crate) fn is_asked(ending: &EndSessionsRequest<'_>, session: &SessionId) -> bool {
+/// True if a request selects this session.
+pub(crate) fn is_selected(ending: &EndSessionsRequest<'_>, session: &SessionId) -> bool {
     match &ending.which {
         SessionSelector::One(one) => session == one,
         SessionSelector::AllExcept(except) => session != except,
@@ -107,8 +107,8 @@ pub(crate) fn is_asked(ending: &EndSessionsRequest<'_>, session: &SessionId) -> 
     }
 }
 
-/// Those of a user's sessions that an ending is to end: asked for, not ended, and alive here or in the shared state. What is alive
-/// there may be unknown here, where the database was set back.
+/// Sessions that a request ends: selected, not ended, and alive in the store or in the shared state. A session that is alive
+/// there may be unknown here if the database was restored from a backup.
 pub(crate) fn to_end(
     known: &[(SessionId, KnownSession)],
     ending: &EndSessionsRequest<'_>,
@@ -127,17 +127,17 @@ pub(crate) fn to_end(
     let known = known.map(|(session, row)| (session.clone(), Some(*row)));
     known
         .chain(unknown)
-        .filter(|(session, _)| is_asked(ending, session))
+        .filter(|(session, _)| is_selected(ending, session))
         .collect()
 }
 
-/// When sessions end that end now: no earlier than any of them was opened, whatever the clock says.
+/// Time of an end now: not earlier than any of the sessions was opened, whatever the clock says.
 pub(crate) fn end_time(ending: &[(SessionId, Option<KnownSession>)], now: Timestamp) -> Timestamp {
     let opened = ending.iter().filter_map(|(_, row)| row.map(|row| row.opened_at));
     opened.fold(now, Timestamp::max)
 }
 
-/// The row of a session that ends, and whether it was alive.
+/// Row of an ended session, and whether the session was alive.
 pub(crate) fn end(known: Option<KnownSession>, announced: AnnouncedEnd, ended_at: Timestamp) -> (KnownSession, bool) {
     let seen = announced.newest_token.unwrap_or(ended_at.plus(TOKEN_LEEWAY));
     let was_alive = announced.was_alive || known.is_some_and(|known| known.is_open(ended_at));
@@ -150,11 +150,11 @@ pub(crate) fn end(known: Option<KnownSession>, announced: AnnouncedEnd, ended_at
     (ended, was_alive)
 }
 
-/// How far ahead of our clock a token may have been issued.
+/// Clock tolerance of a token's time of issue.
 const TOKEN_LEEWAY: Duration = Duration::from_secs(60);
 
-/// Two times that are told apart are so far apart.
+/// Least difference of two distinct times.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How far a session's deadline may lag behind that in Redis while it is copied each minute.
+/// Lag of a session's stored deadline behind that in Redis, which is copied each minute.
 pub(crate) const SLACK: Duration = Duration::from_mins(2);

@@ -1,4 +1,4 @@
-//! Sessions: what must be known of them when Redis has forgotten, above all that they were ended.
+//! Session records: state that must outlive Redis, above all that sessions have ended.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use crate::StoreError;
 use crate::answers::Receipt;
 use crate::vault::Ciphertext;
 
-/// One row for each session, in the store's own time.
+/// Session records, in the store's own time.
 #[async_trait]
 pub trait SessionRecords: Send + Sync {
-    /// Opens a session, or finds it open, or finds that it is over.
+    /// Opens a session, or finds it open, ended or expired.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError>;
 
-    /// Whether a session has ended: what every transaction asks that acts for one.
+    /// Reports whether a session has ended. Every transaction on behalf of a session checks this.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError>;
 
-    /// Ends sessions for ever, once their end was announced. The receipt is made for their number.
+    /// Ends sessions for ever, after announcing their end. The receipt is built for the number of ended sessions.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -37,38 +37,38 @@ pub trait SessionRecords: Send + Sync {
         receipt: &SessionsReceipt<'_>,
     ) -> Result<EndSessionsOutcome, StoreError>;
 
-    /// Counts a wrong second factor. Gives how many came in the session since it was opened.
+    /// Counts a wrong second factor and returns the number since the session was opened.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::SessionEnded`].
     async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError>;
 
-    /// Users of whom ends are committed that the shared state has not confirmed, at most `limit`.
+    /// Users with committed session ends that the shared state has not confirmed, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn users_with_unconfirmed_ends(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
-    /// A user's ends that are committed and not confirmed.
+    /// Committed session ends of a user that are not confirmed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn unconfirmed_ends(&self, user: &UserId) -> Result<CommittedEnds, StoreError>;
 
-    /// Notes that the shared state has confirmed these ends.
+    /// Records that the shared state has confirmed these ends.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn confirm_ends(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError>;
 
-    /// A user's sessions that were not ended and are among `alive` or alive as far as is known here, oldest first.
+    /// Sessions of a user that have not ended and are in `alive` or alive as far as the store knows, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn sessions_of(&self, user: &UserId, alive: &[SessionId]) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// A page of the sessions that may be alive, after this one, in the order of their names: those that were when all deadlines were
-    /// kept last.
+    /// Page of the sessions that may be alive, ordered by their ids, starting after this one: those that were alive when all
+    /// deadlines were last saved.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -78,156 +78,156 @@ pub trait SessionRecords: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(UserId, SessionId)>, StoreError>;
 
-    /// Moves the deadlines of sessions to so long from now; none moves back.
+    /// Extends the deadlines of sessions to this long from now; never shortens one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError>;
 
-    /// Notes that every deadline was kept that was moved before so long ago.
+    /// Records that all deadlines extended before this long ago are saved.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError>;
 
-    /// Sets the deadlines of a user's sessions to so long from now, also back: another timeout holds for them.
+    /// Sets the deadlines of a user's sessions to this long from now, also shorter, after a change of the timeout.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError>;
 }
 
-/// From how many sessions were ended to what is remembered of the command.
+/// Builds the receipt from the number of ended sessions.
 pub type SessionsReceipt<'a> = dyn Fn(usize) -> Receipt + Send + Sync + 'a;
 
-/// A session that was opened and not ended.
+/// Session that was opened and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
-    /// Which.
+    /// The session.
     pub session: SessionId,
-    /// When.
+    /// Time of its opening.
     pub opened_at: Timestamp,
-    /// Where the socket came from that opened it last.
+    /// Origin of the socket that opened it last.
     pub origin: Origin,
-    /// How long it has without activity, as far as is known here.
+    /// Remaining time without activity, as far as the store knows.
     pub left: Duration,
 }
 
-/// A socket that wants to join a session.
+/// Request of a socket to join a session.
 #[derive(Debug, Clone)]
 pub struct SessionOpenRequest {
-    /// Whose.
+    /// User of the session.
     pub user: UserId,
-    /// Which.
+    /// The session.
     pub session: SessionId,
-    /// When the token was issued, where it says so.
+    /// Time of issue of the token, if it states one.
     pub issued_at: Option<Timestamp>,
-    /// How long a session lasts without activity.
+    /// Timeout of a session without activity.
     pub timeout: Duration,
-    /// Where the socket comes from.
+    /// Origin of the socket.
     pub origin: Origin,
 }
 
-/// What became of an opening.
+/// Result of [`SessionRecords::open_session`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionOpenOutcome {
-    /// It is open.
+    /// The session is open.
     Open(SessionLife),
-    /// It was ended then, and stays so.
+    /// The session ended at this time, for ever.
     Ended(Timestamp),
-    /// Nobody knows it, and the token is from before the end of all, or does not say when it was issued.
+    /// The session is unknown, and its token was issued before the end of all sessions or does not state when.
     Outdated,
-    /// Nothing happened in it for too long; a token that was issued later opens it again.
+    /// The session expired without activity; a token that was issued later opens it again.
     IdledOut,
 }
 
-/// A session that is open.
+/// Validity of an open session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLife {
-    /// How long it has without activity.
+    /// Remaining time without activity.
     pub left: Duration,
-    /// When it was opened.
+    /// Time of its opening.
     pub opened_at: Timestamp,
-    /// No token that was presented in it was issued after this, where that is known.
+    /// Upper bound of the issue times of tokens presented in it, where known.
     pub newest_token: Option<Timestamp>,
 }
 
-/// Which sessions to end.
+/// Request to end sessions.
 pub struct EndSessionsRequest<'a> {
-    /// Whose.
+    /// User of the sessions.
     pub user: UserId,
-    /// Which of theirs.
+    /// Sessions to end.
     pub which: SessionSelector,
-    /// Those that are alive in the shared state, whatever is known of them here.
+    /// Sessions that are alive in the shared state, whatever the store knows of them.
     pub alive: &'a [SessionId],
-    /// Announces them in the shared state.
+    /// Announces ends to the shared state.
     pub announcer: &'a dyn EndAnnouncer,
-    /// Published for each with its end.
+    /// Builds the event that is published for each session with its end.
     pub notice: &'a (dyn Fn(&SessionId) -> Envelope + Send + Sync),
 }
 
-/// Some of a user's sessions.
+/// Selection of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionSelector {
-    /// This one.
+    /// One session.
     One(SessionId),
-    /// All but this one, and what was opened before now or is opened by a token from before.
+    /// All sessions but this one, including any that were opened before now or are opened by an older token.
     AllExcept(SessionId),
-    /// All, and what was opened before now or is opened by a token from before.
+    /// All sessions, including any that were opened before now or are opened by an older token.
     All,
 }
 
-/// The shared state that admits sockets: it is told of an end before that is committed, while nobody can open a session of the
-/// user, so that it admits nobody without asking whether it was.
+/// Announcer of session ends to the shared state, which admits sockets. It is called before the commit, under the user's lock, so
+/// that no socket is admitted without a check of the commit.
 #[async_trait]
 pub trait EndAnnouncer: Send + Sync {
-    /// Announces that these sessions are about to end, and gives what was known of each, in the order asked. Announced again, they
-    /// are announced once more.
+    /// Announces that these sessions are about to end. Returns the shared state's facts of each, in the same order. A repeated
+    /// call announces again.
     ///
     /// # Errors
-    /// [`AnnounceError`] when they were not, or not surely, announced.
+    /// [`AnnounceError`] if they were not, or not certainly, announced.
     async fn announce(&self, user: &UserId, sessions: &[SessionId]) -> Result<Vec<AnnouncedEnd>, AnnounceError>;
 }
 
-/// What the shared state knew of a session that is about to end.
+/// Facts of the shared state about a session that is about to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnnouncedEnd {
-    /// It was alive.
+    /// True if the session was alive.
     pub was_alive: bool,
-    /// The newest time of issue among the tokens that were presented in it, where that is known.
+    /// Newest time of issue among the tokens presented in it, where known.
     pub newest_token: Option<Timestamp>,
 }
 
-/// Ends were not announced. The announcer has reported why.
+/// Session ends could not be announced. The announcer has reported the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ends were not announced")]
+#[error("announce session ends")]
 pub struct AnnounceError;
 
-/// What became of an ending.
+/// Result of [`SessionRecords::end_sessions`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndSessionsOutcome {
-    /// So many that were alive have ended.
+    /// Number of live sessions that have ended.
     Ended(usize),
-    /// Nothing was done: this was answered before to this job or its idempotency key.
+    /// An earlier delivery of the job, or another job with its idempotency key, was answered; nothing changed.
     Repeated(Ciphertext),
-    /// Nothing was done: they could not be announced.
+    /// The ends could not be announced; nothing changed.
     Unannounced(AnnounceError),
 }
 
-/// Ends that are committed.
+/// Committed session ends of a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommittedEnds {
-    /// Sessions that have ended, and when.
+    /// Ended sessions with the time of their end.
     pub sessions: Vec<(SessionId, Timestamp)>,
-    /// The end of all.
+    /// End of all sessions, if there is one.
     pub all: Option<EndAllSessions>,
 }
 
-/// The end of all of a user's sessions.
+/// End of all sessions of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndAllSessions {
-    /// Sessions that were opened by then have ended, and tokens that were issued by then open none.
+    /// Sessions opened until then have ended, and tokens issued until then open none.
     pub ended_at: Timestamp,
-    /// But for this one.
+    /// Session that is exempt.
     pub except: Option<SessionId>,
 }

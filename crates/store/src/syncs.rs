@@ -1,4 +1,4 @@
-//! Syncs: when each account's turn comes, who has it, and what platforms ask to wait.
+//! Account syncs: when each account is due, the lease of the worker that syncs it, and pauses that platforms ask for.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use crate::answers::Receipt;
 use crate::queue::PlatformCapacity;
 use crate::vault::Ciphertext;
 
-/// Who may ask a platform about an account. That is one worker at a time, whether a client asked for it or its time has come: it
-/// has the account's [`SyncLease`] for as long as it gives signs of life, and a worker that lost its turn can change nothing (fencing).
+/// Sync schedule and leases of accounts. One worker at a time calls a platform about an account, on command or on schedule: it
+/// holds the account's [`SyncLease`] while it renews it. A worker whose lease has expired can change nothing (fencing).
 #[async_trait]
 pub trait Syncs: Send + Sync {
-    /// Takes the turns of accounts that are due, of each platform as many as there is room for, longest due first. Accounts without tokens
-    /// are never due, and neither are those that were lost or whose platform asked to wait.
+    /// Leases accounts that are due, up to the capacity of each platform, longest due first. Accounts without tokens are never
+    /// due, nor are disconnected or paused ones.
     ///
     /// # Errors
-    /// [`StoreError`]; turns that were taken and not told end with their lease.
+    /// [`StoreError`]; a lease that was taken but not returned expires by itself.
     async fn lease_due_syncs(
         &self,
         capacities: &[PlatformCapacity],
         ttl: Duration,
     ) -> Result<Vec<LeasedSync>, StoreError>;
 
-    /// Takes the turn of this account, due or not, for a session that asks.
+    /// Leases an account, due or not, for a session that asks.
     ///
     /// # Errors
-    /// [`StoreError`]; a turn that was taken and not told ends with its lease. [`StoreError::SessionEnded`] for the session.
+    /// [`StoreError`]; a lease that was taken but not returned expires by itself. [`StoreError::SessionEnded`] for the session.
     async fn lease_sync(
         &self,
         (user, session): (&UserId, &SessionId),
@@ -39,111 +39,112 @@ pub trait Syncs: Send + Sync {
         ttl: Duration,
     ) -> Result<SyncLeaseOutcome, StoreError>;
 
-    /// A sign of life: the turn lasts so long from now. False: it was lost.
+    /// Renews a lease for this long from now. False if the lease was lost.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError>;
 
-    /// Publishes that a sync has begun, for a session that asked. No receipt: it changes nothing that is promised.
+    /// Publishes that a sync has started, for a session that asked. It needs no receipt, as it commits nothing else.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError>;
 
-    /// Records how a sync ended, and lets the turn go. Without a receipt where no client asked for it. Of a session that has ended, only
-    /// what the platform asks to wait is recorded.
+    /// Records the result of a sync and releases its lease. The receipt is absent if no client asked. For a session that has
+    /// ended, records only the pause that the platform asks for.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn finish_sync(&self, sync: &FinishedSync, receipt: Option<&Receipt>) -> Result<SyncOutcome, StoreError>;
 }
 
-/// The right to ask an account's platform. Each has a higher fence than the one before.
+/// Lease of an account's sync, with a fencing token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncLease {
-    /// Whose account.
+    /// Owner of the account.
     pub user: UserId,
-    /// Which platform.
+    /// Platform.
     pub account: AccountType,
-    /// Moves when somebody else takes the turn, and when the account is linked anew.
+    /// Fencing token: incremented when another worker takes the lease and when the account is linked again.
     pub fence: i64,
 }
 
-/// A turn that was taken, and the account as it was then.
+/// Sync lease and the account as it was when the lease was taken.
 #[derive(Debug, Clone)]
 pub struct LeasedSync {
-    /// The turn.
+    /// The lease.
     pub lease: SyncLease,
     /// The account.
     pub found: Credentials,
-    /// How many syncs in a row have failed.
+    /// Consecutive failed syncs.
     pub failures: u32,
-    /// How long it had been due.
+    /// Time since the account became due.
     pub late: Duration,
 }
 
-/// Whether a turn could be taken.
+/// Result of [`Syncs::lease_sync`].
 #[derive(Debug)]
 pub enum SyncLeaseOutcome {
-    /// It is the caller's.
-    LeasedSync(Box<LeasedSync>),
-    /// Somebody else has it.
+    /// The caller has the lease.
+    Leased(Box<LeasedSync>),
+    /// Another worker has the lease.
     Busy,
-    /// The platform asked to wait, and so long is left.
+    /// The platform asked to wait; the remaining time.
     Paused(Duration),
-    /// The platform no longer takes the account's tokens: only its user can help, by linking it anew.
+    /// The platform no longer accepts the account's tokens; the user has to link the account again.
     Disconnected,
     /// No such account is linked.
     NotConnected,
 }
 
-/// How a sync ended.
+/// Result of a sync.
 #[derive(Debug, Clone)]
 pub struct FinishedSync {
-    /// The turn that it was done in.
+    /// Lease under which the sync ran.
     pub lease: SyncLease,
     /// The account as it is now: status, name, picture, scopes, `last_synced`, error.
     pub account: UserAccount,
-    /// Where to go on next time; none keeps the old one.
+    /// Cursor for the next sync; none keeps the old one.
     pub cursor: Option<serde_json::Value>,
-    /// Published with it; an event whose id is known already is left out.
+    /// Events to publish with it; an event whose id is already known is skipped.
     pub events: Vec<Envelope>,
-    /// How many syncs in a row have failed with this one.
+    /// Consecutive failed syncs, this one included.
     pub failures: u32,
-    /// How long from now until the account is due again; a pause may make it longer.
+    /// Delay until the account is due again; a pause may extend it.
     pub next_sync: Duration,
-    /// What the platform asks to wait. It never shortens a pause that is there.
+    /// Pause that the platform asks for. It never shortens an existing pause.
     pub pause: Option<Pause>,
 }
 
-/// A platform asks to be left alone.
+/// Pause that a platform asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
-    /// From now.
+    /// Duration from now.
     pub wait: Duration,
-    /// By whom.
-    pub of: Paused,
+    /// Calls that are paused.
+    pub scope: PauseScope,
 }
 
-/// Who leaves a platform alone.
+/// Scope of a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paused {
+pub enum PauseScope {
     /// Calls for this account.
     Account,
     /// Calls for all accounts of the platform.
     Platform,
 }
 
-/// What became of a finished sync.
+/// Result of [`Syncs::finish_sync`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncOutcome {
-    /// Stored.
+    /// The result is stored.
     Stored,
-    /// The account was unlinked, lost or linked anew meanwhile, or somebody else has the turn; nothing was written but the pause.
+    /// The account was unlinked, disconnected or linked again in the meantime, or another worker has the lease; only the pause
+    /// was written.
     Superseded,
-    /// The session that asked has ended; nothing was written but the pause.
+    /// The session that asked has ended; only the pause was written.
     SessionEnded,
-    /// This job, or its idempotency key, was answered before; nothing was done.
+    /// An earlier delivery of the job, or another job with its idempotency key, was answered; nothing changed.
     Repeated(Ciphertext),
 }

@@ -1,12 +1,12 @@
-//! The vault: seals and opens texts, and knows no table.
+//! The vault: encrypts and decrypts texts, and knows no table.
 //!
-//! XChaCha20-Poly1305 with a random nonce of 192 bits, which may be drawn for ever without meeting itself. What a text is
-//! for, its [`Binding`], is authenticated with it: moved to another row, it does not open.
+//! XChaCha20-Poly1305 with a random nonce of 192 bits, for which collisions are negligible. The [`Binding`] of a text is
+//! authenticated with it as associated data: in another row the text does not decrypt.
 
 mod audit_keys;
+mod ciphertext;
 mod keys;
 mod mac;
-mod sealed;
 
 #[cfg(test)]
 mod tests;
@@ -21,66 +21,66 @@ use protocol::id::UserId;
 use protocol::secret::Secret;
 
 pub use audit_keys::AuditKeys;
+pub use ciphertext::Ciphertext;
 pub use keys::{VaultKeys, VaultKeysError};
-pub use sealed::Ciphertext;
 
-use self::sealed::Parts;
-pub(crate) use self::sealed::head;
+use self::ciphertext::Parts;
+pub(crate) use self::ciphertext::prefix;
 
-/// Seals with the first key, opens with all of them.
+/// Encrypts with the first key, decrypts with all keys.
 #[derive(Debug)]
 pub struct Vault {
     keys: VaultKeys,
     entropy: Arc<dyn Entropy>,
 }
 
-/// Where a sealed text belongs. It opens only where the same three are given again.
+/// Associated data of an encrypted text. Decryption succeeds only with the same three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding<'a> {
-    /// Whose.
+    /// Owner of the text.
     pub user: &'a UserId,
-    /// What it is about: a platform's name, or a word such as `answer`.
+    /// Scope: a platform's name, or a word such as `answer`.
     pub scope: &'a str,
-    /// Which of the texts there.
+    /// Column within the scope.
     pub column: &'a str,
 }
 
-/// Why a text does not open. Nothing here tells of its content.
+/// Error of a decryption. It reveals nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// It was sealed with a key that is no longer in `POSTERN_VAULT_KEYS`.
-    #[error("the key that sealed it is unknown")]
+    /// The text was encrypted with a key that is no longer in `POSTERN_VAULT_KEYS`.
+    #[error("its encryption key is unknown")]
     UnknownKey,
-    /// It was altered, or sealed for another user, scope or column.
-    #[error("it was altered or belongs elsewhere")]
+    /// The text was altered, or encrypted for another user, scope or column.
+    #[error("it was altered or belongs to another row")]
     Altered,
-    /// It does not look like anything that a vault has sealed.
-    #[error("it is no sealed text")]
+    /// The bytes do not have the format of an encrypted text.
+    #[error("it is not an encrypted text")]
     Malformed,
 }
 
 impl Vault {
-    /// A vault that draws its nonces from `entropy`.
+    /// Creates a vault that draws its nonces from `entropy`.
     #[must_use]
     pub fn new(keys: VaultKeys, entropy: Arc<dyn Entropy>) -> Self {
         Self { keys, entropy }
     }
 
-    /// The id of the key that seals.
+    /// Id of the key that encrypts.
     #[must_use]
     pub fn encryption_key(&self) -> &str {
         self.keys.first().id()
     }
 
-    /// The ids of the keys that only open.
+    /// Ids of the keys that only decrypt.
     pub fn older_keys(&self) -> impl Iterator<Item = &str> {
         self.keys.older()
     }
 
-    /// Seals a text for one place.
+    /// Encrypts a text for one binding.
     ///
     /// # Panics
-    /// With a text of more than 256 GiB, where the cipher's counter ends.
+    /// If the text is longer than 256 GiB, where the cipher's counter ends.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -88,7 +88,7 @@ impl Vault {
     )]
     pub fn encrypt(&self, binding: &Binding<'_>, text: &Secret) -> Ciphertext {
         let key = self.keys.first();
-        let nonce = self.entropy.bytes::<{ sealed::NONCE_LEN }>();
+        let nonce = self.entropy.bytes::<{ ciphertext::NONCE_LEN }>();
         let mut body = text.expose().as_bytes().to_vec();
         let tag = key
             .cipher()
@@ -106,14 +106,14 @@ impl Vault {
         })
     }
 
-    /// Opens what was sealed for this place.
+    /// Decrypts a text that was encrypted for this binding.
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn decrypt(&self, binding: &Binding<'_>, sealed: &Ciphertext) -> Result<Secret, VaultError> {
-        let parts = sealed.parts().ok_or(VaultError::Malformed)?;
+    pub fn decrypt(&self, binding: &Binding<'_>, ciphertext: &Ciphertext) -> Result<Secret, VaultError> {
+        let parts = ciphertext.parts().ok_or(VaultError::Malformed)?;
         let key = self.keys.named(parts.key_id).ok_or(VaultError::UnknownKey)?;
-        // Of exactly the text's length, so that it becomes the secret itself and no copy is left behind.
+        // The buffer has exactly the text's length, so that it becomes the secret itself and no copy remains.
         let mut text = parts.ciphertext.to_vec();
         key.cipher()
             .decrypt_inout_detached(
@@ -123,16 +123,16 @@ impl Vault {
                 &parts.tag.into(),
             )
             .map_err(|_says_nothing| VaultError::Altered)?;
-        // We seal texts only, so bytes that are none were sealed by somebody else with our key.
+        // The vault encrypts UTF-8 only, so other bytes were encrypted by somebody else who has the key.
         String::from_utf8(text)
             .map(Secret::new)
             .map_err(|_not_text| VaultError::Malformed)
     }
 }
 
-/// What is authenticated beside the text: each part behind its length, so that no two bindings are written alike.
+/// Associated data of a text: each part is preceded by its length, so that different bindings never have the same encoding.
 fn associated(key_id: &str, binding: &Binding<'_>) -> Vec<u8> {
-    let mut bytes = vec![sealed::VERSION];
+    let mut bytes = vec![ciphertext::VERSION];
     for part in [key_id, binding.user.as_str(), binding.scope, binding.column] {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());

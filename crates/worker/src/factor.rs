@@ -99,7 +99,7 @@ fn change_with(
     outcome: JobOutcome,
     effect: SecurityEffect,
 ) -> SecurityDecision {
-    SecurityDecision::SecurityChange(Box::new(SecurityChange {
+    SecurityDecision::Change(Box::new(SecurityChange {
         record,
         events,
         receipt: Some(call.receipt(&outcome)),

@@ -15,7 +15,7 @@ const KEYS: &str = "audited:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// Waits until the device of this user's first socket has its row.
 async fn seen(cluster: &Cluster, user: &str) {
-    let rows = format!("SELECT act FROM audit WHERE user_id = '{user}'");
+    let rows = format!("SELECT action FROM audit WHERE user_id = '{user}'");
     wait::until_true("the row of the device", wait::deadline(), async || {
         cluster.schema().sql(&rows).await == ["device_seen"]
     })
@@ -52,7 +52,8 @@ async fn verify(cluster: &Cluster, more: &[&str]) -> Output {
 async fn link_and_unlink_are_audited_in_a_valid_chain() {
     let platforms = Platforms::start().await;
     let cluster = cluster_with_a_history(&platforms).await;
-    let rows = "SELECT seq, act, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    let rows =
+        "SELECT seq, action, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
     assert_eq!(
         cluster.schema().sql(rows).await,
         [
@@ -94,7 +95,7 @@ async fn refused_commands_for_another_user_are_counted_in_the_callers_chain() {
     }
     // A gateway reports once a minute, and when it ends.
     cluster.gateway(0).terminate();
-    let rows = "SELECT user_id, act, about, result, count FROM audit WHERE act = 'command_refused'";
+    let rows = "SELECT user_id, action, subject, result, count FROM audit WHERE action = 'command_refused'";
     let received = wait::until("the rows of the refusals", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| !rows.is_empty())
     })
@@ -135,7 +136,7 @@ async fn confirmations_and_alerts_are_audited_with_their_caller() {
 
     // A gateway reports refusals once a minute, and when it ends.
     cluster.gateway(0).terminate();
-    let rows = "SELECT act, about, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' AND seq > 1 ORDER BY seq";
+    let rows = "SELECT action, subject, result, session_id, address, device FROM audit WHERE user_id = 'GEN-001' AND seq > 1 ORDER BY seq";
     let received = wait::until("the row of the refusal", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() == 4)
     })
@@ -149,7 +150,7 @@ async fn confirmations_and_alerts_are_audited_with_their_caller() {
             "command_refused\tsecurity:revoke_all\tconfirmation_invalid\tdefault\t127.0.0.1\tunknown".to_owned(),
         ]
     );
-    let traced = "SELECT act FROM audit WHERE trace_id = '4bf92f3577b34da6a3ce929d0e0e4736'";
+    let traced = "SELECT action FROM audit WHERE trace_id = '4bf92f3577b34da6a3ce929d0e0e4736'";
     assert_eq!(cluster.schema().sql(traced).await, ["alert_raised"]);
 }
 

@@ -318,7 +318,10 @@ async fn unconfirmed_pending_link_is_revoked_even_after_its_worker_died() {
     assert_eq!(platforms.handle.snapshot().tokens.len(), 1);
 
     cluster.worker(0).kill().await;
-    cluster.schema().sql("UPDATE parked_links SET ends_at = now()").await;
+    cluster
+        .schema()
+        .sql("UPDATE pending_links SET expires_at = now()")
+        .await;
     cluster.start_worker().await;
     wait::until_true("the grant to be given back", wait::deadline(), async || {
         platforms.handle.snapshot().tokens.is_empty()

@@ -63,7 +63,7 @@ async fn second_device_raises_one_alert_even_on_two_gateways_at_once() {
     let third = device(&cluster, 1, "tablet").await;
     seen(&cluster, 3).await;
     assert_eq!(alerts(&third).await, ["new_device"; 2]);
-    let audited = "SELECT act, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
+    let audited = "SELECT action, device FROM audit WHERE user_id = 'GEN-001' ORDER BY seq";
     assert_eq!(
         cluster.schema().sql(audited).await,
         [

@@ -135,9 +135,9 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
     for gateway in [0, 1] {
         cluster.gateway(gateway).terminate();
     }
-    let rows = "SELECT act, about, result, session_id, count FROM audit \
-                WHERE act LIKE 'factor%' OR act = 'command_refused' ORDER BY act = 'command_refused', \
-                CASE WHEN act <> 'command_refused' THEN seq END, about, result, count";
+    let rows = "SELECT action, subject, result, session_id, count FROM audit \
+                WHERE action LIKE 'factor%' OR action = 'command_refused' ORDER BY action = 'command_refused', \
+                CASE WHEN action <> 'command_refused' THEN seq END, subject, result, count";
     let received = wait::until("the rows of the refusals", wait::deadline(), async || {
         Some(cluster.schema().sql(rows).await).filter(|rows| rows.len() >= 9)
     })
@@ -145,10 +145,10 @@ async fn a_second_factor_is_set_up_asked_for_and_given() {
     assert_eq!(
         received,
         [
-            "factor_begun\ttotp\tok\tdefault\t1",
-            "factor_on\ttotp\tok\tdefault\t1",
-            "factor_given\ttotp recovery code\tok\tdefault\t1",
-            "factor_off\ttotp\tok\tdefault\t1",
+            "factor_setup_started\ttotp\tok\tdefault\t1",
+            "factor_enabled\ttotp\tok\tdefault\t1",
+            "factor_verified\ttotp recovery code\tok\tdefault\t1",
+            "factor_disabled\ttotp\tok\tdefault\t1",
             "command_refused\taccount:disconnect\t2fa_required\tdefault\t1",
             "command_refused\taccount:disconnect\t2fa_required\tdefault\t1",
             "command_refused\tsecurity:verify_2fa\t2fa_invalid\tdefault\t1",
@@ -467,7 +467,8 @@ async fn operator_unlocks_and_resets_the_factor() {
         updated.data["settings"]["twoFactorEnabled"] == false
     })
     .await;
-    let by_operator = "SELECT act, about, result, session_id FROM audit WHERE session_id = 'operator' ORDER BY seq";
+    let by_operator =
+        "SELECT action, subject, result, session_id FROM audit WHERE session_id = 'operator' ORDER BY seq";
     assert_eq!(
         cluster.schema().sql(by_operator).await,
         [

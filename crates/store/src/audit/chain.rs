@@ -1,4 +1,4 @@
-//! How a row hangs on the one before it.
+//! Rows of the hash chain: how each follows from the head before it.
 
 use protocol::id::UserId;
 
@@ -6,7 +6,7 @@ use super::{AuditRow, ChainHead, Entry};
 use crate::answers::Receipt;
 use crate::vault::AuditKeys;
 
-/// The row that follows a head; the first one, where there is none.
+/// Builds the row that follows a head, or the first row if there is none.
 pub(crate) fn extend(
     keys: &AuditKeys,
     head: Option<&ChainHead>,
@@ -19,7 +19,7 @@ pub(crate) fn extend(
     let mut row = AuditRow {
         user: user.to_string(),
         seq: head.map_or(0, |head| head.seq) + 1,
-        v: FORM,
+        v: VERSION,
         at,
         action: entry.action.to_string(),
         subject: entry.subject,
@@ -39,7 +39,7 @@ pub(crate) fn extend(
 }
 
 impl AuditRow {
-    /// The head of a chain that ends with this row.
+    /// Head of a chain that ends with this row.
     pub(crate) fn head(&self) -> ChainHead {
         ChainHead {
             user: self.user.clone(),
@@ -48,8 +48,8 @@ impl AuditRow {
         }
     }
 
-    /// What the MAC is over: each part behind its length, so that no two rows are written alike; at last the MAC before, which
-    /// is empty before the first row.
+    /// Message that the MAC authenticates: each part preceded by its length, so that different rows never have the same encoding.
+    /// The last part is the MAC of the row before, empty for the first row.
     pub(super) fn message(&self, before: &[u8]) -> Vec<u8> {
         let mut message = Vec::new();
         for part in [
@@ -77,5 +77,5 @@ impl AuditRow {
     }
 }
 
-/// The form written today.
-pub(super) const FORM: i16 = 2;
+/// Version of the encoding that is written.
+pub(super) const VERSION: i16 = 2;

@@ -1,4 +1,4 @@
-//! What transactions write into the audit log.
+//! Audit entries that transactions write.
 
 use std::fmt;
 
@@ -10,67 +10,66 @@ use protocol::security::Alert;
 
 use crate::accounts::{Link, RefusedLink};
 use crate::devices::{Recognition, SignInFindings};
-use crate::parking::PendingLink;
+use crate::pending_links::PendingLink;
 use crate::rules::Admission;
-use crate::security::AuditEvent;
 
-/// What was done, or was not.
+/// Action of an audit row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
     /// An account was linked.
     AccountLinked,
     /// The tokens of a linked account were replaced.
     AccountRenewed,
-    /// A platform has granted a link, which waits for its user to confirm it.
+    /// A platform granted a link, which waits for the user's confirmation.
     LinkPending,
-    /// An account was not linked: its platform refused, or we did. What the platform issued is given back.
+    /// An account was not linked: its platform or Postern refused. What the platform issued is revoked.
     LinkRefused,
     /// An account was unlinked.
     AccountUnlinked,
-    /// A platform no longer takes the tokens of a linked account.
-    LinkDisconnected,
+    /// A platform no longer accepts the tokens of a linked account.
+    AccountDisconnected,
     /// All access was revoked.
     AccessRevoked,
-    /// A session was ended, for ever.
+    /// A session was ended for ever.
     SessionEnded,
     /// A confirmation was issued, for a command that asks for one.
     ConfirmationIssued,
-    /// A user came with a device that was not known.
+    /// A user signed in with a device that was unknown.
     DeviceSeen,
-    /// An alert was raised: by the application's own server, or because of how a user came.
+    /// An alert was raised, by the application's own server or by a sign-in check.
     AlertRaised,
-    /// The user has seen to an alert.
+    /// The user acknowledged an alert.
     AlertAcknowledged,
     /// A security setting was changed.
     SettingsChanged,
-    /// A second factor was begun to be set up; nothing is on yet.
+    /// The setup of a second factor started; none is enabled yet.
     FactorSetupStarted,
-    /// A second factor was turned on, or replaced the one that was.
+    /// A second factor was enabled, or replaced another.
     FactorEnabled,
-    /// The second factor was turned off.
+    /// The second factor was disabled.
     FactorDisabled,
-    /// A second factor was given: a code, or a recovery code.
+    /// A second factor was verified: a code, or a recovery code.
     FactorVerified,
-    /// An operator made a user's wrong codes forgotten.
+    /// An operator reset a user's count of wrong codes.
     FactorUnlocked,
     /// An operator removed a user's second factor.
     FactorReset,
-    /// A command was refused and nothing was done: for another user's id, for coming too often, for want of a confirmation or a
-    /// second factor.
+    /// A command was refused and changed nothing: for another user's id, a rate limit, or a missing confirmation or second
+    /// factor.
     CommandRefused,
 }
 
 impl AuditAction {
-    /// The name in rows.
+    /// Name in the rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccountLinked => "account_linked",
             Self::AccountRenewed => "account_renewed",
-            Self::LinkPending => "link_parked",
+            Self::LinkPending => "link_pending",
             Self::LinkRefused => "link_refused",
             Self::AccountUnlinked => "account_unlinked",
-            Self::LinkDisconnected => "link_lost",
+            Self::AccountDisconnected => "account_disconnected",
             Self::AccessRevoked => "access_revoked",
             Self::SessionEnded => "session_ended",
             Self::ConfirmationIssued => "confirmation_issued",
@@ -78,10 +77,10 @@ impl AuditAction {
             Self::AlertRaised => "alert_raised",
             Self::AlertAcknowledged => "alert_acknowledged",
             Self::SettingsChanged => "settings_changed",
-            Self::FactorSetupStarted => "factor_begun",
-            Self::FactorEnabled => "factor_on",
-            Self::FactorDisabled => "factor_off",
-            Self::FactorVerified => "factor_given",
+            Self::FactorSetupStarted => "factor_setup_started",
+            Self::FactorEnabled => "factor_enabled",
+            Self::FactorDisabled => "factor_disabled",
+            Self::FactorVerified => "factor_verified",
             Self::FactorUnlocked => "factor_unlocked",
             Self::FactorReset => "factor_reset",
             Self::CommandRefused => "command_refused",
@@ -95,7 +94,16 @@ impl fmt::Display for AuditAction {
     }
 }
 
-/// What a transaction says of itself. Who asked is in its receipt.
+/// Change of settings or second factor, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Action.
+    pub action: AuditAction,
+    /// Subject of the action: a method, or a setting with its value.
+    pub subject: String,
+}
+
+/// Content of an audit row. The receipt adds who asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) action: AuditAction,
@@ -105,7 +113,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// A link that met this.
+    /// Entry of a link with this admission.
     pub(crate) fn of_link(link: &Link, met: Admission) -> Self {
         let account = &link.account;
         let subject = format!("{} {}", account.account_type, account.platform_user_id);
@@ -117,7 +125,7 @@ impl Entry {
         }
     }
 
-    /// A link that was ready when nobody waited for it any more.
+    /// Entry of a link that was ready only after its deadline.
     pub(crate) fn of_late_link(link: &Link) -> Self {
         Self {
             action: AuditAction::LinkRefused,
@@ -126,67 +134,67 @@ impl Entry {
         }
     }
 
-    /// A link that was ready when the session that asked for it had ended.
+    /// Entry of a link that was ready when the session that asked for it had ended.
     pub(crate) fn of_link_of_ended_session(account: &UserAccount) -> Self {
         let subject = format!("{} {}", account.account_type, account.platform_user_id);
         Self::refused(AuditAction::LinkRefused, subject, ErrorCode::Forbidden)
     }
 
-    /// A link that waits to be confirmed.
-    pub(crate) fn of_parked_link(pending_link: &PendingLink) -> Self {
-        Self::done(AuditAction::LinkPending, about_parked(pending_link))
+    /// Entry of a link that waits for confirmation.
+    pub(crate) fn of_pending_link(pending_link: &PendingLink) -> Self {
+        Self::done(AuditAction::LinkPending, pending_subject(pending_link))
     }
 
-    /// A link that was to be confirmed, or to wait for that, when all access was revoked.
+    /// Entry of a link that was about to be confirmed, or to wait for confirmation, when all access was revoked.
     pub(crate) fn of_dropped_link(pending_link: &PendingLink) -> Self {
         Self::refused(
             AuditAction::LinkRefused,
-            about_parked(pending_link),
+            pending_subject(pending_link),
             ErrorCode::Conflict,
         )
     }
 
-    /// A link that nobody has confirmed in time.
+    /// Entry of a link that expired without confirmation.
     pub(crate) fn of_unconfirmed_link(pending_link: &PendingLink) -> Self {
         Self::refused(
             AuditAction::LinkRefused,
-            about_parked(pending_link),
+            pending_subject(pending_link),
             ErrorCode::ConfirmationInvalid,
         )
     }
 
-    /// A link that failed at the platform, which said nothing about whose account it was.
+    /// Entry of a link that failed at the platform, which did not name the account.
     pub(crate) fn of_refused_link(refused: &RefusedLink) -> Self {
-        Self::refused(AuditAction::LinkRefused, refused.account.to_string(), refused.why)
+        Self::refused(AuditAction::LinkRefused, refused.account.to_string(), refused.error)
     }
 
-    /// An account that was unlinked.
+    /// Entry of an account that was unlinked.
     pub(crate) fn of_unlinked(account: AccountType, platform_user_id: &str) -> Self {
         Self::done(AuditAction::AccountUnlinked, format!("{account} {platform_user_id}"))
     }
 
-    /// An account whose tokens its platform no longer takes.
-    pub(crate) fn of_lost_link(account: AccountType, platform_user_id: &str) -> Self {
+    /// Entry of an account whose tokens its platform no longer accepts.
+    pub(crate) fn of_disconnected_link(account: AccountType, platform_user_id: &str) -> Self {
         let subject = format!("{account} {platform_user_id}");
-        Self::refused(AuditAction::LinkDisconnected, subject, ErrorCode::OauthFailed)
+        Self::refused(AuditAction::AccountDisconnected, subject, ErrorCode::OauthFailed)
     }
 
-    /// All access that was revoked, after its accounts were unlinked one by one.
+    /// Entry of a revocation of all access, which follows one entry per unlinked account.
     pub(crate) fn of_revoked_access(accounts: usize) -> Self {
         Self::done(AuditAction::AccessRevoked, format!("{accounts} accounts"))
     }
 
-    /// A session that was ended; who asked did so in another, or in this one.
+    /// Entry of a session that was ended, from this or another session.
     pub(crate) fn of_ended_session(session: &SessionId) -> Self {
         Self::done(AuditAction::SessionEnded, session.to_string())
     }
 
-    /// A confirmation of this command.
+    /// Entry of a confirmation of this command.
     pub(crate) fn of_confirmation(command: &str) -> Self {
         Self::done(AuditAction::ConfirmationIssued, command.to_owned())
     }
 
-    /// A device that was not known, on this network.
+    /// Entry of a device that was unknown, on this network.
     pub(crate) fn of_new_device(findings: &SignInFindings, network: &str) -> Self {
         let subject = match (findings.device, findings.network) {
             (Recognition::First, _) => format!("the first, on {network}"),
@@ -196,7 +204,7 @@ impl Entry {
         Self::done(AuditAction::DeviceSeen, subject)
     }
 
-    /// An alert that no other row tells of.
+    /// Entry of an alert that no other row records.
     pub(crate) fn of_raised_alert(alert: &Alert) -> Self {
         Self::done(
             AuditAction::AlertRaised,
@@ -204,17 +212,17 @@ impl Entry {
         )
     }
 
-    /// An alert of this type that its user has seen to.
+    /// Entry of an acknowledged alert of this type.
     pub(crate) fn of_acknowledged(kind: &str, alert: &AlertId) -> Self {
         Self::done(AuditAction::AlertAcknowledged, format!("{kind} {alert}"))
     }
 
-    /// A change of settings or second factor.
-    pub(crate) fn of_deed(audit_event: &AuditEvent) -> Self {
+    /// Entry of a change of settings or second factor.
+    pub(crate) fn of_event(audit_event: &AuditEvent) -> Self {
         Self::done(audit_event.action, audit_event.subject.clone())
     }
 
-    /// A command that was refused so many times.
+    /// Entry of a command that was refused this many times.
     pub(crate) fn of_refused(refused: &RefusedCommand) -> Self {
         Self {
             count: refused.count,
@@ -231,15 +239,15 @@ impl Entry {
         }
     }
 
-    fn refused(action: AuditAction, subject: String, why: ErrorCode) -> Self {
+    fn refused(action: AuditAction, subject: String, error: ErrorCode) -> Self {
         Self {
-            result: why.as_str(),
+            result: error.as_str(),
             ..Self::done(action, subject)
         }
     }
 }
 
-fn about_parked(pending_link: &PendingLink) -> String {
+fn pending_subject(pending_link: &PendingLink) -> String {
     format!(
         "{} {}",
         pending_link.account.account_type, pending_link.account.platform_user_id

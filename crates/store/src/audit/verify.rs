@@ -1,4 +1,4 @@
-//! Whether a chain is as it was written: the first row that is not.
+//! Verification of a chain: finds the first row that is not as it was written.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::{Audit, AuditRow, ChainHead};
 use crate::StoreError;
 use crate::vault::AuditKeys;
 
-/// Walks a user's chain and says how many rows it has. `logged` are heads of this user that the log has kept, of any age.
+/// Verifies a user's chain and returns its number of rows. `logged` are heads of this user from the log, of any age.
 ///
 /// # Errors
 /// [`VerifyError::Broken`] names the first row that is not as it was written.
@@ -17,34 +17,34 @@ pub async fn verify_audit(
     logged: &[ChainHead],
 ) -> Result<u64, VerifyError> {
     let tip = audit.audit_tip(user).await?;
-    let mut walk = Walk::new(keys, user, tip.head, logged);
+    let mut verifier = ChainVerifier::new(keys, user, tip.head, logged);
     let mut rows = 0;
-    // Rows may have any number when they were not written by us.
+    // Rows that Postern did not write may have any number.
     let mut after = i64::MIN;
     while let Some(last) = tip.last.filter(|last| after < *last) {
         let page = audit.audit_rows(user, after, last, PAGE).await?;
         let Some(end) = page.last() else { break };
         after = end.seq;
         for row in &page {
-            walk.step(row)?;
+            verifier.step(row)?;
             rows += 1;
         }
     }
-    walk.finish()?;
+    verifier.finish()?;
     Ok(rows)
 }
 
-/// Rows that are read at once.
+/// Rows per query.
 const PAGE: usize = 1_000;
 
-/// Why a chain could not be found whole.
+/// Error of a verification.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// It is not.
+    /// The chain is not as it was written.
     #[error(transparent)]
     Broken(#[from] InvalidAuditRow),
-    /// It could not be read.
-    #[error("read the audit log")]
+    /// The chain could not be read.
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -52,53 +52,53 @@ pub enum VerifyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("user {user:?}, row {seq}: {fault}")]
 pub struct InvalidAuditRow {
-    /// Whose chain.
+    /// User of the chain.
     pub user: String,
-    /// Which row.
+    /// Number of the row.
     pub seq: i64,
-    /// What is wrong with it.
+    /// Fault of the row.
     pub fault: AuditRowFault,
 }
 
-/// What is wrong with a row.
+/// Fault of an audit row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuditRowFault {
-    /// There is none of this number, and there was.
+    /// No row has this number, though one was written.
     #[error("it is missing")]
     Missing,
-    /// Its number is below the one that must come.
+    /// The row's number is lower than the next expected one.
     #[error("its number is not the next")]
-    OutOfOrder,
-    /// A form that this build does not know.
-    #[error("it has an unknown form")]
-    UnknownForm,
-    /// Its MAC cannot be checked.
+    OutOfSequence,
+    /// The encoding's version is unknown to this build.
+    #[error("it has an unknown version")]
+    UnknownVersion,
+    /// The key of the row's MAC is unknown.
     #[error("its key is not among POSTERN_VAULT_KEYS")]
     UnknownKey,
-    /// Its MAC is not that of its content after the row before.
+    /// The MAC does not match the row's content and the row before.
     #[error("it was altered")]
     Altered,
-    /// It is whole, and the head ends before it.
+    /// The row is valid, but the head ends before it.
     #[error("it lies beyond the head of the chain")]
     BeyondHead,
-    /// It is whole, and the head of the same number has another MAC.
+    /// The row is valid, but the head of the same number has another MAC.
     #[error("it is not the row that the head of the chain names")]
     NotTheHead,
-    /// It is whole, and the log has kept another MAC of the same number.
+    /// The row is valid, but the log has another MAC of the same number.
     #[error("it is not the row that was logged")]
     NotAsLogged,
 }
 
-/// A walk along a chain: what was met so far, and what must still be.
-struct Walk<'a> {
+/// State of a verification: the rows verified so far and the heads that remain.
+struct ChainVerifier<'a> {
     keys: &'a AuditKeys,
-    /// The last row that was whole.
+    /// Head at the last valid row.
     at: ChainHead,
     head: ChainHead,
     logged: BTreeMap<i64, Vec<&'a [u8]>>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ChainVerifier<'a> {
     fn new(keys: &'a AuditKeys, user: &str, head: Option<ChainHead>, heads: &'a [ChainHead]) -> Self {
         let start = ChainHead {
             user: user.to_owned(),
@@ -117,7 +117,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next row.
+    /// Verifies the next row.
     fn step(&mut self, row: &AuditRow) -> Result<(), InvalidAuditRow> {
         let next = self.at.seq + 1;
         if row.seq > next {
@@ -131,10 +131,10 @@ impl<'a> Walk<'a> {
 
     fn fault(&self, row: &AuditRow, next: i64) -> Option<AuditRowFault> {
         if row.seq < next {
-            return Some(AuditRowFault::OutOfOrder);
+            return Some(AuditRowFault::OutOfSequence);
         }
-        if row.v != super::chain::FORM {
-            return Some(AuditRowFault::UnknownForm);
+        if row.v != super::chain::VERSION {
+            return Some(AuditRowFault::UnknownVersion);
         }
         match self.keys.check(&row.key, &row.message(&self.at.mac), &row.mac) {
             None => return Some(AuditRowFault::UnknownKey),
@@ -148,7 +148,7 @@ impl<'a> Walk<'a> {
         (row.seq > self.head.seq).then_some(AuditRowFault::BeyondHead)
     }
 
-    /// There are no more rows.
+    /// Verifies that the chain ends where its head and the logged heads say.
     fn finish(self) -> Result<(), InvalidAuditRow> {
         let logged = self.logged.last_key_value().map_or(0, |(seq, _)| *seq);
         if self.at.seq < self.head.seq.max(logged) {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use protocol::account::{AccountType, UserAccount};
 use protocol::id::UserId;
 
-use super::upkeep::Upkeep;
+use super::rows::SyncRow;
 use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::accounts::{
@@ -53,8 +53,8 @@ impl Accounts for MemoryStore {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(LinkOutcome::Repeated(answer)),
             Err(_ended) => {
-                let is_held = link.pending_link.as_ref();
-                if is_held.is_none_or(|pending_link| state.take_parked(&link.user, pending_link, now)) {
+                let pending = link.pending_link.as_ref();
+                if pending.is_none_or(|pending_link| state.consume_pending_link(&link.user, pending_link, now)) {
                     state.revoke_issued(&link.user, link.revocation.clone(), &receipt.job, now);
                     let entry = Entry::of_link_of_ended_session(&link.account);
                     state.audit(&self.audit, &link.user, entry, receipt, now);
@@ -63,9 +63,9 @@ impl Accounts for MemoryStore {
             }
         }
         if let Some(pending_link) = &link.pending_link {
-            // A transaction that comes too late leaves it where it is.
+            // A transaction after the deadline leaves the pending link unchanged.
             in_time("store the link", receipt)?;
-            if !state.take_parked(&link.user, pending_link, now) {
+            if !state.consume_pending_link(&link.user, pending_link, now) {
                 return Ok(LinkOutcome::NotPending);
             }
         }
@@ -100,7 +100,7 @@ impl Accounts for MemoryStore {
             let platform_user_id = account.platform_user_id.clone();
             tokens.revocation(account.account_type, platform_user_id)
         });
-        state.spare(account.account_type, &account.platform_user_id);
+        state.narrow_revocations(account.account_type, &account.platform_user_id);
         let credentials = Credentials {
             generation: state.next_number(),
             tokens: link.tokens.clone(),
@@ -109,8 +109,8 @@ impl Accounts for MemoryStore {
         };
         let key = (link.user.clone(), link.account.account_type.as_str());
         let fence = state.next_number();
-        let upkeep = Upkeep::of_linked(fence, state.upkeep.get(&key), now);
-        state.upkeep.insert(key.clone(), upkeep);
+        let sync_row = SyncRow::of_linked(fence, state.syncs.get(&key), now);
+        state.syncs.insert(key.clone(), sync_row);
         state.accounts.insert(key, credentials);
         state.revoke(&link.user, replaced, now);
         state.send(&link.user, &link.events, now);
@@ -133,7 +133,7 @@ impl Accounts for MemoryStore {
         }
         in_time("store the failed link", receipt)?;
         let linked = state.account(&refused.user, refused.account);
-        if rules::failure_is_news(linked.map(|linked| linked.account.status)) {
+        if rules::is_failure_published(linked.map(|linked| linked.account.status)) {
             state.send(&refused.user, std::slice::from_ref(&refused.event), now);
         }
         state.revoke_issued(&refused.user, refused.revocation.clone(), &receipt.job, now);
@@ -176,12 +176,12 @@ impl Accounts for MemoryStore {
         in_time("revoke all access", &receipt)?;
         state.spent.insert(all.confirmation, now);
         *state.access_epochs.entry(all.user.clone()).or_default() += 1;
-        let pending_link = state.take_all_parked(&all.user);
+        let pending_links = state.remove_pending_links(&all.user);
         for account in &linked {
             state.unlink(&self.audit, &all.user, *account, &receipt, now);
         }
-        for pending_link in &pending_link {
-            state.give_parked_back(&self.audit, pending_link, &receipt, now);
+        for pending_link in &pending_links {
+            state.revoke_dropped_link(&self.audit, pending_link, &receipt, now);
         }
         let entry = Entry::of_revoked_access(linked.len());
         state.audit(&self.audit, &all.user, entry, &receipt, now);

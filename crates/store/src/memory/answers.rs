@@ -1,4 +1,4 @@
-//! Answers already given.
+//! Answers of completed jobs.
 
 use async_trait::async_trait;
 use protocol::id::{JobId, UserId};
@@ -19,7 +19,7 @@ impl Answers for MemoryStore {
     ) -> Result<PreviousAnswer, StoreError> {
         let (state, now) = (self.state(), self.now());
         if state.answered(job, now).is_none() {
-            state.refuse_ended("look for an earlier answer", user, by.session())?;
+            state.refuse_ended("look up a previous answer", user, by.session())?;
         }
         Ok(state.previous_answer(job, idempotency, now))
     }

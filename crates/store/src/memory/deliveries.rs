@@ -1,4 +1,4 @@
-//! Addressed events.
+//! Webhook deliveries.
 
 use async_trait::async_trait;
 
@@ -19,15 +19,15 @@ impl Deliveries for MemoryStore {
             }
             state.deliveries.insert(key, now);
         }
-        let State { accounts, upkeep, .. } = &mut *state;
+        let State { accounts, syncs, .. } = &mut *state;
         for (key, linked) in accounts
             .iter()
             .filter(|((_, platform), _)| *platform == delivery.platform.as_str())
         {
             if delivery.due.contains(&linked.account.platform_user_id)
-                && let Some(upkeep) = upkeep.get_mut(key)
+                && let Some(sync_row) = syncs.get_mut(key)
             {
-                upkeep.next_sync_at = upkeep.next_sync_at.min(now);
+                sync_row.next_sync_at = sync_row.next_sync_at.min(now);
             }
         }
         let linked = state.accounts.iter().filter(|((_, platform), linked)| {
@@ -35,12 +35,12 @@ impl Deliveries for MemoryStore {
         });
         let linked = linked.map(|((user, _), linked)| (user.clone(), linked.account.platform_user_id.clone()));
         let linked: Vec<_> = linked.collect();
-        let mut told = Vec::new();
+        let mut notified = Vec::new();
         for (user, platform_user_id) in linked {
             if state.send(&user, &(delivery.events_for)(&user, &platform_user_id), now) > 0 {
-                told.push(user);
+                notified.push(user);
             }
         }
-        Ok(DeliveryOutcome::Delivered(told))
+        Ok(DeliveryOutcome::Delivered(notified))
     }
 }

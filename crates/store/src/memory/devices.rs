@@ -22,14 +22,14 @@ impl Devices for MemoryStore {
         } = sign_in_check;
         let now = self.now();
         let mut state = self.state();
-        state.refuse_ended("note a device", user, receipt.actor.session())?;
-        in_time("note a device", receipt)?;
+        state.refuse_ended("check the sign-in", user, receipt.actor.session())?;
+        in_time("check the sign-in", receipt)?;
         let factor = state.security.get(*user).and_then(|record| record.factor.as_ref());
         let (failures, last_failed) = factor.map_or((0, None), |factor| (factor.failures, factor.last_failed));
         let network = from.network();
         let findings = SignInFindings {
-            device: acquaintance(&state, user, "device", from.device()),
-            network: acquaintance(&state, user, "network", &network),
+            device: recognition(&state, user, "device", from.device()),
+            network: recognition(&state, user, "network", &network),
             failures,
             last_failed,
             now: now.into(),
@@ -49,7 +49,7 @@ impl Devices for MemoryStore {
         }
         for alert in alert_rules(&findings) {
             let entry = Entry::of_raised_alert(&alert);
-            if state.send_about(user, &[Envelope::of_alert(alert)], Some(sign_in), now) > 0 {
+            if state.send_with_subject(user, &[Envelope::of_alert(alert)], Some(sign_in), now) > 0 {
                 state.audit(&self.audit, user, entry, receipt, now);
             }
         }
@@ -57,8 +57,8 @@ impl Devices for MemoryStore {
     }
 }
 
-/// Every device comes on a network, so there was one of both or of neither.
-fn acquaintance(state: &State, user: &UserId, kind: &'static str, name: &str) -> Recognition {
+/// A device and its network are recorded together, so `had_device` decides for both.
+fn recognition(state: &State, user: &UserId, kind: &'static str, name: &str) -> Recognition {
     if state.seen.contains_key(&(user.clone(), kind, name.to_owned())) {
         Recognition::Known
     } else if state.had_device.contains(user) {

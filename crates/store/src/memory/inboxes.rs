@@ -1,23 +1,15 @@
 //! Inboxes of bots.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::account::AccountType;
 use serde_json::Value;
 
 use super::MemoryStore;
+use super::rows::InboxRow;
 use crate::StoreError;
 use crate::inboxes::{InboxLease, Inboxes};
-
-/// What is kept of one.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    fence: i64,
-    leased_until: Option<SystemTime>,
-    cursor: Option<Value>,
-    next_at: SystemTime,
-}
 
 #[async_trait]
 impl Inboxes for MemoryStore {
@@ -27,7 +19,7 @@ impl Inboxes for MemoryStore {
         if !state.pause_left(platform, now).is_zero() {
             return Ok(None);
         }
-        let inbox = state.inboxes.entry(platform.as_str()).or_insert(Inbox {
+        let inbox = state.inboxes.entry(platform.as_str()).or_insert(InboxRow {
             fence: 0,
             leased_until: None,
             cursor: None,

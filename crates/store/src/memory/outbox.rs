@@ -1,4 +1,4 @@
-//! Events still to be published.
+//! Outbox: events that are not yet published.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use crate::StoreError;
 use crate::outbox::{Outbox, Publisher, Relayed};
 use crate::rules::{BEHIND_AFTER, RESENT_WITHIN};
 
-/// The lock is never held while an event is being published: the user's turn keeps two relays apart.
+/// Relays do not hold the state's lock while they publish: the user's lock in `relays` keeps two relays apart.
 #[async_trait]
 impl Outbox for MemoryStore {
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
-        let _turn = self.relays.take(user).await;
+        let _lock = self.relays.lock(user).await;
         let mut sent = 0;
         while let Some((number, event)) = self.oldest_unsent(user) {
             if publisher.publish(user, &event).await.is_err() {

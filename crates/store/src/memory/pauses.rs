@@ -1,4 +1,4 @@
-//! Platforms that ask the whole application to wait.
+//! Pauses of whole platforms.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,13 +25,13 @@ impl State {
         *all = until.max(*all);
     }
 
-    /// What is left of a platform's pause; nothing where there is none.
+    /// Remaining pause of a platform; zero if there is none.
     pub(super) fn pause_left(&self, platform: AccountType, now: SystemTime) -> Duration {
         left(self.pauses.get(platform.as_str()).copied(), now)
     }
 }
 
-/// What is left of a pause; nothing where there is none.
+/// Remaining time until an instant; zero if it has passed.
 pub(super) fn left(until: Option<SystemTime>, now: SystemTime) -> Duration {
     until
         .and_then(|until| until.duration_since(now).ok())

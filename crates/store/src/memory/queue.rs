@@ -1,4 +1,4 @@
-//! Work that must be done some time.
+//! Durable task queue.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use protocol::id::{JobId, UserId, WorkerId};
 
 use super::MemoryStore;
 use super::pauses::left;
-use super::state::{QueuedTask, State};
+use super::rows::TaskRow;
+use super::state::State;
 use crate::StoreError;
-use crate::accounts::EncryptedTokens;
-use crate::queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId, TaskQueue};
+use crate::queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
+use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 
 #[async_trait]
 impl TaskQueue for MemoryStore {
@@ -24,7 +25,7 @@ impl TaskQueue for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let State { tasks, pauses, .. } = &mut *state;
-        let paused = |task: &QueuedTask| {
+        let paused = |task: &TaskRow| {
             let until = pauses.get(task.revocation.account.as_str());
             !left(until.copied(), now).is_zero()
         };
@@ -35,11 +36,11 @@ impl TaskQueue for MemoryStore {
         let mut leased = Vec::new();
         for (row, task) in free {
             if task.tries >= LAST_TRY {
-                // Its last worker was lost with it.
+                // The worker of its last try did not return it.
                 task.dead = true;
                 continue;
             }
-            if !PlatformCapacity::fill(&mut capacities, task.revocation.account) {
+            if !PlatformCapacity::take_permit(&mut capacities, task.revocation.account) {
                 continue;
             }
             task.fence += 1;
@@ -64,7 +65,7 @@ impl TaskQueue for MemoryStore {
         tokens: &EncryptedTokens,
     ) -> Result<Option<RevokeScope>, StoreError> {
         let mut state = self.state();
-        Ok(held(&mut state, task).map(|task| {
+        Ok(leased(&mut state, task).map(|task| {
             task.revocation.tokens = tokens.clone();
             task.revocation.scope
         }))
@@ -79,9 +80,9 @@ impl TaskQueue for MemoryStore {
         let due_at = self.now() + after;
         let mut state = self.state();
         if !state.tasks.values().any(|task| task.job.as_ref() == Some(job)) {
-            let task = QueuedTask {
+            let task = TaskRow {
                 job: Some(job.clone()),
-                ..QueuedTask::new(user, issued.clone(), due_at)
+                ..TaskRow::new(user, issued.clone(), due_at)
             };
             let number = state.next_number();
             state.tasks.insert(number, task);
@@ -92,7 +93,7 @@ impl TaskQueue for MemoryStore {
     async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
         let mut state = self.state();
         let shared = state.is_linked(task.revocation.account, platform_user_id);
-        Ok(held(&mut state, &task.id).map(|task| {
+        Ok(leased(&mut state, &task.id).map(|task| {
             task.revocation.platform_user_id = platform_user_id.to_owned();
             task.revocation.scope = rules::narrowed(RevokeScope::Grant, shared);
             task.revocation.scope
@@ -101,17 +102,17 @@ impl TaskQueue for MemoryStore {
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let held = held(&mut state, task).is_some();
-        if held {
+        let is_leased = leased(&mut state, task).is_some();
+        if is_leased {
             state.tasks.remove(&task.row);
         }
-        Ok(held)
+        Ok(is_leased)
     }
 
-    async fn retry_task(&self, task: &TaskId, after: Duration, _why: &str) -> Result<bool, StoreError> {
+    async fn retry_task(&self, task: &TaskId, after: Duration, _reason: &str) -> Result<bool, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let Some(task) = held(&mut state, task) else {
+        let Some(task) = leased(&mut state, task) else {
             return Ok(false);
         };
         task.leased_until = None;
@@ -121,8 +122,8 @@ impl TaskQueue for MemoryStore {
     }
 }
 
-/// The task, if this lease of it still counts: one that has run out counts until another worker has taken the task.
-fn held<'a>(state: &'a mut State, id: &TaskId) -> Option<&'a mut QueuedTask> {
+/// Task of a lease that is still valid: an expired lease remains valid until another worker leases the task.
+fn leased<'a>(state: &'a mut State, id: &TaskId) -> Option<&'a mut TaskRow> {
     let task = state.tasks.get_mut(&id.row)?;
     (task.fence == id.fence && task.leased_until.is_some() && !task.dead).then_some(task)
 }

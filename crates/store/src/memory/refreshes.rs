@@ -1,4 +1,4 @@
-//! Refreshes.
+//! Token refreshes.
 
 use async_trait::async_trait;
 use protocol::account::AccountStatus;
@@ -10,7 +10,7 @@ use crate::audit::Entry;
 use crate::refreshes::{
     DisconnectOutcome, DisconnectedLink, Refresh, RefreshOutcome, RefreshStart, RefreshedTokens, Refreshes,
 };
-use crate::rules::{self, Sending};
+use crate::rules::{self, RefreshDecision};
 
 #[async_trait]
 impl Refreshes for MemoryStore {
@@ -18,14 +18,14 @@ impl Refreshes for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let lease = &refresh.lease;
-        let standing = state.standing(&lease.user, lease.account, now);
-        let sends = match rules::send(refresh, standing.as_ref()) {
-            Sending::Nothing(start) => return Ok(start),
-            Sending::Counts(sends) => sends,
+        let account_state = state.account_state(&lease.user, lease.account, now);
+        let sends = match rules::decide_refresh(refresh, account_state.as_ref()) {
+            RefreshDecision::Reply(start) => return Ok(start),
+            RefreshDecision::Record(sends) => sends,
         };
-        if let Some(upkeep) = state.upkeep.get_mut(&(lease.user.clone(), lease.account.as_str())) {
-            upkeep.sent = Some((refresh.generation, sends, Some(refresh.sending)));
-            upkeep.next_sync_at = upkeep.next_sync_at.min(now);
+        if let Some(sync_row) = state.syncs.get_mut(&(lease.user.clone(), lease.account.as_str())) {
+            sync_row.sent = Some((refresh.generation, sends, Some(refresh.attempt_id)));
+            sync_row.next_sync_at = sync_row.next_sync_at.min(now);
         }
         Ok(rules::permission(sends))
     }
@@ -33,12 +33,12 @@ impl Refreshes for MemoryStore {
     async fn undo_refresh(&self, refresh: &Refresh) -> Result<(), StoreError> {
         let mut state = self.state();
         let key = (refresh.lease.user.clone(), refresh.lease.account.as_str());
-        let sent = state.upkeep.get_mut(&key).and_then(|upkeep| upkeep.sent.as_mut());
-        if let Some((generation, sends, sending)) = sent
-            && (*generation, *sending) == (refresh.generation, Some(refresh.sending))
+        let sent = state.syncs.get_mut(&key).and_then(|sync_row| sync_row.sent.as_mut());
+        if let Some((generation, sends, attempt_id)) = sent
+            && (*generation, *attempt_id) == (refresh.generation, Some(refresh.attempt_id))
         {
             *sends -= 1;
-            *sending = None;
+            *attempt_id = None;
         }
         Ok(())
     }
@@ -47,11 +47,13 @@ impl Refreshes for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let lease = &refreshed.lease;
-        let standing = state.standing(&lease.user, lease.account, now);
-        let is_current = |standing: &rules::Standing| standing.generation == refreshed.generation && !standing.is_lost;
+        let account_state = state.account_state(&lease.user, lease.account, now);
+        let is_current = |account_state: &rules::AccountState| {
+            account_state.generation == refreshed.generation && !account_state.is_disconnected
+        };
         let generation = state.next_number();
         let key = (lease.user.clone(), lease.account.as_str());
-        if standing.as_ref().is_some_and(is_current)
+        if account_state.as_ref().is_some_and(is_current)
             && let Some(linked) = state.accounts.get_mut(&key)
         {
             linked.tokens = Some(refreshed.tokens.clone());
@@ -74,23 +76,23 @@ impl Refreshes for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let lease = &lost.lease;
-        let Some(standing) = state.standing(&lease.user, lease.account, now) else {
+        let Some(account_state) = state.account_state(&lease.user, lease.account, now) else {
             return Ok(DisconnectOutcome::NotConnected);
         };
-        if standing.generation != lost.generation {
+        if account_state.generation != lost.generation {
             return Ok(DisconnectOutcome::TokensReplaced);
-        } else if standing.is_lost {
+        } else if account_state.is_disconnected {
             return Ok(DisconnectOutcome::Disconnected);
         }
         let key = (lease.user.clone(), lease.account.as_str());
-        if let Some(upkeep) = state.upkeep.get_mut(&key) {
-            upkeep.lost_generation = Some(lost.generation);
-            upkeep.leased_until = None;
+        if let Some(sync_row) = state.syncs.get_mut(&key) {
+            sync_row.disconnected_generation = Some(lost.generation);
+            sync_row.leased_until = None;
         }
         if let Some(linked) = state.accounts.get_mut(&key) {
             linked.account.status = AccountStatus::Error;
             linked.account.error_message = Some(lost.error_message.clone());
-            let entry = Entry::of_lost_link(lease.account, &linked.account.platform_user_id);
+            let entry = Entry::of_disconnected_link(lease.account, &linked.account.platform_user_id);
             state.audit(&self.audit, &lease.user, entry, receipt, now);
         }
         state.send(&lease.user, &lost.events, now);

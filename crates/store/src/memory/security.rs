@@ -21,7 +21,7 @@ impl Security for MemoryStore {
         by: &Actor,
         decide: &SecurityRule<'_>,
     ) -> Result<SecurityOutcome, StoreError> {
-        let step = "change the security settings";
+        let step = "update the security settings";
         let now = self.now();
         let mut state = self.state();
         state.refuse_ended(step, user, by.session())?;
@@ -32,7 +32,7 @@ impl Security for MemoryStore {
         })?;
         let change = match decision {
             SecurityDecision::Leave(outcome) => return Ok(SecurityOutcome::Committed(outcome)),
-            SecurityDecision::SecurityChange(change) => change,
+            SecurityDecision::Change(change) => change,
         };
         if let Some(receipt) = &change.receipt {
             if let Some(answer) = state.repeated(receipt, now) {
@@ -40,7 +40,7 @@ impl Security for MemoryStore {
             }
             in_time(step, receipt)?;
             for audit_event in &change.audit_events {
-                state.audit(&self.audit, user, Entry::of_deed(audit_event), receipt, now);
+                state.audit(&self.audit, user, Entry::of_event(audit_event), receipt, now);
             }
             state.remember(receipt, now);
         }
@@ -49,10 +49,10 @@ impl Security for MemoryStore {
             SecurityEffect::Suspected(subject) => Some(subject),
             SecurityEffect::Nothing | SecurityEffect::Cleared(_) | SecurityEffect::AuthorizationsEnd => None,
         };
-        state.send_about(user, &change.events, subject, now);
+        state.send_with_subject(user, &change.events, subject, now);
         match &change.effect {
             SecurityEffect::Nothing | SecurityEffect::Suspected(_) => {}
-            SecurityEffect::Cleared(session) => state.clear(user, session),
+            SecurityEffect::Cleared(session) => state.clear_subject(user, session),
             SecurityEffect::AuthorizationsEnd => *state.access_epochs.entry(user.clone()).or_default() += 1,
         }
         Ok(SecurityOutcome::Committed(change.outcome))

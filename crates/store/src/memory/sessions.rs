@@ -1,48 +1,21 @@
-//! Sessions.
+//! Session records.
 
 mod end;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::cluster::origin::Origin;
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
 
 use super::MemoryStore;
-use super::state::State;
+use super::rows::SessionRow;
 use crate::StoreError;
 use crate::session_rules::{self, KnownSession, SLACK};
 use crate::sessions::{
     CommittedEnds, EndSessionsOutcome, EndSessionsRequest, SessionOpenOutcome, SessionOpenRequest, SessionRecord,
     SessionRecords, SessionsReceipt,
 };
-
-/// The row of a session.
-#[derive(Debug, Clone)]
-pub(super) struct SessionRow {
-    known: KnownSession,
-    failures: u32,
-    origin: Origin,
-    end_unconfirmed: bool,
-}
-
-impl SessionRow {
-    /// Of a session that nobody knew here, nobody knows where it came from.
-    fn unknown(known: KnownSession) -> Self {
-        Self {
-            known,
-            failures: 0,
-            origin: Origin {
-                address: String::new(),
-                device_id: None,
-                device_name: None,
-                user_agent: None,
-            },
-            end_unconfirmed: false,
-        }
-    }
-}
 
 #[async_trait]
 impl SessionRecords for MemoryStore {
@@ -136,9 +109,9 @@ impl SessionRecords for MemoryStore {
                 row.end_unconfirmed = false;
             }
         }
-        if let Some(told) = &ends.all
+        if let Some(confirmed) = &ends.all
             && let Some((all, unconfirmed)) = state.ends_of_all.get_mut(user)
-            && all.ended_at <= told.ended_at
+            && all.ended_at <= confirmed.ended_at
         {
             *unconfirmed = false;
         }
@@ -209,14 +182,5 @@ impl SessionRecords for MemoryStore {
             }
         }
         Ok(())
-    }
-}
-
-impl State {
-    /// What every transaction asks that acts for a session.
-    pub(super) fn is_session_ended(&self, user: &UserId, session: &SessionId) -> bool {
-        let all = self.ends_of_all.get(user).map(|(all, _)| all);
-        let row = self.sessions.get(&(user.clone(), session.clone()));
-        row.is_some_and(|row| row.known.ended_at(session, all).is_some())
     }
 }

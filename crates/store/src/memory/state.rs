@@ -1,4 +1,4 @@
-//! What is held in memory, and the small steps that transactions are made of.
+//! State of the memory store, and the steps that its transactions consist of.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
@@ -6,127 +6,63 @@ use std::time::SystemTime;
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
 use protocol::id::{EventId, JobId, SessionId, UserId};
+use protocol::security::Alert;
 use protocol::time::Timestamp;
 
-use super::alerts::RaisedAlert;
-use super::inboxes::Inbox;
-use super::parking::Pending;
-use super::sessions::SessionRow;
-use super::upkeep::Upkeep;
+use super::rows::{AlertRow, AnswerRow, Chain, InboxRow, OutboxRow, PendingLinkRow, SessionRow, SyncRow, TaskRow};
 use crate::StoreError;
 use crate::accounts::Credentials;
 use crate::alerts::SignIn;
 use crate::answers::{Idempotency, PreviousAnswer, Receipt};
-use crate::audit::{AuditRow, ChainHead, Entry, extend};
-use crate::queue::{Revocation, RevokeScope};
+use crate::audit::{Entry, extend};
 use crate::rules;
 use crate::security::SecurityRecord;
 use crate::sessions::EndAllSessions;
 use crate::vault::{AuditKeys, Ciphertext};
 
-/// Everything.
+/// All rows.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// By user and platform name.
+    /// Linked accounts by user and platform name.
     pub(super) accounts: BTreeMap<(UserId, &'static str), Credentials>,
-    /// The same keys.
-    pub(super) upkeep: BTreeMap<(UserId, &'static str), Upkeep>,
-    /// By platform name, until when its accounts are left alone.
+    /// Sync rows, under the same keys.
+    pub(super) syncs: BTreeMap<(UserId, &'static str), SyncRow>,
+    /// End of each platform's pause, by platform name.
     pub(super) pauses: HashMap<&'static str, SystemTime>,
-    /// Users whose epoch has moved.
+    /// Access epochs other than 0.
     pub(super) access_epochs: HashMap<UserId, i64>,
-    /// Hashes of codes, states and confirmations that were spent, and when.
+    /// Hashes of codes, states and confirmations that were used, and the time.
     pub(super) spent: HashMap<[u8; 32], SystemTime>,
-    pub(super) answers: HashMap<JobId, Answer>,
-    /// Which job was asked under an idempotency key.
+    pub(super) answers: HashMap<JobId, AnswerRow>,
+    /// Job of each idempotency key.
     pub(super) asked: HashMap<[u8; 32], JobId>,
-    pub(super) outbox: BTreeMap<i64, Outgoing>,
-    /// The part of the outbox that is still to be published.
+    pub(super) outbox: BTreeMap<i64, OutboxRow>,
+    /// Events of the outbox that are not yet published.
     pub(super) unsent: BTreeSet<(UserId, i64)>,
     pub(super) known_events: HashSet<EventId>,
-    pub(super) tasks: BTreeMap<i64, QueuedTask>,
-    pub(super) pending_link: BTreeMap<i64, Pending>,
-    /// By user, in the order in which they were raised.
-    pub(super) alerts: BTreeMap<(UserId, i64), RaisedAlert>,
+    pub(super) tasks: BTreeMap<i64, TaskRow>,
+    pub(super) pending_links: BTreeMap<i64, PendingLinkRow>,
+    /// Alerts by user, in the order in which they were raised.
+    pub(super) alerts: BTreeMap<(UserId, i64), AlertRow>,
     pub(super) audit: BTreeMap<String, Chain>,
     pub(super) security: HashMap<UserId, SecurityRecord>,
     pub(super) sessions: BTreeMap<(UserId, SessionId), SessionRow>,
-    /// When all of a user's sessions were ended last, and whether that is to be confirmed.
+    /// Last end of all sessions of a user, and whether it is unconfirmed.
     pub(super) ends_of_all: HashMap<UserId, (EndAllSessions, bool)>,
     pub(super) deadlines_kept_at: Option<Timestamp>,
-    /// By user, kind and name; when a worker was told last.
+    /// Last use of each device and network, by user, kind and name.
     pub(super) seen: BTreeMap<(UserId, &'static str, String), SystemTime>,
-    /// Users who were ever seen with a device.
+    /// Users with a recorded device, now or before.
     pub(super) had_device: HashSet<UserId>,
-    /// By platform name and delivery; when it came.
+    /// Time of each delivery, by platform name and delivery id.
     pub(super) deliveries: HashMap<(&'static str, String), SystemTime>,
-    /// By platform name.
-    pub(super) inboxes: HashMap<&'static str, Inbox>,
+    /// Inboxes by platform name.
+    pub(super) inboxes: HashMap<&'static str, InboxRow>,
     last_number: i64,
 }
 
-/// A user's audit log.
-#[derive(Debug, Default)]
-pub(super) struct Chain {
-    pub(super) rows: Vec<AuditRow>,
-    /// Up to which row the head was logged.
-    pub(super) logged: i64,
-}
-
-/// A remembered answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) idempotency: Option<Idempotency>,
-    pub(super) answer: Ciphertext,
-    pub(super) expires_at: SystemTime,
-}
-
-/// An event in the outbox.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) user: UserId,
-    pub(super) event: Envelope,
-    pub(super) created_at: SystemTime,
-    pub(super) sent_at: Option<SystemTime>,
-}
-
-/// Work in the queue.
-#[derive(Debug)]
-pub(super) struct QueuedTask {
-    pub(super) user: UserId,
-    pub(super) revocation: Revocation,
-    pub(super) tries: u32,
-    pub(super) due_at: SystemTime,
-    pub(super) fence: i64,
-    pub(super) leased_until: Option<SystemTime>,
-    pub(super) dead: bool,
-    /// Of a provisional revocation.
-    pub(super) job: Option<JobId>,
-}
-
-impl QueuedTask {
-    pub(super) fn new(user: &UserId, revocation: Revocation, due_at: SystemTime) -> Self {
-        Self {
-            user: user.clone(),
-            revocation,
-            tries: 0,
-            due_at,
-            fence: 0,
-            leased_until: None,
-            dead: false,
-            job: None,
-        }
-    }
-}
-
-impl Chain {
-    pub(super) fn head(&self) -> Option<ChainHead> {
-        self.rows.last().map(AuditRow::head)
-    }
-}
-
 impl State {
-    /// A number that was never given out before.
+    /// Returns a new unique number.
     pub(super) fn next_number(&mut self) -> i64 {
         self.last_number += 1;
         self.last_number
@@ -140,7 +76,7 @@ impl State {
         self.accounts.get(&(user.clone(), account.as_str()))
     }
 
-    /// By platform name.
+    /// Accounts of a user, ordered by platform name.
     pub(super) fn accounts_of(&self, user: &UserId) -> impl Iterator<Item = &Credentials> {
         let theirs = self.accounts.range((user.clone(), "")..);
         theirs
@@ -148,8 +84,8 @@ impl State {
             .map(|(_, linked)| linked)
     }
 
-    /// What this very job was answered.
-    pub(super) fn answered(&self, job: &JobId, now: SystemTime) -> Option<&Answer> {
+    /// Answer to this very job.
+    pub(super) fn answered(&self, job: &JobId, now: SystemTime) -> Option<&AnswerRow> {
         self.answers.get(job).filter(|answer| now < answer.expires_at)
     }
 
@@ -173,7 +109,7 @@ impl State {
         }
     }
 
-    /// Refuses what a session asks for that has ended.
+    /// Refuses a session that has ended.
     pub(super) fn refuse_ended(
         &self,
         step: &'static str,
@@ -186,8 +122,8 @@ impl State {
         }
     }
 
-    /// First in the transaction of a job: gives what stands in its way. A session that has ended meanwhile still has the answer to this
-    /// very job.
+    /// First step in the transaction of a job: returns its previous answer. A session that has ended in the meantime still
+    /// receives the answer to this very job.
     pub(super) fn begin(
         &self,
         step: &'static str,
@@ -201,14 +137,14 @@ impl State {
         Ok(self.repeated(receipt, now))
     }
 
-    /// The answer that stands in a transaction's way. Another body under the same key was refused before the work began; here
-    /// it only must not be committed beside the first.
+    /// Previous answer to a job or under its idempotency key. Another payload under the same key was refused before the work;
+    /// here it must only not be committed beside the first.
     pub(super) fn repeated(&self, receipt: &Receipt, now: SystemTime) -> Option<Ciphertext> {
         let first = self.asked_by(receipt)?;
         (now < first.expires_at).then(|| first.answer.clone())
     }
 
-    fn asked_by(&self, receipt: &Receipt) -> Option<&Answer> {
+    fn asked_by(&self, receipt: &Receipt) -> Option<&AnswerRow> {
         let by_key = || {
             let key = receipt.idempotency.as_ref()?;
             self.answers.get(self.asked.get(&key.scope)?)
@@ -220,7 +156,7 @@ impl State {
         if let Some(key) = &receipt.idempotency {
             self.asked.insert(key.scope, receipt.job.clone());
         }
-        let answer = Answer {
+        let answer = AnswerRow {
             idempotency: receipt.idempotency.clone(),
             answer: receipt.answer.clone(),
             expires_at: now + receipt.keep,
@@ -228,7 +164,7 @@ impl State {
         self.answers.insert(receipt.job.clone(), answer);
     }
 
-    /// Appends to the user's audit log.
+    /// Appends a row to the user's audit log.
     pub(super) fn audit(&mut self, keys: &AuditKeys, user: &UserId, entry: Entry, receipt: &Receipt, now: SystemTime) {
         let chain = self.audit.entry(user.to_string()).or_default();
         let at = Timestamp::from(now).as_millis();
@@ -236,14 +172,14 @@ impl State {
         chain.rows.push(row);
     }
 
-    /// Queues events behind those that are there; one whose id is known is left out. An alert is a row too. Says how many are
-    /// new.
+    /// Queues events in their order; an event whose id is known is skipped. Also writes the row of an alert. Returns the number of
+    /// new events.
     pub(super) fn send(&mut self, user: &UserId, events: &[Envelope], now: SystemTime) -> u64 {
-        self.send_about(user, events, None, now)
+        self.send_with_subject(user, events, None, now)
     }
 
-    /// The same, where alerts among them are about a session.
-    pub(super) fn send_about(
+    /// Same as [`Self::send`], for events whose alerts concern a session.
+    pub(super) fn send_with_subject(
         &mut self,
         user: &UserId,
         events: &[Envelope],
@@ -253,7 +189,7 @@ impl State {
         let mut new = 0;
         for event in events {
             if let Ok(Some(alert)) = rules::alert_of(event)
-                && !self.keep_alert(user, alert, subject, now)
+                && !self.insert_alert(user, alert, subject, now)
             {
                 continue;
             }
@@ -262,7 +198,7 @@ impl State {
             }
             let number = self.next_number();
             self.unsent.insert((user.clone(), number));
-            let outgoing = Outgoing {
+            let outgoing = OutboxRow {
                 user: user.clone(),
                 event: event.clone(),
                 created_at: now,
@@ -274,65 +210,51 @@ impl State {
         new
     }
 
-    /// Moves an account's tokens, where it has any, into a revocation, and tells it in the audit log.
-    pub(super) fn unlink(
+    /// Inserts an alert; false if it exists already.
+    pub(super) fn insert_alert(
         &mut self,
-        keys: &AuditKeys,
         user: &UserId,
-        account: AccountType,
-        receipt: &Receipt,
+        alert: Alert,
+        subject: Option<&SignIn>,
         now: SystemTime,
-    ) {
-        let key = (user.clone(), account.as_str());
-        self.upkeep.remove(&key);
-        if let Some(linked) = self.accounts.remove(&key) {
-            let entry = Entry::of_unlinked(account, &linked.account.platform_user_id);
-            self.audit(keys, user, entry, receipt, now);
-            let tokens = linked.tokens;
-            let revocation = tokens.map(|tokens| tokens.revocation(account, linked.account.platform_user_id));
-            self.revoke(user, revocation, now);
+    ) -> bool {
+        if self
+            .alerts_of(user)
+            .any(|(_, raised)| raised.alert.alert_id == alert.alert_id)
+        {
+            return false;
+        }
+        let key = (user.clone(), self.next_number());
+        let raised = AlertRow {
+            alert,
+            raised_at: now,
+            acknowledged: false,
+            subject: subject.cloned(),
+        };
+        self.alerts.insert(key, raised);
+        true
+    }
+
+    /// Removes a session as the subject of the user's alerts.
+    pub(super) fn clear_subject(&mut self, user: &UserId, session: &SessionId) {
+        let theirs = self.alerts.iter_mut().filter(|((owner, _), _)| owner == user);
+        for (_, raised) in theirs.filter(|(_, raised)| raised.subject.as_ref().is_some_and(|it| it.session == *session))
+        {
+            raised.subject = None;
         }
     }
 
-    /// Queues a revocation, where there is anything to give back, no wider than other links of the same platform account, parked ones
-    /// too, allow.
-    pub(super) fn revoke(&mut self, user: &UserId, revocation: Option<Revocation>, now: SystemTime) {
-        let Some(mut revocation) = revocation else { return };
-        let shared = self.is_linked(revocation.account, &revocation.platform_user_id);
-        revocation.scope = rules::narrowed(revocation.scope, shared);
-        let number = self.next_number();
-        self.tasks.insert(number, QueuedTask::new(user, revocation, now));
+    /// Alerts of a user with their numbers, in the order in which they were raised.
+    pub(super) fn alerts_of(&self, user: &UserId) -> impl Iterator<Item = (i64, &AlertRow)> {
+        let theirs = self.alerts.range((user.clone(), i64::MIN)..);
+        let theirs = theirs.take_while(move |((owner, _), _)| owner == user);
+        theirs.map(|((_, number), raised)| (*number, raised))
     }
 
-    /// As [`Self::revoke`], of what the job's exchange issued: the provisional revocation of that is withdrawn.
-    pub(super) fn revoke_issued(&mut self, user: &UserId, issued: Option<Revocation>, job: &JobId, now: SystemTime) {
-        self.withdraw(job);
-        self.revoke(user, issued, now);
-    }
-
-    /// Withdraws the provisional revocation of what the job's exchange issued. False: it has begun.
-    pub(super) fn withdraw(&mut self, job: &JobId) -> bool {
-        let mut withdrawn = self.tasks.extract_if(.., |_, task| task.job.as_ref() == Some(job));
-        withdrawn.all(|(_, task)| task.tries == 0)
-    }
-
-    /// Whether a link of this platform account lives, or is parked.
-    pub(super) fn is_linked(&self, account: AccountType, platform_user_id: &str) -> bool {
-        let linked = self.accounts.values().map(|linked| &linked.account);
-        let mut all = linked.chain(
-            self.pending_link
-                .values()
-                .map(|pending_link| &pending_link.link.account),
-        );
-        all.any(|linked| linked.account_type == account && linked.platform_user_id == platform_user_id)
-    }
-
-    /// Keeps what is still to be revoked from ending a link of the same platform account.
-    pub(super) fn spare(&mut self, account: AccountType, platform_user_id: &str) {
-        let pending = self.tasks.values_mut().filter(|task| !task.dead);
-        let pending = pending.map(|task| &mut task.revocation);
-        for revocation in pending.filter(|it| it.account == account && it.platform_user_id == platform_user_id) {
-            revocation.scope = RevokeScope::Token;
-        }
+    /// Reports whether a session has ended, by itself or with all others of its user.
+    pub(super) fn is_session_ended(&self, user: &UserId, session: &SessionId) -> bool {
+        let all = self.ends_of_all.get(user).map(|(all, _)| all);
+        let row = self.sessions.get(&(user.clone(), session.clone()));
+        row.is_some_and(|row| row.known.ended_at(session, all).is_some())
     }
 }

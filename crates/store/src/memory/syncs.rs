@@ -1,4 +1,4 @@
-//! Turns of syncs.
+//! Sync leases.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use super::{MemoryStore, in_time};
 use crate::StoreError;
 use crate::answers::Receipt;
 use crate::queue::PlatformCapacity;
-use crate::syncs::{FinishedSync, LeasedSync, Pause, Paused, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
+use crate::syncs::{FinishedSync, LeasedSync, Pause, PauseScope, SyncLease, SyncLeaseOutcome, SyncOutcome, Syncs};
 
 #[async_trait]
 impl Syncs for MemoryStore {
@@ -30,22 +30,22 @@ impl Syncs for MemoryStore {
             .filter_map(|((user, _), linked)| {
                 let account = linked.account.account_type;
                 let key = (user.clone(), account.as_str());
-                let upkeep = state.upkeep.get(&key).filter(|upkeep| {
-                    upkeep.next_sync_at <= now
-                        && !upkeep.is_leased(now)
-                        && upkeep.lost_generation != Some(linked.generation)
+                let sync_row = state.syncs.get(&key).filter(|sync_row| {
+                    sync_row.next_sync_at <= now
+                        && !sync_row.is_leased(now)
+                        && sync_row.disconnected_generation != Some(linked.generation)
                 })?;
                 let may = state.paused(user, account, now).is_zero();
-                may.then(|| (upkeep.next_sync_at, user.clone(), account))
+                may.then(|| (sync_row.next_sync_at, user.clone(), account))
             })
             .collect();
         due.sort_by_key(|(since, ..)| *since);
         let mut capacities = capacities.to_vec();
         let due = due
             .into_iter()
-            .filter(|(_, _, account)| PlatformCapacity::fill(&mut capacities, *account));
+            .filter(|(_, _, account)| PlatformCapacity::take_permit(&mut capacities, *account));
         Ok(due
-            .filter_map(|(_, user, account)| state.take(user, account, now + ttl, now))
+            .filter_map(|(_, user, account)| state.lease(user, account, now + ttl, now))
             .collect())
     }
 
@@ -57,22 +57,22 @@ impl Syncs for MemoryStore {
     ) -> Result<SyncLeaseOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        state.refuse_ended("take the turn of a sync", user, Some(session))?;
-        let Some(standing) = state.standing(user, account, now) else {
+        state.refuse_ended("lease a sync", user, Some(session))?;
+        let Some(account_state) = state.account_state(user, account, now) else {
             return Ok(SyncLeaseOutcome::NotConnected);
         };
-        if standing.is_lost {
+        if account_state.is_disconnected {
             return Ok(SyncLeaseOutcome::Disconnected);
-        } else if !standing.paused.is_zero() {
-            return Ok(SyncLeaseOutcome::Paused(standing.paused));
+        } else if !account_state.paused.is_zero() {
+            return Ok(SyncLeaseOutcome::Paused(account_state.paused));
         }
         let key = (user.clone(), account.as_str());
-        if state.upkeep.get(&key).is_some_and(|upkeep| upkeep.is_leased(now)) {
+        if state.syncs.get(&key).is_some_and(|sync_row| sync_row.is_leased(now)) {
             return Ok(SyncLeaseOutcome::Busy);
         }
-        let taken = state.take(user.clone(), account, now + ttl, now);
+        let taken = state.lease(user.clone(), account, now + ttl, now);
         Ok(taken.map_or(SyncLeaseOutcome::NotConnected, |taken| {
-            SyncLeaseOutcome::LeasedSync(Box::new(taken))
+            SyncLeaseOutcome::Leased(Box::new(taken))
         }))
     }
 
@@ -80,17 +80,17 @@ impl Syncs for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let key = (lease.user.clone(), lease.account.as_str());
-        let upkeep = state.upkeep.get_mut(&key);
-        let held = upkeep.filter(|upkeep| upkeep.fence == lease.fence);
-        Ok(held.map(|upkeep| upkeep.leased_until = Some(now + ttl)).is_some())
+        let sync_row = state.syncs.get_mut(&key);
+        let leased = sync_row.filter(|sync_row| sync_row.fence == lease.fence);
+        Ok(leased.map(|sync_row| sync_row.leased_until = Some(now + ttl)).is_some())
     }
 
     async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {
         let now = self.now();
         let mut state = self.state();
         state.refuse_ended("announce the sync", &lease.user, Some(session))?;
-        let standing = state.standing(&lease.user, lease.account, now);
-        if standing.is_some_and(|standing| standing.fence == lease.fence) {
+        let account_state = state.account_state(&lease.user, lease.account, now);
+        if account_state.is_some_and(|account_state| account_state.fence == lease.fence) {
             state.send(&lease.user, std::slice::from_ref(syncing), now);
         }
         Ok(())
@@ -100,10 +100,10 @@ impl Syncs for MemoryStore {
         let now = self.now();
         let mut state = self.state();
         let lease = &sync.lease;
-        let begun = receipt.map_or(Ok(None), |receipt| {
+        let previous = receipt.map_or(Ok(None), |receipt| {
             state.begin("store the sync", &lease.user, receipt, now)
         });
-        match begun {
+        match previous {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(SyncOutcome::Repeated(answer)),
             Err(_ended) => {
@@ -113,8 +113,9 @@ impl Syncs for MemoryStore {
                 return Ok(SyncOutcome::SessionEnded);
             }
         }
-        let standing = state.standing(&lease.user, lease.account, now);
-        let is_ours = standing.is_some_and(|standing| standing.fence == lease.fence && !standing.is_lost);
+        let account_state = state.account_state(&lease.user, lease.account, now);
+        let is_ours = account_state
+            .is_some_and(|account_state| account_state.fence == lease.fence && !account_state.is_disconnected);
         if is_ours {
             receipt.map_or(Ok(()), |receipt| in_time("store the sync", receipt))?;
             state.write_sync(sync, now);
@@ -134,18 +135,18 @@ impl Syncs for MemoryStore {
 }
 
 impl State {
-    fn take(&mut self, user: UserId, account: AccountType, until: SystemTime, now: SystemTime) -> Option<LeasedSync> {
+    fn lease(&mut self, user: UserId, account: AccountType, until: SystemTime, now: SystemTime) -> Option<LeasedSync> {
         let fence = self.next_number();
         let key = (user.clone(), account.as_str());
         let found = self.accounts.get(&key)?.clone();
-        let upkeep = self.upkeep.get_mut(&key)?;
-        upkeep.fence = fence;
-        upkeep.leased_until = Some(until);
+        let sync_row = self.syncs.get_mut(&key)?;
+        sync_row.fence = fence;
+        sync_row.leased_until = Some(until);
         Some(LeasedSync {
             lease: SyncLease { user, account, fence },
             found,
-            failures: upkeep.failures,
-            late: now.duration_since(upkeep.next_sync_at).unwrap_or(Duration::ZERO),
+            failures: sync_row.failures,
+            late: now.duration_since(sync_row.next_sync_at).unwrap_or(Duration::ZERO),
         })
     }
 
@@ -161,24 +162,24 @@ impl State {
                 linked.cursor = Some(cursor.clone());
             }
         }
-        if let Some(upkeep) = self.upkeep.get_mut(&key) {
-            upkeep.leased_until = None;
-            upkeep.failures = sync.failures;
-            upkeep.next_sync_at = now + sync.next_sync;
+        if let Some(sync_row) = self.syncs.get_mut(&key) {
+            sync_row.leased_until = None;
+            sync_row.failures = sync.failures;
+            sync_row.next_sync_at = now + sync.next_sync;
         }
     }
 
-    /// Whoever has the turn by now: the platform asks all of us.
+    /// Applies a pause, whichever worker has the lease now: the platform asks all workers to wait.
     fn pause(&mut self, lease: &SyncLease, pause: &Pause, now: SystemTime) {
         let until = now + pause.wait;
-        match pause.of {
-            Paused::Account => {
-                if let Some(upkeep) = self.upkeep.get_mut(&(lease.user.clone(), lease.account.as_str())) {
-                    upkeep.paused_until = upkeep.paused_until.max(Some(until));
-                    upkeep.next_sync_at = upkeep.next_sync_at.max(until);
+        match pause.scope {
+            PauseScope::Account => {
+                if let Some(sync_row) = self.syncs.get_mut(&(lease.user.clone(), lease.account.as_str())) {
+                    sync_row.paused_until = sync_row.paused_until.max(Some(until));
+                    sync_row.next_sync_at = sync_row.next_sync_at.max(until);
                 }
             }
-            Paused::Platform => self.pause_platform(lease.account, until),
+            PauseScope::Platform => self.pause_platform(lease.account, until),
         }
     }
 }

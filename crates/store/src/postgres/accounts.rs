@@ -1,4 +1,4 @@
-//! Linked accounts. What only reads is here; what changes something is a transaction in a file of its own.
+//! Linked accounts. This file has the reads; each change is a transaction in a file of its own.
 
 mod exchange;
 mod link;
@@ -12,7 +12,7 @@ use protocol::id::UserId;
 use tokio_postgres::Row;
 
 use self::exchange::BeginExchange;
-use self::link::{GiveBack, LinkAccount};
+use self::link::{LinkAccount, RevokeUnused};
 use self::refuse::RefuseLink;
 use self::revoke_all::RevokeEverything;
 use self::unlink::UnlinkAccount;
@@ -40,7 +40,7 @@ impl Accounts for PgStore {
     }
 
     async fn credentials(&self, user: &UserId, account: AccountType) -> Result<Option<Credentials>, StoreError> {
-        let step = "read the account";
+        let step = "look up the account";
         let read = "SELECT account_type, platform_user_id, username, display_name, avatar_url, status, scopes, \
                     connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, generation, \
                     cursor \
@@ -52,7 +52,7 @@ impl Accounts for PgStore {
     }
 
     async fn access_epoch(&self, user: &UserId) -> Result<i64, StoreError> {
-        let step = "read the access epoch";
+        let step = "look up the access epoch";
         let read = "SELECT access_epoch FROM users WHERE user_id = $1";
         let rows = self.pool.query(step, read, &[&user.as_str()]).await?;
         let epoch = rows.first().map_or(Ok(0), |row| row.try_get(0));
@@ -70,9 +70,9 @@ impl Accounts for PgStore {
             .transact("store the link", &LinkAccount { link, receipt, audit })
             .await;
         if let (Err(StoreError::TooLate(_)), None) = (&linked, link.pending_link) {
-            // The platform has granted it, and nobody will hold its tokens.
+            // The platform granted the link, and nobody else has its tokens.
             self.pool
-                .transact("give the grant back", &GiveBack { link, receipt, audit })
+                .transact("revoke an unused grant", &RevokeUnused { link, receipt, audit })
                 .await?;
         }
         linked
@@ -99,7 +99,7 @@ impl Accounts for PgStore {
     async fn revoke_all(&self, all: &RevokeAll<'_>) -> Result<RevokeAllOutcome, StoreError> {
         self.pool
             .transact(
-                "revoke all access",
+                "commit the revocation of all access",
                 &RevokeEverything {
                     all,
                     audit: &self.audit,
@@ -109,7 +109,7 @@ impl Accounts for PgStore {
     }
 }
 
-/// What of the platform is linked now: its row's `platform_user_id`, `status` and tokens.
+/// Row of the linked account of a platform: `platform_user_id`, `status` and tokens.
 async fn linked(tx: &Transaction<'_>, user: &UserId, account: AccountType) -> Result<Option<Row>, Failure> {
     let find = "SELECT platform_user_id, status, access_token, refresh_token, token_expires_at \
              FROM accounts WHERE user_id = $1 AND account_type = $2";

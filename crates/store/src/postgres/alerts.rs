@@ -1,8 +1,8 @@
-//! Alerts.
+//! Security alerts.
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
-use protocol::id::{AlertId, SessionId, UserId};
+use protocol::id::{AlertId, UserId};
 use protocol::security::Alert;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -66,7 +66,7 @@ impl Alerts for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("acknowledge the alert", &work).await
+        self.pool.transact("mark the alert as acknowledged", &work).await
     }
 }
 
@@ -129,10 +129,10 @@ impl Work for Acknowledge<'_> {
             keys,
         } = self;
         head::lock_user(tx, user, receipt.actor.session()).await?;
-        let look = LOOK;
+        let find = FIND;
         let (session, signed_in) = (by.session.as_str(), by.at.map(written));
         let found = tx
-            .query_opt(look, &[&user.as_str(), &alert.as_str(), &session, &signed_in])
+            .query_opt(find, &[&user.as_str(), &alert.as_str(), &session, &signed_in])
             .await?;
         let Some(row) = found else {
             return Ok(Ending::RollBack(Acknowledged::Unknown));
@@ -140,7 +140,7 @@ impl Work for Acknowledge<'_> {
         if row.try_get("acknowledged")? {
             return Ok(Ending::RollBack(Acknowledged::Yes));
         }
-        if row.try_get("about_itself")? {
+        if row.try_get("own_session")? {
             return Ok(Ending::RollBack(Acknowledged::OwnSession));
         }
         let kind: String = row.try_get("type")?;
@@ -151,48 +151,11 @@ impl Work for Acknowledge<'_> {
     }
 }
 
-/// An alert as the session `$3` sees it, whose user signed in at `$4`. Who gave wrong second factors is a subject of a suspicious
-/// login that came after. A sign-in is later than the alert, and than the one that the session had then: clocks differ.
-const LOOK: &str = "SELECT type, acked_at IS NOT NULL AS acknowledged, EXISTS (SELECT FROM alerts AS own \
-                    WHERE own.user_id = $1 AND own.about_session = $3 AND (own.id = alerts.id \
+/// An alert as the session `$3`, whose user signed in at `$4`, sees it. A session that gave wrong second factors is also a
+/// subject of a later suspicious login. A new sign-in must be later than the alert and than the session's sign-in at that time,
+/// because clocks differ.
+const FIND: &str = "SELECT type, acked_at IS NOT NULL AS acknowledged, EXISTS (SELECT FROM alerts AS own \
+                    WHERE own.user_id = $1 AND own.subject_session = $3 AND (own.id = alerts.id \
                     OR alerts.type = 'suspicious_login' AND own.type = 'failed_2fa' AND own.id < alerts.id) \
-                    AND coalesce($4 <= greatest(alerts.raised_at, own.about_signed_in), true)) AS about_itself \
+                    AND coalesce($4 <= greatest(alerts.raised_at, own.subject_signed_in_at), true)) AS own_session \
                     FROM alerts WHERE user_id = $1 AND alert_id = $2";
-
-/// No alert is about this session any more.
-pub(super) async fn clear(tx: &Transaction<'_>, user: &UserId, session: &SessionId) -> Result<(), Failure> {
-    let clear =
-        "UPDATE alerts SET about_session = NULL, about_signed_in = NULL WHERE user_id = $1 AND about_session = $2";
-    tx.execute(clear, &[&user.as_str(), &session.as_str()]).await?;
-    Ok(())
-}
-
-/// Writes an alert's row; false when it is there already. Only the outbox calls this: a row comes with its event.
-pub(super) async fn keep(
-    tx: &Transaction<'_>,
-    user: &UserId,
-    alert: &Alert,
-    subject: Option<&SignIn>,
-) -> Result<bool, Failure> {
-    let insert = "INSERT INTO alerts (user_id, alert_id, severity, type, message, at, requires_action, \
-             about_session, about_signed_in) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, alert_id) DO NOTHING";
-    // Postgres holds no NUL in a text.
-    let message = alert.message.replace('\0', "\u{fffd}");
-    let inserted = tx
-        .execute(
-            insert,
-            &[
-                &user.as_str(),
-                &alert.alert_id.as_str(),
-                &alert.severity.as_str(),
-                &alert.kind.as_str(),
-                &message,
-                &written(alert.timestamp),
-                &alert.requires_action,
-                &subject.map(|subject| subject.session.as_str()),
-                &subject.and_then(|subject| subject.at).map(written),
-            ],
-        )
-        .await?;
-    Ok(inserted == 1)
-}

@@ -1,4 +1,4 @@
-//! Answers already given, and the end of what is only kept for a while.
+//! Answers of completed jobs, and deletion of expired rows.
 
 use async_trait::async_trait;
 use protocol::id::{JobId, SessionId, UserId};
@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::parameter::Parameter;
-use super::{PgStore, sessions};
+use super::{PgStore, session_check};
 use crate::StoreError;
 use crate::answers::{Actor, Answers, Idempotency, PreviousAnswer};
 use crate::rules::{ALERTS_KEPT_FOR, DELIVERIES_KEPT_FOR, REMEMBERED_FOR, SEEN_KEPT_FOR};
@@ -20,7 +20,7 @@ impl Answers for PgStore {
         job: &JobId,
         idempotency: Option<&Idempotency>,
     ) -> Result<PreviousAnswer, StoreError> {
-        let step = "look for an earlier answer";
+        let step = "look up a previous answer";
         let find = "SELECT answer, job_id = $1 AS own, job_id = $1 OR body = $3 AS same FROM answers \
                     WHERE (job_id = $1 OR scope = $2) AND expires_at > now() ORDER BY job_id = $1 DESC LIMIT 1";
         let scope = idempotency.map(|key| key.scope.as_slice());
@@ -28,7 +28,9 @@ impl Answers for PgStore {
         let (user, session) = (user.as_str(), by.session().map(SessionId::as_str));
         let answer: [&dyn Parameter; 3] = [&job.as_str(), &scope, &body];
         let ended: [&dyn Parameter; 2] = [&user, &session];
-        let both = self.pool.query_both(step, (find, &answer), (sessions::ENDED, &ended));
+        let both = self
+            .pool
+            .query_both(step, (find, &answer), (session_check::ENDED, &ended));
         let (found, ended) = both.await?;
         let previous_answer = previous_answer(found.first(), !ended.is_empty());
         previous_answer.map_err(|failure| self.pool.report(step, failure))
@@ -39,7 +41,7 @@ impl Answers for PgStore {
         let answers = "DELETE FROM answers WHERE job_id IN \
                        (SELECT job_id FROM answers WHERE expires_at <= now() LIMIT $1) RETURNING 1";
         let exchanges = "DELETE FROM exchanges WHERE code_hash IN \
-                         (SELECT code_hash FROM exchanges WHERE begun_at <= now() - $2 * interval '1 second' LIMIT $1) \
+                         (SELECT code_hash FROM exchanges WHERE started_at <= now() - $2 * interval '1 second' LIMIT $1) \
                          RETURNING 1";
         let events = "DELETE FROM outbox WHERE id IN \
                       (SELECT id FROM outbox WHERE sent_at <= now() - $2 * interval '1 second' LIMIT $1) RETURNING 1";
@@ -72,10 +74,10 @@ impl Answers for PgStore {
 }
 
 impl PgStore {
-    /// Deletes batch by batch, so that no statement is long and no lock is held for long.
+    /// Deletes in batches, so that no statement runs, or holds locks, for long.
     async fn delete(&self, step: &'static str, batch: &str, values: &[&dyn Parameter]) -> Result<u64, StoreError> {
         let mut deleted = 0;
-        for _ in 0..MOST_BATCHES {
+        for _ in 0..MAX_BATCHES {
             let rows = self.pool.query(step, batch, values).await?.len();
             deleted += rows as u64;
             if rows < usize::from(BATCH) {
@@ -94,7 +96,7 @@ fn previous_answer(row: Option<&Row>, is_ended: bool) -> Result<PreviousAnswer, 
     let Some(row) = row else {
         return Ok(PreviousAnswer::Nothing);
     };
-    // Null when no key was given: then the job is the same, or the row would not be here.
+    // NULL without an idempotency key: then the row was found by the job id.
     let same: Option<bool> = row.try_get("same")?;
     if same == Some(false) {
         return Ok(PreviousAnswer::OtherBody);
@@ -102,8 +104,8 @@ fn previous_answer(row: Option<&Row>, is_ended: bool) -> Result<PreviousAnswer, 
     Ok(PreviousAnswer::Answer(Ciphertext::from_bytes(row.try_get("answer")?)))
 }
 
-/// Rows that one statement deletes.
+/// Rows per DELETE statement.
 const BATCH: u16 = 1_000;
 
-/// What is left after these is left for the next time.
-const MOST_BATCHES: u32 = 100;
+/// Batches per run. The next run deletes the rest.
+const MAX_BATCHES: u32 = 100;

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
-use super::receipt::Begun;
+use super::receipt::ReceiptCheck;
 use super::transaction::Transaction;
 use super::{PgStore, receipt};
 use crate::StoreError;
@@ -17,8 +17,8 @@ use crate::answers::Receipt;
 use crate::audit::{Audit, AuditRow, ChainHead, ChainTip, Entry, extend};
 use crate::vault::AuditKeys;
 
-/// Appends a row. The caller holds the user's head row, so that chains do not fork; should one forget it, the row's number is
-/// taken and the transaction tries again.
+/// Appends a row. The caller holds the lock of the user's head row, so that chains do not fork. Without the lock the row's number
+/// may be taken; the transaction then retries.
 pub(super) async fn append(
     tx: &Transaction<'_>,
     keys: &AuditKeys,
@@ -27,13 +27,13 @@ pub(super) async fn append(
     receipt: &Receipt,
 ) -> Result<(), Failure> {
     let look = "SELECT $1::text AS user_id, seq, mac, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now \
-             FROM (SELECT) AS always LEFT JOIN audit_heads ON user_id = $1";
+             FROM (SELECT) AS one_row LEFT JOIN audit_heads ON user_id = $1";
     let found = tx.query_one(look, &[&user.as_str()]).await?;
     let head = chain_head(&found)?;
     let row = extend(keys, head.as_ref(), user, found.try_get("now")?, entry, receipt);
     let write = "WITH head AS (INSERT INTO audit_heads (user_id, seq, mac) VALUES ($1, $2, $16) \
              ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, mac = excluded.mac) \
-             INSERT INTO audit (user_id, seq, v, at, act, about, result, count, session_id, connection_id, address, device, \
+             INSERT INTO audit (user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
              job_id, trace_id, key_id, mac) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     tx.execute(
@@ -61,7 +61,7 @@ pub(super) async fn append(
     Ok(())
 }
 
-struct Record<'a> {
+struct RecordEntries<'a> {
     user: &'a UserId,
     entries: Vec<Entry>,
     receipt: &'a Receipt,
@@ -69,7 +69,7 @@ struct Record<'a> {
 }
 
 #[async_trait]
-impl Work for Record<'_> {
+impl Work for RecordEntries<'_> {
     type Outcome = WriteOutcome;
 
     fn deadline(&self) -> Option<Instant> {
@@ -83,7 +83,7 @@ impl Work for Record<'_> {
             receipt,
             keys,
         } = self;
-        if let Begun::Repeated(answer) = receipt::begin(tx, user, receipt).await? {
+        if let ReceiptCheck::Repeated(answer) = receipt::begin(tx, user, receipt).await? {
             return Ok(Ending::RollBack(WriteOutcome::Repeated(answer)));
         }
         for entry in entries {
@@ -102,7 +102,7 @@ impl Audit for PgStore {
         refused: &[RefusedCommand],
         receipt: &Receipt,
     ) -> Result<WriteOutcome, StoreError> {
-        let work = Record {
+        let work = RecordEntries {
             user,
             entries: refused.iter().map(Entry::of_refused).collect(),
             receipt,
@@ -117,7 +117,7 @@ impl Audit for PgStore {
         command: &str,
         receipt: &Receipt,
     ) -> Result<WriteOutcome, StoreError> {
-        let work = Record {
+        let work = RecordEntries {
             user,
             entries: vec![Entry::of_confirmation(command)],
             receipt,
@@ -127,7 +127,7 @@ impl Audit for PgStore {
     }
 
     async fn next_audited_user(&self, user: Option<&str>) -> Result<Option<String>, StoreError> {
-        let step = "look for the next audited user";
+        let step = "look up the next audited user";
         let (beyond, user) = after(user);
         let first = |table| format!("(SELECT user_id FROM {table} WHERE user_id {beyond} $1 ORDER BY user_id LIMIT 1)");
         let (rows, heads) = (first("audit"), first("audit_heads"));
@@ -138,10 +138,10 @@ impl Audit for PgStore {
     }
 
     async fn audit_tip(&self, user: &str) -> Result<ChainTip, StoreError> {
-        let step = "read the end of a chain";
-        // One statement: head and rows are seen as one commit left them.
+        let step = "read a chain's head";
+        // One statement, so that head and rows are of one snapshot.
         let read = "SELECT $1::text AS user_id, seq, mac, (SELECT max(seq) FROM audit WHERE user_id = $1) AS last \
-                    FROM (SELECT) AS always LEFT JOIN audit_heads ON user_id = $1";
+                    FROM (SELECT) AS one_row LEFT JOIN audit_heads ON user_id = $1";
         let rows = self.pool.query(step, read, &[&user]).await?;
         let tip = rows.first().map(|row| {
             Ok(ChainTip {
@@ -155,8 +155,8 @@ impl Audit for PgStore {
     }
 
     async fn audit_rows(&self, user: &str, after: i64, up_to: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-        let step = "read the audit log";
-        let read = "SELECT user_id, seq, v, at, act, about, result, count, session_id, connection_id, address, device, \
+        let step = "read audit rows";
+        let read = "SELECT user_id, seq, v, at, action, subject, result, count, session_id, connection_id, address, device, \
                     job_id, trace_id, key_id, mac FROM audit WHERE user_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.pool.query(step, read, &[&user, &after, &up_to, &limit]).await?;
@@ -165,7 +165,7 @@ impl Audit for PgStore {
     }
 
     async fn unlogged_heads(&self, user: Option<&str>, limit: usize) -> Result<Vec<ChainHead>, StoreError> {
-        let step = "read the heads of chains";
+        let step = "read unlogged heads";
         let (beyond, user) = after(user);
         let read = format!(
             "SELECT user_id, seq, mac FROM audit_heads WHERE logged < seq AND user_id {beyond} $1 ORDER BY user_id LIMIT $2"
@@ -190,27 +190,27 @@ impl Audit for PgStore {
     }
 }
 
-/// What the next user's name is compared with, and how. Nobody's name is empty, but a row that we did not write may say so.
+/// Operator and operand to find the next user. No user id is empty, but a row that Postern did not write may have an empty one.
 fn after(user: Option<&str>) -> (&'static str, &str) {
     user.map_or((">=", ""), |user| (">", user))
 }
 
-/// From the columns `user_id`, `seq` and `mac`; none where a chain has no head.
+/// Head from the columns `user_id`, `seq` and `mac`; none if the chain has none.
 fn chain_head(row: &Row) -> Result<Option<ChainHead>, Failure> {
     let user = row.try_get("user_id")?;
     let (seq, mac): (Option<i64>, Option<Vec<u8>>) = (row.try_get("seq")?, row.try_get("mac")?);
     Ok(seq.zip(mac).map(|(seq, mac)| ChainHead { user, seq, mac }))
 }
 
-/// From all columns of `audit`.
+/// Audit row from all columns of `audit`.
 fn row(row: &Row) -> Result<AuditRow, Failure> {
     Ok(AuditRow {
         user: row.try_get("user_id")?,
         seq: row.try_get("seq")?,
         v: row.try_get("v")?,
         at: row.try_get("at")?,
-        action: row.try_get("act")?,
-        subject: row.try_get("about")?,
+        action: row.try_get("action")?,
+        subject: row.try_get("subject")?,
         result: row.try_get("result")?,
         count: row.try_get("count")?,
         session: row.try_get("session_id")?,

@@ -1,4 +1,4 @@
-//! One connection: how it is opened, how statements are sent on it, and when it is not used again.
+//! Database connection: opening, sending of statements, and retirement.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,24 +18,24 @@ use super::settings::PgSettings;
 use super::{RootsError, tls};
 use crate::metrics::Metrics;
 
-/// A connection of the pool.
+/// Connection of the pool.
 #[derive(Debug)]
 pub(super) struct Connection {
     client: ClientWrapper,
     prepares: bool,
-    /// How often the server had been condemned when this was opened.
+    /// Value of the opener's counter when this was opened.
     server: u64,
     retires_at: Instant,
 }
 
-/// What a statement gave.
+/// Result of a statement.
 pub(super) struct Answer {
     pub(super) rows: Vec<Row>,
-    /// Rows that it read or wrote.
+    /// Number of rows that it read or wrote.
     pub(super) affected: u64,
 }
 
-/// A statement that can be sent at once.
+/// Statement that can be sent at once.
 pub(super) enum Ready {
     Named(Statement),
     Unnamed,
@@ -48,14 +48,14 @@ impl Connection {
         self.send(&ready, query).await
     }
 
-    /// Runs two statements, the second after the first. They travel together.
+    /// Runs two statements, one after the other. They are sent together.
     pub(super) async fn run_both(&self, first: Query<'_>, second: Query<'_>) -> Result<(Answer, Answer), Error> {
-        // Before either is sent: one that is known would overtake the other while that is prepared.
+        // Both are prepared first: otherwise a cached statement would be sent before one that is still being prepared.
         let (ready, then) = (self.prepare(first).await?, self.prepare(second).await?);
         try_join(self.send(&ready, first), self.send(&then, second)).await
     }
 
-    /// Prepares a statement, where that is wanted and was not done before on this connection.
+    /// Prepares a statement, if that is enabled and was not done before on this connection.
     pub(super) async fn prepare(&self, (sql, parameters): Query<'_>) -> Result<Ready, Error> {
         if !self.prepares {
             return Ok(Ready::Unnamed);
@@ -64,7 +64,7 @@ impl Connection {
         Ok(Ready::Named(self.client.prepare_typed_cached(sql, &types).await?))
     }
 
-    /// Sends a statement, the first time this is polled, and reads what it gives.
+    /// Sends a statement at the first poll, and reads its result.
     pub(super) async fn send(&self, ready: &Ready, (sql, parameters): Query<'_>) -> Result<Answer, Error> {
         let values = parameters.iter().map(|parameter| *parameter as &(dyn ToSql + Sync));
         let answer = match ready {
@@ -88,9 +88,9 @@ impl Connection {
         self.client.batch_execute(statements).await
     }
 
-    /// Puts a statement without parameters on its way; what is sent later on this connection comes after it.
+    /// Sends a statement without parameters and does not wait; later statements on this connection run after it.
     pub(super) fn send_plain(&self, statement: &str) {
-        // The first poll sends it. Who fails to is not connected any more.
+        // The first poll sends it. It fails only if the connection is closed.
         drop(self.client.batch_execute(statement).now_or_never());
     }
 }
@@ -99,9 +99,9 @@ impl Connection {
 pub(super) struct Opener {
     postgres: deadpool_postgres::Manager,
     prepares: bool,
-    takes_read_only: bool,
+    accepts_read_only: bool,
     max_age: Duration,
-    /// How often the server was condemned. Connections that were opened before the last time are not used again.
+    /// Number of times the server was condemned. Connections that were opened before the last time are not used again.
     condemned: AtomicU64,
     metrics: Metrics,
 }
@@ -112,14 +112,14 @@ impl Opener {
         Ok(Self {
             postgres: deadpool_postgres::Manager::new(settings.config(), tls),
             prepares: settings.prepares,
-            takes_read_only: settings.takes_read_only,
+            accepts_read_only: settings.accepts_read_only,
             max_age: settings.max_age,
             condemned: AtomicU64::new(0),
             metrics,
         })
     }
 
-    /// No connection that is open now is used again.
+    /// Retires all connections that are open now.
     pub(super) fn condemn_server(&self) {
         self.condemned.fetch_add(1, Ordering::Relaxed);
     }
@@ -127,7 +127,7 @@ impl Opener {
     async fn open(&self) -> Result<Connection, OpenError> {
         let server = self.condemned.load(Ordering::Relaxed);
         let client = managed::Manager::create(&self.postgres).await?;
-        if !self.takes_read_only {
+        if !self.accepts_read_only {
             refuse_read_only(&client).await?;
         }
         Ok(Connection {
@@ -138,7 +138,7 @@ impl Opener {
         })
     }
 
-    /// Why an idle connection is not to be used again.
+    /// Reason to discard an idle connection.
     fn fault(&self, connection: &Connection) -> Option<&'static str> {
         if connection.client.is_closed() {
             Some("closed")
@@ -157,7 +157,7 @@ impl managed::Manager for Opener {
     type Error = OpenError;
 
     async fn create(&self) -> Result<Connection, OpenError> {
-        // It is large, seldom run, and a part of every wait for a connection.
+        // Boxed because the future is large, rarely run, and part of every wait for a connection.
         Box::pin(self.open()).await
     }
 
@@ -180,12 +180,12 @@ impl std::fmt::Debug for Opener {
     }
 }
 
-/// Why a connection could not be opened.
+/// Error of opening a connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
     #[error(transparent)]
     Postgres(#[from] Error),
-    #[error("the server takes no writes: it is a standby, or was demoted")]
+    #[error("the server accepts no writes: it is a standby, or was demoted")]
     ReadOnly,
 }
 
@@ -197,7 +197,7 @@ async fn refuse_read_only(client: &ClientWrapper) -> Result<(), OpenError> {
     }
 }
 
-/// Spread over the last fifth, so that connections that were opened together are not all replaced together.
+/// Lifetime of a connection, spread over the last fifth, so that connections that were opened together are not replaced together.
 fn lifetime(max_age: Duration, entropy: &dyn Entropy) -> Duration {
     let fraction = f64::from(u32::from_le_bytes(entropy.bytes())) / f64::from(u32::MAX);
     max_age.mul_f64(1.0 - fraction / 5.0)
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_are_spread_and_never_above_the_maximum() {
+    fn lifetimes_are_spread_below_the_maximum() {
         let entropy = SeededEntropy::new(7);
         let max_age = Duration::from_secs(900);
         let drawn: Vec<_> = (0..100).map(|_| lifetime(max_age, &entropy)).collect();

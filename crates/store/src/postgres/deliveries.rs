@@ -1,4 +1,4 @@
-//! Addressed events.
+//! Webhook deliveries.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::deliveries::{Deliveries, Delivery, DeliveryOutcome};
 #[async_trait]
 impl Deliveries for PgStore {
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<DeliveryOutcome, StoreError> {
-        self.pool.transact("deliver news", &Deliver(delivery)).await
+        self.pool.transact("deliver notifications", &Deliver(delivery)).await
     }
 }
 
@@ -26,8 +26,8 @@ struct Deliver<'a>(&'a Delivery<'a>);
 impl Work for Deliver<'_> {
     type Outcome = DeliveryOutcome;
 
-    /// The delivery's id is taken before any head row, and the head rows in their order: deliveries that share users wait for each
-    /// other in a line, never in a circle.
+    /// Locks the delivery's id before any head row, and the head rows in order, so that deliveries with common users cannot
+    /// deadlock.
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<DeliveryOutcome>, Failure> {
         let Self(delivery) = self;
         if let Some(id) = delivery.id
@@ -35,44 +35,44 @@ impl Work for Deliver<'_> {
         {
             return Ok(Ending::RollBack(DeliveryOutcome::Repeated));
         }
-        let mut told = Vec::new();
+        let mut notified = Vec::new();
         for user in linked(tx, delivery).await? {
             head::lock_user(tx, &user, None).await?;
-            // An unlink may have been here between the look and the lock.
+            // The account may have been unlinked between the query and the lock.
             let Some(platform_user_id) = platform_user_id(tx, &user, delivery.platform).await? else {
                 continue;
             };
             let theirs = (delivery.events_for)(&user, &platform_user_id);
             if outbox::send(tx, &user, &theirs).await? > 0 {
-                told.push(user);
+                notified.push(user);
             }
         }
         make_due(tx, delivery).await?;
-        Ok(Ending::Commit(DeliveryOutcome::Delivered(told)))
+        Ok(Ending::Commit(DeliveryOutcome::Delivered(notified)))
     }
 }
 
-/// Rows are taken in one order, after the head rows: whoever has one of them waits for none of ours.
+/// Locks accounts in one order, after the head rows, so that transactions with one of these locks wait for none of this one's.
 async fn make_due(tx: &Transaction<'_>, delivery: &Delivery<'_>) -> Result<(), Failure> {
     if delivery.due.is_empty() {
         return Ok(());
     }
-    let update = "WITH meant AS (SELECT user_id, account_type FROM accounts \
+    let update = "WITH changed AS (SELECT user_id, account_type FROM accounts \
              WHERE account_type = $1 AND platform_user_id = ANY($2) ORDER BY user_id FOR UPDATE) \
-             UPDATE accounts SET next_sync_at = least(next_sync_at, now()) FROM meant \
-             WHERE accounts.user_id = meant.user_id AND accounts.account_type = meant.account_type";
+             UPDATE accounts SET next_sync_at = least(next_sync_at, now()) FROM changed \
+             WHERE accounts.user_id = changed.user_id AND accounts.account_type = changed.account_type";
     tx.execute(update, &[&delivery.platform.as_str(), &delivery.due])
         .await?;
     Ok(())
 }
 
-/// Waits for another transaction that has the same delivery in hand.
+/// Records a delivery; false if it was recorded before. Waits for a concurrent transaction of the same delivery.
 async fn is_new(tx: &Transaction<'_>, platform: AccountType, id: &str) -> Result<bool, Failure> {
     let record = "INSERT INTO webhook_deliveries (account_type, delivery_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     Ok(tx.execute(record, &[&platform.as_str(), &id]).await? > 0)
 }
 
-/// Who has linked an addressee, in the order in which head rows are locked.
+/// Users who linked an addressee, in the order in which head rows are locked.
 async fn linked(tx: &Transaction<'_>, delivery: &Delivery<'_>) -> Result<BTreeSet<UserId>, Failure> {
     let find = "SELECT user_id FROM accounts WHERE account_type = $1 AND platform_user_id = ANY($2)";
     let rows = tx

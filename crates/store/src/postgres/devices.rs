@@ -1,4 +1,4 @@
-//! Devices and networks.
+//! Devices and networks of users.
 
 use async_trait::async_trait;
 use protocol::cluster::envelope::Envelope;
@@ -18,21 +18,21 @@ use crate::vault::AuditKeys;
 #[async_trait]
 impl Devices for PgStore {
     async fn check_sign_in(&self, sign_in_check: &SignInCheck<'_>) -> Result<SignInFindings, StoreError> {
-        let work = Arrive {
+        let work = CheckSignIn {
             sign_in_check,
             keys: &self.audit,
         };
-        self.pool.transact("note a device", &work).await
+        self.pool.transact("check the sign-in", &work).await
     }
 }
 
-struct Arrive<'a> {
+struct CheckSignIn<'a> {
     sign_in_check: &'a SignInCheck<'a>,
     keys: &'a AuditKeys,
 }
 
 #[async_trait]
-impl Work for Arrive<'_> {
+impl Work for CheckSignIn<'_> {
     type Outcome = SignInFindings;
 
     fn deadline(&self) -> Option<Instant> {
@@ -49,15 +49,15 @@ impl Work for Arrive<'_> {
         } = self.sign_in_check;
         head::lock_user(tx, user, receipt.actor.session()).await?;
         let (device, network) = (from.device(), from.network());
-        let findings = look(tx, user, device, &network).await?;
-        note(tx, user, device, &network).await?;
+        let findings = find(tx, user, device, &network).await?;
+        record(tx, user, device, &network).await?;
         if findings.device != Recognition::Known {
             let entry = Entry::of_new_device(&findings, &network);
             audit::append(tx, self.keys, user, entry, receipt).await?;
         }
         for alert in alert_rules(&findings) {
             let entry = Entry::of_raised_alert(&alert);
-            if outbox::send_about(tx, user, &[Envelope::of_alert(alert)], Some(sign_in)).await? > 0 {
+            if outbox::send_with_subject(tx, user, &[Envelope::of_alert(alert)], Some(sign_in)).await? > 0 {
                 audit::append(tx, self.keys, user, entry, receipt).await?;
             }
         }
@@ -65,26 +65,26 @@ impl Work for Arrive<'_> {
     }
 }
 
-async fn look(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<SignInFindings, Failure> {
-    let look = "SELECT \
+async fn find(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<SignInFindings, Failure> {
+    let find = "SELECT \
              (SELECT had_device FROM users WHERE user_id = $1) AS had_device, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'device' AND name = $2) AS this_device, \
              EXISTS (SELECT FROM seen WHERE user_id = $1 AND kind = 'network' AND name = $3) AS this_network, \
              coalesce(failures, 0) AS failures, last_failed_at, clock_timestamp() AS now \
-             FROM (SELECT) AS always LEFT JOIN security ON user_id = $1";
-    let found = tx.query_one(look, &[&user.as_str(), &device, &network]).await?;
+             FROM (SELECT) AS one_row LEFT JOIN security ON user_id = $1";
+    let found = tx.query_one(find, &[&user.as_str(), &device, &network]).await?;
     let last_failed: Option<_> = found.try_get("last_failed_at")?;
     Ok(SignInFindings {
-        device: acquaintance(&found, "this_device")?,
-        network: acquaintance(&found, "this_network")?,
+        device: recognition(&found, "this_device")?,
+        network: recognition(&found, "this_network")?,
         failures: u32::try_from(found.try_get::<_, i32>("failures")?).map_err(Failure::row)?,
         last_failed: last_failed.map(row::timestamp),
         now: row::timestamp(found.try_get("now")?),
     })
 }
 
-/// Every device comes on a network, so there was one of both or of neither.
-fn acquaintance(row: &Row, this: &str) -> Result<Recognition, Failure> {
+/// A device and its network are recorded together, so `had_device` decides for both.
+fn recognition(row: &Row, this: &str) -> Result<Recognition, Failure> {
     Ok(match (row.try_get(this)?, row.try_get("had_device")?) {
         (true, _) => Recognition::Known,
         (false, true) => Recognition::New,
@@ -92,10 +92,10 @@ fn acquaintance(row: &Row, this: &str) -> Result<Recognition, Failure> {
     })
 }
 
-async fn note(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<(), Failure> {
-    let note = "INSERT INTO seen (user_id, kind, name) VALUES ($1, 'device', $2), ($1, 'network', $3) \
+async fn record(tx: &Transaction<'_>, user: &UserId, device: &str, network: &str) -> Result<(), Failure> {
+    let upsert = "INSERT INTO seen (user_id, kind, name) VALUES ($1, 'device', $2), ($1, 'network', $3) \
              ON CONFLICT (user_id, kind, name) DO UPDATE SET seen_at = excluded.seen_at";
-    tx.execute(note, &[&user.as_str(), &device, &network]).await?;
+    tx.execute(upsert, &[&user.as_str(), &device, &network]).await?;
     let mark = "UPDATE users SET had_device = true WHERE user_id = $1 AND NOT had_device";
     tx.execute(mark, &[&user.as_str()]).await?;
     Ok(())

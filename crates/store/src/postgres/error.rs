@@ -1,4 +1,7 @@
-//! How Postgres fails, and what that means for who asked.
+//! Failures of Postgres, and the store's error for each.
+
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::io;
@@ -9,25 +12,31 @@ use tokio_postgres::error::SqlState;
 use super::connection::OpenError;
 use crate::StoreError;
 
-/// How an attempt at a transaction ended before its time.
+/// Failure of one attempt at a transaction.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// No connection could be opened.
     #[error(transparent)]
-    Pool(#[from] PoolError<OpenError>),
-    /// All connections were in use, for too long.
+    Open(#[from] OpenError),
+    /// The server did not complete the opening of a connection in time.
+    #[error("the server did not accept a connection in time")]
+    OpenTimeout,
+    /// All connections were in use for too long.
     #[error("no connection was free in time")]
     NoConnection,
+    /// The pool hands out no more connections.
+    #[error("the connection pool is closed")]
+    PoolClosed,
     /// A statement failed; the transaction is rolled back.
     #[error(transparent)]
     Statement(#[from] tokio_postgres::Error),
-    /// A row does not look as we write it.
+    /// A row does not have the expected content.
     #[error("read a row")]
     Row(#[source] Box<dyn Error + Send + Sync>),
-    /// No answer; the connection may never answer again.
+    /// The server did not answer, and may never answer on this connection.
     #[error("no answer in time")]
     Silent,
-    /// COMMIT was sent and not, or not well, answered.
+    /// COMMIT was sent, and its answer is missing or an error.
     #[error(transparent)]
     Commit(Box<Failure>),
     /// The deadline passed before COMMIT was sent.
@@ -38,58 +47,70 @@ pub(super) enum Failure {
     SessionEnded,
 }
 
+/// The pool's error repeats the text of its source, so only the source is kept.
+impl From<PoolError<OpenError>> for Failure {
+    fn from(error: PoolError<OpenError>) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Open(error),
+            PoolError::Timeout(TimeoutType::Create) => Self::OpenTimeout,
+            PoolError::Timeout(TimeoutType::Wait | TimeoutType::Recycle) => Self::NoConnection,
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => Self::PoolClosed,
+        }
+    }
+}
+
 impl Failure {
     pub(super) fn row(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Row(Box::new(error))
     }
 
-    /// Whether trying again at once helps: another transaction was in the way, or the connection was of no use and another one may
-    /// be. Nothing was committed.
+    /// True if an immediate retry may succeed: the transaction met a conflict, or its connection was broken. Nothing was committed.
     pub(super) fn may_be_repeated(&self) -> bool {
         let Self::Statement(error) = self else { return false };
         is_conflict(error) || fault(error).is_some()
     }
 
-    /// Whether the server, or what is in front of it, lets us have no further connection.
+    /// True if the server, or a proxy before it, refused a further connection.
     pub(super) fn is_refused_connection(&self) -> bool {
-        matches!(
-            self,
-            Self::Pool(PoolError::Backend(OpenError::Postgres(_)) | PoolError::Timeout(TimeoutType::Create))
-        )
+        matches!(self, Self::Open(OpenError::Postgres(_)) | Self::OpenTimeout)
     }
 
-    /// Whether the server has no connection left, for anyone.
+    /// True if the server has no connection left for any client.
     pub(super) fn is_too_many_connections(&self) -> bool {
         match self {
-            Self::Pool(PoolError::Backend(OpenError::Postgres(error))) => {
-                error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
-            }
+            Self::Open(OpenError::Postgres(error)) => error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS),
             _ => false,
         }
     }
 
-    /// What makes the connection of no more use.
-    pub(super) fn fault(&self) -> Option<Fault> {
+    /// Fault that makes the connection unusable, if there is one.
+    pub(super) fn fault(&self) -> Option<ConnectionFault> {
         match self {
-            Self::Silent => Some(Fault::Silent),
+            Self::Silent => Some(ConnectionFault::Silent),
             Self::Commit(failure) => failure.fault(),
             Self::Statement(error) => fault(error),
-            Self::Pool(_) | Self::NoConnection | Self::Row(_) | Self::TooLate | Self::SessionEnded => None,
+            Self::Open(_)
+            | Self::OpenTimeout
+            | Self::NoConnection
+            | Self::PoolClosed
+            | Self::Row(_)
+            | Self::TooLate
+            | Self::SessionEnded => None,
         }
     }
 
-    /// What it means for who asked for `step`.
+    /// Error of the operation `step` that failed.
     pub(super) fn during(self, step: &'static str) -> StoreError {
-        let away = match &self {
-            Self::Pool(_) | Self::NoConnection | Self::Silent => true,
-            Self::Statement(error) => is_away(error) || is_conflict(error),
+        let is_unavailable = match &self {
+            Self::Open(_) | Self::OpenTimeout | Self::NoConnection | Self::PoolClosed | Self::Silent => true,
+            Self::Statement(error) => is_unavailable(error) || is_conflict(error),
             Self::Row(_) | Self::Commit(_) | Self::TooLate | Self::SessionEnded => false,
         };
         match self {
             Self::TooLate => StoreError::TooLate(step),
             Self::SessionEnded => StoreError::SessionEnded(step),
             Self::Commit(failure) => StoreError::Unknown { step, source: failure },
-            failure if away => StoreError::Unavailable {
+            failure if is_unavailable => StoreError::Unavailable {
                 step,
                 source: Box::new(failure),
             },
@@ -101,21 +122,21 @@ impl Failure {
     }
 }
 
-/// What makes a connection of no more use.
+/// Fault that makes a connection unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ConnectionFault {
     /// The server does not answer.
     Silent,
-    /// The server takes no writes: a standby, or a primary that was demoted.
+    /// The server accepts no writes: a standby, or a primary that was demoted.
     ReadOnly,
     /// The server stops, or starts.
     Shutdown,
-    /// This connection has ended.
+    /// The connection has ended.
     Closed,
 }
 
-impl Fault {
-    /// For the metric.
+impl ConnectionFault {
+    /// Metric label.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Silent => "silent",
@@ -126,20 +147,20 @@ impl Fault {
     }
 }
 
-fn fault(error: &tokio_postgres::Error) -> Option<Fault> {
+fn fault(error: &tokio_postgres::Error) -> Option<ConnectionFault> {
     let Some(code) = error.code() else {
-        return is_disconnected(error).then_some(Fault::Closed);
+        return is_disconnected(error).then_some(ConnectionFault::Closed);
     };
     let class = |class| code.code().starts_with(class);
     if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
-        Some(Fault::ReadOnly)
+        Some(ConnectionFault::ReadOnly)
     } else if *code == SqlState::IDLE_SESSION_TIMEOUT
         || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
         || class("08")
     {
-        Some(Fault::Closed)
+        Some(ConnectionFault::Closed)
     } else if class("57P0") {
-        Some(Fault::Shutdown)
+        Some(ConnectionFault::Shutdown)
     } else {
         None
     }
@@ -153,16 +174,16 @@ fn is_conflict(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| CONFLICTS.contains(code))
 }
 
-/// Whether the server is gone, going, not yet there, overloaded or a standby, or stopped us because it took too long.
-fn is_away(error: &tokio_postgres::Error) -> bool {
+/// True if the server is down, stopping, starting, overloaded or a standby, or cancelled the statement at its time limit.
+fn is_unavailable(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
         return is_disconnected(error);
     };
-    AWAY_CLASSES.iter().any(|class| code.code().starts_with(class)) || AWAY.contains(code)
+    UNAVAILABLE_CLASSES.iter().any(|class| code.code().starts_with(class)) || UNAVAILABLE.contains(code)
 }
 
-/// Two transactions that cannot both go on. `UNIQUE_VIOLATION` is one too: the row that is in the way was not there when this
-/// transaction looked, and a second look finds it.
+/// Conflicts of two transactions. `UNIQUE_VIOLATION` is one too: the conflicting row did not exist when this transaction looked,
+/// and the retry finds it.
 const CONFLICTS: [SqlState; 3] = [
     SqlState::T_R_SERIALIZATION_FAILURE,
     SqlState::T_R_DEADLOCK_DETECTED,
@@ -171,9 +192,9 @@ const CONFLICTS: [SqlState; 3] = [
 
 /// Connection exceptions, and insufficient resources such as too many connections or a full disk (PostgreSQL documentation,
 /// appendix A).
-const AWAY_CLASSES: [&str; 2] = ["08", "53"];
+const UNAVAILABLE_CLASSES: [&str; 2] = ["08", "53"];
 
-const AWAY: [SqlState; 7] = [
+const UNAVAILABLE: [SqlState; 7] = [
     SqlState::ADMIN_SHUTDOWN,
     SqlState::CRASH_SHUTDOWN,
     SqlState::CANNOT_CONNECT_NOW,

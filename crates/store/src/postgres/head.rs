@@ -1,18 +1,18 @@
-//! The locks that put transactions one after the other. Whoever takes several takes them in this order, so that nobody waits
-//! in a circle.
+//! Locks that serialize transactions. A transaction that takes several takes them in this order, so that none deadlock.
 
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 
 use super::error::Failure;
-use super::sessions;
+use super::session_check;
 use super::transaction::Transaction;
 
-/// First: the user's head row, made where there is none. Gives the user's access epoch.
+/// Locks the user's head row, and inserts it if it is missing. First lock of every transaction about a user. Returns the user's
+/// access epoch.
 ///
 /// # Errors
-/// [`Failure::SessionEnded`] where `session`, for which the transaction acts, has ended; the row is locked all the same. None: it acts
-/// for no session.
+/// [`Failure::SessionEnded`] if `session`, on whose behalf the transaction acts, has ended; the row is locked nevertheless. None
+/// if the transaction acts for no session.
 pub(super) async fn lock_user(
     tx: &Transaction<'_>,
     user: &UserId,
@@ -27,8 +27,8 @@ pub(super) async fn lock_user(
     made.ok_or_else(|| Failure::row(NoHead))
 }
 
-/// Locks the row, if it is there, and looks at the session. The two statements travel together, and the second begins when the lock is
-/// held: within the first, it would see the session as it was before the wait.
+/// Locks the row, if it exists, and checks the session. The two statements are sent together, and the second runs with the lock
+/// held: within the first it would see the session as it was before the wait.
 async fn lock_and_check(
     tx: &Transaction<'_>,
     user: &UserId,
@@ -41,7 +41,7 @@ async fn lock_and_check(
         Some(session) => {
             let session = session.as_str();
             let (locked, ended) = tx
-                .query_both((lock, &[&user]), (sessions::ENDED, &[&user, &session]))
+                .query_both((lock, &[&user]), (session_check::ENDED, &[&user, &session]))
                 .await?;
             if !ended.is_empty() {
                 return Err(Failure::SessionEnded);
@@ -52,19 +52,21 @@ async fn lock_and_check(
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// Users are never deleted.
+/// A user's head row is missing, though users are never deleted.
 #[derive(Debug, thiserror::Error)]
-#[error("a user's head row is gone")]
+#[error("the user's head row is missing")]
 struct NoHead;
 
-/// From here on nothing that was begun before can be linked. The caller holds the user's head row.
+/// Increments the access epoch, so that no authorization that started before can be completed. The caller holds the lock of the
+/// user's head row.
 pub(super) async fn move_access_epoch(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {
     let advance = "UPDATE users SET access_epoch = access_epoch + 1 WHERE user_id = $1";
     tx.execute(advance, &[&user.as_str()]).await?;
     Ok(())
 }
 
-/// Second: an account at its platform, whoever links it. Links, unlinks and revocations of it look at each other.
+/// Locks an account at its platform, whoever links it. Second lock, after the head row: links, unlinks and revocations of one
+/// account are serialized.
 pub(super) async fn lock_platform_account(
     tx: &Transaction<'_>,
     account: AccountType,
@@ -73,13 +75,13 @@ pub(super) async fn lock_platform_account(
     lock_name(tx, &format!("platform account {account} {platform_user_id}")).await
 }
 
-/// Alone: the right to publish a user's events.
+/// Locks the relay of a user's events; the only lock of its transaction.
 pub(super) async fn lock_relay(tx: &Transaction<'_>, user: &UserId) -> Result<(), Failure> {
     lock_name(tx, &format!("relay {user}")).await
 }
 
-/// Advisory locks belong to a whole database; with the schema in their name, two Posterns in one database do not wait for
-/// each other.
+/// Takes an advisory lock. These belong to the whole database; with the schema in the name, two deployments in one database do
+/// not wait for each other.
 async fn lock_name(tx: &Transaction<'_>, name: &str) -> Result<(), Failure> {
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || $1::text, 0))";
     tx.execute(lock, &[&name]).await?;

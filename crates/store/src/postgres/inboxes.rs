@@ -1,4 +1,4 @@
-//! Inboxes of bots, one statement each.
+//! Inboxes of bots. Each operation is one statement.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::inboxes::{InboxLease, Inboxes};
 #[async_trait]
 impl Inboxes for PgStore {
     async fn lease_inbox(&self, platform: AccountType, ttl: Duration) -> Result<Option<InboxLease>, StoreError> {
-        let step = "take the turn of an inbox";
+        let step = "lease an inbox";
         let take = "INSERT INTO inboxes (account_type, fence, leased_until) \
                     SELECT $1, 1, now() + $2 * interval '1 second' \
                     WHERE NOT EXISTS (SELECT FROM pauses WHERE account_type = $1 AND until > now()) \
@@ -52,7 +52,7 @@ impl Inboxes for PgStore {
         let finished = self
             .pool
             .query(
-                "end the turn of an inbox",
+                "finish the read of an inbox",
                 finish,
                 &[&platform, &lease.fence, &cursor, &next],
             )

@@ -1,5 +1,9 @@
-//! The schema: one SQL file per version, applied once and never changed after.
+//! Schema migrations: one SQL file per version, applied once and never changed after.
 
+use std::error::Error;
+use std::fmt;
+
+use refinery::error::Kind;
 use refinery::{Migration, Runner};
 use tokio::time::timeout;
 use tokio_postgres::Client;
@@ -8,9 +12,9 @@ use super::pool::Pool;
 use super::settings::{CONNECT_TIMEOUT, PgSettings};
 use super::{SetupError, tls};
 
-/// Brings the schema up to date and says which migrations that took. Several may call it at once: one migrates, the others
-/// wait for it. It works in the first schema of the connection's `search_path`. It needs Postgres itself, not a pooler that gives each
-/// transaction another connection: what keeps others away is a lock of the connection.
+/// Migrates the schema and returns the applied migrations. Concurrent calls are serialized by an advisory lock of the session, so
+/// this needs Postgres itself, not a pooler that gives each transaction another connection. Migrates the first schema of the
+/// connection's `search_path`.
 ///
 /// # Errors
 /// [`SetupError`]; each migration is applied whole or not at all.
@@ -21,7 +25,7 @@ pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, SetupError> {
     let (mut client, connection) = connecting.map_err(|error| SetupError::Reach(Box::new(error)))?;
     let work = async {
         let applied = apply(&mut client).await;
-        // The connection lives, and holds its lock, until its client is gone.
+        // The connection, with its lock, ends when its client is dropped.
         drop(client);
         applied
     };
@@ -31,8 +35,7 @@ pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, SetupError> {
     Ok(applied)
 }
 
-/// Refuses a schema that is older than this build. A newer one is welcome: while a cluster is updated node by node, it has
-/// been migrated already.
+/// Refuses a schema that is older than this build. A newer one is accepted, as a rolling update migrates first.
 pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
     let needed = migrations()?.last().map_or(0, Migration::version);
     let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
@@ -52,17 +55,17 @@ pub(super) async fn check_schema(pool: &Pool) -> Result<(), SetupError> {
 
 async fn apply(client: &mut Client) -> Result<Vec<String>, SetupError> {
     refuse_other_encodings(client).await?;
-    let patience = client.batch_execute(PATIENCE).await;
-    patience.map_err(|error| SetupError::Migrate(Box::new(error)))?;
+    let limited = client.batch_execute(LOCK_TIMEOUT).await;
+    limited.map_err(|error| SetupError::Migrate(Box::new(error)))?;
     let lock = "SELECT pg_advisory_lock(hashtextextended('postern migrate ' || current_schema(), 0))";
     let locked = client.execute(lock, &[]).await;
     locked.map_err(|error| SetupError::Migrate(Box::new(error)))?;
     let report = Runner::new(&migrations()?).run_async(client).await;
-    let report = report.map_err(|error| SetupError::Migrate(Box::new(error)))?;
+    let report = report.map_err(migration_failed)?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
-/// Names and messages are any text of Unicode. `SQL_ASCII` would take them, and count and compare bytes.
+/// Refuses other encodings than UTF8: `SQL_ASCII` would accept names and messages, and count and compare their bytes.
 async fn refuse_other_encodings(client: &Client) -> Result<(), SetupError> {
     let row = client.query_typed_one("SHOW server_encoding", &[]).await;
     let encoding = row.and_then(|row| row.try_get::<_, String>(0));
@@ -72,16 +75,39 @@ async fn refuse_other_encodings(client: &Client) -> Result<(), SetupError> {
     }
 }
 
-/// In milliseconds: how long one migration waits for another one, or for a table in use.
-const PATIENCE: &str = "SET lock_timeout = 60000";
+/// Wait, in milliseconds, for another migration or for a locked table.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = 60000";
 
 fn migrations() -> Result<Vec<Migration>, SetupError> {
     let migrations = MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql));
     let migrations = migrations.collect::<Result<_, _>>();
-    migrations.map_err(|error| SetupError::Migrate(Box::new(error)))
+    migrations.map_err(migration_failed)
 }
 
-/// Every file of `migrations/`, by version.
+fn migration_failed(error: refinery::Error) -> SetupError {
+    SetupError::Migrate(Box::new(MigrationError(error)))
+}
+
+/// Refinery's error, whose own text repeats that of its source.
+#[derive(Debug)]
+pub(super) struct MigrationError(pub(super) refinery::Error);
+
+impl fmt::Display for MigrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            Kind::Connection(step, _source) => f.write_str(step),
+            kind => kind.fmt(f),
+        }
+    }
+}
+
+impl Error for MigrationError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// All files of `migrations/`, by version.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__the_truth", include_str!("../../migrations/V1__the_truth.sql")),
     ("V3__security", include_str!("../../migrations/V3__security.sql")),
@@ -120,6 +146,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V19__provisional_revocations",
         include_str!("../../migrations/V19__provisional_revocations.sql"),
     ),
+    (
+        "V20__plain_terms",
+        include_str!("../../migrations/V20__plain_terms.sql"),
+    ),
 ];
 
 #[cfg(test)]
@@ -127,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_migration_file_is_applied_in_the_order_of_versions() {
+    fn all_migration_files_are_listed_by_version() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
         let mut files: Vec<_> = std::fs::read_dir(folder)
             .unwrap()

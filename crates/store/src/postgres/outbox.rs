@@ -1,4 +1,4 @@
-//! Events still to be published.
+//! Outbox: events that are not yet published.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, alerts, head, row};
+use super::{PgStore, alert_rows, head, row};
 use crate::StoreError;
 use crate::alerts::SignIn;
 use crate::outbox::{Outbox, Publisher, Relayed};
@@ -20,7 +20,7 @@ use crate::rules::{self, BEHIND_AFTER, RESENT_WITHIN};
 #[async_trait]
 impl Outbox for PgStore {
     async fn relay_user(&self, user: &UserId, publisher: &dyn Publisher) -> Result<Relayed, StoreError> {
-        let _turn = self.relays.take(user).await;
+        let _lock = self.relays.lock(user).await;
         let mut sent = 0;
         loop {
             let page = self
@@ -37,7 +37,7 @@ impl Outbox for PgStore {
     }
 
     async fn users_with_unsent_events(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
-        let step = "look for events left behind";
+        let step = "look up unsent events";
         let find = "SELECT DISTINCT user_id FROM outbox \
                     WHERE sent_at IS NULL AND created_at < now() - $1 * interval '1 second' LIMIT $2";
         let after = BEHIND_AFTER.as_secs_f64();
@@ -48,11 +48,11 @@ impl Outbox for PgStore {
     }
 
     async fn resend_recent(&self) -> Result<u64, StoreError> {
-        let step = "send recent events again";
-        // Relays are at work meanwhile, and what they send from here on needs no resending.
+        let step = "mark recent events as unsent";
+        // Relays run at the same time; what they send from here on needs no resending.
         let rows = self.pool.query(step, "SELECT now()", &[]).await?;
-        let begun = rows.first().map(|row| row.try_get::<_, OffsetDateTime>(0)).transpose();
-        let begun = begun.map_err(|error| self.pool.report(step, error.into()))?;
+        let started = rows.first().map(|row| row.try_get::<_, OffsetDateTime>(0)).transpose();
+        let started = started.map_err(|error| self.pool.report(step, error.into()))?;
         let batch = "UPDATE outbox SET sent_at = NULL WHERE id IN \
                      (SELECT id FROM outbox WHERE sent_at BETWEEN $1::timestamptz - $2 * interval '1 second' AND $1 \
                       ORDER BY id LIMIT $3 FOR UPDATE) RETURNING 1";
@@ -61,7 +61,7 @@ impl Outbox for PgStore {
         loop {
             let rows = self
                 .pool
-                .query(step, batch, &[&begun, &within, &i64::from(BATCH)])
+                .query(step, batch, &[&started, &within, &i64::from(BATCH)])
                 .await?
                 .len();
             resent += rows as u64;
@@ -72,14 +72,14 @@ impl Outbox for PgStore {
     }
 }
 
-/// Queues events, in their order, behind those that are there; one whose id is known is left out. An alert is a row too. Says
-/// how many are new.
+/// Queues events in their order; an event whose id is known is skipped. Also writes the row of an alert. Returns the number of
+/// new events.
 pub(super) async fn send(tx: &Transaction<'_>, user: &UserId, events: &[Envelope]) -> Result<u64, Failure> {
-    send_about(tx, user, events, None).await
+    send_with_subject(tx, user, events, None).await
 }
 
-/// The same, where alerts among them are about a session.
-pub(super) async fn send_about(
+/// Same as [`send`], for events whose alerts concern a session.
+pub(super) async fn send_with_subject(
     tx: &Transaction<'_>,
     user: &UserId,
     events: &[Envelope],
@@ -90,7 +90,7 @@ pub(super) async fn send_about(
         "INSERT INTO outbox (user_id, event_id, envelope) VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
     for event in events {
         if let Some(alert) = rules::alert_of(event).map_err(Failure::row)?
-            && !alerts::keep(tx, user, &alert, subject).await?
+            && !alert_rows::insert(tx, user, &alert, subject).await?
         {
             continue;
         }
@@ -102,26 +102,26 @@ pub(super) async fn send_about(
     Ok(new)
 }
 
-/// Publishes the oldest events and marks them as sent, under the lock that keeps other workers' relays of this user away. The
-/// mark is committed page by page, so that a crash repeats little.
+/// Publishes the oldest events and marks them as sent, under the lock that excludes other workers' relays of this user. Each page
+/// is committed by itself, so that a crash repeats little.
 struct RelayPage<'a> {
     user: &'a UserId,
     publisher: &'a dyn Publisher,
 }
 
-/// How far a page came.
+/// Result of one page.
 struct Page {
     sent: u64,
     end: PageEnd,
 }
 
-/// Why it ended.
+/// Reason for the end of a page.
 enum PageEnd {
-    /// It was full, or took long enough.
+    /// The page was full, or took long enough.
     Page,
-    /// Nothing was left.
+    /// The outbox has no more events of the user.
     Outbox,
-    /// The publisher refused.
+    /// The publisher refused an event.
     Refusal,
 }
 
@@ -129,8 +129,8 @@ enum PageEnd {
 impl Work for RelayPage<'_> {
     type Outcome = Page;
 
-    // The bus has its own, shorter patience with each event.
-    const PATIENCE: Duration = Duration::from_secs(8);
+    // The bus limits each publication by a shorter timeout of its own.
+    const TIME_LIMIT: Duration = Duration::from_secs(8);
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Page>, Failure> {
         head::lock_relay(tx, self.user).await?;
@@ -138,10 +138,10 @@ impl Work for RelayPage<'_> {
         let rows = tx.query(read, &[&self.user.as_str(), &i64::from(PAGE)]).await?;
         let full = rows.len() == usize::from(PAGE);
         let mut end = if full { PageEnd::Page } else { PageEnd::Outbox };
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut sent: Vec<i64> = Vec::new();
         for row in &rows {
-            if begun.elapsed() > PAGE_TIME {
+            if started.elapsed() > PAGE_TIME {
                 end = PageEnd::Page;
                 break;
             }
@@ -160,11 +160,11 @@ impl Work for RelayPage<'_> {
     }
 }
 
-/// Events in a page.
+/// Events per page.
 const PAGE: u16 = 100;
 
-/// A page of a slow bus ends early: its transaction must not stay open until Postgres ends it.
+/// Time limit of a page: on a slow bus its transaction must end before Postgres's idle timeout.
 const PAGE_TIME: Duration = Duration::from_secs(1);
 
-/// Rows that one statement changes.
+/// Rows per UPDATE statement.
 const BATCH: u16 = 1_000;

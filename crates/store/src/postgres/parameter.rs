@@ -1,7 +1,7 @@
-//! Parameters of statements: values that name their type in Postgres.
+//! Parameters of statements: values with their Postgres type.
 //!
-//! A statement that is not prepared is sent together with the types of its parameters. They are named for prepared ones too, so
-//! that both are understood alike.
+//! An unprepared statement is sent with the types of its parameters. Prepared statements name the types too, so that both are
+//! interpreted alike.
 
 use std::fmt::Debug;
 
@@ -9,12 +9,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::types::{ToSql, Type};
 
-/// A statement and its parameters.
+/// Statement and its parameters.
 pub(super) type Query<'a> = (&'a str, &'a [&'a dyn Parameter]);
 
-/// A value for a parameter of a statement.
+/// Value of a statement's parameter.
 pub(super) trait Parameter: ToSql + Sync {
-    /// The parameter's type.
+    /// Postgres type of the parameter.
     fn sql_type(&self) -> Type;
 }
 
@@ -24,12 +24,12 @@ impl<T: Typed + ToSql + Sync> Parameter for T {
     }
 }
 
-/// What has the same type whatever its value.
+/// Rust type with one Postgres type.
 trait Typed: Debug {
     const TYPE: Type;
 }
 
-/// What arrays are made of.
+/// Element type of an array.
 trait Element: Debug {
     const ARRAY: Type;
 }

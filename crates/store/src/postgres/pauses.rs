@@ -1,4 +1,4 @@
-//! Platforms that ask the whole application to wait.
+//! Pauses of whole platforms.
 
 use std::time::Duration;
 
@@ -15,21 +15,19 @@ use crate::pauses::Pauses;
 impl Pauses for PgStore {
     async fn pause_platform(&self, platform: AccountType, wait: Duration) -> Result<(), StoreError> {
         let (platform, wait) = (platform.as_str(), wait.as_secs_f64());
-        self.pool
-            .query("leave a platform alone", PAUSE, &[&platform, &wait])
-            .await?;
+        self.pool.query("pause a platform", PAUSE, &[&platform, &wait]).await?;
         Ok(())
     }
 }
 
-/// As part of what else becomes of a call.
+/// Pauses a platform within another transaction.
 pub(super) async fn pause(tx: &Transaction<'_>, platform: AccountType, wait: Duration) -> Result<(), Failure> {
     let pause = PAUSE;
     tx.execute(pause, &[&platform.as_str(), &wait.as_secs_f64()]).await?;
     Ok(())
 }
 
-/// What is left of a platform's pause; nothing where there is none.
+/// Remaining pause of a platform; zero if there is none.
 pub(super) async fn left(tx: &Transaction<'_>, platform: AccountType) -> Result<Duration, Failure> {
     let look =
         "SELECT extract(epoch FROM max(until) - now())::double precision AS paused FROM pauses WHERE account_type = $1";

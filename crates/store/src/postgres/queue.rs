@@ -1,4 +1,4 @@
-//! Work that must be done some time.
+//! Durable task queue.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use super::pool::{Ending, Work};
 use super::transaction::Transaction;
 use super::{PgStore, head, row};
 use crate::StoreError;
-use crate::accounts::EncryptedTokens;
-use crate::queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId, TaskQueue};
+use crate::queue::{PlatformCapacity, Task, TaskId, TaskQueue};
 use crate::rules::{self, LAST_TRY};
+use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 
 #[async_trait]
 impl TaskQueue for PgStore {
@@ -25,18 +25,18 @@ impl TaskQueue for PgStore {
         ttl: Duration,
     ) -> Result<Vec<Task>, StoreError> {
         let step = "lease tasks";
-        self.bury_lost_tasks().await?;
+        self.give_up_expired_tasks().await?;
         let take = "UPDATE tasks SET fence = fence + 1, tries = tries + 1, leased_by = $1, \
                     leased_until = now() + $2 * interval '1 second' \
-                    WHERE id IN (SELECT due.id FROM unnest($4::text[], $5::bigint[]) AS room (platform, most) \
-                    CROSS JOIN LATERAL (SELECT id FROM tasks WHERE account_type = room.platform \
+                    WHERE id IN (SELECT due.id FROM unnest($4::text[], $5::bigint[]) AS capacity (platform, permits) \
+                    CROSS JOIN LATERAL (SELECT id FROM tasks WHERE account_type = capacity.platform \
                     AND kind = 'revocation' AND dead_at IS NULL AND due_at <= now() \
                     AND (leased_until IS NULL OR leased_until <= now()) AND tries < $3::bigint \
                     AND account_type NOT IN (SELECT account_type FROM pauses WHERE until > now()) \
-                    ORDER BY due_at, id LIMIT room.most FOR UPDATE SKIP LOCKED) AS due) \
+                    ORDER BY due_at, id LIMIT capacity.permits FOR UPDATE SKIP LOCKED) AS due) \
                     RETURNING id, fence, tries, user_id, account_type, platform_user_id, access_token, refresh_token, \
                     token_expires_at, scope";
-        let (platforms, permits) = row::room_columns(capacities);
+        let (platforms, permits) = row::capacity_columns(capacities);
         let rows = self
             .pool
             .query(
@@ -60,7 +60,7 @@ impl TaskQueue for PgStore {
         task: &TaskId,
         tokens: &EncryptedTokens,
     ) -> Result<Option<RevokeScope>, StoreError> {
-        let step = "keep the tokens of a task";
+        let step = "replace the tokens of a task";
         let keep = "UPDATE tasks SET access_token = $3, refresh_token = $4, token_expires_at = $5 \
                     WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL RETURNING scope";
         let (access, refresh, expires_at) = row::token_columns(Some(tokens));
@@ -99,8 +99,8 @@ impl TaskQueue for PgStore {
     }
 
     async fn set_task_owner(&self, task: &Task, platform_user_id: &str) -> Result<Option<RevokeScope>, StoreError> {
-        let work = NameOwner { task, platform_user_id };
-        self.pool.transact("name the owner of a task's tokens", &work).await
+        let work = SetTaskOwner { task, platform_user_id };
+        self.pool.transact("set the owner of a task", &work).await
     }
 
     async fn finish_task(&self, task: &TaskId) -> Result<bool, StoreError> {
@@ -113,9 +113,9 @@ impl TaskQueue for PgStore {
         Ok(!finished.is_empty())
     }
 
-    async fn retry_task(&self, task: &TaskId, after: Duration, why: &str) -> Result<bool, StoreError> {
-        let step = "put a task back";
-        let put_back = "UPDATE tasks SET leased_by = NULL, leased_until = NULL, last_error = $4, \
+    async fn retry_task(&self, task: &TaskId, after: Duration, reason: &str) -> Result<bool, StoreError> {
+        let step = "reschedule a task";
+        let reschedule = "UPDATE tasks SET leased_by = NULL, leased_until = NULL, last_error = $4, \
                         due_at = now() + $3 * interval '1 second', dead_at = CASE WHEN tries >= $5::bigint THEN now() END \
                         WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL \
                         RETURNING dead_at IS NOT NULL AS dead";
@@ -123,12 +123,12 @@ impl TaskQueue for PgStore {
             .pool
             .query(
                 step,
-                put_back,
+                reschedule,
                 &[
                     &task.row,
                     &task.fence,
                     &after.as_secs_f64(),
-                    &printable(why),
+                    &printable(reason),
                     &i64::from(LAST_TRY),
                 ],
             )
@@ -145,21 +145,21 @@ impl TaskQueue for PgStore {
 }
 
 impl PgStore {
-    /// Gives up tasks whose last try ended with the worker that had it.
-    async fn bury_lost_tasks(&self) -> Result<(), StoreError> {
-        let bury = "UPDATE tasks SET dead_at = now(), last_error = 'the worker was lost' \
+    /// Gives up tasks whose last lease expired.
+    async fn give_up_expired_tasks(&self) -> Result<(), StoreError> {
+        let give_up = "UPDATE tasks SET dead_at = now(), last_error = 'the last lease expired' \
                     WHERE dead_at IS NULL AND tries >= $1::bigint AND leased_until <= now() RETURNING 1";
-        let buried = self
+        let given_up = self
             .pool
-            .query("give up lost tasks", bury, &[&i64::from(LAST_TRY)])
+            .query("give up expired tasks", give_up, &[&i64::from(LAST_TRY)])
             .await?;
-        self.metrics.gave_up(buried.len() as u64);
+        self.metrics.gave_up(given_up.len() as u64);
         Ok(())
     }
 }
 
-/// Queues a revocation, where there is anything to give back, no wider than other links of the same platform account, parked ones
-/// too, allow. The caller holds that account's lock.
+/// Queues a revocation, if there is one, narrowed if other links, pending ones included, of the same platform account exist. The
+/// caller holds that account's lock.
 pub(super) async fn revoke(
     tx: &Transaction<'_>,
     user: &UserId,
@@ -190,7 +190,7 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// As [`revoke`], of what the job's exchange issued: the provisional revocation of that is withdrawn.
+/// Same as [`revoke`], for what the job's exchange issued: also removes the provisional revocation.
 pub(super) async fn revoke_issued(
     tx: &Transaction<'_>,
     user: &UserId,
@@ -201,28 +201,29 @@ pub(super) async fn revoke_issued(
     revoke(tx, user, issued).await
 }
 
-/// Withdraws the provisional revocation of what the job's exchange issued. False: it has begun, and what was issued is of no more use.
+/// Removes the provisional revocation of what the job's exchange issued. False if it has started, so that the tokens are no
+/// longer usable.
 pub(super) async fn withdraw(tx: &Transaction<'_>, job: &JobId) -> Result<bool, Failure> {
     let delete = "DELETE FROM tasks WHERE job_id = $1 RETURNING tries = 0";
     let withdrawn = tx.query_opt(delete, &[&job.as_str()]).await?;
     Ok(withdrawn.map_or(Ok(true), |row| row.try_get(0))?)
 }
 
-/// Whether a link of this platform account lives, or is parked. The caller holds that account's lock.
+/// Reports whether the platform account is linked or has a pending link. The caller holds that account's lock.
 async fn is_linked(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<bool, Failure> {
     let find = "SELECT EXISTS (SELECT FROM accounts WHERE account_type = $1 AND platform_user_id = $2) \
-                OR EXISTS (SELECT FROM parked_links WHERE account_type = $1 AND platform_user_id = $2)";
+                OR EXISTS (SELECT FROM pending_links WHERE account_type = $1 AND platform_user_id = $2)";
     let found = tx.query_one(find, &[&account.as_str(), &platform_user_id]).await?;
     Ok(found.try_get(0)?)
 }
 
-struct NameOwner<'a> {
+struct SetTaskOwner<'a> {
     task: &'a Task,
     platform_user_id: &'a str,
 }
 
 #[async_trait]
-impl Work for NameOwner<'_> {
+impl Work for SetTaskOwner<'_> {
     type Outcome = Option<RevokeScope>;
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<Option<RevokeScope>>, Failure> {
@@ -230,30 +231,35 @@ impl Work for NameOwner<'_> {
         let account = task.revocation.account;
         head::lock_platform_account(tx, account, platform_user_id).await?;
         let scope = rules::narrowed(RevokeScope::Grant, is_linked(tx, account, platform_user_id).await?);
-        let name = "UPDATE tasks SET platform_user_id = $3, scope = $4 \
+        let update = "UPDATE tasks SET platform_user_id = $3, scope = $4 \
                     WHERE id = $1 AND fence = $2 AND leased_until IS NOT NULL AND dead_at IS NULL";
         let TaskId { row, fence } = &task.id;
-        let named = tx
-            .execute(name, &[row, fence, platform_user_id, &scope.as_str()])
+        let updated = tx
+            .execute(update, &[row, fence, platform_user_id, &scope.as_str()])
             .await?;
-        Ok(Ending::Commit((named > 0).then_some(scope)))
+        Ok(Ending::Commit((updated > 0).then_some(scope)))
     }
 }
 
-/// Keeps what is still to be revoked from ending a link of the same platform account. The caller holds that account's lock.
-pub(super) async fn spare(tx: &Transaction<'_>, account: AccountType, platform_user_id: &str) -> Result<(), Failure> {
+/// Narrows queued revocations so that they do not end another link of the same platform account. The caller holds that account's
+/// lock.
+pub(super) async fn narrow_revocations(
+    tx: &Transaction<'_>,
+    account: AccountType,
+    platform_user_id: &str,
+) -> Result<(), Failure> {
     let narrow = "UPDATE tasks SET scope = 'token' WHERE kind = 'revocation' AND account_type = $1 AND platform_user_id = $2 \
              AND scope = 'grant' AND dead_at IS NULL";
     tx.execute(narrow, &[&account.as_str(), &platform_user_id]).await?;
     Ok(())
 }
 
-/// A text for an operator: bounded, and without the NUL that Postgres refuses.
+/// Text for an operator: bounded, and without NUL, which Postgres rejects.
 fn printable(text: &str) -> String {
     text.chars()
         .filter(|character| *character != '\0')
-        .take(MOST_CHARACTERS)
+        .take(MAX_CHARACTERS)
         .collect()
 }
 
-const MOST_CHARACTERS: usize = 500;
+const MAX_CHARACTERS: usize = 500;

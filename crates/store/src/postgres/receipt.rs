@@ -1,4 +1,4 @@
-//! The part of a transaction that makes a job delivered twice be done once.
+//! Idempotency of jobs within a transaction: a job delivered twice is executed once.
 
 use protocol::id::UserId;
 use tokio_postgres::Row;
@@ -9,38 +9,38 @@ use super::transaction::Transaction;
 use crate::answers::Receipt;
 use crate::vault::Ciphertext;
 
-/// How the transaction of a job begins.
-pub(super) enum Begun {
-    /// There is something to do, under this access epoch of the user.
-    Committed(i64),
-    /// It was answered before, or its idempotency key was.
+/// Result of [`begin`].
+pub(super) enum ReceiptCheck {
+    /// The job is new, under this access epoch of the user.
+    New(i64),
+    /// The job or its idempotency key was answered before.
     Repeated(Ciphertext),
 }
 
-/// First in the transaction of a job: locks the user's head row, and looks for an earlier answer. A session that has ended meanwhile
-/// still has the answer to this very job: it was committed before.
+/// First step in the transaction of a job: locks the user's head row and looks up a previous answer. A session that has ended in
+/// the meantime still receives the answer to this very job, which was committed before.
 ///
 /// # Errors
-/// [`Failure::SessionEnded`]; the row is locked all the same.
-pub(super) async fn begin(tx: &Transaction<'_>, user: &UserId, receipt: &Receipt) -> Result<Begun, Failure> {
+/// [`Failure::SessionEnded`]; the row is locked nevertheless.
+pub(super) async fn begin(tx: &Transaction<'_>, user: &UserId, receipt: &Receipt) -> Result<ReceiptCheck, Failure> {
     let locked = match head::lock_user(tx, user, receipt.actor.session()).await {
         Err(Failure::SessionEnded) => None,
         locked => Some(locked?),
     };
     match (locked, find(tx, receipt).await?) {
-        (Some(_), Some((_, answer))) | (None, Some((true, answer))) => Ok(Begun::Repeated(answer)),
-        (Some(access_epoch), None) => Ok(Begun::Committed(access_epoch)),
+        (Some(_), Some((_, answer))) | (None, Some((true, answer))) => Ok(ReceiptCheck::Repeated(answer)),
+        (Some(access_epoch), None) => Ok(ReceiptCheck::New(access_epoch)),
         (None, _) => Err(Failure::SessionEnded),
     }
 }
 
-/// What was answered before to this job, or under its idempotency key.
+/// Previous answer to this job or under its idempotency key.
 pub(super) async fn repeated(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<Ciphertext>, Failure> {
     Ok(find(tx, receipt).await?.map(|(_, answer)| answer))
 }
 
-/// The same, and whether it was this very job. Another body under the same key was refused before the work began; here it only must not
-/// be committed beside the first.
+/// Same as [`repeated`], and whether the answer is to this very job. Another payload under the same key was refused before the
+/// work; here it must only not be committed beside the first.
 async fn find(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<(bool, Ciphertext)>, Failure> {
     let find = "SELECT job_id = $1, answer FROM answers WHERE (job_id = $1 OR scope = $2) AND expires_at > now() \
              ORDER BY job_id = $1 DESC LIMIT 1";
@@ -50,8 +50,8 @@ async fn find(tx: &Transaction<'_>, receipt: &Receipt) -> Result<Option<(bool, C
     row.map(found).transpose()
 }
 
-/// Writes the answer beside the change it tells of. A transaction that wrote one for the same job meanwhile makes this fail
-/// as a conflict, and the second attempt finds what it wrote.
+/// Stores the answer with the change that it reports. If a concurrent transaction stored one for the same job, this fails as a
+/// conflict, and the retry finds that answer.
 pub(super) async fn remember(tx: &Transaction<'_>, receipt: &Receipt) -> Result<(), Failure> {
     let job = receipt.job.as_str();
     let (scope, body) = match &receipt.idempotency {

@@ -1,14 +1,14 @@
-//! Refreshes, a transaction each.
+//! Token refreshes. Each change is a transaction.
 
+mod begin;
+mod disconnect;
 mod finish;
-mod lose;
-mod send;
 
 use async_trait::async_trait;
 
+use self::begin::BeginRefresh;
+use self::disconnect::MarkDisconnected;
 use self::finish::FinishRefresh;
-use self::lose::LoseLink;
-use self::send::BeginRefresh;
 use super::PgStore;
 use super::parameter::Parameter;
 use crate::StoreError;
@@ -28,7 +28,7 @@ impl Refreshes for PgStore {
                     WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND sent_generation = $3 AND send_id = $4 \
                     RETURNING 1";
         let (user, account) = (refresh.lease.user.as_str(), refresh.lease.account.as_str());
-        let values: [&dyn Parameter; 4] = [&user, &account, &refresh.generation, &refresh.sending];
+        let values: [&dyn Parameter; 4] = [&user, &account, &refresh.generation, &refresh.attempt_id];
         self.pool.query("undo the refresh", undo, &values).await?;
         Ok(())
     }
@@ -41,14 +41,14 @@ impl Refreshes for PgStore {
 
     async fn mark_disconnected(
         &self,
-        lost: &DisconnectedLink,
+        link: &DisconnectedLink,
         receipt: &Receipt,
     ) -> Result<DisconnectOutcome, StoreError> {
-        let work = LoseLink {
-            lost,
+        let work = MarkDisconnected {
+            link,
             receipt,
             audit: &self.audit,
         };
-        self.pool.transact("store the lost link", &work).await
+        self.pool.transact("mark the link as disconnected", &work).await
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as the types they were written from.
+//! Conversion of rows into the types they were written from.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -12,12 +12,13 @@ use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use super::error::Failure;
-use crate::accounts::{Credentials, EncryptedTokens};
-use crate::queue::{PlatformCapacity, Revocation, RevokeScope, Task, TaskId};
+use crate::accounts::Credentials;
+use crate::queue::{PlatformCapacity, Task, TaskId};
 use crate::syncs::{LeasedSync, SyncLease};
+use crate::tokens::{EncryptedTokens, Revocation, RevokeScope};
 use crate::vault::Ciphertext;
 
-/// From all columns of `accounts`.
+/// Credentials from all columns of `accounts`.
 pub(super) fn credentials(row: &Row) -> Result<Credentials, Failure> {
     Ok(Credentials {
         account: account(row)?,
@@ -27,8 +28,8 @@ pub(super) fn credentials(row: &Row) -> Result<Credentials, Failure> {
     })
 }
 
-/// From `accounts`, right after its turn was taken.
-pub(super) fn taken(row: &Row) -> Result<LeasedSync, Failure> {
+/// Sync lease from a row of `accounts` that was just leased.
+pub(super) fn leased_sync(row: &Row) -> Result<LeasedSync, Failure> {
     let failures: i32 = row.try_get("failures")?;
     Ok(LeasedSync {
         lease: SyncLease {
@@ -42,13 +43,13 @@ pub(super) fn taken(row: &Row) -> Result<LeasedSync, Failure> {
     })
 }
 
-/// From a column of seconds; none are left where it is empty or below zero.
+/// Duration from a column of seconds; zero if it is NULL or negative.
 pub(super) fn seconds(row: &Row, column: &str) -> Result<Duration, Failure> {
     let seconds: Option<f64> = row.try_get(column)?;
     Ok(Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or(Duration::ZERO))
 }
 
-/// From the columns of `accounts` that its user sees.
+/// Account from the public columns of `accounts`.
 pub(super) fn account(row: &Row) -> Result<UserAccount, Failure> {
     let time = |column| Ok::<_, Failure>(row.try_get::<_, Option<OffsetDateTime>>(column)?.map(timestamp));
     Ok(UserAccount {
@@ -65,7 +66,7 @@ pub(super) fn account(row: &Row) -> Result<UserAccount, Failure> {
     })
 }
 
-/// From the column `status`.
+/// Status from the column `status`.
 pub(super) fn status(row: &Row) -> Result<AccountStatus, Failure> {
     use AccountStatus::{Connected, Disconnected, Error, Syncing};
     word(row, "status", |text| {
@@ -75,7 +76,7 @@ pub(super) fn status(row: &Row) -> Result<AccountStatus, Failure> {
     })
 }
 
-/// From the token columns of `accounts`, `parked_links` and `tasks`.
+/// Tokens from the token columns of `accounts`, `pending_links` and `tasks`.
 pub(super) fn tokens(row: &Row) -> Result<Option<EncryptedTokens>, Failure> {
     let Some(access) = row.try_get::<_, Option<Vec<u8>>>("access_token")? else {
         return Ok(None);
@@ -89,10 +90,10 @@ pub(super) fn tokens(row: &Row) -> Result<Option<EncryptedTokens>, Failure> {
     }))
 }
 
-/// What [`tokens`] reads, as it is written: `access_token`, `refresh_token`, `token_expires_at`.
+/// Values of the token columns: `access_token`, `refresh_token`, `token_expires_at`.
 pub(super) type TokenColumns<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<OffsetDateTime>);
 
-/// The token columns of an account whose platform issued these.
+/// Token columns of an account; NULL if its platform issued no tokens.
 pub(super) fn token_columns(tokens: Option<&EncryptedTokens>) -> TokenColumns<'_> {
     (
         tokens.map(|tokens| tokens.access.as_bytes()),
@@ -101,8 +102,8 @@ pub(super) fn token_columns(tokens: Option<&EncryptedTokens>) -> TokenColumns<'_
     )
 }
 
-/// Rooms as two arrays: the platforms, and how many of each.
-pub(super) fn room_columns(capacities: &[PlatformCapacity]) -> (Vec<&'static str>, Vec<i64>) {
+/// Capacities as two arrays: platforms and free permits.
+pub(super) fn capacity_columns(capacities: &[PlatformCapacity]) -> (Vec<&'static str>, Vec<i64>) {
     let permits = |capacity: &PlatformCapacity| i64::try_from(capacity.permits).unwrap_or(i64::MAX);
     capacities
         .iter()
@@ -110,7 +111,7 @@ pub(super) fn room_columns(capacities: &[PlatformCapacity]) -> (Vec<&'static str
         .unzip()
 }
 
-/// From `tasks`, right after it was leased.
+/// Task from a row of `tasks` that was just leased.
 pub(super) fn task(row: &Row) -> Result<Task, Failure> {
     let tries: i32 = row.try_get("tries")?;
     Ok(Task {
@@ -118,7 +119,7 @@ pub(super) fn task(row: &Row) -> Result<Task, Failure> {
             row: row.try_get("id")?,
             fence: row.try_get("fence")?,
         },
-        // The lease has counted this try.
+        // The lease has already counted this try.
         tries: u32::try_from(tries - 1).map_err(Failure::row)?,
         user: user(row)?,
         revocation: Revocation {
@@ -130,7 +131,7 @@ pub(super) fn task(row: &Row) -> Result<Task, Failure> {
     })
 }
 
-/// From the columns of `alerts` that its user sees.
+/// Alert from the public columns of `alerts`.
 pub(super) fn alert(row: &Row) -> Result<Alert, Failure> {
     Ok(Alert {
         user_id: user(row)?,
@@ -147,53 +148,53 @@ pub(super) fn alert(row: &Row) -> Result<Alert, Failure> {
     })
 }
 
-/// From the column `scope` of `tasks`.
+/// Scope from the column `scope` of `tasks`.
 pub(super) fn scope(row: &Row) -> Result<RevokeScope, Failure> {
     word(row, "scope", |text| {
         RevokeScope::ALL.into_iter().find(|scope| scope.as_str() == text)
     })
 }
 
-/// From the column `user_id`.
+/// User from the column `user_id`.
 pub(super) fn user(row: &Row) -> Result<UserId, Failure> {
     UserId::new(row.try_get::<_, &str>("user_id")?).map_err(Failure::row)
 }
 
-/// From the column `envelope`.
+/// Envelope from the column `envelope`.
 pub(super) fn envelope(row: &Row) -> Result<Envelope, Failure> {
     serde_json::from_str(row.try_get("envelope")?).map_err(Failure::row)
 }
 
-/// What is written for a time. Every [`Timestamp`] is one that Postgres can hold.
+/// Postgres value of a time. Every [`Timestamp`] is in Postgres's range.
 pub(super) fn written(time: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.as_millis()) * NANOS_PER_MILLI)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// What was written for a time.
+/// Time from its Postgres value.
 pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
     let millis = time.unix_timestamp_nanos().div_euclid(NANOS_PER_MILLI);
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
-/// From the column `account_type`.
+/// Platform from the column `account_type`.
 pub(super) fn account_type(row: &Row) -> Result<AccountType, Failure> {
     word(row, "account_type", |text| AccountType::from_str(text).ok())
 }
 
-/// A column that holds one of a few words.
+/// Value of a column that has one of a few words.
 pub(super) fn word<T>(row: &Row, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
     read(row.try_get(column)?).ok_or_else(|| Failure::row(UnknownWord(column)))
 }
 
-/// Somebody else wrote it.
+/// The access token is missing: Postern did not write the row.
 #[derive(Debug, thiserror::Error)]
 #[error("column access_token is empty")]
 struct NoToken;
 
-/// A newer build wrote it, or someone else did.
+/// The word is unknown: a newer build, or another program, wrote the row.
 #[derive(Debug, thiserror::Error)]
-#[error("column {0} holds a word that this build does not know")]
+#[error("column {0} has a word that is unknown to this build")]
 struct UnknownWord(&'static str);
 
 const NANOS_PER_MILLI: i128 = 1_000_000;

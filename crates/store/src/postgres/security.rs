@@ -9,7 +9,7 @@ use protocol::time::Timestamp;
 use super::error::Failure;
 use super::pool::{Ending, Work};
 use super::transaction::Transaction;
-use super::{PgStore, alerts, audit, head, outbox, receipt, row};
+use super::{PgStore, alert_rows, audit, head, outbox, receipt, row};
 use crate::StoreError;
 use crate::answers::Actor;
 use crate::audit::Entry;
@@ -39,7 +39,7 @@ impl Security for PgStore {
             decide,
             audit: &self.audit,
         };
-        self.pool.transact("change the security settings", &work).await
+        self.pool.transact("update the security settings", &work).await
     }
 }
 
@@ -59,14 +59,14 @@ impl Work for DecideSecurity<'_> {
         let (record, now) = self.read(tx).await?;
         let change = match (self.decide)(&record, now).map_err(Failure::row)? {
             SecurityDecision::Leave(outcome) => return Ok(Ending::RollBack(SecurityOutcome::Committed(outcome))),
-            SecurityDecision::SecurityChange(change) => change,
+            SecurityDecision::Change(change) => change,
         };
         if let Some(receipt) = &change.receipt {
             if let Some(answer) = receipt::repeated(tx, receipt).await? {
                 return Ok(Ending::RollBack(SecurityOutcome::Repeated(answer)));
             }
             for audit_event in &change.audit_events {
-                audit::append(tx, self.audit, self.user, Entry::of_deed(audit_event), receipt).await?;
+                audit::append(tx, self.audit, self.user, Entry::of_event(audit_event), receipt).await?;
             }
             receipt::remember(tx, receipt).await?;
         }
@@ -75,10 +75,10 @@ impl Work for DecideSecurity<'_> {
             SecurityEffect::Suspected(subject) => Some(subject),
             SecurityEffect::Nothing | SecurityEffect::Cleared(_) | SecurityEffect::AuthorizationsEnd => None,
         };
-        outbox::send_about(tx, self.user, &change.events, subject).await?;
+        outbox::send_with_subject(tx, self.user, &change.events, subject).await?;
         match &change.effect {
             SecurityEffect::Nothing | SecurityEffect::Suspected(_) => {}
-            SecurityEffect::Cleared(session) => alerts::clear(tx, self.user, session).await?,
+            SecurityEffect::Cleared(session) => alert_rows::clear(tx, self.user, session).await?,
             SecurityEffect::AuthorizationsEnd => head::move_access_epoch(tx, self.user).await?,
         }
         let decided = SecurityOutcome::Committed(change.outcome);
@@ -90,11 +90,11 @@ impl Work for DecideSecurity<'_> {
 }
 
 impl DecideSecurity<'_> {
-    /// The record, and the time after the wait for the locks: `now()` would be that of the transaction's begin. The row itself is
-    /// locked too: a rotation of keys, which takes no head row, must not seal anew what is about to be written back.
+    /// Reads the record and the time after the locks; `now()` would be the transaction's start. The row itself is locked too: a
+    /// key rotation takes no head row, and must not re-encrypt a row that is about to be written.
     async fn read(&self, tx: &Transaction<'_>) -> Result<(SecurityRecord, Timestamp), Failure> {
-        let lock = "WITH held AS (SELECT FROM security WHERE user_id = $1 FOR UPDATE) \
-                 SELECT clock_timestamp(), count(*) FROM held";
+        let lock = "WITH locked AS (SELECT FROM security WHERE user_id = $1 FOR UPDATE) \
+                 SELECT clock_timestamp(), count(*) FROM locked";
         let now = row::timestamp(tx.query_one(lock, &[&self.user.as_str()]).await?.try_get(0)?);
         let read = columns::READ;
         let row = tx.query_opt(read, &[&self.user.as_str()]).await?;

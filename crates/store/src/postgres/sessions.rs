@@ -1,4 +1,5 @@
-//! Sessions: [`open`] and [`end`] under the user's lock, [`confirm`] what Redis was told of ends; the rest reads and copies.
+//! Session records. [`open`] and [`end`] run under the user's lock, [`confirm`] tracks ends that Redis has not confirmed; this
+//! file reads and copies.
 
 mod confirm;
 mod count;
@@ -17,11 +18,10 @@ use tokio_postgres::Row;
 use self::count::CountFailure;
 use self::end::EndSessions;
 use self::open::OpenSession;
-use super::PgStore;
 use super::error::Failure;
 use super::parameter::Parameter;
 use super::row::{seconds, timestamp, user};
-use super::transaction::Transaction;
+use super::{PgStore, session_check};
 use crate::StoreError;
 use crate::session_rules::{KnownSession, SLACK};
 use crate::sessions::{
@@ -32,12 +32,18 @@ use crate::sessions::{
 #[async_trait]
 impl SessionRecords for PgStore {
     async fn open_session(&self, opening: &SessionOpenRequest) -> Result<SessionOpenOutcome, StoreError> {
-        self.pool.transact("open the session", &OpenSession(opening)).await
+        self.pool
+            .transact("store the opened session", &OpenSession(opening))
+            .await
     }
 
     async fn is_session_ended(&self, user: &UserId, session: &SessionId) -> Result<bool, StoreError> {
         let values: [&dyn Parameter; 2] = [&user.as_str(), &session.as_str()];
-        Ok(!self.pool.query("read the session", ENDED, &values).await?.is_empty())
+        Ok(!self
+            .pool
+            .query("read the session", session_check::ENDED, &values)
+            .await?
+            .is_empty())
     }
 
     async fn end_sessions(
@@ -50,7 +56,7 @@ impl SessionRecords for PgStore {
             receipt,
             keys: &self.audit,
         };
-        self.pool.transact("end the sessions", &work).await
+        self.pool.transact("commit session ends", &work).await
     }
 
     async fn count_factor_failure(&self, user: &UserId, session: &SessionId) -> Result<u32, StoreError> {
@@ -76,7 +82,7 @@ impl SessionRecords for PgStore {
                     extract(epoch FROM exp_at - now())::float8 AS left_secs \
                     FROM sessions JOIN users USING (user_id) \
                     WHERE user_id = $1 AND ended_at IS NULL AND (exp_at > now() OR session_id = ANY($2)) \
-                    AND (sessions_ended_at IS NULL OR opened_at > sessions_ended_at OR session_id = sessions_ended_but) \
+                    AND (sessions_ended_at IS NULL OR opened_at > sessions_ended_at OR session_id = sessions_ended_except) \
                     ORDER BY opened_at, session_id COLLATE \"C\"";
         let alive: Vec<&str> = alive.iter().map(SessionId::as_str).collect();
         let rows = self.pool.query(step, list, &[&user.as_str(), &alive]).await?;
@@ -94,7 +100,7 @@ impl SessionRecords for PgStore {
                     AND exp_at > (SELECT copied_at FROM session_deadlines) - $1 * interval '1 second' \
                     AND (user_id COLLATE \"C\", session_id COLLATE \"C\") > ($2, $3) \
                     ORDER BY user_id COLLATE \"C\", session_id COLLATE \"C\" LIMIT $4";
-        // No id is empty, so nothing comes before these.
+        // No id is empty, so every id sorts after these.
         let (user_id, session_id) = after.map_or(("", ""), |(user, session)| (user.as_str(), session.as_str()));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let values: [&dyn Parameter; 4] = [&SLACK.as_secs_f64(), &user_id, &session_id, &limit];
@@ -104,51 +110,32 @@ impl SessionRecords for PgStore {
     }
 
     async fn save_deadlines(&self, left: &[((UserId, SessionId), Duration)]) -> Result<(), StoreError> {
-        let keep = "UPDATE sessions SET exp_at = greatest(exp_at, now() + left_secs * interval '1 second') \
+        let save = "UPDATE sessions SET exp_at = greatest(exp_at, now() + left_secs * interval '1 second') \
                     FROM unnest($1::text[], $2::text[], $3::float8[]) AS live (live_user, live_session, left_secs) \
                     WHERE user_id = live_user AND session_id = live_session";
         let users: Vec<&str> = left.iter().map(|((user, _), _)| user.as_str()).collect();
         let sessions: Vec<&str> = left.iter().map(|((_, session), _)| session.as_str()).collect();
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
         let values: [&dyn Parameter; 3] = [&users, &sessions, &seconds];
-        self.pool.query("keep deadlines", keep, &values).await.map(drop)
+        self.pool.query("save session deadlines", save, &values).await.map(drop)
     }
 
     async fn mark_deadlines_saved(&self, ago: Duration) -> Result<(), StoreError> {
-        let note = "UPDATE session_deadlines SET copied_at = greatest(copied_at, now() - $1 * interval '1 second')";
+        let mark = "UPDATE session_deadlines SET copied_at = greatest(copied_at, now() - $1 * interval '1 second')";
         self.pool
-            .query("note that deadlines are kept", note, &[&ago.as_secs_f64()])
+            .query("mark session deadlines as saved", mark, &[&ago.as_secs_f64()])
             .await
             .map(drop)
     }
 
     async fn reset_deadlines(&self, user: &UserId, left: &[(SessionId, Duration)]) -> Result<(), StoreError> {
         let set = "UPDATE sessions SET exp_at = now() + left_secs * interval '1 second' \
-                   FROM unnest($2::text[], $3::float8[]) AS retimed (retimed_session, left_secs) \
-                   WHERE user_id = $1 AND session_id = retimed_session";
+                   FROM unnest($2::text[], $3::float8[]) AS reset (reset_session, left_secs) \
+                   WHERE user_id = $1 AND session_id = reset_session";
         let sessions: Vec<&str> = left.iter().map(|(session, _)| session.as_str()).collect();
         let seconds: Vec<f64> = left.iter().map(|(_, left)| left.as_secs_f64()).collect();
         let values: [&dyn Parameter; 3] = [&user.as_str(), &sessions, &seconds];
-        self.pool.query("retime sessions", set, &values).await.map(drop)
-    }
-}
-
-/// Finds the session that has ended, by itself or with all others of its user.
-pub(super) const ENDED: &str = "SELECT FROM users JOIN sessions USING (user_id) WHERE user_id = $1 AND session_id = $2 \
-                                AND (ended_at IS NOT NULL \
-                                OR (opened_at <= sessions_ended_at AND session_id IS DISTINCT FROM sessions_ended_but))";
-
-/// Refuses what a session asks for that has ended. Whoever holds a lock that the end takes too sends this after it.
-pub(super) async fn refuse_ended(
-    tx: &Transaction<'_>,
-    user: &UserId,
-    session: Option<&SessionId>,
-) -> Result<(), Failure> {
-    let Some(session) = session else { return Ok(()) };
-    let look = ENDED;
-    match tx.query_opt(look, &[&user.as_str(), &session.as_str()]).await? {
-        Some(_) => Err(Failure::SessionEnded),
-        None => Ok(()),
+        self.pool.query("reset session deadlines", set, &values).await.map(drop)
     }
 }
 
@@ -161,12 +148,12 @@ fn known_session(row: &Row) -> Result<KnownSession, Failure> {
     })
 }
 
-/// From `users`.
+/// End of all sessions from the columns of `users`.
 fn end_of_all(row: &Row) -> Result<Option<EndAllSessions>, Failure> {
     let Some(ended_at) = time(row, "sessions_ended_at")? else {
         return Ok(None);
     };
-    let except: Option<&str> = row.try_get("sessions_ended_but")?;
+    let except: Option<&str> = row.try_get("sessions_ended_except")?;
     let except = except.map(SessionId::new).transpose().map_err(Failure::row)?;
     Ok(Some(EndAllSessions { ended_at, except }))
 }
@@ -189,7 +176,7 @@ fn opened_session(row: &Row) -> Result<SessionRecord, Failure> {
     })
 }
 
-/// From the column `session_id`.
+/// Session from the column `session_id`.
 fn session(row: &Row) -> Result<SessionId, Failure> {
     SessionId::new(row.try_get::<_, &str>("session_id")?).map_err(Failure::row)
 }

@@ -1,4 +1,4 @@
-//! Where the database is and how it is reached, read from one URL.
+//! Connection settings of the database, parsed from one URL.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,58 +9,58 @@ use protocol::secret::Secret;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-/// The database, and how many connections to it are kept at most.
+/// Connection settings of the database, and the size of the pool.
 #[derive(Debug, Clone)]
 pub struct PgSettings {
     config: Config,
     pub(super) roots: Roots,
     pub(super) pool_size: usize,
     pub(super) prepares: bool,
-    pub(super) takes_read_only: bool,
+    pub(super) accepts_read_only: bool,
     pub(super) max_age: Duration,
 }
 
-/// Whom to believe when a server shows its certificate.
+/// Root certificates for the server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Roots {
-    /// Nobody: TLS is not used.
+    /// None: TLS is not used.
     None,
-    /// Those that the operating system believes.
+    /// Root certificates of the operating system.
     System,
-    /// Those in a PEM file.
+    /// Root certificates of a PEM file.
     File(PathBuf),
 }
 
-/// What is wrong with a database URL. No part of the URL is repeated: it holds a password.
+/// Error in a database URL. It repeats no part of the URL, which contains a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PgSettingsError {
-    /// Not a URL of Postgres, or an option that nobody knows.
+    /// Not a Postgres URL, or an unknown option.
     #[error("write postgres://user:password@host:5432/database, and percent-encode the password")]
     Malformed,
-    /// No host.
-    #[error("it names no host")]
+    /// The URL has no host.
+    #[error("the URL names no host")]
     NoHost,
-    /// An `sslmode` that nobody knows.
-    #[error("sslmode is disable, prefer, require, verify-ca or verify-full")]
+    /// Unknown `sslmode`.
+    #[error("sslmode must be disable, prefer, require, verify-ca or verify-full")]
     UnknownSslMode,
-    /// A mode that `sslrootcert=system` does not go with.
-    #[error("sslrootcert=system goes with sslmode=verify-full alone")]
+    /// An `sslmode` that contradicts `sslrootcert=system`.
+    #[error("sslrootcert=system requires sslmode=verify-full")]
     WeakSslMode,
-    /// No connections, or more than a server has.
-    #[error("is a number from 1 to {}", MOST_CONNECTIONS)]
+    /// The pool size is 0 or above the limit.
+    #[error("is a number from 1 to {}", MAX_CONNECTIONS)]
     PoolSize,
 }
 
 impl PgSettings {
-    /// Reads a URL as libpq does (PostgreSQL documentation, 34.1.1.2), with these differences: when TLS is used, the server's
-    /// certificate is always checked, chain and name, so `require`, `verify-ca` and `verify-full` are one; and without
-    /// `sslrootcert` the system's certificates are believed. `sslrootcert=system` says so, and makes `verify-full` the only mode.
-    /// Without either, TLS is used if the server offers it (`prefer`), which someone on the path can prevent.
+    /// Parses a URL as libpq does (PostgreSQL documentation, 34.1.1.2), with these differences. When TLS is used, the server's
+    /// certificate is always verified, chain and name, so `require`, `verify-ca` and `verify-full` are equal. Without
+    /// `sslrootcert` the system's root certificates are used; `sslrootcert=system` states this and makes `verify-full` the only
+    /// mode. Without either option, TLS is used if the server offers it (`prefer`), which an attacker on the path can prevent.
     ///
     /// # Errors
     /// [`PgSettingsError`].
     pub fn parse(url: &Secret, pool_size: usize) -> Result<Self, PgSettingsError> {
-        if !(1..=MOST_CONNECTIONS).contains(&pool_size) {
+        if !(1..=MAX_CONNECTIONS).contains(&pool_size) {
             return Err(PgSettingsError::PoolSize);
         }
         let Known { rest, roots, ssl_mode } = Known::take_from(url.expose())?;
@@ -78,12 +78,12 @@ impl PgSettings {
             roots,
             pool_size,
             prepares: true,
-            takes_read_only: false,
+            accepts_read_only: false,
             max_age: MAX_AGE,
         })
     }
 
-    /// Sends every statement unnamed: for a pooler that gives each transaction another connection.
+    /// Sends all statements unnamed, for a pooler that gives each transaction another connection.
     #[must_use]
     pub fn without_prepared_statements(self) -> Self {
         Self {
@@ -92,11 +92,11 @@ impl PgSettings {
         }
     }
 
-    /// Takes a server that takes no writes: for commands that only read.
+    /// Accepts a server that accepts no writes, for commands that only read.
     #[must_use]
     pub fn for_reading(self) -> Self {
         Self {
-            takes_read_only: true,
+            accepts_read_only: true,
             ..self
         }
     }
@@ -107,7 +107,7 @@ impl PgSettings {
         Self { max_age, ..self }
     }
 
-    /// Whether what is read and written may pass in the clear over a network.
+    /// True if data may cross a network unencrypted.
     pub(super) fn may_be_unencrypted(&self) -> bool {
         let local = |host: &Host| match host {
             Host::Unix(_) => true,
@@ -118,7 +118,7 @@ impl PgSettings {
         self.config.get_ssl_mode() != SslMode::Require && !hosts_are_local
     }
 
-    /// With what keeps a connection from hanging. No option of the server is set here: poolers refuse them.
+    /// Client configuration with timeouts and keepalives. It sets no server options, because poolers reject them.
     pub(super) fn config(&self) -> Config {
         let mut config = self.config.clone();
         if config.get_application_name().is_none() {
@@ -135,7 +135,7 @@ impl PgSettings {
     }
 }
 
-/// What tokio-postgres does not understand, or not as we do, and the URL without it.
+/// Options that tokio-postgres does not know, or interprets differently, and the URL without them.
 struct Known {
     rest: String,
     roots: Roots,
@@ -147,7 +147,7 @@ impl Known {
         if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
             return Err(PgSettingsError::Malformed);
         }
-        let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        let (location, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut roots, mut mode) = (None, None);
         let mut others = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
@@ -162,7 +162,7 @@ impl Known {
         }
         let is_system = roots.as_deref() == Some("system");
         Ok(Self {
-            rest: format!("{place}?{}", others.join("&")),
+            rest: format!("{location}?{}", others.join("&")),
             roots: match roots {
                 Some(path) if !is_system => Roots::File(PathBuf::from(path.into_owned())),
                 _ => Roots::System,
@@ -172,7 +172,7 @@ impl Known {
     }
 }
 
-/// As libpq does, where the system's certificates are asked for: a mode that checks less was not meant.
+/// TLS mode as in libpq: with the system's certificates, a weaker mode than `verify-full` is an error.
 fn ssl_mode(word: Option<&str>, is_system: bool) -> Result<SslMode, PgSettingsError> {
     match word {
         None if is_system => Ok(SslMode::Require),
@@ -190,10 +190,10 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// Long enough for a busy database, short enough for a client that waits 10 s.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How old a connection becomes: what changed behind a stable address, and no error shows, is followed by then.
+/// Maximum age of a connection. It bounds the time to follow a change behind a stable address that causes no error.
 const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-const MOST_CONNECTIONS: usize = 1_000;
+const MAX_CONNECTIONS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_certificate_and_the_verifying_modes_are_ours_to_read() {
+    fn root_certificate_and_verifying_modes_are_parsed() {
         let settings =
             parse("postgres://u:p@db.example:6543/d?sslrootcert=%2Fetc%2Fca+1.pem&sslmode=verify-full").unwrap();
         assert_eq!(settings.roots, Roots::File("/etc/ca+1.pem".into()));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_option_of_the_server_is_asked_for_but_the_urls() {
+    fn no_server_option_is_added_to_those_of_the_url() {
         let settings = parse("postgres://u@db.example/d?options=-c%20search_path%3Dmine&connect_timeout=60").unwrap();
         let config = settings.config();
         assert_eq!(config.get_options(), Some("-c search_path=mine"));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_certificates_are_named_as_libpq_names_them() {
+    fn system_certificates_are_named_as_in_libpq() {
         for options in ["sslrootcert=system", "sslmode=verify-full&sslrootcert=system"] {
             let settings = parse(&format!("postgres://u@db.example/d?{options}")).unwrap();
             assert_eq!(settings.roots, Roots::System, "{options}");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_url_is_refused_without_repeating_it() {
+    fn invalid_url_is_refused_without_repeating_it() {
         for (url, error) in [
             ("", PgSettingsError::Malformed),
             ("mysql://u:hunter2@h/d", PgSettingsError::Malformed),

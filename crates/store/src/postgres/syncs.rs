@@ -1,7 +1,7 @@
-//! Turns of syncs. What only moves a lease is here, one statement each; what ends a sync is a transaction in a file of its own.
+//! Sync leases. Lease operations are single statements in this file; the end of a sync is a transaction in a file of its own.
 
 mod finish;
-mod take;
+mod lease;
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use protocol::cluster::envelope::Envelope;
 use protocol::id::{SessionId, UserId};
 
 use self::finish::{BeginSync, FinishSync};
-use self::take::TakeTurn;
+use self::lease::LeaseSync;
 use super::{PgStore, row};
 use crate::StoreError;
 use crate::answers::Receipt;
@@ -25,29 +25,29 @@ impl Syncs for PgStore {
         capacities: &[PlatformCapacity],
         ttl: Duration,
     ) -> Result<Vec<LeasedSync>, StoreError> {
-        let step = "take the turns of syncs";
-        let take = "UPDATE accounts SET fence = nextval('account_generations'), \
+        let step = "lease due syncs";
+        let lease = "UPDATE accounts SET fence = nextval('account_generations'), \
                     leased_until = now() + $3 * interval '1 second' \
                     WHERE (user_id, account_type) IN (SELECT due.user_id, due.account_type \
-                    FROM unnest($1::text[], $2::bigint[]) AS room (platform, most) \
+                    FROM unnest($1::text[], $2::bigint[]) AS capacity (platform, permits) \
                     CROSS JOIN LATERAL (SELECT user_id, account_type FROM accounts \
-                    WHERE account_type = room.platform AND next_sync_at <= now() \
-                    AND lost_generation IS DISTINCT FROM generation AND access_token IS NOT NULL \
+                    WHERE account_type = capacity.platform AND next_sync_at <= now() \
+                    AND disconnected_generation IS DISTINCT FROM generation AND access_token IS NOT NULL \
                     AND (leased_until IS NULL OR leased_until <= now()) \
                     AND (paused_until IS NULL OR paused_until <= now()) \
                     AND account_type NOT IN (SELECT account_type FROM pauses WHERE until > now()) \
-                    ORDER BY next_sync_at LIMIT room.most FOR UPDATE SKIP LOCKED) AS due) \
+                    ORDER BY next_sync_at LIMIT capacity.permits FOR UPDATE SKIP LOCKED) AS due) \
                     RETURNING user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \
                     scopes, connected_at, last_synced, error_message, access_token, refresh_token, token_expires_at, \
                     generation, cursor, fence, failures, \
                     extract(epoch FROM now() - next_sync_at)::double precision AS late";
-        let (platforms, permits) = row::room_columns(capacities);
+        let (platforms, permits) = row::capacity_columns(capacities);
         let rows = self
             .pool
-            .query(step, take, &[&platforms, &permits, &ttl.as_secs_f64()])
+            .query(step, lease, &[&platforms, &permits, &ttl.as_secs_f64()])
             .await?;
-        let taken = rows.iter().map(row::taken).collect::<Result<_, _>>();
-        taken.map_err(|failure| self.pool.report(step, failure))
+        let leased = rows.iter().map(row::leased_sync).collect::<Result<_, _>>();
+        leased.map_err(|failure| self.pool.report(step, failure))
     }
 
     async fn lease_sync(
@@ -56,28 +56,28 @@ impl Syncs for PgStore {
         account: AccountType,
         ttl: Duration,
     ) -> Result<SyncLeaseOutcome, StoreError> {
-        let work = TakeTurn {
+        let work = LeaseSync {
             user,
             session,
             account,
             ttl,
         };
-        self.pool.transact("take the turn of a sync", &work).await
+        self.pool.transact("lease a sync", &work).await
     }
 
     async fn renew_sync_lease(&self, lease: &SyncLease, ttl: Duration) -> Result<bool, StoreError> {
-        let keep = "UPDATE accounts SET leased_until = now() + $4 * interval '1 second' \
+        let renew = "UPDATE accounts SET leased_until = now() + $4 * interval '1 second' \
                     WHERE user_id = $1 AND account_type = $2 AND fence = $3 RETURNING 1";
         let ttl = ttl.as_secs_f64();
-        let kept = self
+        let renewed = self
             .pool
             .query(
-                "keep the turn of a sync",
-                keep,
+                "renew the lease of a sync",
+                renew,
                 &[&lease.user.as_str(), &lease.account.as_str(), &lease.fence, &ttl],
             )
             .await?;
-        Ok(!kept.is_empty())
+        Ok(!renewed.is_empty())
     }
 
     async fn begin_sync(&self, lease: &SyncLease, session: &SessionId, syncing: &Envelope) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! TLS to Postgres: the server's name and chain are always checked.
+//! TLS to Postgres. The server's name and chain are always verified.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::settings::Roots;
 
-/// What connections are made with. Where TLS is not used it believes nobody, and is not asked.
+/// TLS connector. Without TLS its root store is empty and unused.
 pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, RootsError> {
     let roots = match roots {
         Roots::None => RootCertStore::empty(),
@@ -26,23 +26,23 @@ pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, RootsError> 
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Why no server's certificate could be checked.
+/// Error in the root certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
-    /// The system has none, or none that can be read.
-    #[error("the system has no certificates to believe: name a PEM file with sslrootcert")]
+    /// The system has no readable root certificates.
+    #[error("the system has no root certificates: name a PEM file with sslrootcert")]
     NoneOfSystem,
-    /// The file of `sslrootcert` cannot be read, or is no PEM.
+    /// The file of `sslrootcert` cannot be read, or is not PEM.
     #[error("read {0}")]
     Unreadable(PathBuf, #[source] rustls_pki_types::pem::Error),
     /// The file of `sslrootcert` has no certificate.
     #[error("{0} has no certificate")]
     Empty(PathBuf),
-    /// A certificate of that file is none to believe.
-    #[error("a certificate of {0}")]
+    /// A certificate of that file cannot be a root.
+    #[error("use a certificate of {0} as a root")]
     Unfit(PathBuf, #[source] rustls::Error),
-    /// The cipher suites of this build fit no version of TLS.
-    #[error("no version of TLS can be used")]
+    /// The build's cipher suites fit no version of TLS.
+    #[error("no TLS version is usable")]
     Provider(#[source] rustls::Error),
 }
 

@@ -1,5 +1,5 @@
-//! Transactions. Their limits are set in the message that begins them: a pooler between us and Postgres refuses options at the
-//! start of a connection, and gives each transaction another server.
+//! Transactions. BEGIN sets their limits in the same message, because a pooler rejects options at the start of a connection and
+//! may use another server for each transaction.
 
 use futures_util::future::{try_join3, try_join4};
 use tokio_postgres::{Error, Row};
@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::error::Failure;
 use super::parameter::{Parameter, Query};
 
-/// An open transaction. Dropped, it is rolled back before anything else is sent on its connection.
+/// Open transaction. When dropped, it is rolled back before anything else is sent on its connection.
 pub(super) struct Transaction<'a> {
     connection: &'a Connection,
     is_open: bool,
@@ -21,7 +21,7 @@ impl<'a> Transaction<'a> {
         Ok(transaction)
     }
 
-    /// Before BEGIN is sent: whoever stops waiting for the answer may have sent it.
+    /// Constructed before BEGIN is sent: a caller that stops waiting for the answer may have sent it.
     fn opened(connection: &'a Connection) -> Self {
         Self {
             connection,
@@ -29,7 +29,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Sends COMMIT, the first time this is polled.
+    /// Sends COMMIT at the first poll.
     pub(super) async fn commit(mut self) -> Result<(), Error> {
         self.is_open = false;
         self.connection.run_plain("COMMIT").await
@@ -39,23 +39,23 @@ impl<'a> Transaction<'a> {
         Ok(self.connection.run((sql, parameters)).await?.rows)
     }
 
-    /// The first row, where there is any.
+    /// First row, if there is one.
     pub(super) async fn query_opt(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<Option<Row>, Error> {
         Ok(self.query(sql, parameters).await?.into_iter().next())
     }
 
-    /// The row of a statement that always has one.
+    /// Row of a statement that always returns one.
     pub(super) async fn query_one(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<Row, Failure> {
         let row = self.query_opt(sql, parameters).await?;
         row.ok_or_else(|| Failure::row(NoRow))
     }
 
-    /// How many rows it wrote.
+    /// Executes a statement and returns the number of rows that it wrote.
     pub(super) async fn execute(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<u64, Error> {
         Ok(self.connection.run((sql, parameters)).await?.affected)
     }
 
-    /// Runs two statements, the second after the first. They travel together.
+    /// Runs two statements, one after the other. They are sent together.
     pub(super) async fn query_both(&self, first: Query<'_>, second: Query<'_>) -> Result<(Vec<Row>, Vec<Row>), Error> {
         let (first, second) = self.connection.run_both(first, second).await?;
         Ok((first.rows, second.rows))
@@ -70,17 +70,17 @@ impl Drop for Transaction<'_> {
     }
 }
 
-/// Runs a statement in a transaction of its own. All of it travels together.
+/// Runs a statement in a transaction of its own. All messages are sent together.
 pub(super) async fn run_alone(connection: &Connection, query: Query<'_>) -> Result<Vec<Row>, Error> {
     let ready = connection.prepare(query).await?;
     let transaction = Transaction::opened(connection);
-    let begun = connection.run_plain(BEGIN);
+    let started = connection.run_plain(BEGIN);
     let sent = connection.send(&ready, query);
-    let ((), answer, ()) = try_join3(begun, sent, transaction.commit()).await?;
+    let ((), answer, ()) = try_join3(started, sent, transaction.commit()).await?;
     Ok(answer.rows)
 }
 
-/// Runs two statements in a transaction of their own, the second after the first. All of it travels together.
+/// Runs two statements, one after the other, in a transaction of their own. All messages are sent together.
 pub(super) async fn run_both_alone(
     connection: &Connection,
     first: Query<'_>,
@@ -88,17 +88,17 @@ pub(super) async fn run_both_alone(
 ) -> Result<(Vec<Row>, Vec<Row>), Error> {
     let (ready, then) = (connection.prepare(first).await?, connection.prepare(second).await?);
     let transaction = Transaction::opened(connection);
-    let begun = connection.run_plain(BEGIN);
+    let started = connection.run_plain(BEGIN);
     let (sent, sent_then) = (connection.send(&ready, first), connection.send(&then, second));
-    let ((), first, second, ()) = try_join4(begun, sent, sent_then, transaction.commit()).await?;
+    let ((), first, second, ()) = try_join4(started, sent, sent_then, transaction.commit()).await?;
     Ok((first.rows, second.rows))
 }
 
-/// A statement gave no row that always gives one.
+/// A statement that always returns a row returned none.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no row")]
+#[error("the statement returned no row")]
 struct NoRow;
 
-/// In milliseconds. The last limit frees the locks of a worker that was stopped in the middle of a transaction.
+/// Limits in milliseconds. The last one frees the locks of a worker that stopped in the middle of a transaction.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = 2000; \
                      SET LOCAL idle_in_transaction_session_timeout = 10000";

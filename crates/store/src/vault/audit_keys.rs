@@ -1,5 +1,4 @@
-//! The keys of the audit log: one derived from each of the vault's, so that whoever may only check the log cannot be asked to
-//! open a token with them.
+//! Keys of the audit log, each derived from a key of the vault, so that a verifier of the log cannot decrypt tokens.
 
 use std::fmt;
 
@@ -7,14 +6,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
-/// Signs with the key derived from the vault's first, checks with all: rows written before a rotation stay verifiable for as
-/// long as their vault key is kept.
+/// Signs with the key derived from the vault's first key, verifies with all: rows written before a key rotation remain verifiable
+/// as long as their vault key is kept.
 pub struct AuditKeys {
     first: AuditKey,
     older: Vec<AuditKey>,
 }
 
-/// A key and the name of the vault key that it is derived from.
+/// Audit key with the id of the vault key from which it is derived.
 pub(super) struct AuditKey {
     id: String,
     bytes: SecretBox<[u8; MAC_LEN]>,
@@ -25,7 +24,7 @@ impl AuditKeys {
         Self { first, older }
     }
 
-    /// The name of the key that signs.
+    /// Id of the key that signs.
     pub(crate) fn id(&self) -> &str {
         &self.first.id
     }
@@ -35,7 +34,7 @@ impl AuditKeys {
         self.first.mac(message).finalize().into_bytes().into()
     }
 
-    /// Whether the key of this name made this MAC of this message, compared in constant time. None: there is no such key.
+    /// Verifies a MAC with the key of this id, in constant time. None if there is no such key.
     pub(crate) fn check(&self, id: &str, message: &[u8], mac: &[u8]) -> Option<bool> {
         let mut keys = std::iter::once(&self.first).chain(&self.older);
         let key = keys.find(|key| key.id == id)?;
@@ -44,7 +43,7 @@ impl AuditKeys {
 }
 
 impl AuditKey {
-    /// HMAC-SHA-256 of a fixed label under the vault's key: a pseudorandom function of it, as in HKDF-Expand (RFC 5869
+    /// Derives the key: HMAC-SHA-256 of a fixed label under the vault's key, a pseudorandom function as in HKDF-Expand (RFC 5869
     /// section 2.3) of one block.
     pub(super) fn derive(id: &str, vault_key: &[u8]) -> Self {
         let bytes = keyed(vault_key).chain_update(LABEL).finalize().into_bytes().into();
@@ -71,7 +70,7 @@ impl fmt::Debug for AuditKeys {
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("any length is a key")
+    Hmac::new_from_slice(key).expect("HMAC accepts keys of any length")
 }
 
 const LABEL: &[u8] = b"postern audit log\x01";

@@ -1,4 +1,4 @@
-//! The vault's keys, as an operator writes them: `new:base64,old:base64`.
+//! Keys of the vault, in the configuration format `new:base64,old:base64`.
 
 use std::fmt;
 
@@ -14,23 +14,23 @@ use sha2::Sha256;
 
 use super::audit_keys::{AuditKey, AuditKeys};
 
-/// One or more keys, in order: the first seals, all open. To rotate, a new key is put in front.
+/// One or more keys, in order: the first encrypts, all decrypt. A key rotation puts a new key in front.
 pub struct VaultKeys {
     first: Key,
     older: Vec<Key>,
 }
 
 impl VaultKeys {
-    /// Reads `id:base64,id:base64`: each id has 1 to 32 letters, digits, `-`, `_` or `.`, each key 32 bytes.
+    /// Parses `id:base64,id:base64`: each id has 1 to 32 letters, digits, `-`, `_` or `.`, each key 32 bytes.
     ///
     /// # Errors
     /// [`VaultKeysError`], which counts the keys from 1 and repeats no part of them.
     pub fn parse(text: &Secret) -> Result<Self, VaultKeysError> {
         let mut keys: Vec<Key> = Vec::new();
-        for (place, entry) in (1..).zip(text.expose().split(',')) {
-            let key = Key::parse(entry.trim(), place)?;
+        for (number, entry) in (1..).zip(text.expose().split(',')) {
+            let key = Key::parse(entry.trim(), number)?;
             if keys.iter().any(|earlier| earlier.id == key.id) {
-                return Err(VaultKeysError::IdTwice(place));
+                return Err(VaultKeysError::IdTwice(number));
             }
             keys.push(key);
         }
@@ -42,7 +42,7 @@ impl VaultKeys {
         })
     }
 
-    /// The audit log's keys, one for each of these.
+    /// Keys of the audit log, one for each of these.
     #[must_use]
     pub fn audit_keys(&self) -> AuditKeys {
         AuditKeys::new(self.first.audit_key(), self.older.iter().map(Key::audit_key).collect())
@@ -60,7 +60,7 @@ impl VaultKeys {
         self.all().find(|key| key.id == id)
     }
 
-    /// The first, then the older ones.
+    /// All keys, the first one first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.first).chain(&self.older)
     }
@@ -72,27 +72,27 @@ impl fmt::Debug for VaultKeys {
     }
 }
 
-/// What is wrong with a list of keys. The number is the key's place, from 1.
+/// Error in a list of keys, with the key's number from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VaultKeysError {
-    /// No `id:` in front.
+    /// The key has no `id:` in front.
     #[error("key {0} has no id in front: write `id:base64`")]
     NoId(usize),
-    /// An id that cannot be one.
-    #[error("the id of key {0} needs 1 to 32 letters, digits, `-`, `_` or `.`")]
+    /// The id has a wrong length or character.
+    #[error("the id of key {0} must have 1 to 32 characters of A-Z, a-z, 0-9, `-`, `_` and `.`")]
     BadId(usize),
-    /// An id that an earlier key has.
-    #[error("the id of key {0} is an earlier key's too")]
+    /// The id is that of an earlier key.
+    #[error("the id of key {0} is that of an earlier key")]
     IdTwice(usize),
-    /// A key that is no base64.
+    /// The key is not base64.
     #[error("key {0} is not base64")]
     NotBase64(usize),
-    /// A key of another length.
-    #[error("key {0} has not 32 bytes")]
+    /// The key has another length.
+    #[error("key {0} does not have 32 bytes")]
     WrongLength(usize),
 }
 
-/// A key and the name that sealed texts know it by.
+/// Key and the id by which encrypted texts name it.
 pub(super) struct Key {
     id: String,
     bytes: SecretBox<[u8; KEY_LEN]>,
@@ -103,7 +103,7 @@ impl Key {
         &self.id
     }
 
-    /// The cipher under this key; it wipes its copy of the key when dropped.
+    /// Cipher under this key; it wipes its copy of the key when dropped.
     #[expect(
         clippy::disallowed_methods,
         reason = "a key leaves its wrapper to become a cipher, here only"
@@ -120,7 +120,7 @@ impl Key {
         AuditKey::derive(&self.id, self.bytes.expose_secret())
     }
 
-    /// A key for HMAC that tells nothing of this one (NIST SP 800-108: HMAC as the derivation function).
+    /// HMAC key derived from this one, of which it reveals nothing (NIST SP 800-108: HMAC as the derivation function).
     #[expect(
         clippy::disallowed_methods,
         clippy::expect_used,
@@ -133,23 +133,23 @@ impl Key {
         keyed(&derive.finalize().into_bytes())
     }
 
-    fn parse(entry: &str, place: usize) -> Result<Self, VaultKeysError> {
-        let (id, base64) = entry.split_once(':').ok_or(VaultKeysError::NoId(place))?;
+    fn parse(entry: &str, number: usize) -> Result<Self, VaultKeysError> {
+        let (id, base64) = entry.split_once(':').ok_or(VaultKeysError::NoId(number))?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !(1..=MAX_ID_LEN).contains(&id.len()) || !id.bytes().all(fits) {
-            return Err(VaultKeysError::BadId(place));
+            return Err(VaultKeysError::BadId(number));
         }
-        // More room than a key needs, so that one that is too long is told from one that is garbled.
-        let mut capacity = SecretBox::new(Box::new([0_u8; ROOM]));
+        // Larger than a key, so that a key that is too long is distinguished from invalid base64.
+        let mut buffer = SecretBox::new(Box::new([0_u8; BUFFER_LEN]));
         let mut bytes = SecretBox::new(Box::new([0_u8; KEY_LEN]));
-        let decoded = capacity.expose_secret_mut();
+        let decoded = buffer.expose_secret_mut();
         let length = BASE64.decode_slice(base64, decoded).map_err(|error| match error {
-            base64::DecodeSliceError::OutputSliceTooSmall => VaultKeysError::WrongLength(place),
-            base64::DecodeSliceError::DecodeError(_) => VaultKeysError::NotBase64(place),
+            base64::DecodeSliceError::OutputSliceTooSmall => VaultKeysError::WrongLength(number),
+            base64::DecodeSliceError::DecodeError(_) => VaultKeysError::NotBase64(number),
         })?;
         match decoded.first_chunk::<KEY_LEN>() {
             Some(key) if length == KEY_LEN => bytes.expose_secret_mut().copy_from_slice(key),
-            _ => return Err(VaultKeysError::WrongLength(place)),
+            _ => return Err(VaultKeysError::WrongLength(number)),
         }
         Ok(Self {
             id: id.to_owned(),
@@ -158,12 +158,12 @@ impl Key {
     }
 }
 
-/// Ids are short and their key in base64 is longer, so that one written in the other's place is noticed.
+/// Ids are shorter than a key in base64, so that swapped ones are detected.
 const MAX_ID_LEN: usize = 32;
 const KEY_LEN: usize = 32;
-const ROOM: usize = 64;
+const BUFFER_LEN: usize = 64;
 
-/// The usual alphabet (RFC 4648 section 4); its padding may be left out.
+/// Standard alphabet (RFC 4648 section 4); padding is optional.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),

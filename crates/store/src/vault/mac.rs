@@ -1,7 +1,7 @@
-//! Codes that need never be read again are kept as their HMAC: who copies the rows can neither read nor try them.
+//! HMACs of codes that are only compared: a copy of the rows neither reveals them nor lets them be tried.
 //!
-//! What is over within minutes is under a key of the vault itself; what is kept for longer is under a key that is sealed beside it,
-//! so that it outlives the vault's.
+//! Codes that expire within minutes use a key of the vault itself. Codes that are kept longer use a key that is stored encrypted
+//! beside them, so that it outlives the vault's.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use protocol::secret::Secret;
@@ -11,13 +11,13 @@ use super::keys::Key;
 use super::{Binding, Ciphertext, Vault, VaultError, associated};
 
 impl Vault {
-    /// HMAC-SHA256 over a text and its place, under a key derived from the first one.
+    /// HMAC-SHA256 of a text and its binding, under a key derived from the first one.
     #[must_use]
     pub fn mac(&self, binding: &Binding<'_>, text: &Secret) -> [u8; 32] {
         mac(self.keys.first(), binding, text)
     }
 
-    /// HMAC-SHA256 over a text that is nobody's alone, for what is counted over all users.
+    /// HMAC-SHA256 of a text without a user, for counters over all users.
     #[must_use]
     pub fn mac_without_user(&self, label: &str, text: &Secret) -> [u8; 32] {
         let mut mac = self.keys.first().mac_key();
@@ -27,13 +27,13 @@ impl Vault {
         mac.finalize().into_bytes().into()
     }
 
-    /// What [`Vault::mac`] gives, under each key, to find what was written before a rotation.
+    /// Results of [`Vault::mac`] under each key, to find what was written before a key rotation.
     #[must_use]
     pub fn macs(&self, binding: &Binding<'_>, text: &Secret) -> Vec<[u8; 32]> {
         self.keys.all().map(|key| mac(key, binding, text)).collect()
     }
 
-    /// A new key for [`Vault::mac_under`], sealed for this place.
+    /// New key for [`Vault::mac_under`], encrypted for this binding.
     #[must_use]
     pub fn new_mac_key(&self, binding: &Binding<'_>) -> Ciphertext {
         // As many random bits as the HMAC has.
@@ -41,10 +41,10 @@ impl Vault {
         self.encrypt(binding, &Secret::new(key))
     }
 
-    /// HMAC-SHA256 over a text under a key that was sealed for this place.
+    /// HMAC-SHA256 of a text under an encrypted key.
     ///
     /// # Errors
-    /// The key does not open.
+    /// [`VaultError`] if the key cannot be decrypted.
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
     pub fn mac_under(&self, key: &Ciphertext, binding: &Binding<'_>, text: &Secret) -> Result<[u8; 32], VaultError> {
         let key = self.decrypt(binding, key)?;

@@ -1,4 +1,4 @@
-//! What the vault promises of texts and keys.
+//! Properties of the vault's texts and keys.
 
 use lifecycle::{OsEntropy, SeededEntropy};
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn user(id: &str) -> UserId {
 
 proptest! {
     #[test]
-    fn the_vault_opens_what_it_sealed(text: String, scope: String, column: String, seed: u64) {
+    fn encrypted_text_decrypts_to_the_original(text: String, scope: String, column: String, seed: u64) {
         let keys = VaultKeys::parse(&Secret::new(NEW)).unwrap();
         let vault = Vault::new(keys, Arc::new(SeededEntropy::new(seed)));
         let user = user("GEN-001");
@@ -29,7 +29,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_with_any_bit_flipped_does_not_open(text in "[ -~]{0,40}", at: prop::sample::Index) {
+    fn flipped_bit_makes_decryption_fail(text in "[ -~]{0,40}", at: prop::sample::Index) {
         let vault = vault(NEW);
         let user = user("GEN-001");
         let binding = Binding { user: &user, scope: "github", column: "access_token" };
@@ -40,20 +40,20 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_vault_panic(bytes: Vec<u8>) {
+    fn arbitrary_bytes_fail_without_panic(bytes: Vec<u8>) {
         let user = user("GEN-001");
         let binding = Binding { user: &user, scope: "github", column: "access_token" };
         prop_assert!(vault(NEW).decrypt(&binding, &Ciphertext::from_bytes(bytes)).is_err());
     }
 
     #[test]
-    fn one_text_cut_into_a_binding_in_two_ways_is_authenticated_in_two_ways(
+    fn different_bindings_have_different_associated_data(
         text in "[a-c]{1,6}", one: [prop::sample::Index; 2], other: [prop::sample::Index; 2],
     ) {
-        let cut = |places: [prop::sample::Index; 2]| {
+        let cut = |indices: [prop::sample::Index; 2]| {
             // A user's id is not empty.
-            let user_end = 1 + places[0].index(text.len());
-            let scope_end = user_end + places[1].index(text.len() - user_end + 1);
+            let user_end = 1 + indices[0].index(text.len());
+            let scope_end = user_end + indices[1].index(text.len() - user_end + 1);
             (user_end, scope_end)
         };
         let bytes = |(user_end, scope_end): (usize, usize)| {
@@ -67,7 +67,7 @@ proptest! {
 }
 
 #[test]
-fn a_text_moved_to_another_user_platform_or_column_does_not_open() {
+fn text_of_another_user_platform_or_column_does_not_decrypt() {
     let vault = vault(NEW);
     let (owner, thief) = (user("GEN-001"), user("GEN-002"));
     let home = Binding {
@@ -75,7 +75,7 @@ fn a_text_moved_to_another_user_platform_or_column_does_not_open() {
         scope: "github",
         column: "access_token",
     };
-    let sealed = vault.encrypt(&home, &Secret::new("gho_secret"));
+    let ciphertext = vault.encrypt(&home, &Secret::new("gho_secret"));
     for elsewhere in [
         Binding { user: &thief, ..home },
         Binding {
@@ -87,12 +87,12 @@ fn a_text_moved_to_another_user_platform_or_column_does_not_open() {
             ..home
         },
     ] {
-        assert_eq!(vault.decrypt(&elsewhere, &sealed).unwrap_err(), VaultError::Altered);
+        assert_eq!(vault.decrypt(&elsewhere, &ciphertext).unwrap_err(), VaultError::Altered);
     }
 }
 
 #[test]
-fn after_a_rotation_old_texts_open_and_new_ones_use_the_new_key() {
+fn after_key_rotation_old_texts_decrypt_and_new_ones_use_the_new_key() {
     let owner = user("GEN-001");
     let binding = Binding {
         user: &owner,
@@ -109,7 +109,7 @@ fn after_a_rotation_old_texts_open_and_new_ones_use_the_new_key() {
 }
 
 #[test]
-fn an_hmac_under_a_sealed_key_outlives_the_key_that_sealed_it() {
+fn hmac_under_encrypted_key_survives_key_rotation() {
     let (owner, thief) = (user("GEN-001"), user("GEN-002"));
     let home = Binding {
         user: &owner,
@@ -138,7 +138,7 @@ fn an_hmac_under_a_sealed_key_outlives_the_key_that_sealed_it() {
 }
 
 #[test]
-fn an_hmac_of_anyone_tells_labels_and_keys_apart() {
+fn hmac_without_user_depends_on_label_and_key() {
     let (text, vault_old) = (Secret::new("+436601234567"), vault(OLD));
     let mac = vault_old.mac_without_user("message", &text);
     assert_eq!(mac, vault_old.mac_without_user("message", &text));
@@ -147,7 +147,7 @@ fn an_hmac_of_anyone_tells_labels_and_keys_apart() {
 }
 
 #[test]
-fn an_hmac_is_its_places_own_and_is_found_after_a_rotation() {
+fn hmac_depends_on_its_binding_and_is_found_after_key_rotation() {
     let (owner, thief) = (user("GEN-001"), user("GEN-002"));
     let home = Binding {
         user: &owner,
@@ -166,7 +166,7 @@ fn an_hmac_is_its_places_own_and_is_found_after_a_rotation() {
 }
 
 #[test]
-fn one_text_is_never_sealed_alike_twice() {
+fn same_text_encrypts_differently_each_time() {
     let owner = user("GEN-001");
     let binding = Binding {
         user: &owner,
@@ -179,7 +179,7 @@ fn one_text_is_never_sealed_alike_twice() {
 }
 
 #[test]
-fn printing_shows_neither_key_nor_text() {
+fn debug_output_reveals_neither_key_nor_text() {
     let owner = user("GEN-001");
     let binding = Binding {
         user: &owner,
@@ -187,8 +187,8 @@ fn printing_shows_neither_key_nor_text() {
         column: "access_token",
     };
     let vault = vault(NEW);
-    let sealed = vault.encrypt(&binding, &Secret::new("gho_secret"));
-    let printed = format!("{vault:?} {sealed:?}");
+    let ciphertext = vault.encrypt(&binding, &Secret::new("gho_secret"));
+    let printed = format!("{vault:?} {ciphertext:?}");
     assert_eq!(
         printed,
         "Vault { keys: VaultKeys(1), entropy: SeededEntropy { .. } } Sealed(59 bytes)"
@@ -196,7 +196,7 @@ fn printing_shows_neither_key_nor_text() {
 }
 
 #[test]
-fn a_wrong_list_of_keys_is_refused_by_place_and_never_repeated() {
+fn invalid_key_list_is_refused_by_number_and_not_repeated() {
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     for (text, error) in [
         (String::new(), VaultKeysError::NoId(1)),

@@ -1,4 +1,4 @@
-//! What both stores promise, a file per trait.
+//! Contract suite of both stores, a file per trait.
 
 mod accounts;
 mod alerts;
@@ -6,22 +6,22 @@ mod answers;
 mod audit;
 mod deliveries;
 pub(crate) mod devices;
+pub(crate) mod encrypted_columns;
 mod ended_sessions;
 mod inboxes;
 mod links;
 mod outbox;
-mod parking;
 mod pauses;
+mod pending_links;
 mod provisional;
 mod queue;
 mod refreshes;
 mod revoke_all;
-pub(crate) mod sealings;
 mod security;
 mod sessions;
+mod sync_leases;
 mod syncs;
 mod tokenless;
-mod turns;
 
 /// Makes each promise, a function of a store, a test of each store. Postgres is tried twice: behind a pooler every transaction may have
 /// another connection of the server's.

@@ -1,4 +1,4 @@
-//! A schema or a database of its own on the server that all tests share, migrated.
+//! Migrated schemas and databases on the server that all tests share.
 
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -11,14 +11,14 @@ use tokio::sync::OnceCell;
 
 use crate::sample::{audit_keys, user};
 
-/// An empty schema, brought up to date.
+/// Creates and migrates an empty schema.
 pub(crate) async fn migrated() -> Schema {
     let schema = Postgres::shared().await.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();
     schema
 }
 
-/// A store with few connections, as if it were one worker's.
+/// Store with few connections, as one worker has.
 pub(crate) async fn store(schema: &Schema) -> PgStore {
     store_at(&schema.url()).await
 }
@@ -27,7 +27,7 @@ pub(crate) async fn store_at(url: &str) -> PgStore {
     PgStore::connect(&settings(url), audit_keys(), &meter()).await.unwrap()
 }
 
-/// A database of its own, brought up to date: a copy of one that was.
+/// Migrated database: a copy of one that was migrated before.
 pub(crate) async fn migrated_database() -> Database {
     static MIGRATED: OnceCell<Database> = OnceCell::const_new();
     let migrated = MIGRATED.get_or_init(|| Box::pin(newly_migrated())).await;
@@ -40,7 +40,7 @@ async fn newly_migrated() -> Database {
     database
 }
 
-/// As [`store`], by way of a pgbouncer in transaction mode.
+/// Store that connects through a pgbouncer in transaction mode.
 pub(crate) async fn pooled_store(database: &Database) -> PgStore {
     let url = database.url_through(PgBouncer::shared().await.addr());
     let settings = settings(&url).without_prepared_statements();
@@ -55,7 +55,7 @@ pub(crate) fn meter() -> Meter {
     NoopMeterProvider::new().meter("test")
 }
 
-/// A meter, and its figures as an operator reads them.
+/// Meter, and a function that returns its metrics in Prometheus's text format.
 pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
     let registry = Registry::new();
     let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
@@ -65,14 +65,14 @@ pub(crate) fn metered() -> (Meter, impl Fn() -> String) {
         .build();
     let meter = provider.meter("test");
     let figures = move || {
-        // The figures are there as long as this is.
+        // Metrics exist only as long as the provider.
         let _held = &provider;
         TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
     };
     (meter, figures)
 }
 
-/// Opens as many connections as the pool of a test's store has.
+/// Opens all connections of the pool of a test's store.
 pub(crate) async fn open_all(store: &impl Accounts) {
     let owner = user("GEN-001");
     let (a, b, c, d) = tokio::join!(

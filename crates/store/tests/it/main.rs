@@ -1,4 +1,4 @@
-//! The store's promises, kept by both stores, and what only Postgres can break.
+//! Tests of both stores against one contract, and of Postgres's failures.
 
 #![expect(
     clippy::unwrap_used,

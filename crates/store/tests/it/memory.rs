@@ -1,4 +1,4 @@
-//! What the embedded store does as time passes, without waiting for it. (Postgres has a clock of its own.)
+//! Time-dependent behaviour of the embedded store, with a manual clock. (Postgres has a clock of its own.)
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -21,7 +21,7 @@ async fn store_with_a_sent_event() -> (Arc<ManualClock>, MemoryStore) {
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_as_long_as_was_asked_and_a_sent_event_for_a_day() {
+async fn answer_is_kept_for_its_retention_and_a_sent_event_for_a_day() {
     let (clock, store) = store_with_a_sent_event().await;
     clock.advance(HOUR - Duration::from_millis(1));
     assert_eq!(store.prune().await.unwrap(), 0);
@@ -39,7 +39,7 @@ async fn an_answer_is_kept_as_long_as_was_asked_and_a_sent_event_for_a_day() {
 }
 
 #[tokio::test]
-async fn an_alert_is_kept_for_ninety_days() {
+async fn alert_is_kept_for_ninety_days() {
     let (clock, store) = store_with_a_sent_event().await;
     clock.advance(48 * HOUR);
     store.prune().await.unwrap();
@@ -60,7 +60,7 @@ async fn an_alert_is_kept_for_ninety_days() {
 }
 
 #[tokio::test]
-async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
+async fn only_events_of_the_last_five_minutes_are_resent() {
     let (clock, store) = store_with_a_sent_event().await;
     clock.advance(Duration::from_secs(300));
     assert_eq!(store.resend_recent().await.unwrap(), 1);
@@ -70,7 +70,7 @@ async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lease_and_a_delay_end_when_their_time_is_over() {
+async fn lease_and_delay_end_at_their_time() {
     let (clock, store) = store_with_a_sent_event().await;
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
     let lease = async || {
@@ -93,7 +93,7 @@ async fn a_lease_and_a_delay_end_when_their_time_is_over() {
 }
 
 #[tokio::test]
-async fn after_ninety_days_a_device_is_forgotten_and_that_there_was_one_is_not() {
+async fn device_expires_after_ninety_days_and_is_then_new() {
     let (clock, store) = store_with_a_sent_event().await;
     for (after, expected) in [
         (HOUR, Recognition::First),

@@ -1,14 +1,15 @@
-//! What only Postgres can break.
+//! Tests that need Postgres.
 
 mod audit;
 mod crowded;
 mod devices;
 mod dump;
+mod errors;
 mod failover;
+mod key_rotation;
 mod metrics;
 mod outage;
 mod pooler;
 mod races;
-mod rotation;
 mod schema;
 mod tls;

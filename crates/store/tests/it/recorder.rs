@@ -1,4 +1,4 @@
-//! A publisher that remembers what it was given, in order.
+//! Publisher that records events in sequence.
 
 use std::sync::Mutex;
 
@@ -14,12 +14,12 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes everything.
+    /// Accepts all events.
     pub(crate) fn new() -> Self {
         Self::refusing_after(usize::MAX)
     }
 
-    /// Takes so many and refuses the rest.
+    /// Accepts this many events and refuses the rest.
     pub(crate) fn refusing_after(takes: usize) -> Self {
         Self {
             taken: Mutex::default(),
@@ -31,7 +31,7 @@ impl Recorder {
         self.taken.lock().unwrap().clone()
     }
 
-    /// The ids of what was taken.
+    /// Ids of the accepted events.
     pub(crate) fn ids(&self) -> Vec<String> {
         self.taken().iter().map(|event| event.id.to_string()).collect()
     }
@@ -40,7 +40,7 @@ impl Recorder {
 #[async_trait]
 impl Publisher for Recorder {
     async fn publish(&self, _user: &UserId, event: &Envelope) -> Result<(), PublishError> {
-        // Gives another relay the chance to overtake.
+        // Lets another relay run in between.
         tokio::task::yield_now().await;
         let mut taken = self.taken.lock().unwrap();
         if taken.len() == self.takes {
@@ -51,7 +51,7 @@ impl Publisher for Recorder {
     }
 }
 
-/// The ids of all that a user's relay finds unsent.
+/// Relays a user's unsent events and returns their ids.
 pub(crate) async fn relayed(store: &dyn Store, user: &UserId) -> Vec<String> {
     let recorder = Recorder::new();
     let relayed = store.relay_user(user, &recorder).await.unwrap();

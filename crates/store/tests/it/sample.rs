@@ -1,4 +1,4 @@
-//! Accounts, links and answers to fill a store with.
+//! Sample accounts, links and answers.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) fn job(name: &str) -> JobId {
     JobId::new(name).unwrap()
 }
 
-/// The keys that every store of these tests signs its audit log with.
+/// Keys that sign the audit log of every store in these tests.
 pub(crate) fn audit_keys() -> AuditKeys {
     let keys = Secret::new(format!("test:{}=", "A".repeat(43)));
     VaultKeys::parse(&keys).unwrap().audit_keys()
@@ -54,7 +54,7 @@ pub(crate) fn event(id: &str) -> Envelope {
     }
 }
 
-/// An alert that asks to be acknowledged.
+/// Alert that requires acknowledgement.
 pub(crate) fn alert(user_id: &str, name: &str) -> Alert {
     Alert {
         user_id: user(user_id),
@@ -93,12 +93,12 @@ pub(crate) fn account(platform: AccountType, platform_user_id: &str) -> UserAcco
     }
 }
 
-/// Room for so much of each platform.
+/// Capacity of each platform.
 pub(crate) fn capacities(permits: usize) -> [PlatformCapacity; 4] {
     AccountType::ALL.map(|platform| PlatformCapacity { platform, permits })
 }
 
-/// Tokens as a platform gives them that renews them.
+/// Tokens of a platform that issues refresh tokens.
 pub(crate) fn renewable(name: &str) -> EncryptedTokens {
     EncryptedTokens {
         refresh: Some(encrypted(&format!("refresh of {name}"))),
@@ -107,7 +107,7 @@ pub(crate) fn renewable(name: &str) -> EncryptedTokens {
     }
 }
 
-/// Tokens without a refresh token, as GitHub gives them.
+/// Tokens without a refresh token, as GitHub issues them.
 pub(crate) fn tokens(name: &str) -> EncryptedTokens {
     EncryptedTokens {
         access: encrypted(&format!("access of {name}")),
@@ -116,7 +116,7 @@ pub(crate) fn tokens(name: &str) -> EncryptedTokens {
     }
 }
 
-/// A link of GitHub account `platform_user_id` whose event is named for the account.
+/// Link of GitHub account `platform_user_id`, with an event named after the account.
 pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
     let tokens = tokens(platform_user_id);
     Link {
@@ -134,7 +134,7 @@ pub(crate) fn link(user_id: &str, platform_user_id: &str) -> Link {
     }
 }
 
-/// As [`link`], of a platform that issued nothing.
+/// Link of an account whose platform issued no tokens.
 pub(crate) fn link_without_tokens(user_id: &str, platform_user_id: &str) -> Link {
     Link {
         tokens: None,
@@ -143,7 +143,7 @@ pub(crate) fn link_without_tokens(user_id: &str, platform_user_id: &str) -> Link
     }
 }
 
-/// GitHub account `platform_user_id`, granted and waiting for five minutes under this name.
+/// Pending link of GitHub account `platform_user_id` that expires after five minutes.
 pub(crate) fn pending_link(user_id: &str, platform_user_id: &str, name: u8) -> PendingLink {
     let link = link(user_id, platform_user_id);
     PendingLink {
@@ -169,13 +169,13 @@ pub(crate) fn refused(user_id: &str) -> RefusedLink {
     RefusedLink {
         user: user(user_id),
         account: AccountType::Github,
-        why: ErrorCode::OauthFailed,
+        error: ErrorCode::OauthFailed,
         event: event(&format!("{user_id} was refused")),
         revocation: None,
     }
 }
 
-/// A sync in this turn that changes nothing but publishes events of these names.
+/// Finished sync under this lease that only publishes events of these names.
 pub(crate) fn sync(lease: &SyncLease, platform_user_id: &str, events: &[&str]) -> FinishedSync {
     FinishedSync {
         lease: lease.clone(),
@@ -188,7 +188,7 @@ pub(crate) fn sync(lease: &SyncLease, platform_user_id: &str, events: &[&str]) -
     }
 }
 
-/// A device at an address.
+/// Origin with this device and address.
 pub(crate) fn origin(address: &str, device: &str) -> Origin {
     Origin {
         address: address.to_owned(),
@@ -198,7 +198,7 @@ pub(crate) fn origin(address: &str, device: &str) -> Origin {
     }
 }
 
-/// The session in which everything here is asked.
+/// Session of all requests in these tests.
 pub(crate) fn session() -> SessionId {
     SessionId::new("session").unwrap()
 }
@@ -207,7 +207,7 @@ pub(crate) fn actor() -> Actor {
     Actor::Session(session())
 }
 
-/// The answer to a job, kept for an hour, with all the time it needs.
+/// Receipt of a job with a retention of one hour and a far deadline.
 pub(crate) fn receipt(job_name: &str) -> Receipt {
     Receipt {
         job: job(job_name),
@@ -222,7 +222,7 @@ pub(crate) fn receipt(job_name: &str) -> Receipt {
     }
 }
 
-/// As [`receipt`], for a client that gave a key.
+/// Receipt with an idempotency key.
 pub(crate) fn receipt_with_key(job_name: &str, key: &Idempotency) -> Receipt {
     Receipt {
         idempotency: Some(key.clone()),
@@ -230,7 +230,7 @@ pub(crate) fn receipt_with_key(job_name: &str, key: &Idempotency) -> Receipt {
     }
 }
 
-/// As [`receipt`], for a client that has stopped waiting.
+/// Receipt whose deadline has passed.
 pub(crate) fn late_receipt(job_name: &str) -> Receipt {
     Receipt {
         deadline: Instant::now(),

@@ -98,7 +98,7 @@ impl AccountService {
         let refused = RefusedLink {
             user: call.user.clone(),
             account,
-            why: failure.error,
+            error: failure.error,
             event: call.envelope("refused", &Event::StatusChanged(change)),
             revocation,
         };

@@ -101,7 +101,7 @@ async fn change_factor(
             events,
             audit_event,
         } = after(record, factor);
-        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+        Ok(SecurityDecision::Change(Box::new(SecurityChange {
             record,
             events,
             outcome: JobOutcome::done(),

@@ -172,7 +172,7 @@ fn with_challenge(record: &SecurityRecord, method: FactorMethod, new: SentCode, 
 
 /// Intermediate change of the record, for which no answer is stored.
 fn change_without_answer(record: SecurityRecord) -> SecurityDecision {
-    SecurityDecision::SecurityChange(Box::new(SecurityChange {
+    SecurityDecision::Change(Box::new(SecurityChange {
         record,
         events: Vec::new(),
         outcome: JobOutcome::done(),
@@ -248,7 +248,7 @@ mod tests {
     fn after(record: &SecurityRecord, new: SentCode, now: u64) -> Vec<SentCode> {
         match with_challenge(record, FactorMethod::Sms, new, at(now)) {
             SecurityDecision::Leave(_) => record.factor.clone().unwrap().sent,
-            SecurityDecision::SecurityChange(change) => change.record.factor.unwrap().sent,
+            SecurityDecision::Change(change) => change.record.factor.unwrap().sent,
         }
     }
 

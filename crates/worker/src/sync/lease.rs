@@ -20,7 +20,7 @@ impl Syncer {
                 .lease_sync((&call.user, &call.session), account, LEASE)
                 .await?
             {
-                SyncLeaseOutcome::LeasedSync(taken) => return Ok(*taken),
+                SyncLeaseOutcome::Leased(taken) => return Ok(*taken),
                 SyncLeaseOutcome::Busy if Instant::now() + POLL < call.patience() => sleep(POLL).await,
                 SyncLeaseOutcome::Busy => return Err(LeaseError::Failure(SyncFailure::Superseded)),
                 SyncLeaseOutcome::Paused(wait) => return Err(LeaseError::Failure(SyncFailure::Paused(wait))),

@@ -13,7 +13,7 @@ use protocol::command::{Answer, SyncAnswer, SyncData};
 use protocol::event::Event;
 use protocol::fault::chain;
 use serde_json::json;
-use store::{FinishedSync, LeasedSync, Pause, Paused, StoreError, SyncLease, SyncOutcome};
+use store::{FinishedSync, LeasedSync, Pause, PauseScope, StoreError, SyncLease, SyncOutcome};
 
 use super::{SyncFailure, Syncer};
 use crate::call::{Call, digest, event_id};
@@ -121,17 +121,17 @@ impl Syncer {
     }
 
     fn pause(&self, lease: &SyncLease, cause: &SyncFailure) -> Option<Pause> {
-        let (wait, of) = match cause {
+        let (wait, scope) = match cause {
             SyncFailure::Platform(ApiError::Throttled { wait, pause, .. }) => (*wait, *pause),
             SyncFailure::RefreshThrottled(wait, pause) => (*wait, *pause),
             _ => return None,
         };
-        rate_limit::record(&self.metrics, lease.account, (wait, of));
-        let of = match of {
-            platforms::PauseScope::Account => Paused::Account,
-            platforms::PauseScope::App => Paused::Platform,
+        rate_limit::record(&self.metrics, lease.account, (wait, scope));
+        let scope = match scope {
+            platforms::PauseScope::Account => PauseScope::Account,
+            platforms::PauseScope::App => PauseScope::Platform,
         };
-        Some(Pause { wait, of })
+        Some(Pause { wait, scope })
     }
 
     /// Event for all devices about the account's status after a sync.

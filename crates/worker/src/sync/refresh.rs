@@ -39,12 +39,12 @@ impl Syncer {
         let binding = token_binding(&lease.user, lease.account, TokenColumn::Refresh);
         let token = self.vault.decrypt(&binding, sealed)?;
         loop {
-            let sending = Refresh {
+            let attempt = Refresh {
                 lease: lease.clone(),
                 generation: found.generation,
-                sending: i64::from_le_bytes(self.entropy.bytes()),
+                attempt_id: i64::from_le_bytes(self.entropy.bytes()),
             };
-            let is_last = match self.begin_refresh(&sending).await? {
+            let is_last = match self.begin_refresh(&attempt).await? {
                 RefreshStart::Send => false,
                 RefreshStart::SendLast => true,
                 RefreshStart::Spent => {
@@ -78,7 +78,7 @@ impl Syncer {
                     sleep(BEFORE_REPEATING).await;
                 }
                 Err(error) => {
-                    self.store.undo_refresh(&sending).await?;
+                    self.store.undo_refresh(&attempt).await?;
                     return Err(error.into());
                 }
             }
@@ -86,9 +86,9 @@ impl Syncer {
     }
 
     /// Commits the attempt, again where the result of the commit was lost: the same attempt counts once.
-    async fn begin_refresh(&self, sending: &Refresh) -> Result<RefreshStart, StoreError> {
-        match self.store.begin_refresh(sending).await {
-            Err(StoreError::Unknown { .. }) => self.store.begin_refresh(sending).await,
+    async fn begin_refresh(&self, attempt: &Refresh) -> Result<RefreshStart, StoreError> {
+        match self.store.begin_refresh(attempt).await {
+            Err(StoreError::Unknown { .. }) => self.store.begin_refresh(attempt).await,
             started => started,
         }
     }

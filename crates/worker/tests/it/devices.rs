@@ -120,7 +120,7 @@ async fn fail(env: &TestEnv, client: &Client, failures: u32) {
             recovery_codes: Vec::new(),
             recovery_attempts: Vec::new(),
         };
-        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+        Ok(SecurityDecision::Change(Box::new(SecurityChange {
             record: SecurityRecord {
                 factor: Some(factor),
                 ..SecurityRecord::default()

@@ -141,9 +141,9 @@ impl<'a> Scene<'a> {
             violations.push("its command was carried out after the answer".to_owned());
         }
         let query = format!(
-            "SELECT act FROM audit AS done WHERE user_id = '{user}' AND session_id = '{SESSION}' AND result = 'ok' \
-             AND act <> 'device_seen' AND act <> 'alert_raised' \
-             AND seq > (SELECT seq FROM audit WHERE user_id = '{user}' AND act = 'session_ended' AND about = '{SESSION}')"
+            "SELECT action FROM audit AS done WHERE user_id = '{user}' AND session_id = '{SESSION}' AND result = 'ok' \
+             AND action <> 'device_seen' AND action <> 'alert_raised' \
+             AND seq > (SELECT seq FROM audit WHERE user_id = '{user}' AND action = 'session_ended' AND subject = '{SESSION}')"
         );
         violations.extend(
             schema

@@ -1,4 +1,4 @@
-//! No change of a chain stays unseen.
+//! Tests that verification finds every change of a chain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn receipt(number: usize) -> Receipt {
     }
 }
 
-/// Extends a chain by so many rows.
+/// Extends a chain by `by` rows.
 fn grow(rows: &mut Vec<AuditRow>, user: &str, keys: &AuditKeys, by: usize) {
     for number in rows.len()..rows.len() + by {
         let head = rows.last().map(AuditRow::head);
@@ -69,17 +69,22 @@ fn chain(length: usize) -> Vec<AuditRow> {
     rows
 }
 
-/// Where the walk along these rows to this head stops, if it does.
-fn stops(keys: &AuditKeys, rows: &[AuditRow], head: &ChainHead, logged: &[ChainHead]) -> Option<(i64, AuditRowFault)> {
-    let mut walk = Walk::new(keys, "GEN-001", Some(head.clone()), logged);
-    let mut walked = rows.iter().try_for_each(|row| walk.step(row));
+/// Row and fault at which the verification of these rows with this head stops, if it does.
+fn first_fault(
+    keys: &AuditKeys,
+    rows: &[AuditRow],
+    head: &ChainHead,
+    logged: &[ChainHead],
+) -> Option<(i64, AuditRowFault)> {
+    let mut verifier = ChainVerifier::new(keys, "GEN-001", Some(head.clone()), logged);
+    let mut walked = rows.iter().try_for_each(|row| verifier.step(row));
     if walked.is_ok() {
-        walked = walk.finish();
+        walked = verifier.finish();
     }
     walked.err().map(|broken| (broken.seq, broken.fault))
 }
 
-/// Alters one thing of a row.
+/// Alters one field of a row.
 fn alter(row: &mut AuditRow, what: usize) {
     match what {
         0 => row.user.push('x'),
@@ -94,7 +99,7 @@ fn alter(row: &mut AuditRow, what: usize) {
         9 => row.job.push('x'),
         10 => row.key = "2025".to_owned(),
         11 => row.v += 1,
-        // What moves from one field to the next leaves the row's texts alike when they are put together.
+        // A character moved between adjacent fields leaves their concatenation equal.
         12 => {
             let moved = row.subject.pop().unwrap();
             row.result.insert(0, moved);
@@ -110,39 +115,39 @@ const ALTERATIONS: usize = 17;
 
 proptest! {
     #[test]
-    fn an_altered_row_is_named(length in 1..12_usize, at: Index, what in 0..ALTERATIONS) {
+    fn altered_row_is_named(length in 1..12_usize, at: Index, what in 0..ALTERATIONS) {
         let both = keys(&format!("{NEW},{OLD}"));
         let whole = chain(length);
         let head = whole[length - 1].head();
         let mut rows = whole.clone();
         let at = at.index(length);
         alter(&mut rows[at], what);
-        let (seq, _) = stops(&both, &rows, &head, &[]).unwrap();
+        let (seq, _) = first_fault(&both, &rows, &head, &[]).unwrap();
         prop_assert_eq!(seq, whole[at].seq);
     }
 
     #[test]
-    fn a_deleted_row_is_named(length in 2..12_usize, at: Index) {
+    fn deleted_row_is_named(length in 2..12_usize, at: Index) {
         let mut rows = chain(length);
         let head = rows[length - 1].head();
         let gone = rows.remove(at.index(length));
-        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, AuditRowFault::Missing)));
+        prop_assert_eq!(first_fault(&keys(NEW), &rows, &head, &[]), Some((gone.seq, AuditRowFault::Missing)));
     }
 
-    /// As one would hide a deletion: what comes after moves up.
+    /// Renumbers later rows, as an attacker would to hide a deletion.
     #[test]
-    fn a_deleted_row_is_found_when_the_others_are_numbered_anew(length in 2..12_usize, at: Index) {
+    fn deleted_row_is_found_after_renumbering(length in 2..12_usize, at: Index) {
         let mut rows = chain(length);
         let gone = rows.remove(at.index(length - 1));
         for row in &mut rows {
             row.seq -= i64::from(row.seq > gone.seq);
         }
         let head = rows[length - 2].head();
-        prop_assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((gone.seq, AuditRowFault::Altered)));
+        prop_assert_eq!(first_fault(&keys(NEW), &rows, &head, &[]), Some((gone.seq, AuditRowFault::Altered)));
     }
 
     #[test]
-    fn an_inserted_row_is_found(length in 1..12_usize, at: Index, theirs: Index) {
+    fn inserted_row_is_found(length in 1..12_usize, at: Index, theirs: Index) {
         let mut rows = chain(length);
         let mut another = Vec::new();
         grow(&mut another, "GEN-002", &keys(NEW), length);
@@ -157,12 +162,12 @@ proptest! {
         }
         rows.insert(at, inserted);
         let head = rows[length].head();
-        let (seq, fault) = stops(&keys(NEW), &rows, &head, &[]).unwrap();
+        let (seq, fault) = first_fault(&keys(NEW), &rows, &head, &[]).unwrap();
         prop_assert_eq!((seq, fault), (rows[at].seq, AuditRowFault::Altered));
     }
 
     #[test]
-    fn two_rows_that_changed_places_are_found(length in 2..12_usize, one: Index, other: Index) {
+    fn swapped_rows_are_found(length in 2..12_usize, one: Index, other: Index) {
         let (one, other) = (one.index(length), other.index(length));
         prop_assume!(one != other);
         let mut rows = chain(length);
@@ -171,12 +176,12 @@ proptest! {
         let (here, there) = (rows[one].seq, rows[other].seq);
         rows[one].seq = there;
         rows[other].seq = here;
-        let (seq, _) = stops(&keys(NEW), &rows, &head, &[]).unwrap();
+        let (seq, _) = first_fault(&keys(NEW), &rows, &head, &[]).unwrap();
         prop_assert_eq!(seq, here.min(there));
     }
 
     #[test]
-    fn a_cut_tail_is_found_by_the_head_and_with_a_head_set_back_by_a_logged_one(
+    fn cut_tail_is_found_by_the_head_or_a_logged_head(
         length in 2..12_usize, left: Index, logged: Index,
     ) {
         let whole = chain(length);
@@ -184,53 +189,53 @@ proptest! {
         let rows = &whole[..left];
         let next = whole[left].seq;
         let head = whole[length - 1].head();
-        prop_assert_eq!(stops(&keys(NEW), rows, &head, &[]), Some((next, AuditRowFault::Missing)));
+        prop_assert_eq!(first_fault(&keys(NEW), rows, &head, &[]), Some((next, AuditRowFault::Missing)));
 
         let back = rows[left - 1].head();
-        prop_assert_eq!(stops(&keys(NEW), rows, &back, &[]), None);
+        prop_assert_eq!(first_fault(&keys(NEW), rows, &back, &[]), None);
         let logged = whole[left + logged.index(length - left)].head();
-        prop_assert_eq!(stops(&keys(NEW), rows, &back, &[logged]), Some((next, AuditRowFault::Missing)));
+        prop_assert_eq!(first_fault(&keys(NEW), rows, &back, &[logged]), Some((next, AuditRowFault::Missing)));
     }
 }
 
 #[test]
-fn a_head_set_back_before_whole_rows_is_found() {
+fn head_set_back_before_valid_rows_is_found() {
     let rows = chain(3);
-    let found = stops(&keys(NEW), &rows, &rows[1].head(), &[]);
+    let found = first_fault(&keys(NEW), &rows, &rows[1].head(), &[]);
     assert_eq!(found, Some((3, AuditRowFault::BeyondHead)));
 }
 
 #[test]
-fn a_head_with_another_mac_is_found() {
+fn head_with_another_mac_is_found() {
     let rows = chain(3);
     let head = ChainHead {
         mac: rows[0].mac.clone(),
         ..rows[2].head()
     };
     assert_eq!(
-        stops(&keys(NEW), &rows, &head, &[]),
+        first_fault(&keys(NEW), &rows, &head, &[]),
         Some((3, AuditRowFault::NotTheHead))
     );
 }
 
-/// Whoever has the key can write a tail anew; what was logged of the old one remains.
+/// An attacker with the key can rewrite a tail, but not the logged heads of the old one.
 #[test]
-fn a_tail_written_anew_with_the_key_is_found_with_a_logged_head() {
+fn tail_rewritten_with_the_key_is_found_by_a_logged_head() {
     let mut rows = chain(3);
     let logged = [rows[1].head(), rows[2].head()];
-    assert_eq!(stops(&keys(NEW), &rows, &logged[1], &logged), None);
+    assert_eq!(first_fault(&keys(NEW), &rows, &logged[1], &logged), None);
     rows.truncate(1);
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
     rows[1].subject = "github 9".to_owned();
     rows[1].mac = keys(NEW).sign(&rows[1].message(&rows[0].mac)).to_vec();
     grow(&mut rows, "GEN-001", &keys(NEW), 1);
-    let found = stops(&keys(NEW), &rows, &rows[2].head(), &logged);
+    let found = first_fault(&keys(NEW), &rows, &rows[2].head(), &logged);
     assert_eq!(found, Some((2, AuditRowFault::NotAsLogged)));
 }
 
-/// Cut, written on, and one of the old rows put in the place of its successor: both carry our MAC for the same number.
+/// The chain is cut and extended, and an old row replaces its successor of the same number: both have valid MACs.
 #[test]
-fn a_row_put_back_from_before_a_cut_is_found() {
+fn row_restored_from_before_a_cut_is_found() {
     let before = chain(3);
     let user = UserId::new("GEN-001").unwrap();
     let mut rows = before[..1].to_vec();
@@ -240,13 +245,16 @@ fn a_row_put_back_from_before_a_cut_is_found() {
         rows.push(later);
     }
     let head = rows[2].head();
-    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), None);
+    assert_eq!(first_fault(&keys(NEW), &rows, &head, &[]), None);
     rows[1] = before[1].clone();
-    assert_eq!(stops(&keys(NEW), &rows, &head, &[]), Some((3, AuditRowFault::Altered)));
+    assert_eq!(
+        first_fault(&keys(NEW), &rows, &head, &[]),
+        Some((3, AuditRowFault::Altered))
+    );
 }
 
 #[test]
-fn a_row_below_the_first_is_found() {
+fn row_with_a_number_below_the_first_is_found() {
     let mut rows = chain(2);
     let head = rows[1].head();
     rows.insert(
@@ -257,32 +265,32 @@ fn a_row_below_the_first_is_found() {
         },
     );
     assert_eq!(
-        stops(&keys(NEW), &rows, &head, &[]),
-        Some((0, AuditRowFault::OutOfOrder))
+        first_fault(&keys(NEW), &rows, &head, &[]),
+        Some((0, AuditRowFault::OutOfSequence))
     );
 }
 
 #[test]
-fn after_a_rotation_old_rows_verify_for_as_long_as_their_key_is_kept() {
+fn after_key_rotation_old_rows_verify_while_their_key_is_kept() {
     let mut rows = Vec::new();
     grow(&mut rows, "GEN-001", &keys(OLD), 2);
     let rotated = keys(&format!("{NEW},{OLD}"));
     grow(&mut rows, "GEN-001", &rotated, 2);
     let head = rows[3].head();
-    assert_eq!(stops(&rotated, &rows, &head, &[]), None);
+    assert_eq!(first_fault(&rotated, &rows, &head, &[]), None);
     assert_eq!(
-        stops(&keys(NEW), &rows, &head, &[]),
+        first_fault(&keys(NEW), &rows, &head, &[]),
         Some((1, AuditRowFault::UnknownKey))
     );
 }
 
 #[test]
-fn the_keys_of_the_log_show_nothing_when_printed() {
+fn debug_output_of_audit_keys_reveals_nothing() {
     assert_eq!(format!("{:?}", keys(NEW)), "AuditKeys(1)");
 }
 
 #[tokio::test]
-async fn a_user_without_a_row_has_a_whole_chain_unless_one_was_logged() {
+async fn user_without_rows_has_a_valid_chain_unless_a_head_was_logged() {
     let store = MemoryStore::new(Arc::new(SystemClock), keys(NEW));
     assert_eq!(verify_audit(&store, &keys(NEW), "GEN-001", &[]).await.unwrap(), 0);
     let logged = chain(2).remove(1).head();

@@ -1,13 +1,13 @@
-//! Sessions are ended: announced first, where sockets are admitted, then written.
+//! End of sessions: announced to the shared state first, then committed.
 
 use std::collections::HashMap;
 
 use protocol::id::SessionId;
 use protocol::time::Timestamp;
 
-use super::SessionRow;
 use crate::StoreError;
 use crate::audit::Entry;
+use crate::memory::rows::SessionRow;
 use crate::memory::state::State;
 use crate::memory::{MemoryStore, in_time};
 use crate::session_rules::{self, KnownSession};
@@ -15,11 +15,12 @@ use crate::sessions::{
     AnnouncedEnd, EndAllSessions, EndSessionsOutcome, EndSessionsRequest, SessionSelector, SessionsReceipt,
 };
 
-/// Sessions to end, with what is known of each.
+/// Sessions to end, each with its record if there is one.
 type ToEnd = Vec<(SessionId, Option<KnownSession>)>;
 
 impl MemoryStore {
-    /// The lock is not held while ends are announced: what was opened meanwhile is announced too, before anything is written.
+    /// Announces ends without holding the state's lock. Sessions that are opened in the meantime are announced too, before
+    /// anything is written.
     pub(super) async fn end(
         &self,
         ending: &EndSessionsRequest<'_>,
@@ -46,7 +47,7 @@ impl MemoryStore {
     ) -> Result<Attempt, StoreError> {
         let wall = self.now();
         let mut state = self.state();
-        if let Some(answer) = state.begin("end the sessions", &ending.user, &receipt(0), wall)? {
+        if let Some(answer) = state.begin("commit session ends", &ending.user, &receipt(0), wall)? {
             return Ok(Attempt::Done(EndSessionsOutcome::Repeated(answer)));
         }
         let now = Timestamp::from(wall);
@@ -70,7 +71,7 @@ impl MemoryStore {
         let were_alive = rows.iter().filter(|(_, (_, was_alive))| *was_alive);
         let were_alive: Vec<_> = were_alive.map(|(session, _)| session.clone()).collect();
         let receipt = receipt(were_alive.len());
-        in_time("end the sessions", &receipt)?;
+        in_time("commit session ends", &receipt)?;
         for (session, (ended, _)) in rows {
             let row = state
                 .sessions
@@ -95,10 +96,10 @@ impl MemoryStore {
     }
 }
 
-/// How far an ending came.
+/// Result of one attempt to end sessions.
 enum Attempt {
     Done(EndSessionsOutcome),
-    /// These were not announced.
+    /// Sessions that must be announced first.
     Unannounced(Vec<SessionId>),
 }
 

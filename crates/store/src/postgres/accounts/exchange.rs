@@ -1,4 +1,4 @@
-//! `begin_exchange`: whoever inserts the row may send.
+//! `begin_exchange`: the transaction that inserts the row may send the request.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use crate::accounts::{Exchange, ExchangeStart};
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{pauses, sessions};
+use crate::postgres::{pauses, session_check};
 
 pub(super) struct BeginExchange<'a>(pub(super) &'a Exchange);
 
@@ -20,7 +20,7 @@ impl Work for BeginExchange<'_> {
         if !paused.is_zero() {
             return Ok(Ending::RollBack(ExchangeStart::Paused(paused)));
         }
-        // A conflict on either hash: the code was sent, or the state was used up with another code.
+        // A conflict on either hash means that the code was sent, or that the state was used with another code.
         let insert = "INSERT INTO exchanges (code_hash, state_hash, user_id, session_id, account_type) \
                  VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let state_hash = exchange.state_hash.as_ref().map(<[u8; 32]>::as_slice);
@@ -36,7 +36,7 @@ impl Work for BeginExchange<'_> {
                 ],
             )
             .await?;
-        sessions::refuse_ended(tx, &exchange.user, Some(&exchange.session)).await?;
+        session_check::refuse_ended(tx, &exchange.user, Some(&exchange.session)).await?;
         Ok(match inserted {
             0 => Ending::RollBack(ExchangeStart::Spent),
             _ => Ending::Commit(ExchangeStart::First),

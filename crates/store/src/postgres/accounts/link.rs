@@ -9,10 +9,10 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::receipt::Begun;
+use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::row::{token_columns, tokens, written};
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{audit, head, outbox, parking, queue, receipt};
+use crate::postgres::{audit, head, outbox, pending_links, queue, receipt};
 use crate::rules::{self, Admission};
 use crate::vault::AuditKeys;
 
@@ -33,16 +33,16 @@ impl Work for LinkAccount<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<LinkOutcome>, Failure> {
         let Self { link, receipt, audit } = self;
         let access_epoch = match receipt::begin(tx, &link.user, receipt).await {
-            Ok(Begun::Committed(access_epoch)) => access_epoch,
-            Ok(Begun::Repeated(answer)) => return Ok(Ending::RollBack(LinkOutcome::Repeated(answer))),
+            Ok(ReceiptCheck::New(access_epoch)) => access_epoch,
+            Ok(ReceiptCheck::Repeated(answer)) => return Ok(Ending::RollBack(LinkOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => {
-                self.revocation(tx).await?;
+                self.revoke_for_ended_session(tx).await?;
                 return Ok(Ending::Commit(LinkOutcome::SessionEnded));
             }
             Err(failure) => return Err(failure),
         };
         if let Some(pending_link) = &link.pending_link
-            && !parking::take(tx, &link.user, pending_link).await?
+            && !pending_links::consume(tx, &link.user, pending_link).await?
         {
             return Ok(Ending::RollBack(LinkOutcome::NotPending));
         }
@@ -65,24 +65,24 @@ impl Work for LinkAccount<'_> {
                 if !queue::withdraw(tx, &receipt.job).await? {
                     return Err(Failure::TooLate);
                 }
-                queue::spare(tx, link.account.account_type, &link.account.platform_user_id).await?;
+                queue::narrow_revocations(tx, link.account.account_type, &link.account.platform_user_id).await?;
                 outbox::send(tx, &link.user, &link.events).await?;
                 receipt::remember(tx, receipt).await?;
                 return Ok(Ending::CommitBefore(receipt.deadline, LinkOutcome::Linked));
             }
         };
-        // The client is told so, late or not, and may repeat the command: no answer is kept.
+        // The client receives this refusal even after the deadline, and may repeat the command: no answer is stored.
         queue::revoke_issued(tx, &link.user, link.revocation.as_ref(), &receipt.job).await?;
         Ok(Ending::Commit(refusal))
     }
 }
 
 impl LinkAccount<'_> {
-    /// The session that asked has ended. What was parked is not parked any more.
-    async fn revocation(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
+    /// Queues the revocation after the session that asked has ended. A pending link is removed.
+    async fn revoke_for_ended_session(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
         let Self { link, receipt, audit } = self;
         if let Some(pending_link) = &link.pending_link
-            && !parking::take(tx, &link.user, pending_link).await?
+            && !pending_links::consume(tx, &link.user, pending_link).await?
         {
             return Ok(());
         }
@@ -93,15 +93,15 @@ impl LinkAccount<'_> {
     }
 }
 
-/// Queues the revocation of a grant that nobody will hold.
-pub(super) struct GiveBack<'a> {
+/// Queues the revocation of a grant whose link missed its deadline.
+pub(super) struct RevokeUnused<'a> {
     pub(super) link: &'a Link,
     pub(super) receipt: &'a Receipt,
     pub(super) audit: &'a AuditKeys,
 }
 
 #[async_trait]
-impl Work for GiveBack<'_> {
+impl Work for RevokeUnused<'_> {
     type Outcome = ();
 
     fn deadline(&self) -> Option<Instant> {
@@ -118,8 +118,8 @@ impl Work for GiveBack<'_> {
     }
 }
 
-/// A new row, or new tokens and a new generation in the old one. Where the last sync stopped is forgotten: it was another
-/// grant's, with perhaps other scopes. A sync that is under way has lost its turn.
+/// Inserts a row, or replaces tokens and generation of the existing one. The cursor is reset, as it belongs to another grant,
+/// perhaps with other scopes. A running sync loses its lease.
 async fn write(tx: &Transaction<'_>, link: &Link) -> Result<(), Failure> {
     let Link { account, tokens, .. } = link;
     let upsert = "INSERT INTO accounts (user_id, account_type, platform_user_id, username, display_name, avatar_url, status, \

@@ -9,7 +9,7 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::receipt::Begun;
+use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, outbox, queue, receipt, row};
 use crate::rules;
@@ -36,8 +36,8 @@ impl Work for RefuseLink<'_> {
             audit,
         } = self;
         match receipt::begin(tx, &refused.user, receipt).await {
-            Ok(Begun::Committed(_)) => {}
-            Ok(Begun::Repeated(answer)) => return Ok(Ending::RollBack(WriteOutcome::Repeated(answer))),
+            Ok(ReceiptCheck::New(_)) => {}
+            Ok(ReceiptCheck::Repeated(answer)) => return Ok(Ending::RollBack(WriteOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => {
                 queue::revoke_issued(tx, &refused.user, refused.revocation.as_ref(), &receipt.job).await?;
                 audit::append(tx, audit, &refused.user, Entry::of_refused_link(refused), receipt).await?;
@@ -47,7 +47,7 @@ impl Work for RefuseLink<'_> {
         }
         let linked = linked(tx, &refused.user, refused.account).await?;
         let status = linked.as_ref().map(row::status).transpose()?;
-        if rules::failure_is_news(status) {
+        if rules::is_failure_published(status) {
             outbox::send(tx, &refused.user, std::slice::from_ref(&refused.event)).await?;
         }
         queue::revoke_issued(tx, &refused.user, refused.revocation.as_ref(), &receipt.job).await?;

@@ -9,12 +9,12 @@ use protocol::id::UserId;
 use super::unlink::remove;
 use crate::accounts::{RevokeAll, RevokeAllOutcome, RevokeAllRecord};
 use crate::audit::Entry;
-use crate::parking::PendingLink;
+use crate::pending_links::PendingLink;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::receipt::Begun;
+use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::transaction::Transaction;
-use crate::postgres::{audit, head, outbox, parking, receipt, row};
+use crate::postgres::{audit, head, outbox, pending_links, receipt, row};
 use crate::vault::AuditKeys;
 
 pub(super) struct RevokeEverything<'a> {
@@ -32,8 +32,8 @@ impl Work for RevokeEverything<'_> {
             confirmation,
             record,
         } = self.all;
-        // Who asks is the same, however much is linked.
-        if let Begun::Repeated(answer) = receipt::begin(tx, user, &record(&[]).receipt).await? {
+        // The actor and job of the receipt do not depend on the linked accounts.
+        if let ReceiptCheck::Repeated(answer) = receipt::begin(tx, user, &record(&[]).receipt).await? {
             return Ok(Ending::RollBack(RevokeAllOutcome::Repeated(answer)));
         }
         let linked = linked(tx, user).await?;
@@ -43,13 +43,13 @@ impl Work for RevokeEverything<'_> {
             return Ok(Ending::RollBack(RevokeAllOutcome::Spent));
         }
         head::move_access_epoch(tx, user).await?;
-        let pending_link = parking::take_all(tx, user).await?;
-        lock_all(tx, &linked, &pending_link).await?;
+        let pending_links = pending_links::remove_all(tx, user).await?;
+        lock_all(tx, &linked, &pending_links).await?;
         for (account, platform_user_id) in linked {
             remove(tx, self.audit, user, account, platform_user_id, &receipt).await?;
         }
-        for pending_link in &pending_link {
-            parking::revocation(tx, self.audit, pending_link, &receipt).await?;
+        for pending_link in &pending_links {
+            pending_links::revoke_dropped(tx, self.audit, pending_link, &receipt).await?;
         }
         let entry = Entry::of_revoked_access(accounts.len());
         audit::append(tx, self.audit, user, entry, &receipt).await?;
@@ -60,23 +60,23 @@ impl Work for RevokeEverything<'_> {
     }
 }
 
-/// Locks the platform accounts of what is linked and of what is parked, in the same order for every user.
+/// Locks the platform accounts of all linked accounts and pending links, in the same order for every user.
 async fn lock_all(
     tx: &Transaction<'_>,
     linked: &[(AccountType, String)],
-    pending_link: &[PendingLink],
+    pending_links: &[PendingLink],
 ) -> Result<(), Failure> {
-    let pending_link = pending_link.iter().map(|pending_link| &pending_link.account);
-    let pending_link = pending_link.map(|account| (account.account_type, &account.platform_user_id));
+    let pending = pending_links.iter().map(|pending_link| &pending_link.account);
+    let pending = pending.map(|account| (account.account_type, &account.platform_user_id));
     let linked = linked.iter().map(|(account, id)| (*account, id));
-    let all: BTreeSet<_> = linked.chain(pending_link).collect();
+    let all: BTreeSet<_> = linked.chain(pending).collect();
     for (account, platform_user_id) in all {
         head::lock_platform_account(tx, account, platform_user_id).await?;
     }
     Ok(())
 }
 
-/// What is linked, and whose it is there.
+/// Linked accounts of a user with their ids at the platforms.
 async fn linked(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<(AccountType, String)>, Failure> {
     let find =
         "SELECT account_type, platform_user_id FROM accounts WHERE user_id = $1 ORDER BY account_type COLLATE \"C\"";
@@ -85,7 +85,7 @@ async fn linked(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<(AccountType,
     rows.iter().map(linked).collect()
 }
 
-/// False when the confirmation was used before.
+/// Records the use of a confirmation; false if it was used before.
 async fn spend(tx: &Transaction<'_>, user: &UserId, confirmation: &[u8; 32]) -> Result<bool, Failure> {
     let insert = "INSERT INTO confirmations (hash, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     let inserted = tx.execute(insert, &[&confirmation.as_slice(), &user.as_str()]).await?;

@@ -11,7 +11,7 @@ use crate::answers::Receipt;
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::receipt::Begun;
+use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, head, outbox, queue, receipt, row};
 use crate::vault::AuditKeys;
@@ -33,7 +33,7 @@ impl Work for UnlinkAccount<'_> {
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<UnlinkOutcome>, Failure> {
         let Self { unlink, receipt, audit } = self;
         let Unlink { user, account, event } = unlink;
-        if let Begun::Repeated(answer) = receipt::begin(tx, user, receipt).await? {
+        if let ReceiptCheck::Repeated(answer) = receipt::begin(tx, user, receipt).await? {
             return Ok(Ending::RollBack(UnlinkOutcome::Repeated(answer)));
         }
         let Some(linked) = linked(tx, user, *account).await? else {
@@ -47,8 +47,8 @@ impl Work for UnlinkAccount<'_> {
     }
 }
 
-/// Moves an account's tokens, where it has any, into a revocation, and tells it in the audit log. The caller holds the user's head
-/// row.
+/// Deletes an account, moves its tokens into a revocation, and records it in the audit log. The caller holds the lock of the
+/// user's head row.
 pub(super) async fn remove(
     tx: &Transaction<'_>,
     keys: &AuditKeys,

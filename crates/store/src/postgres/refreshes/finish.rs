@@ -32,12 +32,12 @@ impl Work for FinishRefresh<'_> {
     }
 }
 
-/// The new generation; none where the tokens are not of the old one any more.
+/// Replaces the tokens and returns the new generation; none if the account has another generation or is disconnected.
 async fn replace(tx: &Transaction<'_>, refreshed: &RefreshedTokens) -> Result<Option<i64>, Failure> {
     let RefreshedTokens { lease, tokens, .. } = refreshed;
     let replace = "UPDATE accounts SET access_token = $4, refresh_token = $5, token_expires_at = $6, \
              generation = nextval('account_generations') \
-             WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND lost_generation IS DISTINCT FROM generation \
+             WHERE user_id = $1 AND account_type = $2 AND generation = $3 AND disconnected_generation IS DISTINCT FROM generation \
              RETURNING generation";
     let (access, refresh, expires_at) = token_columns(Some(tokens));
     let values: [&dyn Parameter; 6] = [
@@ -52,11 +52,11 @@ async fn replace(tx: &Transaction<'_>, refreshed: &RefreshedTokens) -> Result<Op
     Ok(replaced.map(|row| row.try_get("generation")).transpose()?)
 }
 
-/// The generation under which these very tokens are there: a commit whose answer was lost.
+/// Generation under which these very tokens are stored, after a commit whose answer was lost.
 async fn stored_before(tx: &Transaction<'_>, refreshed: &RefreshedTokens) -> Result<Option<i64>, Failure> {
     let lease = &refreshed.lease;
     let look = "SELECT generation FROM accounts WHERE user_id = $1 AND account_type = $2 AND access_token = $3 \
-             AND lost_generation IS DISTINCT FROM generation";
+             AND disconnected_generation IS DISTINCT FROM generation";
     let access = refreshed.tokens.access.as_bytes();
     let found = tx
         .query_opt(look, &[&lease.user.as_str(), &lease.account.as_str(), &access])

@@ -1,4 +1,4 @@
-//! The row of `security` and the record it stands for.
+//! Conversion between the row of `security` and its record.
 
 use protocol::id::{SessionId, UserId};
 use protocol::security::FactorMethod;
@@ -11,13 +11,13 @@ use crate::postgres::transaction::Transaction;
 use crate::security::{Factor, PendingFactor, RecoveryAttempt, SecurityRecord, SentCode};
 use crate::vault::Ciphertext;
 
-/// A user's row.
+/// Reads a user's row.
 pub(super) const READ: &str = "SELECT session_timeout, factor_method, factor_secret, last_step, sent_challenges, sent_sessions, \
                                sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \
                                recovery_tried_at, recovery_tried_in, pending_method, pending_secret, pending_code, \
                                pending_challenge, pending_session, pending_until FROM security WHERE user_id = $1";
 
-/// From all columns.
+/// Record from all columns.
 pub(super) fn record(row: &Row) -> Result<SecurityRecord, Failure> {
     let minutes: i32 = row.try_get("session_timeout")?;
     Ok(SecurityRecord {
@@ -48,7 +48,7 @@ fn factor(row: &Row) -> Result<Option<Factor>, Failure> {
     }))
 }
 
-/// From two arrays, an element of each for each try. An earlier build writes the first alone.
+/// Recovery attempts from two arrays with one element per attempt. An earlier build writes only the first array.
 fn recovery_attempts(row: &Row) -> Result<Vec<RecoveryAttempt>, Failure> {
     let times: Vec<OffsetDateTime> = row.try_get("recovery_tried_at")?;
     let sessions: Option<Vec<&str>> = row.try_get("recovery_tried_in")?;
@@ -67,10 +67,10 @@ fn recovery_attempts(row: &Row) -> Result<Vec<RecoveryAttempt>, Failure> {
         .collect()
 }
 
-/// In the place of a session.
+/// Placeholder of an unknown session.
 const UNKNOWN: &str = "-";
 
-/// From four arrays, an element of each for each code.
+/// Sent codes from four arrays with one element per code.
 fn sent(row: &Row) -> Result<Vec<SentCode>, Failure> {
     let challenges: Vec<String> = row.try_get("sent_challenges")?;
     let sessions: Vec<&str> = row.try_get("sent_sessions")?;
@@ -113,7 +113,7 @@ fn mac(bytes: &[u8]) -> Result<[u8; 32], Failure> {
     <[u8; 32]>::try_from(bytes).map_err(Failure::row)
 }
 
-/// Writes the record in place of what is there.
+/// Writes the record, replacing the row.
 pub(super) async fn write(tx: &Transaction<'_>, user: &UserId, record: &SecurityRecord) -> Result<(), Failure> {
     let replace = "INSERT INTO security (user_id, session_timeout, factor_method, factor_secret, last_step, sent_challenges, \
              sent_sessions, sent_codes, sent_until, failures, last_failed_at, recovery_key, recovery_codes, \

@@ -1,4 +1,4 @@
-//! Ends that are committed, until Redis has confirmed them.
+//! Committed ends that Redis has not confirmed yet.
 
 use protocol::id::{SessionId, UserId};
 use protocol::time::Timestamp;
@@ -14,7 +14,7 @@ use crate::sessions::CommittedEnds;
 
 impl PgStore {
     pub(super) async fn find_unconfirmed(&self, limit: usize) -> Result<Vec<UserId>, StoreError> {
-        let step = "look for ends that are not confirmed";
+        let step = "look up unconfirmed session ends";
         let find = "SELECT user_id FROM sessions WHERE end_unconfirmed \
                     UNION SELECT user_id FROM users WHERE sessions_end_unconfirmed LIMIT $1";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -24,23 +24,23 @@ impl PgStore {
     }
 
     pub(super) async fn read_unconfirmed(&self, user: &UserId) -> Result<CommittedEnds, StoreError> {
-        let step = "read ends that are not confirmed";
+        let step = "read unconfirmed session ends";
         let sessions = "SELECT session_id, ended_at FROM sessions \
                         WHERE user_id = $1 AND end_unconfirmed AND ended_at IS NOT NULL";
-        let all = "SELECT sessions_ended_at, sessions_ended_but FROM users \
+        let all = "SELECT sessions_ended_at, sessions_ended_except FROM users \
                    WHERE user_id = $1 AND sessions_end_unconfirmed";
         let sessions = self.pool.query(step, sessions, &[&user.as_str()]).await?;
         let all = self.pool.query(step, all, &[&user.as_str()]).await?;
         ends(&sessions, all.first()).map_err(|failure| self.pool.report(step, failure))
     }
 
-    /// Not those that were committed since these were read.
+    /// Confirms these ends, but not those that were committed since they were read.
     pub(super) async fn confirm(&self, user: &UserId, ends: &CommittedEnds) -> Result<(), StoreError> {
-        let step = "confirm ends";
+        let step = "confirm session ends";
         if !ends.sessions.is_empty() {
             let confirm = "UPDATE sessions SET end_unconfirmed = false \
-                           FROM unnest($2::text[], $3::timestamptz[]) AS told (told_session, told_end) \
-                           WHERE user_id = $1 AND session_id = told_session AND ended_at <= told_end";
+                           FROM unnest($2::text[], $3::timestamptz[]) AS confirmed (confirmed_session, confirmed_end) \
+                           WHERE user_id = $1 AND session_id = confirmed_session AND ended_at <= confirmed_end";
             let sessions: Vec<&str> = ends.sessions.iter().map(|(session, _)| session.as_str()).collect();
             let times: Vec<OffsetDateTime> = ends.sessions.iter().map(|(_, ended_at)| written(*ended_at)).collect();
             self.pool

@@ -1,4 +1,4 @@
-//! Wrong second factors are counted in their session, as long as it goes on.
+//! Count of wrong second factors in an open session.
 
 use async_trait::async_trait;
 use protocol::id::{SessionId, UserId};

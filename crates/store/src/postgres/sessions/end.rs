@@ -1,4 +1,4 @@
-//! Sessions are ended under their user's lock: announced first, where sockets are admitted, then committed.
+//! End of sessions under the user's lock: announced to the shared state first, then committed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{end_of_all, known_session, session};
 use crate::audit::Entry;
 use crate::postgres::error::Failure;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::receipt::Begun;
+use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::row::{timestamp, written};
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{audit, outbox, receipt};
@@ -29,12 +29,12 @@ pub(super) struct EndSessions<'a> {
 impl Work for EndSessions<'_> {
     type Outcome = EndSessionsOutcome;
 
-    // The announcement has a patience of its own.
-    const PATIENCE: Duration = Duration::from_secs(6);
+    // The announcement has a timeout of its own.
+    const TIME_LIMIT: Duration = Duration::from_secs(6);
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<EndSessionsOutcome>, Failure> {
         let user = &self.ending.user;
-        if let Begun::Repeated(answer) = receipt::begin(tx, user, &(self.receipt)(0)).await? {
+        if let ReceiptCheck::Repeated(answer) = receipt::begin(tx, user, &(self.receipt)(0)).await? {
             return Ok(Ending::RollBack(EndSessionsOutcome::Repeated(answer)));
         }
         let (all, now) = self.user(tx).await?;
@@ -48,7 +48,7 @@ impl Work for EndSessions<'_> {
         let mut were_alive = Vec::new();
         for ((session, known), announced) in to_end.into_iter().zip(announced) {
             let (ended, was_alive) = session_rules::end(known, announced, ended_at);
-            self.keep(tx, &session, &ended).await?;
+            self.write(tx, &session, &ended).await?;
             were_alive.extend(was_alive.then_some(session));
         }
         self.end_all(tx, ended_at).await?;
@@ -65,15 +65,15 @@ impl Work for EndSessions<'_> {
 }
 
 impl EndSessions<'_> {
-    /// What is known of the user, and the time.
+    /// End of all sessions of the user, and the time.
     async fn user(&self, tx: &Transaction<'_>) -> Result<(Option<EndAllSessions>, Timestamp), Failure> {
         let find =
-            "SELECT sessions_ended_at, sessions_ended_but, clock_timestamp() AS now FROM users WHERE user_id = $1";
+            "SELECT sessions_ended_at, sessions_ended_except, clock_timestamp() AS now FROM users WHERE user_id = $1";
         let row = tx.query_one(find, &[&self.ending.user.as_str()]).await?;
         Ok((end_of_all(&row)?, timestamp(row.try_get("now")?)))
     }
 
-    /// The sessions that are alive here or in the shared state.
+    /// Sessions that are alive in the store or in the shared state.
     async fn known(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<(SessionId, KnownSession)>, Failure> {
         let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat FROM sessions \
                  WHERE user_id = $1 AND (session_id = ANY($2) OR (ended_at IS NULL AND exp_at > $3))";
@@ -86,15 +86,15 @@ impl EndSessions<'_> {
             .collect()
     }
 
-    /// Of a session that nobody knew here, nobody knows where it came from.
-    async fn keep(&self, tx: &Transaction<'_>, session: &SessionId, ended: &KnownSession) -> Result<(), Failure> {
-        let keep = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_iat, end_unconfirmed, address) \
+    /// Writes the row of an ended session. The origin of a session without a row is unknown.
+    async fn write(&self, tx: &Transaction<'_>, session: &SessionId, ended: &KnownSession) -> Result<(), Failure> {
+        let upsert = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, ended_at, newest_iat, end_unconfirmed, address) \
                  VALUES ($1, $2, $3, $4, $5, $6, true, '') ON CONFLICT (user_id, session_id) DO UPDATE SET \
                  ended_at = excluded.ended_at, newest_iat = excluded.newest_iat, end_unconfirmed = true";
         let time = |time: Option<Timestamp>| -> Option<OffsetDateTime> { time.map(written) };
         let user = self.ending.user.as_str();
         tx.execute(
-            keep,
+            upsert,
             &[
                 &user,
                 &session.as_str(),
@@ -108,14 +108,14 @@ impl EndSessions<'_> {
         Ok(())
     }
 
-    /// Ends what nobody can name, too, where all are asked for.
+    /// Records the end of all sessions, which also covers those without a row.
     async fn end_all(&self, tx: &Transaction<'_>, ended_at: Timestamp) -> Result<(), Failure> {
         let except = match &self.ending.which {
             SessionSelector::One(_) => return Ok(()),
             SessionSelector::AllExcept(session) => Some(session.as_str()),
             SessionSelector::All => None,
         };
-        let end = "UPDATE users SET sessions_ended_at = $2, sessions_ended_but = $3, sessions_end_unconfirmed = true \
+        let end = "UPDATE users SET sessions_ended_at = $2, sessions_ended_except = $3, sessions_end_unconfirmed = true \
                  WHERE user_id = $1";
         let user = self.ending.user.as_str();
         tx.execute(end, &[&user, &written(ended_at), &except]).await?;

@@ -1,4 +1,4 @@
-//! A session is opened, or found open, under its user's lock.
+//! Opening of a session under its user's lock.
 
 use async_trait::async_trait;
 use protocol::time::Timestamp;
@@ -26,18 +26,18 @@ impl Work for OpenSession<'_> {
         let SessionOpenOutcome::Open(life) = opened else {
             return Ok(Ending::RollBack(opened));
         };
-        self.keep(tx, known.as_ref(), &life, now).await?;
+        self.write(tx, known.as_ref(), &life, now).await?;
         Ok(Ending::Commit(opened))
     }
 }
 
 impl OpenSession<'_> {
-    /// What is known of the session and of its user, and the time: all after the lock.
+    /// Reads the session, the end of all sessions and the time, after the lock.
     async fn find(
         &self,
         tx: &Transaction<'_>,
     ) -> Result<(Option<KnownSession>, Option<EndAllSessions>, Timestamp), Failure> {
-        let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat, sessions_ended_at, sessions_ended_but, \
+        let find = "SELECT session_id, opened_at, exp_at, ended_at, newest_iat, sessions_ended_at, sessions_ended_except, \
                  clock_timestamp() AS now FROM users LEFT JOIN sessions \
                  ON sessions.user_id = users.user_id AND session_id = $2 WHERE users.user_id = $1";
         let (user, session) = (self.0.user.as_str(), self.0.session.as_str());
@@ -47,14 +47,14 @@ impl OpenSession<'_> {
         Ok((known, end_of_all(&row)?, timestamp(row.try_get("now")?)))
     }
 
-    async fn keep(
+    async fn write(
         &self,
         tx: &Transaction<'_>,
         known: Option<&KnownSession>,
         life: &SessionLife,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let keep = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, newest_iat, \
+        let upsert = "INSERT INTO sessions (user_id, session_id, opened_at, exp_at, newest_iat, \
                  address, device_id, device_name, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
                  ON CONFLICT (user_id, session_id) DO UPDATE SET opened_at = excluded.opened_at, exp_at = excluded.exp_at, \
                  ended_at = NULL, end_unconfirmed = false, newest_iat = excluded.newest_iat, address = excluded.address, \
@@ -67,7 +67,7 @@ impl OpenSession<'_> {
         let newest: Option<OffsetDateTime> = newest.map(written);
         let goes_on = known.is_some_and(|known| known.is_open(now));
         tx.execute(
-            keep,
+            upsert,
             &[
                 &user.as_str(),
                 &session.as_str(),

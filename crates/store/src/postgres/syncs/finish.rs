@@ -9,11 +9,11 @@ use crate::answers::Receipt;
 use crate::postgres::error::Failure;
 use crate::postgres::parameter::Parameter;
 use crate::postgres::pool::{Ending, Work};
-use crate::postgres::receipt::Begun;
+use crate::postgres::receipt::ReceiptCheck;
 use crate::postgres::row::written;
 use crate::postgres::transaction::Transaction;
 use crate::postgres::{head, outbox, pauses, receipt};
-use crate::syncs::{FinishedSync, Pause, Paused, SyncLease, SyncOutcome};
+use crate::syncs::{FinishedSync, Pause, PauseScope, SyncLease, SyncOutcome};
 use crate::vault::Ciphertext;
 
 pub(super) struct BeginSync<'a> {
@@ -87,7 +87,7 @@ impl Work for FinishSync<'_> {
 }
 
 impl FinishSync<'_> {
-    /// Gives what was answered before.
+    /// Locks the user's head row and returns the previous answer, if any.
     async fn begin(&self, tx: &Transaction<'_>) -> Result<Option<Ciphertext>, Failure> {
         let user = &self.sync.lease.user;
         let Some(receipt) = self.receipt else {
@@ -95,19 +95,19 @@ impl FinishSync<'_> {
             return Ok(None);
         };
         Ok(match receipt::begin(tx, user, receipt).await? {
-            Begun::Committed(_) => None,
-            Begun::Repeated(answer) => Some(answer),
+            ReceiptCheck::New(_) => None,
+            ReceiptCheck::Repeated(answer) => Some(answer),
         })
     }
 }
 
-/// False when the turn was lost.
+/// Writes the result of a sync; false if the lease was lost.
 async fn write(tx: &Transaction<'_>, sync: &FinishedSync) -> Result<bool, Failure> {
     let account = &sync.account;
     let update = "UPDATE accounts SET username = $4, display_name = $5, avatar_url = $6, status = $7, scopes = $8, \
              last_synced = $9, error_message = $10, cursor = coalesce($11, cursor), failures = $12, leased_until = NULL, \
              next_sync_at = now() + $13 * interval '1 second' \
-             WHERE user_id = $1 AND account_type = $2 AND fence = $3 AND lost_generation IS DISTINCT FROM generation";
+             WHERE user_id = $1 AND account_type = $2 AND fence = $3 AND disconnected_generation IS DISTINCT FROM generation";
     let updated = tx
         .execute(
             update,
@@ -131,17 +131,17 @@ async fn write(tx: &Transaction<'_>, sync: &FinishedSync) -> Result<bool, Failur
     Ok(updated == 1)
 }
 
-/// Whoever has the turn by now: the platform asks all of us.
+/// Applies a pause, whichever worker has the lease now: the platform asks all workers to wait.
 async fn pause(tx: &Transaction<'_>, lease: &SyncLease, pause: &Pause) -> Result<(), Failure> {
     let (platform, wait) = (lease.account.as_str(), pause.wait.as_secs_f64());
-    match pause.of {
-        Paused::Account => {
+    match pause.scope {
+        PauseScope::Account => {
             let account = "UPDATE accounts SET paused_until = greatest(paused_until, now() + $3 * interval '1 second'), \
                      next_sync_at = greatest(next_sync_at, now() + $3 * interval '1 second') \
                      WHERE user_id = $1 AND account_type = $2";
             tx.execute(account, &[&lease.user.as_str(), &platform, &wait]).await?;
         }
-        Paused::Platform => pauses::pause(tx, lease.account, pause.wait).await?,
+        PauseScope::Platform => pauses::pause(tx, lease.account, pause.wait).await?,
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Accounts: what is read back, exchanges, unlinks and failed links.
+//! Contract of accounts: reads, exchanges, unlinks and failed links.
 
 use protocol::account::{AccountStatus, AccountType};
 use protocol::id::SessionId;
@@ -13,23 +13,23 @@ use crate::recorder::relayed;
 use crate::sample::{account, actor, encrypted, job, late_receipt, link, receipt, refused, renewable, unlink, user};
 
 super::kept_by_both_stores!(
-    a_link_is_read_back_as_it_was_stored,
+    link_is_read_back_as_stored,
     accounts_are_listed_by_platform_name,
-    a_user_without_anything_has_nothing,
-    a_code_is_sent_once,
-    a_state_is_used_once_whatever_the_code,
-    an_unlink_moves_the_token_into_a_revocation,
-    an_unlink_gives_back_every_token_of_the_link,
-    an_unlink_spares_another_users_link_of_the_same_account,
-    an_unlink_repeated_gives_its_first_answer,
-    unlinking_nothing_keeps_no_answer,
-    an_unlink_that_comes_too_late_is_not_done,
-    a_failed_link_is_told_unless_the_account_works,
-    a_failed_link_repeated_is_told_once,
-    a_failed_link_gives_back_what_was_issued_for_it,
+    unknown_user_has_no_accounts,
+    code_is_exchanged_once,
+    state_is_used_once_with_any_code,
+    unlink_moves_the_token_into_a_revocation,
+    unlink_revokes_every_token_of_the_link,
+    unlink_does_not_end_another_users_link_of_the_same_account,
+    repeated_unlink_returns_its_first_answer,
+    unlink_without_account_stores_no_answer,
+    unlink_after_its_deadline_changes_nothing,
+    failed_link_is_published_unless_the_account_works,
+    repeated_failed_link_is_published_once,
+    failed_link_revokes_what_was_issued,
 );
 
-async fn a_link_is_read_back_as_it_was_stored(store: &dyn Store) {
+async fn link_is_read_back_as_stored(store: &dyn Store) {
     let mut link = link("GEN-001", "7");
     link.account.avatar_url = Some("https://example.org/7.png".to_owned());
     link.account.last_synced = Some(Timestamp::from_millis(1));
@@ -72,7 +72,7 @@ async fn accounts_are_listed_by_platform_name(store: &dyn Store) {
     assert_eq!(platforms, ["discord", "github", "telegram", "x_twitter"]);
 }
 
-async fn a_user_without_anything_has_nothing(store: &dyn Store) {
+async fn unknown_user_has_no_accounts(store: &dyn Store) {
     let nobody = user("GEN-404");
     assert!(store.accounts(&nobody).await.unwrap().is_empty());
     assert!(store.credentials(&nobody, AccountType::Github).await.unwrap().is_none());
@@ -90,26 +90,26 @@ fn exchange(code: u8, state: Option<u8>) -> Exchange {
     }
 }
 
-async fn a_code_is_sent_once(store: &dyn Store) {
+async fn code_is_exchanged_once(store: &dyn Store) {
     let begin = async |code, state| store.begin_exchange(&exchange(code, state)).await.unwrap();
     assert_eq!(begin(1, None).await, ExchangeStart::First);
     assert_eq!(begin(1, None).await, ExchangeStart::Spent);
     assert_eq!(begin(1, Some(9)).await, ExchangeStart::Spent);
     assert_eq!(begin(2, None).await, ExchangeStart::First);
-    // Two at once: one may send.
+    // Two concurrent calls: one may send.
     let (one, other) = tokio::join!(begin(3, None), begin(3, None));
     assert_ne!(one, other);
 }
 
-async fn a_state_is_used_once_whatever_the_code(store: &dyn Store) {
+async fn state_is_used_once_with_any_code(store: &dyn Store) {
     let begin = async |code, state| store.begin_exchange(&exchange(code, Some(state))).await.unwrap();
     assert_eq!(begin(1, 101).await, ExchangeStart::First);
     assert_eq!(begin(2, 101).await, ExchangeStart::Spent);
-    // A refused one leaves nothing behind.
+    // A refused exchange records nothing.
     assert_eq!(begin(2, 102).await, ExchangeStart::First);
 }
 
-async fn an_unlink_moves_the_token_into_a_revocation(store: &dyn Store) {
+async fn unlink_moves_the_token_into_a_revocation(store: &dyn Store) {
     let link = link("GEN-001", "7");
     store.link_account(&link, &receipt("1")).await.unwrap();
     let unlinked = store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
@@ -126,7 +126,7 @@ async fn an_unlink_moves_the_token_into_a_revocation(store: &dyn Store) {
     assert_eq!(Some(task.revocation), link.revocation);
 }
 
-async fn an_unlink_gives_back_every_token_of_the_link(store: &dyn Store) {
+async fn unlink_revokes_every_token_of_the_link(store: &dyn Store) {
     let mut link = link("GEN-001", "7");
     link.tokens = Some(renewable("7"));
     store.link_account(&link, &receipt("1")).await.unwrap();
@@ -135,7 +135,7 @@ async fn an_unlink_gives_back_every_token_of_the_link(store: &dyn Store) {
     assert_eq!(task.revocation.tokens, renewable("7"));
 }
 
-async fn an_unlink_spares_another_users_link_of_the_same_account(store: &dyn Store) {
+async fn unlink_does_not_end_another_users_link_of_the_same_account(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-002", "7"), &receipt("2")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
@@ -151,7 +151,7 @@ async fn an_unlink_spares_another_users_link_of_the_same_account(store: &dyn Sto
     );
 }
 
-async fn an_unlink_repeated_gives_its_first_answer(store: &dyn Store) {
+async fn repeated_unlink_returns_its_first_answer(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
     let again = store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
@@ -159,7 +159,7 @@ async fn an_unlink_repeated_gives_its_first_answer(store: &dyn Store) {
     assert_eq!(leased_tasks(store).await.len(), 1);
 }
 
-async fn unlinking_nothing_keeps_no_answer(store: &dyn Store) {
+async fn unlink_without_account_stores_no_answer(store: &dyn Store) {
     let nothing = store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
     assert_eq!(nothing, UnlinkOutcome::NotConnected);
     assert_eq!(
@@ -172,7 +172,7 @@ async fn unlinking_nothing_keeps_no_answer(store: &dyn Store) {
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
-async fn an_unlink_that_comes_too_late_is_not_done(store: &dyn Store) {
+async fn unlink_after_its_deadline_changes_nothing(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let late = store.unlink_account(&unlink("GEN-001"), &late_receipt("2")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
@@ -188,8 +188,8 @@ async fn an_unlink_that_comes_too_late_is_not_done(store: &dyn Store) {
     assert!(leased_tasks(store).await.is_empty());
 }
 
-async fn a_failed_link_is_told_unless_the_account_works(store: &dyn Store) {
-    for (name, status, told) in [
+async fn failed_link_is_published_unless_the_account_works(store: &dyn Store) {
+    for (name, status, is_published) in [
         ("works", Some(AccountStatus::Connected), false),
         ("is syncing", Some(AccountStatus::Syncing), false),
         ("is in error", Some(AccountStatus::Error), true),
@@ -206,18 +206,22 @@ async fn a_failed_link_is_told_unless_the_account_works(store: &dyn Store) {
         }
         let written = store.refuse_link(&refused(name), &receipt(name)).await.unwrap();
         assert_eq!(written, WriteOutcome::Committed);
-        assert_eq!(relayed(store, &user(name)).await.len(), usize::from(told), "{name}");
+        assert_eq!(
+            relayed(store, &user(name)).await.len(),
+            usize::from(is_published),
+            "{name}"
+        );
     }
 }
 
-async fn a_failed_link_repeated_is_told_once(store: &dyn Store) {
+async fn repeated_failed_link_is_published_once(store: &dyn Store) {
     store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
     let again = store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
     assert_eq!(again, WriteOutcome::Repeated(encrypted("answer to 1")));
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 was refused"]);
 }
 
-async fn a_failed_link_gives_back_what_was_issued_for_it(store: &dyn Store) {
+async fn failed_link_revokes_what_was_issued(store: &dyn Store) {
     let issued = link("GEN-001", "7").revocation;
     let mut refused = refused("GEN-001");
     refused.revocation = issued.clone();

@@ -1,4 +1,4 @@
-//! Alerts: rows that outlive what was sent.
+//! Contract of alerts.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use crate::recorder::{Recorder, relayed};
 use crate::sample::{actor, alert, alert_id, event, late_receipt, link, origin, receipt, sign_in, user};
 
 super::kept_by_both_stores!(
-    an_alert_is_read_back_as_it_was_raised,
-    an_alert_raised_twice_is_one_row_and_one_event,
-    an_alert_of_a_transaction_is_a_row_of_it,
-    alerts_are_read_in_their_order_page_by_page,
-    long_alerts_make_short_pages,
-    alerts_behind_an_unknown_one_are_all,
-    an_alert_that_requires_action_is_open_until_it_is_acknowledged,
+    alert_is_read_back_as_raised,
+    alert_raised_twice_is_one_row_and_one_event,
+    alert_row_is_committed_with_its_event,
+    alerts_are_paged_as_raised,
+    long_alerts_shorten_pages,
+    unknown_cursor_returns_alerts_from_the_first,
+    alert_that_requires_action_is_open_until_acknowledged,
     only_its_user_acknowledges_an_alert,
-    no_session_acknowledges_an_alert_about_itself,
-    a_session_that_gave_the_factor_is_no_subject_of_alerts_any_more,
-    a_later_sign_in_acknowledges_and_the_one_of_then_does_not,
-    who_gave_wrong_factors_does_not_acknowledge_the_suspicion_that_followed,
+    session_cannot_acknowledge_its_own_alert,
+    session_that_verified_the_factor_is_no_longer_an_alert_subject,
+    later_sign_in_may_acknowledge_and_the_original_may_not,
+    session_with_wrong_factors_cannot_acknowledge_the_following_suspicion,
 );
 
 async fn names(store: &dyn Store, after: Option<&str>) -> Vec<String> {
@@ -35,7 +35,7 @@ async fn names(store: &dyn Store, after: Option<&str>) -> Vec<String> {
     alerts.into_iter().map(|alert| alert.alert_id.to_string()).collect()
 }
 
-async fn an_alert_is_read_back_as_it_was_raised(store: &dyn Store) {
+async fn alert_is_read_back_as_raised(store: &dyn Store) {
     let raised = AlertType::ALL.into_iter().zip(Severity::ALL.into_iter().cycle());
     let raised: Vec<_> = raised
         .map(|(kind, severity)| Alert {
@@ -57,7 +57,7 @@ async fn an_alert_is_read_back_as_it_was_raised(store: &dyn Store) {
     assert_eq!(recorder.taken(), events);
 }
 
-async fn an_alert_raised_twice_is_one_row_and_one_event(store: &dyn Store) {
+async fn alert_raised_twice_is_one_row_and_one_event(store: &dyn Store) {
     store
         .raise_alert(&alert("GEN-001", "a"), &receipt("raised"))
         .await
@@ -74,21 +74,21 @@ async fn an_alert_raised_twice_is_one_row_and_one_event(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["a"]);
 }
 
-async fn an_alert_of_a_transaction_is_a_row_of_it(store: &dyn Store) {
-    let told = Link {
+async fn alert_row_is_committed_with_its_event(store: &dyn Store) {
+    let linked = Link {
         events: vec![event("linked"), Envelope::of_alert(alert("GEN-001", "a"))],
         ..link("GEN-001", "7")
     };
-    store.link_account(&told, &late_receipt("1")).await.unwrap_err();
+    store.link_account(&linked, &late_receipt("1")).await.unwrap_err();
     assert!(names(store, None).await.is_empty());
-    store.link_account(&told, &receipt("1")).await.unwrap();
-    store.link_account(&told, &receipt("1")).await.unwrap();
+    store.link_account(&linked, &receipt("1")).await.unwrap();
+    store.link_account(&linked, &receipt("1")).await.unwrap();
     assert_eq!(names(store, None).await, ["a"]);
     assert_eq!(relayed(store, &user("GEN-001")).await, ["linked", "a"]);
 }
 
-async fn alerts_are_read_in_their_order_page_by_page(store: &dyn Store) {
-    // Not the order of their names.
+async fn alerts_are_paged_as_raised(store: &dyn Store) {
+    // Not sorted by id.
     let raised: Vec<_> = (0..130).rev().map(|number| format!("{number:03}")).collect();
     for name in &raised {
         store
@@ -106,7 +106,7 @@ async fn alerts_are_read_in_their_order_page_by_page(store: &dyn Store) {
     assert!(names(store, Some("000")).await.is_empty());
 }
 
-async fn long_alerts_make_short_pages(store: &dyn Store) {
+async fn long_alerts_shorten_pages(store: &dyn Store) {
     for name in ["a", "b", "c", "d", "e"] {
         let long = Alert {
             message: "x".repeat(30 * 1024),
@@ -128,7 +128,7 @@ async fn long_alerts_make_short_pages(store: &dyn Store) {
     );
 }
 
-async fn alerts_behind_an_unknown_one_are_all(store: &dyn Store) {
+async fn unknown_cursor_returns_alerts_from_the_first(store: &dyn Store) {
     store
         .raise_alert(&alert("GEN-001", "a"), &receipt("raised"))
         .await
@@ -146,7 +146,7 @@ async fn alerts_behind_an_unknown_one_are_all(store: &dyn Store) {
     }
 }
 
-async fn an_alert_that_requires_action_is_open_until_it_is_acknowledged(store: &dyn Store) {
+async fn alert_that_requires_action_is_open_until_acknowledged(store: &dyn Store) {
     let good_to_know = Alert {
         requires_action: false,
         ..alert("GEN-001", "good to know")
@@ -185,8 +185,8 @@ async fn only_its_user_acknowledges_an_alert(store: &dyn Store) {
     assert_eq!(store.open_alerts(&user("GEN-001")).await.unwrap().len(), 1);
 }
 
-/// Raises an alert of this kind about a session, whose user had signed in then.
-async fn raise_about(store: &dyn Store, name: &str, kind: AlertType, subject: &SignIn) {
+/// Raises an alert of this kind whose subject is a session with this sign-in.
+async fn raise_with_subject(store: &dyn Store, name: &str, kind: AlertType, subject: &SignIn) {
     let alert = Alert {
         kind,
         ..alert("GEN-001", name)
@@ -201,7 +201,7 @@ async fn raise_about(store: &dyn Store, name: &str, kind: AlertType, subject: &S
 
 async fn change(store: &dyn Store, events: Vec<Envelope>, effect: SecurityEffect) {
     let decide = |record: &SecurityRecord, _| {
-        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+        Ok(SecurityDecision::Change(Box::new(SecurityChange {
             record: record.clone(),
             events: events.clone(),
             outcome: JobOutcome::done(),
@@ -223,9 +223,9 @@ async fn acknowledge(store: &dyn Store, name: &str, by: &SignIn) -> Acknowledged
         .unwrap()
 }
 
-async fn no_session_acknowledges_an_alert_about_itself(store: &dyn Store) {
+async fn session_cannot_acknowledge_its_own_alert(store: &dyn Store) {
     let (thief, owner) = (sign_in("thief"), sign_in("owner"));
-    raise_about(store, "failed", AlertType::FailedTwoFactor, &thief).await;
+    raise_with_subject(store, "failed", AlertType::FailedTwoFactor, &thief).await;
     let from = origin("192.0.2.1", "laptop");
     let sign_in_check = SignInCheck {
         user: &user("GEN-001"),
@@ -247,26 +247,26 @@ async fn no_session_acknowledges_an_alert_about_itself(store: &dyn Store) {
     assert!(store.open_alerts(&user("GEN-001")).await.unwrap().is_empty());
 }
 
-async fn a_session_that_gave_the_factor_is_no_subject_of_alerts_any_more(store: &dyn Store) {
+async fn session_that_verified_the_factor_is_no_longer_an_alert_subject(store: &dyn Store) {
     let (one, other) = (sign_in("one"), sign_in("other"));
-    raise_about(store, "of one", AlertType::FailedTwoFactor, &one).await;
-    raise_about(store, "of other", AlertType::FailedTwoFactor, &other).await;
+    raise_with_subject(store, "of one", AlertType::FailedTwoFactor, &one).await;
+    raise_with_subject(store, "of other", AlertType::FailedTwoFactor, &other).await;
     change(store, Vec::new(), SecurityEffect::Cleared(one.session.clone())).await;
     assert_eq!(acknowledge(store, "of one", &one).await, Acknowledged::Yes);
     assert_eq!(acknowledge(store, "of other", &other).await, Acknowledged::OwnSession);
-    raise_about(store, "after", AlertType::FailedTwoFactor, &one).await;
+    raise_with_subject(store, "after", AlertType::FailedTwoFactor, &one).await;
     assert_eq!(acknowledge(store, "after", &one).await, Acknowledged::OwnSession);
 }
 
-async fn a_later_sign_in_acknowledges_and_the_one_of_then_does_not(store: &dyn Store) {
+async fn later_sign_in_may_acknowledge_and_the_original_may_not(store: &dyn Store) {
     let at = |at| SignIn {
         at: Some(at),
         ..sign_in("s")
     };
     let now = Timestamp::from(SystemClock.now());
-    // The clock of who issues tokens may be ahead of ours.
+    // The token issuer's clock may be ahead.
     let ahead = now.plus(Duration::from_secs(45));
-    raise_about(store, "a", AlertType::FailedTwoFactor, &at(ahead)).await;
+    raise_with_subject(store, "a", AlertType::FailedTwoFactor, &at(ahead)).await;
     for not_later in [now.minus(Duration::from_secs(60)), ahead] {
         let acknowledged = acknowledge(store, "a", &at(not_later)).await;
         assert_eq!(acknowledged, Acknowledged::OwnSession, "{not_later}");
@@ -276,12 +276,12 @@ async fn a_later_sign_in_acknowledges_and_the_one_of_then_does_not(store: &dyn S
     assert_eq!(acknowledge(store, "a", &at(later)).await, Acknowledged::Yes);
 }
 
-async fn who_gave_wrong_factors_does_not_acknowledge_the_suspicion_that_followed(store: &dyn Store) {
+async fn session_with_wrong_factors_cannot_acknowledge_the_following_suspicion(store: &dyn Store) {
     let (guesser, owner) = (sign_in("guesser"), sign_in("owner"));
-    raise_about(store, "before", AlertType::SuspiciousLogin, &owner).await;
-    raise_about(store, "failed", AlertType::FailedTwoFactor, &guesser).await;
-    raise_about(store, "suspicion", AlertType::SuspiciousLogin, &owner).await;
-    raise_about(store, "device", AlertType::NewDevice, &owner).await;
+    raise_with_subject(store, "before", AlertType::SuspiciousLogin, &owner).await;
+    raise_with_subject(store, "failed", AlertType::FailedTwoFactor, &guesser).await;
+    raise_with_subject(store, "suspicion", AlertType::SuspiciousLogin, &owner).await;
+    raise_with_subject(store, "device", AlertType::NewDevice, &owner).await;
     assert_eq!(
         acknowledge(store, "suspicion", &guesser).await,
         Acknowledged::OwnSession

@@ -1,4 +1,4 @@
-//! What is written into the audit log, and that it is whole.
+//! Contract of the audit log: its rows, and the validity of its chains.
 
 use protocol::cluster::job::RefusedCommand;
 use protocol::code::ErrorCode;
@@ -12,43 +12,43 @@ use crate::sample::{
 };
 
 super::kept_by_both_stores!(
-    what_happens_to_an_account_is_told_with_who_asked,
-    a_link_that_is_refused_is_told_with_the_reason,
-    all_access_revoked_is_told_account_by_account,
-    a_job_delivered_twice_is_told_once,
-    what_changes_nothing_is_not_told,
-    an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement,
-    a_confirmation_is_told_and_its_answer_repeated,
-    refusals_are_told_with_their_count_once_per_job,
-    every_user_has_a_chain_and_all_are_found,
-    a_long_chain_is_read_in_pages,
-    a_head_is_to_be_logged_until_it_was_and_again_when_it_moves,
+    account_changes_are_audited_with_their_actor,
+    refused_link_is_audited_with_its_error,
+    revocation_of_all_access_is_audited_per_account,
+    job_delivered_twice_is_audited_once,
+    operation_without_change_is_not_audited,
+    alert_and_acknowledgement_are_audited_once,
+    confirmation_is_audited_and_its_answer_repeated,
+    refusals_are_audited_with_their_count_once_per_job,
+    every_audited_user_is_listed,
+    long_chain_is_read_in_pages,
+    head_is_unlogged_until_marked_and_again_after_it_moves,
 );
 
 async fn rows(store: &dyn Store, user: &str) -> Vec<AuditRow> {
     store.audit_rows(user, 0, i64::MAX, 100).await.unwrap()
 }
 
-/// Act, what it was about, and how it ended.
-async fn record(store: &dyn Store, user: &str) -> Vec<[String; 3]> {
+/// Action, subject and result of each row.
+async fn audited(store: &dyn Store, user: &str) -> Vec<[String; 3]> {
     let rows = rows(store, user).await;
     rows.into_iter()
         .map(|row| [row.action, row.subject, row.result])
         .collect()
 }
 
-/// Asserts that a user's chain is whole, and gives its length.
+/// Asserts that a user's chain is valid, and returns its length.
 async fn whole(store: &dyn Store, user: &str) -> u64 {
     verify_audit(store, &audit_keys(), user, &[]).await.unwrap()
 }
 
-async fn what_happens_to_an_account_is_told_with_who_asked(store: &dyn Store) {
+async fn account_changes_are_audited_with_their_actor(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-001", "7"), &receipt("2")).await.unwrap();
     store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
 
     assert_eq!(
-        record(store, "GEN-001").await,
+        audited(store, "GEN-001").await,
         [
             ["account_linked", "github 7", "ok"],
             ["account_renewed", "github 7", "ok"],
@@ -69,20 +69,20 @@ async fn what_happens_to_an_account_is_told_with_who_asked(store: &dyn Store) {
     assert_eq!(whole(store, "GEN-001").await, 3);
 }
 
-async fn a_link_that_is_refused_is_told_with_the_reason(store: &dyn Store) {
+async fn refused_link_is_audited_with_its_error(store: &dyn Store) {
     store.refuse_link(&refused("GEN-001"), &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-001", "7"), &receipt("2")).await.unwrap();
     store.link_account(&link("GEN-001", "8"), &receipt("3")).await.unwrap();
-    let begun_before = Link {
+    let started_before = Link {
         access_epoch: -1,
         ..link("GEN-001", "7")
     };
-    store.link_account(&begun_before, &receipt("4")).await.unwrap();
+    store.link_account(&started_before, &receipt("4")).await.unwrap();
     let late = store.link_account(&link("GEN-001", "7"), &late_receipt("5")).await;
     late.unwrap_err();
 
     assert_eq!(
-        record(store, "GEN-001").await,
+        audited(store, "GEN-001").await,
         [
             ["link_refused", "github", "oauth_failed"],
             ["account_linked", "github 7", "ok"],
@@ -94,7 +94,7 @@ async fn a_link_that_is_refused_is_told_with_the_reason(store: &dyn Store) {
     assert_eq!(whole(store, "GEN-001").await, 5);
 }
 
-async fn all_access_revoked_is_told_account_by_account(store: &dyn Store) {
+async fn revocation_of_all_access_is_audited_per_account(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let all = RevokeAll {
         user: user("GEN-001"),
@@ -107,7 +107,7 @@ async fn all_access_revoked_is_told_account_by_account(store: &dyn Store) {
     store.revoke_all(&all).await.unwrap();
     store.revoke_all(&all).await.unwrap();
     assert_eq!(
-        record(store, "GEN-001").await[1..],
+        audited(store, "GEN-001").await[1..],
         [
             ["account_unlinked", "github 7", "ok"],
             ["access_revoked", "1 accounts", "ok"],
@@ -116,21 +116,21 @@ async fn all_access_revoked_is_told_account_by_account(store: &dyn Store) {
     assert_eq!(whole(store, "GEN-001").await, 3);
 }
 
-async fn a_job_delivered_twice_is_told_once(store: &dyn Store) {
+async fn job_delivered_twice_is_audited_once(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let again = store.link_account(&link("GEN-001", "7"), &receipt("1")).await;
     assert!(matches!(again.unwrap(), LinkOutcome::Repeated(_)));
     assert_eq!(whole(store, "GEN-001").await, 1);
 }
 
-async fn what_changes_nothing_is_not_told(store: &dyn Store) {
+async fn operation_without_change_is_not_audited(store: &dyn Store) {
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
     store.access_epoch(&user("GEN-001")).await.unwrap();
     assert_eq!(whole(store, "GEN-001").await, 0);
     assert_eq!(store.next_audited_user(None).await.unwrap(), None);
 }
 
-async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store: &dyn Store) {
+async fn alert_and_acknowledgement_are_audited_once(store: &dyn Store) {
     let (user, raised) = (user("GEN-001"), alert("GEN-001", "a"));
     for _ in 0..2 {
         store.raise_alert(&raised, &receipt("1")).await.unwrap();
@@ -148,7 +148,7 @@ async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store:
     let late = store.raise_alert(&alert("GEN-001", "b"), &late_receipt("3")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert_eq!(
-        record(store, "GEN-001").await,
+        audited(store, "GEN-001").await,
         [
             ["alert_raised", "suspicious_login a", "ok"],
             ["alert_acknowledged", "suspicious_login a", "ok"],
@@ -157,7 +157,7 @@ async fn an_alert_from_outside_is_told_once_and_so_is_its_acknowledgement(store:
     assert_eq!(whole(store, "GEN-001").await, 2);
 }
 
-async fn a_confirmation_is_told_and_its_answer_repeated(store: &dyn Store) {
+async fn confirmation_is_audited_and_its_answer_repeated(store: &dyn Store) {
     let (user, receipt) = (user("GEN-001"), receipt("1"));
     let issued = |receipt| store.record_confirmation(&user, "security:revoke_all", receipt);
     assert_eq!(issued(&receipt).await.unwrap(), WriteOutcome::Committed);
@@ -169,12 +169,12 @@ async fn a_confirmation_is_told_and_its_answer_repeated(store: &dyn Store) {
     let late = issued(&late).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert_eq!(
-        record(store, "GEN-001").await,
+        audited(store, "GEN-001").await,
         [["confirmation_issued", "security:revoke_all", "ok"]]
     );
 }
 
-async fn refusals_are_told_with_their_count_once_per_job(store: &dyn Store) {
+async fn refusals_are_audited_with_their_count_once_per_job(store: &dyn Store) {
     let refused = [
         ("account:connect", ErrorCode::Forbidden, 3),
         ("account:sync", ErrorCode::RateLimited, 200),
@@ -193,7 +193,7 @@ async fn refusals_are_told_with_their_count_once_per_job(store: &dyn Store) {
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
 
     assert_eq!(
-        record(store, "GEN-001").await,
+        audited(store, "GEN-001").await,
         [
             ["command_refused", "account:connect", "forbidden"],
             ["command_refused", "account:sync", "rate_limited"],
@@ -204,8 +204,8 @@ async fn refusals_are_told_with_their_count_once_per_job(store: &dyn Store) {
     assert_eq!(whole(store, "GEN-001").await, 2);
 }
 
-async fn every_user_has_a_chain_and_all_are_found(store: &dyn Store) {
-    // In the order of bytes, whatever the database's own order is.
+async fn every_audited_user_is_listed(store: &dyn Store) {
+    // Sorted by bytes, whatever the database's collation.
     let users = ["GEN-10", "GEN-9", "Gen 1", "a", "~"];
     for name in users {
         store.link_account(&link(name, name), &receipt(name)).await.unwrap();
@@ -218,7 +218,7 @@ async fn every_user_has_a_chain_and_all_are_found(store: &dyn Store) {
     assert_eq!(found, users);
 }
 
-async fn a_long_chain_is_read_in_pages(store: &dyn Store) {
+async fn long_chain_is_read_in_pages(store: &dyn Store) {
     for number in 0..7 {
         let job = number.to_string();
         store.link_account(&link("GEN-001", "7"), &receipt(&job)).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_long_chain_is_read_in_pages(store: &dyn Store) {
     assert_eq!(tip.head, Some(ChainHead { user, seq, mac }));
 }
 
-async fn a_head_is_to_be_logged_until_it_was_and_again_when_it_moves(store: &dyn Store) {
+async fn head_is_unlogged_until_marked_and_again_after_it_moves(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
     let both = store.unlogged_heads(None, 9).await.unwrap();
@@ -248,7 +248,7 @@ async fn a_head_is_to_be_logged_until_it_was_and_again_when_it_moves(store: &dyn
     assert_eq!(store.unlogged_heads(Some("GEN-001"), 9).await.unwrap(), both[1..]);
 
     store.unlink_account(&unlink("GEN-001"), &receipt("3")).await.unwrap();
-    // It has moved on meanwhile: the first stays to be logged.
+    // The head has moved since, so it remains unlogged.
     store.mark_heads_logged(&both).await.unwrap();
     let moved = store.unlogged_heads(None, 9).await.unwrap();
     assert_eq!((moved.len(), moved[0].seq), (1, 2));

@@ -1,4 +1,4 @@
-//! Addressed events: heard by whoever has linked the addressee, once.
+//! Contract of deliveries: published once to users who linked an addressee.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::recorder::relayed;
 use crate::sample::{audit_keys, capacities, event, link, receipt, unlink, user};
 
 super::kept_by_both_stores!(
-    all_who_have_linked_an_addressee_hear_it_and_nobody_else,
-    a_delivery_that_comes_again_delivers_nothing,
-    the_same_thing_in_two_deliveries_is_heard_once,
-    who_has_unlinked_hears_nothing,
-    an_account_that_a_delivery_is_about_is_due_at_once,
+    only_users_who_linked_an_addressee_receive_the_delivery,
+    repeated_delivery_publishes_nothing,
+    same_notification_in_two_deliveries_is_published_once,
+    unlinked_user_receives_no_delivery,
+    account_of_a_delivery_is_due_at_once,
 );
 
-/// One thing for each addressee.
-fn told(user: &UserId, addressee: &str) -> Vec<Envelope> {
+/// One event for each addressee.
+fn event_for(user: &UserId, addressee: &str) -> Vec<Envelope> {
     vec![event(&format!("{user} hears of {addressee}"))]
 }
 
@@ -30,7 +30,7 @@ fn delivery<'a>(id: Option<&'a str>, addressees: &'a [String]) -> Delivery<'a> {
         id,
         addressees,
         due: &[],
-        events_for: &told,
+        events_for: &event_for,
     }
 }
 
@@ -38,7 +38,7 @@ fn to(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
-/// Links a GitHub account, and takes what that has to tell out of the way.
+/// Links a GitHub account and relays its event.
 async fn linked(store: &dyn Store, user_id: &str, platform_user_id: &str) -> UserId {
     let link = link(user_id, platform_user_id);
     store.link_account(&link, &receipt(user_id)).await.unwrap();
@@ -46,7 +46,7 @@ async fn linked(store: &dyn Store, user_id: &str, platform_user_id: &str) -> Use
     link.user
 }
 
-async fn all_who_have_linked_an_addressee_hear_it_and_nobody_else(store: &dyn Store) {
+async fn only_users_who_linked_an_addressee_receive_the_delivery(store: &dyn Store) {
     let one = linked(store, "GEN-001", "7").await;
     let two = linked(store, "GEN-002", "7").await;
     let other = linked(store, "GEN-003", "8").await;
@@ -71,7 +71,7 @@ async fn all_who_have_linked_an_addressee_hear_it_and_nobody_else(store: &dyn St
     assert_eq!(delivered, DeliveryOutcome::Delivered(Vec::new()));
 }
 
-async fn a_delivery_that_comes_again_delivers_nothing(store: &dyn Store) {
+async fn repeated_delivery_publishes_nothing(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     let (first, again) = (to(&["8"]), to(&["7"]));
     let delivered = store.deliver(&delivery(Some("d-1"), &first)).await.unwrap();
@@ -83,21 +83,21 @@ async fn a_delivery_that_comes_again_delivers_nothing(store: &dyn Store) {
     assert_eq!(delivered, DeliveryOutcome::Delivered(vec![ada]));
 }
 
-async fn the_same_thing_in_two_deliveries_is_heard_once(store: &dyn Store) {
+async fn same_notification_in_two_deliveries_is_published_once(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     let addressees = to(&["7"]);
-    for (id, heard) in [(Some("d-1"), 1), (Some("d-2"), 0), (None, 0)] {
+    for (id, published) in [(Some("d-1"), 1), (Some("d-2"), 0), (None, 0)] {
         let delivered = store.deliver(&delivery(id, &addressees)).await.unwrap();
         assert_eq!(
             delivered,
-            DeliveryOutcome::Delivered(vec![ada.clone(); heard]),
+            DeliveryOutcome::Delivered(vec![ada.clone(); published]),
             "{id:?}"
         );
-        assert_eq!(relayed(store, &ada).await.len(), heard, "{id:?}");
+        assert_eq!(relayed(store, &ada).await.len(), published, "{id:?}");
     }
 }
 
-async fn who_has_unlinked_hears_nothing(store: &dyn Store) {
+async fn unlinked_user_receives_no_delivery(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     store
         .unlink_account(&unlink("GEN-001"), &receipt("unlink"))
@@ -109,7 +109,7 @@ async fn who_has_unlinked_hears_nothing(store: &dyn Store) {
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
-async fn an_account_that_a_delivery_is_about_is_due_at_once(store: &dyn Store) {
+async fn account_of_a_delivery_is_due_at_once(store: &dyn Store) {
     let ada = linked(store, "GEN-001", "7").await;
     linked(store, "GEN-002", "8").await;
     let due = async || {
@@ -135,7 +135,7 @@ async fn an_account_that_a_delivery_is_about_is_due_at_once(store: &dyn Store) {
 }
 
 #[tokio::test]
-async fn a_delivery_is_known_for_a_week() {
+async fn delivery_id_is_kept_for_a_week() {
     let clock = std::sync::Arc::new(ManualClock::new(std::time::SystemTime::UNIX_EPOCH));
     let store = MemoryStore::new(std::sync::Arc::<ManualClock>::clone(&clock), audit_keys());
     let none = Vec::new();

@@ -1,4 +1,4 @@
-//! Devices and networks that users were seen with.
+//! Contract of devices and sign-in checks.
 
 use protocol::cluster::job::JobOutcome;
 use protocol::security::{Alert, FactorMethod};
@@ -12,14 +12,14 @@ use crate::recorder::relayed;
 use crate::sample::{actor, alert, encrypted, late_receipt, origin, receipt, sign_in, user};
 
 super::kept_by_both_stores!(
-    a_device_is_the_first_then_new_then_known,
-    what_is_judged_is_raised_once_and_told,
-    of_two_who_see_a_device_at_once_one_finds_it_new,
-    an_arrival_that_comes_too_late_is_not_noted,
-    wrong_second_factors_are_shown,
+    device_is_first_then_new_then_known,
+    alerts_of_a_sign_in_check_are_raised_once_and_audited,
+    one_of_two_concurrent_checks_finds_the_device_new,
+    sign_in_check_after_its_deadline_records_nothing,
+    findings_count_wrong_second_factors,
 );
 
-/// With the same device as always.
+/// Checks a sign-in from the usual device.
 pub(crate) async fn returns(store: &dyn Store, who: &str) -> SignInFindings {
     check_sign_in(store, who, "phone", "192.0.2.1").await
 }
@@ -29,18 +29,18 @@ async fn check_sign_in(store: &dyn Store, who: &str, device: &str, address: &str
         user: &user(who),
         sign_in: &sign_in("s"),
         from: &origin(address, device),
-        alert_rules: &|_novelty| Vec::new(),
+        alert_rules: &|_findings| Vec::new(),
         receipt: &receipt("arrived"),
     };
     store.check_sign_in(&sign_in_check).await.unwrap()
 }
 
-async fn told(store: &dyn Store) -> Vec<[String; 2]> {
+async fn audited(store: &dyn Store) -> Vec<[String; 2]> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
     rows.into_iter().map(|row| [row.action, row.subject]).collect()
 }
 
-async fn a_device_is_the_first_then_new_then_known(store: &dyn Store) {
+async fn device_is_first_then_new_then_known(store: &dyn Store) {
     use Recognition::{First, Known, New};
     for (device, address, known) in [
         ("phone", "192.0.2.1", (First, First)),
@@ -57,7 +57,7 @@ async fn a_device_is_the_first_then_new_then_known(store: &dyn Store) {
     let another = check_sign_in(store, "GEN-002", "phone", "192.0.2.1").await;
     assert_eq!((another.device, another.network), (First, First));
     assert_eq!(
-        told(store).await,
+        audited(store).await,
         [
             ["device_seen", "the first, on 192.0.2.0/24"],
             ["device_seen", "new, on 192.0.2.0/24"],
@@ -66,17 +66,17 @@ async fn a_device_is_the_first_then_new_then_known(store: &dyn Store) {
     );
 }
 
-/// An alert for what is new, named for its time.
-fn for_new(findings: &SignInFindings) -> Vec<Alert> {
+/// Alert for a new device, with its time as the id.
+fn alerts_for_new(findings: &SignInFindings) -> Vec<Alert> {
     let new = findings.device == Recognition::New;
     new.then(|| alert("GEN-001", "new")).into_iter().collect()
 }
 
-async fn what_is_judged_is_raised_once_and_told(store: &dyn Store) {
+async fn alerts_of_a_sign_in_check_are_raised_once_and_audited(store: &dyn Store) {
     check_sign_in(store, "GEN-001", "phone", "192.0.2.1").await;
     let always = |_: &SignInFindings| vec![alert("GEN-001", "always")];
     for alert_rules in [
-        &for_new as &(dyn Fn(&SignInFindings) -> Vec<Alert> + Send + Sync),
+        &alerts_for_new as &(dyn Fn(&SignInFindings) -> Vec<Alert> + Send + Sync),
         &always,
         &always,
     ] {
@@ -92,9 +92,9 @@ async fn what_is_judged_is_raised_once_and_told(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["new", "always"]);
     let open = store.open_alerts(&user("GEN-001")).await.unwrap();
     assert_eq!(open, [alert("GEN-001", "new"), alert("GEN-001", "always")]);
-    let told = told(store).await;
+    let audited = audited(store).await;
     assert_eq!(
-        told[1..],
+        audited[1..],
         [
             ["device_seen", "new, on 192.0.2.0/24"],
             ["alert_raised", "suspicious_login new"],
@@ -103,7 +103,7 @@ async fn what_is_judged_is_raised_once_and_told(store: &dyn Store) {
     );
 }
 
-async fn of_two_who_see_a_device_at_once_one_finds_it_new(store: &dyn Store) {
+async fn one_of_two_concurrent_checks_finds_the_device_new(store: &dyn Store) {
     check_sign_in(store, "GEN-001", "phone", "192.0.2.1").await;
     for round in 0..10 {
         let device = round.to_string();
@@ -119,12 +119,12 @@ async fn of_two_who_see_a_device_at_once_one_finds_it_new(store: &dyn Store) {
     }
 }
 
-async fn an_arrival_that_comes_too_late_is_not_noted(store: &dyn Store) {
+async fn sign_in_check_after_its_deadline_records_nothing(store: &dyn Store) {
     let late = SignInCheck {
         user: &user("GEN-001"),
         sign_in: &sign_in("s"),
         from: &origin("192.0.2.1", "phone"),
-        alert_rules: &for_new,
+        alert_rules: &alerts_for_new,
         receipt: &late_receipt("late"),
     };
     let late = store.check_sign_in(&late).await;
@@ -133,7 +133,7 @@ async fn an_arrival_that_comes_too_late_is_not_noted(store: &dyn Store) {
     assert_eq!(findings.device, Recognition::First);
 }
 
-async fn wrong_second_factors_are_shown(store: &dyn Store) {
+async fn findings_count_wrong_second_factors(store: &dyn Store) {
     let decided = store
         .decide_security(&user("GEN-001"), &actor(), &|_record, now| {
             let factor = Factor {
@@ -147,7 +147,7 @@ async fn wrong_second_factors_are_shown(store: &dyn Store) {
                 recovery_codes: Vec::new(),
                 recovery_attempts: Vec::new(),
             };
-            Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+            Ok(SecurityDecision::Change(Box::new(SecurityChange {
                 record: SecurityRecord {
                     factor: Some(factor),
                     ..SecurityRecord::default()

@@ -1,4 +1,4 @@
-//! A session that has ended: nothing is done for it any more.
+//! Contract of ended sessions: every operation on their behalf is refused.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use protocol::account::AccountType;
 use protocol::cluster::job::{JobOutcome, RefusedCommand};
 use protocol::code::ErrorCode;
 use store::{
-    Actor, EndSessionsOutcome, EndSessionsRequest, Exchange, ExchangeStart, LinkOutcome, Pause, Paused,
+    Actor, EndSessionsOutcome, EndSessionsRequest, Exchange, ExchangeStart, LinkOutcome, Pause, PauseScope,
     PendingLinkOutcome, PreviousAnswer, Receipt, Recognition, RevokeAll, RevokeAllOutcome, RevokeAllRecord,
     SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord, SessionOpenRequest, SessionSelector, SignInCheck,
     Store, StoreError, SyncLeaseOutcome, SyncOutcome, WriteOutcome,
@@ -22,15 +22,15 @@ use crate::sample::{
 };
 
 super::kept_by_both_stores!(
-    nothing_is_changed_for_an_ended_session,
-    nothing_is_begun_at_a_platform_for_an_ended_session,
-    an_ended_session_syncs_nothing_and_a_pause_is_heeded,
-    a_link_of_an_ended_session_is_given_back,
-    what_a_platform_issued_before_it_failed_is_given_back_though_the_session_ended,
-    a_parked_link_of_an_ended_session_is_given_back_and_not_confirmed,
-    an_ended_session_hears_its_own_job_s_answer_and_no_other,
-    an_ended_session_ends_no_other,
-    others_act_though_the_session_has_ended,
+    ended_session_changes_nothing,
+    ended_session_starts_no_platform_call,
+    sync_of_an_ended_session_stores_only_the_pause,
+    link_of_an_ended_session_is_revoked,
+    failed_link_of_an_ended_session_revokes_what_was_issued,
+    pending_link_of_an_ended_session_is_revoked_and_not_confirmed,
+    ended_session_receives_only_the_answer_of_its_own_job,
+    ended_session_cannot_end_others,
+    other_actors_are_unaffected_by_an_ended_session,
 );
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -47,7 +47,7 @@ async fn open(store: &dyn Store) {
     store.open_session(&opening).await.unwrap();
 }
 
-/// Opens it, and somebody else ends it.
+/// Opens the session, which another session then ends.
 async fn end(store: &dyn Store) {
     open(store).await;
     let ending = EndSessionsRequest {
@@ -74,14 +74,14 @@ fn is_refused<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
     assert!(matches!(outcome, Err(StoreError::SessionEnded(_))), "{outcome:?}");
 }
 
-async fn record(store: &dyn Store) -> Vec<String> {
+async fn audited(store: &dyn Store) -> Vec<String> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
     rows.iter()
         .map(|row| format!("{} {}", row.action, row.result))
         .collect()
 }
 
-async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
+async fn ended_session_changes_nothing(store: &dyn Store) {
     let user = user("GEN-001");
     store
         .link_account(&link("GEN-001", "7"), &receipt("link"))
@@ -92,7 +92,7 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
         .await
         .unwrap();
     end(store).await;
-    let before = record(store).await;
+    let before = audited(store).await;
     is_refused(store.unlink_account(&unlink("GEN-001"), &receipt("1")).await);
     let all = RevokeAll {
         user: user.clone(),
@@ -104,7 +104,7 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
     };
     is_refused(store.revoke_all(&all).await);
     let change = |_: &SecurityRecord, _| {
-        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+        Ok(SecurityDecision::Change(Box::new(SecurityChange {
             record: SecurityRecord::default(),
             events: vec![event("changed")],
             outcome: JobOutcome::done(),
@@ -129,10 +129,10 @@ async fn nothing_is_changed_for_an_ended_session(store: &dyn Store) {
     assert_eq!(store.access_epoch(&user).await.unwrap(), 0);
     assert_eq!(store.open_alerts(&user).await.unwrap().len(), 1);
     assert_eq!(relayed(store, &user).await, Vec::<String>::new());
-    assert_eq!(record(store).await, before);
+    assert_eq!(audited(store).await, before);
 }
 
-async fn nothing_is_begun_at_a_platform_for_an_ended_session(store: &dyn Store) {
+async fn ended_session_starts_no_platform_call(store: &dyn Store) {
     let exchange = |of| Exchange {
         user: user("GEN-001"),
         session: of,
@@ -150,7 +150,7 @@ async fn nothing_is_begun_at_a_platform_for_an_ended_session(store: &dyn Store) 
     );
 }
 
-async fn an_ended_session_syncs_nothing_and_a_pause_is_heeded(store: &dyn Store) {
+async fn sync_of_an_ended_session_stores_only_the_pause(store: &dyn Store) {
     let user = user("GEN-001");
     store
         .link_account(&link("GEN-001", "7"), &receipt("link"))
@@ -163,7 +163,7 @@ async fn an_ended_session_syncs_nothing_and_a_pause_is_heeded(store: &dyn Store)
     let paused = store::FinishedSync {
         pause: Some(Pause {
             wait: LONG,
-            of: Paused::Account,
+            scope: PauseScope::Account,
         }),
         ..sync(&taken.lease, "7", &["synced"])
     };
@@ -178,7 +178,7 @@ async fn an_ended_session_syncs_nothing_and_a_pause_is_heeded(store: &dyn Store)
     assert!(matches!(taking, SyncLeaseOutcome::Paused(_)), "{taking:?}");
 }
 
-async fn a_link_of_an_ended_session_is_given_back(store: &dyn Store) {
+async fn link_of_an_ended_session_is_revoked(store: &dyn Store) {
     end(store).await;
     let link = link("GEN-001", "7");
     let linked = store.link_account(&link, &receipt("1")).await.unwrap();
@@ -191,10 +191,10 @@ async fn a_link_of_an_ended_session_is_given_back(store: &dyn Store) {
         .map(|task| task.revocation.platform_user_id)
         .collect();
     assert_eq!(revoked, ["7"]);
-    assert_eq!(record(store).await, ["session_ended ok", "link_refused forbidden"]);
+    assert_eq!(audited(store).await, ["session_ended ok", "link_refused forbidden"]);
 }
 
-async fn what_a_platform_issued_before_it_failed_is_given_back_though_the_session_ended(store: &dyn Store) {
+async fn failed_link_of_an_ended_session_revokes_what_was_issued(store: &dyn Store) {
     end(store).await;
     let refused = store::RefusedLink {
         revocation: link("GEN-001", "7").revocation,
@@ -212,7 +212,7 @@ async fn what_a_platform_issued_before_it_failed_is_given_back_though_the_sessio
     );
 }
 
-async fn a_parked_link_of_an_ended_session_is_given_back_and_not_confirmed(store: &dyn Store) {
+async fn pending_link_of_an_ended_session_is_revoked_and_not_confirmed(store: &dyn Store) {
     let waiting = pending_link("GEN-001", "7", 1);
     assert_eq!(
         store.add_pending_link(&waiting, &receipt("park")).await.unwrap(),
@@ -243,7 +243,7 @@ async fn a_parked_link_of_an_ended_session_is_given_back_and_not_confirmed(store
     assert_eq!(revoked, ["7", "8"], "each once");
 }
 
-async fn an_ended_session_hears_its_own_job_s_answer_and_no_other(store: &dyn Store) {
+async fn ended_session_receives_only_the_answer_of_its_own_job(store: &dyn Store) {
     let (user, key) = (user("GEN-001"), idempotency(1, 1));
     let link = link("GEN-001", "7");
     store
@@ -278,7 +278,7 @@ async fn an_ended_session_hears_its_own_job_s_answer_and_no_other(store: &dyn St
     );
 }
 
-async fn an_ended_session_ends_no_other(store: &dyn Store) {
+async fn ended_session_cannot_end_others(store: &dyn Store) {
     end(store).await;
     let other = protocol::id::SessionId::new("another").unwrap();
     let opening = SessionOpenRequest {
@@ -300,7 +300,7 @@ async fn an_ended_session_ends_no_other(store: &dyn Store) {
     assert!(!store.is_session_ended(&user("GEN-001"), &other).await.unwrap());
 }
 
-async fn others_act_though_the_session_has_ended(store: &dyn Store) {
+async fn other_actors_are_unaffected_by_an_ended_session(store: &dyn Store) {
     let user = user("GEN-001");
     end(store).await;
     store

@@ -1,4 +1,4 @@
-//! Inboxes of bots: read by one at a time, each from where the last one ended.
+//! Contract of inboxes: one reader at a time, each with the last cursor.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use store::{InboxLease, Store};
 use testkit::wait;
 
 super::kept_by_both_stores!(
-    an_inbox_is_read_by_one_at_a_time_from_where_the_last_one_ended,
-    an_inbox_is_left_alone_for_as_long_as_was_said_and_others_are_not,
-    who_lost_its_turn_records_nothing,
+    inbox_is_leased_to_one_reader_with_the_last_cursor,
+    delayed_inbox_is_not_leased_and_others_are,
+    reader_with_a_lost_lease_records_nothing,
 );
 
 const LONG: Duration = Duration::from_hours(1);
@@ -19,7 +19,7 @@ async fn take(store: &dyn Store, ttl: Duration) -> Option<InboxLease> {
     store.lease_inbox(AccountType::Telegram, ttl).await.unwrap()
 }
 
-async fn an_inbox_is_read_by_one_at_a_time_from_where_the_last_one_ended(store: &dyn Store) {
+async fn inbox_is_leased_to_one_reader_with_the_last_cursor(store: &dyn Store) {
     let first = take(store, LONG).await.unwrap();
     assert_eq!(first.cursor, None);
     assert_eq!(take(store, LONG).await, None);
@@ -35,7 +35,7 @@ async fn an_inbox_is_read_by_one_at_a_time_from_where_the_last_one_ended(store: 
     );
 }
 
-async fn an_inbox_is_left_alone_for_as_long_as_was_said_and_others_are_not(store: &dyn Store) {
+async fn delayed_inbox_is_not_leased_and_others_are(store: &dyn Store) {
     let lease = take(store, LONG).await.unwrap();
     assert!(store.finish_inbox(&lease, None, LONG).await.unwrap());
     assert_eq!(take(store, LONG).await, None);
@@ -43,7 +43,7 @@ async fn an_inbox_is_left_alone_for_as_long_as_was_said_and_others_are_not(store
     assert!(other.is_some());
 }
 
-async fn who_lost_its_turn_records_nothing(store: &dyn Store) {
+async fn reader_with_a_lost_lease_records_nothing(store: &dyn Store) {
     let slow = take(store, Duration::from_millis(1)).await.unwrap();
     let other = wait::until("the lease to end", wait::deadline(), async || take(store, LONG).await).await;
     assert!(

@@ -1,4 +1,4 @@
-//! Accounts: what a link meets.
+//! Contract of links.
 
 use protocol::account::AccountType;
 use protocol::time::Timestamp;
@@ -14,19 +14,19 @@ use crate::sample::{
 };
 
 super::kept_by_both_stores!(
-    the_same_account_linked_again_gets_new_tokens_and_keeps_its_date,
-    an_account_linked_again_gives_its_old_tokens_back_and_no_more,
-    another_account_of_the_platform_is_refused_and_its_grant_given_back,
-    a_link_begun_before_all_access_was_revoked_is_given_back,
-    a_grant_given_back_spares_a_link_of_the_same_account,
-    a_link_repeated_gives_its_first_answer,
-    a_link_under_a_key_used_before_gives_the_first_answer,
-    a_job_delivered_twice_at_once_is_done_once,
-    a_link_that_comes_too_late_is_given_back,
-    a_new_link_narrows_what_is_still_to_be_revoked,
+    relinked_account_gets_new_tokens_and_keeps_its_date,
+    relinked_account_revokes_only_its_old_tokens,
+    other_account_of_the_platform_is_refused_and_its_grant_revoked,
+    link_started_before_revocation_of_all_access_is_revoked,
+    revocation_does_not_end_a_link_of_the_same_account,
+    repeated_link_returns_its_first_answer,
+    link_under_a_used_key_returns_the_first_answer,
+    job_delivered_twice_concurrently_runs_once,
+    link_after_its_deadline_is_revoked,
+    new_link_narrows_queued_revocations,
 );
 
-async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store: &dyn Store) {
+async fn relinked_account_gets_new_tokens_and_keeps_its_date(store: &dyn Store) {
     let first = link("GEN-001", "7");
     store.link_account(&first, &receipt("1")).await.unwrap();
     let LeasedSync { lease, found, .. } = taken(store).await;
@@ -59,7 +59,7 @@ async fn the_same_account_linked_again_gets_new_tokens_and_keeps_its_date(store:
     assert_eq!(relayed(store, &first.user).await, ["GEN-001 linked 7", "again"]);
 }
 
-async fn an_account_linked_again_gives_its_old_tokens_back_and_no_more(store: &dyn Store) {
+async fn relinked_account_revokes_only_its_old_tokens(store: &dyn Store) {
     let first = Link {
         tokens: Some(renewable("first")),
         ..link("GEN-001", "7")
@@ -77,7 +77,7 @@ async fn an_account_linked_again_gives_its_old_tokens_back_and_no_more(store: &d
     assert_eq!(task.revocation.scope, RevokeScope::Token, "the new link lives");
 }
 
-async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(store: &dyn Store) {
+async fn other_account_of_the_platform_is_refused_and_its_grant_revoked(store: &dyn Store) {
     let (first, second) = (link("GEN-001", "7"), link("GEN-001", "8"));
     store.link_account(&first, &receipt("1")).await.unwrap();
     let refused = store.link_account(&second, &receipt("2")).await.unwrap();
@@ -96,7 +96,7 @@ async fn another_account_of_the_platform_is_refused_and_its_grant_given_back(sto
     assert_eq!(Some(task.revocation), second.revocation);
 }
 
-async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn Store) {
+async fn link_started_before_revocation_of_all_access_is_revoked(store: &dyn Store) {
     let late = Link {
         access_epoch: store.access_epoch(&user("GEN-001")).await.unwrap() - 1,
         ..link("GEN-001", "7")
@@ -116,7 +116,7 @@ async fn a_link_begun_before_all_access_was_revoked_is_given_back(store: &dyn St
     assert_eq!(Some(task.revocation), late.revocation);
 }
 
-async fn a_grant_given_back_spares_a_link_of_the_same_account(store: &dyn Store) {
+async fn revocation_does_not_end_a_link_of_the_same_account(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();
     let refused = store.link_account(&link("GEN-002", "7"), &receipt("3")).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_grant_given_back_spares_a_link_of_the_same_account(store: &dyn Store)
     assert_eq!(task.revocation.scope, RevokeScope::Token);
 }
 
-async fn a_link_repeated_gives_its_first_answer(store: &dyn Store) {
+async fn repeated_link_returns_its_first_answer(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let mut again = receipt("1");
     again.answer = encrypted("another answer");
@@ -135,7 +135,7 @@ async fn a_link_repeated_gives_its_first_answer(store: &dyn Store) {
     assert!(leased_tasks(store).await.is_empty());
 }
 
-async fn a_link_under_a_key_used_before_gives_the_first_answer(store: &dyn Store) {
+async fn link_under_a_used_key_returns_the_first_answer(store: &dyn Store) {
     let link = link("GEN-001", "7");
     let first = receipt_with_key("1", &idempotency(1, 1));
     store.link_account(&link, &first).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_link_under_a_key_used_before_gives_the_first_answer(store: &dyn Store
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7"]);
 }
 
-async fn a_job_delivered_twice_at_once_is_done_once(store: &dyn Store) {
+async fn job_delivered_twice_concurrently_runs_once(store: &dyn Store) {
     let link = link("GEN-001", "7");
     let receipt = receipt("1");
     let (one, other) = tokio::join!(store.link_account(&link, &receipt), store.link_account(&link, &receipt));
@@ -160,7 +160,7 @@ async fn a_job_delivered_twice_at_once_is_done_once(store: &dyn Store) {
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7"]);
 }
 
-async fn a_link_that_comes_too_late_is_given_back(store: &dyn Store) {
+async fn link_after_its_deadline_is_revoked(store: &dyn Store) {
     let link = link("GEN-001", "7");
     let late = store.link_account(&link, &late_receipt("1")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
@@ -177,7 +177,7 @@ async fn a_link_that_comes_too_late_is_given_back(store: &dyn Store) {
     assert_eq!(Some(task.revocation), link.revocation);
 }
 
-async fn a_new_link_narrows_what_is_still_to_be_revoked(store: &dyn Store) {
+async fn new_link_narrows_queued_revocations(store: &dyn Store) {
     for (id, number) in [("7", 1), ("8", 3)] {
         store
             .link_account(&link("GEN-001", id), &receipt(&number.to_string()))

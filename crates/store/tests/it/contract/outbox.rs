@@ -1,4 +1,4 @@
-//! The outbox: in order, once, and nothing left behind.
+//! Contract of the outbox.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::recorder::{Recorder, relayed};
 use crate::sample::{event, link, receipt, user};
 
 super::kept_by_both_stores!(
-    events_are_published_as_they_were_written_and_in_their_order,
-    a_refusal_stops_the_relay_and_what_is_left_keeps_its_order,
-    two_relays_of_one_user_at_once_publish_each_event_once_in_order,
-    a_relay_publishes_its_own_user_only,
-    a_user_whose_events_stay_unsent_is_found_after_a_second,
-    recent_events_are_sent_again_when_asked_for,
+    events_are_published_unchanged_and_in_sequence,
+    refusal_stops_the_relay_and_keeps_the_sequence,
+    concurrent_relays_of_one_user_publish_each_event_once_in_sequence,
+    relay_publishes_only_its_users_events,
+    user_with_unsent_events_is_found_after_a_second,
+    recent_events_are_resent_on_request,
 );
 
-/// Commits so many events for a user, in several transactions; gives their names.
+/// Commits events for a user in several transactions and returns their ids.
 async fn commit(store: &dyn Store, user_id: &str, events: usize) -> Vec<String> {
     let names: Vec<_> = (0..events).map(|number| format!("{user_id} {number:03}")).collect();
     for (number, part) in names.chunks(90).enumerate() {
@@ -33,7 +33,7 @@ async fn commit(store: &dyn Store, user_id: &str, events: usize) -> Vec<String> 
     names
 }
 
-async fn events_are_published_as_they_were_written_and_in_their_order(store: &dyn Store) {
+async fn events_are_published_unchanged_and_in_sequence(store: &dyn Store) {
     let names = commit(store, "GEN-001", 250).await;
     let recorder = Recorder::new();
     let relayed = store.relay_user(&user("GEN-001"), &recorder).await.unwrap();
@@ -42,7 +42,7 @@ async fn events_are_published_as_they_were_written_and_in_their_order(store: &dy
     assert_eq!(recorder.taken(), written);
 }
 
-async fn a_refusal_stops_the_relay_and_what_is_left_keeps_its_order(store: &dyn Store) {
+async fn refusal_stops_the_relay_and_keeps_the_sequence(store: &dyn Store) {
     let names = commit(store, "GEN-001", 5).await;
     let refusing = Recorder::refusing_after(2);
     let stopped = store.relay_user(&user("GEN-001"), &refusing).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_refusal_stops_the_relay_and_what_is_left_keeps_its_order(store: &dyn 
     assert_eq!(relayed(store, &user("GEN-001")).await, names[2..]);
 }
 
-async fn two_relays_of_one_user_at_once_publish_each_event_once_in_order(store: &dyn Store) {
+async fn concurrent_relays_of_one_user_publish_each_event_once_in_sequence(store: &dyn Store) {
     let names = commit(store, "GEN-001", 150).await;
     let (user, recorder) = (user("GEN-001"), Recorder::new());
     let (one, other) = tokio::join!(store.relay_user(&user, &recorder), store.relay_user(&user, &recorder));
@@ -59,7 +59,7 @@ async fn two_relays_of_one_user_at_once_publish_each_event_once_in_order(store: 
     assert_eq!(recorder.ids(), names);
 }
 
-async fn a_relay_publishes_its_own_user_only(store: &dyn Store) {
+async fn relay_publishes_only_its_users_events(store: &dyn Store) {
     let ours = commit(store, "GEN-001", 2).await;
     let theirs = commit(store, "GEN-002", 2).await;
     assert_eq!(relayed(store, &user("GEN-001")).await, ours);
@@ -67,7 +67,7 @@ async fn a_relay_publishes_its_own_user_only(store: &dyn Store) {
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
-async fn a_user_whose_events_stay_unsent_is_found_after_a_second(store: &dyn Store) {
+async fn user_with_unsent_events_is_found_after_a_second(store: &dyn Store) {
     let behind = async |limit| store.users_with_unsent_events(limit).await.unwrap();
     let committed = tokio::time::Instant::now();
     commit(store, "GEN-001", 2).await;
@@ -84,7 +84,7 @@ async fn a_user_whose_events_stay_unsent_is_found_after_a_second(store: &dyn Sto
     assert!(behind(9).await.is_empty());
 }
 
-async fn recent_events_are_sent_again_when_asked_for(store: &dyn Store) {
+async fn recent_events_are_resent_on_request(store: &dyn Store) {
     let names = commit(store, "GEN-001", 3).await;
     relayed(store, &user("GEN-001")).await;
     commit(store, "GEN-002", 1).await;

@@ -1,4 +1,4 @@
-//! A platform that asks the whole application to wait is asked for nothing meanwhile, and others are.
+//! Contract of platform-wide pauses: only the paused platform is not called.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use testkit::wait;
 use crate::sample::{capacities, link, receipt, session, unlink, user};
 
 super::kept_by_both_stores!(
-    nothing_is_begun_at_a_platform_that_asked_to_wait,
-    a_pause_ends_by_itself_and_is_never_shortened,
+    paused_platform_is_not_called,
+    pause_ends_by_itself_and_is_never_shortened,
 );
 
 const LONG: Duration = Duration::from_hours(1);
@@ -26,7 +26,7 @@ fn exchange(account: AccountType, code: u8) -> Exchange {
     }
 }
 
-async fn nothing_is_begun_at_a_platform_that_asked_to_wait(store: &dyn Store) {
+async fn paused_platform_is_not_called(store: &dyn Store) {
     let (paused, other) = (AccountType::Github, AccountType::Discord);
     for name in ["GEN-001", "GEN-002"] {
         store.link_account(&link(name, name), &receipt(name)).await.unwrap();
@@ -45,10 +45,10 @@ async fn nothing_is_begun_at_a_platform_that_asked_to_wait(store: &dyn Store) {
         matches!(taking, SyncLeaseOutcome::Paused(left) if left > LONG / 2),
         "{taking:?}"
     );
-    let begun = store.begin_exchange(&exchange(paused, 1)).await.unwrap();
+    let started = store.begin_exchange(&exchange(paused, 1)).await.unwrap();
     assert!(
-        matches!(begun, ExchangeStart::Paused(left) if left > LONG / 2),
-        "{begun:?}"
+        matches!(started, ExchangeStart::Paused(left) if left > LONG / 2),
+        "{started:?}"
     );
     let worker = WorkerId::new("w").unwrap();
     assert!(
@@ -60,23 +60,23 @@ async fn nothing_is_begun_at_a_platform_that_asked_to_wait(store: &dyn Store) {
     );
     assert_eq!(store.lease_inbox(paused, LONG).await.unwrap(), None);
 
-    let begun = store.begin_exchange(&exchange(other, 2)).await.unwrap();
-    assert_eq!(begun, ExchangeStart::First);
+    let started = store.begin_exchange(&exchange(other, 2)).await.unwrap();
+    assert_eq!(started, ExchangeStart::First);
     assert!(store.lease_inbox(other, LONG).await.unwrap().is_some());
 }
 
-async fn a_pause_ends_by_itself_and_is_never_shortened(store: &dyn Store) {
+async fn pause_ends_by_itself_and_is_never_shortened(store: &dyn Store) {
     let platform = AccountType::Github;
     store.pause_platform(platform, LONG).await.unwrap();
     store.pause_platform(platform, Duration::ZERO).await.unwrap();
-    let begun = store.begin_exchange(&exchange(platform, 1)).await.unwrap();
-    assert!(matches!(begun, ExchangeStart::Paused(_)), "{begun:?}");
+    let started = store.begin_exchange(&exchange(platform, 1)).await.unwrap();
+    assert!(matches!(started, ExchangeStart::Paused(_)), "{started:?}");
     let short = AccountType::Discord;
     store.pause_platform(short, Duration::from_millis(50)).await.unwrap();
     wait::until_true("the pause to end", wait::deadline(), async || {
-        let begun = store.begin_exchange(&exchange(short, 1)).await.unwrap();
-        // What was not begun is not spent.
-        begun == ExchangeStart::First
+        let started = store.begin_exchange(&exchange(short, 1)).await.unwrap();
+        // An exchange that did not start does not use the code.
+        started == ExchangeStart::First
     })
     .await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Provisional revocations: what an exchange has issued is given back, unless its own job links it.
+//! Contract of provisional revocations: they run unless their own job stores the link.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use super::queue::leased_tasks;
 use crate::sample::{job, link, pending_link, receipt, refused, renewable, tokens, user};
 
 super::kept_by_both_stores!(
-    what_nobody_links_is_given_back_when_it_is_due,
-    a_provisional_revocation_is_queued_once,
-    a_link_withdraws_the_revocation_of_its_own_job_alone,
-    a_link_whose_revocation_has_begun_is_not_stored,
-    a_parked_link_withdraws_the_revocation_of_its_job,
-    a_parked_link_whose_revocation_has_begun_is_not_parked,
-    what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revocation,
-    the_owner_of_a_grant_is_named_and_all_of_it_revoked_unless_it_is_linked,
+    provisional_revocation_runs_when_due,
+    provisional_revocation_is_queued_once,
+    link_withdraws_only_the_revocation_of_its_own_job,
+    link_whose_revocation_has_started_is_not_stored,
+    pending_link_withdraws_the_revocation_of_its_job,
+    pending_link_whose_revocation_has_started_is_not_stored,
+    revocation_of_a_refused_link_replaces_its_provisional_revocation,
+    known_owner_widens_the_revocation_unless_the_account_is_linked,
 );
 
-/// What job `name` was issued, whoever it belongs to.
+/// Revocation of what job `name` was issued, with an unknown owner.
 fn issued(name: &str) -> Revocation {
     Revocation {
         scope: RevokeScope::Token,
@@ -29,7 +29,7 @@ fn issued(name: &str) -> Revocation {
     }
 }
 
-/// Queues what job `name` of this user was issued, due at once.
+/// Queues the provisional revocation of job `name`, due at once.
 async fn queue(store: &dyn Store, user_id: &str, name: &str) {
     let whose = (&user(user_id), &job(name));
     store
@@ -43,7 +43,7 @@ async fn leased(store: &dyn Store) -> Vec<Revocation> {
     tasks.into_iter().map(|task| task.revocation).collect()
 }
 
-async fn what_nobody_links_is_given_back_when_it_is_due(store: &dyn Store) {
+async fn provisional_revocation_runs_when_due(store: &dyn Store) {
     let whose = (&user("GEN-001"), &job("later"));
     let after = Duration::from_secs(3_600);
     store
@@ -54,14 +54,14 @@ async fn what_nobody_links_is_given_back_when_it_is_due(store: &dyn Store) {
     assert_eq!(leased(store).await, [issued("now")]);
 }
 
-async fn a_provisional_revocation_is_queued_once(store: &dyn Store) {
+async fn provisional_revocation_is_queued_once(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
     queue(store, "GEN-001", "1").await;
     let [task] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
     assert!(store.finish_task(&task.id).await.unwrap());
 }
 
-async fn a_link_withdraws_the_revocation_of_its_own_job_alone(store: &dyn Store) {
+async fn link_withdraws_only_the_revocation_of_its_own_job(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
     queue(store, "GEN-001", "2").await;
     let linked = store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
@@ -69,21 +69,21 @@ async fn a_link_withdraws_the_revocation_of_its_own_job_alone(store: &dyn Store)
     assert_eq!(leased(store).await, [issued("2")]);
 }
 
-async fn a_link_whose_revocation_has_begun_is_not_stored(store: &dyn Store) {
+async fn link_whose_revocation_has_started_is_not_stored(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
-    let [begun] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
+    let [started] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();
     let link = link("GEN-001", "7");
     let late = store.link_account(&link, &receipt("1")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
     assert!(store.accounts(&link.user).await.unwrap().is_empty());
     assert!(
-        !store.finish_task(&begun.id).await.unwrap(),
+        !store.finish_task(&started.id).await.unwrap(),
         "another one has its place"
     );
     assert_eq!(leased(store).await, [link.revocation.unwrap()]);
 }
 
-async fn a_parked_link_withdraws_the_revocation_of_its_job(store: &dyn Store) {
+async fn pending_link_withdraws_the_revocation_of_its_job(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
     let pending_link = pending_link("GEN-001", "7", 1);
     assert_eq!(
@@ -93,7 +93,7 @@ async fn a_parked_link_withdraws_the_revocation_of_its_job(store: &dyn Store) {
     assert_eq!(leased(store).await, []);
 }
 
-async fn a_parked_link_whose_revocation_has_begun_is_not_parked(store: &dyn Store) {
+async fn pending_link_whose_revocation_has_started_is_not_stored(store: &dyn Store) {
     queue(store, "GEN-001", "1").await;
     assert_eq!(leased_tasks(store).await.len(), 1);
     let pending_link = pending_link("GEN-001", "7", 1);
@@ -105,7 +105,7 @@ async fn a_parked_link_whose_revocation_has_begun_is_not_parked(store: &dyn Stor
     );
 }
 
-async fn what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revocation(store: &dyn Store) {
+async fn revocation_of_a_refused_link_replaces_its_provisional_revocation(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("0")).await.unwrap();
     queue(store, "GEN-001", "1").await;
     let other = link("GEN-001", "8");
@@ -126,7 +126,7 @@ async fn what_a_refused_link_gives_back_takes_the_place_of_its_provisional_revoc
     );
 }
 
-async fn the_owner_of_a_grant_is_named_and_all_of_it_revoked_unless_it_is_linked(store: &dyn Store) {
+async fn known_owner_widens_the_revocation_unless_the_account_is_linked(store: &dyn Store) {
     store.link_account(&link("GEN-002", "7"), &receipt("0")).await.unwrap();
     queue(store, "GEN-001", "1").await;
     let [task] = <[Task; 1]>::try_from(leased_tasks(store).await).unwrap();

@@ -1,4 +1,4 @@
-//! The queue: one worker at a time, again after a failure, given up in the end.
+//! Contract of the task queue.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use testkit::wait;
 use crate::sample::{capacities, link, receipt, renewable, tokens, unlink, worker};
 
 super::kept_by_both_stores!(
-    a_task_is_leased_to_one_worker_and_gone_when_done,
-    a_failed_task_comes_back_when_it_is_due,
-    a_worker_that_lost_its_lease_can_change_nothing,
-    a_lease_that_ran_out_still_counts_until_it_is_taken_over,
-    a_task_is_given_up_after_its_eighth_try,
-    a_task_is_given_up_when_its_eighth_worker_is_lost,
-    no_more_tasks_are_leased_than_asked_for,
-    many_tasks_of_one_platform_leave_room_for_those_of_another,
-    what_is_left_of_a_task_is_what_its_next_worker_finds,
-    what_is_left_of_a_task_is_told_by_who_has_it_alone,
+    task_is_leased_to_one_worker_and_removed_when_finished,
+    failed_task_is_leased_again_when_due,
+    worker_with_a_lost_lease_changes_nothing,
+    expired_lease_is_valid_until_another_worker_leases_the_task,
+    task_is_given_up_after_its_eighth_try,
+    task_is_given_up_when_its_eighth_lease_expires,
+    leased_tasks_are_limited_by_capacity,
+    many_tasks_of_one_platform_do_not_block_another,
+    next_worker_finds_the_replaced_tokens,
+    only_the_lease_holder_replaces_tokens,
 );
 
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Leases all that is due, for long.
+/// Leases all due tasks for a long time.
 pub(super) async fn leased_tasks(store: &dyn Store) -> Vec<Task> {
     let mut tasks = store.lease_tasks(&worker("w"), &capacities(100), LONG).await.unwrap();
     tasks.sort_by_key(|task| task.id.row);
     tasks
 }
 
-/// Queues so many revocations, each of another user.
+/// Queues revocations, each of another user.
 async fn queue(store: &dyn Store, tasks: usize) {
     for number in 0..tasks {
         let (user, id) = (format!("GEN-{number}"), number.to_string());
@@ -53,7 +53,7 @@ async fn lease_one(store: &dyn Store, for_long: Duration) -> Option<Task> {
         .pop()
 }
 
-async fn a_task_is_leased_to_one_worker_and_gone_when_done(store: &dyn Store) {
+async fn task_is_leased_to_one_worker_and_removed_when_finished(store: &dyn Store) {
     queue(store, 1).await;
     let task = lease_one(store, LONG).await.unwrap();
     assert!(lease_one(store, LONG).await.is_none());
@@ -63,7 +63,7 @@ async fn a_task_is_leased_to_one_worker_and_gone_when_done(store: &dyn Store) {
     assert!(lease_one(store, LONG).await.is_none());
 }
 
-async fn a_failed_task_comes_back_when_it_is_due(store: &dyn Store) {
+async fn failed_task_is_leased_again_when_due(store: &dyn Store) {
     queue(store, 1).await;
     let first = lease_one(store, LONG).await.unwrap();
     assert!(
@@ -79,7 +79,7 @@ async fn a_failed_task_comes_back_when_it_is_due(store: &dyn Store) {
     assert!(lease_one(store, LONG).await.is_none());
 }
 
-async fn a_worker_that_lost_its_lease_can_change_nothing(store: &dyn Store) {
+async fn worker_with_a_lost_lease_changes_nothing(store: &dyn Store) {
     queue(store, 1).await;
     let lost = lease_one(store, Duration::ZERO).await.unwrap();
     let held = wait::until("the lease to run out", wait::deadline(), async || {
@@ -92,14 +92,14 @@ async fn a_worker_that_lost_its_lease_can_change_nothing(store: &dyn Store) {
     assert!(store.finish_task(&held.id).await.unwrap());
 }
 
-async fn a_lease_that_ran_out_still_counts_until_it_is_taken_over(store: &dyn Store) {
+async fn expired_lease_is_valid_until_another_worker_leases_the_task(store: &dyn Store) {
     queue(store, 1).await;
-    let over = lease_one(store, Duration::ZERO).await.unwrap();
-    assert!(store.finish_task(&over.id).await.unwrap());
+    let expired = lease_one(store, Duration::ZERO).await.unwrap();
+    assert!(store.finish_task(&expired.id).await.unwrap());
     assert!(lease_one(store, LONG).await.is_none());
 }
 
-async fn a_task_is_given_up_after_its_eighth_try(store: &dyn Store) {
+async fn task_is_given_up_after_its_eighth_try(store: &dyn Store) {
     queue(store, 1).await;
     for tries in 0..8 {
         let task = lease_one(store, LONG).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_task_is_given_up_after_its_eighth_try(store: &dyn Store) {
     assert!(lease_one(store, LONG).await.is_none());
 }
 
-async fn a_task_is_given_up_when_its_eighth_worker_is_lost(store: &dyn Store) {
+async fn task_is_given_up_when_its_eighth_lease_expires(store: &dyn Store) {
     queue(store, 1).await;
     for tries in 0..8 {
         let lost = wait::until("the lease to run out", wait::deadline(), async || {
@@ -120,7 +120,7 @@ async fn a_task_is_given_up_when_its_eighth_worker_is_lost(store: &dyn Store) {
     queue_is_empty(store).await;
 }
 
-/// Asks until a later task comes: by then, whatever was due before it would have come.
+/// Leases until a later task appears: any task due before it would have appeared by then.
 async fn queue_is_empty(store: &dyn Store) {
     let (link, unlink) = (link("GEN-last", "last"), unlink("GEN-last"));
     store.link_account(&link, &receipt("link last")).await.unwrap();
@@ -132,7 +132,7 @@ async fn queue_is_empty(store: &dyn Store) {
     assert_eq!(users, ["GEN-last"]);
 }
 
-async fn no_more_tasks_are_leased_than_asked_for(store: &dyn Store) {
+async fn leased_tasks_are_limited_by_capacity(store: &dyn Store) {
     queue(store, 5).await;
     let leased_tasks = async |max| {
         store
@@ -146,7 +146,7 @@ async fn no_more_tasks_are_leased_than_asked_for(store: &dyn Store) {
     assert_eq!(leased_tasks(9).await, 3);
 }
 
-async fn many_tasks_of_one_platform_leave_room_for_those_of_another(store: &dyn Store) {
+async fn many_tasks_of_one_platform_do_not_block_another(store: &dyn Store) {
     queue(store, 5).await;
     let mut of_discord = link("GEN-discord", "9");
     of_discord.account.account_type = AccountType::Discord;
@@ -164,7 +164,7 @@ async fn many_tasks_of_one_platform_leave_room_for_those_of_another(store: &dyn 
     assert_eq!(users, ["GEN-0", "GEN-1", "GEN-discord"]);
 }
 
-async fn what_is_left_of_a_task_is_what_its_next_worker_finds(store: &dyn Store) {
+async fn next_worker_finds_the_replaced_tokens(store: &dyn Store) {
     let whole = Link {
         tokens: Some(renewable("7")),
         ..link("GEN-0", "7")
@@ -185,7 +185,7 @@ async fn what_is_left_of_a_task_is_what_its_next_worker_finds(store: &dyn Store)
     assert_eq!(second.await.revocation.tokens, tokens("left"));
 }
 
-async fn what_is_left_of_a_task_is_told_by_who_has_it_alone(store: &dyn Store) {
+async fn only_the_lease_holder_replaces_tokens(store: &dyn Store) {
     queue(store, 1).await;
     let lost = lease_one(store, Duration::ZERO).await.unwrap();
     let held = wait::until("the lease to run out", wait::deadline(), async || {
@@ -196,7 +196,7 @@ async fn what_is_left_of_a_task_is_told_by_who_has_it_alone(store: &dyn Store) {
         store.replace_task_tokens(&lost.id, &tokens("late")).await.unwrap(),
         None
     );
-    // Somebody else links the same account meanwhile.
+    // Another user links the same account in the meantime.
     store
         .link_account(&link("GEN-2", "0"), &receipt("theirs"))
         .await

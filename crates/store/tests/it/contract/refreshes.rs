@@ -1,4 +1,5 @@
-//! Refreshes: a refresh token is sent at most twice, tokens are never overwritten by older ones, and a lost link is told once.
+//! Contract of refreshes: a refresh token is sent at most twice, older tokens never overwrite newer ones, and a disconnect is
+//! published once.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use protocol::account::{AccountStatus, AccountType};
 use protocol::cluster::envelope::Envelope;
 use protocol::time::Timestamp;
 use store::{
-    DisconnectOutcome, DisconnectedLink, EncryptedTokens, FinishedSync, LeasedSync, Pause, Paused, Refresh,
+    DisconnectOutcome, DisconnectedLink, EncryptedTokens, FinishedSync, LeasedSync, Pause, PauseScope, Refresh,
     RefreshOutcome, RefreshStart, RefreshedTokens, RevokeScope, Store, SyncLeaseOutcome, SyncOutcome,
 };
 
@@ -16,26 +17,26 @@ use crate::recorder::relayed;
 use crate::sample::{alert, capacities, encrypted, event, link, receipt, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
-    a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn,
-    a_sending_recorded_again_counts_once,
-    a_sending_that_did_not_happen_does_not_count,
-    nothing_is_sent_by_who_has_lost_the_turn,
-    nothing_is_sent_while_the_platform_is_to_be_left_alone,
-    an_account_whose_refresh_has_begun_is_due,
-    new_tokens_have_a_new_generation_that_may_be_refreshed_again,
-    new_tokens_are_stored_once_however_often_they_come,
-    tokens_of_an_older_generation_are_given_back,
-    tokens_that_come_after_the_unlink_are_given_back,
-    tokens_that_come_after_the_loss_are_given_back,
-    a_lost_link_is_told_once_and_left_alone,
-    a_link_with_other_tokens_is_not_lost,
-    a_lost_link_that_is_linked_anew_works_again,
-    the_end_of_a_sync_does_not_bring_a_lost_link_back,
+    refresh_token_is_sent_at_most_twice_across_leases,
+    attempt_recorded_twice_counts_once,
+    undone_attempt_does_not_count,
+    lost_lease_permits_no_refresh,
+    paused_platform_permits_no_refresh,
+    account_with_a_started_refresh_is_due,
+    new_tokens_have_a_new_generation_that_can_be_refreshed,
+    repeated_new_tokens_are_stored_once,
+    tokens_of_an_older_generation_are_revoked,
+    tokens_after_an_unlink_are_revoked,
+    tokens_after_a_disconnect_are_revoked,
+    disconnected_link_is_published_once_and_not_synced,
+    link_with_other_tokens_is_not_disconnected,
+    relinked_account_works_after_a_disconnect,
+    finished_sync_does_not_restore_a_disconnected_link,
 );
 
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Links GitHub account 7 with a refresh token, and takes its turn.
+/// Links GitHub account 7 with a refresh token and leases it.
 async fn linked(store: &dyn Store) -> LeasedSync {
     let mut link = link("GEN-001", "7");
     link.events.clear();
@@ -52,11 +53,11 @@ fn new_tokens(name: &str) -> EncryptedTokens {
     }
 }
 
-fn sending(taken: &LeasedSync, number: i64) -> Refresh {
+fn attempt(taken: &LeasedSync, number: i64) -> Refresh {
     Refresh {
         lease: taken.lease.clone(),
         generation: taken.found.generation,
-        sending: number,
+        attempt_id: number,
     }
 }
 
@@ -80,17 +81,17 @@ fn lost(taken: &LeasedSync) -> DisconnectedLink {
 }
 
 async fn begin(store: &dyn Store, taken: &LeasedSync, number: i64) -> RefreshStart {
-    store.begin_refresh(&sending(taken, number)).await.unwrap()
+    store.begin_refresh(&attempt(taken, number)).await.unwrap()
 }
 
-/// Lets the turn go and takes it again.
+/// Releases the lease and takes it again.
 async fn again(store: &dyn Store, before: &LeasedSync) -> LeasedSync {
     let ended = sync(&before.lease, "7", &[]);
     assert_eq!(store.finish_sync(&ended, None).await.unwrap(), SyncOutcome::Stored);
     taken(store).await
 }
 
-async fn a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn(store: &dyn Store) {
+async fn refresh_token_is_sent_at_most_twice_across_leases(store: &dyn Store) {
     let one = linked(store).await;
     assert_eq!(begin(store, &one, 1).await, RefreshStart::Send);
     let other = again(store, &one).await;
@@ -100,7 +101,7 @@ async fn a_refresh_token_is_sent_twice_at_most_whoever_has_the_turn(store: &dyn 
     assert_eq!(begin(store, &third, 4).await, RefreshStart::Spent);
 }
 
-async fn a_sending_recorded_again_counts_once(store: &dyn Store) {
+async fn attempt_recorded_twice_counts_once(store: &dyn Store) {
     let taken = linked(store).await;
     let (first, last) = (RefreshStart::Send, RefreshStart::SendLast);
     for (number, start) in [(1, first), (1, first), (1, first), (2, last), (2, last)] {
@@ -109,22 +110,22 @@ async fn a_sending_recorded_again_counts_once(store: &dyn Store) {
     assert_eq!(begin(store, &taken, 3).await, RefreshStart::Spent);
 }
 
-async fn a_sending_that_did_not_happen_does_not_count(store: &dyn Store) {
+async fn undone_attempt_does_not_count(store: &dyn Store) {
     let taken = linked(store).await;
     for number in 1..10 {
         assert_eq!(begin(store, &taken, number).await, RefreshStart::Send);
-        // Twice: it is undone once.
+        // Undone twice, which counts once.
         for _ in 0..2 {
-            store.undo_refresh(&sending(&taken, number)).await.unwrap();
+            store.undo_refresh(&attempt(&taken, number)).await.unwrap();
         }
     }
     assert_eq!(begin(store, &taken, 10).await, RefreshStart::Send);
-    store.undo_refresh(&sending(&taken, 9)).await.unwrap();
+    store.undo_refresh(&attempt(&taken, 9)).await.unwrap();
     assert_eq!(begin(store, &taken, 11).await, RefreshStart::SendLast);
     assert_eq!(begin(store, &taken, 12).await, RefreshStart::Spent);
 }
 
-async fn nothing_is_sent_by_who_has_lost_the_turn(store: &dyn Store) {
+async fn lost_lease_permits_no_refresh(store: &dyn Store) {
     let before = linked(store).await;
     let now = again(store, &before).await;
     assert_eq!(begin(store, &before, 1).await, RefreshStart::Superseded);
@@ -133,12 +134,12 @@ async fn nothing_is_sent_by_who_has_lost_the_turn(store: &dyn Store) {
     assert_eq!(begin(store, &now, 3).await, RefreshStart::Superseded);
 }
 
-async fn nothing_is_sent_while_the_platform_is_to_be_left_alone(store: &dyn Store) {
+async fn paused_platform_permits_no_refresh(store: &dyn Store) {
     let first = linked(store).await;
     let pause = FinishedSync {
         pause: Some(Pause {
             wait: LONG,
-            of: Paused::Platform,
+            scope: PauseScope::Platform,
         }),
         ..sync(&first.lease, "7", &[])
     };
@@ -150,10 +151,10 @@ async fn nothing_is_sent_while_the_platform_is_to_be_left_alone(store: &dyn Stor
     );
 }
 
-async fn an_account_whose_refresh_has_begun_is_due(store: &dyn Store) {
+async fn account_with_a_started_refresh_is_due(store: &dyn Store) {
     let first = linked(store).await;
     let mine = again(store, &first).await;
-    // An hour from now, says the sync before; now, says the refresh.
+    // The last sync made it due in an hour, the refresh makes it due now.
     store.renew_sync_lease(&mine.lease, Duration::ZERO).await.unwrap();
     let due = async || store.lease_due_syncs(&capacities(1), LONG).await.unwrap();
     assert!(due().await.is_empty());
@@ -161,7 +162,7 @@ async fn an_account_whose_refresh_has_begun_is_due(store: &dyn Store) {
     assert_eq!(due().await.len(), 1);
 }
 
-async fn new_tokens_have_a_new_generation_that_may_be_refreshed_again(store: &dyn Store) {
+async fn new_tokens_have_a_new_generation_that_can_be_refreshed(store: &dyn Store) {
     let mut lease = linked(store).await;
     for round in 0..3 {
         let name = format!("of round {round}");
@@ -181,7 +182,7 @@ async fn new_tokens_have_a_new_generation_that_may_be_refreshed_again(store: &dy
     assert!(leased_tasks(store).await.is_empty());
 }
 
-async fn new_tokens_are_stored_once_however_often_they_come(store: &dyn Store) {
+async fn repeated_new_tokens_are_stored_once(store: &dyn Store) {
     let taken = linked(store).await;
     let new = refreshed(&taken, "second");
     let first = store.finish_refresh(&new).await.unwrap();
@@ -190,7 +191,7 @@ async fn new_tokens_are_stored_once_however_often_they_come(store: &dyn Store) {
     assert!(leased_tasks(store).await.is_empty());
 }
 
-async fn tokens_of_an_older_generation_are_given_back(store: &dyn Store) {
+async fn tokens_of_an_older_generation_are_revoked(store: &dyn Store) {
     let taken = linked(store).await;
     let stored = store.finish_refresh(&refreshed(&taken, "second")).await.unwrap();
     let late = store.finish_refresh(&refreshed(&taken, "late")).await.unwrap();
@@ -198,13 +199,13 @@ async fn tokens_of_an_older_generation_are_given_back(store: &dyn Store) {
     let now = again(store, &taken).await;
     assert_eq!(RefreshOutcome::Stored(now.found.generation), stored);
     assert_eq!(now.found.tokens, Some(new_tokens("second")));
-    // Not the whole grant: the link lives.
+    // Limited to the tokens, as the link exists.
     let [task] = leased_tasks(store).await.try_into().unwrap();
     assert_eq!(task.revocation.tokens, new_tokens("late"));
     assert_eq!(task.revocation.scope, RevokeScope::Token);
 }
 
-async fn tokens_that_come_after_the_unlink_are_given_back(store: &dyn Store) {
+async fn tokens_after_an_unlink_are_revoked(store: &dyn Store) {
     let taken = linked(store).await;
     begin(store, &taken, 1).await;
     store.unlink_account(&unlink("GEN-001"), &receipt("1")).await.unwrap();
@@ -222,7 +223,7 @@ async fn tokens_that_come_after_the_unlink_are_given_back(store: &dyn Store) {
     );
 }
 
-async fn tokens_that_come_after_the_loss_are_given_back(store: &dyn Store) {
+async fn tokens_after_a_disconnect_are_revoked(store: &dyn Store) {
     let taken = linked(store).await;
     store.mark_disconnected(&lost(&taken), &receipt("1")).await.unwrap();
     let late = store.finish_refresh(&refreshed(&taken, "late")).await.unwrap();
@@ -230,7 +231,7 @@ async fn tokens_that_come_after_the_loss_are_given_back(store: &dyn Store) {
     assert_eq!(leased_tasks(store).await.len(), 1);
 }
 
-async fn a_lost_link_is_told_once_and_left_alone(store: &dyn Store) {
+async fn disconnected_link_is_published_once_and_not_synced(store: &dyn Store) {
     let taken = linked(store).await;
     for job in ["1", "2"] {
         let written = store.mark_disconnected(&lost(&taken), &receipt(job)).await.unwrap();
@@ -243,8 +244,8 @@ async fn a_lost_link_is_told_once_and_left_alone(store: &dyn Store) {
     assert_eq!(relayed(store, &owner).await, ["it was lost", "alert"]);
     assert_eq!(store.open_alerts(&owner).await.unwrap().len(), 1);
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
-    let acts: Vec<_> = rows.iter().map(|row| row.action.as_str()).collect();
-    assert_eq!(acts, ["account_linked", "link_lost"]);
+    let actions: Vec<_> = rows.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(actions, ["account_linked", "account_disconnected"]);
 
     let taking = store
         .lease_sync((&owner, &session()), AccountType::Github, LONG)
@@ -254,7 +255,7 @@ async fn a_lost_link_is_told_once_and_left_alone(store: &dyn Store) {
     assert_eq!(begin(store, &taken, 1).await, RefreshStart::Superseded);
 }
 
-async fn a_link_with_other_tokens_is_not_lost(store: &dyn Store) {
+async fn link_with_other_tokens_is_not_disconnected(store: &dyn Store) {
     let taken = linked(store).await;
     store.finish_refresh(&refreshed(&taken, "second")).await.unwrap();
     let written = store.mark_disconnected(&lost(&taken), &receipt("1")).await.unwrap();
@@ -265,7 +266,7 @@ async fn a_link_with_other_tokens_is_not_lost(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 unlinked"]);
 }
 
-async fn a_lost_link_that_is_linked_anew_works_again(store: &dyn Store) {
+async fn relinked_account_works_after_a_disconnect(store: &dyn Store) {
     let before = linked(store).await;
     for number in [1, 2] {
         begin(store, &before, number).await;
@@ -280,7 +281,7 @@ async fn a_lost_link_that_is_linked_anew_works_again(store: &dyn Store) {
     assert_eq!(begin(store, &now, 3).await, RefreshStart::Send);
 }
 
-async fn the_end_of_a_sync_does_not_bring_a_lost_link_back(store: &dyn Store) {
+async fn finished_sync_does_not_restore_a_disconnected_link(store: &dyn Store) {
     let taken = linked(store).await;
     store.mark_disconnected(&lost(&taken), &receipt("1")).await.unwrap();
     let ended = sync(&taken.lease, "7", &["it works"]);

@@ -1,4 +1,4 @@
-//! All access of a user revoked at once.
+//! Contract of the revocation of all access.
 
 use protocol::account::AccountType;
 use protocol::cluster::envelope::Envelope;
@@ -9,16 +9,16 @@ use crate::recorder::relayed;
 use crate::sample::{account, alert, encrypted, event, late_receipt, link, receipt, tokens, user};
 
 super::kept_by_both_stores!(
-    all_accounts_go_and_each_grant_is_queued_for_revocation,
-    another_users_link_of_the_same_account_is_spared,
-    what_was_begun_before_is_given_back_and_what_begins_after_is_linked,
-    a_confirmation_counts_once,
-    a_repeated_revocation_gives_its_first_answer,
-    a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up,
-    nothing_linked_is_a_revocation_too,
+    every_account_is_unlinked_and_every_grant_queued_for_revocation,
+    another_users_link_of_the_same_account_is_kept,
+    earlier_authorizations_are_revoked_and_later_ones_linked,
+    confirmation_is_valid_once,
+    repeated_revocation_returns_its_first_answer,
+    late_revocation_changes_nothing_and_keeps_the_confirmation,
+    revocation_without_accounts_succeeds,
 );
 
-/// Revokes all access of GEN-001, and tells an event per account and an alert.
+/// Revokes all access of GEN-001 with an event per account and an alert.
 async fn revoke_all(
     store: &dyn Store,
     confirmation: u8,
@@ -52,7 +52,7 @@ async fn link_all(store: &dyn Store, user_id: &str) {
     }
 }
 
-async fn all_accounts_go_and_each_grant_is_queued_for_revocation(store: &dyn Store) {
+async fn every_account_is_unlinked_and_every_grant_queued_for_revocation(store: &dyn Store) {
     link_all(store, "GEN-001").await;
     let revoked = revoke_all(store, 1, |_| receipt("1")).await.unwrap();
     assert_eq!(revoked, RevokeAllOutcome::Revoked(4));
@@ -84,7 +84,7 @@ async fn all_accounts_go_and_each_grant_is_queued_for_revocation(store: &dyn Sto
     }
 }
 
-async fn another_users_link_of_the_same_account_is_spared(store: &dyn Store) {
+async fn another_users_link_of_the_same_account_is_kept(store: &dyn Store) {
     link_all(store, "GEN-001").await;
     store
         .link_account(&link("GEN-002", "7"), &receipt("theirs"))
@@ -100,7 +100,7 @@ async fn another_users_link_of_the_same_account_is_spared(store: &dyn Store) {
     }
 }
 
-async fn what_was_begun_before_is_given_back_and_what_begins_after_is_linked(store: &dyn Store) {
+async fn earlier_authorizations_are_revoked_and_later_ones_linked(store: &dyn Store) {
     let epoch = async || store.access_epoch(&user("GEN-001")).await.unwrap();
     let before = Link {
         access_epoch: epoch().await,
@@ -119,14 +119,14 @@ async fn what_was_begun_before_is_given_back_and_what_begins_after_is_linked(sto
     assert_eq!(linked, LinkOutcome::Linked);
 }
 
-async fn a_confirmation_counts_once(store: &dyn Store) {
+async fn confirmation_is_valid_once(store: &dyn Store) {
     let first = revoke_all(store, 1, |_| receipt("1")).await.unwrap();
     assert_eq!(first, RevokeAllOutcome::Revoked(0));
     link_all(store, "GEN-002").await;
     let again = revoke_all(store, 1, |_| receipt("2")).await.unwrap();
     assert_eq!(again, RevokeAllOutcome::Spent);
     assert_eq!(store.access_epoch(&user("GEN-001")).await.unwrap(), 1);
-    // Two at once: one counts.
+    // Two concurrent calls: one succeeds.
     let (one, other) = tokio::join!(
         revoke_all(store, 2, |_| receipt("3")),
         revoke_all(store, 2, |_| receipt("4"))
@@ -136,7 +136,7 @@ async fn a_confirmation_counts_once(store: &dyn Store) {
     assert_eq!(outcomes, [RevokeAllOutcome::Revoked(0), RevokeAllOutcome::Spent]);
 }
 
-async fn a_repeated_revocation_gives_its_first_answer(store: &dyn Store) {
+async fn repeated_revocation_returns_its_first_answer(store: &dyn Store) {
     link_all(store, "GEN-001").await;
     let answered = |count| Receipt {
         answer: encrypted(&format!("{count} are gone")),
@@ -149,7 +149,7 @@ async fn a_repeated_revocation_gives_its_first_answer(store: &dyn Store) {
     assert_eq!(leased_tasks(store).await.len(), 4);
 }
 
-async fn a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up(store: &dyn Store) {
+async fn late_revocation_changes_nothing_and_keeps_the_confirmation(store: &dyn Store) {
     link_all(store, "GEN-001").await;
     let late = revoke_all(store, 1, |_| late_receipt("1")).await;
     assert!(matches!(late, Err(StoreError::TooLate(_))), "{late:?}");
@@ -160,7 +160,7 @@ async fn a_revocation_that_comes_too_late_is_not_done_and_uses_nothing_up(store:
     assert_eq!(in_time, RevokeAllOutcome::Revoked(4));
 }
 
-async fn nothing_linked_is_a_revocation_too(store: &dyn Store) {
+async fn revocation_without_accounts_succeeds(store: &dyn Store) {
     let revoked = revoke_all(store, 1, |_| receipt("1")).await.unwrap();
     assert_eq!(revoked, RevokeAllOutcome::Revoked(0));
     assert_eq!(relayed(store, &user("GEN-001")).await, ["all 0 are gone"]);

@@ -1,4 +1,4 @@
-//! Security settings and second factors: decided under the lock, committed whole.
+//! Contract of security settings and second factors.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,24 +18,24 @@ use crate::recorder::relayed;
 use crate::sample::{actor, audit_keys, encrypted, event, late_receipt, link, receipt, user};
 
 super::kept_by_both_stores!(
-    a_user_begins_with_the_defaults,
-    a_record_is_read_as_it_was_written,
-    decisions_that_race_are_made_one_after_the_other,
-    a_job_that_comes_again_changes_nothing,
-    what_is_left_or_late_or_unreadable_changes_nothing,
-    what_was_done_is_told_in_the_audit_log_with_who_asked,
-    a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be_stored,
+    new_user_has_the_default_record,
+    record_is_read_back_as_written,
+    concurrent_decisions_are_serialized,
+    repeated_job_changes_nothing,
+    refusal_deadline_or_unreadable_text_changes_nothing,
+    security_changes_are_audited_with_their_actor,
+    change_that_ends_authorizations_refuses_earlier_links,
 );
 
 fn outcome() -> JobOutcome {
     JobOutcome::done()
 }
 
-/// To this record, with an event of this name.
-fn to(record: SecurityRecord, told: &str, receipt: Option<Receipt>) -> SecurityDecision {
-    SecurityDecision::SecurityChange(Box::new(SecurityChange {
+/// Change to this record with an event of this name.
+fn to(record: SecurityRecord, recorded: &str, receipt: Option<Receipt>) -> SecurityDecision {
+    SecurityDecision::Change(Box::new(SecurityChange {
         record,
-        events: vec![event(told)],
+        events: vec![event(recorded)],
         outcome: outcome(),
         receipt,
         audit_events: Vec::new(),
@@ -50,7 +50,7 @@ fn minutes(session_timeout: u32) -> SecurityRecord {
     }
 }
 
-async fn a_user_begins_with_the_defaults(store: &dyn Store) {
+async fn new_user_has_the_default_record(store: &dyn Store) {
     let record = store.security(&user("GEN-001")).await.unwrap();
     assert_eq!(record, SecurityRecord::default());
     assert_eq!(
@@ -59,7 +59,7 @@ async fn a_user_begins_with_the_defaults(store: &dyn Store) {
     );
 }
 
-async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
+async fn record_is_read_back_as_written(store: &dyn Store) {
     let user = user("GEN-001");
     let session = SessionId::new("s-1").unwrap();
     let sent = |challenge: &str, code| SentCode {
@@ -119,7 +119,7 @@ async fn a_record_is_read_as_it_was_written(store: &dyn Store) {
     }
 }
 
-async fn decisions_that_race_are_made_one_after_the_other(store: &dyn Store) {
+async fn concurrent_decisions_are_serialized(store: &dyn Store) {
     let user = user("GEN-001");
     let one_more = |record: &SecurityRecord, _| Ok(to(minutes(record.session_timeout + 1), "told", None));
     let actor = actor();
@@ -128,7 +128,7 @@ async fn decisions_that_race_are_made_one_after_the_other(store: &dyn Store) {
     assert_eq!(store.security(&user).await.unwrap().session_timeout, 50);
 }
 
-async fn a_job_that_comes_again_changes_nothing(store: &dyn Store) {
+async fn repeated_job_changes_nothing(store: &dyn Store) {
     let user = user("GEN-001");
     let first = |_: &SecurityRecord, _| Ok(to(minutes(5), "first", Some(receipt("1"))));
     let again = |_: &SecurityRecord, _| Ok(to(minutes(6), "again", Some(receipt("1"))));
@@ -144,7 +144,7 @@ async fn a_job_that_comes_again_changes_nothing(store: &dyn Store) {
     assert_eq!(relayed(store, &user).await, ["first"]);
 }
 
-async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
+async fn refusal_deadline_or_unreadable_text_changes_nothing(store: &dyn Store) {
     let user = user("GEN-001");
     let asked = AtomicU32::new(0);
     let leave = |_: &SecurityRecord, now: Timestamp| {
@@ -167,7 +167,7 @@ async fn what_is_left_or_late_or_unreadable_changes_nothing(store: &dyn Store) {
     assert_eq!(relayed(store, &user).await, Vec::<String>::new());
 }
 
-async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store) {
+async fn security_changes_are_audited_with_their_actor(store: &dyn Store) {
     let user = user("GEN-001");
     let audit_event = |action, subject: &str| AuditEvent {
         action,
@@ -178,7 +178,7 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
         audit_event(AuditAction::FactorDisabled, "totp"),
     ];
     let decide = |_: &SecurityRecord, _| {
-        Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+        Ok(SecurityDecision::Change(Box::new(SecurityChange {
             record: minutes(5),
             events: Vec::new(),
             outcome: outcome(),
@@ -191,7 +191,7 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
         store.decide_security(&user, &actor(), &decide).await.unwrap();
     }
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 100).await.unwrap();
-    let told: Vec<_> = rows
+    let recorded: Vec<_> = rows
         .iter()
         .map(|row| {
             [
@@ -205,7 +205,7 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
         })
         .collect();
     assert_eq!(
-        told,
+        recorded,
         [
             [
                 "settings_changed",
@@ -215,18 +215,18 @@ async fn what_was_done_is_told_in_the_audit_log_with_who_asked(store: &dyn Store
                 "connection",
                 "1"
             ],
-            ["factor_off", "totp", "ok", "session", "connection", "1"],
+            ["factor_disabled", "totp", "ok", "session", "connection", "1"],
         ]
     );
     verify_audit(store, &audit_keys(), "GEN-001", &[]).await.unwrap();
 }
 
-async fn a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be_stored(store: &dyn Store) {
+async fn change_that_ends_authorizations_refuses_earlier_links(store: &dyn Store) {
     let user = user("GEN-001");
-    let begun = store.access_epoch(&user).await.unwrap();
+    let started = store.access_epoch(&user).await.unwrap();
     let decide = |effect: SecurityEffect| {
         move |record: &SecurityRecord, _: Timestamp| {
-            Ok(SecurityDecision::SecurityChange(Box::new(SecurityChange {
+            Ok(SecurityDecision::Change(Box::new(SecurityChange {
                 record: record.clone(),
                 events: Vec::new(),
                 outcome: outcome(),
@@ -240,11 +240,11 @@ async fn a_change_that_ends_authorizations_lets_no_link_that_was_begun_before_be
         .decide_security(&user, &actor(), &decide(SecurityEffect::Nothing))
         .await
         .unwrap();
-    assert_eq!(store.access_epoch(&user).await.unwrap(), begun);
+    assert_eq!(store.access_epoch(&user).await.unwrap(), started);
     let ends = decide(SecurityEffect::AuthorizationsEnd);
     store.decide_security(&user, &actor(), &ends).await.unwrap();
     let before = Link {
-        access_epoch: begun,
+        access_epoch: started,
         ..link("GEN-001", "7")
     };
     let linked = store.link_account(&before, &receipt("1")).await.unwrap();

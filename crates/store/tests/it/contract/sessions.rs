@@ -1,4 +1,4 @@
-//! Sessions: opened once, ended for ever.
+//! Contract of session records.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,33 +18,33 @@ use crate::recorder::relayed;
 use crate::sample::{encrypted, event, receipt, user};
 
 super::kept_by_both_stores!(
-    a_session_that_is_open_keeps_its_deadline,
-    an_ended_session_is_refused_for_ever,
-    the_session_of_tokens_without_sid_is_opened_again_by_a_newer_token,
-    a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end,
-    all_sessions_but_one_are_ended_and_told,
-    an_ending_that_is_repeated_is_answered_the_same,
-    all_sessions_are_ended_together,
-    what_is_alive_elsewhere_is_ended_and_listed_whatever_its_deadline_here,
-    an_end_counts_what_was_alive,
-    nothing_ends_that_could_not_be_announced,
-    ends_are_announced_before_they_are_committed,
-    ends_are_kept_until_they_are_confirmed,
-    an_end_is_not_confirmed_by_an_earlier_one,
-    the_end_of_all_outdates_tokens_and_sessions_from_before,
-    the_end_of_all_but_one_leaves_that_one,
-    a_token_that_was_seen_in_a_session_does_not_open_it_after_its_end,
-    where_no_token_is_known_the_leeway_after_the_end_counts,
-    a_session_begins_again_later_than_it_ended,
-    sessions_stay_live_until_their_deadlines_are_kept,
-    a_user_s_sessions_are_listed_with_where_they_come_from,
-    wrong_factors_are_counted_in_a_session_until_it_is_opened_anew,
-    a_deadline_is_moved_and_never_back,
-    another_timeout_moves_deadlines_back_too,
-    live_sessions_are_listed_page_by_page,
+    open_session_keeps_its_deadline,
+    ended_session_is_refused_for_ever,
+    default_session_is_reopened_by_a_newer_token,
+    expired_session_is_opened_by_a_token_issued_later,
+    all_sessions_but_one_are_ended_and_published,
+    repeated_end_returns_its_first_answer,
+    all_sessions_are_ended_at_once,
+    session_alive_in_redis_is_ended_and_listed_despite_its_stored_deadline,
+    end_counts_live_sessions,
+    unannounced_session_does_not_end,
+    ends_are_announced_before_the_commit,
+    ends_are_unconfirmed_until_confirmed,
+    earlier_confirmation_does_not_confirm_a_later_end,
+    end_of_all_sessions_outdates_older_tokens_and_sessions,
+    end_of_all_but_one_keeps_that_session,
+    token_presented_before_the_end_does_not_reopen_the_session,
+    without_a_known_token_the_leeway_after_the_end_applies,
+    reopened_session_starts_after_its_end,
+    sessions_are_live_until_deadlines_are_saved,
+    sessions_of_a_user_are_listed_with_their_origin,
+    wrong_factors_are_counted_until_the_session_is_reopened,
+    saved_deadline_is_extended_and_never_shortened,
+    reset_deadline_may_be_shorter,
+    live_sessions_are_listed_in_pages,
 );
 
-/// The rows of the audit log, sorted.
+/// Rows of the audit log, sorted.
 async fn audited(store: &dyn Store) -> Vec<String> {
     let rows = store.audit_rows("GEN-001", 0, i64::MAX, 9).await.unwrap();
     let mut rows: Vec<_> = rows
@@ -57,13 +57,13 @@ async fn audited(store: &dyn Store) -> Vec<String> {
 
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-async fn a_session_that_is_open_keeps_its_deadline(store: &dyn Store) {
+async fn open_session_keeps_its_deadline(store: &dyn Store) {
     assert_eq!(left(open(store, "s-1", 0).await), Some(TIMEOUT));
     let left = left(open(store, "s-1", 0).await).unwrap();
     assert!(left <= TIMEOUT && left > TIMEOUT - wait::deadline(), "{left:?}");
 }
 
-async fn an_ended_session_is_refused_for_ever(store: &dyn Store) {
+async fn ended_session_is_refused_for_ever(store: &dyn Store) {
     open(store, "s-1", 0).await;
     assert_eq!(end(store, "1", one("s-1")).await, Ok(1));
     assert!(store.is_session_ended(&user("GEN-001"), &session("s-1")).await.unwrap());
@@ -72,7 +72,7 @@ async fn an_ended_session_is_refused_for_ever(store: &dyn Store) {
     }
 }
 
-async fn the_session_of_tokens_without_sid_is_opened_again_by_a_newer_token(store: &dyn Store) {
+async fn default_session_is_reopened_by_a_newer_token(store: &dyn Store) {
     open(store, SessionId::DEFAULT, 0).await;
     assert_eq!(end(store, "1", one(SessionId::DEFAULT)).await, Ok(1));
     assert!(is_ended(open(store, SessionId::DEFAULT, 0).await));
@@ -85,7 +85,7 @@ async fn the_session_of_tokens_without_sid_is_opened_again_by_a_newer_token(stor
     assert_eq!(left(again), Some(TIMEOUT));
 }
 
-async fn a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end(store: &dyn Store) {
+async fn expired_session_is_opened_by_a_token_issued_later(store: &dyn Store) {
     let short = |issued_in| SessionOpenRequest {
         timeout: Duration::from_millis(50),
         ..opening("s-1", issued_in)
@@ -98,19 +98,19 @@ async fn a_session_that_idled_out_is_opened_by_a_token_issued_after_its_end(stor
     assert_eq!(left(open(store, "s-1", MUCH_LATER).await), Some(TIMEOUT));
 }
 
-async fn all_sessions_but_one_are_ended_and_told(store: &dyn Store) {
+async fn all_sessions_but_one_are_ended_and_published(store: &dyn Store) {
     for name in ["s-1", "s-2", "s-3"] {
         open(store, name, 0).await;
     }
     assert_eq!(end(store, "1", SessionSelector::AllExcept(session("s-2"))).await, Ok(2));
     assert!(left(open(store, "s-2", 0).await).is_some());
-    let mut told = relayed(store, &user("GEN-001")).await;
-    told.sort();
-    assert_eq!(told, ["end of s-1", "end of s-3"]);
+    let mut published = relayed(store, &user("GEN-001")).await;
+    published.sort();
+    assert_eq!(published, ["end of s-1", "end of s-3"]);
     assert_eq!(audited(store).await, ["session_ended s-1", "session_ended s-3"]);
 }
 
-async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
+async fn repeated_end_returns_its_first_answer(store: &dyn Store) {
     open(store, "s-1", 0).await;
     assert_eq!(end(store, "1", one("s-1")).await, Ok(1));
     assert_eq!(end(store, "1", one("s-1")).await, Err(encrypted("answer to 1")));
@@ -118,7 +118,7 @@ async fn an_ending_that_is_repeated_is_answered_the_same(store: &dyn Store) {
     assert_eq!(audited(store).await, ["session_ended s-1"]);
 }
 
-async fn all_sessions_are_ended_together(store: &dyn Store) {
+async fn all_sessions_are_ended_at_once(store: &dyn Store) {
     for name in ["s-1", "s-2"] {
         open(store, name, 0).await;
     }
@@ -129,7 +129,7 @@ async fn all_sessions_are_ended_together(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await.len(), 2);
 }
 
-async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Store) {
+async fn sessions_of_a_user_are_listed_with_their_origin(store: &dyn Store) {
     open(store, "s-1", 0).await;
     store
         .open_session(&SessionOpenRequest {
@@ -154,7 +154,7 @@ async fn a_user_s_sessions_are_listed_with_where_they_come_from(store: &dyn Stor
     assert_eq!(listed[0].opened_at, first[0].opened_at, "it goes on");
 }
 
-async fn wrong_factors_are_counted_in_a_session_until_it_is_opened_anew(store: &dyn Store) {
+async fn wrong_factors_are_counted_until_the_session_is_reopened(store: &dyn Store) {
     let (user, default) = (user("GEN-001"), session(SessionId::DEFAULT));
     assert_eq!(
         store.count_factor_failure(&user, &default).await.unwrap(),
@@ -178,7 +178,7 @@ async fn wrong_factors_are_counted_in_a_session_until_it_is_opened_anew(store: &
     assert_eq!(store.count_factor_failure(&user, &default).await.unwrap(), 1);
 }
 
-async fn a_deadline_is_moved_and_never_back(store: &dyn Store) {
+async fn saved_deadline_is_extended_and_never_shortened(store: &dyn Store) {
     open(store, "s-1", 0).await;
     let key = (user("GEN-001"), session("s-1"));
     for left in [TIMEOUT * 2, TIMEOUT / 2] {
@@ -187,7 +187,7 @@ async fn a_deadline_is_moved_and_never_back(store: &dyn Store) {
     assert!(left(open(store, "s-1", 0).await).unwrap() > TIMEOUT);
 }
 
-async fn another_timeout_moves_deadlines_back_too(store: &dyn Store) {
+async fn reset_deadline_may_be_shorter(store: &dyn Store) {
     open(store, "s-1", 0).await;
     open(store, "s-2", 0).await;
     let retimed = [(session("s-1"), TIMEOUT / 2)];
@@ -196,7 +196,7 @@ async fn another_timeout_moves_deadlines_back_too(store: &dyn Store) {
     assert!(left(open(store, "s-2", 0).await).unwrap() > TIMEOUT / 2);
 }
 
-async fn live_sessions_are_listed_page_by_page(store: &dyn Store) {
+async fn live_sessions_are_listed_in_pages(store: &dyn Store) {
     for name in ["s-1", "s-2", "s-3", "s-4"] {
         open(store, name, 0).await;
     }
@@ -211,8 +211,8 @@ async fn live_sessions_are_listed_page_by_page(store: &dyn Store) {
     assert_eq!(listed, ["s-1", "s-2", "s-4"]);
 }
 
-/// Redis knows of activity that was not copied.
-async fn what_is_alive_elsewhere_is_ended_and_listed_whatever_its_deadline_here(store: &dyn Store) {
+/// Redis has activity that was not copied.
+async fn session_alive_in_redis_is_ended_and_listed_despite_its_stored_deadline(store: &dyn Store) {
     for name in ["s-1", "s-2", "s-3"] {
         idle(store, name).await;
     }
@@ -233,7 +233,7 @@ async fn what_is_alive_elsewhere_is_ended_and_listed_whatever_its_deadline_here(
     assert_eq!(relayed(store, &user("GEN-001")).await.len(), 3);
 }
 
-async fn an_end_counts_what_was_alive(store: &dyn Store) {
+async fn end_counts_live_sessions(store: &dyn Store) {
     idle(store, "idle").await;
     open(store, "s-1", 0).await;
     for (job, which, count) in [
@@ -246,10 +246,10 @@ async fn an_end_counts_what_was_alive(store: &dyn Store) {
     assert_eq!(audited(store).await, ["session_ended s-1"]);
 }
 
-async fn nothing_ends_that_could_not_be_announced(store: &dyn Store) {
+async fn unannounced_session_does_not_end(store: &dyn Store) {
     open(store, "s-1", 0).await;
     let away = Redis {
-        is_away: true,
+        is_unavailable: true,
         ..Redis::with(&[])
     };
     let ended = end_in(store, &away, "1", SessionSelector::All).await;
@@ -267,7 +267,7 @@ async fn nothing_ends_that_could_not_be_announced(store: &dyn Store) {
     );
 }
 
-async fn ends_are_announced_before_they_are_committed(store: &dyn Store) {
+async fn ends_are_announced_before_the_commit(store: &dyn Store) {
     for name in ["s-1", "s-2"] {
         open(store, name, 0).await;
     }
@@ -278,7 +278,7 @@ async fn ends_are_announced_before_they_are_committed(store: &dyn Store) {
     assert_eq!(announced, ["s-1", "s-2"].map(session));
 }
 
-async fn ends_are_kept_until_they_are_confirmed(store: &dyn Store) {
+async fn ends_are_unconfirmed_until_confirmed(store: &dyn Store) {
     let gen_1 = user("GEN-001");
     for name in ["s-1", "s-2"] {
         open(store, name, 0).await;
@@ -307,7 +307,7 @@ async fn ends_are_kept_until_they_are_confirmed(store: &dyn Store) {
     assert!(store.users_with_unconfirmed_ends(9).await.unwrap().is_empty());
 }
 
-async fn an_end_is_not_confirmed_by_an_earlier_one(store: &dyn Store) {
+async fn earlier_confirmation_does_not_confirm_a_later_end(store: &dyn Store) {
     let gen_1 = user("GEN-001");
     open(store, SessionId::DEFAULT, 0).await;
     end(store, "1", SessionSelector::All).await.unwrap();
@@ -323,7 +323,7 @@ async fn an_end_is_not_confirmed_by_an_earlier_one(store: &dyn Store) {
     assert_eq!((later.sessions.len(), later.all.is_some()), (1, true));
 }
 
-async fn the_end_of_all_outdates_tokens_and_sessions_from_before(store: &dyn Store) {
+async fn end_of_all_sessions_outdates_older_tokens_and_sessions(store: &dyn Store) {
     idle(store, "idle").await;
     end(store, "1", SessionSelector::All).await.unwrap();
     for name in ["never opened", SessionId::DEFAULT] {
@@ -350,7 +350,7 @@ async fn the_end_of_all_outdates_tokens_and_sessions_from_before(store: &dyn Sto
     assert!(!store.is_session_ended(&gen_1, &session("never opened")).await.unwrap());
 }
 
-async fn the_end_of_all_but_one_leaves_that_one(store: &dyn Store) {
+async fn end_of_all_but_one_keeps_that_session(store: &dyn Store) {
     idle(store, "mine").await;
     idle(store, "theirs").await;
     end(store, "1", SessionSelector::AllExcept(session("mine")))
@@ -366,7 +366,7 @@ async fn the_end_of_all_but_one_leaves_that_one(store: &dyn Store) {
     assert!(is_ended(open(store, "theirs", 0).await));
 }
 
-async fn a_token_that_was_seen_in_a_session_does_not_open_it_after_its_end(store: &dyn Store) {
+async fn token_presented_before_the_end_does_not_reopen_the_session(store: &dyn Store) {
     let redis = Redis {
         newest: Some(opening(SessionId::DEFAULT, MUCH_LATER).issued_at.unwrap()),
         ..Redis::with(&[session(SessionId::DEFAULT)])
@@ -377,7 +377,7 @@ async fn a_token_that_was_seen_in_a_session_does_not_open_it_after_its_end(store
     assert!(left(open(store, SessionId::DEFAULT, MUCH_LATER + 1).await).is_some());
 }
 
-async fn where_no_token_is_known_the_leeway_after_the_end_counts(store: &dyn Store) {
+async fn without_a_known_token_the_leeway_after_the_end_applies(store: &dyn Store) {
     let redis = Redis {
         newest: None,
         ..Redis::with(&[])
@@ -393,7 +393,7 @@ async fn where_no_token_is_known_the_leeway_after_the_end_counts(store: &dyn Sto
     assert!(left(store.open_session(&issued(61)).await.unwrap()).is_some());
 }
 
-async fn a_session_begins_again_later_than_it_ended(store: &dyn Store) {
+async fn reopened_session_starts_after_its_end(store: &dyn Store) {
     open(store, SessionId::DEFAULT, 0).await;
     end(store, "1", one(SessionId::DEFAULT)).await.unwrap();
     let ended_at = store.unconfirmed_ends(&user("GEN-001")).await.unwrap().sessions[0].1;
@@ -407,8 +407,8 @@ async fn a_session_begins_again_later_than_it_ended(store: &dyn Store) {
     assert_eq!(again.opened_at, life.opened_at);
 }
 
-/// However long nobody copied any.
-async fn sessions_stay_live_until_their_deadlines_are_kept(store: &dyn Store) {
+/// No matter how long ago deadlines were last saved.
+async fn sessions_are_live_until_deadlines_are_saved(store: &dyn Store) {
     idle(store, "s-1").await;
     let live = async || store.live_sessions(None, 9).await.unwrap().len();
     let long_after_its_end = [((user("GEN-001"), session("s-1")), Duration::ZERO)];
@@ -425,7 +425,7 @@ async fn sessions_stay_live_until_their_deadlines_are_kept(store: &dyn Store) {
     assert_eq!(live().await, 1, "its deadline may lag by two minutes");
 }
 
-/// A session that was opened, and is over as far as is known here.
+/// Opens a session that has expired by its stored deadline.
 async fn idle(store: &dyn Store, name: &str) {
     let short = SessionOpenRequest {
         timeout: Duration::from_millis(20),
@@ -438,11 +438,11 @@ async fn idle(store: &dyn Store, name: &str) {
     .await;
 }
 
-/// What Redis knows of all sessions that it is told about.
+/// Shared state that reports the same facts for all announced sessions.
 pub(super) struct Redis {
     alive: Vec<SessionId>,
     newest: Option<Timestamp>,
-    is_away: bool,
+    is_unavailable: bool,
     announced: Mutex<Vec<SessionId>>,
 }
 
@@ -451,7 +451,7 @@ impl Redis {
         Self {
             alive: alive.to_vec(),
             newest: Some(Timestamp::from_millis(1)),
-            is_away: false,
+            is_unavailable: false,
             announced: Mutex::default(),
         }
     }
@@ -460,7 +460,7 @@ impl Redis {
 #[async_trait]
 impl EndAnnouncer for Redis {
     async fn announce(&self, _user: &UserId, sessions: &[SessionId]) -> Result<Vec<AnnouncedEnd>, AnnounceError> {
-        if self.is_away {
+        if self.is_unavailable {
             return Err(AnnounceError);
         }
         self.announced.lock().unwrap().extend(sessions.iter().cloned());
@@ -476,7 +476,7 @@ fn is_ended(opened: SessionOpenOutcome) -> bool {
     matches!(opened, SessionOpenOutcome::Ended(_))
 }
 
-/// How long an open session has left.
+/// Remaining time of an open session.
 fn left(opened: SessionOpenOutcome) -> Option<Duration> {
     match opened {
         SessionOpenOutcome::Open(life) => Some(life.left),
@@ -484,15 +484,15 @@ fn left(opened: SessionOpenOutcome) -> Option<Duration> {
     }
 }
 
-/// Opens a session of GEN-001 by a token that was, or will be, issued so many seconds from now.
+/// Opens a session of GEN-001 with a token whose time of issue is `issued_in` seconds from `LONG_AGO`.
 async fn open(store: &dyn Store, name: &str, issued_in: u64) -> SessionOpenOutcome {
     store.open_session(&opening(name, issued_in)).await.unwrap()
 }
 
-/// In seconds since 1970: before every test.
+/// Seconds since 1970, before every test.
 const LONG_AGO: u64 = 1_700_000_000;
 
-/// After `LONG_AGO`, in seconds: later than every test.
+/// Seconds after `LONG_AGO`, later than every test.
 const MUCH_LATER: u64 = 2_000_000_000;
 
 fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
@@ -511,7 +511,7 @@ fn opening(name: &str, issued_in: u64) -> SessionOpenRequest {
     }
 }
 
-/// Ends sessions of which Redis knows nothing but that their tokens are old: how many, or what was answered before.
+/// Ends sessions of which Redis knows only old tokens. Returns their number, or the previous answer.
 async fn end(store: &dyn Store, job: &str, which: SessionSelector) -> Result<usize, store::vault::Ciphertext> {
     match end_in(store, &Redis::with(&[]), job, which).await {
         Ended(count) => Ok(count),

@@ -1,4 +1,4 @@
-//! Syncs: how they end.
+//! Contract of finished syncs.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::recorder::relayed;
 use crate::sample::{actor, encrypted, event, job, late_receipt, link, receipt, session, sync, unlink, user};
 
 super::kept_by_both_stores!(
-    a_sync_is_stored_with_its_cursor,
-    a_sync_without_a_cursor_keeps_the_old_one,
-    a_sync_of_an_account_linked_anew_writes_nothing,
-    a_sync_of_an_account_unlinked_and_linked_again_writes_nothing,
-    an_event_known_by_its_id_is_left_out,
-    a_sync_repeated_gives_its_first_answer,
-    a_sync_that_nobody_asked_for_keeps_no_answer,
-    a_sync_that_comes_too_late_is_not_stored,
-    the_begin_of_a_sync_is_told_while_its_turn_lasts,
+    sync_is_stored_with_its_cursor,
+    sync_without_cursor_keeps_the_old_one,
+    sync_of_a_relinked_account_writes_nothing,
+    sync_of_an_unlinked_and_relinked_account_writes_nothing,
+    event_with_a_known_id_is_skipped,
+    repeated_sync_returns_its_first_answer,
+    scheduled_sync_stores_no_answer,
+    sync_after_its_deadline_is_not_stored,
+    sync_start_is_published_while_its_lease_is_valid,
 );
 
-/// Links GitHub account 7 and takes its turn.
+/// Links GitHub account 7 and leases it.
 async fn linked(store: &dyn Store) -> SyncLease {
     let mut link = link("GEN-001", "7");
     link.events.clear();
@@ -34,7 +34,7 @@ async fn lease(store: &dyn Store) -> SyncLease {
     taken(store).await.lease
 }
 
-/// The turn of GEN-001's GitHub account, which nobody has.
+/// Lease of GEN-001's GitHub account, which is free.
 pub(super) async fn taken(store: &dyn Store) -> LeasedSync {
     let taking = store
         .lease_sync(
@@ -44,12 +44,12 @@ pub(super) async fn taken(store: &dyn Store) -> LeasedSync {
         )
         .await;
     match taking.unwrap() {
-        SyncLeaseOutcome::LeasedSync(taken) => *taken,
+        SyncLeaseOutcome::Leased(taken) => *taken,
         other => panic!("{other:?}"),
     }
 }
 
-async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
+async fn sync_is_stored_with_its_cursor(store: &dyn Store) {
     let lease = linked(store).await;
     let before = store.accounts(&user("GEN-001")).await.unwrap();
     let mut synced = sync(&lease, "7", &["news 1", "news 2"]);
@@ -74,7 +74,7 @@ async fn a_sync_is_stored_with_its_cursor(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 1", "news 2"]);
 }
 
-async fn a_sync_without_a_cursor_keeps_the_old_one(store: &dyn Store) {
+async fn sync_without_cursor_keeps_the_old_one(store: &dyn Store) {
     let lease = linked(store).await;
     for (number, cursor) in [("1", Some(json!(17))), ("2", None)] {
         let synced = FinishedSync {
@@ -91,7 +91,7 @@ async fn a_sync_without_a_cursor_keeps_the_old_one(store: &dyn Store) {
     assert_eq!(after.cursor, Some(json!(17)));
 }
 
-async fn a_sync_of_an_account_linked_anew_writes_nothing(store: &dyn Store) {
+async fn sync_of_a_relinked_account_writes_nothing(store: &dyn Store) {
     let old = linked(store).await;
     store
         .link_account(&link("GEN-001", "7"), &receipt("again"))
@@ -112,7 +112,7 @@ async fn a_sync_of_an_account_linked_anew_writes_nothing(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["GEN-001 linked 7"]);
 }
 
-async fn a_sync_of_an_account_unlinked_and_linked_again_writes_nothing(store: &dyn Store) {
+async fn sync_of_an_unlinked_and_relinked_account_writes_nothing(store: &dyn Store) {
     let old = linked(store).await;
     store
         .unlink_account(&unlink("GEN-001"), &receipt("unlink"))
@@ -131,7 +131,7 @@ async fn a_sync_of_an_account_unlinked_and_linked_again_writes_nothing(store: &d
     );
 }
 
-async fn an_event_known_by_its_id_is_left_out(store: &dyn Store) {
+async fn event_with_a_known_id_is_skipped(store: &dyn Store) {
     let lease = linked(store).await;
     let first = sync(&lease, "7", &["news 1", "news 2", "news 2"]);
     store.finish_sync(&first, Some(&receipt("1"))).await.unwrap();
@@ -141,7 +141,7 @@ async fn an_event_known_by_its_id_is_left_out(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news 3"]);
 }
 
-async fn a_sync_repeated_gives_its_first_answer(store: &dyn Store) {
+async fn repeated_sync_returns_its_first_answer(store: &dyn Store) {
     let lease = linked(store).await;
     let synced = sync(&lease, "7", &["news"]);
     store.finish_sync(&synced, Some(&receipt("1"))).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_sync_repeated_gives_its_first_answer(store: &dyn Store) {
     assert_eq!(again, SyncOutcome::Repeated(encrypted("answer to 1")));
 }
 
-async fn a_sync_that_comes_too_late_is_not_stored(store: &dyn Store) {
+async fn sync_after_its_deadline_is_not_stored(store: &dyn Store) {
     let lease = linked(store).await;
     let synced = FinishedSync {
         cursor: Some(json!(17)),
@@ -166,7 +166,7 @@ async fn a_sync_that_comes_too_late_is_not_stored(store: &dyn Store) {
     assert!(relayed(store, &user("GEN-001")).await.is_empty());
 }
 
-async fn a_sync_that_nobody_asked_for_keeps_no_answer(store: &dyn Store) {
+async fn scheduled_sync_stores_no_answer(store: &dyn Store) {
     let lease = linked(store).await;
     let synced = sync(&lease, "7", &["news"]);
     assert_eq!(store.finish_sync(&synced, None).await.unwrap(), SyncOutcome::Stored);
@@ -180,7 +180,7 @@ async fn a_sync_that_nobody_asked_for_keeps_no_answer(store: &dyn Store) {
     assert_eq!(relayed(store, &user("GEN-001")).await, ["news"]);
 }
 
-async fn the_begin_of_a_sync_is_told_while_its_turn_lasts(store: &dyn Store) {
+async fn sync_start_is_published_while_its_lease_is_valid(store: &dyn Store) {
     let owner = user("GEN-001");
     let first = linked(store).await;
     store.begin_sync(&first, &session(), &event("in time")).await.unwrap();

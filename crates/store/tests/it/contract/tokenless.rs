@@ -1,4 +1,4 @@
-//! Accounts: links for which the platform issued nothing to keep.
+//! Contract of accounts without tokens.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::recorder::relayed;
 use crate::sample::{capacities, late_receipt, link, link_without_tokens, receipt, sync, tokens, unlink, user};
 
 super::kept_by_both_stores!(
-    an_account_without_tokens_is_linked_and_synced_like_any_other,
-    ending_a_link_without_tokens_gives_nothing_back,
-    a_link_without_tokens_that_is_refused_gives_nothing_back,
-    linked_again_an_account_may_lose_its_tokens_or_get_some,
-    a_rotation_has_nothing_to_do_for_an_account_without_tokens,
+    account_without_tokens_is_linked_and_synced,
+    unlink_without_tokens_queues_no_revocation,
+    refused_link_without_tokens_queues_no_revocation,
+    relinked_account_may_lose_or_gain_tokens,
+    key_rotation_skips_accounts_without_tokens,
 );
 
 async fn stored_tokens(store: &dyn Store, user_id: &str) -> Option<EncryptedTokens> {
@@ -27,13 +27,13 @@ async fn stored_tokens(store: &dyn Store, user_id: &str) -> Option<EncryptedToke
     credentials.unwrap().tokens
 }
 
-async fn an_account_without_tokens_is_linked_and_synced_like_any_other(store: &dyn Store) {
+async fn account_without_tokens_is_linked_and_synced(store: &dyn Store) {
     let link = link_without_tokens("GEN-001", "7");
     let linked = store.link_account(&link, &receipt("1")).await.unwrap();
     assert_eq!(linked, LinkOutcome::Linked);
     let LeasedSync { lease, found, .. } = taken(store).await;
     assert_eq!((found.account, found.tokens), (link.account, None));
-    // Whoever asks may sync it; it is never due, as there is nobody to ask.
+    // It can be synced on command but is never due, as it has no tokens.
     let synced = FinishedSync {
         next_sync: Duration::ZERO,
         ..sync(&lease, "7", &["news"])
@@ -45,7 +45,7 @@ async fn an_account_without_tokens_is_linked_and_synced_like_any_other(store: &d
     assert_eq!(relayed(store, &link.user).await, ["GEN-001 linked 7", "news"]);
 }
 
-async fn ending_a_link_without_tokens_gives_nothing_back(store: &dyn Store) {
+async fn unlink_without_tokens_queues_no_revocation(store: &dyn Store) {
     let link = link_without_tokens("GEN-001", "7");
     store.link_account(&link, &receipt("1")).await.unwrap();
     let unlinked = store.unlink_account(&unlink("GEN-001"), &receipt("2")).await.unwrap();
@@ -66,7 +66,7 @@ async fn ending_a_link_without_tokens_gives_nothing_back(store: &dyn Store) {
     assert!(leased_tasks(store).await.is_empty());
 }
 
-async fn a_link_without_tokens_that_is_refused_gives_nothing_back(store: &dyn Store) {
+async fn refused_link_without_tokens_queues_no_revocation(store: &dyn Store) {
     let first = link_without_tokens("GEN-001", "7");
     store.link_account(&first, &receipt("1")).await.unwrap();
     let other = link_without_tokens("GEN-001", "8");
@@ -83,7 +83,7 @@ async fn a_link_without_tokens_that_is_refused_gives_nothing_back(store: &dyn St
     assert!(leased_tasks(store).await.is_empty());
 }
 
-async fn linked_again_an_account_may_lose_its_tokens_or_get_some(store: &dyn Store) {
+async fn relinked_account_may_lose_or_gain_tokens(store: &dyn Store) {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
     let without = link_without_tokens("GEN-001", "7");
     store.link_account(&without, &receipt("2")).await.unwrap();
@@ -92,7 +92,7 @@ async fn linked_again_an_account_may_lose_its_tokens_or_get_some(store: &dyn Sto
     assert_eq!(stored_tokens(store, "GEN-001").await, Some(tokens("7")));
 }
 
-async fn a_rotation_has_nothing_to_do_for_an_account_without_tokens(store: &(impl Store + EncryptedColumns)) {
+async fn key_rotation_skips_accounts_without_tokens(store: &(impl Store + EncryptedColumns)) {
     let without = link_without_tokens("GEN-001", "7");
     store.link_account(&without, &receipt("1")).await.unwrap();
     store.link_account(&link("GEN-002", "8"), &receipt("2")).await.unwrap();

@@ -1,4 +1,4 @@
-//! The audit log under several writers, and under hands that are not ours.
+//! Audit log with concurrent writers and with changes by others.
 
 use store::{Accounts, Audit, PgStore, VerifyError, verify_audit};
 use testkit::postgres::Schema;
@@ -6,7 +6,7 @@ use testkit::postgres::Schema;
 use crate::database;
 use crate::sample::{audit_keys, link, receipt, refused, unlink};
 
-/// A chain of three rows: linked, refused, unlinked.
+/// Store with a chain of three rows: linked, refused, unlinked.
 async fn three_rows() -> (Schema, PgStore) {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
@@ -24,7 +24,7 @@ async fn verified(store: &PgStore) -> Result<u64, String> {
 }
 
 #[tokio::test]
-async fn writers_at_once_keep_one_chain() {
+async fn concurrent_writers_keep_one_chain() {
     let schema = database::migrated().await;
     let (one, other) = (database::store(&schema).await, database::store(&schema).await);
     for round in 0..20 {
@@ -39,7 +39,7 @@ async fn writers_at_once_keep_one_chain() {
 }
 
 #[tokio::test]
-async fn the_database_refuses_to_change_or_delete_rows() {
+async fn database_refuses_to_change_or_delete_rows() {
     let (schema, store) = three_rows().await;
     for change in [
         "UPDATE audit SET result = 'ok'",
@@ -47,7 +47,7 @@ async fn the_database_refuses_to_change_or_delete_rows() {
         "DELETE FROM audit WHERE seq = 99",
         "TRUNCATE audit",
     ] {
-        // The session of the schema fails the test when the server refuses, so the server reports its refusal as a row.
+        // A refusal by the server fails the test, so the server returns it as a row.
         let attempt = format!(
             "CREATE TEMP TABLE outcome (said text); \
              DO $do$ BEGIN {change}; INSERT INTO outcome VALUES ('done'); \
@@ -60,9 +60,12 @@ async fn the_database_refuses_to_change_or_delete_rows() {
 }
 
 #[tokio::test]
-async fn what_an_owner_of_the_tables_changes_is_found() {
+async fn changes_by_the_table_owner_are_found() {
     for (change, found) in [
-        ("UPDATE audit SET about = 'github 8' WHERE seq = 1", "1: it was altered"),
+        (
+            "UPDATE audit SET subject = 'github 8' WHERE seq = 1",
+            "1: it was altered",
+        ),
         ("UPDATE audit SET at = at + 1 WHERE seq = 3", "3: it was altered"),
         (
             "UPDATE audit SET address = '198.51.100.1' WHERE seq = 2",
@@ -75,7 +78,7 @@ async fn what_an_owner_of_the_tables_changes_is_found() {
             "UPDATE audit SET key_id = 'theirs' WHERE seq = 2",
             "2: its key is not among POSTERN_VAULT_KEYS",
         ),
-        ("UPDATE audit SET v = 9 WHERE seq = 2", "2: it has an unknown form"),
+        ("UPDATE audit SET v = 9 WHERE seq = 2", "2: it has an unknown version"),
         ("UPDATE audit SET user_id = 'GEN-002' WHERE seq = 3", "3: it is missing"),
         ("UPDATE audit SET seq = seq - 3", "-2: its number is not the next"),
         ("DELETE FROM audit WHERE seq = 2", "2: it is missing"),
@@ -91,7 +94,7 @@ async fn what_an_owner_of_the_tables_changes_is_found() {
             "3: it is not the row that the head of the chain names",
         ),
         (
-            "INSERT INTO audit SELECT user_id, 4, v, at, act, about, result, count, session_id, connection_id, \
+            "INSERT INTO audit SELECT user_id, 4, v, at, action, subject, result, count, session_id, connection_id, \
              job_id, key_id, mac, address, device, trace_id FROM audit WHERE seq = 3",
             "4: it was altered",
         ),
@@ -105,7 +108,7 @@ async fn what_an_owner_of_the_tables_changes_is_found() {
 }
 
 #[tokio::test]
-async fn a_chain_set_back_as_a_whole_is_found_with_the_head_that_was_logged() {
+async fn chain_set_back_as_a_whole_is_found_by_a_logged_head() {
     let (schema, store) = three_rows().await;
     let logged = store.unlogged_heads(None, 9).await.unwrap();
     schema
@@ -121,9 +124,9 @@ async fn a_chain_set_back_as_a_whole_is_found_with_the_head_that_was_logged() {
     assert_eq!(cut.to_string(), "user \"GEN-001\", row 3: it is missing");
 }
 
-/// Nothing happens unrecorded, and nobody repairs a chain by going on.
+/// No change goes unrecorded, and a broken chain is not continued.
 #[tokio::test]
-async fn a_change_whose_row_cannot_be_written_does_not_happen() {
+async fn change_without_its_audit_row_is_not_committed() {
     let (schema, store) = three_rows().await;
     schema.sql("DELETE FROM audit_heads").await;
     store
@@ -134,11 +137,11 @@ async fn a_change_whose_row_cannot_be_written_does_not_happen() {
 }
 
 #[tokio::test]
-async fn a_row_of_a_user_without_a_name_is_found_too() {
+async fn row_of_an_empty_user_id_is_found() {
     let (schema, store) = three_rows().await;
     schema
         .sql(
-            "INSERT INTO audit SELECT '', seq, v, at, act, about, result, count, session_id, connection_id, \
+            "INSERT INTO audit SELECT '', seq, v, at, action, subject, result, count, session_id, connection_id, \
              job_id, key_id, mac, address, device, trace_id FROM audit",
         )
         .await;

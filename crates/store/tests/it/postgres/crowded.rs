@@ -1,4 +1,4 @@
-//! A server with fewer connections than the pools want.
+//! Server with fewer connections than the pools want.
 
 use futures_util::future::join_all;
 use protocol::secret::Secret;
@@ -9,7 +9,7 @@ use crate::database::{meter, settings};
 use crate::sample::{audit_keys, link, receipt, user};
 
 #[tokio::test]
-async fn two_stores_at_a_server_with_eight_connections_refuse_no_command() {
+async fn two_stores_on_eight_connections_complete_every_command() {
     let postgres = Postgres::start_with_settings(&["max_connections=8"]).await;
     let schema = postgres.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();

@@ -1,11 +1,11 @@
-//! Devices as months pass.
+//! Expiry of devices.
 
 use store::{Answers, Recognition};
 
 use crate::contract::devices::returns;
 
 #[tokio::test]
-async fn after_ninety_days_a_device_is_forgotten_and_that_there_was_one_is_not() {
+async fn device_expires_after_ninety_days_and_is_then_new() {
     let schema = crate::database::migrated().await;
     let store = crate::database::store(&schema).await;
     for (days, expected) in [

@@ -1,4 +1,4 @@
-//! A stolen dump tells no secret, and what must go in time goes.
+//! Dumps contain no secrets, and expired rows are deleted.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn vault() -> Vault {
     Vault::new(VaultKeys::parse(&Secret::new(keys)).unwrap(), Arc::new(OsEntropy))
 }
 
-/// Tokens and an answer that hold canaries, sealed.
+/// Encrypted tokens and answer that contain canaries.
 fn planted(user_id: &str, job: &str) -> (Link, Receipt) {
     let (vault, owner) = (vault(), user(user_id));
     let encrypt = |column, text| {
@@ -52,7 +52,7 @@ fn planted(user_id: &str, job: &str) -> (Link, Receipt) {
 }
 
 #[tokio::test]
-async fn a_dump_of_all_tables_holds_no_secret() {
+async fn dump_of_all_tables_contains_no_secret() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     let (linked, first) = planted("GEN-001", "1");
@@ -81,7 +81,7 @@ async fn a_dump_of_all_tables_holds_no_secret() {
         "audit",
         "audit_heads",
         "outbox",
-        "parked_links",
+        "pending_links",
         "tasks",
         "users",
     ] {
@@ -92,7 +92,7 @@ async fn a_dump_of_all_tables_holds_no_secret() {
     for canary in CANARIES {
         assert!(!dump.contains(canary), "{canary} stands in:\n{dump}");
     }
-    // And it was there: the vault still opens what the row holds.
+    // The secret was stored: the vault decrypts the row.
     let row = store
         .credentials(&linked.user, AccountType::Github)
         .await
@@ -110,7 +110,7 @@ async fn a_dump_of_all_tables_holds_no_secret() {
 }
 
 #[tokio::test]
-async fn sent_events_and_spent_codes_are_forgotten_after_a_day_and_unsent_events_never() {
+async fn sent_events_and_used_codes_expire_after_a_day_and_unsent_events_never() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     let exchange = Exchange {
@@ -129,7 +129,7 @@ async fn sent_events_and_spent_codes_are_forgotten_after_a_day_and_unsent_events
     schema
         .sql(
             "UPDATE outbox SET created_at = created_at - interval '25 h', sent_at = sent_at - interval '25 h'; \
-             UPDATE exchanges SET begun_at = begun_at - interval '25 h'",
+             UPDATE exchanges SET started_at = started_at - interval '25 h'",
         )
         .await;
     assert_eq!(store.prune().await.unwrap(), 2);
@@ -137,7 +137,7 @@ async fn sent_events_and_spent_codes_are_forgotten_after_a_day_and_unsent_events
 }
 
 #[tokio::test]
-async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
+async fn only_events_of_the_last_five_minutes_are_resent() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
@@ -150,7 +150,7 @@ async fn only_what_was_sent_in_the_last_five_minutes_is_sent_again() {
         .sql("UPDATE outbox SET sent_at = sent_at + interval '2 min'")
         .await;
     assert_eq!(store.resend_recent().await.unwrap(), 1);
-    // It was committed long ago, so it counts as left behind at once.
+    // It was committed long ago, so it counts as left behind.
     schema
         .sql("UPDATE outbox SET created_at = created_at - interval '5 min'")
         .await;

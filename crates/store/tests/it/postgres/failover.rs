@@ -1,4 +1,4 @@
-//! Connections that survive to a server that takes no writes any more, that have ended, or that are old.
+//! Connections to a server that accepts no writes any more, closed connections, and old ones.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use testkit::{Postgres, wait};
 use crate::database::{meter, metered, migrated_database, open_all, settings, store_at};
 use crate::sample::{audit_keys, link, receipt, user};
 
-/// Makes the connections that are open those of a demoted primary, while new ones lead to its successor: the setting of a file is
-/// followed by all, that of a role goes before it and is read when a connection is opened.
+/// Turns open connections into those of a demoted primary, while new ones lead to its successor: a file setting applies to all
+/// connections, a role setting overrides it when a connection is opened.
 async fn demote_open_connections(postgres: &Postgres) {
     for statement in [
         "ALTER ROLE postgres SET default_transaction_read_only = off",
@@ -23,7 +23,7 @@ async fn demote_open_connections(postgres: &Postgres) {
 }
 
 #[tokio::test]
-async fn connections_to_a_demoted_server_are_replaced_and_no_command_is_refused() {
+async fn connections_to_a_demoted_server_are_replaced_without_failed_commands() {
     let postgres = Postgres::start().await;
     let database = postgres.database().await;
     migrate(&settings(&database.url())).await.unwrap();
@@ -34,7 +34,7 @@ async fn connections_to_a_demoted_server_are_replaced_and_no_command_is_refused(
     open_all(&store).await;
     demote_open_connections(&postgres).await;
     let mut commands = 0;
-    // The server tells its processes one after the other.
+    // The server signals its processes one after the other.
     wait::until_true("a connection to be discarded", wait::deadline(), async || {
         commands += 1;
         let name = format!("GEN-{commands}");
@@ -49,7 +49,7 @@ async fn connections_to_a_demoted_server_are_replaced_and_no_command_is_refused(
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_writes_serves_only_those_who_read() {
+async fn read_only_server_is_accepted_only_for_reading() {
     let database = migrated_database().await;
     let standby = format!(
         "ALTER DATABASE \"{}\" SET default_transaction_read_only = on",
@@ -72,7 +72,7 @@ async fn a_server_that_takes_no_writes_serves_only_those_who_read() {
 }
 
 #[tokio::test]
-async fn a_command_that_meets_ended_connections_is_done_on_another() {
+async fn command_on_closed_connections_is_retried_on_another() {
     let database = migrated_database().await;
     let store = store_at(&database.url()).await;
     for round in 0..5 {
@@ -86,7 +86,7 @@ async fn a_command_that_meets_ended_connections_is_done_on_another() {
     }
 }
 
-/// The server's processes that serve a store.
+/// Server processes of a store.
 async fn processes(database: &Database) -> Vec<String> {
     let processes = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
                      AND application_name = 'postern' ORDER BY 1";
@@ -94,7 +94,7 @@ async fn processes(database: &Database) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_until_it_is_old() {
+async fn connection_is_reused_until_its_maximum_age() {
     let database = migrated_database().await;
     let store = store_at(&database.url()).await;
     let first = processes(&database).await;
@@ -109,7 +109,7 @@ async fn a_connection_is_used_again_until_it_is_old() {
     let replaced = replaced
         .lines()
         .find(|line| line.starts_with("postern_store_connections_discarded_total{reason=\"age\"}"));
-    // One for each of the two questions after the first.
+    // One for each of the two queries after the first.
     assert!(replaced.is_some_and(|line| line.ends_with(" 1")), "{replaced:?}");
     store.accounts(&user("GEN-001")).await.unwrap();
     wait::until_true("old connections to be closed", wait::deadline(), async || {

@@ -1,4 +1,4 @@
-//! What the store counts, as an operator reads it.
+//! Metrics of the store in Prometheus's text format.
 
 use store::{Accounts, PgStore};
 

@@ -1,4 +1,4 @@
-//! Postgres stopped, hung, cut off or slow: an error in time, and work as before once it is back.
+//! Postgres stopped, hanging, cut off or slow: timely errors, and recovery.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use tokio::time::Instant;
 use crate::database::{self, open_all, settings, store_at};
 use crate::sample::{capacities, encrypted, link, receipt, user, worker};
 
-/// The store gives up after 2.5 s; the rest is for a busy machine.
+/// Time limit of 2.5 s, with a margin for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(6);
 
-/// SQL that waits until there is a row in `released`, a table to be made before.
+/// SQL that waits for a row in the table `released`.
 pub(super) const WAIT_FOR_RELEASE: &str = "FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM released); \
                                 PERFORM pg_sleep(0.1); END LOOP;";
 pub(super) const RELEASABLE: &str = "CREATE TABLE released (row int)";
 pub(super) const RELEASE: &str = "INSERT INTO released VALUES (1)";
 
-async fn is_away<T: std::fmt::Debug>(asked: impl Future<Output = Result<T, StoreError>>) {
-    let begun = Instant::now();
+async fn is_unavailable<T: std::fmt::Debug>(asked: impl Future<Output = Result<T, StoreError>>) {
+    let started = Instant::now();
     let answer = asked.await;
     assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
-    assert!(begun.elapsed() < IN_TIME, "it took {:?}", begun.elapsed());
+    assert!(started.elapsed() < IN_TIME, "it took {:?}", started.elapsed());
 }
 
-/// Waits until the store answers again; what its caller would do.
-async fn comes_back(store: &impl Accounts) {
+/// Waits until the store answers again.
+async fn recovers(store: &impl Accounts) {
     wait::until_true("the store to come back", wait::deadline(), async || {
         store.accounts(&user("GEN-001")).await.is_ok()
     })
@@ -35,7 +35,7 @@ async fn comes_back(store: &impl Accounts) {
 }
 
 #[tokio::test]
-async fn while_postgres_is_stopped_the_store_says_so_and_works_after() {
+async fn stopped_postgres_is_reported_and_the_store_recovers() {
     let mut postgres = Postgres::start().await;
     let schema = postgres.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();
@@ -43,19 +43,19 @@ async fn while_postgres_is_stopped_the_store_says_so_and_works_after() {
     store.link_account(&link("GEN-001", "7"), &receipt("1")).await.unwrap();
 
     postgres.stop().await;
-    is_away(store.accounts(&user("GEN-001"))).await;
-    is_away(store.link_account(&link("GEN-002", "8"), &receipt("2"))).await;
-    is_away(store.lease_tasks(&worker("w"), &capacities(1), Duration::ZERO)).await;
+    is_unavailable(store.accounts(&user("GEN-001"))).await;
+    is_unavailable(store.link_account(&link("GEN-002", "8"), &receipt("2"))).await;
+    is_unavailable(store.lease_tasks(&worker("w"), &capacities(1), Duration::ZERO)).await;
 
     postgres.start_again().await;
-    comes_back(&store).await;
+    recovers(&store).await;
     assert_eq!(store.accounts(&user("GEN-001")).await.unwrap().len(), 1);
     let linked = store.link_account(&link("GEN-002", "8"), &receipt("2")).await;
     assert_eq!(linked.unwrap(), LinkOutcome::Linked);
 }
 
 #[tokio::test]
-async fn what_was_committed_before_postgres_crashed_is_there_after_and_a_repeat_finds_it() {
+async fn commit_survives_a_crash_and_a_repeat_finds_it() {
     let postgres = Postgres::start().await;
     let schema = postgres.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();
@@ -67,17 +67,18 @@ async fn what_was_committed_before_postgres_crashed_is_there_after_and_a_repeat_
         postgres.scratch().logs().contains("all server processes terminated")
     })
     .await;
-    comes_back(&store).await;
+    recovers(&store).await;
     let repeated = store.link_account(&link, &receipt).await.unwrap();
     assert_eq!(repeated, LinkOutcome::Repeated(encrypted("answer to 1")));
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
 }
 
 #[tokio::test]
-async fn a_transaction_that_loses_a_deadlock_is_tried_again() {
-    // Of its own: the server counts deadlocks for all.
+async fn deadlock_victim_is_retried() {
+    // A server of its own, as deadlocks are counted per server.
     let postgres = Postgres::start().await;
-    // Whoever notices gives way. The store does, half a second after it began to wait; the other would an hour later.
+    // The transaction that detects the deadlock is cancelled: the store's after half a second, the other one's only after an
+    // hour.
     postgres.sql("ALTER ROLE postgres SET deadlock_timeout = '500ms'").await;
     let schema = postgres.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();
@@ -109,9 +110,9 @@ async fn a_transaction_that_loses_a_deadlock_is_tried_again() {
     .await;
 }
 
-/// What Postgres says then, said by a trigger: a disk that is really full would be the machine's.
+/// A trigger raises the error of a full disk, as a really full disk would be the machine's.
 #[tokio::test]
-async fn a_full_disk_is_said_and_leaves_nothing_half_done() {
+async fn full_disk_is_reported_and_leaves_nothing_half_done() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     schema
@@ -122,53 +123,53 @@ async fn a_full_disk_is_said_and_leaves_nothing_half_done() {
         )
         .await;
     let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
-    is_away(store.link_account(&link, &receipt)).await;
+    is_unavailable(store.link_account(&link, &receipt)).await;
     schema.sql("DROP TRIGGER full_disk ON answers").await;
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["0"]);
     assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
 }
 
 #[tokio::test]
-async fn while_postgres_hangs_nobody_waits_for_long_and_hung_connections_are_not_used_again() {
+async fn hanging_postgres_times_out_and_its_connections_are_discarded() {
     let mut postgres = Postgres::start().await;
     let schema = postgres.schema().await;
     migrate(&settings(&schema.url())).await.unwrap();
     let store = store_at(&schema.url()).await;
-    // All are idle when it hangs.
+    // All connections are idle when the server hangs.
     open_all(&store).await;
     let owner = user("GEN-001");
 
     postgres.pause();
-    is_away(store.accounts(&owner)).await;
+    is_unavailable(store.accounts(&owner)).await;
     let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
     tokio::join!(
-        is_away(store.link_account(&link, &receipt)),
-        is_away(store.accounts(&owner)),
-        is_away(store.accounts(&owner)),
-        is_away(store.accounts(&owner)),
-        // The fifth waits for a connection that nobody gives back.
-        is_away(store.accounts(&owner)),
+        is_unavailable(store.link_account(&link, &receipt)),
+        is_unavailable(store.accounts(&owner)),
+        is_unavailable(store.accounts(&owner)),
+        is_unavailable(store.accounts(&owner)),
+        // The fifth waits for a connection that is never returned.
+        is_unavailable(store.accounts(&owner)),
     );
     postgres.resume();
-    comes_back(&store).await;
+    recovers(&store).await;
     assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
 }
 
 #[tokio::test]
-async fn a_half_open_link_costs_one_wait_and_a_new_connection() {
+async fn half_open_connection_costs_one_timeout_and_is_replaced() {
     let schema = database::migrated().await;
     let proxy = Proxy::start(Postgres::shared().await.addr()).await;
     let store = store_at(&schema.url_through(proxy.addr())).await;
     store.accounts(&user("GEN-001")).await.unwrap();
     proxy.freeze();
-    is_away(store.accounts(&user("GEN-001"))).await;
+    is_unavailable(store.accounts(&user("GEN-001"))).await;
     proxy.thaw();
-    comes_back(&store).await;
+    recovers(&store).await;
     assert!(proxy.connections() >= 2, "the hung connection was used again");
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_unknown_and_a_repeat_finds_it() {
+async fn commit_with_a_lost_answer_is_unknown_and_a_repeat_finds_it() {
     let schema = database::migrated().await;
     let proxy = Proxy::start(Postgres::shared().await.addr()).await;
     let store = store_at(&schema.url_through(proxy.addr())).await;
@@ -182,10 +183,10 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_a_repeat_finds_it() {
 }
 
 #[tokio::test]
-async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
+async fn slow_commit_is_unknown_and_a_repeat_finds_it() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
-    // Postgres bounds statements, but not the work of a COMMIT.
+    // Postgres limits statements, but not the work of a COMMIT.
     let slow = format!(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {WAIT_FOR_RELEASE} RETURN NULL; END$$; \
          CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON answers DEFERRABLE INITIALLY DEFERRED \
@@ -194,10 +195,10 @@ async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
     schema.sql(RELEASABLE).await;
     schema.sql(&slow).await;
     let (link, receipt) = (link("GEN-001", "7"), receipt("1"));
-    let begun = Instant::now();
+    let started = Instant::now();
     let unanswered = store.link_account(&link, &receipt).await;
     assert!(matches!(unanswered, Err(StoreError::Unknown { .. })), "{unanswered:?}");
-    assert!(begun.elapsed() < IN_TIME, "it took {:?}", begun.elapsed());
+    assert!(started.elapsed() < IN_TIME, "it took {:?}", started.elapsed());
 
     schema.sql(RELEASE).await;
     let repeated = wait::until("the commit to be over", wait::deadline(), async || {
@@ -207,7 +208,7 @@ async fn a_commit_that_takes_too_long_is_unknown_and_a_repeat_finds_it() {
 }
 
 #[tokio::test]
-async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long_also_by_more_than_the_pool_has_connections() {
+async fn wait_for_a_lock_times_out_even_with_more_waiters_than_connections() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     schema.sql(RELEASABLE).await;
@@ -222,8 +223,8 @@ async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long_also_by_more_t
             schema.sql(&kept).await == ["1"]
         })
         .await;
-        // More than the pool has connections: the last ones wait for one of those that wait for the lock.
-        let callers = (0..6).map(|_| is_away(store.link_account(&link, &receipt)));
+        // More callers than connections: the last ones wait for a connection whose user waits for the lock.
+        let callers = (0..6).map(|_| is_unavailable(store.link_account(&link, &receipt)));
         join_all(callers).await;
         schema.sql(RELEASE).await;
     };
@@ -233,7 +234,7 @@ async fn a_lock_that_someone_keeps_is_waited_for_and_not_for_long_also_by_more_t
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_leaves_nothing_half_done() {
+async fn cancelled_caller_leaves_nothing_half_done() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     schema.sql("INSERT INTO users (user_id) VALUES ('GEN-001')").await;
@@ -245,13 +246,13 @@ async fn a_caller_that_gives_up_leaves_nothing_half_done() {
         let given_up = tokio::time::timeout(Duration::from_millis(patience), slow.link_account(&link, &receipt));
         assert!(given_up.await.is_err());
     }
-    // Its locks are free, so nothing of it is still open.
+    // Its locks are free, so its transaction has ended.
     assert_eq!(store.link_account(&link, &receipt).await.unwrap(), LinkOutcome::Linked);
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["1"]);
 }
 
 #[tokio::test]
-async fn a_statement_that_nobody_waits_for_any_more_ends_at_the_server() {
+async fn abandoned_statement_ends_at_the_server() {
     let database = database::migrated_database().await;
     let proxy = Proxy::start(Postgres::shared().await.addr()).await;
     let store = store_at(&database.url_through(proxy.addr())).await;
@@ -271,10 +272,10 @@ async fn a_statement_that_nobody_waits_for_any_more_ends_at_the_server() {
                 database.sql(waiting).await == ["1"]
             })
             .await;
-            // From here on the server does not even see that the client is gone.
+            // From here on the server cannot see that the client is gone.
             proxy.freeze();
         };
-        tokio::join!(is_away(store.link_account(&link, &receipt)), frozen);
+        tokio::join!(is_unavailable(store.link_account(&link, &receipt)), frozen);
         wait::until_true("the statement to end", wait::deadline(), async || {
             database.sql(waiting).await == ["0"]
         })

@@ -1,4 +1,4 @@
-//! A pgbouncer in transaction mode, as it is configured without a word.
+//! Stores behind a pgbouncer in transaction mode with default settings.
 
 use futures_util::future::join_all;
 use store::{Accounts, LinkOutcome};
@@ -7,7 +7,7 @@ use crate::database::{migrated_database, pooled_store};
 use crate::sample::{link, receipt, user};
 
 #[tokio::test]
-async fn commands_of_two_stores_go_over_the_connections_of_one_pooler() {
+async fn two_stores_share_the_connections_of_one_pooler() {
     let database = migrated_database().await;
     let stores = [pooled_store(&database).await, pooled_store(&database).await];
     for round in 0..5 {

@@ -1,4 +1,4 @@
-//! Several workers at once: two stores, as two processes have them.
+//! Concurrent workers: two stores, as in two processes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn two_stores() -> (testkit::postgres::Schema, PgStore, PgStore) {
 }
 
 #[tokio::test]
-async fn a_job_committed_by_two_workers_at_once_is_done_once() {
+async fn job_of_two_concurrent_workers_is_committed_once() {
     let (schema, one, other) = two_stores().await;
     for round in 0..20 {
         let (user_id, job) = (format!("GEN-{round}"), format!("job {round}"));
@@ -39,9 +39,9 @@ async fn a_job_committed_by_two_workers_at_once_is_done_once() {
     assert_eq!(schema.sql("SELECT count(*) FROM outbox").await, ["20"]);
 }
 
-/// Two users' transactions do not wait for each other's head row; the answer's own key stops the second.
+/// Transactions of two users do not share a head row; the answer's unique key stops the second.
 #[tokio::test]
-async fn one_job_of_two_users_at_once_is_still_done_once() {
+async fn job_of_two_concurrent_users_is_committed_once() {
     let (schema, one, other) = two_stores().await;
     for round in 0..20 {
         let job = format!("job {round}");
@@ -59,11 +59,11 @@ async fn one_job_of_two_users_at_once_is_still_done_once() {
 }
 
 #[tokio::test]
-async fn of_two_accounts_that_a_user_links_at_once_one_is_linked() {
+async fn one_of_two_concurrent_links_is_stored() {
     let (schema, one, other) = two_stores().await;
     for round in 0..20 {
         let user_id = format!("GEN-{round}");
-        // A user who is new would be told apart by the making of the head row already.
+        // For a new user the insertion of the head row would already serialize both.
         one.refuse_link(&refused(&user_id), &receipt(&user_id)).await.unwrap();
         let (link_a, link_b) = (link(&user_id, "7"), link(&user_id, "8"));
         let (receipt_a, receipt_b) = (receipt(&format!("{round} a")), receipt(&format!("{round} b")));
@@ -79,7 +79,7 @@ async fn of_two_accounts_that_a_user_links_at_once_one_is_linked() {
 }
 
 #[tokio::test]
-async fn relays_of_two_workers_keep_one_users_order_and_publish_once() {
+async fn relays_of_two_workers_keep_one_users_sequence_and_publish_once() {
     let (_schema, one, other) = two_stores().await;
     let names: Vec<_> = (0..300).map(|number| format!("event {number:03}")).collect();
     let link = Link {
@@ -96,7 +96,7 @@ async fn relays_of_two_workers_keep_one_users_order_and_publish_once() {
 }
 
 #[tokio::test]
-async fn two_workers_never_lease_the_same_task() {
+async fn task_is_never_leased_to_two_workers() {
     let (_schema, one, other) = two_stores().await;
     for number in 0..30 {
         let (user_id, id) = (format!("GEN-{number}"), number.to_string());
@@ -118,9 +118,9 @@ async fn two_workers_never_lease_the_same_task() {
     assert_eq!((leased.len(), rows.len()), (30, 30));
 }
 
-/// Whichever comes first: the grant is not ended while the other link lives.
+/// Locks serialize both in either sequence: the grant is not ended while the other link exists.
 #[tokio::test]
-async fn a_link_and_an_unlink_of_one_platform_account_at_once_see_each_other() {
+async fn concurrent_link_and_unlink_of_one_platform_account_are_serialized() {
     let (schema, one, other) = two_stores().await;
     for round in 0..20 {
         let (leaving, coming) = (format!("A-{round}"), format!("B-{round}"));
@@ -145,7 +145,7 @@ async fn a_link_and_an_unlink_of_one_platform_account_at_once_see_each_other() {
 }
 
 #[tokio::test]
-async fn transactions_of_one_user_get_their_events_published_in_the_order_of_commits() {
+async fn events_of_one_user_are_published_in_commit_sequence() {
     let (_schema, one, other) = two_stores().await;
     let links: Vec<_> = (0..20)
         .map(|number| Link {
@@ -160,7 +160,7 @@ async fn transactions_of_one_user_get_their_events_published_in_the_order_of_com
     let commits = links.iter().enumerate().map(async |(number, link)| {
         let store = if number % 2 == 0 { &one } else { &other };
         store.link_account(link, &receipt(&number.to_string())).await.unwrap();
-        // What is committed is published, by this relay or by one that was quicker.
+        // Committed events are published, by this relay or a faster one.
         store.relay_user(&link.user, &recorder).await.unwrap();
         assert!(recorder.ids().contains(&format!("second of {number}")));
     });
@@ -173,9 +173,9 @@ async fn transactions_of_one_user_get_their_events_published_in_the_order_of_com
     assert!(relayed(&one, &user("GEN-001")).await.is_empty());
 }
 
-/// Head rows are locked in one order, whatever order a delivery names its addressees in.
+/// Head rows are locked in the same sequence, however a delivery lists its addressees.
 #[tokio::test]
-async fn deliveries_to_the_same_users_at_once_do_not_wait_in_a_circle_and_one_of_two_alike_is_new() {
+async fn concurrent_deliveries_do_not_deadlock_and_one_of_two_equal_ones_is_new() {
     let (schema, one, other) = two_stores().await;
     for (user_id, platform_user_id) in [("A", "1"), ("B", "2"), ("C", "3")] {
         let link = link(user_id, platform_user_id);
@@ -211,10 +211,10 @@ async fn deliveries_to_the_same_users_at_once_do_not_wait_in_a_circle_and_one_of
     assert_eq!(schema.sql("SELECT count(*) FROM webhook_deliveries").await, ["20"]);
 }
 
-/// Each waits for the head row while somebody ends the session that it acts for, and begins when that is committed: a statement that
-/// takes lock and session at once sees the session as it was before the wait.
+/// Each transaction waits for the head row while its session is being ended, and continues after that commit. A single statement
+/// that locks and checks would see the session as it was before the wait.
 #[tokio::test]
-async fn whoever_waits_for_the_end_of_its_session_does_nothing_after_it() {
+async fn transaction_that_waited_for_the_end_of_its_session_changes_nothing() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     schema.sql(RELEASABLE).await;

@@ -1,4 +1,4 @@
-//! Migrations, and stores that meet a schema they do not know.
+//! Migrations, and stores on an unknown schema.
 
 use std::error::Error as _;
 
@@ -10,7 +10,7 @@ use crate::database::{meter, settings};
 use crate::sample::{audit_keys, user};
 
 #[tokio::test]
-async fn a_second_migration_changes_nothing() {
+async fn second_migration_changes_nothing() {
     let schema = Postgres::shared().await.schema().await;
     let settings = settings(&schema.url());
     assert_eq!(migrate(&settings).await.unwrap()[0], "V1__the_truth");
@@ -20,7 +20,7 @@ async fn a_second_migration_changes_nothing() {
 }
 
 #[tokio::test]
-async fn of_several_migrations_at_once_one_does_the_work() {
+async fn concurrent_migrations_are_applied_once() {
     let schema = Postgres::shared().await.schema().await;
     let settings = settings(&schema.url());
     let applied = join_all((0..5).map(|_| migrate(&settings))).await;
@@ -30,7 +30,7 @@ async fn of_several_migrations_at_once_one_does_the_work() {
 }
 
 #[tokio::test]
-async fn a_store_refuses_a_schema_that_was_not_migrated_and_says_what_to_do() {
+async fn store_refuses_an_unmigrated_schema_and_names_the_command() {
     let schema = Postgres::shared().await.schema().await;
     let refused = PgStore::connect(&settings(&schema.url()), audit_keys(), &meter())
         .await
@@ -43,7 +43,7 @@ async fn a_store_refuses_a_schema_that_was_not_migrated_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_store_works_with_the_schema_of_a_newer_build() {
+async fn store_accepts_the_schema_of_a_newer_build() {
     let schema = crate::database::migrated().await;
     schema
         .sql("INSERT INTO refinery_schema_history VALUES (99, 'newer', '2026-11-23T16:31:00Z', '1')")
@@ -53,7 +53,7 @@ async fn a_store_works_with_the_schema_of_a_newer_build() {
 }
 
 #[tokio::test]
-async fn a_migration_that_was_edited_later_is_refused() {
+async fn edited_migration_is_refused() {
     let schema = crate::database::migrated().await;
     schema.sql("UPDATE refinery_schema_history SET checksum = '1'").await;
     let refused = migrate(&settings(&schema.url())).await.unwrap_err();
@@ -62,7 +62,7 @@ async fn a_migration_that_was_edited_later_is_refused() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_reach_its_database_says_so() {
+async fn unreachable_database_is_reported() {
     let nobody = testkit::port::Port::claim();
     let url = format!("postgres://postgres@{}/postgres?sslmode=disable", nobody.addr());
     let refused = PgStore::connect(&settings(&url), audit_keys(), &meter())
@@ -74,7 +74,7 @@ async fn a_store_that_cannot_reach_its_database_says_so() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_encoding_is_refused() {
+async fn database_of_another_encoding_is_refused() {
     let postgres = Postgres::shared().await;
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let name = format!("of_{}", encoding.to_lowercase());

@@ -1,4 +1,4 @@
-//! TLS to Postgres: used when asked for, and never with a server that cannot prove itself.
+//! TLS to Postgres: used if configured, and never with an unverified server.
 
 use protocol::fault::chain;
 use store::{Accounts, PgStore, SetupError, migrate};
@@ -8,13 +8,13 @@ use testkit::tls::Authority;
 use crate::database::{meter, settings, store_at};
 use crate::sample::{audit_keys, user};
 
-/// The URL of a schema on a TLS server, with these options in place of its own `sslmode`.
+/// URL of a schema on a TLS server, with these options instead of its `sslmode`.
 fn with_options(url: &str, options: &str) -> String {
     url.replace("sslmode=require", options)
         .replace("sslmode=disable", options)
 }
 
-/// Why a store cannot connect, with all causes; fails the test when it can.
+/// Chain of the error that prevents a store from connecting; fails the test if it connects.
 async fn refusal(url: &str) -> String {
     let refused = PgStore::connect(&settings(url), audit_keys(), &meter())
         .await
@@ -26,7 +26,7 @@ async fn refusal(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_proves_itself_is_used_over_tls() {
+async fn tls_is_used_with_a_verified_server() {
     let postgres = Postgres::start_tls().await;
     let schema = postgres.schema().await;
     for mode in ["require", "verify-ca", "verify-full", "prefer"] {
@@ -42,52 +42,52 @@ async fn a_server_that_proves_itself_is_used_over_tls() {
 }
 
 #[tokio::test]
-async fn a_server_of_another_authority_is_refused() {
+async fn server_of_another_authority_is_refused() {
     let (postgres, stranger) = (Postgres::start_tls().await, Authority::new());
     for mode in ["require", "prefer"] {
         let options = format!("sslmode={mode}&sslrootcert={}", stranger.pem_path().display());
-        let why = refusal(&with_options(&postgres.url(), &options)).await;
-        assert!(why.contains("invalid peer certificate"), "{why}");
+        let error = refusal(&with_options(&postgres.url(), &options)).await;
+        assert!(error.contains("invalid peer certificate"), "{error}");
     }
-    // Nor is it one that the system believes.
+    // The system's root certificates do not include it either.
     for options in ["sslmode=require", "sslrootcert=system"] {
         let url = with_options(&postgres.url(), options);
-        let why = PgStore::connect(&settings(&url), audit_keys(), &meter())
+        let error = PgStore::connect(&settings(&url), audit_keys(), &meter())
             .await
             .unwrap_err();
         assert!(
-            matches!(why, SetupError::Reach(_) | SetupError::Tls(_)),
-            "{options}: {why:?}"
+            matches!(error, SetupError::Reach(_) | SetupError::Tls(_)),
+            "{options}: {error:?}"
         );
-        assert!(!chain(&why).contains("read system"), "{}", chain(&why));
+        assert!(!chain(&error).contains("read system"), "{}", chain(&error));
     }
 }
 
 #[tokio::test]
-async fn a_server_of_another_name_is_refused() {
+async fn server_of_another_name_is_refused() {
     let postgres = Postgres::start_tls().await;
     let options = format!("sslmode=require&sslrootcert={}", postgres.ca_pem_path().display());
-    // The certificate is for localhost, 127.0.0.1 and ::1.
+    // The certificate names localhost, 127.0.0.1 and ::1.
     let url = with_options(&postgres.url(), &options).replace("127.0.0.1", "127.0.0.2");
     let elsewhere = format!("{url}&hostaddr=127.0.0.1");
-    let why = refusal(&elsewhere).await;
+    let error = refusal(&elsewhere).await;
     assert!(
-        why.contains("not valid for name") || why.contains("NotValidForName"),
-        "{why}"
+        error.contains("not valid for name") || error.contains("NotValidForName"),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_refused_where_tls_is_required() {
+async fn server_without_tls_is_refused_if_tls_is_required() {
     let schema = Postgres::shared().await.schema().await;
     let authority = Authority::new();
     let options = format!("sslmode=require&sslrootcert={}", authority.pem_path().display());
-    let why = refusal(&with_options(&schema.url(), &options)).await;
-    assert!(why.contains("server does not support TLS"), "{why}");
+    let error = refusal(&with_options(&schema.url(), &options)).await;
+    assert!(error.contains("server does not support TLS"), "{error}");
 }
 
 #[tokio::test]
-async fn a_certificate_file_that_cannot_be_believed_stops_the_start() {
+async fn unusable_certificate_file_stops_the_start() {
     let postgres = Postgres::shared().await;
     let authority = Authority::new();
     let (_certificate, key) = authority.issue_files("no-certificate");

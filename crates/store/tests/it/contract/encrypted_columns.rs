@@ -1,4 +1,4 @@
-//! Sealed texts as such: found by the key that sealed them, replaced where they still stand.
+//! Contract of encrypted columns: texts are found by their key and replaced if unchanged.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::contract::queue::leased_tasks;
 use crate::sample::{actor, encrypted, link, pending_link, receipt, unlink, user};
 
 super::kept_by_both_stores!(
-    texts_of_another_key_are_found_batch_by_batch,
-    a_text_that_was_replaced_meanwhile_keeps_its_newer_one,
-    a_rotation_seals_everything_anew_and_again_does_nothing,
-    a_text_that_does_not_open_is_named_and_left_alone,
-    second_factors_are_sealed_anew_and_their_recovery_codes_still_found,
+    texts_under_another_key_are_found_in_batches,
+    text_replaced_in_the_meantime_is_kept,
+    key_rotation_reencrypts_everything_and_a_repeat_does_nothing,
+    undecryptable_text_is_reported_and_unchanged,
+    second_factors_are_reencrypted_and_recovery_codes_still_match,
 );
 
 pub(crate) const OLD: &str = "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -33,8 +33,8 @@ pub(crate) fn vault(keys: &str) -> Vault {
     Vault::new(VaultKeys::parse(&Secret::new(keys)).unwrap(), Arc::new(OsEntropy))
 }
 
-/// A link whose tokens this vault has sealed: `<user> access` and `<user> refresh`.
-fn sealed_link(user_id: &str, vault: &Vault) -> Link {
+/// Link with tokens that this vault encrypted: `<user> access` and `<user> refresh`.
+fn encrypted_link(user_id: &str, vault: &Vault) -> Link {
     let mut link = link(user_id, user_id);
     let user = user(user_id);
     let encrypt = |column: TokenColumn, word| {
@@ -67,11 +67,11 @@ async fn access(store: &impl Store, user_id: &str) -> Ciphertext {
     credentials.unwrap().tokens.unwrap().access
 }
 
-async fn texts_of_another_key_are_found_batch_by_batch(store: &(impl Store + EncryptedColumns)) {
+async fn texts_under_another_key_are_found_in_batches(store: &(impl Store + EncryptedColumns)) {
     for name in ["a", "b", "c"] {
-        store_link(store, &sealed_link(name, &vault(OLD)), name).await;
+        store_link(store, &encrypted_link(name, &vault(OLD)), name).await;
     }
-    store_link(store, &sealed_link("d", &vault(NEW)), "d").await;
+    store_link(store, &encrypted_link("d", &vault(NEW)), "d").await;
     let find = async |key, after, max| {
         let column = EncryptedColumn::AccountAccess;
         store.texts_under_other_keys(column, key, after, max).await.unwrap()
@@ -82,37 +82,37 @@ async fn texts_of_another_key_are_found_batch_by_batch(store: &(impl Store + Enc
     assert_eq!(users, ["a", "b", "c"]);
     assert!(find("new", rest.last(), 2).await.is_empty());
     assert_eq!(find("old", None, 9).await.len(), 1);
-    // An id that another begins with is another.
+    // A key id that is a prefix of another one is distinct.
     assert_eq!(find("ol", None, 9).await.len(), 4);
 }
 
-async fn a_text_that_was_replaced_meanwhile_keeps_its_newer_one(store: &(impl Store + EncryptedColumns)) {
-    store_link(store, &sealed_link("a", &vault(OLD)), "1").await;
+async fn text_replaced_in_the_meantime_is_kept(store: &(impl Store + EncryptedColumns)) {
+    store_link(store, &encrypted_link("a", &vault(OLD)), "1").await;
     let column = EncryptedColumn::AccountAccess;
-    let was = store
+    let previous = store
         .texts_under_other_keys(column, "new", None, 9)
         .await
         .unwrap()
         .remove(0);
-    let newer = sealed_link("a", &vault(OLD));
+    let newer = encrypted_link("a", &vault(OLD));
     store_link(store, &newer, "2").await;
 
     let texts = [ReencryptedText {
-        was,
+        previous,
         encrypted: encrypted("an older one, under another key"),
     }];
     assert_eq!(store.replace_texts(column, &texts).await.unwrap(), 0);
     assert_eq!(access(store, "a").await, newer.tokens.unwrap().access);
 }
 
-async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl Store + EncryptedColumns)) {
+async fn key_rotation_reencrypts_everything_and_a_repeat_does_nothing(store: &(impl Store + EncryptedColumns)) {
     for number in 0..450 {
         let name = format!("u{number}");
-        store_link(store, &sealed_link(&name, &vault(OLD)), &name).await;
+        store_link(store, &encrypted_link(&name, &vault(OLD)), &name).await;
     }
     store.unlink_account(&unlink("u7"), &receipt("unlink")).await.unwrap();
     let waiting = PendingLink {
-        tokens: sealed_link("waiting", &vault(OLD)).tokens,
+        tokens: encrypted_link("waiting", &vault(OLD)).tokens,
         ..pending_link("waiting", "7", 1)
     };
     store.add_pending_link(&waiting, &receipt("park")).await.unwrap();
@@ -148,12 +148,12 @@ async fn a_rotation_seals_everything_anew_and_again_does_nothing(store: &(impl S
     );
 }
 
-async fn a_text_that_does_not_open_is_named_and_left_alone(store: &(impl Store + EncryptedColumns)) {
-    let good = sealed_link("good", &vault(NEW));
-    let bad = sealed_link("bad", &vault(OLD));
+async fn undecryptable_text_is_reported_and_unchanged(store: &(impl Store + EncryptedColumns)) {
+    let good = encrypted_link("good", &vault(NEW));
+    let bad = encrypted_link("bad", &vault(OLD));
     store_link(store, &good, "good").await;
     store_link(store, &bad, "bad").await;
-    for (keys, why) in [
+    for (keys, error) in [
         (format!("{NEW},{OTHER_OLD}"), VaultError::Altered),
         (NEW.to_owned(), VaultError::UnknownKey),
     ] {
@@ -163,9 +163,9 @@ async fn a_text_that_does_not_open_is_named_and_left_alone(store: &(impl Store +
         let named: Vec<_> = rotation
             .undecryptable
             .iter()
-            .map(|it| (it.user.as_str(), it.why))
+            .map(|it| (it.user.as_str(), it.error))
             .collect();
-        assert_eq!(named, [("bad", why), ("bad", why)]);
+        assert_eq!(named, [("bad", error), ("bad", error)]);
         assert_eq!(access(store, "bad").await, bad.tokens.clone().unwrap().access);
     }
 }
@@ -178,7 +178,7 @@ fn of_factor<'a>(user: &'a UserId, column: &'a str) -> Binding<'a> {
     }
 }
 
-/// A factor that is on, and one that waits, whose texts this vault has sealed.
+/// Record with an enabled and a pending factor whose texts this vault encrypted.
 pub(crate) fn guarded(user: &UserId, method: FactorMethod, vault: &Vault) -> SecurityRecord {
     let column = if method == FactorMethod::Totp {
         "secret"
@@ -211,7 +211,7 @@ pub(crate) fn guarded(user: &UserId, method: FactorMethod, vault: &Vault) -> Sec
 }
 
 pub(crate) fn to(record: SecurityRecord) -> SecurityDecision {
-    SecurityDecision::SecurityChange(Box::new(SecurityChange {
+    SecurityDecision::Change(Box::new(SecurityChange {
         record,
         events: Vec::new(),
         outcome: JobOutcome::done(),
@@ -228,7 +228,7 @@ pub(crate) async fn put(store: &impl Store, user: &UserId, record: &SecurityReco
     put.unwrap();
 }
 
-async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(store: &(impl Store + EncryptedColumns)) {
+async fn second_factors_are_reencrypted_and_recovery_codes_still_match(store: &(impl Store + EncryptedColumns)) {
     let (old, both, new) = (vault(OLD), vault(&format!("{NEW},{OLD}")), vault(NEW));
     let users: Vec<UserId> = (0..205).map(|number| user(&format!("u{number}"))).collect();
     for (owner, method) in users.iter().zip(FactorMethod::ALL.into_iter().cycle()) {
@@ -236,8 +236,8 @@ async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(sto
     }
     let code = Secret::new("ABCDEFGHIJKLMNOP");
     let before = store.security(&users[1]).await.unwrap().factor.unwrap();
-    let place = of_factor(&users[1], "recovery");
-    let mac = old.mac_under(&before.recovery_key.unwrap(), &place, &code).unwrap();
+    let binding = of_factor(&users[1], "recovery");
+    let mac = old.mac_under(&before.recovery_key.unwrap(), &binding, &code).unwrap();
 
     let rotation = rotate_keys(store, &both).await.unwrap();
     assert!(rotation.complete && rotation.keys_in_use.is_empty(), "{rotation:?}");
@@ -251,7 +251,7 @@ async fn second_factors_are_sealed_anew_and_their_recovery_codes_still_found(sto
     assert_eq!(opened(&pending.secret).expose(), "what the next one needs");
     assert_eq!((factor.failures, &factor.recovery_codes), (3, &vec![[1; 32]]));
     assert_eq!(
-        new.mac_under(&factor.recovery_key.unwrap(), &place, &code).unwrap(),
+        new.mac_under(&factor.recovery_key.unwrap(), &binding, &code).unwrap(),
         mac
     );
 }

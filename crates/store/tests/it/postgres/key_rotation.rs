@@ -1,4 +1,4 @@
-//! A rotation beside workers: nobody waits for the other, and the worker's text stays.
+//! Key rotation with concurrent workers: neither waits for the other, and the worker's text stays.
 
 use protocol::security::FactorMethod;
 use store::{Accounts, EncryptedColumn, EncryptedColumns, ReencryptedText, Security as _, SecurityRecord, rotate_keys};
@@ -7,12 +7,12 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::outage::{RELEASABLE, RELEASE, WAIT_FOR_RELEASE};
-use crate::contract::sealings::{NEW, OLD, guarded, put, to, vault};
+use crate::contract::encrypted_columns::{NEW, OLD, guarded, put, to, vault};
 use crate::database;
 use crate::sample::{actor, encrypted, link, receipt, user};
 
 #[tokio::test]
-async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote() {
+async fn locked_row_is_skipped_and_keeps_the_workers_text() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     for name in ["held", "free"] {
@@ -24,7 +24,7 @@ async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote()
     let anew: Vec<ReencryptedText> = found
         .iter()
         .map(|text| ReencryptedText {
-            was: text.clone(),
+            previous: text.clone(),
             encrypted: encrypted(&format!("{} anew", text.user)),
         })
         .collect();
@@ -50,9 +50,9 @@ async fn a_row_that_a_worker_is_writing_is_passed_over_and_keeps_what_it_wrote()
     assert_eq!(Vec::from_iter(texts), [encrypted("free anew"), encrypted("newer")]);
 }
 
-/// What was read before a rotation must not be written back after it, under a key that is about to be thrown away.
+/// A text read before a key rotation must not be written back after it, under a key that is about to be removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_factor_that_is_being_changed_is_sealed_anew_after_that() {
+async fn second_factor_under_change_is_reencrypted_afterwards() {
     let schema = database::migrated().await;
     let store = database::store(&schema).await;
     let (old, both) = (vault(OLD), vault(&format!("{NEW},{OLD}")));
@@ -61,7 +61,7 @@ async fn a_second_factor_that_is_being_changed_is_sealed_anew_after_that() {
 
     let rotate_within = |record: &SecurityRecord, _| {
         let rotation = block_in_place(|| Handle::current().block_on(rotate_keys(&store, &both)));
-        assert!(!rotation.unwrap().complete, "the row was sealed anew under a writer");
+        assert!(!rotation.unwrap().complete, "the row was re-encrypted under a writer");
         Ok(to(record.clone()))
     };
     store.decide_security(&owner, &actor(), &rotate_within).await.unwrap();

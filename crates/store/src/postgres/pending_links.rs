@@ -1,4 +1,4 @@
-//! Parked links.
+//! Pending links.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tokio_postgres::Row;
 
 use super::error::Failure;
 use super::pool::{Ending, Work};
-use super::receipt::Begun;
+use super::receipt::ReceiptCheck;
 use super::transaction::Transaction;
 use super::{PgStore, audit, head, queue, receipt, row};
 use crate::StoreError;
 use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
-use crate::parking::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
+use crate::pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 use crate::vault::AuditKeys;
 
 #[async_trait]
@@ -27,17 +27,18 @@ impl PendingLinks for PgStore {
         receipt: &Receipt,
     ) -> Result<PendingLinkOutcome, StoreError> {
         let audit = &self.audit;
-        let work = ParkLink {
+        let work = AddPendingLink {
             pending_link,
             receipt,
             audit,
         };
-        self.pool.transact("park the link", &work).await
+        self.pool.transact("store the pending link", &work).await
     }
 
     async fn pending_link(&self, user: &UserId, id: &PendingLinkId) -> Result<Option<PendingLink>, StoreError> {
-        let step = "look for a parked link";
-        let find = format!("SELECT {COLUMNS} FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at");
+        let step = "look up a pending link";
+        let find =
+            format!("SELECT {COLUMNS} FROM pending_links WHERE hash = $1 AND user_id = $2 AND now() < expires_at");
         let rows = self
             .pool
             .query(step, &find, &[&id.0.as_slice(), &user.as_str()])
@@ -47,29 +48,33 @@ impl PendingLinks for PgStore {
     }
 
     async fn expire_pending_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
-        let step = "look for parked links whose time is over";
-        let find = "SELECT id, user_id, account_type, platform_user_id FROM parked_links WHERE ends_at <= now() \
-                    ORDER BY ends_at LIMIT 1";
+        let step = "look up expired pending links";
+        let find = "SELECT id, user_id, account_type, platform_user_id FROM pending_links WHERE expires_at <= now() \
+                    ORDER BY expires_at LIMIT 1";
         let rows = self.pool.query(step, find, &[]).await?;
-        let over = rows.first().map(Over::read).transpose();
-        let Some(over) = over.map_err(|failure| self.pool.report(step, failure))? else {
+        let expired = rows.first().map(Expired::read).transpose();
+        let Some(expired) = expired.map_err(|failure| self.pool.report(step, failure))? else {
             return Ok(false);
         };
         let audit = &self.audit;
-        let work = EndParked { over, receipt, audit };
-        self.pool.transact("end a parked link", &work).await?;
+        let work = ExpirePendingLink {
+            expired,
+            receipt,
+            audit,
+        };
+        self.pool.transact("remove an expired pending link", &work).await?;
         Ok(true)
     }
 }
 
-struct ParkLink<'a> {
+struct AddPendingLink<'a> {
     pending_link: &'a PendingLink,
     receipt: &'a Receipt,
     audit: &'a AuditKeys,
 }
 
 #[async_trait]
-impl Work for ParkLink<'_> {
+impl Work for AddPendingLink<'_> {
     type Outcome = PendingLinkOutcome;
 
     fn deadline(&self) -> Option<Instant> {
@@ -83,8 +88,8 @@ impl Work for ParkLink<'_> {
             audit,
         } = self;
         let access_epoch = match receipt::begin(tx, &pending_link.user, receipt).await {
-            Ok(Begun::Committed(access_epoch)) => Some(access_epoch),
-            Ok(Begun::Repeated(answer)) => return Ok(Ending::RollBack(PendingLinkOutcome::Repeated(answer))),
+            Ok(ReceiptCheck::New(access_epoch)) => Some(access_epoch),
+            Ok(ReceiptCheck::Repeated(answer)) => return Ok(Ending::RollBack(PendingLinkOutcome::Repeated(answer))),
             Err(Failure::SessionEnded) => None,
             Err(failure) => return Err(failure),
         };
@@ -101,18 +106,18 @@ impl Work for ParkLink<'_> {
         };
         let is_in_time = queue::withdraw(tx, &receipt.job).await?;
         if access_epoch != pending_link.access_epoch {
-            revocation(tx, audit, pending_link, receipt).await?;
+            revoke_dropped(tx, audit, pending_link, receipt).await?;
             return Ok(Ending::Commit(PendingLinkOutcome::EpochMoved));
         }
         if !is_in_time {
             return Err(Failure::TooLate);
         }
-        queue::spare(tx, platform, id).await?;
+        queue::narrow_revocations(tx, platform, id).await?;
         audit::append(
             tx,
             audit,
             &pending_link.user,
-            Entry::of_parked_link(pending_link),
+            Entry::of_pending_link(pending_link),
             receipt,
         )
         .await?;
@@ -124,8 +129,8 @@ impl Work for ParkLink<'_> {
 
 async fn insert(tx: &Transaction<'_>, pending_link: &PendingLink) -> Result<(), Failure> {
     let PendingLink { account, tokens, .. } = pending_link;
-    let insert = "INSERT INTO parked_links (hash, user_id, session_id, account_type, platform_user_id, username, display_name, \
-             avatar_url, scopes, access_token, refresh_token, token_expires_at, access_epoch, ends_at) \
+    let insert = "INSERT INTO pending_links (hash, user_id, session_id, account_type, platform_user_id, username, display_name, \
+             avatar_url, scopes, access_token, refresh_token, token_expires_at, access_epoch, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 second')";
     let (access, refresh, expires_at) = row::token_columns(tokens.as_ref());
     tx.execute(
@@ -151,15 +156,15 @@ async fn insert(tx: &Transaction<'_>, pending_link: &PendingLink) -> Result<(), 
     Ok(())
 }
 
-/// A parked link whose time is over, as it was found.
-struct Over {
+/// Identity of an expired pending link.
+struct Expired {
     number: i64,
     user: UserId,
     platform: AccountType,
     platform_user_id: String,
 }
 
-impl Over {
+impl Expired {
     fn read(row: &Row) -> Result<Self, Failure> {
         Ok(Self {
             number: row.try_get("id")?,
@@ -170,27 +175,31 @@ impl Over {
     }
 }
 
-struct EndParked<'a> {
-    over: Over,
+struct ExpirePendingLink<'a> {
+    expired: Expired,
     receipt: &'a Receipt,
     audit: &'a AuditKeys,
 }
 
 #[async_trait]
-impl Work for EndParked<'_> {
+impl Work for ExpirePendingLink<'_> {
     type Outcome = ();
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.receipt.deadline)
     }
 
-    /// Another worker, or a confirmation in the last moment, may have been here between the look and the lock.
+    /// Another worker or a late confirmation may have removed the row between the query and the lock.
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<()>, Failure> {
-        let Self { over, receipt, audit } = self;
-        head::lock_user(tx, &over.user, None).await?;
-        head::lock_platform_account(tx, over.platform, &over.platform_user_id).await?;
-        let delete = format!("DELETE FROM parked_links WHERE id = $1 AND ends_at <= now() RETURNING {COLUMNS}");
-        let Some(ended) = tx.query_opt(&delete, &[&over.number]).await? else {
+        let Self {
+            expired,
+            receipt,
+            audit,
+        } = self;
+        head::lock_user(tx, &expired.user, None).await?;
+        head::lock_platform_account(tx, expired.platform, &expired.platform_user_id).await?;
+        let delete = format!("DELETE FROM pending_links WHERE id = $1 AND expires_at <= now() RETURNING {COLUMNS}");
+        let Some(ended) = tx.query_opt(&delete, &[&expired.number]).await? else {
             return Ok(Ending::RollBack(()));
         };
         let ended = pending_link(&ended)?;
@@ -205,22 +214,22 @@ impl Work for EndParked<'_> {
     }
 }
 
-/// Takes a parked link whose time is not over; false where there is none. The caller holds the user's head row.
-pub(super) async fn take(tx: &Transaction<'_>, user: &UserId, id: &PendingLinkId) -> Result<bool, Failure> {
-    let take = "DELETE FROM parked_links WHERE hash = $1 AND user_id = $2 AND now() < ends_at";
-    Ok(tx.execute(take, &[&id.0.as_slice(), &user.as_str()]).await? > 0)
+/// Removes a pending link that has not expired; false if there is none. The caller holds the lock of the user's head row.
+pub(super) async fn consume(tx: &Transaction<'_>, user: &UserId, id: &PendingLinkId) -> Result<bool, Failure> {
+    let delete = "DELETE FROM pending_links WHERE hash = $1 AND user_id = $2 AND now() < expires_at";
+    Ok(tx.execute(delete, &[&id.0.as_slice(), &user.as_str()]).await? > 0)
 }
 
-/// Takes all that is parked for a user. The caller holds the user's head row.
-pub(super) async fn take_all(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<PendingLink>, Failure> {
-    let take = format!("DELETE FROM parked_links WHERE user_id = $1 RETURNING {COLUMNS}");
-    let taken = tx.query(&take, &[&user.as_str()]).await?;
-    taken.iter().map(pending_link).collect()
+/// Removes all pending links of a user. The caller holds the lock of the user's head row.
+pub(super) async fn remove_all(tx: &Transaction<'_>, user: &UserId) -> Result<Vec<PendingLink>, Failure> {
+    let delete = format!("DELETE FROM pending_links WHERE user_id = $1 RETURNING {COLUMNS}");
+    let removed = tx.query(&delete, &[&user.as_str()]).await?;
+    removed.iter().map(pending_link).collect()
 }
 
-/// Moves the tokens of a parked link that was taken into a revocation, and tells it in the audit log. The caller holds the lock of
-/// its platform account.
-pub(super) async fn revocation(
+/// Moves the tokens of a removed pending link into a revocation and records it in the audit log. The caller holds the lock of its
+/// platform account.
+pub(super) async fn revoke_dropped(
     tx: &Transaction<'_>,
     keys: &AuditKeys,
     dropped: &PendingLink,
@@ -231,15 +240,15 @@ pub(super) async fn revocation(
     queue::revoke(tx, &dropped.user, dropped.revocation().as_ref()).await
 }
 
-/// What [`pending_link`] reads: an account like those that are linked, where it has what they have.
+/// Columns that [`pending_link`] reads, named like those of a linked account.
 const COLUMNS: &str = "hash, user_id, session_id, account_type, platform_user_id, username, display_name, avatar_url, \
-                       'connected' AS status, scopes, parked_at AS connected_at, NULL::timestamptz AS last_synced, \
+                       'connected' AS status, scopes, created_at AS connected_at, NULL::timestamptz AS last_synced, \
                        NULL::text AS error_message, access_token, refresh_token, token_expires_at, access_epoch, \
-                       extract(epoch FROM ends_at - parked_at)::float8 AS lasts";
+                       extract(epoch FROM expires_at - created_at)::float8 AS lifetime";
 
 fn pending_link(row: &Row) -> Result<PendingLink, Failure> {
     let hash: Vec<u8> = row.try_get("hash")?;
-    let lifetime: f64 = row.try_get("lasts")?;
+    let lifetime: f64 = row.try_get("lifetime")?;
     Ok(PendingLink {
         id: PendingLinkId(hash.try_into().map_err(|_length| Failure::row(NoHash))?),
         user: row::user(row)?,
@@ -251,7 +260,7 @@ fn pending_link(row: &Row) -> Result<PendingLink, Failure> {
     })
 }
 
-/// Somebody else wrote it.
+/// The hash column has another length: Postern did not write the row.
 #[derive(Debug, thiserror::Error)]
-#[error("column hash holds no SHA-256")]
+#[error("column hash has not the length of a SHA-256")]
 struct NoHash;

@@ -1,4 +1,4 @@
-//! Parked links.
+//! Pending links.
 
 use std::time::SystemTime;
 
@@ -6,19 +6,13 @@ use async_trait::async_trait;
 use protocol::id::UserId;
 
 use super::MemoryStore;
+use super::rows::PendingLinkRow;
 use super::state::State;
 use crate::StoreError;
 use crate::answers::{Actor, Receipt};
 use crate::audit::Entry;
-use crate::parking::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
+use crate::pending_links::{PendingLink, PendingLinkId, PendingLinkOutcome, PendingLinks};
 use crate::vault::AuditKeys;
-
-/// A parked link, and when its time is over.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) link: PendingLink,
-    pub(super) ends_at: SystemTime,
-}
 
 #[async_trait]
 impl PendingLinks for MemoryStore {
@@ -29,7 +23,7 @@ impl PendingLinks for MemoryStore {
     ) -> Result<PendingLinkOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        match state.begin("park the link", &pending_link.user, receipt, now) {
+        match state.begin("store the pending link", &pending_link.user, receipt, now) {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(PendingLinkOutcome::Repeated(answer)),
             Err(_ended) => {
@@ -41,29 +35,29 @@ impl PendingLinks for MemoryStore {
         }
         let is_in_time = state.withdraw(&receipt.job);
         if state.access_epoch(&pending_link.user) != pending_link.access_epoch {
-            state.give_parked_back(&self.audit, pending_link, receipt, now);
+            state.revoke_dropped_link(&self.audit, pending_link, receipt, now);
             return Ok(PendingLinkOutcome::EpochMoved);
         }
         if !is_in_time {
-            return Err(StoreError::TooLate("park the link"));
+            return Err(StoreError::TooLate("store the pending link"));
         }
-        state.spare(
+        state.narrow_revocations(
             pending_link.account.account_type,
             &pending_link.account.platform_user_id,
         );
         state.audit(
             &self.audit,
             &pending_link.user,
-            Entry::of_parked_link(pending_link),
+            Entry::of_pending_link(pending_link),
             receipt,
             now,
         );
         let number = state.next_number();
-        let row = Pending {
+        let row = PendingLinkRow {
             link: pending_link.clone(),
-            ends_at: now + pending_link.lifetime,
+            expires_at: now + pending_link.lifetime,
         };
-        state.pending_link.insert(number, row);
+        state.pending_links.insert(number, row);
         state.remember(receipt, now);
         Ok(PendingLinkOutcome::Pending)
     }
@@ -71,19 +65,19 @@ impl PendingLinks for MemoryStore {
     async fn pending_link(&self, user: &UserId, id: &PendingLinkId) -> Result<Option<PendingLink>, StoreError> {
         let now = self.now();
         let state = self.state();
-        let mut pending_link = state.pending_link.values();
-        let found = pending_link.find(|row| row.link.id == *id && row.link.user == *user && now < row.ends_at);
+        let mut pending_links = state.pending_links.values();
+        let found = pending_links.find(|row| row.link.id == *id && row.link.user == *user && now < row.expires_at);
         Ok(found.map(|row| row.link.clone()))
     }
 
     async fn expire_pending_link(&self, receipt: &Receipt) -> Result<bool, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let over = state.pending_link.iter().find(|(_, row)| row.ends_at <= now);
-        let Some(number) = over.map(|(number, _)| *number) else {
+        let expired = state.pending_links.iter().find(|(_, row)| row.expires_at <= now);
+        let Some(number) = expired.map(|(number, _)| *number) else {
             return Ok(false);
         };
-        if let Some(Pending { link, .. }) = state.pending_link.remove(&number) {
+        if let Some(PendingLinkRow { link, .. }) = state.pending_links.remove(&number) {
             let receipt = Receipt {
                 actor: Actor::System(link.session.clone()),
                 ..receipt.clone()
@@ -97,22 +91,22 @@ impl PendingLinks for MemoryStore {
 }
 
 impl State {
-    /// Takes a parked link whose time is not over; false where there is none.
-    pub(super) fn take_parked(&mut self, user: &UserId, id: &PendingLinkId, now: SystemTime) -> bool {
-        let before = self.pending_link.len();
-        self.pending_link
-            .retain(|_, row| row.link.id != *id || row.link.user != *user || row.ends_at <= now);
-        self.pending_link.len() < before
+    /// Removes a pending link that has not expired; false if there is none.
+    pub(super) fn consume_pending_link(&mut self, user: &UserId, id: &PendingLinkId, now: SystemTime) -> bool {
+        let before = self.pending_links.len();
+        self.pending_links
+            .retain(|_, row| row.link.id != *id || row.link.user != *user || row.expires_at <= now);
+        self.pending_links.len() < before
     }
 
-    /// Takes all that is parked for a user.
-    pub(super) fn take_all_parked(&mut self, user: &UserId) -> Vec<PendingLink> {
-        let theirs = self.pending_link.extract_if(.., |_, row| row.link.user == *user);
+    /// Removes all pending links of a user.
+    pub(super) fn remove_pending_links(&mut self, user: &UserId) -> Vec<PendingLink> {
+        let theirs = self.pending_links.extract_if(.., |_, row| row.link.user == *user);
         theirs.map(|(_, row)| row.link).collect()
     }
 
-    /// Moves the tokens of a parked link that was taken into a revocation, and tells it in the audit log.
-    pub(super) fn give_parked_back(
+    /// Moves the tokens of a removed pending link into a revocation and records it in the audit log.
+    pub(super) fn revoke_dropped_link(
         &mut self,
         keys: &AuditKeys,
         dropped: &PendingLink,

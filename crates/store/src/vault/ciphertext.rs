@@ -1,39 +1,39 @@
-//! How a sealed text is laid out: `version | key id length | key id | nonce (24) | ciphertext | tag (16)`.
+//! Encoding of an encrypted text: `version | key id length | key id | nonce (24) | ciphertext | tag (16)`.
 
 use std::fmt;
 
-/// A sealed text: all that is needed to open it but the key. It is stored and sent as its bytes.
+/// Encrypted text with all that its decryption needs but the key, stored and sent as bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ciphertext(Vec<u8>);
 
 impl Ciphertext {
-    /// Takes bytes that were stored. Whether they are a sealed text shows when they are opened.
+    /// Wraps stored bytes. Whether they are an encrypted text shows at decryption.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to store.
+    /// Bytes to store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The id of the key that sealed it; none when the bytes are no sealed text.
+    /// Id of the key that encrypted it; none if the bytes are not an encrypted text.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.parts().map(|parts| parts.key_id)
     }
 
     pub(super) fn of(parts: &Parts<'_>) -> Self {
-        let mut bytes = head(parts.key_id);
+        let mut bytes = prefix(parts.key_id);
         bytes.extend_from_slice(&parts.nonce);
         bytes.extend_from_slice(parts.ciphertext);
         bytes.extend_from_slice(&parts.tag);
         Self(bytes)
     }
 
-    /// None when the bytes have another shape.
+    /// Parts of the text; none if the bytes have another format.
     pub(super) fn parts(&self) -> Option<Parts<'_>> {
         let (&[version, id_len], rest) = self.0.split_first_chunk()?;
         if version != VERSION {
@@ -51,8 +51,8 @@ impl Ciphertext {
     }
 }
 
-/// What every text begins with that this key has sealed, and no other text does.
-pub(crate) fn head(key_id: &str) -> Vec<u8> {
+/// Prefix of all texts that this key has encrypted, and of no others.
+pub(crate) fn prefix(key_id: &str) -> Vec<u8> {
     let id_len = u8::try_from(key_id.len()).unwrap_or(u8::MAX);
     let mut bytes = vec![VERSION, id_len];
     bytes.extend_from_slice(key_id.as_bytes());
@@ -65,7 +65,7 @@ impl fmt::Debug for Ciphertext {
     }
 }
 
-/// A sealed text taken apart.
+/// Parts of an encrypted text.
 pub(super) struct Parts<'a> {
     pub(super) key_id: &'a str,
     pub(super) nonce: [u8; NONCE_LEN],
@@ -73,7 +73,7 @@ pub(super) struct Parts<'a> {
     pub(super) tag: [u8; TAG_LEN],
 }
 
-/// The layout written today.
+/// Version of the encoding that is written.
 pub(super) const VERSION: u8 = 1;
 pub(super) const NONCE_LEN: usize = 24;
 const TAG_LEN: usize = 16;

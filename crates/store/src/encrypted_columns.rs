@@ -1,4 +1,4 @@
-//! Every sealed text that outlives the hour, wherever it stands: for sealing all of them anew under another key.
+//! Encrypted texts of all columns that live longer than an hour, for their re-encryption under another key.
 
 use async_trait::async_trait;
 use protocol::id::UserId;
@@ -6,12 +6,12 @@ use protocol::id::UserId;
 use crate::StoreError;
 use crate::vault::Ciphertext;
 
-/// The sealed texts as such. Whoever replaces one at the same time wins: its text is newer.
+/// Access to encrypted texts without their meaning. A concurrent writer of a text wins, as its text is newer.
 ///
-/// Answers are left alone: they are sealed too, and gone within the hour.
+/// Answers are encrypted too, but exempt, as they expire within the hour.
 #[async_trait]
 pub trait EncryptedColumns: Send + Sync {
-    /// Up to `max` texts of a column that were sealed by another key than this one, in the order of their rows, behind `after`.
+    /// Up to `max` texts of a column that another key has encrypted, in the order of their rows, after `after`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -23,39 +23,40 @@ pub trait EncryptedColumns: Send + Sync {
         max: usize,
     ) -> Result<Vec<EncryptedText>, StoreError>;
 
-    /// Puts each new text where the old one still stands and nobody is writing; says how many. Nothing else of a row changes.
+    /// Replaces each text whose row still has the old one and is not locked. Returns the number of replaced texts. Changes
+    /// nothing else of a row.
     ///
     /// # Errors
-    /// [`StoreError`]; what was put stays.
+    /// [`StoreError`]; texts that were replaced stay so.
     async fn replace_texts(&self, column: EncryptedColumn, texts: &[ReencryptedText]) -> Result<u64, StoreError>;
 }
 
-/// Where sealed texts stand. The one list of them.
+/// Encrypted column: the only list of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EncryptedColumn {
-    /// The access token of a parked link.
+    /// Access token of a pending link.
     PendingLinkAccess,
-    /// Its refresh token.
+    /// Refresh token of a pending link.
     PendingLinkRefresh,
-    /// The access token of a linked account.
+    /// Access token of a linked account.
     AccountAccess,
-    /// Its refresh token.
+    /// Refresh token of a linked account.
     AccountRefresh,
-    /// The access token of a revocation in the queue.
+    /// Access token of a queued revocation.
     TaskAccess,
-    /// Its refresh token.
+    /// Refresh token of a queued revocation.
     TaskRefresh,
-    /// The secret or address of a second factor that waits for its first code.
+    /// Secret or address of a second factor that waits for its first code.
     PendingFactor,
-    /// The secret or address of a second factor that is on.
+    /// Secret or address of an enabled second factor.
     Factor,
-    /// What keys the HMACs of a user's recovery codes.
+    /// Key of the HMACs of a user's recovery codes.
     RecoveryKey,
 }
 
 impl EncryptedColumn {
-    /// All. A token moves from a parked link to an account or a task, and from an account to a task, a secret from a second factor that waits to one that is on, and never back,
-    /// so that none slips through between two of them.
+    /// All columns. A token moves from a pending link to an account or a task, and from an account to a task; a secret moves from
+    /// a pending second factor to an enabled one. In this order, no text escapes between two columns.
     pub const ALL: [Self; 9] = [
         Self::PendingLinkAccess,
         Self::PendingLinkRefresh,
@@ -72,8 +73,8 @@ impl EncryptedColumn {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::PendingLinkAccess => "parked_links.access_token",
-            Self::PendingLinkRefresh => "parked_links.refresh_token",
+            Self::PendingLinkAccess => "pending_links.access_token",
+            Self::PendingLinkRefresh => "pending_links.refresh_token",
             Self::AccountAccess => "accounts.access_token",
             Self::AccountRefresh => "accounts.refresh_token",
             Self::TaskAccess => "tasks.access_token",
@@ -85,26 +86,26 @@ impl EncryptedColumn {
     }
 }
 
-/// A sealed text, and the place it is sealed for.
+/// Encrypted text with its binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptedText {
-    /// The row, where user and scope do not name it: the number of a task or of a parked link.
+    /// Row number of a task or pending link; 0 if user and scope identify the row.
     pub number: i64,
-    /// Whose.
+    /// Owner of the text.
     pub user: UserId,
-    /// What it is about: a platform's name, or `factor`.
+    /// Scope of the binding: a platform's name, or `factor`.
     pub scope: String,
-    /// The column of its binding.
+    /// Column of the binding.
     pub bound: String,
     /// The text.
     pub encrypted: Ciphertext,
 }
 
-/// The same text under another key.
+/// Text that was re-encrypted under another key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReencryptedText {
-    /// As it was found.
-    pub was: EncryptedText,
-    /// As it is to be.
+    /// Text as it was read.
+    pub previous: EncryptedText,
+    /// New text.
     pub encrypted: Ciphertext,
 }

@@ -1,4 +1,4 @@
-//! The sealed texts as such.
+//! Encrypted texts of all tables, for key rotation.
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use super::error::Failure;
 use super::{PgStore, row};
 use crate::StoreError;
-use crate::sealings::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
+use crate::encrypted_columns::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 use crate::vault::{self, Ciphertext};
 
 #[async_trait]
@@ -18,8 +18,8 @@ impl EncryptedColumns for PgStore {
         after: Option<&EncryptedText>,
         max: usize,
     ) -> Result<Vec<EncryptedText>, StoreError> {
-        let step = "look for texts that another key has sealed";
-        let head = vault::head(key_id);
+        let step = "look up texts under other keys";
+        let prefix = vault::prefix(key_id);
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let number = after.map_or(i64::MIN, |after| after.number);
         let (user, scope) = after.map_or(("", ""), |after| (after.user.as_str(), after.scope.as_str()));
@@ -28,11 +28,11 @@ impl EncryptedColumns for PgStore {
             | EncryptedColumn::TaskRefresh
             | EncryptedColumn::PendingLinkAccess
             | EncryptedColumn::PendingLinkRefresh => {
-                self.pool.query(step, &find(column), &[&head, &max, &number]).await?
+                self.pool.query(step, &find(column), &[&prefix, &max, &number]).await?
             }
             _ => {
                 self.pool
-                    .query(step, &find(column), &[&head, &max, &user, &scope])
+                    .query(step, &find(column), &[&prefix, &max, &user, &scope])
                     .await?
             }
         };
@@ -44,31 +44,31 @@ impl EncryptedColumns for PgStore {
         if texts.is_empty() {
             return Ok(0);
         }
-        let numbers: Vec<i64> = texts.iter().map(|text| text.was.number).collect();
-        let users: Vec<&str> = texts.iter().map(|text| text.was.user.as_str()).collect();
-        let scopes: Vec<&str> = texts.iter().map(|text| text.was.scope.as_str()).collect();
-        let old: Vec<&[u8]> = texts.iter().map(|text| text.was.encrypted.as_bytes()).collect();
+        let numbers: Vec<i64> = texts.iter().map(|text| text.previous.number).collect();
+        let users: Vec<&str> = texts.iter().map(|text| text.previous.user.as_str()).collect();
+        let scopes: Vec<&str> = texts.iter().map(|text| text.previous.scope.as_str()).collect();
+        let old: Vec<&[u8]> = texts.iter().map(|text| text.previous.encrypted.as_bytes()).collect();
         let new: Vec<&[u8]> = texts.iter().map(|text| text.encrypted.as_bytes()).collect();
-        let put = self
+        let replaced = self
             .pool
             .query(
-                "seal texts anew",
+                "replace encrypted texts",
                 &replace(column),
                 &[&numbers, &users, &scopes, &old, &new],
             )
             .await?;
-        Ok(put.len() as u64)
+        Ok(replaced.len() as u64)
     }
 }
 
-/// A table with sealed texts.
+/// Table with encrypted texts.
 struct Table {
     name: &'static str,
-    /// What names a row, in the order of a rotation.
+    /// Columns that identify a row, in the order in which a key rotation reads.
     key: &'static [&'static str],
     number: &'static str,
     scope: &'static str,
-    /// Whether a row comes after the one that is told.
+    /// SQL condition: true if a row comes after the given one.
     after: &'static str,
 }
 
@@ -80,8 +80,8 @@ const ACCOUNTS: Table = Table {
     after: "(user_id, account_type) > ($3, $4)",
 };
 
-const PARKED_LINKS: Table = Table {
-    name: "parked_links",
+const PENDING_LINKS: Table = Table {
+    name: "pending_links",
     ..TASKS
 };
 
@@ -101,11 +101,11 @@ const SECURITY: Table = Table {
     after: "(user_id, 'factor') > ($3, $4)",
 };
 
-/// Where the texts of a column are, in which column there, and what they are bound to.
-fn place(column: EncryptedColumn) -> (Table, &'static str, &'static str) {
+/// Table and column of a text, and the column of its binding as SQL.
+fn location(column: EncryptedColumn) -> (Table, &'static str, &'static str) {
     match column {
-        EncryptedColumn::PendingLinkAccess => (PARKED_LINKS, "access_token", "'access_token'"),
-        EncryptedColumn::PendingLinkRefresh => (PARKED_LINKS, "refresh_token", "'refresh_token'"),
+        EncryptedColumn::PendingLinkAccess => (PENDING_LINKS, "access_token", "'access_token'"),
+        EncryptedColumn::PendingLinkRefresh => (PENDING_LINKS, "refresh_token", "'refresh_token'"),
         EncryptedColumn::AccountAccess => (ACCOUNTS, "access_token", "'access_token'"),
         EncryptedColumn::AccountRefresh => (ACCOUNTS, "refresh_token", "'refresh_token'"),
         EncryptedColumn::TaskAccess => (TASKS, "access_token", "'access_token'"),
@@ -124,9 +124,9 @@ fn place(column: EncryptedColumn) -> (Table, &'static str, &'static str) {
     }
 }
 
-/// A text tells its key in its first bytes, so rows under another key are found without the keys.
+/// The first bytes of a text name its key, so rows under another key are found without the keys.
 fn find(column: EncryptedColumn) -> String {
-    let (table, encrypted, bound) = place(column);
+    let (table, encrypted, bound) = location(column);
     let Table {
         name,
         number,
@@ -134,26 +134,29 @@ fn find(column: EncryptedColumn) -> String {
         after,
         ..
     } = table;
-    let order = table.key.join(", ");
+    let key_columns = table.key.join(", ");
     format!(
-        "SELECT {number} AS number, user_id, {scope} AS account_type, {bound} AS token_column, {encrypted} AS sealed \
+        "SELECT {number} AS number, user_id, {scope} AS account_type, {bound} AS token_column, {encrypted} AS encrypted \
          FROM {name} WHERE substring({encrypted} FROM 1 FOR octet_length($1::bytea)) <> $1 \
-         AND {after} ORDER BY {order} LIMIT $2"
+         AND {after} ORDER BY {key_columns} LIMIT $2"
     )
 }
 
-/// Rows that a worker is writing are passed over: what it writes is newer, and a later look finds what it leaves. So nobody
-/// waits for a rotation, nor a rotation for anybody.
+/// Skips rows that a worker is writing: the new text is encrypted with the first key or found by a later pass. So neither waits
+/// for the other.
 fn replace(column: EncryptedColumn) -> String {
-    let (Table { name, key, .. }, encrypted, _) = place(column);
-    let is_held: Vec<_> = key.iter().map(|part| format!("{name}.{part} = held.{part}")).collect();
-    let (key, is_held) = (key.join(", "), is_held.join(" AND "));
+    let (Table { name, key, .. }, encrypted, _) = location(column);
+    let is_locked: Vec<_> = key
+        .iter()
+        .map(|part| format!("{name}.{part} = locked.{part}"))
+        .collect();
+    let (key, is_locked) = (key.join(", "), is_locked.join(" AND "));
     format!(
         "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) \
          AS fresh (id, user_id, account_type, old, new)), \
-         held AS (SELECT {key}, new FROM {name} JOIN fresh USING ({key}) \
+         locked AS (SELECT {key}, new FROM {name} JOIN fresh USING ({key}) \
          WHERE {encrypted} = old FOR UPDATE OF {name} SKIP LOCKED) \
-         UPDATE {name} SET {encrypted} = held.new FROM held WHERE {is_held} RETURNING 1"
+         UPDATE {name} SET {encrypted} = locked.new FROM locked WHERE {is_locked} RETURNING 1"
     )
 }
 
@@ -163,6 +166,6 @@ fn text(row: &Row) -> Result<EncryptedText, Failure> {
         user: row::user(row)?,
         scope: row.try_get("account_type")?,
         bound: row.try_get("token_column")?,
-        encrypted: Ciphertext::from_bytes(row.try_get("sealed")?),
+        encrypted: Ciphertext::from_bytes(row.try_get("encrypted")?),
     })
 }

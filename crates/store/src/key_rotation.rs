@@ -1,51 +1,51 @@
-//! `postern vault rotate_keys`: every sealed text is opened and sealed anew with the first key, while workers go on.
+//! Key rotation (`postern vault rotate`): re-encrypts every text with the first key while workers run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::StoreError;
-use crate::sealings::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
+use crate::encrypted_columns::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 use crate::vault::{Binding, Vault, VaultError};
 
-/// What became of a rotation.
+/// Report of a key rotation.
 #[derive(Debug, Default)]
 pub struct KeyRotation {
-    /// How many texts were sealed anew, by where they stand.
+    /// Number of re-encrypted texts by column.
     pub reencrypted: BTreeMap<EncryptedColumn, u64>,
-    /// Texts that do not open, the first hundred of them.
+    /// Texts that cannot be decrypted; the first hundred.
     pub undecryptable: Vec<UndecryptableText>,
-    /// How many do not open in all.
+    /// Number of texts that cannot be decrypted.
     pub undecryptable_count: u64,
-    /// Keys other than the first that texts are still sealed with.
+    /// Keys other than the first under which texts remain.
     pub keys_in_use: BTreeSet<String>,
-    /// Whether the last look found nothing more to do. If not, some worker still seals with another key.
+    /// True if the last pass found nothing to do. If false, some worker still encrypts with another key.
     pub complete: bool,
 }
 
-/// A text that does not open. Nothing here tells of its content.
+/// Text that cannot be decrypted. This reveals nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndecryptableText {
-    /// Where it stands.
+    /// Column.
     pub column: EncryptedColumn,
-    /// Its row.
+    /// Row number.
     pub number: i64,
-    /// Whose it is.
+    /// Owner of the text.
     pub user: String,
-    /// What it is about.
+    /// Scope of the binding.
     pub scope: String,
-    /// The key that sealed it, where it says so.
+    /// Key that encrypted it, if the text names one.
     pub key_id: Option<String>,
-    /// Why it does not open.
-    pub why: VaultError,
+    /// Error of the decryption.
+    pub error: VaultError,
 }
 
-/// Seals anew whatever another key than the first has sealed. Again does nothing more.
+/// Re-encrypts all texts that another key than the first has encrypted. A repeat changes nothing more.
 ///
 /// # Errors
-/// [`StoreError`]; what was done stays, and the next rotation goes on from there.
+/// [`StoreError`]; completed work stays, and the next rotation continues from there.
 pub async fn rotate_keys(store: &dyn EncryptedColumns, vault: &Vault) -> Result<KeyRotation, StoreError> {
     let mut rotation = KeyRotation::default();
-    for _ in 0..MOST_LOOKS {
-        let found = rotation.look(store, vault).await?;
+    for _ in 0..MAX_PASSES {
+        let found = rotation.run_pass(store, vault).await?;
         if found == 0 {
             rotation.complete = true;
             break;
@@ -55,8 +55,8 @@ pub async fn rotate_keys(store: &dyn EncryptedColumns, vault: &Vault) -> Result<
 }
 
 impl KeyRotation {
-    /// Looks at every column once; says how many texts there were that another key had sealed and that open.
-    async fn look(&mut self, store: &dyn EncryptedColumns, vault: &Vault) -> Result<u64, StoreError> {
+    /// Runs one pass over all columns and returns the number of texts that another key encrypted and that were decrypted.
+    async fn run_pass(&mut self, store: &dyn EncryptedColumns, vault: &Vault) -> Result<u64, StoreError> {
         self.undecryptable.clear();
         self.undecryptable_count = 0;
         self.keys_in_use.clear();
@@ -71,7 +71,7 @@ impl KeyRotation {
                 last = texts.last().cloned();
                 let again: Vec<ReencryptedText> = texts
                     .into_iter()
-                    .filter_map(|text| self.sealed_anew(column, text, vault))
+                    .filter_map(|text| self.reencrypt(column, text, vault))
                     .collect();
                 found += again.len() as u64;
                 *self.reencrypted.entry(column).or_default() += store.replace_texts(column, &again).await?;
@@ -83,45 +83,50 @@ impl KeyRotation {
         Ok(found)
     }
 
-    fn sealed_anew(&mut self, column: EncryptedColumn, was: EncryptedText, vault: &Vault) -> Option<ReencryptedText> {
+    fn reencrypt(
+        &mut self,
+        column: EncryptedColumn,
+        previous: EncryptedText,
+        vault: &Vault,
+    ) -> Option<ReencryptedText> {
         let binding = Binding {
-            user: &was.user,
-            scope: &was.scope,
-            column: &was.bound,
+            user: &previous.user,
+            scope: &previous.scope,
+            column: &previous.bound,
         };
-        match vault.decrypt(&binding, &was.encrypted) {
+        match vault.decrypt(&binding, &previous.encrypted) {
             Ok(text) => {
                 let encrypted = vault.encrypt(&binding, &text);
-                Some(ReencryptedText { was, encrypted })
+                Some(ReencryptedText { previous, encrypted })
             }
-            Err(why) => {
-                self.note(column, &was, why);
+            Err(error) => {
+                self.record_undecryptable(column, &previous, error);
                 None
             }
         }
     }
 
-    fn note(&mut self, column: EncryptedColumn, text: &EncryptedText, why: VaultError) {
+    fn record_undecryptable(&mut self, column: EncryptedColumn, text: &EncryptedText, error: VaultError) {
         let key_id = text.encrypted.key_id().map(str::to_owned);
         self.keys_in_use.extend(key_id.clone());
         self.undecryptable_count += 1;
-        if self.undecryptable.len() < MOST_NAMED {
+        if self.undecryptable.len() < MAX_NAMED {
             self.undecryptable.push(UndecryptableText {
                 column,
                 number: text.number,
                 user: text.user.to_string(),
                 scope: text.scope.clone(),
                 key_id,
-                why,
+                error,
             });
         }
     }
 }
 
-/// Texts that are read, and replaced by one statement.
+/// Texts that are read, and replaced, by one statement.
 const BATCH: usize = 200;
 
-/// A look finds only what was written during the one before it, unless someone seals with another key all the time.
-const MOST_LOOKS: usize = 8;
+/// Most passes: a pass finds only what was written during the one before, unless a worker still encrypts with another key.
+const MAX_PASSES: usize = 8;
 
-const MOST_NAMED: usize = 100;
+const MAX_NAMED: usize = 100;

@@ -13,14 +13,14 @@ use crate::postgres::{audit, head, outbox};
 use crate::refreshes::{DisconnectOutcome, DisconnectedLink};
 use crate::vault::AuditKeys;
 
-pub(super) struct LoseLink<'a> {
-    pub(super) lost: &'a DisconnectedLink,
+pub(super) struct MarkDisconnected<'a> {
+    pub(super) link: &'a DisconnectedLink,
     pub(super) receipt: &'a Receipt,
     pub(super) audit: &'a AuditKeys,
 }
 
 #[async_trait]
-impl Work for LoseLink<'_> {
+impl Work for MarkDisconnected<'_> {
     type Outcome = DisconnectOutcome;
 
     fn deadline(&self) -> Option<Instant> {
@@ -28,27 +28,27 @@ impl Work for LoseLink<'_> {
     }
 
     async fn run(&self, tx: &Transaction<'_>) -> Result<Ending<DisconnectOutcome>, Failure> {
-        let Self { lost, receipt, audit } = self;
-        let lease = &lost.lease;
+        let Self { link, receipt, audit } = self;
+        let lease = &link.lease;
         let (user, account) = (lease.user.as_str(), lease.account.as_str());
         head::lock_user(tx, &lease.user, None).await?;
-        let look = "SELECT generation, coalesce(lost_generation = generation, false) AS lost, platform_user_id \
+        let look = "SELECT generation, coalesce(disconnected_generation = generation, false) AS disconnected, platform_user_id \
                  FROM accounts WHERE user_id = $1 AND account_type = $2 FOR UPDATE";
         let Some(found) = tx.query_opt(look, &[&user, &account]).await? else {
             return Ok(Ending::RollBack(DisconnectOutcome::NotConnected));
         };
-        if found.try_get::<_, i64>("generation")? != lost.generation {
+        if found.try_get::<_, i64>("generation")? != link.generation {
             return Ok(Ending::RollBack(DisconnectOutcome::TokensReplaced));
-        } else if found.try_get("lost")? {
+        } else if found.try_get("disconnected")? {
             return Ok(Ending::RollBack(DisconnectOutcome::Disconnected));
         }
-        let lose = "UPDATE accounts SET lost_generation = generation, leased_until = NULL, status = $3, error_message = $4 \
+        let mark = "UPDATE accounts SET disconnected_generation = generation, leased_until = NULL, status = $3, error_message = $4 \
                  WHERE user_id = $1 AND account_type = $2";
         let status = AccountStatus::Error.as_str();
-        tx.execute(lose, &[&user, &account, &status, &lost.error_message])
+        tx.execute(mark, &[&user, &account, &status, &link.error_message])
             .await?;
-        outbox::send(tx, &lease.user, &lost.events).await?;
-        let entry = Entry::of_lost_link(lease.account, found.try_get("platform_user_id")?);
+        outbox::send(tx, &lease.user, &link.events).await?;
+        let entry = Entry::of_disconnected_link(lease.account, found.try_get("platform_user_id")?);
         audit::append(tx, audit, &lease.user, entry, receipt).await?;
         Ok(Ending::Commit(DisconnectOutcome::Disconnected))
     }

@@ -1,4 +1,4 @@
-//! The sealed texts as such.
+//! Encrypted texts of all tables, for key rotation.
 
 use async_trait::async_trait;
 use protocol::security::FactorMethod;
@@ -6,10 +6,9 @@ use protocol::security::FactorMethod;
 use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
-use crate::accounts::EncryptedTokens;
-use crate::queue::TokenColumn;
-use crate::sealings::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
+use crate::encrypted_columns::{EncryptedColumn, EncryptedColumns, EncryptedText, ReencryptedText};
 use crate::security::SecurityRecord;
+use crate::tokens::{EncryptedTokens, TokenColumn};
 use crate::vault::Ciphertext;
 
 #[async_trait]
@@ -22,30 +21,31 @@ impl EncryptedColumns for MemoryStore {
         max: usize,
     ) -> Result<Vec<EncryptedText>, StoreError> {
         let texts = texts(&self.state(), column);
-        let behind = |text: &EncryptedText| after.is_none_or(|after| place(text) > place(after));
-        let otherwise = |text: &EncryptedText| text.encrypted.key_id() != Some(key_id);
+        let behind = |text: &EncryptedText| after.is_none_or(|after| sort_key(text) > sort_key(after));
+        let under_other_key = |text: &EncryptedText| text.encrypted.key_id() != Some(key_id);
         Ok(texts
             .into_iter()
-            .filter(|text| behind(text) && otherwise(text))
+            .filter(|text| behind(text) && under_other_key(text))
             .take(max)
             .collect())
     }
 
     async fn replace_texts(&self, column: EncryptedColumn, texts: &[ReencryptedText]) -> Result<u64, StoreError> {
         let mut state = self.state();
-        let mut put = 0;
+        let mut replaced = 0;
         for text in texts {
-            let stands = standing(&mut state, column, &text.was).filter(|stands| **stands == text.was.encrypted);
-            if let Some(stands) = stands {
-                *stands = text.encrypted.clone();
-                put += 1;
+            let current =
+                current_text(&mut state, column, &text.previous).filter(|current| **current == text.previous.encrypted);
+            if let Some(current) = current {
+                *current = text.encrypted.clone();
+                replaced += 1;
             }
         }
-        Ok(put)
+        Ok(replaced)
     }
 }
 
-/// In the order of [`place`].
+/// Texts of a column, ordered by [`sort_key`].
 fn texts(state: &State, column: EncryptedColumn) -> Vec<EncryptedText> {
     let account = |bound| {
         let texts = state.accounts.iter().filter_map(move |((user, platform), linked)| {
@@ -60,7 +60,7 @@ fn texts(state: &State, column: EncryptedColumn) -> Vec<EncryptedText> {
         texts.collect()
     };
     let pending_link = |bound| {
-        let texts = state.pending_link.iter().filter_map(move |(number, row)| {
+        let texts = state.pending_links.iter().filter_map(move |(number, row)| {
             Some(EncryptedText {
                 number: *number,
                 user: row.link.user.clone(),
@@ -107,7 +107,7 @@ fn texts(state: &State, column: EncryptedColumn) -> Vec<EncryptedText> {
                 })
             });
             let mut texts: Vec<_> = texts.collect();
-            texts.sort_by(|one, other| place(one).cmp(&place(other)));
+            texts.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
             texts
         }
     }
@@ -120,7 +120,7 @@ fn of_tokens(tokens: &EncryptedTokens, column: TokenColumn) -> Option<&Ciphertex
     }
 }
 
-/// The text of this column, and how the factor is given that it is of.
+/// Text of this column and the method of its factor.
 fn of_factor(record: &SecurityRecord, column: EncryptedColumn) -> Option<(FactorMethod, &Ciphertext)> {
     if column == EncryptedColumn::PendingFactor {
         let pending = record.pending.as_ref()?;
@@ -134,12 +134,12 @@ fn of_factor(record: &SecurityRecord, column: EncryptedColumn) -> Option<(Factor
     Some((factor.method, encrypted))
 }
 
-fn place(text: &EncryptedText) -> (i64, &str, &str) {
+fn sort_key(text: &EncryptedText) -> (i64, &str, &str) {
     (text.number, text.user.as_str(), &text.scope)
 }
 
-/// The text that stands in this one's row now.
-fn standing<'a>(state: &'a mut State, column: EncryptedColumn, text: &EncryptedText) -> Option<&'a mut Ciphertext> {
+/// Current text in the row of this one.
+fn current_text<'a>(state: &'a mut State, column: EncryptedColumn, text: &EncryptedText) -> Option<&'a mut Ciphertext> {
     if matches!(
         column,
         EncryptedColumn::PendingFactor | EncryptedColumn::Factor | EncryptedColumn::RecoveryKey
@@ -156,7 +156,7 @@ fn standing<'a>(state: &'a mut State, column: EncryptedColumn, text: &EncryptedT
             &mut state.tasks.get_mut(&text.number)?.revocation.tokens
         }
         EncryptedColumn::PendingLinkAccess | EncryptedColumn::PendingLinkRefresh => {
-            state.pending_link.get_mut(&text.number)?.link.tokens.as_mut()?
+            state.pending_links.get_mut(&text.number)?.link.tokens.as_mut()?
         }
         _ => {
             let mut accounts = state.accounts.iter_mut();

@@ -1,27 +1,29 @@
-//! Turns: whose account is asked about when, and by whom.
+//! Contract of sync leases and schedules.
 
 use std::time::Duration;
 
 use protocol::account::AccountType;
-use store::{FinishedSync, LeasedSync, Link, Pause, Paused, PlatformCapacity, Store, SyncLeaseOutcome, SyncOutcome};
+use store::{
+    FinishedSync, LeasedSync, Link, Pause, PauseScope, PlatformCapacity, Store, SyncLeaseOutcome, SyncOutcome,
+};
 use testkit::wait;
 
 use super::syncs::taken;
 use crate::sample::{account, event, link, receipt, session, sync, user};
 
 super::kept_by_both_stores!(
-    an_account_that_was_just_linked_is_not_due_yet,
-    a_turn_is_had_by_one_and_free_when_its_sync_has_ended,
-    a_due_account_is_taken_once_and_again_when_it_is_due_again,
-    only_so_many_turns_of_these_platforms_are_taken,
-    a_turn_without_signs_of_life_goes_to_another_who_alone_can_write,
-    a_turn_that_ran_out_still_counts_until_it_is_taken,
-    failures_are_counted_until_the_account_is_linked_anew,
-    an_account_that_is_to_be_left_alone_has_no_turns,
-    a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have,
-    a_pause_is_never_shortened_nor_ended_by_a_new_link,
-    a_pause_counts_also_when_the_turn_was_lost,
-    what_is_not_linked_has_no_turn,
+    new_link_is_not_due_yet,
+    lease_is_exclusive_until_its_sync_is_finished,
+    due_account_is_leased_once_per_due_time,
+    leased_syncs_are_limited_by_capacity,
+    expired_lease_is_taken_by_another_worker_and_fences_the_first,
+    expired_lease_is_valid_until_another_worker_takes_it,
+    failures_are_counted_until_the_account_is_relinked,
+    paused_account_is_not_leased,
+    paused_platform_is_not_leased_and_others_are,
+    pause_is_neither_shortened_nor_ended_by_a_new_link,
+    pause_applies_even_with_a_lost_lease,
+    unlinked_account_is_not_leased,
 );
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -35,7 +37,7 @@ async fn link_to(store: &dyn Store, name: &str, platform: AccountType) {
     store.link_account(&link, &receipt(&job)).await.unwrap();
 }
 
-/// Ends a turn; the account is due again after so long.
+/// Finishes a sync; the account is due again after `next_sync`.
 async fn ended(store: &dyn Store, taken: &LeasedSync, next_sync: Duration) {
     let sync = FinishedSync {
         next_sync,
@@ -48,7 +50,7 @@ async fn ended(store: &dyn Store, taken: &LeasedSync, next_sync: Duration) {
 async fn link_due(store: &dyn Store, users: &[&str]) {
     for name in users {
         link_to(store, name, AccountType::Github).await;
-        let SyncLeaseOutcome::LeasedSync(taken) = take(store, name).await else {
+        let SyncLeaseOutcome::Leased(taken) = take(store, name).await else {
             panic!("the turn is free");
         };
         ended(store, &taken, Duration::ZERO).await;
@@ -77,12 +79,12 @@ async fn take_due(store: &dyn Store, max: usize, ttl: Duration) -> Vec<LeasedSyn
     due
 }
 
-async fn an_account_that_was_just_linked_is_not_due_yet(store: &dyn Store) {
+async fn new_link_is_not_due_yet(store: &dyn Store) {
     link_to(store, "GEN-001", AccountType::Github).await;
     assert!(take_due(store, 10, LONG).await.is_empty());
 }
 
-async fn a_turn_is_had_by_one_and_free_when_its_sync_has_ended(store: &dyn Store) {
+async fn lease_is_exclusive_until_its_sync_is_finished(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let mine = taken(store).await;
     assert!(matches!(take(store, "GEN-001").await, SyncLeaseOutcome::Busy));
@@ -93,7 +95,7 @@ async fn a_turn_is_had_by_one_and_free_when_its_sync_has_ended(store: &dyn Store
     assert_eq!(next.found.generation, mine.found.generation);
 }
 
-async fn a_due_account_is_taken_once_and_again_when_it_is_due_again(store: &dyn Store) {
+async fn due_account_is_leased_once_per_due_time(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let due = take_due(store, 10, LONG).await;
     assert_eq!(due.len(), 1);
@@ -108,7 +110,7 @@ async fn a_due_account_is_taken_once_and_again_when_it_is_due_again(store: &dyn 
     wait::until_true("the account to be due again", wait::deadline(), again).await;
 }
 
-async fn only_so_many_turns_of_these_platforms_are_taken(store: &dyn Store) {
+async fn leased_syncs_are_limited_by_capacity(store: &dyn Store) {
     link_due(store, &["GEN-001", "GEN-002", "GEN-003"]).await;
     let others = store
         .lease_due_syncs(
@@ -128,7 +130,7 @@ async fn only_so_many_turns_of_these_platforms_are_taken(store: &dyn Store) {
     assert_eq!(users, ["GEN-001", "GEN-002", "GEN-003"].map(user));
 }
 
-async fn a_turn_without_signs_of_life_goes_to_another_who_alone_can_write(store: &dyn Store) {
+async fn expired_lease_is_taken_by_another_worker_and_fences_the_first(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let lost = take_due(store, 1, Duration::from_millis(1)).await.remove(0);
     let next = async || take_due(store, 1, LONG).await.pop();
@@ -151,14 +153,14 @@ async fn a_turn_without_signs_of_life_goes_to_another_who_alone_can_write(store:
     assert_eq!(events, ["GEN-001 linked 7"]);
 }
 
-async fn a_turn_that_ran_out_still_counts_until_it_is_taken(store: &dyn Store) {
+async fn expired_lease_is_valid_until_another_worker_takes_it(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let mine = take_due(store, 1, Duration::ZERO).await.remove(0);
     assert!(store.renew_sync_lease(&mine.lease, Duration::ZERO).await.unwrap());
     ended(store, &mine, LONG).await;
 }
 
-async fn failures_are_counted_until_the_account_is_linked_anew(store: &dyn Store) {
+async fn failures_are_counted_until_the_account_is_relinked(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let mine = taken(store).await;
     assert_eq!(mine.failures, 0);
@@ -176,10 +178,10 @@ async fn failures_are_counted_until_the_account_is_linked_anew(store: &dyn Store
     assert_eq!(taken(store).await.failures, 0);
 }
 
-/// A sync that ends with this pause, and is due at once.
-async fn throttled(store: &dyn Store, taken: &LeasedSync, of: Paused, wait: Duration) -> SyncOutcome {
+/// Finishes a sync with this pause; the account is due at once.
+async fn throttled(store: &dyn Store, taken: &LeasedSync, scope: PauseScope, wait: Duration) -> SyncOutcome {
     let throttled = FinishedSync {
-        pause: Some(Pause { wait, of }),
+        pause: Some(Pause { wait, scope }),
         next_sync: Duration::ZERO,
         ..sync(&taken.lease, "7", &[])
     };
@@ -193,20 +195,20 @@ fn assert_paused(taking: &SyncLeaseOutcome, at_least: Duration) {
     assert!(*left > at_least && *left <= LONG, "{left:?}");
 }
 
-async fn an_account_that_is_to_be_left_alone_has_no_turns(store: &dyn Store) {
+async fn paused_account_is_not_leased(store: &dyn Store) {
     link_due(store, &["GEN-001", "GEN-002"]).await;
     let mine = taken(store).await;
-    throttled(store, &mine, Paused::Account, LONG).await;
+    throttled(store, &mine, PauseScope::Account, LONG).await;
     assert_paused(&take(store, "GEN-001").await, LONG / 2);
     let due = take_due(store, 10, LONG).await;
     let users: Vec<_> = due.iter().map(|taken| taken.lease.user.as_str()).collect();
     assert_eq!(users, ["GEN-002"]);
 }
 
-async fn a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have(store: &dyn Store) {
+async fn paused_platform_is_not_leased_and_others_are(store: &dyn Store) {
     link_due(store, &["GEN-001", "GEN-002"]).await;
     link_to(store, "GEN-001", AccountType::Discord).await;
-    throttled(store, &taken(store).await, Paused::Platform, LONG).await;
+    throttled(store, &taken(store).await, PauseScope::Platform, LONG).await;
     assert!(take_due(store, 10, LONG).await.is_empty());
     for name in ["GEN-001", "GEN-002"] {
         assert_paused(&take(store, name).await, LONG / 2);
@@ -214,14 +216,14 @@ async fn a_platform_that_is_to_be_left_alone_has_no_turns_and_others_have(store:
     let discord = store
         .lease_sync((&user("GEN-001"), &session()), AccountType::Discord, LONG)
         .await;
-    assert!(matches!(discord.unwrap(), SyncLeaseOutcome::LeasedSync(_)));
+    assert!(matches!(discord.unwrap(), SyncLeaseOutcome::Leased(_)));
 }
 
-async fn a_pause_is_never_shortened_nor_ended_by_a_new_link(store: &dyn Store) {
+async fn pause_is_neither_shortened_nor_ended_by_a_new_link(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let mine = taken(store).await;
-    throttled(store, &mine, Paused::Account, LONG).await;
-    throttled(store, &mine, Paused::Account, Duration::from_secs(1)).await;
+    throttled(store, &mine, PauseScope::Account, LONG).await;
+    throttled(store, &mine, PauseScope::Account, Duration::from_secs(1)).await;
     assert_paused(&take(store, "GEN-001").await, LONG / 2);
     store
         .link_account(&link("GEN-001", "7"), &receipt("again"))
@@ -230,18 +232,18 @@ async fn a_pause_is_never_shortened_nor_ended_by_a_new_link(store: &dyn Store) {
     assert_paused(&take(store, "GEN-001").await, LONG / 2);
 }
 
-async fn a_pause_counts_also_when_the_turn_was_lost(store: &dyn Store) {
+async fn pause_applies_even_with_a_lost_lease(store: &dyn Store) {
     link_due(store, &["GEN-001"]).await;
     let lost = take_due(store, 1, Duration::ZERO).await.remove(0);
     let next = taken(store).await;
-    let written = throttled(store, &lost, Paused::Account, LONG).await;
+    let written = throttled(store, &lost, PauseScope::Account, LONG).await;
     assert_eq!(written, SyncOutcome::Superseded);
     ended(store, &next, Duration::ZERO).await;
     assert_paused(&take(store, "GEN-001").await, LONG / 2);
     assert!(take_due(store, 10, LONG).await.is_empty());
 }
 
-async fn what_is_not_linked_has_no_turn(store: &dyn Store) {
+async fn unlinked_account_is_not_leased(store: &dyn Store) {
     assert!(matches!(take(store, "GEN-404").await, SyncLeaseOutcome::NotConnected));
     link_to(store, "GEN-001", AccountType::Discord).await;
     assert!(matches!(take(store, "GEN-001").await, SyncLeaseOutcome::NotConnected));
