@@ -1,4 +1,4 @@
-{{/* What gateways, workers and the migration have in common. Each part is called with a dict of `root` (the chart's
+{{/* Templates shared by gateways, workers and the migration. Each is called with a dict of `root` (the chart's
 context) and `part` (its name). */}}
 
 {{- define "postern.name" -}}
@@ -18,10 +18,10 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
-{{/* Of a pod: its user, and no key to the cluster's API. */}}
+{{/* Pod: its user, and no token for the cluster's API. */}}
 {{- define "postern.pod" -}}
 automountServiceAccountToken: false
-# Kubernetes would tell of its Services in variables of its own making, some of which begin with POSTERN_.
+# Kubernetes would set variables for its Services, some of which begin with POSTERN_.
 enableServiceLinks: false
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
@@ -30,12 +30,12 @@ securityContext:
   runAsNonRoot: true
   runAsUser: 65532
   runAsGroup: 65532
-  # The mounted certificate belongs to this group.
+  # Group of the mounted certificate.
   fsGroup: 65532
   seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
-{{/* Of a container: the image and what it may not do. */}}
+{{/* Container: the image and its restrictions. */}}
 {{- define "postern.container" -}}
 {{- $image := .root.Values.image -}}
 image: {{ printf "%s:%s" (required "image.repository is required" $image.repository) ($image.tag | default .root.Chart.AppVersion) }}
@@ -46,7 +46,7 @@ securityContext:
   capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* Of a node: the internal listener, asked by the kubelet. Readiness also ends when a node drains. */}}
+{{/* Probes of the internal listener. A draining node is not ready. */}}
 {{- define "postern.probes" -}}
 startupProbe:
   httpGet: { path: /livez, port: internal }
@@ -63,7 +63,7 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* Nodes of one part stay apart, so that one machine takes few of them with it. */}}
+{{/* Spreads the pods of one part over nodes. */}}
 {{- define "postern.spread" -}}
 topologySpreadConstraints:
   - maxSkew: 1

@@ -30,7 +30,7 @@ class Follower(socketio.AsyncClientNamespace):
             say("refused", error["data"]["code"])
 
     async def trigger_event(self, event, *args):
-        # Names with a colon are no names of methods.
+        # Names with a colon cannot be method names.
         if event == "account:status_changed":
             say("event", args[0]["metadata"]["errorMessage"])
         elif event == "security:session_expired":

@@ -52,7 +52,7 @@ async def main():
     url = os.environ["GATEWAY"].replace("https://", "wss://") + "/ws"
     state = ResumeState()
     ends = 0
-    # Comes back by itself, for ever: the loop is left where coming back is of no use.
+    # Reconnects by itself, for ever: the loop ends where reconnecting is of no use.
     async for socket in connect(url, ssl=trust, subprotocols=["postern.v1.json"], ping_interval=None):
         try:
             await socket.send(state.auth())
