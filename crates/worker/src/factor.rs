@@ -1,13 +1,13 @@
-//! Second factor and security settings.
+//! Second factor of a user.
 //!
 //! Decisions are pure functions of the user's record ([`check`], [`lockout`], [`recovery`], [`totp`]); they run inside the store's
-//! transaction that locks this record. [`enrolment`] sets a factor up, [`verify`] checks a code, [`step_up`] requires one. Codes that
+//! transaction that locks this record. [`change`] sets a factor up ([`enrolment`]) or turns it off, [`verify`] checks a code, [`step_up`] requires one. Codes that
 //! no authenticator computes ([`sent_code`]) go out by SMS or email ([`sender`]).
 
-mod settings;
 mod step_up;
 mod verify;
 
+mod change;
 mod enrolment;
 mod settings_change;
 
@@ -27,6 +27,7 @@ mod sender;
 mod sent_code;
 mod sms;
 
+mod decision;
 mod events;
 mod operator;
 
@@ -35,26 +36,26 @@ use std::time::Duration;
 
 use bus::{Limits, SessionRegistry};
 use lifecycle::{Clock, Entropy, Tasks};
-use protocol::answer::Failure;
-use protocol::cluster::envelope::Envelope;
-use protocol::cluster::job::JobOutcome;
-use protocol::code::ErrorCode;
 use protocol::id::UserId;
 use protocol::security::FactorMethod;
 use protocol::time::Timestamp;
+use store::Security;
 use store::vault::{Binding, Vault};
-use store::{AuditAction, AuditEvent, Security, SecurityChange, SecurityDecision, SecurityEffect, SecurityRecord};
 
 use crate::call::Call;
 use crate::metrics::Metrics;
 use crate::session::LiveSessions;
 
 pub(crate) use challenge::FactorChallenges;
+pub(crate) use change::{FactorChangeError, PreparedFactorChange};
+pub(crate) use decision::{audit_event, change, refuse};
 pub use email::{EmailError, EmailSender, EmailSettings, FromAddress, InvalidFromAddress, InvalidSmtpUrl, SmtpServer};
+pub(crate) use events::settings_updated;
 pub use operator::{OperatorOutcome, reset_factor, unlock_factor};
 pub use sender::MessageSenders;
 pub use sms::{InvalidSmsUrl, SmsError, SmsSender, SmsSettings};
-pub(crate) use step_up::StepUp;
+pub(crate) use step_up::{StepUp, StepUpError};
+pub(crate) use verify::VerifyError;
 
 /// Handlers of the commands that concern the second factor: one method each, in the file of its name.
 pub(crate) struct FactorService {
@@ -69,50 +70,6 @@ pub(crate) struct FactorService {
     pub(crate) message_senders: MessageSenders,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
-}
-
-/// Decision that changes nothing and answers with the standard sentence of this code.
-fn refuse(call: &Call, code: ErrorCode) -> SecurityDecision {
-    refuse_with(call, Failure::of(code))
-}
-
-fn refuse_with(call: &Call, failure: Failure) -> SecurityDecision {
-    SecurityDecision::Leave(JobOutcome::from(&call.complete(failure)))
-}
-
-/// Decision that changes the record as the command asked, and keeps the answer for a repeated job.
-fn change(
-    call: &Call,
-    record: SecurityRecord,
-    audit_events: Vec<AuditEvent>,
-    events: Vec<Envelope>,
-    outcome: JobOutcome,
-) -> SecurityDecision {
-    change_with(call, record, (audit_events, events), outcome, SecurityEffect::Nothing)
-}
-
-/// [`change`] with a further effect in the same transaction.
-fn change_with(
-    call: &Call,
-    record: SecurityRecord,
-    (audit_events, events): (Vec<AuditEvent>, Vec<Envelope>),
-    outcome: JobOutcome,
-    effect: SecurityEffect,
-) -> SecurityDecision {
-    SecurityDecision::Change(Box::new(SecurityChange {
-        record,
-        events,
-        receipt: Some(call.receipt(&outcome)),
-        outcome,
-        audit_events,
-        effect,
-    }))
-}
-
-/// Row of the audit log.
-fn audit_event(action: AuditAction, subject: impl Into<String>) -> AuditEvent {
-    let subject = subject.into();
-    AuditEvent { action, subject }
 }
 
 /// Reports whether the caller signed in so recently that the request is unlikely to come from a stolen session.

@@ -1,10 +1,13 @@
-//! Security of a user's access: confirmations, `security:revoke_all`, alerts, and checks of new sign-ins.
+//! Security of a user's access: settings, the second factor's verification, confirmations, `security:revoke_all`, alerts, and checks
+//! of new sign-ins.
 
 mod alerts;
 mod confirmation;
 mod new_device_alert;
 mod revoke_all;
+mod settings;
 mod sign_in;
+mod verify;
 
 use std::sync::Arc;
 
@@ -13,9 +16,9 @@ use lifecycle::{Clock, Entropy};
 use protocol::time::Timestamp;
 use store::Store;
 
+use crate::factor::FactorService;
 use crate::outbox::OutboxRelay;
-
-pub(crate) use alerts::AcknowledgeError;
+use crate::session::SessionService;
 
 /// Handlers of these commands: one method each, in the file of its name.
 pub(crate) struct SecurityService {
@@ -23,6 +26,8 @@ pub(crate) struct SecurityService {
     pub(crate) challenges: Arc<dyn Challenges>,
     pub(crate) hints: Arc<dyn Hints>,
     pub(crate) relay: Arc<OutboxRelay>,
+    pub(crate) factor: Arc<FactorService>,
+    pub(crate) session: Arc<SessionService>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }

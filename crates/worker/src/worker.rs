@@ -108,7 +108,7 @@ impl Worker {
             tasks: tasks.clone(),
             metrics: metrics.clone(),
         };
-        let factor = FactorService {
+        let factor = Arc::new(FactorService {
             store: Arc::<dyn Store>::clone(&parts.store),
             challenges: FactorChallenges::new(Arc::<dyn Bus>::clone(&parts.bus), Arc::clone(&parts.entropy)),
             sessions: Arc::<dyn Bus>::clone(&parts.bus),
@@ -120,20 +120,22 @@ impl Worker {
             message_senders: parts.message_senders.clone(),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
-        };
+        });
+        let session = Arc::new(SessionService {
+            store: Arc::<dyn Store>::clone(&parts.store),
+            bus: Arc::<dyn Bus>::clone(&parts.bus),
+            times: settings.sessions,
+            clock: Arc::clone(&parts.clock),
+        });
         let security = SecurityService {
             store: Arc::<dyn Store>::clone(&parts.store),
             challenges: Arc::<dyn Bus>::clone(&parts.bus),
             hints: Arc::<dyn Bus>::clone(&parts.bus),
             relay: Arc::clone(&relay),
+            factor: Arc::clone(&factor),
+            session: Arc::clone(&session),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
-        };
-        let session = SessionService {
-            store: Arc::<dyn Store>::clone(&parts.store),
-            bus: Arc::<dyn Bus>::clone(&parts.bus),
-            times: settings.sessions,
-            clock: Arc::clone(&parts.clock),
         };
         let addressees = Addressees {
             store: Arc::<dyn Store>::clone(&parts.store),

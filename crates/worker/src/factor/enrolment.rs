@@ -14,8 +14,9 @@ use store::{AuditAction, Factor, PendingFactor, SecurityDecision, SecurityEffect
 
 use super::check;
 use super::code::Code;
+use super::decision::{audit_event, change_with};
 use super::settings_change::NewFactor;
-use super::{FactorService, audit_event, change_with, events, factor_binding, recovery, recovery_binding, totp};
+use super::{FactorService, events, factor_binding, recovery, recovery_binding, totp};
 use crate::call::Call;
 
 impl FactorService {

@@ -10,7 +10,7 @@ use super::lockout::DELAY_FROM;
 use crate::call::{Call, NewAlert};
 
 /// Event with the settings of this record.
-pub(super) fn settings_updated(call: &Call, record: &SecurityRecord) -> Envelope {
+pub(crate) fn settings_updated(call: &Call, record: &SecurityRecord) -> Envelope {
     let updated = SettingsUpdated {
         user_id: call.user.clone(),
         settings: record.settings(),

@@ -18,7 +18,7 @@ use store::{
 };
 use tokio::time::Instant;
 
-use super::audit_event;
+use super::decision::audit_event;
 
 /// Outcome of an operator's command on a user's factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use bus::BusError;
 use protocol::answer::Failure;
 use protocol::cluster::job::Work;
 use protocol::code::ErrorCode;
-use protocol::command::Command;
+use protocol::command::SignInAge;
 use protocol::event::Notice;
 use protocol::fault::Fault;
 use protocol::security::{FactorMethod, TwoFactorRequired};
@@ -34,7 +34,7 @@ impl FactorService {
         let Work::Command(command) = work else {
             return Ok(StepUp::NotNeeded);
         };
-        if !is_sensitive(command) {
+        if !command.needs_second_factor() {
             return Ok(StepUp::NotNeeded);
         }
         let Some(factor) = self.store.security(&call.user).await?.factor else {
@@ -43,11 +43,15 @@ impl FactorService {
         if self.challenges.was_answered(call).await? {
             return Ok(StepUp::Given);
         }
-        // A thief who has used up all attempts must not keep the user from ending the thief's session: a recent sign-in suffices.
-        if matches!(command, Command::EndSessions(_)) && signed_in_recently(call, self.clock.now().into()) {
-            return Ok(StepUp::NotNeeded);
+        match command.kind().policy().sign_in {
+            // A thief who has used up all attempts must not keep the user from ending the thief's session: a recent sign-in suffices.
+            SignInAge::RecentReplacesFactor if signed_in_recently(call, self.clock.now().into()) => {
+                Ok(StepUp::NotNeeded)
+            }
+            SignInAge::RecentReplacesFactor | SignInAge::RecentToEnrol | SignInAge::Any => {
+                Err(self.required(call, &factor).await?)
+            }
         }
-        Err(self.required(call, &factor).await?)
     }
 
     /// Requires the second factor, where one is on, whether or not one was given before.
@@ -69,19 +73,6 @@ impl FactorService {
             },
             FactorMethod::Sms | FactorMethod::Email => self.challenge_by_message(call, factor).await?,
         }))
-    }
-}
-
-/// A connect with a state follows an authorize, for which the second factor was checked.
-fn is_sensitive(command: &Command) -> bool {
-    match command {
-        Command::Connect(connect) => connect.state.is_none(),
-        Command::Authorize(_)
-        | Command::Disconnect(_)
-        | Command::UpdateSettings(_)
-        | Command::RequestConfirmation(_)
-        | Command::EndSessions(_) => true,
-        _ => false,
     }
 }
 

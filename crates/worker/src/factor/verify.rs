@@ -17,10 +17,9 @@ use store::{
 
 use super::check::{self, CodeCheck};
 use super::code::Code;
+use super::decision::{audit_event, change_with, refuse, refuse_with};
 use super::recovery::{self, SessionQuota};
-use super::{
-    FactorService, audit_event, change_with, events, factor_binding, recovery_binding, refuse, refuse_with, sent_code,
-};
+use super::{FactorService, events, factor_binding, recovery_binding, sent_code};
 use crate::call::{Call, RecallError, Refusal, whole_seconds};
 
 impl FactorService {

@@ -1,5 +1,7 @@
 //! Dispatch: the one match from job and command to feature.
 
+use std::sync::Arc;
+
 use protocol::cluster::job::{Job, JobOutcome, Work};
 use protocol::code::ErrorCode;
 use protocol::command::{Command, Relay};
@@ -11,16 +13,16 @@ use crate::audit::Refusals;
 use crate::call::{Call, Refusal};
 use crate::deliveries::Webhooks;
 use crate::factor::{FactorService, StepUp};
-use crate::security::{AcknowledgeError, SecurityService};
+use crate::security::SecurityService;
 use crate::session::SessionService;
 
 /// Features of the worker.
 pub(crate) struct Dispatch {
     pub(crate) account: AccountService,
-    pub(crate) factor: FactorService,
+    pub(crate) factor: Arc<FactorService>,
     pub(crate) security: SecurityService,
     pub(crate) refusals: Refusals,
-    pub(crate) session: SessionService,
+    pub(crate) session: Arc<SessionService>,
     pub(crate) webhooks: Webhooks,
 }
 
@@ -53,26 +55,12 @@ impl Dispatch {
             Command::Sync(data) => self.account.sync(call, data).await?,
             Command::EndSessions(data) => self.session.end(call, data).await?,
             Command::List(_) => self.account.list(call).await?,
-            Command::VerifyTwoFactor(data) => {
-                let outcome = self.factor.verify(call, data).await?;
-                self.security.forget_seen_after_wrong_code(call, &outcome).await;
-                if outcome.error == Some(ErrorCode::TwoFactorInvalid) {
-                    self.session.count_wrong_code(call, &outcome).await;
-                }
-                outcome
-            }
+            Command::VerifyTwoFactor(data) => self.security.verify_two_factor(call, data).await?,
             Command::RequestConfirmation(data) => self.security.request_confirmation(call, data).await?,
             Command::RevokeAll(data) => self.security.revoke_all(call, data).await?,
-            Command::GetSettings(_) => self.factor.get_settings(call).await?,
-            Command::UpdateSettings(data) => self.factor.update_settings(call, &data.settings, step_up).await?,
-            Command::Acknowledge(data) => match self.security.acknowledge(call, data).await {
-                // Where there is a second factor, it is what shows that the caller is the user.
-                Err(AcknowledgeError::OwnSession) => {
-                    self.factor.challenge(call).await?;
-                    return Err(AcknowledgeError::OwnSession.into());
-                }
-                acknowledged => acknowledged?,
-            },
+            Command::GetSettings(_) => self.security.get_settings(call).await?,
+            Command::UpdateSettings(data) => self.security.update_settings(call, &data.settings, step_up).await?,
+            Command::Acknowledge(data) => self.security.acknowledge(call, data).await?,
             Command::Alerts(data) => self.security.alerts(call, data).await?,
             Command::Sessions(_) => self.session.list(call).await?,
             Command::ExtendSession(_) | Command::Refresh(_) => {
@@ -91,10 +79,8 @@ impl Dispatch {
 
     /// Completes a job that may have committed, whatever its outcome. Repeated, it changes nothing more.
     pub(super) async fn follow_up(&self, job: &Job) {
-        if let Work::Command(Command::UpdateSettings(asked)) = &job.work
-            && asked.settings.session_timeout.is_some()
-        {
-            self.session.apply_timeout(&job.user).await;
+        if let Work::Command(Command::UpdateSettings(asked)) = &job.work {
+            self.security.apply_session_timeout(&job.user, &asked.settings).await;
         }
     }
 }

@@ -4,12 +4,14 @@ use protocol::answer::Failure;
 use protocol::cluster::job::JobOutcome;
 use protocol::code::ErrorCode;
 use protocol::command::{Acknowledge, Alerts, AlertsAnswer, Answer};
+use protocol::event::Notice;
 use protocol::fault::Fault;
 use protocol::security::Alert;
 use store::{Acknowledged, StoreError};
 
 use super::SecurityService;
 use crate::call::{Call, Refusal};
+use crate::factor::StepUpError;
 
 impl SecurityService {
     /// Lists a page of the user's alerts.
@@ -28,7 +30,11 @@ impl SecurityService {
         match acknowledged {
             Acknowledged::Yes => Ok(outcome),
             Acknowledged::Unknown => Err(AcknowledgeError::Unknown),
-            Acknowledged::OwnSession => Err(AcknowledgeError::OwnSession),
+            Acknowledged::OwnSession => {
+                // A second factor, where one is on, proves that the caller is the user.
+                self.factor.challenge(call).await?;
+                Err(AcknowledgeError::OwnSession)
+            }
         }
     }
 
@@ -52,6 +58,8 @@ pub(crate) enum AcknowledgeError {
     Unknown,
     #[error("the alert concerns the caller's session")]
     OwnSession,
+    #[error(transparent)]
+    StepUp(#[from] StepUpError),
     #[error("acknowledge the alert")]
     Store(#[from] StoreError),
 }
@@ -61,6 +69,7 @@ impl Fault for AcknowledgeError {
         match self {
             Self::Unknown => ErrorCode::BadRequest,
             Self::OwnSession => ErrorCode::ReauthRequired,
+            Self::StepUp(error) => error.code(),
             Self::Store(error) => error.code(),
         }
     }
@@ -74,7 +83,15 @@ impl Refusal for AcknowledgeError {
                 self.code(),
                 "This alert is about this session: sign in again, or acknowledge it in another session.",
             ),
+            Self::StepUp(error) => error.failure(),
             Self::Store(_) => Failure::of(self.code()),
+        }
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        match self {
+            Self::StepUp(error) => error.notice(),
+            Self::Unknown | Self::OwnSession | Self::Store(_) => None,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use protocol::cluster::job::{JobOutcome, Joined};
 use protocol::cluster::origin::Origin;
-use protocol::code::ErrorCode;
 use protocol::command::{AlertsAnswer, Answer};
 use protocol::fault::chain;
 use protocol::security::Alert;
@@ -27,13 +26,6 @@ impl SecurityService {
             self.check_sign_in(call, from, &outcome).await?;
         }
         Ok(outcome)
-    }
-
-    /// Forgets the hint of known devices after a wrong code, so that a worker checks the sign-ins that follow.
-    pub(crate) async fn forget_seen_after_wrong_code(&self, call: &Call, outcome: &JobOutcome) {
-        if outcome.error == Some(ErrorCode::TwoFactorInvalid) {
-            self.clear_seen(call).await;
-        }
     }
 
     /// Open alerts of the user. If there are none, leaves a hint, so that the gateway of the next socket need not ask.
@@ -78,7 +70,8 @@ impl SecurityService {
         Ok(())
     }
 
-    async fn clear_seen(&self, call: &Call) {
+    /// Removes the hint of known devices after a wrong code, so that a worker checks the sign-ins that follow.
+    pub(super) async fn clear_seen(&self, call: &Call) {
         if let Err(error) = self.hints.clear_seen(&call.user).await {
             tracing::warn!(
                 error = chain(&error),
