@@ -114,17 +114,26 @@ impl ChallengeKind {
 /// Location of a challenge in the storage.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ChallengeLocation<'a> {
-    /// Challenge of no user: its type and its hash.
-    Global(&'static str, &'a str),
+    /// Challenge of no user, with its hash.
+    Global(GlobalChallenge, &'a str),
     /// Challenge of one user and kind, with its name among them.
     PerUser(&'a UserId, ChallengeKind, &'a str),
+}
+
+/// Kind of challenge of no user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GlobalChallenge {
+    /// [`ChallengeKey::State`].
+    State,
+    /// [`ChallengeKey::PendingLink`].
+    PendingLink,
 }
 
 impl ChallengeKey {
     pub(crate) fn location(&self) -> ChallengeLocation<'_> {
         match self {
-            Self::State { hash } => ChallengeLocation::Global("oauth", hash),
-            Self::PendingLink { hash } => ChallengeLocation::Global("link", hash),
+            Self::State { hash } => ChallengeLocation::Global(GlobalChallenge::State, hash),
+            Self::PendingLink { hash } => ChallengeLocation::Global(GlobalChallenge::PendingLink, hash),
             Self::Authorize { user, state_hash } => {
                 ChallengeLocation::PerUser(user, ChallengeKind::Authorize, state_hash)
             }

@@ -110,7 +110,7 @@ mod tests {
     }
 
     proptest! {
-        /// At any pace of the reader, a `Missed` follows each gap in the messages.
+        /// Gaps in the messages are each followed by a `Missed`, at any pace of the reader.
         #[test]
         fn every_dropped_event_is_followed_by_missed(
             bound in 1usize..5,

@@ -46,8 +46,8 @@ impl Challenges for RedisBus {
     async fn put(&self, key: &ChallengeKey, value: &[u8], ttl: Duration) -> Result<(), BusError> {
         let (shared, step, value) = (&self.shared, "store a challenge", value.to_vec());
         match key.location() {
-            ChallengeLocation::Global(what, hash) => {
-                let name = shared.names.global_challenge(what, hash);
+            ChallengeLocation::Global(kind, hash) => {
+                let name = shared.names.global_challenge(kind, hash);
                 shared.commands.set(step, name, value, ttl).await
             }
             ChallengeLocation::PerUser(user, kind, name) => {
@@ -66,8 +66,8 @@ impl Challenges for RedisBus {
     async fn read(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let (shared, step) = (&self.shared, "read a challenge");
         let mut stored = match key.location() {
-            ChallengeLocation::Global(what, hash) => {
-                let name = shared.names.global_challenge(what, hash);
+            ChallengeLocation::Global(kind, hash) => {
+                let name = shared.names.global_challenge(kind, hash);
                 shared.commands.get(step, vec![name]).await?
             }
             ChallengeLocation::PerUser(user, kind, name) => {
@@ -81,8 +81,8 @@ impl Challenges for RedisBus {
     async fn take(&self, key: &ChallengeKey) -> Result<Option<Vec<u8>>, BusError> {
         let (shared, step) = (&self.shared, "take a challenge");
         let mut taken = match key.location() {
-            ChallengeLocation::Global(what, hash) => {
-                let name = shared.names.global_challenge(what, hash);
+            ChallengeLocation::Global(kind, hash) => {
+                let name = shared.names.global_challenge(kind, hash);
                 shared.commands.take(step, name).await?
             }
             ChallengeLocation::PerUser(user, kind, name) => {

@@ -93,7 +93,7 @@ impl Events for RedisBus {
         let since = &shared.events.since;
         let mut reply = shared.commands.run("read an event log", since, keys, args).await?;
         let now = offset(&mut reply)?;
-        if reply.bytes()? == "lost" {
+        if reply.bytes()? == "gap" {
             return Ok(LogRead::Gap(now));
         }
         let mut events = Vec::new();

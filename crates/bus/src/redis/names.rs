@@ -1,11 +1,14 @@
 //! Names of keys and channels, catalogued in docs/redis.md. Ids are percent-encoded, so that no id can address another's keys, and
 //! user, node or lane is the hash tag, so that all its keys are in one slot of a cluster.
 
+use std::iter::once;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, utf8_percent_encode};
 use protocol::cluster::job::Lane;
 use protocol::id::{JobId, NodeId, SessionId, UserId};
 
 use super::settings::Prefix;
+use crate::challenges::GlobalChallenge;
 use crate::{Bucket, ChallengeKind, SessionKey};
 
 /// Names under one prefix.
@@ -21,7 +24,7 @@ impl Names {
 
     /// Channel of a user's events.
     pub(super) fn event_channel(&self, user: &UserId) -> String {
-        self.of_user(user, "ev")
+        self.fill("<prefix>:{<user>}:ev", &[user.as_str()])
     }
 
     /// User of an event channel.
@@ -35,72 +38,79 @@ impl Names {
 
     /// Current offset of a user: hash.
     pub(super) fn offset(&self, user: &UserId) -> String {
-        self.of_user(user, "pos")
+        self.fill("<prefix>:{<user>}:pos", &[user.as_str()])
     }
 
     /// Event log of a user: stream.
     pub(super) fn log(&self, user: &UserId) -> String {
-        self.of_user(user, "log")
+        self.fill("<prefix>:{<user>}:log", &[user.as_str()])
     }
 
     /// Ids of a user's latest events: sorted set.
     pub(super) fn event_ids(&self, user: &UserId) -> String {
-        self.of_user(user, "eids")
+        self.fill("<prefix>:{<user>}:eids", &[user.as_str()])
     }
 
     /// Resume tokens of a user: hash.
     pub(super) fn resume_tokens(&self, user: &UserId) -> String {
-        self.of_user(user, "pids")
+        self.fill("<prefix>:{<user>}:pids", &[user.as_str()])
     }
 
     /// Rate cell (string) or sliding window (list) of a user.
     pub(super) fn cell(&self, user: &UserId, bucket: &Bucket) -> String {
         match &bucket.scope {
-            None => self.of_user(user, &format!("rl:{}", bucket.name)),
-            Some(of) => self.of_user(user, &format!("rl:{}:{}", bucket.name, encoded(of))),
+            None => self.fill("<prefix>:{<user>}:rl:<bucket>", &[user.as_str(), bucket.name]),
+            Some(scope) => self.fill(
+                "<prefix>:{<user>}:rl:<bucket>:<scope>",
+                &[user.as_str(), bucket.name, scope],
+            ),
         }
     }
 
     /// Seen devices and networks of a user: set.
     pub(super) fn seen(&self, user: &UserId) -> String {
-        self.of_user(user, "seen")
+        self.fill("<prefix>:{<user>}:seen", &[user.as_str()])
     }
 
     /// Last alert check of a user: string.
     pub(super) fn open(&self, user: &UserId) -> String {
-        self.of_user(user, "open")
+        self.fill("<prefix>:{<user>}:open", &[user.as_str()])
     }
 
     /// Sliding window of no user: list.
     pub(super) fn global_cell(&self, bucket: &Bucket) -> String {
-        let of = bucket.scope.as_deref().map(encoded).unwrap_or_default();
-        format!("{}:rl:{}:{of}", self.prefix.as_str(), bucket.name)
+        let scope = bucket.scope.as_deref().unwrap_or_default();
+        self.fill("<prefix>:rl:<bucket>:<scope>", &[bucket.name, scope])
     }
 
     /// Challenges of a user and kind: hash.
     pub(super) fn challenges(&self, user: &UserId, kind: ChallengeKind) -> String {
-        let kind = match kind {
-            ChallengeKind::Authorize => "oauth",
-            ChallengeKind::Confirmation => "confirm",
-            ChallengeKind::TwoFactor => "2fa",
-            ChallengeKind::StepUp => "stepup",
+        let pattern = match kind {
+            ChallengeKind::Authorize => "<prefix>:{<user>}:oauth",
+            ChallengeKind::Confirmation => "<prefix>:{<user>}:confirm",
+            ChallengeKind::TwoFactor => "<prefix>:{<user>}:2fa",
+            ChallengeKind::StepUp => "<prefix>:{<user>}:stepup",
         };
-        self.of_user(user, kind)
+        self.fill(pattern, &[user.as_str()])
     }
 
     /// Challenge of no user: string.
-    pub(super) fn global_challenge(&self, what: &'static str, hash: &str) -> String {
-        format!("{}:{what}:{}", self.prefix.as_str(), encoded(hash))
+    pub(super) fn global_challenge(&self, kind: GlobalChallenge, hash: &str) -> String {
+        let pattern = match kind {
+            GlobalChallenge::State => "<prefix>:oauth:<hash>",
+            GlobalChallenge::PendingLink => "<prefix>:link:<hash>",
+        };
+        self.fill(pattern, &[hash])
     }
 
     /// Session: string that expires at its deadline.
     pub(super) fn session(&self, key: &SessionKey) -> String {
-        self.of_user(&key.user, &format!("s:{}", encoded(key.session.as_str())))
+        self.fill("<prefix>:{<user>}:s:<session>", &[key.user.as_str(), key.session.as_str()])
     }
 
     /// Warning of a session: string that expires when the warning is due.
     pub(super) fn warning(&self, key: &SessionKey) -> String {
-        self.of_user(&key.user, &format!("w:{}", encoded(key.session.as_str())))
+        self.fill("<prefix>:{<user>}:w:<session>", &[key.user.as_str(), key.session.as_str()])
     }
 
     /// Name of a session in the index of its user: the last part of [`Names::session`].
@@ -115,22 +125,22 @@ impl Names {
 
     /// Index of a user's live sessions by deadline: sorted set.
     pub(super) fn sessions(&self, user: &UserId) -> String {
-        self.of_user(user, "sids")
+        self.fill("<prefix>:{<user>}:sids", &[user.as_str()])
     }
 
     /// End of all sessions of a user: string.
     pub(super) fn end_of_all(&self, user: &UserId) -> String {
-        self.of_user(user, "ended")
+        self.fill("<prefix>:{<user>}:ended", &[user.as_str()])
     }
 
     /// Open sockets of a user: hash.
     pub(super) fn sockets(&self, user: &UserId) -> String {
-        self.of_user(user, "conn")
+        self.fill("<prefix>:{<user>}:conn", &[user.as_str()])
     }
 
     /// Leases of the gateways: sorted set.
     pub(super) fn nodes(&self) -> String {
-        format!("{}:nodes", self.prefix.as_str())
+        self.fill("<prefix>:nodes", &[])
     }
 
     /// Session of a session key or warning key.
@@ -148,47 +158,59 @@ impl Names {
 
     /// Probe key of one subscriber to expiries: string.
     pub(super) fn expiry_probe(&self, subscriber: &str) -> String {
-        format!("{}:{{probe:{subscriber}}}:expiry", self.prefix.as_str())
+        self.fill("<prefix>:{probe:<subscriber>}:expiry", &[subscriber])
     }
 
     /// Jobs of a lane: stream.
     pub(super) fn lane(&self, lane: Lane) -> String {
-        format!("{}:{{jobs:{}}}", self.prefix.as_str(), lane.as_str())
+        self.fill("<prefix>:{jobs:<lane>}", &[lane.as_str()])
     }
 
     /// Size of a lane in bytes: string.
     pub(super) fn lane_bytes(&self, lane: Lane) -> String {
-        format!("{}:bytes", self.lane(lane))
+        self.fill("<prefix>:{jobs:<lane>}:bytes", &[lane.as_str()])
     }
 
-    /// Dead letters of a lane, without their payload: stream.
-    pub(super) fn dead(&self, lane: Lane) -> String {
-        format!("{}:dead", self.lane(lane))
+    /// Dead jobs of a lane, without their payload: stream.
+    pub(super) fn dead_jobs(&self, lane: Lane) -> String {
+        self.fill("<prefix>:{jobs:<lane>}:dead", &[lane.as_str()])
     }
 
     /// Channel of a node's replies.
     pub(super) fn reply_channel(&self, node: &NodeId) -> String {
-        format!("{}:{{n:{}}}", self.prefix.as_str(), encoded(node.as_str()))
+        self.fill("<prefix>:{n:<node>}", &[node.as_str()])
     }
 
     /// Stored reply: string.
     pub(super) fn reply(&self, node: &NodeId, job: &JobId) -> String {
-        format!("{}:r:{}", self.reply_channel(node), encoded(job.as_str()))
+        self.fill("<prefix>:{n:<node>}:r:<job>", &[node.as_str(), job.as_str()])
     }
 
     /// Channel of one subscriber's probe messages.
     pub(super) fn probe(&self, subscriber: &str) -> String {
-        format!("{}:{{probe:{subscriber}}}", self.prefix.as_str())
+        self.fill("<prefix>:{probe:<subscriber>}", &[subscriber])
     }
 
-    /// Unused names in different slots of a cluster, for the startup check. Of two nodes with half of the slots each, the
-    /// connected one has all 32 with a probability of 1 in 4 billion.
+    /// Unused names in different slots of a cluster, for the startup check. Of two nodes with half of the slots each, the connected one
+    /// has all 32 with a probability of 1 in 4 billion.
     pub(super) fn probes(&self) -> impl Iterator<Item = String> {
         (0..32).map(|number| self.probe(&format!("start-{number}")))
     }
 
-    fn of_user(&self, user: &UserId, what: &str) -> String {
-        format!("{}:{{{}}}:{what}", self.prefix.as_str(), encoded(user.as_str()))
+    /// Fills a pattern: `<prefix>`, then its other variables in their sequence, percent-encoded.
+    fn fill(&self, pattern: &'static str, values: &[&str]) -> String {
+        let mut values = once(self.prefix.as_str()).chain(values.iter().copied());
+        let mut name = String::new();
+        for part in pattern.split_inclusive('>') {
+            match part.split_once('<') {
+                Some((fixed, _variable)) => {
+                    name.push_str(fixed);
+                    name.extend(utf8_percent_encode(values.next().unwrap_or_default(), RESERVED));
+                }
+                None => name.push_str(part),
+            }
+        }
+        name
     }
 }
 
@@ -237,10 +259,11 @@ mod tests {
             names.resume_tokens(&user),
             names.cell(&user, &sync),
             names.global_cell(&sync),
-            names.global_challenge("oauth", "00ff"),
+            names.global_challenge(GlobalChallenge::State, "00ff"),
+            names.global_challenge(GlobalChallenge::PendingLink, "00ff"),
             names.challenges(&user, ChallengeKind::Confirmation),
             names.lane(Lane::Interactive),
-            names.dead(Lane::Platform),
+            names.dead_jobs(Lane::Platform),
             names.reply_channel(&node),
             names.reply(&node, &job),
         ];
@@ -261,6 +284,7 @@ mod tests {
                 "pn:{GEN-001}:rl:sync:github",
                 "pn:rl:sync:github",
                 "pn:oauth:00ff",
+                "pn:link:00ff",
                 "pn:{GEN-001}:confirm",
                 "pn:{jobs:interactive}",
                 "pn:{jobs:platform}:dead",

@@ -37,7 +37,7 @@ impl SessionScripts {
     pub(super) fn new() -> Self {
         let of_session = |script: &str| {
             let common = include_str!("script/session.lua");
-            Script::new(format!("local most = {MAX_SESSIONS}\n{common}{script}"))
+            Script::new(format!("local bound = {MAX_SESSIONS}\n{common}{script}"))
         };
         Self {
             seed: of_session(include_str!("script/seed_session.lua")),

@@ -1,7 +1,7 @@
 //! Contracts of the roles, run against both implementations.
 
 /// Turns each contract into a test of the memory bus and one of the Redis bus.
-macro_rules! holds_for_both {
+macro_rules! test_both {
     ($($contract:ident),+ $(,)?) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -143,7 +143,7 @@ async fn failure(url: &str) -> String {
         Err(error) => return chain(&error),
     };
     let feed = match bus.listen().await {
-        Ok((feed, _heard)) => feed,
+        Ok((feed, _messages)) => feed,
         Err(error) => return chain(&error),
     };
     match feed.subscribe(&user("GEN-001")).await {

@@ -66,7 +66,7 @@ impl Queue {
                 tracing::warn!(
                     entry = number,
                     deliveries = lost,
-                    "job became a dead letter, its workers lost it"
+                    "job lost by its workers, moved to the dead jobs"
                 );
                 continue;
             }

@@ -109,14 +109,14 @@ impl RedisBus {
     /// Reclaims the entries with expired claims for this worker.
     async fn reclaim(&self, lane: Lane, worker: &WorkerId, max: usize) -> Result<RedisReply, BusError> {
         let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.lane(lane), names.lane_bytes(lane), names.dead(lane)];
+        let keys = [names.lane(lane), names.lane_bytes(lane), names.dead_jobs(lane)];
         let args = [
             Arg::from(GROUP),
             Arg::from(worker.as_str()),
             Arg::from(CLAIM_TTL.as_millis()),
             Arg::from(max),
             Arg::from(MAX_DELIVERIES),
-            Arg::from(MAX_DEAD_LETTERS),
+            Arg::from(MAX_DEAD_JOBS),
         ];
         shared
             .commands
@@ -135,7 +135,7 @@ impl RedisBus {
     }
 
     /// Decodes entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer release, or
-    /// become dead letters.
+    /// become dead jobs.
     async fn filter_live(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
         for LaneEntry { id, deadline, job } in LaneEntry::read_all(entries)? {
@@ -172,8 +172,8 @@ pub(super) const GROUP: &str = "workers";
 /// Interval at which expired claims are reclaimed.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Approximate bound of the dead letters.
-const MAX_DEAD_LETTERS: u32 = 1000;
+/// Approximate bound of the dead jobs.
+const MAX_DEAD_JOBS: u32 = 1000;
 
 /// Idle time after which a consumer without claims is deleted.
 const IDLE_CONSUMER_TTL: Duration = Duration::from_secs(60 * 60);

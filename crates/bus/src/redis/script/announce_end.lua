@@ -1,5 +1,6 @@
--- Announces that the end of a session is about to be committed. Arguments: its name, how long that is remembered of one that is
--- not alive (ms). Answers `1` when it was alive, else `0`, and its newest token (0: not known).
+-- Announces that the end of a session is about to be committed.
+-- Arguments: name of the session, TTL of the announcement if it is not alive (ms).
+-- Replies `1` if it was alive, else `0`, and its newest token (0: unknown).
 local session = read()
 if session.state == 'alive' then
   session.generation = session.generation + 1

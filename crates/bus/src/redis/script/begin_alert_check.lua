@@ -1,4 +1,4 @@
--- Begins a look for open alerts, in the place of any before.
--- Keys: open alerts. Arguments: the look's name, its life (seconds).
-redis.call('SET', KEYS[1], run .. ' look ' .. ARGV[1], 'EX', ARGV[2])
+-- Records a starting check for open alerts, replacing an earlier one.
+-- Keys: alert check. Arguments: name of the check, its TTL (seconds).
+redis.call('SET', KEYS[1], run .. ' check ' .. ARGV[1], 'EX', ARGV[2])
 return {}

@@ -1,4 +1,4 @@
--- Answers where the session stands.
--- Whoever reads a key that is due makes Redis delete it, and announce that: so both are read.
+-- Replies the state of a session.
+-- A read of an expired key makes Redis delete it and send its notification: so both keys are read.
 redis.call('EXISTS', KEYS[2])
 return answer(read())

@@ -1,5 +1,5 @@
--- Overwrites a session with its end, unless it was opened after that, or ended later.
--- Arguments: its name, time of the end, how long that is remembered (ms).
+-- Replaces a session with the tombstone of its end, unless it was opened or ended later.
+-- Arguments: name of the session, time of the end, TTL of the tombstone (ms).
 local session = read()
 local ended = tonumber(ARGV[2])
 if (session.opened or 0) <= ended and (session.at or 0) <= ended then

@@ -1,4 +1,4 @@
--- Answers nothing unless the session is alive, announced or not: else its opening, time left and timeout (ms).
+-- Replies opening time, remaining time and timeout (ms) of a live session, announced or not; else nothing.
 local session = read()
 if session.state ~= 'alive' then
   return {}

@@ -1,7 +1,7 @@
--- Takes from several buckets, from all of them or from none, by the generic cell rate algorithm: each cell is the time at which
--- its bucket will be full again.
--- Keys: cells. Arguments: of each cell, how long what is taken needs to come back, how long all of it needs (us).
--- Answers how long to wait (us), 0 when it was taken.
+-- Takes from several buckets, all or none, by the generic cell rate algorithm: each cell is the time at which its bucket will be
+-- full again.
+-- Keys: cells. Arguments: for each cell the refill time of the cost, and of the whole bucket (us).
+-- Replies the time to wait (us), 0 if taken.
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 

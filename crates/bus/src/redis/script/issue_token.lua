@@ -1,40 +1,40 @@
--- Makes a ticket known. Of more than a user may have, those go whose holders were silent for longest: of the session that has most,
--- so that no session costs another its own.
--- Keys: tickets. Arguments: name, session, connection, epoch and seq where its holder's events begin, life (ms), how many at most.
-local tickets, name, most = KEYS[1], ARGV[1], tonumber(ARGV[7])
+-- Issues a resume token. Above the bound the least recently renewed token of the session with the most tokens is evicted, so that no
+-- session evicts another's tokens.
+-- Keys: resume tokens. Arguments: id, session, connection, epoch and seq of the start offset, TTL (ms), bound.
+local tokens, id, bound = KEYS[1], ARGV[1], tonumber(ARGV[7])
 local issued = { session = ARGV[2], connection = ARGV[3], epoch = ARGV[4], seq = ARGV[5], redemption = 0 }
-keep(tickets, name, issued, tonumber(ARGV[6]))
-if redis.call('HLEN', tickets) <= most then
+store(tokens, id, issued, tonumber(ARGV[6]))
+if redis.call('HLEN', tokens) <= bound then
   return {}
 end
 
-local known, of_session, entries = {}, {}, redis.call('HGETALL', tickets)
+local known, of_session, entries = {}, {}, redis.call('HGETALL', tokens)
 for index = 1, #entries, 2 do
-  local ticket = cjson.decode(entries[index + 1])
-  if ticket.ends <= now then
-    redis.call('HDEL', tickets, entries[index])
+  local token = cjson.decode(entries[index + 1])
+  if token.expiry <= now then
+    redis.call('HDEL', tokens, entries[index])
   else
-    ticket.name = entries[index]
-    known[#known + 1] = ticket
-    of_session[ticket.session] = (of_session[ticket.session] or 0) + 1
+    token.id = entries[index]
+    known[#known + 1] = token
+    of_session[token.session] = (of_session[token.session] or 0) + 1
   end
 end
 table.sort(known, function(one, other)
-  if one.ends == other.ends then
-    return one.name < other.name
+  if one.expiry == other.expiry then
+    return one.id < other.id
   end
-  return one.ends < other.ends
+  return one.expiry < other.expiry
 end)
-while #known > most do
-  local goes
-  for index, ticket in ipairs(known) do
-    local larger = not goes or of_session[ticket.session] > of_session[known[goes].session]
-    if ticket.name ~= name and larger then
-      goes = index
+while #known > bound do
+  local index_of_evicted
+  for index, token in ipairs(known) do
+    local larger = not index_of_evicted or of_session[token.session] > of_session[known[index_of_evicted].session]
+    if token.id ~= id and larger then
+      index_of_evicted = index
     end
   end
-  local gone = table.remove(known, goes)
-  of_session[gone.session] = of_session[gone.session] - 1
-  redis.call('HDEL', tickets, gone.name)
+  local evicted = table.remove(known, index_of_evicted)
+  of_session[evicted.session] = of_session[evicted.session] - 1
+  redis.call('HDEL', tokens, evicted.id)
 end
 return {}

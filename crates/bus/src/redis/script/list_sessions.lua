@@ -1,2 +1,2 @@
--- Keys: index of a user's sessions. Answers the names of those that may be alive.
+-- Lists the sessions in a user's index, some of which may have expired. Keys: index.
 return redis.call('ZRANGE', KEYS[1], 0, -1)

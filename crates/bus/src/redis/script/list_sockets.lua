@@ -1,2 +1,2 @@
--- Keys: sockets of a user. Answers all entries.
+-- Lists the sockets of a user. Keys: sockets.
 return redis.call('HVALS', KEYS[1])

@@ -1,4 +1,5 @@
--- Which gateways are alive. Keys: leases. Arguments: a gateway that says so and for how long (ms), or nothing. Answers the names.
+-- Lists the gateways with a lease, after an optional renewal.
+-- Keys: leases. Arguments: gateway to renew and its lease (ms), or none. Replies the gateways' ids.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))

@@ -1,3 +1,3 @@
--- Keys: challenges. Arguments: name. Answers its value, or nothing.
+-- Reads a challenge. Keys: challenges. Arguments: name. Replies its value, or nothing.
 local _, value = read(redis.call('HGET', KEYS[1], ARGV[1]))
 return { value }

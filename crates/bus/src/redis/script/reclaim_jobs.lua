@@ -1,30 +1,31 @@
--- Gives a worker the entries whose worker fell silent; drops those past their deadline, buries those that cost a second worker.
--- Keys: lane, its byte count, dead letters. Arguments: group, worker, how long is silent (ms), how many at most, how many
--- deliveries at most, how many dead letters are kept.
--- Answers the entries as XREADGROUP would.
-local lane, bytes, dead = KEYS[1], KEYS[2], KEYS[3]
-local group, worker, silence = ARGV[1], ARGV[2], ARGV[3]
-local most, deliveries, most_dead = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+-- Reclaims the entries with expired claims for a worker. Removes those past their deadline; those that a second worker lost become
+-- dead letters.
+-- Keys: lane, its size, dead letters. Arguments: group, worker, TTL of a claim (ms), limit, bound of the deliveries, bound of the dead
+-- letters.
+-- Replies the entries as XREADGROUP does.
+local lane, size, dead_letters = KEYS[1], KEYS[2], KEYS[3]
+local group, worker, claim_ttl = ARGV[1], ARGV[2], ARGV[3]
+local limit, max_deliveries, max_dead_letters = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 
-local pending = redis.pcall('XPENDING', lane, group, 'IDLE', silence, '-', '+', most)
+local pending = redis.pcall('XPENDING', lane, group, 'IDLE', claim_ttl, '-', '+', limit)
 if pending.err then
-  -- No group: nothing has been claimed since this Redis began.
+  -- No group: nothing has been claimed on this Redis.
   return {}
 end
 
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local claimed = {}
-for _, held in ipairs(pending) do
-  local id, lost = held[1], held[4]
+for _, claim in ipairs(pending) do
+  local id, deliveries = claim[1], claim[4]
   local entry = redis.call('XRANGE', lane, id, id)[1]
   if not entry then
     redis.call('XACK', lane, group, id)
   elseif tonumber(entry[2][4]) <= now then
-    remove(lane, bytes, group, id)
-  elseif lost >= deliveries then
-    remove(lane, bytes, group, id)
-    redis.call('XADD', dead, 'MAXLEN', '~', most_dead, '*', 'id', entry[2][2], 'entry', id, 'deliveries', lost)
+    remove(lane, size, group, id)
+  elseif deliveries >= max_deliveries then
+    remove(lane, size, group, id)
+    redis.call('XADD', dead_letters, 'MAXLEN', '~', max_dead_letters, '*', 'id', entry[2][2], 'entry', id, 'deliveries', deliveries)
   else
     redis.call('XCLAIM', lane, group, worker, 0, id)
     claimed[#claimed + 1] = entry

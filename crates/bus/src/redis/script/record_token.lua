@@ -1,5 +1,5 @@
--- Keeps when the newest token was issued that was presented in a session that is alive.
--- Arguments: its name, when this one was issued (0: it does not say). Answers where the session stands.
+-- Records the time of issue of a live session's token, if it is the newest.
+-- Arguments: name of the session, time of issue (0: unknown). Replies the state of the session.
 local session = read()
 local issued = tonumber(ARGV[2])
 if session.state == 'alive' and issued > session.newest then

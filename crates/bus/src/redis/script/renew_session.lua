@@ -1,8 +1,8 @@
--- Gives a session that is alive its whole timeout again.
--- Arguments: its name. Answers `1` when the warning had been due, else `0`, and where the session stands.
+-- Renews a live session for its whole timeout.
+-- Arguments: name of the session. Replies `1` if the warning had been due, else `0`, and the state of the session.
 local session = read()
 local after_warning = '0'
-if is_alive(session) then
+if is_renewable(session) then
   if session.deadline - session.lead <= now then
     after_warning = '1'
   end

@@ -1,12 +1,12 @@
--- A sign of life of a ticket's holder.
--- Keys: tickets. Arguments: name, number of the holder's redemption, life (ms).
--- Answers 0 when another holds the ticket. One that is gone is nobody's.
-local ticket = read(KEYS[1], ARGV[1])
-if not ticket then
+-- Renews the lease of a resume token.
+-- Keys: resume tokens. Arguments: id, number of the lease's redemption, TTL (ms).
+-- Replies 0 if a later redemption has the lease, else 1, also for a missing token.
+local token = read(KEYS[1], ARGV[1])
+if not token then
   return 1
 end
-if ticket.redemption ~= tonumber(ARGV[2]) then
+if token.redemption ~= tonumber(ARGV[2]) then
   return 0
 end
-keep(KEYS[1], ARGV[1], ticket, tonumber(ARGV[3]))
+store(KEYS[1], ARGV[1], token, tonumber(ARGV[3]))
 return 1

@@ -1,17 +1,17 @@
--- The tickets of a user: a hash of name to JSON, each with an end of its own. Prepended to the scripts that need it.
+-- Resume tokens of a user: a hash of id to JSON, each with its own expiry. Prepended to the scripts that need it.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- A ticket that has not ended.
-local function read(tickets, name)
-  local entry = redis.call('HGET', tickets, name)
-  local ticket = entry and cjson.decode(entry)
-  return ticket and ticket.ends > now and ticket or nil
+-- Unexpired resume token.
+local function read(tokens, id)
+  local entry = redis.call('HGET', tokens, id)
+  local token = entry and cjson.decode(entry)
+  return token and token.expiry > now and token or nil
 end
 
--- Keeps a ticket for so long from now (ms).
-local function keep(tickets, name, ticket, life)
-  ticket.ends = now + life
-  redis.call('HSET', tickets, name, cjson.encode(ticket))
-  redis.call('PEXPIRE', tickets, life)
+-- Stores a resume token with a fresh TTL (ms).
+local function store(tokens, id, token, ttl)
+  token.expiry = now + ttl
+  redis.call('HSET', tokens, id, cjson.encode(token))
+  redis.call('PEXPIRE', tokens, ttl)
 end

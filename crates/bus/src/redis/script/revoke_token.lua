@@ -1,7 +1,7 @@
--- Ends a ticket at its holder's word.
--- Keys: tickets. Arguments: name, number of the holder's redemption.
-local ticket = read(KEYS[1], ARGV[1])
-if ticket and ticket.redemption == tonumber(ARGV[2]) then
+-- Revokes a resume token, if the lease is that of its latest redemption.
+-- Keys: resume tokens. Arguments: id, number of the lease's redemption.
+local token = read(KEYS[1], ARGV[1])
+if token and token.redemption == tonumber(ARGV[2]) then
   redis.call('HDEL', KEYS[1], ARGV[1])
 end
 return {}

@@ -1,16 +1,17 @@
--- Makes a session known, unless it is known, or was ended since it was opened, or its end was announced with another number.
--- Arguments: its name, time left, timeout, lead (ms), opening, newest token (0: not known), number of an announced end (0: none).
--- Answers where the session stands.
+-- Registers a session, unless it is known, was ended since its opening, or has an announced end with another number.
+-- Arguments: name of the session, remaining time, timeout, warning lead (ms), opening time, newest token (0: unknown), number of an
+-- announced end (0: none).
+-- Replies the state of the session.
 local session = read()
 local opened, newest, announced = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local is_resolved = announced > 0 and session.announced == announced
-local is_before = session.state == 'unknown'
+local is_registrable = session.state == 'unknown'
   or (session.state == 'ended' and session.at < opened)
   or (is_resolved and (session.state == 'ending' or session.opened < opened))
-if is_before and not ended_with_all(opened) then
+if is_registrable and not ended_with_all(opened) then
   session = {
     state = 'alive',
-    -- The time of day: higher than every generation before it, as activity counts in ones.
+    -- The time in ms: higher than all earlier generations, as renewals increment by one.
     generation = math.max(now, (session.generation or 0) + 1),
     deadline = now + tonumber(ARGV[2]),
     timeout = tonumber(ARGV[3]),
@@ -20,7 +21,7 @@ if is_before and not ended_with_all(opened) then
     announced = 0,
   }
   write(session)
-elseif is_before then
+elseif is_registrable then
   session = { state = 'ended' }
 elseif is_resolved then
   session.announced, session.newest = 0, math.max(session.newest, newest)

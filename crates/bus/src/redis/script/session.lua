@@ -1,12 +1,12 @@
--- What sessions are, for the scripts that this is prepended to.
--- Keys: session, warn key, index of its user's sessions, end of all. First argument: the session's name in the index.
+-- Encoding of sessions. Prepended to the scripts that need it.
+-- Keys: session, warning, index of the user's sessions, end of all. First argument: name of the session in the index.
 --
--- A session is a string: run, generation, deadline, timeout, lead (ms), the newest time at which a token of it was issued (0: not
--- known), its opening, the number of an announced end (0: none). Its TTL ends at the deadline, that of its warn key at the moment
--- of the warning. One that another history of Redis wrote counts as unknown: after a failover its deadline may have gone back.
--- One that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
+-- A session is a string: replication id, generation, deadline, timeout, warning lead (ms), newest time of issue of its tokens (0:
+-- unknown), opening time, number of an announced end (0: none). The key expires at the deadline, the warning key when the warning is
+-- due. A session written under another replication id counts as unknown: a failover may have restored an older deadline.
+-- A session that is not alive may be `ending` with the number of the announced end, or `ended` with the time of its end.
 --
--- The index holds the sessions that are alive, by deadline: `most` of them. The end of all is a time and the key of a session that it excepts.
+-- The index has the live sessions by deadline, at most `bound`. The end of all is a time and the key of the excepted session.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local this_run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
@@ -16,15 +16,15 @@ local function number(value)
   return string.format('%.0f', value)
 end
 
--- When a session that was opened then has ended with all others.
+-- Time at which a session opened at this time ended with all others, if it did.
 local function ended_with_all(opened)
-  local at, but = string.match(redis.call('GET', KEYS[4]) or '', '^(%d+) (.*)$')
-  if at and opened <= tonumber(at) and but ~= KEYS[1] then
+  local at, except = string.match(redis.call('GET', KEYS[4]) or '', '^(%d+) (.*)$')
+  if at and opened <= tonumber(at) and except ~= KEYS[1] then
     return tonumber(at)
   end
 end
 
--- The session, with `state`: `unknown`, `ended` (`at`), `ending` (`announced`) or `alive`; an alive one may be announced too.
+-- Session with `state`: `unknown`, `ended` (`at`), `ending` (`announced`) or `alive`; an alive one may have an announced end too.
 local function read()
   local value = redis.call('GET', KEYS[1]) or ''
   local kind, detail = string.match(value, '^(end%l+) (%d+)$')
@@ -53,7 +53,7 @@ local function read()
   }
 end
 
--- Writes what changes no deadline.
+-- Stores a session with an unchanged deadline.
 local function store(session)
   local fields = {
     session.generation,
@@ -70,24 +70,25 @@ local function store(session)
   redis.call('SET', KEYS[1], this_run .. ' ' .. table.concat(fields, ' '), 'PXAT', number(session.deadline))
 end
 
--- Puts a session into the index. Of more than the bound, the one that ends first is forgotten.
+-- Adds a session to the index. Above the bound, those with the earliest deadlines are deleted.
 local function index(session)
   local sids, name = KEYS[3], ARGV[1]
   redis.call('ZREMRANGEBYSCORE', sids, '-inf', number(now))
   redis.call('ZADD', sids, number(session.deadline), name)
-  local surplus = redis.call('ZCARD', sids) - most
-  for _, other in ipairs(surplus > 0 and redis.call('ZRANGE', sids, 0, surplus) or {}) do
-    if surplus > 0 and other ~= name then
+  local excess = redis.call('ZCARD', sids) - bound
+  for _, other in ipairs(excess > 0 and redis.call('ZRANGE', sids, 0, excess) or {}) do
+    if excess > 0 and other ~= name then
       redis.call('ZREM', sids, other)
-      -- All keys of a user are in one slot, and differ in the session's name alone.
+      -- All keys of a user are in one slot, and differ only in the name of the session.
       redis.call('DEL', string.sub(KEYS[1], 1, -#name - 1) .. other, string.sub(KEYS[2], 1, -#name - 1) .. other)
-      surplus = surplus - 1
+      excess = excess - 1
     end
   end
   local last = redis.call('ZRANGE', sids, -1, -1, 'WITHSCORES')
   redis.call('PEXPIREAT', sids, number(tonumber(last[2])))
 end
 
+-- Stores a session with a new deadline.
 local function write(session)
   store(session)
   local warn_at = session.deadline - session.lead
@@ -99,12 +100,12 @@ local function write(session)
   index(session)
 end
 
-local function is_alive(session)
+local function is_renewable(session)
   return session.state == 'alive' and session.announced == 0
 end
 
--- `unknown`, `ended`, `ending` with the number of the announcement, or `alive` with generation, time left, time until the warning,
--- timeout, lead (ms).
+-- Reply: `unknown`, `ended`, `ending` with the number of the announcement, or `alive` with generation, remaining time, time until
+-- the warning, timeout, warning lead (ms).
 local function answer(session)
   if session.state ~= 'alive' then
     return { session.state, session.state == 'ending' and number(session.announced) or nil }
@@ -112,12 +113,12 @@ local function answer(session)
   if session.announced > 0 then
     return { 'ending', number(session.announced) }
   end
-  local warns_in = math.max(0, session.deadline - session.lead - now)
+  local until_warning = math.max(0, session.deadline - session.lead - now)
   return {
     'alive',
     number(session.generation),
     number(session.deadline - now),
-    number(warns_in),
+    number(until_warning),
     number(session.timeout),
     number(session.lead),
   }

@@ -1,7 +1,7 @@
--- Gives a session that is alive another timeout, counted from its last activity; it lasts at least the lead from now.
--- Arguments: its name, timeout, lead (ms). Answers where the session stands.
+-- Sets the timeout of a live session, counted from its last activity; it lasts at least the warning lead from now.
+-- Arguments: name of the session, timeout, warning lead (ms). Replies the state of the session.
 local session = read()
-if is_alive(session) then
+if is_renewable(session) then
   local last_activity = session.deadline - session.timeout
   session.timeout, session.lead = tonumber(ARGV[2]), tonumber(ARGV[3])
   session.generation = session.generation + 1

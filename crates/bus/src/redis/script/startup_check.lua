@@ -1,3 +1,3 @@
--- A write that changes nothing: whether this user may run scripts here, and whether this server takes writes.
--- Keys: one that does not exist.
+-- Write without effect: checks that this user may run scripts, and that this server accepts writes.
+-- Keys: a missing key.
 return redis.call('DEL', KEYS[1])

@@ -1,4 +1,4 @@
--- Deletes a challenge. Keys: challenges. Arguments: name. Answers the value that it had, or nothing.
+-- Reads and deletes a challenge. Keys: challenges. Arguments: name. Replies its value, or nothing.
 local _, value = read(redis.call('HGET', KEYS[1], ARGV[1]))
 redis.call('HDEL', KEYS[1], ARGV[1])
 return { value }

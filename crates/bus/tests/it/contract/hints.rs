@@ -5,7 +5,7 @@ use protocol::cluster::origin::Origin;
 
 use crate::sample::user;
 
-holds_for_both!(
+test_both!(
     new_user_has_no_hints,
     device_is_seen_on_marked_networks_only,
     cleared_marks_are_gone,

@@ -12,13 +12,13 @@ use tokio::time::{Instant, timeout};
 use crate::nodes::SHORT_WAIT;
 use crate::sample::{job, node, reply, worker};
 
-holds_for_both!(
+test_both!(
     job_is_claimed_by_one_worker_unchanged,
     claim_waits_for_the_first_job,
     finished_job_is_removed,
     job_is_reclaimed_after_three_seconds_without_renewal,
     renewed_claim_stays_with_its_worker,
-    job_lost_by_two_workers_becomes_a_dead_letter,
+    job_lost_by_two_workers_becomes_dead,
     expired_job_is_never_claimed,
     lanes_are_independent,
     lane_is_full_at_10_000_jobs,
@@ -103,7 +103,7 @@ async fn renewed_claim_stays_with_its_worker(bus: &dyn Bus) {
     }
 }
 
-async fn job_lost_by_two_workers_becomes_a_dead_letter(bus: &dyn Bus) {
+async fn job_lost_by_two_workers_becomes_dead(bus: &dyn Bus) {
     bus.submit(Interactive, &job("poison", 1), PATIENCE).await.unwrap();
     claim(bus, Interactive, "w-1").await;
     claim(bus, Interactive, "w-2").await;

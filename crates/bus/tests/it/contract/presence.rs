@@ -8,7 +8,7 @@ use testkit::wait;
 
 use crate::sample::user;
 
-holds_for_both!(
+test_both!(
     sockets_are_listed_until_unregistered,
     resumed_socket_outlives_its_earlier_registration,
     sockets_are_per_user,

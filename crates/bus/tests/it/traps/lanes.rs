@@ -116,7 +116,7 @@ async fn renewal_of_a_lost_claim_is_ignored() {
 }
 
 #[tokio::test]
-async fn dead_letter_has_no_payload() {
+async fn dead_job_has_no_payload() {
     let redis = Redis::start().await;
     let bus = connect(&redis.url(), "pn").await;
     let mut poison = job("poison", 1);
