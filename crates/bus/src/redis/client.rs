@@ -17,14 +17,14 @@ mod startup_check;
 mod stream_reader;
 mod subscriber;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fred::interfaces::{KeysInterface, LuaInterface, PubsubInterface};
 use fred::types::{Expiration, Key, Value};
-use lifecycle::{Clock, Tasks};
+use lifecycle::{Clock, OutageReporter, Tasks};
+use protocol::fault::chain;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -58,8 +58,7 @@ struct Shared {
     /// One permit per command in flight. Keeps them below the length of fred's queue: when that queue refuses a command, fred 10.1
     /// counts it as queued for ever, and then no longer flushes its writes, as more seem to follow.
     permits: Semaphore,
-    /// Commands that failed since the last answered heartbeat.
-    failed_commands: AtomicU64,
+    outage: OutageReporter,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -82,7 +81,7 @@ impl Client {
             connection: Mutex::new(connection),
             health: Mutex::new(health),
             permits: Semaphore::new(MAX_IN_FLIGHT),
-            failed_commands: AtomicU64::new(0),
+            outage: OutageReporter::new(purpose.operation()),
             clock,
             metrics,
         });
@@ -198,8 +197,12 @@ impl Client {
         };
         outcome.await.map_err(|failure: CommandFailure| {
             self.shared.metrics.command_failed(step);
-            self.shared.failed_commands.fetch_add(1, Ordering::Relaxed);
-            failure.at_step(step)
+            let is_outage = failure.is_outage();
+            let error = failure.at_step(step);
+            if is_outage {
+                self.shared.outage.failed(chain(&error));
+            }
+            error
         })
     }
 }

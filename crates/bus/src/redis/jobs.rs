@@ -36,7 +36,7 @@ impl JobScripts {
             group: Script::new(include_str!("script/create_group.lua")),
             reclaim: Script::new(concat!(
                 include_str!("script/remove_entry.lua"),
-                include_str!("script/reclaim_jobs.lua")
+                include_str!("script/reclaim_or_dead_letter_jobs.lua")
             )),
             renew: Script::new(include_str!("script/renew_jobs.lua")),
             finish: Script::new(concat!(

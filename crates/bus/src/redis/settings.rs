@@ -127,7 +127,7 @@ impl Default for Prefix {
 
 /// Prefix that would make key names ambiguous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a prefix has 1 to 64 ASCII letters, digits, dots, dashes and underscores")]
+#[error("a prefix has 1 to 64 ASCII alphanumerics, dots, dashes and underscores")]
 pub struct InvalidPrefix;
 
 fn host(url: &Url) -> Option<String> {

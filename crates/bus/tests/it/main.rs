@@ -10,6 +10,7 @@ mod connect;
 mod contract;
 mod expiries;
 mod footprint;
+mod log;
 mod nodes;
 mod refusals;
 mod sample;

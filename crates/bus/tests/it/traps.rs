@@ -6,6 +6,7 @@ mod clocks;
 mod epochs;
 mod hygiene;
 mod lanes;
+mod outages;
 mod reconnects;
 mod replays;
 mod silence;

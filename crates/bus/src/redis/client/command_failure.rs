@@ -28,6 +28,15 @@ pub(super) enum CommandFailure {
 }
 
 impl CommandFailure {
+    /// Reports whether the failure is one of the connection, and no error reply of the server.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::ClockSkew | Self::TooManyCommands | Self::Unconfirmed => false,
+            Self::Fred(error) => refusal(error).is_none(),
+        }
+    }
+
     /// Error of the bus for the step that failed.
     pub(super) fn at_step(self, step: &'static str) -> BusError {
         BusError::Unavailable {
@@ -45,9 +54,31 @@ pub(super) fn refusal(error: &fred::error::Error) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use fred::error::{Error, ErrorKind};
+    use protocol::fault::chain;
 
     use super::*;
+
+    #[test]
+    fn no_failure_says_a_part_of_its_chain_twice() {
+        let refusal = Error::new(ErrorKind::Auth, "WRONGPASS invalid username-password pair");
+        let timeout = || Error::new(ErrorKind::Timeout, "Request timed out.");
+        for failure in [
+            CommandFailure::Unreachable(None),
+            CommandFailure::Unreachable(Some(refusal)),
+            CommandFailure::ClockSkew,
+            CommandFailure::TooManyCommands,
+            CommandFailure::Unconfirmed,
+            CommandFailure::Fred(timeout()),
+        ] {
+            let line = chain(&failure.at_step("publish an event"));
+            let parts: Vec<&str> = line.split(": ").collect();
+            let distinct: HashSet<&str> = parts.iter().copied().collect();
+            assert_eq!(distinct.len(), parts.len(), "{line}");
+        }
+    }
 
     #[test]
     fn error_replies_have_a_code_and_connection_failures_have_none() {

@@ -34,9 +34,9 @@ impl Health {
         }
     }
 
-    /// Records a failed heartbeat. True if the one before was answered.
-    pub(super) fn mark_down(&mut self) -> bool {
-        std::mem::replace(&mut self.up, false)
+    /// Records a failed heartbeat.
+    pub(super) fn mark_down(&mut self) {
+        self.up = false;
     }
 
     /// Records why the server refuses the connection. True if the reason has changed.
@@ -112,7 +112,7 @@ mod tests {
         let now = Instant::now();
         let mut health = health(now, 1_000);
         assert!(!health.is_live(now + STALE));
-        assert!(health.mark_down() && !health.mark_down());
+        health.mark_down();
         assert!(!health.is_live(now));
     }
 }

@@ -4,7 +4,6 @@
 //! unresponsive connections counts from the last write, so on a busy connection it never fires.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fred::error::Error;
@@ -67,29 +66,16 @@ impl HealthMonitor {
 
     fn up(&self, health: Health) {
         self.shared.metrics.clock_skew(self.shared.purpose.name(), health.skew);
-        let before = std::mem::replace(&mut *self.shared.health(), health);
-        let failed_commands = self.shared.failed_commands.swap(0, Ordering::Relaxed);
-        if !before.is_up() {
-            tracing::info!(
-                redis = self.shared.connector.address(),
-                outage_ms = before.silence(Instant::now()).as_millis(),
-                failed_commands,
-                "redis reachable again"
-            );
-        }
+        *self.shared.health() = health;
+        self.shared.outage.succeeded();
     }
 
     async fn down(&mut self, error: &BusError) {
+        self.shared.outage.failed(chain(error));
         let redis = self.shared.connector.address();
         let silence = {
             let mut health = self.shared.health();
-            if health.mark_down() {
-                tracing::warn!(
-                    redis = redis.as_str(),
-                    error = chain(error),
-                    "redis unreachable, commands fail"
-                );
-            }
+            health.mark_down();
             health.silence(Instant::now())
         };
         self.record_refusal(redis.as_str());
