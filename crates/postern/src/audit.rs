@@ -1,4 +1,4 @@
-//! `postern audit verify`: whether the audit log is as it was written.
+//! `postern audit verify`: verification of the audit log.
 
 mod heads;
 
@@ -13,27 +13,27 @@ use telemetry::metrics::Metrics;
 pub use self::heads::HeadsError;
 use crate::config::{AuditVerifyArgs, ConfigError};
 
-/// Why the audit log was not found whole.
+/// Failure to verify the audit log.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// Wrong settings.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The logged heads.
+    /// The logged heads cannot be read.
     #[error(transparent)]
     Heads(#[from] HeadsError),
-    /// The database.
+    /// Connecting to Postgres failed.
     #[error("connect to Postgres")]
     Connect(#[from] SetupError),
-    /// The log could not be read to its end.
+    /// Reading the audit log failed.
     #[error("read the audit log")]
     Read(#[from] StoreError),
-    /// The first broken row of each chain that has one.
+    /// Chains are broken; has the first broken row of each.
     #[error("the audit log is not as it was written{0}")]
     Broken(BrokenChains),
 }
 
-/// The first broken row of each chain that has one.
+/// First broken row of each broken chain.
 #[derive(Debug)]
 pub struct BrokenChains(pub Vec<InvalidAuditRow>);
 
@@ -43,7 +43,7 @@ impl fmt::Display for BrokenChains {
     }
 }
 
-/// Walks the chains and says how many rows are whole.
+/// Verifies the chains and reports the number of intact rows.
 ///
 /// # Errors
 /// [`AuditError`].
@@ -56,7 +56,7 @@ pub(crate) async fn verify(args: &AuditVerifyArgs) -> Result<String, AuditError>
         &Metrics::new("audit").meter(),
     )
     .await?;
-    let mut walk = Walk {
+    let mut verifier = ChainVerifier {
         store,
         keys: keys.audit_keys(),
         logged,
@@ -65,16 +65,16 @@ pub(crate) async fn verify(args: &AuditVerifyArgs) -> Result<String, AuditError>
         broken: Vec::new(),
     };
     match &args.user {
-        Some(user) => walk.one(user).await?,
-        None => walk.all().await?,
+        Some(user) => verifier.verify_chain(user).await?,
+        None => verifier.verify_all().await?,
     }
-    if walk.broken.is_empty() {
+    if verifier.broken.is_empty() {
         Ok(format!(
             "{} rows of {} users are as they were written",
-            walk.rows, walk.users
+            verifier.rows, verifier.users
         ))
     } else {
-        Err(AuditError::Broken(BrokenChains(walk.broken)))
+        Err(AuditError::Broken(BrokenChains(verifier.broken)))
     }
 }
 
@@ -86,33 +86,33 @@ fn by_user(file: &Path) -> Result<HashMap<String, Vec<ChainHead>>, HeadsError> {
     Ok(logged)
 }
 
-/// A walk along chains.
-struct Walk {
+/// Verifier of chains, with its counts.
+struct ChainVerifier {
     store: PgStore,
     keys: AuditKeys,
-    /// Heads that the log has kept, by user, of those whose chains are still to be walked.
+    /// Logged heads by user, of the chains that are not verified yet.
     logged: HashMap<String, Vec<ChainHead>>,
     rows: u64,
     users: u64,
     broken: Vec<InvalidAuditRow>,
 }
 
-impl Walk {
-    /// Every chain, also those that only the log still knows of.
-    async fn all(&mut self) -> Result<(), StoreError> {
+impl ChainVerifier {
+    /// Verifies all chains, including those that only logged heads mention.
+    async fn verify_all(&mut self) -> Result<(), StoreError> {
         let mut last: Option<String> = None;
         while let Some(user) = self.store.next_audited_user(last.as_deref()).await? {
-            self.one(&user).await?;
+            self.verify_chain(&user).await?;
             last = Some(user);
         }
-        let gone: Vec<_> = self.logged.keys().cloned().collect();
-        for user in gone {
-            self.one(&user).await?;
+        let missing: Vec<_> = self.logged.keys().cloned().collect();
+        for user in missing {
+            self.verify_chain(&user).await?;
         }
         Ok(())
     }
 
-    async fn one(&mut self, user: &str) -> Result<(), StoreError> {
+    async fn verify_chain(&mut self, user: &str) -> Result<(), StoreError> {
         let logged = self.logged.remove(user).unwrap_or_default();
         match verify_audit(&self.store, &self.keys, user, &logged).await {
             Ok(rows) => {

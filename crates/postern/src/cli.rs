@@ -1,4 +1,4 @@
-//! The command line. Every setting is a flag and the environment variable of the same name.
+//! Command line. Every setting is a flag and the environment variable of the same name.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,40 +15,40 @@ use crate::config::{
 
 /// Real-time account-security gateway.
 #[derive(Debug, Parser)]
-#[command(name = "postern", version, about)]
+#[command(name = "postern", version)]
 pub struct Cli {
-    /// How much is logged.
+    /// Log settings.
     #[command(flatten)]
     pub log: LogArgs,
-    /// What to do.
+    /// Command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Commands of `postern`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Terminate WSS and fan out events: stateless, run as many as you like.
+    /// Run a gateway: terminate WSS and fan out events. Stateless, so run as many as needed.
     Gateway(Box<GatewayArgs>),
-    /// Carry out commands: OAuth, syncs, the outbox.
+    /// Run a worker: commands, OAuth, syncs, the outbox.
     Worker(Box<WorkerArgs>),
-    /// Bring the database schema up to date, and print what that took.
+    /// Migrate the database schema, and print the applied migrations.
     Migrate(MigrateArgs),
-    /// A whole cluster in one process, nothing to install: two gateways, a worker, simulated platforms.
+    /// Run a whole cluster in one process, with nothing to install: two gateways, a worker, simulated platforms.
     Dev(Box<DevArgs>),
     /// Print a token for a user, signed with the HS256 secret (or the secret of `postern dev`).
     Token(TokenArgs),
     /// Publish an event to a user through the internal API.
     Publish(PublishArgs),
-    /// Help a user who cannot give the second factor.
+    /// Unlock or reset the second factor of a user.
     #[command(subcommand)]
     Factor(FactorAction),
-    /// Print what clients pin of certificates: `sha256/<base64>` of each one's public key, a line each.
+    /// Print the pins of certificates for clients: `sha256/<base64>` of each public key, one per line.
     Pins(PinsArgs),
-    /// What seals tokens.
+    /// Manage the vault, which encrypts tokens.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// The audit log.
+    /// Verify the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
 }
@@ -56,42 +56,42 @@ pub enum Command {
 /// `postern vault`.
 #[derive(Debug, Subcommand)]
 pub enum VaultCommand {
-    /// Seal everything anew with the first key of `POSTERN_VAULT_KEYS`, while workers run; says which keys may be retired.
+    /// Re-encrypt all values with the first key of `POSTERN_VAULT_KEYS`, while workers run, and print the keys that may be retired.
     Rotate(RotateArgs),
 }
 
 /// `postern audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Walk the chains of the audit log and name each one's first row that is not as it was written.
+    /// Verify the chains of the audit log, and print the first changed row of each.
     Verify(AuditVerifyArgs),
 }
 
 /// `postern dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
-    /// Print one JSON line once ready, and nothing else, on stdout.
+    /// Print one JSON line once ready, and nothing else, to stdout.
     #[arg(long)]
     pub json: bool,
-    /// Where the certificate, the token secret and the internal token are kept, for the next run and for `token` and `publish`.
+    /// Directory of the certificate, the token secret and the internal token, for the next run and for `token` and `publish`.
     #[command(flatten)]
     pub dir: DirArgs,
-    /// A real Redis instead of the embedded bus.
+    /// URL of a Redis to use instead of the embedded bus.
     #[arg(long, env = "POSTERN_REDIS_URL", hide_env_values = true, value_parser = secret)]
     pub redis_url: Option<Secret>,
-    /// What every key and channel in it begins with.
+    /// Prefix of every key and channel in Redis.
     #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = RedisArgs::PREFIX)]
     pub redis_prefix: String,
-    /// A real Postgres instead of the embedded store; it is migrated first.
+    /// Postgres to use instead of the embedded store; it is migrated first.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
 impl DevArgs {
-    /// The real Redis, where one is wanted.
+    /// Settings of the given Redis, if any.
     ///
     /// # Errors
-    /// What is wrong with its URL or prefix.
+    /// Invalid URL or prefix.
     pub fn redis(&self) -> Result<Option<RedisSettings>, ConfigError> {
         let wanted = self.redis_url.clone().map(|redis_url| RedisArgs {
             redis_url,
@@ -101,10 +101,10 @@ impl DevArgs {
         wanted.map(|redis| redis.settings()).transpose()
     }
 
-    /// The real Postgres, where one is wanted.
+    /// Settings of the given Postgres, if any.
     ///
     /// # Errors
-    /// What is wrong with its URL.
+    /// Invalid URL.
     pub fn postgres(&self) -> Result<Option<PgSettings>, ConfigError> {
         self.database
             .database_url
@@ -114,10 +114,10 @@ impl DevArgs {
     }
 }
 
-/// Where `postern dev` keeps what it made.
+/// Directory of `postern dev`.
 #[derive(Debug, Args)]
 pub struct DirArgs {
-    /// Default: `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the temporary directory.
+    /// Directory; default: `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the temporary directory.
     #[arg(long)]
     pub dir: Option<PathBuf>,
 }
@@ -125,19 +125,19 @@ pub struct DirArgs {
 /// `postern token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// The user: the token's `sub`.
+    /// User: the token's `sub`.
     #[arg(long)]
     pub user: String,
-    /// The session: the token's `sid`.
+    /// Session: the token's `sid`.
     #[arg(long)]
     pub sid: Option<String>,
-    /// How long it holds; gateways refuse one that holds for longer than 31 days, unless they are told otherwise.
+    /// Lifetime; gateways refuse more than 31 days by default.
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     pub ttl: Duration,
-    /// What it is signed with.
+    /// Signing secret.
     #[command(flatten)]
     pub secret: JwtSecretArgs,
-    /// Where `postern dev` keeps its secret.
+    /// Directory of `postern dev` with its secret.
     #[command(flatten)]
     pub dir: DirArgs,
 }
@@ -145,22 +145,22 @@ pub struct TokenArgs {
 /// `postern factor`.
 #[derive(Debug, Subcommand)]
 pub enum FactorAction {
-    /// Forget the wrong codes, and so end delay and lock.
+    /// Clear the count of wrong codes, which ends delay and lockout.
     Unlock(FactorUser),
     /// Remove the second factor and its recovery codes.
     Reset(FactorUser),
 }
 
-/// Whose second factor.
+/// User of a `postern factor` command.
 #[derive(Debug, Args)]
 pub struct FactorUser {
-    /// The user: the token's `sub`.
+    /// User: the token's `sub`.
     #[arg(long)]
     pub user: String,
-    /// Which Postgres.
+    /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What signs the audit log.
+    /// Vault keys, which sign the audit log.
     #[command(flatten)]
     pub vault: VaultKeysArgs,
 }
@@ -168,25 +168,25 @@ pub struct FactorUser {
 /// `postern publish`.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
-    /// Whose devices hear it.
+    /// User who receives it.
     #[arg(long)]
     pub user: String,
-    /// `security:alert`, `notification:incoming` or `account:status_changed`.
+    /// Event: `security:alert`, `notification:incoming` or `account:status_changed`.
     #[arg(long)]
     pub event: String,
-    /// The payload, JSON.
+    /// Payload, JSON.
     #[arg(long)]
     pub data: String,
-    /// The same key again publishes nothing new.
+    /// Idempotency key: a repeated key publishes nothing new.
     #[arg(long)]
     pub idempotency_key: Option<String>,
-    /// The internal address of a gateway, `http://127.0.0.1:9090`; default: the first gateway of `postern dev`.
+    /// Internal address of a gateway, `http://127.0.0.1:9090`; default: the first gateway of `postern dev`.
     #[arg(long)]
     pub server: Option<String>,
-    /// The bearer token of the internal API.
+    /// Bearer token of the internal API.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
     pub internal_token: Option<Secret>,
-    /// Where `postern dev` keeps its token and addresses.
+    /// Directory of `postern dev` with its token and addresses.
     #[command(flatten)]
     pub dir: DirArgs,
 }

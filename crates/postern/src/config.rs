@@ -1,7 +1,7 @@
-//! Settings: from flags and the environment to checked values, every wrong one named.
+//! Settings: from flags and the environment to checked values, with a report of every invalid one.
 //!
-//! The argument types hold what was typed; each section's `check` turns it into the plain settings of a crate and notes what is
-//! wrong in [`Problems`]. This is the only place that reads the environment.
+//! The argument types have the raw text; each section's `check` converts it to the plain settings of a crate and reports invalid
+//! values to [`Problems`]. No other module reads the environment.
 
 mod audit;
 mod database;
@@ -37,18 +37,18 @@ pub use vault::{RotateArgs, VaultKeysArgs};
 pub use webhook::WebhookArgs;
 pub use worker::{WorkerArgs, WorkerNode};
 
-/// The default of `POSTERN_INTERNAL_LISTEN`: this machine only, until someone says otherwise.
+/// Default of `POSTERN_INTERNAL_LISTEN`: loopback only.
 const INTERNAL_LISTEN: &str = "127.0.0.1:9090";
 
-/// Takes a flag or variable as a secret, without the line break that `echo` puts behind what it writes to a file.
+/// Parses a flag or variable as a secret, without the trailing line break that `echo` writes.
 ///
 /// # Errors
-/// Never; the form is clap's.
+/// Never; clap requires a result.
 pub fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(without_line_break(text)))
 }
 
-/// Takes a flag or variable as a name that is compared byte for byte, likewise.
+/// Parses a flag or variable as a name that is compared byte for byte, without a trailing line break.
 fn name(text: &str) -> Result<String, Infallible> {
     Ok(without_line_break(text).to_owned())
 }
@@ -57,10 +57,10 @@ fn without_line_break(text: &str) -> &str {
     text.trim_end_matches(['\r', '\n'])
 }
 
-/// Logs each secret in the environment that ends in a line break: whoever uses it elsewhere may have it otherwise.
+/// Logs each secret in the environment that ends in a line break, as its other users may include the line break.
 #[expect(
     clippy::disallowed_methods,
-    reason = "clap shows which variables there are, not what was left out of them"
+    reason = "clap lists the variables, not their raw values"
 )]
 pub(crate) fn report_line_breaks(command: &clap::Command) {
     for variable in secret_variables(command) {
@@ -68,13 +68,13 @@ pub(crate) fn report_line_breaks(command: &clap::Command) {
         if text.as_encoded_bytes().ends_with(b"\n") || text.as_encoded_bytes().ends_with(b"\r") {
             tracing::warn!(
                 variable = variable.to_string_lossy().as_ref(),
-                "secret ends in a line break, which is left out"
+                "trailing line break of a secret ignored"
             );
         }
     }
 }
 
-/// The variables of a command and its subcommands whose values are not shown.
+/// Variables of a command and its subcommands whose values are hidden.
 fn secret_variables(command: &clap::Command) -> BTreeSet<OsString> {
     let own = command
         .get_arguments()
@@ -86,18 +86,15 @@ fn secret_variables(command: &clap::Command) -> BTreeSet<OsString> {
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse()
-        .map_err(|_not_an_address| "is no address: `0.0.0.0:8443`, `[::]:8443`")
+        .map_err(|_not_an_address| "is not an address: `0.0.0.0:8443`, `[::]:8443`")
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, &'static str> {
-    humantime::parse_duration(text).map_err(|_not_a_duration| "is no duration: `30s`, `5m`")
+    humantime::parse_duration(text).map_err(|_not_a_duration| "is not a duration: `30s`, `5m`")
 }
 
-/// The user's folder for what lives as long as the login, where the system has one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment beside clap"
-)]
+/// Runtime directory of the user, if the system has one.
+#[expect(clippy::disallowed_methods, reason = "the only read of the environment besides clap")]
 pub(crate) fn runtime_dir() -> Option<PathBuf> {
     std::env::var_os("XDG_RUNTIME_DIR")
         .filter(|dir| !dir.is_empty())
@@ -112,7 +109,7 @@ mod tests {
     use crate::cli::Cli;
 
     #[test]
-    fn a_secret_ends_before_its_line_break_and_keeps_everything_else() {
+    fn secret_is_stripped_of_trailing_line_breaks_only() {
         for (text, kept) in [
             ("s3cret\n", "s3cret"),
             ("s3cret\r\n", "s3cret"),
@@ -124,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_that_is_named_like_a_secret_is_one() {
+    fn variables_named_like_secrets_hide_their_values() {
         let secrets = secret_variables(&Cli::command());
         let named = variables(&Cli::command()).into_iter().filter(|variable| {
             variable.ends_with("_SECRET") || variable.ends_with("_TOKEN") || variable.ends_with("_KEYS")

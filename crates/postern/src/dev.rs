@@ -1,4 +1,4 @@
-//! `postern dev`: a whole cluster in one process, on the embedded defaults or on a real Redis and Postgres.
+//! `postern dev`: cluster in one process, on the embedded defaults or on Redis and Postgres.
 
 mod cluster;
 pub(crate) mod dir;
@@ -15,31 +15,31 @@ use cluster::Cluster;
 pub(crate) use identity::Identity;
 
 use crate::cli::DevArgs;
-use crate::node::Ground;
+use crate::node::NodeRuntime;
 
-/// Runs a dev cluster until it is told to stop.
+/// Runs a dev cluster until it stops.
 ///
 /// # Errors
-/// When it cannot start.
+/// [`DevError`].
 pub(crate) async fn run(args: DevArgs) -> Result<ExitCode, DevError> {
-    let ground = Ground::new("dev");
+    let runtime = NodeRuntime::new("dev");
     let json = args.json;
-    let cluster = Box::pin(Cluster::start(args, &ground)).await?;
-    announce(&if json {
-        cluster.ready().line()
+    let cluster = Box::pin(Cluster::start(args, &runtime)).await?;
+    print(&if json {
+        cluster.ready().json_line()
     } else {
-        cluster.ready().words()
+        cluster.ready().text()
     });
-    let ending = ground.until_stopped(cluster.failure()).await?;
-    ending.log();
+    let reason = runtime.until_stopped(cluster.failure()).await?;
+    reason.log();
     let report = cluster.drain().await;
-    Ok(ground.leave(ending, &report).await)
+    Ok(runtime.finish(reason, &report).await)
 }
 
 #[expect(
     clippy::print_stdout,
-    reason = "whoever started the cluster reads here how to reach it"
+    reason = "the addresses of the cluster are the output of the command"
 )]
-fn announce(text: &str) {
+fn print(text: &str) {
     println!("{text}");
 }

@@ -1,4 +1,4 @@
-//! `postern factor`: for a user who cannot give the second factor.
+//! `postern factor`: unlock or reset of a user's second factor.
 
 use lifecycle::OsEntropy;
 use opentelemetry::metrics::{MeterProvider as _, NoopMeterProvider};
@@ -9,39 +9,39 @@ use worker::{OperatorOutcome, reset_factor, unlock_factor};
 use crate::cli::{FactorAction, FactorUser};
 use crate::config::ConfigError;
 
-/// Why nothing was done.
+/// Failure to change a second factor.
 #[derive(Debug, thiserror::Error)]
 pub enum FactorError {
-    /// The user id.
+    /// Invalid user id.
     #[error("--user")]
     Id(#[from] InvalidId),
-    /// The database's URL.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The database.
+    /// Connecting to Postgres failed.
     #[error("connect to Postgres")]
     Connect(#[from] store::SetupError),
-    /// The change.
+    /// The change failed.
     #[error(transparent)]
     Store(#[from] store::StoreError),
-    /// There is none.
+    /// The user has no second factor.
     #[error("{0} has no second factor")]
     NoFactor(UserId),
 }
 
-/// Does it, and says what was done.
+/// Unlocks or resets a second factor, and describes the result.
 ///
 /// # Errors
 /// [`FactorError`].
-pub(crate) async fn rescue(action: &FactorAction) -> Result<String, FactorError> {
+pub(crate) async fn change_factor(action: &FactorAction) -> Result<String, FactorError> {
     let (FactorAction::Unlock(args) | FactorAction::Reset(args)) = action;
     let user = UserId::new(&args.user)?;
     let store = store(args).await?;
-    let (rescued, done) = match action {
+    let (outcome, done) = match action {
         FactorAction::Unlock(_) => (unlock_factor(&store, &user, &OsEntropy).await?, "unlocked"),
         FactorAction::Reset(_) => (reset_factor(&store, &user, &OsEntropy).await?, "removed"),
     };
-    match rescued {
+    match outcome {
         OperatorOutcome::Done => Ok(format!("{done} the second factor of {user}")),
         OperatorOutcome::NoFactor => Err(FactorError::NoFactor(user)),
     }

@@ -1,4 +1,4 @@
-//! Where Postern is put together: settings, nodes, `postern dev`, and the small commands.
+//! Composition of Postern: settings, nodes, `postern dev`, and the small commands.
 //!
 //! Owns: the command line, the environment, the composition of a node from its crates, and when it starts and stops.
 //!
@@ -32,56 +32,56 @@ pub use publish::PublishError;
 pub use token::TokenError;
 pub use vault::VaultError;
 
-/// Why a command did not do what it was asked.
+/// Failed command.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Wrong settings; all of them.
     #[error(transparent)]
     Config(#[from] config::ConfigError),
-    /// The log.
+    /// The log could not be initialized.
     #[error("set up the log")]
     Log(#[from] telemetry::logs::LogsError),
-    /// The limit of core files.
+    /// Core files could not be disabled.
     #[error("disable core files")]
     CoreFiles(#[source] nix::Error),
-    /// The runtime.
+    /// The tokio runtime did not start.
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
-    /// A node.
+    /// A node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// `postern dev`.
+    /// `postern dev` failed.
     #[error(transparent)]
     Dev(#[from] DevError),
-    /// `postern migrate`.
+    /// `postern migrate` failed.
     #[error("migrate the database")]
     Migrate(#[source] store::SetupError),
-    /// `postern token`.
+    /// `postern token` failed.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// `postern publish`.
+    /// `postern publish` failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// `postern factor`.
+    /// `postern factor` failed.
     #[error(transparent)]
     Factor(#[from] FactorError),
-    /// `postern pins`.
+    /// `postern pins` failed.
     #[error(transparent)]
     Pins(#[from] PinsError),
-    /// `postern vault`.
+    /// `postern vault` failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// `postern audit verify`.
+    /// `postern audit verify` failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
 }
 
-/// Does what the command line says, and ends when that is done or the process is told to stop.
+/// Runs the command of the command line until it is done or the process is signalled to stop.
 ///
 /// # Errors
 /// [`RunError`].
 pub fn run(cli: Cli) -> Result<ExitCode, RunError> {
-    // A core file would hold every key and token of the process.
+    // A core file would contain every key and token of the process.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(RunError::CoreFiles)?;
     telemetry::logs::init(node::log_format(), &cli.log.filter)?;
     config::report_line_breaks(&Cli::command());
@@ -99,32 +99,32 @@ async fn command(command: Command) -> Result<ExitCode, RunError> {
         Command::Dev(args) => Ok(Box::pin(dev::run(*args)).await?),
         Command::Migrate(args) => {
             let applied = store::migrate(&args.settings()?).await.map_err(RunError::Migrate)?;
-            Ok(say(&migrated(&applied)))
+            Ok(print(&migrated(&applied)))
         }
-        Command::Token(args) => Ok(say(&token::make(&args, &SystemClock)?)),
-        Command::Publish(args) => Ok(say(&publish::publish(&args).await?)),
-        Command::Factor(action) => Ok(say(&factor::rescue(&action).await?)),
-        Command::Pins(args) => Ok(say(&pins::pins(&args.cert)?)),
+        Command::Token(args) => Ok(print(&token::create(&args, &SystemClock)?)),
+        Command::Publish(args) => Ok(print(&publish::publish(&args).await?)),
+        Command::Factor(action) => Ok(print(&factor::change_factor(&action).await?)),
+        Command::Pins(args) => Ok(print(&pins::pins(&args.cert)?)),
         Command::Vault(VaultCommand::Rotate(args)) => {
             let (report, code) = vault::rotate_keys(&args).await?;
-            say(&report);
+            print(&report);
             Ok(code)
         }
-        Command::Audit(AuditCommand::Verify(args)) => Ok(say(&Box::pin(audit::verify(&args)).await?)),
+        Command::Audit(AuditCommand::Verify(args)) => Ok(print(&Box::pin(audit::verify(&args)).await?)),
     }
 }
 
 fn migrated(applied: &[String]) -> String {
     if applied.is_empty() {
-        "the schema is up to date: there was nothing to do".to_owned()
+        "the schema is up to date, no migration was applied".to_owned()
     } else {
         format!("the schema is up to date: applied {}", applied.join(", "))
     }
 }
 
-/// The result of a small command, on stdout.
-#[expect(clippy::print_stdout, reason = "the result of a command belongs there")]
-fn say(text: &str) -> ExitCode {
+/// Prints the result of a small command.
+#[expect(clippy::print_stdout, reason = "the result of a command belongs on stdout")]
+fn print(text: &str) -> ExitCode {
     println!("{text}");
     ExitCode::SUCCESS
 }

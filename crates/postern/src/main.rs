@@ -15,10 +15,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells whoever started the process why it did not run: a line per reason.
+/// Prints why the process did not run, one line per reason.
 #[expect(
     clippy::print_stderr,
-    reason = "the log may not be up yet, and whoever typed the command looks here"
+    reason = "the log may not be initialized yet, and the caller of the command reads stderr"
 )]
 fn report(error: &postern::RunError) {
     eprintln!("postern: {}", protocol::fault::chain(error));

@@ -1,8 +1,8 @@
-//! A node: built from its settings, served until it is told to stop or something essential ends, then drained.
+//! Node: built from its settings, run until a stop signal or the end of an essential task, then drained.
 
 mod gateway;
-mod ground;
 mod internal;
+mod runtime;
 mod worker;
 
 use std::io::IsTerminal;
@@ -10,12 +10,12 @@ use std::io::IsTerminal;
 use telemetry::logs::Format;
 
 pub(crate) use gateway::gateway;
-pub(crate) use ground::Ground;
-pub use ground::StartError;
-pub(crate) use internal::Internal;
+pub(crate) use internal::InternalListener;
+pub(crate) use runtime::NodeRuntime;
+pub use runtime::StartError;
 pub(crate) use worker::worker;
 
-/// Text for a person at a terminal, JSON for everything else.
+/// Log format: text at a terminal, else JSON.
 pub(crate) fn log_format() -> Format {
     if std::io::stderr().is_terminal() {
         Format::Human

@@ -1,4 +1,4 @@
-//! `postern pins`: what clients pin of certificates.
+//! `postern pins`: pins of certificates for clients.
 
 use std::path::{Path, PathBuf};
 
@@ -10,24 +10,24 @@ use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::{self, Decode, Encode};
 
-/// Why there is no pin.
+/// Failure to compute a pin.
 #[derive(Debug, thiserror::Error)]
 pub enum PinsError {
-    /// The file cannot be read, or is no PEM.
+    /// The file cannot be read, or is not PEM.
     #[error("read {}", .0.display())]
     Read(PathBuf, #[source] pem::Error),
-    /// The file is PEM of something else: a key.
-    #[error("{} holds no certificate", .0.display())]
+    /// The PEM file has no certificate.
+    #[error("{} has no certificate", .0.display())]
     NoCertificate(PathBuf),
-    /// What the file calls a certificate is none.
-    #[error("find the public key of a certificate in {}", .0.display())]
+    /// A certificate does not decode.
+    #[error("decode a certificate in {}", .0.display())]
     Certificate(PathBuf, #[source] der::Error),
 }
 
-/// A line per certificate, in the order of the files and of the certificates in each.
+/// Computes one line per certificate, in the order of the files and of the certificates in each.
 ///
 /// # Errors
-/// [`PinsError`], for the first file that something is wrong with.
+/// [`PinsError`], for the first invalid file.
 pub(crate) fn pins(files: &[PathBuf]) -> Result<String, PinsError> {
     let mut lines = Vec::new();
     for file in files {
@@ -49,7 +49,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, PinsError> 
         .map_err(|error| PinsError::Read(file.to_owned(), error))
 }
 
-/// The digest of the public key with its algorithm, `SubjectPublicKeyInfo` (RFC 7469, section 2.4): a certificate renewed for
+/// Digest of the public key with its algorithm, `SubjectPublicKeyInfo` (RFC 7469, section 2.4): a certificate renewed for
 /// the same key keeps its pin.
 fn pin(certificate: &CertificateDer<'_>) -> Result<String, der::Error> {
     let certificate = Certificate::from_der(certificate)?;

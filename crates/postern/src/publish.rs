@@ -1,4 +1,4 @@
-//! `postern publish`: an event for a user, through the internal API of a gateway.
+//! `postern publish`: publication of an event through the internal API of a gateway.
 
 use std::time::Duration;
 
@@ -15,49 +15,49 @@ use tokio::net::TcpStream;
 use crate::cli::PublishArgs;
 use crate::dev::{Identity, IdentityError, dir, ready};
 
-/// Why the event was not, or not surely, published.
+/// Failed publication; the event may have been published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// `--data` is not JSON.
     #[error("--data is not JSON")]
     Data(#[source] serde_json::Error),
-    /// No gateway to ask.
+    /// No gateway was given or found.
     #[error("name a gateway with --server http://host:port, or start `postern dev` first")]
     NoServer,
-    /// The address of the gateway.
+    /// Invalid address of the gateway.
     #[error("--server must be http://host:port")]
     Server,
-    /// No token to ask with.
+    /// No bearer token was given or found.
     #[error("set POSTERN_INTERNAL_TOKEN, or start `postern dev` first")]
     NoToken(#[source] IdentityError),
-    /// The token cannot be sent.
+    /// The token is not valid in a header.
     #[error("POSTERN_INTERNAL_TOKEN cannot be sent in a header")]
     Token,
-    /// The gateway could not be asked.
-    #[error("ask {server}")]
-    Ask {
-        /// Which.
+    /// The request failed.
+    #[error("send the event to {server}")]
+    Request {
+        /// Address of the gateway.
         server: String,
-        /// Why not.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The gateway said no.
-    #[error("the gateway answered {status}: {body}")]
+    /// The gateway refused the event.
+    #[error("the gateway responded {status}: {body}")]
     Refused {
-        /// The HTTP status.
+        /// HTTP status.
         status: StatusCode,
-        /// What it said.
+        /// Body of the response.
         body: String,
     },
 }
 
-/// Publishes an event and gives back what the gateway said: `{"eventId": ...}`.
+/// Publishes an event and returns the gateway's response: `{"eventId": ...}`.
 ///
 /// # Errors
 /// [`PublishError`].
 pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> {
-    let identity = Identity::at(&dir::resolve(&args.dir));
+    let identity = Identity::existing(&dir::resolve(&args.dir));
     let server = args
         .server
         .clone()
@@ -80,10 +80,10 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
     let bearer =
         HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_repeats_it| PublishError::Token)?;
     let request = request(authority, &args.user, bearer, &body).map_err(|_invalid| PublishError::Server)?;
-    let asked = tokio::time::timeout(PATIENCE, ask(authority, request)).await;
-    let (status, body) = asked
+    let outcome = tokio::time::timeout(TIMEOUT, send(authority, request)).await;
+    let (status, body) = outcome
         .unwrap_or_else(|late| Err(late.into()))
-        .map_err(|source| PublishError::Ask {
+        .map_err(|source| PublishError::Request {
             server: server.clone(),
             source,
         })?;
@@ -94,9 +94,9 @@ pub(crate) async fn publish(args: &PublishArgs) -> Result<String, PublishError> 
     }
 }
 
-/// Longer than a gateway waits for a worker.
-const PATIENCE: Duration = Duration::from_secs(15);
-const MAX_ANSWER: usize = 64 * 1024;
+/// Timeout, above the time that a gateway waits for a worker.
+const TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_RESPONSE: usize = 64 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,20 +123,23 @@ fn request(
         .body(Full::new(Bytes::copy_from_slice(body.as_str().as_bytes())))
 }
 
-type AskError = Box<dyn std::error::Error + Send + Sync>;
+type RequestError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn ask(authority: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), AskError> {
+async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), RequestError> {
     let stream = TcpStream::connect(authority).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_RESPONSE)
+            .collect()
+            .await?
+            .to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
     tokio::pin!(connection);
     tokio::select! {
-        answered = exchange => answered,
+        response = exchange => response,
         ended = &mut connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
     }
 }

@@ -1,4 +1,4 @@
-//! `postern token`: a token for trying things out.
+//! `postern token`: tokens for trials.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lifecycle::Clock;
@@ -10,30 +10,30 @@ use serde::Serialize;
 use crate::cli::TokenArgs;
 use crate::dev::{Identity, IdentityError, dir};
 
-/// Why no token was made.
+/// Failure to create a token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The user or session id.
+    /// Invalid user or session id.
     #[error("--user and --sid")]
     Id(#[from] InvalidId),
-    /// No secret to sign with.
+    /// No signing secret was given or found.
     #[error("set POSTERN_JWT_HS256_SECRET, or start `postern dev` first")]
     NoSecret(#[source] IdentityError),
-    /// The token could not be signed.
+    /// Signing failed.
     #[error("sign the token")]
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Makes a token.
+/// Creates a token.
 ///
 /// # Errors
 /// [`TokenError`].
-pub(crate) fn make(args: &TokenArgs, clock: &dyn Clock) -> Result<String, TokenError> {
+pub(crate) fn create(args: &TokenArgs, clock: &dyn Clock) -> Result<String, TokenError> {
     let user = UserId::new(&args.user)?;
     let session = args.sid.as_deref().map(protocol::id::SessionId::new).transpose()?;
     let secret = match &args.secret.jwt_hs256_secret {
         Some(secret) => secret.clone(),
-        None => Identity::at(&dir::resolve(&args.dir))
+        None => Identity::existing(&dir::resolve(&args.dir))
             .jwt_secret()
             .map_err(TokenError::NoSecret)?,
     };

@@ -1,4 +1,4 @@
-//! `postern vault rotate_keys`: everything sealed anew with the first key, and what may be retired then.
+//! `postern vault rotate`: key rotation, which re-encrypts all values with the first key and lists the keys that may be retired.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use telemetry::metrics::Metrics;
 
 use crate::config::{ConfigError, RotateArgs};
 
-/// Why nothing, or not everything, was sealed anew.
+/// Failed or incomplete key rotation.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// Wrong settings; all of them.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Postgres.
+    /// Connecting to Postgres failed.
     #[error("connect to Postgres")]
     Connect(#[from] SetupError),
-    /// Postgres, later. What was sealed anew stays so.
-    #[error("seal anew; what was done stays, run it again")]
+    /// A query failed. Re-encrypted values stay so.
+    #[error("re-encrypt the values; the finished ones stay, run it again")]
     Store(#[from] StoreError),
 }
 
-/// Seals anew. Gives the report, and success when no old key is needed any more.
+/// Rotates the keys. Returns the report, and success if no old key is in use any more.
 ///
 /// # Errors
 /// [`VaultError`].
@@ -43,11 +43,14 @@ fn report(rotation: &KeyRotation, vault: &Vault) -> String {
     let mut lines: Vec<String> = rotation
         .reencrypted
         .iter()
-        .map(|(column, count)| format!("{}: {count} sealed anew", column.as_str()))
+        .map(|(column, count)| format!("{}: {count} re-encrypted", column.as_str()))
         .collect();
     lines.extend(rotation.undecryptable.iter().map(undecryptable));
     if rotation.undecryptable_count > rotation.undecryptable.len() as u64 {
-        lines.push(format!("{} texts do not open in all", rotation.undecryptable_count));
+        lines.push(format!(
+            "{} values in total do not decrypt",
+            rotation.undecryptable_count
+        ));
     }
     lines.push(retirement(rotation, vault));
     lines.join("\n")
@@ -55,7 +58,7 @@ fn report(rotation: &KeyRotation, vault: &Vault) -> String {
 
 fn undecryptable(text: &UndecryptableText) -> String {
     let column = text.column.as_str();
-    // An account is named by its user and platform, a task by its number.
+    // An account is identified by its user and platform, a task by its number.
     let row = match text.number {
         0 => String::new(),
         number => format!(", row {number}"),
@@ -63,28 +66,29 @@ fn undecryptable(text: &UndecryptableText) -> String {
     let key = text
         .key_id
         .as_ref()
-        .map_or_else(String::new, |key| format!(", sealed with {key}"));
+        .map_or_else(String::new, |key| format!(", encrypted with {key}"));
     format!(
         "{column} of user {}, {}{row}{key}: {}",
         text.user, text.scope, text.error
     )
 }
 
-/// Answers, and the HMACs of codes that were sent, are not made anew: the last that an old key has made is gone an hour later.
+/// Lists the keys that may be retired. Answers, and the HMACs of sent codes, are not re-encrypted: the last ones of an old key expire
+/// within an hour.
 fn retirement(rotation: &KeyRotation, vault: &Vault) -> String {
     if !rotation.complete {
-        return "may be retired: nothing. Some worker seals with another key than the first: restart the workers with \
+        return "may be retired: nothing. A worker encrypts with another key than the first: restart the workers with \
                 this list of keys, then run this again"
             .to_owned();
     }
     let is_free = |key: &&str| !rotation.keys_in_use.contains(*key);
     let free: Vec<&str> = vault.older_keys().filter(is_free).collect();
-    let sealing = vault.encryption_key();
+    let encryption_key = vault.encryption_key();
     if free.is_empty() {
-        return format!("may be retired: nothing; {sealing} seals");
+        return format!("may be retired: nothing; {encryption_key} encrypts");
     }
     format!(
-        "may be retired an hour after the last worker was restarted with {sealing} in front: {}",
+        "may be retired an hour after the last worker was restarted with {encryption_key} in front: {}",
         free.join(", ")
     )
 }

@@ -1,4 +1,4 @@
-//! The heads that workers have logged.
+//! Chain heads from the logs of workers.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
@@ -7,38 +7,38 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use store::ChainHead;
 
-/// Why there are no logged heads to compare with.
+/// Failure to read logged heads.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadsError {
-    /// The file.
+    /// The file cannot be read.
     #[error("read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// A line of heads that is none.
+    /// A line of heads does not decode.
     #[error("line {line} of {}", .file.display())]
-    Line {
-        /// Where.
+    LogLine {
+        /// File.
         file: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Cause.
         #[source]
         source: serde_json::Error,
     },
-    /// A comparison with nothing proves nothing.
+    /// The file has no heads to compare with.
     #[error("{} has no line `audit heads`", .0.display())]
     None(PathBuf),
 }
 
-/// A line of the log, as far as we look at it.
+/// Line of a log, with the fields that are read.
 #[derive(Deserialize)]
-struct Line {
+struct LogLine {
     #[serde(default)]
     message: String,
     #[serde(default)]
     heads: String,
 }
 
-/// Reads the heads from lines of a worker's log; lines that say something else are passed over.
+/// Reads the heads from the lines of a worker's log; other lines are skipped.
 ///
 /// # Errors
 /// [`HeadsError`].
@@ -47,11 +47,11 @@ pub(super) fn read(file: &Path) -> Result<Vec<ChainHead>, HeadsError> {
     let mut heads = Vec::new();
     for (number, line) in (1..).zip(BufReader::new(File::open(file).map_err(unread)?).lines()) {
         let line = line.map_err(unread)?;
-        let said = serde_json::from_str(&line).ok();
-        let Some(Line { heads: listed, .. }) = said.filter(|line: &Line| line.message == MESSAGE) else {
+        let parsed = serde_json::from_str(&line).ok();
+        let Some(LogLine { heads: listed, .. }) = parsed.filter(|line: &LogLine| line.message == MESSAGE) else {
             continue;
         };
-        let listed: Vec<ChainHead> = serde_json::from_str(&listed).map_err(|source| HeadsError::Line {
+        let listed: Vec<ChainHead> = serde_json::from_str(&listed).map_err(|source| HeadsError::LogLine {
             file: file.to_owned(),
             line: number,
             source,
@@ -64,5 +64,5 @@ pub(super) fn read(file: &Path) -> Result<Vec<ChainHead>, HeadsError> {
     Ok(heads)
 }
 
-/// What `worker::audit` calls its lines.
+/// Message of the lines that `worker::audit` logs.
 const MESSAGE: &str = "audit heads";

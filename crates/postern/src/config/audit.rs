@@ -7,28 +7,28 @@ use store::vault::VaultKeys;
 
 use super::{ConfigError, DatabaseArgs, VaultKeysArgs};
 
-/// The flags and variables of `postern audit verify`.
+/// Flags and variables of `postern audit verify`.
 #[derive(Debug, Clone, Args)]
 pub struct AuditVerifyArgs {
-    /// This user's chain only.
+    /// User, to verify a single chain.
     #[arg(long)]
     pub user: Option<String>,
-    /// Lines of the workers' log: the heads in them must still be in the chains.
+    /// Log of the workers: the chains must still have the heads in it.
     #[arg(long, value_name = "FILE")]
     pub heads: Option<PathBuf>,
-    /// Which Postgres.
+    /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Which keys.
+    /// Vault keys.
     #[command(flatten)]
     pub vault: VaultKeysArgs,
 }
 
 impl AuditVerifyArgs {
-    /// Checks everything.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
         self.vault.with(&self.database)
     }

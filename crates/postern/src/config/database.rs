@@ -1,4 +1,4 @@
-//! Which Postgres.
+//! Postgres settings.
 
 use clap::Args;
 use protocol::secret::Secret;
@@ -6,36 +6,36 @@ use store::{PgSettings, PgSettingsError};
 
 use super::{ConfigError, Problems, secret};
 
-/// Which Postgres.
+/// Postgres settings.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
-    /// `postgres://user:password@host/database`, with `?sslmode=require` off this machine.
+    /// URL: `postgres://user:password@host/database`, with `?sslmode=require` for a remote host.
     #[arg(long, env = URL, hide_env_values = true, value_parser = secret)]
     pub database_url: Option<Secret>,
-    /// How many connections are kept at most.
+    /// Maximum size of the connection pool.
     #[arg(long, env = POOL, default_value = "16")]
     pub database_pool: String,
-    /// `on`; `off` where a pooler in transaction mode is between.
+    /// Prepared statements: `on`, or `off` behind a pooler in transaction mode.
     #[arg(long, env = PREPARE, default_value = "on")]
     pub database_prepare: String,
 }
 
-/// What `postern migrate` works on.
+/// Flags and variables of `postern migrate`.
 #[derive(Debug, Clone, Args)]
 pub struct MigrateArgs {
-    /// The database.
+    /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// The way to Postgres itself, where `POSTERN_DATABASE_URL` leads to a pooler, or the role that owns the schema.
+    /// URL for migrations, if `POSTERN_DATABASE_URL` is a pooler, or another role owns the schema.
     #[arg(long, env = MIGRATE_URL, hide_env_values = true, value_parser = secret)]
     pub migrate_database_url: Option<Secret>,
 }
 
 impl DatabaseArgs {
-    /// Checks the section on its own, for commands that need nothing else.
+    /// Checks this section alone, for commands that need no other.
     ///
     /// # Errors
-    /// What is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<PgSettings, ConfigError> {
         let mut problems = Problems::default();
         let settings = self.check(&mut problems);
@@ -58,7 +58,7 @@ impl DatabaseArgs {
             "on" => Some(true),
             "off" => Some(false),
             _ => {
-                problems.note(PREPARE, "is `on` or `off`");
+                problems.report(PREPARE, "is `on` or `off`");
                 None
             }
         };
@@ -77,10 +77,10 @@ impl DatabaseArgs {
 }
 
 impl MigrateArgs {
-    /// Checks it.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// What is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<PgSettings, ConfigError> {
         let Some(url) = &self.migrate_database_url else {
             return self.database.settings();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_migrate_goes_before_the_usual_one() {
+    fn migrate_url_takes_precedence() {
         let usual = ["--database-url", "postgres://u@usual/d"];
         let own = ["--migrate-database-url", "postgres://u@own/d"];
         assert!(format!("{:?}", parse(&usual).unwrap()).contains("usual"));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_or_a_switch_that_makes_no_sense_is_refused_by_its_name() {
+    fn invalid_pool_or_switch_is_refused_with_its_variable() {
         for (flag, value, variable) in [
             ("--database-pool", "0", POOL),
             ("--database-pool", "1001", POOL),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn pool_and_prepared_statements_are_as_they_are_asked_for() {
+    fn pool_and_prepared_statements_follow_the_flags() {
         let url = ["--database-url", "postgres://u@h/d"];
         let usual = format!("{:?}", parse(&url).unwrap());
         assert!(usual.contains("pool_size: 16, prepares: true"), "{usual}");

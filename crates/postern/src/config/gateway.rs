@@ -10,37 +10,37 @@ use protocol::secret::Secret;
 
 use super::{ConfigError, INTERNAL_LISTEN, Problems, RedisArgs, TokenArgs, address, duration, secret};
 
-/// The gateway's flags and variables.
+/// Flags and variables of the gateway.
 #[derive(Debug, Clone, Args)]
 pub struct GatewayArgs {
-    /// Where clients connect: WSS and HTTPS.
+    /// Address for clients: WSS and HTTPS.
     #[arg(long, env = "POSTERN_LISTEN", default_value = "0.0.0.0:8443")]
     pub listen: String,
-    /// `/livez`, `/readyz`, `/metrics` and the internal API.
+    /// Address of `/livez`, `/readyz`, `/metrics` and the internal API.
     #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
     pub internal_listen: String,
-    /// The bearer token of the internal API; without it there is none.
+    /// Bearer token of the internal API, which is disabled without it.
     #[arg(long, env = "POSTERN_INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
     pub internal_token: Option<Secret>,
-    /// Which Redis.
+    /// Redis settings.
     #[command(flatten)]
     pub redis: RedisArgs,
-    /// The certificate and its chain, PEM; read again when it changes.
+    /// Certificate and its chain, PEM; reloaded when it changes.
     #[arg(long, env = "POSTERN_TLS_CERT")]
     pub tls_cert: Option<PathBuf>,
-    /// Its private key, PEM.
+    /// Private key of the certificate, PEM.
     #[arg(long, env = "POSTERN_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
-    /// How tokens are checked.
+    /// Token settings.
     #[command(flatten)]
     pub tokens: TokenArgs,
-    /// Browser origins that are let in, comma separated; none by default.
+    /// Accepted browser origins, comma separated; none by default.
     #[arg(long, env = "POSTERN_ALLOWED_ORIGINS", default_value = "")]
     pub allowed_origins: String,
-    /// Between two pings.
+    /// Interval of the pings.
     #[arg(long, env = "POSTERN_HEARTBEAT_INTERVAL", default_value = "30s")]
     pub heartbeat_interval: String,
-    /// To answer one.
+    /// Timeout of the pong.
     #[arg(long, env = "POSTERN_HEARTBEAT_TIMEOUT", default_value = "20s")]
     pub heartbeat_timeout: String,
     /// New connections per address, `<per second>/<burst>` or `off`.
@@ -55,39 +55,39 @@ pub struct GatewayArgs {
     /// Commands per user over all gateways, `<per second>/<burst>` or `off`.
     #[arg(long, env = "POSTERN_COMMAND_RATE", default_value = "2/60")]
     pub command_rate: String,
-    /// From how many bytes on a message is sent compressed.
+    /// Size in bytes from which messages are compressed.
     #[arg(long, env = "POSTERN_DEFLATE_THRESHOLD", default_value = "1024")]
     pub deflate_threshold: String,
-    /// How long feed events may wait to be sent together; `0s` is not at all.
+    /// Time for which feed events are collected into a batch; `0s` disables batching.
     #[arg(long, env = "POSTERN_BATCH_INTERVAL", default_value = "5s")]
     pub batch_interval: String,
-    /// How many sockets one user may have, over all gateways.
+    /// Maximum number of sockets per user, over all gateways.
     #[arg(long, env = "POSTERN_MAX_SOCKETS_PER_USER", default_value = "64")]
     pub max_sockets_per_user: String,
-    /// Over how long a draining gateway spreads its closes.
+    /// Drain window: time over which a draining gateway spreads its closes.
     #[arg(long, env = "POSTERN_DRAIN_WINDOW", default_value = "20s")]
     pub drain_window: String,
-    /// The PROXY protocol behind an L4 balancer.
+    /// PROXY protocol behind an L4 load balancer.
     #[arg(long, env = "POSTERN_PROXY_PROTOCOL", default_value = "off")]
     pub proxy_protocol: String,
 }
 
-/// A gateway's settings, checked.
+/// Checked settings of a gateway.
 #[derive(Debug)]
 pub struct GatewayNode {
-    /// `/livez`, `/readyz`, `/metrics` and the internal API.
+    /// Address of `/livez`, `/readyz`, `/metrics` and the internal API.
     pub internal_listen: SocketAddr,
-    /// Which Redis.
+    /// Redis settings.
     pub redis: bus::RedisSettings,
-    /// The gateway's own.
+    /// Settings of the gateway itself.
     pub gateway: Settings,
 }
 
 impl GatewayArgs {
-    /// Checks everything.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<GatewayNode, ConfigError> {
         let mut problems = Problems::default();
         let node = self.check(&mut problems);
@@ -101,7 +101,7 @@ impl GatewayArgs {
         let certificate = problems.require(
             "POSTERN_TLS_CERT",
             self.tls_cert.clone(),
-            "a PEM file; WSS is the only way in",
+            "a PEM file, as clients connect by WSS only",
         );
         let key = problems.require("POSTERN_TLS_KEY", self.tls_key.clone(), "a PEM file");
         let tokens = self.tokens.check(problems);
@@ -114,14 +114,14 @@ impl GatewayArgs {
         let command_rate = problems.take("POSTERN_COMMAND_RATE", Rate::parse(&self.command_rate));
         let deflate_threshold = problems.take("POSTERN_DEFLATE_THRESHOLD", self.deflate_threshold.parse::<usize>());
         let batch_interval = problems.take("POSTERN_BATCH_INTERVAL", duration(&self.batch_interval));
-        let most = problems.take(
+        let max_sockets = problems.take(
             "POSTERN_MAX_SOCKETS_PER_USER",
             self.max_sockets_per_user.parse::<NonZeroUsize>(),
         );
         let drain_window = problems.take("POSTERN_DRAIN_WINDOW", duration(&self.drain_window));
         let internal_token = problems.header("POSTERN_INTERNAL_TOKEN", self.internal_token.as_ref());
         if self.proxy_protocol != "off" {
-            problems.note("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
+            problems.report("POSTERN_PROXY_PROTOCOL", "is not offered yet: leave it `off`");
         }
         let tls = TlsSettings {
             certificate: certificate?,
@@ -139,7 +139,7 @@ impl GatewayArgs {
             command_rate: command_rate?,
             deflate_threshold: deflate_threshold?,
             batch_interval: batch_interval?,
-            max_sockets_per_user: most?.get(),
+            max_sockets_per_user: max_sockets?.get(),
             drain_window: drain_window?,
             internal_token,
             ..Settings::new(listen?, tls, tokens?)

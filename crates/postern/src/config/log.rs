@@ -1,11 +1,11 @@
-//! What is logged.
+//! Log settings.
 
 use clap::Args;
 
-/// How much is logged.
+/// Log settings.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or per module: `info,gateway=debug`.
+    /// Log level: `error`, `warn`, `info`, `debug`, `trace`, or per module: `info,gateway=debug`.
     #[arg(long = "log", env = "POSTERN_LOG", default_value = "info", global = true)]
     pub filter: String,
 }

@@ -1,4 +1,4 @@
-//! What carries the codes of second factors: a mail server, and an SMS API.
+//! Senders of second-factor codes: a mail server and an SMS API.
 
 use clap::Args;
 use protocol::secret::Secret;
@@ -6,19 +6,19 @@ use worker::{EmailSettings, FromAddress, SmsSettings, SmtpServer};
 
 use super::{Problems, name, secret};
 
-/// Where emails go out; without a URL the method `email` is not offered.
+/// Mail server; without a URL the method `email` is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct EmailArgs {
-    /// `smtps://user:password@host`, or `smtp://...` with STARTTLS; plain only to a loopback address.
+    /// URL: `smtps://user:password@host`, or `smtp://...` with STARTTLS; plain only to a loopback address.
     #[arg(long, env = "POSTERN_SMTP_URL", hide_env_values = true, value_parser = secret)]
     pub smtp_url: Option<Secret>,
-    /// Who sends: `Postern <postern@example.com>`.
+    /// Sender: `Postern <postern@example.com>`.
     #[arg(long, env = "POSTERN_SMTP_FROM")]
     pub smtp_from: Option<String>,
 }
 
 impl EmailArgs {
-    /// Checks the section; none when the method is off.
+    /// Checks the section; none if the method is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<EmailSettings> {
         let url = self.smtp_url.as_ref()?;
         let server = problems.take("POSTERN_SMTP_URL", SmtpServer::parse(url));
@@ -32,25 +32,25 @@ impl EmailArgs {
     }
 }
 
-/// Where text messages go out; without a URL the method `sms` is not offered.
+/// SMS API; without a URL the method `sms` is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct SmsArgs {
-    /// An API as Twilio has it: `https://api.twilio.com`.
+    /// URL of an API compatible with Twilio: `https://api.twilio.com`.
     #[arg(long, env = "POSTERN_SMS_URL")]
     pub sms_url: Option<String>,
-    /// The account's SID.
+    /// SID of the account.
     #[arg(long, env = "POSTERN_SMS_ACCOUNT", value_parser = name)]
     pub sms_account: Option<String>,
-    /// The account's token.
+    /// Token of the account.
     #[arg(long, env = SMS_TOKEN, hide_env_values = true, value_parser = secret)]
     pub sms_token: Option<Secret>,
-    /// Who sends: a number of the account's.
+    /// Sender: a number of the account.
     #[arg(long, env = "POSTERN_SMS_FROM", value_parser = name)]
     pub sms_from: Option<String>,
 }
 
 impl SmsArgs {
-    /// Checks the section; none when the method is off.
+    /// Checks the section; none if the method is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<SmsSettings> {
         let url = self.sms_url.as_deref()?;
         let is_set = "the SMS API is set";
@@ -71,23 +71,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mail_server_needs_a_sender_and_repeats_no_password() {
+    fn mail_server_without_sender_is_refused_without_its_password() {
         let args = EmailArgs {
             smtp_url: Some(Secret::new("smtps://user:hunter2@mail.example/path")),
             smtp_from: None,
         };
         let mut problems = Problems::default();
         assert!(args.check(&mut problems).is_none());
-        let said = problems.finish::<()>(None).unwrap_err().to_string();
+        let error = problems.finish::<()>(None).unwrap_err().to_string();
         assert!(
-            said.contains("POSTERN_SMTP_URL") && said.contains("POSTERN_SMTP_FROM"),
-            "{said}"
+            error.contains("POSTERN_SMTP_URL") && error.contains("POSTERN_SMTP_FROM"),
+            "{error}"
         );
-        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
-    fn nothing_is_needed_where_nothing_is_set() {
+    fn unset_section_has_no_problems() {
         let mut problems = Problems::default();
         let none = EmailArgs {
             smtp_url: None,

@@ -1,4 +1,4 @@
-//! The application's credentials at the platforms.
+//! Credentials of the application at the platforms.
 
 use clap::Args;
 use platforms::{BotSettings, Discord, Github, InsecureUrl, Settings, Telegram, TelegramSettings, XTwitter};
@@ -10,22 +10,22 @@ use super::{Problems, name, secret};
 /// GitHub: an OAuth App. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct GithubArgs {
-    /// The OAuth App's client id.
+    /// Client id of the OAuth App.
     #[arg(long, env = "POSTERN_GITHUB_CLIENT_ID", value_parser = name)]
     pub github_client_id: Option<String>,
-    /// The OAuth App's client secret.
+    /// Client secret of the OAuth App.
     #[arg(long, env = "POSTERN_GITHUB_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub github_client_secret: Option<Secret>,
-    /// Where users let the application in.
+    /// Authorization URL.
     #[arg(long, env = "POSTERN_GITHUB_AUTH_URL", default_value = Github::AUTHORIZE_URL)]
     pub github_auth_url: String,
-    /// Where codes become tokens.
+    /// Token URL.
     #[arg(long, env = "POSTERN_GITHUB_TOKEN_URL", default_value = Github::TOKEN_URL)]
     pub github_token_url: String,
-    /// Where the API is.
+    /// API URL.
     #[arg(long, env = "POSTERN_GITHUB_API_URL", default_value = Github::API_URL)]
     pub github_api_url: String,
-    /// Where grants are given back, the whole URL; default: `/applications/<client id>/grant` of the API.
+    /// Revocation URL, in full; default: `/applications/<client id>/grant` of the API.
     #[arg(long, env = "POSTERN_GITHUB_REVOKE_URL")]
     pub github_revoke_url: Option<String>,
 }
@@ -33,25 +33,25 @@ pub struct GithubArgs {
 /// Discord: an application. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct DiscordArgs {
-    /// The application's client id.
+    /// Client id of the application.
     #[arg(long, env = "POSTERN_DISCORD_CLIENT_ID", value_parser = name)]
     pub discord_client_id: Option<String>,
-    /// The application's client secret.
+    /// Client secret of the application.
     #[arg(long, env = "POSTERN_DISCORD_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub discord_client_secret: Option<Secret>,
-    /// Where users let the application in.
+    /// Authorization URL.
     #[arg(long, env = "POSTERN_DISCORD_AUTH_URL", default_value = Discord::AUTHORIZE_URL)]
     pub discord_auth_url: String,
-    /// Where codes become tokens.
+    /// Token URL.
     #[arg(long, env = "POSTERN_DISCORD_TOKEN_URL", default_value = Discord::TOKEN_URL)]
     pub discord_token_url: String,
-    /// Where the API is.
+    /// API URL.
     #[arg(long, env = "POSTERN_DISCORD_API_URL", default_value = Discord::API_URL)]
     pub discord_api_url: String,
-    /// The token of the application's bot, which reads what is written where it is; without it nothing is read.
+    /// Token of the application's bot, which reads the messages in its channels; without it none are read.
     #[arg(long, env = "POSTERN_DISCORD_BOT_TOKEN", hide_env_values = true, value_parser = secret)]
     pub discord_bot_token: Option<Secret>,
-    /// Where grants are given back, the whole URL; default: `/revoke` of the token URL.
+    /// Revocation URL, in full; default: `/revoke` of the token URL.
     #[arg(long, env = "POSTERN_DISCORD_REVOKE_URL")]
     pub discord_revoke_url: Option<String>,
 }
@@ -59,22 +59,22 @@ pub struct DiscordArgs {
 /// X: an application, as a confidential client. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct XTwitterArgs {
-    /// The application's client id.
+    /// Client id of the application.
     #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_ID", value_parser = name)]
     pub x_twitter_client_id: Option<String>,
-    /// The application's client secret.
+    /// Client secret of the application.
     #[arg(long, env = "POSTERN_X_TWITTER_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub x_twitter_client_secret: Option<Secret>,
-    /// Where users let the application in.
+    /// Authorization URL.
     #[arg(long, env = "POSTERN_X_TWITTER_AUTH_URL", default_value = XTwitter::AUTHORIZE_URL)]
     pub x_twitter_auth_url: String,
-    /// Where codes become tokens.
+    /// Token URL.
     #[arg(long, env = "POSTERN_X_TWITTER_TOKEN_URL", default_value = XTwitter::TOKEN_URL)]
     pub x_twitter_token_url: String,
-    /// Where the API is.
+    /// API URL.
     #[arg(long, env = "POSTERN_X_TWITTER_API_URL", default_value = XTwitter::API_URL)]
     pub x_twitter_api_url: String,
-    /// Where grants are given back, the whole URL; default: `/oauth2/revoke` of the API.
+    /// Revocation URL, in full; default: `/oauth2/revoke` of the API.
     #[arg(long, env = "POSTERN_X_TWITTER_REVOKE_URL")]
     pub x_twitter_revoke_url: Option<String>,
 }
@@ -82,37 +82,37 @@ pub struct XTwitterArgs {
 /// Telegram: the Web Login of a bot. Without a client id the platform is not offered.
 #[derive(Debug, Clone, Args)]
 pub struct TelegramArgs {
-    /// The bot's id.
+    /// Id of the bot.
     #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_ID", value_parser = name)]
     pub telegram_client_id: Option<String>,
-    /// The Web Login's client secret; not the bot's token.
+    /// Client secret of the Web Login, not the token of the bot.
     #[arg(long, env = "POSTERN_TELEGRAM_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub telegram_client_secret: Option<Secret>,
-    /// The bot's token: what the legacy Login Widget hands over is checked with it, and the bot's inbox is read with it.
+    /// Token of the bot: verifies data of the legacy Login Widget, and reads the bot's inbox.
     #[arg(long, env = "POSTERN_TELEGRAM_BOT_TOKEN", hide_env_values = true, value_parser = secret)]
     pub telegram_bot_token: Option<Secret>,
-    /// `poll`: the inbox of the bot whose token is given is read here, and nowhere else, unless a webhook is set; or `off`.
+    /// Inbox of the bot: `poll`, by workers alone, unless a webhook is set; or `off`.
     #[arg(long, env = TELEGRAM_INBOX, default_value = "poll")]
     pub telegram_inbox: String,
-    /// Where users let the application in.
+    /// Authorization URL.
     #[arg(long, env = "POSTERN_TELEGRAM_AUTH_URL", default_value = Telegram::AUTHORIZE_URL)]
     pub telegram_auth_url: String,
-    /// Where codes become tokens.
+    /// Token URL.
     #[arg(long, env = "POSTERN_TELEGRAM_TOKEN_URL", default_value = Telegram::TOKEN_URL)]
     pub telegram_token_url: String,
-    /// Where the signing keys are published.
+    /// URL of the signing keys (JWKS).
     #[arg(long, env = "POSTERN_TELEGRAM_JWKS_URL", default_value = Telegram::JWKS_URL)]
     pub telegram_jwks_url: String,
-    /// Who signs, byte for byte.
+    /// Issuer, compared byte for byte.
     #[arg(long, env = "POSTERN_TELEGRAM_ISSUER", value_parser = name, default_value = Telegram::ISSUER)]
     pub telegram_issuer: String,
-    /// Where the Bot API is.
+    /// Bot API URL.
     #[arg(long, env = "POSTERN_TELEGRAM_API_URL", default_value = Telegram::API_URL)]
     pub telegram_api_url: String,
 }
 
 impl GithubArgs {
-    /// Checks the section; none when the platform is off.
+    /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
         let section = Section {
             client_id: self.github_client_id.as_deref(),
@@ -130,7 +130,7 @@ impl GithubArgs {
 }
 
 impl DiscordArgs {
-    /// Checks the section; none when the platform is off.
+    /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
         let section = Section {
             client_id: self.discord_client_id.as_deref(),
@@ -148,7 +148,7 @@ impl DiscordArgs {
 }
 
 impl XTwitterArgs {
-    /// Checks the section; none when the platform is off.
+    /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Settings> {
         let section = Section {
             client_id: self.x_twitter_client_id.as_deref(),
@@ -166,7 +166,7 @@ impl XTwitterArgs {
 }
 
 impl TelegramArgs {
-    /// Checks the section; none when the platform is off.
+    /// Checks the section; none if the platform is off.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TelegramSettings> {
         let section = Section {
             client_id: self.telegram_client_id.as_deref(),
@@ -178,7 +178,7 @@ impl TelegramArgs {
         };
         let bot_token = problems.header("POSTERN_TELEGRAM_BOT_TOKEN", self.telegram_bot_token.as_ref());
         let oauth = section.check(problems)?;
-        let jwks_url = Url::parse(&self.telegram_jwks_url).map_err(|error| format!("is no URL: {error}"));
+        let jwks_url = Url::parse(&self.telegram_jwks_url).map_err(|error| format!("is not a URL: {error}"));
         let settings = TelegramSettings {
             oauth,
             issuer: self.telegram_issuer.clone(),
@@ -186,8 +186,8 @@ impl TelegramArgs {
             bot_token,
         };
         if settings.check().is_err() {
-            // The section has checked all the others.
-            problems.note(JWKS_URL, INSECURE);
+            // The section has checked all other URLs.
+            problems.report(JWKS_URL, INSECURE);
             return None;
         }
         Some(settings)
@@ -195,7 +195,7 @@ impl TelegramArgs {
 }
 
 impl DiscordArgs {
-    /// The bot whose inbox is read, of a platform with these settings.
+    /// Settings of the bot whose inbox is read, for an offered platform.
     pub(super) fn bot(&self, offered: Option<&Settings>, problems: &mut Problems) -> Option<BotSettings> {
         Some(BotSettings {
             token: problems.header("POSTERN_DISCORD_BOT_TOKEN", self.discord_bot_token.as_ref())?,
@@ -205,7 +205,7 @@ impl DiscordArgs {
 }
 
 impl TelegramArgs {
-    /// The bot whose inbox is read, of a platform with these settings; none while Telegram sends everything to a webhook.
+    /// Settings of the bot whose inbox is read, for an offered platform; none while Telegram delivers to a webhook.
     pub(super) fn bot(
         &self,
         offered: Option<&TelegramSettings>,
@@ -216,7 +216,7 @@ impl TelegramArgs {
             "poll" => !has_webhook,
             "off" => false,
             _ => {
-                problems.note(TELEGRAM_INBOX, "is `poll` or `off`");
+                problems.report(TELEGRAM_INBOX, "is `poll` or `off`");
                 false
             }
         };
@@ -232,7 +232,7 @@ const TELEGRAM_INBOX: &str = "POSTERN_TELEGRAM_INBOX";
 const JWKS_URL: &str = "POSTERN_TELEGRAM_JWKS_URL";
 const INSECURE: &str = "must be https, or http to a loopback address";
 
-/// What every platform's section has: each variable with what it was given.
+/// Common part of the platforms' sections: each variable with its value.
 struct Section<'a> {
     client_id: Option<&'a str>,
     client_secret: (&'static str, Option<&'a Secret>),
@@ -248,7 +248,7 @@ impl Section<'_> {
         let mut url = |(variable, text): (&'static str, &str)| {
             problems.take(
                 variable,
-                Url::parse(text).map_err(|error| format!("is no URL: {error}")),
+                Url::parse(text).map_err(|error| format!("is not a URL: {error}")),
             )
         };
         let authorize_url = url(self.authorize);
@@ -268,7 +268,7 @@ impl Section<'_> {
             revoke_url: revoke_url.flatten(),
         };
         if let Err(insecure) = settings.check() {
-            problems.note(self.variable_of(insecure), INSECURE);
+            problems.report(self.variable_of(insecure), INSECURE);
             return None;
         }
         Some(settings)

@@ -1,61 +1,61 @@
-//! What is wrong with the settings: all of it in one report, a line each.
+//! Invalid settings: all of them in one report, a line each.
 
 use std::fmt;
 
 use protocol::secret::Secret;
 
-/// Collects what is wrong, so that one start tells everything.
+/// Collector of invalid settings, so that one start reports all of them.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Problem>);
 
-/// One wrong setting.
+/// Invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Problem {
     variable: &'static str,
-    says: String,
+    text: String,
 }
 
 impl Problems {
-    /// Notes a wrong setting. The sentence tells what is expected and never repeats a secret.
-    pub fn note(&mut self, variable: &'static str, says: impl Into<String>) {
+    /// Reports an invalid setting. The text names the expected value and never quotes a secret.
+    pub fn report(&mut self, variable: &'static str, text: impl Into<String>) {
         self.0.push(Problem {
             variable,
-            says: says.into(),
+            text: text.into(),
         });
     }
 
-    /// Takes a value, or notes why there is none.
+    /// Unwraps a value, or reports its error.
     pub fn take<T, E: fmt::Display>(&mut self, variable: &'static str, value: Result<T, E>) -> Option<T> {
-        value.map_err(|error| self.note(variable, error.to_string())).ok()
+        value.map_err(|error| self.report(variable, error.to_string())).ok()
     }
 
-    /// Takes a value that must be there.
+    /// Unwraps a required value, or reports that it is missing.
     pub fn require<T>(&mut self, variable: &'static str, value: Option<T>, what: &str) -> Option<T> {
         if value.is_none() {
-            self.note(variable, format!("is required: {what}"));
+            self.report(variable, format!("is required: {what}"));
         }
         value
     }
 
-    /// Takes a secret that is sent or received in a header, by itself or in credentials (RFC 9110, section 5.5; RFC 6749, appendix
-    /// A.2). One that no header can carry would be refused by everybody, much later.
+    /// Checks a secret that is sent or received in a header, alone or in credentials (RFC 9110, section 5.5; RFC 6749, appendix A.2). One
+    /// that is not valid in a header would only fail later, at every peer.
     pub fn header(&mut self, variable: &'static str, secret: Option<&Secret>) -> Option<Secret> {
         let secret = secret?;
         let text = secret.expose();
         if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || text.trim() != text {
-            self.note(
+            self.report(
                 variable,
-                "cannot be sent in a header: it holds a control character, one that is not ASCII, or a space at an end",
+                "cannot be sent in a header: it has a control character, a non-ASCII character, or a space at an end",
             );
             return None;
         }
         Some(secret.clone())
     }
 
-    /// The settings, if nothing was wrong.
+    /// Returns the settings if no problem was reported.
     ///
     /// # Errors
-    /// Everything that was noted.
+    /// All reported problems.
     pub fn finish<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
         match settings {
             Some(settings) if self.0.is_empty() => Ok(settings),
@@ -64,7 +64,7 @@ impl Problems {
     }
 }
 
-/// The start is refused.
+/// All invalid settings, for which the start is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(Vec<Problem>);
 
@@ -72,7 +72,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\npostern: " };
-            write!(f, "{separator}{} {}", problem.variable, problem.says)?;
+            write!(f, "{separator}{} {}", problem.variable, problem.text)?;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_no_header_can_carry_is_refused_and_not_repeated() {
+    fn secret_unfit_for_a_header_is_refused_without_quoting_it() {
         let mut problems = Problems::default();
         assert!(problems.header("POSTERN_INTERNAL_TOKEN", None).is_none());
         assert!(
@@ -108,23 +108,23 @@ mod tests {
                     .header("POSTERN_INTERNAL_TOKEN", Some(&Secret::new(text)))
                     .is_none()
             );
-            let said = problems.finish::<()>(None).unwrap_err().to_string();
+            let error = problems.finish::<()>(None).unwrap_err().to_string();
             assert!(
-                said.starts_with("POSTERN_INTERNAL_TOKEN ") && !said.contains("s3"),
-                "{said}"
+                error.starts_with("POSTERN_INTERNAL_TOKEN ") && !error.contains("s3"),
+                "{error}"
             );
         }
     }
 
     #[test]
-    fn every_wrong_variable_gets_its_line() {
+    fn every_wrong_variable_has_a_line() {
         let mut problems = Problems::default();
-        problems.note("POSTERN_LISTEN", "is no address");
+        problems.report("POSTERN_LISTEN", "is not an address");
         assert_eq!(problems.require::<u8>("POSTERN_TLS_CERT", None, "a PEM file"), None);
         let refused = problems.finish(Some(())).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "POSTERN_LISTEN is no address\npostern: POSTERN_TLS_CERT is required: a PEM file"
+            "POSTERN_LISTEN is not an address\npostern: POSTERN_TLS_CERT is required: a PEM file"
         );
     }
 }

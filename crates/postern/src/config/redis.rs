@@ -1,4 +1,4 @@
-//! Which Redis.
+//! Redis settings.
 
 use bus::RedisSettings;
 use clap::Args;
@@ -6,30 +6,30 @@ use protocol::secret::Secret;
 
 use super::{ConfigError, Problems, secret};
 
-/// Which Redis.
+/// Redis settings.
 #[derive(Debug, Clone, Args)]
 pub struct RedisArgs {
-    /// `redis://` or `rediss://`, with user and password where needed.
+    /// URL: `redis://` or `rediss://`, with user and password if needed.
     #[arg(long, env = "POSTERN_REDIS_URL", hide_env_values = true, value_parser = secret, default_value = Self::URL)]
     pub redis_url: Secret,
-    /// What every key and channel begins with.
+    /// Prefix of every key and channel.
     #[arg(long, env = "POSTERN_REDIS_PREFIX", default_value = Self::PREFIX)]
     pub redis_prefix: String,
-    /// Another Redis, or another db, for rate counters; default: the same.
+    /// URL of another Redis, or another database, for rate limits; default: the same.
     #[arg(long, env = "POSTERN_REDIS_LIMITS_URL", hide_env_values = true, value_parser = secret)]
     pub redis_limits_url: Option<Secret>,
 }
 
 impl RedisArgs {
-    /// The default of `POSTERN_REDIS_URL`.
+    /// Default of `POSTERN_REDIS_URL`.
     pub const URL: &'static str = "redis://127.0.0.1:6379";
-    /// The default of `POSTERN_REDIS_PREFIX`.
+    /// Default of `POSTERN_REDIS_PREFIX`.
     pub const PREFIX: &'static str = "pn";
 
-    /// Checks the section on its own.
+    /// Checks this section alone.
     ///
     /// # Errors
-    /// What is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<RedisSettings, ConfigError> {
         let mut problems = Problems::default();
         let settings = self.check(&mut problems);

@@ -1,4 +1,4 @@
-//! How tokens are checked.
+//! Token settings.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,39 +9,39 @@ use protocol::secret::Secret;
 
 use super::{Problems, duration, name, secret};
 
-/// The shared secret of tokens.
+/// Shared secret of tokens.
 #[derive(Debug, Clone, Args)]
 pub struct JwtSecretArgs {
-    /// The secret of HS256 tokens.
+    /// Secret of HS256 tokens.
     #[arg(long, env = "POSTERN_JWT_HS256_SECRET", hide_env_values = true, value_parser = secret)]
     pub jwt_hs256_secret: Option<Secret>,
 }
 
-/// How tokens are checked: exactly one of secret, public key and JWKS URL.
+/// Token settings: exactly one of secret, public key and JWKS URL.
 #[derive(Debug, Clone, Args)]
 pub struct TokenArgs {
-    /// The shared secret.
+    /// Shared secret.
     #[command(flatten)]
     pub secret: JwtSecretArgs,
-    /// A PEM file with an RSA, P-256 or Ed25519 public key; the algorithm follows from it.
+    /// PEM file with an RSA, P-256 or Ed25519 public key, which determines the algorithm.
     #[arg(long, env = "POSTERN_JWT_PUBLIC_KEY")]
     pub jwt_public_key: Option<PathBuf>,
-    /// Where the keys of tokens are fetched from.
+    /// URL of the issuer's keys (JWKS).
     #[arg(long, env = "POSTERN_JWKS_URL")]
     pub jwks_url: Option<String>,
-    /// Between two fetches of them: how long a withdrawn key is still taken.
+    /// Refresh interval of the keys: a withdrawn key is accepted for up to this time.
     #[arg(long, env = "POSTERN_JWKS_REFRESH", default_value = "5m")]
     pub jwks_refresh: String,
-    /// The only `iss` that is taken.
+    /// Required `iss`.
     #[arg(long, env = "POSTERN_JWT_ISSUER", value_parser = name)]
     pub jwt_issuer: Option<String>,
-    /// The only `aud` that is taken.
+    /// Required `aud`.
     #[arg(long, env = "POSTERN_JWT_AUDIENCE", value_parser = name)]
     pub jwt_audience: Option<String>,
-    /// The largest token that is taken, in bytes.
+    /// Maximum size of a token in bytes.
     #[arg(long, env = "POSTERN_JWT_MAX_BYTES", default_value = "16384")]
     pub jwt_max_bytes: String,
-    /// How far ahead the `exp` of a token may lie.
+    /// Maximum time until the `exp` of a token.
     #[arg(long, env = "POSTERN_JWT_MAX_LIFETIME", default_value = "31d")]
     pub jwt_max_lifetime: String,
 }
@@ -73,14 +73,14 @@ impl TokenArgs {
                 })
             }
             (None, None, None) => {
-                problems.note(
+                problems.report(
                     "POSTERN_JWT_HS256_SECRET",
-                    "or POSTERN_JWT_PUBLIC_KEY or POSTERN_JWKS_URL is required: how tokens are checked",
+                    "or POSTERN_JWT_PUBLIC_KEY or POSTERN_JWKS_URL is required to verify tokens",
                 );
                 None
             }
             _ => {
-                problems.note(
+                problems.report(
                     "POSTERN_JWT_HS256_SECRET",
                     "and POSTERN_JWT_PUBLIC_KEY and POSTERN_JWKS_URL exclude each other",
                 );
@@ -98,7 +98,7 @@ impl TokenArgs {
         })
     }
 
-    /// A second at least: an issuer is not to be hammered.
+    /// Parses the refresh interval, at least a second to protect the issuer.
     fn refresh(&self) -> Result<Duration, &'static str> {
         let refresh = duration(&self.jwks_refresh)?;
         if refresh < Duration::from_secs(1) {
@@ -107,7 +107,7 @@ impl TokenArgs {
         Ok(refresh)
     }
 
-    /// More fits into no message of a client beside the rest of it.
+    /// Parses the maximum size; a larger token would not fit a client message.
     fn max_bytes(&self) -> Result<usize, &'static str> {
         let bytes = self.jwt_max_bytes.parse().ok();
         let bytes = bytes.filter(|bytes| (1_024..=49_152).contains(bytes));

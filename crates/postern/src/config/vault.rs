@@ -1,4 +1,4 @@
-//! What seals, and signs the audit log.
+//! Vault keys, which encrypt tokens and sign the audit log.
 
 use clap::Args;
 use protocol::secret::Secret;
@@ -6,19 +6,19 @@ use store::vault::VaultKeys;
 
 use super::{ConfigError, DatabaseArgs, Problems, secret};
 
-/// What seals.
+/// Vault keys.
 #[derive(Debug, Clone, Args)]
 pub struct VaultKeysArgs {
-    /// `kid:base64,...`, 32 bytes each: the first seals, all open.
+    /// Keys: `kid:base64,...`, 32 bytes each. The first encrypts, all decrypt.
     #[arg(long, env = "POSTERN_VAULT_KEYS", hide_env_values = true, value_parser = secret)]
     pub vault_keys: Option<Secret>,
 }
 
 impl VaultKeysArgs {
-    /// Checks the section together with the database, for commands that need both and nothing else.
+    /// Checks this section and the database, for commands that need no other.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All invalid values.
     pub fn with(&self, database: &DatabaseArgs) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
         let mut problems = Problems::default();
         let database = database.check(&mut problems);
@@ -34,22 +34,22 @@ impl VaultKeysArgs {
     }
 }
 
-/// `postern vault rotate`.
+/// Flags and variables of `postern vault rotate`.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
-    /// Which Postgres.
+    /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// The new key first.
+    /// Vault keys, the new one first.
     #[command(flatten)]
     pub keys: VaultKeysArgs,
 }
 
 impl RotateArgs {
-    /// Checks everything.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<(store::PgSettings, VaultKeys), ConfigError> {
         self.keys.with(&self.database)
     }

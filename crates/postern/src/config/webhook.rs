@@ -1,4 +1,4 @@
-//! What platforms prove their webhooks by.
+//! Webhook secrets of the platforms.
 
 use clap::Args;
 use platforms::WebhookVerifier;
@@ -7,25 +7,25 @@ use protocol::secret::Secret;
 
 use super::{Problems, secret};
 
-/// The secrets of the webhooks. Without its secret a platform's webhook takes nothing.
+/// Webhook secrets. Without its secret a platform's webhook accepts nothing.
 #[derive(Debug, Clone, Args)]
 pub struct WebhookArgs {
-    /// The secret that GitHub's webhook was given.
+    /// Secret of GitHub's webhook.
     #[arg(long, env = GITHUB, hide_env_values = true, value_parser = secret)]
     pub github_webhook_secret: Option<Secret>,
-    /// X's API consumer secret; not the OAuth 2 client secret.
+    /// API consumer secret of X, not the OAuth 2 client secret.
     #[arg(long, env = X_TWITTER, hide_env_values = true, value_parser = secret)]
     pub x_twitter_webhook_secret: Option<Secret>,
-    /// The Discord application's public key, in hexadecimal digits.
+    /// Public key of the Discord application, in hexadecimal.
     #[arg(long, env = DISCORD, hide_env_values = true, value_parser = secret)]
     pub discord_webhook_secret: Option<Secret>,
-    /// The `secret_token` that Telegram's `setWebhook` was given.
+    /// `secret_token` of Telegram's `setWebhook`.
     #[arg(long, env = TELEGRAM, hide_env_values = true, value_parser = secret)]
     pub telegram_webhook_secret: Option<Secret>,
 }
 
 impl WebhookArgs {
-    /// Checks the section; those that have a secret.
+    /// Checks the section; returns the platforms with a secret.
     pub(super) fn check(&self, problems: &mut Problems) -> Vec<WebhookVerifier> {
         let telegram = problems.header(TELEGRAM, self.telegram_webhook_secret.as_ref());
         let given = [

@@ -14,49 +14,49 @@ use super::{
     TelegramArgs, VaultKeysArgs, WebhookArgs, XTwitterArgs, address, duration,
 };
 
-/// The worker's flags and variables.
+/// Flags and variables of the worker.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
-    /// `/livez`, `/readyz` and `/metrics`.
+    /// Address of `/livez`, `/readyz` and `/metrics`.
     #[arg(long, env = "POSTERN_INTERNAL_LISTEN", default_value = INTERNAL_LISTEN)]
     pub internal_listen: String,
-    /// Which Redis.
+    /// Redis settings.
     #[command(flatten)]
     pub redis: RedisArgs,
-    /// Which Postgres.
+    /// Postgres settings.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What seals.
+    /// Vault keys.
     #[command(flatten)]
     pub vault: VaultKeysArgs,
-    /// What the hosted callbacks are built from.
+    /// Public URL, from which the hosted callbacks are built.
     #[arg(long, env = "POSTERN_PUBLIC_URL")]
     pub public_url: Option<String>,
     /// Redirect URIs, `github=https://app.example/callback,...`; default: the hosted callbacks and loopback.
     #[arg(long, env = "POSTERN_REDIRECT_URIS", value_delimiter = ',')]
     pub redirect_uris: Vec<String>,
-    /// `optional`, or `required`: every connect must have begun with `account:authorize`.
+    /// State of connects: `optional`, or `required`, so that every connect needs an `account:authorize` before it.
     #[arg(long, env = "POSTERN_CONNECT_STATE", default_value = "optional")]
     pub connect_state: String,
-    /// How long a session lasts without activity.
+    /// Idle timeout of a session.
     #[arg(long, env = "POSTERN_SESSION_TIMEOUT", default_value = "30m")]
     pub session_timeout: String,
-    /// How long before its end the warning is sent; half of a timeout that is not longer.
+    /// Warning lead: time between the warning and the end of a session; half of the timeout if that is not longer.
     #[arg(long, env = "POSTERN_SESSION_WARNING", default_value = "5m")]
     pub session_warning: String,
-    /// GitHub.
+    /// GitHub settings.
     #[command(flatten)]
     pub github: GithubArgs,
-    /// Discord.
+    /// Discord settings.
     #[command(flatten)]
     pub discord: DiscordArgs,
-    /// X.
+    /// X settings.
     #[command(flatten)]
     pub x_twitter: XTwitterArgs,
-    /// Telegram.
+    /// Telegram settings.
     #[command(flatten)]
     pub telegram: TelegramArgs,
-    /// What platforms prove their webhooks by.
+    /// Webhook secrets.
     #[command(flatten)]
     pub webhooks: WebhookArgs,
     /// Second factors by email.
@@ -67,44 +67,44 @@ pub struct WorkerArgs {
     pub sms: SmsArgs,
 }
 
-/// A worker's settings, checked.
+/// Checked settings of a worker.
 #[derive(Debug)]
 pub struct WorkerNode {
-    /// `/livez`, `/readyz` and `/metrics`.
+    /// Address of `/livez`, `/readyz` and `/metrics`.
     pub internal_listen: SocketAddr,
-    /// Which Redis.
+    /// Redis settings.
     pub redis: bus::RedisSettings,
-    /// Which Postgres.
+    /// Postgres settings.
     pub database: store::PgSettings,
-    /// What seals.
+    /// Vault keys.
     pub vault_keys: VaultKeys,
-    /// GitHub, where it is offered.
+    /// GitHub, if offered.
     pub github: Option<platforms::Settings>,
-    /// Discord, where it is offered.
+    /// Discord, if offered.
     pub discord: Option<platforms::Settings>,
-    /// X, where it is offered.
+    /// X, if offered.
     pub x_twitter: Option<platforms::Settings>,
-    /// Telegram, where it is offered.
+    /// Telegram, if offered.
     pub telegram: Option<platforms::TelegramSettings>,
-    /// Discord's bot, where its inbox is read.
+    /// Discord bot, if its inbox is read.
     pub discord_bot: Option<platforms::BotSettings>,
-    /// Telegram's bot, where its inbox is read.
+    /// Telegram bot, if its inbox is read.
     pub telegram_bot: Option<platforms::BotSettings>,
-    /// The webhooks that deliveries are taken from.
+    /// Verifiers of the accepted webhooks.
     pub hooks: Vec<platforms::WebhookVerifier>,
-    /// Where emails go out, if they do.
+    /// Mail server, if configured.
     pub email: Option<EmailSettings>,
-    /// Where text messages go out, if they do.
+    /// SMS API, if configured.
     pub sms: Option<SmsSettings>,
-    /// The worker's own.
+    /// Settings of the worker itself.
     pub worker: worker::Settings,
 }
 
 impl WorkerArgs {
-    /// Checks everything.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All invalid values.
     pub fn settings(&self) -> Result<WorkerNode, ConfigError> {
         let mut problems = Problems::default();
         let node = self.check(&mut problems);
@@ -129,14 +129,14 @@ impl WorkerArgs {
         let redirects = self.redirects(problems);
         let timeout = problems.take("POSTERN_SESSION_TIMEOUT", duration(&self.session_timeout));
         if timeout.is_some_and(|timeout| timeout < SHORTEST_SESSION) {
-            problems.note("POSTERN_SESSION_TIMEOUT", "is at least `1s`");
+            problems.report("POSTERN_SESSION_TIMEOUT", "is at least `1s`");
         }
         let warning = problems.take("POSTERN_SESSION_WARNING", duration(&self.session_warning));
         let connect_state = match self.connect_state.as_str() {
             "optional" => Some(ConnectState::Optional),
             "required" => Some(ConnectState::Required),
             _ => {
-                problems.note("POSTERN_CONNECT_STATE", "is `optional` or `required`");
+                problems.report("POSTERN_CONNECT_STATE", "is `optional` or `required`");
                 None
             }
         };
@@ -184,9 +184,9 @@ impl WorkerArgs {
     }
 }
 
-/// Where browsers reach us: the cookie of the callback's page goes over TLS only.
+/// Parses the URL for browsers: https, as the cookie of the callback's page is secure.
 fn public_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
     let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if url.scheme() == "https" && is_plain {
         Ok(url)
@@ -195,16 +195,18 @@ fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// `github=https://app.example/callback`: a redirect URI is one platform's alone, so it says whose.
+/// Parses `github=https://app.example/callback`: each redirect URI belongs to one platform.
 fn redirect(entry: &str) -> Result<(AccountType, String), String> {
     let (platform, uri) = entry.trim().split_once('=').unwrap_or_default();
     match platform.parse() {
         Ok(platform) => Ok((platform, uri.to_owned())),
-        Err(_) => Err("lists `<platform>=<uri>`, comma separated: a redirect URI is one platform's alone".to_owned()),
+        Err(_) => {
+            Err("lists `<platform>=<uri>`, comma separated: each redirect URI belongs to one platform".to_owned())
+        }
     }
 }
 
-/// A shorter one would be over before its client has said anything.
+/// Minimum timeout: a shorter session would expire before the first message of its client.
 const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -212,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_public_url_is_https_and_nothing_but_a_place() {
+    fn public_url_is_https_without_query_fragment_and_user() {
         assert!(public_url("https://accounts.example/base/").is_ok());
         for text in [
             "accounts.example",
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_uri_says_whose_it_is() {
+    fn redirect_uri_requires_a_platform() {
         let uri = "https://app.example/callback?via=github";
         assert_eq!(
             redirect(&format!("github={uri}")),

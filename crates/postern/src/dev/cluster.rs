@@ -1,4 +1,4 @@
-//! The dev cluster: simulator, worker and two gateways, each with its own tasks, in one process.
+//! Dev cluster: simulator, worker and two gateways in one process, each with its own tasks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,38 +25,38 @@ use super::port::first_free;
 use super::ready::{self, Ready};
 use crate::cli::DevArgs;
 use crate::config::ConfigError;
-use crate::node::{Ground, Internal, StartError};
+use crate::node::{InternalListener, NodeRuntime, StartError};
 
-/// Why `postern dev` did not start.
+/// Failure to start `postern dev`.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// The folder with certificate and secrets.
+    /// The directory with certificate and secrets cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// `--redis-url` or `--database-url`.
+    /// Invalid `--redis-url` or `--database-url`.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The schema of the given database.
+    /// Migrating the given database failed.
     #[error("migrate the database")]
     Migrate(#[source] store::SetupError),
-    /// The simulator.
+    /// The simulator did not start.
     #[error("start the simulator")]
     Simulator(#[from] BindError),
-    /// What the folder holds.
+    /// The stored vault key is invalid.
     #[error("the vault key in --dir")]
     VaultKey(#[from] store::vault::VaultKeysError),
-    /// What the folder holds.
+    /// The stored token secret is invalid.
     #[error("the token secret in --dir")]
     TokenKey(#[from] gateway::InvalidKey),
-    /// The simulator's address, or a gateway's, is no URL.
-    #[error("address the simulator and the gateways")]
+    /// The address of the simulator or a gateway is not a URL.
+    #[error("parse the addresses of simulator and gateways")]
     Address(#[from] ParseError),
-    /// A node.
+    /// A node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-/// A running dev cluster.
+/// Running dev cluster.
 pub(crate) struct Cluster {
     gateways: Vec<gateway::Running>,
     worker: worker::Running,
@@ -65,15 +65,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts everything and waits until it is ready to serve.
+    /// Starts all nodes and waits until they are ready.
     ///
     /// # Errors
     /// [`DevError`].
-    pub(crate) async fn start(args: DevArgs, ground: &Ground) -> Result<Self, DevError> {
-        let identity = Identity::open_or_make(&dir::resolve(&args.dir), &*ground.clock, &*ground.entropy)?;
+    pub(crate) async fn start(args: DevArgs, runtime: &NodeRuntime) -> Result<Self, DevError> {
+        let identity = Identity::open_or_make(&dir::resolve(&args.dir), &*runtime.clock, &*runtime.entropy)?;
         let keys = VaultKeys::parse(&identity.vault_keys()?)?;
-        let parts = Parts::open(&args, &keys, ground).await?;
-        let bind = async |address| Simulator::bind(address, ground.entropy.u64()).await;
+        let parts = Parts::open(&args, &keys, runtime).await?;
+        let bind = async |address| Simulator::bind(address, runtime.entropy.u64()).await;
         let simulator = first_free(SIMULATOR_PORT, bind).await?;
         let simulator_url = simulator.url().to_owned();
         let simulator_tasks = Tasks::new();
@@ -83,19 +83,19 @@ impl Cluster {
         let mut readiness = Vec::new();
         let (mut running, mut gateways, mut internal) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..GATEWAYS {
-            let bind = async |address| Box::pin(parts.gateway(address, &identity, ground)).await;
-            let Measured { gateway, metrics } = first_free(GATEWAY_PORT, bind).await?;
-            let listener = first_free(INTERNAL_PORT, Internal::bind).await?;
+            let bind = async |address| Box::pin(parts.gateway(address, &identity, runtime)).await;
+            let MeteredGateway { gateway, metrics } = first_free(GATEWAY_PORT, bind).await?;
+            let listener = first_free(INTERNAL_PORT, InternalListener::bind).await?;
             gateways.push(ready::https(gateway.local_addr()));
             internal.push(ready::http(listener.address()));
             readiness.push(gateway.readiness());
             let router = telemetry::health::router(gateway.readiness(), metrics).merge(gateway.internal_api());
-            listener.serve(router, &ground.tasks);
+            listener.serve(router, &runtime.tasks);
             running.push(gateway.spawn());
         }
-        // Browsers come back to the first gateway.
+        // The hosted callback is at the first gateway.
         let public_url = gateways.first().map(|url| Url::parse(url)).transpose()?;
-        let worker = Box::pin(parts.worker(&simulator_url, public_url.as_ref(), keys, ground)).await?;
+        let worker = Box::pin(parts.worker(&simulator_url, public_url.as_ref(), keys, runtime)).await?;
         readiness.push(worker.readiness());
         let worker = worker.spawn();
         for node in &readiness {
@@ -111,7 +111,7 @@ impl Cluster {
             ca: identity.ca(),
             jwt_secret: identity.jwt_secret()?,
         };
-        identity.leave(&identity.ready_file(), &ready.left_behind())?;
+        identity.save(&identity.ready_file(), &ready.saved())?;
         Ok(Self {
             gateways: running,
             worker,
@@ -120,13 +120,13 @@ impl Cluster {
         })
     }
 
-    /// How to reach it.
+    /// Addresses and secrets of the cluster.
     #[must_use]
     pub(crate) fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// Resolves when an essential task of any node has ended.
+    /// Resolves when an essential task of any node ends.
     pub(crate) async fn failure(&self) -> &'static str {
         let gateways = select_all(self.gateways.iter().map(|gateway| Box::pin(gateway.failure())));
         tokio::select! {
@@ -136,7 +136,7 @@ impl Cluster {
         }
     }
 
-    /// Ends the gateways, then the worker, then the simulator.
+    /// Drains the gateways, then the worker, then the simulator.
     pub(crate) async fn drain(self) -> DrainReport {
         for gateway in self.gateways {
             gateway.drain(DRAIN_WITHIN).await;
@@ -148,45 +148,45 @@ impl Cluster {
 
 const GATEWAYS: usize = 2;
 
-/// The usual ports of `postern dev`; a taken one gives the next free.
+/// Default ports of `postern dev`; the next free one is used instead of a taken one.
 const GATEWAY_PORT: u16 = 8443;
 const INTERNAL_PORT: u16 = 9090;
 const SIMULATOR_PORT: u16 = 9100;
 
-/// Whoever presses Ctrl-C does not want to wait.
+/// Drain window, short as Ctrl-C should end the cluster at once.
 const DRAIN_WINDOW: Duration = Duration::from_millis(200);
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the nodes of a dev cluster share, or each connect to.
+/// Bus and store of the nodes of a dev cluster.
 struct Parts {
-    bus: Wire,
+    bus: DevBus,
     store: Arc<dyn Store>,
 }
 
-/// Where messages go: within the process, or through a real Redis, to which every node has its own connections.
-enum Wire {
+/// Bus of a dev cluster: shared in memory, or a Redis with connections per node.
+enum DevBus {
     Memory(MemoryBus),
     Redis(RedisSettings),
 }
 
-/// A gateway and its metrics.
-struct Measured {
+/// Gateway with its metrics.
+struct MeteredGateway {
     gateway: Gateway,
     metrics: Metrics,
 }
 
 impl Parts {
-    async fn open(args: &DevArgs, keys: &VaultKeys, ground: &Ground) -> Result<Self, DevError> {
+    async fn open(args: &DevArgs, keys: &VaultKeys, runtime: &NodeRuntime) -> Result<Self, DevError> {
         let bus = match args.redis()? {
-            None => Wire::Memory(MemoryBus::new(Arc::clone(&ground.entropy))),
-            Some(settings) => Wire::Redis(settings),
+            None => DevBus::Memory(MemoryBus::new(Arc::clone(&runtime.entropy))),
+            Some(settings) => DevBus::Redis(settings),
         };
         let store: Arc<dyn Store> = match args.postgres()? {
-            None => Arc::new(MemoryStore::new(Arc::clone(&ground.clock), keys.audit_keys())),
+            None => Arc::new(MemoryStore::new(Arc::clone(&runtime.clock), keys.audit_keys())),
             Some(settings) => {
                 store::migrate(&settings).await.map_err(DevError::Migrate)?;
                 Arc::new(
-                    PgStore::connect(&settings, keys.audit_keys(), &ground.metrics.meter())
+                    PgStore::connect(&settings, keys.audit_keys(), &runtime.metrics.meter())
                         .await
                         .map_err(StartError::from)?,
                 )
@@ -200,22 +200,22 @@ impl Parts {
         simulator: &str,
         public_url: Option<&Url>,
         keys: VaultKeys,
-        ground: &Ground,
+        runtime: &NodeRuntime,
     ) -> Result<Worker, DevError> {
         let http = Http::new(Timeouts::default()).map_err(StartError::from)?;
         let github = Github::new(simulated_github(simulator)?, http.clone()).map_err(StartError::from)?;
         let discord = Discord::new(simulated_discord(simulator)?, http.clone()).map_err(StartError::from)?;
         let x_twitter = XTwitter::new(simulated_x_twitter(simulator)?, http.clone()).map_err(StartError::from)?;
-        let telegram = Telegram::new(simulated_telegram(simulator)?, http.clone(), Arc::clone(&ground.clock));
+        let telegram = Telegram::new(simulated_telegram(simulator)?, http.clone(), Arc::clone(&runtime.clock));
         let telegram = telegram.map_err(StartError::from)?;
         let bot = simulated_bot(&format!("{simulator}/discord/api/v10"))?;
         let discord_bot = DiscordBot::new(bot, http.clone()).map_err(StartError::from)?;
         let bot = simulated_bot(&format!("{simulator}/telegram"))?;
-        let telegram_bot = TelegramBot::new(bot, http, Arc::clone(&ground.clock)).map_err(StartError::from)?;
+        let telegram_bot = TelegramBot::new(bot, http, Arc::clone(&runtime.clock)).map_err(StartError::from)?;
         let parts = worker::Parts {
-            bus: self.bus(ground, &ground.metrics).await?,
+            bus: self.bus(runtime, &runtime.metrics).await?,
             store: Arc::clone(&self.store),
-            vault: Arc::new(Vault::new(keys, Arc::clone(&ground.entropy))),
+            vault: Arc::new(Vault::new(keys, Arc::clone(&runtime.entropy))),
             platforms: vec![
                 Arc::new(github),
                 Arc::new(discord),
@@ -225,8 +225,8 @@ impl Parts {
             inboxes: vec![Arc::new(discord_bot), Arc::new(telegram_bot)],
             hooks: Vec::new(),
             message_senders: worker::MessageSenders::default(),
-            clock: Arc::clone(&ground.clock),
-            entropy: Arc::clone(&ground.entropy),
+            clock: Arc::clone(&runtime.clock),
+            entropy: Arc::clone(&runtime.entropy),
         };
         let settings = worker::Settings {
             concurrency: JobConcurrency::default(),
@@ -235,12 +235,17 @@ impl Parts {
             sessions: SessionTimes::default(),
             dangerous_repeatable_codes: Some("test_code_".to_owned()),
         };
-        Ok(Worker::build(settings, parts, &ground.metrics.meter()))
+        Ok(Worker::build(settings, parts, &runtime.metrics.meter()))
     }
 
-    async fn gateway(&self, listen: SocketAddr, identity: &Identity, ground: &Ground) -> Result<Measured, DevError> {
+    async fn gateway(
+        &self,
+        listen: SocketAddr,
+        identity: &Identity,
+        runtime: &NodeRuntime,
+    ) -> Result<MeteredGateway, DevError> {
         let metrics = Metrics::new("gateway");
-        let bus = self.bus(ground, &metrics).await?;
+        let bus = self.bus(runtime, &metrics).await?;
         let tls = TlsSettings {
             certificate: identity.certificate(),
             key: identity.key(),
@@ -258,22 +263,22 @@ impl Parts {
             internal_token: Some(identity.internal_token()?),
             ..gateway::Settings::new(listen, tls, tokens)
         };
-        let (clock, entropy) = (Arc::clone(&ground.clock), Arc::clone(&ground.entropy));
+        let (clock, entropy) = (Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy));
         let gateway = Gateway::build(settings, bus, clock, entropy, &metrics.meter())
             .await
             .map_err(StartError::from)?;
-        Ok(Measured { gateway, metrics })
+        Ok(MeteredGateway { gateway, metrics })
     }
 
-    async fn bus(&self, ground: &Ground, metrics: &Metrics) -> Result<Arc<dyn Bus>, DevError> {
+    async fn bus(&self, runtime: &NodeRuntime, metrics: &Metrics) -> Result<Arc<dyn Bus>, DevError> {
         Ok(match &self.bus {
-            Wire::Memory(bus) => Arc::new(bus.clone()),
-            Wire::Redis(settings) => Arc::new(ground.redis(settings, &metrics.meter()).await?),
+            DevBus::Memory(bus) => Arc::new(bus.clone()),
+            DevBus::Redis(settings) => Arc::new(runtime.redis(settings, &metrics.meter()).await?),
         })
     }
 }
 
-/// Telegram, as the simulator plays it.
+/// Settings of the simulated Telegram.
 fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
     let issuer = format!("{base}/telegram");
     Ok(TelegramSettings {
@@ -284,7 +289,7 @@ fn simulated_telegram(base: &str) -> Result<TelegramSettings, ParseError> {
     })
 }
 
-/// The bot of the simulator's application, which has the same token everywhere.
+/// Settings of the simulator's bot, which has the same token on all platforms.
 fn simulated_bot(api: &str) -> Result<BotSettings, ParseError> {
     Ok(BotSettings {
         token: Secret::new(simulator::BOT_TOKEN),
@@ -292,25 +297,25 @@ fn simulated_bot(api: &str) -> Result<BotSettings, ParseError> {
     })
 }
 
-/// GitHub, as the simulator plays it.
+/// Settings of the simulated GitHub.
 fn simulated_github(base: &str) -> Result<platforms::Settings, ParseError> {
     let paths = ["login/oauth/authorize", "login/oauth/access_token", "api"];
     simulated(&format!("{base}/github"), paths)
 }
 
-/// Discord, as the simulator plays it.
+/// Settings of the simulated Discord.
 fn simulated_discord(base: &str) -> Result<platforms::Settings, ParseError> {
     let paths = ["oauth2/authorize", "api/oauth2/token", "api/v10"];
     simulated(&format!("{base}/discord"), paths)
 }
 
-/// X, as the simulator plays it.
+/// Settings of the simulated X.
 fn simulated_x_twitter(base: &str) -> Result<platforms::Settings, ParseError> {
     let paths = ["i/oauth2/authorize", "2/oauth2/token", "2"];
     simulated(&format!("{base}/x_twitter"), paths)
 }
 
-/// The simulator's application, with these paths for authorization, tokens and API.
+/// Settings of the simulator's application, with these paths for authorization, tokens and API.
 fn simulated(base: &str, [authorize, token, api]: [&str; 3]) -> Result<platforms::Settings, ParseError> {
     let url = |path: &str| Url::parse(&format!("{base}/{path}"));
     Ok(platforms::Settings {

@@ -1,11 +1,11 @@
-//! Where `postern dev` keeps things when it is not told.
+//! Default directory of `postern dev`.
 
 use std::path::PathBuf;
 
 use crate::cli::DirArgs;
 use crate::config;
 
-/// The folder: the one given, else `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the temporary directory.
+/// Resolves the directory: the given one, else `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the temporary directory.
 #[must_use]
 pub(crate) fn resolve(args: &DirArgs) -> PathBuf {
     args.dir

@@ -1,4 +1,4 @@
-//! What `postern dev` makes once and keeps: certificate authority, certificate, token secret, internal token.
+//! Files that `postern dev` creates once: certificate authority, certificate, token secret, internal token, vault key.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,36 +11,36 @@ use protocol::secret::Secret;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use time::OffsetDateTime;
 
-/// The folder of a dev cluster: private to its user (mode 0700, files 0600).
+/// Directory of a dev cluster, private to its user (mode 0700, files 0600).
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     dir: PathBuf,
 }
 
-/// Why the folder cannot be used.
+/// Failure to use the directory.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A file or folder.
+    /// A file operation failed.
     #[error("{what} {path}")]
     File {
-        /// What was attempted.
+        /// Operation.
         what: &'static str,
-        /// On which file.
+        /// File.
         path: PathBuf,
-        /// Why not.
+        /// Cause.
         #[source]
         source: io::Error,
     },
-    /// The folder belongs to someone else or others can write to it.
-    #[error("{0} is not this user's alone: choose another with --dir")]
+    /// The directory belongs to another user, or others can write to it.
+    #[error("{0} is not private to this user: choose another with --dir")]
     Shared(PathBuf),
-    /// A certificate could not be made.
-    #[error("make a certificate")]
+    /// Creating a certificate failed.
+    #[error("create a certificate")]
     Certificate(#[from] rcgen::Error),
 }
 
 impl Identity {
-    /// Opens the folder, and makes what is not there yet or will soon be over.
+    /// Opens the directory, and creates files that are missing or expire soon.
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -58,65 +58,65 @@ impl Identity {
         Ok(this)
     }
 
-    /// Opens a folder that a `postern dev` has made.
+    /// Opens the directory of an earlier `postern dev`.
     #[must_use]
-    pub(crate) fn at(dir: &Path) -> Self {
+    pub(crate) fn existing(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// The authority that clients must trust, PEM.
+    /// Certificate authority that clients must trust, PEM.
     #[must_use]
     pub(crate) fn ca(&self) -> PathBuf {
         self.path("ca.pem")
     }
 
-    /// The certificate for localhost, 127.0.0.1 and `::1`, PEM.
+    /// Certificate for localhost, 127.0.0.1 and `::1`, PEM.
     #[must_use]
     pub(crate) fn certificate(&self) -> PathBuf {
         self.path("cert.pem")
     }
 
-    /// Its key, PEM.
+    /// Private key of the certificate, PEM.
     #[must_use]
     pub(crate) fn key(&self) -> PathBuf {
         self.path("key.pem")
     }
 
-    /// Where the running cluster leaves its ready line for `publish`.
+    /// File with the addresses of the running cluster, for `publish`.
     #[must_use]
     pub(crate) fn ready_file(&self) -> PathBuf {
         self.path("ready.json")
     }
 
-    /// The HS256 secret of tokens.
+    /// HS256 secret of tokens.
     ///
     /// # Errors
-    /// When no `postern dev` has made one.
+    /// [`IdentityError::File`] if no `postern dev` has created it.
     pub(crate) fn jwt_secret(&self) -> Result<Secret, IdentityError> {
         self.read(JWT_SECRET)
     }
 
-    /// The bearer token of the internal API.
+    /// Bearer token of the internal API.
     ///
     /// # Errors
-    /// When no `postern dev` has made one.
+    /// [`IdentityError::File`] if no `postern dev` has created it.
     pub(crate) fn internal_token(&self) -> Result<Secret, IdentityError> {
         self.read(INTERNAL_TOKEN)
     }
 
-    /// The vault's keys, as `POSTERN_VAULT_KEYS` writes them. Kept, so that a real Postgres can be read at the next run.
+    /// Vault keys in the format of `POSTERN_VAULT_KEYS`, stored so that the next run can decrypt the values in a Postgres.
     ///
     /// # Errors
-    /// When no `postern dev` has made one.
+    /// [`IdentityError::File`] if no `postern dev` has created it.
     pub(crate) fn vault_keys(&self) -> Result<Secret, IdentityError> {
         Ok(Secret::new(format!("dev:{}", self.read(VAULT_KEY)?.expose())))
     }
 
-    /// Leaves a text for `token` and `publish`.
+    /// Writes a file for `token` and `publish`.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub(crate) fn leave(&self, path: &Path, text: &str) -> Result<(), IdentityError> {
+    /// [`IdentityError::File`].
+    pub(crate) fn save(&self, path: &Path, text: &str) -> Result<(), IdentityError> {
         write_private(path, text).map_err(|source| file("write", path, source))
     }
 
@@ -129,9 +129,9 @@ impl Identity {
             .recursive(true)
             .mode(0o700)
             .create(&self.dir)
-            .map_err(|source| file("make the folder", &self.dir, source))?;
-        // The default may be a folder in /tmp, whose name anybody could have taken before us.
-        let found = fs::symlink_metadata(&self.dir).map_err(|source| file("look at", &self.dir, source))?;
+            .map_err(|source| file("create the directory", &self.dir, source))?;
+        // The default may be in /tmp, where another user could have created it first.
+        let found = fs::symlink_metadata(&self.dir).map_err(|source| file("inspect", &self.dir, source))?;
         let ours = found.is_dir() && found.uid() == nix::unistd::Uid::effective().as_raw();
         if !ours || found.mode() & 0o022 != 0 {
             return Err(IdentityError::Shared(self.dir.clone()));
@@ -182,7 +182,7 @@ impl Identity {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), IdentityError> {
-        self.leave(&self.path(name), text)
+        self.save(&self.path(name), text)
     }
 }
 
@@ -190,7 +190,7 @@ const JWT_SECRET: &str = "jwt-secret";
 const INTERNAL_TOKEN: &str = "internal-token";
 const VAULT_KEY: &str = "vault-key";
 
-/// Browsers and macOS refuse server certificates that hold longer than 825 days.
+/// Lifetime of the certificates: browsers and macOS refuse more than 825 days.
 const VALID_FOR: time::Duration = time::Duration::days(800);
 const RENEW_AFTER: Duration = Duration::from_secs(700 * 24 * 60 * 60);
 
@@ -200,7 +200,7 @@ fn secret_text(entropy: &dyn Entropy) -> String {
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    // A new file beside it, then a rename: a reader sees the old text or the new one, and an old file's mode does not stay.
+    // A new file and a rename: readers see the old or the new text, and the mode of an old file is not kept.
     let fresh = path.with_extension("new");
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_run_finds_what_the_first_one_made() {
+    fn second_run_reuses_the_files_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("postern");
         let first = Identity::open_or_make(&path, &SystemClock, &OsEntropy).unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_can_write_to_is_refused() {
+    fn folder_writable_by_others_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("postern");
         fs::DirBuilder::new().create(&path).unwrap();

@@ -1,14 +1,14 @@
-//! Ports for `postern dev`: the usual ones, or the next free.
+//! Ports of `postern dev`: the default ones, or the next free ones.
 
 use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Binds a loopback address, `wanted` or the next port that nobody has. What does the binding decides: looking first would leave
-/// a moment in which another process takes the port.
+/// Binds a loopback address, with port `wanted` or the next free one. Binding is the test: checking first would race with other
+/// processes.
 ///
 /// # Errors
-/// What `bind` says, unless that is "taken".
+/// Errors of `bind` other than a taken port.
 pub(crate) async fn first_free<T, E: Error + 'static>(
     wanted: u16,
     mut bind: impl AsyncFnMut(SocketAddr) -> Result<T, E>,
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_port_gives_the_next_free() {
+    async fn taken_port_selects_the_next_free_one() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = taken.local_addr().unwrap().port();
         let bind = async |address: SocketAddr| TcpListener::bind(address).await;
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_error_is_told() {
+    async fn other_bind_errors_are_returned() {
         let refused = first_free(1, async |_| {
             Err::<(), _>(io::Error::from(io::ErrorKind::PermissionDenied))
         })

@@ -1,4 +1,4 @@
-//! What a dev cluster says once it is ready.
+//! Output of a dev cluster once it is ready.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,47 +6,46 @@ use std::path::{Path, PathBuf};
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 
-/// The ready line of `postern dev --json`. It is the one place where dev secrets are shown: to whoever started the cluster, on
-/// its own stdout.
+/// Ready line of `postern dev --json`. The only output of dev secrets: to the caller's stdout.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ready {
-    /// Always true.
+    /// True, always.
     pub ready: bool,
-    /// Where clients connect.
+    /// Addresses for clients.
     pub gateways: Vec<String>,
-    /// The internal address of each gateway, in the same order.
+    /// Internal address of each gateway, in the same order.
     pub internal: Vec<String>,
-    /// The simulated platforms.
+    /// Address of the simulated platforms.
     pub simulator: String,
-    /// The bearer token of the internal API.
+    /// Bearer token of the internal API.
     pub internal_token: Secret,
-    /// The authority that clients must trust.
+    /// Certificate authority that clients must trust.
     pub ca: PathBuf,
-    /// The HS256 secret of tokens.
+    /// HS256 secret of tokens.
     pub jwt_secret: Secret,
 }
 
 impl Ready {
-    /// The line.
+    /// Encodes the line.
     #[must_use]
-    pub(crate) fn line(&self) -> String {
+    pub(crate) fn json_line(&self) -> String {
         protocol::json::Json::of(self).as_str().to_owned()
     }
 
-    /// What is left for `postern publish`: no secret, those have files of their own.
+    /// Encodes the addresses for `postern publish`, without secrets, which have files of their own.
     #[must_use]
-    pub(crate) fn left_behind(&self) -> String {
-        protocol::json::Json::of(&LeftBehind {
+    pub(crate) fn saved(&self) -> String {
+        protocol::json::Json::of(&SavedReady {
             internal: self.internal.clone(),
         })
         .as_str()
         .to_owned()
     }
 
-    /// How to connect, for a person.
+    /// Describes how to connect, for a terminal.
     #[must_use]
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let gateways = self.gateways.join("  ");
         let internal = self.internal.join("  ");
         format!(
@@ -56,7 +55,7 @@ impl Ready {
              '{{\"severity\":\"high\",\"type\":\"suspicious_login\",\"message\":\"Login from new device detected\",\"requiresAction\":true}}'\n\
              A client:     io(\"{}\", {{ transports: [\"websocket\"], auth: {{ token }} }})\n              \
              with NODE_EXTRA_CA_CERTS={}\n\n\
-             Ctrl-C ends it.\n",
+             Ctrl-C stops it.\n",
             self.simulator,
             self.ca.display(),
             self.gateways.first().map_or("", String::as_str),
@@ -65,26 +64,26 @@ impl Ready {
     }
 }
 
-/// `https://` and an address.
+/// URL of an address, `https://`.
 #[must_use]
 pub(crate) fn https(address: SocketAddr) -> String {
     format!("https://{address}")
 }
 
-/// `http://` and an address.
+/// URL of an address, `http://`.
 #[must_use]
 pub(crate) fn http(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
 #[derive(Serialize, Deserialize)]
-struct LeftBehind {
+struct SavedReady {
     internal: Vec<String>,
 }
 
-/// The internal address of the first gateway of the dev cluster that was started last.
+/// Reads the internal address of the first gateway of the last dev cluster.
 #[must_use]
 pub(crate) fn first_internal(path: &Path) -> Option<String> {
-    let left: LeftBehind = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let left: SavedReady = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     left.internal.into_iter().next()
 }

@@ -1,7 +1,7 @@
-//! The internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network. Its peers are
-//! trusted, but one that stalls must not hold a connection for ever.
+//! Internal listener: health, metrics, and on a gateway the internal API. Plain HTTP, for the cluster's own network. Its peers are
+//! trusted, but a stalled one must not occupy a connection for ever.
 
-mod patient;
+mod stall_timeout;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -18,30 +18,30 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-use self::patient::Patient;
+use self::stall_timeout::StallTimeout;
 use super::StartError;
 
-/// A bound internal listener.
-pub(crate) struct Internal {
+/// Bound internal listener.
+pub(crate) struct InternalListener {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl Internal {
-    /// Binds it.
+impl InternalListener {
+    /// Binds the listener.
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, StartError> {
-        let failed = |source| StartError::Internal { address, source };
+        let failed = |source| StartError::InternalListener { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address })
     }
 
-    /// Where it listens.
+    /// Bound address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves it until the tasks end.
+    /// Serves connections until the tasks are drained.
     pub(crate) fn serve(self, router: Router, tasks: &Tasks) {
         let connections = tasks.clone();
         tasks.essential("internal listener", async move {
@@ -54,7 +54,7 @@ impl Internal {
         });
     }
 
-    /// The next connection, as soon as there may be one more; none when the node stops.
+    /// Accepts the next connection once a permit is free; none when the node drains.
     async fn next(
         &self,
         permits: &Arc<Semaphore>,
@@ -80,11 +80,11 @@ impl Internal {
     }
 }
 
-/// Serves the requests of one connection. When the node stops, it ends with the request it is at.
+/// Serves the requests of one connection. On a drain it ends after the current request.
 async fn serve_connection(tcp: TcpStream, router: Router, tasks: Tasks, _permit: OwnedSemaphorePermit) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    let io = TokioIo::new(Patient::new(tcp, PATIENCE));
+    builder.timer(TokioTimer::new()).header_read_timeout(STALL_TIMEOUT);
+    let io = TokioIo::new(StallTimeout::new(tcp, STALL_TIMEOUT));
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -94,12 +94,12 @@ async fn serve_connection(tcp: TcpStream, router: Router, tasks: Tasks, _permit:
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "an internal connection broke off");
+        tracing::debug!(%error, "internal connection failed");
     }
 }
 
-/// Enough for the application's servers and what scrapes metrics. The next one waits.
+/// Bound of the connections, enough for the application's servers and metric scrapers. Further ones wait.
 const MAX_CONNECTIONS: usize = 1024;
-/// For the head of a request, and for a peer that sends or takes nothing: longer than any request takes to be answered.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for the head of a request, and for a peer that sends or reads nothing: longer than any response takes.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -12,19 +12,19 @@ use store::PgStore;
 use store::vault::Vault;
 use worker::{EmailSender, EmailSettings, MessageSenders, Parts, SmsSender, SmsSettings, Worker};
 
-use super::{Ground, Internal, StartError};
+use super::{InternalListener, NodeRuntime, StartError};
 use crate::config::WorkerNode;
 
-/// Runs a worker until it is told to stop.
+/// Runs a worker until it stops.
 ///
 /// # Errors
-/// When it cannot start.
+/// [`StartError`].
 pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
-    let ground = Ground::new("worker");
-    let meter = ground.metrics.meter();
-    let bus = Arc::new(ground.redis(&node.redis, &meter).await?);
+    let runtime = NodeRuntime::new("worker");
+    let meter = runtime.metrics.meter();
+    let bus = Arc::new(runtime.redis(&node.redis, &meter).await?);
     let store = PgStore::connect(&node.database, node.vault_keys.audit_keys(), &meter).await?;
-    let vault = Vault::new(node.vault_keys, Arc::clone(&ground.entropy));
+    let vault = Vault::new(node.vault_keys, Arc::clone(&runtime.entropy));
     let http = Http::new(Timeouts::default())?;
     let parts = Parts {
         bus,
@@ -34,35 +34,35 @@ pub(crate) async fn worker(node: WorkerNode) -> Result<ExitCode, StartError> {
             [node.github, node.discord, node.x_twitter],
             node.telegram,
             &http,
-            &ground,
+            &runtime,
         )?,
-        inboxes: inboxes(node.discord_bot, node.telegram_bot, &http, &ground)?,
+        inboxes: inboxes(node.discord_bot, node.telegram_bot, &http, &runtime)?,
         hooks: node.hooks.into_iter().map(Arc::new).collect(),
-        message_senders: message_senders(node.email, node.sms, &ground)?,
-        clock: Arc::clone(&ground.clock),
-        entropy: Arc::clone(&ground.entropy),
+        message_senders: message_senders(node.email, node.sms, &runtime)?,
+        clock: Arc::clone(&runtime.clock),
+        entropy: Arc::clone(&runtime.entropy),
     };
     let worker = Worker::build(node.worker, parts, &meter);
-    let internal = Internal::bind(node.internal_listen).await?;
+    let internal = InternalListener::bind(node.internal_listen).await?;
     tracing::info!(internal = %internal.address(), "worker started");
 
     internal.serve(
-        telemetry::health::router(worker.readiness(), ground.metrics.clone()),
-        &ground.tasks,
+        telemetry::health::router(worker.readiness(), runtime.metrics.clone()),
+        &runtime.tasks,
     );
     let running = worker.spawn();
-    let ending = ground.until_stopped(running.failure()).await?;
-    ending.log();
+    let reason = runtime.until_stopped(running.failure()).await?;
+    reason.log();
     let report = running.drain(DRAIN_WITHIN).await;
-    Ok(ground.leave(ending, &report).await)
+    Ok(runtime.finish(reason, &report).await)
 }
 
-/// The platforms that the operator has given credentials for.
+/// Platforms with configured credentials.
 fn offered(
     [github, discord, x_twitter]: [Option<Settings>; 3],
     telegram: Option<TelegramSettings>,
     http: &Http,
-    ground: &Ground,
+    runtime: &NodeRuntime,
 ) -> Result<Vec<Arc<dyn Platform>>, StartError> {
     let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
     if let Some(settings) = github {
@@ -75,18 +75,18 @@ fn offered(
         platforms.push(Arc::new(XTwitter::new(settings, http.clone())?));
     }
     if let Some(settings) = telegram {
-        let clock = Arc::clone(&ground.clock);
+        let clock = Arc::clone(&runtime.clock);
         platforms.push(Arc::new(Telegram::new(settings, http.clone(), clock)?));
     }
     Ok(platforms)
 }
 
-/// The bots whose inboxes the operator wants read.
+/// Inboxes of the configured bots.
 fn inboxes(
     discord: Option<BotSettings>,
     telegram: Option<BotSettings>,
     http: &Http,
-    ground: &Ground,
+    runtime: &NodeRuntime,
 ) -> Result<Vec<Arc<dyn BotInbox>>, StartError> {
     let mut inboxes: Vec<Arc<dyn BotInbox>> = Vec::new();
     if let Some(settings) = discord {
@@ -96,25 +96,25 @@ fn inboxes(
         inboxes.push(Arc::new(TelegramBot::new(
             settings,
             http.clone(),
-            Arc::clone(&ground.clock),
+            Arc::clone(&runtime.clock),
         )?));
     }
     Ok(inboxes)
 }
 
-/// What carries codes, as far as the operator has said where to.
+/// Configured senders of codes.
 fn message_senders(
     email: Option<EmailSettings>,
     sms: Option<SmsSettings>,
-    ground: &Ground,
+    runtime: &NodeRuntime,
 ) -> Result<MessageSenders, StartError> {
     let email =
-        email.map(|settings| EmailSender::new(settings, Arc::clone(&ground.clock), Arc::clone(&ground.entropy)));
+        email.map(|settings| EmailSender::new(settings, Arc::clone(&runtime.clock), Arc::clone(&runtime.entropy)));
     Ok(MessageSenders {
         email: email.transpose()?,
         sms: sms.map(SmsSender::new).transpose()?,
     })
 }
 
-/// A little more than the longest lane's patience: what was claimed is finished.
+/// Drain timeout, a little above the longest deadline of a lane, so that claimed jobs finish.
 const DRAIN_WITHIN: Duration = Duration::from_secs(32);

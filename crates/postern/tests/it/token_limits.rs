@@ -67,7 +67,7 @@ async fn a_limit_of_tokens_that_is_none_stops_the_start() {
         ("--jwt-max-bytes", "16KiB", "POSTERN_JWT_MAX_BYTES is a number of bytes"),
         ("--jwt-max-bytes", "0", "POSTERN_JWT_MAX_BYTES is a number of bytes"),
         ("--jwt-max-bytes", "65536", "POSTERN_JWT_MAX_BYTES is a number of bytes"),
-        ("--jwt-max-lifetime", "31", "POSTERN_JWT_MAX_LIFETIME is no duration"),
+        ("--jwt-max-lifetime", "31", "POSTERN_JWT_MAX_LIFETIME is not a duration"),
         ("--jwt-max-lifetime", "0s", "POSTERN_JWT_MAX_LIFETIME is more than"),
     ] {
         let refused = postern(&["gateway", flag, value]).await;

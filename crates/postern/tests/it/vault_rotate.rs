@@ -46,7 +46,7 @@ async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
         "{retired}"
     );
     assert!(
-        rotated.stdout.contains("accounts.access_token: 6 sealed anew"),
+        rotated.stdout.contains("accounts.access_token: 6 re-encrypted"),
         "{}",
         rotated.stdout
     );
@@ -54,7 +54,7 @@ async fn a_key_is_rotated_under_load_and_the_old_one_thrown_away() {
     let again = rotate(&cluster, &both).await;
     assert_eq!(again.status, 0, "{again:?}");
     assert!(
-        again.stdout.contains("accounts.access_token: 0 sealed anew"),
+        again.stdout.contains("accounts.access_token: 0 re-encrypted"),
         "{}",
         again.stdout
     );
@@ -102,7 +102,7 @@ async fn a_second_factor_outlives_the_key_it_was_set_up_under() {
     let rotated = rotate(&cluster, &format!("{NEW},{OLD}")).await;
     assert_eq!(rotated.status, 0, "{rotated:?}");
     for column in ["security.factor_secret", "security.recovery_key"] {
-        let line = format!("{column}: 1 sealed anew");
+        let line = format!("{column}: 1 re-encrypted");
         assert!(rotated.stdout.contains(&line), "{}", rotated.stdout);
     }
 

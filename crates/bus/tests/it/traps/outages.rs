@@ -6,7 +6,7 @@ use crate::log::Log;
 use crate::nodes::{TestSubscriptions, connect, until_live};
 use crate::sample::{event, user};
 
-/// On one thread, whose log is captured.
+/// Runs on one thread, whose log is captured.
 #[tokio::test]
 async fn outage_is_logged_once_at_its_begin_and_once_at_its_end_with_the_failed_commands() {
     let (log, _guard) = Log::capture();

@@ -1,4 +1,4 @@
-//! TCP stream that gives a stalled peer up.
+//! TCP stream with a timeout for stalled peers.
 
 use std::io;
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream whose reads and writes fail when the peer sends, or takes, nothing for too long.
-pub(super) struct Patient {
+/// Stream whose reads and writes fail if the peer sends, or reads, nothing for too long.
+pub(super) struct StallTimeout {
     tcp: TcpStream,
     read: Wait,
     write: Wait,
@@ -19,16 +19,16 @@ pub(super) struct Patient {
 /// Wait for one direction.
 struct Wait {
     timer: Pin<Box<Sleep>>,
-    patience: Duration,
+    limit: Duration,
     is_pending: bool,
 }
 
-impl Patient {
-    /// This stream, whose peer may stall for so long.
-    pub(super) fn new(tcp: TcpStream, patience: Duration) -> Self {
+impl StallTimeout {
+    /// Wraps a stream whose peer may stall for `limit`.
+    pub(super) fn new(tcp: TcpStream, limit: Duration) -> Self {
         let wait = || Wait {
-            timer: Box::pin(sleep(patience)),
-            patience,
+            timer: Box::pin(sleep(limit)),
+            limit,
             is_pending: false,
         };
         Self {
@@ -40,7 +40,7 @@ impl Patient {
 }
 
 impl Wait {
-    /// Passes on what was polled; a wait that began too long ago is an error.
+    /// Passes the result of a poll on; a wait above the limit is an error.
     fn bound<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.is_pending = false;
@@ -48,7 +48,7 @@ impl Wait {
         }
         if !self.is_pending {
             self.is_pending = true;
-            self.timer.as_mut().reset(Instant::now() + self.patience);
+            self.timer.as_mut().reset(Instant::now() + self.limit);
         }
         self.timer
             .as_mut()
@@ -57,14 +57,14 @@ impl Wait {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for StallTimeout {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.tcp).poll_read(cx, buf);
         self.read.bound(polled, cx)
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for StallTimeout {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.tcp).poll_write(cx, bytes);
         self.write.bound(polled, cx)
@@ -86,17 +86,17 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(200);
+    const STALL_TIMEOUT: Duration = Duration::from_millis(200);
 
-    async fn pair() -> (Patient, TcpStream) {
+    async fn pair() -> (StallTimeout, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        (Patient::new(tcp, PATIENCE), peer)
+        (StallTimeout::new(tcp, STALL_TIMEOUT), peer)
     }
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn peer_that_reads_nothing_times_out() {
         let (mut stream, _peer) = pair().await;
         let written = async {
             loop {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_sends_nothing_is_given_up() {
+    async fn peer_that_sends_nothing_times_out() {
         let (mut stream, _peer) = pair().await;
         let read = stream.read_u8().await;
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -1,0 +1,126 @@
+//! Runtime of a node: clock, randomness, metrics, and the tasks that outlive its work.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{RedisBus, RedisSettings};
+use lifecycle::{Clock, DrainReport, Entropy, OsEntropy, SystemClock, Tasks};
+use opentelemetry::metrics::Meter;
+use telemetry::metrics::Metrics;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Failure to start a node.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Connecting to Redis failed.
+    #[error(transparent)]
+    Bus(#[from] bus::ConnectError),
+    /// Connecting to Postgres failed.
+    #[error("connect to Postgres")]
+    Store(#[from] store::SetupError),
+    /// The HTTP client for the platforms could not be built.
+    #[error(transparent)]
+    Http(#[from] platforms::BuildError),
+    /// The sender of emails could not be built.
+    #[error(transparent)]
+    Email(#[from] worker::EmailError),
+    /// The sender of text messages could not be built.
+    #[error(transparent)]
+    Sms(#[from] worker::SmsError),
+    /// A platform has an insecure URL.
+    #[error("set up a platform")]
+    Platform(#[from] platforms::InsecureUrl),
+    /// The gateway could not be built.
+    #[error("build the gateway")]
+    Gateway(#[from] gateway::BuildError),
+    /// The internal listener could not be bound.
+    #[error("listen on {address} (POSTERN_INTERNAL_LISTEN)")]
+    InternalListener {
+        /// Address.
+        address: SocketAddr,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Signal handlers could not be installed.
+    #[error("install signal handlers")]
+    Signal(#[source] io::Error),
+}
+
+/// Clock, randomness, metrics and long-lived tasks of a node.
+pub(crate) struct NodeRuntime {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Metrics,
+    /// Internal listener and Redis connections, which end after the node's own work.
+    pub(crate) tasks: Tasks,
+}
+
+impl NodeRuntime {
+    pub(crate) fn new(node: &'static str) -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            metrics: Metrics::new(node),
+            tasks: Tasks::new(),
+        }
+    }
+
+    /// Connects to Redis, over connections of this node alone.
+    pub(crate) async fn redis(&self, settings: &RedisSettings, meter: &Meter) -> Result<RedisBus, StartError> {
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Ok(RedisBus::connect(settings, clock, entropy, self.tasks.clone(), meter).await?)
+    }
+
+    /// Waits for a stop signal, or the end of an essential task.
+    pub(crate) async fn until_stopped(
+        &self,
+        failure: impl Future<Output = &'static str>,
+    ) -> Result<StopReason, StartError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signal)?;
+        Ok(tokio::select! {
+            _ = terminate.recv() => StopReason::Signal,
+            _ = interrupt.recv() => StopReason::Signal,
+            task = failure => StopReason::TaskEnded(task),
+            task = self.tasks.failure() => StopReason::TaskEnded(task),
+        })
+    }
+
+    /// Drains the remaining tasks, and returns the exit code.
+    pub(crate) async fn finish(self, reason: StopReason, report: &DrainReport) -> ExitCode {
+        let runtime = self.tasks.drain(RUNTIME_DRAIN).await;
+        tracing::info!(?reason, ?report, ?runtime, "node stopped");
+        match reason {
+            StopReason::Signal => ExitCode::SUCCESS,
+            StopReason::TaskEnded(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Drain timeout of the internal listener and the Redis connections, which have nothing to finish.
+const RUNTIME_DRAIN: Duration = Duration::from_secs(2);
+
+/// Reason of a node's stop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StopReason {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// An essential task ended.
+    TaskEnded(&'static str),
+}
+
+impl StopReason {
+    /// Logs the reason.
+    pub(crate) fn log(self) {
+        match self {
+            Self::Signal => tracing::info!("stop signal received, draining"),
+            Self::TaskEnded(task) => {
+                tracing::error!(task, "essential task ended, draining, then exiting with failure");
+            }
+        }
+    }
+}
