@@ -1,5 +1,6 @@
 //! Pending authorization of an OAuth state: every node can read its session and platform, the rest is encrypted.
 
+use data_encoding::HEXLOWER;
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
@@ -72,8 +73,7 @@ impl PendingAuthorization {
 
 /// SHA-256 of a state, in hexadecimal.
 fn hash(state: &Secret) -> String {
-    let digest = Sha256::digest(state.expose().as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(state.expose().as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Pending link as gateways know it: its owner, and no more. The link itself is in the store.
 
+use data_encoding::HEXLOWER;
 use protocol::account::AccountType;
 use protocol::id::{SessionId, UserId};
 use protocol::secret::Secret;
@@ -26,7 +27,7 @@ impl PendingLink {
             hash.update(part);
         }
         ChallengeKey::PendingLink {
-            hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: HEXLOWER.encode(&hash.finalize()),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
@@ -12,7 +13,6 @@ use url::form_urlencoded::{Serializer, parse};
 
 use crate::answers::{BOT_TOKEN, telegram_login};
 use crate::headed::split;
-use crate::webhooks::hex;
 
 /// Data of the Login Widget, which a client sends as a code: unchanged; or, with `&hash=` at its end, the query of the redirect,
 /// whose hash is made here.
@@ -44,6 +44,6 @@ fn with_hash(query: &str) -> String {
     mac.update(lines.join("\n").as_bytes());
     Serializer::new(String::new())
         .extend_pairs(parse(query.as_bytes()))
-        .append_pair("hash", &hex(&mac.finalize().into_bytes()))
+        .append_pair("hash", &HEXLOWER.encode(&mac.finalize().into_bytes()))
         .finish()
 }

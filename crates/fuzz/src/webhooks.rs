@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use platforms::{Request, WebhookVerifier};
@@ -16,7 +17,7 @@ use crate::tokens::now;
 
 pub(crate) fn github(bytes: &[u8]) -> bool {
     let delivery = Headed::read(bytes);
-    let signature = format!("sha256={}", hex(&mac(delivery.body)));
+    let signature = format!("sha256={}", HEXLOWER.encode(&mac(delivery.body)));
     let defaults = [
         ("x-hub-signature-256", signature.as_str()),
         ("x-github-event", "issue_comment"),
@@ -42,12 +43,12 @@ pub(crate) fn discord(bytes: &[u8]) -> bool {
     let key = SigningKey::from_bytes(&[7; 32]);
     let timestamp = delivery.header("x-signature-timestamp").unwrap_or("1700000000");
     let signed = [timestamp.as_bytes(), delivery.body].concat();
-    let signature = hex(&key.sign(&signed).to_bytes());
+    let signature = HEXLOWER.encode(&key.sign(&signed).to_bytes());
     let defaults = [
         ("x-signature-timestamp", timestamp),
         ("x-signature-ed25519", signature.as_str()),
     ];
-    let public = hex(key.verifying_key().as_bytes());
+    let public = HEXLOWER.encode(key.verifying_key().as_bytes());
     read(AccountType::Discord, &public, &delivery, &defaults)
 }
 
@@ -86,10 +87,6 @@ fn mac(body: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length fits");
     mac.update(body);
     mac.finalize().into_bytes().to_vec()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const SECRET: &str = "It's a Secret to Everybody";

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use time::{Duration, UtcDateTime};
@@ -473,7 +474,7 @@ impl Minter {
         let digest = Sha256::new()
             .chain_update(self.seed.to_be_bytes())
             .chain_update(self.minted.to_be_bytes());
-        let mut text: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = HEXLOWER.encode(&digest.finalize());
         text.truncate(digits);
         text
     }

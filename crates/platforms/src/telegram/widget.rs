@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use protocol::json::lenient;
 use protocol::secret::Secret;
@@ -43,14 +44,15 @@ impl Widget {
         };
         // Parameter of the application in the redirect URL: not signed.
         fields.remove("state");
-        let hash = unhex(&fields.remove("hash")?)?;
+        let hash = HEXLOWER_PERMISSIVE.decode(fields.remove("hash")?.as_bytes()).ok()?;
+        let hash = hash.try_into().ok()?;
         let known = fields.keys().all(|name| FIELDS.contains(&name.as_str()));
         (known && fields.contains_key("id") && fields.contains_key("auth_date")).then_some(Self { fields, hash })
     }
 
     /// Identity of the payload, the same for all its notations.
     pub(super) fn name(&self) -> String {
-        format!("widget {}", hex(&self.hash))
+        format!("widget {}", HEXLOWER.encode(&self.hash))
     }
 
     /// Verifies the signature and the age of the payload and returns its user.
@@ -106,25 +108,6 @@ fn from_query(text: &str) -> Option<BTreeMap<String, String>> {
         }
     }
     Some(fields)
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => Some(high * 16 + low),
-            _ => None,
-        })
-        .collect::<Option<_>>()?;
-    bytes.try_into().ok()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Fields that Telegram documents.

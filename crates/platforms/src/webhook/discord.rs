@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey};
 use protocol::notification::NotificationType;
 use protocol::secret::Secret;
@@ -11,7 +12,7 @@ use protocol::time::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::mac::unhex;
+use super::mac::decode_hex;
 use super::{InvalidWebhookSecret, Request, WebhookDelivery, WebhookError, WebhookResponse};
 use crate::platform::{AddressedNotification, PlatformNotification};
 use crate::untrusted::Id;
@@ -23,7 +24,7 @@ pub(super) struct PublicKey(VerifyingKey);
 impl PublicKey {
     pub(super) fn parse(text: &Secret) -> Result<Self, InvalidWebhookSecret> {
         let bytes =
-            unhex::<32>(text.expose()).ok_or(InvalidWebhookSecret("is a public key of 64 hexadecimal digits"))?;
+            decode_hex::<32>(text.expose()).ok_or(InvalidWebhookSecret("is a public key of 64 hexadecimal digits"))?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_no_point| InvalidWebhookSecret("is no public key"))?;
         // For a weak key there are signatures that are valid for every text.
         if key.is_weak() {
@@ -39,7 +40,7 @@ pub(super) fn read(
     now: SystemTime,
 ) -> Result<WebhookDelivery, WebhookError> {
     let timestamp = request.header("x-signature-timestamp")?;
-    let signature = unhex::<64>(&request.header("x-signature-ed25519")?).ok_or(WebhookError::InvalidSignature)?;
+    let signature = decode_hex::<64>(&request.header("x-signature-ed25519")?).ok_or(WebhookError::InvalidSignature)?;
     let signed = [timestamp.as_bytes(), request.body].concat();
     key.verify_strict(&signed, &Signature::from_bytes(&signature))
         .map_err(|_differs| WebhookError::InvalidSignature)?;
@@ -54,10 +55,7 @@ pub(super) fn read(
     let (notifications, deauthorized) = delivery.event.map_or_else(Default::default, Event::read);
     Ok(WebhookDelivery {
         // Discord gives its deliveries no id, and signs each retry anew: the message's own id is what deduplicates it.
-        id: Sha256::digest(&signed)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        id: HEXLOWER.encode(&Sha256::digest(&signed)),
         notifications,
         deauthorized,
         response,

@@ -17,7 +17,7 @@ use crate::untrusted::{self, Id};
 
 pub(super) fn read(secret: &Secret, request: &Request<'_>) -> Result<WebhookDelivery, WebhookError> {
     let signature = request.header("x-hub-signature-256")?;
-    let signature = signature.strip_prefix("sha256=").and_then(mac::unhex::<32>);
+    let signature = signature.strip_prefix("sha256=").and_then(mac::decode_hex::<32>);
     mac::verify(secret, request.body, &signature.ok_or(WebhookError::InvalidSignature)?)?;
     let unreadable = |_missing| WebhookError::Unreadable;
     let event = request.header("x-github-event").map_err(unreadable)?;

@@ -1,5 +1,6 @@
 //! HMAC-SHA256 over a body, and comparisons in constant time.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use hmac::{Hmac, KeyInit, Mac};
 use protocol::secret::Secret;
 use sha2::Sha256;
@@ -33,13 +34,6 @@ fn keyed(secret: &Secret, body: &[u8]) -> Option<Hmac<Sha256>> {
 }
 
 /// Bytes of a text in hexadecimal digits.
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (place, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+pub(super) fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }

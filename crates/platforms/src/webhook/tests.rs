@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
 use protocol::notification::NotificationType;
 use protocol::time::Timestamp;
@@ -42,10 +43,6 @@ fn with_flipped_bit(text: &[u8]) -> Vec<u8> {
     let mut changed = text.to_vec();
     *changed.last_mut().unwrap() ^= 1;
     changed
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn recipients(delivered: &WebhookDelivery) -> Vec<(&str, NotificationType, &str, &str, &str)> {
@@ -117,7 +114,7 @@ fn github_test_vector_is_accepted_and_every_change_rejected() {
 
 fn github(event: &str, delivery: &Value) -> WebhookDelivery {
     let body = delivery.to_string();
-    let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
+    let signature = HEXLOWER.encode(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
     let headers = [
         ("x-hub-signature-256", &*format!("sha256={signature}")),
         ("x-github-event", event),
@@ -168,7 +165,7 @@ fn github_urlencoded_delivery_is_read() {
     };
     let body = form(&[("payload", &payload)]);
     let headers = |body: &str| {
-        let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
+        let signature = HEXLOWER.encode(&mac::sign(&Secret::new(GITHUB_SECRET), body.as_bytes()));
         [
             ("x-hub-signature-256", format!("sha256={signature}")),
             ("x-github-event", "issue_comment".to_owned()),
@@ -203,7 +200,7 @@ fn github_urlencoded_delivery_is_read() {
 fn deliveries_are_read_in_every_notation_and_cleaned() {
     let text = r#"{"action":"created","comment":{"id":"42","body":"@ada \ud83d\u0000","user":{"login":"eve","id":1e1},
         "created_at":"2026-11-24T08:00:00Z"},"assignee":{"login":"ada","id":7.0}}"#;
-    let signature = hex(&mac::sign(&Secret::new(GITHUB_SECRET), text.as_bytes()));
+    let signature = HEXLOWER.encode(&mac::sign(&Secret::new(GITHUB_SECRET), text.as_bytes()));
     let headers = [
         ("x-hub-signature-256", &*format!("sha256={signature}")),
         ("x-github-event", "issue_comment"),
@@ -296,7 +293,7 @@ fn x_delivery_is_accepted_and_every_change_rejected() {
             "OtherUser"
         )]
     );
-    let in_hex = format!("sha256={}", hex(&mac::sign(&Secret::new(X_SECRET), &body)));
+    let in_hex = format!("sha256={}", HEXLOWER.encode(&mac::sign(&Secret::new(X_SECRET), &body)));
     let refused = [
         read(&x, &x_headers(&signature), &with_flipped_bit(&body)),
         read(&x, &x_headers(&x_signature("another secret", &body)), &body),
@@ -396,8 +393,8 @@ const DISCORD_SECRET_KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b3269
 const DISCORD_SIGNATURE: &str = "09047712d219a6627d677fe94ecb8845a120c47ce2110e9760e34a93ab43e7fac689a79a828c2eb380ed2c6e558fb604179b533be108d6354493c89e602e670b";
 
 fn discord(now: u64, body: &str) -> Result<WebhookDelivery, WebhookError> {
-    let key = SigningKey::from_bytes(&mac::unhex(DISCORD_SECRET_KEY).unwrap());
-    let signature = hex(&key.sign(format!("{NOW}{body}").as_bytes()).to_bytes());
+    let key = SigningKey::from_bytes(&mac::decode_hex(DISCORD_SECRET_KEY).unwrap());
+    let signature = HEXLOWER.encode(&key.sign(format!("{NOW}{body}").as_bytes()).to_bytes());
     let headers = [
         ("x-signature-timestamp", &*NOW.to_string()),
         ("x-signature-ed25519", &signature),

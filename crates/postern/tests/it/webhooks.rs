@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lifecycle::{Clock as _, SystemClock};
@@ -31,7 +32,7 @@ fn hooked() -> Builder {
         .gateway_env("POSTERN_BATCH_INTERVAL", "0s")
         .worker_env("POSTERN_GITHUB_WEBHOOK_SECRET", GITHUB_SECRET)
         .worker_env("POSTERN_X_TWITTER_WEBHOOK_SECRET", X_SECRET)
-        .worker_env("POSTERN_DISCORD_WEBHOOK_SECRET", hex(public_key.as_bytes()))
+        .worker_env("POSTERN_DISCORD_WEBHOOK_SECRET", HEXLOWER.encode(public_key.as_bytes()))
         .worker_env("POSTERN_TELEGRAM_WEBHOOK_SECRET", TELEGRAM_SECRET)
 }
 
@@ -56,10 +57,6 @@ async fn link(cluster: &Cluster) {
             cluster.schema().sql(&row).await;
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hmac(secret: &str, body: &str) -> Vec<u8> {
@@ -157,7 +154,7 @@ fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
         "github" => request
             .header(
                 "X-Hub-Signature-256",
-                &format!("sha256={}", hex(&hmac(secret(GITHUB_SECRET), &body))),
+                &format!("sha256={}", HEXLOWER.encode(&hmac(secret(GITHUB_SECRET), &body))),
             )
             .header("X-GitHub-Event", "issue_comment")
             .header("X-GitHub-Delivery", &format!("delivery-{}", delivery.id)),
@@ -176,7 +173,7 @@ fn request(platform: &str, delivery: Delivery<'_>, signed: Signed) -> Request {
             };
             let signature = key.sign(format!("{at}{body}").as_bytes());
             request
-                .header("X-Signature-Ed25519", &hex(&signature.to_bytes()))
+                .header("X-Signature-Ed25519", &HEXLOWER.encode(&signature.to_bytes()))
                 .header("X-Signature-Timestamp", &at.to_string())
         }
         _ => request.header("X-Telegram-Bot-Api-Secret-Token", secret(TELEGRAM_SECRET)),
@@ -335,7 +332,7 @@ async fn a_webhook_proves_itself_when_its_platform_asks() {
         let at = now();
         let signature = SigningKey::from_bytes(&DISCORD_KEY).sign(format!("{at}{ping}").as_bytes());
         let ping = Request::new("POST", "/webhooks/discord")
-            .header("X-Signature-Ed25519", &hex(&signature.to_bytes()))
+            .header("X-Signature-Ed25519", &HEXLOWER.encode(&signature.to_bytes()))
             .header("X-Signature-Timestamp", &at.to_string())
             .body(ping);
         let answer = send(&cluster, 1, &ping).await;

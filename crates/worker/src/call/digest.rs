@@ -1,5 +1,6 @@
 //! SHA-256 over several texts.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over the parts, each prefixed with its length, so that different lists of parts have different digests.
@@ -14,7 +15,7 @@ pub(crate) fn digest<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
 
 /// Digest as 64 hexadecimal digits.
 pub(crate) fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(digest)
 }
 
 #[cfg(test)]
