@@ -1,5 +1,6 @@
 //! Jobs and replies in memory.
 
+mod dead_letter;
 mod lane;
 
 use std::collections::HashMap;

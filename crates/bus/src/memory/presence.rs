@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use protocol::id::{ConnectionId, NodeId, UserId};
 
 use super::{MemoryBus, lock};
-use crate::presence::{age, excess};
+use crate::presence::age;
+use crate::socket_cap::excess;
 use crate::{BusError, OpenSocket, Presence};
 
 /// Open sockets of each user.

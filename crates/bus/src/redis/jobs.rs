@@ -1,6 +1,7 @@
 //! Jobs in Redis: per lane a stream with one consumer group, and strings and channels for the replies.
 
 mod claim;
+mod dead_letter;
 mod entry;
 mod replies;
 
@@ -23,7 +24,7 @@ pub(super) use self::claim::Lanes;
 pub(super) struct JobScripts {
     submit: Script,
     group: Script,
-    reclaim: Script,
+    reclaim_or_dead_letter: Script,
     renew: Script,
     finish: Script,
     reply: Script,
@@ -34,7 +35,7 @@ impl JobScripts {
         Self {
             submit: Script::new(include_str!("script/submit_job.lua")),
             group: Script::new(include_str!("script/create_group.lua")),
-            reclaim: Script::new(concat!(
+            reclaim_or_dead_letter: Script::new(concat!(
                 include_str!("script/remove_entry.lua"),
                 include_str!("script/reclaim_or_dead_letter_jobs.lua")
             )),

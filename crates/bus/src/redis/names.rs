@@ -177,8 +177,8 @@ impl Names {
         self.fill("<prefix>:{jobs:<lane>}:bytes", &[lane.as_str()])
     }
 
-    /// Dead jobs of a lane, without their payload: stream.
-    pub(super) fn dead_jobs(&self, lane: Lane) -> String {
+    /// Dead letters of a lane, without their payload: stream.
+    pub(super) fn dead_letters(&self, lane: Lane) -> String {
         self.fill("<prefix>:{jobs:<lane>}:dead", &[lane.as_str()])
     }
 

@@ -7,7 +7,8 @@ use protocol::fault::chain;
 use protocol::id::WorkerId;
 use tokio::time::Instant;
 
-use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES, MAX_LANE_BYTES, MAX_LANE_JOBS};
+use super::dead_letter::is_dead_letter;
+use crate::bounds::{CLAIM_TTL, MAX_LANE_BYTES, MAX_LANE_JOBS};
 use crate::versioned_message::VersionedMessage;
 use crate::{ClaimedJob, EntryId};
 
@@ -61,13 +62,8 @@ impl Queue {
                 self.bytes -= entry.job.len();
                 continue;
             }
-            if lost >= MAX_DELIVERIES {
+            if is_dead_letter(number, lost) {
                 self.bytes -= entry.job.len();
-                tracing::warn!(
-                    entry = number,
-                    deliveries = lost,
-                    "job lost by its workers, moved to the dead jobs"
-                );
                 continue;
             }
             match Job::read(&entry.job) {

@@ -9,7 +9,6 @@ use protocol::id::WorkerId;
 use tokio::time::Instant;
 
 use super::entry::LaneEntry;
-use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES};
 use crate::redis::RedisBus;
 use crate::redis::client::{Arg, Connector, RedisReply, StreamRead, StreamReader};
 use crate::versioned_message::VersionedMessage;
@@ -82,8 +81,8 @@ impl RedisBus {
         let until = Instant::now() + wait;
         loop {
             if lane_reader.is_due(Instant::now()) {
-                let reclaim = self.reclaim(lane, worker, max).await?;
-                let claimed = self.filter_live(lane, reclaim).await?;
+                let reclaimed = self.reclaim_or_dead_letter(lane, worker, max).await?;
+                let claimed = self.filter_live(lane, reclaimed).await?;
                 if !claimed.is_empty() {
                     return Ok(claimed);
                 }
@@ -106,24 +105,6 @@ impl RedisBus {
         }
     }
 
-    /// Reclaims the entries with expired claims for this worker.
-    async fn reclaim(&self, lane: Lane, worker: &WorkerId, max: usize) -> Result<RedisReply, BusError> {
-        let (shared, names) = (&self.shared, &self.shared.names);
-        let keys = [names.lane(lane), names.lane_bytes(lane), names.dead_jobs(lane)];
-        let args = [
-            Arg::from(GROUP),
-            Arg::from(worker.as_str()),
-            Arg::from(CLAIM_TTL.as_millis()),
-            Arg::from(max),
-            Arg::from(MAX_DELIVERIES),
-            Arg::from(MAX_DEAD_JOBS),
-        ];
-        shared
-            .commands
-            .run("reclaim jobs", &shared.jobs.reclaim, keys, args)
-            .await
-    }
-
     async fn create_group(&self, lane: Lane) -> Result<(), BusError> {
         let shared = &self.shared;
         let args = [Arg::from(GROUP), Arg::from(IDLE_CONSUMER_TTL.as_millis())];
@@ -135,7 +116,7 @@ impl RedisBus {
     }
 
     /// Decodes entries. Those past their deadline are removed; those that do not decode are left to a worker of a newer release, or
-    /// become dead jobs.
+    /// become dead letters.
     async fn filter_live(&self, lane: Lane, entries: RedisReply) -> Result<Vec<ClaimedJob>, BusError> {
         let mut claimed = Vec::new();
         for LaneEntry { id, deadline, job } in LaneEntry::read_all(entries)? {
@@ -171,9 +152,6 @@ pub(super) const GROUP: &str = "workers";
 
 /// Interval at which expired claims are reclaimed.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Approximate bound of the dead jobs.
-const MAX_DEAD_JOBS: u32 = 1000;
 
 /// Idle time after which a consumer without claims is deleted.
 const IDLE_CONSUMER_TTL: Duration = Duration::from_secs(60 * 60);

@@ -40,7 +40,7 @@ fn names_match_the_catalogue() {
         names.global_challenge(GlobalChallenge::PendingLink, "00ff"),
         names.challenges(&user, ChallengeKind::Confirmation),
         names.lane(Lane::Interactive),
-        names.dead_jobs(Lane::Platform),
+        names.dead_letters(Lane::Platform),
         names.reply_channel(&node),
         names.reply(&node, &job),
     ];

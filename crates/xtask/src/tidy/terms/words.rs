@@ -2,14 +2,23 @@
 
 /// Words of an identifier in lower case: parts of `snake_case`, `CamelCase` and `UPPER_CASE`.
 pub(super) fn segments(name: &str) -> impl Iterator<Item = String> {
-    name.split('_').flat_map(camel_parts)
+    without_dead_letters(name.split('_').flat_map(camel_parts))
 }
 
 /// Words of a message or of prose, in lower case.
 pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphabetic())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+    let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    without_dead_letters(words.map(str::to_lowercase))
+}
+
+/// Words without the `letter` of a `dead letter`, which is the field's term.
+fn without_dead_letters(words: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let mut is_dead = false;
+    words.filter(move |word| {
+        let is_term = is_dead && matches!(word.as_str(), "letter" | "letters");
+        is_dead = word == "dead";
+        !is_term
+    })
 }
 
 /// The refused word and the term for it.

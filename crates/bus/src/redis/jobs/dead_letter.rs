@@ -1,0 +1,36 @@
+//! Dead letters: jobs that a second worker lost. `reclaim_or_dead_letter_jobs.lua` decides it as it reclaims expired claims.
+
+use protocol::cluster::job::Lane;
+use protocol::id::WorkerId;
+
+use super::claim::GROUP;
+use crate::BusError;
+use crate::bounds::{CLAIM_TTL, MAX_DELIVERIES};
+use crate::redis::RedisBus;
+use crate::redis::client::{Arg, RedisReply};
+
+impl RedisBus {
+    /// Reclaims the entries with expired claims for this worker. Those delivered [`MAX_DELIVERIES`] times become dead letters.
+    pub(super) async fn reclaim_or_dead_letter(
+        &self,
+        lane: Lane,
+        worker: &WorkerId,
+        max: usize,
+    ) -> Result<RedisReply, BusError> {
+        let (shared, names) = (&self.shared, &self.shared.names);
+        let keys = [names.lane(lane), names.lane_bytes(lane), names.dead_letters(lane)];
+        let args = [
+            Arg::from(GROUP),
+            Arg::from(worker.as_str()),
+            Arg::from(CLAIM_TTL.as_millis()),
+            Arg::from(max),
+            Arg::from(MAX_DELIVERIES),
+            Arg::from(MAX_DEAD_LETTERS),
+        ];
+        let reclaim = &shared.jobs.reclaim_or_dead_letter;
+        shared.commands.run("reclaim jobs", reclaim, keys, args).await
+    }
+}
+
+/// Approximate bound of the dead letters of a lane.
+const MAX_DEAD_LETTERS: u32 = 1000;
