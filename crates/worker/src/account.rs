@@ -11,6 +11,8 @@ mod confirm;
 mod connect;
 mod connect_error;
 mod disconnect;
+#[cfg(test)]
+mod error_chains;
 mod list;
 mod sync;
 

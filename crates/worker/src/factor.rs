@@ -1,8 +1,8 @@
 //! Second factor of a user.
 //!
-//! Decisions are pure functions of the user's record ([`check`], [`lockout`], [`recovery`], [`totp`]); they run inside the store's
-//! transaction that locks this record. [`change`] sets a factor up ([`enrolment`]) or turns it off, [`verify`] checks a code, [`step_up`] requires one. Codes that
-//! no authenticator computes ([`sent_code`]) go out by SMS or email ([`sender`]).
+//! Decisions are pure functions of the user's record ([`check`], [`lockout`], [`recovery`], [`totp`], [`totp_replay`]); they run inside
+//! the store's transaction that locks this record. [`change`] sets a factor up ([`enrolment`]) or turns it off, [`verify`] checks a
+//! code, [`step_up`] requires one. Codes that no authenticator computes ([`sent_code`]) go out by SMS or email ([`sender`]).
 
 mod step_up;
 mod verify;
@@ -17,6 +17,7 @@ mod code;
 mod lockout;
 mod recovery;
 mod totp;
+mod totp_replay;
 mod typed_text;
 
 mod address;
@@ -30,6 +31,9 @@ mod sms;
 mod decision;
 mod events;
 mod operator;
+
+#[cfg(test)]
+pub(crate) mod error_chains;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -28,6 +28,8 @@ mod call;
 mod outbox;
 mod platform;
 
+#[cfg(test)]
+mod error_chains;
 mod maintenance;
 mod metrics;
 

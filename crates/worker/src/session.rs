@@ -9,6 +9,8 @@ mod announce;
 mod confirm;
 mod deadlines;
 mod end;
+#[cfg(test)]
+mod error_chains;
 mod list;
 mod live;
 mod open;

@@ -4,6 +4,8 @@
 //! has ended the link ([`mark_disconnected`]). [`outcome`] stores the result. [`schedule`] leases the accounts that are due.
 
 mod attempt;
+#[cfg(test)]
+pub(crate) mod error_chains;
 mod failure;
 mod lease;
 mod mark_disconnected;

@@ -55,7 +55,7 @@ pub(crate) enum AuthorizeError {
     NotOffered(#[from] NotOffered),
     #[error("the redirect URI is not allowed for {0}")]
     Redirect(AccountType),
-    #[error("read the access epoch")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("store the authorization")]
     Bus(#[from] BusError),

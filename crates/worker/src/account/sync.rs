@@ -42,7 +42,7 @@ pub(crate) enum SyncCommandError {
     Busy(#[from] PlatformBusy),
     #[error("no such account is connected")]
     NotConnected,
-    #[error("read the account")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("sync the account")]
     Failed {

@@ -1,5 +1,6 @@
 //! Email sender: SMTP over TLS, or without TLS to this machine.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +116,7 @@ impl FromAddress {
 /// Failure to set up the email sender.
 #[derive(Debug, thiserror::Error)]
 #[error("set up TLS for emails")]
-pub struct EmailError(#[from] lettre::transport::smtp::Error);
+pub struct EmailError(#[source] Box<dyn Error + Send + Sync>);
 
 /// Email sender that opens a connection for each email.
 #[derive(Clone)]
@@ -133,7 +134,7 @@ impl EmailSender {
     /// [`EmailError`].
     pub fn new(settings: EmailSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, EmailError> {
         let EmailSettings { server, from } = settings;
-        let parameters = TlsParameters::new(server.host.clone())?;
+        let parameters = TlsParameters::new(server.host.clone()).map_err(|error| EmailError(whole_chain(&error)))?;
         let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host)
             .port(server.port)
             .tls(match server.tls {
@@ -142,7 +143,7 @@ impl EmailSender {
                 SmtpTls::OpportunisticStartTls => Tls::Opportunistic(parameters),
             })
             .hello_name(ClientId::Domain(from.0.email.domain().to_owned()))
-            .timeout(Some(CONNECT_WITHIN));
+            .timeout(Some(CONNECT_TIMEOUT));
         if let Some((user, password)) = server.login {
             transport = transport.credentials(Credentials::new(user, password.expose().to_owned()));
         }
@@ -174,7 +175,7 @@ impl EmailSender {
             Ok(_response) => Ok(()),
             Err(error) => Err(match error.status() {
                 Some(status) => SendError::Refused(status.into()),
-                None => SendError::Unreached(error.into()),
+                None => SendError::Unreached(whole_chain(&error)),
             }),
         }
     }
@@ -186,7 +187,12 @@ impl fmt::Debug for EmailSender {
     }
 }
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Error of lettre as one part of a chain: its text already contains the text of its source.
+fn whole_chain(error: &lettre::transport::smtp::Error) -> Box<dyn Error + Send + Sync> {
+    error.to_string().into()
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@ use protocol::time::Timestamp;
 use store::vault::VaultError;
 use totp_rs::{Builder, Secret as Base32, Totp};
 
+use super::totp_replay;
+
 /// Generates a shared secret of 160 bits (RFC 4226, section 4, requirement 6), base32.
 pub(super) fn generate(entropy: &dyn Entropy) -> Secret {
     Secret::new(Base32::from(entropy.bytes::<20>()).to_base32())
@@ -37,9 +39,8 @@ pub(super) fn authenticator_setup(secret: &Secret, user: &str) -> Result<Authent
     })
 }
 
-/// Time step of this code: the current or the previous one, and later than `after`, the last step used (no code is accepted twice).
-/// The codes of both steps are computed and compared in full in every case, so that the time reveals neither which step was used nor
-/// how many digits were right.
+/// Time step of this code: the current or the previous one, unless [`totp_replay`] excludes it. The codes of both steps are computed
+/// and compared in full in every case, so that the time reveals neither which step was used nor how many digits were right.
 ///
 /// # Errors
 /// [`VaultError::Malformed`]: the decrypted text is not a secret of this module.
@@ -47,7 +48,7 @@ pub(super) fn accepted_step(
     secret: &Secret,
     code: &str,
     now: Timestamp,
-    after: Option<i64>,
+    last_used: Option<i64>,
 ) -> Result<Option<i64>, VaultError> {
     let totp: Totp = builder(secret)?.build().map_err(|_no_details| VaultError::Malformed)?;
     let current = now.as_secs().div_euclid(STEP);
@@ -55,11 +56,8 @@ pub(super) fn accepted_step(
         let start = u64::try_from(step * STEP).unwrap_or(0);
         (step, totp.check(code, start).is_some())
     });
-    let accepted = compared.into_iter().filter(|(_, is_equal)| *is_equal);
-    let unused = accepted
-        .map(|(step, _)| step)
-        .filter(|step| after.is_none_or(|after| *step > after));
-    Ok(unused.max())
+    let matching = compared.into_iter().filter(|(_, is_equal)| *is_equal);
+    Ok(totp_replay::unused_step(matching.map(|(step, _)| step), last_used))
 }
 
 /// Builder without skew: [`accepted_step`] chooses the steps, and the library would accept the next one too.

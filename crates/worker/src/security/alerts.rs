@@ -60,7 +60,7 @@ pub(crate) enum AcknowledgeError {
     OwnSession,
     #[error(transparent)]
     StepUp(#[from] StepUpError),
-    #[error("acknowledge the alert")]
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 

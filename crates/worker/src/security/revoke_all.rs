@@ -89,7 +89,7 @@ pub(crate) enum RevokeAllError {
     Unconfirmed,
     #[error("look up the confirmation")]
     Bus(#[from] BusError),
-    #[error("revoke all access")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Recall(#[from] RecallError),

@@ -50,7 +50,7 @@ async fn copy_all(store: &dyn store::SessionRecords, bus: &dyn bus::SessionRegis
 
 /// Failure to copy deadlines.
 #[derive(Debug, thiserror::Error)]
-enum CopyError {
+pub(super) enum CopyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

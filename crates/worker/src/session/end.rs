@@ -106,7 +106,7 @@ pub(crate) enum EndError {
     NoSession,
     #[error("look up the live sessions")]
     Bus(#[from] BusError),
-    #[error("end the sessions")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Unannounced(AnnounceError),

@@ -76,7 +76,7 @@ pub(crate) enum OpenError {
     Outdated,
     #[error("the session expired by inactivity, and the token was issued before that")]
     IdledOut,
-    #[error("open the session")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("write the session to Redis")]
     Bus(#[from] BusError),

@@ -50,7 +50,7 @@ impl SessionService {
 
 /// Failure to change the timeout of live sessions.
 #[derive(Debug, thiserror::Error)]
-enum ApplyTimeoutError {
+pub(super) enum ApplyTimeoutError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

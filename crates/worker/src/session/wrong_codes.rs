@@ -40,7 +40,7 @@ impl SessionService {
 
 /// Failure to count a wrong code, or to end the session.
 #[derive(Debug, thiserror::Error)]
-enum CountError {
+pub(super) enum CountError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
