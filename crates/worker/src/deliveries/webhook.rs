@@ -67,7 +67,7 @@ impl Webhooks {
         );
         match delivered.await? {
             DeliveryOutcome::Delivered(users) => {
-                tracing::debug!(%platform, users = users.len(), "webhook delivery stored")
+                tracing::debug!(%platform, users = users.len(), "webhook delivery stored");
             }
             DeliveryOutcome::Repeated => tracing::debug!(%platform, "webhook delivery repeated, ignoring"),
         }
