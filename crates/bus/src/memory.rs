@@ -21,17 +21,17 @@ use crate::Liveness;
 /// Clones share all state, which is dropped with the last of them.
 #[derive(Debug, Clone)]
 pub struct MemoryBus {
-    shared: Arc<Shared>,
+    shared: Arc<MemoryState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct MemoryState {
     /// Source of new epochs.
     entropy: Arc<dyn Entropy>,
     events: Mutex<events::EventState>,
-    lanes: jobs::Lanes,
+    lanes: jobs::LaneQueues,
     replies: Mutex<jobs::Replies>,
-    cells: Mutex<limits::Cells>,
+    cells: Mutex<limits::RateCells>,
     attempts: Mutex<limits::Attempts>,
     challenges: Mutex<challenges::Values>,
     sessions: Mutex<sessions::SessionTable>,
@@ -46,10 +46,10 @@ impl MemoryBus {
     #[must_use]
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(MemoryState {
                 entropy,
                 events: Mutex::default(),
-                lanes: jobs::Lanes::default(),
+                lanes: jobs::LaneQueues::default(),
                 replies: Mutex::default(),
                 cells: Mutex::default(),
                 attempts: Mutex::default(),

@@ -29,17 +29,17 @@ use crate::metrics::Metrics;
 /// Bus on one Redis, optionally with a second one for the rate cells. Clones share the connections.
 #[derive(Clone)]
 pub struct RedisBus {
-    shared: Arc<Shared>,
+    shared: Arc<RedisState>,
 }
 
-struct Shared {
+struct RedisState {
     names: Names,
     connector: Connector,
     commands: Client,
     events: events::EventScripts,
     jobs: jobs::JobScripts,
-    lanes: jobs::Lanes,
-    limits: limits::Cells,
+    lanes: jobs::LaneReaders,
+    limits: limits::RateLimiter,
     challenges: challenges::ChallengeScripts,
     hints: hints::HintScripts,
     sessions: sessions::SessionScripts,
@@ -87,12 +87,12 @@ impl RedisBus {
             }
             None => commands.clone(),
         };
-        let shared = Shared {
+        let shared = RedisState {
             names,
             events: events::EventScripts::new(),
             jobs: jobs::JobScripts::new(),
-            lanes: jobs::Lanes::new(&connector),
-            limits: limits::Cells::new(cells),
+            lanes: jobs::LaneReaders::new(&connector),
+            limits: limits::RateLimiter::new(cells),
             challenges: challenges::ChallengeScripts::new(),
             hints: hints::HintScripts::new(),
             sessions: sessions::SessionScripts::new(),

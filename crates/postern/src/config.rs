@@ -32,7 +32,7 @@ pub use message::{EmailArgs, SmsArgs};
 pub use platform::{DiscordArgs, GithubArgs, TelegramArgs, XTwitterArgs};
 pub use problem::{ConfigError, Problems};
 pub use redis::RedisArgs;
-pub use token::{JwtSecretArgs, TokenArgs};
+pub use token::{JwtSecretArgs, TokenVerificationArgs};
 pub use vault::{RotateArgs, VaultKeysArgs};
 pub use webhook::WebhookArgs;
 pub use worker::{WorkerArgs, WorkerNode};

@@ -22,14 +22,14 @@ use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 /// Queues of all lanes.
 #[derive(Debug, Default)]
-pub(super) struct Lanes {
+pub(super) struct LaneQueues {
     sign_in: SharedQueue,
     interactive: SharedQueue,
     platform: SharedQueue,
     webhook: SharedQueue,
 }
 
-impl Lanes {
+impl LaneQueues {
     fn of(&self, lane: Lane) -> &SharedQueue {
         match lane {
             Lane::SignIn => &self.sign_in,

@@ -12,7 +12,7 @@ use super::{MemoryBus, lock};
 use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
 /// Rate cells. Each is the theoretical arrival time (TAT): the time at which the bucket will be full again.
-pub(super) type Cells = Expiring<(UserId, Bucket), Instant>;
+pub(super) type RateCells = Expiring<(UserId, Bucket), Instant>;
 
 /// Times of the last attempts with the member that made each, newest first, at most the quota's count. Global ones have no user.
 pub(super) type Attempts = Expiring<(Option<UserId>, Bucket), VecDeque<(Instant, String)>>;

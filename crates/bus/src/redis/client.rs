@@ -47,10 +47,10 @@ use crate::metrics::Metrics;
 /// Command connection to one Redis. Clones share it.
 #[derive(Clone)]
 pub(super) struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
 }
 
-struct Shared {
+struct ClientState {
     connector: Connector,
     purpose: Purpose,
     connection: Mutex<Connection>,
@@ -75,7 +75,7 @@ impl Client {
         let connection = connector.connect(purpose).await?;
         let health = monitor::first_heartbeat(&connection, &*clock).await;
         let health = health.map_err(|error| connector.unreachable(error))?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ClientState {
             connector,
             purpose,
             connection: Mutex::new(connection),
@@ -207,7 +207,7 @@ impl Client {
     }
 }
 
-impl Shared {
+impl ClientState {
     fn fred(&self) -> fred::clients::Client {
         self.connection().client().clone()
     }

@@ -18,7 +18,7 @@ use crate::bounds::{MAX_LANE_BYTES, MAX_LANE_JOBS, reply_ttl};
 use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
-pub(super) use self::claim::Lanes;
+pub(super) use self::claim::LaneReaders;
 
 /// Scripts of the jobs.
 pub(super) struct JobScripts {

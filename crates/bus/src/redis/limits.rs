@@ -10,13 +10,13 @@ use super::client::{Arg, Client, Script};
 use crate::{Bucket, BusError, Charge, LimitDecision, Limits, Quota, Share};
 
 /// Connection of the rate cells, and their scripts.
-pub(super) struct Cells {
+pub(super) struct RateLimiter {
     client: Client,
     admit: Script,
     attempt: Script,
 }
 
-impl Cells {
+impl RateLimiter {
     pub(super) fn new(client: Client) -> Self {
         Self {
             client,
@@ -49,7 +49,7 @@ impl Limits for RedisBus {
         if charges.is_empty() {
             return Ok(LimitDecision::Admitted);
         }
-        let Cells { client, admit, .. } = &self.shared.limits;
+        let RateLimiter { client, admit, .. } = &self.shared.limits;
         let cells = charges
             .iter()
             .map(|charge| self.shared.names.cell(user, &charge.bucket));

@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Cli {
+    struct TestCli {
         #[command(flatten)]
         args: MigrateArgs,
     }
 
     fn parse(args: &[&str]) -> Result<PgSettings, ConfigError> {
         let args = std::iter::once(&"migrate").chain(args);
-        Cli::parse_from(args).args.settings()
+        TestCli::parse_from(args).args.settings()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::Args;
 use gateway::{Heartbeat, Origins, Rate, Settings, TlsSettings};
 use protocol::secret::Secret;
 
-use super::{ConfigError, INTERNAL_LISTEN, Problems, RedisArgs, TokenArgs, address, duration, secret};
+use super::{ConfigError, INTERNAL_LISTEN, Problems, RedisArgs, TokenVerificationArgs, address, duration, secret};
 
 /// Flags and variables of the gateway.
 #[derive(Debug, Clone, Args)]
@@ -33,7 +33,7 @@ pub struct GatewayArgs {
     pub tls_key: Option<PathBuf>,
     /// Token settings.
     #[command(flatten)]
-    pub tokens: TokenArgs,
+    pub tokens: TokenVerificationArgs,
     /// Accepted browser origins, comma separated; none by default.
     #[arg(long, env = "POSTERN_ALLOWED_ORIGINS", default_value = "")]
     pub allowed_origins: String,

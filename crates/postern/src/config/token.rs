@@ -19,7 +19,7 @@ pub struct JwtSecretArgs {
 
 /// Token settings: exactly one of secret, public key and JWKS URL.
 #[derive(Debug, Clone, Args)]
-pub struct TokenArgs {
+pub struct TokenVerificationArgs {
     /// Shared secret.
     #[command(flatten)]
     pub secret: JwtSecretArgs,
@@ -46,7 +46,7 @@ pub struct TokenArgs {
     pub jwt_max_lifetime: String,
 }
 
-impl TokenArgs {
+impl TokenVerificationArgs {
     /// Checks the section.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<TokenSettings> {
         let refresh = problems.take("POSTERN_JWKS_REFRESH", self.refresh());

@@ -19,12 +19,12 @@ use tokio::time::{Instant, sleep};
 use super::command_failure::{CommandFailure, refusal};
 use super::connection::Connection;
 use super::health::Health;
-use super::{RedisReply, Shared};
+use super::{ClientState, RedisReply};
 use crate::BusError;
 
 /// Health monitor of one [`super::Client`].
 pub(super) struct HealthMonitor {
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     reconnects: Receiver<Server>,
     /// Errors that closed connections or prevented new ones.
     errors: Receiver<(Error, Option<Server>)>,
@@ -33,7 +33,7 @@ pub(super) struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<ClientState>) -> Self {
         Self {
             reconnects: shared.fred().reconnect_rx(),
             errors: shared.fred().error_rx(),

@@ -36,10 +36,10 @@ pub(in crate::redis) trait MessageHandler: Send + 'static {
 
 /// Subscriptions of one connection. They end when the handler is closed or the tasks are drained.
 pub(in crate::redis) struct Subscriber {
-    shared: Arc<Shared>,
+    shared: Arc<SubscriberState>,
 }
 
-struct Shared {
+struct SubscriberState {
     registry: Registry,
     /// True if probe messages arrive.
     live: AtomicBool,
@@ -64,7 +64,7 @@ impl Subscriber {
     ) -> Result<Self, BusError> {
         let connection = config.connector.open(config.purpose).await;
         let connection = connection.map_err(|error| CommandFailure::Fred(error).at_step(STEP))?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SubscriberState {
             registry: Registry::default(),
             live: AtomicBool::new(true),
         });

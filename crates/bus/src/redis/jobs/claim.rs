@@ -15,7 +15,7 @@ use crate::versioned_message::VersionedMessage;
 use crate::{BusError, ClaimedJob, EntryId, Jobs};
 
 /// Readers of all lanes, each with a connection of its own, so that none blocks another. The first claim opens it.
-pub(in crate::redis) struct Lanes {
+pub(in crate::redis) struct LaneReaders {
     sign_in: LaneReader,
     interactive: LaneReader,
     platform: LaneReader,
@@ -29,7 +29,7 @@ struct LaneReader {
     last_reclaim: Mutex<Option<Instant>>,
 }
 
-impl Lanes {
+impl LaneReaders {
     pub(in crate::redis) fn new(connector: &Connector) -> Self {
         let lane_reader = || LaneReader {
             reader: StreamReader::new(connector.clone()),

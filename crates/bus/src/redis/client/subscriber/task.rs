@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::probe::Probe;
 use super::registry::{Batch, BatchResult, Channel};
-use super::{BATCH, HEARTBEAT, MessageHandler, Shared, SubscriberConfig};
+use super::{BATCH, HEARTBEAT, MessageHandler, SubscriberConfig, SubscriberState};
 use crate::BusError;
 use crate::metrics::Metrics;
 use crate::redis::client::Client;
@@ -26,7 +26,7 @@ use crate::redis::client::connector::{Connector, Purpose};
 
 /// Owner of a subscriber's connection and its state.
 pub(super) struct SubscriberTask<L> {
-    shared: Arc<Shared>,
+    shared: Arc<SubscriberState>,
     handler: L,
     connector: Connector,
     purpose: Purpose,
@@ -66,7 +66,12 @@ enum Completed {
 }
 
 impl<L: MessageHandler> SubscriberTask<L> {
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>, config: &SubscriberConfig<'_>, handler: L) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        shared: Arc<SubscriberState>,
+        config: &SubscriberConfig<'_>,
+        handler: L,
+    ) -> Self {
         Self {
             shared,
             handler,
