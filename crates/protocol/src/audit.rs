@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// Action of one row of the audit log.
+/// Action of an audit row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
     /// An account was linked.
     AccountLinked,
     /// The tokens of a linked account were replaced.
     AccountRenewed,
-    /// A platform has granted a link, which is pending until its user confirms it.
+    /// A platform granted a link, which waits for the user's confirmation.
     LinkPending,
-    /// An account was not linked: its platform refused, or Postern did. The grant of the platform is revoked.
+    /// An account was not linked: its platform or Postern refused. What the platform issued is revoked.
     LinkRefused,
     /// An account was unlinked.
     AccountUnlinked,
@@ -19,23 +19,23 @@ pub enum AuditAction {
     AccountDisconnected,
     /// All access was revoked.
     AccessRevoked,
-    /// A session was ended for good.
+    /// A session was ended for ever.
     SessionEnded,
-    /// A confirmation token was issued for a command that needs one.
+    /// A confirmation was issued, for a command that asks for one.
     ConfirmationIssued,
-    /// A user signed in with a device that was not known.
+    /// A user signed in with a device that was unknown.
     DeviceSeen,
-    /// An alert was raised: by the application's own server, or by a sign-in check.
+    /// An alert was raised, by the application's own server or by a sign-in check.
     AlertRaised,
-    /// The user has acknowledged an alert.
+    /// The user acknowledged an alert.
     AlertAcknowledged,
     /// A security setting was changed.
     SettingsChanged,
-    /// The enrolment of a second factor began; it is not required yet.
+    /// The setup of a second factor started; none is enabled yet.
     FactorSetupStarted,
-    /// A second factor was turned on, or replaced the earlier one.
+    /// A second factor was enabled, or replaced another.
     FactorEnabled,
-    /// The second factor was turned off.
+    /// The second factor was disabled.
     FactorDisabled,
     /// A second factor was verified: a code, or a recovery code.
     FactorVerified,
@@ -43,12 +43,13 @@ pub enum AuditAction {
     FactorUnlocked,
     /// An operator removed a user's second factor.
     FactorReset,
-    /// A command was refused without effect: another user's id, a limit, a missing confirmation or second factor.
+    /// A command was refused and changed nothing: for another user's id, a rate limit, or a missing confirmation or second
+    /// factor.
     CommandRefused,
 }
 
 impl AuditAction {
-    /// Name in rows of the audit log.
+    /// Name in the rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -17,9 +17,10 @@ use crate::accounts::WriteOutcome;
 use crate::answers::Receipt;
 
 pub(crate) use self::chain::extend;
+pub use self::entry::AuditEvent;
 pub(crate) use self::entry::Entry;
-pub use self::entry::{AuditAction, AuditEvent};
 pub use self::verify::{AuditRowFault, InvalidAuditRow, VerifyError, verify_audit};
+pub use protocol::audit::AuditAction;
 
 /// Reads and appends that concern the audit log alone. A reader trusts nothing: texts are returned as the rows have them.
 #[async_trait]

@@ -82,7 +82,7 @@ impl From<Incoming> for ClientMessage {
             Incoming::Request(request) => Self::Request(request),
             Incoming::Disconnect { namespace } => Self::Disconnect { namespace },
             Incoming::Pong => Self::Pong,
-            Incoming::Nothing => Self::Incomplete,
+            Incoming::Ignored => Self::Incomplete,
             Incoming::NoEvent { ack } => Self::NoEvent(ack.map(RequestId::Ack)),
         }
     }

@@ -52,7 +52,7 @@ pub fn ping() -> Message {
 }
 
 /// Text packet of a client.
-pub(super) enum Packet<'a> {
+pub(super) enum EngineIoPacket<'a> {
     /// `4`: a Socket.IO packet.
     Message(&'a str),
     /// `3`: answer to a ping.
@@ -62,13 +62,13 @@ pub(super) enum Packet<'a> {
 }
 
 /// Reads a text message. A client that pings uses Engine.IO 3, and the reference closes.
-pub(super) fn read(message: &[u8]) -> Result<Packet<'_>, FrameError> {
+pub(super) fn read(message: &[u8]) -> Result<EngineIoPacket<'_>, FrameError> {
     let message = std::str::from_utf8(message).map_err(|_where| FrameError("the text is not UTF-8"))?;
     let mut chars = message.chars();
     match chars.next() {
-        Some('4') => Ok(Packet::Message(chars.as_str())),
-        Some('3') => Ok(Packet::Pong),
-        Some('0' | '1' | '5' | '6') => Ok(Packet::Ignored),
+        Some('4') => Ok(EngineIoPacket::Message(chars.as_str())),
+        Some('3') => Ok(EngineIoPacket::Pong),
+        Some('0' | '1' | '5' | '6') => Ok(EngineIoPacket::Ignored),
         Some('2') => Err(FrameError("only the server pings")),
         Some(_) => Err(FrameError("no such Engine.IO packet type")),
         None => Err(FrameError("an empty message")),

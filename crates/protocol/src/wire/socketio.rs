@@ -4,6 +4,7 @@
 //! is not; docs/protocol.md names the reference's versions.
 
 use self::attachments::Assembly;
+use super::engineio::EngineIoPacket;
 use super::{Dialect, FrameError, Message, engineio};
 
 pub use self::incoming::Incoming;
@@ -47,9 +48,9 @@ impl Decoder {
     pub fn decode(&mut self, message: &Message) -> Result<Option<Incoming>, FrameError> {
         match message {
             Message::Text(text) => match engineio::read(text)? {
-                engineio::Packet::Message(packet) => self.text(packet),
-                engineio::Packet::Pong => Ok(Some(Incoming::Pong)),
-                engineio::Packet::Ignored => Ok(Some(Incoming::Nothing)),
+                EngineIoPacket::Message(packet) => self.text(packet),
+                EngineIoPacket::Pong => Ok(Some(Incoming::Pong)),
+                EngineIoPacket::Ignored => Ok(Some(Incoming::Ignored)),
             },
             Message::Binary(bytes) => self.binary(bytes),
         }

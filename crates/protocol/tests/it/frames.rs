@@ -181,7 +181,7 @@ fn packets_of_official_clients_are_decoded() {
     x {"a":1} None
     ...
     echo null Some(Ack(2))
-    Nothing
+    Ignored
     Disconnect { namespace: "/admin" }
     Disconnect { namespace: "/" }
     "#);
@@ -204,7 +204,7 @@ fn packets_of_the_msgpack_parser_are_decoded() {
     connect /admin {"token":"good"}
     echo {"ok":true} Some(Ack(0))
     x {"b":null,"d":"2026-11-23T21:29:46.791Z","u":null} None
-    Nothing
+    Ignored
     Disconnect { namespace: "/" }
     "#);
 }

@@ -1,4 +1,4 @@
-//! No bytes make a decoder panic, and what a decoder lets through keeps its promises.
+//! Hostile bytes make no decoder panic, and decoded messages keep the guarantees of the decoder.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,10 +39,10 @@ proptest! {
     }
 }
 
-/// Gives messages to every decoder; those of Socket.IO stop at the first error, as the connection does.
+/// Feeds messages to every decoder; those of Socket.IO stop at the first error, as the connection does.
 fn feed(messages: &[Message]) {
     for message in messages {
-        // Reading is all that is asked here: requests of any content and refusals are both fine.
+        // A request and a refusal are both allowed: only a panic fails the test.
         drop(native::decode(Encoding::Json, message));
         drop(native::decode(Encoding::Msgpack, message));
     }
@@ -63,9 +63,9 @@ fn message() -> impl Strategy<Value = Message> {
         any::<String>().prop_map(|text| say(&text)),
         any::<Vec<u8>>().prop_map(|bytes| Message::Text(bytes.into())),
         any::<Vec<u8>>().prop_map(|bytes| send(&bytes)),
-        // What nearly looks like a packet.
+        // Texts similar to a packet.
         "4[0-7]{0,2}[0-9]{0,2}-?(/[a-z]{0,2},?)?[0-9]{0,22}[\\[{\"]?\\PC{0,12}[\\]}\"]?".prop_map(|text| say(&text)),
-        // What nearly looks like MessagePack: markers are rare among arbitrary bytes.
+        // Bytes similar to MessagePack: markers are rare among arbitrary bytes.
         vec(prop_oneof![0x80..0xa4_u8, 0xc0..=0xff_u8, any::<u8>()], 0..64).prop_map(|bytes| send(&bytes)),
         attachment_header(),
     ]

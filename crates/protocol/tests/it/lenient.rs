@@ -161,7 +161,7 @@ fn binary_event_of_older_python_socketio_is_read_in_messagepack() {
     );
     assert_eq!(event.id, Some(RequestId::Ack(3)));
     let ack = Decoder::new().decode(&packet(6, vec![Packed::Binary(vec![1])]));
-    assert_eq!(ack, Ok(Some(Incoming::Nothing)));
+    assert_eq!(ack, Ok(Some(Incoming::Ignored)));
     for wrong in [
         packet(7, vec!["x".into()]),
         packet(5, vec![]),

@@ -222,16 +222,16 @@ fn acks_are_ignored() {
         r#"43[{"ok":true}]"#,
         r#"430["answer",{"ok":true}]"#,
     ] {
-        assert_eq!(connected_then(text), Ok(Some(Incoming::Nothing)), "{text}");
+        assert_eq!(connected_then(text), Ok(Some(Incoming::Ignored)), "{text}");
     }
     let binary = [say("40"), say(r#"461-2[{"_placeholder":true,"num":0}]"#), send(&[5, 6])];
-    assert_eq!(last(&binary), Ok(Some(Incoming::Nothing)));
+    assert_eq!(last(&binary), Ok(Some(Incoming::Ignored)));
 }
 
 #[test]
 fn engineio_packets_without_meaning_here_are_ignored() {
     for text in ["0", "1", "5", "6", "0{}", "1x", "6noop"] {
-        assert_eq!(connected_then(text), Ok(Some(Incoming::Nothing)), "{text}");
+        assert_eq!(connected_then(text), Ok(Some(Incoming::Ignored)), "{text}");
     }
     assert_eq!(connected_then("3"), Ok(Some(Incoming::Pong)));
     assert_eq!(connected_then("3probe"), Ok(Some(Incoming::Pong)));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{ChannelMessage, UserSubscriptions};
+use bus::{ChannelMessage, Events, Jobs, UserSubscriptions};
 use protocol::cluster::envelope::Audience;
 use protocol::cluster::job::{Job, JobOutcome, Reply, Work};
 use protocol::cluster::origin::Origin;
@@ -13,11 +13,12 @@ use protocol::command::{Command, CommandKind, idempotency_key};
 use protocol::id::{ConnectionId, JobId, NodeId, SessionId, UserId};
 use protocol::time::Timestamp;
 use serde_json::{Value, json};
+use store::Audit;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::faulty_bus::FaultyBus;
-use bus::{Events, Jobs};
+use crate::faulty_store::FaultyStore;
 
 /// Ten times the expected time on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -28,6 +29,7 @@ pub(crate) const REDIRECT_URI: &str = "http://localhost:3000/callback";
 /// One client of one user.
 pub(crate) struct Client {
     bus: Arc<FaultyBus>,
+    store: Arc<FaultyStore>,
     pub(crate) user: UserId,
     session: SessionId,
     pub(crate) origin: Origin,
@@ -42,7 +44,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn new(bus: Arc<FaultyBus>, user: &str, session: &str) -> Self {
+    pub(crate) async fn new(bus: Arc<FaultyBus>, store: Arc<FaultyStore>, user: &str, session: &str) -> Self {
         let user = UserId::new(user).unwrap();
         let node = NodeId::new(format!("gateway of {user} {session}")).unwrap();
         let replies = bus.subscribe_replies(&node).await.unwrap();
@@ -50,6 +52,7 @@ impl Client {
         feed.subscribe(&user).await.unwrap();
         Self {
             bus,
+            store,
             user,
             session: SessionId::new(session).unwrap(),
             origin: Origin {
@@ -117,7 +120,21 @@ impl Client {
                 self.early.insert(reply.job.clone(), reply);
             }
         });
-        reply.await.expect("no answer before the deadline").outcome
+        let outcome = reply.await.expect("no answer before the deadline").outcome;
+        self.check_audit_actions(job).await;
+        outcome
+    }
+
+    /// Asserts that a command has written only those actions into the audit log that its row of the policy table names.
+    async fn check_audit_actions(&self, job: &Job) {
+        let Work::Command(command) = &job.work else { return };
+        let policy = command.kind().policy();
+        let rows = self.store.audit_rows(self.user.as_str(), 0, i64::MAX, 1_000).await;
+        // A store with injected faults may refuse to show its rows.
+        for row in rows.unwrap_or_default() {
+            let is_named = policy.audit.iter().any(|action| action.as_str() == row.action);
+            assert!(is_named || row.job != job.id.as_str(), "{}: {row:?}", policy.event);
+        }
     }
 
     /// Submits a command and waits for its answer.

@@ -140,7 +140,7 @@ impl TestEnv {
     }
 
     pub(crate) async fn client(&self, user: &str, session: &str) -> Client {
-        Client::new(Arc::clone(&self.bus), user, session).await
+        Client::new(Arc::clone(&self.bus), Arc::clone(&self.store), user, session).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Macro of the policy table.
 
-/// Defines [`super::Command`], [`super::CommandKind`], [`super::Answer`] and their policies from one table. A row that lacks a column, and a
-/// payload that lacks its [`super::super::payload::Payload`], do not compile.
+/// Defines [`super::Command`], [`super::CommandKind`], [`super::Answer`] and their policies from one table. A row that lacks a
+/// column, and a payload that lacks its [`super::super::payload::Payload`], do not compile.
 macro_rules! commands {
     ($(
         $(#[$doc:meta])*

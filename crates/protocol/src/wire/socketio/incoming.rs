@@ -28,7 +28,7 @@ pub enum Incoming {
     /// Answer to a ping.
     Pong,
     /// Ignored packet: Engine.IO packets without meaning here, and acks (the server requests none).
-    Nothing,
+    Ignored,
     /// EVENT whose name is missing or a number: the reference accepts it, and no such event exists.
     NoEvent {
         /// Ack id that the client gave.
@@ -53,7 +53,7 @@ impl Incoming {
             (Kind::Event | Kind::Ack, _) if packet.namespace != ROOT => {
                 Err(FrameError("a packet for a namespace that was not joined"))
             }
-            (Kind::Ack, None | Some(Value::Array(_))) => Ok(Self::Nothing),
+            (Kind::Ack, None | Some(Value::Array(_))) => Ok(Self::Ignored),
             (Kind::Event, None) => Ok(Self::NoEvent { ack: packet.id }),
             (Kind::Event, Some(Value::Array(arguments))) => Self::event(packet.id, arguments),
             (Kind::Event | Kind::Ack, Some(_)) => Err(FrameError("the arguments are not an array")),
@@ -87,7 +87,7 @@ impl fmt::Debug for Incoming {
             Self::Request(request) => request.fmt(f),
             Self::Disconnect { namespace } => f.debug_struct("Disconnect").field("namespace", namespace).finish(),
             Self::Pong => f.write_str("Pong"),
-            Self::Nothing => f.write_str("Nothing"),
+            Self::Ignored => f.write_str("Ignored"),
             Self::NoEvent { ack } => f.debug_struct("NoEvent").field("ack", ack).finish(),
         }
     }
