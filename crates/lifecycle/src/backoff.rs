@@ -1,13 +1,13 @@
-//! How long to wait before trying again: exponential, and spread, so that many nodes do not return as one wave.
+//! Backoff before a retry: exponential and jittered, so that many nodes do not retry at the same time.
 
 use std::time::Duration;
 
 use crate::Entropy;
 
-/// The waits of one retry loop.
+/// Delays of one retry loop.
 ///
-/// Each wait is drawn evenly between the first one and a ceiling, and the ceiling doubles with every draw until it
-/// meets the cap: the 'full jitter' of Brooker's *Exponential Backoff And Jitter*, kept away from zero.
+/// Each delay is drawn uniformly between the first one and a ceiling, and the ceiling doubles with every draw up to the cap: the
+/// 'full jitter' of Brooker's *Exponential Backoff And Jitter*, but never close to zero.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -16,7 +16,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits of at least `first` and at most `cap`; a cap below `first` counts as `first`.
+    /// Delays of at least `first` and at most `cap`; a cap below `first` counts as `first`.
     #[must_use]
     pub fn new(first: Duration, cap: Duration) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl Backoff {
         }
     }
 
-    /// The next wait.
+    /// Draws the next delay.
     pub fn next(&mut self, entropy: &dyn Entropy) -> Duration {
         self.ceiling = self.ceiling.saturating_mul(2).min(self.cap);
         let spread = self.ceiling.saturating_sub(self.first);
@@ -34,7 +34,7 @@ impl Backoff {
         (self.first + spread.mul_f64(fraction)).min(self.ceiling)
     }
 
-    /// Starts over: the last try succeeded.
+    /// Resets the ceiling after a success.
     pub fn reset(&mut self) {
         self.ceiling = self.first;
     }
@@ -49,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_wait_lies_between_the_first_and_the_doubling_ceiling(
+        fn delay_lies_between_the_first_and_the_doubling_ceiling(
             seed: u64, first in 1u64..10_000, cap in 1u64..100_000, tries in 1u32..40,
         ) {
             let (first, cap) = (Duration::from_millis(first), Duration::from_millis(cap));
@@ -64,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn two_nodes_do_not_come_back_together() {
+    fn delays_of_two_nodes_differ() {
         let first_wait =
             |seed| Backoff::new(Duration::from_millis(100), Duration::from_secs(5)).next(&SeededEntropy::new(seed));
         assert_ne!(first_wait(1), first_wait(2));
     }
 
     #[test]
-    fn a_success_starts_the_waits_over() {
+    fn reset_restarts_at_the_first_delay() {
         let (first, cap) = (Duration::from_millis(100), Duration::from_secs(60));
         let entropy = SeededEntropy::new(3);
         let mut backoff = Backoff::new(first, cap);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_durations_do_not_overflow() {
+    fn longest_durations_do_not_overflow() {
         let mut backoff = Backoff::new(Duration::MAX / 2, Duration::MAX);
         for _ in 0..4 {
             assert!(backoff.next(&SeededEntropy::new(1)) >= Duration::MAX / 2);

@@ -1,19 +1,19 @@
 //! Wall-clock time as an argument, so that expiry can be tested without waiting for it.
 //!
-//! Only points in time that leave the process (token expiry, timestamps, deadlines in a database) come from here.
-//! Durations and timers use tokio's own clock, which tests pause.
+//! Only points in time that leave the process (token expiry, timestamps, deadlines in a database) come from here. Durations and
+//! timers use tokio's own clock, which tests pause.
 
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Tells the time of day. Handed over as `Arc<dyn Clock>`.
+/// Source of the time of day, passed as `Arc<dyn Clock>`.
 pub trait Clock: Debug + Send + Sync {
-    /// The present, which may jump in either direction: the operating system corrects its clock.
+    /// Current time. It may jump in either direction, because the operating system corrects its clock.
     fn now(&self) -> SystemTime;
 }
 
-/// The operating system's clock.
+/// Clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -24,14 +24,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests that stands still until it is told to move.
+/// Clock for tests that advances only on request.
 #[derive(Debug)]
 pub struct ManualClock {
     now: Mutex<SystemTime>,
 }
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// Clock that shows `start`.
     #[must_use]
     pub fn new(start: SystemTime) -> Self {
         Self { now: Mutex::new(start) }
@@ -43,7 +43,7 @@ impl ManualClock {
         *now += by;
     }
 
-    /// Puts the clock anywhere, also back.
+    /// Sets the clock to any time, earlier ones included.
     pub fn set(&self, to: SystemTime) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = to;
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn manual_clock_advances_only_on_request() {
         let manual = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH));
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&manual);
         assert_eq!(clock.now(), SystemTime::UNIX_EPOCH);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_shows_a_time_after_this_was_written() {
+    fn system_clock_shows_a_time_after_the_test_was_written() {
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         assert!(SystemClock.now() > written);
     }

@@ -8,14 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// A source of random bytes. Handed over as `Arc<dyn Entropy>`.
+/// Source of random bytes, passed as `Arc<dyn Entropy>`.
 pub trait Entropy: Debug + Send + Sync {
     /// Overwrites all of `out` with random bytes.
     fn fill(&self, out: &mut [u8]);
 }
 
 impl dyn Entropy + '_ {
-    /// `N` random bytes.
+    /// Draws `N` random bytes.
     #[must_use]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -23,27 +23,27 @@ impl dyn Entropy + '_ {
         bytes
     }
 
-    /// A number drawn evenly from all of `u64`.
+    /// Draws a uniformly distributed number.
     #[must_use]
     pub fn u64(&self) -> u64 {
         u64::from_le_bytes(self.bytes())
     }
 
-    /// A name nobody can guess: 128 bits as 22 characters of URL-safe base64 (RFC 4648, section 5), unpadded.
+    /// Draws an unguessable name: 128 bits as 22 characters of URL-safe base64 (RFC 4648, section 5), unpadded.
     #[must_use]
     pub fn token(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes::<16>())
     }
 }
 
-/// The operating system's generator, fit for keys and tokens.
+/// Generator of the operating system, fit for keys and tokens.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     /// # Panics
-    /// When the operating system has no randomness to give. Linux always has, once it has booted; a node that went on
-    /// without it would hand out guessable tokens.
+    /// The operating system has no randomness. Linux always has some once it has booted; a node that continued without it would
+    /// issue guessable tokens.
     #[expect(
         clippy::expect_used,
         reason = "an invariant of every supported system; there is no safe way to go on"
@@ -53,13 +53,13 @@ impl Entropy for OsEntropy {
     }
 }
 
-/// A replayable source for tests: the same seed gives the same bytes.
+/// Replayable source for tests: the same seed produces the same bytes.
 pub struct SeededEntropy {
     generator: Mutex<ChaCha20Rng>,
 }
 
 impl SeededEntropy {
-    /// A source whose whole output follows from `seed`.
+    /// Source whose whole output follows from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_replays_the_same_values() {
+    fn same_seed_replays_the_same_values() {
         let draw = |seed| {
             let source = SeededEntropy::new(seed);
             let entropy: &dyn Entropy = &source;
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_128_bits_of_url_safe_text() {
+    fn token_is_128_bits_of_url_safe_text() {
         let entropy: &dyn Entropy = &OsEntropy;
         let token = entropy.token();
         assert_eq!(token.len(), 22);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operating_system_does_not_repeat_itself() {
+    fn os_entropy_does_not_repeat() {
         let entropy: &dyn Entropy = &OsEntropy;
         assert_ne!(entropy.bytes::<32>(), entropy.bytes::<32>());
     }

@@ -4,8 +4,8 @@
 //! Bus, store, gateway, worker and the composition in `postern` build on this crate. It must not know any of them,
 //! nor what a node is for: it depends on no other crate of the workspace.
 //!
-//! In reading order: [`Tasks`], [`Readiness`]; [`PeriodicLoop`], [`Backoff`] and [`OutageReporter`] for what a task does
-//! again and again; [`Clock`] and [`Entropy`].
+//! In reading order: [`Tasks`], [`Readiness`]; [`PeriodicLoop`], [`Backoff`] and [`OutageReporter`] for recurring work of a
+//! task; [`Clock`] and [`Entropy`].
 
 mod backoff;
 mod clock;

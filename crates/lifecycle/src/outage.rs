@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct OutageReporter {
     operation: &'static str,
-    /// Reports whether `outage` is set, so that a success in ordinary times takes no lock.
+    /// True while `outage` is set, so that a success outside of an outage takes no lock.
     is_failing: AtomicBool,
     outage: Mutex<Option<Outage>>,
 }
@@ -55,7 +55,7 @@ impl OutageReporter {
         self.is_failing.store(true, Ordering::Release);
     }
 
-    /// Notes a success. The one that ends an outage is logged with the number of failures and the duration.
+    /// Records a success. The one that ends an outage is logged with the number of failures and the duration.
     pub fn succeeded(&self) {
         if !self.is_failing() {
             return;

@@ -1,42 +1,43 @@
-//! Whether a node may be given work, and if not, what it waits for.
+//! Readiness of a node for work, and the names of what it waits for.
 
 use std::future;
 
 use tokio::sync::watch;
 
-/// What `/readyz` asks: ready when every latch is released, every condition holds, and the node is not draining.
+/// State behind `/readyz`: ready when every latch is released, every condition is met, and the node is not draining.
 ///
-/// Clones share one state. Gates are made while the node is built, once each.
+/// Clones share one state. Gates are created once each, while the node is built.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     state: watch::Sender<State>,
 }
 
 impl Readiness {
-    /// Ready, as nothing is waited for yet.
+    /// Readiness without gates, and therefore ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps the node unready until it is released, once and for good: for the steps of a start.
+    /// Creates a gate that keeps the node unready until it is released for good: for the steps of a start.
     #[must_use = "a dropped latch keeps the node unready for ever"]
     pub fn latch(&self, name: &'static str) -> Latch {
         Latch { gate: self.gate(name) }
     }
 
-    /// Keeps the node unready while it does not hold: for something that comes and goes, such as a connection.
+    /// Creates a gate that keeps the node unready while it is not met: for something that may be lost again, such as a
+    /// connection.
     #[must_use = "a dropped condition keeps the node unready for ever"]
     pub fn condition(&self, name: &'static str) -> Condition {
         Condition { gate: self.gate(name) }
     }
 
-    /// Makes the node unready for good: it is about to stop.
+    /// Makes the node unready for good, because it is about to stop.
     pub fn drain(&self) {
         self.state.send_modify(|state| state.draining = true);
     }
 
-    /// Whether the node may be given work.
+    /// Reports whether the node may receive work.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state.borrow().is_ready()
@@ -46,12 +47,12 @@ impl Readiness {
     pub async fn ready(&self) {
         let mut state = self.state.subscribe();
         if state.wait_for(State::is_ready).await.is_err() {
-            // Closed, which `self.state` prevents.
+            // The channel is closed, which `self.state` prevents.
             future::pending::<()>().await;
         }
     }
 
-    /// The names of what keeps the node unready, in the order of their making; `draining` is last.
+    /// Names of what keeps the node unready, in the sequence of their creation; `draining` is last.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
         let state = self.state.borrow();
@@ -72,31 +73,31 @@ impl Readiness {
     }
 }
 
-/// A step of the start that has yet to be done.
+/// Step of the start that is not done yet.
 ///
-/// Only [`Latch::release`] counts it as done: if a panic drops it, the node stays unready.
+/// Only [`Latch::release`] counts it as done: if a panic drops the latch, the node stays unready.
 #[derive(Debug)]
 pub struct Latch {
     gate: GateHandle,
 }
 
 impl Latch {
-    /// The step is done.
+    /// Marks the step as done.
     pub fn release(self) {
         self.gate.set(true);
     }
 }
 
-/// Something the node needs that may come and go. It does not hold at first, nor when its owner has dropped it.
+/// Condition of a ready node that may change. It is not met at first, nor after its owner has dropped it.
 #[derive(Debug)]
 pub struct Condition {
     gate: GateHandle,
 }
 
 impl Condition {
-    /// Says whether it holds now.
-    pub fn set(&self, holds: bool) {
-        self.gate.set(holds);
+    /// Sets whether the condition is met.
+    pub fn set(&self, is_met: bool) {
+        self.gate.set(is_met);
     }
 }
 
@@ -124,7 +125,7 @@ struct Gate {
     open: bool,
 }
 
-/// The place of one gate in the shared state.
+/// Gate in the shared state.
 #[derive(Debug)]
 struct GateHandle {
     state: watch::Sender<State>,
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_ready_once_every_latch_is_released_and_every_condition_holds() {
+    fn node_is_ready_once_every_latch_is_released_and_every_condition_is_met() {
         let readiness = Readiness::new();
         let certificate = readiness.latch("certificate");
         let redis = readiness.condition("redis");
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latch_dropped_by_a_panic_keeps_the_node_unready() {
+    fn latch_dropped_by_a_panic_keeps_the_node_unready() {
         let readiness = Readiness::new();
         let latch = readiness.latch("listener");
         let start = catch_unwind(AssertUnwindSafe(move || {
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_nobody_watches_any_more_does_not_hold() {
+    fn dropped_condition_is_not_met() {
         let readiness = Readiness::new();
         let redis = readiness.condition("redis");
         redis.set(true);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draining_node_stays_unready() {
+    fn draining_node_stays_unready() {
         let readiness = Readiness::new();
         let redis = readiness.condition("redis");
         readiness.drain();
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_for_readiness_is_told_when_it_comes() {
+    async fn ready_resolves_when_the_node_becomes_ready() {
         let readiness = Readiness::new();
         let latch = readiness.latch("listener");
         assert!(timeout(Duration::from_secs(60), readiness.ready()).await.is_err());

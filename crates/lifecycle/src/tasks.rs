@@ -1,4 +1,4 @@
-//! Every task of a node has an owner and an end.
+//! Tasks of a node: every task has an owner and an end.
 
 mod report;
 #[cfg(test)]
@@ -20,7 +20,7 @@ use self::report::Running;
 
 pub use self::report::DrainReport;
 
-/// The tasks of one node: whoever holds this spawns into it, and the composition ends them all with [`Tasks::drain`].
+/// Tasks of one node: its owners spawn into it, and the composition ends them all with [`Tasks::drain`].
 ///
 /// Clones share the same tasks. Nothing else in the workspace spawns.
 #[derive(Debug, Clone, Default)]
@@ -39,25 +39,26 @@ struct Shared {
 }
 
 impl Tasks {
-    /// No tasks yet.
+    /// Empty set of tasks.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Cancelled when the node begins to drain: finish what you hold, take no more, end.
+    /// Token that is cancelled when the node begins to drain: a task finishes its work, accepts no more, and ends.
     #[must_use]
     pub fn soft(&self) -> CancellationToken {
         self.shared.soft.clone()
     }
 
-    /// Cancelled when the time to drain is over. Every task is dropped then, wherever it stands; few need to look.
+    /// Token that is cancelled at the end of the drain window. Every task is dropped then, at any await point; few need the
+    /// token.
     #[must_use]
     pub fn hard(&self) -> CancellationToken {
         self.shared.hard.clone()
     }
 
-    /// Spawns a task the node cannot live without. If it ends before the node drains, or panics at any time,
+    /// Spawns a task that the node cannot run without. If it ends before the node drains, or panics at any time,
     /// [`Tasks::failure`] resolves.
     ///
     /// # Panics
@@ -69,7 +70,7 @@ impl Tasks {
         self.spawn(name, task, move |shared, end| {
             let early = !shared.soft.is_cancelled();
             if end == End::Panicked || (end == End::Finished && early) {
-                tracing::error!(task = name, "an essential task ended, the node cannot go on");
+                tracing::error!(task = name, "essential task ended, stopping the node");
                 shared.failed.send_modify(|failed| {
                     failed.get_or_insert(name);
                 });
@@ -77,7 +78,7 @@ impl Tasks {
         });
     }
 
-    /// Spawns one of many tasks, such as a connection: its end is normal, and a panic costs only itself.
+    /// Spawns one of many tasks, such as a connection: its end is normal, and a panic ends only this task.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -96,22 +97,22 @@ impl Tasks {
                 return name;
             }
             if failed.changed().await.is_err() {
-                // Closed, which `self.shared` prevents.
+                // The channel is closed, which `self.shared` prevents.
                 return future::pending().await;
             }
         }
     }
 
-    /// How many tasks have panicked so far.
+    /// Number of tasks that have panicked.
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.shared.panics.load(Ordering::Relaxed)
     }
 
-    /// Asks every task to finish, waits for `within`, then drops those that have not, and says which they were.
+    /// Cancels the soft token, waits for `within`, then drops the tasks that have not finished, and reports their names.
     ///
-    /// Returns as soon as all are gone. A task that blocks its thread cannot be dropped: it is reported as cut and left
-    /// behind after [`CUT_GRACE`].
+    /// Returns as soon as all have ended. A task that blocks its thread cannot be dropped: it is reported as cut and left behind
+    /// after [`CUT_GRACE`].
     pub async fn drain(&self, within: Duration) -> DrainReport {
         let Shared {
             tracker,
@@ -130,7 +131,7 @@ impl Tasks {
         };
         hard.cancel();
         if !finished && tokio::time::timeout(CUT_GRACE, tracker.wait()).await.is_err() {
-            tracing::warn!(tasks = %running.report(), "tasks block their threads and are left behind");
+            tracing::warn!(tasks = %running.report(), "drain abandoned tasks that block their threads");
         }
         report
     }
@@ -142,7 +143,7 @@ impl Tasks {
         let shared = Arc::clone(&self.shared);
         shared.running.enter(name);
         self.shared.tracker.spawn(async move {
-            // Unwind safety: nothing of the task is looked at after a panic, it is only dropped.
+            // Unwind safety: after a panic the task is only dropped.
             let caught = AssertUnwindSafe(task).catch_unwind();
             let end = tokio::select! {
                 biased;
@@ -151,7 +152,7 @@ impl Tasks {
                     Ok(()) => End::Finished,
                     Err(panic) => {
                         shared.panics.fetch_add(1, Ordering::Relaxed);
-                        tracing::error!(task = name, panic = panic_message(&*panic), "a task panicked");
+                        tracing::error!(task = name, panic = panic_message(&*panic), "task panicked");
                         End::Panicked
                     }
                 },
@@ -162,7 +163,7 @@ impl Tasks {
     }
 }
 
-/// How a task came to its end.
+/// End of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Finished,
@@ -170,7 +171,7 @@ enum End {
     Cut,
 }
 
-/// What `panic!` was given; anything else that can be thrown has no text.
+/// Text of a panic; a payload of another type has none.
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&'static str>() {
         text
@@ -181,5 +182,5 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// How long dropped tasks have to be gone: dropping takes one poll of each.
+/// Time in which dropped tasks must end: dropping takes one poll of each.
 const CUT_GRACE: Duration = Duration::from_secs(1);

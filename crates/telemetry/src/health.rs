@@ -1,4 +1,4 @@
-//! What the internal listener tells whoever runs the node: `/livez`, `/readyz` and `/metrics`.
+//! Health routes of the internal listener: `/livez`, `/readyz` and `/metrics`.
 
 use axum::Router;
 use axum::extract::State;
@@ -9,11 +9,11 @@ use lifecycle::Readiness;
 
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
-/// The routes of the internal listener that need no token.
+/// Routes of the internal listener that need no token.
 ///
-/// - `GET /livez`: 200 `ok` while the process answers at all. It looks at nothing else, so that an outage of Redis or
-///   Postgres does not make an orchestrator restart every node.
-/// - `GET /readyz`: 200 `ready`, or 503 with what the node waits for: send it no new work.
+/// - `GET /livez`: 200 `ok` while the process responds. It checks nothing else, so that an outage of Redis or Postgres does not
+///   make an orchestrator restart every node.
+/// - `GET /readyz`: 200 `ready`, or 503 with the names of what the node waits for: it must receive no new work.
 /// - `GET /metrics`: the Prometheus text format.
 pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
@@ -34,7 +34,7 @@ async fn render(State(metrics): State<Metrics>) -> Response {
     match metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "the metrics cannot be rendered");
+            tracing::error!(%error, "metrics not rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -1,8 +1,8 @@
-//! What an operator sees of a node: its logs, its metrics, and whether it lives and is ready.
+//! Observability of a node: logs, metrics, liveness and readiness.
 //!
-//! It must not know what a node does. Each crate keeps its own instruments in its `metrics.rs`, built from the
-//! `Meter` it is given; this crate only hands out that meter and renders what was measured. Nothing here is static,
-//! so two nodes in one process keep their figures apart; only the log is shared, as standard error is.
+//! This crate must not know what a node does. Each crate keeps its own instruments in its `metrics.rs`, built from the `Meter`
+//! that it is given; this crate only provides that meter and renders its metrics. Nothing here is static, so two nodes in one
+//! process keep their metrics apart; they share only the log, as they share standard error.
 
 pub mod health;
 pub mod logs;

@@ -1,7 +1,7 @@
-//! The log: one line per event on standard error, as JSON or for human eyes.
+//! Log: one line per event on standard error, as JSON or as text.
 //!
-//! Only what this workspace and its dependencies say through `tracing` is written. Records of the older `log` crate
-//! are left out on purpose: tokio-postgres, for one, puts the parameters of every statement into them.
+//! The log contains only events of this workspace and its dependencies from `tracing`. Records of the older `log` crate are
+//! excluded on purpose: tokio-postgres, for example, writes the parameters of every statement into them.
 
 mod one_line;
 
@@ -17,23 +17,23 @@ use tracing_subscriber::registry;
 
 use self::one_line::OneLine;
 
-/// How a log line looks.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object per line: the event's fields beside `timestamp`, `level`, `target` and `message`, and `spans`
-    /// from the outermost to the innermost.
+    /// One JSON object per line: the event's fields beside `timestamp`, `level`, `target` and `message`, and `spans` from the
+    /// outermost to the innermost.
     Json,
-    /// Text, without colours: a colour is a control character, and none of those gets through.
+    /// Text without colours: colours are control characters, which are escaped.
     Human,
 }
 
-/// Sends this process' events to standard error, for good. Only `main` calls it: the log is the one thing that all
-/// nodes of a process share.
+/// Installs the subscriber of this process, which writes to standard error. Only `main` calls it, because all nodes of a process
+/// share the log.
 ///
 /// `filter` is a list of directives of `tracing_subscriber::EnvFilter`, such as `info` or `info,gateway=debug`.
 ///
 /// # Errors
-/// When the filter cannot be read, or logs were sent somewhere before.
+/// A malformed filter, or a subscriber that is already installed.
 pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
     let filter = EnvFilter::try_new(filter)?;
     Ok(tracing::subscriber::set_global_default(subscriber(
@@ -43,14 +43,14 @@ pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
     ))?)
 }
 
-/// Why logs cannot be written.
+/// Failure to set up the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
     /// The filter does not follow the syntax of `EnvFilter`.
     #[error("read the log filter")]
     Filter(#[from] ParseError),
     /// [`init`] was called twice.
-    #[error("logs are being written already")]
+    #[error("the log is already set up")]
     Twice(#[from] SetGlobalDefaultError),
 }
 
@@ -64,7 +64,7 @@ where
         .with_writer(OneLine(writer));
     match format {
         Format::Human => Box::new(registry.with(lines)),
-        // `spans` holds the current span too; named alone it would be there twice.
+        // `spans` contains the current span too, which would otherwise be written twice.
         Format::Json => Box::new(registry.with(lines.json().flatten_event(true).with_current_span(false))),
     }
 }

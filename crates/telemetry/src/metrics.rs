@@ -1,4 +1,4 @@
-//! The meter of one node, and its figures as Prometheus reads them.
+//! Meter of one node, and its metrics in the Prometheus text format.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -7,10 +7,10 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
-/// The figures of one node. Clones share them.
+/// Metrics of one node. Clones share them.
 ///
-/// A metric has in the code the very name under which it is scraped: nothing is added for its unit or kind. So a
-/// counter is named `postern_..._total` and a duration `postern_..._seconds`, and a search finds it.
+/// A metric is scraped under the name that it has in the code: no suffix is added for its unit or kind. A counter is therefore
+/// named `postern_..._total` and a duration `postern_..._seconds`, and a search finds it.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -18,7 +18,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// No figures yet. `node` names this node in `target_info`, as OpenTelemetry's `service.instance.id`.
+    /// Creates an empty registry. `node` names this node in `target_info`, as OpenTelemetry's `service.instance.id`.
     #[must_use]
     pub fn new(node: &str) -> Self {
         let registry = Registry::new();
@@ -35,25 +35,25 @@ impl Metrics {
         Self { registry, provider }
     }
 
-    /// What a crate builds its instruments from.
+    /// Meter from which a crate builds its instruments.
     #[must_use]
     pub fn meter(&self) -> Meter {
         self.provider.meter("postern")
     }
 
-    /// The figures as they are now, in the Prometheus text format ([`CONTENT_TYPE`]).
+    /// Renders the current values in the Prometheus text format ([`CONTENT_TYPE`]).
     ///
     /// # Errors
-    /// When a metric cannot be written as text, which the exporter's own checks prevent.
+    /// A metric cannot be written as text, which the exporter's own checks prevent.
     pub fn render(&self) -> Result<String, RenderError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }
 }
 
-/// The media type of [`Metrics::render`].
+/// Media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The figures could not be written as text.
+/// Failure to write the metrics as text.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct RenderError(#[from] prometheus::Error);
@@ -72,8 +72,8 @@ fn exporter(registry: Registry) -> PrometheusExporter {
         .expect("a new registry takes the exporter")
 }
 
-/// A histogram in seconds gets buckets from 1 ms to 30 s, the longest deadline of a command. The default ones are
-/// meant for milliseconds: every duration of ours would fall into the first.
+/// Buckets of a histogram in seconds: from 1 ms to 30 s, the longest deadline of a command. The default buckets are meant for
+/// milliseconds: every duration in seconds would fall into the first one.
 fn buckets_of_seconds(instrument: &Instrument) -> Option<Stream> {
     if instrument.kind() != InstrumentKind::Histogram || instrument.unit() != "s" {
         return None;

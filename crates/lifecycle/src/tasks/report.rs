@@ -1,18 +1,18 @@
-//! What was running when the time to drain was over.
+//! Report of the tasks that were running at the end of the drain window.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// How a drain went. Prints as `nothing cut` or as what was: `connection x3, outbox relay x1`.
+/// Result of a drain. Prints as `nothing cut` or as the dropped tasks: `connection x3, outbox relay x1`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DrainReport {
-    /// The tasks that did not finish in time and were dropped: how many of each name.
+    /// Number of tasks of each name that did not finish in time and were dropped.
     pub cut: BTreeMap<&'static str, usize>,
 }
 
 impl DrainReport {
-    /// Whether every task finished by itself.
+    /// Reports whether every task finished by itself.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.cut.is_empty()
@@ -32,7 +32,7 @@ impl fmt::Display for DrainReport {
     }
 }
 
-/// How many tasks of each name run now.
+/// Number of running tasks of each name.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     by_name: Mutex<BTreeMap<&'static str, usize>>,

@@ -1,4 +1,4 @@
-//! What a node may rely on when it spawns and when it stops. Time is paused: a minute passes at once.
+//! Guarantees to the node that spawns and stops tasks. Time is paused: a minute passes at once.
 
 use std::future::pending;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::Tasks;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_counted_and_costs_only_its_own_task() {
+async fn panic_is_counted_and_ends_only_its_own_task() {
     let tasks = Tasks::new();
     let (answer, answered) = oneshot::channel();
     tasks.each("connection", async { panic!("a broken frame") });
@@ -31,7 +31,7 @@ async fn a_panic_is_counted_and_costs_only_its_own_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_essential_task_that_ends_early_fails_the_node() {
+async fn essential_task_that_ends_early_fails_the_node() {
     let tasks = Tasks::new();
     tasks.essential("accept loop", pending());
     tasks.essential("outbox relay", sleep(MINUTE));
@@ -40,7 +40,7 @@ async fn an_essential_task_that_ends_early_fails_the_node() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_essential_task_that_panics_fails_the_node() {
+async fn essential_task_that_panics_fails_the_node() {
     let tasks = Tasks::new();
     tasks.essential("outbox relay", async { panic!("no such row") });
     assert_eq!(timeout(MINUTE * 2, tasks.failure()).await, Ok("outbox relay"));
@@ -48,7 +48,7 @@ async fn an_essential_task_that_panics_fails_the_node() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_failure_is_the_one_that_is_told() {
+async fn failure_names_the_first_failed_task() {
     let tasks = Tasks::new();
     tasks.essential("cause", async {});
     tasks.essential("consequence", sleep(MINUTE));
@@ -57,7 +57,7 @@ async fn the_first_failure_is_the_one_that_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_essential_task_that_ends_because_the_node_drains_is_no_failure() {
+async fn essential_task_that_ends_during_drain_is_no_failure() {
     let tasks = Tasks::new();
     let soft = tasks.soft();
     tasks.essential("accept loop", async move { soft.cancelled().await });
@@ -67,7 +67,7 @@ async fn an_essential_task_that_ends_because_the_node_drains_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_as_soon_as_all_tasks_have_finished() {
+async fn drain_ends_as_soon_as_all_tasks_have_finished() {
     let tasks = Tasks::new();
     let soft = tasks.soft();
     tasks.each("connection", async move {
@@ -83,7 +83,7 @@ async fn a_drain_ends_as_soon_as_all_tasks_have_finished() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_finish_in_time_is_dropped_and_named() {
+async fn unfinished_tasks_are_dropped_and_named() {
     let tasks = Tasks::new();
     let (held, dropped) = oneshot::channel::<()>();
     tasks.each("connection", async move {
@@ -97,15 +97,15 @@ async fn what_does_not_finish_in_time_is_dropped_and_named() {
     let report = tasks.drain(MINUTE).await;
     assert_eq!(report.to_string(), "connection x2, outbox relay x1");
     let dropped = timeout(MINUTE, dropped).await.unwrap();
-    assert!(dropped.is_err(), "the task was dropped, and what it held with it");
+    assert!(dropped.is_err(), "the task was dropped with all that it owned");
     assert!(
         timeout(MINUTE, tasks.failure()).await.is_err(),
-        "to be cut is not to fail"
+        "a dropped task counted as failed"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_spawned_after_the_end_never_runs() {
+async fn task_spawned_after_the_drain_never_runs() {
     let tasks = Tasks::new();
     tasks.drain(MINUTE).await;
     let (ran, result) = oneshot::channel();

@@ -1,11 +1,11 @@
-//! One event, one line: text from outside cannot forge a second line or command a terminal.
+//! One line per event: text from outside can neither forge a second line nor control a terminal.
 
 use std::io;
 
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Makes writers that escape every control character but the line feed at the end.
+/// Creates writers that escape every control character except the line feed at the end.
 #[derive(Debug)]
 pub(super) struct OneLine<W>(pub(super) W);
 
@@ -21,7 +21,7 @@ impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for OneLine<W> {
     }
 }
 
-/// Takes whole lines only: `tracing_subscriber` writes an event with one call.
+/// Writer of whole lines: `tracing_subscriber` writes an event with one call.
 pub(super) struct Escaping<W>(W);
 
 impl<W: io::Write> io::Write for Escaping<W> {
@@ -35,7 +35,7 @@ impl<W: io::Write> io::Write for Escaping<W> {
     }
 }
 
-/// The notation of JSON (RFC 8259, section 7), which is right in a JSON line and plain in a human one.
+/// Escapes control characters as JSON does (RFC 8259, section 7), which is valid in a JSON line and readable in a text line.
 fn escaped(line: &str) -> String {
     let text = line.strip_suffix('\n').unwrap_or(line);
     let mut escaped = String::with_capacity(line.len());

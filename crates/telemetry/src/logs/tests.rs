@@ -1,4 +1,4 @@
-//! What lands in the log, byte for byte, without touching the process' own.
+//! Log output byte by byte, without the process's own subscriber.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Format, LogsError, init, subscriber};
 
-/// Keeps what is written.
+/// Writer that keeps the output.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
 
@@ -36,7 +36,7 @@ fn logged(format: Format, filter: &str, events: impl FnOnce()) -> String {
 const HOSTILE: &str = "a\nERROR forged\r\u{1b}[2J\u{9b}2J\u{7f}\t";
 
 #[test]
-fn a_json_line_holds_the_fields_of_the_event_and_of_its_spans() {
+fn json_line_contains_the_fields_of_event_and_spans() {
     let log = logged(Format::Json, "info", || {
         let _span = tracing::info_span!("connection", conn = 7, user = "GEN-001").entered();
         tracing::warn!(code = "timeout", "command refused");
@@ -51,7 +51,7 @@ fn a_json_line_holds_the_fields_of_the_event_and_of_its_spans() {
 }
 
 #[test]
-fn hostile_text_stays_one_line_without_control_characters() {
+fn hostile_text_is_written_as_one_line_without_control_characters() {
     for format in [Format::Json, Format::Human] {
         let log = logged(format, "info", || {
             let _span = tracing::info_span!("connection", agent = %HOSTILE).entered();
@@ -63,14 +63,14 @@ fn hostile_text_stays_one_line_without_control_characters() {
 }
 
 #[test]
-fn a_reader_of_json_gets_hostile_text_back_as_it_was() {
+fn hostile_text_survives_a_json_round_trip() {
     let log = logged(Format::Json, "info", || tracing::info!(agent = %HOSTILE, "hello"));
     let line: Value = serde_json::from_str(&log).unwrap();
     assert_eq!(line["agent"], HOSTILE);
 }
 
 #[test]
-fn the_filter_decides_by_level_and_target() {
+fn filter_applies_level_and_target() {
     let log = logged(Format::Human, "warn,gateway=debug", || {
         tracing::info!(target: "worker", "left out");
         tracing::debug!(target: "gateway", "kept");
@@ -79,6 +79,6 @@ fn the_filter_decides_by_level_and_target() {
 }
 
 #[test]
-fn a_filter_that_cannot_be_read_is_refused() {
+fn malformed_filter_is_refused() {
     assert!(matches!(init(Format::Json, "gateway=loud"), Err(LogsError::Filter(_))));
 }

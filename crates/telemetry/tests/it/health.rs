@@ -1,4 +1,4 @@
-//! Alive, ready, and what is waited for.
+//! Health routes: liveness, readiness, and the names of what the node waits for.
 
 use axum::Router;
 use axum::body::Body;
@@ -23,7 +23,7 @@ async fn text(response: Response<Body>) -> String {
 }
 
 #[tokio::test]
-async fn readyz_names_what_the_node_waits_for_until_it_is_ready() {
+async fn readyz_lists_closed_gates_until_the_node_is_ready() {
     let readiness = Readiness::new();
     let listener = readiness.latch("listener");
     let redis = readiness.condition("redis");
@@ -46,7 +46,7 @@ async fn readyz_names_what_the_node_waits_for_until_it_is_ready() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_not_ready_is_still_alive() {
+async fn unready_node_is_live() {
     let readiness = Readiness::new();
     readiness.drain();
     let router = health::router(readiness, Metrics::new("gateway-1"));
@@ -57,7 +57,7 @@ async fn a_node_that_is_not_ready_is_still_alive() {
 }
 
 #[tokio::test]
-async fn metrics_are_served_in_the_media_type_of_prometheus() {
+async fn metrics_have_the_media_type_of_prometheus() {
     let metrics = Metrics::new("gateway-1");
     metrics.meter().u64_counter("postern_test_total").build().add(3, &[]);
     let router = health::router(Readiness::new(), metrics);

@@ -1,10 +1,10 @@
-//! The figures of a node, and only of that node, under the names the code gives them.
+//! Metrics of one node, under the names in the code, and apart from those of other nodes.
 
 use opentelemetry::KeyValue;
 use telemetry::metrics::Metrics;
 
 #[test]
-fn two_nodes_of_one_process_keep_their_figures_apart() {
+fn two_nodes_of_one_process_keep_their_metrics_apart() {
     let (first, second) = (Metrics::new("gateway-1"), Metrics::new("gateway-2"));
     first.meter().u64_counter("postern_test_total").build().add(1, &[]);
 
@@ -14,7 +14,7 @@ fn two_nodes_of_one_process_keep_their_figures_apart() {
 }
 
 #[test]
-fn a_metric_is_scraped_under_the_name_it_has_in_the_code() {
+fn metric_is_scraped_under_its_name_in_the_code() {
     let metrics = Metrics::new("gateway-1");
     let meter = metrics.meter();
     meter
@@ -42,7 +42,7 @@ fn a_metric_is_scraped_under_the_name_it_has_in_the_code() {
 }
 
 #[test]
-fn a_duration_of_milliseconds_falls_between_its_own_buckets() {
+fn duration_in_milliseconds_falls_between_its_own_buckets() {
     let metrics = Metrics::new("gateway-1");
     let histogram = metrics
         .meter()
